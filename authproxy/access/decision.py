@@ -1,0 +1,109 @@
+"""PURE: the decision on a request as a value, and the one list of reason codes.
+
+Every refusal that a person, a script, a log line or an audit event shows carries one of these reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authproxy.access.routes import Portal, Route
+from authproxy.identity.session import Session
+
+
+class Reason(StrEnum):
+    """Why a request was not simply passed on. The value is the wire form: `snake_case`, never renamed once released."""
+
+    # 401: signing in helps
+    NO_SESSION = "no_session"
+    SESSION_ENDED = "session_ended"
+    SESSION_OF_ANOTHER_PORTAL = "session_of_another_portal"
+
+    # 403: signing in again as the same person does not help
+    UNKNOWN_HOST = "unknown_host"
+    LEVEL_TOO_LOW = "level_too_low"
+    METHOD_NOT_ALLOWED_HERE = "method_not_allowed_here"
+    TAX_NUMBER_MISSING = "tax_number_missing"
+    TAX_NUMBER_INVALID = "tax_number_invalid"
+    PERSONAL_DATA_MISSING = "personal_data_missing"
+    CLAIMS_CONTRADICT = "claims_contradict"
+    UNTRUSTED_PEER = "untrusted_peer"
+    SUBREQUEST_UNREADABLE = "subrequest_unreadable"
+    FOREIGN_ORIGIN = "foreign_origin"
+
+    # ends of a sign-in that signed nobody in
+    ATTEMPT_UNKNOWN = "attempt_unknown"
+    ATTEMPT_USED = "attempt_used"
+    ATTEMPT_TOO_OLD = "attempt_too_old"
+    ATTEMPT_OF_ANOTHER_BROWSER = "attempt_of_another_browser"
+    COOKIES_OFF = "cookies_off"
+    CONSENT_REFUSED = "consent_refused"
+    PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_ANSWER_INVALID = "provider_answer_invalid"
+    SIGN_IN_LOOP = "sign_in_loop"
+
+    # 503: somebody who must be asked cannot be asked
+    STORE_UNAVAILABLE = "store_unavailable"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    SIGNER_UNAVAILABLE = "signer_unavailable"
+
+    # 400 and its kin: the request itself
+    REQUEST_UNREADABLE = "request_unreadable"
+    TARGET_AMBIGUOUS = "target_ambiguous"
+    METHOD_UNSUPPORTED = "method_unsupported"
+    NOT_FOUND = "not_found"
+    HEAD_TOO_LARGE = "head_too_large"
+    TARGET_TOO_LONG = "target_too_long"
+    BODY_TOO_LARGE = "body_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
+    TOO_MANY_REQUESTS = "too_many_requests"
+
+    # 502/504: the portal
+    PORTAL_UNREACHABLE = "portal_unreachable"
+    PORTAL_ANSWER_INVALID = "portal_answer_invalid"
+    PORTAL_TIMEOUT = "portal_timeout"
+
+    # 500
+    UNEXPECTED = "unexpected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """Pass the request on. `identity_headers` is the finished block of header lines (each ended by CRLF), the same for every request
+    of this session until the assertion in it is renewed."""
+
+    portal: Portal
+    route: Route
+    session: Session
+    identity_headers: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationRequired:
+    """Nobody is signed in; signing in would help."""
+
+    reason: Reason
+    portal: Portal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """Somebody is signed in (or the request names nothing that exists) and signing in again as the same person would not help."""
+
+    reason: Reason
+    portal: Portal | None = None
+    route: Route | None = None
+    session: Session | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """Somebody who must be asked cannot be asked: never an allow, and never an invitation to sign in again."""
+
+    reason: Reason
+    portal: Portal | None = None
+
+
+Decision = Allowed | AuthenticationRequired | Denied | Unavailable
+Refusal = AuthenticationRequired | Denied | Unavailable

@@ -1,0 +1,72 @@
+"""PURE: portals and their routes: which host is whose, and what a route demands of a session.
+
+These frozen dataclasses are at the same time the types of the settings file (pydantic validates them and refuses unknown keys),
+so that the names which an operator writes are the names which the rules use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from authproxy.identity.assurance import Level, SignInMethod
+
+Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_number"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What a route demands of a session."""
+
+    level: Level = Level.LOW
+    methods: tuple[SignInMethod, ...] = ("rekono",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A part of a portal with a demand of its own. `path` is a prefix at a segment border: `/admin` covers `/admin` and `/admin/x`,
+    not `/administer`."""
+
+    name: str
+    path: str
+    methods: tuple[str, ...] = ()
+    """HTTP methods that the route covers; empty for all."""
+    requirement: Requirement
+    strict: bool = False
+    """Ask the store on every request: the near cache is never used here."""
+
+    def covers(self, path: str, method: str) -> bool:
+        if self.methods and method not in self.methods:
+            return False
+        prefix = self.path
+        return path == prefix or prefix == "/" or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """A portal as the rules see it. `origin` is the public scheme and authority (`https://acq.bankart.si`) from which every absolute
+    URL is built: never from a header."""
+
+    portal_id: str
+    origin: str
+    host: str
+    routes: tuple[Route, ...]
+    required_claims: tuple[Claim, ...] = ("tax_number", "name", "birthdate", "address")
+    accepts_encoded_slash: bool = False
+
+    def route(self, path: str, method: str) -> Route | None:
+        """The first route that covers the path; None if none does (which is a refusal: the default is to deny)."""
+        for route in self.routes:
+            if route.covers(path, method):
+                return route
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Portals:
+    """All portals of this gateway, found by canonical host (lower case, no trailing dot, no default port)."""
+
+    by_host: dict[str, Portal] = field(default_factory=dict)
+
+    def at(self, host: str) -> Portal | None:
+        return self.by_host.get(host)

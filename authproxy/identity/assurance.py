@@ -1,0 +1,34 @@
+"""PURE: levels of trust, and the authentication events that are a session's evidence.
+
+Levels follow Rekono's 10/20/30, which stand for low, substantial and high of Regulation (EU) 2015/1502. A level belongs to the
+person's identity; a step-up is an event and never raises it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Literal
+
+SignInMethod = Literal["rekono", "acnlb"]
+
+
+class Level(IntEnum):
+    """How far the person's identity is trusted."""
+
+    LOW = 10
+    MEDIUM = 20
+    HIGH = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationEvent:
+    """One successful proof: what was proved, when, and who says so. `acr` and `amr` are the source's values verbatim."""
+
+    method: str
+    at: datetime
+    source: str
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    is_step_up: bool

@@ -1,0 +1,43 @@
+"""PURE: a session: one person, signed in at one portal, with the evidence and the two ends of its life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NewType
+
+from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
+from authproxy.identity.person import Person
+
+SessionId = NewType("SessionId", str)
+"""Names a session in logs, in the assertion (`sid`) and to operators. It opens nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What the gateway knows of a signed-in person.
+
+    `expires_at` is the absolute end: it is set once and no activity or step-up moves it. `idle_for` is how long the session
+    survives without activity; when it was last active is the store's knowledge, not part of this record.
+    """
+
+    session_id: SessionId
+    portal: str
+    person: Person
+    method: SignInMethod
+    level: Level
+    events: tuple[AuthenticationEvent, ...]
+    started_at: datetime
+    expires_at: datetime
+    idle_for: timedelta
+    id_token: str | None = None
+    """The provider's ID token as received: the hint for its logout endpoint, never identity."""
+
+    @property
+    def authenticated_at(self) -> datetime:
+        """When the person last proved who they are: `auth_time` of the assertion."""
+        return max(event.at for event in self.events)
+
+    def is_over(self, *, last_active_at: datetime, now: datetime) -> bool:
+        """Whether the absolute or the idle end has come. A clock that went back keeps no session alive past its absolute end."""
+        return now >= self.expires_at or now - last_active_at >= self.idle_for

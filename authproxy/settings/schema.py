@@ -1,0 +1,268 @@
+"""The schema of the settings file: every key, its type, its default and what it means (the reference in config/ is made from here).
+
+Durations are seconds or text such as `90s`, `15m`, `8h`; sizes are bytes or text such as `32KiB`, `10MiB`. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from authproxy.access.routes import Claim
+from authproxy.identity.assurance import Level, SignInMethod
+from authproxy.settings.values import bytes_of, duration_of
+
+Duration = Annotated[timedelta, BeforeValidator(duration_of)]
+Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+"""The portal's short name: `aud` of its assertion, and its name in logs and metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """A certificate of our own, in PEM files."""
+
+    certificate_file: Annotated[Text, Field(description="Certificate chain, leaf first.")]
+    key_file: Annotated[Text, Field(description="Private key, readable by the gateway's user only.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    head_size: Annotated[Size, Field(description="Request head in bytes; more is answered 431.")] = 32 * 1024
+    target_size: Annotated[Size, Field(description="Request target in bytes; more is answered 414.")] = 8 * 1024
+    header_count: Annotated[int, Field(ge=10, description="Header fields of a request; more is answered 431.")] = 100
+    body_size: Annotated[Size, Field(description="Request body in bytes; more is answered 413. 0 for no limit.")] = 0
+    connections: Annotated[int, Field(ge=1, description="Client connections at a time; more are closed at once.")] = 20_000
+    upstream_connections: Annotated[int, Field(ge=1, description="Connections to one portal at a time; more requests wait.")] = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    head: Annotated[Duration, Field(description="From the first byte of a request to the end of its head (408).")] = timedelta(seconds=10)
+    idle: Annotated[Duration, Field(description="A connection of a client without a request.")] = timedelta(seconds=75)
+    body: Annotated[Duration, Field(description="Between two pieces of a request's or an answer's body.")] = timedelta(seconds=60)
+    connect: Annotated[Duration, Field(description="Connecting to a portal (504).")] = timedelta(seconds=5)
+    first_byte: Annotated[Duration, Field(description="From the end of a request to the first byte of the portal's answer (504).")] = (
+        timedelta(seconds=60)
+    )
+    upstream_idle: Annotated[Duration, Field(description="A connection to a portal without a request.")] = timedelta(seconds=30)
+    drain: Annotated[Duration, Field(description="After SIGTERM, how long running requests may take to finish.")] = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    listen: Annotated[
+        tuple[Text, ...],
+        Field(min_length=1, description="Where browsers and front proxies connect: `address:port`, `[address]:port` or `unix:/path`."),
+    ] = ("127.0.0.1:8080",)
+    tls: Annotated[Tls | None, Field(description="TLS on the TCP listeners; leave out behind a front proxy that ends TLS.")] = None
+    unix_socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$", description="Permissions of Unix sockets.")] = "660"
+    management: Annotated[
+        Text, Field(description="Listener for /healthz, /readyz and /metrics. Keep it off the public network.")
+    ] = "127.0.0.1:8090"
+    trusted_proxies: Annotated[
+        tuple[Text, ...],
+        Field(description="Addresses or networks whose X-Forwarded-For is believed and who may ask subrequests. Peers on a Unix socket are "
+                          "trusted by the permissions of the socket. Empty by default: nobody is."),
+    ] = ()  # fmt: skip
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    url: Annotated[
+        Text,
+        Field(description="`redis://…`, `rediss://…`, `unix:///path?db=0`, or `memory://` (one process, sessions lost at its end)."),
+    ] = "redis://127.0.0.1:6379/0"
+    username: Annotated[str | None, Field(description="User of the store's access control list.")] = None
+    password: Annotated[SecretStr | None, Field(description="Password of the store.")] = None
+    ca_file: Annotated[str | None, Field(description="Certificate authority that the store's certificate must come from.")] = None
+    deadline: Annotated[Duration, Field(description="The longest that one question to the store may take, retries included.")] = (
+        timedelta(milliseconds=800)
+    )
+    near_cache_for: Annotated[
+        Duration,
+        Field(description="How long a session that was read from the store is used without asking again. 0 turns the near cache off."),
+    ] = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sessions:
+    keys: Annotated[
+        tuple[SecretStr, ...],
+        Field(min_length=1, description="Keys of records in the store, 32 random bytes each in base64 or hex. The first one encrypts, all of "
+                                        "them decrypt: put a new one in front, and drop the old one after `absolute`."),
+    ]  # fmt: skip
+    idle: Annotated[Duration, Field(description="A session ends after this long without a request (portals may set less).")] = (
+        timedelta(minutes=15)
+    )
+    absolute: Annotated[Duration, Field(description="A session ends this long after sign-in, whatever happens.")] = timedelta(hours=8)
+    attempt: Annotated[Duration, Field(description="How long a sign-in may take at the provider.")] = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertions:
+    issuer: Annotated[Text, Field(description="`iss` of the assertion: the gateway's URL as the portals know it.")]
+    algorithm: Annotated[Literal["ES256", "EdDSA", "RS256"], Field(description="Signature algorithm of the current key.")] = "ES256"
+    current_key_file: Annotated[Text, Field(description="PEM private key that signs.")]
+    next_key_file: Annotated[str | None, Field(description="Key that will sign next; published in jwks.json ahead of its use.")] = None
+    retiring_key_file: Annotated[str | None, Field(description="Key that signed before; published until its assertions are over.")] = None
+    lifetime: Annotated[Duration, Field(description="`exp` minus `iat`; an assertion is used for at most half of it.")] = timedelta(
+        seconds=60
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimNames:
+    """Under which names, in order, the provider states what its profile leaves open. Two different values are refused."""
+
+    tax_number: tuple[Text, ...] = ("taxnumber", "taxNumber", "tax_number", "davcna_stevilka", "http://idp.rekono.si/openid/taxnumber")
+    level: tuple[Text, ...] = ("loa", "acr", "level", "assurance_level")
+
+
+_LEVELS: dict[str, Level] = {
+    "10": Level.LOW, "20": Level.MEDIUM, "30": Level.HIGH,
+    "low": Level.LOW, "medium": Level.MEDIUM, "substantial": Level.MEDIUM, "high": Level.HIGH,
+    "nizka": Level.LOW, "srednja": Level.MEDIUM, "visoka": Level.HIGH,
+    "http://eidas.europa.eu/LoA/low": Level.LOW,
+    "http://eidas.europa.eu/LoA/substantial": Level.MEDIUM,
+    "http://eidas.europa.eu/LoA/high": Level.HIGH,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIdProvider:
+    """The OpenID provider (Rekono) toward which the gateway is a relying party."""
+
+    issuer: Annotated[
+        Text,
+        Field(description="The issuer, exactly as the provider writes it (Rekono's ends with a slash). `iss` and discovery must equal it."),
+    ] = "https://idp.rekono.si/openid-connect-server-webapp/"
+    client_id: Text
+    client_secret: Annotated[SecretStr | None, Field(description="Client secret, for the two `client_secret_…` authentications.")] = None
+    client_key_file: Annotated[str | None, Field(description="PEM private key, for `private_key_jwt`.")] = None
+    client_key_id: Annotated[str | None, Field(description="`kid` under which the provider knows that key.")] = None
+    client_authentication: Annotated[
+        Literal["client_secret_post", "client_secret_basic", "private_key_jwt"],
+        Field(description="How the gateway authenticates at the token endpoint."),
+    ] = "client_secret_post"
+    algorithm: Annotated[
+        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"],
+        Field(description="The one signature algorithm accepted on ID tokens. Never taken from the token or from discovery."),
+    ] = "RS256"
+    scopes: Annotated[tuple[Text, ...], Field(min_length=1)] = (
+        "openid", "profile", "email", "phone", "address", "http://idp.rekono.si/openid/taxnumber",
+    )  # fmt: skip
+    max_age: Annotated[
+        Duration | None,
+        Field(description="The provider must have authenticated the person no longer ago than this; `auth_time` is then checked. Unset: not asked."),
+    ] = timedelta(minutes=5)
+    prompt: Annotated[
+        Literal["login", "consent", "select_account"] | None,
+        Field(description="Sent as is. Rekono's software ignores max_age when any prompt is sent: set one of the two."),
+    ] = None
+    leeway: Annotated[Duration, Field(description="Difference between the provider's clock and ours that is lived with.")] = timedelta(
+        seconds=60
+    )
+    timeout: Annotated[Duration, Field(description="The longest that one question to the provider may take.")] = timedelta(seconds=10)
+    ca_file: Annotated[str | None, Field(description="Certificate authority that the provider's certificate must come from.")] = None
+    claims: ClaimNames = field(default_factory=ClaimNames)
+    levels: Annotated[
+        dict[str, Level], Field(description="Values of the level claim and the level they stand for. Absent or unknown is 10.")
+    ] = field(default_factory=lambda: dict(_LEVELS))
+    dashboard_url: Annotated[Text, Field(description="Where a person completes their data; linked when something is missing.")] = (
+        "https://idp.rekono.si/IdP-RM-Front/chooselogin/rekono.htm"
+    )
+    register_url: Annotated[str | None, Field(description="Where *Ustvari račun* leads; unset: the provider's sign-in page.")] = None
+    help_url: Annotated[Text, Field(description="Help link on the chooser.")] = "https://www.rekono.si/sl/faq-uporabniki/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
+    """A part of a portal with a demand of its own; what is left out is the portal's."""
+
+    path: Annotated[str, Field(pattern=r"^/", description="Prefix at a segment border.")]
+    methods: Annotated[tuple[Text, ...], Field(description="HTTP methods; empty for all.")] = ()
+    level: Level | None = None
+    strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityHeaders:
+    """Names of the plain headers to the portal. An empty name leaves the header out."""
+
+    subject: str = "X-Auth-Subject"
+    name: str = "X-Auth-Name"
+    email: str = "X-Auth-Email"
+    tax_number: str = "X-Auth-Tax-Number"
+    method: str = "X-Auth-Method"
+    level: str = "X-Auth-Level"
+    step_up: str = "X-Auth-Step-Up"
+    assertion: str = "X-Auth-Assertion"
+    encoding: Annotated[
+        Literal["percent", "ascii-fold", "latin1", "utf8", "base64"],
+        Field(description="How text outside ASCII is written: `percent` encodes UTF-8, `ascii-fold` turns š into s."),
+    ] = "percent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamTls:
+    ca_file: Annotated[str | None, Field(description="Certificate authority of the portal; unset: the system's.")] = None
+    server_name: Annotated[str | None, Field(description="Name in the portal's certificate, if it is not the upstream's host.")] = None
+    certificate_file: Annotated[str | None, Field(description="Certificate that the gateway shows to the portal.")] = None
+    key_file: Annotated[str | None, Field(description="Its private key.")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalSettings:
+    name: Annotated[dict[Literal["sl", "en"], Text] | Text, Field(description="The portal's name on our pages, one or per language.")]
+    contact: Annotated[str | None, Field(description="Whom to ask: text, an e-mail address or a telephone number, shown on refusals.")] = None
+    url: Annotated[
+        str,
+        Field(pattern=r"^https?://[^/?#@\s]+/?$", description="The portal as browsers see it. Redirect URIs and cookies follow from it."),
+    ]
+    upstream: Annotated[
+        str,
+        Field(pattern=r"^(https?://[^/?#@\s]+/?|unix:/.+)$", description="The portal's own server: `http://…`, `https://…` or `unix:/path`."),
+    ]
+    upstream_tls: UpstreamTls = field(default_factory=UpstreamTls)
+    preserve_host: Annotated[bool, Field(description="Send the public host to the portal; otherwise the upstream's.")] = True
+    sign_in: Annotated[tuple[SignInMethod, ...], Field(min_length=1, description="Ways of signing in that are offered.")] = ("rekono",)
+    level: Annotated[Level, Field(description="The least level of trust.")] = Level.LOW
+    required_claims: Annotated[
+        tuple[Claim, ...], Field(description="What must be known of a person; otherwise the sign-in ends with a page that says what is missing.")
+    ] = ("tax_number", "name", "birthdate", "address")
+    idle: Annotated[Duration | None, Field(description="As `sessions.idle`, for this portal.")] = None
+    routes: Annotated[tuple[RouteSettings, ...], Field(description="First match wins; what none covers falls under the portal's demand.")] = ()
+    headers: IdentityHeaders = field(default_factory=IdentityHeaders)
+    accepts_encoded_slash: Annotated[bool, Field(description="Pass `%2F` and `%5C` in paths instead of refusing them.")] = False
+    websocket_origins: Annotated[
+        tuple[Text, ...], Field(description="Origins beside the portal's own whose pages may open WebSockets.")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: Annotated[bool, Field(description="One line per request.")] = True
+    audit_file: Annotated[
+        str | None, Field(description="Where audit events go, one JSON object a line, opened for appending; unset: standard output.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    server: Server = field(default_factory=Server)
+    store: Store = field(default_factory=Store)
+    sessions: Sessions
+    assertions: Assertions
+    rekono: OpenIdProvider
+    portals: Annotated[dict[PortalId, PortalSettings], Field(min_length=1)]
+    telemetry: Telemetry = field(default_factory=Telemetry)
+
+
