@@ -41,3 +41,18 @@ class Session:
     def is_over(self, *, last_active_at: datetime, now: datetime) -> bool:
         """Whether the absolute or the idle end has come. A clock that went back keeps no session alive past its absolute end."""
         return now >= self.expires_at or now - last_active_at >= self.idle_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSummary:
+    """What operators and the person's own session page may see of a session without its ticket."""
+
+    session_id: SessionId
+    portal: str
+    method: SignInMethod
+    level: Level
+    started_at: datetime
+    expires_at: datetime
+    last_active_at: datetime
+    browser: str
+    """A short, harmless description of the browser (`Firefox, Windows`)."""
