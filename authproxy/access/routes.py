@@ -39,7 +39,7 @@ class Route:
         if self.methods and method not in self.methods:
             return False
         prefix = self.path
-        return path == prefix or prefix == "/" or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+        return prefix in (path, "/") or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

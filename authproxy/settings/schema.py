@@ -9,15 +9,25 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
 from authproxy.access.routes import Claim
 from authproxy.identity.assurance import Level, SignInMethod
 from authproxy.settings.values import bytes_of, duration_of
 
-Duration = Annotated[timedelta, BeforeValidator(duration_of)]
-Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0)]
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a value is called in findings and in the reference. A relative `file` is relative to the settings file's directory."""
+
+    words: str
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration_of), Form("duration")]
+Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0), Form("size")]
 Text = Annotated[str, Field(min_length=1)]
+File = Annotated[str, Field(min_length=1), Form("file")]
+Secret = Annotated[SecretStr, Field(min_length=1), Form("secret")]
 PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """The portal's short name: `aud` of its assertion, and its name in logs and metrics."""
 
@@ -26,12 +36,14 @@ PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 class Tls:
     """A certificate of our own, in PEM files."""
 
-    certificate_file: Annotated[Text, Field(description="Certificate chain, leaf first.")]
-    key_file: Annotated[Text, Field(description="Private key, readable by the gateway's user only.")]
+    certificate_file: Annotated[File, Field(description="Certificate chain, leaf first.")]
+    key_file: Annotated[File, Field(description="Private key, readable by the gateway's user only.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
+    """How much the edge takes at a time."""
+
     head_size: Annotated[Size, Field(description="Request head in bytes; more is answered 431.")] = 32 * 1024
     target_size: Annotated[Size, Field(description="Request target in bytes; more is answered 414.")] = 8 * 1024
     header_count: Annotated[int, Field(ge=10, description="Header fields of a request; more is answered 431.")] = 100
@@ -42,6 +54,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
+    """How long the edge waits, and what it answers then."""
+
     head: Annotated[Duration, Field(description="From the first byte of a request to the end of its head (408).")] = timedelta(seconds=10)
     idle: Annotated[Duration, Field(description="A connection of a client without a request.")] = timedelta(seconds=75)
     body: Annotated[Duration, Field(description="Between two pieces of a request's or an answer's body.")] = timedelta(seconds=60)
@@ -55,6 +69,8 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
+    """Listeners, and who is believed on them."""
+
     listen: Annotated[
         tuple[Text, ...],
         Field(min_length=1, description="Where browsers and front proxies connect: `address:port`, `[address]:port` or `unix:/path`."),
@@ -75,13 +91,15 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
+    """Where sessions and sign-in attempts are kept."""
+
     url: Annotated[
         Text,
         Field(description="`redis://…`, `rediss://…`, `unix:///path?db=0`, or `memory://` (one process, sessions lost at its end)."),
     ] = "redis://127.0.0.1:6379/0"
-    username: Annotated[str | None, Field(description="User of the store's access control list.")] = None
-    password: Annotated[SecretStr | None, Field(description="Password of the store.")] = None
-    ca_file: Annotated[str | None, Field(description="Certificate authority that the store's certificate must come from.")] = None
+    username: Annotated[Text | None, Field(description="User of the store's access control list.")] = None
+    password: Annotated[Secret | None, Field(description="Password of the store.")] = None
+    ca_file: Annotated[File | None, Field(description="Certificate authority that the store's certificate must come from.")] = None
     deadline: Annotated[Duration, Field(description="The longest that one question to the store may take, retries included.")] = (
         timedelta(milliseconds=800)
     )
@@ -93,10 +111,12 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sessions:
+    """How long people stay signed in, and the keys of their records."""
+
     keys: Annotated[
-        tuple[SecretStr, ...],
-        Field(min_length=1, description="Keys of records in the store, 32 random bytes each in base64 or hex. The first one encrypts, all of "
-                                        "them decrypt: put a new one in front, and drop the old one after `absolute`."),
+        tuple[Secret, ...],
+        Field(min_length=1, description="Keys of records in the store, 32 random bytes each in base64 or hex. The first one encrypts, all "
+                                        "of them decrypt: put a new one in front, and drop the old one after `absolute`."),
     ]  # fmt: skip
     idle: Annotated[Duration, Field(description="A session ends after this long without a request (portals may set less).")] = (
         timedelta(minutes=15)
@@ -107,11 +127,13 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertions:
+    """The signed identity that portals receive."""
+
     issuer: Annotated[Text, Field(description="`iss` of the assertion: the gateway's URL as the portals know it.")]
     algorithm: Annotated[Literal["ES256", "EdDSA", "RS256"], Field(description="Signature algorithm of the current key.")] = "ES256"
-    current_key_file: Annotated[Text, Field(description="PEM private key that signs.")]
-    next_key_file: Annotated[str | None, Field(description="Key that will sign next; published in jwks.json ahead of its use.")] = None
-    retiring_key_file: Annotated[str | None, Field(description="Key that signed before; published until its assertions are over.")] = None
+    current_key_file: Annotated[File, Field(description="PEM private key that signs.")]
+    next_key_file: Annotated[File | None, Field(description="Key that will sign next; published in jwks.json ahead of its use.")] = None
+    retiring_key_file: Annotated[File | None, Field(description="Key that signed before; published until its assertions are over.")] = None
     lifetime: Annotated[Duration, Field(description="`exp` minus `iat`; an assertion is used for at most half of it.")] = timedelta(
         seconds=60
     )
@@ -121,8 +143,10 @@ class Assertions:
 class ClaimNames:
     """Under which names, in order, the provider states what its profile leaves open. Two different values are refused."""
 
-    tax_number: tuple[Text, ...] = ("taxnumber", "taxNumber", "tax_number", "davcna_stevilka", "http://idp.rekono.si/openid/taxnumber")
-    level: tuple[Text, ...] = ("loa", "acr", "level", "assurance_level")
+    tax_number: Annotated[tuple[Text, ...], Field(description="Claims that may hold the tax number.")] = (
+        "taxnumber", "taxNumber", "tax_number", "davcna_stevilka", "http://idp.rekono.si/openid/taxnumber",
+    )  # fmt: skip
+    level: Annotated[tuple[Text, ...], Field(description="Claims that may hold the level.")] = ("loa", "acr", "level", "assurance_level")
 
 
 _LEVELS: dict[str, Level] = {
@@ -143,10 +167,10 @@ class OpenIdProvider:
         Text,
         Field(description="The issuer, exactly as the provider writes it (Rekono's ends with a slash). `iss` and discovery must equal it."),
     ] = "https://idp.rekono.si/openid-connect-server-webapp/"
-    client_id: Text
-    client_secret: Annotated[SecretStr | None, Field(description="Client secret, for the two `client_secret_…` authentications.")] = None
-    client_key_file: Annotated[str | None, Field(description="PEM private key, for `private_key_jwt`.")] = None
-    client_key_id: Annotated[str | None, Field(description="`kid` under which the provider knows that key.")] = None
+    client_id: Annotated[Text, Field(description="The name under which the provider knows this relying party.")]
+    client_secret: Annotated[Secret | None, Field(description="Client secret, for the two `client_secret_…` authentications.")] = None
+    client_key_file: Annotated[File | None, Field(description="PEM private key, for `private_key_jwt`.")] = None
+    client_key_id: Annotated[Text | None, Field(description="`kid` under which the provider knows that key.")] = None
     client_authentication: Annotated[
         Literal["client_secret_post", "client_secret_basic", "private_key_jwt"],
         Field(description="How the gateway authenticates at the token endpoint."),
@@ -155,12 +179,12 @@ class OpenIdProvider:
         Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"],
         Field(description="The one signature algorithm accepted on ID tokens. Never taken from the token or from discovery."),
     ] = "RS256"
-    scopes: Annotated[tuple[Text, ...], Field(min_length=1)] = (
+    scopes: Annotated[tuple[Text, ...], Field(min_length=1, description="Scopes that are asked for; `openid` is one of them.")] = (
         "openid", "profile", "email", "phone", "address", "http://idp.rekono.si/openid/taxnumber",
     )  # fmt: skip
     max_age: Annotated[
         Duration | None,
-        Field(description="The provider must have authenticated the person no longer ago than this; `auth_time` is then checked. Unset: not asked."),
+        Field(description="How long ago the provider may have authenticated the person at most; `auth_time` is checked. Unset: not asked."),
     ] = timedelta(minutes=5)
     prompt: Annotated[
         Literal["login", "consent", "select_account"] | None,
@@ -170,7 +194,7 @@ class OpenIdProvider:
         seconds=60
     )
     timeout: Annotated[Duration, Field(description="The longest that one question to the provider may take.")] = timedelta(seconds=10)
-    ca_file: Annotated[str | None, Field(description="Certificate authority that the provider's certificate must come from.")] = None
+    ca_file: Annotated[File | None, Field(description="Certificate authority that the provider's certificate must come from.")] = None
     claims: ClaimNames = field(default_factory=ClaimNames)
     levels: Annotated[
         dict[str, Level], Field(description="Values of the level claim and the level they stand for. Absent or unknown is 10.")
@@ -178,7 +202,7 @@ class OpenIdProvider:
     dashboard_url: Annotated[Text, Field(description="Where a person completes their data; linked when something is missing.")] = (
         "https://idp.rekono.si/IdP-RM-Front/chooselogin/rekono.htm"
     )
-    register_url: Annotated[str | None, Field(description="Where *Ustvari račun* leads; unset: the provider's sign-in page.")] = None
+    register_url: Annotated[Text | None, Field(description="Where *Ustvari račun* leads; unset: the provider's sign-in page.")] = None
     help_url: Annotated[Text, Field(description="Help link on the chooser.")] = "https://www.rekono.si/sl/faq-uporabniki/"
 
 
@@ -188,7 +212,7 @@ class RouteSettings:
 
     path: Annotated[str, Field(pattern=r"^/", description="Prefix at a segment border.")]
     methods: Annotated[tuple[Text, ...], Field(description="HTTP methods; empty for all.")] = ()
-    level: Level | None = None
+    level: Annotated[Level | None, Field(description="The least level of trust here; unset: the portal's.")] = None
     strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
 
 
@@ -196,14 +220,14 @@ class RouteSettings:
 class IdentityHeaders:
     """Names of the plain headers to the portal. An empty name leaves the header out."""
 
-    subject: str = "X-Auth-Subject"
-    name: str = "X-Auth-Name"
-    email: str = "X-Auth-Email"
-    tax_number: str = "X-Auth-Tax-Number"
-    method: str = "X-Auth-Method"
-    level: str = "X-Auth-Level"
-    step_up: str = "X-Auth-Step-Up"
-    assertion: str = "X-Auth-Assertion"
+    subject: Annotated[str, Field(description="The provider's name for the person (`sub`).")] = "X-Auth-Subject"
+    name: Annotated[str, Field(description="Full name.")] = "X-Auth-Name"
+    email: Annotated[str, Field(description="E-mail address, if the provider has verified it.")] = "X-Auth-Email"
+    tax_number: Annotated[str, Field(description="Tax number.")] = "X-Auth-Tax-Number"
+    method: Annotated[str, Field(description="`rekono` or `acnlb`.")] = "X-Auth-Method"
+    level: Annotated[str, Field(description="10, 20 or 30.")] = "X-Auth-Level"
+    step_up: Annotated[str, Field(description="Methods and times of step-ups.")] = "X-Auth-Step-Up"
+    assertion: Annotated[str, Field(description="The signed identity assertion (JWT).")] = "X-Auth-Assertion"
     encoding: Annotated[
         Literal["percent", "ascii-fold", "latin1", "utf8", "base64"],
         Field(description="How text outside ASCII is written: `percent` encodes UTF-8, `ascii-fold` turns š into s."),
@@ -212,33 +236,42 @@ class IdentityHeaders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamTls:
-    ca_file: Annotated[str | None, Field(description="Certificate authority of the portal; unset: the system's.")] = None
-    server_name: Annotated[str | None, Field(description="Name in the portal's certificate, if it is not the upstream's host.")] = None
-    certificate_file: Annotated[str | None, Field(description="Certificate that the gateway shows to the portal.")] = None
-    key_file: Annotated[str | None, Field(description="Its private key.")] = None
+    """TLS towards an `https://` upstream."""
+
+    ca_file: Annotated[File | None, Field(description="Certificate authority of the portal; unset: the system's.")] = None
+    server_name: Annotated[Text | None, Field(description="Name in the portal's certificate, if it is not the upstream's host.")] = None
+    certificate_file: Annotated[File | None, Field(description="Certificate that the gateway shows to the portal.")] = None
+    key_file: Annotated[File | None, Field(description="Its private key.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalSettings:
+    """One portal: where it is, and what it demands of people."""
+
     name: Annotated[dict[Literal["sl", "en"], Text] | Text, Field(description="The portal's name on our pages, one or per language.")]
-    contact: Annotated[str | None, Field(description="Whom to ask: text, an e-mail address or a telephone number, shown on refusals.")] = None
+    contact: Annotated[
+        Text | None, Field(description="Whom to ask: text, an e-mail address or a telephone number, shown on refusals.")
+    ] = None
     url: Annotated[
         str,
         Field(pattern=r"^https?://[^/?#@\s]+/?$", description="The portal as browsers see it. Redirect URIs and cookies follow from it."),
     ]
     upstream: Annotated[
         str,
-        Field(pattern=r"^(https?://[^/?#@\s]+/?|unix:/.+)$", description="The portal's own server: `http://…`, `https://…` or `unix:/path`."),
+        Field(pattern=r"^(https?://[^/?#@\s]+/?|unix:/.+)$", description="The portal's server: `http://…`, `https://…` or `unix:/path`."),
     ]
     upstream_tls: UpstreamTls = field(default_factory=UpstreamTls)
     preserve_host: Annotated[bool, Field(description="Send the public host to the portal; otherwise the upstream's.")] = True
     sign_in: Annotated[tuple[SignInMethod, ...], Field(min_length=1, description="Ways of signing in that are offered.")] = ("rekono",)
     level: Annotated[Level, Field(description="The least level of trust.")] = Level.LOW
     required_claims: Annotated[
-        tuple[Claim, ...], Field(description="What must be known of a person; otherwise the sign-in ends with a page that says what is missing.")
+        tuple[Claim, ...],
+        Field(description="What must be known of a person; otherwise the sign-in ends with a page that says what is missing."),
     ] = ("tax_number", "name", "birthdate", "address")
     idle: Annotated[Duration | None, Field(description="As `sessions.idle`, for this portal.")] = None
-    routes: Annotated[tuple[RouteSettings, ...], Field(description="First match wins; what none covers falls under the portal's demand.")] = ()
+    routes: Annotated[
+        tuple[RouteSettings, ...], Field(description="First match wins; what none covers falls under the portal's demand.")
+    ] = ()
     headers: IdentityHeaders = field(default_factory=IdentityHeaders)
     accepts_encoded_slash: Annotated[bool, Field(description="Pass `%2F` and `%5C` in paths instead of refusing them.")] = False
     websocket_origins: Annotated[
@@ -248,21 +281,33 @@ class PortalSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Logs and audit events."""
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="The least severity that is logged, as JSON on standard output.")
+    ] = "info"
     access_log: Annotated[bool, Field(description="One line per request.")] = True
     audit_file: Annotated[
-        str | None, Field(description="Where audit events go, one JSON object a line, opened for appending; unset: standard output.")
+        File | None, Field(description="Where audit events go, one JSON object a line, opened for appending; unset: standard output.")
     ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
+    """Everything that an operator can set."""
+
+    # On the outermost dataclass it holds at every depth (tested); pydantic's default would drop a misspelt key without a word.
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     server: Server = field(default_factory=Server)
     store: Store = field(default_factory=Store)
     sessions: Sessions
     assertions: Assertions
     rekono: OpenIdProvider
-    portals: Annotated[dict[PortalId, PortalSettings], Field(min_length=1)]
+    portals: Annotated[
+        dict[PortalId, PortalSettings],
+        Field(min_length=1, description="The portals by short name (`a-z`, digits, `-`): `aud` of the assertion, and the name in logs."),
+    ]
     telemetry: Telemetry = field(default_factory=Telemetry)
 
 

@@ -1,0 +1,42 @@
+"""PURE: what an identity assertion says about a session (RFC 7519 §4.1, OpenID Connect Core §2, RFC 8176)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from authproxy.identity.session import Session
+
+
+def claims(session: Session, *, issuer: str, portal_id: str, now: datetime, lifetime: timedelta, token_id: str) -> dict[str, object]:
+    """The claims for one portal. Times are whole seconds since 1970. What is not known is left out, never null and never empty."""
+    issued_at = _seconds(now)
+    person = session.person
+    stated = {
+        "iss": issuer,
+        "aud": portal_id,
+        "sub": person.subject,
+        "sid": session.session_id,
+        "jti": token_id,
+        "iat": issued_at,
+        "exp": issued_at + int(lifetime.total_seconds()),
+        "auth_time": _seconds(session.authenticated_at),
+        "acr": _acr(session),
+        # A set in RFC 8176, but its order should not change from one assertion to the next.
+        "amr": list(dict.fromkeys(word for event in session.events for word in event.amr)),
+        "level": int(session.level),
+        "method": session.method,
+        "step_up": [{"method": event.method, "at": _seconds(event.at)} for event in session.events if event.is_step_up],
+        "name": person.name,
+        "email": person.email,
+        "tax_number": person.tax_number,
+    }
+    return {name: value for name, value in stated.items() if value not in (None, "", [])}
+
+
+def _acr(session: Session) -> str | None:
+    """That of the latest event which has one."""
+    return next((event.acr for event in sorted(session.events, key=lambda event: event.at, reverse=True) if event.acr), None)
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())

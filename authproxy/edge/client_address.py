@@ -1,0 +1,61 @@
+"""PURE: who asks: the peer of the connection, or whom a trusted proxy says it speaks for.
+
+The chain of X-Forwarded-For is read from the right, trusted proxies are skipped, and the first other address is the client: what a
+client writes to the left of that is its own invention. A chain that cannot be read falls back to the peer, never to "no rule".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+LOCAL_PEER = "local"
+"""The peer of a Unix socket: a process that the permissions of the socket let in."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxies:
+    """Networks whose forwarding headers are believed. A peer on a Unix socket always is."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> TrustedProxies:
+        """From `address` or `address/prefix` texts; raises ValueError with the text that is neither."""
+        return cls(tuple(ip_network(text, strict=False) for text in texts))
+
+    def trusts(self, peer: str) -> bool:
+        if peer == LOCAL_PEER:
+            return True
+        address = read_address(peer)
+        return address is not None and any(address in network for network in self.networks if network.version == address.version)
+
+    def client(self, peer: str, forwarded_for: Iterable[bytes]) -> str:
+        """The address of the client. Asks only a trusted peer; an unreadable chain yields the last hop that could be read."""
+        client = peer
+        if not self.trusts(peer):
+            return client
+        for hop in reversed([hop for value in forwarded_for for hop in value.split(b",")]):
+            address = read_address(hop.decode("latin-1").strip())
+            if address is None:
+                return client
+            client = str(address)
+            if not self.trusts(client):
+                return client
+        return client
+
+
+def read_address(text: str) -> Address | None:
+    """An address with an optional port, as proxies write it (`192.0.2.1:4711`, `[2001:db8::1]:4711`, `::ffff:192.0.2.1`)."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -1,0 +1,401 @@
+"""One request and its answer: asks for the decision, then refuses, answers a subrequest, or streams between client and portal.
+
+An exchange begins when those before it on its connection have ended, and ends exactly once. What goes wrong before the first byte of
+an answer becomes a refusal; what goes wrong after it closes the connection, so that nothing looks complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Protocol
+
+from authproxy.access import target as request_target
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
+from authproxy.access.target import RequestTarget, TargetRefused
+from authproxy.edge import refusals, subrequest
+from authproxy.edge.headers import RequestFilter
+from authproxy.edge.refusals import Answer, PageWanted
+from authproxy.edge.request_head import Fields, RequestHead
+from authproxy.edge.site import Gate, Site
+from authproxy.edge.subrequest import DIALECTS, Dialect, SubrequestRefused
+from authproxy.edge.transfer import Transfer
+from authproxy.edge.tunnel import Tunnel
+from authproxy.edge.upstream_connection import UpstreamConnection
+from authproxy.edge.upstream_pool import UpstreamPool
+
+_COOKIE = b"__Host-authproxy="
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+_OWN_PLACE = "/.authproxy"
+_PAGES_FILTER = RequestFilter()
+
+
+class Client(Protocol):
+    """What an exchange needs of the connection that it serves."""
+
+    peer: str
+    is_trusted: bool
+
+    def write(self, data: bytes) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def ended(self, *, keeps_alive: bool) -> None: ...
+    def abort(self) -> None: ...
+    def tunnel(self, tunnel: Tunnel) -> None: ...
+    @property
+    def may_stay(self) -> bool: ...
+
+
+class Exchange:
+    __slots__ = (
+        "_client", "_decided_at", "_decision", "_dialect", "_failure", "_gate", "_held", "_is_over", "_page", "_received", "_request_id",
+        "_request_is_complete", "_site", "_started", "_status", "_target", "_ticket", "_trailers", "_transfer", "head",
+    )  # fmt: skip
+
+    def __init__(self, client: Client, gate: Gate, head: RequestHead) -> None:
+        self.head = head
+        self._client = client
+        self._gate = gate
+        self._site: Site | None = None
+        self._target: RequestTarget | None = None
+        self._ticket: str | None = None
+        self._decision: Decision | None = None
+        self._dialect: Dialect | None = None
+        self._page: PageWanted | None = None
+        self._failure: Reason | None = None
+        self._transfer: Transfer | None = None
+        self._held: list[bytes] = []
+        self._trailers: Fields = []
+        self._request_is_complete = False
+        self._is_over = False
+        self._status = 0
+        self._received = 0
+        self._started = self._decided_at = 0.0
+        self._request_id = ""
+
+    # Deciding.
+
+    def begin(self) -> None:
+        """Starts the exchange. From here it ends by itself, or by `client_lost`."""
+        self._started = asyncio.get_running_loop().time()
+        gate, head = self._gate, self.head
+        self._request_id = self._its_request_id()
+        try:
+            host, self._site = gate.site_at(head.host)
+            site = self._site
+            self._target = request_target.parse(
+                method=head.method,
+                target=head.target,
+                host_value=host,
+                default_port=gate.default_port,
+                accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
+            )
+        except TargetRefused as refused:
+            self.refuse_unread(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
+            return
+        if gate.limits.body_size and (head.content_length or 0) > gate.limits.body_size:
+            self._say(refusals.plain(413, Reason.BODY_TOO_LARGE, self._request_id))
+        elif self._is_own_place(self._target):
+            self._begin_own(self._target)
+        elif site is None:
+            self._decided(Denied(reason=Reason.UNKNOWN_HOST))
+        elif head.upgrade and not self._may_upgrade(site):
+            self._decided(Denied(reason=Reason.FOREIGN_ORIGIN, portal=site.portal))
+        else:
+            self._decide(site, self._target)
+
+    def _its_request_id(self) -> str:
+        if self._client.is_trusted:
+            given = self.head.all(b"x-request-id")
+            if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+                return given[0].decode("ascii")
+        return self._gate.identifiers.request_id()
+
+    @staticmethod
+    def _is_own_place(target: RequestTarget) -> bool:
+        if target.path.startswith("/.authproxy/"):
+            return True
+        # Other spellings of our place (`/.AUTHPROXY`, `/.authproxy;x/`) must not reach a portal that takes them for the same.
+        return any(reading.lower().startswith(_OWN_PLACE) for reading in target.readings())
+
+    def _begin_own(self, target: RequestTarget) -> None:
+        dialect = DIALECTS.get(target.path)
+        if dialect is not None:
+            self._answer_subrequest(dialect)
+        elif self._site is None:
+            self._decided(Denied(reason=Reason.UNKNOWN_HOST))
+        elif self.head.upgrade:
+            self.refuse_unread(400, Reason.REQUEST_UNREADABLE)
+        else:
+            self._ask_pages(target, self._site)
+
+    def _may_upgrade(self, site: Site) -> bool:
+        # A browser sends Origin with every WebSocket handshake and the cookies of whatever site it came from: only pages of the portal
+        # may open sockets to it (cross-site WebSocket hijacking). A program without an Origin brings its cookie on purpose.
+        origins = self.head.all(b"origin")
+        return all(origin in site.websocket_origins for origin in origins)
+
+    def _decide(self, site: Site, target: RequestTarget) -> None:
+        self._ticket = _ticket_in(self.head.cookies)
+        decision = self._gate.access.decide_now(site.portal, target, self._ticket, self._gate.clock())
+        if decision is not None:
+            self._decided(decision)
+        else:
+            self._gate.spawn(self._decide_later(site, target))
+
+    async def _decide_later(self, site: Site, target: RequestTarget) -> None:
+        decision = await self._gate.access.decide(site.portal, target, self._ticket, self._gate.clock())
+        if not self._is_over:
+            self._decided(decision)
+
+    def _decided(self, decision: Decision) -> None:
+        self._decided_at = asyncio.get_running_loop().time()
+        self._decision = decision
+        if isinstance(decision, Allowed):
+            assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's access allows)
+            self._forward(self._site, self._target, decision)
+            return
+        assert self._target is not None  # noqa: S101  (nothing is decided without a target)
+        answer = refusals.answer(decision, target=self._target, head=self.head, request_id=self._request_id)
+        if isinstance(answer, Answer):
+            self._say(answer)
+        else:
+            self._show(answer)
+
+    # Subrequests of front proxies.
+
+    def _answer_subrequest(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        gate, head = self._gate, self.head
+        if not self._client.is_trusted:
+            self._decision = Denied(reason=Reason.UNTRUSTED_PEER)
+            self._say(subrequest.refusal(Reason.UNTRUSTED_PEER, self._request_id))
+            return
+        try:
+            original, site = subrequest.original(head, dialect, gate.sites)
+        except SubrequestRefused:
+            self._decision = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
+            self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self._request_id))
+            return
+        self._target, self._site = original, site
+        self._ticket = _ticket_in(head.cookies)
+        if site is None:
+            self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
+            return
+        decision = gate.access.decide_now(site.portal, original, self._ticket, gate.clock())
+        if decision is not None:
+            self._answer_original(decision, original, dialect)
+        else:
+            gate.spawn(self._answer_later(site, original, dialect))
+
+    async def _answer_later(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
+        decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
+        if not self._is_over:
+            self._answer_original(decision, original, dialect)
+
+    def _answer_original(self, decision: Decision, original: RequestTarget, dialect: Dialect) -> None:
+        self._decided_at = asyncio.get_running_loop().time()
+        self._decision = decision
+        self._say(subrequest.answer(decision, original=original, head=self.head, dialect=dialect, request_id=self._request_id))
+
+    # Answering by ourselves.
+
+    def refuse_unread(self, status: int, reason: Reason) -> None:
+        """Refuses a request of which not everything can be trusted, and closes the connection after it."""
+        if not self._request_id:
+            self._started = asyncio.get_running_loop().time()
+            self._request_id = self._gate.identifiers.request_id()
+        self._decision = Denied(reason=reason)
+        self._say(refusals.plain(status, reason, self._request_id), keeps_alive=False)
+
+    def _say(self, answer: Answer, *, keeps_alive: bool = True) -> None:
+        head = self.head
+        # Whoever asked with `Expect` and gets a final answer may or may not send the body: the next request could not be told from it.
+        keeps_alive = keeps_alive and self._client.may_stay and not (head.expects_continue and not self._request_is_complete)
+        self._status = answer.status
+        wire = refusals.head_bytes(answer, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)
+        self._client.write(wire if head.method == "HEAD" else wire + answer.body)
+        self._finish()
+        self._client.ended(keeps_alive=keeps_alive)
+
+    # Forwarding.
+
+    def _forward(self, site: Site, target: RequestTarget, allowed: Allowed) -> None:
+        identifiers = self._gate.identifiers
+        added = b"%s%sX-Forwarded-For: %s\r\nX-Request-Id: %s\r\ntraceparent: %s\r\n" % (
+            allowed.identity_headers,
+            site.forwarded,
+            self._client_address().encode(),
+            self._request_id.encode(),
+            identifiers.trace_parent().encode(),
+        )
+        host = site.host_for_upstream or target.host.encode()
+        outgoing = site.filter.outgoing(self.head, origin_form=target.origin_form, host=host, added=added)
+        self._transfer_to(site.pool, self.head, outgoing)
+
+    def _ask_pages(self, target: RequestTarget, site: Site) -> None:
+        """Our own pages, reached as a portal is, with the cookies that portals never see."""
+        self._transfer_to(self._gate.pages, self.head, self._head_for_pages(self.head, target.origin_form, site, b""))
+
+    def _show(self, page: PageWanted) -> None:
+        """A refusal that people read: the pages render it, the status is ours."""
+        self._page = page
+        head = self.head
+        fields = [field for field in head.fields if field[0].lower() in _WANTED_BY_REFUSAL_PAGES]
+        asked = RequestHead("HEAD" if head.method == "HEAD" else "GET", "/refusal", head.is_http_1_0, fields, host=head.host)
+        said = b"X-Authproxy-Status: %d\r\nX-Authproxy-Reason: %s\r\n" % (page.status, page.reason.encode())
+        self._transfer_to(self._gate.pages, asked, self._head_for_pages(asked, "/refusal", self._site, said))
+
+    def _head_for_pages(self, head: RequestHead, origin_form: str, site: Site | None, said: bytes) -> bytes:
+        added = b"%sX-Authproxy-Client: %s\r\nX-Request-Id: %s\r\n" % (said, self._client_address().encode(), self._request_id.encode())
+        if site is not None:
+            added += b"X-Authproxy-Portal: %s\r\n" % site.portal.portal_id.encode()
+        return _PAGES_FILTER.outgoing(head, origin_form=origin_form, host=head.host or b"-", added=added, keeps_own_cookies=True)
+
+    def _transfer_to(self, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
+        transfer = self._transfer = Transfer(owner=self, client=self._client, gate=self._gate, pool=pool, head=head, outgoing=outgoing)
+        held, self._held = self._held, []
+        if head is self.head:
+            for piece in held:
+                transfer.request_body(piece)
+            if self._request_is_complete:
+                transfer.request_ended(self._trailers)
+        transfer.start()
+
+    def _client_address(self) -> str:
+        peer, trusted = self._client.peer, self._gate.trusted
+        return trusted.client(peer, self.head.all(b"x-forwarded-for")) if self._client.is_trusted else peer
+
+    # From the client.
+
+    def request_body(self, piece: bytes) -> None:
+        self._received += len(piece)
+        limit = self._gate.limits.body_size
+        if self._is_over or self._page is not None:
+            return  # the rest of a request that was answered without it is read and forgotten
+        if limit and self._received > limit:
+            self._refuse_body()
+        elif self._transfer is not None:
+            self._transfer.request_body(piece)
+        else:
+            self._held.append(piece)
+            self._client.pause()
+
+    def request_ended(self, trailers: Fields) -> None:
+        self._request_is_complete = True
+        self._trailers = trailers
+        if self._transfer is not None and self._page is None:
+            self._transfer.request_ended(trailers)
+
+    def _refuse_body(self) -> None:
+        transfer, self._transfer = self._transfer, None
+        if transfer is not None:
+            transfer.stop()
+            if transfer.status:
+                self.broken()
+                return
+        self._say(refusals.plain(413, Reason.BODY_TOO_LARGE, self._request_id), keeps_alive=False)
+
+    def client_lost(self) -> None:
+        """The client is gone: the portal sees a closed connection, and nothing is answered."""
+        if not self._is_over:
+            if self._transfer is not None:
+                self._transfer.stop()
+            self._finish()
+
+    def client_may_flow(self, *, flows: bool) -> None:
+        if self._transfer is not None:
+            self._transfer.client_may_flow(flows=flows)
+
+    def check(self, now: float) -> None:
+        """Called about once a second while the exchange is the connection's current one: lets nothing hang."""
+        if self._transfer is not None:
+            self._transfer.check(now)
+
+    # How the transfer went.
+
+    def transferred(self, *, keeps_alive: bool) -> None:
+        self._finish()
+        self._client.ended(keeps_alive=keeps_alive)
+
+    def not_transferred(self, status: int, reason: Reason) -> None:
+        was_for_pages = self._page is not None or not isinstance(self._decision, Allowed)
+        self._transfer = None
+        if self._page is not None:
+            self._say(refusals.plain(self._page.status, self._page.reason, self._request_id))
+        elif was_for_pages or self._target is None:
+            self._say(refusals.problem(503, Reason.UNEXPECTED, self._request_id))
+        else:
+            self._failure = reason
+            if refusals.is_page_load(self.head, self._target.method):
+                self._show(PageWanted(status, reason))
+            else:
+                self._say(refusals.problem(status, reason, self._request_id))
+
+    def broken(self) -> None:
+        """An answer that cannot be completed must not look complete: the connection is cut."""
+        self._finish()
+        self._client.abort()
+
+    def switched(self, connection: UpstreamConnection) -> None:
+        assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's request is forwarded)
+        portal, target, ticket = self._site.portal, self._target, self._ticket
+        self._client.tunnel(
+            Tunnel(client=self._client, connection=connection, gate=self._gate, portal=portal, target=target, ticket=ticket)
+        )
+
+    def _finish(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._held = []
+        self._observe()
+
+    def _observe(self) -> None:
+        now = asyncio.get_running_loop().time()
+        decision, site, transfer = self._decision, self._site, self._transfer
+        session = decision.session if isinstance(decision, (Allowed, Denied)) else None
+        route = decision.route if isinstance(decision, (Allowed, Denied)) else None
+        reason = self._failure or (None if decision is None or isinstance(decision, Allowed) else decision.reason)
+        self._gate.observer(
+            request_id=self._request_id,
+            portal=site.portal.portal_id if site else None,
+            method=self._target.method if self._target else self.head.method,
+            path=self._target.path if self._target else None,
+            status=self._status or (transfer.status if transfer else 0),
+            decision=_DECISION_NAMES.get(type(decision), "own_page"),
+            reason=reason.value if reason else None,
+            rule=route.name if route else None,
+            level=int(session.level) if session else None,
+            session=session.session_id if session else None,
+            client=self._client_address(),
+            dialect=self._dialect.name if self._dialect else None,
+            bytes_in=self._received,
+            bytes_out=transfer.sent if transfer else 0,
+            seconds=now - self._started,
+            decision_seconds=max(0.0, self._decided_at - self._started),
+            upstream_seconds=now - transfer.sent_at if transfer and transfer.sent_at else 0.0,
+        )
+
+
+_DECISION_NAMES: dict[type[object], str] = {
+    Allowed: "allowed",
+    AuthenticationRequired: "authentication_required",
+    Denied: "denied",
+    Unavailable: "unavailable",
+}
+_WANTED_BY_REFUSAL_PAGES = frozenset({b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"})
+
+
+def _ticket_in(cookies: bytes) -> str | None:
+    """The value of the session cookie; None if it is absent or stands there twice (one of the two was then planted)."""
+    at = cookies.find(_COOKIE)
+    if at < 0:
+        return None
+    if cookies.find(_COOKIE, at + 1) >= 0 or (at and cookies[at - 1] not in b" ;,"):
+        return None
+    end = at + len(_COOKIE)
+    value = cookies[end : end + 160].partition(b";")[0].partition(b",")[0].strip()
+    return value.decode("ascii", "replace")
+
+

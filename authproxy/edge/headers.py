@@ -1,0 +1,158 @@
+"""PURE: which header fields travel on, in both directions.
+
+Toward the portal: hop-by-hop fields (RFC 9110 §7.6.1) and every copy of an identity or forwarding header that the client sent are
+removed, then ours are added, once. Back to the client: hop-by-hop fields and cookies that bear our names are removed.
+
+A name is judged by its folded form: servers that hand headers on as variables (CGI, WSGI, PHP, Apache) turn every character that is
+no letter or digit into the same one, so `X_Auth_Subject` and `X.Auth.Subject` are `X-Auth-Subject` to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from authproxy.edge.request_head import Fields, RequestHead
+
+OWN_COOKIE_PREFIX = b"__Host-authproxy"
+
+_HOP_BY_HOP = frozenset({
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"transfer-encoding",
+    b"upgrade", b"http2-settings",
+})  # fmt: skip
+
+_IDENTITY_PREFIXES = (
+    b"x-auth-", b"x-authproxy-", b"x-forwarded-", b"x-original-", b"x-idproxy-", b"remote-", b"x-remote-", b"x-authentik-",
+    b"x-authenticated-", b"x-pomerium-", b"x-vouch-", b"x-token-", b"cf-access-", b"cf-connecting-", b"x-goog-authenticated-",
+    b"x-goog-iap-", b"x-amzn-oidc-", b"x-amzn-ava-", b"ssl-client-", b"x-ssl-", b"x-client-cert", b"client-cert", b"oidc-",
+    b"lm-remote-", b"headername", b"headervalue", b"x-webauth-",
+)  # fmt: skip
+_IDENTITY_NAMES = frozenset({
+    b"forwarded", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip", b"x-rewrite-url", b"x-http-method",
+    b"x-http-method-override", b"x-method-override", b"x-arr-clientcert", b"gap-signature", b"auth-user", b"auth-mail", b"auth-cn",
+    b"auth-groups", b"x-user", b"proxy", b"x-request-id", b"traceparent", b"tracestate",
+})  # fmt: skip
+# Written by the gateway itself, or taken out of the list by request_head.
+_REPLACED = frozenset({b"host", b"cookie", b"content-length", b"expect"})
+
+_NEITHER_LETTER_NOR_DIGIT = re.compile(rb"[^a-z0-9]+")
+# Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC 9110 §6.5.1).
+_NOT_IN_TRAILERS = (
+    _HOP_BY_HOP | _REPLACED | {b"authorization", b"content-encoding", b"content-type", b"content-range", b"set-cookie", b"trailer"}
+)
+
+
+def folded(name: bytes) -> bytes:
+    """The form in which two spellings of one variable are equal."""
+    form = _NEITHER_LETTER_NOR_DIGIT.sub(b"-", name.lower()).strip(b"-")
+    return form.removeprefix(b"http-")
+
+
+def is_identity(name: bytes) -> bool:
+    """Whether a client must not speak under this name: some product takes it for identity, origin or method of a request."""
+    form = folded(name)
+    return form in _IDENTITY_NAMES or form.startswith(_IDENTITY_PREFIXES)
+
+
+class RequestFilter:
+    """Decides name by name what of a client's fields reaches one portal. The answer for a spelling is remembered, for at most
+    4,096 of them: browsers use a few dozen, and an attacker's inventions must not fill the memory."""
+
+    def __init__(self, own_names: Iterable[str] = ()) -> None:
+        self._own = frozenset(folded(name.encode()) for name in own_names)
+        self._known: dict[bytes, bool] = {}
+
+    def passes(self, name: bytes) -> bool:
+        known = self._known.get(name)
+        if known is None:
+            lower = name.lower()
+            known = lower not in _HOP_BY_HOP and lower not in _REPLACED and not is_identity(name) and folded(name) not in self._own
+            if len(self._known) < 4096:
+                self._known[name] = known
+        return known
+
+    def outgoing(self, head: RequestHead, *, origin_form: str, host: bytes, added: bytes, keeps_own_cookies: bool = False) -> bytes:
+        """The head for the portal. `added` are finished lines (identity, forwarding, request id), each ended by CRLF."""
+        named = _named_in(head.connection) if head.connection else ()
+        known = self._known
+        lines: list[bytes] = [b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (head.method.encode(), origin_form.encode(), host)]
+        for field in head.fields:
+            name = field[0]
+            passes = known.get(name)
+            if passes is None:
+                passes = self.passes(name)
+            if passes and not (named and name.lower() in named):
+                lines.append(b"%s: %s\r\n" % field)
+        if head.cookies:
+            cookies = head.cookies if keeps_own_cookies else without_own_cookies(head.cookies)
+            if cookies:
+                lines.append(b"Cookie: %s\r\n" % cookies)
+        lines.append(added)
+        lines.append(_framing(head))
+        return b"".join(lines)
+
+
+def _framing(head: RequestHead) -> bytes:
+    if head.is_chunked:
+        framing = b"Transfer-Encoding: chunked\r\n\r\n"
+    elif head.content_length is not None:
+        framing = b"Content-Length: %d\r\n\r\n" % head.content_length
+    else:
+        framing = b"\r\n"
+    if head.upgrade:
+        return b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + framing
+    return b"Expect: 100-continue\r\n" + framing if head.expects_continue else framing
+
+
+def without_own_cookies(cookies: bytes) -> bytes:
+    """A Cookie value without the gateway's cookies, otherwise byte for byte as it was."""
+    if OWN_COOKIE_PREFIX not in cookies:
+        return cookies
+    # A comma may be part of another cookie's value, or the seam where a proxy joined two Cookie fields; ours never contain one.
+    parted = re.sub(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")", b";", cookies)
+    kept: list[bytes] = []
+    for pair in parted.split(b";"):
+        if not pair.strip().startswith(OWN_COOKIE_PREFIX):
+            kept.append(pair)
+        elif b"," in pair:
+            kept.append(pair.partition(b",")[2])
+    return b";".join(kept).strip()
+
+
+def _named_in(connection: bytes) -> frozenset[bytes]:
+    """The fields that a Connection value names; `close` and `keep-alive` are options, not fields."""
+    return frozenset(token.strip().lower() for token in connection.split(b",")) - {b"close", b"keep-alive", b"upgrade", b""}
+
+
+_RETURNING: dict[bytes, bool] = {}
+
+
+def returning(status_line: bytes, fields: Fields, framing: bytes) -> bytes:
+    """The head for the client: the portal's fields without hop-by-hop ones, and the framing that this connection uses."""
+    lines = [status_line]
+    named: frozenset[bytes] = frozenset()
+    for field in fields:
+        if len(field[0]) == 10 and field[0].lower() == b"connection":
+            named = _named_in(field[1])
+    for field in fields:
+        name = field[0]
+        passes = _RETURNING.get(name)
+        if passes is None:
+            lower = name.lower()
+            passes = lower not in _HOP_BY_HOP and lower != b"content-length"
+            if lower == b"set-cookie":
+                if field[1].lstrip().startswith(OWN_COOKIE_PREFIX):
+                    continue
+            elif len(_RETURNING) < 4096:
+                _RETURNING[name] = passes
+        if passes and not (named and name.lower() in named):
+            lines.append(b"%s: %s\r\n" % field)
+    lines.append(framing)
+    return b"".join(lines)
+
+
+def trailers(fields: Fields) -> bytes | None:
+    """Trailer fields as lines; None if one of them must not come after a body."""
+    if any(name.lower() in _NOT_IN_TRAILERS or is_identity(name) for name, _ in fields):
+        return None
+    return b"".join(b"%s: %s\r\n" % field for field in fields)

@@ -1,0 +1,141 @@
+"""Sockets of the edge: opens them, keeps the roll of connections, ends what waits too long, and drains on the way down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from authproxy.edge.client_connection import ClientConnection
+from authproxy.edge.site import Gate
+from authproxy.edge.upstream_pool import UpstreamPool
+
+_TICK = 1.0
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a Unix socket with its permissions, or host and port."""
+
+    host: str = ""
+    port: int = 0
+    unix_path: Path | None = None
+    unix_mode: int = 0o660
+
+
+class Listener:
+    """All listening sockets of the edge and the connections that came in through them."""
+
+    def __init__(self, gate: Gate, *, tls: ssl.SSLContext | None = None) -> None:
+        self._gate = gate
+        self._tls = tls
+        self._servers: list[asyncio.AbstractServer] = []
+        self._connections: set[ClientConnection] = set()
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
+        self.is_draining = False
+
+    async def open(self, addresses: tuple[Address, ...]) -> tuple[tuple[str, int], ...]:
+        """Opens every address or raises OSError having opened none. Returns host and port of the TCP ones (a port 0 is chosen here)."""
+        loop = asyncio.get_running_loop()
+        try:
+            for address in addresses:
+                if address.unix_path is not None:
+                    self._servers.append(await self._open_unix(address.unix_path, address.unix_mode))
+                else:
+                    self._servers.append(
+                        await loop.create_server(
+                            self._connection, address.host or None, address.port, ssl=self._tls, backlog=_BACKLOG, reuse_address=True
+                        )
+                    )
+        except OSError:
+            for server in self._servers:
+                server.close()
+            raise
+        return tuple(
+            (name[0], name[1])
+            for server in self._servers
+            for name in (listening.getsockname() for listening in getattr(server, "sockets", ()))
+            if isinstance(name, tuple)
+        )
+
+    async def _open_unix(self, path: Path, mode: int) -> asyncio.AbstractServer:
+        _remove_stale(path)
+        server = await asyncio.get_running_loop().create_unix_server(self._connection, str(path), backlog=_BACKLOG)
+        _permit(path, mode)
+        return server
+
+    def _connection(self) -> ClientConnection:
+        return ClientConnection(self._gate, self)
+
+    # What connections tell.
+
+    def opened(self, connection: ClientConnection) -> bool:
+        if len(self._connections) >= self._gate.limits.connections or self.is_draining:
+            return False
+        self._connections.add(connection)
+        self._all_gone.clear()
+        return True
+
+    def closed(self, connection: ClientConnection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._all_gone.set()
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections)
+
+    @property
+    def tunnel_count(self) -> int:
+        return sum(connection.is_tunnel for connection in self._connections)
+
+    # Time.
+
+    async def watch(self, pools: tuple[UpstreamPool, ...]) -> None:
+        """Looks after every connection about once a second, until cancelled. One sweep is cheaper than a timer per request."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK)
+            now = loop.time()
+            for connection in tuple(self._connections):
+                connection.check(now)
+            for pool in pools:
+                pool.expire(now)
+
+    async def drain(self, within: float) -> bool:
+        """Stops listening, lets running requests finish for at most `within` seconds, cuts the rest. Returns whether all had finished.
+
+        Tunnels would never finish: they are cut at once."""
+        self.is_draining = True
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._connections):
+            if connection.is_tunnel:
+                connection.abort()
+            else:
+                connection.close_if_idle()
+        try:
+            async with asyncio.timeout(within):
+                await self._all_gone.wait()
+        except TimeoutError:
+            for connection in tuple(self._connections):
+                connection.abort()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._all_gone.wait()
+            return False
+        return True
+
+
+def _remove_stale(path: Path) -> None:
+    """Removes a socket that a killed process left behind; a process that still listens there keeps its connections."""
+    if path.is_socket():
+        path.unlink()
+
+
+def _permit(path: Path, mode: int) -> None:
+    path.chmod(mode)

@@ -1,0 +1,129 @@
+"""PURE: the head of a request as one of the fields that matter and the rest, or a refusal of what two readers could frame in two ways.
+
+llhttp has checked the grammar (no obs-fold, no bare LF or CR, no space before the colon, no control characters, no Content-Length
+beside Transfer-Encoding); what it lets through and another server would read differently is refused here (RFC 9112 §3.2, §6, §11).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from authproxy.access.decision import Reason
+
+Fields = list[tuple[bytes, bytes]]
+
+
+class HeadRefused(ValueError):  # noqa: N818
+    """The head cannot be read in one way only. `status` is 400 or its kin; the message never repeats what was sent."""
+
+    def __init__(self, status: int, reason: Reason, found: str) -> None:
+        super().__init__(found)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """A request head. `host` and `cookies` are raw; `rest` are the fields without those that the gateway reads or replaces itself."""
+
+    method: str
+    target: str
+    is_http_1_0: bool
+    fields: Fields
+    host: bytes = b""
+    cookies: bytes = b""
+    content_length: int | None = None
+    is_chunked: bool = False
+    expects_continue: bool = False
+    upgrade: bytes = b""
+    connection: bytes = b""
+
+    @property
+    def has_body(self) -> bool:
+        return self.is_chunked or bool(self.content_length)
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of a field (lower-case name), None if absent. Raises HeadRefused if it stands there twice."""
+        values = [value for field, value in self.fields if field.lower() == name]
+        if len(values) > 1:
+            raise HeadRefused(400, Reason.REQUEST_UNREADABLE, f"{name.decode()} stands twice")
+        return values[0] if values else None
+
+    def all(self, name: bytes) -> list[bytes]:
+        return [value for field, value in self.fields if field.lower() == name]
+
+
+def parse(method: bytes, target: bytes, version: str, fields: Fields) -> RequestHead:
+    """The head, if it can be framed in one way only. Raises HeadRefused otherwise."""
+    if version not in {"1.1", "1.0"}:
+        raise HeadRefused(505, Reason.REQUEST_UNREADABLE, "HTTP version is neither 1.1 nor 1.0")
+    try:
+        head = RequestHead(method.decode("ascii"), target.decode("ascii"), version == "1.0", fields)
+    except UnicodeDecodeError:
+        raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "target contains raw non-ASCII bytes") from None
+    hosts = 0
+    for name, value in fields:
+        read = _READERS.get(name) or _READERS.get(name.lower())
+        if read is not None:
+            hosts += read(head, value)
+    if hosts != 1 and not (hosts == 0 and head.is_http_1_0):
+        raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "not exactly one Host")
+    if head.has_body and head.upgrade.lower() == b"websocket":
+        # llhttp takes what follows an upgrade request for the new protocol; a server that reads a body there would disagree.
+        raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "upgrade request with a body")
+    return head
+
+
+def _host(head: RequestHead, value: bytes) -> int:
+    head.host = value
+    return 1
+
+
+def _cookie(head: RequestHead, value: bytes) -> int:
+    # HTTP/2 front proxies may split Cookie into several fields (RFC 9113 §8.2.3): joined as RFC 6265 would have it.
+    head.cookies = head.cookies + b"; " + value if head.cookies else value
+    return 0
+
+
+def _content_length(head: RequestHead, value: bytes) -> int:
+    if head.content_length is not None or head.is_chunked or not value.isdigit() or len(value) > 18:
+        raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "Content-Length is repeated or no number")
+    head.content_length = int(value)
+    return 0
+
+
+def _transfer_encoding(head: RequestHead, value: bytes) -> int:
+    if head.is_chunked or head.content_length is not None or head.is_http_1_0 or value.lower() != b"chunked":
+        raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "Transfer-Encoding is other than one `chunked` of HTTP/1.1")
+    head.is_chunked = True
+    return 0
+
+
+def _connection(head: RequestHead, value: bytes) -> int:
+    head.connection = head.connection + b"," + value if head.connection else value
+    return 0
+
+
+def _upgrade(head: RequestHead, value: bytes) -> int:
+    head.upgrade = head.upgrade + b"," + value if head.upgrade else value
+    return 0
+
+
+def _expect(head: RequestHead, value: bytes) -> int:
+    if value.lower() != b"100-continue":
+        raise HeadRefused(417, Reason.REQUEST_UNREADABLE, "expectation other than 100-continue")
+    head.expects_continue = not head.is_http_1_0
+    return 0
+
+
+_BY_LOWER_NAME = {
+    b"host": _host,
+    b"cookie": _cookie,
+    b"content-length": _content_length,
+    b"transfer-encoding": _transfer_encoding,
+    b"connection": _connection,
+    b"upgrade": _upgrade,
+    b"expect": _expect,
+}
+# Both usual spellings, so that the common case costs one look-up and no lower(); any other spelling falls back to lower().
+_READERS = _BY_LOWER_NAME | {name.title(): read for name, read in _BY_LOWER_NAME.items()}

@@ -1,0 +1,103 @@
+"""What the edge knows of a portal and of its own place: fixed at start-up, shared by all connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from authproxy.access.decision import Decision, Reason
+from authproxy.access.routes import Portal
+from authproxy.access.target import RequestTarget, TargetRefused, host
+from authproxy.edge.client_address import TrustedProxies
+from authproxy.edge.headers import RequestFilter
+from authproxy.edge.upstream_pool import UpstreamPool
+
+
+class Access(Protocol):
+    """Who may do what; the edge asks nothing else."""
+
+    def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
+        """The decision if it needs no question to the store; None: ask `decide`."""
+        ...
+
+    async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
+        """The decision. Never raises for what the store or a signer does: that is Unavailable."""
+        ...
+
+    async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
+        """Whether an open tunnel may go on. Does not count as activity; a store that cannot be asked ends no tunnel."""
+        ...
+
+
+class Observer(Protocol):
+    """Told once per answered request; all names are those of the access log."""
+
+    def __call__(self, **fields: object) -> None: ...
+
+
+class Identifiers(Protocol):
+    def request_id(self) -> str: ...
+    def trace_parent(self) -> str: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """A portal behind the edge."""
+
+    portal: Portal
+    pool: UpstreamPool
+    filter: RequestFilter
+    host_for_upstream: bytes
+    forwarded: bytes
+    """Finished X-Forwarded-Proto and X-Forwarded-Host lines."""
+    websocket_origins: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    head_size: int = 32 * 1024
+    target_size: int = 8 * 1024
+    header_count: int = 100
+    body_size: int = 0
+    connections: int = 20_000
+    head_for: float = 10.0
+    idle_for: float = 75.0
+    body_for: float = 60.0
+    first_byte_for: float = 60.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Gate:
+    """Everything a connection needs to know; one per listener socket kind."""
+
+    sites: dict[str, Site]
+    pages: UpstreamPool
+    access: Access
+    trusted: TrustedProxies
+    limits: Limits
+    observer: Observer
+    identifiers: Identifiers
+    clock: Callable[[], datetime]
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    default_port: int = 80
+    _by_raw_host: dict[bytes, tuple[str, Site | None]] = field(default_factory=dict)
+
+    def site_at(self, raw_host: bytes) -> tuple[str, Site | None]:
+        """The canonical host and its site. Raises TargetRefused. Remembers spellings that lead to a site, of which there are few."""
+        known = self._by_raw_host.get(raw_host)
+        if known is not None:
+            return known
+        try:
+            text = raw_host.decode("ascii")
+        except UnicodeDecodeError:
+            raise TargetRefused(Reason.REQUEST_UNREADABLE, "host contains raw non-ASCII bytes") from None
+        canonical = host(text, self.default_port)
+        site = self.sites.get(canonical)
+        if site is not None and len(self._by_raw_host) < 1024:
+            self._by_raw_host[raw_host] = canonical, site
+        return canonical, site

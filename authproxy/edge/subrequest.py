@@ -1,0 +1,115 @@
+"""PURE: auth subrequests of front proxies: which headers carry the original request, and how a decision is said to each kind of proxy.
+
+A dialect is data. Each reads one fixed set of headers, never falls back to another, and refuses where a header of another convention
+disagrees (the guessing of rivals is where their bypasses were). What cannot be read is never allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from authproxy.access import target as request_target
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Reason, Unavailable
+from authproxy.access.routes import Portal
+from authproxy.access.target import RequestTarget, TargetRefused
+from authproxy.edge.refusals import NEVER_STORED, Answer, is_page_load, login_url, problem
+from authproxy.edge.request_head import HeadRefused, RequestHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How one kind of front proxy asks and wants to be answered."""
+
+    name: str
+    url_header: bytes
+    """Carries scheme, authority and raw target of the original request."""
+    method_header: bytes
+    must_agree: tuple[bytes, ...]
+    """Headers of other conventions for the raw target: absent, or equal to what was read."""
+    must_agree_on_host: tuple[bytes, ...]
+    redirects: bool
+    """Whether a redirect may be the status of the answer (nginx makes a 500 of it: it reads Location from a 401 instead)."""
+
+
+NGINX = Dialect(
+    name="nginx",
+    url_header=b"x-original-url",
+    method_header=b"x-original-method",
+    must_agree=(b"x-original-uri", b"x-forwarded-uri", b"x-rewrite-url"),
+    must_agree_on_host=(b"x-forwarded-host", b"x-original-host"),
+    redirects=False,
+)
+DIALECTS = {f"/.authproxy/auth/{dialect.name}": dialect for dialect in (NGINX,)}
+"""By the path at which each kind of proxy asks."""
+
+
+class SubrequestRefused(ValueError):  # noqa: N818
+    """The subrequest does not say in one way what was originally asked."""
+
+
+def original_target(head: RequestHead, dialect: Dialect, *, accepts_encoded_slash: bool = False) -> RequestTarget:
+    """The original request in canonical form. Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
+    try:
+        url, method = head.get(dialect.url_header), head.get(dialect.method_header)
+        if url is None or method is None:
+            raise SubrequestRefused("the headers with the original URL and method are not both there")
+        scheme, separator, rest = url.decode("ascii").partition("://")
+        if not separator or scheme not in {"http", "https"}:
+            raise SubrequestRefused("the original URL is not absolute")
+        authority, _, _ = rest.partition("/")
+        raw = rest[len(authority) :]
+        default_port = 443 if scheme == "https" else 80
+        original = request_target.parse(
+            method=method.decode("ascii"),
+            target=raw,
+            host_value=authority,
+            default_port=default_port,
+            accepts_encoded_slash=accepts_encoded_slash,
+        )
+        for name in dialect.must_agree:
+            if any(value != raw.encode() for value in head.all(name)):
+                raise SubrequestRefused("two headers disagree about the original target")
+        for name in dialect.must_agree_on_host:
+            if any(request_target.host(value.decode("ascii"), default_port) != original.host for value in head.all(name)):
+                raise SubrequestRefused("two headers disagree about the original host")
+    except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
+        raise SubrequestRefused("the original request cannot be read in one way only") from refused
+    return original
+
+
+class HasPortal(Protocol):
+    portal: Portal
+
+
+SiteT = TypeVar("SiteT", bound=HasPortal)
+
+
+def original(head: RequestHead, dialect: Dialect, sites: Mapping[str, SiteT]) -> tuple[RequestTarget, SiteT | None]:
+    """The original request and the site that it was for; None for a host that is nobody's. Raises SubrequestRefused."""
+    target = original_target(head, dialect, accepts_encoded_slash=True)
+    site = sites.get(target.host)
+    if site is None or not site.portal.accepts_encoded_slash:
+        target = original_target(head, dialect)
+    return target, site
+
+
+def answer(decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str) -> Answer:
+    """What the front proxy is told. Allow is exactly 200 with every identity header and no cookie; 503 is never softened to 401."""
+    if isinstance(decision, Allowed):
+        return Answer(200, NEVER_STORED + decision.identity_headers + b"X-Request-Id: %s\r\n" % request_id.encode())
+    if isinstance(decision, AuthenticationRequired):
+        location = login_url(decision.portal, original, head)
+        refusal = problem(401, decision.reason, request_id, login_url=location, portal=decision.portal)
+        if is_page_load(head, original.method):
+            status = 302 if dialect.redirects else 401
+            return Answer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
+        return refusal
+    return problem(503 if isinstance(decision, Unavailable) else 403, decision.reason, request_id)
+
+
+def refusal(reason: Reason, request_id: str) -> Answer:
+    """The answer to a subrequest from a stranger, or that does not say what was asked: never an allow (an authentication bypass of
+    CVSS 10 began with a parse error that answered 200)."""
+    return problem(403, reason, request_id)

@@ -1,0 +1,271 @@
+"""Streams one allowed request to a portal and its answer back: connects, keeps both sides' framing and pace, notices what hangs.
+
+Back-pressure goes both ways: a side that cannot take more stops the reading from the other. Nothing is held but what is on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from authproxy.access.decision import Reason
+from authproxy.edge import headers
+from authproxy.edge.request_head import Fields, RequestHead
+from authproxy.edge.site import Gate
+from authproxy.edge.upstream_connection import AnswerHead, UpstreamConnection
+from authproxy.edge.upstream_pool import UpstreamPool, UpstreamUnreachable
+
+_CONTINUE_AFTER = 1.0
+"""Seconds after which a client that waits for `100 Continue` gets it from us."""
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"})
+
+
+class Client(Protocol):
+    """The client's side of a transfer."""
+
+    def write(self, data: bytes) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    @property
+    def may_stay(self) -> bool: ...
+
+
+class Owner(Protocol):
+    """Is told once how the transfer went."""
+
+    def transferred(self, *, keeps_alive: bool) -> None:
+        """The answer is complete."""
+        ...
+
+    def not_transferred(self, status: int, reason: Reason) -> None:
+        """It failed before the first byte of an answer: another answer can be given."""
+        ...
+
+    def broken(self) -> None:
+        """It failed after the first byte: the client's connection must be cut."""
+        ...
+
+    def switched(self, connection: UpstreamConnection) -> None:
+        """The portal has switched protocols; the 101 has been written."""
+        ...
+
+
+class Transfer:
+    """`head` frames the request that is sent; it is not always the client's (refusal pages)."""
+
+    __slots__ = (
+        "_answer", "_chunks", "_client", "_connection", "_continue_timer", "_deadline", "_gate", "_head", "_held", "_is_over", "_outgoing",
+        "_owner", "_pool", "_request_is_complete", "received", "sent", "sent_at", "status",
+    )  # fmt: skip
+
+    def __init__(self, *, owner: Owner, client: Client, gate: Gate, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
+        self._owner = owner
+        self._client = client
+        self._gate = gate
+        self._pool = pool
+        self._head = head
+        self._outgoing = outgoing
+        self._connection: UpstreamConnection | None = None
+        self._held: list[bytes] | None = []
+        self._request_is_complete = not head.has_body
+        self._answer: AnswerHead | None = None
+        self._chunks = False
+        self._continue_timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._is_over = False
+        self.status = 0
+        self.received = self.sent = 0
+        self.sent_at = 0.0
+
+    def start(self) -> None:
+        connection = self._pool.take_idle(asyncio.get_running_loop().time())
+        if connection is not None:
+            self._connected(connection)
+        else:
+            self._gate.spawn(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            connection = await self._pool.connect()
+        except UpstreamUnreachable as unreachable:
+            if not self._is_over:
+                self._fail(*((504, Reason.PORTAL_TIMEOUT) if unreachable.is_timeout else (502, Reason.PORTAL_UNREACHABLE)))
+            return
+        if self._is_over:
+            self._pool.give_back(connection, asyncio.get_running_loop().time())
+        else:
+            self._connected(connection)
+
+    def _connected(self, connection: UpstreamConnection) -> None:
+        loop = asyncio.get_running_loop()
+        self._connection = connection
+        self.sent_at = loop.time()
+        self._deadline = self.sent_at + self._gate.limits.first_byte_for
+        connection.begin(self, self._outgoing, is_head_request=self._head.method == "HEAD")
+        held, self._held = self._held or (), None
+        if held:
+            for piece in held:
+                self._send(piece)
+            self._client.resume()
+        if self._request_is_complete:
+            self._send_end([])
+        elif self._head.expects_continue:
+            self._continue_timer = loop.call_later(_CONTINUE_AFTER, self._continue)
+
+    def _continue(self) -> None:
+        # The portal says nothing to `Expect: 100-continue`, like a server of HTTP/1.0's days: the client may go on (RFC 9110 §10.1.1).
+        self._continue_timer = None
+        if not self.status and not self._is_over:
+            self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # From the client.
+
+    def request_body(self, piece: bytes) -> None:
+        if self._held is not None:
+            self._held.append(piece)
+            self._client.pause()
+        elif self._connection is not None:
+            self._send(piece)
+
+    def request_ended(self, trailers: Fields) -> None:
+        if not self._request_is_complete:
+            self._request_is_complete = True
+            if self._connection is not None:
+                self._send_end(trailers)
+
+    def _send(self, piece: bytes) -> None:
+        if self._connection is not None:
+            self._connection.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._head.is_chunked else piece)
+            self._deadline = asyncio.get_running_loop().time() + self._gate.limits.first_byte_for
+
+    def _send_end(self, trailers: Fields) -> None:
+        if self._connection is None or not self._head.is_chunked:
+            return
+        lines = headers.trailers(trailers)
+        if lines is None:
+            self.stop()
+            self._owner.broken()
+        else:
+            self._connection.write(b"0\r\n%s\r\n" % lines)
+
+    def client_may_flow(self, *, flows: bool) -> None:
+        if self._connection is not None:
+            if flows:
+                self._connection.resume()
+            else:
+                self._connection.pause()
+
+    def stop(self) -> None:
+        """Ends the transfer without a word to the owner; the portal sees a closed connection."""
+        self._is_over = True
+        self._held = None
+        self._stop_continue_timer()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
+
+    def check(self, now: float) -> None:
+        """Called about once a second: a portal that says nothing for too long has failed."""
+        if self._deadline and now > self._deadline and not self._is_over and self._connection is not None and self.status != 101:
+            self._fail(504, Reason.PORTAL_TIMEOUT)
+
+    # From the portal.
+
+    def request_may_flow(self, *, flows: bool) -> None:
+        if flows:
+            self._client.resume()
+        else:
+            self._client.pause()
+
+    def answer_began(self, head: AnswerHead) -> None:
+        self._stop_continue_timer()
+        if head.status == 101:
+            self._switch(head)
+        elif head.status >= 200:
+            self._begin_answer(head)
+        elif not self._head.is_http_1_0:
+            self._write(headers.returning(b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase), head.fields, b"\r\n"))
+
+    def _begin_answer(self, head: AnswerHead) -> None:
+        self._answer = head
+        self.status = head.status
+        self._deadline = asyncio.get_running_loop().time() + self._gate.limits.body_for
+        stays = self._client.may_stay
+        if head.length is not None and head.status != 204:
+            framing = b"Content-Length: %d\r\n" % head.length
+        elif not head.has_body:
+            framing = b""
+        elif self._head.is_http_1_0:
+            framing, stays = b"", False
+        else:
+            framing, self._chunks = b"Transfer-Encoding: chunked\r\n", True
+        if not stays:
+            framing += b"Connection: close\r\n"
+        elif self._head.is_http_1_0:
+            framing += b"Connection: keep-alive\r\n"
+        self._write(headers.returning(b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase), head.fields, framing + b"\r\n"))
+
+    def _switch(self, head: AnswerHead) -> None:
+        connection = self._connection
+        if not self._head.upgrade or connection is None:
+            self._fail(502, Reason.PORTAL_ANSWER_INVALID)
+            return
+        self.status = 101
+        ending = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        self._write(headers.returning(b"HTTP/1.1 101 %s\r\n" % head.phrase, head.fields, ending))
+        self._owner.switched(connection)
+
+    def answer_body(self, piece: bytes) -> None:
+        self._deadline = asyncio.get_running_loop().time() + self._gate.limits.body_for
+        self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunks else piece)
+
+    def answer_ended(self, trailers: Fields) -> None:
+        connection, self._connection = self._connection, None
+        self._is_over = True
+        if connection is not None:
+            if not self._request_is_complete:
+                connection.is_reusable = False
+            self._pool.give_back(connection, asyncio.get_running_loop().time())
+        if self._chunks:
+            self._client.write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
+        answer = self._answer
+        is_delimited = answer is not None and (not answer.has_body or answer.length is not None or self._chunks)
+        self._owner.transferred(keeps_alive=is_delimited)
+
+    def answer_failed(self, found: str, *, is_broken_http: bool) -> None:
+        del found
+        connection, self._connection = self._connection, None
+        if self._is_over:
+            return
+        was_reused = connection is not None and connection.served > 1
+        if was_reused and not self.status and not is_broken_http and self._head.method in _REPEATABLE and not self._head.has_body:
+            # The portal closed an idle connection in the moment we used it. Safe requests may be sent again (RFC 9110 §9.2.2).
+            self._gate.spawn(self._connect())
+        else:
+            self._fail(502, Reason.PORTAL_ANSWER_INVALID if is_broken_http else Reason.PORTAL_UNREACHABLE)
+
+    def tunnel_bytes(self, piece: bytes) -> None:
+        self._write(piece)
+
+    def tunnel_ended(self) -> None:
+        self._connection = None
+        if not self._is_over:
+            self.stop()
+            self._owner.transferred(keeps_alive=False)
+
+    def _fail(self, status: int, reason: Reason) -> None:
+        has_begun = self.status > 0
+        self.stop()
+        if has_begun:
+            self._owner.broken()
+        else:
+            self._owner.not_transferred(status, reason)
+
+    def _write(self, data: bytes) -> None:
+        self.sent += len(data)
+        self._client.write(data)
+
+    def _stop_continue_timer(self) -> None:
+        if self._continue_timer is not None:
+            self._continue_timer.cancel()
+            self._continue_timer = None

@@ -1,0 +1,244 @@
+"""One connection to a portal: sends a request, reads the answer with llhttp, and says what arrives to the exchange that uses it.
+
+Framing follows RFC 9112 §6.3. An answer that ends before its length or last chunk is never reported complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+import httptools
+
+from authproxy.edge.request_head import Fields
+
+
+class AnswerReader(Protocol):
+    """What a connection tells the exchange that uses it, in this order; `answer_failed` may come at any time and ends it."""
+
+    def answer_began(self, head: AnswerHead) -> None: ...
+    def answer_body(self, piece: bytes) -> None: ...
+    def answer_ended(self, trailers: Fields) -> None: ...
+    def answer_failed(self, found: str, *, is_broken_http: bool) -> None: ...
+    def tunnel_bytes(self, piece: bytes) -> None: ...
+    def tunnel_ended(self) -> None: ...
+    def request_may_flow(self, *, flows: bool) -> None: ...
+
+
+class AnswerHead:
+    """Status, fields and framing of an answer. `length` is None where only chunks or the end of the connection tell."""
+
+    __slots__ = ("fields", "has_body", "is_chunked", "length", "phrase", "status")
+
+    def __init__(self, status: int, phrase: bytes, fields: Fields) -> None:
+        self.status = status
+        self.phrase = phrase
+        self.fields = fields
+        self.length: int | None = None
+        self.is_chunked = False
+        self.has_body = True
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Belongs to one exchange at a time; between two it is idle in the pool, where anything that arrives closes it."""
+
+    __slots__ = (
+        "_answer", "_fields", "_is_head_request", "_is_tunnel", "_left", "_parser", "_phrase", "_pool", "_reader", "_transport",
+        "idle_since", "is_open", "is_reusable", "served",
+    )  # fmt: skip
+
+    def __init__(self, pool: ConnectionOwner) -> None:
+        self._pool = pool
+        self._reader: AnswerReader | None = None
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made before anything else
+        self._parser = httptools.HttpResponseParser(self)
+        self._fields: Fields = []
+        self._phrase = b""
+        self._answer: AnswerHead | None = None
+        self._left = 0
+        self._is_head_request = False
+        self._is_tunnel = False
+        self.is_open = False
+        self.is_reusable = True
+        self.idle_since = 0.0
+        self.served = 0
+
+    # What the exchange asks.
+
+    def begin(self, reader: AnswerReader, head: bytes, *, is_head_request: bool) -> None:
+        """Sends a request head; the answer goes to `reader`."""
+        self._reader = reader
+        self._is_head_request = is_head_request
+        self._answer = None
+        self.served += 1
+        self._transport.write(head)
+
+    def write(self, piece: bytes) -> None:
+        self._transport.write(piece)
+
+    def pause(self) -> None:
+        if self.is_open:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.is_open:
+            self._transport.resume_reading()
+
+    def abandon(self) -> None:
+        """Ends the use of this connection before the answer is complete: it cannot serve anybody else."""
+        self._reader = None
+        self.is_reusable = False
+        self._transport.abort()
+
+    def half_close(self) -> None:
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.is_open = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        reader, self._reader = self._reader, None
+        self._pool.lost(self)
+        if reader is None:
+            return
+        if self._is_tunnel:
+            reader.tunnel_ended()
+        elif self._answer is not None and self._ends_with_connection(self._answer) and exc is None:
+            reader.answer_ended([])
+        else:
+            reader.answer_failed("the portal closed the connection before its answer was complete", is_broken_http=False)
+
+    def eof_received(self) -> bool:
+        # A tunnel may be closed in one direction only; an HTTP connection that ends is closed.
+        return False
+
+    def pause_writing(self) -> None:
+        if self._reader is not None:
+            self._reader.request_may_flow(flows=False)
+
+    def resume_writing(self) -> None:
+        if self._reader is not None:
+            self._reader.request_may_flow(flows=True)
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            # Nobody asked: an answer without a request is an attack on the next one (response queue poisoning).
+            self.is_reusable = False
+            self._transport.abort()
+        elif self._is_tunnel:
+            reader.tunnel_bytes(data)
+        elif self._left > len(data):
+            # In the middle of a body of known length there is nothing to parse: bytes go on as they came.
+            self._left -= len(data)
+            reader.answer_body(data)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        if self._left:
+            self._finish_counted(data)
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switch(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._fail("the portal's answer is not HTTP")
+
+    def _finish_counted(self, data: bytes) -> None:
+        piece, rest = data[: self._left], data[self._left :]
+        self._left = 0
+        if rest:
+            self.is_reusable = False
+        # The parser was left behind in the middle of this body.
+        self._parser = httptools.HttpResponseParser(self)
+        if self._reader is not None:
+            self._reader.answer_body(piece)
+            self._end([])
+
+    def _switch(self, first: bytes) -> None:
+        self._is_tunnel = True
+        self.is_reusable = False
+        if first and self._reader is not None:
+            self._reader.tunnel_bytes(first)
+
+    def _fail(self, found: str) -> None:
+        reader, self._reader = self._reader, None
+        self.is_reusable = False
+        self._transport.abort()
+        if reader is not None:
+            reader.answer_failed(found, is_broken_http=True)
+
+    def _end(self, trailers: Fields) -> None:
+        reader, self._reader = self._reader, None
+        self._answer = None
+        if reader is not None:
+            reader.answer_ended(trailers)
+
+    @staticmethod
+    def _ends_with_connection(answer: AnswerHead) -> bool:
+        return answer.has_body and not answer.is_chunked and answer.length is None
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        self._fields = []
+        self._phrase = b""
+
+    def on_status(self, phrase: bytes) -> None:
+        self._phrase += phrase
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        reader = self._reader
+        if reader is None or self._answer is not None:
+            self.is_reusable = False
+            return
+        status = self._parser.get_status_code()
+        head = AnswerHead(status, self._phrase, self._fields)
+        self._fields = []
+        if status >= 200:
+            self._frame(head)
+            self._answer = head
+        reader.answer_began(head)
+        if self._is_head_request and status >= 200:
+            # llhttp would wait for the body that a HEAD answer announces and does not have.
+            self._parser = httptools.HttpResponseParser(self)
+            self._end([])
+
+    def _frame(self, head: AnswerHead) -> None:
+        for name, value in head.fields:
+            lower = name.lower()
+            if lower == b"content-length":
+                head.length = int(value) if value.isdigit() else None
+            elif lower == b"transfer-encoding":
+                head.is_chunked = True
+        if self._is_head_request or head.status in (204, 304):
+            head.has_body = False
+        if not self._parser.should_keep_alive():
+            self.is_reusable = False
+
+    def on_body(self, piece: bytes) -> None:
+        reader, answer = self._reader, self._answer
+        if reader is None or answer is None:
+            return
+        if answer.length is not None and len(piece) < answer.length:
+            # The rest is counted, not parsed.
+            self._left = answer.length - len(piece)
+        reader.answer_body(piece)
+
+    def on_message_complete(self) -> None:
+        if self._answer is not None:
+            self._end(self._fields)
+
+
+class ConnectionOwner(Protocol):
+    def lost(self, connection: UpstreamConnection) -> None: ...

@@ -1,0 +1,153 @@
+"""Keep-alive connections to one portal: hands out the one that rested least, opens new ones within a limit, and lets the rest expire.
+
+Connections are never shared between portals, and never reused after anything but a complete exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from dataclasses import dataclass, field
+
+from authproxy.edge.upstream_connection import UpstreamConnection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Where a portal listens: a Unix socket, or host and port with or without TLS."""
+
+    host: str = ""
+    port: int = 0
+    unix_path: str | None = None
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    server_name: str | None = None
+    authority: bytes = b""
+    """The upstream's own authority, sent as Host where the public one is not wanted."""
+
+
+class UpstreamUnreachable(Exception):  # noqa: N818
+    """No connection to the portal. `is_timeout` tells 504 from 502."""
+
+    def __init__(self, found: str, *, is_timeout: bool) -> None:
+        super().__init__(found)
+        self.is_timeout = is_timeout
+
+
+class UpstreamPool:
+    """`connect_for` and `idle_for` are seconds. At most `limit` connections exist; who comes then waits until one is free."""
+
+    def __init__(self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float) -> None:
+        self._upstream = upstream
+        self._limit = limit
+        self._connect_for = connect_for
+        self._idle_for = idle_for
+        self._idle: deque[UpstreamConnection] = deque()
+        self._open: set[UpstreamConnection] = set()
+        self._connecting = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def authority(self) -> bytes:
+        return self._upstream.authority
+
+    def __repr__(self) -> str:
+        return f"<UpstreamPool {len(self._open) - len(self._idle)} busy, {len(self._idle)} idle, {len(self._waiting)} waiting>"
+
+    def take_idle(self, now: float) -> UpstreamConnection | None:
+        """A connection that waits in the pool, if there is one. `now` is the loop's time."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.is_open and connection.is_reusable and now - connection.idle_since < self._idle_for:
+                return connection
+            self._discard(connection)
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """A new connection, or one that becomes free while the limit is reached. Raises UpstreamUnreachable."""
+        try:
+            async with asyncio.timeout(self._connect_for):
+                while len(self._open) + self._connecting >= self._limit:
+                    connection = await self._wait_for_turn()
+                    if connection is not None:
+                        return connection
+                return await self._open_one()
+        except TimeoutError:
+            raise UpstreamUnreachable("connecting to the portal took too long", is_timeout=True) from None
+        except (OSError, ssl.SSLError) as error:
+            raise UpstreamUnreachable(f"no connection to the portal: {type(error).__name__}", is_timeout=False) from None
+
+    async def _wait_for_turn(self) -> UpstreamConnection | None:
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            else:
+                self._wake_next()
+            raise
+        return self.take_idle(loop.time())
+
+    async def _open_one(self) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        upstream = self._upstream
+        self._connecting += 1
+        try:
+            if upstream.unix_path is not None:
+                _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), upstream.unix_path)
+            else:
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(self),
+                    upstream.host,
+                    upstream.port,
+                    ssl=upstream.tls,
+                    server_hostname=(upstream.server_name or upstream.host) if upstream.tls else None,
+                )
+        finally:
+            self._connecting -= 1
+        self._open.add(connection)
+        if not connection.is_open:
+            self._open.discard(connection)
+            raise ConnectionResetError
+        return connection
+
+    def give_back(self, connection: UpstreamConnection, now: float) -> None:
+        """After a complete exchange: the connection waits for the next one, if both sides allow it."""
+        if connection.is_open and connection.is_reusable:
+            connection.idle_since = now
+            self._idle.append(connection)
+            self._wake_next()
+        else:
+            self._discard(connection)
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        self._open.discard(connection)
+        with contextlib.suppress(ValueError):  # it may have been in use
+            self._idle.remove(connection)
+        self._wake_next()
+
+    def expire(self, now: float) -> None:
+        """Closes connections that rested too long; called now and then."""
+        while self._idle and now - self._idle[0].idle_since >= self._idle_for:
+            self._discard(self._idle.popleft())
+
+    def close(self) -> None:
+        for connection in tuple(self._open):
+            connection.abandon()
+        self._idle.clear()
+
+    def _discard(self, connection: UpstreamConnection) -> None:
+        if connection.is_open:
+            connection.abandon()
+
+    def _wake_next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return

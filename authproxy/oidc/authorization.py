@@ -1,0 +1,95 @@
+"""PURE: the authorization request and its response: OpenID Connect Core §3.1.2, PKCE (RFC 7636), the issuer in it (RFC 9207)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote_plus, urlencode
+
+from authproxy.access.decision import Reason
+from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused
+from authproxy.oidc.relying_party import RelyingParty
+from authproxy.oidc.wire import base64url
+
+# RFC 6749 appendix A.11: a code is VSCHAR of any length; Rekono's has 32. The bound keeps the token request small.
+_CODE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
+_STATE = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
+_TOKENS = frozenset({"id_token", "access_token"})
+_PARAMETERS = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"}) | _TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationResponse:
+    """A response that may be acted on. The code is one-time, and worth a session until it is redeemed."""
+
+    code: str = field(repr=False)
+
+
+def request(
+    relying_party: RelyingParty,
+    *,
+    authorization_endpoint: str,
+    redirect_uri: str,
+    state: str,
+    nonce: str,
+    code_verifier: str,
+    ui_locales: str,
+) -> str:
+    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its endpoint's query."""
+    parameters = {
+        "response_type": "code",
+        "client_id": relying_party.client_id,
+        "redirect_uri": redirect_uri,
+        "scope": " ".join(relying_party.scopes),
+        "state": state,
+        "nonce": nonce,
+        "code_challenge": code_challenge(code_verifier),
+        "code_challenge_method": "S256",  # MITREid's default is `plain`
+        "ui_locales": ui_locales,
+    }
+    if relying_party.prompt is not None:
+        parameters["prompt"] = relying_party.prompt
+    elif relying_party.max_age is not None:
+        parameters["max_age"] = str(int(relying_party.max_age.total_seconds()))  # digits only: anything else is a 500 at MITREid
+    endpoint, _, query = authorization_endpoint.partition("?")
+    theirs = [piece for piece in query.split("&") if piece and unquote_plus(piece.partition("=")[0]) not in parameters]
+    return f"{endpoint}?{'&'.join([*theirs, urlencode(parameters, quote_via=quote)])}"
+
+
+def code_challenge(code_verifier: str) -> str:
+    """RFC 7636 §4.2, method S256."""
+    return base64url(hashlib.sha256(code_verifier.encode("ascii")).digest())
+
+
+def state_of(parameters: Sequence[tuple[str, str]]) -> str | None:
+    """The state by which the attempt is looked up; None if there is not exactly one that could be ours."""
+    states = [value for name, value in parameters if name == "state"]
+    return states[0] if len(states) == 1 and _STATE.fullmatch(states[0]) else None
+
+
+def read_response(parameters: Sequence[tuple[str, str]], *, expected_issuer: str, issuer_is_announced: bool) -> AuthorizationResponse:
+    """The code in a response whose state has already been found. Raises AuthorizationRefused, never with a text of the provider."""
+    occurrences = Counter(name for name, _ in parameters if name in _PARAMETERS)
+    if any(count > 1 for count in occurrences.values()):
+        raise AnswerInvalid("authorization response: a parameter occurs twice")
+    received = dict(parameters)
+    if received.get("iss", expected_issuer) != expected_issuer or (issuer_is_announced and "iss" not in received):
+        raise AnswerInvalid("authorization response: not from this issuer (RFC 9207)")
+    if received.keys() & _TOKENS:
+        raise AnswerInvalid("authorization response: a token, which was not asked for and must not travel through a browser")
+    if "error" in received:
+        raise _refused(received)
+    if not _CODE.fullmatch(received.get("code", "")):
+        raise AnswerInvalid("authorization response: no code, or none that RFC 6749 allows")
+    return AuthorizationResponse(received["code"])
+
+
+def _refused(received: dict[str, str]) -> AuthorizationRefused:
+    if "code" in received:
+        return AnswerInvalid("authorization response: both an error and a code")
+    if received["error"] == "access_denied":
+        return AuthorizationRefused(Reason.CONSENT_REFUSED, "authorization response: access_denied")
+    return AuthorizationRefused(Reason.PROVIDER_REFUSED, "authorization response: an error other than access_denied")

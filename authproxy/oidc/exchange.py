@@ -1,0 +1,120 @@
+"""Asks a provider one question over HTTP, and decides what counts as an answer (RFC 9700 §4.12: no redirect is ever followed).
+
+An answer is whole, small, uncompressed and in time; everything else means that the provider cannot be asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.oidc.refused import AnswerInvalid
+from authproxy.oidc.wire import Ambiguous, Unreadable, json_object
+
+_LATER = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One request. `name` is what the provider's endpoint is called in messages; URLs, fields and bodies never are in them."""
+
+    name: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    """Sent by POST; without a form the question is a GET."""
+    size_limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back: a success, or the provider's own refusal (4xx)."""
+
+    question: Question
+    status: int
+    media_type: str
+    body: bytes = field(repr=False)
+
+    def json_object(self) -> dict[str, Any]:
+        """The JSON object in the answer. Raises CannotAsk if there is none (a maintenance page), AnswerInvalid if it can be read twice."""
+        if self.media_type != "application/json" and not (self.media_type.startswith("application/") and self.media_type.endswith("+json")):
+            raise cannot_ask(f"{self.question.name} answered {self.status} with something other than JSON")
+        try:
+            return json_object(self.body)
+        except Ambiguous as ambiguous:
+            raise AnswerInvalid(f"{self.question.name}: {ambiguous}") from None
+        except Unreadable as unreadable:
+            raise cannot_ask(f"{self.question.name} answered {self.status}: {unreadable}") from None
+
+
+def cannot_ask(message: str) -> CannotAsk:
+    return CannotAsk(Reason.PROVIDER_UNAVAILABLE, message)
+
+
+def client_session(ca_file: str | None, timeout: timedelta) -> aiohttp.ClientSession:
+    """A session for one provider: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given).
+
+    Connections are not kept: one that the provider closes just as the code travels over it would cost the person the sign-in.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file), limit=64, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
+        trust_env=False,
+        auto_decompress=False,
+        headers={"User-Agent": "authproxy"},
+    )
+
+
+async def ask(session: aiohttp.ClientSession, question: Question, *, timeout: timedelta) -> Answer:  # noqa: ASYNC109  (of the agreement)
+    """The provider's answer. Raises CannotAsk for everything that is none: no connection, no end in time, 5xx, redirects, too much."""
+    try:
+        async with asyncio.timeout(timeout.total_seconds()):
+            return await _asked(session, question)
+    except TimeoutError:
+        raise cannot_ask(f"{question.name} gave no answer within {timeout.total_seconds():g} s") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        # The texts of these may quote what was received; the class says enough (certificate, DNS, connection, malformed answer).
+        raise cannot_ask(f"{question.name} could not be asked: {type(error).__name__}") from None
+
+
+async def _asked(session: aiohttp.ClientSession, question: Question) -> Answer:
+    async with session.request(
+        "GET" if question.form is None else "POST",
+        URL(question.url, encoded=True),
+        headers={"Accept": "application/json", "Accept-Encoding": "identity", **question.headers},
+        data=question.form,
+        allow_redirects=False,
+        auto_decompress=False,
+    ) as response:
+        if not (response.status == 200 or 400 <= response.status < 500) or response.status in _LATER:
+            raise cannot_ask(f"{question.name} answered {response.status}")
+        # A few bytes of gzip can stand for gigabytes; we asked for none.
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise cannot_ask(f"{question.name} answered in an encoding that was not asked for")
+        return Answer(
+            question=question,
+            status=response.status,
+            media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+            body=await _body(response, question),
+        )
+
+
+async def _body(response: aiohttp.ClientResponse, question: Question) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > question.size_limit:
+            raise cannot_ask(f"{question.name} answered with more than {question.size_limit} bytes")
+    return bytes(body)
+
+

@@ -1,0 +1,186 @@
+"""What the provider says of itself: its metadata (OpenID Connect Discovery 1.0 §4) and its keys, asked for rarely and kept well.
+
+The provider's `Cache-Control` is not looked at: how stale our knowledge may be is our decision, and MITREid sends none that helps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import aiohttp
+
+from authproxy.access.unavailable import CannotAsk
+from authproxy.oidc import key_set
+from authproxy.oidc.exchange import Question, ask, cannot_ask
+from authproxy.oidc.key_set import KeySet, VerificationKey
+from authproxy.oidc.refused import AnswerInvalid
+from authproxy.oidc.relying_party import RelyingParty, is_endpoint
+from authproxy.oidc.wire import Unreadable
+
+FRESH_FOR = timedelta(hours=1)
+COOL_DOWN = timedelta(seconds=5)
+"""After a failure nobody asks again for this long: a dead provider is not asked once per user."""
+KEY_SEARCH_INTERVAL = timedelta(minutes=1)
+"""Tokens with an unknown `kid` make us ask for the keys again at most this often."""
+_SIZE_LIMIT = 256 * 1024
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """The part of the provider's metadata that is used. Every URL in it has passed `is_endpoint`."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None
+    end_session_endpoint: str | None
+    announces_issuer: bool
+    """Whether authorization responses must carry `iss` (RFC 9207 §3)."""
+
+
+def read(document: Mapping[str, Any], issuer: str) -> Metadata:
+    """The metadata in a discovery document. Raises Unreadable unless it is this issuer's, to the byte, and names usable endpoints."""
+    if document.get("issuer") != issuer:
+        raise Unreadable("the issuer in the discovery document is not the configured one, to the byte")
+
+    def optional(name: str) -> str | None:
+        url = document.get(name)
+        if url is not None and not (isinstance(url, str) and is_endpoint(url, issuer=issuer)):
+            raise Unreadable(f"the discovery document's {name} is no URL that may be used")
+        return url
+
+    def required(name: str) -> str:
+        if (url := optional(name)) is None:
+            raise Unreadable(f"the discovery document has no {name}")
+        return url
+
+    return Metadata(
+        authorization_endpoint=required("authorization_endpoint"),
+        token_endpoint=required("token_endpoint"),
+        jwks_uri=required("jwks_uri"),
+        userinfo_endpoint=optional("userinfo_endpoint"),
+        end_session_endpoint=optional("end_session_endpoint"),
+        announces_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+class LastGood(Generic[T]):
+    """A value that is asked for when it is missing or an hour old; the last good one is kept when the asking fails.
+
+    However many wait, one asks: whoever holds the lock. If that one is cancelled the next in line asks, so nobody's impatience is
+    another's failure and no task outlives its request.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Callable[[], datetime]) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._renewed_at: datetime | None = None
+        self._failed_at: datetime | None = None
+        self.value: T | None = None
+        self.fetched_at: datetime | None = None
+        self.failure: str | None = None
+        """Why the last question failed; None if it did not. For operators, free of secrets."""
+
+    async def current(self) -> T:
+        """The value. Raises CannotAsk only if there has never been one."""
+        if self.value is not None and (self._is_fresh() or self._asking.locked()):
+            return self.value
+        async with self._asking:
+            if self.value is not None and self._is_fresh():
+                return self.value
+            try:
+                return await self._ask()
+            except CannotAsk:
+                if self.value is None:
+                    raise
+                return self.value
+
+    async def renewed(self, *, interval: timedelta) -> T:
+        """The value, asked for again unless that has been tried within the interval. Raises CannotAsk while the last trial failed."""
+        async with self._asking:
+            if self.value is None or not self._is_within(interval, self._renewed_at):
+                self._renewed_at = self._clock()
+                return await self._ask()
+            if self.failure is not None:
+                raise cannot_ask(self.failure)
+            return self.value
+
+    async def refresh(self) -> None:
+        """Asks for the value, however fresh it is. A failure is kept in `failure`, not raised."""
+        async with self._asking:
+            with suppress(CannotAsk):
+                await self._ask()
+
+    def _is_fresh(self) -> bool:
+        return self._is_within(FRESH_FOR, self.fetched_at)
+
+    def _is_within(self, span: timedelta, since: datetime | None) -> bool:
+        # Not before either: a clock that was set back must not stretch the span.
+        return since is not None and timedelta(0) <= self._clock() - since < span
+
+    async def _ask(self) -> T:
+        if self.failure is not None and self._is_within(COOL_DOWN, self._failed_at):
+            raise cannot_ask(self.failure)
+        try:
+            self.value = await self._fetch()
+        except CannotAsk as failure:
+            self.failure, self._failed_at = str(failure), self._clock()
+            raise
+        self.failure, self.fetched_at = None, self._clock()
+        return self.value
+
+
+class ProviderMetadata:
+    """The metadata and the keys of one provider."""
+
+    def __init__(self, relying_party: RelyingParty, session: aiohttp.ClientSession, *, clock: Callable[[], datetime]) -> None:
+        self._relying_party = relying_party
+        self._session = session
+        self.metadata = LastGood(self._fetch_metadata, clock)
+        self.keys = LastGood(self._fetch_keys, clock)
+
+    async def current(self) -> Metadata:
+        return await self.metadata.current()
+
+    async def key(self, key_id: str | None) -> VerificationKey | None:
+        """The key that a token means; asks for the keys again if it is none that we know. None if it still is none."""
+        known = (await self.keys.current()).meant_by(key_id)
+        return known or (await self.keys.renewed(interval=KEY_SEARCH_INTERVAL)).meant_by(key_id)
+
+    async def refresh(self) -> None:
+        """Asks for both ahead of need. Never raises CannotAsk: what failed is found in `failure`, what was known stays known."""
+        await self.metadata.refresh()
+        await self.keys.refresh()
+
+    async def _fetch_metadata(self) -> Metadata:
+        issuer = self._relying_party.issuer
+        # OpenID Connect Discovery §4: a slash at the end of the issuer is removed for this, and only for this.
+        document = await self._document("discovery document", issuer.removesuffix("/") + "/.well-known/openid-configuration")
+        try:
+            return read(document, issuer)
+        except Unreadable as found:
+            raise cannot_ask(str(found)) from None
+
+    async def _fetch_keys(self) -> KeySet:
+        document = await self._document("JWK set", (await self.current()).jwks_uri)
+        try:
+            return key_set.read(document, self._relying_party.algorithm)
+        except Unreadable as found:
+            raise cannot_ask(f"JWK set: {found}") from None
+
+    async def _document(self, name: str, url: str) -> dict[str, Any]:
+        answer = await ask(self._session, Question(name=name, url=url, size_limit=_SIZE_LIMIT), timeout=self._relying_party.timeout)
+        if answer.status != 200:
+            raise cannot_ask(f"{name} answered {answer.status}")
+        try:
+            return answer.json_object()
+        except AnswerInvalid as found:
+            raise cannot_ask(str(found)) from None

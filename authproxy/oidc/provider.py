@@ -1,0 +1,123 @@
+"""The OpenID provider as sign-in sees it: where to send the browser, and whom its return has proved.
+
+The order of the checks is that of OpenID Connect Core §3.1: response, code, ID token, userinfo. Nobody is asked before the answer at
+hand has been checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import aiohttp
+
+from authproxy.oidc import authorization, id_token
+from authproxy.oidc.id_token import Expectation, VerifiedClaims
+from authproxy.oidc.metadata import ProviderMetadata
+from authproxy.oidc.refused import TokenRefused
+from authproxy.oidc.relying_party import RelyingParty
+from authproxy.oidc.token_endpoint import TokenAnswer, TokenEndpoint
+from authproxy.oidc.userinfo import UserInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticated:
+    """A sign-in at the provider that has passed every check of the protocol. `id_token` is kept as a hint for the logout only."""
+
+    claims: VerifiedClaims
+    userinfo: Mapping[str, object] = field(repr=False)
+    id_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderHealth:
+    """What is known of the provider, without asking it."""
+
+    metadata_known: bool
+    metadata_age: timedelta | None
+    usable_keys: int
+    last_error: str | None
+    """Why the last question failed; None once it has succeeded. Holds no secret."""
+
+
+class OpenIdProvider:
+    """The relying party's side. Everything here raises CannotAsk while the provider cannot be asked.
+
+    Raises ValueError at construction if the relying party's own key cannot sign. The session stays the caller's: it closes it.
+    """
+
+    def __init__(
+        self,
+        relying_party: RelyingParty,
+        session: aiohttp.ClientSession,
+        *,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], str],
+    ) -> None:
+        self._relying_party = relying_party
+        self._clock = clock
+        self._metadata = ProviderMetadata(relying_party, session, clock=clock)
+        self._token_endpoint = TokenEndpoint(relying_party, session, clock=clock, fresh=fresh)
+        self._userinfo = UserInfo(relying_party, session)
+
+    async def authorization_request(self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str) -> str:
+        """The URL to send the browser to."""
+        return authorization.request(
+            self._relying_party,
+            authorization_endpoint=(await self._metadata.current()).authorization_endpoint,
+            redirect_uri=redirect_uri,
+            state=state,
+            nonce=nonce,
+            code_verifier=code_verifier,
+            ui_locales=ui_locales,
+        )
+
+    async def authenticate(
+        self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
+    ) -> Authenticated:
+        """Whom the authorization response proves, after its state has been taken and its browser recognised.
+
+        Raises AuthorizationRefused if it proves nobody. The code is used up either way.
+        """
+        metadata = await self._metadata.current()
+        response = authorization.read_response(
+            parameters, expected_issuer=self._relying_party.issuer, issuer_is_announced=metadata.announces_issuer
+        )
+        tokens = await self._token_endpoint.redeem(
+            metadata.token_endpoint, code=response.code, redirect_uri=redirect_uri, code_verifier=code_verifier
+        )
+        claims = await self._verified(tokens, nonce)
+        userinfo = await self._told(metadata.userinfo_endpoint, tokens, claims)
+        return Authenticated(claims=claims, userinfo=userinfo, id_token=tokens.id_token)
+
+    async def end_session_endpoint(self) -> str | None:
+        """Where a browser may be sent to end its session at the provider (OpenID Connect RP-Initiated Logout §2); None: nowhere."""
+        return (await self._metadata.current()).end_session_endpoint
+
+    async def refresh(self) -> None:
+        """Asks for metadata and keys ahead of need. Never raises CannotAsk: `health` tells."""
+        await self._metadata.refresh()
+
+    def health(self, now: datetime) -> ProviderHealth:
+        metadata, keys = self._metadata.metadata, self._metadata.keys
+        return ProviderHealth(
+            metadata_known=metadata.value is not None,
+            metadata_age=None if metadata.fetched_at is None else now - metadata.fetched_at,
+            usable_keys=0 if keys.value is None else len(keys.value.keys),
+            last_error=metadata.failure or keys.failure,
+        )
+
+    async def _verified(self, tokens: TokenAnswer, nonce: str) -> VerifiedClaims:
+        token = id_token.read(tokens.id_token, self._relying_party.algorithm)
+        key = await self._metadata.key(token.key_id)
+        if key is None:
+            raise TokenRefused("ID token: no usable key of the provider is the one that it names")
+        # The time is read only now: `iat` is younger than the response that brought the code.
+        expected = Expectation(nonce=nonce, access_token=tokens.access_token, now=self._clock())
+        return id_token.verified(token, key, self._relying_party, expected)
+
+    async def _told(self, url: str | None, tokens: TokenAnswer, claims: VerifiedClaims) -> Mapping[str, object]:
+        if url is None:
+            return {}
+        return await self._userinfo.ask(url, access_token=tokens.access_token, subject=claims.subject)

@@ -1,0 +1,110 @@
+"""Decides what every page of the sandbox has in common: escaping, language, security headers, a readable page for every error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from authproxy.sandbox.furniture.language import Language, chosen, preferred
+
+_LANGUAGE_COOKIE = "sandbox-language"
+_A_YEAR = 365 * 24 * 3600
+
+
+class Pages:
+    """Templates of one application, whose package holds `templates/` and `static/`.
+
+    `form_targets` are URLs of other origins to which a form may lead, also by a redirect: Chromium applies `form-action` to the
+    whole chain. `connect` allows scripts in the page to call their own origin.
+    """
+
+    def __init__(self, package: str, *, form_targets: Iterable[str] = (), connect: bool = False) -> None:
+        self._environment = Environment(
+            loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._static = Path(str(files(package))) / "static"
+        self._policy = "; ".join((
+            "default-src 'none'", "style-src 'self'", "img-src 'self'", *(("connect-src 'self'",) if connect else ()),
+            " ".join(("form-action 'self'", *sorted({_origin(url) for url in form_targets}))),
+            "base-uri 'none'", "frame-ancestors 'none'",
+        ))  # fmt: skip
+
+    def furnish(self, application: web.Application, *, style: str) -> None:
+        """Serves the style sheet under `style`, guards every answer, and turns errors into pages."""
+
+        async def style_sheet(request: web.Request) -> web.FileResponse:
+            return web.FileResponse(self._static / "style.css", headers={"Cache-Control": "max-age=60"})
+
+        application.router.add_get(style, style_sheet)
+        application.on_response_prepare.append(self._protect)
+        application.middlewares.append(web.middleware(self._explain))
+
+    def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        body = self.text(request, template, **values)
+        response = web.Response(status=status, text=body, content_type="text/html", charset="utf-8")
+        picked = chosen(request.query.get("lang"))
+        if picked is not None:
+            response.set_cookie(_LANGUAGE_COOKIE, picked, max_age=_A_YEAR, samesite="Lax", httponly=True)
+        return response
+
+    def text(self, request: web.Request, template: str, **values: Any) -> str:
+        language = language_of(request)
+        return self._environment.get_template(template).render(lang=language, t=_translator(language), **values)
+
+    async def _protect(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.setdefault("Content-Security-Policy", self._policy)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        # Not no-referrer: browsers then send `Origin: null` with our own forms.
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+
+    async def _explain(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            if request.path.startswith("/api/"):
+                return web.json_response({"error": error.reason}, status=error.status)
+            return self.render(request, "error.html", status=error.status, problem=str(error.status))
+
+
+def language_of(request: web.Request) -> Language:
+    """What the reader has just picked, has picked before, or prefers by their browser."""
+    return (
+        chosen(request.query.get("lang"))
+        or chosen(request.cookies.get(_LANGUAGE_COOKIE))
+        or preferred(request.headers.get("Accept-Language", ""))
+    )
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """The JSON object in a request's body. Any other content type is refused: a form of a foreign page could send it unasked."""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        body = await request.json()
+    except ValueError:
+        raise web.HTTPBadRequest from None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest
+    return body
+
+
+def _translator(language: Language) -> Callable[[str, str], str]:
+    def translated(slovene: str, english: str) -> str:
+        return english if language == "en" else slovene
+
+    return translated
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

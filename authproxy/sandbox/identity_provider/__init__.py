@@ -1,0 +1,4 @@
+"""A Rekono-like OpenID provider, in the two halves that Rekono has: `openid` (the OpenID server) and `front_end` (the login pages).
+
+They meet only in `callback?token=`: the front end vouches for a person, the OpenID server carries on with the request it had put by.
+"""

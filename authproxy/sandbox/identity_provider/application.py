@@ -1,0 +1,103 @@
+"""The provider as one application: which address leads where, on both halves, and the switches for its quirks."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+
+from aiohttp import ClientSession, web
+
+from authproxy.sandbox.accounts import Accounts
+from authproxy.sandbox.furniture.pages import json_object
+from authproxy.sandbox.identity_provider.front_end import login
+from authproxy.sandbox.identity_provider.openid import authorize, logout, public, token
+from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.identity_provider.openid.quirks import QUIRKS
+from authproxy.sandbox.identity_provider.provider import FRONT_END, OUTGOING, PROVIDER, SIGN_IN_PAGE, Provider
+
+
+def application(
+    *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
+    clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes,
+) -> web.Application:  # fmt: skip
+    """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server lives.
+
+    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`.
+    """
+    made = web.Application(client_max_size=64 * 1024)
+    provider = made[PROVIDER] = Provider(
+        issuer=issuer, clients=clients, accounts=accounts, outbox_url=outbox_url, clock=clock, fresh=fresh,
+    )  # fmt: skip
+    made.cleanup_ctx.append(_outgoing)
+    _route_openid(made.router, provider.base)
+    made.router.add_get("/", _front)
+    made.router.add_get(f"{provider.base}/about", _front)
+    made.router.add_get(SIGN_IN_PAGE, login.window)
+    made.router.add_post(SIGN_IN_PAGE, login.password)
+    made.router.add_post(f"{FRONT_END}/chooselogin/options.htm", login.options)
+    made.router.add_get("/api/", _interface)
+    made.router.add_post("/api/quirks", _switch_on)
+    made.router.add_delete("/api/quirks", _clear)
+    provider.pages.furnish(made, style="/style.css")
+    return made
+
+
+def _route_openid(router: web.UrlDispatcher, base: str) -> None:
+    router.add_get(f"{base}/.well-known/openid-configuration", public.discovery)
+    router.add_get(f"{base}/jwk", public.jwk)
+    router.add_get(f"{base}/authorize", authorize.authorize)
+    router.add_post(f"{base}/authorize", authorize.authorize)
+    router.add_get(f"{base}/login", authorize.login)
+    router.add_get(f"{base}/callback", authorize.callback)
+    router.add_get(f"{base}/confirm_access", authorize.consent)
+    router.add_get(f"{base}/account", authorize.account)
+    router.add_post(f"{base}/token", token.token)
+    router.add_post(f"{base}/revoke", token.revoke)
+    router.add_post(f"{base}/introspect", token.introspect)
+    router.add_get(f"{base}/userinfo", public.userinfo)
+    router.add_post(f"{base}/userinfo", public.userinfo)
+    router.add_get(f"{base}/endsession", logout.endsession)
+    router.add_post(f"{base}/endsession", logout.endsession)
+    router.add_post(f"{base}/register", public.closed)
+    router.add_post(f"{base}/devicecode", public.closed)
+
+
+async def _outgoing(application: web.Application) -> AsyncIterator[None]:
+    async with ClientSession() as session:
+        application[OUTGOING] = session
+        yield
+
+
+async def _front(request: web.Request) -> web.Response:
+    provider = request.app[PROVIDER]
+    return provider.pages.render(
+        request, "front.html", accounts=list(provider.accounts), issuer=provider.issuer, sign_in=SIGN_IN_PAGE,
+        clients=list(provider.clients.values()),
+    )  # fmt: skip
+
+
+async def _interface(request: web.Request) -> web.Response:
+    return web.json_response({
+        "POST /api/quirks": {"client_id": "…", "quirk": "one of `quirks`"},
+        "DELETE /api/quirks": "switches all of them off",
+        "quirks": {name: quirk.says for name, quirk in QUIRKS.items()},
+        "active": request.app[PROVIDER].quirks.names(),
+    })  # fmt: skip
+
+
+async def _switch_on(request: web.Request) -> web.Response:
+    provider = request.app[PROVIDER]
+    body = await json_object(request)
+    if body.get("client_id") not in provider.clients or body.get("quirk") not in QUIRKS:
+        return web.json_response({"error": "unknown client_id or quirk", "quirks": sorted(QUIRKS)}, status=400)
+    quirk = provider.quirks.switch_on(body["client_id"], body["quirk"])
+    if quirk.rotates_key:
+        await asyncio.to_thread(provider.keys.rotate)
+    return web.json_response({"active": provider.quirks.names()})
+
+
+async def _clear(request: web.Request) -> web.Response:
+    request.app[PROVIDER].quirks.clear()
+    return web.Response(status=204)

@@ -1,0 +1,63 @@
+"""PURE: the confirmation window: which means are offered, and when a code is right.
+
+Six digits of an SMS live 5 minutes and can be sent again after 60 seconds; an attempt bears 5 wrong codes. A OnePass code is good one
+step early or late, and once (RFC 6238 §5.2).
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from authproxy.sandbox import one_time_code
+from authproxy.sandbox.accounts import Account
+
+Mode = Literal["smslogin", "otplogin"]
+
+TRIES = 5
+SMS_LIVES_FOR = timedelta(minutes=5)
+SMS_AGAIN_AFTER = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsCode:
+    digits: str = field(repr=False)
+    sent_at: datetime
+
+    def has_expired(self, now: datetime) -> bool:
+        return now - self.sent_at >= SMS_LIVES_FOR
+
+    def is_answered_by(self, typed: str, now: datetime) -> bool:
+        return not self.has_expired(now) and hmac.compare_digest(normalised(typed).encode(), self.digits.encode())
+
+    def seconds_until_again(self, now: datetime) -> int:
+        """Seconds until another message may be sent, 0 for at once."""
+        return max(0, int((self.sent_at + SMS_AGAIN_AFTER - now).total_seconds()))
+
+
+def modes(account: Account) -> tuple[Mode, ...]:
+    """The means an account may use: SMS is not for level 30, unless there is nothing else."""
+    enrolled = account.totp_secret is not None
+    sms = account.level < 30 or not enrolled
+    return (*(("smslogin",) if sms else ()), *(("otplogin",) if enrolled else ()))
+
+
+def six_digits(octets: bytes) -> str:
+    """Eight random bytes as six digits; the bias is below one in 10^13."""
+    return f"{int.from_bytes(octets) % 1_000_000:06}"
+
+
+def accepted_step(secret: str, typed: str, *, last_step: int, now: datetime) -> int | None:
+    """The time step whose code was typed; None if the code is wrong or its step is not later than the last one used."""
+    current = one_time_code.step(now)
+    for step in (current - 1, current, current + 1):
+        if step > last_step and hmac.compare_digest(normalised(typed).encode(), one_time_code.code(secret, step).encode()):
+            return step
+    return None
+
+
+def normalised(typed: str) -> str:
+    """A code as it is meant: people paste blanks and hyphens with it."""
+    return typed.replace(" ", "").replace("\N{NO-BREAK SPACE}", "").replace("-", "")

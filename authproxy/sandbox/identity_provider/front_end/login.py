@@ -1,0 +1,153 @@
+"""The login window and the confirmation window: password first, then a code by SMS or from OnePass, then back to the OpenID server.
+
+Forms are named by `_csrf`, one value per attempt: knowing it takes having read the page, so a foreign form goes nowhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any, cast
+
+from aiohttp import web
+
+from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.identity_provider.front_end.confirmation import Mode, SmsCode, accepted_step, modes, six_digits
+from authproxy.sandbox.identity_provider.front_end.text_message import sent
+from authproxy.sandbox.identity_provider.provider import (
+    COOKIE, FRONT_END, OUTGOING, PROVIDER, SIGN_IN_PAGE, LoginAttempt, Provider, Voucher, redirect,
+)  # fmt: skip
+
+
+async def window(request: web.Request) -> web.Response:
+    """The login window; without a sign-in that the OpenID server has put by, it fetches one."""
+    provider = request.app[PROVIDER]
+    login = request.query.get("login", "")
+    pending = provider.pending.get(login)
+    if pending is None:
+        return redirect(f"{provider.base}/login")
+    browser = request.cookies.get(COOKIE) or provider.new_uuid()
+    csrf = provider.new_uuid()
+    provider.attempts.put(csrf, LoginAttempt(browser=browser, login=login))
+    email = pending.request.login_hint if pending.request is not None else ""
+    response = _login_window(request, csrf, login, email=email)
+    if COOKIE not in request.cookies:
+        provider.set_cookie(response, browser, path=FRONT_END)
+    return response
+
+
+async def password(request: web.Request) -> web.Response:
+    """Answers 200 with the confirmation window, or with the login window and one message for every kind of wrong."""
+    provider = request.app[PROVIDER]
+    csrf, attempt, form = await _attempt(request)
+    if attempt is None:
+        return _lost(request)
+    email = form.get("username", "").strip()
+    minutes = provider.wrong_passwords.minutes_to_wait(email.casefold())
+    if minutes:
+        return _login_window(request, csrf, attempt.login, email=email, problem="wait", minutes=minutes)
+    account = provider.accounts.find(email)
+    # The comparison is made for unknown people too, and with as much work.
+    right = hmac.compare_digest(form.get("password", "").encode(), (account.password if account else "\0").encode())
+    if account is None or not right:
+        provider.wrong_passwords.count(email.casefold())
+        return _login_window(request, csrf, attempt.login, email=email, problem="credentials")
+    provider.wrong_passwords.forget(email.casefold())
+    attempt.email, attempt.mode = account.email, None
+    return _confirmation_window(request, csrf, attempt, account)
+
+
+async def options(request: web.Request) -> web.Response:
+    """Every form of the confirmation window: `mode` chooses a means (or `resend`, `options`), `code` answers."""
+    provider = request.app[PROVIDER]
+    csrf, attempt, form = await _attempt(request)
+    account = provider.accounts.find(attempt.email) if attempt is not None and attempt.email is not None else None
+    if attempt is None or account is None:
+        return _lost(request)
+    minutes = provider.wrong_codes.minutes_to_wait(account.email)
+    if minutes:
+        provider.attempts.take(csrf)
+        return provider.pages.render(request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE)
+    if "code" in form and attempt.mode is not None:
+        return _answered(request, csrf, attempt, account, form["code"])
+    mode = form.get("mode", "")
+    if mode == "options":
+        attempt.mode = None
+    elif mode in modes(account):
+        attempt.mode = cast("Mode", mode)
+    problem = await _send_if_due(request, attempt, account, again=mode == "resend")
+    return _confirmation_window(request, csrf, attempt, account, problem=problem)
+
+
+def _answered(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, typed: str) -> web.Response:
+    provider = request.app[PROVIDER]
+    if attempt.mode == "smslogin" and (attempt.sms is None or attempt.sms.has_expired(provider.clock())):
+        return _confirmation_window(request, csrf, attempt, account, problem="expired")
+    if not _is_right(provider, attempt, account, typed):
+        attempt.tries_left -= 1
+        provider.wrong_codes.count(account.email)
+        minutes = provider.wrong_codes.minutes_to_wait(account.email)
+        if attempt.tries_left == 0 or minutes:
+            provider.attempts.take(csrf)
+            return provider.pages.render(request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE)
+        return _confirmation_window(request, csrf, attempt, account, problem="code")
+    provider.attempts.take(csrf)
+    provider.wrong_codes.forget(account.email)
+    token = provider.new_uuid()
+    provider.vouchers.put(token, Voucher(email=account.email, at=provider.clock(), login=attempt.login))
+    return redirect(f"{provider.base}/callback?token={token}")
+
+
+def _is_right(provider: Provider, attempt: LoginAttempt, account: Account, typed: str) -> bool:
+    now = provider.clock()
+    if attempt.mode == "smslogin":
+        return attempt.sms is not None and attempt.sms.is_answered_by(typed, now)
+    last_step = provider.used_steps.get(account.email, -1)
+    step = accepted_step(account.totp_secret or "", typed, last_step=last_step, now=now)
+    if step is not None:
+        provider.used_steps[account.email] = step
+    return step is not None
+
+
+async def _send_if_due(request: web.Request, attempt: LoginAttempt, account: Account, *, again: bool) -> str | None:
+    """Sends a message where SMS was chosen and none is good yet, or another is wanted and a minute is over. Returns what went wrong."""
+    provider, now = request.app[PROVIDER], request.app[PROVIDER].clock()
+    if attempt.mode != "smslogin":
+        return None
+    if attempt.sms is not None and not (again and attempt.sms.seconds_until_again(now) == 0) and not attempt.sms.has_expired(now):
+        return None
+    code = SmsCode(digits=six_digits(provider.fresh(8)), sent_at=now)
+    text = provider.pages.text(request, "sms.txt", code=code.digits)
+    if not await sent(request.app[OUTGOING], provider.sms_url, to=account.phone, text=text):
+        return "not_sent"
+    attempt.sms = code
+    return None
+
+
+def _login_window(
+    request: web.Request, csrf: str, login: str, *, email: str, problem: str | None = None, minutes: int = 0,
+) -> web.Response:  # fmt: skip
+    values: dict[str, Any] = {"csrf": csrf, "login": login, "email": email, "problem": problem, "minutes": minutes}
+    return request.app[PROVIDER].pages.render(request, "login.html", action=SIGN_IN_PAGE, **values)
+
+
+def _confirmation_window(
+    request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, *, problem: str | None = None,
+) -> web.Response:  # fmt: skip
+    provider = request.app[PROVIDER]
+    return provider.pages.render(
+        request, "options.html" if attempt.mode is None else "code.html", csrf=csrf, attempt=attempt, modes=modes(account),
+        phone_end=account.phone[-3:], problem=problem, action=f"{FRONT_END}/chooselogin/options.htm",
+        wait=attempt.sms.seconds_until_again(provider.clock()) if attempt.sms is not None else 0,
+    )  # fmt: skip
+
+
+async def _attempt(request: web.Request) -> tuple[str, LoginAttempt | None, dict[str, str]]:
+    form = {name: str(value) for name, value in (await request.post()).items()}
+    csrf = form.get("_csrf", "")
+    attempt = request.app[PROVIDER].attempts.get(csrf)
+    ours = attempt is not None and hmac.compare_digest(attempt.browser.encode(), request.cookies.get(COOKIE, "").encode())
+    return csrf, attempt if ours else None, form
+
+
+def _lost(request: web.Request) -> web.Response:
+    return request.app[PROVIDER].pages.render(request, "error.html", status=403, problem="form_old")

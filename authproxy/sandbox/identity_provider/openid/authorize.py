@@ -1,0 +1,145 @@
+"""The authorization endpoint: from a relying party's request, by sign-in and consent, to a code (OpenID Connect Core §3.1.2)."""
+
+from __future__ import annotations
+
+import hmac
+
+from aiohttp import web
+
+from authproxy.sandbox.identity_provider.openid import authorization
+from authproxy.sandbox.identity_provider.openid.authorization import AuthorizationRequest, NotAnswerable, Refused, Step
+from authproxy.sandbox.identity_provider.openid.tokens import Grant
+from authproxy.sandbox.identity_provider.provider import PROVIDER, SIGN_IN_PAGE, Pending, Provider, Session, redirect
+
+
+async def authorize(request: web.Request) -> web.Response:
+    """A request to begin, or a form of the consent page (MITREid has both at this address)."""
+    provider = request.app[PROVIDER]
+    form = await request.post() if request.method == "POST" else request.query
+    if "user_oauth_approval" in form:
+        return _decided(provider, request, {name: str(value) for name, value in form.items()})
+    try:
+        asked = authorization.read([(name, str(value)) for name, value in form.items()], provider.clients)
+    except NotAnswerable as fault:
+        return provider.pages.render(request, "error.html", status=fault.status, problem=fault.problem)
+    except Refused as refusal:
+        return redirect(refusal.location)
+    for quirk in provider.quirks.of(asked.client_id):
+        if quirk.authorization_error is not None:
+            return redirect(authorization.answer(asked.redirect_uri, error=quirk.authorization_error, state=asked.state))
+    session = provider.session_of(request)
+    if session is not None:
+        return _proceed(provider, session, asked, just_signed_in=False)
+    session = Session(csrf=provider.new_uuid())
+    response = _proceed(provider, session, asked, just_signed_in=False)
+    provider.keep(request, response, session)
+    return response
+
+
+async def login(request: web.Request) -> web.Response:
+    """A sign-in that no relying party asked for: it ends on the account page."""
+    provider = request.app[PROVIDER]
+    session = provider.session_of(request) or Session(csrf=provider.new_uuid())
+    response = _to_sign_in(provider, Pending(session=session, request=None))
+    provider.keep(request, response, session)
+    return response
+
+
+async def callback(request: web.Request) -> web.Response:
+    """Where the front end hands over. The token is good once, and only in the browser that this server sent to the front end:
+    otherwise a link could sign somebody in as somebody else."""
+    provider = request.app[PROVIDER]
+    voucher = provider.vouchers.take(request.query.get("token", ""))
+    session = provider.session_of(request)
+    pending = provider.pending.take(voucher.login) if voucher is not None else None
+    if voucher is None or session is None or pending is None or pending.session is not session:
+        return provider.pages.render(request, "error.html", status=400, problem="link_used")
+    session.sign_in(voucher.email, voucher.at)
+    if pending.request is None:
+        response = redirect(f"{provider.base}/account")
+    else:
+        response = _proceed(provider, session, pending.request, just_signed_in=True)
+    provider.keep(request, response, session)
+    return response
+
+
+async def account(request: web.Request) -> web.Response:
+    provider = request.app[PROVIDER]
+    session = provider.session_of(request)
+    person = provider.accounts.find(session.email) if session is not None and session.email is not None else None
+    if person is None:
+        return redirect(f"{provider.base}/login")
+    return provider.pages.render(request, "account.html", account=person, logout=f"{provider.base}/endsession")
+
+
+async def consent(request: web.Request) -> web.Response:
+    provider = request.app[PROVIDER]
+    session = provider.session_of(request)
+    handle = request.query.get("request", "")
+    pending = provider.pending.get(handle)
+    if session is None or session.email is None or pending is None or pending.session is not session or pending.request is None:
+        return provider.pages.render(request, "error.html", status=400, problem="link_used")
+    asked = pending.request
+    return provider.pages.render(
+        request, "consent.html", client=provider.clients[asked.client_id], scopes=asked.scopes, email=session.email,
+        csrf=session.csrf, handle=handle, action=f"{provider.base}/authorize",
+    )  # fmt: skip
+
+
+def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> web.Response:
+    session = provider.session_of(request)
+    pending = provider.pending.get(form.get("request", ""))
+    ours = (
+        session is not None and session.email is not None and pending is not None and pending.session is session
+        and hmac.compare_digest(form.get("_csrf", "").encode(), session.csrf.encode())
+    )  # fmt: skip
+    if not ours or session is None or session.email is None or pending is None or pending.request is None:
+        return provider.pages.render(request, "error.html", status=403, problem="form_old")
+    provider.pending.take(form["request"])
+    asked = pending.request
+    if form["user_oauth_approval"] != "true" or "deny" in form:
+        return redirect(
+            authorization.answer(asked.redirect_uri, error="access_denied", error_description="User denied access", state=asked.state),
+        )
+    key = (session.email, asked.client_id)
+    provider.consents[key] = provider.consents.get(key, frozenset()) | frozenset(asked.scopes)
+    return _proceed(provider, session, asked, just_signed_in=pending.vouched)
+
+
+def _proceed(provider: Provider, session: Session, asked: AuthorizationRequest, *, just_signed_in: bool) -> web.Response:
+    consented = frozenset(asked.scopes) <= provider.consents.get((session.email or "", asked.client_id), frozenset())
+    step = authorization.next_step(
+        asked, authenticated_at=session.authenticated_at, just_signed_in=just_signed_in, consented=consented, now=provider.clock(),
+    )  # fmt: skip
+    match step:
+        case Step.SIGN_IN:
+            session.sign_out()
+            return _to_sign_in(provider, Pending(session=session, request=asked))
+        case Step.CONSENT:
+            handle = provider.new_uuid()
+            provider.pending.put(handle, Pending(session=session, request=asked, vouched=just_signed_in))
+            return redirect(f"{provider.base}/confirm_access?request={handle}")
+        case Step.ISSUE:
+            return redirect(authorization.answer(asked.redirect_uri, code=_code(provider, session, asked), state=asked.state))
+        case refusal:
+            # MITREid drops an empty state here, and only here.
+            return redirect(authorization.answer(asked.redirect_uri, error=str(refusal.value), state=asked.state or None))
+
+
+def _to_sign_in(provider: Provider, pending: Pending) -> web.Response:
+    handle = provider.new_uuid()
+    provider.pending.put(handle, pending)
+    return redirect(f"{SIGN_IN_PAGE}?login={handle}")
+
+
+def _code(provider: Provider, session: Session, asked: AuthorizationRequest) -> str:
+    account = provider.accounts.find(session.email or "")
+    if account is None or session.authenticated_at is None:
+        raise LookupError("a code is issued for a person who is signed in")
+    code = provider.fresh(16).hex()  # 32 alphanumerics, as Rekono's are
+    grant = Grant(
+        request=asked, subject=account.subject, login_name=account.email,
+        authenticated_at=session.authenticated_at, issued_at=provider.clock(),
+    )  # fmt: skip
+    provider.codes.put(code, grant)
+    return code

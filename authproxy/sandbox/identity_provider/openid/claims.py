@@ -1,0 +1,32 @@
+"""PURE: which claims a scope releases (OpenID Connect Core §5.4). A claim without a value is left out, never null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.identity_provider.openid.authorization import TAX_NUMBER_SCOPE
+
+
+def released(account: Account, scopes: tuple[str, ...]) -> dict[str, Any]:
+    """The level of trust goes with every answer: it says something about the account, not about the person."""
+    address = account.address
+    by_scope: dict[str, dict[str, Any]] = {
+        "openid": {"sub": account.subject, "loa": account.level},
+        "profile": {
+            "name": account.name, "preferred_username": account.email, "given_name": account.given_name,
+            "family_name": account.family_name, "birthdate": account.birthdate, "locale": "sl",
+        },
+        "email": {"email": account.email, "email_verified": True},
+        "phone": {"phone_number": account.phone, "phone_number_verified": True},
+        "address": {
+            "address": {
+                "formatted": f"{address.street_address}\n{address.postal_code} {address.locality}",
+                "street_address": address.street_address, "locality": address.locality,
+                "postal_code": address.postal_code, "country": address.country,
+            },
+        },
+        TAX_NUMBER_SCOPE: {"taxnumber": account.tax_number},
+    }  # fmt: skip
+    claims = {name: value for scope in scopes for name, value in by_scope.get(scope, {}).items()}
+    return {name: value for name, value in claims.items() if value is not None}

@@ -1,0 +1,128 @@
+"""The endpoints that relying parties call themselves: token, revocation, introspection (RFC 6749 §4.1.3, RFC 7009, RFC 7662)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from authproxy.sandbox.identity_provider.openid import authorization, tokens
+from authproxy.sandbox.identity_provider.openid.clients import BadCredentials, Client
+from authproxy.sandbox.identity_provider.openid.tokens import Grant
+from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider
+
+_SLOW_SECONDS = 20
+_PRIVATE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class _NotGranted(Exception):  # noqa: N818
+    error: str
+    description: str
+
+
+async def token(request: web.Request) -> web.Response:
+    provider = request.app[PROVIDER]
+    form = await _form(request)
+    try:
+        client = provider.authentication.client(request.headers.get("Authorization"), form, now=provider.clock())
+    except BadCredentials as fault:
+        return _bad_credentials(fault)
+    for quirk in provider.quirks.of(client.client_id):
+        if quirk.token_answer == "slow":
+            await asyncio.sleep(_SLOW_SECONDS)
+        elif quirk.token_answer == "html":
+            return provider.pages.render(request, "error.html", status=500, problem="maintenance")
+    try:
+        grant = _granted(provider, client, form)
+    except _NotGranted as fault:
+        return web.json_response({"error": fault.error, "error_description": fault.description}, status=400, headers=_PRIVATE)
+    return web.json_response(_answer(provider, grant), headers=_PRIVATE)
+
+
+async def revoke(request: web.Request) -> web.Response:
+    """200 for a token that nobody knows, 403 for one of another client."""
+    provider = request.app[PROVIDER]
+    form = await _form(request)
+    try:
+        client = provider.authentication.client(request.headers.get("Authorization"), form, now=provider.clock())
+    except BadCredentials as fault:
+        return _bad_credentials(fault)
+    grant = provider.access_tokens.get(form.get("token", ""))
+    if grant is not None and grant.request.client_id != client.client_id:
+        return web.Response(status=403)
+    provider.access_tokens.take(form.get("token", ""))
+    return web.Response(status=200)
+
+
+async def introspect(request: web.Request) -> web.Response:
+    """403 for a client that was not given the permission at registration."""
+    provider = request.app[PROVIDER]
+    form = await _form(request)
+    try:
+        client = provider.authentication.client(request.headers.get("Authorization"), form, now=provider.clock())
+    except BadCredentials as fault:
+        return _bad_credentials(fault)
+    if not client.may_introspect:
+        return web.Response(status=403)
+    grant = provider.access_tokens.get(form.get("token", ""))
+    if grant is None:
+        return web.json_response({"active": False})
+    expires = int(grant.issued_at.timestamp()) + tokens.ACCESS_TOKEN_SECONDS
+    return web.json_response({
+        "active": True, "scope": " ".join(grant.request.scopes), "exp": expires, "sub": grant.subject,
+        "user_id": grant.login_name, "client_id": grant.request.client_id, "token_type": "Bearer",
+    })  # fmt: skip
+
+
+def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
+    """What the code stands for. A code is spent by its first use, also where that use fails."""
+    if form.get("grant_type") != "authorization_code":
+        raise _NotGranted("unsupported_grant_type", "Unsupported grant type")
+    code = form.get("code", "")
+    grant = provider.codes.take(code)
+    if grant is None:
+        # MITREid repeats the code; a relying party must not show or log this text.
+        raise _NotGranted("invalid_grant", f"JpaAuthorizationCodeRepository: no authorization code found for value {code}")
+    if grant.request.client_id != client.client_id:
+        raise _NotGranted("invalid_grant", "Client ID mismatch")
+    if grant.request.redirect_uri != form.get("redirect_uri"):
+        raise _NotGranted("invalid_grant", "Redirect URI mismatch.")
+    challenge = grant.request.code_challenge
+    if challenge is not None and not authorization.verifier_fits(
+        challenge, grant.request.code_challenge_method, form.get("code_verifier", ""),
+    ):  # fmt: skip
+        raise _NotGranted("invalid_request", "Code challenge and verifier do not match")
+    return grant
+
+
+def _answer(provider: Provider, grant: Grant) -> dict[str, str | int]:
+    now, client_id = provider.clock(), grant.request.client_id
+    access_token = provider.keys.sign(
+        tokens.access_token_claims(grant, issuer=provider.issuer, identifier=provider.new_uuid(), now=now),
+    )
+    provider.access_tokens.put(access_token, grant)
+    answer: dict[str, str | int] = {
+        "access_token": access_token, "token_type": "Bearer", "expires_in": tokens.ACCESS_TOKEN_SECONDS - 1,
+        "scope": " ".join(grant.request.scopes),
+    }  # fmt: skip
+    if "openid" in grant.request.scopes:
+        claims = tokens.id_token_claims(
+            grant, issuer=provider.issuer, key_id=provider.keys.key_id, identifier=provider.new_uuid(), now=now,
+        )  # fmt: skip
+        claims = provider.quirks.id_token(client_id, claims)
+        signed = all(quirk.signed for quirk in provider.quirks.of(client_id))
+        answer["id_token"] = provider.keys.sign(claims) if signed else provider.keys.without_signature(claims)
+    return answer
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def _bad_credentials(fault: BadCredentials) -> web.Response:
+    return web.json_response(
+        {"error": fault.error, "error_description": "Bad client credentials"}, status=401,
+        headers=_PRIVATE | {"WWW-Authenticate": 'Basic realm="openid-connect-server-webapp"'},
+    )  # fmt: skip

@@ -1,0 +1,34 @@
+"""Brute force: after five wrong answers in a row an account waits. Accounts that do not exist wait as well, so that nobody learns which do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from authproxy.sandbox.identity_provider.expiring import Expiring
+
+ALLOWED = 5
+WAIT = timedelta(minutes=15)
+
+
+class WrongAnswers:
+    """Counts per account. A wrong answer is forgotten a quarter of an hour after the last one."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._counted: Expiring[tuple[int, datetime]] = Expiring(clock, WAIT)
+
+    def minutes_to_wait(self, account: str) -> int:
+        """Whole minutes until an answer is looked at again; 0 for at once."""
+        counted = self._counted.get(account)
+        if counted is None or counted[0] < ALLOWED:
+            return 0
+        return max(1, math.ceil((counted[1] + WAIT - self._clock()).total_seconds() / 60))
+
+    def count(self, account: str) -> None:
+        counted = self._counted.get(account)
+        self._counted.put(account, ((counted[0] if counted else 0) + 1, self._clock()))
+
+    def forget(self, account: str) -> None:
+        self._counted.take(account)

@@ -1,0 +1,1 @@
+"""The OnePass phone: shows the one-time codes of every enrolled account."""

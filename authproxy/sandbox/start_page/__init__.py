@@ -1,0 +1,1 @@
+"""The start page: what runs where, and who can sign in."""

@@ -1,0 +1,16 @@
+"""What the schema cannot say: rules between keys, values that are valid but dangerous or without effect, and the files that keys name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from authproxy.settings.checks import files, gateway, portals
+from authproxy.settings.findings import Remark
+from authproxy.settings.validation import Sections
+
+
+def remarks(sections: Sections) -> Iterator[Remark]:
+    """Everything that is to be said about sections which are valid each by itself."""
+    yield from gateway.remarks(sections)
+    yield from portals.remarks(sections)
+    yield from files.remarks(sections)

@@ -1,0 +1,136 @@
+"""Checks of the files that settings name: there, readable, of the right kind, and private keys for nobody else's eyes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from authproxy.settings.findings import KeyPath, Remark
+from authproxy.settings.secret_files import octets_of
+from authproxy.settings.validation import Sections
+
+_LARGEST = 4 * 1024 * 1024
+_HOW = {
+    "ES256": "`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`",
+    "EdDSA": "`openssl genpkey -algorithm ED25519`",
+    "RS256": "`openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072`",
+}
+
+
+class _Unusable(ValueError):  # noqa: N818
+    """The file cannot be used; the message says why."""
+
+
+def remarks(sections: Sections) -> Iterator[Remark]:
+    """Remarks on every file that is named, each at its key."""
+    if sections.server and sections.server.tls:
+        tls = sections.server.tls
+        yield from _pair(("server", "tls"), tls.certificate_file, tls.key_file)
+    if sections.store:
+        yield from _authorities(("store", "ca_file"), sections.store.ca_file)
+    if sections.rekono:
+        yield from _authorities(("rekono", "ca_file"), sections.rekono.ca_file)
+        if sections.rekono.client_key_file and sections.rekono.client_authentication == "private_key_jwt":
+            yield from _key(("rekono", "client_key_file"), sections.rekono.client_key_file)
+    if sections.assertions:
+        ring = sections.assertions
+        yield from _key(("assertions", "current_key_file"), ring.current_key_file, algorithm=ring.algorithm)
+        for name, file in (("next_key_file", ring.next_key_file), ("retiring_key_file", ring.retiring_key_file)):
+            if file:
+                yield from _key(("assertions", name), file, algorithm="any")
+    for portal_id, portal in sections.portals.items():
+        path = ("portals", portal_id, "upstream_tls")
+        yield from _authorities((*path, "ca_file"), portal.upstream_tls.ca_file)
+        if portal.upstream_tls.certificate_file and portal.upstream_tls.key_file:
+            yield from _pair(path, portal.upstream_tls.certificate_file, portal.upstream_tls.key_file)
+    if sections.telemetry and sections.telemetry.audit_file:
+        yield from _appendable(("telemetry", "audit_file"), Path(sections.telemetry.audit_file))
+
+
+def _pair(path: KeyPath, certificate_file: str, key_file: str) -> Iterator[Remark]:
+    certificates = list(_authorities((*path, "certificate_file"), certificate_file))
+    trouble = list(_key((*path, "key_file"), key_file))
+    yield from certificates
+    yield from trouble
+    if not certificates and not any(each.severity == "error" for each in trouble):
+        leaf = x509.load_pem_x509_certificates(Path(certificate_file).read_bytes())[0]
+        if leaf.public_key() != _private_key(key_file).public_key():
+            yield Remark(path=(*path, "key_file"), problem="is not the key of the (first) certificate", read=key_file)
+
+
+def _authorities(path: KeyPath, file: str | None) -> Iterator[Remark]:
+    if file is None:
+        return
+    try:
+        x509.load_pem_x509_certificates(_octets(file))
+    except _Unusable as error:
+        yield Remark(path=path, problem=str(error), read=file)
+    except ValueError:
+        yield Remark(path=path, problem="holds no certificate in PEM form", read=file)
+
+
+def _key(path: KeyPath, file: str, *, algorithm: str = "") -> Iterator[Remark]:
+    """`algorithm` is that of assertions, `any` for any of them, nothing for a key of other use."""
+    try:
+        key = _private_key(file)
+    except _Unusable as error:
+        yield Remark(path=path, problem=str(error), read=file, valid=f"make one with {_HOW[algorithm]}" if algorithm in _HOW else "")
+        return
+    if algorithm:
+        actual = _algorithm(key)
+        if actual is None or algorithm not in {"any", actual}:
+            wanted = f"for `{algorithm}`" if algorithm != "any" else "that can sign assertions"
+            how = _HOW.get(algorithm, "P-256, Ed25519, or RSA with 3072 bits or more")
+            yield Remark(path=path, problem=f"is no key {wanted}", read=file, valid=how)
+    elif isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
+        yield Remark(path=path, problem=f"is an RSA key of only {key.key_size} bits", read=file, valid="2048 bits or more")
+    mode = Path(file).stat().st_mode & 0o777
+    if mode & 0o007:
+        yield Remark(path=path, problem=f"is open to every user (mode {mode:03o})", read=file, valid=f"`chmod 0400 {file}`")
+    elif mode & 0o070:
+        problem = f"is open to a group (mode {mode:03o})"
+        yield Remark(path=path, problem=problem, read=file, valid=f"`chmod 0400 {file}`", severity="warning")
+
+
+def _private_key(file: str) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(_octets(file), password=None)
+    except TypeError:
+        raise _Unusable("is encrypted: the gateway has no password to ask for") from None
+    except UnsupportedAlgorithm:
+        raise _Unusable("holds a key of a kind that is not supported") from None
+    except _Unusable:
+        raise
+    except ValueError:
+        raise _Unusable("holds no private key in PEM form") from None
+
+
+def _algorithm(key: PrivateKeyTypes) -> str | None:
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return "ES256"
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return "EdDSA"
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 3072:
+        return "RS256"
+    return None
+
+
+def _octets(file: str) -> bytes:
+    try:
+        return octets_of(Path(file), _LARGEST)
+    except OSError as error:
+        raise _Unusable(f"cannot be read: {error.strerror}") from None
+
+
+def _appendable(path: KeyPath, file: Path) -> Iterator[Remark]:
+    if not file.parent.is_dir():
+        yield Remark(path=path, problem="is in a directory that does not exist", read=str(file))
+    elif not os.access(file if file.exists() else file.parent, os.W_OK) or file.is_dir():
+        yield Remark(path=path, problem="cannot be written", read=str(file))

@@ -1,0 +1,183 @@
+"""PURE: checks of the gateway itself: listeners, store, sessions, assertions and the relying party."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import timedelta
+from ipaddress import ip_network
+
+from authproxy.settings.findings import KeyPath, Remark, shown
+from authproxy.settings.schema import Assertions, OpenIdProvider, Server, Sessions, Store
+from authproxy.settings.validation import Sections
+from authproxy.settings.values import SocketPath, TcpAddress, is_local, key_of, listen_address, url_of
+
+
+def remarks(sections: Sections) -> Iterator[Remark]:
+    """Remarks on every section but the portals."""
+    if sections.server:
+        yield from _server(sections.server)
+    if sections.store:
+        yield from _store(sections.store)
+    if sections.sessions:
+        yield from _sessions(sections.sessions)
+    if sections.assertions:
+        yield from _assertions(sections.assertions)
+    if sections.rekono:
+        yield from _rekono(sections.rekono)
+    yield from _bounds(sections)
+
+
+def _server(server: Server) -> Iterator[Remark]:
+    taken: set[TcpAddress | SocketPath] = set()
+    listeners: list[tuple[KeyPath, str]] = [(("server", "listen", at), text) for at, text in enumerate(server.listen)]
+    for path, text in [*listeners, (("server", "management"), server.management)]:
+        try:
+            address = listen_address(text)
+        except ValueError as error:
+            yield Remark(path=path, problem=str(error), read=shown(text))
+            continue
+        if address in taken:
+            yield Remark(path=path, problem="is the same as another listener", read=shown(text))
+        taken.add(address)
+    if int(server.unix_socket_mode, 8) & 0o002:
+        path, problem = ("server", "unix_socket_mode"), "lets every user of this machine connect, and peers on a Unix socket are trusted"
+        yield Remark(path=path, problem=problem, read=server.unix_socket_mode, valid="660 or 600", severity="warning")
+    for at, text in enumerate(server.trusted_proxies):
+        yield from _trusted_proxy(("server", "trusted_proxies", at), text)
+
+
+def _trusted_proxy(path: KeyPath, text: str) -> Iterator[Remark]:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        yield Remark(path=path, problem="is no address and no network", read=shown(text), valid="`10.1.2.3`, `10.1.2.0/24`, `fd00::/8`")
+        return
+    if "/" in text and str(network.network_address) != text.partition("/")[0].lower():
+        yield Remark(path=path, problem=f'has bits set beyond its prefix; did you mean "{network}"?', read=shown(text))
+    if network.prefixlen == 0:
+        problem = "trusts everybody: anyone can then claim any client address, and ask for any subrequest"
+        yield Remark(path=path, problem=problem, read=shown(text), valid="the addresses of your front proxies", severity="warning")
+
+
+def _store(store: Store) -> Iterator[Remark]:
+    url = url_of(store.url)
+    if url is None or url.scheme not in {"redis", "rediss", "unix", "memory"}:
+        valid = "`redis://host:6379/0`, `rediss://host:6379/0`, `unix:///path?db=0`, `memory://`"
+        yield Remark(path=("store", "url"), problem="is no URL of a store", read=shown(store.url), valid=valid)
+        return
+    if url.scheme == "memory":
+        problem = "keeps sessions in this process: they end with it, and a second instance does not know them"
+        yield Remark(path=("store", "url"), problem=problem, read=store.url, severity="warning")
+    if url.password:
+        problem = "holds a password, which then stands in logs of other tools and in backups; use `store.password_file`"
+        yield Remark(path=("store", "url"), problem=problem, severity="warning")
+        if store.password:
+            yield Remark(path=("store", "password"), problem="is given in `store.url` too; leave it out there")
+    if url.scheme in {"redis", "rediss"} and not url.hostname:
+        yield Remark(path=("store", "url"), problem="names no host", read=shown(store.url))
+    if store.ca_file and url.scheme != "rediss":
+        yield Remark(path=("store", "ca_file"), problem="has no effect: only `rediss://` uses TLS", severity="warning")
+
+
+def _sessions(sessions: Sessions) -> Iterator[Remark]:
+    seen: set[bytes] = set()
+    for at, secret in enumerate(sessions.keys):
+        path = ("sessions", "keys", at)
+        try:
+            key = key_of(secret.get_secret_value())
+        except ValueError as error:
+            yield Remark(path=path, problem=str(error))
+            continue
+        if key in seen:
+            yield Remark(path=path, problem="is the same key as an earlier one")
+        seen.add(key)
+    if sessions.idle > sessions.absolute:
+        yield Remark(path=("sessions", "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway")
+
+
+def _assertions(assertions: Assertions) -> Iterator[Remark]:
+    yield from _issuer(("assertions", "issuer"), assertions.issuer)
+    files = [assertions.current_key_file, assertions.next_key_file, assertions.retiring_key_file]
+    for at, name in enumerate(("current_key_file", "next_key_file", "retiring_key_file")):
+        if files[at] is not None and files[at] in files[:at]:
+            yield Remark(path=("assertions", name), problem="names the same file as another key of the ring", read=files[at])
+
+
+def _issuer(path: KeyPath, text: str) -> Iterator[Remark]:
+    url = url_of(text)
+    if url is None or url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
+        yield Remark(path=path, problem="is no URL of an issuer", read=shown(text), valid="`https://host/path` without query and fragment")
+    elif url.scheme == "http" and not is_local(url.hostname):
+        yield Remark(path=path, problem="is not `https`", read=shown(text), valid="`http` is for localhost only")
+
+
+def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
+    yield from _issuer(("rekono", "issuer"), rekono.issuer)
+    yield from _client_authentication(rekono)
+    if "openid" not in rekono.scopes:
+        yield Remark(path=("rekono", "scopes"), problem="lack `openid`: without it there is no ID token", read=" ".join(rekono.scopes))
+    if rekono.prompt and rekono.max_age is not None:
+        problem = "makes Rekono ignore `rekono.max_age`: set one of the two, the other to `null`"
+        yield Remark(path=("rekono", "prompt"), problem=problem, read=rekono.prompt, severity="warning")
+    for name in ("dashboard_url", "register_url", "help_url"):
+        text = getattr(rekono, name)
+        url = url_of(text) if text else None
+        # `javascript:` and the like would run on our pages.
+        if text and (url is None or url.scheme not in {"http", "https"} or not url.hostname):
+            yield Remark(path=("rekono", name), problem="is no link to a page", read=shown(text), valid="`https://…`")
+
+
+def _client_authentication(rekono: OpenIdProvider) -> Iterator[Remark]:
+    how = rekono.client_authentication
+    if how == "private_key_jwt":
+        if not rekono.client_key_file:
+            yield Remark(path=("rekono", "client_key_file"), problem=f"is missing: `{how}` needs it", valid="a PEM private key")
+        if rekono.client_secret:
+            yield Remark(path=("rekono", "client_secret"), problem=f"has no effect with `{how}`", severity="warning")
+        return
+    if rekono.client_key_file:
+        yield Remark(path=("rekono", "client_key_file"), problem=f"has no effect with `{how}`", severity="warning")
+    if not rekono.client_secret:
+        valid = "a secret, or better `client_secret_file`"
+        yield Remark(path=("rekono", "client_secret"), problem=f"is missing: `{how}` needs it", valid=valid)
+        return
+    secret = rekono.client_secret.get_secret_value()
+    if secret.lower().strip("<>.…!") in _PLACEHOLDERS:
+        yield Remark(path=("rekono", "client_secret"), problem="is a placeholder")
+    elif len(secret) < 16:
+        problem = "is short enough to be guessed (less than 16 characters)"
+        yield Remark(path=("rekono", "client_secret"), problem=problem, severity="warning")
+    if secret != secret.strip():
+        yield Remark(path=("rekono", "client_secret"), problem="begins or ends with white space", severity="warning")
+
+
+_PLACEHOLDERS = {"changeme", "change-me", "change me", "secret", "password", "example", "client-secret", "client_secret", "todo", "xxx"}
+
+_SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+_BOUNDS: dict[tuple[str, str], tuple[timedelta, timedelta, str]] = {
+    ("store", "deadline"): (0.02 * _SECOND, 5 * _SECOND, "everybody waits this long for a 503 while the store is away"),
+    ("store", "near_cache_for"): (0 * _SECOND, 30 * _SECOND, "a revoked session may live on so long if the store's messages are lost"),
+    ("sessions", "idle"): (_MINUTE, 24 * _HOUR, "people read a page before they ask for the next"),
+    ("sessions", "absolute"): (5 * _MINUTE, 24 * _HOUR, "a person's rights and data may change"),
+    ("sessions", "attempt"): (_MINUTE, 24 * _HOUR, "signing in with a telephone takes minutes"),
+    ("assertions", "lifetime"): (10 * _SECOND, 10 * _MINUTE, "an assertion cannot be revoked, and clocks differ"),
+    ("rekono", "leeway"): (0 * _SECOND, 5 * _MINUTE, "it prolongs every token"),
+    ("rekono", "timeout"): (_SECOND, _MINUTE, "a person waits for it"),
+    ("rekono", "max_age"): (0 * _SECOND, 24 * _HOUR, "it is about fresh proof"),
+}
+
+
+def _bounds(sections: Sections) -> Iterator[Remark]:
+    for (section_name, name), (least, most, reason) in _BOUNDS.items():
+        section = getattr(sections, section_name)
+        span = getattr(section, name) if section else None
+        if span is not None and not least <= span <= most:
+            yield Remark(
+                path=(section_name, name), problem=f"is out of bounds: {reason}",
+                read=f"{span.total_seconds():g}s", valid=f"{least.total_seconds():g}s to {most.total_seconds():g}s",
+            )  # fmt: skip
+    timeouts = sections.server.timeouts if sections.server else None
+    for each in fields(timeouts) if timeouts else ():
+        if each.name != "drain" and not getattr(timeouts, each.name):
+            yield Remark(path=("server", "timeouts", each.name), problem="is nothing at all: every request would end there", read="0s")

@@ -1,0 +1,164 @@
+"""PURE: checks of the portals: hosts, upstreams, routes without effect, header names, origins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+
+from authproxy.access import target
+from authproxy.access.routes import Requirement, Route
+from authproxy.settings.findings import KeyPath, Remark, shown
+from authproxy.settings.schema import PortalSettings, RouteSettings, Server
+from authproxy.settings.validation import Sections
+from authproxy.settings.values import SocketPath, TcpAddress, is_local, listen_address, url_of
+
+# RFC 9110 §5.6.2, without what gateways to CGI and WSGI fold into one another (`_` and `-`), and without the rest that nobody needs.
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
+_RESERVED = {
+    "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive", "proxy-connection", "te",
+    "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade", "via", "x-request-id",
+}  # fmt: skip
+
+
+def remarks(sections: Sections) -> Iterator[Remark]:
+    """Remarks on every portal, and on what portals have in common."""
+    hosts: dict[str, str] = {}
+    for name, portal in sections.portals.items():
+        path = ("portals", name)
+        yield from _url(path, portal, hosts, name)
+        yield from _reachable(path, portal, sections.server)
+        yield from _upstream(path, portal, sections.server)
+        yield from _demands(path, portal, sections)
+        yield from _routes(path, portal.routes)
+        yield from _headers(path, portal)
+        yield from _origins(path, portal)
+
+
+def _url(path: KeyPath, portal: PortalSettings, hosts: dict[str, str], name: str) -> Iterator[Remark]:
+    url = url_of(portal.url)
+    if url is None or not url.hostname:
+        yield Remark(path=(*path, "url"), problem="is no URL of a portal", read=shown(portal.url), valid="`https://host[:port]`")
+        return
+    if url.scheme == "http" and not is_local(url.hostname):
+        problem = "is not `https`: browsers would keep no `__Host-` cookie, and anybody on the way could read along"
+        yield Remark(path=(*path, "url"), problem=problem, read=shown(portal.url), valid="`http` is for localhost only")
+    try:
+        host = target.host(url.netloc, 443 if url.scheme == "https" else 80)
+    except target.TargetRefused as refused:
+        yield Remark(path=(*path, "url"), problem=str(refused), read=shown(portal.url))
+        return
+    if host in hosts:
+        yield Remark(path=(*path, "url"), problem=f"has the same host as portal {hosts[host]}", read=shown(portal.url))
+    hosts.setdefault(host, name)
+
+
+def _reachable(path: KeyPath, portal: PortalSettings, server: Server | None) -> Iterator[Remark]:
+    if server is None or not portal.url.startswith("https:") or server.tls or server.trusted_proxies:
+        return
+    if not any(text.startswith("unix:") for text in server.listen):
+        problem = "is https, but the gateway neither ends TLS (`server.tls`) nor trusts a proxy that does (`server.trusted_proxies`)"
+        yield Remark(path=(*path, "url"), problem=problem, read=shown(portal.url), severity="warning")
+
+
+def _upstream(path: KeyPath, portal: PortalSettings, server: Server | None) -> Iterator[Remark]:
+    own = set(_listeners(server))
+    url = url_of(portal.upstream)
+    if portal.upstream.startswith("unix:"):
+        there: TcpAddress | SocketPath = SocketPath(portal.upstream.removeprefix("unix:"))
+    elif url is None or not url.hostname:
+        yield Remark(path=(*path, "upstream"), problem="is no URL of a server", read=shown(portal.upstream))
+        return
+    else:
+        there = TcpAddress("127.0.0.1" if is_local(url.hostname) else url.hostname, url.port or (443 if url.scheme == "https" else 80))
+    if there in own:
+        problem = "is the gateway itself: requests would go round in circles"
+        yield Remark(path=(*path, "upstream"), problem=problem, read=shown(portal.upstream))
+    if portal.upstream_tls != type(portal.upstream_tls)() and not portal.upstream.startswith("https:"):
+        yield Remark(path=(*path, "upstream_tls"), problem="has no effect: the upstream is not `https`", severity="warning")
+    if (portal.upstream_tls.certificate_file is None) != (portal.upstream_tls.key_file is None):
+        yield Remark(path=(*path, "upstream_tls"), problem="has only one of `certificate_file` and `key_file`")
+
+
+def _listeners(server: Server | None) -> Iterator[TcpAddress | SocketPath]:
+    for text in (*server.listen, server.management) if server else ():
+        try:
+            address = listen_address(text)
+        except ValueError:
+            continue
+        # Every spelling of "this machine" is reached by 127.0.0.1.
+        if isinstance(address, TcpAddress) and (is_local(address.host) or address.host in {"0.0.0.0", "::"}):  # noqa: S104
+            address = TcpAddress("127.0.0.1", address.port)
+        yield address
+
+
+def _demands(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
+    if "acnlb" in portal.sign_in:
+        problem = "names `acnlb`: signing in with a certificate comes in a later release"
+        yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(portal.sign_in), valid="rekono")
+    if portal.idle is None:
+        return
+    if not portal.idle:
+        yield Remark(path=(*path, "idle"), problem="is nothing at all: every session would be over at once", read="0s")
+    if sections.sessions and portal.idle > sections.sessions.absolute:
+        yield Remark(path=(*path, "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway")
+
+
+def _routes(path: KeyPath, routes: tuple[RouteSettings, ...]) -> Iterator[Remark]:
+    earlier: list[Route] = []
+    for at, settings in enumerate(routes):
+        route_path = (*path, "routes", at)
+        faults = list(_route(route_path, settings))
+        yield from faults
+        if faults:
+            continue
+        methods = settings.methods or tuple(target.METHODS)
+        if all(any(route.covers(settings.path, method) for route in earlier) for method in methods):
+            problem = "is a rule that has no effect: earlier ones cover every request of it"
+            yield Remark(path=(*route_path, "path"), problem=problem, read=settings.path, severity="warning")
+        earlier.append(Route(name=settings.path, path=settings.path, methods=settings.methods, requirement=Requirement()))
+
+
+def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
+    for at, method in enumerate(route.methods):
+        if method not in target.METHODS:
+            nearest = f'; did you mean "{method.upper()}"?' if method.upper() in target.METHODS else ""
+            valid = ", ".join(sorted(target.METHODS))
+            yield Remark(path=(*path, "methods", at), problem=f"is no method that is passed on{nearest}", read=shown(method), valid=valid)
+    try:
+        canonical = target.parse(method="GET", target=route.path, host_value="localhost", default_port=80)
+    except target.TargetRefused as refused:
+        yield Remark(path=(*path, "path"), problem=f"covers no request: {refused}", read=shown(route.path))
+        return
+    # Rules see canonical paths only: what is written in another way would never match.
+    if canonical.path != route.path or canonical.query is not None or len(canonical.readings()) > 1:
+        valid = "a path as requests carry it: no query, no `;`, no `//`, nothing escaped that need not be"
+        yield Remark(path=(*path, "path"), problem="covers no request", read=shown(route.path), valid=valid)
+    elif f"{route.path}/".startswith("/.authproxy/"):
+        yield Remark(path=(*path, "path"), problem="is the gateway's own: no rule of a portal applies there", read=shown(route.path))
+
+
+def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    taken: dict[str, str] = {}
+    for each in fields(portal.headers):
+        name = getattr(portal.headers, each.name)
+        if each.name == "encoding" or not name:
+            continue
+        at, folded = (*path, "headers", each.name), name.lower()
+        if not _HEADER_NAME.fullmatch(name):
+            yield Remark(path=at, problem="is no header name", read=shown(name), valid="letters, digits and `-`, beginning with a letter")
+        elif folded in _RESERVED or folded.startswith(("x-forwarded-", "x-authproxy-", "sec-", "proxy-")):
+            yield Remark(path=at, problem="is a header that has a meaning of its own", read=shown(name))
+        elif folded in taken:
+            yield Remark(path=at, problem=f"is the same header as `{taken[folded]}`", read=shown(name))
+        taken.setdefault(folded, each.name)
+    if not taken:
+        yield Remark(path=(*path, "headers"), problem="are all empty: the portal would not learn who it is", severity="warning")
+
+
+def _origins(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    for at, origin in enumerate(portal.websocket_origins):
+        url = url_of(origin)
+        is_origin = url is not None and url.scheme in {"http", "https"} and url.hostname and origin == f"{url.scheme}://{url.netloc}"
+        if not is_origin or "@" in origin or "*" in origin:
+            yield Remark(path=(*path, "websocket_origins", at), problem="is no origin", read=shown(origin), valid="`https://host[:port]`")

@@ -1,0 +1,89 @@
+"""PURE: the schema → the reference of config/README.md. `python -m authproxy.settings.reference` prints it; with the name of a file as
+argument it is put between that file's markers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from authproxy.settings import keys
+from authproxy.settings.environment import PREFIX
+from authproxy.settings.keys import FILE_SUFFIX, REQUIRED, Key
+
+BEGIN = "<!-- reference: begin (made by `make reference`) -->"
+END = "<!-- reference: end -->"
+_UNITS = ((timedelta(hours=1), "h"), (timedelta(minutes=1), "m"), (timedelta(seconds=1), "s"), (timedelta(milliseconds=1), "ms"))
+
+
+def text() -> str:
+    """The whole reference in Markdown, a table for every section."""
+    return "\n".join(_lines()).strip() + "\n"
+
+
+def replaced(document: str) -> str:
+    """The document with the reference between its markers. Raises ValueError if it has none."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document lacks the markers {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{text()}\n{END}{after}"
+
+
+def written(value: Any, key: Key) -> str:
+    """A default as one writes it in YAML."""
+    if value is REQUIRED:
+        return "required"
+    if value is None:
+        return "unset"
+    if isinstance(value, timedelta):
+        return next((f"{value // unit}{name}" for unit, name in _UNITS if value and not value % unit), "0")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(written(item, key) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {written(item, key)}" for name, item in value.items()) + "}"
+    if key.expects == "size" and value and not value % 1024:
+        return f"{value // 1024}KiB"
+    return str(value.value) if isinstance(value, IntEnum) else str(value)
+
+
+def _lines() -> Iterator[str]:
+    for path, section in keys.sections():
+        values = [(name, key) for name, key in section.keys.items() if key.kind != "section"]
+        if not values:
+            continue
+        yield from ("", f"### `{_dotted(path)}`", "", section.meaning)
+        if "[]" not in path:
+            yield f"Environment: `{PREFIX}{'__'.join(path).upper()}__` and the key in capitals."
+        yield from ("", "| key | what it is | type | default |", "|---|---|---|---|")
+        for name, key in values:
+            default = written(key.default, key)
+            is_plain = default in {"required", "unset"}
+            yield f"| `{name}` | {_meaning(key, name)} | {key.expects} | {default if is_plain else f'`{default}`'} |"
+
+
+def _meaning(key: Key, name: str) -> str:
+    meaning = key.meaning.replace("|", "\\|")
+    return f"{meaning} From a file: `{name}{FILE_SUFFIX}`." if key.is_secret else meaning
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(path).replace(".[]", "[]")
+
+
+def main(arguments: list[str]) -> None:
+    if not arguments:
+        sys.stdout.write(text())
+        return
+    file = Path(arguments[0])
+    file.write_text(replaced(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

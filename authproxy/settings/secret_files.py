@@ -1,0 +1,101 @@
+"""Secrets that stand in files of their own (`client_secret_file`, `…__FILE`): read here, and nowhere else in the settings.
+
+Also where the tree of values is walked along the schema before it is validated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from authproxy.settings import keys
+from authproxy.settings.document import Value
+from authproxy.settings.findings import KeyPath, Remark
+from authproxy.settings.keys import FILE_SUFFIX, Key
+
+_LARGEST = 64 * 1024
+
+
+class SecretUnreadable(ValueError):  # noqa: N818
+    """The file gives no secret. The message says why, and nothing of what is in it."""
+
+
+def resolve(tree: dict[str, Value], stands_in_settings: Callable[[KeyPath], bool], report: Callable[[Remark], None]) -> set[KeyPath]:
+    """Puts secrets in the place of the names of their files. Returns the keys whose file gave none (each has been reported).
+
+    `stands_in_settings` tells whether a key was written in the settings file itself, where people copy secrets about."""
+    unread: set[KeyPath] = set()
+    for holder, path, key in list(_places(tree, keys.ROOT, ())):
+        name, file_key = str(path[-1]), f"{path[-1]}{FILE_SUFFIX}"
+        file_path = (*path[:-1], file_key)
+        file_name = holder.pop(file_key, None)
+        if file_name is None:
+            if holder.get(name) and stands_in_settings(path):
+                advice = f"is a secret in a file that gets copied; put it into a file of its own and name that as `{file_key}`"
+                report(Remark(path=path, problem=advice, severity="warning"))
+            continue
+        try:
+            lines = _lines(file_name, name if name in holder else None)
+            holder[name] = [line.strip() for line in lines if line.strip() and not line.startswith("#")] if key.kind == "list" else lines[0]
+        except SecretUnreadable as error:
+            unread.add(path)
+            report(Remark(path=file_path, problem=str(error)))
+        else:
+            if Path(str(file_name)).stat().st_mode & 0o004:
+                report(Remark(path=file_path, problem=f"{file_name} can be read by every user; `chmod 0400` it", severity="warning"))
+    return unread
+
+
+def _lines(file_name: Value, rival: str | None) -> list[str]:
+    if rival is not None:
+        raise SecretUnreadable(f"and `{rival}` are both given; leave one out")
+    if not isinstance(file_name, str) or not file_name:
+        raise SecretUnreadable("is no file name")
+    try:
+        text = octets_of(Path(file_name), _LARGEST).decode()
+    except OSError as error:
+        raise SecretUnreadable(f"{file_name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SecretUnreadable(f"{file_name} is not UTF-8 text") from None
+    if not text.strip():
+        raise SecretUnreadable(f"{file_name} is empty")
+    return text.splitlines()
+
+
+def octets_of(path: Path, largest: int) -> bytes:
+    """What stands in the file; OSError if it cannot be read or is larger than a person writes."""
+    with path.open("rb") as opened:
+        octets = opened.read(largest + 1)
+    if len(octets) > largest:
+        raise OSError(0, f"larger than {largest} bytes")
+    return octets
+
+
+def _places(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, Value], KeyPath, Key]]:
+    """Every place where a secret may stand, with the section that holds it."""
+    if not isinstance(tree, dict):
+        return
+    for name, child in key.keys.items():
+        if child.is_secret:
+            yield tree, (*path, name), child
+        elif name in tree:
+            yield from _places(tree[name], child, (*path, name))
+
+
+def tidied(tree: Value, key: Key, directory: Path) -> Value:
+    """The values of a settings file with file names made absolute, and without sections in which every key is commented out."""
+    if key.kind == "value" or not isinstance(tree, dict | list):
+        is_relative_file = key.expects == "file" and isinstance(tree, str) and tree
+        return str(directory / str(tree)) if is_relative_file else tree
+    if isinstance(tree, list):
+        return [tidied(item, key.item, directory) if key.item else item for item in tree]
+    tidy: dict[str, Value] = {}
+    for name, value in tree.items():
+        child = key.item if key.kind == "names" else key.keys.get(name)
+        if child is None:
+            secret = key.keys.get(name.removesuffix(FILE_SUFFIX))
+            is_file = secret is not None and secret.is_secret and isinstance(value, str) and value
+            tidy[name] = str(directory / str(value)) if is_file else value
+        elif value is not None or child.kind != "section":
+            tidy[name] = tidied(value, child, directory)
+    return tidy

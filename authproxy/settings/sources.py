@@ -1,0 +1,154 @@
+"""Where settings come from: the YAML file, over it the environment; either may name files for secrets.
+
+Everything that is wrong is found in one go, each with its place; only a text that is no YAML is reported alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from authproxy.settings import checks, environment, keys, secret_files
+from authproxy.settings.document import Document, DocumentUnreadable, Value, parse
+from authproxy.settings.environment import Misfit, Override
+from authproxy.settings.findings import Finding, KeyPath, Remark, SettingsInvalid, SettingsUnreadable, dotted
+from authproxy.settings.keys import FILE_SUFFIX
+from authproxy.settings.schema import Settings
+from authproxy.settings.validation import validated
+
+_LARGEST_FILE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What came of reading. `settings` is None exactly if one of the findings is an error."""
+
+    settings: Settings | None
+    findings: tuple[Finding, ...]
+
+
+def load(path: Path | str, environ: Mapping[str, str]) -> Settings:
+    """The settings, or SettingsInvalid with every finding (SettingsUnreadable if there is no file to read)."""
+    reading = read(path, environ)
+    if reading.settings is None:
+        raise SettingsInvalid(reading.findings)
+    return reading.settings
+
+
+def read(path: Path | str, environ: Mapping[str, str]) -> Reading:
+    """The settings and every finding, warnings included. Raises SettingsUnreadable if there is no file to read."""
+    places = _Places(file=str(path))
+    try:
+        document = _document(Path(path))
+    except OSError as error:
+        places.report_file(f"cannot be read: {error.strerror}")
+        raise SettingsUnreadable(places.in_order()) from None
+    except DocumentUnreadable as error:
+        places.report_file(str(error), error.line)
+        return Reading(settings=None, findings=places.in_order())
+    places.lines = document.lines
+    for remark in document.remarks:
+        places.report(remark)
+    tree = secret_files.tidied(document.value, keys.ROOT, Path(path).absolute().parent)
+    assert isinstance(tree, dict)  # noqa: S101  # `_document` has seen to it
+    _override(tree, environ, places)
+    unread = secret_files.resolve(tree, places.stands_in_file, places.report)
+    settings, sound, remarks = validated(tree, unread)
+    for remark in (*remarks, *checks.remarks(sound)):
+        places.report(remark)
+    findings = places.in_order()
+    has_errors = any(each.severity == "error" for each in findings)
+    return Reading(settings=None if has_errors else settings, findings=findings)
+
+
+def _document(path: Path) -> Document:
+    octets = secret_files.octets_of(path, _LARGEST_FILE)
+    try:
+        document = parse(octets.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DocumentUnreadable("is not UTF-8 text", octets.count(b"\n", 0, error.start) + 1) from None
+    if not isinstance(document.value, dict):
+        problem = "is empty" if document.value is None else "holds no `key: value`"
+        raise DocumentUnreadable(f"{problem}; config/authproxy.example.yaml shows every key", None)
+    return document
+
+
+def _override(tree: dict[str, Value], environ: Mapping[str, str], places: _Places) -> None:
+    """Puts what the environment says over what the file says."""
+    for found in environment.overrides(environ, tree):
+        if isinstance(found, Misfit):
+            places.report_variable(found.variable, found.remark)
+            continue
+        rival = places.variables.get(_twin(found.path))
+        if rival is not None:
+            places.report_variable(found.variable, Remark(path=found.path, problem=f"is given twice: {rival} gives it too"))
+        _put(tree, found)
+        places.variables[found.path] = found.variable
+
+
+def _put(tree: dict[str, Value], found: Override) -> None:
+    for part in found.path[:-1]:
+        below = tree.get(str(part))
+        if not isinstance(below, dict):
+            tree[str(part)] = below = {}
+        tree = below
+    # A secret of the environment takes the place of the file which the settings name for it, and the other way round.
+    tree.pop(str(_twin(found.path)[-1]), None)
+    tree[str(found.path[-1])] = found.value
+
+
+def _twin(path: KeyPath) -> KeyPath:
+    """For a secret the key of its file, for a secret's file the secret; for anything else a key that does not exist."""
+    name = str(path[-1])
+    if keys.at(path) is None:
+        return (*path[:-1], name.removesuffix(FILE_SUFFIX))
+    return (*path[:-1], name + FILE_SUFFIX)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Places:
+    """Where every key was written, and the findings so far."""
+
+    file: str
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    variables: dict[KeyPath, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def report(self, remark: Remark) -> None:
+        """Reports a remark where its key was written, or else the nearest section around it."""
+        for origin in _upwards(remark.path):
+            if origin in self.variables:
+                self.report_variable(self.variables[origin], remark)
+                return
+            if origin in self.lines:
+                self._add(remark, self.file, self.lines[origin] if origin else None)
+                return
+        self._add(remark, self.file, None)
+
+    def report_variable(self, variable: str, remark: Remark) -> None:
+        self._add(remark, f"environment {variable}", None)
+
+    def report_file(self, problem: str, line: int | None = None) -> None:
+        self._add(Remark(path=(), problem=problem), self.file, line)
+
+    def stands_in_file(self, path: KeyPath) -> bool:
+        """Whether the settings file itself has the last word on a key."""
+        return path in self.lines and not any(origin in self.variables for origin in _upwards(path))
+
+    def in_order(self) -> tuple[Finding, ...]:
+        """All findings: those of the file by line, then those of the environment."""
+        return tuple(sorted(self.findings, key=lambda each: (each.file != self.file, each.line or 0)))
+
+    def _add(self, remark: Remark, file: str, line: int | None) -> None:
+        self.findings.append(
+            Finding(
+                file=file, line=line, key=dotted(remark.path),
+                problem=remark.problem, read=remark.read, valid=remark.valid, severity=remark.severity,
+            )
+        )  # fmt: skip
+
+
+def _upwards(path: KeyPath) -> Iterator[KeyPath]:
+    for length in range(len(path), -1, -1):
+        yield path[:length]

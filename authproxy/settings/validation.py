@@ -1,0 +1,131 @@
+"""The tree of values → the settings, and what the validation says in words for people: the operator's key, not the library's location.
+
+When one section has faults the others are still returned, so that one run of check-config shows everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from authproxy.settings import keys
+from authproxy.settings.document import Value
+from authproxy.settings.findings import KeyPath, Remark, shown
+from authproxy.settings.keys import Key
+from authproxy.settings.schema import Assertions, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
+
+_SETTINGS = TypeAdapter(Settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections:
+    """The sections without faults; None for one that has some."""
+
+    server: Server | None = None
+    store: Store | None = None
+    sessions: Sessions | None = None
+    assertions: Assertions | None = None
+    rekono: OpenIdProvider | None = None
+    portals: dict[str, PortalSettings] = field(default_factory=dict)
+    telemetry: Telemetry | None = None
+
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    "server": TypeAdapter(Server), "store": TypeAdapter(Store), "sessions": TypeAdapter(Sessions), "assertions": TypeAdapter(Assertions),
+    "rekono": TypeAdapter(OpenIdProvider), "telemetry": TypeAdapter(Telemetry),
+}  # fmt: skip
+_PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
+
+
+def validated(tree: dict[str, Value], unread: set[KeyPath]) -> tuple[Settings | None, Sections, list[Remark]]:
+    """The settings if they are all right, what is right of them, and what is wrong. Keys in `unread` have been reported already."""
+    broken = {_section_of(path) for path in unread}
+    try:
+        settings = _SETTINGS.validate_python(tree)
+    except ValidationError as error:
+        found = list(_remarks(error))
+        return None, _sound(tree, broken | {_section_of(each.path) for each in found}), [each for each in found if each.path not in unread]
+    if broken:
+        return None, _sound(tree, broken), []
+    return settings, Sections(**{each.name: getattr(settings, each.name) for each in fields(settings)}), []
+
+
+def _section_of(path: KeyPath) -> KeyPath:
+    return path[: 2 if path[:1] == ("portals",) else 1]
+
+
+def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
+    portals = tree.get("portals")
+    return Sections(
+        portals={
+            name: _PORTAL.validate_python(portal)
+            for name, portal in (portals.items() if isinstance(portals, dict) else ())
+            if ("portals", name) not in broken
+        },
+        **{name: adapter.validate_python(tree.get(name, {})) for name, adapter in _ADAPTERS.items() if (name,) not in broken},
+    )
+
+
+def _remarks(error: ValidationError) -> Iterator[Remark]:
+    """One remark per key: the alternatives of a union count as one."""
+    seen: set[KeyPath] = set()
+    for detail in error.errors(include_url=False):
+        path, key = _place(detail["loc"])
+        if path not in seen:
+            seen.add(path)
+            yield _remark(path, key, detail)
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
+    """The key that a location speaks of. The library adds marks of its own: `[key]` for a name, a union's branch for its values."""
+    path: KeyPath = ()
+    key: Key | None = keys.ROOT
+    for part in location:
+        if key is None or (key.kind == "value") or part == "[key]":
+            break
+        if key.expects.startswith("text or") and part not in {"sl", "en"}:
+            continue
+        path = (*path, part)
+        key = key.keys.get(str(part)) if key.kind == "section" else key.item
+    return path, key
+
+
+def _remark(path: KeyPath, key: Key | None, detail: ErrorDetails) -> Remark:
+    kind, read = detail["type"], detail["input"]
+    if kind == "unexpected_keyword_argument":
+        above = keys.at(path[:-1])
+        known = above.keys if above is not None else {}
+        nearest = keys.suggestion(str(path[-1]), known)
+        return Remark(path=path, problem=f"unknown key{nearest}", valid="" if nearest else ", ".join(known))
+    if kind == "missing":
+        return Remark(path=path, problem="is missing", valid=_valid(key))
+    if detail["loc"][-1:] == ("[key]",):
+        return Remark(path=path, problem="is no name that can be used here", valid=_names(key, path))
+    hidden = read is None or key is None or key.is_secret
+    return Remark(path=path, problem=_problem(kind, detail), read=None if hidden else shown(read), valid=_valid(key))
+
+
+def _problem(kind: str, detail: ErrorDetails) -> str:
+    if detail["input"] is None or kind in {"too_short", "string_too_short"}:
+        return "is empty"
+    if kind == "value_error":
+        # From our own validators: their sentences repeat nothing of what was read.
+        return str(detail["ctx"]["error"])
+    if kind == "greater_than_equal":
+        return f"is less than {detail['ctx']['ge']}"
+    return "is not valid"
+
+
+def _names(key: Key | None, path: KeyPath) -> str:
+    above = keys.at(path[:-1])
+    return above.meaning if above is not None and key is not None else ""
+
+
+def _valid(key: Key | None) -> str:
+    if key is None:
+        return ""
+    return f"{key.expects}. {key.meaning}" if key.meaning and key.kind != "section" else key.expects

@@ -1,0 +1,138 @@
+"""PURE: the forms in which durations, sizes, record keys and listen addresses are written in settings, and nothing looser.
+
+Every function takes what stands in the file and returns a value that cannot be wrong, or raises ValueError with a sentence for the
+operator. The sentence never repeats what was read: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+from itertools import pairwise
+from urllib.parse import SplitResult, urlsplit
+
+KEY_SIZE = 32
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd])){1,5}", re.ASCII)
+_DURATION_PART = re.compile(r"(?P<amount>[0-9.]+)(?P<unit>ms|[smhd])", re.ASCII)
+_SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_UNITS = {
+    "ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1),
+}  # fmt: skip
+_LONGEST = timedelta(days=3650)
+_SIZE = re.compile(r"(?P<amount>\d{1,15})\s?(?P<unit>[KMG]i?B|B)?", re.ASCII)
+_FACTORS = {None: 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
+_TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)|(?P<name>localhost)):(?P<port>\d{1,5})", re.ASCII)
+
+
+def duration_of(value: object) -> timedelta:
+    """`90s`, `1h30m`, `250ms`, or seconds as a bare number; never negative, at most ten years."""
+    if isinstance(value, timedelta):
+        return value
+    text = _bare(value)
+    if _SECONDS.fullmatch(text) and len(text) < 16:
+        span = timedelta(seconds=float(text))
+    elif _DURATION.fullmatch(text) and len(text) < 64:
+        try:
+            span = sum((float(part["amount"]) * _UNITS[part["unit"]] for part in _DURATION_PART.finditer(text)), timedelta())
+        except OverflowError:
+            span = timedelta.max
+    else:
+        raise ValueError("is not a duration; write `90s`, `15m`, `8h`, `1h30m`, `250ms`, or seconds as a number")
+    if span > _LONGEST:
+        raise ValueError("is longer than ten years")
+    return span
+
+
+def bytes_of(value: object) -> int:
+    """`32KiB`, `10MiB`, `1GB`, or bytes as a bare number."""
+    match = _SIZE.fullmatch(_bare(value))
+    if match is None:
+        raise ValueError("is not a size; write `32KiB`, `10MiB`, `1GB`, or bytes as a number")
+    return int(match["amount"]) * _FACTORS[match["unit"]]
+
+
+def _bare(value: object) -> str:
+    # `true` is an int in Python, and nobody means one second by it.
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return str(value).strip()
+
+
+def key_of(text: str) -> bytes:
+    """The 32 octets of a record key in hex, base64 or base64url (padding optional). Refuses what nobody drew at random."""
+    octets, understood = _decoded(text.strip())
+    if len(octets) != KEY_SIZE:
+        raise ValueError(f"was understood as {understood} and is {len(octets)} bytes long, not {KEY_SIZE}; {_HOW}")
+    steps = {(later - earlier) % 256 for earlier, later in pairwise(octets)}
+    # 32 random bytes repeat so much, or are all printable, less than once in 10^13 draws.
+    if len(set(octets)) < 16 or len(steps) < 8 or all(0x20 <= octet < 0x7F for octet in octets):
+        raise ValueError(f"was understood as {understood} and is not random (a pattern, or text that somebody typed); {_HOW}")
+    return octets
+
+
+_HOW = "make one with `openssl rand -base64 32`"
+
+
+def _decoded(text: str) -> tuple[bytes, str]:
+    # 64 hex digits are also base64 of 48 bytes, which is no length for a key: hex goes first.
+    if _HEXADECIMAL.fullmatch(text) and len(text) in {32, 48, 64, 96, 128}:
+        return bytes.fromhex(text), "hex"
+    understood = "base64url" if {"-", "_"} & set(text) else "base64"
+    try:
+        octets = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if understood == "base64url" else None, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"is neither hex nor base64 nor base64url; {_HOW}") from None
+    return octets, understood
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPath:
+    path: str
+
+
+def listen_address(text: str) -> TcpAddress | SocketPath:
+    """Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:443`, `localhost:8080` or `unix:/run/authproxy/edge.sock`.
+
+    Names other than `localhost` are refused: what they resolve to may change between two starts."""
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        # sockaddr_un has room for 107 bytes and a NUL (unix(7)).
+        if not path.startswith("/") or len(path.encode()) > 107:
+            raise ValueError("is not `unix:` with an absolute path of at most 107 bytes")
+        return SocketPath(path)
+    match = _TCP.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) < 65536:
+        raise ValueError("is not `address:port`, `[address]:port` or `unix:/path` (ports 1 to 65535)")
+    host = match["six"] or match["four"] or match["name"]
+    if host != "localhost":
+        try:
+            ip_address(host)
+        except ValueError:
+            raise ValueError("names no IP address; write `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`") from None
+    return TcpAddress(host, int(match["port"]))
+
+
+def is_local(host: str | None) -> bool:
+    """Whether a host is this machine whatever the name service says (RFC 6761 §6.3)."""
+    return host is not None and (host in {"localhost", "127.0.0.1", "::1"} or host.endswith(".localhost"))
+
+
+def url_of(text: str) -> SplitResult | None:
+    """The parts of a URL; None if it has none that can be used. `hostname` and `port` may be asked without fear."""
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        return None
+    return url

@@ -1,0 +1,147 @@
+"""The in-process twin of the Redis stores, for one process and for tests: the same answers, and nothing outlives the process."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from authproxy.identity.attempt import Attempt, TakenAttempt
+from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.ticket import SessionTicket
+from authproxy.storage import retention
+from authproxy.storage.codec import StoredSession
+from authproxy.storage.near_cache import NearCache
+
+_SWEPT_EVERY: Final = timedelta(minutes=1)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True, kw_only=True)
+class _KeptSession:
+    session: Session
+    secret_hash: bytes = field(repr=False)
+    browser: str
+    last_active_at: datetime
+
+    def is_over(self, now: datetime) -> bool:
+        return self.session.is_over(last_active_at=self.last_active_at, now=now)
+
+    def summary(self) -> SessionSummary:
+        return SessionSummary(
+            session_id=self.session.session_id,
+            portal=self.session.portal,
+            method=self.session.method,
+            level=self.session.level,
+            started_at=self.session.started_at,
+            expires_at=self.session.expires_at,
+            last_active_at=self.last_active_at,
+            browser=self.browser,
+        )
+
+
+class MemorySessions:
+    """Tells the near cache itself what has changed: build that with `silence=None`."""
+
+    def __init__(self, near_cache: NearCache | None = None) -> None:
+        self._near_cache = near_cache
+        self._kept: dict[SessionId, _KeptSession] = {}
+        self._swept_at = _LONG_AGO
+
+    async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
+        if session.session_id != ticket.session_id:
+            raise ValueError("the session is not the ticket's")
+        self._sweep(now)
+        self._kept[session.session_id] = _KeptSession(
+            session=session, secret_hash=hashlib.sha256(ticket.secret).digest(), browser=browser, last_active_at=now
+        )
+
+    async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
+        kept = self._kept.get(ticket.session_id)
+        if kept is None or not hmac.compare_digest(kept.secret_hash, hashlib.sha256(ticket.secret).digest()) or kept.is_over(now):
+            return None
+        return StoredSession(session=kept.session, last_active_at=kept.last_active_at)
+
+    async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
+        kept = self._kept.get(ticket.session_id)
+        if kept is not None and not kept.is_over(now) and now > kept.last_active_at:
+            kept.last_active_at = now
+            self._forget(ticket.session_id)
+
+    async def revoke(self, session_id: SessionId) -> bool:
+        self._forget(session_id)
+        return self._kept.pop(session_id, None) is not None
+
+    async def revoke_subject(self, issuer: str, subject: str) -> int:
+        return sum([await self.revoke(kept.session.session_id) for kept in self._of(issuer, subject)])
+
+    async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]:
+        found = [kept.summary() for kept in self._of(issuer, subject) if not kept.is_over(now)]
+        return tuple(sorted(found, key=lambda summary: summary.started_at, reverse=True))
+
+    async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
+        for kept in list(self._kept.values()):
+            if not kept.is_over(now):
+                yield kept.summary()
+
+    def _of(self, issuer: str, subject: str) -> list[_KeptSession]:
+        return [
+            kept for kept in self._kept.values() if (kept.session.person.issuer, kept.session.person.subject) == (issuer, subject)
+        ]
+
+    def _forget(self, session_id: SessionId) -> None:
+        if self._near_cache is not None:
+            self._near_cache.forget(session_id)
+
+    def _sweep(self, now: datetime) -> None:
+        """Drops what is over. Redis does this by time to live; here sign-ins pay for it, at most once a minute."""
+        if now - self._swept_at >= _SWEPT_EVERY:
+            self._swept_at = now
+            self._kept = {session_id: kept for session_id, kept in self._kept.items() if not kept.is_over(now)}
+
+
+class MemoryAttempts:
+    def __init__(self) -> None:
+        self._attempts: dict[str, TakenAttempt] = {}
+        self._states: dict[str, deque[str]] = {}
+        self._sign_ins: dict[str, deque[datetime]] = {}
+        self._swept_at = _LONG_AGO
+
+    async def open(self, state: str, attempt: Attempt, *, now: datetime) -> None:
+        self._sweep(now)
+        states = self._states.setdefault(attempt.browser, deque())
+        states.append(state)
+        if len(states) > retention.ATTEMPTS_PER_BROWSER:
+            self._attempts.pop(states.popleft(), None)
+        self._attempts[state] = TakenAttempt(attempt=attempt, already_used=False)
+
+    async def take(self, state: str, *, now: datetime) -> TakenAttempt | None:
+        taken = self._attempts.get(state)
+        if taken is None or not retention.is_kept(taken.attempt, now):
+            return None
+        self._attempts[state] = TakenAttempt(attempt=taken.attempt, already_used=True)
+        return taken
+
+    async def note_sign_in(self, browser: str, *, now: datetime) -> int:
+        times = self._sign_ins.setdefault(browser, deque(maxlen=retention.SIGN_INS_COUNTED))
+        times.append(now)
+        return retention.recent(times, now)
+
+    async def recent_sign_ins(self, browser: str, *, now: datetime) -> int:
+        return retention.recent(self._sign_ins.get(browser, ()), now)
+
+    def _sweep(self, now: datetime) -> None:
+        if now - self._swept_at < _SWEPT_EVERY:
+            return
+        self._swept_at = now
+        self._attempts = {state: taken for state, taken in self._attempts.items() if retention.is_kept(taken.attempt, now)}
+        self._states = {
+            browser: kept
+            for browser, states in self._states.items()
+            if (kept := deque(state for state in states if state in self._attempts))
+        }
+        self._sign_ins = {browser: times for browser, times in self._sign_ins.items() if retention.recent(times, now)}

@@ -1,0 +1,129 @@
+"""PURE: sessions that were read from the store in the last few seconds, so that most requests ask nobody.
+
+It decides when such a copy may still be used: while it is young, the session is not over, and the store's invalidation channel has
+proved within `silence` that it works. Hence a revocation is obeyed at once, or after `silence` where the channel is cut.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from authproxy.identity.session import Session, SessionId
+from authproxy.storage.codec import StoredSession
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_FOREVER: Final = datetime.max.replace(tzinfo=UTC)
+_INVALIDATIONS_REMEMBERED: Final = 4096
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CachedSession:
+    """A session as it was read at `read_at`. `extras` belongs to the caller and lives as long as the session stays the same."""
+
+    session: Session
+    last_active_at: datetime
+    read_at: datetime
+    good_until: datetime
+    extras: dict[str, object] = field(default_factory=dict)
+
+
+class NearCache:
+    """`silence` None is for an in-process store, which forgets by calling and whose channel cannot be cut."""
+
+    __slots__ = ("_cleared", "_entries", "_epoch", "_heard_at", "_heard_until", "_invalidated", "_keeps_for", "_max_entries", "_silence",
+                 "_tickets")  # fmt: skip
+
+    def __init__(
+        self, *, keeps_for: timedelta, silence: timedelta | None = timedelta(seconds=1), max_entries: int = 50_000
+    ) -> None:
+        self._keeps_for = keeps_for
+        self._silence = silence
+        self._max_entries = max_entries
+        self._entries: OrderedDict[str, CachedSession] = OrderedDict()
+        self._tickets: dict[SessionId, str] = {}
+        self._heard_at = _NEVER
+        self._heard_until = _FOREVER if silence is None else _NEVER
+        # Invalidations are numbered. `_invalidated` knows the number of each session's last one; `_cleared` is a number up to which
+        # everything counts as invalidated.
+        self._epoch = 0
+        self._cleared = 0
+        self._invalidated: OrderedDict[SessionId, int] = OrderedDict()
+
+    def lookup(self, ticket_text: str, now: datetime) -> CachedSession | None:
+        entry = self._entries.get(ticket_text)
+        # The lower ends matter when the clock is set back: nothing may then look young for an hour.
+        if entry is None or not entry.read_at <= now < entry.good_until or not self._heard_at <= now < self._heard_until:
+            return None
+        return entry
+
+    def begin_read(self) -> int:
+        """To be called before the store is asked, and handed to `remember` with the answer."""
+        return self._epoch
+
+    def remember(self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int) -> CachedSession:
+        """The entry for this answer. It is kept for later requests unless the session was invalidated after the read began.
+
+        `now` is the moment before the store was asked.
+        """
+        session = stored.session
+        good_until = min(now + self._keeps_for, session.expires_at, stored.last_active_at + session.idle_for)
+        entry = CachedSession(session=session, last_active_at=stored.last_active_at, read_at=now, good_until=good_until)
+        previous = self._entries.get(ticket_text)
+        if previous is not None and previous.session == session:
+            entry.session, entry.extras = previous.session, previous.extras
+        if self._keeps_for and not self._is_overtaken(session.session_id, read):
+            self._keep(ticket_text, entry)
+        return entry
+
+    def forget(self, session_id: SessionId) -> None:
+        self._epoch += 1
+        self._invalidated[session_id] = self._epoch
+        self._invalidated.move_to_end(session_id)
+        if len(self._invalidated) > _INVALIDATIONS_REMEMBERED:
+            _, self._cleared = self._invalidated.popitem(last=False)
+        ticket_text = self._tickets.pop(session_id, None)
+        if ticket_text is not None:
+            del self._entries[ticket_text]
+
+    def forget_all(self) -> None:
+        self._epoch += 1
+        self._cleared = self._epoch
+        self._invalidated.clear()
+        self._entries.clear()
+        self._tickets.clear()
+
+    def heard(self, now: datetime) -> None:
+        """The channel has delivered everything that was invalidated before `now`."""
+        if self._silence is None:
+            return
+        if self._heard_until is _NEVER:
+            # Reads that began while nobody listened may have been overtaken by a revocation that nobody heard.
+            self.forget_all()
+        self._heard_at = now
+        self._heard_until = now + self._silence
+
+    def lost(self) -> None:
+        """The channel is cut: nothing is used until it is heard again, and nothing from before then either."""
+        if self._silence is not None:
+            self._heard_until = _NEVER
+            self.forget_all()
+
+    def is_heard(self, now: datetime) -> bool:
+        return self._heard_at <= now < self._heard_until
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _is_overtaken(self, session_id: SessionId, read: int) -> bool:
+        return self._cleared > read or self._invalidated.get(session_id, 0) > read
+
+    def _keep(self, ticket_text: str, entry: CachedSession) -> None:
+        self._entries[ticket_text] = entry
+        self._entries.move_to_end(ticket_text)
+        self._tickets[entry.session.session_id] = ticket_text
+        if len(self._entries) > self._max_entries:
+            _, oldest = self._entries.popitem(last=False)
+            del self._tickets[oldest.session.session_id]

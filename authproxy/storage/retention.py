@@ -1,0 +1,25 @@
+"""PURE: how long and how many: the rules of sign-in attempts that both stores keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from authproxy.identity.attempt import Attempt
+
+ATTEMPT_KEPT_FOR: Final = timedelta(hours=24)
+"""Longer than a sign-in may take, so that a late or repeated callback still knows where its person wanted to go."""
+ATTEMPTS_PER_BROWSER: Final = 32
+"""A browser restored with many tabs opens many attempts at once; a script that opens them without end must not fill the store."""
+SIGN_INS_WITHIN: Final = timedelta(seconds=60)
+SIGN_INS_COUNTED: Final = 64
+
+
+def is_kept(attempt: Attempt, now: datetime) -> bool:
+    return now - attempt.opened_at < ATTEMPT_KEPT_FOR
+
+
+def recent(sign_ins: Iterable[datetime], now: datetime) -> int:
+    """How many of them were in the last 60 seconds."""
+    return sum(now - at < SIGN_INS_WITHIN for at in sign_ins)

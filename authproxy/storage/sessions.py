@@ -1,0 +1,155 @@
+"""Sessions in Redis. Time limits and revocation are enforced where the record lives: by time to live and by scripts.
+
+Each session is a hash under its public name; an index by person, whose name is keyed, finds the sessions of a subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from authproxy.identity.person import Issuer, Subject
+from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.ticket import SessionTicket
+from authproxy.storage import codec, keyspace, records
+from authproxy.storage.codec import KeyRing, StoredSession
+from authproxy.storage.reads import GatheredReads
+from authproxy.storage.redis import Command, RedisConnection
+
+_PAGE: Final = 500
+"""Sessions asked about in one question, so that a person with thousands of them does not outlast the deadline."""
+
+# Times in scripts are milliseconds since 1970 by the gateway's clock; times to live are spans, so that Redis' own clock does not matter.
+_CREATE: Final = """
+redis.call('HSET', KEYS[1], 'record', ARGV[1], 'summary', ARGV[2], 'seen', ARGV[3], 'idle', ARGV[4], 'ends', ARGV[5])
+redis.call('PEXPIRE', KEYS[1], math.min(ARGV[4], ARGV[5] - ARGV[3]))
+"""
+# Sessions leave the index at their absolute end and not before. An index that drops a member when its session is gone could drop one
+# whose record is just being written, and that session could then not be found any more when its person is to be signed out.
+_INDEX: Final = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+redis.call('PEXPIRE', KEYS[1], last[2] - ARGV[2])
+"""
+# A session that has been revoked or is over stays so: a late touch must not bring back a hash with nothing but a time in it.
+_TOUCH: Final = """
+local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
+if not fields[1] then return end
+local seen, idle, ends, now = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3]), tonumber(ARGV[1])
+if now <= seen or now >= ends or now - seen >= idle then return end
+redis.call('HSET', KEYS[1], 'seen', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], math.min(idle, ends - now))
+"""
+
+
+class RedisSessions:
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked."""
+
+    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
+        """`fresh` makes that many random bytes."""
+        self._connection = connection
+        self._reads = GatheredReads(connection)
+        self._keys = keys
+        self._fresh = fresh
+        self.unreadable = 0
+        """Records that were there and did not open since the start: wrong secret, dropped key, tampering. For metrics."""
+
+    async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
+        """Stores the session, last active `now`. `browser` is the harmless description for summaries. Once this has returned the
+        session is found by its ticket and by its subject."""
+        if session.session_id != ticket.session_id:
+            raise ValueError("the session is not the ticket's")
+        record = codec.seal_record(
+            records.session_octets(session), ring=self._keys, ticket=ticket, nonce=self._fresh(codec.NONCE_SIZE)
+        )
+        summary = codec.seal_summary(
+            records.summary_octets(session, browser),
+            ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE),
+        )  # fmt: skip
+        seen, ends = records.milliseconds(now), records.milliseconds(session.expires_at)
+        idle = records.span_in_milliseconds(session.idle_for)
+        person = self._keys.subject_names(session.person.issuer, session.person.subject)[0]
+        await self._connection.all([
+            ("EVAL", _INDEX, 1, keyspace.subject(person), session.session_id, seen, ends),
+            ("EVAL", _CREATE, 1, keyspace.session(session.session_id), record, summary, seen, idle, ends),
+        ])
+
+    async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
+        """The session of this ticket; None if there is none, the secret does not open it, or it is over."""
+        record, seen = await self._reads.read("HMGET", keyspace.session(ticket.session_id), "record", "seen")
+        if record is None:
+            return None
+        plaintext = codec.open_record(record, ring=self._keys, ticket=ticket)
+        session = None if plaintext is None else records.session_in(plaintext)
+        last_active_at = records.moment(seen)
+        if session is None or last_active_at is None:
+            self.unreadable += 1
+            return None
+        if session.is_over(last_active_at=last_active_at, now=now):
+            return None
+        return StoredSession(session=session, last_active_at=last_active_at)
+
+    async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
+        """Notes activity. Never moves the absolute end and never brings back a session that is gone or over."""
+        await self._connection.ask("EVAL", _TOUCH, 1, keyspace.session(ticket.session_id), records.milliseconds(now))
+
+    async def revoke(self, session_id: SessionId) -> bool:
+        """Ends the session for every instance; whether there was one."""
+        return bool(await self._connection.ask("DEL", keyspace.session(session_id)))
+
+    async def revoke_subject(self, issuer: str, subject: str) -> int:
+        """Ends all sessions of this person, those under retiring keys too; how many there were."""
+        revoked = 0
+        for page in _pages(await self._sessions_of(issuer, subject)):
+            revoked += sum(await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in page]))
+        return revoked
+
+    async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]:
+        """The live sessions of this person, the newest first."""
+        found = [
+            summary for page in _pages(await self._sessions_of(issuer, subject)) for summary in await self._live(page, now)
+        ]
+        return tuple(sorted(found, key=lambda summary: summary.started_at, reverse=True))
+
+    async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
+        """Every live session once, in no order. Sessions that begin or end meanwhile may be in it or not."""
+        told: set[SessionId] = set()
+        cursor: int | bytes = 0
+        while True:
+            cursor, names = await self._connection.ask("SCAN", cursor, "MATCH", keyspace.EVERY_SESSION, "COUNT", _PAGE)
+            found = {session_id for name in names if (session_id := keyspace.session_id_in(name)) is not None} - told
+            told |= found
+            for summary in await self._live(sorted(found), now):
+                yield summary
+            if int(cursor) == 0:
+                return
+
+    async def _sessions_of(self, issuer: str, subject: str) -> list[SessionId]:
+        names = self._keys.subject_names(Issuer(issuer), Subject(subject))
+        members = await self._connection.all([("ZRANGE", keyspace.subject(name), 0, -1) for name in names])
+        return [SessionId(member.decode()) for some in members for member in some]
+
+    async def _live(self, session_ids: Sequence[SessionId], now: datetime) -> list[SessionSummary]:
+        if not session_ids:
+            return []
+        questions: list[Command] = [("HMGET", keyspace.session(session_id), "summary", "seen") for session_id in session_ids]
+        found: list[SessionSummary] = []
+        for session_id, (sealed, seen) in zip(session_ids, await self._connection.all(questions), strict=True):
+            last_active_at = records.moment(seen)
+            if sealed is None or last_active_at is None:
+                continue
+            plaintext = codec.open_summary(sealed, ring=self._keys, session_id=session_id)
+            if plaintext is None:
+                self.unreadable += 1
+                continue
+            summary = records.live_summary_in(plaintext, session_id=session_id, last_active_at=last_active_at, now=now)
+            if summary is not None:
+                found.append(summary)
+        return found
+
+
+def _pages(session_ids: Sequence[SessionId]) -> Iterator[Sequence[SessionId]]:
+    for start in range(0, len(session_ids), _PAGE):
+        yield session_ids[start : start + _PAGE]

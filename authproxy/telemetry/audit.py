@@ -1,0 +1,126 @@
+"""Audit events: who signed in where and how, what ended a session, what was refused (ASVS 5.0 V16.3). A stream of its own.
+
+A person appears as a keyed hash of issuer and subject: the same person is recognisable in the whole stream, and only with the key can
+somebody tell who it is. No name, address, tax number, ticket or token is ever part of an event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+
+from authproxy.identity.person import Person
+from authproxy.identity.session import Session
+from authproxy.telemetry.logging import logger
+
+_LONGEST = 256
+
+
+class Event(StrEnum):
+    GATEWAY_STARTED = "gateway.started"
+    GATEWAY_STOPPED = "gateway.stopped"
+    KEY_LOADED = "key.loaded"
+    SIGN_IN_BEGUN = "sign_in.begun"
+    SIGN_IN_REFUSED = "sign_in.refused"
+    SESSION_STARTED = "session.started"
+    SESSION_ENDED = "session.ended"
+    SESSION_REVOKED = "session.revoked"
+    ACCESS_DENIED = "access.denied"
+    REQUEST_REFUSED = "request.refused"
+
+
+MEANINGS: Mapping[Event, str] = {
+    Event.GATEWAY_STARTED: "The gateway accepts requests.",
+    Event.GATEWAY_STOPPED: "The gateway has answered its last request.",
+    Event.KEY_LOADED: "A key that signs assertions was read and is in use or published; `detail` is its `kid` and place.",
+    Event.SIGN_IN_BEGUN: "A browser was sent to the provider.",
+    Event.SIGN_IN_REFUSED: "A sign-in signed nobody in; `reason` says why.",
+    Event.SESSION_STARTED: "A person signed in and received a session.",
+    Event.SESSION_ENDED: "A session ended by its own person (`by` is `person`) or by time (`by` is `time`).",
+    Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider` or `person` (from another browser).",
+    Event.ACCESS_DENIED: "A signed-in person asked for what their session does not allow.",
+    Event.REQUEST_REFUSED: "A request could be read in two ways, or was made to look like ours: somebody may be trying something.",
+}
+"""The catalogue: every event there is."""
+
+
+class Audit:
+    """Writes events. `write` receives one line without its end; a failure to write is logged, counted in `lost` and not raised: the
+    answer that waits for it has been decided already."""
+
+    def __init__(self, write: Callable[[str], None], *, clock: Callable[[], datetime], person_key: bytes) -> None:
+        self.lost = 0
+        self._write = write
+        self._clock = clock
+        self._person_key = person_key
+
+    def record(
+        self, event: Event, *, session: Session | None = None, person: Person | None = None, reason: str | None = None,
+        by: str | None = None, detail: str | None = None, **known: str,
+    ) -> None:  # fmt: skip
+        """Records an event with the fields that every event has, null where nothing is known.
+
+        `request_id`, `client`, `portal`, `method` and `level` may be given as `known`; the first three are otherwise those bound to
+        the request in hand by structlog's context variables, and the last three otherwise those of `session`.
+        """
+        bound = structlog.contextvars.get_contextvars()
+        who = session.person if session is not None else person
+        fields = {
+            "at": self._clock().isoformat(timespec="milliseconds"),
+            "event": event.value,
+            "request_id": known.get("request_id", bound.get("request_id")),
+            "portal": known.get("portal", bound.get("portal") if session is None else session.portal),
+            "client": known.get("client", bound.get("client")),
+            "method": known.get("method", None if session is None else session.method),
+            "level": known.get("level", None if session is None else int(session.level)),
+            "session": None if session is None else session.session_id,
+            "person": None if who is None else self.name_of(who),
+            "reason": reason,
+            "by": by,
+            "detail": detail,
+        }
+        line = json.dumps({name: value[:_LONGEST] if isinstance(value, str) else value for name, value in fields.items()})
+        try:
+            self._write(line)
+        except OSError as failure:
+            self.lost += 1
+            logger("audit").error("audit.lost", audit_event=event.value, error=type(failure).__name__, number=failure.errno)
+
+    def name_of(self, person: Person) -> str:
+        """The name under which a person appears in the stream: 32 hexadecimal digits."""
+        identity = json.dumps([person.issuer, person.subject]).encode()
+        return hmac.new(self._person_key, identity, hashlib.sha256).hexdigest()[:32]
+
+
+class AuditFile:
+    """A file that is only ever appended to, one event a line, readable by its owner and group. `reopen` follows a rotation."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = self._opened()
+
+    def write(self, line: str) -> None:
+        """One system call per event, so that lines of several processes do not mix. Raises OSError."""
+        octets = line.encode() + b"\n"
+        written = os.write(self._descriptor, octets)
+        if written != len(octets):
+            raise OSError(28, "the event was written in part")
+
+    def reopen(self) -> None:
+        """Goes on in a new file under the same path (after SIGHUP). Raises OSError and keeps the old one if there can be none."""
+        old, self._descriptor = self._descriptor, self._opened()
+        os.close(old)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _opened(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

@@ -1,0 +1,109 @@
+"""Metrics, and how they are counted without the hot path paying for it: plain integers that are read when somebody asks.
+
+Names follow `authproxy_<noun>_<unit|total>`; labels are portal ids, reason codes and other closed sets, never anything a client sends.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds: from a decision that never left the process to a portal that nearly timed out."""
+
+
+class Series(dict[tuple[str, ...], int]):
+    """One metric: `series["acq", "allowed", ""] += 1`, or `series[()] += 1` where it has no labels."""
+
+    def __init__(self, kind: Literal["counter", "gauge"], name: str, documentation: str, *labels: str) -> None:
+        super().__init__({} if labels else {(): 0})
+        self._family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+        self.name = name
+        self._documentation = documentation
+        self._labels = labels
+
+    def __missing__(self, labels: tuple[str, ...]) -> int:
+        return 0
+
+    def collected(self) -> Metric:
+        family = self._family(self.name, self._documentation, labels=self._labels)
+        for labels, value in self.items():
+            family.add_metric(labels, value)
+        return family
+
+
+class Spans:
+    """Durations in seconds under one label set."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+class Histogram(dict[str, Spans]):
+    """Durations per portal: `histogram["acq"].observe(seconds)`; keep the inner object where it is asked for often."""
+
+    def __init__(self, name: str, documentation: str) -> None:
+        super().__init__()
+        self.name = name
+        self._documentation = documentation
+
+    def __missing__(self, portal: str) -> Spans:
+        spans = self[portal] = Spans()
+        return spans
+
+    def collected(self) -> Metric:
+        family = HistogramMetricFamily(self.name, self._documentation, labels=["portal"])
+        for portal, spans in self.items():
+            reached = 0
+            buckets: list[tuple[str, float]] = []
+            for bound, count in zip((*map(str, _BOUNDS), "+Inf"), spans.counts, strict=True):
+                reached += count
+                buckets.append((bound, reached))
+            family.add_metric([portal], buckets, spans.total)
+        return family
+
+
+class Metrics(Collector):
+    """Everything that is counted."""
+
+    def __init__(self, *, version: str) -> None:
+        self.requests = Series(
+            "counter", "authproxy_requests", "Requests by decision and reason (empty: none).", "portal", "decision", "reason"
+        )
+        self.request_seconds = Histogram("authproxy_request_seconds", "From the first byte of a request to the last of its answer.")
+        self.upstream_seconds = Histogram("authproxy_upstream_seconds", "From a request sent to a portal to the head of its answer.")
+        self.subrequests = Series("counter", "authproxy_subrequests", "Auth subrequests by dialect and answer.", "dialect", "answer")
+        self.sessions_started = Series("counter", "authproxy_sessions_started", "Sign-ins that succeeded.", "portal", "method")
+        self.sign_ins_refused = Series("counter", "authproxy_sign_ins_refused", "Sign-ins that signed nobody in.", "reason")
+        self.store_errors = Series("counter", "authproxy_store_errors", "Questions that the session store did not answer.")
+        self.near_cache_lookups = Series("counter", "authproxy_near_cache_lookups", "Lookups in the near cache of sessions.", "result")
+        self.audit_lost = Series("counter", "authproxy_audit_lost", "Audit events that could not be written.")
+        self.fail_open = Series("counter", "authproxy_fail_open", "Requests let through because something could not be asked. Stays 0.")
+        self.connections = Series("gauge", "authproxy_connections", "Open client connections.")
+        self.tunnels = Series("gauge", "authproxy_tunnels", "Open upgraded connections (WebSocket).")
+        self._build = Series("gauge", "authproxy_build_info", "The running version; always 1.", "version")
+        self._build[(version,)] = 1
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def collect(self) -> Iterable[Metric]:
+        return [member.collected() for member in vars(self).values() if isinstance(member, Series | Histogram)]
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The text of all metrics and its media type, in the format that an `Accept` value asks for."""
+        encode, media_type = choose_encoder(accept)
+        return encode(self._registry), media_type

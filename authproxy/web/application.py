@@ -1,0 +1,96 @@
+"""The pages as one application: every route and the order of the middlewares stand here, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from aiohttp import web
+
+from authproxy.access.decision import Reason
+from authproxy.telemetry.audit import Audit
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web.login import Login, LoginPages
+from authproxy.web.logout import Logout, LogoutPages
+from authproxy.web.middlewares import REFUSAL_PATH, Handler, answering_failures, in_context, secured
+from authproxy.web.pages import PREFIX, Assets, Links, Pages
+from authproxy.web.refusals import PAGES, Refusals
+from authproxy.web.request_context import PortalPresentation
+from authproxy.web.session_page import SessionPages, Sessions
+
+LARGEST_FORM = 16 * 1024
+"""Bytes; our largest form holds a return-to of 2 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the one times are shown in."""
+
+    login: Login
+    logout: Logout
+    sessions: Sessions
+    portals: Mapping[str, PortalPresentation]
+    links: Links
+    jwks: Callable[[], Mapping[str, object]]
+    audit: Audit
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    fresh: Callable[[int], str]
+    zone: tzinfo
+
+
+def application(services: Services) -> web.Application:
+    """The application that answers below `/.authproxy/`, and the edge's own questions for refusal pages. It trusts the
+    `X-Authproxy-*` headers that it is sent: it must listen where only the edge can connect."""
+    assets = Assets()
+    pages = Pages(assets=assets, links=services.links, zone=services.zone)
+    refusals = Refusals(pages)
+    login = LoginPages(
+        login=services.login, sessions=services.sessions, pages=pages, refusals=refusals, links=services.links, audit=services.audit,
+        metrics=services.metrics, clock=services.clock, fresh=services.fresh,
+    )  # fmt: skip
+    session = SessionPages(
+        sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock
+    )
+    logout = LogoutPages(
+        logout=services.logout, sessions=services.sessions, pages=pages, audit=services.audit, clock=services.clock
+    )
+    built = web.Application(middlewares=[in_context(services.portals), answering_failures(refusals)], client_max_size=LARGEST_FORM)
+    built.on_response_prepare.append(secured)
+    built.router.add_routes([
+        web.get(PREFIX + "login", login.choose),
+        web.post(PREFIX + "login", login.begin),
+        # A HEAD would spend the state and the code that the GET after it needs.
+        web.get(PREFIX + "callback/rekono", login.complete, allow_head=False),
+        web.get(PREFIX + "session", session.show),
+        web.post(PREFIX + "session/end", session.end_other),
+        web.get(PREFIX + "logout", logout.ask),
+        web.post(PREFIX + "logout", logout.end),
+        web.get(PREFIX + "jwks.json", _published(services.jwks)),
+        web.get(PREFIX + "static/{name}", assets.answer),
+        web.get(REFUSAL_PATH, _refusal(refusals)),
+    ])  # fmt: skip
+    return built
+
+
+def _published(jwks: Callable[[], Mapping[str, object]]) -> Handler:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.json_response(jwks(), dumps=json.dumps, headers={"Cache-Control": "public, max-age=300"})
+
+    return answer
+
+
+def _refusal(refusals: Refusals) -> Handler:
+    """The page of a refusal that the edge has decided on, with the edge's status. It stands at the address that was asked for, so that
+    asking again is a link to the same place."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        text = request.headers.get("X-Authproxy-Reason", "")
+        reason = Reason(text) if text in PAGES else Reason.UNEXPECTED
+        status = request.headers.get("X-Authproxy-Status", "")
+        is_error = len(status) == 3 and status.isdecimal() and status[0] in "45"
+        return refusals.answer(request, reason, status=int(status) if is_error else None, retry="")
+
+    return answer

@@ -1,0 +1,41 @@
+"""Forms that reach us: sent by one of our pages, small, and readable in one way only; everything else is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from aiohttp import hdrs, web
+
+from authproxy.access.decision import Reason
+from authproxy.telemetry.audit import Audit, Event
+from authproxy.web.cookies import flow_in, ticket_in
+from authproxy.web.pages import CONTEXT
+from authproxy.web.refusals import Refused
+from authproxy.web.request_context import comes_from_us
+
+_MOST_FIELDS = 20
+
+
+def cookie_fields(request: web.Request) -> tuple[str, ...]:
+    """The values of the request's Cookie fields as they came: aiohttp's own reading is lenient where `cookies` must not be."""
+    return tuple(request.headers.getall(hdrs.COOKIE, ()))
+
+
+async def submitted(request: web.Request, audit: Audit) -> Mapping[str, str]:
+    """The fields of a form that a page of ours has sent. Raises Refused."""
+    cookies = cookie_fields(request)
+    holds_our_cookie = flow_in(cookies).value is not None or ticket_in(cookies).value is not None
+    if not comes_from_us(request.headers, origin=request[CONTEXT].portal.origin, holds_our_cookie=holds_our_cookie):
+        audit.record(Event.REQUEST_REFUSED, reason=Reason.FOREIGN_ORIGIN)
+        raise Refused(Reason.FOREIGN_ORIGIN)
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Refused(Reason.REQUEST_UNREADABLE, status=415)
+    try:
+        pairs = parse_qsl((await request.read()).decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Refused(Reason.REQUEST_UNREADABLE) from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Refused(Reason.REQUEST_UNREADABLE)
+    return fields

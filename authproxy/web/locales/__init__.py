@@ -1,0 +1,1 @@
+"""The words of the pages: English stands in the templates, every other language is a catalogue here."""

@@ -1,0 +1,101 @@
+"""What holds for every answer: its security headers (ASVS 5.0 V3.4, V14.3), and that a failure is an answer too (V16.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiohttp import hdrs, web
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.telemetry.logging import logger
+from authproxy.web import request_context
+from authproxy.web.pages import CONTEXT, PREFIX, content_security_policy
+from authproxy.web.refusals import Refusals, Refused
+from authproxy.web.request_context import NO_PORTAL, PortalPresentation
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+REFUSAL_PATH = "/refusal"
+"""Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
+
+_ALWAYS = {
+    "Content-Security-Policy": content_security_policy(),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), "
+    "midi=(), payment=(), publickey-credentials-create=(), usb=()",
+    "Cache-Control": "no-store",
+}
+_ONE_YEAR = "max-age=31536000; includeSubDomains"
+_REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_UNSUPPORTED, 413: Reason.BODY_TOO_LARGE}
+
+
+async def secured(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal before an answer's head is written: also for answers that no handler of ours has made."""
+    for name, value in _ALWAYS.items():
+        response.headers.setdefault(name, value)
+    context = request.get(CONTEXT)
+    if context is not None and context.portal.origin.startswith("https:"):
+        response.headers.setdefault("Strict-Transport-Security", _ONE_YEAR)
+    response.headers.pop(hdrs.SERVER, None)
+
+
+def in_context(portals: Mapping[str, PortalPresentation]) -> Middleware:
+    """Gives every request its context, and every log line and audit event below it the request id, client and portal."""
+
+    @web.middleware
+    async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
+        context = request_context.of(
+            request.headers, method=request.method, chosen_language=request.query.get("lang"), portals=portals
+        )
+        request[CONTEXT] = context
+        # Reset afterwards: the requests of one connection share one task, and with it the variables.
+        with structlog.contextvars.bound_contextvars(
+            request_id=context.request_id, client=context.client, portal=context.portal.portal_id or None
+        ):
+            return await handler(request)
+
+    return in_context
+
+
+def answering_failures(refusals: Refusals) -> Middleware:
+    """Turns whatever is raised below into an answer: nothing of an error's text reaches the client."""
+
+    @web.middleware
+    async def answering_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+        retry = "" if _may_be_repeated(request) else None
+        try:
+            if request[CONTEXT].portal is NO_PORTAL and request.path != REFUSAL_PATH:
+                return refusals.answer(request, Reason.UNKNOWN_HOST)
+            return await handler(request)
+        except Refused as refused:
+            return refusals.answer(request, refused.reason, status=refused.status, return_to=refused.return_to)
+        except CannotAsk as failure:
+            logger("web").error("request.unanswerable", reason=failure.reason.value, error=str(failure))
+            return refusals.answer(request, failure.reason, status=503, retry=retry)
+        except web.HTTPException as failure:
+            return _translated(refusals, request, failure)
+        except Exception:
+            logger("web").exception("request.failed", path=request.path)
+            return refusals.answer(request, Reason.UNEXPECTED, retry=retry)
+
+    return answering_failures
+
+
+def _may_be_repeated(request: web.Request) -> bool:
+    """A callback's address holds a code that is worth nothing the second time; a form is not sent again by a link."""
+    return request.method in {"GET", "HEAD"} and not request.path.startswith(f"{PREFIX}callback/")
+
+
+def _translated(refusals: Refusals, request: web.Request, failure: web.HTTPException) -> web.Response:
+    reason = _REASONS.get(failure.status, Reason.REQUEST_UNREADABLE)
+    answer = refusals.answer(request, reason, status=failure.status)
+    if hdrs.ALLOW in failure.headers:
+        answer.headers[hdrs.ALLOW] = failure.headers[hdrs.ALLOW]
+    return answer

@@ -1,0 +1,121 @@
+"""What a person or a script gets instead of what they asked for: one table from reason to page and status.
+
+Scripts get `application/problem+json` (RFC 9457) in the shape that the edge gives it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from authproxy.access.decision import Reason
+from authproxy.web.pages import CONTEXT, PREFIX, Pages
+from authproxy.web.request_context import RequestContext
+
+_RETRY_AFTER = {429: "60", 503: "5"}
+"""Seconds. A loop is over when its sign-ins are a minute old; an outage is worth another try soon."""
+
+PAGES: Mapping[Reason, tuple[str, int]] = {
+    Reason.NO_SESSION: ("sign_in_again", 401),
+    Reason.SESSION_ENDED: ("sign_in_again", 401),
+    Reason.SESSION_OF_ANOTHER_PORTAL: ("sign_in_again", 401),
+    Reason.UNKNOWN_HOST: ("unknown_host", 403),
+    Reason.LEVEL_TOO_LOW: ("level_too_low", 403),
+    Reason.METHOD_NOT_ALLOWED_HERE: ("method_not_allowed_here", 403),
+    Reason.TAX_NUMBER_MISSING: ("tax_number_missing", 403),
+    Reason.TAX_NUMBER_INVALID: ("tax_number_invalid", 403),
+    Reason.PERSONAL_DATA_MISSING: ("personal_data_missing", 403),
+    Reason.CLAIMS_CONTRADICT: ("claims_contradict", 403),
+    Reason.UNTRUSTED_PEER: ("set_up_wrong", 403),
+    Reason.SUBREQUEST_UNREADABLE: ("set_up_wrong", 403),
+    Reason.FOREIGN_ORIGIN: ("foreign_origin", 403),
+    Reason.ATTEMPT_UNKNOWN: ("attempt_over", 400),
+    Reason.ATTEMPT_USED: ("attempt_over", 400),
+    Reason.ATTEMPT_TOO_OLD: ("attempt_over", 400),
+    Reason.ATTEMPT_OF_ANOTHER_BROWSER: ("attempt_over", 400),
+    Reason.COOKIES_OFF: ("cookies_off", 400),
+    Reason.CONSENT_REFUSED: ("consent_refused", 403),
+    Reason.PROVIDER_REFUSED: ("provider_refused", 403),
+    Reason.PROVIDER_ANSWER_INVALID: ("provider_answer_invalid", 502),
+    Reason.SIGN_IN_LOOP: ("sign_in_loop", 429),
+    Reason.STORE_UNAVAILABLE: ("unavailable", 503),
+    Reason.PROVIDER_UNAVAILABLE: ("provider_unavailable", 503),
+    Reason.SIGNER_UNAVAILABLE: ("unavailable", 503),
+    Reason.REQUEST_UNREADABLE: ("request_unreadable", 400),
+    Reason.TARGET_AMBIGUOUS: ("request_unreadable", 400),
+    Reason.METHOD_UNSUPPORTED: ("request_unreadable", 405),
+    Reason.NOT_FOUND: ("not_found", 404),
+    Reason.HEAD_TOO_LARGE: ("request_too_large", 431),
+    Reason.TARGET_TOO_LONG: ("request_too_large", 414),
+    Reason.BODY_TOO_LARGE: ("request_too_large", 413),
+    Reason.REQUEST_TIMEOUT: ("request_unreadable", 408),
+    Reason.TOO_MANY_REQUESTS: ("too_many_requests", 429),
+    Reason.PORTAL_UNREACHABLE: ("portal_silent", 502),
+    Reason.PORTAL_ANSWER_INVALID: ("portal_silent", 502),
+    Reason.PORTAL_TIMEOUT: ("portal_silent", 504),
+    Reason.UNEXPECTED: ("unexpected", 500),
+}
+
+
+class Refused(Exception):  # noqa: N818
+    """Ends the handling of a request with the answer for `reason`."""
+
+    def __init__(self, reason: Reason, *, status: int | None = None, return_to: str = "/") -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.status = status
+        self.return_to = return_to
+
+
+class Refusals:
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def answer(
+        self, request: web.Request, reason: Reason, *, status: int | None = None, return_to: str = "/", retry: str | None = None,
+        missing: tuple[str, ...] = (), cookie_found: str | None = None,
+    ) -> web.Response:  # fmt: skip
+        """The page or the problem for a reason, never with a cookie.
+
+        `return_to` is where the person wanted to go and where a new sign-in leads; `retry` is the address that is worth asking again
+        (the sign-in if not given); `missing` names claims; `cookie_found` says what the browser sent back, for the loop's page.
+        """
+        name, usual_status = PAGES[reason]
+        context = request[CONTEXT]
+        status = usual_status if status is None else status
+        if context.is_page_load:
+            answer = self._pages.answer(
+                request, f"refusals/{name}.html", status=status, reason=reason.value, code=code_of(reason, context), return_to=return_to,
+                retry=retry, missing=missing, cookie_found=cookie_found,
+            )  # fmt: skip
+        else:
+            answer = problem(status, reason, context)
+        if status in _RETRY_AFTER:
+            answer.headers["Retry-After"] = _RETRY_AFTER[status]
+        return answer
+
+
+def code_of(reason: Reason, context: RequestContext) -> str:
+    """What a person reads out to the operator, and what the operator finds in the log by its second half."""
+    return f"{reason.value}-{context.request_id}"
+
+
+def problem(status: int, reason: Reason, context: RequestContext) -> web.Response:
+    """An `application/problem+json` answer; for 401 with the place where a person can sign in."""
+    members: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "reason": reason.value,
+        "request_id": context.request_id,
+        "code": code_of(reason, context),
+    }
+    answer = web.Response(status=status, content_type="application/problem+json", charset="utf-8")
+    if status == HTTPStatus.UNAUTHORIZED:
+        members["login_url"] = f"{context.portal.origin}{PREFIX}login"
+        answer.headers["WWW-Authenticate"] = f'Bearer realm="{context.portal.portal_id}"'
+    answer.text = json.dumps(members) + "\n"
+    return answer

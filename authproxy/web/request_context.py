@@ -1,0 +1,106 @@
+"""PURE: what every page knows of a request: portal, client, request id, language, and whether a person or a script is asking.
+
+The `X-Authproxy-*` headers are the edge's word: it strips them from what clients send, and the socket on which they arrive is private.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Locale = Literal["sl", "en"]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_LANGUAGE_RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q\s*=\s*(0(?:\.\d{1,3})?|1(?:\.0{1,3})?))?\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalPresentation:
+    """A portal as its users see it. `names` is by language, `contact` whom they may ask."""
+
+    portal_id: str
+    origin: str
+    names: Mapping[str, str]
+    contact: str | None = None
+    sign_in: tuple[str, ...] = ("rekono",)
+
+    def name(self, locale: str) -> str:
+        """Its name in that language, or in any; empty for no portal."""
+        return self.names.get(locale) or next(iter(self.names.values()), "")
+
+
+NO_PORTAL = PortalPresentation(portal_id="", origin="", names={}, sign_in=())
+"""Stands where a host is nobody's: a refusal is shown there, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    portal: PortalPresentation
+    client: str
+    request_id: str
+    locale: Locale
+    locale_is_chosen: bool
+    """Whether the person chose the language by its link, so that links go on in it."""
+    is_page_load: bool
+
+
+def of(
+    headers: Mapping[str, str], *, method: str, chosen_language: str | None, portals: Mapping[str, PortalPresentation]
+) -> RequestContext:
+    """The context of a request. `headers` finds names in any case; `chosen_language` is the query's `lang`."""
+    request_id = headers.get("X-Request-Id", "")
+    chosen = _locale(chosen_language or "")
+    return RequestContext(
+        portal=portals.get(headers.get("X-Authproxy-Portal", ""), NO_PORTAL),
+        client=headers.get("X-Authproxy-Client", ""),
+        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "unknown",
+        locale=chosen or preferred_locale(headers.get("Accept-Language", "")),
+        locale_is_chosen=chosen is not None,
+        is_page_load=is_page_load(headers, method=method),
+    )
+
+
+def preferred_locale(accept_language: str) -> Locale:
+    """The better liked of our languages (RFC 9110 §12.5.4); Slovene where the browser has no opinion, or an unreadable one."""
+    best: Locale = "sl"
+    best_quality = 0.0
+    for item in accept_language[:500].split(","):
+        match = _LANGUAGE_RANGE.fullmatch(item)
+        locale = _locale(match[1].lower()) if match else None
+        quality = float(match[2] or 1) if match else 0.0
+        if locale is not None and quality > best_quality:
+            best, best_quality = locale, quality
+    return best
+
+
+def is_page_load(headers: Mapping[str, str], *, method: str) -> bool:
+    """Whether a person waits for a page: a navigation by Fetch Metadata, or, from a browser without it, a request that accepts HTML."""
+    purpose = headers.get("Sec-Purpose", headers.get("Purpose", "")).lower()
+    if "X-Requested-With" in headers or "prefetch" in purpose or "prerender" in purpose:
+        return False
+    mode = headers.get("Sec-Fetch-Mode")
+    if mode is not None:
+        return mode.lower() == "navigate"
+    return method in {"GET", "HEAD", "POST"} and "text/html" in headers.get("Accept", "").lower()
+
+
+def comes_from_us(headers: Mapping[str, str], *, origin: str, holds_our_cookie: bool) -> bool:
+    """Whether a POST was sent by a page of the portal's own origin (ASVS 5.0 V3.5.1).
+
+    Fetch Metadata decides where the browser sends it: no page can forge it. An opaque `Origin: null` is believed only beside it, because
+    browsers send that from our own pages that ask for `Referrer-Policy: no-referrer` (Fetch §3.1). Without either header only a
+    SameSite cookie shows that the request did not come from elsewhere.
+    """
+    site = headers.get("Sec-Fetch-Site")
+    sender = headers.get("Origin")
+    if site is not None:
+        return site == "same-origin" and sender in {None, "null", origin}
+    return sender == origin if sender is not None else holds_our_cookie
+
+
+def _locale(text: str) -> Locale | None:
+    if text == "sl":
+        return "sl"
+    return "en" if text == "en" else None

@@ -1,0 +1,46 @@
+"""PURE: where a browser may be sent after sign-in: a place on the portal it came from, and nowhere else (ASVS 5.0 V3.7.2).
+
+A place is judged by the parser that judges requests: what the edge would refuse, or could read in two ways, is no place to go to.
+"""
+
+from __future__ import annotations
+
+import re
+
+from authproxy.access.target import TargetRefused, parse
+
+LONGEST = 2048
+HOME = "/"
+
+# What a URL parser can take for `//host`: browsers and proxies read an encoded slash or backslash as a slash sooner or later.
+_LEAVES_THE_HOST = re.compile(r"/(?:/|%2f)|.*%5c", re.IGNORECASE | re.ASCII)
+# Our own places: the chooser as its own target would be a loop, the callback a replay, the sign-out a trap.
+_OWN_PLACE = re.compile(r"/\.authproxy(?:[/;]|%2f|$)", re.IGNORECASE | re.ASCII)
+
+
+def safe(text: str | None, *, origin: str) -> str:
+    """The path and query of `text` if it names a place on the portal at `origin`, otherwise `/`.
+
+    A fragment is dropped: it never belonged to a request. Of what is longer than 2048 characters only the path is kept. The result
+    begins with exactly one slash, is printable ASCII, and has neither scheme nor host for any reader.
+    """
+    place = _without_origin(text or "", origin).partition("#")[0]
+    if len(place) > LONGEST:
+        place = place.partition("?")[0]
+    return place if len(place) <= LONGEST and _is_ours(place) else HOME
+
+
+def _without_origin(text: str, origin: str) -> str:
+    rest = text.removeprefix(origin)
+    return "/" + rest if rest[:1] in {"", "?", "#"} else rest
+
+
+def _is_ours(place: str) -> bool:
+    path = place.partition("?")[0]
+    if not place.startswith("/") or "\\" in place or _LEAVES_THE_HOST.match(path):
+        return False
+    try:
+        target = parse(method="GET", target=place, host_value="portal", default_port=443, accepts_encoded_slash=True)
+    except TargetRefused:
+        return False
+    return not any(_OWN_PLACE.match(reading) for reading in target.readings())
