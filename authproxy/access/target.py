@@ -7,7 +7,7 @@ readers could read in two ways: nineteen of the rivals' recent bypasses are "the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from authproxy.access.decision import Reason
 
@@ -36,8 +36,7 @@ class TargetRefused(ValueError):  # noqa: N818
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTarget:
+class RequestTarget(NamedTuple):
     """Method, host, path and query as they are judged, logged, signed and served. `host` carries a port only if it is not the
     scheme's default; `path` and `query` are sent to the portal byte for byte as they stand here."""
 
@@ -62,7 +61,7 @@ class RequestTarget:
         return (path, merged, bare, re.sub(r"/{2,}", "/", bare))
 
 
-def host(text: str, default_port: int) -> str:
+def canonical_host(text: str, default_port: int) -> str:
     """The canonical form of a `Host` value: lower case, one trailing dot dropped, the default port dropped.
 
     Raises TargetRefused for anything that is no host (user information, white space, raw non-ASCII, a port above 65535)."""
@@ -81,32 +80,32 @@ def host(text: str, default_port: int) -> str:
     return match["name"] if number == default_port else f"{match['name']}:{number}"
 
 
-def parse(*, method: str, target: str, host_value: str, default_port: int, accepts_encoded_slash: bool = False) -> RequestTarget:
-    """The canonical target of a request line and its Host field. Guarantees that parsing the result again gives the same result.
+def parse(*, method: str, target: str, host: str, default_port: int = 80, accepts_encoded_slash: bool = False) -> RequestTarget:
+    """The canonical target of a request line. `host` is what `canonical_host` made of the Host field. Guarantees that parsing the
+    result again gives the same result.
 
     `target` is origin-form, or absolute-form whose authority is the Host (RFC 9112 §3.2.2 would let the authority win; a portal
     that looks at Host instead would then serve another site than the one judged). Raises TargetRefused otherwise.
     """
     if method not in METHODS:
         raise TargetRefused(Reason.METHOD_UNSUPPORTED, "method is not supported")
-    canonical_host = host(host_value, default_port)
     if target[:1] != "/":
-        target = _origin_form_of_absolute(target, canonical_host, default_port)
+        target = _origin_form_of_absolute(target, host, default_port)
     path, question_mark, query = target.partition("?")
     return RequestTarget(
         method,
-        canonical_host,
+        host,
         path if _PLAIN_PATH.fullmatch(path) else _canonical_path(path, accepts_encoded_slash=accepts_encoded_slash),
         _checked_query(query) if question_mark else None,
     )
 
 
-def _origin_form_of_absolute(target: str, canonical_host: str, default_port: int) -> str:
+def _origin_form_of_absolute(target: str, host: str, default_port: int) -> str:
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in {"http", "https"}:
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "target is neither a path nor an http URL")
     end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    if host(rest[:end], default_port) != canonical_host:
+    if canonical_host(rest[:end], default_port) != host:
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "authority of the target disagrees with Host")
     return rest[end:] if rest[end : end + 1] == "/" else "/" + rest[end:]
 

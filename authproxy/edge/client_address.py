@@ -7,7 +7,7 @@ client writes to the left of that is its own invention. A chain that cannot be r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -20,6 +20,7 @@ class TrustedProxies:
     """Networks whose forwarding headers are believed. A peer on a Unix socket always is."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    _known: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> TrustedProxies:
@@ -27,8 +28,14 @@ class TrustedProxies:
         return cls(tuple(ip_network(text, strict=False) for text in texts))
 
     def trusts(self, peer: str) -> bool:
-        if peer == LOCAL_PEER:
-            return True
+        known = self._known.get(peer)
+        if known is None:
+            known = peer == LOCAL_PEER or self._is_listed(peer)
+            if len(self._known) < 4096:
+                self._known[peer] = known
+        return known
+
+    def _is_listed(self, peer: str) -> bool:
         address = read_address(peer)
         return address is not None and any(address in network for network in self.networks if network.version == address.version)
 

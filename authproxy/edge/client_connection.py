@@ -87,7 +87,7 @@ class ClientConnection(asyncio.Protocol):
         if isinstance(name, tuple):
             self.peer = name[0]
         self.is_trusted = self._gate.trusted.trusts(self.peer)
-        self._deadline = self._loop.time() + self._gate.limits.idle_for
+        self._deadline = self._gate.time() + self._gate.limits.idle_for
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -118,7 +118,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_closing:
             return
         if not self._has_message:
-            self._deadline = self._loop.time() + self._gate.limits.head_for
+            self._deadline = self._gate.time() + self._gate.limits.head_for
             self._has_message = True
         self._feed(data)
 
@@ -200,7 +200,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         if self._receiving is not None and self._refusal is None:
-            self._deadline = self._loop.time() + self._gate.limits.body_for
+            self._deadline = self._gate.time() + self._gate.limits.body_for
             if self._receiving is self._current:
                 self._receiving.request_body(piece)
             elif self._queue:
@@ -256,7 +256,7 @@ class ClientConnection(asyncio.Protocol):
         elif self._receiving is not None and self._receiving is self._current:
             # Answered before the request was complete: the rest is read and forgotten, for a while.
             self._is_lingering = True
-            self._deadline = self._loop.time() + _LINGER_FOR
+            self._deadline = self._gate.time() + _LINGER_FOR
             self.resume()
         else:
             self._next()
@@ -273,7 +273,7 @@ class ClientConnection(asyncio.Protocol):
         if self._refusal is not None and not self._queue:
             self._refuse(self._refusal)
             return
-        self._deadline = self._loop.time() + (self._gate.limits.head_for if self._has_message else self._gate.limits.idle_for)
+        self._deadline = self._gate.time() + (self._gate.limits.head_for if self._has_message else self._gate.limits.idle_for)
         if self._queue:
             # On a turn of its own, so that a thousand pipelined requests do not become a thousand nested calls.
             self._loop.call_soon(self._begin_queued)

@@ -6,7 +6,6 @@ an answer becomes a refusal; what goes wrong after it closes the connection, so 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Protocol
 
@@ -77,16 +76,20 @@ class Exchange:
 
     def begin(self) -> None:
         """Starts the exchange. From here it ends by itself, or by `client_lost`."""
-        self._started = asyncio.get_running_loop().time()
+        self._started = self._gate.time()
         gate, head = self._gate, self.head
         self._request_id = self._its_request_id()
+        dialect = DIALECTS.get(head.target)
+        if dialect is not None:
+            self._answer_subrequest(dialect)
+            return
         try:
-            host, self._site = gate.site_at(head.host)
-            site = self._site
+            host, site = gate.site_at(head.host, gate.default_port)
+            self._site = site
             self._target = request_target.parse(
                 method=head.method,
                 target=head.target,
-                host_value=host,
+                host=host,
                 default_port=gate.default_port,
                 accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
             )
@@ -119,10 +122,7 @@ class Exchange:
         return any(reading.lower().startswith(_OWN_PLACE) for reading in target.readings())
 
     def _begin_own(self, target: RequestTarget) -> None:
-        dialect = DIALECTS.get(target.path)
-        if dialect is not None:
-            self._answer_subrequest(dialect)
-        elif self._site is None:
+        if self._site is None:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_unread(400, Reason.REQUEST_UNREADABLE)
@@ -149,7 +149,7 @@ class Exchange:
             self._decided(decision)
 
     def _decided(self, decision: Decision) -> None:
-        self._decided_at = asyncio.get_running_loop().time()
+        self._decided_at = self._gate.time()
         self._decision = decision
         if isinstance(decision, Allowed):
             assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's access allows)
@@ -172,7 +172,7 @@ class Exchange:
             self._say(subrequest.refusal(Reason.UNTRUSTED_PEER, self._request_id))
             return
         try:
-            original, site = subrequest.original(head, dialect, gate.sites)
+            original, site = subrequest.original(head, dialect, gate.site_at)
         except SubrequestRefused:
             self._decision = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
             self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self._request_id))
@@ -194,7 +194,7 @@ class Exchange:
             self._answer_original(decision, original, dialect)
 
     def _answer_original(self, decision: Decision, original: RequestTarget, dialect: Dialect) -> None:
-        self._decided_at = asyncio.get_running_loop().time()
+        self._decided_at = self._gate.time()
         self._decision = decision
         self._say(subrequest.answer(decision, original=original, head=self.head, dialect=dialect, request_id=self._request_id))
 
@@ -203,7 +203,7 @@ class Exchange:
     def refuse_unread(self, status: int, reason: Reason) -> None:
         """Refuses a request of which not everything can be trusted, and closes the connection after it."""
         if not self._request_id:
-            self._started = asyncio.get_running_loop().time()
+            self._started = self._gate.time()
             self._request_id = self._gate.identifiers.request_id()
         self._decision = Denied(reason=reason)
         self._say(refusals.plain(status, reason, self._request_id), keeps_alive=False)
@@ -352,7 +352,7 @@ class Exchange:
         self._observe()
 
     def _observe(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._gate.time()
         decision, site, transfer = self._decision, self._site, self._transfer
         session = decision.session if isinstance(decision, (Allowed, Denied)) else None
         route = decision.route if isinstance(decision, (Allowed, Denied)) else None

@@ -124,7 +124,8 @@ def _named_in(connection: bytes) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for token in connection.split(b",")) - {b"close", b"keep-alive", b"upgrade", b""}
 
 
-_RETURNING: dict[bytes, bool] = {}
+_STAYS, _PASSES, _NAMES_OTHERS, _SETS_COOKIE = range(4)
+_returning: dict[bytes, int] = {}
 
 
 def returning(status_line: bytes, fields: Fields, framing: bytes) -> bytes:
@@ -132,23 +133,33 @@ def returning(status_line: bytes, fields: Fields, framing: bytes) -> bytes:
     lines = [status_line]
     named: frozenset[bytes] = frozenset()
     for field in fields:
-        if len(field[0]) == 10 and field[0].lower() == b"connection":
-            named = _named_in(field[1])
-    for field in fields:
         name = field[0]
-        passes = _RETURNING.get(name)
+        passes = _returning.get(name)
         if passes is None:
-            lower = name.lower()
-            passes = lower not in _HOP_BY_HOP and lower != b"content-length"
-            if lower == b"set-cookie":
-                if field[1].lstrip().startswith(OWN_COOKIE_PREFIX):
-                    continue
-            elif len(_RETURNING) < 4096:
-                _RETURNING[name] = passes
-        if passes and not (named and name.lower() in named):
+            passes = _returns(name)
+        if passes == _PASSES:
             lines.append(b"%s: %s\r\n" % field)
+        elif passes == _NAMES_OTHERS:
+            named |= _named_in(field[1])
+        elif passes == _SETS_COOKIE and not field[1].lstrip().startswith(OWN_COOKIE_PREFIX):
+            lines.append(b"%s: %s\r\n" % field)
+    if named:
+        lines = [status_line] + [line for line in lines[1:] if line.partition(b":")[0].lower() not in named]
     lines.append(framing)
     return b"".join(lines)
+
+
+def _returns(name: bytes) -> int:
+    lower = name.lower()
+    if lower == b"connection":
+        passes = _NAMES_OTHERS
+    elif lower == b"set-cookie":
+        passes = _SETS_COOKIE
+    else:
+        passes = _STAYS if lower in _HOP_BY_HOP or lower == b"content-length" else _PASSES
+    if len(_returning) < 4096:
+        _returning[name] = passes
+    return passes
 
 
 def trailers(fields: Fields) -> bytes | None:

@@ -7,8 +7,8 @@ is decided by Fetch Metadata first; a script is never answered with a redirect, 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote
 
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, Unavailable
@@ -20,6 +20,7 @@ RETRY_AFTER = 5
 """Seconds after which it makes sense to ask again."""
 
 NEVER_STORED = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _TITLES = {
     401: "Sign-in required",
     403: "Not allowed",
@@ -29,8 +30,7 @@ _TITLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A complete answer; `headers` are finished lines without framing and Connection."""
 
     status: int
@@ -38,8 +38,7 @@ class Answer:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class PageWanted:
+class PageWanted(NamedTuple):
     """The answer is a page, which the pages are asked for."""
 
     status: int
@@ -127,8 +126,7 @@ def plain(status: int, reason: Reason, request_id: str) -> Answer:
 
 def head_bytes(given: Answer, *, keeps_alive: bool, is_http_1_0: bool) -> bytes:
     """Status line, headers and framing of a complete answer."""
-    phrase = HTTPStatus(given.status).phrase
     connection = b"" if keeps_alive and not is_http_1_0 else b"Connection: keep-alive\r\n" if keeps_alive else b"Connection: close\r\n"
     return b"HTTP/1.1 %d %s\r\n%sContent-Length: %d\r\n%s\r\n" % (
-        given.status, phrase.encode(), given.headers, len(given.body), connection,
+        given.status, _PHRASES[given.status], given.headers, len(given.body), connection,
     )  # fmt: skip

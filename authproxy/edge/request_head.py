@@ -6,6 +6,7 @@ beside Transfer-Encoding); what it lets through and another server would read di
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from authproxy.access.decision import Reason
@@ -37,6 +38,7 @@ class RequestHead:
     expects_continue: bool = False
     upgrade: bytes = b""
     connection: bytes = b""
+    _index: dict[bytes, list[bytes]] | None = None
 
     @property
     def has_body(self) -> bool:
@@ -44,13 +46,19 @@ class RequestHead:
 
     def get(self, name: bytes) -> bytes | None:
         """The value of a field (lower-case name), None if absent. Raises HeadRefused if it stands there twice."""
-        values = [value for field, value in self.fields if field.lower() == name]
+        values = self.all(name)
         if len(values) > 1:
             raise HeadRefused(400, Reason.REQUEST_UNREADABLE, f"{name.decode()} stands twice")
         return values[0] if values else None
 
-    def all(self, name: bytes) -> list[bytes]:
-        return [value for field, value in self.fields if field.lower() == name]
+    def all(self, name: bytes) -> Sequence[bytes]:
+        """Every value of a field (lower-case name) in order."""
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for field, value in self.fields:
+                index.setdefault(field.lower(), []).append(value)
+        return index.get(name, ())
 
 
 def parse(method: bytes, target: bytes, version: str, fields: Fields) -> RequestHead:
@@ -63,7 +71,7 @@ def parse(method: bytes, target: bytes, version: str, fields: Fields) -> Request
         raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "target contains raw non-ASCII bytes") from None
     hosts = 0
     for name, value in fields:
-        read = _READERS.get(name) or _READERS.get(name.lower())
+        read = _readers[name] if name in _readers else _reader(name)
         if read is not None:
             hosts += read(head, value)
     if hosts != 1 and not (hosts == 0 and head.is_http_1_0):
@@ -125,5 +133,12 @@ _BY_LOWER_NAME = {
     b"upgrade": _upgrade,
     b"expect": _expect,
 }
-# Both usual spellings, so that the common case costs one look-up and no lower(); any other spelling falls back to lower().
-_READERS = _BY_LOWER_NAME | {name.title(): read for name, read in _BY_LOWER_NAME.items()}
+# By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must not fill the memory.
+_readers: dict[bytes, Callable[[RequestHead, bytes], int] | None] = {}
+
+
+def _reader(name: bytes) -> Callable[[RequestHead, bytes], int] | None:
+    read = _BY_LOWER_NAME.get(name.lower())
+    if len(_readers) < 4096:
+        _readers[name] = read
+    return read

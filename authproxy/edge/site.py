@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from authproxy.access.decision import Decision, Reason
 from authproxy.access.routes import Portal
-from authproxy.access.target import RequestTarget, TargetRefused, host
+from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.upstream_pool import UpstreamPool
@@ -83,21 +83,23 @@ class Gate:
     observer: Observer
     identifiers: Identifiers
     clock: Callable[[], datetime]
+    time: Callable[[], float]
+    """The loop's monotonic time in seconds, for limits and durations."""
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     default_port: int = 80
-    _by_raw_host: dict[bytes, tuple[str, Site | None]] = field(default_factory=dict)
+    _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
 
-    def site_at(self, raw_host: bytes) -> tuple[str, Site | None]:
+    def site_at(self, raw_host: bytes, default_port: int) -> tuple[str, Site | None]:
         """The canonical host and its site. Raises TargetRefused. Remembers spellings that lead to a site, of which there are few."""
-        known = self._by_raw_host.get(raw_host)
+        known = self._by_raw_host.get((raw_host, default_port))
         if known is not None:
             return known
         try:
             text = raw_host.decode("ascii")
         except UnicodeDecodeError:
             raise TargetRefused(Reason.REQUEST_UNREADABLE, "host contains raw non-ASCII bytes") from None
-        canonical = host(text, self.default_port)
+        canonical = canonical_host(text, default_port)
         site = self.sites.get(canonical)
         if site is not None and len(self._by_raw_host) < 1024:
-            self._by_raw_host[raw_host] = canonical, site
+            self._by_raw_host[raw_host, default_port] = canonical, site
         return canonical, site

@@ -6,7 +6,7 @@ disagrees (the guessing of rivals is where their bypasses were). What cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -49,49 +49,44 @@ class SubrequestRefused(ValueError):  # noqa: N818
     """The subrequest does not say in one way what was originally asked."""
 
 
-def original_target(head: RequestHead, dialect: Dialect, *, accepts_encoded_slash: bool = False) -> RequestTarget:
-    """The original request in canonical form. Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
-    try:
-        url, method = head.get(dialect.url_header), head.get(dialect.method_header)
-        if url is None or method is None:
-            raise SubrequestRefused("the headers with the original URL and method are not both there")
-        scheme, separator, rest = url.decode("ascii").partition("://")
-        if not separator or scheme not in {"http", "https"}:
-            raise SubrequestRefused("the original URL is not absolute")
-        authority, _, _ = rest.partition("/")
-        raw = rest[len(authority) :]
-        default_port = 443 if scheme == "https" else 80
-        original = request_target.parse(
-            method=method.decode("ascii"),
-            target=raw,
-            host_value=authority,
-            default_port=default_port,
-            accepts_encoded_slash=accepts_encoded_slash,
-        )
-        for name in dialect.must_agree:
-            if any(value != raw.encode() for value in head.all(name)):
-                raise SubrequestRefused("two headers disagree about the original target")
-        for name in dialect.must_agree_on_host:
-            if any(request_target.host(value.decode("ascii"), default_port) != original.host for value in head.all(name)):
-                raise SubrequestRefused("two headers disagree about the original host")
-    except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
-        raise SubrequestRefused("the original request cannot be read in one way only") from refused
-    return original
-
-
 class HasPortal(Protocol):
     portal: Portal
 
 
 SiteT = TypeVar("SiteT", bound=HasPortal)
+SiteAt = Callable[[bytes, int], tuple[str, SiteT | None]]
+"""Canonical host and site for a raw host and the scheme's default port; raises TargetRefused."""
 
 
-def original(head: RequestHead, dialect: Dialect, sites: Mapping[str, SiteT]) -> tuple[RequestTarget, SiteT | None]:
-    """The original request and the site that it was for; None for a host that is nobody's. Raises SubrequestRefused."""
-    target = original_target(head, dialect, accepts_encoded_slash=True)
-    site = sites.get(target.host)
-    if site is None or not site.portal.accepts_encoded_slash:
-        target = original_target(head, dialect)
+def original(head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]) -> tuple[RequestTarget, SiteT | None]:
+    """The original request in canonical form, and the site that it was for (None for a host that is nobody's).
+
+    Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
+    try:
+        url, method = head.get(dialect.url_header), head.get(dialect.method_header)
+        if url is None or method is None:
+            raise SubrequestRefused("the headers with the original URL and method are not both there")
+        scheme, separator, rest = url.partition(b"://")
+        if not separator or scheme not in {b"http", b"https"}:
+            raise SubrequestRefused("the original URL is not absolute")
+        authority, _, _ = rest.partition(b"/")
+        raw = rest[len(authority) :]
+        default_port = 443 if scheme == b"https" else 80
+        host, site = site_at(authority, default_port)
+        target = request_target.parse(
+            method=method.decode("ascii"),
+            target=raw.decode("ascii"),
+            host=host,
+            accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
+        )
+        for name in dialect.must_agree:
+            if any(value != raw for value in head.all(name)):
+                raise SubrequestRefused("two headers disagree about the original target")
+        for name in dialect.must_agree_on_host:
+            if any(site_at(value, default_port)[0] != host for value in head.all(name)):
+                raise SubrequestRefused("two headers disagree about the original host")
+    except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
+        raise SubrequestRefused("the original request cannot be read in one way only") from refused
     return target, site
 
 

@@ -78,7 +78,7 @@ class Transfer:
         self.sent_at = 0.0
 
     def start(self) -> None:
-        connection = self._pool.take_idle(asyncio.get_running_loop().time())
+        connection = self._pool.take_idle(self._gate.time())
         if connection is not None:
             self._connected(connection)
         else:
@@ -92,14 +92,13 @@ class Transfer:
                 self._fail(*((504, Reason.PORTAL_TIMEOUT) if unreachable.is_timeout else (502, Reason.PORTAL_UNREACHABLE)))
             return
         if self._is_over:
-            self._pool.give_back(connection, asyncio.get_running_loop().time())
+            self._pool.give_back(connection, self._gate.time())
         else:
             self._connected(connection)
 
     def _connected(self, connection: UpstreamConnection) -> None:
-        loop = asyncio.get_running_loop()
         self._connection = connection
-        self.sent_at = loop.time()
+        self.sent_at = self._gate.time()
         self._deadline = self.sent_at + self._gate.limits.first_byte_for
         connection.begin(self, self._outgoing, is_head_request=self._head.method == "HEAD")
         held, self._held = self._held or (), None
@@ -110,7 +109,7 @@ class Transfer:
         if self._request_is_complete:
             self._send_end([])
         elif self._head.expects_continue:
-            self._continue_timer = loop.call_later(_CONTINUE_AFTER, self._continue)
+            self._continue_timer = asyncio.get_running_loop().call_later(_CONTINUE_AFTER, self._continue)
 
     def _continue(self) -> None:
         # The portal says nothing to `Expect: 100-continue`, like a server of HTTP/1.0's days: the client may go on (RFC 9110 §10.1.1).
@@ -136,7 +135,7 @@ class Transfer:
     def _send(self, piece: bytes) -> None:
         if self._connection is not None:
             self._connection.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._head.is_chunked else piece)
-            self._deadline = asyncio.get_running_loop().time() + self._gate.limits.first_byte_for
+            self._deadline = self._gate.time() + self._gate.limits.first_byte_for
 
     def _send_end(self, trailers: Fields) -> None:
         if self._connection is None or not self._head.is_chunked:
@@ -189,7 +188,7 @@ class Transfer:
     def _begin_answer(self, head: AnswerHead) -> None:
         self._answer = head
         self.status = head.status
-        self._deadline = asyncio.get_running_loop().time() + self._gate.limits.body_for
+        self._deadline = self._gate.time() + self._gate.limits.body_for
         stays = self._client.may_stay
         if head.length is not None and head.status != 204:
             framing = b"Content-Length: %d\r\n" % head.length
@@ -216,7 +215,7 @@ class Transfer:
         self._owner.switched(connection)
 
     def answer_body(self, piece: bytes) -> None:
-        self._deadline = asyncio.get_running_loop().time() + self._gate.limits.body_for
+        self._deadline = self._gate.time() + self._gate.limits.body_for
         self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunks else piece)
 
     def answer_ended(self, trailers: Fields) -> None:
@@ -225,7 +224,7 @@ class Transfer:
         if connection is not None:
             if not self._request_is_complete:
                 connection.is_reusable = False
-            self._pool.give_back(connection, asyncio.get_running_loop().time())
+            self._pool.give_back(connection, self._gate.time())
         if self._chunks:
             self._client.write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
         answer = self._answer

@@ -17,6 +17,7 @@ Value = dict[str, "Value"] | list["Value"] | str | None
 
 _QUOTED = re.compile(r"'[^']{2,}'")
 _DEEPEST = 20
+_IMPLICIT_TAGS = {"map", "seq", "str", "null", "bool", "int", "float", "timestamp", "merge", "value"}
 
 
 class DocumentUnreadable(ValueError):  # noqa: N818
@@ -56,8 +57,8 @@ def parse(text: str) -> Document:
 
 def _plain(node: yaml.Node, path: KeyPath, document: Document) -> Value:
     document.lines.setdefault(path, node.start_mark.line + 1)
-    if not node.tag.startswith("tag:yaml.org,2002:"):
-        document.remarks.append(Remark(path=path, problem="begins with `!`, which is a tag in YAML; put the value in quotes"))
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in _IMPLICIT_TAGS:
+        document.remarks.append(Remark(path=path, problem="begins with `!`, which is a tag in YAML; if it is text, put it in quotes"))
         return None
     # An alias inside its own anchor has no end.
     if len(path) > _DEEPEST:

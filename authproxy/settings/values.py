@@ -34,15 +34,14 @@ def duration_of(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     text = _bare(value)
-    if _SECONDS.fullmatch(text) and len(text) < 16:
-        span = timedelta(seconds=float(text))
-    elif _DURATION.fullmatch(text) and len(text) < 64:
-        try:
-            span = sum((float(part["amount"]) * _UNITS[part["unit"]] for part in _DURATION_PART.finditer(text)), timedelta())
-        except OverflowError:
-            span = timedelta.max
-    else:
+    if _SECONDS.fullmatch(text):
+        text += "s"
+    if not _DURATION.fullmatch(text):
         raise ValueError("is not a duration; write `90s`, `15m`, `8h`, `1h30m`, `250ms`, or seconds as a number")
+    try:
+        span = sum((float(part["amount"]) * _UNITS[part["unit"]] for part in _DURATION_PART.finditer(text)), timedelta())
+    except OverflowError:
+        span = timedelta.max
     if span > _LONGEST:
         raise ValueError("is longer than ten years")
     return span

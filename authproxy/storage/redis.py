@@ -99,7 +99,7 @@ class RedisConnection:
         with self._translated():
             try:
                 async with asyncio.timeout(self._deadline):
-                    await connection.connect()
+                    await connection.connect()  # type: ignore[no-untyped-call]
                 yield Line(connection, self._deadline)
             finally:
                 await connection.disconnect(nowait=True)
@@ -121,7 +121,7 @@ class RedisConnection:
             # An idle connection on which there is something to read was closed by the server, or is out of step.
             if connection.is_connected and await connection.can_read():
                 await connection.disconnect(nowait=True)
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
             yield connection
         except BaseException:
             await connection.disconnect(nowait=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 Language = Literal["sl", "en"]
 LANGUAGES: tuple[Language, ...] = ("sl", "en")
@@ -10,7 +10,7 @@ LANGUAGES: tuple[Language, ...] = ("sl", "en")
 
 def chosen(text: str | None) -> Language | None:
     """The language that somebody has picked; None for anything that is not one of ours."""
-    return cast("Language", text) if text in LANGUAGES else None
+    return next((language for language in LANGUAGES if language == text), None)
 
 
 def preferred(accept_language: str) -> Language:

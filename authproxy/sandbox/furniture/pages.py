@@ -39,7 +39,7 @@ class Pages:
     def furnish(self, application: web.Application, *, style: str) -> None:
         """Serves the style sheet under `style`, guards every answer, and turns errors into pages."""
 
-        async def style_sheet(request: web.Request) -> web.FileResponse:
+        async def style_sheet(_: web.Request) -> web.FileResponse:
             return web.FileResponse(self._static / "style.css", headers={"Cache-Control": "max-age=60"})
 
         application.router.add_get(style, style_sheet)
@@ -58,7 +58,7 @@ class Pages:
         language = language_of(request)
         return self._environment.get_template(template).render(lang=language, t=_translator(language), **values)
 
-    async def _protect(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def _protect(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault("Content-Security-Policy", self._policy)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")

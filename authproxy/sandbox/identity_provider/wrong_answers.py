@@ -1,4 +1,7 @@
-"""Brute force: after five wrong answers in a row an account waits. Accounts that do not exist wait as well, so that nobody learns which do."""
+"""Brute force: after five wrong answers in a row an account waits.
+
+Accounts that do not exist wait as well, so that nobody learns which do.
+"""
 
 from __future__ import annotations
 

@@ -45,14 +45,14 @@ class _Outbox:
         recipient = recipient_asked_for(request.query.get("to"))
         return self.pages.render(request, "outbox.html", messages=self._messages.to(recipient), recipient=recipient)
 
-    async def interface(self, request: web.Request) -> web.Response:
+    async def interface(self, _: web.Request) -> web.Response:
         return web.json_response(_INTERFACE)
 
     async def listed(self, request: web.Request) -> web.Response:
         recipient = recipient_asked_for(request.query.get("to"))
         return web.json_response([message.as_json() for message in self._messages.to(recipient)])
 
-    async def forgotten(self, request: web.Request) -> web.Response:
+    async def forgotten(self, _: web.Request) -> web.Response:
         self._messages.clear()
         return web.Response(status=204)
 

@@ -36,7 +36,7 @@ class _Phone:
         codes = [(account, self._code(account, now)) for account in self._accounts if account.totp_secret is not None]
         return self.pages.render(request, "phone.html", codes=codes, seconds_left=seconds_left(now))
 
-    async def interface(self, request: web.Request) -> web.Response:
+    async def interface(self, _: web.Request) -> web.Response:
         return web.json_response(_INTERFACE)
 
     async def codes(self, request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from authproxy.settings.findings import KeyPath, Remark
+from authproxy.settings.findings import KeyPath, Remark, Severity
 from authproxy.settings.secret_files import octets_of
 from authproxy.settings.validation import Sections
 
@@ -43,7 +43,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         ring = sections.assertions
         yield from _key(("assertions", "current_key_file"), ring.current_key_file, algorithm=ring.algorithm)
         for name, file in (("next_key_file", ring.next_key_file), ("retiring_key_file", ring.retiring_key_file)):
-            if file:
+            # `authproxy keys rotate` fills them.
+            if file and Path(file).exists():
                 yield from _key(("assertions", name), file, algorithm="any")
     for portal_id, portal in sections.portals.items():
         path = ("portals", portal_id, "upstream_tls")
@@ -92,11 +93,11 @@ def _key(path: KeyPath, file: str, *, algorithm: str = "") -> Iterator[Remark]:
     elif isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
         yield Remark(path=path, problem=f"is an RSA key of only {key.key_size} bits", read=file, valid="2048 bits or more")
     mode = Path(file).stat().st_mode & 0o777
-    if mode & 0o007:
-        yield Remark(path=path, problem=f"is open to every user (mode {mode:03o})", read=file, valid=f"`chmod 0400 {file}`")
-    elif mode & 0o070:
-        problem = f"is open to a group (mode {mode:03o})"
-        yield Remark(path=path, problem=problem, read=file, valid=f"`chmod 0400 {file}`", severity="warning")
+    if mode & 0o077:
+        whom = "every user" if mode & 0o007 else "a group"
+        # Who can read a key of assertions can be anybody at any portal; a group for the others may be the deployment's way.
+        severity: Severity = "error" if mode & 0o007 or algorithm else "warning"
+        yield Remark(path=path, problem=f"is open to {whom} (mode {mode:03o})", read=file, valid=f"`chmod 0600 {file}`", severity=severity)
 
 
 def _private_key(file: str) -> PrivateKeyTypes:

@@ -6,15 +6,23 @@ Forms are named by `_csrf`, one value per attempt: knowing it takes having read 
 from __future__ import annotations
 
 import hmac
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 
 from authproxy.sandbox.accounts import Account
-from authproxy.sandbox.identity_provider.front_end.confirmation import Mode, SmsCode, accepted_step, modes, six_digits
+from authproxy.sandbox.identity_provider.front_end.confirmation import SmsCode, accepted_step, modes, six_digits
 from authproxy.sandbox.identity_provider.front_end.text_message import sent
 from authproxy.sandbox.identity_provider.provider import (
-    COOKIE, FRONT_END, OUTGOING, PROVIDER, SIGN_IN_PAGE, LoginAttempt, Provider, Voucher, redirect,
+    COOKIE,
+    FRONT_END,
+    OUTGOING,
+    PROVIDER,
+    SIGN_IN_PAGE,
+    LoginAttempt,
+    Provider,
+    Voucher,
+    redirect,
 )  # fmt: skip
 
 
@@ -72,8 +80,8 @@ async def options(request: web.Request) -> web.Response:
     mode = form.get("mode", "")
     if mode == "options":
         attempt.mode = None
-    elif mode in modes(account):
-        attempt.mode = cast("Mode", mode)
+    elif mode != "resend":
+        attempt.mode = next((offered for offered in modes(account) if offered == mode), attempt.mode)
     problem = await _send_if_due(request, attempt, account, again=mode == "resend")
     return _confirmation_window(request, csrf, attempt, account, problem=problem)
 

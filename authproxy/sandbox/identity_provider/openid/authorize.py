@@ -26,7 +26,7 @@ async def authorize(request: web.Request) -> web.Response:
         return redirect(refusal.location)
     for quirk in provider.quirks.of(asked.client_id):
         if quirk.authorization_error is not None:
-            return redirect(authorization.answer(asked.redirect_uri, error=quirk.authorization_error, state=asked.state))
+            return redirect(_refused(asked, quirk.authorization_error))
     session = provider.session_of(request)
     if session is not None:
         return _proceed(provider, session, asked, just_signed_in=False)
@@ -98,9 +98,7 @@ def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> 
     provider.pending.take(form["request"])
     asked = pending.request
     if form["user_oauth_approval"] != "true" or "deny" in form:
-        return redirect(
-            authorization.answer(asked.redirect_uri, error="access_denied", error_description="User denied access", state=asked.state),
-        )
+        return redirect(_refused(asked, "access_denied"))
     key = (session.email, asked.client_id)
     provider.consents[key] = provider.consents.get(key, frozenset()) | frozenset(asked.scopes)
     return _proceed(provider, session, asked, just_signed_in=pending.vouched)
@@ -130,6 +128,10 @@ def _to_sign_in(provider: Provider, pending: Pending) -> web.Response:
     handle = provider.new_uuid()
     provider.pending.put(handle, pending)
     return redirect(f"{SIGN_IN_PAGE}?login={handle}")
+
+
+def _refused(asked: AuthorizationRequest, error: str) -> str:
+    return authorization.answer(asked.redirect_uri, error=error, error_description="User denied access", state=asked.state)
 
 
 def _code(provider: Provider, session: Session, asked: AuthorizationRequest) -> str:

@@ -71,6 +71,6 @@ async def userinfo(request: web.Request) -> web.Response:
     return web.json_response(provider.quirks.userinfo(grant.request.client_id, released(account, grant.request.scopes)))
 
 
-async def closed(request: web.Request) -> web.Response:
+async def closed(_: web.Request) -> web.Response:
     """Advertised, as by Rekono, but not open to the public: registration and device codes."""
     return web.json_response({"error": "access_denied"}, status=403)

@@ -31,7 +31,7 @@ class Quirk:
     userinfo: Callable[[Claims], Claims] = _unchanged
     signed: bool = True
     rotates_key: bool = False
-    token_answer: Literal["json", "html", "slow"] = "json"
+    redeeming: Literal["works", "breaks", "stalls"] = "works"
     authorization_error: str | None = None
 
 
@@ -47,8 +47,8 @@ QUIRKS: Mapping[str, Quirk] = {
     "alg_none": Quirk(says="the ID token is not signed", signed=False),
     "kid_rotated": Quirk(says="the signing key is replaced, once, for everybody", rotates_key=True),
     "userinfo_sub_differs": Quirk(says="userinfo speaks of another subject", userinfo=_with(sub="90399.SOMEBODY")),
-    "token_500_html": Quirk(says="the token endpoint answers 500 with a page", token_answer="html"),
-    "token_slow": Quirk(says="the token endpoint answers after 20 seconds", token_answer="slow"),
+    "token_500_html": Quirk(says="the token endpoint answers 500 with a page", redeeming="breaks"),
+    "token_slow": Quirk(says="the token endpoint answers after 20 seconds", redeeming="stalls"),
     "access_denied": Quirk(says="every authorization request comes back as refused by the person", authorization_error="access_denied"),
 }
 

@@ -30,9 +30,9 @@ async def token(request: web.Request) -> web.Response:
     except BadCredentials as fault:
         return _bad_credentials(fault)
     for quirk in provider.quirks.of(client.client_id):
-        if quirk.token_answer == "slow":
+        if quirk.redeeming == "stalls":
             await asyncio.sleep(_SLOW_SECONDS)
-        elif quirk.token_answer == "html":
+        elif quirk.redeeming == "breaks":
             return provider.pages.render(request, "error.html", status=500, problem="maintenance")
     try:
         grant = _granted(provider, client, form)

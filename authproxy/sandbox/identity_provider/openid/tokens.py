@@ -56,7 +56,7 @@ class KeyRing:
         return jwt.encode(claims, key, algorithm="RS256", headers={"kid": key_id, "typ": None})
 
     def without_signature(self, claims: Claims) -> str:
-        return jwt.encode(claims, None, algorithm="none", headers={"kid": self.key_id, "typ": None})
+        return jwt.encode(claims, "", algorithm="none", headers={"kid": self.key_id, "typ": None})
 
     def own(self, token: str, *, issuer: str) -> Claims | None:
         """The claims of an ID token that this provider signed, however old; None for any other text."""

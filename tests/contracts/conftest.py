@@ -1,0 +1,49 @@
+"""The implementations that each contract suite runs against."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.memory import MemoryAttempts, MemorySessions
+from authproxy.storage.redis import RedisConnection
+from authproxy.storage.sessions import RedisSessions
+from tests.support.redis_server import RedisServer
+
+STORES = ["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))]
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(redis_server):
+    redis_server.command("FLUSHALL")
+    connection = RedisConnection(redis_server.socket_url)
+    yield connection
+    await connection.aclose()
+
+
+@pytest.fixture
+def keys():
+    return KeyRing((secrets.token_bytes(32),))
+
+
+@pytest.fixture(params=STORES)
+def sessions(request, keys):
+    if request.param == "memory":
+        return MemorySessions()
+    return RedisSessions(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+
+
+@pytest.fixture(params=STORES)
+def attempts(request, keys):
+    if request.param == "memory":
+        return MemoryAttempts()
+    return RedisAttempts(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)

@@ -1,0 +1,220 @@
+"""A real `redis-server` that a test starts, freezes, kills and starts again, and a TCP proxy in front of it that breaks on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Self
+
+_STARTS_WITHIN = 10.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class RedisServer:
+    """A context manager. Data stays in a directory of its own, so that with `append_only` a killed server comes back with it."""
+
+    def __init__(self, *options: str, append_only: bool = False, tls: tuple[Path, Path] | None = None, program: str = "redis-server") -> None:
+        """`tls` is certificate (with chain) and key; the port then speaks TLS only."""
+        self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix="authproxy-redis-"))
+        self.socket = self.directory / "redis.sock"
+        port = ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", str(tls[0]), "--tls-key-file", str(tls[1]),
+                "--tls-ca-cert-file", str(tls[0]), "--tls-auth-clients", "no"] if tls else ["--port", str(self.port)]  # fmt: skip
+        self._command = [
+            program, *port, "--bind", "127.0.0.1", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", "",
+            "--appendonly", "yes" if append_only else "no", "--appendfsync", "always", *options,
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def socket_url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("redis-server did not start")
+            time.sleep(0.01)
+
+    def command(self, *words: str) -> bytes:
+        """Says something to the server behind everybody's back; its answer as it came, without parsing. The socket needs no TLS."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(self.socket))
+            connection.sendall(f"*{len(words)}\r\n".encode() + b"".join(f"${len(word.encode())}\r\n{word}\r\n".encode() for word in words))
+            return connection.recv(65536)
+
+    def freeze(self) -> None:
+        self._running.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._running.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._running.kill()
+        self._running.wait()
+
+    def stop(self) -> None:
+        """Ends it whatever state it is in."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            answer = self.command("PING")
+            return answer.startswith((b"+PONG", b"-NOAUTH", b"-NOPERM"))
+        return False
+
+
+class FaultProxy:
+    """Stands before a server and passes everything on, until it is told to misbehave. Made by `fault_proxy`."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._swallowing = False
+        self._answer_limit: int | None = None
+        self._canned: bytes | None = None
+        self.port = free_port()
+        self.swallowed = asyncio.Event()
+        """Set once something has fallen into the black hole."""
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    async def pass_on(self) -> None:
+        """Behaves again. Connections on which something was lost do not come back to life."""
+        self._cut()
+        self._swallowing, self._answer_limit, self._canned = False, None, None
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def refuse(self) -> None:
+        """Nobody listens any more, and open connections are reset."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._cut()
+
+    def swallow(self) -> None:
+        """A black hole: connections are accepted and kept, and nothing comes back."""
+        self._swallowing = True
+
+    def reset_after(self, octets: int) -> None:
+        """Every answer breaks off after that many bytes, and the connection is reset."""
+        self._answer_limit = octets
+
+    def answer(self, canned: bytes) -> None:
+        """Whatever is asked, this is the answer. Open connections are reset first."""
+        self._cut()
+        self._canned = canned
+
+    async def aclose(self) -> None:
+        await self.refuse()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        server_writer: asyncio.StreamWriter | None = None
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            self._writers.add(server_writer)
+            await asyncio.gather(self._copy_questions(reader, writer, server_writer), self._copy_answers(server_reader, writer))
+        except (OSError, EOFError):
+            pass
+        finally:
+            for one in (writer, server_writer):
+                if one is not None:
+                    self._writers.discard(one)
+                    one.transport.abort()
+
+    async def _copy_questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        while octets := await reader.read(65536):
+            if self._swallowing:
+                self.swallowed.set()
+            elif self._canned is not None:
+                writer.write(self._canned)
+            else:
+                server.write(octets)
+        raise EOFError
+
+    async def _copy_answers(self, server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while octets := await server.read(65536):
+            if self._swallowing:
+                continue
+            if self._answer_limit is not None:
+                writer.write(octets[: self._answer_limit])
+                await writer.drain()
+                _reset(writer)
+                raise EOFError
+            writer.write(octets)
+        raise EOFError
+
+    def _cut(self) -> None:
+        for writer in list(self._writers):
+            _reset(writer)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        # Lingering for zero seconds makes the kernel send RST instead of FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def fault_proxy(target_port: int) -> AsyncIterator[FaultProxy]:
+    proxy = FaultProxy(target_port)
+    await proxy.pass_on()
+    try:
+        yield proxy
+    finally:
+        await proxy.aclose()
+
+
+async def eventually(is_so, *, within: float = 5.0) -> float:
+    """Waits until `is_so()`; the seconds it took. Fails the test when it does not come true in time."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < within, f"not within {within} s"
+        await asyncio.sleep(0.005)
+    return time.monotonic() - began
