@@ -47,8 +47,10 @@ class Metadata:
 
 def read(document: Mapping[str, Any], issuer: str) -> Metadata:
     """The metadata in a discovery document. Raises Unreadable unless it is this issuer's, to the byte, and names usable endpoints."""
-    if document.get("issuer") != issuer:
-        raise Unreadable("the issuer in the discovery document is not the configured one, to the byte")
+    stated = document.get("issuer")
+    if stated != issuer:
+        hint = ": they differ in the slash at the end" if isinstance(stated, str) and stated.rstrip("/") == issuer.rstrip("/") else ""
+        raise Unreadable(f"the issuer in the discovery document is not the configured one, to the byte{hint}")
 
     def optional(name: str) -> str | None:
         url = document.get(name)

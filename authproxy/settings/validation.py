@@ -110,7 +110,7 @@ def _remark(path: KeyPath, key: Key | None, detail: ErrorDetails) -> Remark:
 
 
 def _problem(kind: str, detail: ErrorDetails) -> str:
-    if detail["input"] is None or kind in {"too_short", "string_too_short"}:
+    if detail["input"] in (None, "") or kind == "too_short":
         return "is empty"
     if kind == "value_error":
         # From our own validators: their sentences repeat nothing of what was read.

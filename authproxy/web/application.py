@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from authproxy.access.decision import Reason
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.login import Login, LoginPages
 from authproxy.web.logout import Logout, LogoutPages
-from authproxy.web.middlewares import REFUSAL_PATH, Handler, answering_failures, in_context, secured
+from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, secured
 from authproxy.web.pages import PREFIX, Assets, Links, Pages
 from authproxy.web.refusals import PAGES, Refusals
 from authproxy.web.request_context import PortalPresentation

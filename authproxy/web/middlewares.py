@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -14,9 +15,6 @@ from authproxy.web import request_context
 from authproxy.web.pages import CONTEXT, PREFIX, content_security_policy
 from authproxy.web.refusals import Refusals, Refused
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 REFUSAL_PATH = "/refusal"
 """Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
@@ -81,7 +79,7 @@ def answering_failures(refusals: Refusals) -> Middleware:
             return refusals.answer(request, failure.reason, status=503, retry=retry)
         except web.HTTPException as failure:
             return _translated(refusals, request, failure)
-        except Exception:
+        except Exception:  # noqa: BLE001  (the last resort: whatever it is, the client gets an answer and the operator the trace)
             logger("web").exception("request.failed", path=request.path)
             return refusals.answer(request, Reason.UNEXPECTED, retry=retry)
 

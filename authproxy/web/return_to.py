@@ -40,7 +40,7 @@ def _is_ours(place: str) -> bool:
     if not place.startswith("/") or "\\" in place or _LEAVES_THE_HOST.match(path):
         return False
     try:
-        target = parse(method="GET", target=place, host_value="portal", default_port=443, accepts_encoded_slash=True)
+        target = parse(method="GET", target=place, host="portal", accepts_encoded_slash=True)
     except TargetRefused:
         return False
     return not any(_OWN_PLACE.match(reading) for reading in target.readings())

@@ -44,7 +44,7 @@ class Pages:
 
         application.router.add_get(style, style_sheet)
         application.on_response_prepare.append(self._protect)
-        application.middlewares.append(web.middleware(self._explain))
+        application.middlewares.append(self._explain)
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         body = self.text(request, template, **values)
@@ -65,6 +65,7 @@ class Pages:
         # Not no-referrer: browsers then send `Origin: null` with our own forms.
         response.headers.setdefault("Referrer-Policy", "same-origin")
 
+    @web.middleware
     async def _explain(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)

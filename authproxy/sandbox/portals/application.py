@@ -48,7 +48,7 @@ def application(*, branding: Branding, jwks_url: str, issuer: str, clock: Callab
 
     made.cleanup_ctx.append(keys)
     portal.pages.furnish(made, style="/slog.css")
-    made.middlewares.append(web.middleware(portal.guard))
+    made.middlewares.append(portal.guard)
     made.router.add_get("/", portal.home)
     made.router.add_get("/transakcije", portal.transactions)
     made.router.add_get(r"/izpis/{year:\d{4}}/{month:\d{1,2}}", portal.statement)
@@ -68,6 +68,7 @@ class _Portal:
         self._transactions = transactions()
         self.pages = Pages("authproxy.sandbox.portals", connect=True)
 
+    @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """403 without a good assertion, 503 where that cannot be told."""
         if request.path not in _OPEN_TO_ALL:

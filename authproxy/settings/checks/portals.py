@@ -44,7 +44,7 @@ def _url(path: KeyPath, portal: PortalSettings, hosts: dict[str, str], name: str
         problem = "is not `https`: browsers would keep no `__Host-` cookie, and anybody on the way could read along"
         yield Remark(path=(*path, "url"), problem=problem, read=shown(portal.url), valid="`http` is for localhost only")
     try:
-        host = target.host(url.netloc, 443 if url.scheme == "https" else 80)
+        host = target.canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
     except target.TargetRefused as refused:
         yield Remark(path=(*path, "url"), problem=str(refused), read=shown(portal.url))
         return
@@ -126,7 +126,7 @@ def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
             valid = ", ".join(sorted(target.METHODS))
             yield Remark(path=(*path, "methods", at), problem=f"is no method that is passed on{nearest}", read=shown(method), valid=valid)
     try:
-        canonical = target.parse(method="GET", target=route.path, host_value="localhost", default_port=80)
+        canonical = target.parse(method="GET", target=route.path, host="localhost")
     except target.TargetRefused as refused:
         yield Remark(path=(*path, "path"), problem=f"covers no request: {refused}", read=shown(route.path))
         return

@@ -1,0 +1,27 @@
+"""PURE: what a session lacks for a route. Never looks at what was asked for at sign-in, only at what came back."""
+
+from __future__ import annotations
+
+from authproxy.access.decision import Reason
+from authproxy.access.routes import Portal, Route
+from authproxy.access.target import RequestTarget
+from authproxy.identity.session import Session
+
+
+def route_of(portal: Portal, target: RequestTarget) -> Route | None:
+    """The route that covers the target. None if there is none, or if two readings of the path (merged slashes, dropped parameters)
+    fall under different routes: then nobody can say which demand the portal's answer would need."""
+    routes = {id(route): route for route in (portal.route(reading, target.method) for reading in target.readings())}
+    return next(iter(routes.values())) if len(routes) == 1 else None
+
+
+def unmet(session: Session, portal: Portal, route: Route) -> Reason | None:
+    """The first demand that the session does not meet; None if it meets all. The order is from what signing in again might mend to
+    what it cannot."""
+    if session.portal != portal.portal_id:
+        return Reason.SESSION_OF_ANOTHER_PORTAL
+    if session.method not in route.requirement.methods:
+        return Reason.METHOD_NOT_ALLOWED_HERE
+    if session.level < route.requirement.level:
+        return Reason.LEVEL_TOO_LOW
+    return None

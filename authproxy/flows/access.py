@@ -1,0 +1,209 @@
+"""Who may do what: the decision on a request, made at once from the near cache where possible, otherwise after asking the store.
+
+"Not found" is AuthenticationRequired; "cannot ask" is Unavailable: never an allow, and never an invitation to sign in again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from authproxy.access import policy
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
+from authproxy.access.routes import Portal, Route
+from authproxy.access.target import RequestTarget
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows import identity_headers
+from authproxy.flows.identity_headers import HeaderNames
+from authproxy.identity import ticket as tickets
+from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.ticket import SessionTicket
+
+
+class Stored(Protocol):
+    @property
+    def session(self) -> Session: ...
+    @property
+    def last_active_at(self) -> datetime: ...
+
+
+class Cached(Stored, Protocol):
+    extras: dict[str, object]
+
+
+class NearCache(Protocol):
+    def lookup(self, ticket_text: str, now: datetime) -> Cached | None: ...
+    def begin_read(self) -> int: ...
+    def remember(self, ticket_text: str, stored: Any, now: datetime, *, read: int) -> Cached: ...
+
+
+class SessionStore(Protocol):
+    async def load(self, ticket: SessionTicket, *, now: datetime) -> Stored | None: ...
+    async def touch(self, ticket: SessionTicket, *, now: datetime) -> None: ...
+    async def revoke(self, session_id: SessionId) -> bool: ...
+    async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]: ...
+
+
+class Signer(Protocol):
+    def mint(self, session: Session, *, portal_id: str, now: datetime) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrentSession:
+    session: Session
+    last_active_at: datetime
+
+
+class _Pass:
+    """Finished decisions for one cached session at its portal, by route, good until the assertion in them is half over."""
+
+    __slots__ = ("allowed", "good_until")
+
+    def __init__(self, good_until: datetime) -> None:
+        self.good_until = good_until
+        self.allowed: dict[str, Allowed] = {}
+
+
+_FINISHED = "finished"
+_TOUCHED_AT = "touched_at"
+_TOUCHES_PER_IDLE = 10
+
+
+class Access:
+    """`lookups` counts what the near cache answered, for metrics."""
+
+    def __init__(
+        self,
+        *,
+        sessions: SessionStore,
+        near_cache: NearCache,
+        signer: Signer,
+        assertion_lifetime: timedelta,
+        header_names: Mapping[str, HeaderNames],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._sessions = sessions
+        self._near_cache = near_cache
+        self._signer = signer
+        self._assertion_good_for = assertion_lifetime / 2
+        self._header_names = header_names
+        self._spawn = spawn
+        self.hits = self.misses = 0
+
+    def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
+        """The decision, if no question to the store is needed for it."""
+        route = policy.route_of(portal, target)
+        if route is None:
+            return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
+        if ticket is None:
+            return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
+        cached = None if route.strict else self._near_cache.lookup(ticket, now)
+        if cached is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        return self._decide(portal, route, cached, ticket, now)
+
+    async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
+        """The decision, after asking the store. Never raises for what the store or the signer does."""
+        route = policy.route_of(portal, target)
+        if route is None:
+            return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
+        parsed = tickets.parse(ticket) if ticket is not None else None
+        if ticket is None or parsed is None:
+            return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
+        try:
+            cached = await self._read(parsed, now)
+        except CannotAsk as refused:
+            return Unavailable(reason=refused.reason, portal=portal)
+        if cached is None:
+            return AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=portal)
+        return self._decide(portal, route, cached, ticket, now)
+
+    async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
+        """Whether an open tunnel may go on. Not activity; a store that cannot be asked ends no tunnel before the session's own end."""
+        route = policy.route_of(portal, target)
+        parsed = tickets.parse(ticket) if ticket is not None else None
+        if route is None or ticket is None or parsed is None:
+            return False
+        try:
+            known: Stored | None = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
+        except CannotAsk:
+            return True
+        return known is not None and policy.unmet(known.session, portal, route) is None
+
+    async def _read(self, ticket: SessionTicket, now: datetime) -> Cached | None:
+        read = self._near_cache.begin_read()
+        stored = await self._sessions.load(ticket, now=now)
+        return None if stored is None else self._near_cache.remember(ticket.text, stored, now, read=read)
+
+    def _decide(self, portal: Portal, route: Route, cached: Cached, ticket: str, now: datetime) -> Decision:
+        kept = cached.extras.get(_FINISHED)
+        if isinstance(kept, _Pass) and now < kept.good_until:
+            allowed = kept.allowed.get(route.name)
+            if allowed is not None:
+                self._note_activity(cached, ticket, now)
+                return allowed
+        session = cached.session
+        reason = policy.unmet(session, portal, route)
+        if reason is Reason.SESSION_OF_ANOTHER_PORTAL:
+            return AuthenticationRequired(reason=reason, portal=portal)
+        self._note_activity(cached, ticket, now)
+        if reason is not None:
+            return Denied(reason=reason, portal=portal, route=route, session=session)
+        return self._allow(portal, route, cached, now)
+
+    def _allow(self, portal: Portal, route: Route, cached: Cached, now: datetime) -> Decision:
+        kept = cached.extras.get(_FINISHED)
+        if not isinstance(kept, _Pass) or now >= kept.good_until:
+            kept = cached.extras[_FINISHED] = _Pass(now + self._assertion_good_for)
+        block = next((allowed.identity_headers for allowed in kept.allowed.values()), None)
+        if block is None:
+            try:
+                assertion = self._signer.mint(cached.session, portal_id=portal.portal_id, now=now)
+            except CannotAsk as refused:
+                return Unavailable(reason=refused.reason, portal=portal)
+            block = identity_headers.lines(cached.session, self._header_names[portal.portal_id], assertion=assertion)
+        allowed = kept.allowed[route.name] = Allowed(portal=portal, route=route, session=cached.session, identity_headers=block)
+        return allowed
+
+    # The idle clock.
+
+    def _note_activity(self, cached: Cached, ticket: str, now: datetime) -> None:
+        last = cached.extras.get(_TOUCHED_AT)
+        last_noted = last if isinstance(last, datetime) and last > cached.last_active_at else cached.last_active_at
+        if now - last_noted >= cached.session.idle_for / _TOUCHES_PER_IDLE:
+            cached.extras[_TOUCHED_AT] = now
+            parsed = tickets.parse(ticket)
+            if parsed is not None:
+                self._spawn(self._touch(parsed, now))
+
+    async def _touch(self, ticket: SessionTicket, now: datetime) -> None:
+        try:
+            await self._sessions.touch(ticket, now=now)
+        except CannotAsk:
+            # The request was allowed by what was known; a store that is away will be noticed by the next question to it.
+            return
+
+    # What the session page asks.
+
+    async def current(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
+        """The session behind a ticket at this portal. Not activity. Raises CannotAsk."""
+        parsed = tickets.parse(ticket_text) if ticket_text is not None else None
+        stored = None if parsed is None else await self._sessions.load(parsed, now=now)
+        if stored is None or stored.session.portal != portal_id:
+            return None
+        return CurrentSession(session=stored.session, last_active_at=stored.last_active_at)
+
+    async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]:
+        """The same person's other sessions, at every portal. Raises CannotAsk."""
+        every = await self._sessions.summaries(session.person.issuer, session.person.subject, now=now)
+        return tuple(summary for summary in every if summary.session_id != session.session_id)
+
+    async def end_other(self, session: Session, session_id: SessionId, *, now: datetime) -> bool:
+        """Ends another session of the same person; False if it is not theirs. Raises CannotAsk."""
+        if not any(summary.session_id == session_id for summary in await self.others(session, now=now)):
+            return False
+        return await self._sessions.revoke(session_id)

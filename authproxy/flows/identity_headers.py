@@ -1,0 +1,90 @@
+"""PURE: a session as the header lines that the portal receives.
+
+Every line is always there and never empty (`-` stands for nothing): a front proxy that copies headers would otherwise leave the
+client's own copy in place (an advisory against Caddy's `copy_headers`).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Literal
+from urllib.parse import quote
+
+from authproxy.identity.session import Session
+
+Encoding = Literal["percent", "ascii-fold", "latin1", "utf8", "base64"]
+NOTHING = "-"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What `unicodedata` does not take apart and Slovenian bank users' names contain.
+_FOLDED = str.maketrans({"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderNames:
+    """Under which names a portal wants what; an empty name leaves the header out."""
+
+    subject: str = "X-Auth-Subject"
+    name: str = "X-Auth-Name"
+    email: str = "X-Auth-Email"
+    tax_number: str = "X-Auth-Tax-Number"
+    method: str = "X-Auth-Method"
+    level: str = "X-Auth-Level"
+    step_up: str = "X-Auth-Step-Up"
+    assertion: str = "X-Auth-Assertion"
+    encoding: Encoding = "percent"
+
+
+def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
+    """The finished block, each line ended by CRLF. Control characters are replaced before any encoding, so that a claim can never
+    end a line."""
+    person = session.person
+    encode = _ENCODERS[names.encoding]
+    values = (
+        (names.subject, person.subject),
+        (names.name, person.name),
+        (names.email, person.email),
+        (names.tax_number, person.tax_number),
+        (names.method, session.method),
+        (names.level, str(int(session.level))),
+        (names.step_up, _step_ups(session)),
+        (names.assertion, assertion),
+    )
+    return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), _value(value, encode)) for name, value in values if name)
+
+
+def _value(value: str | None, encode: Callable[[str], bytes]) -> bytes:
+    text = _CONTROL.sub(" ", value or "").strip()
+    return encode(text) if text else NOTHING.encode()
+
+
+def _step_ups(session: Session) -> str:
+    return ", ".join(
+        f"{event.method};at={event.at.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}" for event in session.events if event.is_step_up
+    )
+
+
+def _folded(text: str) -> bytes:
+    decomposed = unicodedata.normalize("NFKD", text.translate(_FOLDED))
+    return b"".join(
+        b"" if unicodedata.combining(character) else character.encode("ascii", "replace") for character in decomposed
+    )  # fmt: skip
+
+
+def _base64(text: str) -> bytes:
+    return base64.b64encode(text.encode())
+
+
+# `percent` leaves printable ASCII as it is, but for the percent sign itself: it decodes to the same text either way.
+_ENCODERS: dict[Encoding, Callable[[str], bytes]] = {
+    "percent": lambda text: quote(text, safe="".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")).encode(),
+    "ascii-fold": _folded,
+    "latin1": lambda text: unicodedata.normalize("NFC", text).encode("latin-1", "replace"),
+    "utf8": lambda text: text.encode(),
+    "base64": _base64,
+}

@@ -1,0 +1,83 @@
+"""Signing out: the session here first and whatever happens, then, if the person's browser goes there, the provider's own.
+
+RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0). The return from the provider proves nothing about what it has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.access import SessionStore
+from authproxy.identity import ticket as tickets
+from authproxy.identity.session import Session
+
+_RETURN = "/.authproxy/logout"
+
+
+class Provider(Protocol):
+    async def end_session_endpoint(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderLogout:
+    """What the browser is to post to the provider. The token travels in a body, never in a URL."""
+
+    endpoint: str
+    id_token_hint: str = field(repr=False)
+    post_logout_redirect_uri: str
+    state: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """`session` is the one that has ended; None if nobody was signed in. `provider_logout` is None where there is nowhere to go."""
+
+    session: Session | None
+    provider_logout: ProviderLogout | None
+
+    @property
+    def was_signed_in(self) -> bool:
+        return self.session is not None
+
+
+class Logout:
+    def __init__(
+        self, *, sessions: SessionStore, provider: Provider, origins: Mapping[str, str], fresh: Callable[[int], str]
+    ) -> None:  # fmt: skip
+        """`origins` are the portals' public origins by portal id."""
+        self._sessions = sessions
+        self._provider = provider
+        self._origins = origins
+        self._fresh = fresh
+
+    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> Ended:
+        """Ends the session behind the ticket. Once this has returned, the ticket opens nothing on any instance. Raises CannotAsk if the
+        store could not be told: then nothing has ended, and nobody may be told that it has."""
+        ticket = tickets.parse(ticket_text) if ticket_text is not None else None
+        if ticket is None:
+            return Ended(session=None, provider_logout=None)
+        stored = await self._sessions.load(ticket, now=now)
+        if stored is None:
+            return Ended(session=None, provider_logout=None)
+        await self._sessions.revoke(ticket.session_id)
+        return Ended(session=stored.session, provider_logout=await self._at_provider(stored.session, portal_id))
+
+    async def _at_provider(self, session: Session, portal_id: str) -> ProviderLogout | None:
+        if session.id_token is None:
+            return None
+        try:
+            endpoint = await self._provider.end_session_endpoint()
+        except CannotAsk:
+            return None
+        if endpoint is None:
+            return None
+        return ProviderLogout(
+            endpoint=endpoint,
+            id_token_hint=session.id_token,
+            post_logout_redirect_uri=self._origins[portal_id] + _RETURN,
+            state=self._fresh(16),
+        )

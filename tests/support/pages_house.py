@@ -1,0 +1,209 @@
+"""The pages as they run: the application on a Unix socket, the edge's part played by whoever sets its headers.
+
+The use cases below them are scripted objects that satisfy the Protocols of `authproxy.web`: they hold state and answer from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import aiohttp
+from aiohttp import web
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.access import CurrentSession
+from authproxy.flows.login import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.logout import Ended, ProviderLogout
+from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
+from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.ticket import SessionTicket
+from authproxy.telemetry.audit import Audit
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web.application import Services, application
+from authproxy.web.pages import Links
+from authproxy.web.request_context import PortalPresentation
+
+NOW = datetime(2026, 3, 2, 13, 5, tzinfo=UTC)
+TICKET = SessionTicket(bytes(16), bytes(32)).text
+OTHER_TICKET = SessionTicket(bytes([7]) * 16, bytes(32)).text
+FLOW = "f" * 43
+ACQ = PortalPresentation(
+    portal_id="acq", origin="https://acq.example.si", names={"sl": "Portal za trgovce", "en": "Merchant portal"}, contact="podpora@example.si"
+)
+B2B = PortalPresentation(portal_id="b2b", origin="http://b2b.example.si", names={"sl": "B2B"}, contact="tel. 01 234 56 78", sign_in=("acnlb",))
+LINKS = Links(
+    dashboard_url="https://idp.example.si/dashboard", register_url=None, help_url="https://www.example.si/help",
+    provider_origins=("https://idp.example.si",),
+)  # fmt: skip
+SESSION = Session(
+    session_id=SessionId("s" * 24),
+    portal="acq",
+    person=Person(
+        issuer=Issuer("https://idp.example.si/"), subject=Subject("a1b2"), name="Ana <Novak>", email="ana@example.si",
+        tax_number=TaxNumber("99990008"),
+    ),
+    method="rekono",
+    level=Level.MEDIUM,
+    events=(AuthenticationEvent(method="rekono", at=NOW - timedelta(hours=1), source="https://idp.example.si/", is_step_up=True),),
+    started_at=NOW - timedelta(hours=1),
+    expires_at=NOW + timedelta(hours=7),
+    idle_for=timedelta(minutes=15),
+    id_token="eyJhbGciOiJub25lIn0.e30.",
+)  # fmt: skip
+ELSEWHERE = SessionSummary(
+    session_id=SessionId("o" * 24), portal="b2b", method="rekono", level=Level.MEDIUM, started_at=NOW - timedelta(hours=2),
+    expires_at=NOW + timedelta(hours=6), last_active_at=NOW - timedelta(minutes=5), browser="Firefox, Windows",
+)  # fmt: skip
+PROVIDER_LOGOUT = ProviderLogout(
+    endpoint="https://idp.example.si/endsession", id_token_hint="eyJhbGciOiJub25lIn0.e30.", state="st4te",
+    post_logout_redirect_uri="https://acq.example.si/.authproxy/logout",
+)  # fmt: skip
+EDGE = {"X-Authproxy-Portal": "acq", "X-Authproxy-Client": "203.0.113.7", "X-Request-Id": "0123abcd"}
+PAGE = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Accept-Language": "en"}
+FORM = {**PAGE, "Sec-Fetch-Site": "same-origin", "Origin": "https://acq.example.si"}
+
+
+@dataclass
+class ScriptedFlows:
+    """The use cases. `down` makes every question to them impossible; `broken` is the fault of a programmer."""
+
+    outcome: SignedIn | AlreadySignedIn | SignInRefused = field(default_factory=lambda: SignedIn(ticket_text=TICKET, return_to="/"))
+    open_sessions: dict[str, Session] = field(default_factory=lambda: {TICKET: SESSION})
+    elsewhere: list[SessionSummary] = field(default_factory=lambda: [ELSEWHERE])
+    provider_logout: ProviderLogout | None = None
+    is_looping: bool = False
+    down: Reason | None = None
+    broken: Exception | None = None
+    begun: list[Mapping[str, str]] = field(default_factory=list)
+    completed: list[Mapping[str, object]] = field(default_factory=list)
+
+    def _ask(self) -> None:
+        if self.down is not None:
+            raise CannotAsk(self.down, "asked in vain")
+        if self.broken is not None:
+            raise self.broken
+
+    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime) -> str:
+        self._ask()
+        self.begun.append({"portal": portal_id, "return_to": return_to, "browser": browser, "locale": locale})
+        return "https://idp.example.si/authorize?state=x"
+
+    async def complete(
+        self, *, portal_id: str, parameters: Sequence[tuple[str, str]], browser: str | None, ticket_text: str | None, user_agent: str,
+        now: datetime,
+    ) -> SignedIn | AlreadySignedIn | SignInRefused:  # fmt: skip
+        self._ask()
+        self.completed.append({"parameters": tuple(parameters), "browser": browser, "ticket": ticket_text, "user_agent": user_agent})
+        return self.outcome
+
+    async def looping(self, *, browser: str | None, now: datetime) -> bool:
+        return self.is_looping
+
+    async def current(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
+        self._ask()
+        session = self.open_sessions.get(ticket_text or "")
+        return CurrentSession(session=session, last_active_at=NOW - timedelta(minutes=1)) if session else None
+
+    async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]:
+        return tuple(self.elsewhere)
+
+    async def end_other(self, session: Session, session_id: SessionId, *, now: datetime) -> bool:
+        before = len(self.elsewhere)
+        self.elsewhere[:] = [summary for summary in self.elsewhere if summary.session_id != session_id]
+        return len(self.elsewhere) < before
+
+    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> Ended:
+        self._ask()
+        was_signed_in = self.open_sessions.pop(ticket_text or "", None) is not None
+        return Ended(was_signed_in=was_signed_in, provider_logout=self.provider_logout)
+
+
+@dataclass
+class House:
+    socket: Path
+    flows: ScriptedFlows
+    audit_lines: list[str]
+    metrics: Metrics
+    browser: aiohttp.ClientSession
+
+    @contextlib.asynccontextmanager
+    async def asked(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, cookies: str | None = None, body: str | bytes | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to one request; `headers` are the client's, to which the edge's are added."""
+        sent = {**EDGE, **(PAGE if headers is None else headers)}
+        if cookies is not None:
+            sent["Cookie"] = cookies
+        if body is not None:
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        async with self.browser.request(method, f"http://pages{path}", headers=sent, data=body, allow_redirects=False) as answer:
+            yield answer
+
+
+@contextlib.asynccontextmanager
+async def running_pages(flows: ScriptedFlows | None = None, portals: Sequence[PortalPresentation] = (ACQ, B2B)) -> AsyncIterator[House]:
+    flows = flows or ScriptedFlows()
+    audit_lines: list[str] = []
+    metrics = Metrics(version="test")
+    counter = iter(range(1, 1000))
+    services = Services(
+        login=flows, logout=flows, sessions=flows, portals={portal.portal_id: portal for portal in portals}, links=LINKS,
+        jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32)),
+        metrics=metrics, clock=lambda: NOW, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        socket = Path(folder) / "pages"
+        runner = web.AppRunner(application(services), access_log=None)
+        await runner.setup()
+        await web.UnixSite(runner, str(socket)).start()
+        try:
+            async with aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(socket)), cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=10)
+            ) as browser:
+                yield House(socket=socket, flows=flows, audit_lines=audit_lines, metrics=metrics, browser=browser)
+        finally:
+            await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def front(house: House) -> AsyncIterator[int]:
+    """A TCP port before the pages for a real browser; it adds the edge's headers as the edge does."""
+
+    async def forward(request: web.BaseRequest) -> web.StreamResponse:
+        client_headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}}
+        client_headers.update(EDGE)
+        asked = request.headers.get("X-Test-Refusal")
+        if asked:
+            client_headers["X-Authproxy-Reason"] = asked
+        async with house.browser.request(
+            request.method, f"http://pages{request.raw_path}", headers=client_headers, data=await request.read(), allow_redirects=False
+        ) as answer:
+            kept = [(name, value) for name, value in answer.headers.items() if name not in {"Content-Length", "Connection", "Date"}]
+            copy = web.Response(status=answer.status, body=await answer.read())
+            for name, value in kept:
+                copy.headers.add(name, value) if name == "Set-Cookie" else copy.headers.__setitem__(name, value)
+            return copy
+
+    runner = web.ServerRunner(web.Server(forward))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        server = site._server
+        assert isinstance(server, asyncio.Server)
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        await runner.cleanup()
+
+
+def with_origin(portal: PortalPresentation, origin: str) -> PortalPresentation:
+    return replace(portal, origin=origin)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authproxy.access.decision import Reason
+from authproxy.identity.assurance import Level
+from authproxy.identity.person import Issuer, Subject
+from authproxy.oidc.claims import ClaimedIdentity, identity
+from authproxy.oidc.id_token import VerifiedClaims
+from authproxy.oidc.refused import ClaimsRefused
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+EVERYTHING = ("tax_number", "name", "birthdate", "address", "email", "phone_number")
+LEVELS = {"10": Level.LOW, "20": Level.MEDIUM, "30": Level.HIGH, "srednja": Level.MEDIUM, "http://eidas.europa.eu/LoA/high": Level.HIGH}
+ANA = {
+    "name": "Ana Novak", "birthdate": "1990-01-01", "email": "ana.novak@example.si", "email_verified": True,
+    "phone_number": "+38640123456", "address": {"locality": "Ljubljana"}, "taxnumber": "99990008", "loa": 20,
+}  # fmt: skip
+
+
+def claimed(userinfo=None, required=EVERYTHING, **id_token) -> ClaimedIdentity:
+    verified = VerifiedClaims(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), auth_time=NOW, every=id_token)
+    return identity(
+        verified, ANA if userinfo is None else userinfo, tax_number_names=("taxnumber", "davcna_stevilka"), level_names=("loa", "acr"),
+        levels=LEVELS, required=required,
+    )  # fmt: skip
+
+
+def test_userinfo_of_a_complete_account_makes_a_person():
+    found = claimed(acr="20", amr=["pwd", "sms"])
+
+    assert (found.person.issuer, found.person.subject) == ("https://idp/", "90342.A")
+    assert (found.person.name, found.person.email, found.person.tax_number) == ("Ana Novak", "ana.novak@example.si", "99990008")
+    assert (found.level, found.missing) == (Level.MEDIUM, ())
+    assert (found.acr, found.amr, found.auth_time) == ("20", ("pwd", "sms"), NOW)
+
+
+def test_the_id_token_fills_in_what_userinfo_leaves_out():
+    found = claimed({}, **ANA)
+
+    assert (found.person.name, found.person.tax_number, found.level, found.missing) == ("Ana Novak", "99990008", Level.MEDIUM, ())
+
+
+def test_userinfo_comes_first():
+    assert claimed({**ANA, "name": "Ana Novak"}, name="Ana Kovač").person.name == "Ana Novak"
+
+
+@pytest.mark.parametrize("missing", EVERYTHING)
+@pytest.mark.parametrize("blank", [..., None, "", 5, "\x00"])
+def test_each_required_claim_is_missed_by_name(missing, blank):
+    names = {"tax_number": "taxnumber"}
+    userinfo = dict(ANA)
+    if blank is ...:
+        del userinfo[names.get(missing, missing)]
+    elif missing == "tax_number":
+        userinfo["taxnumber"] = None
+    else:
+        userinfo[names.get(missing, missing)] = blank
+
+    assert claimed(userinfo).missing == (missing,)
+    assert claimed(userinfo, required=()).missing == ()
+
+
+@pytest.mark.parametrize("value", ["99990008", " SI99990008 ", "si 9999-0008", 99990008])
+def test_a_tax_number_is_read_in_every_usual_spelling(value):
+    assert claimed({**ANA, "taxnumber": value}).person.tax_number == "99990008"
+
+
+@pytest.mark.parametrize("value", ["9999000", 9999000, "99990009", "10000071", "99990008.0", 99990008.0, True, ["99990008"], "ABCDEFGH", "９９９９０００８"])
+def test_a_wrong_tax_number_is_refused_even_where_none_is_required(value):
+    with pytest.raises(ClaimsRefused) as refusal:
+        claimed({**ANA, "taxnumber": value}, required=())
+
+    assert refusal.value.reason == Reason.TAX_NUMBER_INVALID
+    assert "9999" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "id_token"),
+    [({"taxnumber": "99990008"}, {"taxnumber": "99990016"}), ({"taxnumber": "99990008", "davcna_stevilka": "99990016"}, {})],
+)
+def test_two_different_tax_numbers_are_refused(userinfo, id_token):
+    with pytest.raises(ClaimsRefused) as refusal:
+        claimed(userinfo, **id_token)
+
+    assert refusal.value.reason == Reason.CLAIMS_CONTRADICT
+
+
+def test_one_tax_number_stated_twice_is_one():
+    assert claimed({"taxnumber": "SI99990008", "davcna_stevilka": 99990008}, taxnumber="99990008").person.tax_number == "99990008"
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "id_token", "level"),
+    [
+        ({}, {}, Level.LOW),
+        ({"loa": 10}, {}, Level.LOW),
+        ({"loa": 20}, {}, Level.MEDIUM),
+        ({"loa": "30"}, {}, Level.HIGH),
+        ({"loa": " Srednja "}, {}, Level.MEDIUM),
+        ({"loa": "http://eidas.europa.eu/LoA/high"}, {}, Level.HIGH),
+        ({}, {"acr": "20"}, Level.MEDIUM),
+        ({"loa": None, "acr": "20"}, {}, Level.MEDIUM),
+        ({"loa": "strong"}, {}, Level.LOW),
+        ({"loa": 25}, {}, Level.LOW),
+        ({"loa": True}, {}, Level.LOW),
+        ({"loa": 30.0}, {}, Level.LOW),
+        ({"loa": [30]}, {}, Level.LOW),
+        ({"loa": "strong", "acr": "30"}, {}, Level.LOW),
+        ({"loa": 20, "acr": "30"}, {}, Level.MEDIUM),
+        ({"loa": 30}, {"loa": 20}, Level.MEDIUM),
+        ({"loa": 20}, {"acr": "30"}, Level.MEDIUM),
+        ({"loa": 30}, {"acr": "unheard of"}, Level.LOW),
+    ],
+)
+def test_the_level_is_the_lowest_that_is_stated_and_the_lowest_of_all_when_in_doubt(userinfo, id_token, level):
+    assert claimed(userinfo, **id_token).level == level
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "name"),
+    [
+        ({"given_name": "Ana", "family_name": "Novak"}, "Ana Novak"),
+        ({"name": " Žiga Čuk "}, "Žiga Čuk"),
+        ({"name": "Ana\r\nX-Auth-Level: 30", "given_name": "Ana", "family_name": "Novak"}, "Ana Novak"),
+        ({"name": "Ana\u202eNovak"}, None),
+        ({"given_name": "Ana"}, None),
+        ({"family_name": "Novak"}, None),
+        ({"name": ["Ana"]}, None),
+        ({"name": "x" * 301}, "x" * 300),
+    ],
+)
+def test_a_name_is_one_visible_line_of_bounded_length(userinfo, name):
+    assert claimed(userinfo).person.name == name
+
+
+@pytest.mark.parametrize(
+    ("email", "verified", "passed"),
+    [
+        ("ana@example.si", True, True),
+        ("ana@example.si", "true", True),
+        ("ana@example.si", ..., True),
+        ("ana@example.si", False, False),
+        ("ana@example.si", "false", False),
+        ("ana@example.si", None, False),
+        ("ana@example.si@evil.example", True, False),
+        ("ana", True, False),
+        ("ana novak@example.si", True, False),
+        ("ana\x00@example.si", True, False),
+        ("a" * 300 + "@example.si", True, False),
+    ],
+)
+def test_an_email_address_is_passed_only_whole_plain_and_not_denied(email, verified, passed):
+    userinfo = {"email": email} | ({} if verified is ... else {"email_verified": verified})
+
+    found = claimed(userinfo, required=("email",))
+
+    assert found.person.email == (email if passed else None)
+    assert found.missing == (() if passed else ("email",))
+
+
+@pytest.mark.parametrize(
+    ("address", "present"),
+    [({"formatted": "Testna 1"}, True), ("Testna 1", True), ({}, False), ({"locality": ""}, False), ({"locality": 5}, False), ([], False)],
+)
+def test_an_address_is_there_if_any_part_of_it_is(address, present):
+    assert ("address" not in claimed({"address": address}).missing) is present
+
+
+@pytest.mark.parametrize(
+    ("amr", "kept"),
+    [(None, ()), ("sms", ()), (["sms", 5, "", "a\n", "x" * 301, "otp"], ("sms", "otp")), (["a"] * 40, ("a",) * 16)],
+)
+def test_amr_is_a_short_list_of_words(amr, kept):
+    assert claimed(amr=amr).amr == kept
+
+
+@given(st.dictionaries(st.sampled_from([*ANA, "acr", "amr", "given_name", "family_name"]),
+                       st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.dictionaries(st.text(), st.text())))
+def test_whatever_userinfo_says_there_is_an_identity_or_a_refusal(userinfo):  # fmt: skip
+    try:
+        found = claimed(userinfo)
+    except ClaimsRefused as refusal:
+        assert refusal.reason in (Reason.TAX_NUMBER_INVALID, Reason.CLAIMS_CONTRADICT)
+    else:
+        assert found.person.subject == "90342.A"

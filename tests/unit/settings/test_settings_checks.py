@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import base64
+import datetime
+import os
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+
+def setting(*path, to):
+    def spoil(settings):
+        for part in path[:-1]:
+            settings = settings.setdefault(part, {}) if isinstance(settings, dict) else settings[part]
+        settings[path[-1]] = to
+
+    return spoil
+
+
+def acq(name, to):
+    return setting("portals", "acq", name, to=to)
+
+
+ERRORS = [
+    (setting("server", "listen", to=["nowhere"]), "server.listen[0]", "is not `address:port`"),
+    (setting("server", "management", to="127.0.0.1:0"), "server.management", "is not `address:port`"),
+    (setting("server", "listen", to=["127.0.0.1:8090"]), "server.management", "is the same as another listener"),
+    (setting("server", "trusted_proxies", to=["proxy.example.si"]), "server.trusted_proxies[0]", "is no address and no network"),
+    (setting("server", "trusted_proxies", to=["10.1.2.3/24"]), "server.trusted_proxies[0]", 'did you mean "10.1.2.0/24"?'),
+    (setting("server", "timeouts", "head", to="0"), "server.timeouts.head", "is nothing at all"),
+    (setting("store", "url", to="postgres://host"), "store.url", "is no URL of a store"),
+    (setting("store", "url", to="redis://host:port"), "store.url", "is no URL of a store"),
+    (setting("store", "url", to="redis:///0"), "store.url", "names no host"),
+    (setting("store", "deadline", to="9s"), "store.deadline", "is out of bounds"),
+    (setting("store", "near_cache_for", to="31s"), "store.near_cache_for", "is out of bounds"),
+    (setting("sessions", "idle", to="9h"), "sessions.idle", "is longer than `sessions.absolute`"),
+    (setting("sessions", "absolute", to="10d"), "sessions.absolute", "is out of bounds"),
+    (setting("assertions", "issuer", to="http://gateway.example.si"), "assertions.issuer", "is not `https`"),
+    (setting("assertions", "issuer", to="gateway"), "assertions.issuer", "is no URL of an issuer"),
+    (setting("assertions", "lifetime", to="1h"), "assertions.lifetime", "is out of bounds"),
+    (setting("rekono", "issuer", to="https://idp.example.si/?x=1"), "rekono.issuer", "is no URL of an issuer"),
+    (setting("rekono", "issuer", to="http://idp.example.si/"), "rekono.issuer", "is not `https`"),
+    (setting("rekono", "scopes", to=["profile"]), "rekono.scopes", "lack `openid`"),
+    (setting("rekono", "client_authentication", to="private_key_jwt"), "rekono.client_key_file", "is missing: `private_key_jwt` needs it"),
+    (setting("rekono", "help_url", to="javascript:alert(1)"), "rekono.help_url", "is no link to a page"),
+    (setting("rekono", "register_url", to="//host"), "rekono.register_url", "is no link to a page"),
+    (acq("url", "http://acq.example.si"), "portals.acq.url", "is not `https`"),
+    (acq("url", "https://acq..example.si"), "portals.acq.url", "host is malformed"),
+    (acq("url", "https://acq.example.si:99999"), "portals.acq.url", "is no URL of a portal"),
+    (setting("portals", "b2b", to={"name": "B", "url": "https://ACQ.example.si:443/", "upstream": "http://h"}), "portals.b2b.url", "has the same host as portal acq"),
+    (acq("upstream", "http://localhost:8090"), "portals.acq.upstream", "is the gateway itself"),
+    (acq("upstream", "unix:/run/authproxy/edge.sock"), "portals.acq.upstream", "is the gateway itself"),
+    (acq("upstream", "http://host:port"), "portals.acq.upstream", "is no URL of a server"),
+    (acq("upstream_tls", {"key_file": "/k"}), "portals.acq.upstream_tls", "has only one of"),
+    (acq("sign_in", ["rekono", "acnlb"]), "portals.acq.sign_in", "comes in a later release"),
+    (acq("idle", "9h"), "portals.acq.idle", "is longer than `sessions.absolute`"),
+    (acq("idle", "0"), "portals.acq.idle", "is nothing at all"),
+    (acq("routes", [{"path": "/a", "methods": ["get"]}]), "portals.acq.routes[0].methods[0]", 'did you mean "GET"?'),
+    (acq("routes", [{"path": "/a", "methods": ["TRACE"]}]), "portals.acq.routes[0].methods[0]", "is no method that is passed on"),
+    (acq("routes", [{"path": "/.authproxy/login"}]), "portals.acq.routes[0].path", "is the gateway's own"),
+    *((acq("routes", [{"path": path}]), "portals.acq.routes[0].path", "covers no request") for path in
+      ("/a/../b", "/a%2Fb", "/%61", "/a//b", "/a;b", "/a?b=c", "/č", "/a b", "//a")),
+    *((acq("headers", {"name": name}), "portals.acq.headers.name", "is no header name") for name in ("X_Auth_Name", "X Auth", "X-Auth:", "1X", "X-Imé")),
+    *((acq("headers", {"name": name}), "portals.acq.headers.name", "has a meaning of its own") for name in ("Host", "cookie", "X-Forwarded-User", "Connection")),
+    (acq("headers", {"name": "x-auth-EMAIL"}), "portals.acq.headers.email", "is the same header as `name`"),
+    *((acq("websocket_origins", [origin]), "portals.acq.websocket_origins[0]", "is no origin") for origin in
+      ("*", "https://*.example.si", "acq.example.si", "https://acq.example.si/", "https://u@acq.example.si", "null")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "key", "problem"), ERRORS)
+def test_what_contradicts_or_cannot_work_is_an_error(workshop, spoil, key, problem):
+    reading = workshop.read(spoil)
+    assert [(each.key, each.severity) for each in reading.findings if problem in each.problem] == [(key, "error")], reading.findings
+    assert reading.settings is None
+
+
+EVERYTHING_EMPTY = dict.fromkeys(["subject", "name", "email", "tax_number", "method", "level", "step_up", "assertion"], "")
+WARNINGS = [
+    (setting("server", "trusted_proxies", to=["::/0"]), "server.trusted_proxies[0]", "trusts everybody"),
+    (setting("server", "unix_socket_mode", to="666"), "server.unix_socket_mode", "every user of this machine"),
+    (setting("store", "url", to="memory://"), "store.url", "keeps sessions in this process"),
+    (setting("store", "url", to="redis://:secret-word@host"), "store.url", "holds a password"),
+    (setting("rekono", "prompt", to="login"), "rekono.prompt", "makes Rekono ignore `rekono.max_age`"),
+    (setting("server", "listen", to=["127.0.0.1:8080"]), "portals.acq.url", "neither ends TLS"),
+    (acq("routes", [{"path": "/a"}, {"path": "/a/b", "level": "30"}]), "portals.acq.routes[1].path", "no effect"),
+    (acq("routes", [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["POST"]}, {"path": "/a/b", "methods": ["POST", "GET"]}]),
+     "portals.acq.routes[2].path", "no effect"),
+    (acq("headers", EVERYTHING_EMPTY), "portals.acq.headers", "are all empty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "key", "problem"), WARNINGS)
+def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, spoil, key, problem):
+    reading = workshop.read(spoil)
+    assert [(each.key, each.severity, problem in each.problem) for each in reading.findings] == [(key, "warning", True)], reading.findings
+    assert reading.settings is not None
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        setting("server", "trusted_proxies", to=["10.1.2.0/24", "192.0.2.1", "fd00::/8"]),
+        setting("rekono", "issuer", to="http://localhost:8081/openid-connect-server-webapp/"),
+        acq("url", "http://acq.localhost:8080"),
+        acq("upstream", "unix:/run/acq.sock"),
+        acq("idle", "5m"),
+        acq("headers", {"email": "", "name": "X-Name"}),
+        acq("websocket_origins", ["https://other.example.si", "http://localhost:3000"]),
+        acq("routes", [{"path": "/a/b"}, {"path": "/a", "methods": ["GET"]}, {"path": "/a"}, {"path": "/administer"}, {"path": "/"}]),
+        acq("name", {"sl": "Portal", "en": "Portal"}),
+    ],
+)
+def test_what_is_right_is_left_alone(workshop, spoil):
+    assert workshop.read(spoil).findings == ()
+
+
+@pytest.mark.parametrize("key", ["changeme", base64.b64encode(bytes(32)).decode(), "00" * 32])
+def test_a_key_that_can_be_guessed_is_refused_without_showing_it(workshop, key):
+    workshop.keys_file.chmod(0o600)
+    workshop.keys_file.write_text(key)
+    finding = workshop.finding()
+    assert finding.key == "sessions.keys[0]"
+    assert "openssl rand -base64 32" in finding.problem
+    assert key not in str(finding)
+
+
+def test_the_same_key_twice_is_refused(workshop):
+    key = os.urandom(32)
+    workshop.keys_file.chmod(0o600)
+    workshop.keys_file.write_text(f"{key.hex()}\n{base64.b64encode(key).decode()}\n")
+    finding = workshop.finding()
+    assert (finding.key, finding.problem) == ("sessions.keys[1]", "is the same key as an earlier one")
+
+
+@pytest.mark.parametrize(("secret", "severity"), [("changeme", "error"), ("<secret>", "error"), ("short-one", "warning"), (" padded-with-white-space", "warning")])
+def test_a_weak_client_secret_is_found(workshop, secret, severity):
+    workshop.secret_file.chmod(0o600)
+    workshop.secret_file.write_text(secret)
+    finding = workshop.finding()
+    assert (finding.key, finding.severity) == ("rekono.client_secret", severity)
+
+
+def test_a_password_in_two_places_is_refused(workshop):
+    def spoil(settings):
+        settings["store"] = {"url": "redis://:one-word@host", "password_file": str(workshop.secret_file)}
+
+    assert {each.key: each.severity for each in workshop.read(spoil).findings} == {"store.url": "warning", "store.password": "error"}
+
+
+def test_credentials_that_are_not_used_are_pointed_out(workshop):
+    def spoil(settings):
+        settings["rekono"] |= {"client_authentication": "private_key_jwt", "client_key_file": str(workshop.key_file)}
+
+    finding = workshop.finding(spoil)
+    assert (finding.key, finding.problem) == ("rekono.client_secret", "has no effect with `private_key_jwt`")
+    finding = workshop.finding(setting("rekono", "client_key_file", to=str(workshop.key_file)))
+    assert (finding.key, finding.problem) == ("rekono.client_key_file", "has no effect with `client_secret_post`")
+
+
+def test_files_for_tls_that_is_not_used_are_pointed_out(workshop):
+    workshop.write("ca.pem", certificate(ec.generate_private_key(ec.SECP256R1())))
+    assert workshop.finding(setting("store", "ca_file", to="ca.pem")).problem.startswith("has no effect")
+    assert workshop.finding(acq("upstream_tls", {"ca_file": "ca.pem"})).problem.startswith("has no effect")
+
+
+def pem(key, encryption=None):
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+
+def certificate(key):
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    return builder.not_valid_before(start).not_valid_after(start + datetime.timedelta(days=900)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "holds no private key in PEM form"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds no private key in PEM form"),
+        (pem(ec.generate_private_key(ec.SECP384R1())), "is no key for `ES256`"),
+        (pem(ed25519.Ed25519PrivateKey.generate()), "is no key for `ES256`"),
+        (pem(ed448.Ed448PrivateKey.generate()), "is no key for `ES256`"),
+        (pem(ec.generate_private_key(ec.SECP256R1()), BestAvailableEncryption(b"x")), "is encrypted"),
+    ],
+)
+def test_a_key_that_cannot_sign_assertions_is_told_how_to_make_one(workshop, content, problem):
+    workshop.key_file.write_bytes(content)
+    finding = workshop.finding()
+    assert (finding.key, finding.severity) == ("assertions.current_key_file", "error")
+    assert finding.problem.startswith(problem)
+    assert "openssl genpkey" in finding.valid
+
+
+@pytest.mark.parametrize(("algorithm", "key"), [("EdDSA", ed25519.Ed25519PrivateKey.generate()), ("RS256", rsa.generate_private_key(65537, 3072))])
+def test_the_key_must_be_for_the_algorithm(workshop, algorithm, key):
+    workshop.key_file.write_bytes(pem(key))
+    assert workshop.read(setting("assertions", "algorithm", to=algorithm)).findings == ()
+    assert workshop.finding().problem == "is no key for `ES256`"
+
+
+def test_a_weak_rsa_key_signs_nothing(workshop):
+    workshop.key_file.write_bytes(pem(rsa.generate_private_key(65537, 2048)))
+    assert workshop.finding(setting("assertions", "algorithm", to="RS256")).problem == "is no key for `RS256`"
+
+
+@pytest.mark.parametrize(("mode", "whom"), [(0o604, "every user"), (0o640, "a group"), (0o602, "every user")])
+def test_a_signing_key_that_others_may_touch_is_refused(workshop, mode, whom):
+    workshop.key_file.chmod(mode)
+    finding = workshop.finding()
+    assert (finding.severity, finding.problem) == ("error", f"is open to {whom} (mode {mode:03o})")
+
+
+def test_keys_of_the_ring_that_are_not_made_yet_are_no_trouble(workshop):
+    assert workshop.read(setting("assertions", "next_key_file", to="next.pem")).findings == ()
+
+
+def test_keys_of_the_ring_are_looked_at_once_they_are_there(workshop):
+    workshop.write("next.pem", b"no key")
+    assert workshop.finding(setting("assertions", "next_key_file", to="next.pem")).key == "assertions.next_key_file"
+
+
+def test_one_file_in_two_places_of_the_ring_is_refused(workshop):
+    finding = workshop.finding(setting("assertions", "retiring_key_file", to=str(workshop.key_file)))
+    assert (finding.key, finding.problem) == ("assertions.retiring_key_file", "names the same file as another key of the ring")
+
+
+def tls(workshop, *, key_mode=0o600, other_key=False):
+    key = ec.generate_private_key(ec.SECP256R1())
+    workshop.write("tls.pem", certificate(key))
+    workshop.write("tls.key", pem(ec.generate_private_key(ec.SECP256R1()) if other_key else key), mode=key_mode)
+    return setting("server", "tls", to={"certificate_file": "tls.pem", "key_file": "tls.key"})
+
+
+def test_a_certificate_and_its_key_are_a_pair(workshop):
+    assert workshop.read(tls(workshop)).findings == ()
+    finding = workshop.finding(tls(workshop, other_key=True))
+    assert (finding.key, finding.problem) == ("server.tls.key_file", "is not the key of the (first) certificate")
+
+
+def test_a_tls_key_for_a_group_is_a_warning_because_deployments_do_that(workshop):
+    finding = workshop.finding(tls(workshop, key_mode=0o640))
+    assert (finding.key, finding.severity) == ("server.tls.key_file", "warning")
+
+
+def test_a_key_for_private_key_jwt_has_2048_bits(workshop):
+    workshop.write("client.pem", pem(rsa.generate_private_key(65537, 1024)))
+
+    def spoil(settings):
+        settings["rekono"] = {"client_id": "x", "client_authentication": "private_key_jwt", "client_key_file": "client.pem"}
+
+    assert workshop.finding(spoil).problem == "is an RSA key of only 1024 bits"
+
+
+@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read: No such file"), (b"text", "holds no certificate in PEM form")])
+def test_a_certificate_authority_must_be_there(workshop, content, problem):
+    if content is not None:
+        workshop.write("ca.pem", content)
+    finding = workshop.finding(setting("rekono", "ca_file", to="ca.pem"))
+    assert finding.key == "rekono.ca_file"
+    assert finding.problem.startswith(problem)
+
+
+def test_the_certificate_that_a_portal_asks_for_is_looked_at(workshop):
+    def spoil(settings):
+        tls(workshop, other_key=True)({})
+        settings["portals"]["acq"] |= {"upstream": "https://acq.internal", "upstream_tls": {"certificate_file": "tls.pem", "key_file": "tls.key"}}
+
+    assert workshop.finding(spoil).key == "portals.acq.upstream_tls.key_file"
+
+
+@pytest.mark.parametrize(("file", "problem"), [("nowhere/audit.log", "is in a directory that does not exist"), (".", "cannot be written")])
+def test_an_audit_file_must_be_one_that_can_be_written(workshop, file, problem):
+    assert workshop.finding(setting("telemetry", "audit_file", to=file)).problem == problem
+    assert workshop.read(setting("telemetry", "audit_file", to="audit.log")).findings == ()
+
+
+def test_the_files_of_the_workshop_are_what_they_seem(workshop):
+    assert isinstance(load_pem_private_key(workshop.key_file.read_bytes(), None), ec.EllipticCurvePrivateKey)

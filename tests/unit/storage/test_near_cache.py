@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from authproxy.identity.session import SessionId
+from authproxy.storage.codec import StoredSession
+from authproxy.storage.near_cache import NearCache
+from tests.support.session_builders import NOW, new_ticket, session_for
+
+KEEPS_FOR = timedelta(seconds=5)
+SECOND = timedelta(seconds=1)
+MOMENT = timedelta(microseconds=1)
+
+
+@pytest.fixture
+def cache():
+    return heard_for_long()
+
+
+def heard_for_long(**options):
+    cache = NearCache(keeps_for=KEEPS_FOR, silence=timedelta(days=1), **options)
+    cache.heard(NOW)
+    return cache
+
+
+def stored(**changes):
+    ticket = new_ticket()
+    return ticket.text, StoredSession(session=session_for(ticket, **changes), last_active_at=NOW)
+
+
+def remembered(cache, now=NOW, **changes):
+    text, found = stored(**changes)
+    return text, cache.remember(text, found, now, read=cache.begin_read())
+
+
+def test_a_remembered_session_is_found_for_as_long_as_the_cache_keeps_it(cache):
+    text, entry = remembered(cache)
+    assert cache.lookup(text, NOW) is entry
+    assert cache.lookup(text, NOW + KEEPS_FOR - MOMENT) is entry
+    assert cache.lookup(text, NOW + KEEPS_FOR) is None
+
+
+def test_a_ticket_that_was_never_read_is_not_found(cache):
+    remembered(cache)
+    assert cache.lookup(new_ticket().text, NOW) is None
+
+
+def test_a_session_is_not_found_after_its_absolute_end(cache):
+    text, entry = remembered(cache, expires_at=NOW + SECOND)
+    assert cache.lookup(text, NOW + SECOND - MOMENT) is entry
+    assert cache.lookup(text, NOW + SECOND) is None
+
+
+def test_a_session_is_not_found_after_its_idle_end(cache):
+    text, entry = remembered(cache, idle_for=SECOND)
+    assert cache.lookup(text, NOW + SECOND - MOMENT) is entry
+    assert cache.lookup(text, NOW + SECOND) is None
+
+
+def test_a_clock_that_was_set_back_makes_nothing_look_young(cache):
+    cache.heard(NOW - timedelta(hours=2))
+    text, _ = remembered(cache)
+    assert cache.lookup(text, NOW - timedelta(hours=1)) is None
+
+
+def test_a_forgotten_session_is_gone_and_the_others_stay(cache):
+    text, entry = remembered(cache)
+    other, _ = remembered(cache)
+    cache.forget(entry.session.session_id)
+    cache.forget(SessionId("never seen"))
+    assert cache.lookup(text, NOW) is None
+    assert cache.lookup(other, NOW) is not None
+
+
+def test_forgetting_all_leaves_nothing(cache):
+    texts = [remembered(cache)[0] for _ in range(3)]
+    cache.forget_all()
+    assert [cache.lookup(text, NOW) for text in texts] == [None] * 3
+    assert len(cache) == 0
+
+
+def test_a_cache_that_has_not_heard_the_channel_yet_is_not_used():
+    cache = NearCache(keeps_for=KEEPS_FOR)
+    text, _ = remembered(cache)
+    assert cache.lookup(text, NOW) is None
+    assert not cache.is_heard(NOW)
+
+
+def test_a_cache_is_not_used_once_the_channel_has_been_silent():
+    cache = NearCache(keeps_for=KEEPS_FOR, silence=SECOND)
+    cache.heard(NOW)
+    text, entry = remembered(cache)
+    assert cache.lookup(text, NOW + SECOND - MOMENT) is entry
+    assert cache.lookup(text, NOW + SECOND) is None
+    assert not cache.is_heard(NOW + SECOND)
+    cache.heard(NOW + SECOND)
+    assert cache.lookup(text, NOW + SECOND) is entry
+
+
+def test_hearing_an_older_moment_does_not_prolong_anything():
+    cache = NearCache(keeps_for=KEEPS_FOR, silence=SECOND)
+    cache.heard(NOW)
+    text, _ = remembered(cache)
+    cache.heard(NOW - SECOND)
+    assert cache.lookup(text, NOW) is None
+
+
+def test_a_lost_channel_empties_the_cache_at_once(cache):
+    text, _ = remembered(cache)
+    cache.lost()
+    assert cache.lookup(text, NOW) is None
+    cache.heard(NOW)
+    assert cache.lookup(text, NOW) is None
+
+
+def test_a_session_that_was_read_while_nobody_listened_is_not_kept(cache):
+    cache.lost()
+    text, found = stored()
+    read = cache.begin_read()
+    cache.heard(NOW)
+    cache.remember(text, found, NOW, read=read)
+    assert cache.lookup(text, NOW) is None
+
+
+def test_what_was_kept_while_nobody_listened_is_gone_when_the_channel_is_back(cache):
+    cache.lost()
+    text, _ = remembered(cache)
+    cache.heard(NOW)
+    assert cache.lookup(text, NOW) is None
+
+
+def test_a_session_that_was_revoked_while_it_was_being_read_is_not_kept(cache):
+    text, found = stored()
+    read = cache.begin_read()
+    cache.forget(found.session.session_id)
+    entry = cache.remember(text, found, NOW, read=read)
+    assert entry.session == found.session
+    assert cache.lookup(text, NOW) is None
+
+
+def test_a_read_that_began_after_the_invalidation_is_kept(cache):
+    text, found = stored()
+    cache.forget(found.session.session_id)
+    entry = cache.remember(text, found, NOW, read=cache.begin_read())
+    assert cache.lookup(text, NOW) is entry
+
+
+def test_the_invalidation_of_another_session_disturbs_no_read(cache):
+    text, found = stored()
+    read = cache.begin_read()
+    cache.forget(SessionId("another"))
+    cache.remember(text, found, NOW, read=read)
+    assert cache.lookup(text, NOW) is not None
+
+
+def test_no_flood_of_invalidations_lets_an_overtaken_read_through(cache):
+    text, found = stored()
+    read = cache.begin_read()
+    cache.forget(found.session.session_id)
+    for number in range(10_000):
+        cache.forget(SessionId(f"other {number}"))
+    cache.remember(text, found, NOW, read=read)
+    assert cache.lookup(text, NOW) is None
+    later = cache.remember(text, found, NOW, read=cache.begin_read())
+    assert cache.lookup(text, NOW) is later
+
+
+def test_a_repeated_invalidation_counts_as_new(cache):
+    text, found = stored()
+    cache.forget(found.session.session_id)
+    read = cache.begin_read()
+    cache.forget(found.session.session_id)
+    cache.remember(text, found, NOW, read=read)
+    assert cache.lookup(text, NOW) is None
+
+
+def test_extras_survive_when_the_same_session_is_read_again(cache):
+    text, found = stored()
+    first = cache.remember(text, found, NOW, read=cache.begin_read())
+    first.extras["acq"] = b"header block"
+    again = StoredSession(session=replace(found.session), last_active_at=NOW + SECOND)
+    second = cache.remember(text, again, NOW + KEEPS_FOR, read=cache.begin_read())
+    assert second.extras == {"acq": b"header block"}
+    assert second.session is found.session
+    assert (second.last_active_at, second.read_at) == (NOW + SECOND, NOW + KEEPS_FOR)
+
+
+def test_extras_do_not_survive_a_change_of_the_session(cache):
+    text, found = stored()
+    cache.remember(text, found, NOW, read=cache.begin_read()).extras["acq"] = b"header block"
+    changed = StoredSession(session=replace(found.session, portal="b2b"), last_active_at=NOW)
+    assert cache.remember(text, changed, NOW, read=cache.begin_read()).extras == {}
+
+
+def test_extras_do_not_survive_an_invalidation(cache):
+    text, found = stored()
+    cache.remember(text, found, NOW, read=cache.begin_read()).extras["acq"] = b"header block"
+    cache.forget(found.session.session_id)
+    assert cache.remember(text, found, NOW, read=cache.begin_read()).extras == {}
+
+
+def test_a_full_cache_drops_what_was_read_longest_ago():
+    cache = heard_for_long(max_entries=2)
+    text, found = stored()
+    cache.remember(text, found, NOW, read=0)
+    second, _ = remembered(cache)
+    cache.remember(text, found, NOW, read=0)
+    third, _ = remembered(cache)
+    assert cache.lookup(second, NOW) is None
+    assert cache.lookup(text, NOW) is not None
+    assert cache.lookup(third, NOW) is not None
+    assert len(cache) == 2
+
+
+def test_a_cache_that_keeps_for_no_time_keeps_nothing():
+    cache = NearCache(keeps_for=timedelta(0), silence=None)
+    text, entry = remembered(cache)
+    assert entry.extras == {}
+    assert cache.lookup(text, NOW) is None
+    assert len(cache) == 0
+
+
+def test_the_channel_of_an_in_process_store_is_always_heard():
+    cache = NearCache(keeps_for=KEEPS_FOR, silence=None)
+    text, entry = remembered(cache)
+    cache.lost()
+    cache.heard(NOW)
+    assert cache.lookup(text, NOW) is entry
+    assert cache.is_heard(NOW + timedelta(days=365))

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.attempt import Attempt
+from authproxy.identity.person import Person
+from authproxy.identity.session import Session
+from authproxy.storage import records
+from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for
+
+MOMENTS = st.datetimes(
+    min_value=datetime(1980, 1, 1), max_value=datetime(2200, 1, 1),
+    timezones=st.integers(-720, 720).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+)  # fmt: skip
+SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400))
+TEXT = st.text(st.characters())
+OPTIONAL = st.none() | TEXT
+
+
+def every_field_of(record, **strategies):
+    """Fields that have a default are filled too: what the codec forgets must not slip through."""
+    assert {field.name for field in dataclasses.fields(record)} == set(strategies)
+    return st.builds(record, **strategies)
+
+
+EVENTS = every_field_of(
+    AuthenticationEvent, method=TEXT, at=MOMENTS, source=TEXT, acr=OPTIONAL, amr=st.lists(TEXT).map(tuple), is_step_up=st.booleans()
+)
+PERSONS = every_field_of(Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL)
+SESSIONS = every_field_of(
+    Session, session_id=TEXT, portal=TEXT, person=PERSONS, method=st.sampled_from(["rekono", "acnlb"]), level=st.sampled_from(Level),
+    events=st.lists(EVENTS, max_size=3).map(tuple), started_at=MOMENTS, expires_at=MOMENTS, idle_for=SPANS, id_token=OPTIONAL,
+)  # fmt: skip
+ATTEMPTS = every_field_of(Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, nonce=TEXT, code_verifier=TEXT, opened_at=MOMENTS)
+
+SESSION = session_for(new_ticket())
+
+
+@given(SESSIONS)
+def test_a_session_comes_back_as_it_was(session):
+    assert records.session_in(records.session_octets(session)) == session
+
+
+@given(ATTEMPTS)
+def test_an_attempt_comes_back_as_it_was(attempt):
+    assert records.attempt_in(records.attempt_octets(attempt)) == attempt
+
+
+@given(SESSIONS, TEXT)
+def test_a_summary_says_the_same_as_its_session(session, browser):
+    lasting = dataclasses.replace(session, expires_at=NOW + timedelta(hours=1), idle_for=timedelta(minutes=5))
+    summary = records.live_summary_in(
+        records.summary_octets(lasting, browser), session_id=lasting.session_id, last_active_at=NOW, now=NOW
+    )
+    assert summary.browser == browser
+    for name in ("session_id", "portal", "method", "level", "started_at", "expires_at"):
+        assert getattr(summary, name) == getattr(lasting, name)
+
+
+def test_a_lone_surrogate_in_a_claim_survives():
+    odd = dataclasses.replace(SESSION, person=dataclasses.replace(SESSION.person, name="\ud83d"))
+    assert records.session_in(records.session_octets(odd)) == odd
+
+
+def test_what_comes_back_is_in_utc_itself_so_that_comparing_is_cheap():
+    session = records.session_in(records.session_octets(SESSION))
+    assert session.expires_at.tzinfo is UTC
+    assert session.events[0].at.tzinfo is UTC
+
+
+def test_a_record_of_a_newer_version_with_more_fields_is_understood():
+    fields = json.loads(records.session_octets(SESSION))
+    fields |= {"invented_later": [1, {"a": None}]}
+    fields["person"]["phone"] = "hidden"
+    fields["events"][0]["device"] = {}
+    assert records.session_in(json.dumps(fields).encode()) == SESSION
+
+
+def test_a_record_of_an_older_version_without_the_optional_fields_is_understood():
+    fields = json.loads(records.session_octets(SESSION))
+    del fields["id_token"], fields["person"]["name"], fields["person"]["email"], fields["person"]["tax_number"]
+    del fields["events"][0]["acr"], fields["events"][0]["amr"]
+    session = records.session_in(json.dumps(fields).encode())
+    assert (session.id_token, session.person.name, session.person.tax_number) == (None, None, None)
+    assert (session.events[0].acr, session.events[0].amr) == (None, ())
+
+
+UNREADABLE = [b"", b"\xff", b"null", b"[]", b'"text"', b"7", b"{}", b'{"portal": {}}']
+
+
+@pytest.mark.parametrize("octets", UNREADABLE)
+def test_what_is_no_record_is_none(octets):
+    assert records.session_in(octets) is None
+    assert records.attempt_in(octets) is None
+    assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("person", None), ("level", 99), ("events", 5), ("events", [[]]), ("expires_at", "soon"), ("idle_for", "long"), ("idle_for", 10**30)],
+)
+def test_a_field_of_the_wrong_kind_makes_the_record_unreadable(name, value):
+    fields = json.loads(records.session_octets(SESSION)) | {name: value}
+    assert records.session_in(json.dumps(fields).encode()) is None
+
+
+@given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Session)]), st.none() | st.integers() | TEXT | st.lists(TEXT)))
+def test_no_wrong_field_raises(changes):
+    fields = json.loads(records.session_octets(SESSION)) | changes
+    assert isinstance(records.session_in(json.dumps(fields).encode()), Session | None)
+
+
+@pytest.mark.parametrize(
+    ("now", "last_active_at"),
+    [(SESSION.expires_at, SESSION.expires_at), (NOW + SESSION.idle_for, NOW)],
+    ids=["absolute end", "idle end"],
+)
+def test_a_session_that_is_over_has_no_live_summary(now, last_active_at):
+    octets = records.summary_octets(SESSION, "Firefox")
+    just_before = now - timedelta(milliseconds=1)
+    assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=last_active_at, now=now) is None
+    assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=last_active_at, now=just_before) is not None
+
+
+@given(MOMENTS)
+def test_moments_are_kept_to_the_millisecond(at):
+    kept = records.moment(str(records.milliseconds(at)).encode())
+    assert timedelta(0) <= at - kept < timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("octets", [None, b"", b"soon", b"1e3", b"9" * 40])
+def test_what_is_no_moment_is_none(octets):
+    assert records.moment(octets) is None
+
+
+def test_spans_are_whole_milliseconds():
+    assert records.span_in_milliseconds(timedelta(seconds=1, microseconds=1999)) == 1001
+
+
+def test_an_attempt_does_not_show_its_secrets():
+    shown = repr(attempt_of("the-browser-value"))
+    assert not any(secret in shown for secret in ("the-browser-value", "the-nonce", "the-verifier"))
