@@ -84,11 +84,10 @@ def read_key(path: Path) -> SigningKey:
         private = load_pem_private_key(pem, password=None)
     except (TypeError, ValueError):  # TypeError: the key is encrypted
         raise KeyRefused(f"{path}: not a PEM private key without a passphrase") from None
-    if isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
-        key = _signing_key(private)
-        if key is not None:
-            return key
-    raise KeyRefused(f"{path}: P-256 (ES256), Ed25519 (EdDSA) or RSA of {_RSA_BITS} bits or more (RS256) is needed")
+    key = _signing_key(private) if isinstance(private, PrivateKey) else None
+    if key is None:
+        raise KeyRefused(f"{path}: P-256 (ES256), Ed25519 (EdDSA) or RSA of {_RSA_BITS} bits or more (RS256) is needed")
+    return key
 
 
 def generate(algorithm: Algorithm) -> bytes:

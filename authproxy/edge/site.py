@@ -33,9 +33,13 @@ class Access(Protocol):
 
 
 class Observer(Protocol):
-    """Told once per answered request; all names are those of the access log."""
+    """Told once per answered request; times are seconds."""
 
-    def __call__(self, **fields: object) -> None: ...
+    def __call__(  # noqa: PLR0913  (a record object would cost as much as the whole line)
+        self, *, request_id: str, portal: str | None, method: str, path: str | None, status: int, decision: str, reason: str | None,
+        rule: str | None, level: int | None, session: str | None, client: str, dialect: str | None, bytes_in: int, bytes_out: int,
+        seconds: float, decision_seconds: float, upstream_seconds: float,
+    ) -> None: ...  # fmt: skip
 
 
 class Identifiers(Protocol):

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -36,7 +36,7 @@ _HEAD_SIZE: Final = len(_FORMAT) + _KEY_ID_SIZE
 class StoredSession:
     """A session as it was found, and when its person was last active (milliseconds are kept)."""
 
-    session: Session
+    session: Session = field(repr=False)
     last_active_at: datetime
 
 

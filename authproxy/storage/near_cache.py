@@ -23,11 +23,11 @@ _INVALIDATIONS_REMEMBERED: Final = 4096
 class CachedSession:
     """A session as it was read at `read_at`. `extras` belongs to the caller and lives as long as the session stays the same."""
 
-    session: Session
+    session: Session = field(repr=False)
     last_active_at: datetime
     read_at: datetime
     good_until: datetime
-    extras: dict[str, object] = field(default_factory=dict)
+    extras: dict[str, object] = field(default_factory=dict, repr=False)
 
 
 class NearCache:

@@ -118,8 +118,7 @@ class RedisConnection:
         self._busy += 1
         connection = self._idle.pop() if self._idle else self._made()
         try:
-            # An idle connection on which there is something to read was closed by the server, or is out of step.
-            if connection.is_connected and await connection.can_read():
+            if connection.is_connected and await _is_spoilt(connection):
                 await connection.disconnect(nowait=True)
             await connection.connect()  # type: ignore[no-untyped-call]
             yield connection
@@ -202,6 +201,12 @@ class _Tls(SSLConnection):
     def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
         super().__init__(**options)
         self.ssl_context.context = tls
+
+
+async def _is_spoilt(connection: AbstractConnection) -> bool:
+    """Whether an idle connection was closed by the other side or has something unread on it."""
+    writer = connection._writer  # noqa: SLF001  (redis-py's `can_read` notices a closed connection, but not one that was reset)
+    return writer is None or writer.is_closing() or await connection.can_read()
 
 
 def _options(url: str, username: str | None, password: str | None, ca_file: str | None) -> dict[str, Any]:

@@ -68,8 +68,8 @@ class Audit:
     ) -> None:  # fmt: skip
         """Records an event with the fields that every event has, null where nothing is known.
 
-        `request_id`, `client`, `portal`, `method` and `level` may be given as `known`; the first three are otherwise those bound to
-        the request in hand by structlog's context variables, and the last three otherwise those of `session`.
+        `request_id`, `client`, `portal`, `method` and `session_id` may be given as `known`; the first three are otherwise those bound
+        to the request in hand by structlog's context variables, and the last three otherwise those of `session`.
         """
         bound = structlog.contextvars.get_contextvars()
         who = session.person if session is not None else person
@@ -80,8 +80,8 @@ class Audit:
             "portal": known.get("portal", bound.get("portal") if session is None else session.portal),
             "client": known.get("client", bound.get("client")),
             "method": known.get("method", None if session is None else session.method),
-            "level": known.get("level", None if session is None else int(session.level)),
-            "session": None if session is None else session.session_id,
+            "level": None if session is None else int(session.level),
+            "session": known.get("session_id", None if session is None else session.session_id),
             "person": None if who is None else self.name_of(who),
             "reason": reason,
             "by": by,

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
 from authproxy.flows.login import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.identity.person import Person
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
@@ -55,7 +56,7 @@ class LoginPages:
             return _see(portal.origin + place)
         flow = cookies.flow_in(cookie_fields(request))
         if await self._login.looping(browser=flow.value, now=now):
-            self._record(Reason.SIGN_IN_LOOP)
+            self._record_refusal(Reason.SIGN_IN_LOOP)
             return self._refusals.answer(request, Reason.SIGN_IN_LOOP, return_to=place, cookie_found=ticket.found)
         answer = self._pages.answer(request, "login.html", form_targets=self._links.provider_origins, rt=place)
         if flow.value is None:
@@ -68,19 +69,19 @@ class LoginPages:
         fields = await submitted(request, self._audit)
         place = return_to.safe(fields.get("rt"), origin=context.portal.origin)
         if fields.get("method") != "rekono" or "rekono" not in context.portal.sign_in:
-            self._record(Reason.METHOD_NOT_ALLOWED_HERE)
+            self._record_refusal(Reason.METHOD_NOT_ALLOWED_HERE)
             raise Refused(Reason.METHOD_NOT_ALLOWED_HERE, return_to=place)
         flow = cookies.flow_in(cookie_fields(request))
         if flow.value is None and "cookie" in fields:
             # The page that sent this form came with the cookie, so the browser has thrown it away.
-            self._record(Reason.COOKIES_OFF)
+            self._record_refusal(Reason.COOKIES_OFF)
             raise Refused(Reason.COOKIES_OFF, return_to=place)
         browser = flow.value or self._fresh(cookies.FLOW_SIZE)
-        answer = _see(
-            await self._login.begin(
-                portal_id=context.portal.portal_id, return_to=place, browser=browser, locale=context.locale, now=self._clock()
-            )
+        location = await self._login.begin(
+            portal_id=context.portal.portal_id, return_to=place, browser=browser, locale=context.locale, now=self._clock()
         )
+        self._audit.record(Event.SIGN_IN_BEGUN, method="rekono")
+        answer = _see(location)
         if flow.value is None:
             answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, browser))
         return answer
@@ -97,22 +98,24 @@ class LoginPages:
             user_agent=request.headers.get(hdrs.USER_AGENT, ""),
             now=self._clock(),
         )
+        place = return_to.safe(outcome.return_to, origin=portal.origin)
         match outcome:
             case SignedIn():
-                answer = _see(portal.origin + return_to.safe(outcome.return_to, origin=portal.origin))
+                self._audit.record(Event.SESSION_STARTED, session=outcome.session)
+                self._metrics.sessions_started[portal.portal_id, outcome.session.method] += 1
+                answer = _see(portal.origin + place)
                 answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, outcome.ticket_text))
                 return answer
             case AlreadySignedIn():
-                return _see(portal.origin + return_to.safe(outcome.return_to, origin=portal.origin))
+                return _see(portal.origin + place)
             case SignInRefused():
-                place = return_to.safe(outcome.return_to, origin=portal.origin)
+                self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.found or None)
                 return self._refusals.answer(request, outcome.reason, return_to=place, missing=outcome.missing)
             case _:
                 assert_never(outcome)
 
-    def _record(self, reason: Reason) -> None:
-        """What is refused here never reaches `flows.login`, which records the rest."""
-        self._audit.record(Event.SIGN_IN_REFUSED, reason=reason)
+    def _record_refusal(self, reason: Reason, *, person: Person | None = None, detail: str | None = None) -> None:
+        self._audit.record(Event.SIGN_IN_REFUSED, reason=reason, person=person, detail=detail)
         self._metrics.sign_ins_refused[(reason,)] += 1
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from authproxy.flows.logout import Ended
-from authproxy.telemetry.audit import Audit
+from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, Pages
@@ -49,10 +49,12 @@ class LogoutPages:
         await submitted(request, self._audit)
         ticket = cookies.ticket_in(cookie_fields(request))
         ended = await self._logout.end(portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=self._clock())
+        if ended.session is not None:
+            self._audit.record(Event.SESSION_ENDED, session=ended.session, by="person")
         provider_logout = ended.provider_logout
         answer = self._pages.answer(
             request, "signed_out.html", form_targets=() if provider_logout is None else (_origin(provider_logout.endpoint),),
-            was_signed_in=ended.was_signed_in, provider_logout=provider_logout,
+            was_signed_in=ended.session is not None, provider_logout=provider_logout,
         )  # fmt: skip
         answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.TICKET))
         answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.FLOW))

@@ -36,11 +36,10 @@ def _without_origin(text: str, origin: str) -> str:
 
 
 def _is_ours(place: str) -> bool:
-    path = place.partition("?")[0]
-    if not place.startswith("/") or "\\" in place or _LEAVES_THE_HOST.match(path):
+    if not place.startswith("/") or "\\" in place:
         return False
     try:
         target = parse(method="GET", target=place, host="portal", accepts_encoded_slash=True)
     except TargetRefused:
         return False
-    return not any(_OWN_PLACE.match(reading) for reading in target.readings())
+    return not any(_LEAVES_THE_HOST.match(reading) or _OWN_PLACE.match(reading) for reading in target.readings())

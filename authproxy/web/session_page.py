@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from authproxy.access.decision import Reason
 from authproxy.flows.access import CurrentSession
 from authproxy.identity.session import Session, SessionId, SessionSummary
-from authproxy.telemetry.audit import Audit
+from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, PREFIX, Pages
@@ -66,7 +66,9 @@ class SessionPages:
         current = await self._current(request, now)
         if current is None:
             return _sign_in_first(request)
-        await self._sessions.end_other(current.session, SessionId(fields.get("session_id", "")), now=now)
+        session_id = SessionId(fields.get("session_id", ""))
+        if await self._sessions.end_other(current.session, session_id, now=now):
+            self._audit.record(Event.SESSION_REVOKED, session_id=session_id, person=current.session.person, by="person")
         return _see(request, "session")
 
     async def _current(self, request: web.Request, now: datetime) -> CurrentSession | None:

@@ -152,7 +152,7 @@ async def test_summaries_tell_what_a_person_may_see_newest_first(sessions):
 async def test_summaries_leave_out_what_is_over(sessions):
     await started(sessions)
     await started(sessions, expires_at=NOW + MINUTE)
-    lasting, session = await started(sessions, idle_for=timedelta(hours=1))
+    _, session = await started(sessions, idle_for=timedelta(hours=1))
     assert [summary.session_id for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + 20 * MINUTE)] == [session.session_id]
     assert [summary.session_id async for summary in sessions.all_summaries(now=NOW + 20 * MINUTE)] == [session.session_id]
 

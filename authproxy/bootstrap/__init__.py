@@ -1,0 +1,11 @@
+"""Composition root: settings in, a running gateway out. The only place that knows all packages.
+
+Opens every resource, closes every resource, and owns all background work; what it builds is given what it needs as arguments.
+"""
+
+from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.gateway import Gateway, run, running
+from authproxy.bootstrap.meanings import portals
+from authproxy.bootstrap.operators import list_sessions, revoke_sessions
+
+__all__ = ["Gateway", "list_sessions", "portals", "revoke_sessions", "run", "running", "utc_now"]

@@ -1,0 +1,344 @@
+"""The running gateway: what is opened in which order, what runs in the background, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import hmac
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from authproxy import __version__
+from authproxy.access.routes import Portals
+from authproxy.assertions.keys import read_ring
+from authproxy.assertions.signer import AssertionSigner
+from authproxy.bootstrap import meanings
+from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.stores import Stores, stores
+from authproxy.edge.client_address import TrustedProxies
+from authproxy.edge.listener import Listener
+from authproxy.edge.site import Gate
+from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.flows.access import Access
+from authproxy.flows.browser import described
+from authproxy.flows.identity_headers import HeaderNames
+from authproxy.flows.login import ClaimRules, Login
+from authproxy.flows.logout import Logout
+from authproxy.oidc.exchange import client_session
+from authproxy.oidc.provider import OpenIdProvider
+from authproxy.settings.schema import Settings
+from authproxy.storage import invalidation
+from authproxy.telemetry import logging as logs
+from authproxy.telemetry.access_log import AccessLog
+from authproxy.telemetry.audit import Audit, AuditFile, Event
+from authproxy.telemetry.identifiers import Identifiers
+from authproxy.telemetry.metrics import Metrics
+from authproxy.telemetry.requests import RequestRecorder
+from authproxy.web.application import Services, application
+from authproxy.web.management import Check, management
+
+Clock = Callable[[], datetime]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+_ZONE = ZoneInfo("Europe/Ljubljana")
+_PROVIDER_ASKED_EVERY = 300.0
+_LOG_FLUSHED_WITHIN = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A gateway that answers. `addresses` are host and port of its TCP listeners, `management` those of the management listener."""
+
+    addresses: tuple[tuple[str, int], ...]
+    management: tuple[str, int]
+    audit_file: AuditFile | None
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What most of the building needs."""
+
+    settings: Settings
+    portals: Portals
+    stores: Stores
+    provider: OpenIdProvider
+    signer: AssertionSigner
+    access: Access
+    audit: Audit
+    metrics: Metrics
+    clock: Clock
+    spawn: Spawn
+    resources: AsyncExitStack
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Gateway]:
+    """The gateway, from the moment it answers until the block ends; then it drains. Raises OSError or ValueError if it cannot start.
+
+    It starts without the provider and without the store: what cannot be asked is answered 503 until it can."""
+    async with AsyncExitStack() as resources, asyncio.TaskGroup() as background:
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            parts, audit_file = await _assembled(settings, clock, _spawner(background, tasks), resources)
+            gateway = await _opened(parts, audit_file)
+            yield gateway
+            await gateway.listener.drain(settings.server.timeouts.drain.total_seconds())
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def _spawner(background: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> Spawn:
+    """Background work that fails must not take the gateway with it: the failure is logged, and the rest goes on."""
+
+    async def guarded(work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:  # noqa: BLE001  (the last resort for work that nobody waits for)
+            logs.logger("bootstrap").exception("background.failed")
+
+    def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = background.create_task(guarded(work))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return task
+
+    return spawn
+
+
+async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: AsyncExitStack) -> tuple[_Parts, AuditFile | None]:
+    logs.configure(settings.telemetry.log_level, clock=clock)
+    audit, audit_file = _audit(settings, clock, resources)
+    opened = await resources.enter_async_context(stores(settings))
+    session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout))
+    signer = _signer(settings, audit)
+    access = Access(
+        sessions=opened.sessions,
+        near_cache=opened.near_cache,
+        signer=signer,
+        assertion_lifetime=settings.assertions.lifetime,
+        header_names={portal_id: HeaderNames(**dataclasses.asdict(portal.headers)) for portal_id, portal in settings.portals.items()},
+        spawn=spawn,
+    )
+    parts = _Parts(
+        settings=settings,
+        portals=meanings.portals(settings),
+        stores=opened,
+        provider=OpenIdProvider(meanings.relying_party(settings.rekono), session, clock=clock, fresh=secrets.token_urlsafe),
+        signer=signer,
+        access=access,
+        audit=audit,
+        metrics=Metrics(version=__version__),
+        clock=clock,
+        spawn=spawn,
+        resources=resources,
+    )
+    return parts, audit_file
+
+
+async def _opened(parts: _Parts, audit_file: AuditFile | None) -> Gateway:
+    gate = _gate(parts, await _serve_pages(parts))
+    listener = Listener(gate, tls=meanings.server_tls(parts.settings))
+    addresses = await listener.open(meanings.addresses(parts.settings))
+    management_address = await _serve_management(parts, listener)
+    parts.spawn(listener.watch((*(site.pool for site in gate.sites.values()), gate.pages)))
+    parts.spawn(_ask_provider(parts.provider))
+    if parts.stores.connection is not None:
+        parts.spawn(invalidation.listen(parts.stores.connection, parts.stores.near_cache, clock=parts.clock))
+    parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
+    parts.resources.callback(parts.audit.record, Event.GATEWAY_STOPPED)
+    return Gateway(addresses=addresses, management=management_address, audit_file=audit_file, listener=listener)
+
+
+def _audit(settings: Settings, clock: Clock, resources: AsyncExitStack) -> tuple[Audit, AuditFile | None]:
+    # The oldest key, so that a person keeps their name in the stream when a new key is put in front.
+    person_key = hmac.new(meanings.record_keys(settings)[-1], b"authproxy audit person", hashlib.sha256).digest()
+    if settings.telemetry.audit_file is None:
+        return Audit(_to_standard_output, clock=clock, person_key=person_key), None
+    file = AuditFile(Path(settings.telemetry.audit_file))
+    resources.callback(file.close)
+    return Audit(file.write, clock=clock, person_key=person_key), file
+
+
+def _to_standard_output(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def _ask_provider(provider: OpenIdProvider) -> None:
+    """Keeps metadata and keys warm, so that the first person in the morning does not wait for them."""
+    while True:
+        await provider.refresh()
+        await asyncio.sleep(_PROVIDER_ASKED_EVERY)
+
+
+def _signer(settings: Settings, audit: Audit) -> AssertionSigner:
+    keys = settings.assertions
+    ring = read_ring(meanings.key_files(settings), keys.algorithm)
+    for place, key in (("current", ring.current), ("next", ring.upcoming), ("retiring", ring.retiring)):
+        if key is not None:
+            audit.record(Event.KEY_LOADED, detail=f"{place} {key.key_id}")
+    return AssertionSigner(ring, issuer=keys.issuer, lifetime=keys.lifetime, fresh=secrets.token_urlsafe)
+
+
+def _login(parts: _Parts) -> Login:
+    settings, rekono = parts.settings, parts.settings.rekono
+    return Login(
+        provider=parts.provider,
+        attempts=parts.stores.attempts,
+        sessions=parts.stores.sessions,
+        places={portal.portal_id: meanings.place(settings, portal) for portal in parts.portals.by_host.values()},
+        rules=ClaimRules(tax_number_names=rekono.claims.tax_number, level_names=rekono.claims.level, levels=rekono.levels),
+        attempt_for=settings.sessions.attempt,
+        fresh=secrets.token_urlsafe,
+        random_bytes=secrets.token_bytes,
+        clock=parts.clock,
+        describe_browser=described,
+    )
+
+
+def _services(parts: _Parts) -> Services:
+    every = {portal.portal_id: portal for portal in parts.portals.by_host.values()}
+    origins = {portal_id: portal.origin for portal_id, portal in every.items()}
+    return Services(
+        login=_login(parts),
+        logout=Logout(sessions=parts.stores.sessions, provider=parts.provider, origins=origins, fresh=secrets.token_urlsafe),
+        sessions=parts.access,
+        portals={portal_id: meanings.presentation(portal, parts.settings.portals[portal_id]) for portal_id, portal in every.items()},
+        links=meanings.links(parts.settings.rekono),
+        jwks=parts.signer.jwks,
+        audit=parts.audit,
+        metrics=parts.metrics,
+        clock=parts.clock,
+        fresh=secrets.token_urlsafe,
+        zone=_ZONE,
+    )
+
+
+async def _serve_pages(parts: _Parts) -> str:
+    """The pages on a socket that only this process's user can reach; the edge alone knows where it is."""
+    folder = parts.resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-"))
+    path = str(Path(folder) / "pages.sock")
+    runner = web.AppRunner(application(_services(parts)), access_log=None, handle_signals=False)
+    await runner.setup()
+    parts.resources.push_async_callback(runner.cleanup)
+    await web.UnixSite(runner, path).start()
+    return path
+
+
+def _recorder(parts: _Parts) -> RequestRecorder:
+    log = None
+    if parts.settings.telemetry.access_log:
+        loop = asyncio.get_running_loop()
+        log = AccessLog(sys.stdout.write, clock=parts.clock, later=lambda flush: loop.call_later(_LOG_FLUSHED_WITHIN, flush))
+        parts.resources.callback(sys.stdout.flush)
+        parts.resources.callback(log.flush)
+    return RequestRecorder(access_log=log, metrics=parts.metrics, audit=parts.audit)
+
+
+def _gate(parts: _Parts, pages_socket: str) -> Gate:
+    server = parts.settings.server
+    every = parts.portals.by_host
+
+    def pool(upstream: Upstream) -> UpstreamPool:
+        return UpstreamPool(
+            upstream,
+            limit=server.limits.upstream_connections,
+            connect_for=server.timeouts.connect.total_seconds(),
+            idle_for=server.timeouts.upstream_idle.total_seconds(),
+        )
+
+    return Gate(
+        sites={host: meanings.site(portal, parts.settings.portals[portal.portal_id], pool) for host, portal in every.items()},
+        pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost")),
+        access=parts.access,
+        trusted=TrustedProxies.of(server.trusted_proxies),
+        limits=meanings.limits(parts.settings),
+        observer=_recorder(parts),
+        identifiers=Identifiers(secrets.token_bytes),
+        clock=parts.clock,
+        time=asyncio.get_running_loop().time,
+        spawn=parts.spawn,
+        default_port=443 if all(portal.origin.startswith("https:") for portal in every.values()) else 80,
+    )
+
+
+async def _serve_management(parts: _Parts, listener: Listener) -> tuple[str, int]:
+    async def check_provider() -> Check:
+        health = parts.provider.health(parts.clock())
+        if health.metadata_known and health.usable_keys and health.last_error is None:
+            return Check(status="ok", detail=f"{health.usable_keys} usable keys")
+        return Check(status="failed", detail=health.last_error or "not asked yet")
+
+    async def check_listener() -> Check:
+        return Check(status="ok", detail=f"{listener.connection_count} connections")
+
+    async def check_signer() -> Check:
+        return Check(status="ok", detail=f"{len(parts.signer.jwks()['keys'])} keys published")
+
+    built = management(
+        checks={"store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener},
+        is_draining=lambda: listener.is_draining,
+        exposition=lambda accept: _exposition(parts, listener, accept),
+    )
+    runner = web.AppRunner(built, access_log=None, handle_signals=False)
+    await runner.setup()
+    parts.resources.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, *meanings.host_and_port(parts.settings.server.management)).start()
+    address = runner.addresses[0]
+    return address[0], address[1]
+
+
+def _exposition(parts: _Parts, listener: Listener, accept: str) -> tuple[bytes, str]:
+    """What others count for themselves is fetched when somebody looks."""
+    metrics = parts.metrics
+    metrics.connections[()] = listener.connection_count
+    metrics.tunnels[()] = listener.tunnel_count
+    metrics.near_cache_lookups[("hit",)] = parts.access.hits
+    metrics.near_cache_lookups[("miss",)] = parts.access.misses
+    metrics.audit_lost[()] = parts.audit.lost
+    metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
+    return metrics.exposition(accept)
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then drains. SIGHUP reopens the audit file. Raises OSError or ValueError if it cannot start."""
+    import uvloop  # noqa: PLC0415  (only a gateway that serves needs it)
+
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    async with running(settings) as gateway:
+        if gateway.audit_file is not None:
+            loop.add_signal_handler(signal.SIGHUP, gateway.audit_file.reopen)
+        _notify("READY=1")
+        await ending.wait()
+        _notify("STOPPING=1")
+
+
+def _notify(state: str) -> None:
+    """Tells systemd (sd_notify(3)), if it started us and wants to be told."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+            notified.connect("\0" + address[1:] if address.startswith("@") else address)
+            notified.sendall(state.encode())

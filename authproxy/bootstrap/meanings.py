@@ -1,0 +1,184 @@
+"""What settings mean: one function per thing that is built from them. Reads files that the settings name (keys, certificates)."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from authproxy.access.routes import Portal, Portals, Requirement, Route
+from authproxy.access.target import canonical_host
+from authproxy.assertions.keys import KeyFiles
+from authproxy.edge.headers import RequestFilter
+from authproxy.edge.listener import Address
+from authproxy.edge.site import Limits, Site
+from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.flows.login import SignInPlace
+from authproxy.oidc.relying_party import RelyingParty
+from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings
+from authproxy.settings.values import key_of
+from authproxy.web.pages import Links
+from authproxy.web.request_context import PortalPresentation
+
+
+def portals(settings: Settings) -> Portals:
+    """The portals with their routes, by canonical host."""
+    every = (portal(portal_id, own) for portal_id, own in settings.portals.items())
+    return Portals({one.host: one for one in every})
+
+
+def portal(portal_id: str, settings: PortalSettings) -> Portal:
+    url = urlsplit(settings.url)
+    host = canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
+    routes = [
+        Route(
+            name=f"{portal_id}{route.path}",
+            path=route.path,
+            methods=route.methods,
+            requirement=Requirement(level=route.level or settings.level, methods=settings.sign_in),
+            strict=route.strict,
+        )
+        for route in settings.routes
+    ]
+    routes.append(Route(name=portal_id, path="/", requirement=Requirement(level=settings.level, methods=settings.sign_in)))
+    return Portal(
+        portal_id=portal_id,
+        origin=f"{url.scheme}://{host}",
+        host=host,
+        routes=tuple(routes),
+        required_claims=settings.required_claims,
+        accepts_encoded_slash=settings.accepts_encoded_slash,
+    )
+
+
+def upstream(settings: PortalSettings) -> Upstream:
+    if settings.upstream.startswith("unix:"):
+        return Upstream(unix_path=settings.upstream.removeprefix("unix:"), authority=b"localhost")
+    url = urlsplit(settings.upstream)
+    tls = None
+    if url.scheme == "https":
+        tls = ssl.create_default_context(cafile=settings.upstream_tls.ca_file)
+        tls.set_alpn_protocols(["http/1.1"])
+        if settings.upstream_tls.certificate_file is not None:
+            tls.load_cert_chain(settings.upstream_tls.certificate_file, settings.upstream_tls.key_file)
+    return Upstream(
+        host=url.hostname or "",
+        port=url.port or (443 if tls else 80),
+        tls=tls,
+        server_name=settings.upstream_tls.server_name,
+        authority=url.netloc.encode("ascii"),
+    )
+
+
+def relying_party(settings: OpenIdProvider) -> RelyingParty:
+    return RelyingParty(
+        issuer=settings.issuer,
+        client_id=settings.client_id,
+        client_secret=settings.client_secret.get_secret_value() if settings.client_secret is not None else None,
+        client_key=Path(settings.client_key_file).read_bytes() if settings.client_key_file is not None else None,
+        client_key_id=settings.client_key_id,
+        client_authentication=settings.client_authentication,
+        algorithm=settings.algorithm,
+        scopes=settings.scopes,
+        max_age=settings.max_age,
+        prompt=settings.prompt,
+        leeway=settings.leeway,
+        timeout=settings.timeout,
+    )
+
+
+def addresses(settings: Settings) -> tuple[Address, ...]:
+    mode = int(settings.server.unix_socket_mode, 8)
+    return tuple(
+        Address(unix_path=Path(text.removeprefix("unix:")), unix_mode=mode) if text.startswith("unix:") else Address(*host_and_port(text))
+        for text in settings.server.listen
+    )
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def server_tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.server.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(settings.server.tls.certificate_file, settings.server.tls.key_file)
+    return context
+
+
+def presentation(known: Portal, settings: PortalSettings) -> PortalPresentation:
+    names = {"sl": settings.name} if isinstance(settings.name, str) else {str(locale): name for locale, name in settings.name.items()}
+    return PortalPresentation(
+        portal_id=known.portal_id, origin=known.origin, names=names, contact=settings.contact, sign_in=settings.sign_in
+    )  # fmt: skip
+
+
+def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream], UpstreamPool]) -> Site:
+    where = upstream(settings)
+    scheme = known.origin.partition(":")[0]
+    names = (name for name in dataclasses.asdict(settings.headers).values() if name)
+    return Site(
+        portal=known,
+        pool=pool(where),
+        filter=RequestFilter(names),
+        host_for_upstream=b"" if settings.preserve_host else where.authority,
+        forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n" % (scheme.encode(), known.host.encode()),
+        websocket_origins=frozenset(origin.encode() for origin in (known.origin, *settings.websocket_origins)),
+    )
+
+
+def place(settings: Settings, known: Portal) -> SignInPlace:
+    own = settings.portals[known.portal_id]
+    return SignInPlace(
+        portal_id=known.portal_id,
+        origin=known.origin,
+        required_claims=known.required_claims,
+        level=own.level,
+        idle_for=own.idle or settings.sessions.idle,
+        expires_after=settings.sessions.absolute,
+    )
+
+
+def links(rekono: OpenIdProvider) -> Links:
+    issuer = urlsplit(rekono.issuer)
+    return Links(
+        dashboard_url=rekono.dashboard_url,
+        register_url=rekono.register_url,
+        help_url=rekono.help_url,
+        provider_origins=(f"{issuer.scheme}://{issuer.netloc}",),
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    sizes, times = settings.server.limits, settings.server.timeouts
+    return Limits(
+        head_size=sizes.head_size,
+        target_size=sizes.target_size,
+        header_count=sizes.header_count,
+        body_size=sizes.body_size,
+        connections=sizes.connections,
+        head_for=times.head.total_seconds(),
+        idle_for=times.idle.total_seconds(),
+        body_for=times.body.total_seconds(),
+        first_byte_for=times.first_byte.total_seconds(),
+    )
+
+
+def key_files(settings: Settings) -> KeyFiles:
+    keys = settings.assertions
+    return KeyFiles(
+        current=Path(keys.current_key_file),
+        upcoming=Path(keys.next_key_file) if keys.next_key_file is not None else None,
+        retiring=Path(keys.retiring_key_file) if keys.retiring_key_file is not None else None,
+    )
+
+
+def record_keys(settings: Settings) -> tuple[bytes, ...]:
+    return tuple(key_of(key.get_secret_value()) for key in settings.sessions.keys)

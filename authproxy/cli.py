@@ -1,0 +1,279 @@
+"""The command line: what an operator says, in words and exit codes. Decides nothing: settings, bootstrap and the sandbox do.
+
+Whatever a command needs is imported inside it, so that `--help` and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from authproxy import __version__
+
+if TYPE_CHECKING:
+    from authproxy.assertions.keys import KeyFiles, KeyRing
+    from authproxy.settings.findings import Finding
+    from authproxy.settings.schema import Settings
+
+FINDINGS, UNREADABLE = 1, 2
+
+config_option = click.option(
+    "-c", "--config", envvar="AUTHPROXY_CONFIG", required=True, show_envvar=True, type=click.Path(path_type=Path), help="The settings file."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="authproxy")
+def main() -> None:
+    """Bankart Varni Spletni Prehod: signs people in before they reach a portal."""
+
+
+@main.command()
+@config_option
+def serve(config: Path) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C."""
+    from authproxy import bootstrap
+
+    bootstrap.run(_settings(config))
+
+
+@main.command("check-config")
+@config_option
+@json_option
+def check_config(config: Path, *, as_json: bool) -> None:
+    """Find everything that is wrong with the settings.
+
+    Exit code 0: fine (there may be warnings); 1: there are errors; 2: there is no file that can be read."""
+    from authproxy.settings.findings import SettingsUnreadable
+    from authproxy.settings.sources import read
+
+    try:
+        reading = read(config, os.environ)
+        findings, code = reading.findings, 0 if reading.settings else FINDINGS
+    except SettingsUnreadable as unreadable:
+        findings, code = unreadable.findings, UNREADABLE
+    if as_json:
+        click.echo(json.dumps({"valid": code == 0, "findings": [each.as_json() for each in findings]}, ensure_ascii=False, indent=2))
+    else:
+        _print_findings(findings)
+        if code == 0:
+            click.echo(f"{config}: fine")
+    sys.exit(code)
+
+
+@main.command()
+@click.option("--port-offset", type=click.IntRange(0, 50_000), default=0, help="Move all ports by this much.")
+@click.option("--store", "store_url", metavar="URL", help="Use this Redis instead of one of the sandbox's own.")
+@click.option("--state", "state_dir", type=click.Path(file_okay=False, path_type=Path), help="Keep keys and accounts here between runs.")
+def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None) -> None:
+    """Run the gateway with everything that it talks to, for trying out."""
+    from authproxy.sandbox import stack
+
+    stack.run(port_offset=port_offset, store_url=store_url, state_dir=state_dir)
+
+
+@main.command()
+@click.argument("method")
+@click.argument("url")
+@config_option
+def explain(method: str, url: str, config: Path) -> None:
+    """Say which portal and route METHOD URL falls under, what is demanded there, and why."""
+    from authproxy import bootstrap, explanation
+
+    settings = _settings(config)
+    told = explanation.explained(method, url, bootstrap.portals(settings))
+    click.echo(told.text)
+    sys.exit(0 if told.is_served else 1)
+
+
+@main.group()
+def sessions() -> None:
+    """Who is signed in, and ending that."""
+
+
+@sessions.command("list")
+@config_option
+@json_option
+def list_sessions(config: Path, *, as_json: bool) -> None:
+    """List the open sessions, without anything that would open one."""
+    from authproxy import bootstrap
+
+    settings = _settings(config)
+    with _StoreAsked():
+        found = asyncio.run(bootstrap.list_sessions(settings))
+    rows = [
+        {
+            "session": each.session_id, "portal": each.portal, "method": each.method, "level": int(each.level),
+            "started_at": _time(each.started_at), "last_active_at": _time(each.last_active_at), "expires_at": _time(each.expires_at),
+            "browser": each.browser,
+        }
+        for each in found
+    ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    _print_table(rows)
+    click.echo(f"{len(rows)} open", err=True)
+
+
+@sessions.command("revoke")
+@click.argument("session_id", required=False)
+@click.option("--subject", help="End all sessions of this person (the provider's `sub`).")
+@click.option("--issuer", help="The provider that names the person; by default the configured one.")
+@config_option
+def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | None, config: Path) -> None:
+    """End one session, or all of a person. Exit code 1 if there was none."""
+    from authproxy import bootstrap
+
+    if (session_id is None) == (subject is None):
+        raise click.UsageError("name either a session or, with --subject, a person")
+    settings = _settings(config)
+    issuer = None if subject is None else issuer or settings.rekono.issuer
+    with _StoreAsked():
+        ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
+    click.echo(f"{ended} ended")
+    sys.exit(0 if ended else 1)
+
+
+@main.group()
+def keys() -> None:
+    """The keys that sign assertions."""
+
+
+@keys.command("list")
+@config_option
+@json_option
+def list_keys(config: Path, *, as_json: bool) -> None:
+    """List the key that signs, the next and the retiring one, as portals see them in jwks.json."""
+    from authproxy.assertions.keys import KeyRefused, read_ring
+
+    settings = _settings(config)
+    try:
+        ring = read_ring(_key_files(settings), settings.assertions.algorithm)
+    except KeyRefused as refused:
+        _fail(str(refused))
+    _print_ring(ring, as_json=as_json)
+
+
+@keys.command("rotate")
+@config_option
+@json_option
+def rotate_keys(config: Path, *, as_json: bool) -> None:
+    """Let the next key sign, keep the last one published, and make a new next one. It counts after a restart of the gateway."""
+    from authproxy.assertions.keys import KeyRefused, rotate
+
+    settings = _settings(config)
+    try:
+        ring = rotate(_key_files(settings), settings.assertions.algorithm)
+    except KeyRefused as refused:
+        _fail(str(refused))
+    _print_ring(ring, as_json=as_json)
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8090/healthz", show_default=True, help="What to ask of the management listener.")
+@click.option("--timeout", type=click.FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds to wait.")
+def healthcheck(url: str, timeout: float) -> None:
+    """Ask a running gateway whether it is well: exit code 0 or 1."""
+    import urllib.request
+
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError("--url is no http URL")
+    # No proxy of the environment: the question is for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout) as answer:
+            click.echo(f"{url}: {answer.status}")
+    except OSError as error:
+        _fail(f"{url}: {error}")
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for a shell: `eval "$(authproxy completion bash)"`."""
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    if script is None:
+        _fail(f"no completion for {shell}")
+    click.echo(script(main, {}, "authproxy", "_AUTHPROXY_COMPLETE").source())
+
+
+class _StoreAsked:
+    """Turns "the store cannot be asked" into a sentence and an exit code."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        from authproxy.access.unavailable import CannotAsk
+
+        if isinstance(error, CannotAsk):
+            _fail(str(error))
+
+
+def _settings(config: Path) -> Settings:
+    """The settings; findings go to standard error, and errors end the command."""
+    from authproxy.settings.findings import SettingsUnreadable
+    from authproxy.settings.sources import read
+
+    try:
+        reading = read(config, os.environ)
+    except SettingsUnreadable as unreadable:
+        _print_findings(unreadable.findings)
+        sys.exit(UNREADABLE)
+    _print_findings(reading.findings)
+    if reading.settings is None:
+        sys.exit(FINDINGS)
+    return reading.settings
+
+
+def _print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        click.echo(str(finding), err=True)
+
+
+def _key_files(settings: Settings) -> KeyFiles:
+    from authproxy.assertions.keys import KeyFiles
+
+    ring = settings.assertions
+    return KeyFiles(
+        current=Path(ring.current_key_file),
+        upcoming=Path(ring.next_key_file) if ring.next_key_file else None,
+        retiring=Path(ring.retiring_key_file) if ring.retiring_key_file else None,
+    )
+
+
+def _print_ring(ring: KeyRing, *, as_json: bool) -> None:
+    roles = {"current": ring.current, "next": ring.upcoming, "retiring": ring.retiring}
+    rows = [{"role": role, "algorithm": key.algorithm, "kid": key.key_id} for role, key in roles.items() if key is not None]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _print_table(rows)
+
+
+def _print_table(rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        return
+    widths = [max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]]
+    for cells in [list(rows[0]), *([str(cell) for cell in row.values()] for row in rows)]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def _time(moment: object) -> str:
+    return format(moment, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(1)

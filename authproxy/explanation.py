@@ -1,0 +1,82 @@
+"""PURE: for `authproxy explain`: which portal and route a request falls under, what is demanded there and why, in words.
+
+It asks the same parser, the same hosts and the same rules that decide on requests: it cannot tell another story than they.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from authproxy.access import policy, target
+from authproxy.access.decision import Reason
+from authproxy.access.routes import Portal, Portals, Route
+from authproxy.access.target import RequestTarget, TargetRefused
+
+OWN_PREFIX = "/.authproxy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    text: str
+    is_served: bool
+    """Whether anybody at all could be let through to the portal (or the gateway answers itself)."""
+
+
+def explained(method: str, url: str, portals: Portals) -> Explanation:
+    """What would happen to a request of METHOD for the URL."""
+    parts = urlsplit(url)
+    default_port = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    if default_port is None or not parts.netloc:
+        return _refused(method, url, Reason.REQUEST_UNREADABLE, "not a whole URL such as `https://acq.bankart.si/reports`")
+    # Not `parts.path`: taking apart and putting together again would hide what the gateway sees.
+    _, _, rest = url.partition("://")
+    origin_form = rest[len(parts.netloc) :] or "/"
+    try:
+        host = target.canonical_host(parts.netloc, default_port)
+        portal = portals.at(host)
+        if portal is None:
+            known = ", ".join(sorted(portals.by_host)) or "none"
+            return _refused(method, url, Reason.UNKNOWN_HOST, f"no portal has the host {host}; there are: {known}")
+        asked = target.parse(
+            method=method, target=origin_form if origin_form.startswith("/") else f"/{origin_form}", host=host,
+            default_port=default_port, accepts_encoded_slash=portal.accepts_encoded_slash,
+        )  # fmt: skip
+    except TargetRefused as refused:
+        return _refused(method, url, refused.reason, str(refused))
+    return _told(portal, asked)
+
+
+def _told(portal: Portal, asked: RequestTarget) -> Explanation:
+    lines = [f"{asked.method} {portal.origin}{asked.origin_form}", f"portal   {portal.portal_id}"]
+    if f"{asked.path}/".startswith(f"{OWN_PREFIX}/"):
+        lines += ["route    the gateway's own pages; the portal's are never reached there"]
+        return Explanation(text="\n".join(lines), is_served=True)
+    route = policy.route_of(portal, asked)
+    if route is None:
+        ways = {(found.name if found else "none") for found in (portal.route(path, asked.method) for path in asked.readings())}
+        because = (
+            f"the path can be read in several ways, which fall under different routes ({', '.join(sorted(ways))})"
+            if len(ways) > 1
+            else "no route covers it"
+        )
+        return Explanation(text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {because}"]), is_served=False)
+    return Explanation(text="\n".join([*lines, *_route_lines(portal, route)]), is_served=True)
+
+
+def _route_lines(portal: Portal, route: Route) -> list[str]:
+    demand = route.requirement
+    methods = f" ({', '.join(route.methods)})" if route.methods else ""
+    position = portal.routes.index(route) + 1
+    return [
+        f"route    {route.name}: {route.path}{methods}",
+        f"because  it is the first of {len(portal.routes)} that covers path and method" if position == 1
+        else f"because  it is number {position} of {len(portal.routes)}, and none before it covers path and method",
+        f"demands  sign-in by {' or '.join(demand.methods)}, level {int(demand.level)} or more",
+        f"knowing  {', '.join(portal.required_claims) or 'nothing but the account'}",
+        "session  asked of the store on every request" if route.strict else "session  from the near cache where it is fresh",
+    ]  # fmt: skip
+
+
+def _refused(method: str, url: str, reason: Reason, because: str) -> Explanation:
+    return Explanation(text=f"{method} {url}\nrefused  {reason}: {because}", is_served=False)

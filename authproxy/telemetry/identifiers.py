@@ -1,0 +1,33 @@
+"""Request ids and trace parents (W3C Trace Context §3.2): unique and unguessable enough to look up, cheap enough for every request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_POOL = 4096
+
+
+class Identifiers:
+    """Draws on `random_bytes(n)`, a few kilobytes at a time: one system call serves some hundred requests."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self._random_bytes = random_bytes
+        self._pool = ""
+        self._at = 0
+
+    def request_id(self) -> str:
+        """Sixteen hexadecimal digits."""
+        return self._drawn(16)
+
+    def trace_parent(self) -> str:
+        """A new trace that nobody has sampled."""
+        drawn = self._drawn(48)
+        return f"00-{drawn[:32]}-{drawn[32:]}-00"
+
+    def _drawn(self, digits: int) -> str:
+        end = self._at + digits
+        if end > len(self._pool):
+            self._pool = self._random_bytes(_POOL).hex()
+            end = digits
+        self._at = end
+        return self._pool[end - digits : end]

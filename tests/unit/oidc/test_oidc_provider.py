@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from support.hostile_provider import (
+    ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, CODE, MODES, NONCE, REDIRECT_URI, SUBJECT, VERIFIER, HostileProvider, rsa_jwk, rsa_key,
+)  # fmt: skip
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.oidc.exchange import client_session
+from authproxy.oidc.provider import OpenIdProvider
+from authproxy.oidc.refused import AuthorizationRefused
+from authproxy.oidc.relying_party import RelyingParty
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def hostile():
+    provider = HostileProvider(NOW)
+    await provider.start()
+    yield provider
+    await provider.close()
+
+
+@pytest.fixture
+async def provider(hostile):
+    relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=timedelta(minutes=5))
+    async with client_session(None, relying_party.timeout) as session:
+        yield OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+
+
+def returned(provider: OpenIdProvider, *parameters: tuple[str, str]):
+    response = parameters or (("code", CODE), ("state", "s"))
+    return provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)
+
+
+def request(provider: OpenIdProvider):
+    return provider.authorization_request(redirect_uri=REDIRECT_URI, state="s", nonce=NONCE, code_verifier=VERIFIER, ui_locales="sl")
+
+
+async def test_the_browser_is_sent_to_the_endpoint_that_discovery_names(hostile, provider):
+    url = urlsplit(await request(provider))
+
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{hostile.issuer}authorize"
+    assert parse_qs(url.query)["redirect_uri"] == [REDIRECT_URI]
+
+
+async def test_a_sign_in_proves_a_subject_and_brings_what_is_told_of_it(hostile, provider):
+    authenticated = await returned(provider)
+
+    assert authenticated.claims.subject == SUBJECT
+    assert authenticated.userinfo["taxnumber"] == "99990008"
+    assert authenticated.id_token.count(".") == 2
+    userinfo = next(headers for endpoint, headers, _ in hostile.requests if endpoint == "userinfo")
+    assert userinfo["Authorization"] == f"Bearer {ACCESS_TOKEN}"
+    assert userinfo["Accept"] == "application/json"
+
+
+async def test_the_provider_may_change_its_key_between_two_sign_ins(hostile, provider):
+    await returned(provider)
+    hostile.key = rsa_key("second")
+    hostile.header["kid"] = "rsa2"
+    hostile.jwks = [rsa_jwk(hostile.key, kid="rsa2")]
+
+    assert (await returned(provider)).claims.subject == SUBJECT
+
+
+async def test_a_refused_consent_asks_the_provider_for_nothing_more(hostile, provider):
+    with pytest.raises(AuthorizationRefused) as refusal:
+        await returned(provider, ("error", "access_denied"), ("error_description", "User denied access"), ("state", "s"))
+
+    assert refusal.value.reason == Reason.CONSENT_REFUSED
+    assert hostile.hits.keys() == {"openid-configuration"}
+
+
+@pytest.mark.parametrize("mode", ["nonce of another", "signed by another key", "aud of two"])
+async def test_userinfo_is_not_asked_on_behalf_of_a_token_that_is_not_genuine(hostile, provider, mode):
+    MODES[mode](hostile)
+
+    with pytest.raises(AuthorizationRefused):
+        await returned(provider)
+
+    assert hostile.hits["userinfo"] == 0
+
+
+async def test_logout_goes_where_discovery_says_or_nowhere(hostile, provider):
+    assert await provider.end_session_endpoint() == f"{hostile.issuer}endsession"
+
+
+async def test_a_provider_without_logout_has_none(hostile, provider):
+    hostile.discovery["end_session_endpoint"] = ...
+
+    assert await provider.end_session_endpoint() is None
+
+
+async def test_the_gateway_starts_without_its_provider_and_knows_why(hostile, provider):
+    before = provider.health(NOW)
+    assert (before.metadata_known, before.metadata_age, before.usable_keys, before.last_error) == (False, None, 0, None)
+
+    MODES["discovery HTML"](hostile)
+    await provider.refresh()
+    with pytest.raises(CannotAsk):
+        await request(provider)
+
+    assert provider.health(NOW).last_error == "discovery document answered 200 with something other than JSON"
+
+
+async def test_health_tells_what_is_known_and_how_old_it_is(provider):
+    await provider.refresh()
+
+    health = provider.health(NOW + timedelta(minutes=3))
+    assert (health.metadata_known, health.metadata_age, health.usable_keys, health.last_error) == (True, timedelta(minutes=3), 1, None)
+
+
+async def test_a_cookie_of_the_provider_is_not_kept(hostile, provider):
+    hostile.always("token", status=400, text='{"error":"invalid_grant"}', content_type="application/json", headers={"Set-Cookie": "JSESSIONID=x"})
+    for _ in range(2):
+        with pytest.raises(AuthorizationRefused):
+            await returned(provider)
+
+    assert all("Cookie" not in headers for _, headers, _ in hostile.requests)
+
+
+async def test_a_proxy_in_the_environment_is_not_used(hostile, provider, monkeypatch):
+    monkeypatch.setenv("http_proxy", hostile.canary)
+    monkeypatch.setenv("no_proxy", "")
+
+    assert (await returned(provider)).claims.subject == SUBJECT
+    assert hostile.canary_hits == 0

@@ -1,0 +1,86 @@
+"""What import-linter cannot say: modules that call themselves PURE are, and foreign libraries are imported in their one home only."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "authproxy"
+EFFECTS = {"asyncio", "aiohttp", "redis", "socket", "ssl", "time", "random", "secrets", "structlog", "subprocess", "threading", "urllib.request"}
+HOMES = {
+    "redis": {"storage", "sandbox"},
+    "jwt": {"oidc", "assertions", "sandbox"},
+    "httptools": {"edge"},
+    "prometheus_client": {"telemetry"},
+    "yaml": {"settings"},
+    "pydantic": {"settings", "storage"},
+    "uvloop": {"bootstrap.py"},
+    "click": {"cli.py"},
+}
+
+
+def modules():
+    return sorted(path for path in ROOT.rglob("*.py"))
+
+
+def name_of(path):
+    parts = ["authproxy", *path.relative_to(ROOT).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+BY_NAME = {name_of(path): path for path in modules()}
+
+
+@cache
+def imports(path):
+    """Names of everything that a module imports directly, at whatever depth of its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def reached(path):
+    """Everything that a module imports directly or by way of our own modules."""
+    found, waiting = set(), [path]
+    while waiting:
+        new = imports(waiting.pop()) - found
+        found |= new
+        waiting += [BY_NAME[name] for name in new if name in BY_NAME]
+    return found
+
+
+def is_pure(path):
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").startswith("PURE")
+
+
+PURE = [path for path in modules() if is_pure(path) and "sandbox" not in path.parts]
+
+
+def test_the_core_calls_itself_pure():
+    core = [path for path in modules() if path.relative_to(ROOT).parts[0] in {"identity", "access"}]
+    assert core
+    assert [name_of(path) for path in core if not is_pure(path)] == []
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_a_module_that_calls_itself_pure_reaches_nothing_that_acts(path):
+    # Validation is what the settings and the record codec are for; everywhere else values are checked by the types themselves.
+    has_validation = path.relative_to(ROOT).parts[0] in {"settings", "storage"}
+    forbidden = EFFECTS | (set() if has_validation else {"pydantic"})
+    assert {name for name in reached(path) if name in forbidden or name.partition(".")[0] in forbidden} == set()
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_foreign_library_is_imported_in_its_home_only(library):
+    guests = {
+        name_of(path) for path in modules()
+        if path.relative_to(ROOT).parts[0] not in HOMES[library] and any(name.partition(".")[0] == library for name in imports(path))
+    }  # fmt: skip
+    assert guests == set()

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.pages_house import running_pages
+
+
+@pytest.fixture
+async def house():
+    async with running_pages() as running:
+        yield running
