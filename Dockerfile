@@ -1,12 +1,12 @@
 # Stage 1 installs exactly what is locked and builds the wheel; stage 2 holds the result, no compiler, no pip cache and no root.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
-COPY deploy/requirements/runtime.txt deploy/requirements/dev.txt deploy/requirements/
+COPY deploy/requirements/runtime.txt deploy/requirements/build.txt deploy/requirements/
 RUN python -m venv /opt/authproxy \
     && /opt/authproxy/bin/pip install --no-cache-dir --require-hashes --requirement deploy/requirements/runtime.txt
-# The build tools come from the locked development requirements, into a place of their own: only the wheel leaves it.
+# The build tool is locked as well, in a place of its own: only the wheel leaves it.
 RUN python -m venv /opt/build \
-    && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement deploy/requirements/dev.txt
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement deploy/requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY authproxy authproxy
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \

@@ -75,7 +75,10 @@ def check_config(config: Path, *, as_json: bool) -> None:
 @click.option("--state", "state_dir", type=click.Path(file_okay=False, path_type=Path), help="Keep keys and accounts here between runs.")
 def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None) -> None:
     """Run the gateway with everything that it talks to, for trying out."""
-    from authproxy.sandbox import stack
+    try:
+        from authproxy.sandbox import stack
+    except ModuleNotFoundError as missing:
+        _fail(f"the sandbox is not installed here ({missing.name} is missing); it is part of the source tree: `make demo`")
 
     stack.run(port_offset=port_offset, store_url=store_url, state_dir=state_dir)
 

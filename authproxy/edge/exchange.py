@@ -26,6 +26,8 @@ from authproxy.edge.upstream_pool import UpstreamPool
 _COOKIE = b"__Host-authproxy="
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _OWN_PLACE = "/.authproxy"
+_PUBLIC_KEYS = "/.authproxy/jwks.json"
+"""Portals fetch it from server to server, under whatever name they reach us."""
 _PAGES_FILTER = RequestFilter()
 
 
@@ -122,7 +124,7 @@ class Exchange:
         return any(reading.lower().startswith(_OWN_PLACE) for reading in target.readings())
 
     def _begin_own(self, target: RequestTarget) -> None:
-        if self._site is None:
+        if self._site is None and target.path != _PUBLIC_KEYS:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_unread(400, Reason.REQUEST_UNREADABLE)
@@ -233,7 +235,7 @@ class Exchange:
         outgoing = site.filter.outgoing(self.head, origin_form=target.origin_form, host=host, added=added)
         self._transfer_to(site.pool, self.head, outgoing)
 
-    def _ask_pages(self, target: RequestTarget, site: Site) -> None:
+    def _ask_pages(self, target: RequestTarget, site: Site | None) -> None:
         """Our own pages, reached as a portal is, with the cookies that portals never see."""
         self._transfer_to(self._gate.pages, self.head, self._head_for_pages(self.head, target.origin_form, site, b""))
 

@@ -43,6 +43,7 @@ async def listen(connection: RedisConnection, near_cache: NearCache, *, clock: C
                     if failures:
                         _log.info("store.invalidation_resumed")
                     failures = 0
+                    await _rest(line, near_cache)
         except CannotAsk as error:
             failures += 1
             if failures == 1:
@@ -70,7 +71,6 @@ async def _beat(line: Line, near_cache: NearCache, clock: Callable[[], datetime]
     while (message := await _answer(line))[0] != b"pong":
         _apply(message, near_cache)
     near_cache.heard(asked_at)
-    await _rest(line, near_cache)
 
 
 async def _rest(line: Line, near_cache: NearCache) -> None:

@@ -39,10 +39,6 @@ class GatheredReads:
         answers: list[Any]
         try:
             answers = await self._connection.each([command for command, _ in batch])
-        except asyncio.CancelledError:
-            for _, waiting in batch:
-                waiting.cancel()
-            raise
         except Exception as error:  # noqa: BLE001  (handed on to those who wait, who else would wait for ever)
             answers = [error] * len(batch)
         for (_, waiting), answer in zip(batch, answers, strict=True):

@@ -62,26 +62,27 @@ class Audit:
         self._clock = clock
         self._person_key = person_key
 
-    def record(
+    def record(  # noqa: PLR0913  (the fields of an event, all of them by name)
         self, event: Event, *, session: Session | None = None, person: Person | None = None, reason: str | None = None,
-        by: str | None = None, detail: str | None = None, **known: str,
+        by: str | None = None, detail: str | None = None, request_id: str | None = None, client: str | None = None,
+        portal: str | None = None, method: str | None = None, session_id: str | None = None,
     ) -> None:  # fmt: skip
         """Records an event with the fields that every event has, null where nothing is known.
 
-        `request_id`, `client`, `portal`, `method` and `session_id` may be given as `known`; the first three are otherwise those bound
-        to the request in hand by structlog's context variables, and the last three otherwise those of `session`.
+        `request_id`, `client` and `portal` are those bound to the request in hand by structlog's context variables if not given;
+        `portal`, `method`, `session_id` and `person` are those of `session`, if there is one.
         """
         bound = structlog.contextvars.get_contextvars()
         who = session.person if session is not None else person
         fields = {
             "at": self._clock().isoformat(timespec="milliseconds"),
             "event": event.value,
-            "request_id": known.get("request_id", bound.get("request_id")),
-            "portal": known.get("portal", bound.get("portal") if session is None else session.portal),
-            "client": known.get("client", bound.get("client")),
-            "method": known.get("method", None if session is None else session.method),
+            "request_id": request_id or bound.get("request_id"),
+            "portal": portal or (bound.get("portal") if session is None else session.portal),
+            "client": client or bound.get("client"),
+            "method": method if session is None else session.method,
             "level": None if session is None else int(session.level),
-            "session": known.get("session_id", None if session is None else session.session_id),
+            "session": session_id if session is None else session.session_id,
             "person": None if who is None else self.name_of(who),
             "reason": reason,
             "by": by,

@@ -7,8 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.hostile_provider import (
-    ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, CODE, MODES, NONCE, ODDITIES, REDIRECT_URI, SUBJECT, VERIFIER, HostileProvider,
-)  # fmt: skip
+    ACCESS_TOKEN,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CODE,
+    MODES,
+    NONCE,
+    ODDITIES,
+    REDIRECT_URI,
+    SUBJECT,
+    VERIFIER,
+    HostileProvider,
+)
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk

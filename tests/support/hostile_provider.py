@@ -383,8 +383,8 @@ MODES: dict[str, Mode] = {
     "key for another algorithm": _keys(_own(alg="PS256")),
     "two keys of one kid": _keys(_own(), lambda _: rsa_jwk(rsa_key("second"), kid="rsa1")),
     "key that is a secret": _keys(lambda _: {"kty": "oct", "kid": "rsa1", "k": b64(b"k" * 32)}),
-    "key whose private half is published": _keys(lambda p: _own(d=number(p.key.private_numbers().d))(p)),
-    "key padded": _keys(lambda p: _own(e="AQAB==")(p)),
+    "key whose private half is published": _keys(lambda p: rsa_jwk(p.key, kid="rsa1", d=number(p.key.private_numbers().d))),
+    "key padded": _keys(_own(e="AQAB==")),
     "no keys": _keys(),
     "keys no list": lambda p: p.answer("jwk", {"keys": {}}),
     "keys HTML": lambda p: p.answer("jwk", HTML, content_type="text/html"),
@@ -463,7 +463,7 @@ ODDITIES: dict[str, Mode] = {
     "keys of other kinds beside": _keys(
         lambda _: {"kty": "oct", "k": "AA"}, _own(), lambda _: ec_jwk(ec_key("ec"), kid="rsa1"), lambda _: {"kty": "future"},
         lambda _: rsa_jwk(rsa_key("second"), kid="rsa1", use="enc"),
-    ),  # fmt: skip
+    ),
     "times with fractions": lambda p: p.claims.update(iat=p.seconds + 0.5, exp=p.seconds + 600.25, auth_time=p.seconds - 1.0),
     "clock a minute ahead": _times(iat=60, nbf=60, auth_time=60),
     "clock a minute behind": _times(iat=-60, exp=-59, auth_time=-360),

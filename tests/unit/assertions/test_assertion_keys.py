@@ -100,7 +100,7 @@ def test_the_next_and_the_retiring_key_may_not_be_there_yet_but_must_be_usable_i
     assert len(read_ring(files, "ES256").jwks()["keys"]) == 1
 
     written(files.retiring, b"rubbish")
-    with pytest.raises(KeyRefused, match="retiring.pem"):
+    with pytest.raises(KeyRefused, match=r"retiring\.pem"):
         read_ring(files, "ES256")
 
 

@@ -50,10 +50,10 @@ def test_userinfo_comes_first():
 
 
 @pytest.mark.parametrize("missing", EVERYTHING)
-@pytest.mark.parametrize("blank", [(), (None,), ("",)], ids=["absent", "null", "empty"])
+@pytest.mark.parametrize("blank", [..., None, ""], ids=["absent", "null", "empty"])
 def test_each_required_claim_is_missed_by_its_name(missing, blank):
-    claim = "taxnumber" if missing == "tax_number" else missing
-    userinfo = {name: value for name, value in ANA.items() if name != claim} | {claim: value for value in blank}
+    changed = ANA | {"taxnumber" if missing == "tax_number" else missing: blank}
+    userinfo = {name: value for name, value in changed.items() if value is not ...}
 
     assert claimed(userinfo).missing == (missing,)
     assert claimed(userinfo, required=()).missing == ()
@@ -173,12 +173,14 @@ def test_amr_is_a_short_list_of_words(amr, kept):
     assert claimed(amr=amr).amr == kept
 
 
-@given(st.dictionaries(st.sampled_from([*ANA, "acr", "amr", "given_name", "family_name"]),
-                       st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.dictionaries(st.text(), st.text())))
-def test_whatever_userinfo_says_there_is_an_identity_or_a_refusal(userinfo):  # fmt: skip
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.dictionaries(st.text(), st.text())
+
+
+@given(st.dictionaries(st.sampled_from([*ANA, "acr", "amr", "given_name", "family_name"]), VALUES))
+def test_whatever_userinfo_says_there_is_an_identity_or_a_refusal(userinfo):
     try:
-        found = claimed(userinfo)
+        outcome = claimed(userinfo).person.subject
     except ClaimsRefused as refusal:
-        assert refusal.reason in (Reason.TAX_NUMBER_INVALID, Reason.CLAIMS_CONTRADICT)
-    else:
-        assert found.person.subject == "90342.A"
+        outcome = refusal.reason
+
+    assert outcome in {"90342.A", Reason.TAX_NUMBER_INVALID, Reason.CLAIMS_CONTRADICT}

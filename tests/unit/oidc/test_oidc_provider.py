@@ -5,8 +5,19 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from support.hostile_provider import (
-    ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, CODE, MODES, NONCE, REDIRECT_URI, SUBJECT, VERIFIER, HostileProvider, rsa_jwk, rsa_key,
-)  # fmt: skip
+    ACCESS_TOKEN,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CODE,
+    MODES,
+    NONCE,
+    REDIRECT_URI,
+    SUBJECT,
+    VERIFIER,
+    HostileProvider,
+    rsa_jwk,
+    rsa_key,
+)
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk

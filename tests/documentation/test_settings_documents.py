@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from authproxy.access.decision import Reason
+from authproxy.settings import keys, reference
+from authproxy.settings.document import parse
+from authproxy.settings.sources import read
+
+CONFIG = Path(__file__).parents[2] / "config"
+EXAMPLES = sorted(CONFIG.glob("*.yaml"))
+
+
+@pytest.fixture
+def environ(tmp_path):
+    """Stands in for the secrets that a real machine has in the places which the examples name."""
+    (tmp_path / "session-keys").write_text(base64.b64encode(os.urandom(32)).decode())
+    (tmp_path / "secret").write_text("a-secret-of-good-length\n")
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(key)
+    for file in tmp_path.iterdir():
+        file.chmod(0o400)
+    return {
+        "AUTHPROXY__SESSIONS__KEYS__FILE": str(tmp_path / "session-keys"),
+        "AUTHPROXY__STORE__PASSWORD__FILE": str(tmp_path / "secret"),
+        "AUTHPROXY__REKONO__CLIENT_SECRET__FILE": str(tmp_path / "secret"),
+        "AUTHPROXY__ASSERTIONS__CURRENT_KEY_FILE": str(tmp_path / "key.pem"),
+        "AUTHPROXY__TELEMETRY__AUDIT_FILE": str(tmp_path / "audit.jsonl"),
+    }
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_an_example_file_loads_without_errors(file, environ):
+    reading = read(file, environ)
+    assert [str(each) for each in reading.findings if each.severity == "error"] == []
+    assert reading.settings is not None
+
+
+def test_the_files_of_portals_load_without_warnings(environ):
+    for file in (CONFIG / "acq.yaml", CONFIG / "b2b.yaml"):
+        reading = read(file, environ)
+        assert reading.findings == ()
+        [(name, portal)] = reading.settings.portals.items()
+        assert (name, portal.url, reading.settings.sessions.idle.total_seconds()) == (file.stem, f"https://{file.stem}.bankart.si", 300)
+
+
+def test_the_example_has_every_key():
+    text = (CONFIG / "authproxy.example.yaml").read_text()
+    for path, section in keys.sections():
+        for name in section.keys:
+            assert re.search(rf"^[ #-]*{name}(_file)?:", text, re.MULTILINE), ".".join((*path, name))
+
+
+def test_the_example_shows_the_defaults_as_they_are():
+    shown = parse((CONFIG / "authproxy.example.yaml").read_text()).value
+    checked = 0
+    for path, section in keys.sections():
+        place = shown
+        for part in path:
+            place = place.get("example" if part == "<name>" else part, {}) if isinstance(place, dict) else {}
+        for name, key in section.keys.items():
+            if not isinstance(place, dict) or name not in place or key.default is keys.REQUIRED or key.kind == "section":
+                continue
+            value = place[name]
+            written = "[" + ", ".join(value) + "]" if isinstance(value, list) else value
+            if isinstance(value, dict):
+                written = "{" + ", ".join(f"{level}: {stands}" for level, stands in value.items()) + "}"
+            assert written.replace("60s", "1m") == reference.written(key.default, key), (path, name)
+            checked += 1
+    assert checked > 45
+
+
+def test_the_reference_is_the_schema():
+    document = (CONFIG / "README.md").read_text()
+    assert reference.replaced(document) == document, "run `make reference`"
+
+
+def test_a_document_without_markers_is_not_spoilt():
+    with pytest.raises(ValueError, match="markers"):
+        reference.replaced("# Something else\n")
+
+
+def test_the_reference_can_be_printed_and_written(tmp_path, capsys):
+    reference.main([])
+    assert capsys.readouterr().out == reference.text()
+    file = tmp_path / "README.md"
+    file.write_text(f"before\n{reference.BEGIN}\nold\n{reference.END}\nafter\n")
+    reference.main([str(file)])
+    assert reference.text() in file.read_text()
+    assert file.read_text().startswith("before\n")
+    assert file.read_text().endswith("after\n")
+
+
+def test_every_reason_has_its_line():
+    table = (CONFIG / "README.md").read_text().partition("## Reasons")[2]
+    documented = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
+    assert sorted(documented) == sorted(Reason)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.flows.login import AlreadySignedIn, SignInRefused
+from tests.support.pages_house import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET
+
+FLOW_COOKIE = f"__Host-authproxy-flow={FLOW}"
+TICKET_COOKIE = f"__Host-authproxy={TICKET}"
+BACK = "/orders?tab=1&x=%C4%8D"
+CALLBACK = "/.authproxy/callback/rekono?code=c0de-of-the-provider&state=st4te-of-ours"
+
+
+async def test_the_chooser_offers_rekono_and_carries_the_way_back(house):
+    async with house.asked("GET", f"/.authproxy/login?rt={quote(BACK)}") as answer:
+        text = await answer.text()
+
+        assert answer.status == 200
+        assert 'value="/orders?tab=1&amp;x=%C4%8D"' in text
+        assert "Sign in with a Rekono account" in text
+        assert "Create account" in text
+        assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
+
+
+async def test_the_chooser_binds_a_new_browser_and_keeps_a_known_one(house):
+    async with house.asked("GET", "/.authproxy/login") as new, house.asked("GET", "/.authproxy/login", cookies=FLOW_COOKIE) as known:
+        assert new.headers["Set-Cookie"].startswith("__Host-authproxy-flow=0")
+        assert "Set-Cookie" not in known.headers
+
+
+@pytest.mark.parametrize("held", ["__Host-authproxy-flow=short", f"{FLOW_COOKIE}; {FLOW_COOKIE}"])
+async def test_a_binding_that_cannot_be_ours_is_replaced(house, held):
+    async with house.asked("GET", "/.authproxy/login", cookies=held) as answer:
+        assert "Set-Cookie" in answer.headers
+
+
+async def test_whoever_is_signed_in_goes_straight_on(house):
+    async with house.asked("GET", f"/.authproxy/login?rt={quote(BACK)}", cookies=TICKET_COOKIE) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si" + BACK)
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("place", ["//evil.test", "https://evil.test/", "/\\evil.test", "/%09/evil.test", "/.authproxy/logout"])
+async def test_nobody_is_led_away_from_the_portal(house, place):
+    async with house.asked("GET", f"/.authproxy/login?rt={quote(place)}", cookies=TICKET_COOKIE) as answer:
+        assert answer.headers["Location"] == "https://acq.example.si/"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "cause"),
+    [
+        (FLOW_COOKIE, "did not send back the cookie"),
+        (f"{FLOW_COOKIE}; __Host-authproxy={OTHER_TICKET}", "lost or was ended"),
+        (f"{TICKET_COOKIE}; {FLOW_COOKIE}; {TICKET_COOKIE}", "two session cookies"),
+    ],
+)
+async def test_a_loop_ends_on_a_page_that_names_its_cause(house, cookie, cause):
+    house.flows.is_looping = True
+
+    async with house.asked("GET", "/.authproxy/login", cookies=cookie) as answer:
+        text = await answer.text()
+
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
+        assert cause in text
+        assert "sign_in_loop-0123abcd" in text
+
+
+async def test_a_click_begins_a_sign_in_at_the_provider(house):
+    body = f"method=rekono&cookie=given&rt={quote(BACK, safe='')}"
+    async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body=body) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "https://idp.example.si/authorize?state=x")
+    assert house.flows.begun == [{"portal": "acq", "return_to": BACK, "browser": FLOW, "locale": "en"}]
+    event = json.loads(house.audit_lines[0])
+    assert (event["event"], event["request_id"], event["client"], event["portal"]) == ("sign_in.begun", "0123abcd", "203.0.113.7", "acq")
+
+
+async def test_a_browser_that_threw_the_cookie_away_is_told_so(house):
+    async with house.asked("POST", "/.authproxy/login", headers=FORM, body="method=rekono&cookie=given&rt=%2Fa") as answer:
+        text = await answer.text()
+
+        assert answer.status == 400
+        assert "keeps no cookies" in text
+        assert 'href="/.authproxy/login?rt=/a"' in text
+    assert house.flows.begun == []
+
+
+async def test_a_form_of_another_page_of_ours_binds_the_browser_itself(house):
+    async with house.asked("POST", "/.authproxy/login", headers=FORM, body="method=rekono") as answer:
+        assert answer.status == 303
+        assert house.flows.begun[0]["browser"] in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {**PAGE, "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"},
+        {**PAGE, "Sec-Fetch-Site": "same-site"},
+        {**PAGE, "Origin": "null"},
+        {**PAGE, "Origin": "https://evil.test"},
+        PAGE,
+    ],
+)
+@pytest.mark.parametrize("path", ["login", "logout", "session/end"])
+async def test_a_form_of_a_stranger_does_nothing(house, headers, path):
+    # `SameSite=Lax` withholds the cookies from a stranger's form; even where a browser sent them, the headers decide.
+    cookie = None if headers is PAGE else f"{TICKET_COOKIE}; {FLOW_COOKIE}"
+    async with house.asked("POST", f"/.authproxy/{path}", headers=headers, cookies=cookie, body="method=rekono&session_id=x") as answer:
+        assert answer.status == 403
+        assert "Set-Cookie" not in answer.headers
+    assert house.flows.begun == []
+    assert house.flows.open_sessions
+    assert json.loads(house.audit_lines[0])["event"] == "request.refused"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        ("method=rekono&method=rekono", "application/x-www-form-urlencoded", 400),
+        ("&".join(f"a{number}=1" for number in range(30)), "application/x-www-form-urlencoded", 400),
+        (b"method=\xff", "application/x-www-form-urlencoded", 400),
+        ("rt=%FF", "application/x-www-form-urlencoded", 400),
+        ("method=rekono", "text/plain", 415),
+        ('{"method":"rekono"}', "application/json", 415),
+        ("method=" + "x" * 20_000, "application/x-www-form-urlencoded", 413),
+        ("method=acnlb", "application/x-www-form-urlencoded", 403),
+        ("", "application/x-www-form-urlencoded", 403),
+    ],
+)
+async def test_a_form_that_is_not_ours_in_shape_is_refused(house, body, content_type, status):
+    headers = {**FORM, "Content-Type": content_type}
+    async with house.asked("POST", "/.authproxy/login", headers=headers, cookies=FLOW_COOKIE, body=body) as answer:
+        assert answer.status == status
+    assert house.flows.begun == []
+
+
+async def test_a_completed_sign_in_sets_the_ticket_and_leaves_the_address_with_the_code(house):
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si/")
+        assert answer.headers["Set-Cookie"] == f"{TICKET_COOKIE}; Path=/; Secure; HttpOnly; SameSite=Lax"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert house.flows.completed[0]["parameters"] == (("code", "c0de-of-the-provider"), ("state", "st4te-of-ours"))
+    assert house.metrics.sessions_started["acq", "rekono"] == 1
+    event = json.loads(house.audit_lines[0])
+    assert (event["event"], event["session"], event["level"]) == ("session.started", SESSION.session_id, 20)
+
+
+async def test_a_parameter_given_twice_reaches_the_judgement_twice(house):
+    async with house.asked("GET", "/.authproxy/callback/rekono?state=a&state=b", cookies=FLOW_COOKIE):
+        assert house.flows.completed[0]["parameters"] == (("state", "a"), ("state", "b"))
+
+
+async def test_a_replayed_callback_of_somebody_signed_in_goes_on_silently(house):
+    house.flows.outcome = AlreadySignedIn(BACK)
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si" + BACK)
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "says"),
+    [
+        (Reason.ATTEMPT_USED, 400, "attempt is too old"),
+        (Reason.ATTEMPT_UNKNOWN, 400, "attempt is too old"),
+        (Reason.ATTEMPT_OF_ANOTHER_BROWSER, 400, "attempt is too old"),
+        (Reason.TAX_NUMBER_MISSING, 403, "no tax number"),
+        (Reason.LEVEL_TOO_LOW, 403, "level of trust is not enough"),
+        (Reason.CONSENT_REFUSED, 403, "not allowed access"),
+        (Reason.PROVIDER_ANSWER_INVALID, 502, "cannot be trusted"),
+    ],
+)
+async def test_a_refused_sign_in_is_explained_and_leads_back_to_the_same_place(house, reason, status, says):
+    house.flows.outcome = SignInRefused(reason, "/orders", found="nothing secret")
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        text = await answer.text()
+
+        assert answer.status == status
+        assert says in text
+        assert 'href="/.authproxy/login?rt=/orders"' in text
+        assert f"{reason.value}-0123abcd" in text
+        assert "c0de" not in text
+        assert "st4te" not in text
+        assert "Set-Cookie" not in answer.headers
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert house.metrics.sign_ins_refused[(reason,)] == 1
+    assert json.loads(house.audit_lines[0])["reason"] == reason.value
+
+
+async def test_missing_data_are_named(house):
+    house.flows.outcome = SignInRefused(Reason.PERSONAL_DATA_MISSING, "/", missing=("birthdate", "address"))
+
+    async with house.asked("GET", CALLBACK) as answer:
+        text = await answer.text()
+
+        assert "<li>date of birth</li>" in text
+        assert "<li>address</li>" in text
+        assert "mobile number" not in text
+
+
+async def test_a_head_request_does_not_spend_the_code(house):
+    async with house.asked("HEAD", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        assert answer.status == 405
+    assert house.flows.completed == []
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/.authproxy/login"), ("POST", "/.authproxy/login"), ("GET", CALLBACK)])
+@pytest.mark.parametrize("reason", [Reason.STORE_UNAVAILABLE, Reason.PROVIDER_UNAVAILABLE])
+async def test_who_cannot_be_asked_costs_nobody_their_cookies(house, method, path, reason):
+    house.flows.down = reason
+
+    async with house.asked(method, path, headers=FORM, cookies=FLOW_COOKIE, body="method=rekono" if method == "POST" else None) as answer:
+        text = await answer.text()
+
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        assert "Set-Cookie" not in answer.headers
+        assert "asked in vain" not in text
+        # Only an address that may be asked again is offered again: never the one with the code in it.
+        assert ('href=""' in text) == (method == "GET" and path != CALLBACK)
+
+

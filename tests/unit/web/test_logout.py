@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from authproxy.access.decision import Reason
+from tests.support.pages_house import FORM, PROVIDER_LOGOUT, TICKET
+
+TICKET_COOKIE = f"__Host-authproxy={TICKET}"
+
+
+async def test_looking_at_the_sign_out_page_ends_nothing(house):
+    async with house.asked("GET", "/.authproxy/logout", cookies=TICKET_COOKIE) as answer:
+        text = await answer.text()
+
+        assert "Sign out?" in text
+        assert "Ana &lt;Novak&gt;" in text
+        assert "Set-Cookie" not in answer.headers
+    assert house.flows.open_sessions
+
+
+async def test_whoever_is_not_signed_in_is_told_so(house):
+    async with house.asked("GET", "/.authproxy/logout?state=from-the-provider") as answer:
+        text = await answer.text()
+
+        assert answer.status == 200
+        assert "You have no session at Merchant portal." in text
+        assert "from-the-provider" not in text
+
+
+async def test_signing_out_ends_the_session_and_clears_the_browser(house):
+    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+        text = await answer.text()
+
+        assert answer.status == 200
+        assert "Your session at Merchant portal has ended." in text
+        removed = answer.headers.getall("Set-Cookie")
+        assert [line.partition(";")[0] for line in removed] == ["__Host-authproxy=", "__Host-authproxy-flow="]
+        assert all("Max-Age=0" in line for line in removed)
+        assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+        assert "<script" not in text
+    assert house.flows.open_sessions == {}
+    event = json.loads(house.audit_lines[0])
+    assert (event["event"], event["by"]) == ("session.ended", "person")
+
+
+async def test_the_providers_session_is_ended_by_a_form_that_works_without_a_script(house):
+    house.flows.provider_logout = PROVIDER_LOGOUT
+
+    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+        text = await answer.text()
+
+        assert '<form method="post" action="https://idp.example.si/endsession" data-continue>' in text
+        assert f'name="id_token_hint" value="{PROVIDER_LOGOUT.id_token_hint}"' in text
+        assert "<button>Sign out of Rekono</button>" in text
+        assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
+        assert "Location" not in answer.headers
+
+
+async def test_a_sign_out_that_the_store_did_not_hear_is_not_claimed(house):
+    house.flows.down = Reason.STORE_UNAVAILABLE
+
+    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+        text = await answer.text()
+
+        assert answer.status == 503
+        assert "have not been signed out" in text
+        assert "Set-Cookie" not in answer.headers
+        assert "Clear-Site-Data" not in answer.headers
+    assert house.audit_lines == []
+
+
+@pytest.mark.parametrize("cookie", [None, "__Host-authproxy=nonsense"])
+async def test_signing_out_twice_is_no_fault(house, cookie):
+    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=cookie, body="") as answer:
+        text = await answer.text()
+
+        assert answer.status == 200
+        assert "You have no session" in text
+    assert house.audit_lines == []
