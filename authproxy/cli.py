@@ -40,9 +40,10 @@ def main() -> None:
 @config_option
 def serve(config: Path) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
+    settings = _settings(config)
     from authproxy import bootstrap
 
-    bootstrap.run(_settings(config))
+    bootstrap.run(settings)
 
 
 @main.command("check-config")
@@ -89,9 +90,9 @@ def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None) -> 
 @config_option
 def explain(method: str, url: str, config: Path) -> None:
     """Say which portal and route METHOD URL falls under, what is demanded there, and why."""
+    settings = _settings(config)
     from authproxy import bootstrap, explanation
 
-    settings = _settings(config)
     told = explanation.explained(method, url, bootstrap.portals(settings))
     click.echo(told.text)
     sys.exit(0 if told.is_served else 1)
@@ -107,9 +108,9 @@ def sessions() -> None:
 @json_option
 def list_sessions(config: Path, *, as_json: bool) -> None:
     """List the open sessions, without anything that would open one."""
+    settings = _settings(config)
     from authproxy import bootstrap
 
-    settings = _settings(config)
     with _StoreAsked():
         found = asyncio.run(bootstrap.list_sessions(settings))
     rows = [
@@ -134,11 +135,11 @@ def list_sessions(config: Path, *, as_json: bool) -> None:
 @config_option
 def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | None, config: Path) -> None:
     """End one session, or all of a person. Exit code 1 if there was none."""
-    from authproxy import bootstrap
-
     if (session_id is None) == (subject is None):
         raise click.UsageError("name either a session or, with --subject, a person")
     settings = _settings(config)
+    from authproxy import bootstrap
+
     issuer = None if subject is None else issuer or settings.rekono.issuer
     with _StoreAsked():
         ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))

@@ -1,27 +1,32 @@
 """One connection of a client: requests in order, pipelined or not, time limits, back-pressure, upgrade, and an orderly end.
 
 Implements RFC 9112 §9 (connection management) for the server side. llhttp reads; a request begins when the one before it has been
-answered, and until then the reading stops, so that nobody can make us hold a queue.
+answered, and until then the reading stops: what waits is never more than one read of the socket brought.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from typing import Protocol, cast
 
 import httptools
 
 from authproxy.access.decision import Reason
-from authproxy.edge import request_head
+from authproxy.edge import headers, request_head
 from authproxy.edge.client_address import LOCAL_PEER
 from authproxy.edge.exchange import Exchange
 from authproxy.edge.request_head import Fields, HeadRefused, RequestHead
-from authproxy.edge.site import Gate
+from authproxy.edge.site import Gate, report
 from authproxy.edge.tunnel import Tunnel
 
 _LINGER_FOR = 2.0
 """Seconds in which a client may finish sending a request that was answered without its body; then the connection is cut."""
+_SLOWEST_BODY = 256
+"""Bytes per second. A body that drips more slowly uses up its time limit and is cut: a slowloris holds a portal's connection, too."""
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Connections(Protocol):
@@ -37,21 +42,23 @@ class Connections(Protocol):
 
 
 class _Waiting:
-    """A pipelined request behind the current one, with what has already arrived of its body."""
+    """A request that has not begun (behind another one, or with a body of which only the first read was seen), and what has arrived
+    of its body."""
 
     __slots__ = ("exchange", "pieces", "trailers")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.pieces: list[bytes] = []
-        self.trailers: Fields | None = None
+        self.trailers: bytes | None = None
         """Not None once the request is complete."""
 
 
 class ClientConnection(asyncio.Protocol):
     __slots__ = (
-        "_connections", "_current", "_deadline", "_fields", "_gate", "_has_message", "_head_size", "_is_closing", "_is_lingering", "_loop",
-        "_parser", "_queue", "_receiving", "_refusal", "_target", "_transport", "_tunnel", "_wants_keep_alive", "is_trusted", "peer",
+        "_body_moved", "_connections", "_current", "_deadline", "_fields", "_gate", "_has_message", "_head_size", "_is_clogged",
+        "_is_closing", "_is_held", "_is_lingering", "_loop", "_parser", "_queue", "_receiving", "_refusal", "_target", "_transport",
+        "_tunnel", "is_trusted", "peer",
     )  # fmt: skip
 
     def __init__(self, gate: Gate, connections: Connections) -> None:
@@ -68,8 +75,12 @@ class ClientConnection(asyncio.Protocol):
         self._fields: Fields = []
         self._has_message = False
         self._head_size = 0
+        self._body_moved = False
         self._refusal: HeadRefused | None = None
-        self._wants_keep_alive = True
+        self._is_held = False
+        """The current exchange cannot take more of its body."""
+        self._is_clogged = False
+        """The client does not take what was written to it."""
         self._is_closing = False
         self._is_lingering = False
         self._deadline = 0.0
@@ -81,11 +92,12 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         if not self._connections.opened(self):
-            self._transport.abort()
+            self.abort()
             return
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
-            self.peer = name[0]
+            # A socket for both families shows IPv4 peers as mapped addresses.
+            self.peer = name[0].removeprefix("::ffff:") if "." in name[0] else name[0]
         self.is_trusted = self._gate.trusted.trusts(self.peer)
         self._deadline = self._gate.time() + self._gate.limits.idle_for
 
@@ -95,15 +107,23 @@ class ClientConnection(asyncio.Protocol):
         self._is_closing = True
         if self._current is not None:
             self._current.client_lost()
+        # Parser, exchange and tunnel know this connection: without the knots it is freed now, not when the collector comes by.
+        self._current = self._receiving = self._tunnel = None
+        self._queue.clear()
+        del self._parser
 
     def eof_received(self) -> bool:
         return False
 
     def pause_writing(self) -> None:
+        self._is_clogged = True
         self._let_answer_flow(flows=False)
 
     def resume_writing(self) -> None:
+        self._is_clogged = False
         self._let_answer_flow(flows=True)
+        if self._current is None:
+            self._next()
 
     def _let_answer_flow(self, *, flows: bool) -> None:
         if self._tunnel is not None:
@@ -115,7 +135,12 @@ class ClientConnection(asyncio.Protocol):
         if self._tunnel is not None:
             self._tunnel.from_client(data)
             return
-        if self._is_closing:
+        if self._is_closing or self._refusal is not None:
+            return
+        current = self._current
+        if current is not None and current.head.upgrade and self._receiving is None:
+            # A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110 §7.8).
+            self._refuse(HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request"))
             return
         if not self._has_message:
             self._deadline = self._gate.time() + self._gate.limits.head_for
@@ -124,32 +149,49 @@ class ClientConnection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         size_before = self._head_size
+        self._body_moved = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._after_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserCallbackError:
+            self.abort()
+            raise
         except httptools.HttpParserInvalidMethodError:
             self._refuse(HeadRefused(405, Reason.METHOD_UNSUPPORTED, "method is not known"))
         except httptools.HttpParserError:
             self._refuse(HeadRefused(400, Reason.REQUEST_UNREADABLE, "request is not HTTP"))
         else:
-            if self._receiving is None and self._refusal is None and self._head_size == size_before:
-                # A field that never ends is seen by no callback: what arrived without completing one counts too.
+            if self._has_message and self._head_size == size_before and not self._body_moved:
+                # A field or chunk extension that never ends is seen by no callback: what arrived without completing one counts too.
                 self._count_head(len(data))
-            elif self._refusal is not None:
+            if self._refusal is not None:
                 self._refuse(self._refusal)
+        if self._queue:
+            self._begin_queued()
 
     def _after_upgrade(self, rest: bytes) -> None:
-        """The parser stops after a head with Upgrade. The bytes behind it wait until the portal has switched, or are the next request."""
+        """The parser stops after a head with Upgrade. The bytes behind it are the next request if the offer was declined; behind an
+        offer that goes to the portal they are refused, and the offer with them."""
         self._parser = httptools.HttpRequestParser(self)
+        is_offered = bool(self._queue) and bool(self._queue[-1].exchange.head.upgrade)
         if self._refusal is not None:
             self._refuse(self._refusal)
-        elif self._receiving is not None:
-            receiving, self._receiving = self._receiving, None
-            self._complete(receiving)
-        if rest:
-            # A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110 §7.8).
+        elif rest and is_offered:
+            self._queue.pop()
             self._refuse(HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request"))
+        elif rest:
+            # On a turn of its own, so that a thousand declined offers do not become a thousand nested calls.
+            self._transport.pause_reading()
+            self._loop.call_soon(self._feed_rest, rest)
+        if self._queue:
+            self._begin_queued()
+
+    def _feed_rest(self, rest: bytes) -> None:
+        self._let_read()
+        if not self._is_closing:
+            self.data_received(rest)
 
     # httptools
 
@@ -173,8 +215,6 @@ class ClientConnection(asyncio.Protocol):
         limits = self._gate.limits
         if self._head_size > limits.head_size + limits.target_size or len(self._fields) > limits.header_count:
             self._refusal = self._refusal or HeadRefused(431, Reason.HEAD_TOO_LARGE, "head is too large")
-            if self._receiving is None:
-                self._refuse(self._refusal)
 
     def on_headers_complete(self) -> None:
         if self._refusal is not None or self._is_closing:
@@ -185,132 +225,181 @@ class ClientConnection(asyncio.Protocol):
         except HeadRefused as refused:
             self._refusal = refused
             return
-        if head.upgrade and (not parser.should_upgrade() or head.upgrade.lower() != b"websocket" or head.method != "GET"):
+        if head.upgrade and not (parser.should_upgrade() and head.offers_websocket):
             # Only WebSocket is tunnelled; any other offer (h2c, TLS) is declined by not hearing it (RFC 9110 §7.8).
             head.upgrade = b""
-        self._wants_keep_alive = parser.should_keep_alive() or bool(head.upgrade)
+        head.keeps_alive = parser.should_keep_alive() or bool(head.upgrade)
         self._fields = []
         self._head_size = 0
         exchange = self._receiving = Exchange(self, self._gate, head)
-        if self._current is None:
-            self._begin(exchange)
-        else:
+        if self._current is not None or self._queue or head.has_body or head.upgrade or self._is_clogged:
+            # A body begins only after all of this read was parsed: what turns out unreadable in it reaches nobody.
             self._queue.append(_Waiting(exchange))
-            self._transport.pause_reading()
 
     def on_body(self, piece: bytes) -> None:
-        if self._receiving is not None and self._refusal is None:
-            self._deadline = self._gate.time() + self._gate.limits.body_for
-            if self._receiving is self._current:
-                self._receiving.request_body(piece)
-            elif self._queue:
-                self._queue[-1].pieces.append(piece)
+        self._body_moved = True
+        receiving = self._receiving
+        if receiving is None or self._refusal is not None:
+            return
+        if receiving is self._current:
+            if not self._is_lingering:
+                now = self._gate.time()
+                self._deadline = min(self._deadline + len(piece) / _SLOWEST_BODY, now + self._gate.limits.body_for)
+            receiving.request_body(piece)
+        else:
+            self._queue[-1].pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        receiving, self._receiving = self._receiving, None
-        if receiving is not None and self._refusal is None:
-            self._complete(receiving)
-
-    def _complete(self, exchange: Exchange) -> None:
-        self._has_message = False
-        self._deadline = 0.0
+        receiving = self._receiving
+        if receiving is None or self._refusal is not None:
+            return
         trailers, self._fields = self._fields, []
+        lines = headers.trailers(trailers) if trailers else b""
+        if lines is None:
+            self._refusal = HeadRefused(400, Reason.REQUEST_UNREADABLE, "a field that must not come after a body")
+            return
+        self._receiving = None
+        self._has_message = False
         self._head_size = 0
-        if exchange is self._current:
-            exchange.request_ended(trailers)
+        if receiving is self._current:
+            self._deadline = 0.0
+            receiving.request_ended(lines)
+            if self._is_lingering:
+                self._next()
         elif self._queue:
-            self._queue[-1].trailers = trailers
-        if self._is_lingering:
-            self._next()
+            self._queue[-1].trailers = lines
+        else:
+            self._deadline = 0.0
+            receiving.request_ended(lines)
+            self._begin(receiving)
 
     # What an exchange asks of its connection.
 
     @property
     def may_stay(self) -> bool:
-        return self._wants_keep_alive and not self._connections.is_draining
+        return self._current is not None and self._current.head.keeps_alive and not self._connections.is_draining
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
 
     def pause(self) -> None:
-        if not self._is_closing:
-            self._transport.pause_reading()
+        self._is_held = True
+        self._let_read()
 
     def resume(self) -> None:
-        if not self._is_closing:
+        if self._is_held:
+            self._is_held = False
+            if self._receiving is not None:
+                self._deadline = self._gate.time() + self._gate.limits.body_for
+            self._let_read()
+
+    def _let_read(self) -> None:
+        """Reads exactly while there is somebody to take what comes."""
+        if self._is_closing:
+            return
+        if self._is_held or self._queue or (self._is_clogged and self._current is None):
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
 
     def abort(self) -> None:
+        """Cuts the connection in a way that looks like no orderly end: an answer to HTTP/1.0 is complete where the connection ends."""
         self._is_closing = True
+        raw = self._transport.get_extra_info("socket")
+        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self._transport.abort()
 
     def tunnel(self, tunnel: Tunnel) -> None:
         self._tunnel = tunnel
         self._deadline = 0.0
-        self.resume()
+        self._is_held = False
+        self._let_read()
 
     def ended(self, *, keeps_alive: bool) -> None:
         """The current exchange is over. The connection goes on with the next request, or closes."""
-        if not keeps_alive or not self.may_stay or self._tunnel is not None:
+        self._is_held = False
+        if not keeps_alive or self._tunnel is not None:
             self._close()
         elif self._receiving is not None and self._receiving is self._current:
             # Answered before the request was complete: the rest is read and forgotten, for a while.
             self._is_lingering = True
             self._deadline = self._gate.time() + _LINGER_FOR
-            self.resume()
+            self._let_read()
         else:
             self._next()
 
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
-        exchange.begin()
+        try:
+            exchange.begin()
+        except Exception as error:  # noqa: BLE001  (whatever it is: it must not look like an allow, nor end other people's connections)
+            report(error, "a request could not be begun")
+            exchange.refuse_rest(500, Reason.UNEXPECTED)
 
     def _next(self) -> None:
         self._is_lingering = False
         self._current = None
         if self._is_closing:
             return
-        if self._refusal is not None and not self._queue:
-            self._refuse(self._refusal)
-            return
-        self._deadline = self._gate.time() + (self._gate.limits.head_for if self._has_message else self._gate.limits.idle_for)
+        limits = self._gate.limits
+        self._deadline = self._gate.time() + (limits.head_for if self._has_message else limits.idle_for)
         if self._queue:
             # On a turn of its own, so that a thousand pipelined requests do not become a thousand nested calls.
             self._loop.call_soon(self._begin_queued)
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
         else:
-            self.resume()
+            self._let_read()
 
     def _begin_queued(self) -> None:
-        if self._is_closing or self._current is not None or not self._queue:
+        if self._is_closing or self._is_clogged or self._current is not None or not self._queue:
+            self._let_read()
             return
         waiting = self._queue.popleft()
-        if not self._queue:
-            self.resume()
-        self._begin(waiting.exchange)
+        exchange = waiting.exchange
+        if self._receiving is exchange:
+            self._deadline = self._gate.time() + self._gate.limits.body_for
+        self._begin(exchange)
         for piece in waiting.pieces:
-            waiting.exchange.request_body(piece)
+            exchange.request_body(piece)
         if waiting.trailers is not None:
-            waiting.exchange.request_ended(waiting.trailers)
+            exchange.request_ended(waiting.trailers)
+        self._let_read()
 
     def _refuse(self, refusal: HeadRefused) -> None:
         """Refuses what cannot be read, after the answers to what could be, and closes."""
         if self._is_closing:
             return
         self._refusal = refusal
-        if self._current is not None:
-            if self._current is self._receiving:
-                # The body of a request that is already on its way turned out unreadable: nothing of it may look complete.
-                self._current.client_lost()
-                self.abort()
+        receiving, self._receiving = self._receiving, None
+        if receiving is not None and receiving is self._current:
+            # The body of a request that is already on its way turned out unreadable: nothing of it may look complete.
+            receiving.refuse_rest(refusal.status, refusal.reason)
+            self._close()
             return
-        head = RequestHead("GET", "", is_http_1_0=False, fields=[])
-        exchange = self._current = Exchange(self, self._gate, head)
-        exchange.refuse_unread(refusal.status, refusal.reason)
+        if receiving is not None and self._queue and self._queue[-1].exchange is receiving:
+            self._queue.pop()
+        if self._current is None and not self._queue:
+            exchange = self._current = Exchange(self, self._gate, RequestHead("GET", "", is_http_1_0=False, fields=[]))
+            exchange.refuse_rest(refusal.status, refusal.reason)
 
     def _close(self) -> None:
-        if not self._is_closing:
-            self._is_closing = True
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._queue.clear()
+        limits = self._gate.limits
+        if self._refusal is None and self._receiving is None:
+            self._deadline = self._gate.time() + limits.body_for
             self._transport.close()
+            return
+        # The client may still be sending. Closing now would answer that with a reset, which destroys our answer on its way
+        # (RFC 9112 §9.6): what comes is read and forgotten until the client closes, too.
+        self._deadline = self._gate.time() + _LINGER_FOR
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._transport.resume_reading()
 
     # What the listener asks.
 
@@ -328,17 +417,24 @@ class ClientConnection(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Called about once a second: ends what has waited too long."""
-        if self._tunnel is not None:
+        is_late = bool(self._deadline) and now > self._deadline
+        if self._is_closing:
+            if is_late:
+                self._transport.abort()
+        elif self._tunnel is not None:
             self._tunnel.check()
-            return
-        if self._current is not None:
-            self._current.check(now)
-        if not self._deadline or now <= self._deadline or self._is_closing:
-            return
-        if self._current is None and self._has_message:
-            self._refuse(HeadRefused(408, Reason.REQUEST_TIMEOUT, "request head took too long"))
-        elif self._current is None or self._is_lingering:
+        elif self._current is None:
+            if is_late:
+                self._end_waiting()
+        elif is_late and self._is_lingering:
             self._close()
-        elif self._receiving is self._current and self._transport.is_reading():
-            self._current.client_lost()
-            self.abort()
+        elif is_late and self._receiving is self._current and not self._is_held:
+            self._refuse(HeadRefused(408, Reason.REQUEST_TIMEOUT, "request body took too long"))
+        else:
+            self._current.check(now)
+
+    def _end_waiting(self) -> None:
+        if self._has_message and not self._queue and not self._is_clogged:
+            self._refuse(HeadRefused(408, Reason.REQUEST_TIMEOUT, "request head took too long"))
+        else:
+            self._close()

@@ -128,8 +128,9 @@ _STAYS, _PASSES, _NAMES_OTHERS, _SETS_COOKIE = range(4)
 _returning: dict[bytes, int] = {}
 
 
-def returning(status_line: bytes, fields: Fields, framing: bytes) -> bytes:
-    """The head for the client: the portal's fields without hop-by-hop ones, and the framing that this connection uses."""
+def returning(status_line: bytes, fields: Fields, framing: bytes, *, may_set_own_cookies: bool = False) -> bytes:
+    """The head for the client: the portal's fields without hop-by-hop ones, and the framing that this connection uses. Only our own
+    pages may set our cookies."""
     lines = [status_line]
     named: frozenset[bytes] = frozenset()
     for field in fields:
@@ -141,7 +142,7 @@ def returning(status_line: bytes, fields: Fields, framing: bytes) -> bytes:
             lines.append(b"%s: %s\r\n" % field)
         elif passes == _NAMES_OTHERS:
             named |= _named_in(field[1])
-        elif passes == _SETS_COOKIE and not field[1].lstrip().startswith(OWN_COOKIE_PREFIX):
+        elif passes == _SETS_COOKIE and (may_set_own_cookies or not field[1].lstrip().startswith(OWN_COOKIE_PREFIX)):
             lines.append(b"%s: %s\r\n" % field)
     if named:
         lines = [status_line] + [line for line in lines[1:] if line.partition(b":")[0].lower() not in named]

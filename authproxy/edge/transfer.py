@@ -202,7 +202,9 @@ class Transfer:
             framing += b"Connection: close\r\n"
         elif self._head.is_http_1_0:
             framing += b"Connection: keep-alive\r\n"
-        self._write(headers.returning(b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase), head.fields, framing + b"\r\n"))
+        status_line = b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase)
+        is_own = self._pool is self._gate.pages
+        self._write(headers.returning(status_line, head.fields, framing + b"\r\n", may_set_own_cookies=is_own))
 
     def _switch(self, head: AnswerHead) -> None:
         connection = self._connection

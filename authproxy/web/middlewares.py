@@ -16,6 +16,8 @@ from authproxy.web.pages import CONTEXT, PREFIX, content_security_policy
 from authproxy.web.refusals import Refusals, Refused
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 
+PUBLIC_KEYS_PATH = "/.authproxy/jwks.json"
+"""The one page that is the same at every host: portals fetch it from server to server."""
 REFUSAL_PATH = "/refusal"
 """Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
 
@@ -69,7 +71,7 @@ def answering_failures(refusals: Refusals) -> Middleware:
     async def answering_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
         retry = "" if _may_be_repeated(request) else None
         try:
-            if request[CONTEXT].portal is NO_PORTAL and request.path != REFUSAL_PATH:
+            if request[CONTEXT].portal is NO_PORTAL and request.path not in {REFUSAL_PATH, PUBLIC_KEYS_PATH}:
                 return refusals.answer(request, Reason.UNKNOWN_HOST)
             return await handler(request)
         except Refused as refused:

@@ -13,6 +13,7 @@ from authproxy.access.decision import Reason
 from authproxy.settings import keys, reference
 from authproxy.settings.document import parse
 from authproxy.settings.sources import read
+from authproxy.web.refusals import PAGES
 
 CONFIG = Path(__file__).parents[2] / "config"
 EXAMPLES = sorted(CONFIG.glob("*.yaml"))
@@ -102,3 +103,9 @@ def test_every_reason_has_its_line():
     table = (CONFIG / "README.md").read_text().partition("## Reasons")[2]
     documented = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
     assert sorted(documented) == sorted(Reason)
+
+
+def test_the_statuses_of_reasons_are_those_of_the_answers():
+    table = (CONFIG / "README.md").read_text().partition("## Reasons")[2]
+    documented = {name: statuses.split(" / ")[-1] for name, statuses in re.findall(r"^\| `([a-z_]+)` \| ([0-9 /]+) \|", table, re.MULTILINE)}
+    assert documented == {reason.value: str(status) for reason, (_, status) in PAGES.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import secrets
 import signal
 import sys
@@ -211,8 +211,6 @@ async def test_a_portal_refuses_an_assertion_for_somebody_else_or_another_time(p
 def _raw(gateway: Gateway, **changed: object) -> str:
     """An assertion whose claims PyJWT would refuse to write."""
     claims = jwt.decode(gateway.assertion(), options={"verify_signature": False}) | changed
-    import json
-
     return jwt.api_jws.encode(json.dumps(claims).encode(), gateway.key, algorithm="ES256", headers={"kid": gateway.key_id})
 
 
@@ -338,6 +336,29 @@ async def test_the_start_page_names_places_people_and_the_password():
         assert text in page
 
 
+# Serving
+
+
+def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open():
+    listener = bound()
+    with listener, pytest.raises(OSError, match="in use"):
+        listener.listen()
+        bound(port_of(listener))
+
+
+async def test_every_counterpart_lists_its_interface_and_explains_what_it_does_not_have(outbox, portal):
+    for session, path in ((outbox, "/api/"), (portal.http, "/api/")):
+        async with session.get(path) as response:
+            assert len(await response.json()) > 3
+    async with outbox.get("/api/nothing") as response:
+        assert (response.status, await response.json()) == (404, {"error": "Not Found"})
+    async with outbox.get("/nothing", headers={"Accept-Language": "en"}) as response:
+        assert response.status == 404
+        assert "There is no such page" in await response.text()
+    async with outbox.get("/style.css") as response:
+        assert response.content_type == "text/css"
+
+
 # Store
 
 
@@ -411,14 +432,14 @@ async def test_the_server_dies_with_us_however_we_die(how: signal.Signals, runne
     )  # fmt: skip
     assert process.stdout is not None
     address = (await process.stdout.readline()).decode().strip().removeprefix("unix://").partition("?")[0]
-    assert os.path.exists(address)
+    assert Path(address).exists()
     process.send_signal(how)
     await process.wait()
     deadline = time.monotonic() + 5
     while await _listens(address):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
-    assert how == signal.SIGKILL or not os.path.exists(os.path.dirname(address))
+    assert how == signal.SIGKILL or not Path(address).parent.exists()
 
 
 async def _listens(address: str) -> bool:

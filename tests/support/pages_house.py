@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -180,17 +181,13 @@ async def front(house: House) -> AsyncIterator[int]:
     async def forward(request: web.BaseRequest) -> web.StreamResponse:
         client_headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}}
         client_headers.update(EDGE)
-        asked = request.headers.get("X-Test-Refusal")
-        if asked:
-            client_headers["X-Authproxy-Reason"] = asked
         async with house.browser.request(
             request.method, f"http://pages{request.raw_path}", headers=client_headers, data=await request.read(), allow_redirects=False
         ) as answer:
-            kept = [(name, value) for name, value in answer.headers.items() if name not in {"Content-Length", "Connection", "Date"}]
-            copy = web.Response(status=answer.status, body=await answer.read())
-            for name, value in kept:
-                copy.headers.add(name, value) if name == "Set-Cookie" else copy.headers.__setitem__(name, value)
-            return copy
+            kept = CIMultiDict(answer.headers)
+            for name in ("Content-Length", "Connection", "Date"):
+                kept.pop(name, None)
+            return web.Response(status=answer.status, headers=kept, body=await answer.read())
 
     runner = web.ServerRunner(web.Server(forward))
     await runner.setup()

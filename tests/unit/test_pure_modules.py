@@ -17,7 +17,7 @@ HOMES = {
     "prometheus_client": {"telemetry"},
     "yaml": {"settings"},
     "pydantic": {"settings", "storage"},
-    "uvloop": {"bootstrap.py"},
+    "uvloop": {"bootstrap"},
     "click": {"cli.py"},
 }
 

@@ -42,7 +42,11 @@ class Pages:
         async def style_sheet(_: web.Request) -> web.FileResponse:
             return web.FileResponse(self._static / "style.css", headers={"Cache-Control": "max-age=60"})
 
+        async def no_icon(_: web.Request) -> web.Response:
+            return web.Response(status=204)  # browsers ask for one whatever the page says
+
         application.router.add_get(style, style_sheet)
+        application.router.add_get("/favicon.ico", no_icon)
         application.on_response_prepare.append(self._protect)
         application.middlewares.append(self._explain)
 

@@ -16,7 +16,7 @@ from authproxy.sandbox.portals.assertion import KeySet, KeysUnavailable, NotVouc
 from authproxy.sandbox.portals.ledger import filtered, states, transactions
 
 ASSERTION_HEADER = "X-Auth-Assertion"
-_OPEN_TO_ALL = frozenset({"/slog.css", "/api/received", "/api/"})
+_OPEN_TO_ALL = frozenset({"/slog.css", "/favicon.ico", "/api/received", "/api/"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from authproxy.sandbox.identity_provider.openid.authorization import SCOPES, NotAnswerable, Refused, Step, answer, next_step, read, verifier_fits
+from authproxy.sandbox.identity_provider.openid.authorization import (
+    SCOPES,
+    NotAnswerable,
+    Refused,
+    Step,
+    answer,
+    next_step,
+    read,
+    verifier_fits,
+)
 from authproxy.sandbox.identity_provider.openid.clients import Client
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

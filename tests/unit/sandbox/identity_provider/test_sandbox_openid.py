@@ -91,6 +91,21 @@ async def test_a_consent_page_of_one_browser_cannot_be_answered_by_another(rekon
     assert (await another_visitor.submit(page, "request", user_oauth_approval="true")).status == 403
 
 
+async def test_a_consent_page_is_shown_only_to_the_person_it_is_for(rekono, visitor, another_visitor):
+    page = await rekono.confirmed(visitor)
+    assert (await another_visitor.get(page.url)).status == 400
+    assert (await visitor.get(page.url)).title == page.title
+
+
+async def test_the_account_page_wants_a_sign_in(rekono, visitor):
+    assert (await visitor.get(f"{rekono.issuer}account")).title.startswith("Prijava")
+
+
+async def test_only_codes_are_redeemed(rekono):
+    status, body = await rekono.redeemed("", grant_type="password")
+    assert (status, body["error"]) == (400, "unsupported_grant_type")
+
+
 async def test_somebody_who_is_signed_in_is_not_asked_again(rekono, visitor, clock):
     await rekono.signed_in(visitor)
     clock.advance(minutes=4)

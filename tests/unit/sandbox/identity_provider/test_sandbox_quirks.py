@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import jwt
 import pytest
 
@@ -67,6 +68,14 @@ async def test_the_token_endpoint_can_break_down_with_a_page(rekono, visitor):
     form = {"grant_type": "authorization_code", "code": page.answer["code"], "client_id": "gateway", "client_secret": "a secret & more"}
     async with rekono.http.post(f"{rekono.issuer}token", data=form) as response:
         assert (response.status, response.content_type) == (500, "text/html")
+
+
+async def test_the_token_endpoint_can_keep_a_relying_party_waiting(rekono, visitor):
+    page = await rekono.signed_in(visitor)
+    await switch(rekono, "token_slow")
+    form = {"grant_type": "authorization_code", "code": page.answer["code"], "client_id": "gateway", "client_secret": "a secret & more"}
+    with pytest.raises(TimeoutError):
+        await rekono.http.post(f"{rekono.issuer}token", data=form, timeout=aiohttp.ClientTimeout(total=0.3))
 
 
 async def test_a_quirk_of_one_client_leaves_the_others_alone(rekono, visitor):

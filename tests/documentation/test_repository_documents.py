@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from authproxy import __version__
+from authproxy.cli import main
+
+ROOT = Path(__file__).parents[2]
+SKIPPED_FOLDERS = {".git", ".venv", "node_modules", "__pycache__", "dist", "build"}
+
+
+def tracked_files():
+    """What git tracks or would: an export without .git is walked instead."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    names = listing.stdout.splitlines() if listing.returncode == 0 else [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
+    files = [ROOT / name for name in names]
+    return [path for path in files if path.is_file() and not SKIPPED_FOLDERS & set(path.relative_to(ROOT).parts)]
+
+
+def commands(group=main, above=()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*above, name))
+        else:
+            yield " ".join(("authproxy", *above, name))
+
+
+def documents():
+    return [path for path in tracked_files() if path.suffix == ".md"]
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_every_command_is_in_the_readme(command):
+    assert f"`{command}" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_names_no_command_that_does_not_exist():
+    table = (ROOT / "README.md").read_text().partition("## Operate it")[2].partition("`-c FILE` may")[0]
+    named = re.findall(r"^\| `(authproxy [a-z-]+(?: (?:list|revoke|rotate))?)", table, re.MULTILINE)
+    assert sorted(named) == sorted(commands())
+
+
+def anchors(document):
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(document):
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_changelog_knows_this_version():
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_settings_of_the_readme_are_settings():
+    from authproxy.settings import keys
+    from authproxy.settings.document import parse
+
+    [block] = re.findall(r"^   ```yaml\n(.*?)^   ```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    document = parse(re.sub(r"^   ", "", block, flags=re.MULTILINE))
+    unknown = [path for path in document.lines if path and keys.at(tuple(name.removesuffix("_file") for name in map(str, path))) is None and keys.at(path) is None]
+    assert unknown == []
+    assert document.remarks == []
+
+
+# What only makes sense on the machine of whoever wrote a file, what installers must be told by their own configuration, and secrets.
+FORBIDDEN = re.compile(
+    r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|registry\.yarnpkg|/root/|/home/[a-z]+/|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]"
+    r"|(?<![\w.])/tmp/|/work/"
+)
+HAS_THE_PATTERN = {"tests/documentation/test_repository_documents.py"}
+
+
+@pytest.mark.parametrize("folder", ["", "authproxy", "bench", "config", "deploy", "tests"])
+def test_no_file_names_a_registry_or_a_place_of_one_machine_or_holds_a_private_key(folder):
+    found = []
+    for path in tracked_files():
+        name = str(path.relative_to(ROOT))
+        if name.partition("/")[0] != folder and not (folder == "" and "/" not in name) or name in HAS_THE_PATTERN:
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name}: {match[0]!r}" for match in FORBIDDEN.finditer(text)]
+    assert found == []

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from authproxy import __version__
+from authproxy.cli import main
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(*arguments, env=None):
+    result = CliRunner().invoke(main, [str(each) for each in arguments], env=env)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.fixture
+def config(workshop):
+    return workshop.write("authproxy.yaml", yaml.safe_dump(workshop.good(), sort_keys=False).encode())
+
+
+def test_good_settings_are_fine(config):
+    result = run("check-config", "-c", config)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{config}: fine\n", "")
+
+
+def test_the_file_may_be_named_by_the_environment(config):
+    assert run("check-config", env={"AUTHPROXY_CONFIG": str(config)}).exit_code == 0
+
+
+def test_findings_go_to_standard_error_with_file_and_line(config):
+    config.write_text(config.read_text().replace("upstream:", "upstrem:"))
+    result = run("check-config", "-c", config)
+    assert result.exit_code == 1
+    assert f'{config}:16: portals.acq.upstrem: unknown key; did you mean "upstream"?\n' in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_warning_is_shown_and_is_fine(config):
+    result = run("check-config", "-c", config, env={"AUTHPROXY__STORE__URL": "memory://"})
+    assert result.exit_code == 0
+    assert "environment AUTHPROXY__STORE__URL: warning: store.url: keeps sessions in this process" in result.stderr
+
+
+def test_no_file_is_another_exit_code(tmp_path):
+    result = run("check-config", "-c", tmp_path / "missing.yaml")
+    assert result.exit_code == 2
+    assert "missing.yaml: cannot be read: No such file or directory" in result.stderr
+
+
+def test_json_holds_every_finding(config):
+    config.write_text(config.read_text() + "telemtry: {}\n")
+    result = run("check-config", "-c", config, "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["valid"]) == (1, False)
+    assert told["findings"] == [
+        {"file": str(config), "line": 17, "key": "telemtry", "problem": 'unknown key; did you mean "telemetry"?', "read": None, "valid": "",
+         "severity": "error"}
+    ]  # fmt: skip
+
+
+def test_json_of_good_settings_is_valid(config):
+    assert json.loads(run("check-config", "-c", config, "--json").stdout) == {"valid": True, "findings": []}
+
+
+@pytest.mark.parametrize("command", [["serve"], ["explain", "GET", "https://x/"], ["sessions", "list"], ["keys", "list"]])
+def test_no_command_runs_on_settings_with_errors(config, tmp_path, command):
+    config.write_text("nonsense: 1\n")
+    assert run(*command, "-c", config).exit_code == 1
+    assert run(*command, "-c", tmp_path / "missing").exit_code == 2
+
+
+def test_keys_are_listed_by_role_without_their_secret_half(config):
+    rows = json.loads(run("keys", "list", "-c", config, "--json").stdout)
+    assert [(row["role"], row["algorithm"], len(row["kid"])) for row in rows] == [("current", "ES256", 43)]
+    table = run("keys", "list", "-c", config).stdout.splitlines()
+    assert table == ["role     algorithm  kid", f"current  ES256      {rows[0]['kid']}"]
+
+
+def test_rotation_lets_the_next_key_sign(workshop):
+    settings = workshop.good()
+    settings["assertions"] |= {"next_key_file": "next.pem", "retiring_key_file": "retiring.pem"}
+    config = workshop.write("authproxy.yaml", yaml.safe_dump(settings).encode())
+
+    def roles():
+        return {row["role"]: row["kid"] for row in json.loads(run("keys", "list", "-c", config, "--json").stdout)}
+
+    first = roles()
+    assert run("keys", "rotate", "-c", config).exit_code == 0
+    prepared = roles()
+    assert (prepared["current"], set(prepared)) == (first["current"], {"current", "next"})
+    assert run("keys", "rotate", "-c", config).exit_code == 0
+    rotated = roles()
+    assert (rotated["current"], rotated["retiring"]) == (prepared["next"], prepared["current"])
+
+
+def test_rotation_without_places_for_keys_says_what_is_missing(config):
+    result = run("keys", "rotate", "-c", config)
+    assert result.exit_code == 1
+    assert "next_key_file, retiring_key_file" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["an-id", "--subject", "somebody"]])
+def test_revoking_needs_either_a_session_or_a_person(config, arguments):
+    result = run("sessions", "revoke", *arguments, "-c", config)
+    assert result.exit_code == 2
+    assert "name either a session or" in result.stderr
+
+
+@pytest.fixture
+def management():
+    """A management listener as small as can be; answers 503 for /readyz."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/healthz" else 503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_well_gateway_is_healthy(management):
+    result = run("healthcheck", "--url", f"{management}/healthz", env={"http_proxy": "http://127.0.0.1:1"})
+    assert (result.exit_code, result.stdout) == (0, f"{management}/healthz: 200\n")
+
+
+def test_a_gateway_that_is_not_ready_is_not(management):
+    result = run("healthcheck", "--url", f"{management}/readyz")
+    assert result.exit_code == 1
+    assert "503" in result.stderr
+
+
+def test_a_gateway_that_is_not_there_is_not_healthy(free_port):
+    assert run("healthcheck", "--url", f"http://127.0.0.1:{free_port()}/healthz").exit_code == 1
+
+
+def test_a_health_check_reads_no_files():
+    assert run("healthcheck", "--url", "file:///etc/passwd").exit_code == 2
+
+
+@pytest.mark.parametrize(("shell", "mark"), [("bash", "complete"), ("zsh", "#compdef"), ("fish", "complete")])
+def test_completion_is_printed_for_each_shell(shell, mark):
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert mark in result.stdout
+    assert "_AUTHPROXY_COMPLETE" in result.stdout
+
+
+def test_the_version_is_told():
+    assert run("--version").stdout == f"authproxy, version {__version__}\n"
+
+
+def test_help_waits_for_nothing_that_only_commands_need():
+    code = "import sys; from authproxy.cli import main\ntry: main(['--help'])\nexcept SystemExit: print('MODULES', *sorted(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    loaded = set(told.stdout.partition("MODULES ")[2].split())
+    assert "check-config" in told.stdout
+    assert {"pydantic", "aiohttp", "redis", "cryptography", "yaml", "jwt"} & loaded == set()
+
+
+def test_the_module_runs_as_the_command():
+    told = subprocess.run([sys.executable, "-m", "authproxy", "--version"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert __version__ in told.stdout

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from authproxy.telemetry.access_log import AccessLog
+
+FIELDS = {
+    "request_id": "0123abcd", "portal": "acq", "method": "GET", "path": "/orders", "status": 200, "decision": "allowed", "reason": None,
+    "rule": "default", "level": 20, "session": "s" * 24, "client": "203.0.113.7", "bytes_in": 0, "bytes_out": 1024,
+    "total": 0.00125, "deciding": 0.00001, "upstream": 0.001,
+}  # fmt: skip
+EMPTY = {**FIELDS, "portal": None, "rule": None, "level": None, "session": None, "reason": "no_session", "decision": "refused", "status": 401}
+
+
+class Kept:
+    def __init__(self, *times: datetime) -> None:
+        self.batches: list[str] = []
+        self.asked_for: list[object] = []
+        given = iter(times)
+        self.log = AccessLog(
+            self.batches.append, clock=lambda: next(given, datetime(2026, 3, 2, 13, 5, 0, 7_999, tzinfo=UTC)), later=self.asked_for.append
+        )
+
+    def only_line(self) -> dict:
+        self.log.flush()
+        [batch] = self.batches
+        assert batch.count("\n") == 1
+        assert batch.isascii()
+        return json.loads(batch)
+
+
+def test_a_line_says_what_was_asked_decided_and_spent():
+    kept = Kept()
+    kept.log.write(**FIELDS)
+
+    assert kept.only_line() == {
+        "at": "2026-03-02T13:05:00.007+00:00", "event": "request.answered", "request_id": "0123abcd", "portal": "acq", "method": "GET",
+        "path": "/orders", "status": 200, "decision": "allowed", "reason": None, "rule": "default", "level": 20, "session": "s" * 24,
+        "client": "203.0.113.7", "bytes_in": 0, "bytes_out": 1024, "total_ms": 1.25, "decision_ms": 0.01, "upstream_ms": 1.0,
+    }  # fmt: skip
+
+
+def test_what_is_not_known_is_null():
+    kept = Kept()
+    kept.log.write(**EMPTY)
+
+    line = kept.only_line()
+    assert [name for name, value in line.items() if value is None] == ["portal", "rule", "level", "session"]
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/a?code=abc&state=def", "/a"),
+        ("/" + "a" * 5000, "/" + "a" * 1023 + "…"),
+        ("/eyJhbGciOiJub25lIn0.e30.", "/[removed]"),
+        ("/1." + "a" * 22 + "." + "b" * 43, "/[removed]"),
+        ("/v1.2/a\r\n\x1b\u2028", "/v1.2/a\r\n\x1b\u2028"),
+    ],
+)
+def test_a_path_brings_no_query_no_ticket_and_no_second_line(path, written):
+    kept = Kept()
+    kept.log.write(**{**FIELDS, "path": path})
+
+    assert kept.only_line()["path"] == written
+
+
+@pytest.mark.parametrize("name", ["method", "request_id", "client", "portal", "rule", "session", "reason", "decision"])
+def test_no_field_leaves_its_place(name):
+    kept = Kept()
+    kept.log.write(**{**FIELDS, name: '","status":200}\r\n\u2028'})
+
+    assert kept.only_line()[name] == '","status":200}\r\n\u2028'
+
+
+def test_times_are_right_across_seconds_days_and_a_clock_that_goes_back():
+    start = datetime(2026, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    times = [start, start + timedelta(microseconds=500), start + timedelta(milliseconds=1), start - timedelta(seconds=1), start - timedelta(days=1)]
+    kept = Kept(*times)
+    for _ in times:
+        kept.log.write(**FIELDS)
+    kept.log.flush()
+
+    assert [json.loads(line)["at"] for line in kept.batches[0].splitlines()] == [time.isoformat(timespec="milliseconds") for time in times]
+
+
+def test_lines_wait_for_one_flush_and_are_handed_over_together():
+    kept = Kept()
+    kept.log.write(**FIELDS)
+    kept.log.write(**FIELDS)
+    assert (len(kept.asked_for), kept.batches) == (1, [])
+
+    kept.asked_for[0]()
+    kept.log.flush()
+    assert [batch.count("\n") for batch in kept.batches] == [2]
+
+    kept.log.write(**FIELDS)
+    assert len(kept.asked_for) == 2
+
+
+def test_a_burst_does_not_wait_for_the_timer():
+    kept = Kept()
+    for _ in range(1000):
+        kept.log.write(**FIELDS)
+
+    assert sum(batch.count("\n") for batch in kept.batches) == 1000

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+import authproxy.telemetry
+from authproxy.telemetry.metrics import Metrics
+
+README = Path(authproxy.telemetry.__file__).parent / "README.md"
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text, _media_type = metrics.exposition("text/plain")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_what_is_counted_is_what_is_shown():
+    metrics = Metrics(version="1.2.3")
+    metrics.requests["acq", "allowed", ""] += 2
+    metrics.store_errors[()] += 1
+    metrics.connections[()] += 3
+    metrics.connections[()] -= 1
+
+    shown = samples(metrics)
+    assert shown["authproxy_requests_total", (("decision", "allowed"), ("portal", "acq"), ("reason", ""))] == 2
+    assert shown["authproxy_store_errors_total", ()] == 1
+    assert shown["authproxy_connections", ()] == 2
+    assert shown["authproxy_build_info", (("version", "1.2.3"),)] == 1
+
+
+def test_an_alarm_can_be_set_on_what_has_never_happened():
+    assert samples(Metrics(version="x"))["authproxy_fail_open_total", ()] == 0
+
+
+def test_reading_a_counter_does_not_make_it_appear():
+    metrics = Metrics(version="x")
+    assert metrics.requests["acq", "allowed", ""] == 0
+    assert not metrics.requests
+
+
+def test_durations_fall_into_cumulative_buckets():
+    metrics = Metrics(version="x")
+    spans = metrics.request_seconds["acq"]
+    for seconds in (0.001, 0.0011, 0.3, 99.0):
+        spans.observe(seconds)
+
+    shown = samples(metrics)
+    by_bound = {labels[0][1]: value for (name, labels), value in shown.items() if name == "authproxy_request_seconds_bucket"}
+    assert (by_bound["0.001"], by_bound["0.0025"], by_bound["0.5"], by_bound["30.0"], by_bound["+Inf"]) == (1, 2, 3, 3, 4)
+    assert shown["authproxy_request_seconds_count", (("portal", "acq"),)] == 4
+    assert abs(shown["authproxy_request_seconds_sum", (("portal", "acq"),)] - 99.3021) < 1e-9
+    assert metrics.request_seconds["acq"] is spans
+
+
+def test_the_format_is_the_one_that_was_asked_for():
+    text, media_type = Metrics(version="x").exposition("application/openmetrics-text; version=1.0.0")
+    assert media_type.startswith("application/openmetrics-text")
+    assert text.endswith(b"# EOF\n")
+
+
+def test_two_instances_count_apart():
+    one, other = Metrics(version="x"), Metrics(version="x")
+    one.store_errors[()] += 1
+    assert samples(other)["authproxy_store_errors_total", ()] == 0
+
+
+def test_the_readme_lists_every_metric():
+    text, _media_type = Metrics(version="x").exposition("text/plain")
+    ours = set(re.findall(r"^# TYPE (authproxy_\w+)", text.decode(), re.MULTILINE))
+
+    assert set(re.findall(r"^\| `(authproxy_\w+)", README.read_text(encoding="utf-8"), re.MULTILINE)) == ours

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from authproxy.access.routes import Portal, Portals, Requirement, Route
+from authproxy.explanation import explained
+from authproxy.identity.assurance import Level
+
+ACQ = Portal(
+    portal_id="acq",
+    origin="https://acq.example.si",
+    host="acq.example.si",
+    routes=(
+        Route(name="admin", path="/admin", methods=("POST",), requirement=Requirement(level=Level.MEDIUM), strict=True),
+        Route(name="rest", path="/", requirement=Requirement()),
+    ),
+)
+BARE = Portal(portal_id="bare", origin="http://bare.localhost:8080", host="bare.localhost:8080", required_claims=(),
+              routes=(Route(name="a", path="/a", requirement=Requirement()),))  # fmt: skip
+PORTALS = Portals({ACQ.host: ACQ, BARE.host: BARE})
+
+
+def test_the_route_and_what_it_demands_are_told():
+    told = explained("POST", "https://ACQ.example.si:443/admin/x?y=1", PORTALS)
+    assert told.is_served
+    assert told.text.splitlines() == [
+        "POST https://acq.example.si/admin/x?y=1",
+        "portal   acq",
+        "route    admin: /admin (POST)",
+        "because  it is the first of 2 that covers path and method",
+        "demands  sign-in by rekono, level 20 or more",
+        "knowing  tax_number, name, birthdate, address",
+        "session  asked of the store on every request",
+    ]
+
+
+def test_the_position_of_a_later_route_is_told():
+    told = explained("GET", "https://acq.example.si", PORTALS)
+    assert "because  it is number 2 of 2, and none before it covers path and method" in told.text
+    assert "session  from the near cache where it is fresh" in told.text
+
+
+def test_a_portal_that_demands_no_claims_says_so():
+    assert "knowing  nothing but the account" in explained("GET", "http://bare.localhost:8080/a", PORTALS).text
+
+
+@pytest.mark.parametrize("path", ["/.authproxy/login", "/.authproxy"])
+def test_the_gateways_own_pages_are_not_the_portals(path):
+    told = explained("GET", f"https://acq.example.si{path}", PORTALS)
+    assert told.is_served
+    assert "the gateway's own pages" in told.text
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "said"),
+    [
+        ("GET", "acq.example.si/x", "refused  request_unreadable: not a whole URL"),
+        ("GET", "ftp://acq.example.si/x", "refused  request_unreadable: not a whole URL"),
+        ("GET", "https:///x", "refused  request_unreadable: not a whole URL"),
+        ("GET", "https://b2b.example.si/", "refused  unknown_host: no portal has the host b2b.example.si; there are: acq.example.si, bare.localhost:8080"),
+        ("GET", "https://acq.example.si:8443/", "refused  unknown_host"),
+        ("GET", "https://user@acq.example.si/", "refused  request_unreadable: host is malformed"),
+        ("TRACE", "https://acq.example.si/", "refused  method_unsupported"),
+        ("GET", "https://acq.example.si/a/../b", "refused  target_ambiguous: path contains a dot segment"),
+        ("GET", "https://acq.example.si/a#b", "refused  request_unreadable"),
+        ("POST", "https://acq.example.si/x//admin;y/", "route    rest"),
+        ("POST", "https://acq.example.si/admin;x", "refused  target_ambiguous: the path can be read in several ways, which fall under different routes (admin, rest)"),
+        ("GET", "http://bare.localhost:8080/b", "refused  target_ambiguous: no route covers it"),
+        ("GET", "http://bare.localhost:8080?q", "refused  target_ambiguous: no route covers it"),
+        ("GET", "http://bare.localhost:8080/a;b", "(a, none)"),
+    ],
+)  # fmt: skip
+def test_a_refusal_carries_its_reason_and_what_was_found(method, url, said):
+    told = explained(method, url, PORTALS)
+    assert said in told.text
+    assert told.is_served is said.startswith("route ")
+
+
+def test_a_gateway_without_portals_says_so():
+    assert explained("GET", "https://x/", Portals()).text.endswith("there are: none")
