@@ -9,7 +9,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -111,7 +112,7 @@ def list_sessions(config: Path, *, as_json: bool) -> None:
     settings = _settings(config)
     from authproxy import bootstrap
 
-    with _StoreAsked():
+    with _store_asked():
         found = asyncio.run(bootstrap.list_sessions(settings))
     rows = [
         {
@@ -141,7 +142,7 @@ def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | N
     from authproxy import bootstrap
 
     issuer = None if subject is None else issuer or settings.rekono.issuer
-    with _StoreAsked():
+    with _store_asked():
         ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
     click.echo(f"{ended} ended")
     sys.exit(0 if ended else 1)
@@ -187,6 +188,7 @@ def rotate_keys(config: Path, *, as_json: bool) -> None:
 @click.option("--timeout", type=click.FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds to wait.")
 def healthcheck(url: str, timeout: float) -> None:
     """Ask a running gateway whether it is well: exit code 0 or 1."""
+    import urllib.error
     import urllib.request
 
     if not url.startswith(("http://", "https://")):
@@ -196,6 +198,9 @@ def healthcheck(url: str, timeout: float) -> None:
     try:
         with opener.open(url, timeout=timeout) as answer:
             click.echo(f"{url}: {answer.status}")
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            _fail(f"{url}: {refusal.code}")
     except OSError as error:
         _fail(f"{url}: {error}")
 
@@ -212,17 +217,15 @@ def completion(shell: str) -> None:
     click.echo(script(main, {}, "authproxy", "_AUTHPROXY_COMPLETE").source())
 
 
-class _StoreAsked:
+@contextmanager
+def _store_asked() -> Iterator[None]:
     """Turns "the store cannot be asked" into a sentence and an exit code."""
+    from authproxy.access.unavailable import CannotAsk
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        from authproxy.access.unavailable import CannotAsk
-
-        if isinstance(error, CannotAsk):
-            _fail(str(error))
+    try:
+        yield
+    except CannotAsk as error:
+        _fail(str(error))
 
 
 def _settings(config: Path) -> Settings:

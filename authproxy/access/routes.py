@@ -53,6 +53,8 @@ class Portal:
     routes: tuple[Route, ...]
     required_claims: tuple[Claim, ...] = ("tax_number", "name", "birthdate", "address")
     accepts_encoded_slash: bool = False
+    binds_assertion: bool = False
+    """Mint an assertion for every request, bound to its method and URL (`htm`, `htu`)."""
 
     def route(self, path: str, method: str) -> Route | None:
         """The first route that covers the path; None if none does (which is a refusal: the default is to deny)."""

@@ -51,14 +51,16 @@ class RequestTarget(NamedTuple):
         return self.path if self.query is None else f"{self.path}?{self.query}"
 
     def readings(self) -> tuple[str, ...]:
-        """The path, and the other paths which a portal might take it for: merged empty segments, dropped `;parameters`. A rule that
-        decides differently for two of them cannot be applied."""
+        """The path, and the other paths which a portal might take it for: decoded slashes (where a portal has opted in to them), merged
+        empty segments, dropped `;parameters`. A rule that decides differently for two of them cannot be applied."""
         path = self.path
-        if "//" not in path and ";" not in path:
+        if "//" not in path and ";" not in path and "%2F" not in path and "%5C" not in path:
             return (path,)
-        merged = re.sub(r"/{2,}", "/", path)
-        bare = re.sub(r";[^/]*", "", path)
-        return (path, merged, bare, re.sub(r"/{2,}", "/", bare))
+        found: dict[str, None] = {}
+        for slashes in (path, re.sub("%2F|%5C", "/", path)):
+            for parameters in (slashes, re.sub(r";[^/]*", "", slashes)):
+                found[parameters] = found[re.sub(r"/{2,}", "/", parameters)] = None
+        return tuple(found)
 
 
 def canonical_host(text: str, default_port: int) -> str:
@@ -122,7 +124,10 @@ def _canonical_path(path: str, *, accepts_encoded_slash: bool) -> str:
     if path.startswith("//"):
         raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path begins with two slashes, which a URL parser takes for a host")
     if "%" in path:
-        path = _ESCAPE.sub(lambda escape: _canonical_escape(escape, path, accepts_encoded_slash=accepts_encoded_slash), path)
+        path = _ESCAPE.sub(lambda escape: _canonical_escape(escape, accepts_encoded_slash=accepts_encoded_slash), path)
+        # Judged on the result: `%25%32%65` has become `%252e` only now.
+        if re.search(r"%25[0-9A-Fa-f]{2}", path):
+            raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path is percent-encoded twice")
         if _OVERLONG.search(path):
             raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains an overlong UTF-8 sequence")
     # Some servers split at encoded slashes and drop `;parameters` before they resolve dots: both readings must be free of them.
@@ -132,7 +137,7 @@ def _canonical_path(path: str, *, accepts_encoded_slash: bool) -> str:
     return path
 
 
-def _canonical_escape(escape: re.Match[str], path: str, *, accepts_encoded_slash: bool) -> str:
+def _canonical_escape(escape: re.Match[str], *, accepts_encoded_slash: bool) -> str:
     if escape[1] is None:
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "path contains an incomplete percent-encoding")
     byte = int(escape[1], 16)
@@ -140,6 +145,4 @@ def _canonical_escape(escape: re.Match[str], path: str, *, accepts_encoded_slash
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "path contains an encoded control character")
     if byte in (0x2F, 0x5C) and not accepts_encoded_slash:
         raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains an encoded slash or backslash")
-    if byte == 0x25 and re.match(r"[0-9A-Fa-f]{2}", path[escape.end() :]):
-        raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path is percent-encoded twice")
     return chr(byte) if byte in _UNRESERVED else escape[0].upper()

@@ -7,6 +7,7 @@ answered, and until then the reading stops: what waits is never more than one re
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections import deque
@@ -148,13 +149,19 @@ class ClientConnection(asyncio.Protocol):
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:
+        while data and not self._is_closing and self._refusal is None:
+            data = self._feed_once(data)
+        if self._queue:
+            self._begin_queued()
+
+    def _feed_once(self, data: bytes) -> bytes:
+        """Parses, and returns what the parser left because it stands behind a declined Upgrade."""
         size_before = self._head_size
         self._body_moved = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._after_upgrade(data[upgrade.args[0] :])
-            return
+            return self._after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError:
             self.abort()
             raise
@@ -168,12 +175,11 @@ class ClientConnection(asyncio.Protocol):
                 self._count_head(len(data))
             if self._refusal is not None:
                 self._refuse(self._refusal)
-        if self._queue:
-            self._begin_queued()
+        return b""
 
-    def _after_upgrade(self, rest: bytes) -> None:
+    def _after_upgrade(self, rest: bytes) -> bytes:
         """The parser stops after a head with Upgrade. The bytes behind it are the next request if the offer was declined; behind an
-        offer that goes to the portal they are refused, and the offer with them."""
+        offer that goes to the portal they are refused, and the offer with them (RFC 9110 §7.8)."""
         self._parser = httptools.HttpRequestParser(self)
         is_offered = bool(self._queue) and bool(self._queue[-1].exchange.head.upgrade)
         if self._refusal is not None:
@@ -181,17 +187,7 @@ class ClientConnection(asyncio.Protocol):
         elif rest and is_offered:
             self._queue.pop()
             self._refuse(HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request"))
-        elif rest:
-            # On a turn of its own, so that a thousand declined offers do not become a thousand nested calls.
-            self._transport.pause_reading()
-            self._loop.call_soon(self._feed_rest, rest)
-        if self._queue:
-            self._begin_queued()
-
-    def _feed_rest(self, rest: bytes) -> None:
-        self._let_read()
-        if not self._is_closing:
-            self.data_received(rest)
+        return rest
 
     # httptools
 
@@ -246,7 +242,7 @@ class ClientConnection(asyncio.Protocol):
                 now = self._gate.time()
                 self._deadline = min(self._deadline + len(piece) / _SLOWEST_BODY, now + self._gate.limits.body_for)
             receiving.request_body(piece)
-        else:
+        elif self._queue:
             self._queue[-1].pieces.append(piece)
 
     def on_message_complete(self) -> None:
@@ -307,10 +303,14 @@ class ClientConnection(asyncio.Protocol):
         self._is_closing = True
         raw = self._transport.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            with contextlib.suppress(OSError):  # it may have been closed by the other side
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self._transport.abort()
 
     def tunnel(self, tunnel: Tunnel) -> None:
+        if self._refusal is not None:
+            self.abort()
+            return
         self._tunnel = tunnel
         self._deadline = 0.0
         self._is_held = False

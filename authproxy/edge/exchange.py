@@ -13,9 +13,9 @@ from authproxy.access import target as request_target
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import refusals, subrequest
-from authproxy.edge.headers import RequestFilter
+from authproxy.edge.headers import RequestFilter, ticket_in
 from authproxy.edge.refusals import Answer, PageWanted
-from authproxy.edge.request_head import Fields, RequestHead
+from authproxy.edge.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
 from authproxy.edge.subrequest import DIALECTS, Dialect, SubrequestRefused
 from authproxy.edge.transfer import Transfer
@@ -23,7 +23,6 @@ from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream_connection import UpstreamConnection
 from authproxy.edge.upstream_pool import UpstreamPool
 
-_COOKIE = b"__Host-authproxy="
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _OWN_PLACE = "/.authproxy"
 _PUBLIC_KEYS = "/.authproxy/jwks.json"
@@ -66,7 +65,7 @@ class Exchange:
         self._failure: Reason | None = None
         self._transfer: Transfer | None = None
         self._held: list[bytes] = []
-        self._trailers: Fields = []
+        self._trailers = b""
         self._request_is_complete = False
         self._is_over = False
         self._status = 0
@@ -96,10 +95,10 @@ class Exchange:
                 accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
             )
         except TargetRefused as refused:
-            self.refuse_unread(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
+            self.refuse_rest(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
             return
         if gate.limits.body_size and (head.content_length or 0) > gate.limits.body_size:
-            self._say(refusals.plain(413, Reason.BODY_TOO_LARGE, self._request_id))
+            self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         elif self._is_own_place(self._target):
             self._begin_own(self._target)
         elif site is None:
@@ -127,7 +126,7 @@ class Exchange:
         if self._site is None and target.path != _PUBLIC_KEYS:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
-            self.refuse_unread(400, Reason.REQUEST_UNREADABLE)
+            self.refuse_rest(400, Reason.REQUEST_UNREADABLE)
         else:
             self._ask_pages(target, self._site)
 
@@ -138,12 +137,12 @@ class Exchange:
         return all(origin in site.websocket_origins for origin in origins)
 
     def _decide(self, site: Site, target: RequestTarget) -> None:
-        self._ticket = _ticket_in(self.head.cookies)
+        self._ticket = ticket_in(self.head.cookies)
         decision = self._gate.access.decide_now(site.portal, target, self._ticket, self._gate.clock())
         if decision is not None:
             self._decided(decision)
         else:
-            self._gate.spawn(self._decide_later(site, target))
+            self._gate.start(self._decide_later(site, target), self._gave_up)
 
     async def _decide_later(self, site: Site, target: RequestTarget) -> None:
         decision = await self._gate.access.decide(site.portal, target, self._ticket, self._gate.clock())
@@ -180,7 +179,11 @@ class Exchange:
             self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self._request_id))
             return
         self._target, self._site = original, site
-        self._ticket = _ticket_in(head.cookies)
+        if self._is_own_place(original):
+            # Our own pages are no place of the portal, and nobody is let in for naming them (CVSS 10 of a rival).
+            self._answer_original(Denied(reason=Reason.NOT_FOUND, portal=site.portal if site else None), original, dialect)
+            return
+        self._ticket = ticket_in(head.cookies)
         if site is None:
             self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
             return
@@ -188,7 +191,7 @@ class Exchange:
         if decision is not None:
             self._answer_original(decision, original, dialect)
         else:
-            gate.spawn(self._answer_later(site, original, dialect))
+            gate.start(self._answer_later(site, original, dialect), self._gave_up)
 
     async def _answer_later(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
         decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
@@ -202,18 +205,35 @@ class Exchange:
 
     # Answering by ourselves.
 
-    def refuse_unread(self, status: int, reason: Reason) -> None:
-        """Refuses a request of which not everything can be trusted, and closes the connection after it."""
+    def refuse_rest(self, status: int, reason: Reason) -> None:
+        """Refuses a request of which not everything can be trusted or taken, and closes the connection after it."""
+        if self._is_over:
+            return
         if not self._request_id:
             self._started = self._gate.time()
             self._request_id = self._gate.identifiers.request_id()
-        self._decision = Denied(reason=reason)
+        self._failure = reason
+        self._decision = self._decision or Denied(reason=reason)
+        if self._transfer is not None:
+            self._transfer.stop()
+            if self._transfer.status:
+                self.broken()
+                return
         self._say(refusals.plain(status, reason, self._request_id), keeps_alive=False)
+
+    def _gave_up(self) -> None:
+        self.refuse_rest(500, Reason.UNEXPECTED)
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether the client's connection can be used for another request after this one.
+
+        Whoever asked with `Expect` and gets a final answer may or may not send the body: the next request could not be told from it."""
+        return self._client.may_stay and (self._request_is_complete or not self.head.expects_continue)
 
     def _say(self, answer: Answer, *, keeps_alive: bool = True) -> None:
         head = self.head
-        # Whoever asked with `Expect` and gets a final answer may or may not send the body: the next request could not be told from it.
-        keeps_alive = keeps_alive and self._client.may_stay and not (head.expects_continue and not self._request_is_complete)
+        keeps_alive = keeps_alive and self.may_stay
         self._status = answer.status
         wire = refusals.head_bytes(answer, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)
         self._client.write(wire if head.method == "HEAD" else wire + answer.body)
@@ -276,27 +296,19 @@ class Exchange:
         if self._is_over or self._page is not None:
             return  # the rest of a request that was answered without it is read and forgotten
         if limit and self._received > limit:
-            self._refuse_body()
+            self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         elif self._transfer is not None:
             self._transfer.request_body(piece)
         else:
             self._held.append(piece)
             self._client.pause()
 
-    def request_ended(self, trailers: Fields) -> None:
+    def request_ended(self, trailers: bytes) -> None:
+        """The request is complete; `trailers` are finished lines."""
         self._request_is_complete = True
         self._trailers = trailers
         if self._transfer is not None and self._page is None:
             self._transfer.request_ended(trailers)
-
-    def _refuse_body(self) -> None:
-        transfer, self._transfer = self._transfer, None
-        if transfer is not None:
-            transfer.stop()
-            if transfer.status:
-                self.broken()
-                return
-        self._say(refusals.plain(413, Reason.BODY_TOO_LARGE, self._request_id), keeps_alive=False)
 
     def client_lost(self) -> None:
         """The client is gone: the portal sees a closed connection, and nothing is answered."""
@@ -352,6 +364,8 @@ class Exchange:
         self._is_over = True
         self._held = []
         self._observe()
+        # Exchange and transfer know each other: without the knot both are freed now, not when the collector comes by.
+        self._transfer = None
 
     def _observe(self) -> None:
         now = self._gate.time()
@@ -387,17 +401,3 @@ _DECISION_NAMES: dict[type[object], str] = {
     Unavailable: "unavailable",
 }
 _WANTED_BY_REFUSAL_PAGES = frozenset({b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"})
-
-
-def _ticket_in(cookies: bytes) -> str | None:
-    """The value of the session cookie; None if it is absent or stands there twice (one of the two was then planted)."""
-    at = cookies.find(_COOKIE)
-    if at < 0:
-        return None
-    if cookies.find(_COOKIE, at + 1) >= 0 or (at and cookies[at - 1] not in b" ;,"):
-        return None
-    end = at + len(_COOKIE)
-    value = cookies[end : end + 160].partition(b";")[0].partition(b",")[0].strip()
-    return value.decode("ascii", "replace")
-
-

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from authproxy.edge.request_head import Fields, RequestHead
 
 OWN_COOKIE_PREFIX = b"__Host-authproxy"
+_TICKET_COOKIE = b"__Host-authproxy="
 
 _HOP_BY_HOP = frozenset({
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"transfer-encoding",
@@ -65,8 +66,9 @@ class RequestFilter:
     def passes(self, name: bytes) -> bool:
         known = self._known.get(name)
         if known is None:
-            lower = name.lower()
-            known = lower not in _HOP_BY_HOP and lower not in _REPLACED and not is_identity(name) and folded(name) not in self._own
+            # Folded, too: a WSGI portal reads `Content_Length` as CONTENT_LENGTH and frames by it.
+            form = folded(name)
+            known = form not in _HOP_BY_HOP and form not in _REPLACED and form not in self._own and not is_identity(name)
             if len(self._known) < 4096:
                 self._known[name] = known
         return known
@@ -116,7 +118,19 @@ def without_own_cookies(cookies: bytes) -> bytes:
             kept.append(pair)
         elif b"," in pair:
             kept.append(pair.partition(b",")[2])
-    return b";".join(kept).strip()
+    # What still holds our name stands in no place where a browser would put it: quoted, or inside another cookie.
+    return b";".join(pair for pair in kept if OWN_COOKIE_PREFIX not in pair).strip()
+
+
+def ticket_in(cookies: bytes) -> str | None:
+    """The value of the session cookie; None if it is absent or stands there twice (one of the two was then planted).
+
+    Only `;` parts cookies here. Elsewhere our name is part of another cookie's value, which a neighbouring site can set for its whole
+    domain: `x=1,__Host-authproxy=…` would get around what the `__Host-` prefix is for."""
+    if _TICKET_COOKIE not in cookies:
+        return None
+    values = [pair[len(_TICKET_COOKIE) :] for pair in map(bytes.strip, cookies.split(b";")) if pair.startswith(_TICKET_COOKIE)]
+    return values[0][:160].decode("ascii", "replace") if len(values) == 1 else None
 
 
 def _named_in(connection: bytes) -> frozenset[bytes]:
@@ -130,7 +144,7 @@ _returning: dict[bytes, int] = {}
 
 def returning(status_line: bytes, fields: Fields, framing: bytes, *, may_set_own_cookies: bool = False) -> bytes:
     """The head for the client: the portal's fields without hop-by-hop ones, and the framing that this connection uses. Only our own
-    pages may set our cookies."""
+    pages may set our cookies; browsers send one set without a name (`Set-Cookie: =__Host-authproxy=x`) as if it had our name."""
     lines = [status_line]
     named: frozenset[bytes] = frozenset()
     for field in fields:
@@ -142,7 +156,7 @@ def returning(status_line: bytes, fields: Fields, framing: bytes, *, may_set_own
             lines.append(b"%s: %s\r\n" % field)
         elif passes == _NAMES_OTHERS:
             named |= _named_in(field[1])
-        elif passes == _SETS_COOKIE and (may_set_own_cookies or not field[1].lstrip().startswith(OWN_COOKIE_PREFIX)):
+        elif passes == _SETS_COOKIE and (may_set_own_cookies or not field[1].lstrip(b" \t=").startswith(OWN_COOKIE_PREFIX)):
             lines.append(b"%s: %s\r\n" % field)
     if named:
         lines = [status_line] + [line for line in lines[1:] if line.partition(b":")[0].lower() not in named]
@@ -165,6 +179,6 @@ def _returns(name: bytes) -> int:
 
 def trailers(fields: Fields) -> bytes | None:
     """Trailer fields as lines; None if one of them must not come after a body."""
-    if any(name.lower() in _NOT_IN_TRAILERS or is_identity(name) for name, _ in fields):
+    if any(folded(name) in _NOT_IN_TRAILERS or is_identity(name) for name, _ in fields):
         return None
     return b"".join(b"%s: %s\r\n" % field for field in fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +64,12 @@ class Listener:
         )
 
     async def _open_unix(self, path: Path, mode: int) -> asyncio.AbstractServer:
-        _remove_stale(path)
-        server = await asyncio.get_running_loop().create_unix_server(self._connection, str(path), backlog=_BACKLOG)
-        _permit(path, mode)
-        return server
+        listening = _bound(path, mode)
+        try:
+            return await asyncio.get_running_loop().create_unix_server(self._connection, sock=listening, backlog=_BACKLOG)
+        except OSError:
+            listening.close()
+            raise
 
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._gate, self)
@@ -100,11 +103,14 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_TICK)
-            now = loop.time()
-            for connection in tuple(self._connections):
-                connection.check(now)
-            for pool in pools:
-                pool.expire(now)
+            self.sweep(loop.time(), pools)
+
+    def sweep(self, now: float, pools: tuple[UpstreamPool, ...]) -> None:
+        """Ends what has waited too long at `now`, in the time of the gate."""
+        for connection in tuple(self._connections):
+            connection.check(now)
+        for pool in pools:
+            pool.expire(now)
 
     async def drain(self, within: float) -> bool:
         """Stops listening, lets running requests finish for at most `within` seconds, cuts the rest. Returns whether all had finished.
@@ -131,11 +137,17 @@ class Listener:
         return True
 
 
-def _remove_stale(path: Path) -> None:
-    """Removes a socket that a killed process left behind; a process that still listens there keeps its connections."""
+def _bound(path: Path, mode: int) -> socket.socket:
+    """A bound socket whose permissions stand before it listens: everybody who can connect is a trusted peer.
+
+    A socket that a killed process left behind is removed; a process that still listens there keeps its connections."""
     if path.is_socket():
         path.unlink()
-
-
-def _permit(path: Path, mode: int) -> None:
-    path.chmod(mode)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.bind(str(path))
+        path.chmod(mode)
+    except OSError:
+        listening.close()
+        raise
+    return listening

@@ -13,13 +13,14 @@ from urllib.parse import quote
 
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, Unavailable
 from authproxy.access.routes import Portal
-from authproxy.access.target import RequestTarget
+from authproxy.access.target import METHODS, RequestTarget
 from authproxy.edge.request_head import RequestHead
 
 RETRY_AFTER = 5
 """Seconds after which it makes sense to ask again."""
 
 NEVER_STORED = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
+_ALLOW = b"Allow: %s\r\n" % ", ".join(sorted(METHODS)).encode()
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _TITLES = {
     401: "Sign-in required",
@@ -81,7 +82,8 @@ def _own_referer(portal: Portal, head: RequestHead) -> str:
     referers = [value for name, value in head.fields if name.lower() == b"referer"]
     prefix = portal.origin + "/"
     text = referers[0].decode("latin-1") if len(referers) == 1 else ""
-    return text.removeprefix(portal.origin) if text.startswith(prefix) and text.isascii() else "/"
+    place = text.removeprefix(portal.origin) if text.startswith(prefix) and text.isascii() else "/"
+    return "/" if place.startswith("//") else place
 
 
 def answer(refusal: Refusal, *, target: RequestTarget, head: RequestHead, request_id: str) -> Answer | PageWanted:
@@ -121,7 +123,10 @@ def problem(status: int, reason: Reason, request_id: str, *, login_url: str | No
 def plain(status: int, reason: Reason, request_id: str) -> Answer:
     """An answer for whoever cannot be told apart: one line of text that names the reason and repeats nothing that was sent."""
     text = f"{status} {HTTPStatus(status).phrase}: {reason.value}\nRequest: {request_id}\n"
-    return Answer(status, NEVER_STORED + b"Content-Type: text/plain; charset=utf-8\r\n", text.encode())
+    headers = NEVER_STORED + b"Content-Type: text/plain; charset=utf-8\r\n"
+    if status == 405:
+        headers += _ALLOW
+    return Answer(status, headers, text.encode())
 
 
 def head_bytes(given: Answer, *, keeps_alive: bool, is_http_1_0: bool) -> bytes:

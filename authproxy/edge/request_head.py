@@ -38,11 +38,17 @@ class RequestHead:
     expects_continue: bool = False
     upgrade: bytes = b""
     connection: bytes = b""
+    keeps_alive: bool = True
     _index: dict[bytes, list[bytes]] | None = None
 
     @property
     def has_body(self) -> bool:
         return self.is_chunked or bool(self.content_length)
+
+    @property
+    def offers_websocket(self) -> bool:
+        """Whether this can be the opening handshake of RFC 6455 §4.1."""
+        return self.upgrade.lower() == b"websocket" and self.method == "GET" and not self.is_http_1_0
 
     def get(self, name: bytes) -> bytes | None:
         """The value of a field (lower-case name), None if absent. Raises HeadRefused if it stands there twice."""

@@ -90,8 +90,13 @@ class Gate:
     time: Callable[[], float]
     """The loop's monotonic time in seconds, for limits and durations."""
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    """Starts background work in the TaskGroup that outlives all connections; the edge uses it through `start` only."""
     default_port: int = 80
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
+
+    def start(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
+        """Runs `work` in the background. What it raises is reported and ends in `failed`; in the TaskGroup it would end everybody."""
+        self.spawn(_guarded(work, failed))
 
     def site_at(self, raw_host: bytes, default_port: int) -> tuple[str, Site | None]:
         """The canonical host and its site. Raises TargetRefused. Remembers spellings that lead to a site, of which there are few."""
@@ -107,3 +112,16 @@ class Gate:
         if site is not None and len(self._by_raw_host) < 1024:
             self._by_raw_host[raw_host, default_port] = canonical, site
         return canonical, site
+
+
+async def _guarded(work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001  (reported, and answered by `failed`)
+        report(error, "background work of the edge failed")
+        failed()
+
+
+def report(error: Exception, what: str) -> None:
+    """Tells the loop's exception handler, which logs it, of an error that nobody expected."""
+    asyncio.get_running_loop().call_exception_handler({"message": what, "exception": error})

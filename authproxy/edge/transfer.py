@@ -26,12 +26,15 @@ class Client(Protocol):
     def write(self, data: bytes) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
-    @property
-    def may_stay(self) -> bool: ...
 
 
 class Owner(Protocol):
     """Is told once how the transfer went."""
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether the client's connection can be used again after this answer."""
+        ...
 
     def transferred(self, *, keeps_alive: bool) -> None:
         """The answer is complete."""
@@ -54,8 +57,8 @@ class Transfer:
     """`head` frames the request that is sent; it is not always the client's (refusal pages)."""
 
     __slots__ = (
-        "_answer", "_chunks", "_client", "_connection", "_continue_timer", "_deadline", "_gate", "_head", "_held", "_is_over", "_outgoing",
-        "_owner", "_pool", "_request_is_complete", "received", "sent", "sent_at", "status",
+        "_chunks", "_client", "_connection", "_continue_timer", "_deadline", "_gate", "_head", "_held", "_is_over", "_outgoing",
+        "_owner", "_pool", "_request_is_complete", "_stays", "_trailers", "sent", "sent_at", "status",
     )  # fmt: skip
 
     def __init__(self, *, owner: Owner, client: Client, gate: Gate, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
@@ -68,13 +71,14 @@ class Transfer:
         self._connection: UpstreamConnection | None = None
         self._held: list[bytes] | None = []
         self._request_is_complete = not head.has_body
-        self._answer: AnswerHead | None = None
+        self._trailers = b""
+        self._stays = False
         self._chunks = False
         self._continue_timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._is_over = False
         self.status = 0
-        self.received = self.sent = 0
+        self.sent = 0
         self.sent_at = 0.0
 
     def start(self) -> None:
@@ -82,7 +86,7 @@ class Transfer:
         if connection is not None:
             self._connected(connection)
         else:
-            self._gate.spawn(self._connect())
+            self._gate.start(self._connect(), self._gave_up)
 
     async def _connect(self) -> None:
         try:
@@ -96,18 +100,22 @@ class Transfer:
         else:
             self._connected(connection)
 
+    def _gave_up(self) -> None:
+        if not self._is_over:
+            self._fail(502, Reason.UNEXPECTED)
+
     def _connected(self, connection: UpstreamConnection) -> None:
         self._connection = connection
         self.sent_at = self._gate.time()
-        self._deadline = self.sent_at + self._gate.limits.first_byte_for
         connection.begin(self, self._outgoing, is_head_request=self._head.method == "HEAD")
-        held, self._held = self._held or (), None
+        held, self._held = self._held, None
         if held:
+            # Before the pieces go: a portal that cannot take them all pauses the client again, and that must stand.
+            self._client.resume()
             for piece in held:
                 self._send(piece)
-            self._client.resume()
         if self._request_is_complete:
-            self._send_end([])
+            self._send_end()
         elif self._head.expects_continue:
             self._continue_timer = asyncio.get_running_loop().call_later(_CONTINUE_AFTER, self._continue)
 
@@ -123,31 +131,30 @@ class Transfer:
         if self._held is not None:
             self._held.append(piece)
             self._client.pause()
-        elif self._connection is not None:
+        else:
             self._send(piece)
 
-    def request_ended(self, trailers: Fields) -> None:
+    def request_ended(self, trailers: bytes) -> None:
+        """The request is complete; `trailers` are finished lines."""
         if not self._request_is_complete:
             self._request_is_complete = True
+            self._trailers = trailers
             if self._connection is not None:
-                self._send_end(trailers)
+                self._send_end()
 
     def _send(self, piece: bytes) -> None:
         if self._connection is not None:
             self._connection.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._head.is_chunked else piece)
-            self._deadline = self._gate.time() + self._gate.limits.first_byte_for
 
-    def _send_end(self, trailers: Fields) -> None:
-        if self._connection is None or not self._head.is_chunked:
-            return
-        lines = headers.trailers(trailers)
-        if lines is None:
-            self.stop()
-            self._owner.broken()
-        else:
-            self._connection.write(b"0\r\n%s\r\n" % lines)
+    def _send_end(self) -> None:
+        if self._connection is not None:
+            if self._head.is_chunked:
+                self._connection.write(b"0\r\n%s\r\n" % self._trailers)
+            if not self.status:
+                self._deadline = self._gate.time() + self._gate.limits.first_byte_for
 
     def client_may_flow(self, *, flows: bool) -> None:
+        self._deadline = self._gate.time() + self._gate.limits.body_for
         if self._connection is not None:
             if flows:
                 self._connection.resume()
@@ -164,20 +171,24 @@ class Transfer:
             connection.abandon()
 
     def check(self, now: float) -> None:
-        """Called about once a second: a portal that says nothing for too long has failed."""
+        """Called about once a second: a portal that has the request, or takes no more of it, and says nothing for too long has failed;
+        so has an answer of which nothing arrives, or nothing is taken, for too long."""
         if self._deadline and now > self._deadline and not self._is_over and self._connection is not None and self.status != 101:
             self._fail(504, Reason.PORTAL_TIMEOUT)
 
     # From the portal.
 
     def request_may_flow(self, *, flows: bool) -> None:
+        if not self.status and not self._request_is_complete:
+            self._deadline = 0.0 if flows else self._gate.time() + self._gate.limits.first_byte_for
         if flows:
             self._client.resume()
         else:
             self._client.pause()
 
     def answer_began(self, head: AnswerHead) -> None:
-        self._stop_continue_timer()
+        if head.status == 100 or head.status >= 200:
+            self._stop_continue_timer()
         if head.status == 101:
             self._switch(head)
         elif head.status >= 200:
@@ -186,10 +197,9 @@ class Transfer:
             self._write(headers.returning(b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase), head.fields, b"\r\n"))
 
     def _begin_answer(self, head: AnswerHead) -> None:
-        self._answer = head
         self.status = head.status
         self._deadline = self._gate.time() + self._gate.limits.body_for
-        stays = self._client.may_stay
+        stays = self._owner.may_stay
         if head.length is not None and head.status != 204:
             framing = b"Content-Length: %d\r\n" % head.length
         elif not head.has_body:
@@ -202,6 +212,7 @@ class Transfer:
             framing += b"Connection: close\r\n"
         elif self._head.is_http_1_0:
             framing += b"Connection: keep-alive\r\n"
+        self._stays = stays
         status_line = b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase)
         is_own = self._pool is self._gate.pages
         self._write(headers.returning(status_line, head.fields, framing + b"\r\n", may_set_own_cookies=is_own))
@@ -229,9 +240,7 @@ class Transfer:
             self._pool.give_back(connection, self._gate.time())
         if self._chunks:
             self._client.write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
-        answer = self._answer
-        is_delimited = answer is not None and (not answer.has_body or answer.length is not None or self._chunks)
-        self._owner.transferred(keeps_alive=is_delimited)
+        self._owner.transferred(keeps_alive=self._stays)
 
     def answer_failed(self, found: str, *, is_broken_http: bool) -> None:
         del found
@@ -241,7 +250,7 @@ class Transfer:
         was_reused = connection is not None and connection.served > 1
         if was_reused and not self.status and not is_broken_http and self._head.method in _REPEATABLE and not self._head.has_body:
             # The portal closed an idle connection in the moment we used it. Safe requests may be sent again (RFC 9110 §9.2.2).
-            self._gate.spawn(self._connect())
+            self._gate.start(self._connect(), self._gave_up)
         else:
             self._fail(502, Reason.PORTAL_ANSWER_INVALID if is_broken_http else Reason.PORTAL_UNREACHABLE)
 

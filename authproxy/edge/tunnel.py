@@ -46,7 +46,8 @@ class Tunnel:
     def check(self) -> None:
         if not self._is_asking:
             self._is_asking = True
-            self._gate.spawn(self._ask())
+            # An error that nobody expected cuts the tunnel: it must not outlive its session because nobody could look.
+            self._gate.start(self._ask(), self._client.abort)
 
     async def _ask(self) -> None:
         try:

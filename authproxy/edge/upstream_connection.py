@@ -1,16 +1,22 @@
 """One connection to a portal: sends a request, reads the answer with llhttp, and says what arrives to the exchange that uses it.
 
-Framing follows RFC 9112 §6.3. An answer that ends before its length or last chunk is never reported complete.
+Framing follows RFC 9112 §6.3. An answer that ends before its length or last chunk is never reported complete, and what two readers
+could frame in two ways is reported as broken.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Protocol, cast
 
 import httptools
 
 from authproxy.edge.request_head import Fields
+
+_LARGEST_HEAD = 256 * 1024
+"""Bytes that a portal may send before a final answer's body begins: a broken portal must not fill our memory."""
+_PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 class AnswerReader(Protocol):
@@ -43,8 +49,8 @@ class UpstreamConnection(asyncio.Protocol):
     """Belongs to one exchange at a time; between two it is idle in the pool, where anything that arrives closes it."""
 
     __slots__ = (
-        "_answer", "_fields", "_is_head_request", "_is_tunnel", "_left", "_parser", "_phrase", "_pool", "_reader", "_transport",
-        "idle_since", "is_open", "is_reusable", "served",
+        "_answer", "_before_answer", "_fields", "_found", "_is_head_request", "_is_paused", "_is_tunnel", "_left", "_parser", "_phrase",
+        "_pool", "_reader", "_transport", "idle_since", "is_open", "is_reusable", "served",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionOwner) -> None:
@@ -58,6 +64,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = 0
         self._is_head_request = False
         self._is_tunnel = False
+        self._is_paused = False
+        self._before_answer = 0
+        self._found: str | None = None
+        """What is wrong with the answer, found where the parser cannot be stopped."""
         self.is_open = False
         self.is_reusable = True
         self.idle_since = 0.0
@@ -69,7 +79,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Sends a request head; the answer goes to `reader`."""
         self._reader = reader
         self._is_head_request = is_head_request
+        self._found = None
         self._answer = None
+        self._before_answer = 0
         self.served += 1
         self._transport.write(head)
 
@@ -78,10 +90,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         if self.is_open:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if self.is_open:
+        if self.is_open and self._is_paused:
+            self._is_paused = False
             self._transport.resume_reading()
 
     def abandon(self) -> None:
@@ -89,10 +103,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._reader = None
         self.is_reusable = False
         self._transport.abort()
-
-    def half_close(self) -> None:
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
 
     # asyncio.Protocol
 
@@ -102,6 +112,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
+        # The parser knows this connection: without the knot both are freed now, not when the collector comes by.
+        del self._parser
         reader, self._reader = self._reader, None
         self._pool.lost(self)
         if reader is None:
@@ -114,7 +126,8 @@ class UpstreamConnection(asyncio.Protocol):
             reader.answer_failed("the portal closed the connection before its answer was complete", is_broken_http=False)
 
     def eof_received(self) -> bool:
-        # A tunnel may be closed in one direction only; an HTTP connection that ends is closed.
+        # The transport closes now and says so a turn later: nobody may be given this connection in between.
+        self.is_reusable = False
         return False
 
     def pause_writing(self) -> None:
@@ -144,12 +157,22 @@ class UpstreamConnection(asyncio.Protocol):
         if self._left:
             self._finish_counted(data)
             return
+        if self._answer is None:
+            self._before_answer += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._switch(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            self.abandon()
+            raise
         except httptools.HttpParserError:
             self._fail("the portal's answer is not HTTP")
+        else:
+            if self._found is not None:
+                self._fail(self._found)
+            elif self._reader is not None and self._answer is None and self._before_answer > _LARGEST_HEAD:
+                self._fail("the head of the portal's answer is too large")
 
     def _finish_counted(self, data: bytes) -> None:
         piece, rest = data[: self._left], data[self._left :]
@@ -178,6 +201,8 @@ class UpstreamConnection(asyncio.Protocol):
     def _end(self, trailers: Fields) -> None:
         reader, self._reader = self._reader, None
         self._answer = None
+        # The client may have stopped the reading with the last piece; the next exchange must find the connection flowing.
+        self.resume()
         if reader is not None:
             reader.answer_ended(trailers)
 
@@ -188,6 +213,9 @@ class UpstreamConnection(asyncio.Protocol):
     # httptools
 
     def on_message_begin(self) -> None:
+        if self._reader is None:
+            # The first bytes of an answer that nobody asked for: they would be taken for the beginning of somebody's next one.
+            self.is_reusable = False
         self._fields = []
         self._phrase = b""
 
@@ -205,8 +233,13 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         head = AnswerHead(status, self._phrase, self._fields)
         self._fields = []
+        if status < 100 or not _PHRASE.fullmatch(self._phrase) or (status == 101 and not self._parser.should_upgrade()):
+            self._found = "the portal's status line is malformed, or switches to no protocol"
+            return
         if status >= 200:
             self._frame(head)
+            if self._found is not None:
+                return
             self._answer = head
         reader.answer_began(head)
         if self._is_head_request and status >= 200:
@@ -221,6 +254,8 @@ class UpstreamConnection(asyncio.Protocol):
                 head.length = int(value) if value.isdigit() else None
             elif lower == b"transfer-encoding":
                 head.is_chunked = True
+                if value.lower() != b"chunked":
+                    self._found = "the portal's answer has a transfer coding other than chunked"
         if self._is_head_request or head.status in (204, 304):
             head.has_body = False
         if not self._parser.should_keep_alive():

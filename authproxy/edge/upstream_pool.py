@@ -46,7 +46,7 @@ class UpstreamPool:
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
         self._connecting = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[UpstreamConnection | None]] = deque()
 
     @property
     def authority(self) -> bytes:
@@ -81,17 +81,22 @@ class UpstreamPool:
 
     async def _wait_for_turn(self) -> UpstreamConnection | None:
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
+        turn: asyncio.Future[UpstreamConnection | None] = loop.create_future()
         self._waiting.append(turn)
         try:
-            await turn
+            connection = await turn
         except asyncio.CancelledError:
             if turn in self._waiting:
                 self._waiting.remove(turn)
+            elif not turn.cancelled() and (unused := turn.result()) is not None:
+                self.give_back(unused, loop.time())
             else:
-                self._wake_next()
+                self._wake_next(None)
             raise
-        return self.take_idle(loop.time())
+        if connection is not None and not (connection.is_open and connection.is_reusable):
+            self._discard(connection)
+            return None
+        return connection
 
     async def _open_one(self) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
@@ -120,8 +125,9 @@ class UpstreamPool:
         """After a complete exchange: the connection waits for the next one, if both sides allow it."""
         if connection.is_open and connection.is_reusable:
             connection.idle_since = now
-            self._idle.append(connection)
-            self._wake_next()
+            # Handed from one to the next, not through the pool: who comes later must not overtake who waits.
+            if not self._wake_next(connection):
+                self._idle.append(connection)
         else:
             self._discard(connection)
 
@@ -129,7 +135,7 @@ class UpstreamPool:
         self._open.discard(connection)
         with contextlib.suppress(ValueError):  # it may have been in use
             self._idle.remove(connection)
-        self._wake_next()
+        self._wake_next(None)
 
     def expire(self, now: float) -> None:
         """Closes connections that rested too long; called now and then."""
@@ -145,9 +151,11 @@ class UpstreamPool:
         if connection.is_open:
             connection.abandon()
 
-    def _wake_next(self) -> None:
+    def _wake_next(self, connection: UpstreamConnection | None) -> bool:
+        """Gives who waits longest a connection, or the chance to open one. False if nobody waits."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
-                return
+                turn.set_result(connection)
+                return True
+        return False

@@ -47,7 +47,7 @@ class SessionStore(Protocol):
 
 
 class Signer(Protocol):
-    def mint(self, session: Session, *, portal_id: str, now: datetime) -> str: ...
+    def mint(self, session: Session, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Access:
             self.misses += 1
             return None
         self.hits += 1
-        return self._decide(portal, route, cached, ticket, now)
+        return self._decide(portal, route, cached, target, ticket, now)
 
     async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
         """The decision, after asking the store. Never raises for what the store or the signer does."""
@@ -120,7 +120,7 @@ class Access:
             return Unavailable(reason=refused.reason, portal=portal)
         if cached is None:
             return AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=portal)
-        return self._decide(portal, route, cached, ticket, now)
+        return self._decide(portal, route, cached, target, ticket, now)
 
     async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
         """Whether an open tunnel may go on. Not activity; a store that cannot be asked ends no tunnel before the session's own end."""
@@ -139,7 +139,9 @@ class Access:
         stored = await self._sessions.load(ticket, now=now)
         return None if stored is None else self._near_cache.remember(ticket.text, stored, now, read=read)
 
-    def _decide(self, portal: Portal, route: Route, cached: Cached, ticket: str, now: datetime) -> Decision:
+    def _decide(
+        self, portal: Portal, route: Route, cached: Cached, target: RequestTarget, ticket: str, now: datetime
+    ) -> Decision:  # fmt: skip
         kept = cached.extras.get(_FINISHED)
         if isinstance(kept, _Pass) and now < kept.good_until:
             allowed = kept.allowed.get(route.name)
@@ -153,21 +155,27 @@ class Access:
         self._note_activity(cached, ticket, now)
         if reason is not None:
             return Denied(reason=reason, portal=portal, route=route, session=session)
-        return self._allow(portal, route, cached, now)
+        try:
+            if portal.binds_assertion:
+                block = self._identity(portal, session, now, bound_to=(target.method, portal.origin + target.path))
+                return Allowed(portal=portal, route=route, session=session, identity_headers=block)
+            return self._allow(portal, route, cached, now)
+        except CannotAsk as refused:
+            return Unavailable(reason=refused.reason, portal=portal)
 
-    def _allow(self, portal: Portal, route: Route, cached: Cached, now: datetime) -> Decision:
+    def _allow(self, portal: Portal, route: Route, cached: Cached, now: datetime) -> Allowed:
         kept = cached.extras.get(_FINISHED)
         if not isinstance(kept, _Pass) or now >= kept.good_until:
             kept = cached.extras[_FINISHED] = _Pass(now + self._assertion_good_for)
         block = next((allowed.identity_headers for allowed in kept.allowed.values()), None)
         if block is None:
-            try:
-                assertion = self._signer.mint(cached.session, portal_id=portal.portal_id, now=now)
-            except CannotAsk as refused:
-                return Unavailable(reason=refused.reason, portal=portal)
-            block = identity_headers.lines(cached.session, self._header_names[portal.portal_id], assertion=assertion)
+            block = self._identity(portal, cached.session, now)
         allowed = kept.allowed[route.name] = Allowed(portal=portal, route=route, session=cached.session, identity_headers=block)
         return allowed
+
+    def _identity(self, portal: Portal, session: Session, now: datetime, bound_to: tuple[str, str] | None = None) -> bytes:
+        assertion = self._signer.mint(session, portal_id=portal.portal_id, now=now, bound_to=bound_to)
+        return identity_headers.lines(session, self._header_names[portal.portal_id], assertion=assertion)
 
     # The idle clock.
 

@@ -10,7 +10,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Literal
 from urllib.parse import quote
@@ -38,6 +38,29 @@ class HeaderNames:
     step_up: str = "X-Auth-Step-Up"
     assertion: str = "X-Auth-Assertion"
     encoding: Encoding = "percent"
+
+
+_NONE = HeaderNames(subject="", name="", email="", tax_number="", method="", level="", step_up="")
+PRESETS: dict[str, HeaderNames] = {
+    "authproxy": HeaderNames(),
+    "oauth2-proxy": replace(_NONE, subject="X-Forwarded-User", email="X-Forwarded-Email", name="X-Forwarded-Preferred-Username"),
+    "authelia": replace(_NONE, subject="Remote-User", name="Remote-Name", email="Remote-Email"),
+    "authentik": replace(
+        _NONE, subject="X-Authentik-Uid", name="X-Authentik-Name", email="X-Authentik-Email", assertion="X-Authentik-Jwt"
+    ),
+    "pomerium": replace(
+        _NONE,
+        subject="X-Pomerium-Claim-Sub",
+        name="X-Pomerium-Claim-Name",
+        email="X-Pomerium-Claim-Email",
+        assertion="X-Pomerium-Jwt-Assertion",
+    ),
+    "lemonldap": replace(_NONE, subject="Auth-User", name="Auth-Cn", email="Auth-Mail"),
+    "mod_auth_openidc": replace(_NONE, subject="OIDC_CLAIM_sub", name="OIDC_CLAIM_name", email="OIDC_CLAIM_email"),
+    "gatekeeper": replace(_NONE, subject="X-Auth-Subject", name="X-Auth-Username", email="X-Auth-Email"),
+    "cloudflare": replace(_NONE, email="Cf-Access-Authenticated-User-Email", assertion="Cf-Access-Jwt-Assertion"),
+}
+"""Names under which other gateways speak, so that a portal can be moved here untouched. The signed assertion is always there too."""
 
 
 def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:

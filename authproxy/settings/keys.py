@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic.fields import FieldInfo
 
-from authproxy.settings.findings import KeyPath
 from authproxy.settings.schema import Form, Settings
 
 FILE_SUFFIX = "_file"
@@ -54,12 +53,6 @@ def at(path: Iterable[str | int]) -> Key | None:
             return None
         found = found.keys.get(str(part)) if found.kind == "section" else found.item
     return found
-
-
-def is_secret(path: KeyPath) -> bool:
-    """Whether a value there must not be shown. What nobody knows may be a misspelt secret, and counts as one."""
-    key = at(path)
-    return key is None or key.is_secret
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

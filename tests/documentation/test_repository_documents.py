@@ -92,7 +92,8 @@ def test_no_file_names_a_registry_or_a_place_of_one_machine_or_holds_a_private_k
     found = []
     for path in tracked_files():
         name = str(path.relative_to(ROOT))
-        if name.partition("/")[0] != folder and not (folder == "" and "/" not in name) or name in HAS_THE_PATTERN:
+        is_here = name.startswith(f"{folder}/") if folder else "/" not in name or name.startswith(".")
+        if not is_here or name in HAS_THE_PATTERN:
             continue
         try:
             text = path.read_text(encoding="utf-8")

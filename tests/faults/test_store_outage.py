@@ -196,6 +196,7 @@ async def test_a_replica_refuses_what_changes_something_and_still_answers_reads(
     questions = every_question(redis, ticket)
     for name in ("create", "touch", "revoke", "open", "note_sign_in"):
         assert await timed(questions[name]) < 1
+        assert redis._idle == []  # the next connection may find the new primary
     assert (await sessions.load(ticket, now=NOW)).session == session
     server.command("REPLICAOF", "NO", "ONE")
     await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
@@ -220,6 +221,25 @@ async def test_a_full_redis_refuses_new_sessions_and_keeps_the_old_ones(server, 
             assert (await sessions.load(ticket, now=NOW)).session == session
     assert [entry["event"] for entry in logs] == ["store.refusing"]
     assert await sessions.revoke(session.session_id) is True
+
+
+async def test_after_one_dead_connection_the_other_idle_ones_are_not_tried(proxy, redis):
+    await asyncio.gather(*(redis.ping() for _ in range(5)))
+    proxy.swallow_open_connections()
+    assert await timed(redis.ping) < 1
+    began = time.monotonic()
+    for _ in range(5):
+        await redis.ping()
+    assert time.monotonic() - began < 0.5
+
+
+async def test_idle_connections_that_were_reset_are_noticed_and_replaced(proxy, redis):
+    await asyncio.gather(*(redis.ping() for _ in range(5)))
+    await proxy.refuse()
+    await proxy.listen()
+    await eventually(lambda: all(connection._writer.is_closing() for connection in redis._idle))
+    await asyncio.gather(*(redis.ping() for _ in range(5)))
+    assert redis.failures == 0
 
 
 async def test_one_deadline_holds_for_everybody_who_reads_together(server, proxy, redis):

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from authproxy.flows.login import SignInRefused
 from authproxy.flows.logout import ProviderLogout
 from authproxy.web.refusals import PAGES
-from tests.support.pages_house import ACQ, TICKET, House, ScriptedFlows, front, running_pages, with_origin
+from tests.support.pages_house import TICKET, front, running_pages
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -47,8 +47,9 @@ async def faults_of(page: Page) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "language"), [(320, "sl"), (1280, "en"), (320, "en"), (1280, "sl")])
+@pytest.mark.parametrize(
+    ("width", "language", "scheme"), [(320, "sl", "light"), (1280, "en", "light"), (320, "en", "dark"), (1280, "sl", "dark")]
+)
 async def test_every_page_is_accessible_fits_its_window_and_breaks_no_policy(chromium, width, language, scheme):
     async with running_pages() as house, front(house) as port:
         context = await chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language)
@@ -82,7 +83,7 @@ async def provider_that_ends_sessions(seen: list[dict[str, str]]) -> tuple[web.A
     return runner, site._server.sockets[0].getsockname()[1]
 
 
-async def sign_out(chromium: Browser, house: House, port: int, *, with_script: bool) -> str:
+async def sign_out(chromium: Browser, port: int, *, with_script: bool) -> str:
     context = await chromium.new_context(java_script_enabled=with_script, locale="en")
     await signed_in(context, port)
     page = await context.new_page()
@@ -100,19 +101,18 @@ async def sign_out(chromium: Browser, house: House, port: int, *, with_script: b
 async def test_signing_out_goes_by_way_of_the_provider_and_comes_back(chromium, with_script):
     seen: list[dict[str, str]] = []
     provider, provider_port = await provider_that_ends_sessions(seen)
-    flows = ScriptedFlows()
     try:
-        async with running_pages(flows, portals=[with_origin(ACQ, "http://acq.localhost")]) as house, front(house) as port:
-            flows.provider_logout = ProviderLogout(
+        async with running_pages() as house, front(house) as port:
+            house.flows.provider_logout = ProviderLogout(
                 endpoint=f"http://localhost:{provider_port}/endsession", id_token_hint="eyJ0.e30.", state="s",
                 post_logout_redirect_uri=f"http://acq.localhost:{port}/.authproxy/logout",
             )  # fmt: skip
-            landed = await sign_out(chromium, house, port, with_script=with_script)
+            landed = await sign_out(chromium, port, with_script=with_script)
     finally:
         await provider.cleanup()
 
     assert landed == f"http://acq.localhost:{port}/.authproxy/logout"
-    assert flows.open_sessions == {}
+    assert house.flows.open_sessions == {}
     assert [(form["id_token_hint"], form["state"], form["query"]) for form in seen] == [("eyJ0.e30.", "s", "")]
 
 

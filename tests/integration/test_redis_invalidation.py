@@ -208,6 +208,39 @@ async def test_a_frozen_redis_turns_the_near_cache_off_within_a_second(server):
         await eventually(lambda: one.cache.is_heard(clock()), within=10)
 
 
+class RecordingCache(NearCache):
+    def __init__(self) -> None:
+        super().__init__(keeps_for=LONG)
+        self.heard_at = []
+
+    def heard(self, now):
+        self.heard_at.append(now)
+        super().heard(now)
+
+
+async def test_an_answer_that_was_held_up_proves_nothing_about_the_time_since_the_question(server):
+    redis, cache, asked_at = RedisConnection(server.url), RecordingCache(), []
+    now = clock()
+
+    def counting_clock():
+        asked_at.append(now)
+        return now
+
+    listener = asyncio.ensure_future(listen(redis, cache, clock=counting_clock))
+    await eventually(lambda: len(cache.heard_at) == 1)
+    server.freeze()
+    await eventually(lambda: len(asked_at) == 2)
+    question = now
+    now = question + timedelta(minutes=1)
+    server.thaw()
+    await eventually(lambda: len(cache.heard_at) == 3)
+    assert cache.heard_at == [question, question, now]
+    listener.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await listener
+    await redis.aclose()
+
+
 async def test_the_ends_of_an_outage_are_told_once_each(server):
     with structlog.testing.capture_logs() as logs:
         async with fault_proxy(server.port) as proxy, instance(proxy.url) as one:

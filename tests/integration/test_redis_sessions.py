@@ -107,6 +107,8 @@ async def test_a_record_lives_for_the_idle_time_and_never_past_the_absolute_end(
     moment = timedelta(seconds=5)
     ticket, session = await started(sessions)
     assert session.idle_for - moment < await lifetime(redis, session) <= session.idle_for
+    _, brief = await started(sessions, expires_at=NOW + timedelta(minutes=1))
+    assert await lifetime(redis, brief) <= timedelta(minutes=1)
     at_last = session.expires_at - timedelta(minutes=3)
     near = NOW
     while (near := near + timedelta(minutes=14)) < at_last:

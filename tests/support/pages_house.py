@@ -133,6 +133,7 @@ class House:
     flows: ScriptedFlows
     audit_lines: list[str]
     metrics: Metrics
+    portals: dict[str, PortalPresentation]
     browser: aiohttp.ClientSession
 
     @contextlib.asynccontextmanager
@@ -150,13 +151,14 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def running_pages(flows: ScriptedFlows | None = None, portals: Sequence[PortalPresentation] = (ACQ, B2B)) -> AsyncIterator[House]:
-    flows = flows or ScriptedFlows()
+async def running_pages() -> AsyncIterator[House]:
+    flows = ScriptedFlows()
+    portals = {"acq": ACQ, "b2b": B2B}
     audit_lines: list[str] = []
     metrics = Metrics(version="test")
     counter = iter(range(1, 1000))
     services = Services(
-        login=flows, logout=flows, sessions=flows, portals={portal.portal_id: portal for portal in portals}, links=LINKS,
+        login=flows, logout=flows, sessions=flows, portals=portals, links=LINKS,
         jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32)),
         metrics=metrics, clock=lambda: NOW, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
     )  # fmt: skip
@@ -169,14 +171,15 @@ async def running_pages(flows: ScriptedFlows | None = None, portals: Sequence[Po
             async with aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(str(socket)), cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=10)
             ) as browser:
-                yield House(socket=socket, flows=flows, audit_lines=audit_lines, metrics=metrics, browser=browser)
+                yield House(socket=socket, flows=flows, audit_lines=audit_lines, metrics=metrics, portals=portals, browser=browser)
         finally:
             await runner.cleanup()
 
 
 @contextlib.asynccontextmanager
 async def front(house: House) -> AsyncIterator[int]:
-    """A TCP port before the pages for a real browser; it adds the edge's headers as the edge does."""
+    """A TCP port before the pages for a real browser; it adds the edge's headers as the edge does.
+    The portal acq then has its origin there."""
 
     async def forward(request: web.BaseRequest) -> web.StreamResponse:
         client_headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}}
@@ -196,10 +199,8 @@ async def front(house: House) -> AsyncIterator[int]:
     try:
         server = site._server
         assert isinstance(server, asyncio.Server)
-        yield server.sockets[0].getsockname()[1]
+        port = server.sockets[0].getsockname()[1]
+        house.portals["acq"] = replace(ACQ, origin=f"http://acq.localhost:{port}")
+        yield port
     finally:
         await runner.cleanup()
-
-
-def with_origin(portal: PortalPresentation, origin: str) -> PortalPresentation:
-    return replace(portal, origin=origin)

@@ -111,6 +111,7 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._swallowing = False
+        self._dead: set[asyncio.StreamWriter] = set()
         self._answer_limit: int | None = None
         self._canned: bytes | None = None
         self.port = free_port()
@@ -143,6 +144,10 @@ class FaultProxy:
         """A black hole: connections are accepted and kept, and nothing comes back."""
         self._swallowing = True
 
+    def swallow_open_connections(self) -> None:
+        """As a firewall that has forgotten them: nothing passes on open connections any more, new ones work."""
+        self._dead = set(self._writers)
+
     def reset_after(self, octets: int) -> None:
         """Every answer breaks off after that many bytes, and the connection is reset."""
         self._answer_limit = octets
@@ -172,7 +177,7 @@ class FaultProxy:
 
     async def _copy_questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         while octets := await reader.read(65536):
-            if self._swallowing:
+            if self._swallowing or writer in self._dead:
                 self.swallowed.set()
             elif self._canned is not None:
                 writer.write(self._canned)
@@ -182,7 +187,7 @@ class FaultProxy:
 
     async def _copy_answers(self, server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while octets := await server.read(65536):
-            if self._swallowing:
+            if self._swallowing or writer in self._dead:
                 continue
             if self._answer_limit is not None:
                 writer.write(octets[: self._answer_limit])

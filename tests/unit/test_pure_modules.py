@@ -15,9 +15,9 @@ HOMES = {
     "jwt": {"oidc", "assertions", "sandbox"},
     "httptools": {"edge"},
     "prometheus_client": {"telemetry"},
-    "yaml": {"settings"},
+    "yaml": {"settings", "sandbox"},
     "pydantic": {"settings", "storage"},
-    "uvloop": {"bootstrap"},
+    "uvloop": {"bootstrap", "sandbox"},
     "click": {"cli.py"},
 }
 

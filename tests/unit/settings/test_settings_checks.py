@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import os
 
 import pytest
@@ -173,9 +173,9 @@ def pem(key, encryption=None):
 
 def certificate(key):
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-    return builder.not_valid_before(start).not_valid_after(start + datetime.timedelta(days=900)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return builder.not_valid_before(start).not_valid_after(start + dt.timedelta(days=900)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,36 @@ def test_revoking_needs_either_a_session_or_a_person(config, arguments):
     assert "name either a session or" in result.stderr
 
 
+def with_store(url):
+    return {"AUTHPROXY__STORE__URL": url}
+
+
+def test_a_store_without_sessions_lists_none(config):
+    result = run("sessions", "list", "-c", config, "--json", env=with_store("memory://"))
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+    assert run("sessions", "list", "-c", config, env=with_store("memory://")).stderr.endswith("0 open\n")
+
+
+@pytest.mark.parametrize("arguments", [["an-id"], ["--subject", "somebody"]])
+def test_revoking_what_is_not_there_says_so(config, arguments):
+    result = run("sessions", "revoke", *arguments, "-c", config, env=with_store("memory://"))
+    assert (result.exit_code, result.stdout) == (1, "0 ended\n")
+
+
+@pytest.mark.parametrize("command", [["list"], ["revoke", "an-id"]])
+def test_a_store_that_cannot_be_asked_is_a_sentence_not_a_trace(config, free_port, command):
+    result = run("sessions", *command, "-c", config, env=with_store(f"redis://127.0.0.1:{free_port()}/0"))
+    assert result.exit_code == 1
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_the_settings_explain_a_request(config):
+    result = run("explain", "GET", "https://acq.example.si/reports", "-c", config)
+    assert result.exit_code == 0
+    assert "portal   acq" in result.stdout
+    assert run("explain", "GET", "https://b2b.example.si/", "-c", config).exit_code == 1
+
+
 @pytest.fixture
 def management():
     """A management listener as small as can be; answers 503 for /readyz."""

@@ -219,7 +219,7 @@ def test_all_findings_come_at_once_in_the_order_of_the_file(workshop):
     assert [each.key for each in findings] == [
         "server.listn", "sessions.idle", "rekono.prompt", "portals.acq.upstream", "portals.acq.upstrem", "portals.b2b.url", "store.deadline",
     ]  # fmt: skip
-    assert [each.line for each in findings] == sorted(each.line or 99 for each in findings)[:-1] + [None]
+    assert [each.line for each in findings] == [*sorted(each.line or 99 for each in findings)[:-1], None]
 
 
 def test_the_line_of_an_unknown_key_reads_as_promised(workshop):

@@ -177,6 +177,18 @@ def test_a_repeated_invalidation_counts_as_new(cache):
     assert cache.lookup(text, NOW) is None
 
 
+def test_a_flood_that_pushes_out_a_repeated_invalidation_does_not_let_its_read_through(cache):
+    text, found = stored()
+    cache.forget(found.session.session_id)
+    cache.forget(SessionId("between"))
+    read = cache.begin_read()
+    cache.forget(found.session.session_id)
+    for number in range(4096):
+        cache.forget(SessionId(f"other {number}"))
+        cache.remember(text, found, NOW, read=read)
+        assert cache.lookup(text, NOW) is None
+
+
 def test_extras_survive_when_the_same_session_is_read_again(cache):
     text, found = stored()
     first = cache.remember(text, found, NOW, read=cache.begin_read())

@@ -87,8 +87,8 @@ async def test_a_consent_form_needs_the_value_of_its_page(rekono, visitor):
 async def test_a_consent_page_of_one_browser_cannot_be_answered_by_another(rekono, visitor, another_visitor, clock):
     page = await rekono.confirmed(visitor)
     clock.advance(seconds=30)
-    await rekono.confirmed(another_visitor)
-    assert (await another_visitor.submit(page, "request", user_oauth_approval="true")).status == 403
+    own = (await rekono.confirmed(another_visitor)).form("request").fields["_csrf"]
+    assert (await another_visitor.submit(page, "request", _csrf=own, user_oauth_approval="true")).status == 403
 
 
 async def test_a_consent_page_is_shown_only_to_the_person_it_is_for(rekono, visitor, another_visitor):

@@ -1,0 +1,423 @@
+"""A real edge on loopback between a raw client and a recording portal: the listener, its gate, and the counterparts that tests speak as.
+
+The counterparts read and write bytes, because what is tested is framing; h11 reads answers as a second opinion on llhttp.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import h11
+
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
+from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.target import RequestTarget
+from authproxy.edge.client_address import TrustedProxies
+from authproxy.edge.headers import RequestFilter
+from authproxy.edge.listener import Address, Listener
+from authproxy.edge.site import Gate, Limits, Site
+from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.person import Issuer, Person, Subject
+from authproxy.identity.session import Session, SessionId
+
+PATIENCE = 10.0
+"""Seconds after which a test gives up waiting. Nothing waits that long unless it is broken."""
+HOST = "acq.localhost"
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+GOOD, FORBIDDEN, UNANSWERABLE, SLOW = "1.good", "1.forbidden", "1.unanswerable", "1.slow"
+"""Tickets: each is a case of `TicketAccess`."""
+COOKIE = f"Cookie: __Host-authproxy={GOOD}\r\n"
+IDENTITY = b"X-Auth-Subject: ana-subject\r\nX-Auth-Name: Ana\r\nX-Auth-Level: 20\r\nX-Auth-Assertion: header.payload.signature\r\n"
+
+ROUTE = Route(name="all", path="/", requirement=Requirement())
+PORTAL = Portal(portal_id="acq", origin=f"http://{HOST}", host=HOST, routes=(ROUTE,))
+SESSION = Session(
+    session_id=SessionId("session-of-ana"),
+    portal="acq",
+    person=Person(issuer=Issuer("https://idp.example"), subject=Subject("ana-subject")),
+    method="rekono",
+    level=Level.MEDIUM,
+    events=(AuthenticationEvent(method="rekono", at=NOW, source="https://idp.example", is_step_up=True),),
+    started_at=NOW,
+    expires_at=NOW + timedelta(hours=8),
+    idle_for=timedelta(minutes=15),
+)
+
+
+def request(line: str, *fields: str, host: str = HOST, cookie: str = COOKIE, body: bytes = b"") -> bytes:
+    """A request as bytes: signed in unless `cookie` is empty."""
+    return (f"{line} HTTP/1.1\r\nHost: {host}\r\n{cookie}" + "".join(f"{one}\r\n" for one in fields) + "\r\n").encode("latin-1") + body
+
+
+class TicketAccess:
+    """Decides by the ticket alone, as the gateway's access does for a portal with one route."""
+
+    def __init__(self) -> None:
+        self.asked: list[RequestTarget] = []
+        self.revoked: set[str] = set()
+        self.may_answer = asyncio.Event()
+        """Until it is set, nobody learns the decision for the SLOW ticket."""
+
+    def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
+        self.asked.append(target)
+        return None if ticket == SLOW else self._decision(portal, ticket)
+
+    async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
+        await self.may_answer.wait()
+        return self._decision(portal, ticket)
+
+    async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
+        return ticket not in self.revoked
+
+    def _decision(self, portal: Portal, ticket: str | None) -> Decision:
+        if ticket in {GOOD, SLOW} and ticket not in self.revoked:
+            return Allowed(portal=portal, route=ROUTE, session=SESSION, identity_headers=IDENTITY)
+        if ticket == FORBIDDEN:
+            return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
+        if ticket == UNANSWERABLE:
+            return Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=portal)
+        return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
+
+
+class Identifiers:
+    def __init__(self) -> None:
+        self._made = 0
+
+    def request_id(self) -> str:
+        self._made += 1
+        return f"request-{self._made}"
+
+    def trace_parent(self) -> str:
+        return "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+
+class Conversation:
+    """One connection that the edge made to a counterpart. `received` holds every byte of it, read by the script or not."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self.received = bytearray()
+        self.is_over = asyncio.Event()
+
+    async def read(self, most: int = 65536) -> bytes:
+        """Empty at the end."""
+        data = await self.reader.read(most)
+        self.received += data
+        return data
+
+    async def read_until(self, end: bytes) -> bytes:
+        data = await self.reader.readuntil(end)
+        self.received += data
+        return data
+
+    async def read_request(self) -> tuple[bytes, bytes]:
+        """Head and raw body of a request, framed as it says."""
+        head = await self.read_until(b"\r\n\r\n")
+        return head, await self.read_body(head)
+
+    async def read_body(self, head: bytes) -> bytes:
+        lower = head.lower()
+        if b"\r\ntransfer-encoding: chunked\r\n" in lower:
+            body = b""
+            while True:
+                size = await self.read_until(b"\r\n")
+                if int(size, 16) == 0:
+                    return body + size + (await self.read_until(b"\r\n"))
+                body += size + await self._exactly(int(size, 16) + 2)
+        if b"\r\ncontent-length: " in lower:
+            return await self._exactly(int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]))
+        return b""
+
+    async def _exactly(self, size: int) -> bytes:
+        data = await self.reader.readexactly(size)
+        self.received += data
+        return data
+
+    async def say(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, body: bytes = b"fine", *, status: str = "200 OK", fields: bytes = b"") -> None:
+        await self.say(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status.encode(), len(body), fields, body))
+
+
+Script = Callable[[Conversation], Awaitable[None]]
+
+
+async def answers_everything(conversation: Conversation) -> None:
+    """Answers each request with its request line, until the edge closes."""
+    while True:
+        head, _ = await conversation.read_request()
+        line = head.partition(b"\r\n")[0]
+        await conversation.answer(b"" if head.startswith(b"HEAD ") else line)
+
+
+class Counterpart:
+    """A server that records what it gets and answers by script: the portal, or our pages."""
+
+    def __init__(self, script: Script = answers_everything) -> None:
+        self.script = script
+        self.conversations: list[Conversation] = []
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._news = asyncio.Condition()
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(bytes(one.received) for one in self.conversations)
+
+    @property
+    def heads(self) -> list[bytes]:
+        """The request heads of all conversations, for counterparts that got no bodies."""
+        return [head for head in self.received.split(b"\r\n\r\n") if head]
+
+    async def listen(self, *, unix: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
+        if unix is not None:
+            self._server = await asyncio.start_unix_server(self._serve, str(unix))
+        else:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = Conversation(reader, writer)
+        self.conversations.append(conversation)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+                await self.script(conversation)
+        except asyncio.CancelledError:
+            return  # the test is over
+        finally:
+            conversation.received += reader._buffer  # type: ignore[attr-defined]  # what the script left unread was sent all the same
+            conversation.is_over.set()
+            self._tasks.discard(task)
+            with contextlib.suppress(Exception):
+                writer.close()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=PATIENCE)
+
+
+async def renders_refusals(conversation: Conversation) -> None:
+    """Our pages as the edge sees them: a refusal has the status and reason that it was asked for."""
+    while True:
+        head, _ = await conversation.read_request()
+        fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+        status = fields.get(b"X-Authproxy-Status", b"200").decode()
+        body = b"<h1>page %s</h1>" % fields.get(b"X-Authproxy-Reason", head.split(b" ")[1])
+        shown = b"" if head.startswith(b"HEAD ") else body
+        await conversation.say(
+            b"HTTP/1.1 %s Page\r\nContent-Type: text/html\r\nSet-Cookie: __Host-authproxy-flow=f\r\nContent-Length: %d\r\n\r\n%s"
+            % (status.encode(), len(body), shown)
+        )
+
+
+@dataclass
+class Answered:
+    """An answer as h11 read it. `interim` are the statuses before it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+    interim: list[int] = field(default_factory=list)
+    trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def all(self, name: str) -> list[bytes]:
+        return [value for key, value in self.headers if key == name.lower().encode()]
+
+    def get(self, name: str) -> bytes | None:
+        values = self.all(name)
+        assert len(values) < 2, f"{name} stands {len(values)} times"
+        return values[0] if values else None
+
+
+class RawClient:
+    """A client of the edge that sends bytes and reads answers with h11, which raises for one that is not complete."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self._rest = b""
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(self.writer.drain(), PATIENCE)
+
+    async def answer(self, method: str = "GET") -> Answered:
+        oracle = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
+        oracle.send(h11.Request(method=method, target="/", headers=[("Host", HOST)]))
+        oracle.send(h11.EndOfMessage())
+        if self._rest:
+            oracle.receive_data(self._rest)
+            self._rest = b""
+        interim: list[int] = []
+        found: Answered | None = None
+        body: list[bytes] = []
+        while True:
+            event = oracle.next_event()
+            if event is h11.NEED_DATA:
+                oracle.receive_data(await self.some())
+            elif isinstance(event, h11.InformationalResponse):
+                interim.append(event.status_code)
+            elif isinstance(event, h11.Response):
+                found = Answered(event.status_code, list(event.headers), interim=interim)
+            elif isinstance(event, h11.Data):
+                body.append(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                assert found is not None
+                found.body, found.trailers = b"".join(body), list(event.headers)
+                self._rest = oracle.trailing_data[0]
+                return found
+            else:
+                raise ConnectionResetError(f"the edge closed instead of answering: {event}")
+
+    async def some(self) -> bytes:
+        return await asyncio.wait_for(self.reader.read(65536), PATIENCE)
+
+    async def everything(self) -> bytes:
+        """What comes until the edge closes; a reset ends it, too."""
+        data, self._rest = self._rest, b""
+        with contextlib.suppress(ConnectionError):
+            while piece := await self.some():
+                data += piece
+        return data
+
+    async def ask(self, line: str, *fields: str, cookie: str = COOKIE, body: bytes = b"") -> Answered:
+        await self.send(request(line, *fields, cookie=cookie, body=body))
+        return await self.answer(line.partition(" ")[0])
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+class Edge:
+    """The listener with everything around it. Time for limits is the loop's plus what `pass_time` has added."""
+
+    def __init__(self, gate: Gate, listener: Listener, portal: Counterpart, pages: Counterpart, access: TicketAccess) -> None:
+        self.gate, self.listener, self.portal, self.pages, self.access = gate, listener, portal, pages, access
+        self.port = 0
+        self.unix: Path = Path()
+        self.observed: list[dict[str, object]] = []
+        self.errors: list[dict[str, Any]] = []
+        self.tls: ssl.SSLContext | None = None
+        self.pool: UpstreamPool = gate.sites[HOST].pool
+        self._clients: list[RawClient] = []
+
+    async def client(self, *, unix: bool = False) -> RawClient:
+        if unix:
+            reader, writer = await asyncio.open_unix_connection(str(self.unix))
+        else:
+            name = HOST if self.tls else None
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=name)
+        client = RawClient(reader, writer)
+        self._clients.append(client)
+        return client
+
+    async def exchange(self, data: bytes) -> bytes:
+        """Sends bytes on a connection of their own and returns everything that comes back until the edge closes."""
+        client = await self.client()
+        await client.send(data)
+        return await client.everything()
+
+    def pass_time(self, seconds: float) -> None:
+        """Lets `seconds` pass for all limits, and looks after the connections as the listener does every second."""
+        self._offset += seconds
+        self.listener.sweep(self.gate.time(), (self.pool, self.gate.pages))
+
+    _offset = 0.0
+
+    async def settled(self, condition: Callable[[], bool]) -> None:
+        """Waits until `condition` holds; fails the test if it does not within PATIENCE."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    def close_clients(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+@contextlib.asynccontextmanager
+async def running_edge(
+    *,
+    script: Script = answers_everything,
+    limits: Limits | None = None,
+    trusted: Iterable[str] = (),
+    listener_tls: ssl.SSLContext | None = None,
+    client_tls: ssl.SSLContext | None = None,
+    upstream: Callable[[int, Path], Upstream] | None = None,
+    portal_tls: ssl.SSLContext | None = None,
+    portal_unix: bool = False,
+    pool_limit: int = 64,
+    connect_for: float = 5.0,
+    own_headers: Iterable[str] = (),
+    portal: Portal = PORTAL,
+) -> AsyncIterator[Edge]:
+    """An edge on a TCP port and a Unix socket, with one portal and the pages behind it. Fails the test for any error nobody expected."""
+    loop = asyncio.get_running_loop()
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+        place = Path(folder)
+        behind, pages = Counterpart(script), Counterpart(renders_refusals)
+        await behind.listen(unix=place / "portal.sock" if portal_unix else None, tls=portal_tls)
+        await pages.listen(unix=place / "pages.sock")
+        reached = upstream(behind.port, place / "portal.sock") if upstream else Upstream(host="127.0.0.1", port=behind.port)
+        access = TicketAccess()
+        observed: list[dict[str, object]] = []
+        async with asyncio.TaskGroup() as tasks:
+            site = Site(
+                portal=portal,
+                pool=UpstreamPool(reached, limit=pool_limit, connect_for=connect_for, idle_for=30),
+                filter=RequestFilter(own_headers),
+                host_for_upstream=b"",
+                forwarded=b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\n" % HOST.encode(),
+                websocket_origins=frozenset({f"http://{HOST}".encode()}),
+            )
+            gate = Gate(
+                sites={HOST: site},
+                pages=UpstreamPool(Upstream(unix_path=str(place / "pages.sock")), limit=64, connect_for=5, idle_for=30),
+                access=access,
+                trusted=TrustedProxies.of(trusted),
+                limits=limits or Limits(),
+                observer=lambda **fields: observed.append(fields),
+                identifiers=Identifiers(),
+                clock=lambda: NOW,
+                time=loop.time,
+                spawn=tasks.create_task,
+            )
+            edge = Edge(gate, Listener(gate, tls=listener_tls), behind, pages, access)
+            gate.time = lambda: loop.time() + edge._offset
+            edge.observed, edge.errors, edge.tls = observed, errors, client_tls
+            edge.unix = place / "edge.sock"
+            places = await edge.listener.open((Address("127.0.0.1", 0), Address(unix_path=edge.unix)))
+            edge.port = places[0][1]
+            try:
+                yield edge
+            finally:
+                edge.close_clients()
+                access.may_answer.set()
+                await edge.listener.drain(0.2)
+                site.pool.close()
+                gate.pages.close()
+                await behind.close()
+                await pages.close()
+        await asyncio.sleep(0)
+    assert not errors, errors
