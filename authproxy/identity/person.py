@@ -6,7 +6,7 @@ The check digit is that of the Slovenian tax administration: weights 8…2, modu
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 Issuer = NewType("Issuer", str)
@@ -28,9 +28,9 @@ class Person:
 
     issuer: Issuer
     subject: Subject
-    name: str | None = None
-    email: str | None = None
-    tax_number: TaxNumber | None = None
+    name: str | None = field(default=None, repr=False)
+    email: str | None = field(default=None, repr=False)
+    tax_number: TaxNumber | None = field(default=None, repr=False)
 
 
 def tax_number(text: str) -> TaxNumber:

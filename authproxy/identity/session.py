@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NewType
 
@@ -30,7 +30,7 @@ class Session:
     started_at: datetime
     expires_at: datetime
     idle_for: timedelta
-    id_token: str | None = None
+    id_token: str | None = field(default=None, repr=False)
     """The provider's ID token as received: the hint for its logout endpoint, never identity."""
 
     @property

@@ -85,6 +85,7 @@ def test_the_header_names_the_key_before_anything_is_believed():
         (claiming(auth_time=SECONDS + 61), "61 s ahead"),
         (claiming(auth_time=SECONDS - 361), "361 s ago"),
         (claiming(sub=""), "sub"),
+        (claiming(sub="x" * 256), "sub"),
         (claiming(sub="a\nb"), "sub"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_key_that_does_not_exclude_verifying_is_usable(members):
     [
         {"use": "enc"}, {"use": None}, {"alg": "RS384"}, {"alg": None}, {"key_ops": ["sign"]}, {"key_ops": "verify"}, {"kty": "EC"},
         {"kty": "oct", "k": "AA"}, {"kty": ["RSA"]}, {"d": "AQ"}, {"kid": 5}, {"kid": ""}, {"kid": "x" * 257}, {"kid": "a\nb"},
-        {"n": None}, {"n": 5}, {"n": ""}, {"n": "AQAB="}, {"e": "AA"}, {"e": "AQ"}, {"e": "A Q"},
+        {"n": None}, {"n": 5}, {"n": ""}, {"e": "AQAB=="}, {"e": "AA"}, {"e": "AQ"}, {"e": "A Q"},
         {"n": number(rsa_key("weak", 1024).public_key().public_numbers().n)},
         {"n": number((1 << 8192) + 1)},
     ],
