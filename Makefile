@@ -35,7 +35,7 @@ test: setup ## Run all tests
 .PHONY: lint
 lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
 	$(BIN)/ruff check .
-	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.yaml' '*.toml' Makefile)
+	$(BIN)/codespell authproxy config deploy tests *.md Makefile pyproject.toml
 	$(BIN)/vulture
 	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock
 	$(BIN)/hadolint Dockerfile

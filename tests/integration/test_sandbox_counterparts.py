@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -427,19 +429,21 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("runner", ["asyncio.run", "__import__('uvloop').run"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 async def test_the_server_dies_with_us_however_we_die(how: signal.Signals, runner: str):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CHILD.format(runner=runner), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert process.stdout is not None
-    address = (await process.stdout.readline()).decode().strip().removeprefix("unix://").partition("?")[0]
-    assert Path(address).exists()
-    process.send_signal(how)
-    await process.wait()
-    deadline = time.monotonic() + 5
-    while await _listens(address):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-    assert how == signal.SIGKILL or not Path(address).parent.exists()
+    with tempfile.TemporaryDirectory() as folder:  # nobody tidies up after SIGKILL
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CHILD.format(runner=runner), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": folder},
+        )  # fmt: skip
+        assert process.stdout is not None
+        address = (await process.stdout.readline()).decode().strip().removeprefix("unix://").partition("?")[0]
+        assert Path(address).exists()
+        process.send_signal(how)
+        await process.wait()
+        deadline = time.monotonic() + 5
+        while await _listens(address):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        assert how == signal.SIGKILL or not Path(address).parent.exists()
 
 
 async def _listens(address: str) -> bool:

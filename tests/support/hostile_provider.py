@@ -97,6 +97,7 @@ class HostileProvider:
         self.seconds = int(now.timestamp())
         self.hits: Counter[str] = Counter()
         self.canary_hits = 0
+        self.paths: list[str] = []
         self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.released = asyncio.Event()
         self.key = rsa_key("first")
@@ -207,6 +208,7 @@ class HostileProvider:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         endpoint = request.path.rsplit("/", 1)[-1]
         self.hits[endpoint] += 1
+        self.paths.append(request.raw_path)
         form = dict(await request.post()) if request.method == "POST" else {}
         self.requests.append((endpoint, dict(request.headers), {name: str(value) for name, value in form.items()}))
         if endpoint in self.handlers:

@@ -231,8 +231,14 @@ async def test_only_true_announces_the_issuer_in_responses(hostile, known, annou
 
 
 async def test_the_issuer_loses_its_slash_only_where_the_document_lies(hostile, known):
-    await known.current()
+    assert (await known.current()).jwks_uri == f"{hostile.issuer}jwk"
 
-    assert hostile.requests[0][0] == "openid-configuration"
-    assert hostile.requests[0][1]["Accept-Encoding"] == "identity"
-    assert "Cookie" not in hostile.requests[0][1]
+    assert hostile.paths == ["/op/.well-known/openid-configuration"]
+
+
+async def test_documents_are_asked_for_uncompressed_and_without_cookies(hostile, known):
+    await known.key("rsa1")
+
+    for _, headers, _ in hostile.requests:
+        assert headers["Accept-Encoding"] == "identity"
+        assert "Cookie" not in headers

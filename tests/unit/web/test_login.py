@@ -24,6 +24,8 @@ async def test_the_chooser_offers_rekono_and_carries_the_way_back(house):
         assert "Sign in with a Rekono account" in text
         assert "Create account" in text
         assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
+        # Under `no-referrer` a browser without Fetch Metadata would send this form with `Origin: null`.
+        assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
 async def test_the_chooser_binds_a_new_browser_and_keeps_a_known_one(house):

@@ -1,0 +1,41 @@
+"""What whole-story tests share: a Redis for the worker, and a house (gateway and counterparties) for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.support.gateway import House, Person, open_house
+from tests.support.redis_server import RedisServer
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "conversations" in item.path.parts:
+            item.add_marker(pytest.mark.needs("redis-server"))
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def houses(redis_server: RedisServer) -> Iterator[Callable[..., AbstractAsyncContextManager[House]]]:
+    """Opens a house with settings of its own: `async with houses(environment={…}) as house`."""
+    redis_server.command("FLUSHALL")
+    yield lambda **settings: open_house(redis_server.socket_url, **settings)
+
+
+@pytest.fixture
+async def house(houses: Callable[..., AbstractAsyncContextManager[House]]) -> AsyncIterator[House]:
+    async with houses() as opened:
+        yield opened
+
+
+@pytest.fixture
+def ana(house: House) -> Person:
+    return house.person()
