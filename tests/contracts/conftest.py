@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 
 import pytest
 
@@ -13,6 +14,8 @@ from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer
 
+GENEROUS = timedelta(seconds=20)
+"""The suite runs on busy machines; what a short deadline does is tested among the faults."""
 STORES = ["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))]
 
 
@@ -25,7 +28,7 @@ def redis_server():
 @pytest.fixture
 async def redis(redis_server):
     redis_server.command("FLUSHALL")
-    connection = RedisConnection(redis_server.socket_url)
+    connection = RedisConnection(redis_server.socket_url, deadline=GENEROUS)
     yield connection
     await connection.aclose()
 

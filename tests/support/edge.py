@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -131,7 +131,10 @@ class Conversation:
             while True:
                 size = await self.read_until(b"\r\n")
                 if int(size, 16) == 0:
-                    return body + size + (await self.read_until(b"\r\n"))
+                    body += size
+                    while (line := await self.read_until(b"\r\n")) != b"\r\n":
+                        body += line
+                    return body + line
                 body += size + await self._exactly(int(size, 16) + 2)
         if b"\r\ncontent-length: " in lower:
             return await self._exactly(int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]))
@@ -382,42 +385,52 @@ async def running_edge(
         reached = upstream(behind.port, place / "portal.sock") if upstream else Upstream(host="127.0.0.1", port=behind.port)
         access = TicketAccess()
         observed: list[dict[str, object]] = []
-        async with asyncio.TaskGroup() as tasks:
-            site = Site(
-                portal=portal,
-                pool=UpstreamPool(reached, limit=pool_limit, connect_for=connect_for, idle_for=30),
-                filter=RequestFilter(own_headers),
-                host_for_upstream=b"",
-                forwarded=b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\n" % HOST.encode(),
-                websocket_origins=frozenset({f"http://{HOST}".encode()}),
-            )
-            gate = Gate(
-                sites={HOST: site},
-                pages=UpstreamPool(Upstream(unix_path=str(place / "pages.sock")), limit=64, connect_for=5, idle_for=30),
-                access=access,
-                trusted=TrustedProxies.of(trusted),
-                limits=limits or Limits(),
-                observer=lambda **fields: observed.append(fields),
-                identifiers=Identifiers(),
-                clock=lambda: NOW,
-                time=loop.time,
-                spawn=tasks.create_task,
-            )
-            edge = Edge(gate, Listener(gate, tls=listener_tls), behind, pages, access)
-            gate.time = lambda: loop.time() + edge._offset
-            edge.observed, edge.errors, edge.tls = observed, errors, client_tls
-            edge.unix = place / "edge.sock"
-            places = await edge.listener.open((Address("127.0.0.1", 0), Address(unix_path=edge.unix)))
-            edge.port = places[0][1]
-            try:
-                yield edge
-            finally:
-                edge.close_clients()
-                access.may_answer.set()
-                await edge.listener.drain(0.2)
-                site.pool.close()
-                gate.pages.close()
-                await behind.close()
-                await pages.close()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            # As in a TaskGroup, an exception that reaches a task is a failure of everything.
+            task = loop.create_task(work)
+            tasks.add(task)
+            task.add_done_callback(lambda done: (tasks.discard(done), done.cancelled() or (done.exception() and errors.append({"task": done}))))
+            return task
+
+        site = Site(
+            portal=portal,
+            pool=UpstreamPool(reached, limit=pool_limit, connect_for=connect_for, idle_for=30),
+            filter=RequestFilter(own_headers),
+            host_for_upstream=b"",
+            forwarded=b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\n" % HOST.encode(),
+            websocket_origins=frozenset({f"http://{HOST}".encode()}),
+        )
+        gate = Gate(
+            sites={HOST: site},
+            pages=UpstreamPool(Upstream(unix_path=str(place / "pages.sock")), limit=64, connect_for=5, idle_for=30),
+            access=access,
+            trusted=TrustedProxies.of(trusted),
+            limits=limits or Limits(),
+            observer=lambda **fields: observed.append(fields),
+            identifiers=Identifiers(),
+            clock=lambda: NOW,
+            time=loop.time,
+            spawn=spawn,
+        )
+        edge = Edge(gate, Listener(gate, tls=listener_tls), behind, pages, access)
+        gate.time = lambda: loop.time() + edge._offset
+        edge.observed, edge.errors, edge.tls = observed, errors, client_tls
+        edge.unix = place / "edge.sock"
+        places = await edge.listener.open((Address("127.0.0.1", 0), Address(unix_path=edge.unix)))
+        edge.port = places[0][1]
+        try:
+            yield edge
+        finally:
+            edge.close_clients()
+            access.may_answer.set()
+            await edge.listener.drain(0.2)
+            site.pool.close()
+            gate.pages.close()
+            await behind.close()
+            await pages.close()
+            if tasks:
+                await asyncio.wait(tasks, timeout=PATIENCE)
         await asyncio.sleep(0)
     assert not errors, errors

@@ -25,6 +25,8 @@ from authproxy.bootstrap import Gateway
 from authproxy.sandbox.accounts import PASSWORD, Account, Accounts, people
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.identity_provider.openid.tokens import KeyRing
+from authproxy.sandbox.identity_provider.provider import PROVIDER
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.portals import application as demo_portal
@@ -62,6 +64,8 @@ class Counterparty:
         self.port = port
         self.asked: list[str] = []
         """Method and path of every request, without query."""
+        self.redeemed: list[tuple[dict[str, str], str]] = []
+        """Form and answer of every request to a token endpoint."""
 
     async def start(self) -> None:
         application = self._application()
@@ -79,7 +83,10 @@ class Counterparty:
         @web.middleware
         async def recording(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
             self.asked.append(f"{request.method} {request.path}")
-            return await handler(request)
+            answer = await handler(request)
+            if request.path.endswith("/token") and isinstance(answer, web.Response):
+                self.redeemed.append(({name: str(value) for name, value in (await request.post()).items()}, answer.text or ""))
+            return answer
 
         return recording
 
@@ -94,6 +101,8 @@ class House:
     secret: str = field(repr=False)
     accounts: Accounts
     provider: Counterparty
+    portal: Counterparty
+    """acq."""
     gateway: Gateway | None = None
 
     @property
@@ -222,9 +231,10 @@ class Person:
 
 @contextlib.asynccontextmanager
 async def open_house(
-    store_url: str, *, environment: Mapping[str, str] | None = None, more_people: Iterable[Account] = (), provider_is_up: bool = True
+    store_url: str, *, environment: Mapping[str, str] | None = None, more_people: Iterable[Account] = (), provider_is_up: bool = True,
+    has_gateway: bool = True,
 ) -> AsyncIterator[House]:
-    """`environment` are settings as an operator gives them (`AUTHPROXY__…`)."""
+    """`environment` are settings as an operator gives them (`AUTHPROXY__…`). Without a gateway the test runs one as a process."""
     clock = Clock()
     ports = {name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")}
     accounts = Accounts((*people(secrets.token_bytes), *more_people))
@@ -234,14 +244,15 @@ async def open_house(
         secret = secrets.token_urlsafe(32)
         file = write_settings(folder, ports, store_url, secret)
         settings = load(file, environment or {})
-        provider = _counterparties(ports, accounts, secret, settings, clock)
-        for name, counterparty in provider.items():
+        others = _counterparties(ports, accounts, secret, settings, clock)
+        for name, counterparty in others.items():
             resources.push_async_callback(counterparty.stop)
             if name != "provider" or provider_is_up:
                 await counterparty.start()
         house = House(clock=clock, ports=ports, folder=folder, settings_file=file, settings=settings, secret=secret, accounts=accounts,
-                      provider=provider["provider"])  # fmt: skip
-        house.gateway = await resources.enter_async_context(bootstrap.running(settings, clock=clock))
+                      provider=others["provider"], portal=others["acq"])  # fmt: skip
+        if has_gateway:
+            house.gateway = await resources.enter_async_context(bootstrap.running(settings, clock=clock))
         yield house
 
 
@@ -257,15 +268,19 @@ def _counterparties(
     )
     issuer, gateway = settings.rekono.issuer, settings.assertions.issuer
     jwks = f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json"
-    provider = identity_provider.application(
-        issuer=issuer, clients=(client,), accounts=accounts, outbox_url=f"http://localhost:{ports['outbox']}", clock=clock
-    )
+    signing = KeyRing()
+
+    def provider() -> web.Application:
+        made = identity_provider.application(
+            issuer=issuer, clients=(client,), accounts=accounts, outbox_url=f"http://localhost:{ports['outbox']}", clock=clock
+        )
+        made[PROVIDER].keys = signing  # a provider that is started again forgets who is signed in, not its keys
+        return made
+
     made: dict[str, Callable[[], web.Application]] = {
         "outbox": lambda: outbox.application(clock=clock),
         "phone": lambda: phone.application(accounts=accounts, clock=clock),
-        "provider": lambda: identity_provider.application(
-            issuer=issuer, clients=(client,), accounts=accounts, outbox_url=f"http://localhost:{ports['outbox']}", clock=clock
-        ),
+        "provider": provider,
         "acq": lambda: demo_portal.application(branding=ACQ, jwks_url=jwks, issuer=gateway, clock=clock),
         "b2b": lambda: demo_portal.application(branding=B2B, jwks_url=jwks, issuer=gateway, clock=clock),
     }

@@ -208,7 +208,9 @@ class Browser:
         if body or method == "POST":
             fields.append(("Content-Length", str(len(body))))
         async with asyncio.timeout(_PATIENCE):
-            status, answered, content = await exchange(method, url, [*fields, ("Connection", "close")], body, port=port)
+            # An upgrade says what it wants of the connection; everything else has one for itself.
+            ending = [] if "upgrade" in names else [("Connection", "close")]
+            status, answered, content = await exchange(method, url, [*fields, *ending], body, port=port)
         answer = Answer(method=method, url=url, sent=tuple(fields), form=body.decode("latin-1"), status=status, headers=answered, body=content)
         self.history.append(answer)
         for value in answer.all("set-cookie"):

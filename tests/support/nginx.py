@@ -1,0 +1,167 @@
+"""A real nginx with the shipped snippets, and a portal behind it that remembers byte for byte what it was asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from aiohttp import WSMsgType, web
+
+from authproxy.sandbox.serving import bound, port_of, serving
+
+SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx"
+_SHIPPED_SOCKET = "unix:/run/authproxy/edge.sock"
+_STARTS_WITHIN = 10.0
+
+_MAIN = """
+{user}
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log info;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path temp;
+    proxy_temp_path temp;
+    fastcgi_temp_path temp;
+    uwsgi_temp_path temp;
+    scgi_temp_path temp;
+    {http}
+}}
+"""
+
+
+class Nginx:
+    """A context manager. `http` is the inside of the http block; the folder authproxy/ lies beside it as an operator would put it."""
+
+    def __init__(self, http: str, *, port: int, gateway: Path) -> None:
+        self.port = port
+        self._folder = Path(tempfile.mkdtemp(prefix="authproxy-nginx-"))
+        (self._folder / "temp").mkdir()
+        shutil.copytree(SHIPPED / "authproxy", self._folder / "authproxy")
+        shipped = (self._folder / "authproxy" / "http.conf").read_text()
+        assert _SHIPPED_SOCKET in shipped
+        (self._folder / "authproxy" / "http.conf").write_text(shipped.replace(_SHIPPED_SOCKET, f"unix:{gateway}"))
+        # As root nginx would give its workers to a user who cannot open a test's socket.
+        user = "user root root;" if os.geteuid() == 0 else ""
+        (self._folder / "nginx.conf").write_text(_MAIN.format(user=user, http=http))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def errors(self) -> str:
+        """What nginx has logged, from `info` on."""
+        return (self._folder / "error.log").read_text()
+
+    def tested(self) -> tuple[bool, str]:
+        """What `nginx -t` says."""
+        done = subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False, timeout=30)
+        return done.returncode == 0, done.stderr
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                assert self._process.stderr is not None
+                self._process.kill()
+                said = self._process.stderr.read().decode()
+                self.__exit__()
+                raise RuntimeError(f"nginx did not start: {said}")
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            self._process.wait(10)
+            assert self._process.stderr is not None
+            self._process.stderr.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _command(self) -> list[str]:
+        return ["nginx", "-p", str(self._folder), "-c", "nginx.conf", "-e", "error.log"]
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as the portal got it; `target` is raw."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body_size: int
+    body_sha256: str
+
+    def all(self, name: str) -> list[str]:
+        return [value for header, value in self.headers if header.lower() == name.lower()]
+
+
+@dataclass
+class RecordingPortal:
+    """Answers everything with 200 and `portal`, `/status/N` with N, `/socket` with a WebSocket that echoes."""
+
+    port: int
+    received: list[Received] = field(default_factory=list)
+
+    @property
+    def last(self) -> Received:
+        return self.received[-1]
+
+    def application(self) -> web.Application:
+        made = web.Application(client_max_size=0)
+        made.router.add_get("/socket", self._socket)
+        made.router.add_route("*", "/{tail:.*}", self._answer)
+        return made
+
+    async def _record(self, request: web.Request) -> None:
+        digest, size = sha256(), 0
+        async for piece in request.content.iter_any():
+            digest.update(piece)
+            size += len(piece)
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers)
+        self.received.append(
+            Received(method=request.method, target=request.raw_path, headers=headers, body_size=size, body_sha256=digest.hexdigest())
+        )  # fmt: skip
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        await self._record(request)
+        status = int(request.path.removeprefix("/status/")) if request.path.startswith("/status/") else 200
+        return web.Response(status=status, text="portal", headers={"X-Portal": "here"})
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        await self._record(request)
+        opened = web.WebSocketResponse()
+        if not opened.can_prepare(request):
+            return web.Response(status=426)
+        await opened.prepare(request)
+        async for message in opened:
+            if message.type is WSMsgType.TEXT:
+                await opened.send_str(f"echo {message.data}")
+        return opened
+
+
+@asynccontextmanager
+async def recording_portal() -> AsyncIterator[RecordingPortal]:
+    listener = bound()
+    portal = RecordingPortal(port_of(listener))
+    async with serving(portal.application(), listener):
+        yield portal
