@@ -1,6 +1,7 @@
 """Signs identity assertions: JWS compact form (RFC 7515 §7.1), header `typ`, `alg`, `kid`.
 
-An ES256 assertion costs about 40 µs, of which the signature is 30; callers keep one per session and portal for half its life.
+An ES256 assertion costs twice its signature alone (110 and 57 µs of CPU on a slow core; RS256 1700 µs): callers keep one per session
+and portal for half its life.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from authproxy import __version__
 from authproxy.cli import main
 
 ROOT = Path(__file__).parents[2]
-SKIPPED_FOLDERS = {".git", ".venv", "node_modules", "__pycache__", "dist", "build"}
+SKIPPED_FOLDERS = {".git", ".venv", "node_modules", "__pycache__", "dist", "build", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache"}
 
 
 def tracked_files():

@@ -99,6 +99,8 @@ async def test_a_head_without_end_is_not_held():
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nme", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nme\r\n0\r\n\r\n"])
 @pytest.mark.parametrize("comes", ["at once", "later"])
 async def test_bytes_behind_an_answer_poison_nobody(extra, first, comes):
+    was_read = asyncio.Event()
+
     async def script(conversation: Conversation) -> None:
         head, _ = await conversation.read_request()
         if b"/first" not in head:
@@ -107,13 +109,14 @@ async def test_bytes_behind_an_answer_poison_nobody(extra, first, comes):
             await conversation.say(first + extra)
         else:
             await conversation.say(first)
-            await asyncio.sleep(0.02)
+            await was_read.wait()
             await conversation.say(extra)
         await conversation.read()
 
     async with running_edge(script=script) as edge:
         client = await edge.client()
         assert (await client.ask("GET /first")).body == b"me"
+        was_read.set()
         if comes == "later":
             await edge.settled(lambda: edge.portal.conversations[0].is_over.is_set())
         assert (await client.ask("GET /second")).body == b"honest"

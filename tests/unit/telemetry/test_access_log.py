@@ -78,7 +78,8 @@ def test_no_field_leaves_its_place(name):
 
 def test_times_are_right_across_seconds_days_and_a_clock_that_goes_back():
     start = datetime(2026, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
-    times = [start, start + timedelta(microseconds=500), start + timedelta(milliseconds=1), start - timedelta(seconds=1), start - timedelta(days=1)]
+    steps = [timedelta(), timedelta(days=1), timedelta(microseconds=500), timedelta(milliseconds=1), -timedelta(seconds=1), -timedelta(days=1)]
+    times = [start + step for step in steps]
     kept = Kept(*times)
     for _ in times:
         kept.log.write(**FIELDS)

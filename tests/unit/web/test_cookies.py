@@ -48,7 +48,7 @@ def test_what_a_sibling_host_could_plant_is_not_the_ticket(field):
     assert ticket_in([field]).value is None
 
 
-@pytest.mark.parametrize("value", ["", "1.a.b", TICKET_VALUE + "=", f'"{TICKET_VALUE}"', TICKET_VALUE + ",x=1", TICKET_VALUE + "A"])
+@pytest.mark.parametrize("value", ["", "1.a.b", TICKET_VALUE + "=", f'"{TICKET_VALUE}"', TICKET_VALUE + ",x=1", TICKET_VALUE + "A", "\u00a0" + TICKET_VALUE])
 def test_a_value_that_is_no_ticket_is_malformed(value):
     assert ticket_in([f"{TICKET}={value}"]).found == "malformed"
 

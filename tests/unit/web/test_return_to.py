@@ -60,11 +60,12 @@ def test_the_corpus_is_not_thinned_out():
         (ORIGIN + "/a?b", "/a?b"),
         (ORIGIN + "?b", "/?b"),
         (ORIGIN + ORIGIN, "/"),
+        ("/a?b\\c", "/"),
         ("/authproxy", "/authproxy"),
         ("/.authproxyx", "/.authproxyx"),
     ],
 )
-def test_a_place_on_the_portal_is_kept(text, place):
+def test_a_place_on_the_portal_is_kept_if_it_reads_one_way(text, place):
     assert safe(text, origin=ORIGIN) == place
 
 
