@@ -7,10 +7,22 @@ from datetime import datetime, timedelta
 from authproxy.identity.session import Session
 
 
-def claims(session: Session, *, issuer: str, portal_id: str, now: datetime, lifetime: timedelta, token_id: str) -> dict[str, object]:
-    """The claims for one portal. Times are whole seconds since 1970. What is not known is left out, never null and never empty."""
+def claims(
+    session: Session,
+    *,
+    issuer: str,
+    portal_id: str,
+    now: datetime,
+    lifetime: timedelta,
+    token_id: str,
+    bound_to: tuple[str, str] | None = None,
+) -> dict[str, object]:
+    """The claims for one portal. Times are whole seconds since 1970. What is not known is left out, never null and never empty.
+
+    `bound_to` is the method and URL (without query) of the one request that the assertion is for (`htm`, `htu` as in RFC 9449 §4.2)."""
     issued_at = _seconds(now)
     person = session.person
+    method, url = bound_to or (None, None)
     stated = {
         "iss": issuer,
         "aud": portal_id,
@@ -29,6 +41,8 @@ def claims(session: Session, *, issuer: str, portal_id: str, now: datetime, life
         "name": person.name,
         "email": person.email,
         "tax_number": person.tax_number,
+        "htm": method,
+        "htu": url,
     }
     return {name: value for name, value in stated.items() if value not in (None, "", [])}
 

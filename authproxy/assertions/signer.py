@@ -29,10 +29,12 @@ class AssertionSigner:
         self._algorithm = get_default_algorithms()[keys.current.algorithm]
         self._header = _segment({"typ": "JWT", "alg": keys.current.algorithm, "kid": keys.current.key_id})
 
-    def mint(self, session: Session, *, portal_id: str, now: datetime) -> str:
-        """An assertion about the session for that portal alone, valid from `now` for the signer's lifetime."""
+    def mint(self, session: Session, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None) -> str:
+        """An assertion about the session for that portal alone, and with `bound_to` for that request alone; valid from `now` for the
+        signer's lifetime."""
         payload = claims(
-            session, issuer=self._issuer, portal_id=portal_id, now=now, lifetime=self._lifetime, token_id=self._fresh(16)
+            session, issuer=self._issuer, portal_id=portal_id, now=now, lifetime=self._lifetime, token_id=self._fresh(16),
+            bound_to=bound_to,
         )
         signing_input = self._header + b"." + _segment(payload)
         signature = self._algorithm.sign(signing_input, self._keys.current.private)

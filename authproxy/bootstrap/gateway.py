@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import hashlib
 import hmac
 import os
@@ -35,7 +34,6 @@ from authproxy.edge.site import Gate
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.flows.access import Access
 from authproxy.flows.browser import described
-from authproxy.flows.identity_headers import HeaderNames
 from authproxy.flows.login import ClaimRules, Login
 from authproxy.flows.logout import Logout
 from authproxy.oidc.exchange import client_session
@@ -131,7 +129,7 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         near_cache=opened.near_cache,
         signer=signer,
         assertion_lifetime=settings.assertions.lifetime,
-        header_names={portal_id: HeaderNames(**dataclasses.asdict(portal.headers)) for portal_id, portal in settings.portals.items()},
+        header_names={portal_id: meanings.header_names(portal) for portal_id, portal in settings.portals.items()},
         spawn=spawn,
     )
     parts = _Parts(
@@ -310,7 +308,7 @@ def _exposition(parts: _Parts, listener: Listener, accept: str) -> tuple[bytes, 
     metrics.tunnels[()] = listener.tunnel_count
     metrics.near_cache_lookups[("hit",)] = parts.access.hits
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
-    metrics.audit_lost[()] = parts.audit.lost
+    metrics.audit_lost[()] = parts.audit.lost[()]
     metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
     return metrics.exposition(accept)
 

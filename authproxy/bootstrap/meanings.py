@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.routes import Portal, Portals, Requirement, Route
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
@@ -50,6 +51,7 @@ def portal(portal_id: str, settings: PortalSettings) -> Portal:
         routes=tuple(routes),
         required_claims=settings.required_claims,
         accepts_encoded_slash=settings.accepts_encoded_slash,
+        binds_assertion=settings.binds_assertion,
     )
 
 
@@ -123,11 +125,11 @@ def presentation(known: Portal, settings: PortalSettings) -> PortalPresentation:
 def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream], UpstreamPool]) -> Site:
     where = upstream(settings)
     scheme = known.origin.partition(":")[0]
-    names = (name for name in dataclasses.asdict(settings.headers).values() if name)
+    names = header_names(settings)
     return Site(
         portal=known,
         pool=pool(where),
-        filter=RequestFilter(names),
+        filter=RequestFilter(value for name, value in dataclasses.asdict(names).items() if name != "encoding" and value),
         host_for_upstream=b"" if settings.preserve_host else where.authority,
         forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n" % (scheme.encode(), known.host.encode()),
         websocket_origins=frozenset(origin.encode() for origin in (known.origin, *settings.websocket_origins)),
@@ -154,6 +156,12 @@ def links(rekono: OpenIdProvider) -> Links:
         help_url=rekono.help_url,
         provider_origins=(f"{issuer.scheme}://{issuer.netloc}",),
     )
+
+
+def header_names(settings: PortalSettings) -> HeaderNames:
+    """The preset's names, but for those that are set."""
+    own = {name: value for name, value in dataclasses.asdict(settings.headers).items() if name != "preset" and value is not None}
+    return dataclasses.replace(PRESETS[settings.headers.preset], **own)
 
 
 def limits(settings: Settings) -> Limits:

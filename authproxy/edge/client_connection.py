@@ -218,6 +218,9 @@ class ClientConnection(asyncio.Protocol):
         parser = self._parser
         try:
             head = request_head.parse(parser.get_method(), self._target, parser.get_http_version(), self._fields)
+            if head.has_body and parser.should_upgrade():
+                # llhttp takes what follows for the new protocol, or, declined, for the next request; a portal would read the body.
+                raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "upgrade request with a body")
         except HeadRefused as refused:
             self._refusal = refused
             return

@@ -82,9 +82,6 @@ def parse(method: bytes, target: bytes, version: str, fields: Fields) -> Request
             hosts += read(head, value)
     if hosts != 1 and not (hosts == 0 and head.is_http_1_0):
         raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "not exactly one Host")
-    if head.has_body and head.upgrade.lower() == b"websocket":
-        # llhttp takes what follows an upgrade request for the new protocol; a server that reads a body there would disagree.
-        raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "upgrade request with a body")
     return head
 
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from authproxy.access import policy
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
+from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Route
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows import identity_headers
-from authproxy.flows.identity_headers import HeaderNames
 from authproxy.identity import ticket as tickets
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket

@@ -10,57 +10,17 @@ import base64
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC
-from typing import Literal
 from urllib.parse import quote
 
+from authproxy.access.header_names import Encoding, HeaderNames
 from authproxy.identity.session import Session
 
-Encoding = Literal["percent", "ascii-fold", "latin1", "utf8", "base64"]
 NOTHING = "-"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What `unicodedata` does not take apart and Slovenian bank users' names contain.
 _FOLDED = str.maketrans({"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderNames:
-    """Under which names a portal wants what; an empty name leaves the header out."""
-
-    subject: str = "X-Auth-Subject"
-    name: str = "X-Auth-Name"
-    email: str = "X-Auth-Email"
-    tax_number: str = "X-Auth-Tax-Number"
-    method: str = "X-Auth-Method"
-    level: str = "X-Auth-Level"
-    step_up: str = "X-Auth-Step-Up"
-    assertion: str = "X-Auth-Assertion"
-    encoding: Encoding = "percent"
-
-
-_NONE = HeaderNames(subject="", name="", email="", tax_number="", method="", level="", step_up="")
-PRESETS: dict[str, HeaderNames] = {
-    "authproxy": HeaderNames(),
-    "oauth2-proxy": replace(_NONE, subject="X-Forwarded-User", email="X-Forwarded-Email", name="X-Forwarded-Preferred-Username"),
-    "authelia": replace(_NONE, subject="Remote-User", name="Remote-Name", email="Remote-Email"),
-    "authentik": replace(
-        _NONE, subject="X-Authentik-Uid", name="X-Authentik-Name", email="X-Authentik-Email", assertion="X-Authentik-Jwt"
-    ),
-    "pomerium": replace(
-        _NONE,
-        subject="X-Pomerium-Claim-Sub",
-        name="X-Pomerium-Claim-Name",
-        email="X-Pomerium-Claim-Email",
-        assertion="X-Pomerium-Jwt-Assertion",
-    ),
-    "lemonldap": replace(_NONE, subject="Auth-User", name="Auth-Cn", email="Auth-Mail"),
-    "mod_auth_openidc": replace(_NONE, subject="OIDC_CLAIM_sub", name="OIDC_CLAIM_name", email="OIDC_CLAIM_email"),
-    "gatekeeper": replace(_NONE, subject="X-Auth-Subject", name="X-Auth-Username", email="X-Auth-Email"),
-    "cloudflare": replace(_NONE, email="Cf-Access-Authenticated-User-Email", assertion="Cf-Access-Jwt-Assertion"),
-}
-"""Names under which other gateways speak, so that a portal can be moved here untouched. The signed assertion is always there too."""
 
 
 def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:

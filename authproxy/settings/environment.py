@@ -103,7 +103,7 @@ def _value(key: Key, text: str) -> Value:
         return [item.strip() for item in text.split(",")] if text else []
     if key.kind == "section" or (text[:1] in {"[", "{"} and key.kind != "value"):
         return _json(text)
-    if not text and (key.optional or key.is_secret):
+    if not text and (key.optional or key.is_secret) and not key.may_be_empty:
         raise ValueError("is set to nothing; leave the variable out" + (", or write `null` to unset the key" if key.optional else ""))
     return text
 

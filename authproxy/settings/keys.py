@@ -36,6 +36,11 @@ class Key:
     optional: bool = False
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether the empty text means something here."""
+        return "or nothing" in self.expects
+
+    @property
     def is_secret(self) -> bool:
         return (self.item or self).expects.startswith("secret")
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
+from authproxy.access.header_names import Encoding, Preset
 from authproxy.access.routes import Claim
 from authproxy.identity.assurance import Level, SignInMethod
 from authproxy.settings.values import bytes_of, duration_of
@@ -28,6 +29,7 @@ Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0), Form("size")]
 Text = Annotated[str, Field(min_length=1)]
 File = Annotated[str, Field(min_length=1), Form("file")]
 Secret = Annotated[SecretStr, Field(min_length=1), Form("secret")]
+HeaderName = Annotated[str, Form("header name, or nothing")]
 PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """The portal's short name: `aud` of its assertion, and its name in logs and metrics."""
 
@@ -116,7 +118,8 @@ class Sessions:
     keys: Annotated[
         tuple[Secret, ...],
         Field(min_length=1, description="Keys of records in the store, 32 random bytes each in base64 or hex. The first one encrypts, all "
-                                        "of them decrypt: put a new one in front, and drop the old one after `absolute`."),
+                                        "of them decrypt. With several instances a new key goes last everywhere first, then to the front, "
+                                        "and the old one is dropped after `absolute`."),
     ]  # fmt: skip
     idle: Annotated[Duration, Field(description="A session ends after this long without a request (portals may set less).")] = (
         timedelta(minutes=15)
@@ -218,19 +221,22 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityHeaders:
-    """Names of the plain headers to the portal. An empty name leaves the header out."""
+    """Names of the plain headers to the portal. Unset is the preset's name, empty leaves the header out."""
 
-    subject: Annotated[str, Field(description="The provider's name for the person (`sub`).")] = "X-Auth-Subject"
-    name: Annotated[str, Field(description="Full name.")] = "X-Auth-Name"
-    email: Annotated[str, Field(description="E-mail address, if the provider has verified it.")] = "X-Auth-Email"
-    tax_number: Annotated[str, Field(description="Tax number.")] = "X-Auth-Tax-Number"
-    method: Annotated[str, Field(description="`rekono` or `acnlb`.")] = "X-Auth-Method"
-    level: Annotated[str, Field(description="10, 20 or 30.")] = "X-Auth-Level"
-    step_up: Annotated[str, Field(description="Methods and times of step-ups.")] = "X-Auth-Step-Up"
-    assertion: Annotated[str, Field(description="The signed identity assertion (JWT).")] = "X-Auth-Assertion"
+    preset: Annotated[
+        Preset,
+        Field(description="Names of another gateway that the portal was used to, instead of `X-Auth-Subject`, `X-Auth-Name` and so on."),
+    ] = "authproxy"
+    subject: Annotated[HeaderName | None, Field(description="The provider's name for the person (`sub`).")] = None
+    name: Annotated[HeaderName | None, Field(description="Full name.")] = None
+    email: Annotated[HeaderName | None, Field(description="E-mail address, if the provider has verified it.")] = None
+    tax_number: Annotated[HeaderName | None, Field(description="Tax number.")] = None
+    method: Annotated[HeaderName | None, Field(description="`rekono` or `acnlb`.")] = None
+    level: Annotated[HeaderName | None, Field(description="10, 20 or 30.")] = None
+    step_up: Annotated[HeaderName | None, Field(description="Methods and times of step-ups.")] = None
+    assertion: Annotated[HeaderName | None, Field(description="The signed identity assertion (JWT).")] = None
     encoding: Annotated[
-        Literal["percent", "ascii-fold", "latin1", "utf8", "base64"],
-        Field(description="How text outside ASCII is written: `percent` encodes UTF-8, `ascii-fold` turns š into s."),
+        Encoding, Field(description="How text outside ASCII is written: `percent` encodes UTF-8, `ascii-fold` turns š into s.")
     ] = "percent"
 
 
@@ -273,6 +279,9 @@ class PortalSettings:
         tuple[RouteSettings, ...], Field(description="First match wins; what none covers falls under the portal's demand.")
     ] = ()
     headers: IdentityHeaders = field(default_factory=IdentityHeaders)
+    binds_assertion: Annotated[
+        bool, Field(description="Mint an assertion for every request, bound to its method and URL by `htm` and `htu`.")
+    ] = False
     accepts_encoded_slash: Annotated[bool, Field(description="Pass `%2F` and `%5C` in paths instead of refusing them.")] = False
     websocket_origins: Annotated[
         tuple[Text, ...], Field(description="Origins beside the portal's own whose pages may open WebSockets.")

@@ -20,7 +20,6 @@ import structlog
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger
-from authproxy.telemetry.metrics import Series
 
 _LONGEST = 256
 
@@ -54,13 +53,11 @@ MEANINGS: Mapping[Event, str] = {
 
 
 class Audit:
-    """Writes events. `write` receives one line without its end; a failure to write is logged, counted in `lost` (`Metrics.audit_lost`)
-    and not raised: the answer that waits for it has been decided already."""
+    """Writes events. `write` receives one line without its end; a failure to write is logged, counted in `lost` and not raised:
+    the answer that waits for it has been decided already."""
 
-    def __init__(
-        self, write: Callable[[str], None], *, clock: Callable[[], datetime], person_key: bytes, lost: Series | None = None
-    ) -> None:
-        self.lost = Series("counter", "authproxy_audit_lost", "") if lost is None else lost
+    def __init__(self, write: Callable[[str], None], *, clock: Callable[[], datetime], person_key: bytes) -> None:
+        self.lost = 0
         self._write = write
         self._clock = clock
         self._person_key = person_key
@@ -95,7 +92,7 @@ class Audit:
         try:
             self._write(line)
         except OSError as failure:
-            self.lost[()] += 1
+            self.lost += 1
             logger("audit").error("audit.lost", audit_event=event.value, error=type(failure).__name__, number=failure.errno)
 
     def name_of(self, person: Person) -> str:

@@ -29,17 +29,18 @@ async def test_without_a_tax_number_there_is_a_page_with_the_way_to_one_and_no_s
     assert await bootstrap.list_sessions(house.settings) == []
 
 
-async def test_the_code_on_a_refusal_is_found_in_the_log(house, capfd):
+async def test_the_code_on_a_refusal_is_found_in_log_and_audit(capsys, house):
     page = await house.person(BOR).signs_in(house.acq + "/")
     code = re.search(r"tax_number_missing-([0-9a-f]+)", page.text)
     assert code is not None
-    await until(lambda: found(capfd, code[1]), within=2)
+    printed = []
+
+    async def is_logged():
+        printed.append(capsys.readouterr().out)
+        return code[1] in "".join(printed)
+
+    await until(is_logged)
     assert code[1] in house.audit
-
-
-async def found(capfd, text, seen=[]):  # noqa: B006  (what was read is gone from the capture)
-    seen.append(capfd.readouterr().out)
-    return text in "".join(seen)
 
 
 async def test_a_level_below_the_portals_is_refused_and_a_sufficient_one_is_not(houses):

@@ -62,7 +62,7 @@ async def test_the_portal_receives_every_identity_header_once_and_no_cookie_of_o
     assert received.all("X-Auth-Name") == ["Ana Novak"]
     assert received.all("X-Auth-Level") == ["20"]
     assert received.all("X-Auth-Tax-Number") == ["99990008"]
-    assert received.all("Cookie") in (["a=1; lang=sl"], ["a=1;lang=sl"])
+    assert received.all("Cookie") == ["a=1; lang=sl"]
     assert received.all("Host") == [front.host]
     assert received.all("X-Forwarded-Host") == [front.host]
     assert received.all("X-Forwarded-Proto") == ["http"]
@@ -76,7 +76,7 @@ async def test_the_portal_receives_every_identity_header_once_and_no_cookie_of_o
     [
         ("{own}", None),
         ("{own};a=1", "a=1"),
-        ("a=1;{own}", "a=1;"),
+        ("a=1;{own}", "a=1"),
         ("a=1; __Host-authproxy-flow=f; {own}; b=2; c=3", "a=1; b=2; c=3"),
         ("x__Host-authproxy=2; {own}", None),
         ("{own}; __Host-authproxy-a=1; __Host-authproxy-b=2", None),
@@ -88,7 +88,7 @@ async def test_the_portal_keeps_its_own_cookies_and_gets_none_of_ours(front: Fro
     assert status_of(await front.raw_get("/", cookie=sent.format(own=front.cookie(ana)))) == 200
 
     arrived = front.portal.last.all("Cookie")
-    assert [value.strip(" ") for value in arrived if value.strip(" ")] == ([kept] if kept else [])
+    assert arrived == ([kept] if kept else [])
 
 
 async def test_a_location_with_a_header_of_its_own_keeps_the_identity_by_including_the_headers_again(front: Front) -> None:

@@ -21,7 +21,7 @@ ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
 REASON_OF_EACH_PAGE = {name: reason for reason, (name, _status) in PAGES.items()}
 OWN_PAGES = {"login": "login", "session": "session", "logout": "logout", "signed_out": "logout"}
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
+pytestmark = pytest.mark.needs("chromium")
 
 
 @pytest.fixture

@@ -35,11 +35,22 @@ from authproxy.sandbox.serving import bound, serving
 from authproxy.settings.schema import Settings
 from authproxy.settings.sources import load
 from tests.support.http_client import Answer, Browser, Form
-from tests.support.redis_server import free_port
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
 TICKET, FLOW = "__Host-authproxy", "__Host-authproxy-flow"
 ANA, BOR, CVETKA, DAVID = (f"{name}@example.si" for name in ("ana.novak", "bor.kranjc", "cvetka.zupan", "david.horvat"))
+
+
+# Below the ports that the kernel gives to outgoing connections: one of those would be taken between choosing and binding.
+_PORTS = range(10_000, 32_000)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 at which nothing listens."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with contextlib.suppress(OSError), bound(port):
+            return port
 
 
 class Clock:
@@ -231,10 +242,11 @@ class Person:
 
 @contextlib.asynccontextmanager
 async def open_house(
-    store_url: str, *, environment: Mapping[str, str] | None = None, more_people: Iterable[Account] = (), provider_is_up: bool = True,
+    store_url: str, *, environment: Mapping[str, str] | None = None, acq: Mapping[str, Any] | None = None, more_people: Iterable[Account] = (), provider_is_up: bool = True,
     has_gateway: bool = True,
 ) -> AsyncIterator[House]:
-    """`environment` are settings as an operator gives them (`AUTHPROXY__…`). Without a gateway the test runs one as a process."""
+    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in the file. Without a gateway the
+    test runs one as a process."""
     clock = Clock()
     ports = {name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")}
     accounts = Accounts((*people(secrets.token_bytes), *more_people))
@@ -242,7 +254,7 @@ async def open_house(
         resources.enter_context(logging_put_back())
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-house-")))
         secret = secrets.token_urlsafe(32)
-        file = write_settings(folder, ports, store_url, secret)
+        file = write_settings(folder, ports, store_url, secret, acq or {})
         settings = load(file, environment or {})
         others = _counterparties(ports, accounts, secret, settings, clock)
         for name, counterparty in others.items():
@@ -287,7 +299,7 @@ def _counterparties(
     return {name: Counterparty(application, ports[name]) for name, application in made.items()}
 
 
-def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secret: str) -> Path:
+def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secret: str, acq: Mapping[str, Any]) -> Path:
     """The settings file of a house, with keys of its own beside it."""
     (folder / "assertion.pem").write_bytes(keys.generate("ES256"))
     written: dict[str, Any] = {
@@ -307,6 +319,7 @@ def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secre
         },
         "telemetry": {"audit_file": str(folder / "audit.log")},
     }  # fmt: skip
+    written["portals"]["acq"] |= acq
     file = folder / "authproxy.yaml"
     file.write_text(yaml.safe_dump(written))
     file.chmod(0o600)

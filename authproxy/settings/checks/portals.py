@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from authproxy.access import target
+from authproxy.access.header_names import PRESETS
 from authproxy.access.routes import Requirement, Route
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import PortalSettings, RouteSettings, Server
@@ -141,18 +142,21 @@ def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
 def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
     taken: dict[str, str] = {}
     for each in fields(portal.headers):
-        name = getattr(portal.headers, each.name)
-        if each.name == "encoding" or not name:
+        if each.name in {"encoding", "preset"}:
+            continue
+        own = getattr(portal.headers, each.name)
+        name = getattr(PRESETS[portal.headers.preset], each.name) if own is None else own
+        if not name:
             continue
         at, folded = (*path, "headers", each.name), name.lower()
-        if not _HEADER_NAME.fullmatch(name):
-            yield Remark(path=at, problem="is no header name", read=shown(name), valid="letters, digits and `-`, beginning with a letter")
-        elif folded in _RESERVED or folded.startswith(("x-forwarded-", "x-authproxy-", "sec-", "proxy-")):
-            yield Remark(path=at, problem="is a header that has a meaning of its own", read=shown(name))
-        elif folded in taken:
+        if folded in taken:
             yield Remark(path=at, problem=f"is the same header as `{taken[folded]}`", read=shown(name))
+        elif own is not None and not _HEADER_NAME.fullmatch(name):  # a preset's names are another product's, with its habits
+            yield Remark(path=at, problem="is no header name", read=shown(name), valid="letters, digits and `-`, beginning with a letter")
+        elif own is not None and (folded in _RESERVED or folded.startswith(("x-forwarded-", "x-authproxy-", "sec-", "proxy-"))):
+            yield Remark(path=at, problem="is a header that has a meaning of its own", read=shown(name))
         taken.setdefault(folded, each.name)
-    if not taken:
+    if all(getattr(portal.headers, each.name) == "" for each in fields(portal.headers) if each.name not in {"encoding", "preset"}):
         yield Remark(path=(*path, "headers"), problem="are all empty: the portal would not learn who it is", severity="warning")
 
 

@@ -21,8 +21,10 @@ SESSION = Session(
 )  # fmt: skip
 
 
-def stated(session: Session = SESSION) -> dict[str, object]:
-    return claims(session, issuer="https://gateway/", portal_id="acq", now=NOW, lifetime=timedelta(seconds=60), token_id="j1")
+def stated(session: Session = SESSION, bound_to: tuple[str, str] | None = None) -> dict[str, object]:
+    return claims(
+        session, issuer="https://gateway/", portal_id="acq", now=NOW, lifetime=timedelta(seconds=60), token_id="j1", bound_to=bound_to
+    )
 
 
 def test_everything_known_is_said_once_and_nothing_else():
@@ -55,3 +57,10 @@ def test_times_are_whole_seconds_and_the_level_a_plain_number():
     said = stated()
 
     assert all(type(said[name]) is int for name in ("iat", "exp", "auth_time", "level"))
+
+
+def test_an_assertion_for_one_request_names_its_method_and_url():
+    bound = stated(bound_to=("POST", "https://acq.bankart.si/vnos"))
+
+    assert (bound.pop("htm"), bound.pop("htu")) == ("POST", "https://acq.bankart.si/vnos")
+    assert bound == stated()

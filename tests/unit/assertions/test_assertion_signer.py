@@ -55,6 +55,14 @@ def test_another_library_verifies_the_assertion_by_the_published_keys(make, algo
     assert assertion.claims["exp"] - assertion.claims["iat"] == 60
 
 
+def test_an_assertion_can_be_bound_to_one_request(make):
+    signer = make()
+    token = signer.mint(SESSION, portal_id="acq", now=NOW, bound_to=("POST", "https://acq.bankart.si/vnos"))
+
+    said = jwt.decode(token, KeySet.import_key_set(signer.jwks()), algorithms=["ES256"]).claims
+    assert (said["htm"], said["htu"]) == ("POST", "https://acq.bankart.si/vnos")
+
+
 def test_every_assertion_has_an_identifier_of_its_own(make):
     signer = make()
     identifiers = {

@@ -1,0 +1,65 @@
+"""What operators see: health, readiness with its reasons, metrics."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.gateway import BOR, until
+from tests.support.http_client import Browser
+from tests.support.redis_server import RedisServer
+
+PROMISED = {
+    "authproxy_requests", "authproxy_request_seconds", "authproxy_upstream_seconds", "authproxy_subrequests", "authproxy_sessions_started",
+    "authproxy_sign_ins_refused", "authproxy_store_errors", "authproxy_near_cache_lookups", "authproxy_audit_lost", "authproxy_fail_open",
+    "authproxy_connections", "authproxy_tunnels", "authproxy_build_info",
+}  # fmt: skip
+
+
+async def readiness(house):
+    answer = await Browser().fetch(f"{house.management}/readyz")
+    return answer.status, answer.json["status"], {name: check["status"] for name, check in answer.json["checks"].items()}
+
+
+async def test_a_gateway_that_is_well_says_so_check_by_check(house):
+    assert (await Browser().fetch(f"{house.management}/healthz")).json == {"status": "ok"}
+    await until(lambda: is_ready(house))
+    assert await readiness(house) == (200, "ok", dict.fromkeys(("store", "provider", "signer", "listener"), "ok"))
+
+
+async def is_ready(house):
+    return (await readiness(house))[1] == "ok"
+
+
+async def test_a_provider_that_is_away_is_a_warning_only(houses):
+    async with houses(provider_is_up=False) as house:
+        status, worst, checks = await readiness(house)
+        assert (status, worst, checks["provider"]) == (200, "warning", "warning")
+
+
+async def test_a_store_that_is_away_makes_the_gateway_unready_but_not_unhealthy(houses):
+    with RedisServer() as store:
+        async with houses(environment={"AUTHPROXY__STORE__URL": store.url}) as house:
+            store.kill()
+            status, worst, checks = await readiness(house)
+            assert (status, worst, checks["store"], checks["signer"]) == (503, "failed", "failed", "ok")
+            assert (await Browser().fetch(f"{house.management}/healthz")).status == 200
+
+
+async def test_metrics_have_the_promised_names_and_count(house, ana):
+    await ana.signs_in(house.acq + "/")
+    await ana.opens(house.acq + "/")
+    await house.person(BOR).signs_in(house.acq + "/")
+    answer = await Browser().fetch(f"{house.management}/metrics", accept="text/plain")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert set(families) >= PROMISED
+    values = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families.values() for sample in family.samples}
+    assert values["authproxy_sessions_started_total", (("method", "rekono"), ("portal", "acq"))] == 1
+    assert values["authproxy_sign_ins_refused_total", (("reason", "tax_number_missing"),)] == 1
+    assert values["authproxy_requests_total", (("decision", "allowed"), ("portal", "acq"), ("reason", ""))] >= 2
+    assert values["authproxy_fail_open_total", ()] == 0
+
+
+async def test_management_is_no_place_for_portals_and_portals_none_for_management(house):
+    assert (await Browser().navigate(f"{house.management}/.authproxy/login")).status == 404
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await Browser().fetch(house.acq + path)).status == 401

@@ -1,0 +1,98 @@
+"""nginx with the shipped snippets when the gateway or the store is away, and the shipped files themselves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.support.gateway import until
+from tests.support.http_client import Browser
+from tests.support.nginx import SHIPPED, Nginx
+from tests.support.nginx_house import behind_nginx, status_of
+from tests.support.redis_server import RedisServer
+
+pytestmark = pytest.mark.needs("nginx", "redis-server")
+
+
+async def test_without_the_store_everybody_gets_503_and_stays_signed_in() -> None:
+    with RedisServer(append_only=True) as redis:
+        async with behind_nginx(redis.socket_url) as front:
+            ana = await front.signed_in()
+            redis.kill()
+
+            async def refused() -> bool:
+                return (await ana.browser.fetch(f"{front.url}/x")).status == 503
+
+            await until(refused)
+            began, seen = time.monotonic(), len(front.portal.received)
+            page, script = await ana.browser.navigate(f"{front.url}/x"), await ana.browser.fetch(f"{front.url}/x")
+            assert time.monotonic() - began < 2.5
+            assert (page.status, script.status) == (503, 503)
+            assert "Še vedno ste prijavljeni" in page.text
+            assert page.header("retry-after") == script.header("retry-after") == "5"
+            assert script.header("content-type").startswith("application/problem+json")
+            assert len(script.json["request_id"]) == 32
+            assert not page.all("set-cookie") + script.all("set-cookie")
+            assert not page.all("location")
+            assert len(front.portal.received) == seen
+
+            redis.start()
+
+            async def served() -> bool:
+                return (await ana.browser.fetch(f"{front.url}/x")).status == 200
+
+            await until(served, within=10)
+
+
+async def test_without_the_gateway_nobody_gets_in(free_port, tmp_path: Path) -> None:
+    port = free_port()
+    servers = f"""
+    include authproxy/http.conf; include authproxy/pages.conf;
+    server {{ listen 127.0.0.1:{port}; server_name acq.localhost; include authproxy/server.conf; location / {{ return 200 in; }}
+              location /files/ {{ root {tmp_path}; }} }}
+    """
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "statement.txt").write_text("confidential")
+    with Nginx(servers, port=port, gateway=tmp_path / "nobody.sock"):
+        for path in ("/files/statement.txt", "/files/", "/.authproxy/auth/nginx"):
+            browser = Browser()
+            browser.cookies.put(f"http://acq.localhost:{port}", "__Host-authproxy", "1.i7sYvIaTG-ezxywjL37hMQ.fXHjANjXtQK8_-cZyMzm3Dqfar6PrV-NI1xLJtuTGn8")
+            answers = [await browser.navigate(f"http://acq.localhost:{port}{path}"), await browser.fetch(f"http://acq.localhost:{port}{path}")]
+            assert {answer.status for answer in answers} <= {404, 503}, path
+            assert not [answer for answer in answers if "confidential" in answer.text]
+
+
+async def test_a_gateway_that_goes_away_leaves_nobody_in() -> None:
+    with RedisServer() as redis:
+        async with behind_nginx(redis.socket_url) as front:
+            ana = await front.signed_in()
+            assert status_of(await front.raw_get("/", cookie=front.cookie(ana))) == 200
+            assert front.house.gateway is not None
+
+            await front.house.gateway.listener.drain(1)
+
+            for _ in range(5):
+                assert status_of(await front.raw_get("/", cookie=front.cookie(ana))) == 503
+
+
+def test_nginx_accepts_the_example_as_it_is_shipped(free_port, tmp_path: Path) -> None:
+    authority = trustme.CA().issue_cert("acq.example.si")
+    authority.private_key_pem.write_to_path(tmp_path / "key.pem")
+    for blob in authority.cert_chain_pems:
+        blob.write_to_path(tmp_path / "chain.pem", append=True)
+    shipped = (SHIPPED / "portal.example.conf").read_text()
+    # What is the operator's: a port that a test may open, and a certificate that is there.
+    changed = (
+        shipped.replace("listen 443 ssl", f"listen 127.0.0.1:{free_port()} ssl")
+        .replace("/etc/ssl/acq.example.si.pem", str(tmp_path / "chain.pem"))
+        .replace("/etc/ssl/private/acq.example.si.key", str(tmp_path / "key.pem"))
+    )
+    assert changed.count(str(tmp_path)) == 2
+
+    fine, said = Nginx(changed, port=0, gateway=tmp_path / "edge.sock").tested()
+
+    assert fine, said
+    assert "[warn]" not in said

@@ -1,0 +1,114 @@
+"""Programs of ours as processes: `authproxy serve` beside a house, and the whole `authproxy sandbox`; both stopped by their own signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import subprocess
+
+ROOT = Path(__file__).parents[2]
+_STARTS_WITHIN = 30.0
+_ENDS_WITHIN = 15.0
+_PORTS = (8080, 8081, 8082, 8083, 8088, 8090, 8101, 8102)
+
+
+@dataclass
+class Served:
+    """A running `authproxy serve`. What it prints goes to files, which are read while it runs."""
+
+    process: asyncio.subprocess.Process
+    folder: Path
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "stdout").read_text(errors="replace")
+
+    @property
+    def errors(self) -> str:
+        return (self.folder / "stderr").read_text(errors="replace")
+
+    async def ends(self) -> int:
+        async with asyncio.timeout(_ENDS_WITHIN):
+            return await self.process.wait()
+
+
+@contextlib.asynccontextmanager
+async def served(settings_file: Path, folder: Path, *, port: int, environment: Mapping[str, str] | None = None) -> AsyncIterator[Served]:
+    """`python -m authproxy serve` until it listens on the port; ended by SIGTERM at the latest."""
+    with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "authproxy", "serve", "-c", str(settings_file), stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+        )  # fmt: skip
+    running = Served(process, folder)
+    try:
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while not listens(port):
+            assert process.returncode is None, running.errors
+            assert time.monotonic() < deadline, "authproxy serve did not start"
+            await asyncio.sleep(0.02)
+        yield running
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await running.ends()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    offset: int
+
+    def local(self, port: int) -> str:
+        return f"http://localhost:{port + self.offset}"
+
+    def portal(self, portal_id: str) -> str:
+        return f"http://{portal_id}.localhost:{8080 + self.offset}"
+
+
+@contextlib.contextmanager
+def running_sandbox(folder: Path) -> Iterator[RunningSandbox]:
+    """`python -m authproxy sandbox` on places of its own until all of them answer."""
+    offset = _free_offset()
+    with (folder / "sandbox.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "authproxy", "sandbox", "--port-offset", str(offset)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
+        )
+    try:
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while not all(listens(port + offset) for port in _PORTS):
+            said = (folder / "sandbox.log").read_text(errors="replace")
+            assert process.poll() is None and time.monotonic() < deadline, f"the sandbox did not start: {said}"
+            time.sleep(0.02)
+        yield RunningSandbox(offset)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_offset() -> int:
+    """Workers look in different places, so that they do not find the same one at the same moment."""
+    first = 200 + 1000 * (os.getpid() % 20)
+    return next(offset for offset in range(first, first + 20_000, 40) if not any(listens(port + offset) for port in _PORTS))
