@@ -23,6 +23,7 @@ Algorithm = Literal["ES256", "EdDSA", "RS256"]
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 _RSA_BITS = 3072
 """What 128 bits of strength need."""
+_OPEN_TO_OTHERS = 0o037
 _SIZE_LIMIT = 32 * 1024
 # The members that make the key (RFC 7638 §3.2). Nothing else of a key is published, whatever a library adds.
 _MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
@@ -71,15 +72,16 @@ def read_ring(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
 
 
 def read_key(path: Path) -> SigningKey:
-    """The key in a PEM file. Raises KeyRefused, also for a file that somebody other than its owner may read or write."""
+    """The key in a PEM file. Raises KeyRefused, also for a file that everybody may read or a group may write. (A group may read: container
+    platforms hand secrets to a process through its group.)"""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             pem = file.read(_SIZE_LIMIT)
     except OSError as error:
         raise KeyRefused(f"{path}: {error.strerror}") from None
-    if mode & 0o077:
-        raise KeyRefused(f"{path}: others than its owner may use this file; run `chmod 600 {path}`")
+    if mode & _OPEN_TO_OTHERS:
+        raise KeyRefused(f"{path}: everybody may read this file, or a group may write it; run `chmod 600 {path}`")
     try:
         private = load_pem_private_key(pem, password=None)
     except (TypeError, ValueError):  # TypeError: the key is encrypted

@@ -308,7 +308,7 @@ def _exposition(parts: _Parts, listener: Listener, accept: str) -> tuple[bytes, 
     metrics.tunnels[()] = listener.tunnel_count
     metrics.near_cache_lookups[("hit",)] = parts.access.hits
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
-    metrics.audit_lost[()] = parts.audit.lost[()]
+    metrics.audit_lost[()] = parts.audit.lost
     metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
     return metrics.exposition(accept)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 
 import pytest
 
 from authproxy import bootstrap
-from tests.support.gateway import ANA, BOR, CVETKA, TICKET, until
+from tests.support.gateway import ANA, BOR, CVETKA, TICKET
 from tests.support.http_client import Browser
 
 
@@ -27,20 +26,6 @@ async def test_without_a_tax_number_there_is_a_page_with_the_way_to_one_and_no_s
     assert house.settings.rekono.dashboard_url in page.links
     assert any(link.endswith("/login?rt=/izpis/2026/11") for link in page.links)
     assert await bootstrap.list_sessions(house.settings) == []
-
-
-async def test_the_code_on_a_refusal_is_found_in_log_and_audit(capsys, house):
-    page = await house.person(BOR).signs_in(house.acq + "/")
-    code = re.search(r"tax_number_missing-([0-9a-f]+)", page.text)
-    assert code is not None
-    printed = []
-
-    async def is_logged():
-        printed.append(capsys.readouterr().out)
-        return code[1] in "".join(printed)
-
-    await until(is_logged)
-    assert code[1] in house.audit
 
 
 async def test_a_level_below_the_portals_is_refused_and_a_sufficient_one_is_not(houses):

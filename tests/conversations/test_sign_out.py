@@ -8,6 +8,9 @@ from authproxy import bootstrap
 from tests.support.gateway import TICKET, until
 from tests.support.http_client import Browser
 
+NO_SESSION = "nimate odprte seje"
+MAYBE_AT_PROVIDER = "Pri Rekonu ste morda še prijavljeni"
+
 
 async def signs_out(person, portal):
     confirmation = await person.opens(f"{portal}/.authproxy/logout")

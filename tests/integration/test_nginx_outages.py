@@ -56,7 +56,7 @@ async def test_without_the_gateway_nobody_gets_in(free_port, tmp_path: Path) -> 
     """
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "statement.txt").write_text("confidential")
-    with Nginx(servers, port=port, gateway=tmp_path / "nobody.sock"):
+    with Nginx(servers, port=port, gateway=tmp_path / "nobody.sock", folder=tmp_path):
         for path in ("/files/statement.txt", "/files/", "/.authproxy/auth/nginx"):
             browser = Browser()
             browser.cookies.put(f"http://acq.localhost:{port}", "__Host-authproxy", "1.i7sYvIaTG-ezxywjL37hMQ.fXHjANjXtQK8_-cZyMzm3Dqfar6PrV-NI1xLJtuTGn8")
@@ -92,7 +92,7 @@ def test_nginx_accepts_the_example_as_it_is_shipped(free_port, tmp_path: Path) -
     )
     assert changed.count(str(tmp_path)) == 2
 
-    fine, said = Nginx(changed, port=0, gateway=tmp_path / "edge.sock").tested()
+    fine, said = Nginx(changed, port=0, gateway=tmp_path / "edge.sock", folder=tmp_path).tested()
 
     assert fine, said
     assert "[warn]" not in said

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -46,10 +45,10 @@ http {{
 class Nginx:
     """A context manager. `http` is the inside of the http block; the folder authproxy/ lies beside it as an operator would put it."""
 
-    def __init__(self, http: str, *, port: int, gateway: Path) -> None:
+    def __init__(self, http: str, *, port: int, gateway: Path, folder: Path) -> None:
         self.port = port
-        self._folder = Path(tempfile.mkdtemp(prefix="authproxy-nginx-"))
-        (self._folder / "temp").mkdir()
+        self._folder = folder / "nginx"
+        (self._folder / "temp").mkdir(parents=True)
         shutil.copytree(SHIPPED / "authproxy", self._folder / "authproxy")
         shipped = (self._folder / "authproxy" / "http.conf").read_text()
         assert _SHIPPED_SOCKET in shipped
@@ -70,15 +69,12 @@ class Nginx:
         return done.returncode == 0, done.stderr
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + _STARTS_WITHIN
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                assert self._process.stderr is not None
-                self._process.kill()
-                said = self._process.stderr.read().decode()
                 self.__exit__()
-                raise RuntimeError(f"nginx did not start: {said}")
+                raise RuntimeError(f"nginx did not start: {self.errors}")
             time.sleep(0.01)
         return self
 
@@ -87,9 +83,6 @@ class Nginx:
             with suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
             self._process.wait(10)
-            assert self._process.stderr is not None
-            self._process.stderr.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def _command(self) -> list[str]:

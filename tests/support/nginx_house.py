@@ -94,5 +94,5 @@ async def behind_nginx(store_url: str, *, more: str = "") -> AsyncIterator[Front
     url = f"http://acq.localhost:{port}"
     environment = {"AUTHPROXY__PORTALS__ACQ__URL": url, "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}"}
     async with recording_portal() as portal, open_house(store_url, environment=environment) as house:
-        with Nginx(_SERVERS.format(port=port, portal=portal.port, more=more), port=port, gateway=house.socket) as nginx:
+        with Nginx(_SERVERS.format(port=port, portal=portal.port, more=more), port=port, gateway=house.socket, folder=house.folder) as nginx:
             yield Front(house=house, nginx=nginx, portal=portal, url=url)

@@ -95,8 +95,8 @@ def _key(path: KeyPath, file: str, *, algorithm: str = "") -> Iterator[Remark]:
     mode = Path(file).stat().st_mode & 0o777
     if mode & 0o077:
         whom = "every user" if mode & 0o007 else "a group"
-        # Who can read a key of assertions can be anybody at any portal; a group for the others may be the deployment's way.
-        severity: Severity = "error" if mode & 0o007 or algorithm else "warning"
+        # A group that may read can be the deployment's way (secrets of container platforms).
+        severity: Severity = "error" if mode & 0o037 else "warning"
         yield Remark(path=path, problem=f"is open to {whom} (mode {mode:03o})", read=file, valid=f"`chmod 0600 {file}`", severity=severity)
 
 

@@ -78,12 +78,16 @@ def test_a_key_of_another_kind_is_refused_by_file_name(tmp_path, make, complaint
     assert str(path) in str(refusal.value)
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o644])
+@pytest.mark.parametrize("mode", [0o660, 0o604, 0o620, 0o601, 0o644])
 def test_a_key_that_others_may_use_is_refused_with_the_remedy(tmp_path, mode):
     path = written(tmp_path / "key.pem", generate("ES256"), mode)
 
     with pytest.raises(KeyRefused, match=f"chmod 600 {path}"):
         read_key(path)
+
+
+def test_a_key_may_be_read_by_a_group_as_container_platforms_hand_it_over(tmp_path):
+    assert read_key(written(tmp_path / "key.pem", generate("ES256"), 0o440)).algorithm == "ES256"
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

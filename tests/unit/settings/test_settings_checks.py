@@ -209,11 +209,14 @@ def test_a_weak_rsa_key_signs_nothing(workshop):
     assert workshop.finding(setting("assertions", "algorithm", to="RS256")).problem == "is no key for `RS256`"
 
 
-@pytest.mark.parametrize(("mode", "whom"), [(0o604, "every user"), (0o640, "a group"), (0o602, "every user")])
-def test_a_signing_key_that_others_may_touch_is_refused(workshop, mode, whom):
+@pytest.mark.parametrize(
+    ("mode", "whom", "severity"),
+    [(0o604, "every user", "error"), (0o620, "a group", "error"), (0o640, "a group", "warning"), (0o602, "every user", "error")],
+)
+def test_a_signing_key_that_others_may_touch_is_found(workshop, mode, whom, severity):
     workshop.key_file.chmod(mode)
     finding = workshop.finding()
-    assert (finding.severity, finding.problem) == ("error", f"is open to {whom} (mode {mode:03o})")
+    assert (finding.severity, finding.problem) == (severity, f"is open to {whom} (mode {mode:03o})")
 
 
 def test_keys_of_the_ring_that_are_not_made_yet_are_no_trouble(workshop):
