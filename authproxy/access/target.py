@@ -72,7 +72,8 @@ def canonical_host(text: str, default_port: int) -> str:
     if name.endswith(".") and not name.endswith(".."):
         lowered = name[:-1] + colon + port
     match = _HOST.fullmatch(lowered)
-    if match is None or ".." in lowered:
+    # Some letters outside ASCII become ASCII in lower case: the Kelvin sign is a `k`.
+    if match is None or ".." in lowered or not text.isascii():
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "host is malformed")
     if match["port"] is None:
         return lowered

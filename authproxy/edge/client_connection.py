@@ -13,13 +13,11 @@ import struct
 from collections import deque
 from typing import Protocol, cast
 
-import httptools
-
 from authproxy.access.decision import Reason
-from authproxy.edge import headers, request_head
 from authproxy.edge.client_address import LOCAL_PEER
 from authproxy.edge.exchange import Exchange
-from authproxy.edge.request_head import Fields, HeadRefused, RequestHead
+from authproxy.edge.request_head import HeadRefused, RequestHead
+from authproxy.edge.request_reader import RequestReader
 from authproxy.edge.site import Gate, report
 from authproxy.edge.tunnel import Tunnel
 
@@ -27,6 +25,8 @@ _LINGER_FOR = 2.0
 """Seconds in which a client may finish sending a request that was answered without its body; then the connection is cut."""
 _SLOWEST_BODY = 256
 """Bytes per second. A body that drips more slowly uses up its time limit and is cut: a slowloris holds a portal's connection, too."""
+_TOO_EARLY = HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request")
+"""A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110 §7.8)."""
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -55,29 +55,22 @@ class _Waiting:
         """Not None once the request is complete."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(RequestReader, asyncio.Protocol):
     __slots__ = (
-        "_body_moved", "_connections", "_current", "_deadline", "_fields", "_gate", "_has_message", "_head_size", "_is_clogged",
-        "_is_closing", "_is_held", "_is_lingering", "_loop", "_parser", "_queue", "_receiving", "_refusal", "_target", "_transport",
-        "_tunnel", "is_trusted", "peer",
+        "_connections", "_current", "_deadline", "_gate", "_is_clogged", "_is_closing", "_is_held", "_is_lingering", "_loop", "_queue",
+        "_receiving", "_transport", "_tunnel", "is_trusted", "peer",
     )  # fmt: skip
 
     def __init__(self, gate: Gate, connections: Connections) -> None:
+        super().__init__(gate.limits)
         self._gate = gate
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made before anything else
-        self._parser = httptools.HttpRequestParser(self)
         self._current: Exchange | None = None
         self._receiving: Exchange | None = None
         self._queue: deque[_Waiting] = deque()
         self._tunnel: Tunnel | None = None
-        self._target = b""
-        self._fields: Fields = []
-        self._has_message = False
-        self._head_size = 0
-        self._body_moved = False
-        self._refusal: HeadRefused | None = None
         self._is_held = False
         """The current exchange cannot take more of its body."""
         self._is_clogged = False
@@ -100,7 +93,7 @@ class ClientConnection(asyncio.Protocol):
             # A socket for both families shows IPv4 peers as mapped addresses.
             self.peer = name[0].removeprefix("::ffff:") if "." in name[0] else name[0]
         self.is_trusted = self._gate.trusted.trusts(self.peer)
-        self._deadline = self._gate.time() + self._gate.limits.idle_for
+        self._deadline = self._gate.time() + self._limits.idle_for
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -140,110 +133,48 @@ class ClientConnection(asyncio.Protocol):
             return
         current = self._current
         if current is not None and current.head.upgrade and self._receiving is None:
-            # A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110 §7.8).
-            self._refuse(HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request"))
+            self._refuse(_TOO_EARLY)
             return
         if not self._has_message:
-            self._deadline = self._gate.time() + self._gate.limits.head_for
+            self._deadline = self._gate.time() + self._limits.head_for
             self._has_message = True
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:
-        while data and not self._is_closing and self._refusal is None:
-            data = self._feed_once(data)
+        rest: bytes | None = data
+        while rest and not self._is_closing and self._refusal is None:
+            rest = self._parse(rest)
+            if rest and self._queue and self._queue[-1].exchange.head.upgrade:
+                # Bytes behind an offer that would go to the portal. Behind a declined one stands the next request.
+                self._queue.pop()
+                self._refusal = _TOO_EARLY
+        if self._refusal is not None:
+            self._refuse(self._refusal)
         if self._queue:
             self._begin_queued()
 
-    def _feed_once(self, data: bytes) -> bytes:
-        """Parses, and returns what the parser left because it stands behind a declined Upgrade."""
-        size_before = self._head_size
-        self._body_moved = False
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            return self._after_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError:
-            self.abort()
-            raise
-        except httptools.HttpParserInvalidMethodError:
-            self._refuse(HeadRefused(405, Reason.METHOD_UNSUPPORTED, "method is not known"))
-        except httptools.HttpParserError:
-            self._refuse(HeadRefused(400, Reason.REQUEST_UNREADABLE, "request is not HTTP"))
-        else:
-            if self._has_message and self._head_size == size_before and not self._body_moved:
-                # A field or chunk extension that never ends is seen by no callback: what arrived without completing one counts too.
-                self._count_head(len(data))
-            if self._refusal is not None:
-                self._refuse(self._refusal)
-        return b""
-
-    def _after_upgrade(self, rest: bytes) -> bytes:
-        """The parser stops after a head with Upgrade. The bytes behind it are the next request if the offer was declined; behind an
-        offer that goes to the portal they are refused, and the offer with them (RFC 9110 §7.8)."""
-        self._parser = httptools.HttpRequestParser(self)
-        is_offered = bool(self._queue) and bool(self._queue[-1].exchange.head.upgrade)
-        if self._refusal is not None:
-            self._refuse(self._refusal)
-        elif rest and is_offered:
-            self._queue.pop()
-            self._refuse(HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request"))
-        return rest
-
     # httptools
-
-    def on_message_begin(self) -> None:
-        self._target = b""
-        self._fields = []
-        self._has_message = True
-        self._head_size = 0
-
-    def on_url(self, piece: bytes) -> None:
-        self._target += piece
-        if len(self._target) > self._gate.limits.target_size:
-            self._refusal = self._refusal or HeadRefused(414, Reason.TARGET_TOO_LONG, "target is too long")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
-        self._count_head(len(name) + len(value) + 4)
-
-    def _count_head(self, size: int) -> None:
-        self._head_size += size
-        limits = self._gate.limits
-        if self._head_size > limits.head_size + limits.target_size or len(self._fields) > limits.header_count:
-            self._refusal = self._refusal or HeadRefused(431, Reason.HEAD_TOO_LARGE, "head is too large")
 
     def on_headers_complete(self) -> None:
         if self._refusal is not None or self._is_closing:
             return
-        parser = self._parser
-        try:
-            head = request_head.parse(parser.get_method(), self._target, parser.get_http_version(), self._fields)
-            if head.has_body and parser.should_upgrade():
-                # llhttp takes what follows for the new protocol, or, declined, for the next request; a portal would read the body.
-                raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "upgrade request with a body")
-        except HeadRefused as refused:
-            self._refusal = refused
+        head = self._finished_head()
+        if head is None:
             return
-        if head.upgrade and not (parser.should_upgrade() and head.offers_websocket):
-            # Only WebSocket is tunnelled; any other offer (h2c, TLS) is declined by not hearing it (RFC 9110 §7.8).
-            head.upgrade = b""
-        head.keeps_alive = parser.should_keep_alive() or bool(head.upgrade)
-        self._fields = []
-        self._head_size = 0
         exchange = self._receiving = Exchange(self, self._gate, head)
         if self._current is not None or self._queue or head.has_body or head.upgrade or self._is_clogged:
             # A body begins only after all of this read was parsed: what turns out unreadable in it reaches nobody.
             self._queue.append(_Waiting(exchange))
 
     def on_body(self, piece: bytes) -> None:
-        self._body_moved = True
+        self._was_heard = True
         receiving = self._receiving
         if receiving is None or self._refusal is not None:
             return
         if receiving is self._current:
             if not self._is_lingering:
                 now = self._gate.time()
-                self._deadline = min(self._deadline + len(piece) / _SLOWEST_BODY, now + self._gate.limits.body_for)
+                self._deadline = min(self._deadline + len(piece) / _SLOWEST_BODY, now + self._limits.body_for)
             receiving.request_body(piece)
         elif self._queue:
             self._queue[-1].pieces.append(piece)
@@ -252,14 +183,10 @@ class ClientConnection(asyncio.Protocol):
         receiving = self._receiving
         if receiving is None or self._refusal is not None:
             return
-        trailers, self._fields = self._fields, []
-        lines = headers.trailers(trailers) if trailers else b""
+        lines = self._finished_trailers()
         if lines is None:
-            self._refusal = HeadRefused(400, Reason.REQUEST_UNREADABLE, "a field that must not come after a body")
             return
         self._receiving = None
-        self._has_message = False
-        self._head_size = 0
         if receiving is self._current:
             self._deadline = 0.0
             receiving.request_ended(lines)
@@ -289,7 +216,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_held:
             self._is_held = False
             if self._receiving is not None:
-                self._deadline = self._gate.time() + self._gate.limits.body_for
+                self._deadline = self._gate.time() + self._limits.body_for
             self._let_read()
 
     def _let_read(self) -> None:
@@ -345,7 +272,7 @@ class ClientConnection(asyncio.Protocol):
         self._current = None
         if self._is_closing:
             return
-        limits = self._gate.limits
+        limits = self._limits
         self._deadline = self._gate.time() + (limits.head_for if self._has_message else limits.idle_for)
         if self._queue:
             # On a turn of its own, so that a thousand pipelined requests do not become a thousand nested calls.
@@ -362,7 +289,7 @@ class ClientConnection(asyncio.Protocol):
         waiting = self._queue.popleft()
         exchange = waiting.exchange
         if self._receiving is exchange:
-            self._deadline = self._gate.time() + self._gate.limits.body_for
+            self._deadline = self._gate.time() + self._limits.body_for
         self._begin(exchange)
         for piece in waiting.pieces:
             exchange.request_body(piece)
@@ -392,7 +319,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._is_closing = True
         self._queue.clear()
-        limits = self._gate.limits
+        limits = self._limits
         if self._refusal is None and self._receiving is None:
             self._deadline = self._gate.time() + limits.body_for
             self._transport.close()

@@ -142,7 +142,7 @@ class Exchange:
         if decision is not None:
             self._decided(decision)
         else:
-            self._gate.start(self._decide_later(site, target), self._gave_up)
+            self._gate.start(self._decide_later(site, target), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
 
     async def _decide_later(self, site: Site, target: RequestTarget) -> None:
         decision = await self._gate.access.decide(site.portal, target, self._ticket, self._gate.clock())
@@ -191,7 +191,7 @@ class Exchange:
         if decision is not None:
             self._answer_original(decision, original, dialect)
         else:
-            gate.start(self._answer_later(site, original, dialect), self._gave_up)
+            gate.start(self._answer_later(site, original, dialect), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
 
     async def _answer_later(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
         decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
@@ -220,9 +220,6 @@ class Exchange:
                 self.broken()
                 return
         self._say(refusals.plain(status, reason, self._request_id), keeps_alive=False)
-
-    def _gave_up(self) -> None:
-        self.refuse_rest(500, Reason.UNEXPECTED)
 
     @property
     def may_stay(self) -> bool:
@@ -333,11 +330,10 @@ class Exchange:
         self._client.ended(keeps_alive=keeps_alive)
 
     def not_transferred(self, status: int, reason: Reason) -> None:
-        was_for_pages = self._page is not None or not isinstance(self._decision, Allowed)
         self._transfer = None
         if self._page is not None:
             self._say(refusals.plain(self._page.status, self._page.reason, self._request_id))
-        elif was_for_pages or self._target is None:
+        elif not isinstance(self._decision, Allowed) or self._target is None:
             self._say(refusals.problem(503, Reason.UNEXPECTED, self._request_id))
         else:
             self._failure = reason

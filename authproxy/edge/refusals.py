@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import quote
 
-from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, Unavailable
+from authproxy.access.decision import AuthenticationRequired, Reason, Refusal, Unavailable
 from authproxy.access.routes import Portal
 from authproxy.access.target import METHODS, RequestTarget
 from authproxy.edge.request_head import RequestHead
@@ -89,16 +89,13 @@ def _own_referer(portal: Portal, head: RequestHead) -> str:
 def answer(refusal: Refusal, *, target: RequestTarget, head: RequestHead, request_id: str) -> Answer | PageWanted:
     """What the client gets for a refusal. The one place where decisions become HTTP in reverse-proxy mode."""
     is_page = is_page_load(head, target.method)
-    match refusal:
-        case AuthenticationRequired(reason=reason, portal=portal):
-            location = login_url(portal, target, head)
-            if is_page:
-                return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
-            return problem(401, reason, request_id, login_url=location, portal=portal)
-        case Denied(reason=reason):
-            return PageWanted(403, reason) if is_page else problem(403, reason, request_id)
-        case Unavailable(reason=reason):
-            return PageWanted(503, reason) if is_page else problem(503, reason, request_id)
+    if isinstance(refusal, AuthenticationRequired):
+        location = login_url(refusal.portal, target, head)
+        if is_page:
+            return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
+        return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
+    status = 503 if isinstance(refusal, Unavailable) else 403
+    return PageWanted(status, refusal.reason) if is_page else problem(status, refusal.reason, request_id)
 
 
 def problem(status: int, reason: Reason, request_id: str, *, login_url: str | None = None, portal: Portal | None = None) -> Answer:

@@ -63,7 +63,8 @@ class _Pass:
 
     def __init__(self, good_until: datetime) -> None:
         self.good_until = good_until
-        self.allowed: dict[str, Allowed] = {}
+        # By the route itself, not by its name: two routes of one path for different methods share that.
+        self.allowed: dict[int, Allowed] = {}
 
 
 _FINISHED = "finished"
@@ -144,7 +145,7 @@ class Access:
     ) -> Decision:  # fmt: skip
         kept = cached.extras.get(_FINISHED)
         if isinstance(kept, _Pass) and now < kept.good_until:
-            allowed = kept.allowed.get(route.name)
+            allowed = kept.allowed.get(id(route))
             if allowed is not None:
                 self._note_activity(cached, ticket, now)
                 return allowed
@@ -170,7 +171,7 @@ class Access:
         block = next((allowed.identity_headers for allowed in kept.allowed.values()), None)
         if block is None:
             block = self._identity(portal, cached.session, now)
-        allowed = kept.allowed[route.name] = Allowed(portal=portal, route=route, session=cached.session, identity_headers=block)
+        allowed = kept.allowed[id(route)] = Allowed(portal=portal, route=route, session=cached.session, identity_headers=block)
         return allowed
 
     def _identity(self, portal: Portal, session: Session, now: datetime, bound_to: tuple[str, str] | None = None) -> bytes:

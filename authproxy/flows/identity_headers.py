@@ -16,7 +16,7 @@ from urllib.parse import quote
 from authproxy.access.header_names import Encoding, HeaderNames
 from authproxy.identity.session import Session
 
-NOTHING = "-"
+NOTHING = b"-"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What `unicodedata` does not take apart and Slovenian bank users' names contain.
@@ -29,21 +29,28 @@ def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
     person = session.person
     encode = _ENCODERS[names.encoding]
     values = (
-        (names.subject, person.subject),
-        (names.name, person.name),
-        (names.email, person.email),
+        (names.subject, _free_text(person.subject, encode)),
+        (names.name, _free_text(person.name, encode)),
+        (names.email, _free_text(person.email, encode)),
         (names.tax_number, person.tax_number),
         (names.method, session.method),
         (names.level, str(int(session.level))),
         (names.step_up, _step_ups(session)),
         (names.assertion, assertion),
     )
-    return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), _value(value, encode)) for name, value in values if name)
+    return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), _value(value)) for name, value in values if name)
 
 
-def _value(value: str | None, encode: Callable[[str], bytes]) -> bytes:
-    text = _CONTROL.sub(" ", value or "").strip()
-    return encode(text) if text else NOTHING.encode()
+def _value(value: str | bytes | None) -> bytes:
+    return (value.encode("ascii") if isinstance(value, str) else value or b"") or NOTHING
+
+
+def _free_text(value: str | None, encode: Callable[[str], bytes]) -> bytes:
+    """What other people have written, as the portal wants it. Everything else in the block is ASCII of our own making and stays as it
+    is: base64 around the assertion would be one that no portal expects."""
+    # A lone surrogate is valid JSON (`"\ud800"`) and no encoding knows it.
+    text = _CONTROL.sub(" ", value or "").encode("utf-8", "replace").decode().strip()
+    return encode(text).strip()
 
 
 def _step_ups(session: Session) -> str:

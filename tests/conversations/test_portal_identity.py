@@ -138,3 +138,33 @@ async def test_a_portal_that_is_away_is_named_as_such(house, ana):
     assert (await ana.browser.fetch(f"{house.acq}/api/jaz")).json["reason"] == "portal_unreachable"
     await house.portal.start()
     assert (await ana.opens(house.acq + "/")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("preset", "subject", "email", "assertion"),
+    [("oauth2-proxy", "X-Forwarded-User", "X-Forwarded-Email", "X-Auth-Assertion"), ("authentik", "X-Authentik-Uid", "X-Authentik-Email", "X-Authentik-Jwt"),
+     ("mod_auth_openidc", "OIDC_CLAIM_sub", "OIDC_CLAIM_email", "X-Auth-Assertion")],
+)  # fmt: skip
+async def test_a_portal_that_was_used_to_another_gateway_finds_its_headers_and_no_forged_ones(houses, preset, subject, email, assertion):
+    async with houses(acq={"headers": {"preset": preset}}) as house:
+        ana = house.person()
+        await ana.browser.navigate(house.acq + "/")
+        await ana.signs_in(f"{house.acq}/api/received")
+        forged = [(name, "forged") for name in (subject, subject.swapcase(), subject.replace("-", "_"), subject.replace("_", "-"), email, assertion)]
+        found, _ = await received(ana, house.acq, headers=forged)
+        assert "forged" not in str(found)
+        assert (found[subject.lower()], found[email.lower()], len(found[assertion.lower()])) == (["90342.KRZTQWMA"], [ANA], 1)
+        assert "x-auth-subject" not in found
+
+
+async def test_an_assertion_bound_to_its_request_names_method_and_url(houses):
+    async with houses(acq={"binds_assertion": True}) as house:
+        ana = house.person()
+        await ana.signs_in(house.acq + "/")
+        seen = []
+        for method in ("GET", "POST", "POST"):
+            answer = await ana.browser.request(method, f"{house.acq}/api/received?q=1")
+            claims = answer.json["assertion"]["claims"]
+            assert (claims["htm"], claims["htu"]) == (method, f"{house.acq}/api/received")
+            seen.append(claims["jti"])
+        assert len(set(seen)) == 3

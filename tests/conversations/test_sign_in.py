@@ -48,6 +48,18 @@ async def test_a_route_may_demand_more_than_its_portal(houses):
         assert (await ana.opens(f"{house.acq}/")).status == 200
 
 
+async def test_what_one_method_of_a_path_allows_is_not_what_another_demands(houses):
+    routes = [{"path": "/vnos", "methods": ["POST"], "level": 30}, {"path": "/vnos", "level": 10}]
+    async with houses(acq={"routes": routes}) as house:
+        ana = house.person()
+        assert (await ana.signs_in(f"{house.acq}/vnos")).status == 200
+        sent = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+        for _ in range(2):
+            assert (await ana.opens(f"{house.acq}/vnos")).status == 200
+            assert (await ana.browser.post(f"{house.acq}/vnos", {"znesek": "1"}, headers=sent)).json["reason"] == "level_too_low"
+        assert "POST /vnos" not in house.portal.asked
+
+
 async def test_a_provider_that_is_away_at_the_start_is_waited_for(houses):
     async with houses(provider_is_up=False) as house:
         ana = house.person(ANA)

@@ -118,14 +118,14 @@ async def test_bytes_behind_an_answer_poison_nobody(extra, first, comes):
         assert (await client.ask("GET /first")).body == b"me"
         was_read.set()
         if comes == "later":
-            await edge.settled(lambda: edge.portal.conversations[0].is_over.is_set())
+            await edge.settled(edge.portal.conversations[0].is_over.is_set)
         assert (await client.ask("GET /second")).body == b"honest"
         assert len(edge.portal.conversations) == 2
 
 
 async def test_a_body_behind_a_head_answer_poisons_nobody():
     async def script(conversation: Conversation) -> None:
-        head, _ = await conversation.read_request()
+        _head, _ = await conversation.read_request()
         await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         await conversation.read()
 
@@ -220,7 +220,7 @@ async def test_a_client_that_gives_up_ends_the_request_at_the_portal():
         await client.send(request("GET /"))
         await edge.settled(lambda: b"\r\n\r\n" in edge.portal.received)
         client.close()
-        await edge.settled(lambda: edge.portal.conversations[0].is_over.is_set())
+        await edge.settled(edge.portal.conversations[0].is_over.is_set)
         assert len(edge.observed) == 1
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.edge import FORBIDDEN, HOST, SLOW, UNANSWERABLE, Conversation, request, running_edge
 
-
 LOOPS = ("asyncio", "uvloop")
 
 
@@ -119,7 +118,7 @@ async def test_answers_without_a_body_leave_both_connections_usable(method, stat
             head, _ = await conversation.read_request()
             has_body = head.startswith(b"GET") and status[:3] not in {"204", "304"}
             length = b"" if status[:3] == "204" else b"Content-Length: 4\r\n"
-            await conversation.say(b"HTTP/1.1 %s\r\n%sETag: \"e\"\r\n\r\n%s" % (status.encode(), length, b"body" if has_body else b""))
+            await conversation.say(b'HTTP/1.1 %s\r\n%sETag: "e"\r\n\r\n%s' % (status.encode(), length, b"body" if has_body else b""))
 
     async with running_edge(script=script) as edge:
         client = await edge.client()
@@ -207,7 +206,7 @@ async def test_a_trailer_that_means_framing_or_identity_is_refused(name):
         await edge.settled(lambda: b"a" in edge.portal.received)
         await client.send(b"0\r\n" + trailer)
         assert (await client.answer("POST")).status == 400
-        await edge.settled(lambda: edge.portal.conversations[-1].is_over.is_set())
+        await edge.settled(edge.portal.conversations[-1].is_over.is_set)
         assert not edge.portal.received.endswith(b"0\r\n\r\n")
 
 

@@ -174,7 +174,7 @@ async def test_a_crash_of_the_decision_is_500_and_ends_nobody_else():
     class Broken:
         def decide_now(self, portal, target, ticket, now):
             if ticket == "1.later":
-                return None
+                return
             raise RuntimeError("nobody expected this")
 
         async def decide(self, portal, target, ticket, now):

@@ -120,6 +120,12 @@ async def test_subrequests_cannot_be_asked_from_outside(front: Front, ana: Perso
     assert len(front.portal.received) == seen
 
 
+@pytest.mark.parametrize("target", ["/.authproxy/auth/nginx", "/.authproxy/auth/nginx?x", "/public/../.authproxy/auth/%6eginx"])
+async def test_the_place_of_subrequests_is_not_there_for_browsers(front: Front, ana: Person, target: str) -> None:
+    # Without `internal` the gateway would still refuse, by 403.
+    assert status_of(await front.raw_get(target, cookie=front.cookie(ana))) == 404
+
+
 @pytest.mark.parametrize(
     "target",
     [

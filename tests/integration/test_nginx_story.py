@@ -31,6 +31,7 @@ async def front(redis_server: RedisServer) -> AsyncIterator[Front]:
     more = """
     location /own-header/ { proxy_set_header X-Kind special; include authproxy/headers.conf; proxy_pass http://portal; }
     location /staff/ { deny all; proxy_pass http://portal; }
+    location /password/ { auth_basic staff; auth_basic_user_file /dev/null; proxy_pass http://portal; }
     """
     async with behind_nginx(redis_server.socket_url, more=more) as opened:
         yield opened
@@ -144,6 +145,17 @@ async def test_what_nginx_itself_forbids_stays_forbidden_for_whoever_is_signed_i
     # The gateway, asked about it again, has nothing against it: status and headers tell nothing of that.
     assert (script.status, script.body) == (403, b"")
     assert not any(name.startswith("x-auth-") for name, _ in script.headers)
+    assert len(front.portal.received) == seen
+
+
+async def test_a_password_that_nginx_asks_for_is_asked_of_whoever_is_signed_in_too(front: Front) -> None:
+    ana = await front.signed_in()
+    seen = len(front.portal.received)
+
+    answer = await ana.browser.fetch(f"{front.url}/password/x")
+
+    assert (answer.status, answer.body) == (401, b"")
+    assert 'Basic realm="staff"' in answer.all("www-authenticate")
     assert len(front.portal.received) == seen
 
 

@@ -190,7 +190,7 @@ async def test_a_bad_chunk_that_comes_late_ends_the_request_at_the_portal_withou
         await edge.settled(lambda: b"\r\n1\r\nx\r\n" in edge.portal.received)
         await client.send(size + b"\r\nx\r\n0\r\n\r\n" + SMUGGLED)
         assert (await client.answer("POST")).status == 400
-        await edge.settled(lambda: edge.portal.conversations[0].is_over.is_set())
+        await edge.settled(edge.portal.conversations[0].is_over.is_set)
         assert not edge.portal.received.endswith(b"0\r\n\r\n")
         assert b"/smuggled" not in edge.portal.received
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
@@ -100,24 +101,32 @@ class Identifiers:
         return "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 
+class RecordingReader(asyncio.StreamReader):
+    """Keeps every byte that arrives, read or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded = bytearray()
+
+    def feed_data(self, data: bytes) -> None:
+        self.recorded += data
+        super().feed_data(data)
+
+
 class Conversation:
     """One connection that the edge made to a counterpart. `received` holds every byte of it, read by the script or not."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: RecordingReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
-        self.received = bytearray()
+        self.received = reader.recorded
         self.is_over = asyncio.Event()
 
     async def read(self, most: int = 65536) -> bytes:
         """Empty at the end."""
-        data = await self.reader.read(most)
-        self.received += data
-        return data
+        return await self.reader.read(most)
 
     async def read_until(self, end: bytes) -> bytes:
-        data = await self.reader.readuntil(end)
-        self.received += data
-        return data
+        return await self.reader.readuntil(end)
 
     async def read_request(self) -> tuple[bytes, bytes]:
         """Head and raw body of a request, framed as it says."""
@@ -135,15 +144,10 @@ class Conversation:
                     while (line := await self.read_until(b"\r\n")) != b"\r\n":
                         body += line
                     return body + line
-                body += size + await self._exactly(int(size, 16) + 2)
+                body += size + await self.reader.readexactly(int(size, 16) + 2)
         if b"\r\ncontent-length: " in lower:
-            return await self._exactly(int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]))
+            return await self.reader.readexactly(int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]))
         return b""
-
-    async def _exactly(self, size: int) -> bytes:
-        data = await self.reader.readexactly(size)
-        self.received += data
-        return data
 
     async def say(self, data: bytes) -> None:
         self.writer.write(data)
@@ -171,9 +175,8 @@ class Counterpart:
         self.script = script
         self.conversations: list[Conversation] = []
         self.port = 0
-        self._server: asyncio.Server | None = None
+        self._server: Any = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._news = asyncio.Condition()
 
     @property
     def received(self) -> bytes:
@@ -185,13 +188,17 @@ class Counterpart:
         return [head for head in self.received.split(b"\r\n\r\n") if head]
 
     async def listen(self, *, unix: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
+        loop = asyncio.get_running_loop()
         if unix is not None:
-            self._server = await asyncio.start_unix_server(self._serve, str(unix))
+            self._server = await loop.create_unix_server(self._protocol, str(unix))
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
+            self._server = await loop.create_server(self._protocol, "127.0.0.1", 0, ssl=tls)
             self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(RecordingReader(), self._serve)  # type: ignore[arg-type]
+
+    async def _serve(self, reader: RecordingReader, writer: asyncio.StreamWriter) -> None:
         conversation = Conversation(reader, writer)
         self.conversations.append(conversation)
         task = asyncio.current_task()
@@ -203,7 +210,6 @@ class Counterpart:
         except asyncio.CancelledError:
             return  # the test is over
         finally:
-            conversation.received += reader._buffer  # type: ignore[attr-defined]  # what the script left unread was sent all the same
             conversation.is_over.set()
             self._tasks.discard(task)
             with contextlib.suppress(Exception):
@@ -323,9 +329,16 @@ class Edge:
         self.pool: UpstreamPool = gate.sites[HOST].pool
         self._clients: list[RawClient] = []
 
-    async def client(self, *, unix: bool = False) -> RawClient:
+    async def client(self, *, unix: bool = False, has_small_window: bool = False) -> RawClient:
+        """`has_small_window`: the kernel takes little on its behalf, so that not reading is felt by the edge."""
         if unix:
             reader, writer = await asyncio.open_unix_connection(str(self.unix))
+        elif has_small_window:
+            small = socket.socket()
+            small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            small.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", self.port))
+            reader, writer = await asyncio.open_connection(sock=small, limit=4096)
         else:
             name = HOST if self.tls else None
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=name)

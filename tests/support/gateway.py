@@ -243,12 +243,12 @@ class Person:
 @contextlib.asynccontextmanager
 async def open_house(
     store_url: str, *, environment: Mapping[str, str] | None = None, acq: Mapping[str, Any] | None = None, more_people: Iterable[Account] = (), provider_is_up: bool = True,
-    has_gateway: bool = True,
+    has_gateway: bool = True, ports: Mapping[str, int] | None = None,
 ) -> AsyncIterator[House]:
-    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in the file. Without a gateway the
-    test runs one as a process."""
+    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in the file; `ports` are chosen
+    elsewhere. Without a gateway the test runs one as a process."""
     clock = Clock()
-    ports = {name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")}
+    ports = {name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")} | dict(ports or {})
     accounts = Accounts((*people(secrets.token_bytes), *more_people))
     async with contextlib.AsyncExitStack() as resources:
         resources.enter_context(logging_put_back())

@@ -117,6 +117,7 @@ class Cookies:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str], str] = {}
+        self._travel: set[str] = set()
         self.loses: Callable[[str], bool] = lambda _name: False
         """Names that this browser throws away when it is given them."""
 
@@ -131,10 +132,15 @@ class Cookies:
             self._kept.pop((host, path, name), None)
         else:
             self._kept[host, path, name] = value
+            (self._travel.add if said.get("samesite", "").lower() == "none" else self._travel.discard)(name)
 
-    def of(self, url: str) -> str:
+    def of(self, url: str, *, from_another_site: bool = False) -> str:
+        """The Cookie field. With a form of another site only cookies without SameSite travel."""
         host, path = _host(url), urlsplit(url).path or "/"
-        return "; ".join(f"{name}={value}" for (at, below, name), value in self._kept.items() if at == host and _covers(below, path))
+        return "; ".join(
+            f"{name}={value}" for (at, below, name), value in self._kept.items()
+            if at == host and _covers(below, path) and (name in self._travel or not from_another_site)
+        )  # fmt: skip
 
     def get(self, url: str, name: str) -> str | None:
         return next((value for (host, _, kept), value in self._kept.items() if (host, kept) == (_host(url), name)), None)
@@ -185,9 +191,8 @@ class Browser:
         return await self.post(form.action, form.fields | dict(extra or {}), headers=said | dict(headers or {}), crosses_sites=not same)
 
     async def post(self, url: str, fields: Mapping[str, str], *, headers: Mapping[str, str] | None = None, crosses_sites: bool = False) -> Answer:
-        """`crosses_sites`: then SameSite=Lax holds the cookies back, except those of another site of *.localhost, which are not ours."""
         content = {"Content-Type": "application/x-www-form-urlencoded"} | dict(headers or {})
-        return await self.request("POST", url, headers=content, body=urlencode(fields).encode(), sends_cookies=not crosses_sites)
+        return await self.request("POST", url, headers=content, body=urlencode(fields).encode(), crosses_sites=crosses_sites)
 
     async def fetch(self, url: str, *, mode: str = "cors", accept: str = "application/json", headers: Mapping[str, str] | None = None) -> Answer:
         """As a script of the page asks."""
@@ -196,13 +201,13 @@ class Browser:
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | list[tuple[str, str]] | None = None, body: bytes = b"",
-        sends_cookies: bool = True, port: int | None = None,
+        crosses_sites: bool = False, port: int | None = None,
     ) -> Answer:  # fmt: skip
         """One request on a connection of its own. `port` asks another listener for the same URL."""
         given = list(headers.items()) if isinstance(headers, Mapping) else list(headers or [])
         names = {name.lower() for name, _ in given}
         fields = [("Host", urlsplit(url).netloc), *((name, value) for name, value in self._always.items() if name.lower() not in names), *given]
-        cookies = self.cookies.of(url) if sends_cookies else ""
+        cookies = self.cookies.of(url, from_another_site=crosses_sites)
         if cookies and "cookie" not in names:
             fields.append(("Cookie", cookies))
         if body or method == "POST":

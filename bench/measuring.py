@@ -1,0 +1,63 @@
+"""How much CPU time a request costs: wrk on one core, the measured processes on another, seconds from /proc (proc(5): utime, stime and
+those of children that have ended)."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_REQUESTS = re.compile(r"^\s*(\d+) requests in", re.MULTILINE)
+_SOCKET_ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
+_WRONG = "Non-2xx or 3xx responses"
+
+
+class Round(NamedTuple):
+    requests: int
+    cpu_seconds: float
+    seconds: float
+
+    @property
+    def per_cpu_second(self) -> float:
+        return self.requests / self.cpu_seconds
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """User and system time so far of these processes and all that they have started."""
+    parents = {pid: fields for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (fields := _stat(pid)) is not None}
+    family, size = set(pids), 0
+    while len(family) > size:
+        size = len(family)
+        family |= {pid for pid, fields in parents.items() if int(fields[1]) in family}
+    return sum(sum(map(int, parents[pid][11:15])) for pid in family if pid in parents) / _TICKS
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the third on (state); the second may contain anything, spaces and brackets too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def measured(url: str, headers: Sequence[str], pids: Sequence[int], *, core: int, seconds: int, connections: int) -> Round:
+    """One round of wrk. Raises RuntimeError if any answer was not 2xx: an error page would be the fastest answer of all. Apache closes
+    some connections when it ends spare threads; one such in a hundred requests is lived with."""
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+    for header in headers:
+        command += ["--header", header]
+    before = cpu_seconds(pids)
+    done = subprocess.run(
+        [*command, url], capture_output=True, text=True, check=True, timeout=seconds + 30,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )  # fmt: skip
+    used = cpu_seconds(pids) - before
+    found, lost = _REQUESTS.search(done.stdout), _SOCKET_ERRORS.search(done.stdout)
+    requests = int(found[1]) if found else 0
+    if _WRONG in done.stdout or sum(map(int, lost.groups() if lost else ())) > requests / 100 or not used:
+        raise RuntimeError(f"{url} was not answered properly:\n{done.stdout}")
+    return Round(requests, used, seconds)

@@ -1,0 +1,41 @@
+"""The sandbox's provider, phone and outbox in a process of their own. Arguments: the ports of the three, and a JSON list of clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import signal
+import sys
+from contextlib import AsyncExitStack
+
+from authproxy.bootstrap import utc_now
+from authproxy.sandbox.accounts import people
+from authproxy.sandbox.identity_provider import application as identity_provider
+from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.outbox import application as outbox
+from authproxy.sandbox.phone import application as phone
+from authproxy.sandbox.serving import bound, serving
+
+
+async def serve(provider_port: int, phone_port: int, outbox_port: int, clients: list[dict[str, str]]) -> None:
+    accounts = people(secrets.token_bytes)
+    known = tuple(
+        Client(client_id=each["id"], client_secret=each["secret"], redirect_uris=tuple(each["redirect_uris"]), name=each["id"])
+        for each in clients
+    )
+    provider = identity_provider.application(
+        issuer=f"http://localhost:{provider_port}/openid-connect-server-webapp/", clients=known, accounts=accounts,
+        outbox_url=f"http://localhost:{outbox_port}", clock=utc_now,
+    )  # fmt: skip
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with AsyncExitStack() as resources:
+        await resources.enter_async_context(serving(outbox.application(clock=utc_now), bound(outbox_port)))
+        await resources.enter_async_context(serving(phone.application(accounts=accounts, clock=utc_now), bound(phone_port)))
+        await resources.enter_async_context(serving(provider, bound(provider_port)))
+        await stopped.wait()
+
+
+asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])))

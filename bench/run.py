@@ -1,0 +1,122 @@
+"""Measures authproxy beside nginx and Apache with mod_auth_openidc, in one run, and prints Markdown tables. See README.md here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from measuring import Round, measured
+from systems import Row, Systems, started
+
+from authproxy import __version__
+
+_WARM_UP = 1
+_TARGETS = {
+    ("subrequest", "Apache + mod_auth_openidc, shared memory"): 5.0,
+    ("proxy 1k", "nginx `proxy_pass`"): 0.35,
+}
+"""What authproxy must reach, as a multiple of that system."""
+
+
+def main() -> None:
+    arguments = _arguments()
+    # A signal ends the block in order, so that nothing that was started stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    cores = sorted(os.sched_getaffinity(0))
+    with started(server_core=cores[0], other_core=cores[-1]) as systems:
+        for row in systems.rows:
+            _check(row)
+        if arguments.check:
+            print("\n".join(f"{row.group}: {row.name} answers" for row in systems.rows))
+        else:
+            results = _measured(systems, arguments, core=cores[-1])
+            _print(systems, results, arguments, cores=len(cores))
+        if systems.left_out:
+            print(f"\nRows are missing: {systems.left_out}.")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="start everything, ask each system once, measure nothing")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which every system has its turn (5)")
+    parser.add_argument("--seconds", type=int, default=2, help="length of a turn (2)")
+    parser.add_argument("--connections", type=int, default=32, help="connections of wrk (32)")
+    parser.add_argument("--only", default="", help="groups that contain this text")
+    return parser.parse_args()
+
+
+def _check(row: Row) -> None:
+    """One request before the measurement: who is not signed in would be measured at redirecting."""
+    headers = dict(header.split(": ", 1) for header in row.headers)
+    request = urllib.request.Request(row.url, headers=headers)
+    with urllib.request.build_opener(_NoRedirect).open(request, timeout=10) as answer:
+        size = len(answer.read())
+    expected = {"proxy 1k": 1024, "proxy 100k": 102400, "nginx asks, 1k": 1024}.get(row.group, size)
+    if size != expected:
+        raise RuntimeError(f"{row.group}: {row.name} answered {size} bytes")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> dict[Row, list[Round]]:
+    rows = [row for row in systems.rows if arguments.only in row.group]
+
+    def turn(row: Row, seconds: int) -> Round:
+        return measured(row.url, row.headers, row.pids, core=core, seconds=seconds, connections=arguments.connections)
+
+    results: dict[Row, list[Round]] = {row: [] for row in rows}
+    for row in rows:
+        turn(row, _WARM_UP)
+    for number in range(arguments.rounds):
+        print(f"round {number + 1} of {arguments.rounds} …", file=sys.stderr)
+        for row in rows:
+            results[row].append(turn(row, arguments.seconds))
+    return results
+
+
+def _print(systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int) -> None:
+    print(f"authproxy {__version__}, CPython {platform.python_version()}, {_version('nginx', '-v')}, {_version('apache2', '-v')}, ", end="")
+    print(f"{_version('wrk', '-v')}, {_version('redis-server', '-v')}; {platform.system()} {platform.machine()}, {cores} cores")
+    print(f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections, requests per CPU-second\n")
+    median: Callable[[Row], float] = lambda row: statistics.median(each.per_cpu_second for each in results[row])
+    ours = {row.group: median(row) for row in results if "authproxy" in row.name}
+    print("| what | system | median | min | max | per second | authproxy is |")
+    print("|---|---|---:|---:|---:|---:|---|")
+    for row in sorted(results, key=lambda row: [each.group for each in systems.rows].index(row.group)):
+        every = [each.per_cpu_second for each in results[row]]
+        rate = statistics.median(each.requests / each.seconds for each in results[row])
+        print(f"| {row.group} | {row.name} | {median(row):,.0f} | {min(every):,.0f} | {max(every):,.0f} | {rate:,.0f} | {_ratio(row, median(row), ours)} |")
+
+
+def _ratio(row: Row, median: float, ours: Mapping[str, float]) -> str:
+    if "authproxy" in row.name or row.group not in ours:
+        return ""
+    ratio, target = ours[row.group] / median, _TARGETS.get((row.group, row.name))
+    verdict = "" if target is None else f", wanted {target:g} × or more: {'reached' if ratio >= target else '**missed**'}"
+    return f"{ratio:.2f} ×{verdict}"
+
+
+def _version(program: str, option: str) -> str:
+    try:
+        done = subprocess.run([program, option], capture_output=True, text=True, check=False, env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"})
+    except OSError:
+        return f"no {program}"
+    words = [word for word in (done.stdout + done.stderr).replace("=", " ").split() if any(character.isdigit() for character in word)]
+    return f"{program} {words[0].rpartition('/')[2]}" if words else program
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""A person without a screen who signs in wherever the sandbox's provider is asked: cookies by host, forms as they stand in the page."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from http.client import HTTPConnection
+from typing import NamedTuple
+from urllib.parse import urlencode, urljoin, urlsplit
+
+_PATIENCE = 10.0
+
+
+class Answer(NamedTuple):
+    url: str
+    status: int
+    location: str | None
+    text: str
+
+
+@dataclass
+class _Form:
+    action: str
+    fields: dict[str, str] = field(default_factory=dict)
+    offered: list[tuple[str, str]] = field(default_factory=list)
+    """Names and values of its buttons, and names of what is typed."""
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[_Form] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.found.append(_Form(given.get("action", "")))
+        elif tag in {"input", "button"} and self.found and "name" in given:
+            if given.get("type") == "hidden":
+                self.found[-1].fields[given["name"]] = given.get("value", "")
+            else:
+                self.found[-1].offered.append((given["name"], given.get("value", "")))
+
+
+class Person:
+    """`phone` is the address of the OnePass phone's interface. One sign-in at the provider serves every relying party."""
+
+    def __init__(self, email: str, password: str, *, phone: str) -> None:
+        self._email = email
+        self._password = password
+        self._phone = phone
+        self._cookies: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def cookies(self, url: str) -> str:
+        """The Cookie value with which the person's browser would ask for `url`."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies[urlsplit(url).hostname or ""].items())
+
+    def signs_in(self, url: str) -> Answer:
+        """Opens `url` and does what is asked for until it is served. Raises RuntimeError if that leads nowhere."""
+        answer = self.ask(url)
+        for _ in range(40):
+            if answer.location is not None:
+                answer = self.ask(urljoin(answer.url, answer.location))
+                continue
+            step = self._step(answer)
+            if step is None:
+                break
+            answer = step
+        if answer.url != url or answer.status != 200:
+            raise RuntimeError(f"the sign-in ended at {answer.url.partition('?')[0]} with {answer.status}")
+        return answer
+
+    def ask(self, url: str, fields: Mapping[str, str] | None = None) -> Answer:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        # Every name under `.localhost` is this machine, whether its resolver knows that or not.
+        connection = HTTPConnection("127.0.0.1", parts.port or 80, timeout=_PATIENCE)
+        try:
+            headers = {"Host": parts.netloc, "Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Cookie": self.cookies(url)}
+            body = None
+            if fields is not None:
+                body = urlencode(fields)
+                headers |= {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("GET" if body is None else "POST", target, body, headers)
+            answer = connection.getresponse()
+            for value in answer.headers.get_all("Set-Cookie") or ():
+                self._keep(host, value)
+            return Answer(url, answer.status, answer.headers.get("Location"), answer.read().decode("utf-8", "replace"))
+        finally:
+            connection.close()
+
+    def _keep(self, host: str, set_cookie: str) -> None:
+        pair, *attributes = (part.strip() for part in set_cookie.split(";"))
+        name, _, value = pair.partition("=")
+        if not value or "max-age=0" in (attribute.lower() for attribute in attributes):
+            self._cookies[host].pop(name, None)
+        else:
+            self._cookies[host][name] = value
+
+    def _step(self, page: Answer) -> Answer | None:
+        forms = _Forms()
+        forms.feed(page.text)
+        for form in forms.found:
+            typed = self._typed(form.offered)
+            if typed is not None:
+                return self.ask(urljoin(page.url, form.action), form.fields | typed)
+        return None
+
+    def _typed(self, offered: list[tuple[str, str]]) -> dict[str, str] | None:
+        names = {name for name, _ in offered}
+        if ("method", "rekono") in offered:
+            return {"method": "rekono"}
+        if "password" in names:
+            return {"username": self._email, "password": self._password}
+        if ("mode", "otplogin") in offered:
+            return {"mode": "otplogin"}
+        if "code" in names:
+            return {"code": json.loads(self.ask(f"{self._phone}/api/codes?email={self._email}").text)["code"]}
+        if "user_oauth_approval" in names:
+            return {"user_oauth_approval": "true"}
+        return None

@@ -1,0 +1,45 @@
+"""The whole sandbox as a process, and Chromium before it; one of each for all browser tests of a worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.browser import Visitor, chromium
+from tests.support.sandbox import running_sandbox
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.needs("chromium"))
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory):
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chrome():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visitor(chrome, sandbox):
+    """Opens a browser of its own for a person; at the end nothing may have been complained about, and nobody else asked."""
+    opened = []
+
+    def visit(email="ana.novak@example.si", **options):
+        context = chrome.new_context(**options)
+        person = Visitor(context.new_page(), sandbox, email)
+        opened.append((context, person))
+        return person
+
+    yield visit
+    for context, person in opened:
+        context.close()
+        assert person.complaints == []
+        assert person.strangers == []

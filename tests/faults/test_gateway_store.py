@@ -1,0 +1,148 @@
+"""A gateway whose Redis dies, freezes or falls into a black hole: 503 within a second, cookies untouched, and nobody has to sign in again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.gateway import open_house, until
+from tests.support.http_client import exchange
+from tests.support.redis_server import RedisServer, fault_proxy
+
+pytestmark = pytest.mark.needs("redis-server")
+PROMPTLY = 2.0
+"""Seconds. The promise is one, of which the store's deadline takes 0.8; the rest is for a busy machine. redis-py by itself would take nine."""
+
+
+@pytest.fixture
+def store():
+    with RedisServer(append_only=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def house(store):
+    async with open_house(store.url) as opened:
+        yield opened
+
+
+async def timed(asking):
+    began = time.monotonic()
+    answer = await asking
+    assert time.monotonic() - began < PROMPTLY
+    return answer
+
+
+async def subrequest(house, person):
+    """As nginx asks over the Unix socket; status and headers."""
+    reader, writer = await asyncio.open_unix_connection(str(house.socket))
+    try:
+        writer.write(
+            f"GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\nX-Original-URL: {house.acq}/\r\nX-Original-Method: GET\r\n"
+            f"Cookie: {person.browser.cookies.of(house.acq + '/')}\r\nConnection: close\r\n\r\n".encode()
+        )
+        head = (await reader.read()).decode().partition("\r\n\r\n")[0]
+    finally:
+        writer.close()
+    return int(head.split()[1]), head.lower()
+
+
+async def everything_is_503(house, person):
+    before = person.browser.cookies.of(house.acq + "/")
+    page = await timed(person.opens(f"{house.acq}/izpis/2026/11"))
+    script = await timed(person.browser.fetch(f"{house.acq}/api/jaz"))
+    own_page = await timed(person.opens(f"{house.acq}/.authproxy/session"))
+    for answer in (page, script, own_page):
+        assert (answer.status, answer.all("set-cookie"), answer.all("location")) == (503, [], [])
+        assert answer.header("retry-after").isdigit()
+    assert "store_unavailable" in page.text
+    assert (script.header("content-type").partition(";")[0], script.json["reason"]) == ("application/problem+json", "store_unavailable")
+    status, head = await timed(subrequest(house, person))
+    assert (status, "set-cookie" in head, "location:" in head) == (503, False, False)
+    assert person.browser.cookies.of(house.acq + "/") == before
+
+
+async def is_served(house, person):
+    return (await person.browser.fetch(f"{house.acq}/api/jaz")).status == 200
+
+
+async def test_a_killed_store_is_503_and_everybody_is_still_signed_in_when_it_is_back(house, store):
+    ana, david = house.person(), house.person("david.horvat@example.si")
+    await ana.signs_in(house.acq + "/")
+    await david.signs_in(house.acq + "/")
+    assert (await subrequest(house, ana))[0] == 200
+    store.kill()
+    house.clock.advance(seconds=2)  # the near cache trusts itself only while it hears from the store
+    await everything_is_503(house, ana)
+    store.start()
+    await until(lambda: is_served(house, ana))
+    assert await is_served(house, david)
+    assert (await subrequest(house, david))[0] == 200
+
+
+async def test_a_frozen_store_is_503_and_goes_on_where_it_was(house, store):
+    ana = house.person()
+    await ana.signs_in(house.acq + "/")
+    store.freeze()
+    try:
+        house.clock.advance(seconds=2)
+        await everything_is_503(house, ana)
+    finally:
+        store.thaw()
+    await until(lambda: is_served(house, ana))
+
+
+async def test_a_black_hole_is_503(store):
+    async with fault_proxy(store.port) as proxy, open_house(proxy.url) as house:
+        ana = house.person()
+        await ana.signs_in(house.acq + "/")
+        proxy.swallow()
+        house.clock.advance(seconds=2)
+        await everything_is_503(house, ana)
+        await proxy.pass_on()
+        await until(lambda: is_served(house, ana))
+
+
+async def test_the_near_cache_is_not_believed_for_longer_than_a_second_after_the_store_is_gone(house, store):
+    ana = house.person()
+    await ana.signs_in(house.acq + "/")
+    assert await is_served(house, ana)
+    store.kill()
+
+    async def is_unavailable():
+        return (await ana.browser.fetch(f"{house.acq}/api/jaz")).status == 503
+
+    assert await until(is_unavailable) < PROMPTLY
+
+
+async def test_nobody_is_told_that_they_are_signed_out_while_the_store_cannot_be_told(house, store):
+    ana = house.person()
+    await ana.signs_in(house.acq + "/")
+    confirmation = await ana.opens(f"{house.acq}/.authproxy/logout")
+    form = next(form for form in confirmation.forms if form.action.startswith(house.acq))
+    store.kill()
+    answer = await timed(ana.browser.submit(confirmation, form))
+    assert (answer.status, answer.all("set-cookie")) == (503, [])
+    store.start()
+    await until(lambda: is_served(house, ana))
+
+
+async def test_a_sign_in_that_cannot_be_kept_signs_nobody_in_and_can_be_begun_again(house, store):
+    ana = house.person()
+    callback = await ana.goes_to_callback(f"{house.acq}/izpis/2026/11")
+    store.kill()
+    page = await timed(ana.browser.navigate(callback))
+    assert (page.status, page.all("set-cookie")) == (503, [])
+    assert callback.partition("?")[2] not in page.text
+    store.start()
+    await until(lambda: is_ready(house))
+    landed = await ana.walk(await ana.browser.navigate(callback))
+    assert landed.status == 200
+
+
+async def is_ready(house):
+    status, _, body = await exchange("GET", f"{house.management}/readyz", [("Host", "localhost"), ("Connection", "close")])
+    return status == 200 and b'"ok"' in body

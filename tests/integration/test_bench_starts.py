@@ -1,0 +1,60 @@
+"""The benchmark starts, signs in everywhere and gets an answer from everything that it would measure. Never how fast."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 90.0
+
+pytestmark = pytest.mark.needs("nginx", "redis-server")
+
+
+async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "bench/run.py", "--check", cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, errors = await process.communicate()
+
+    assert process.returncode == 0, errors.decode()
+    answered = said.decode().splitlines()
+    for group in ("subrequest", "proxy 1k", "proxy 100k", "nginx asks, 1k"):
+        assert [line for line in answered if line.startswith(f"{group}: ") and "authproxy" in line and line.endswith("answers")], said.decode()
+    assert [line for line in answered if "mod_auth_openidc" in line], "neither measured nor said to be missing"
+
+
+async def test_a_benchmark_that_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "bench/run.py", "--check", cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(PATIENCE):
+        while not (started := _working_in(tmp_path)):
+            await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+
+        while {pid for pid in started if Path(f"/proc/{pid}").exists()} or _working_in(tmp_path):
+            await asyncio.sleep(0.02)
+    assert process.returncode == 143
+    assert not list(tmp_path.iterdir())
+
+
+def _working_in(folder: Path) -> set[int]:
+    """Processes whose working directory is below `folder`, as that of everything that the benchmark starts is."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if folder in (entry / "cwd").readlink().parents:
+                    found.add(int(entry.name))
+            except OSError:
+                continue
+    return found

@@ -1,0 +1,323 @@
+"""What waits too long or grows too large is ended, and an orderly end ends nobody early."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from authproxy.edge.site import Limits
+from authproxy.edge.upstream_pool import Upstream
+from tests.support.edge import HOST, Conversation, request, running_edge
+
+LOOPS = ("asyncio", "uvloop")
+SMALL = Limits(
+    head_size=4096, target_size=1024, header_count=20, body_size=10_000, connections=3, head_for=10, idle_for=75, body_for=60, first_byte_for=30
+)
+
+
+async def holds(conversation: Conversation) -> None:
+    await conversation.read_request()
+    await conversation.read()
+
+
+# Time
+
+
+async def test_a_head_that_does_not_arrive_in_time_is_408():
+    async with running_edge(limits=SMALL) as edge:
+        client = await edge.client()
+        await client.send(b"GET / HTTP/1.1\r\nHost: ")
+        await edge.settled(lambda: not any(one.is_idle for one in edge.listener._connections) and edge.listener.connection_count == 1)
+        edge.pass_time(9)
+        await client.send(b"acq")
+        edge.pass_time(2)
+        assert (await client.answer()).status == 408
+        assert await client.everything() == b""
+
+
+async def test_a_connection_on_which_nothing_happens_is_closed_without_a_word():
+    async with running_edge(limits=SMALL) as edge:
+        fresh, used = await edge.client(), await edge.client()
+        await used.ask("GET /")
+        await edge.settled(lambda: edge.listener.connection_count == 2)
+        edge.pass_time(74)
+        assert edge.listener.connection_count == 2
+        edge.pass_time(2)
+        assert (await fresh.everything(), await used.everything()) == (b"", b"")
+
+
+async def test_a_body_that_stops_is_408_and_the_portal_sees_no_complete_request():
+    async with running_edge(limits=SMALL, script=holds) as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Content-Length: 10", body=b"12345"))
+        await edge.settled(lambda: edge.portal.received.endswith(b"12345"))
+        edge.pass_time(59)
+        assert not edge.portal.conversations[0].is_over.is_set()
+        edge.pass_time(2)
+        assert (await client.answer("POST")).status == 408
+        await edge.settled(edge.portal.conversations[0].is_over.is_set)
+
+
+async def test_a_body_that_drips_uses_its_time_up_and_one_that_flows_does_not():
+    async with running_edge(limits=SMALL, script=holds) as edge:
+        dripping, flowing = await edge.client(), await edge.client()
+        for client in (dripping, flowing):
+            await client.send(request("POST /", "Transfer-Encoding: chunked"))
+        await edge.settled(lambda: len(edge.portal.conversations) == 2)
+        for second in range(1, 14):
+            await dripping.send(b"1\r\nd\r\n")
+            await flowing.send(b"200\r\n" + b"f" * 512 + b"\r\n")
+            await edge.settled(lambda second=second: edge.portal.received.count(b"1\r\nd\r\n") >= min(second, 12))
+            await edge.settled(lambda second=second: edge.portal.received.count(b"f" * 512) == second)
+            edge.pass_time(5)
+        assert (await dripping.answer("POST")).status == 408
+        assert len([one for one in edge.portal.conversations if not one.is_over.is_set()]) == 1
+
+
+async def test_a_portal_that_says_nothing_is_504():
+    async with running_edge(limits=SMALL, script=holds) as edge:
+        client = await edge.client()
+        await client.send(request("GET /"))
+        await edge.settled(lambda: b"GET / " in edge.portal.received)
+        edge.pass_time(29)
+        assert not edge.portal.conversations[0].is_over.is_set()
+        edge.pass_time(2)
+        answer = await client.answer()
+        assert (answer.status, b"portal_timeout" in answer.body) == (504, True)
+        await edge.settled(edge.portal.conversations[0].is_over.is_set)
+
+
+async def test_a_person_sees_a_page_when_the_portal_says_nothing():
+    async with running_edge(limits=SMALL, script=holds) as edge:
+        client = await edge.client()
+        await client.send(request("GET /", "Sec-Fetch-Mode: navigate"))
+        await edge.settled(lambda: b"GET / " in edge.portal.received)
+        edge.pass_time(31)
+        answer = await client.answer()
+        assert (answer.status, answer.body) == (504, b"<h1>page portal_timeout</h1>")
+
+
+async def test_a_portal_that_stops_in_the_middle_is_cut_and_nothing_looks_complete():
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_request()
+        await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+        await conversation.read()
+
+    async with running_edge(limits=SMALL, script=script) as edge:
+        client = await edge.client()
+        await client.send(request("GET /"))
+        assert (await client.some()).startswith(b"HTTP/1.1 200 ")
+        edge.pass_time(61)
+        with pytest.raises(ConnectionError):
+            while await client.some():
+                pass
+
+
+async def test_a_slow_upload_is_not_the_portals_fault():
+    async with running_edge(limits=SMALL) as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Content-Length: 2", body=b"1"))
+        await edge.settled(lambda: edge.portal.received.endswith(b"\r\n\r\n1"))
+        edge.pass_time(40)
+        await client.send(b"2")
+        assert (await client.answer("POST")).status == 200
+
+
+async def test_a_portal_that_does_not_accept_is_504_in_time():
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        port = deaf.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        async with running_edge(upstream=lambda *_: Upstream(host="127.0.0.1", port=port), connect_for=0.2) as edge:
+            answer = await (await edge.client()).ask("GET /")
+            assert (answer.status, b"portal_timeout" in answer.body) == (504, True)
+        for filler in fillers:
+            filler.close()
+
+
+@pytest.mark.parametrize("upstream", [Upstream(host="127.0.0.1", port=1), Upstream(unix_path="/nowhere/portal.sock"), Upstream(host="a" * 70 + ".invalid", port=80)])
+async def test_a_portal_that_cannot_be_reached_is_502(upstream):
+    async with running_edge(upstream=lambda *_: upstream) as edge:
+        client = await edge.client()
+        answer = await client.ask("GET /")
+        assert answer.status == 502
+        assert (await client.ask("POST /", "Content-Length: 3", "Accept: text/html", body=b"abc")).status == 502
+        edge.errors.clear()  # the last one is no address at all: reported, and answered
+
+
+# Size
+
+
+@pytest.mark.parametrize(
+    "fields", [["X-Large: " + "x" * 6000], [f"X-{number}: x" for number in range(20)], ["X: " + "x" * 500] * 11], ids=["long", "many", "sum"]
+)
+async def test_a_head_larger_than_the_limit_is_431(fields):
+    async with running_edge(limits=SMALL) as edge:
+        assert (await edge.exchange(request("GET /", *fields))).startswith(b"HTTP/1.1 431 ")
+        assert edge.portal.conversations == []
+
+
+async def test_a_field_that_never_ends_is_431_before_it_fills_the_memory():
+    async with running_edge(limits=SMALL) as edge:
+        client = await edge.client()
+        await client.send(b"GET / HTTP/1.1\r\nX: ")
+        for _ in range(12):
+            await client.send(b"x" * 512)
+        assert (await client.answer()).status == 431
+
+
+async def test_trailers_and_chunk_extensions_count_as_head():
+    async with running_edge(limits=SMALL, script=holds) as edge:
+        for endless in (b"1;", b"0\r\nX: ", b"0\r\n" + b"X: y\r\n" * 50):
+            client = await edge.client()
+            await client.send(request("POST /", "Transfer-Encoding: chunked") + endless)
+            for _ in range(24):
+                await client.send(b"x" * 512)
+                await asyncio.sleep(0)
+            assert (await client.answer("POST")).status == 431
+
+
+async def test_a_target_longer_than_the_limit_is_414():
+    async with running_edge(limits=SMALL) as edge:
+        assert (await edge.exchange(request("GET /" + "a" * 1024))).startswith(b"HTTP/1.1 414 ")
+
+
+async def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent():
+    async with running_edge(limits=SMALL) as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Content-Length: 10001"))
+        assert (await client.answer("POST")).status == 413
+        assert edge.portal.conversations == []
+        assert (await (await edge.client()).ask("POST /", "Content-Length: 10000", body=b"x" * 10_000)).status == 200
+
+
+async def test_chunks_that_become_too_large_are_413_and_no_complete_request():
+    async with running_edge(limits=SMALL, script=holds) as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Transfer-Encoding: chunked") + b"1388\r\n" + b"x" * 5000 + b"\r\n")
+        await edge.settled(lambda: edge.portal.received.endswith(b"x\r\n"))
+        await client.send(b"1389\r\n" + b"x" * 5001 + b"\r\n0\r\n\r\n")
+        assert (await client.answer("POST")).status == 413
+        await edge.settled(edge.portal.conversations[0].is_over.is_set)
+        assert not edge.portal.received.endswith(b"0\r\n\r\n")
+
+
+async def test_a_client_that_is_still_sending_can_read_why_it_was_refused():
+    async with running_edge(limits=SMALL) as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Content-Length: 3000000") + b"x" * 3_000_000)
+        assert (await client.answer("POST")).status == 413
+        assert await client.everything() == b""
+
+
+async def test_a_client_that_never_stops_sending_is_cut():
+    async with running_edge(limits=SMALL) as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Content-Length: 3000000"))
+        assert (await client.answer("POST")).status == 413
+        edge.pass_time(3)
+        await edge.settled(lambda: edge.listener.connection_count == 0)
+
+
+async def test_a_client_that_goes_on_with_a_refused_body_is_cut_after_a_while():
+    async with running_edge() as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Content-Length: 3000000", cookie="", body=b"x"))
+        assert (await client.answer("POST")).status == 401
+        await client.send(b"x" * 100)
+        edge.pass_time(2.5)
+        await edge.settled(lambda: all(one._is_closing for one in edge.listener._connections))
+        edge.pass_time(2.5)
+        await edge.settled(lambda: edge.listener.connection_count == 0)
+
+
+async def test_more_connections_than_the_limit_are_not_served():
+    async with running_edge(limits=SMALL) as edge:
+        clients = [await edge.client() for _ in range(3)]
+        for client in clients:
+            assert (await client.ask("GET /")).status == 200
+        with pytest.raises(ConnectionError):
+            await (await edge.client()).ask("GET /")
+        clients[0].close()
+        await edge.settled(lambda: edge.listener.connection_count == 2)
+        assert (await (await edge.client()).ask("GET /")).status == 200
+
+
+async def test_a_client_that_asks_and_never_reads_fills_no_memory():
+    async with running_edge() as edge:
+        client = await edge.client(has_small_window=True)
+        client.reader._transport.pause_reading()
+        burst = request("GET /" + "a" * 1500, cookie="") * 50
+        sending = asyncio.ensure_future(client.send(burst * 100))
+        await edge.settled(lambda: any(one._is_clogged for one in edge.listener._connections))
+        before = -1
+        while before != len(edge.observed):
+            before = len(edge.observed)
+            await asyncio.sleep(0.05)
+        connection = next(iter(edge.listener._connections))
+        assert connection._transport.get_write_buffer_size() < 1_000_000
+        assert len(edge.observed) < 5000
+        client.reader._transport.resume_reading()
+        for _ in range(5000):
+            assert (await client.answer()).status == 401
+        await sending
+
+
+async def test_a_client_that_never_takes_its_last_answer_is_cut():
+    async with running_edge() as edge:
+        client = await edge.client(has_small_window=True)
+        client.reader._transport.pause_reading()
+        sending = asyncio.ensure_future(client.send(request("GET /" + "a" * 1500, cookie="") * 5000))
+        await edge.settled(lambda: any(one._is_clogged for one in edge.listener._connections))
+        edge.pass_time(76)
+        edge.pass_time(61)
+        await edge.settled(lambda: edge.listener.connection_count == 0)
+        sending.cancel()
+
+
+# The end
+
+
+async def test_draining_lets_a_running_request_finish_and_says_so():
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_request()
+        await may_answer.wait()
+        await conversation.answer(b"finished")
+
+    may_answer = asyncio.Event()
+    async with running_edge(script=script) as edge:
+        busy, idle = await edge.client(), await edge.client()
+        await busy.send(request("GET /"))
+        await edge.settled(lambda: b"GET / " in edge.portal.received and edge.listener.connection_count == 2)
+        draining = asyncio.ensure_future(edge.listener.drain(5))
+        assert await idle.everything() == b""
+        with pytest.raises(ConnectionError):
+            await (await edge.client()).ask("GET /")
+        may_answer.set()
+        answer = await busy.answer()
+        assert (answer.body, answer.get("connection")) == (b"finished", b"close")
+        assert await draining
+
+
+async def test_draining_cuts_what_does_not_finish():
+    async with running_edge(script=holds) as edge:
+        client = await edge.client()
+        await client.send(request("GET /"))
+        await edge.settled(lambda: b"GET / " in edge.portal.received)
+        assert not await edge.listener.drain(0.05)
+        assert edge.listener.connection_count == 0
+        await edge.settled(edge.portal.conversations[0].is_over.is_set)
+
+
+async def test_the_unix_socket_is_for_those_whom_its_permissions_let_in():
+    async with running_edge() as edge:
+        assert edge.unix.stat().st_mode & 0o777 == 0o660
+        client = await edge.client(unix=True)
+        assert (await client.ask("GET /")).status == 200
+        assert HOST.encode() in edge.portal.received

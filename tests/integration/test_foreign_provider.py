@@ -1,0 +1,182 @@
+"""The gateway between programs of others: the OpenID provider of npm `oidc-provider`, and a portal that is forty lines of `http.server`.
+
+Code with PKCE, nonce, `max_age` and `auth_time`, userinfo, the issuer in the response (RFC 9207), three ways of client authentication,
+key rotation, and RP-initiated logout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from tests.conftest import IN_CI
+from tests.support.gateway import Person, free_port, open_house, until
+from tests.support.http_client import Browser
+from tests.support.redis_server import RedisServer
+from tests.support.sandbox import listens
+
+SUPPORT = Path(__file__).parents[1] / "support"
+FOREIGN = SUPPORT / "foreign_provider"
+CLIENT_ID, SECRET = "gateway", "a secret that the provider's form encoding must survive: +/% &"
+ACCOUNTS = {
+    "ana": {"name": "Ana Novák", "taxnumber": "99990008", "loa": "20", "birthdate": "1990-01-01", "email": "ana@example.si", "email_verified": True},
+    "eva": {"name": "Eva Brez", "loa": "20", "birthdate": "1990-01-01"},
+}  # fmt: skip
+pytestmark = [pytest.mark.needs("node", "redis-server")]
+
+
+class Guest(Person):
+    """Knows the pages of the foreign provider."""
+
+    async def _filled(self, form, *, consents):
+        if form.fields.get("prompt") == "login":
+            return {"login": self.email, "password": "anything"}
+        if form.fields.get("prompt") == "consent":
+            return {}
+        return {"method": "rekono"} if ("method", "rekono") in form.buttons else None
+
+
+@contextlib.asynccontextmanager
+async def program(*command, port, stdin=b""):
+    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={**os.environ, "NODE_ENV": "test"})
+    try:
+        process.stdin.write(stdin)
+        process.stdin.close()
+        await until(lambda: answers(process, port), within=30)
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def answers(process, port):
+    assert process.returncode is None, (await process.stderr.read()).decode()
+    return listens(port)
+
+
+@pytest.fixture(scope="module")
+def store():
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+def key(tmp_path):
+    made = RSAKey.generate_key(2048, {"kid": "gateway-1", "use": "sig", "alg": "RS256"})
+    (tmp_path / "client.pem").write_bytes(made.as_pem(private=True))
+    (tmp_path / "client.pem").chmod(0o600)
+    return SimpleNamespace(file=tmp_path / "client.pem", public=made.as_dict(private=False))
+
+
+@pytest.fixture
+async def opened(store, key):
+    """Gives a house whose provider and whose portal are programs of others."""
+    async with contextlib.AsyncExitStack() as resources:
+        if not (FOREIGN / "node_modules" / "oidc-provider").is_dir():
+            (pytest.fail if IN_CI else pytest.skip)("needs npm oidc-provider (make setup installs it)")
+
+        async def enter(authentication="client_secret_post"):
+            ports = {name: free_port() for name in ("gateway", "provider", "acq")}
+            origin = f"http://acq.localhost:{ports['gateway']}"
+            client = {
+                "client_id": CLIENT_ID, "client_secret": SECRET, "token_endpoint_auth_method": authentication,
+                "redirect_uris": [f"{origin}/.authproxy/callback/rekono"], "post_logout_redirect_uris": [f"{origin}/.authproxy/logout"],
+                "jwks": {"keys": [key.public]},
+            }  # fmt: skip
+            said = json.dumps({"port": ports["provider"], "clients": [client], "accounts": ACCOUNTS}).encode()
+            await resources.enter_async_context(program("node", str(FOREIGN / "provider.mjs"), port=ports["provider"], stdin=said))
+            portal = [str(SUPPORT / "plain_portal.py"), str(free_port()), f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json", f"http://localhost:{ports['gateway']}", "acq"]
+            await resources.enter_async_context(program(sys.executable, *portal, port=int(portal[1])))
+            environment = {
+                "AUTHPROXY__REKONO__ISSUER": f"http://localhost:{ports['provider']}", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+                "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET, "AUTHPROXY__REKONO__CLIENT_AUTHENTICATION": authentication,
+                "AUTHPROXY__REKONO__SCOPES": "openid,profile,email", "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
+                "AUTHPROXY__PORTALS__ACQ__UPSTREAM": f"http://127.0.0.1:{portal[1]}",
+            }  # fmt: skip
+            if authentication == "private_key_jwt":
+                environment |= {"AUTHPROXY__REKONO__CLIENT_KEY_FILE": str(key.file), "AUTHPROXY__REKONO__CLIENT_KEY_ID": "gateway-1"}
+            return await resources.enter_async_context(open_house(store.socket_url, environment=environment, provider_is_up=False, ports=ports))
+
+        yield enter
+
+
+async def token_requests(house):
+    asked = (await Browser().fetch(f"{house.issuer}/requests")).json
+    return [one["authorization"] for one in asked if (one["method"], one["path"]) == ("POST", "/token")]
+
+
+@pytest.mark.parametrize(("authentication", "header"), [("client_secret_post", ""), ("client_secret_basic", "Basic"), ("private_key_jwt", "")])
+async def test_a_foreign_provider_and_a_plain_portal_agree_on_who_somebody_is(opened, authentication, header):
+    house = await opened(authentication)
+    ana = Guest("ana", house, Browser())
+    page = await ana.signs_in(f"{house.acq}/izpis?leto=2026")
+    assert (page.status, page.url) == (200, f"{house.acq}/izpis?leto=2026")
+    assert (page.json["path"], page.json["tax_number"]) == ("/izpis?leto=2026", "99990008")
+    claims = page.json["claims"]
+    assert (claims["sub"], claims["name"], claims["email"], claims["level"]) == ("ana", "Ana Novák", "ana@example.si", 20)
+    assert await token_requests(house) == [header]
+    asked = parse_qs(urlsplit(next(one.location for one in ana.browser.history if one.is_redirect and "/auth?" in one.location)).query)
+    assert (asked["code_challenge_method"], asked["max_age"], asked["response_type"]) == (["S256"], ["300"], ["code"])
+    assert asked["nonce"] != asked["state"]
+    callback = next(one.url for one in ana.browser.history if "/callback/rekono" in one.url)
+    assert parse_qs(urlsplit(callback).query)["iss"] == [house.issuer]
+
+
+async def test_a_response_without_or_with_another_issuer_is_refused_before_the_code_is_sent(opened):
+    house = await opened()
+    for spoilt in (lambda callback: callback.partition("&iss=")[0], lambda callback: callback.replace("&iss=http%3A", "&iss=https%3A")):
+        ana = Guest("ana", house, Browser())
+        callback = await ana.goes_to_callback(house.acq + "/")
+        assert "&iss=" in callback
+        page = await ana.browser.navigate(spoilt(callback))
+        assert (page.status, ana.ticket(house.acq)) == (502, None)
+        assert "provider_answer_invalid" in page.text
+    assert await token_requests(house) == []
+
+
+async def test_a_replaced_signing_key_is_found(opened):
+    house = await opened()
+    assert (await Guest("ana", house, Browser()).signs_in(house.acq + "/")).status == 200
+    assert (await Browser().request("POST", f"{house.issuer}/rotate")).status == 200
+    assert (await Guest("ana", house, Browser()).signs_in(house.acq + "/")).status == 200
+
+
+async def test_signing_out_reaches_the_provider_and_comes_back(opened):
+    house = await opened()
+    ana = Guest("ana", house, Browser())
+    await ana.signs_in(house.acq + "/")
+    confirmation = await ana.opens(f"{house.acq}/.authproxy/logout")
+    page = await ana.browser.submit(confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq)))
+    told = next(form for form in page.forms if form.action.startswith(house.issuer))
+    question = await ana.browser.submit(page, told)
+    answered = await ana.browser.submit(question, question.forms[0], {"logout": "yes"})
+    assert answered.location == f"{house.acq}/.authproxy/logout?state={told.fields['state']}"
+    assert (await ana.browser.follow(answered)).status == 200
+    at_the_door = await ana.walk(await ana.opens(house.acq + "/"), stop=lambda answer: 'name="password"' in answer.text)
+    assert at_the_door.url.startswith(house.issuer)
+
+
+async def test_a_person_without_a_tax_number_is_refused_here_too(opened):
+    house = await opened()
+    eva = Guest("eva", house, Browser())
+    page = await eva.signs_in(house.acq + "/")
+    assert (page.status, eva.ticket(house.acq)) == (403, None)
+    assert "tax_number_missing" in page.text
+
+
+async def test_the_plain_portal_lets_nobody_in_without_the_gateway(opened):
+    house = await opened()
+    upstream = house.settings.portals["acq"].upstream
+    assert (await Browser().fetch(upstream + "/")).status == 403
+    forged = {"X-Auth-Assertion": "eyJhbGciOiJub25lIn0.e30.", "X-Auth-Tax-Number": "99990008"}
+    assert (await Browser().fetch(upstream + "/", headers=forged)).status == 403

@@ -1,0 +1,45 @@
+// An OpenID provider written by others (panva/node-oidc-provider) with its own sign-in pages, as a program for tests.
+// Settings are one JSON object on standard input: { port, clients, accounts }. `POST /rotate` replaces the signing key.
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+import Provider from 'oidc-provider';
+
+const { port, clients, accounts } = JSON.parse(await text(process.stdin));
+const issuer = `http://localhost:${port}`;
+const requests = [];
+
+function freshKey() {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' };
+}
+
+function made() {
+  return new Provider(issuer, {
+    clients,
+    jwks: { keys: [freshKey()] },
+    cookies: { keys: ['a key that signs cookies for tests'], long: { sameSite: 'none' }, short: { sameSite: 'none' } },
+    enableHttpPostMethods: true, // relying parties that keep tokens out of URLs send them in a form
+    pkce: { required: () => true },
+    claims: { openid: ['sub', 'taxnumber', 'loa'], profile: ['name', 'birthdate'], email: ['email', 'email_verified'] },
+    findAccount: (_context, id) => (id in accounts ? { accountId: id, claims: () => ({ sub: id, ...accounts[id] }) } : undefined),
+    ttl: { Session: 3600, Grant: 3600, Interaction: 3600, AccessToken: 600, IdToken: 600 },
+  });
+}
+
+// Sessions and grants live in the adapter of the module, so that they outlive the replacement.
+let handle = made().callback();
+
+createServer((request, response) => {
+  const path = request.url.split('?')[0];
+  if (path === '/rotate') {
+    handle = made().callback();
+    response.end();
+  } else if (path === '/requests') {
+    response.end(JSON.stringify(requests));
+  } else {
+    requests.push({ method: request.method, path, authorization: (request.headers.authorization ?? '').split(' ')[0] });
+    handle(request, response);
+  }
+}).listen(port, '127.0.0.1');

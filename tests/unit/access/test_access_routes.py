@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.routes import Portal, Portals, Requirement, Route
+from authproxy.access.unavailable import CannotAsk
+
+
+def route(path: str, *methods: str) -> Route:
+    return Route(name=path + "".join(methods), path=path, methods=methods, requirement=Requirement())
+
+
+PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=(route("/admin", "POST"), route("/admin/"), route("/a.b"), route("/x")))
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "name"),
+    [
+        ("/admin", "POST", "/adminPOST"),
+        ("/admin/x", "POST", "/adminPOST"),
+        ("/admin/x", "GET", "/admin/"),
+        ("/admin/", "GET", "/admin/"),
+        ("/admin", "GET", None),
+        ("/administer", "POST", None),
+        ("/admin;x", "POST", None),
+        ("/a.b/c", "GET", "/a.b"),
+        ("/aXb", "GET", None),
+        ("/", "GET", None),
+    ],
+)
+def test_a_route_covers_whole_segments_of_its_methods_and_the_first_one_counts(path, method, name):
+    found = PORTAL.route(path, method)
+    assert (found.name if found else None) == name
+
+
+def test_a_route_at_the_root_covers_everything():
+    assert all(route("/").covers(path, "GET") for path in ("/", "/a", "/a/b"))
+
+
+def test_a_portal_is_found_by_its_canonical_host_only():
+    portals = Portals({"acq.example": PORTAL})
+    assert portals.at("acq.example") is PORTAL
+    assert portals.at("ACQ.example") is None
+
+
+def test_who_cannot_be_asked_says_why():
+    assert CannotAsk(Reason.STORE_UNAVAILABLE, "no answer").reason is Reason.STORE_UNAVAILABLE
+
+
+def test_reason_codes_are_words_in_snake_case():
+    assert all(reason.value == reason.name.lower() for reason in Reason)

@@ -1,0 +1,176 @@
+"""The canonical target, by example where a rival was bypassed and by property everywhere else."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from authproxy.access.decision import Reason
+from authproxy.access.target import METHODS, RequestTarget, TargetRefused, canonical_host, parse
+
+PIECES = some.sampled_from(
+    ["/", "//", ".", "..", "%2e", "%2E", "%2f", "%5C", "%25", "%32", "%65", "%61", "%c0%ae", "%E2%82%AC", "%00", "%", "%z", ";", "=", "a", "B", "~", "|", "[", " ", "?", "#", "\\", "\xe9", "\n"]
+)  # fmt: skip
+TARGETS = some.one_of(
+    some.lists(PIECES, max_size=10).map(lambda pieces: "/" + "".join(pieces)),
+    some.text(max_size=20),
+    some.text(alphabet=some.characters(max_codepoint=255), max_size=20).map(lambda text: "/" + text),
+)
+
+
+def parsed(target: str, *, opted_in: bool = False) -> RequestTarget | None:
+    try:
+        return parse(method="GET", target=target, host="acq.example", accepts_encoded_slash=opted_in)
+    except TargetRefused:
+        return None
+
+
+@given(TARGETS, some.booleans())
+def test_a_canonical_target_is_its_own_canonical_form(target, opted_in):
+    found = parsed(target, opted_in=opted_in)
+    if found is not None:
+        assert parsed(found.origin_form, opted_in=opted_in) == found
+
+
+@given(TARGETS, some.booleans())
+def test_no_reading_of_a_canonical_path_holds_a_dot_segment_or_a_control(target, opted_in):
+    found = parsed(target, opted_in=opted_in)
+    if found is not None:
+        for reading in found.readings():
+            assert reading.startswith("/")
+            assert not {".", ".."} & set(reading.split("/"))
+            assert reading.isascii()
+            assert reading.isprintable()
+            assert " " not in reading
+            assert not re.search("%(?:[01][0-9A-F]|7F|2E)", reading)
+
+
+@given(TARGETS)
+def test_without_opting_in_no_slash_is_hidden(target):
+    found = parsed(target)
+    if found is not None:
+        assert not re.search("%2F|%5C|%252F|%255C", found.path)
+        assert not found.path.startswith("//")
+
+
+@given(TARGETS)
+def test_the_query_is_passed_as_it_came(target):
+    found = parsed(target)
+    if found is not None and target.startswith("/"):
+        assert found.query == (target.partition("?")[2] if "?" in target else None)
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [("/%61%7E%2D", "/a~-"), ("/%c4%8d", "/%C4%8D"), ("/a%3b", "/a%3B"), ("/.well-known/x", "/.well-known/x"), ("/a;b/c", "/a;b/c"), ("/a%25", "/a%25")],
+)
+def test_equal_paths_get_one_spelling(target, path):
+    found = parsed(target)
+    assert found is not None
+    assert found.path == path
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("/a/../b", Reason.TARGET_AMBIGUOUS),
+        ("/%2e%2e/b", Reason.TARGET_AMBIGUOUS),
+        ("/..;x/b", Reason.TARGET_AMBIGUOUS),
+        ("//b", Reason.TARGET_AMBIGUOUS),
+        ("/a%2fb", Reason.TARGET_AMBIGUOUS),
+        ("/a%5cb", Reason.TARGET_AMBIGUOUS),
+        ("/%252e", Reason.TARGET_AMBIGUOUS),
+        ("/%25%32%65", Reason.TARGET_AMBIGUOUS),
+        ("/%c0%ae", Reason.TARGET_AMBIGUOUS),
+        ("/%e0%80%af", Reason.TARGET_AMBIGUOUS),
+        ("/%f0%80%80%af", Reason.TARGET_AMBIGUOUS),
+        ("/%", Reason.REQUEST_UNREADABLE),
+        ("/%0a", Reason.REQUEST_UNREADABLE),
+        ("/%7f", Reason.REQUEST_UNREADABLE),
+        ("/a\\b", Reason.REQUEST_UNREADABLE),
+        ("/a#b", Reason.REQUEST_UNREADABLE),
+        ("/a?b#c", Reason.REQUEST_UNREADABLE),
+        ("/a?b c", Reason.REQUEST_UNREADABLE),
+        ("/\u212a", Reason.REQUEST_UNREADABLE),
+        ("*", Reason.REQUEST_UNREADABLE),
+        ("ftp://acq.example/", Reason.REQUEST_UNREADABLE),
+        ("http://other.example/", Reason.REQUEST_UNREADABLE),
+    ],
+)
+def test_a_refusal_has_its_reason_and_does_not_repeat_the_target(target, reason):
+    with pytest.raises(TargetRefused) as refused:
+        parse(method="GET", target=target, host="acq.example")
+    assert refused.value.reason is reason
+    assert target not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "origin_form"),
+    [("http://acq.example", "/"), ("http://acq.example/a?b", "/a?b"), ("http://acq.example?b", "/?b"), ("HTTPS://ACQ.example:80/a?", "/a?")],
+)
+def test_an_absolute_form_that_agrees_with_host_is_its_path(target, origin_form):
+    assert parse(method="GET", target=target, host="acq.example").origin_form == origin_form
+
+
+@pytest.mark.parametrize("method", ["get", "CONNECT", "TRACE", "TRACK", "", "GET ", "ĜET"])
+def test_methods_are_known_by_their_exact_case(method):
+    with pytest.raises(TargetRefused) as refused:
+        parse(method=method, target="/", host="acq.example")
+    assert refused.value.reason is Reason.METHOD_UNSUPPORTED
+
+
+def test_every_listed_method_is_supported():
+    assert {parse(method=method, target="/", host="h").method for method in METHODS} == METHODS
+
+
+@pytest.mark.parametrize(
+    ("path", "readings"),
+    [
+        ("/a/b", {"/a/b"}),
+        ("/a//b", {"/a//b", "/a/b"}),
+        ("/a;x/b", {"/a;x/b", "/a/b"}),
+        ("/a;x//b", {"/a;x//b", "/a;x/b", "/a//b", "/a/b"}),
+        ("/a%2Fb", {"/a%2Fb", "/a/b"}),
+        ("/a%5Cb;c", {"/a%5Cb;c", "/a%5Cb", "/a/b;c", "/a/b"}),
+        ("/a;x%2Fb", {"/a;x%2Fb", "/a", "/a;x/b", "/a/b"}),
+    ],
+)
+def test_the_readings_are_what_a_portal_might_take_the_path_for(path, readings):
+    found = RequestTarget("GET", "h", path, None).readings()
+    assert found[0] == path
+    assert set(found) == readings
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("Acq.Example", "acq.example"),
+        ("acq.example.", "acq.example"),
+        ("acq.example:80", "acq.example"),
+        ("acq.example.:80", "acq.example"),
+        ("acq.example:0080", "acq.example"),
+        ("acq.example:8080", "acq.example:8080"),
+        ("acq.example.:8080", "acq.example:8080"),
+        ("[::1]", "[::1]"),
+        ("[::1]:80", "[::1]"),
+        ("[::1]:8443", "[::1]:8443"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("xn--bankar-xtb.si", "xn--bankar-xtb.si"),
+        ("under_score.example", "under_score.example"),
+    ],
+)
+def test_a_host_has_one_form(text, canonical):
+    assert canonical_host(text, 80) == canonical
+    assert canonical_host(canonical, 80) == canonical
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ".", "..", "acq..example", "acq.example..", "a b", "a@b", "a/b", "a:", ":80", "a:b", "a:0", "a:65536", "a:123456", "-a", "a-", "č.si", "[::1", "::1", "a,b", "a;b", "a\n", "[::1]x", "a:80:80", "\u212a.si"],
+)  # fmt: skip
+def test_what_is_no_host_is_refused(text):
+    with pytest.raises(TargetRefused):
+        canonical_host(text, 80)

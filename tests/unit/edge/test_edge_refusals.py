@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Unavailable
+from authproxy.access.routes import Portal
+from authproxy.access.target import RequestTarget
+from authproxy.edge import refusals
+from authproxy.edge.refusals import Answer, PageWanted, is_page_load, login_url
+from authproxy.edge.request_head import RequestHead
+
+PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=())
+NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
+
+
+def head(*fields: tuple[bytes, bytes], upgrade: bytes = b"") -> RequestHead:
+    return RequestHead("GET", "/", is_http_1_0=False, fields=list(fields), upgrade=upgrade)
+
+
+def target(path: str = "/page", query: str | None = "a=b&c=d", method: str = "GET") -> RequestTarget:
+    return RequestTarget(method, "acq.example", path, query)
+
+
+@pytest.mark.parametrize(
+    ("fields", "method", "is_page"),
+    [
+        ([NAVIGATES], "GET", True),
+        ([NAVIGATES], "POST", True),
+        ([(b"sec-fetch-mode", b"Navigate")], "GET", True),
+        ([(b"Sec-Fetch-Mode", b"cors"), (b"Accept", b"text/html")], "GET", False),
+        ([(b"Sec-Fetch-Mode", b"no-cors")], "GET", False),
+        ([(b"Accept", b"text/html,*/*")], "GET", True),
+        ([(b"Accept", b"TEXT/HTML")], "HEAD", True),
+        ([(b"Accept", b"text/html")], "POST", False),
+        ([(b"Accept", b"*/*")], "GET", False),
+        ([], "GET", False),
+        ([(b"User-Agent", b"curl/8")], "GET", False),
+        ([NAVIGATES, (b"X-Requested-With", b"XMLHttpRequest")], "GET", False),
+        ([NAVIGATES, (b"Sec-Purpose", b"prefetch;prerender")], "GET", False),
+        ([NAVIGATES, (b"Purpose", b"prefetch")], "GET", False),
+        ([NAVIGATES, (b"Sec-Purpose", b"prerender")], "GET", False),
+    ],
+)
+def test_only_a_person_who_waits_for_a_page_is_shown_one(fields, method, is_page):
+    assert is_page_load(head(*fields), method) is is_page
+
+
+def test_a_websocket_is_no_page():
+    assert not is_page_load(head(NAVIGATES, upgrade=b"websocket"), "GET")
+
+
+@pytest.mark.parametrize(
+    ("asked", "referer", "return_to"),
+    [
+        (target(), None, "/page%3Fa%3Db%26c%3Dd"),
+        (target(query=None), None, "/page"),
+        (target(method="POST"), b"https://acq.example/form?x", "/form%3Fx"),
+        (target(method="POST"), None, "/"),
+        (target(method="POST"), b"https://evil.example/form", "/"),
+        (target(method="POST"), b"https://acq.example.evil/form", "/"),
+        (target(method="POST"), b"https://acq.example//evil.example", "/"),
+        (target(method="POST"), b"https://acq.example/\xff", "/"),
+        (target(query="q" * 2100), None, "/page"),
+        (target(path="/" + "p" * 2100), None, "/"),
+        (target(method="POST"), b"https://acq.example/" + b"f" * 2100, "/"),
+    ],
+)
+def test_the_way_back_is_the_page_or_the_page_that_sent_it(asked, referer, return_to):
+    given = head() if referer is None else head((b"Referer", referer))
+    assert login_url(PORTAL, asked, given) == f"https://acq.example/.authproxy/login?rt={return_to}"
+
+
+def test_two_referers_are_none():
+    given = head((b"Referer", b"https://acq.example/a"), (b"Referer", b"https://acq.example/b"))
+    assert login_url(PORTAL, target(method="POST"), given).endswith("?rt=/")
+
+
+def test_a_person_without_a_session_is_redirected_and_a_script_never_is():
+    required = AuthenticationRequired(reason=Reason.NO_SESSION, portal=PORTAL)
+    page = refusals.answer(required, target=target(), head=head(NAVIGATES), request_id="r1")
+    assert isinstance(page, Answer)
+    assert page.status == 303
+    assert b"\r\nLocation: https://acq.example/.authproxy/login?rt=" in page.headers
+    script = refusals.answer(required, target=target(), head=head(), request_id="r1")
+    assert isinstance(script, Answer)
+    assert (script.status, b"Location" in script.headers) == (401, False)
+    assert b'WWW-Authenticate: Bearer realm="acq"\r\n' in script.headers
+    told = json.loads(script.body)
+    assert (told["status"], told["reason"], told["request_id"]) == (401, "no_session", "r1")
+    assert told["login_url"].startswith("https://acq.example/")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"), [(Denied(reason=Reason.LEVEL_TOO_LOW), 403), (Unavailable(reason=Reason.STORE_UNAVAILABLE), 503)]
+)
+def test_what_signing_in_does_not_mend_is_a_page_or_a_problem(refusal, status):
+    assert refusals.answer(refusal, target=target(), head=head(NAVIGATES), request_id="r") == PageWanted(status, refusal.reason)
+    script = refusals.answer(refusal, target=target(), head=head(), request_id="r")
+    assert isinstance(script, Answer)
+    assert (script.status, b"Retry-After: 5\r\n" in script.headers) == (status, status == 503)
+    assert "login_url" not in json.loads(script.body)
+
+
+@pytest.mark.parametrize("status", [400, 408, 413, 414, 417, 431, 500, 505])
+def test_plain_refusals_name_the_reason(status):
+    given = refusals.plain(status, Reason.REQUEST_UNREADABLE, "r1")
+    assert given.body.endswith(b"request_unreadable\nRequest: r1\n")
+    assert b"Allow" not in given.headers
+
+
+def test_405_says_what_is_allowed():
+    assert b"\r\nAllow: COPY, DELETE, GET, " in refusals.plain(405, Reason.METHOD_UNSUPPORTED, "r1").headers
+
+
+def test_a_status_without_a_title_of_its_own_has_the_standards_phrase():
+    assert json.loads(refusals.problem(400, Reason.REQUEST_UNREADABLE, "r").body)["title"] == "Bad Request"
+
+
+@pytest.mark.parametrize(
+    ("keeps_alive", "is_http_1_0", "connection"),
+    [(True, False, b""), (True, True, b"Connection: keep-alive\r\n"), (False, False, b"Connection: close\r\n"), (False, True, b"Connection: close\r\n")],
+)
+def test_the_connection_is_said_where_it_is_not_understood(keeps_alive, is_http_1_0, connection):
+    written = refusals.head_bytes(Answer(403, b"X: y\r\n", b"body"), keeps_alive=keeps_alive, is_http_1_0=is_http_1_0)
+    assert written == b"HTTP/1.1 403 Forbidden\r\nX: y\r\nContent-Length: 4\r\n" + connection + b"\r\n"

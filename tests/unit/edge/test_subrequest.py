@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, Unavailable
+from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.target import canonical_host
+from authproxy.edge import subrequest
+from authproxy.edge.request_head import RequestHead
+from authproxy.edge.subrequest import DIALECTS, NGINX, SubrequestRefused, original
+from authproxy.identity.session import Session
+
+PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=())
+OPTED_IN = SimpleNamespace(portal=dataclasses.replace(PORTAL, accepts_encoded_slash=True))
+
+
+def site_at(raw: bytes, default_port: int):
+    host = canonical_host(raw.decode("ascii"), default_port)
+    return host, {"acq.example": SimpleNamespace(portal=PORTAL), "opted.example": OPTED_IN}.get(host)
+
+
+def head(*fields: tuple[bytes, bytes]) -> RequestHead:
+    return RequestHead("GET", "/.authproxy/auth/nginx", is_http_1_0=False, fields=list(fields))
+
+
+def asked(url: bytes = b"https://acq.example/a?b", method: bytes = b"GET", *more: tuple[bytes, bytes]) -> RequestHead:
+    return head((b"X-Original-URL", url), (b"X-Original-Method", method), *more)
+
+
+def test_the_original_request_is_read_in_canonical_form():
+    target, site = original(asked(b"https://ACQ.example:443/%61?b", b"POST"), NGINX, site_at)
+    assert target == ("POST", "acq.example", "/a", "b")
+    assert site is not None
+    assert site.portal is PORTAL
+
+
+def test_a_host_of_nobody_has_no_site():
+    assert original(asked(b"http://other.example/"), NGINX, site_at)[1] is None
+
+
+def test_a_portal_that_opted_in_to_encoded_slashes_is_asked_with_them():
+    assert original(asked(b"http://opted.example/a%2fb"), NGINX, site_at)[0].path == "/a%2Fb"
+    with pytest.raises(SubrequestRefused):
+        original(asked(b"http://acq.example/a%2fb"), NGINX, site_at)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        head((b"X-Original-URL", b"http://acq.example/")),
+        head((b"X-Original-Method", b"GET")),
+        asked(b"http://acq.example/", b"GET", (b"x-original-url", b"http://acq.example/")),
+        asked(b"/a"),
+        asked(b"gopher://acq.example/"),
+        asked(b"http://acq.example"),
+        asked(b"http://acq.example/\xff"),
+        asked(b"http://acq.\xff/"),
+        asked(b"http://acq.example/", b"G\xff"),
+        asked(b"http://acq.example/", b"BREW"),
+        asked(b"http://acq.example/a", b"GET", (b"X-Forwarded-Uri", b"/b")),
+        asked(b"http://acq.example/a", b"GET", (b"X-Forwarded-Host", b"other.example")),
+        asked(b"http://acq.example/a", b"GET", (b"X-Forwarded-Host", b"a b")),
+    ],
+)
+def test_what_does_not_say_in_one_way_what_was_asked_is_refused(given):
+    with pytest.raises(SubrequestRefused):
+        original(given, NGINX, site_at)
+
+
+def test_agreement_is_no_contradiction():
+    more = ((b"X-Original-URI", b"/%61"), (b"X-Original-Host", b"ACQ.example"))
+    assert original(asked(b"http://acq.example/%61", b"GET", *more), NGINX, site_at)[0].path == "/a"
+
+
+@given(some.binary(max_size=40), some.binary(max_size=8))
+def test_nothing_but_a_target_or_a_refusal_comes_of_any_bytes(url, method):
+    try:
+        target, _ = original(asked(url, method), NGINX, site_at)
+    except SubrequestRefused:
+        return
+    assert target.path.startswith("/")
+
+
+def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
+    route = Route(name="all", path="/", requirement=Requirement())
+    allowed = Allowed(portal=PORTAL, route=route, session=cast("Session", None), identity_headers=b"X-Auth-Subject: ana\r\n")
+    said = subrequest.answer(allowed, original=original(asked(), NGINX, site_at)[0], head=head(), dialect=NGINX, request_id="r1")
+    assert (said.status, said.body) == (200, b"")
+    assert said.headers.endswith(b"X-Auth-Subject: ana\r\nX-Request-Id: r1\r\n")
+    assert b"Set-Cookie" not in said.headers
+
+
+NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
+REQUIRED = AuthenticationRequired(reason=Reason.NO_SESSION, portal=PORTAL)
+
+
+@pytest.mark.parametrize(
+    ("decision", "fields", "redirects", "status", "has_location"),
+    [
+        (REQUIRED, [NAVIGATES], False, 401, True),
+        (REQUIRED, [NAVIGATES], True, 302, True),
+        (REQUIRED, [], True, 401, False),
+        (Denied(reason=Reason.LEVEL_TOO_LOW), [NAVIGATES], True, 403, False),
+        (Unavailable(reason=Reason.STORE_UNAVAILABLE), [NAVIGATES], True, 503, False),
+    ],
+)
+def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirects, status, has_location):
+    dialect = dataclasses.replace(NGINX, redirects=redirects)
+    target, _ = original(asked(), NGINX, site_at)
+    said = subrequest.answer(decision, original=target, head=head(*fields), dialect=dialect, request_id="r")
+    assert (said.status, b"\r\nLocation: " in said.headers) == (status, has_location)
+
+
+def test_a_refusal_of_the_subrequest_itself_is_403():
+    assert subrequest.refusal(Reason.UNTRUSTED_PEER, "r").status == 403
+
+
+def test_every_dialect_has_a_place_of_its_own():
+    assert DIALECTS["/.authproxy/auth/nginx"] is NGINX

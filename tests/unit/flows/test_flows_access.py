@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, Unavailable
+from authproxy.access.header_names import HeaderNames
+from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.target import RequestTarget
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.access import Access
+from authproxy.identity.assurance import Level
+from authproxy.storage.memory import MemorySessions
+from authproxy.storage.near_cache import NearCache
+from tests.support.session_builders import NOW, new_ticket, session_for
+
+HIGH = Requirement(level=Level.HIGH)
+ROUTES = (
+    Route(name="acq/strict", path="/strict", requirement=Requirement(), strict=True),
+    Route(name="acq/high", path="/high", requirement=HIGH),
+    Route(name="acq/orders", path="/orders", methods=("POST",), requirement=HIGH),
+    Route(name="acq/orders", path="/orders", requirement=Requirement()),
+    Route(name="acq/acnlb", path="/acnlb", requirement=Requirement(methods=("acnlb",))),
+    Route(name="acq", path="/", requirement=Requirement()),
+)
+ACQ = Portal(portal_id="acq", origin="http://acq.example", host="acq.example", routes=ROUTES)
+B2B = Portal(portal_id="b2b", origin="http://b2b.example", host="b2b.example", routes=(Route(name="b2b", path="/", requirement=Requirement()),))
+LIFETIME = timedelta(seconds=60)
+
+
+class Signer:
+    """Signs by counting; refuses while its key is away."""
+
+    def __init__(self):
+        self.minted = 0
+        self.bound_to = None
+        self.is_away = False
+
+    def mint(self, session, *, portal_id, now, bound_to=None):
+        if self.is_away:
+            raise CannotAsk(Reason.SIGNER_UNAVAILABLE, "the key is away")
+        self.minted += 1
+        self.bound_to = bound_to
+        return f"{portal_id}.{self.minted}"
+
+
+class Sessions(MemorySessions):
+    """The in-process store, with a count of what it is asked and a plug to pull."""
+
+    def __init__(self, near_cache):
+        super().__init__(near_cache)
+        self.loads = self.touches = 0
+        self.is_away = False
+
+    def _answer(self):
+        if self.is_away:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "the store is away")
+
+    async def load(self, ticket, *, now):
+        self._answer()
+        self.loads += 1
+        return await super().load(ticket, now=now)
+
+    async def touch(self, ticket, *, now):
+        self._answer()
+        self.touches += 1
+        await super().touch(ticket, now=now)
+
+
+class House:
+    def __init__(self):
+        self.near_cache = NearCache(keeps_for=timedelta(seconds=5), silence=None)
+        self.sessions = Sessions(self.near_cache)
+        self.signer = Signer()
+        self.begun = []
+        self.access = Access(
+            sessions=self.sessions, near_cache=self.near_cache, signer=self.signer, assertion_lifetime=LIFETIME,
+            header_names={"acq": HeaderNames(), "b2b": HeaderNames()}, spawn=self.begun.append,
+        )  # fmt: skip
+        self.ticket = new_ticket()
+
+    async def signed_in(self, ticket=None, **changes):
+        ticket = ticket or self.ticket
+        session = session_for(ticket, **changes)
+        await self.sessions.create(ticket, session, browser="Firefox, Linux", now=NOW)
+        return session
+
+    async def background(self):
+        begun, self.begun[:] = self.begun[:], []
+        for work in begun:
+            await work
+
+    def now(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None):
+        return self.access.decide_now(portal, target(path, method, portal), ticket or self.ticket.text, at)
+
+    async def later(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None):
+        return await self.access.decide(portal, target(path, method, portal), ticket or self.ticket.text, at)
+
+
+def target(path, method="GET", portal=ACQ):
+    return RequestTarget(method, portal.host, path, None)
+
+
+@pytest.fixture
+def house():
+    made = House()
+    yield made
+    for work in made.begun:
+        work.close()
+
+
+async def test_the_first_request_asks_the_store_and_the_next_ones_do_not(house):
+    await house.signed_in()
+    assert house.now() is None
+    allowed = await house.later()
+    assert isinstance(allowed, Allowed)
+    assert b"X-Auth-Assertion: acq.1\r\n" in allowed.identity_headers
+    assert house.now() is allowed
+    assert (house.sessions.loads, house.access.hits, house.access.misses) == (1, 1, 1)
+
+
+async def test_without_a_ticket_nobody_is_asked(house):
+    for decision in (house.access.decide_now(ACQ, target("/"), None, NOW), await house.access.decide(ACQ, target("/"), None, NOW)):
+        assert decision == AuthenticationRequired(reason=Reason.NO_SESSION, portal=ACQ)
+    assert (await house.later(ticket="garbage")).reason is Reason.NO_SESSION
+    assert house.sessions.loads == 0
+
+
+async def test_a_ticket_of_no_session_has_ended(house):
+    assert await house.later() == AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=ACQ)
+
+
+async def test_a_path_under_two_rules_is_denied(house):
+    await house.signed_in()
+    assert house.now("//high").reason is Reason.TARGET_AMBIGUOUS
+    assert (await house.later("//high")).reason is Reason.TARGET_AMBIGUOUS
+
+
+@pytest.mark.parametrize(("path", "reason"), [("/high", Reason.LEVEL_TOO_LOW), ("/acnlb", Reason.METHOD_NOT_ALLOWED_HERE)])
+async def test_what_a_session_lacks_is_said_with_the_session(house, path, reason):
+    session = await house.signed_in()
+    denied = await house.later(path)
+    assert (type(denied), denied.reason, denied.session, denied.route.path) == (Denied, reason, session, path)
+    assert house.now(path) == denied
+    assert house.signer.minted == 0
+
+
+async def test_a_session_of_another_portal_is_none_here(house):
+    await house.signed_in()
+    await house.later()
+    assert house.now(portal=B2B) == AuthenticationRequired(reason=Reason.SESSION_OF_ANOTHER_PORTAL, portal=B2B)
+
+
+async def test_being_allowed_one_method_of_a_path_allows_no_other(house):
+    """The two rules for /orders have one name: what is remembered for GET must not answer for POST."""
+    await house.signed_in()
+    assert isinstance(await house.later("/orders"), Allowed)
+    assert house.now("/orders", method="POST").reason is Reason.LEVEL_TOO_LOW
+
+
+async def test_all_routes_share_one_assertion(house):
+    await house.signed_in()
+    await house.later("/")
+    assert isinstance(house.now("/orders"), Allowed)
+    assert house.signer.minted == 1
+
+
+async def test_an_assertion_is_renewed_after_half_its_life(house):
+    await house.signed_in()
+    await house.later()
+    for seconds, minted in ((1, 1), (29, 1), (30, 2), (59, 2), (60, 3)):
+        assert isinstance(await house.later(at=NOW + timedelta(seconds=seconds)), Allowed)
+        assert house.signer.minted == minted
+
+
+async def test_a_bound_assertion_is_minted_for_every_request_and_names_it(house):
+    await house.signed_in()
+    bound = replace(ACQ, binds_assertion=True)
+    first = await house.later("/a", portal=bound)
+    second = house.now("/b", method="POST", portal=bound)
+    assert first.identity_headers != second.identity_headers
+    assert (house.signer.minted, house.signer.bound_to) == (2, ("POST", "http://acq.example/b"))
+
+
+async def test_a_strict_route_asks_the_store_every_time(house):
+    await house.signed_in()
+    for _ in range(2):
+        assert house.now("/strict") is None
+        assert isinstance(await house.later("/strict"), Allowed)
+    assert house.sessions.loads == 2
+
+
+async def test_a_store_that_cannot_be_asked_is_unavailable_and_not_signed_out(house):
+    await house.signed_in()
+    house.sessions.is_away = True
+    assert await house.later() == Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=ACQ)
+
+
+async def test_a_signer_that_cannot_sign_is_unavailable(house):
+    await house.signed_in()
+    house.signer.is_away = True
+    assert await house.later() == Unavailable(reason=Reason.SIGNER_UNAVAILABLE, portal=ACQ)
+    house.signer.is_away = False
+    assert isinstance(house.now(), Allowed)
+
+
+async def test_the_idle_clock_is_told_at_most_every_tenth_of_the_idle_time(house):
+    await house.signed_in(idle_for=timedelta(minutes=10))
+    for second in range(0, 181, 3):
+        at = NOW + timedelta(seconds=second)
+        if house.now(at=at) is None:
+            await house.later(at=at)
+        await house.background()
+    assert house.sessions.touches == 3
+
+
+async def test_a_request_that_is_denied_is_activity_and_one_elsewhere_is_not(house):
+    await house.signed_in()
+    at = NOW + timedelta(minutes=2)
+    await house.later(at=at, portal=B2B)
+    assert house.begun == []
+    await house.later("/high", at=at)
+    await house.background()
+    assert house.sessions.touches == 1
+
+
+async def test_activity_that_cannot_be_noted_refuses_nobody(house):
+    await house.signed_in()
+    assert isinstance(await house.later(at=NOW + timedelta(minutes=2)), Allowed)
+    house.sessions.is_away = True
+    await house.background()
+    assert house.sessions.touches == 0
+
+
+async def test_a_tunnel_goes_on_while_its_session_does(house):
+    session = await house.signed_in()
+
+    async def goes_on(path="/", ticket=house.ticket.text, portal=ACQ):
+        return await house.access.still_allowed(portal, target(path), ticket, NOW)
+
+    assert await goes_on()
+    assert not await goes_on("/high")
+    assert not await goes_on("//high")
+    assert not await goes_on(ticket=None)
+    assert not await goes_on(ticket="garbage")
+    assert not await goes_on(portal=B2B)
+    await house.sessions.revoke(session.session_id)
+    assert not await goes_on()
+    assert house.begun == []
+
+
+async def test_a_store_that_is_away_cuts_no_tunnel(house):
+    house.sessions.is_away = True
+    assert await house.access.still_allowed(ACQ, target("/"), house.ticket.text, NOW)
+
+
+async def test_the_current_session_is_that_of_this_portal_only(house):
+    session = await house.signed_in()
+    asked = {"ticket_text": house.ticket.text, "now": NOW + timedelta(minutes=5)}
+    current = await house.access.current(portal_id="acq", **asked)
+    assert (current.session, current.last_active_at) == (session, NOW)
+    assert await house.access.current(portal_id="b2b", **asked) is None
+    assert await house.access.current(portal_id="acq", ticket_text=None, now=NOW) is None
+    assert await house.access.current(portal_id="acq", ticket_text="garbage", now=NOW) is None
+    assert house.sessions.touches == 0
+
+
+async def test_only_ones_own_other_sessions_can_be_seen_and_ended(house):
+    mine, other, stranger = new_ticket(), new_ticket(), new_ticket()
+    own = await house.signed_in(mine)
+    await house.signed_in(other)
+    await house.signed_in(stranger, person=replace(own.person, subject="somebody else"))
+    assert [one.session_id for one in await house.access.others(own, now=NOW)] == [other.session_id]
+    assert not await house.access.end_other(own, stranger.session_id, now=NOW)
+    assert not await house.access.end_other(own, mine.session_id, now=NOW)
+    assert await house.access.end_other(own, other.session_id, now=NOW)
+    assert await house.access.others(own, now=NOW) == ()

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.login import AlreadySignedIn, ClaimRules, Login, SignedIn, SignInPlace, SignInRefused
+from authproxy.identity.assurance import Level
+from authproxy.identity.person import Issuer, Subject
+from authproxy.identity.ticket import parse
+from authproxy.oidc.id_token import VerifiedClaims
+from authproxy.oidc.refused import TokenRefused
+from authproxy.storage.memory import MemoryAttempts, MemorySessions
+from authproxy.storage.near_cache import NearCache
+from tests.support.session_builders import ISSUER, NOW
+
+BROWSER = "the-browser"
+USERINFO = {"name": "Ana Novak", "taxnumber": "99990008", "loa": 20, "birthdate": "1990-01-01", "address": {"formatted": "Pot 1"}}
+
+
+@dataclass
+class Proof:
+    claims: VerifiedClaims
+    userinfo: dict
+    id_token: str = "the.id.token"
+
+
+@dataclass
+class Provider:
+    """Believes every code, and says what it was told to say."""
+
+    userinfo: dict = field(default_factory=lambda: dict(USERINFO))
+    auth_time: object = NOW
+    failure: Exception | None = None
+    asked: list = field(default_factory=list)
+
+    async def authorization_request(self, **asked):
+        if self.failure:
+            raise self.failure
+        self.asked.append(asked)
+        return f"https://provider.example/authorize?state={asked['state']}"
+
+    async def authenticate(self, parameters, **with_what):
+        self.asked.append(with_what)
+        if self.failure:
+            raise self.failure
+        claims = VerifiedClaims(issuer=Issuer(ISSUER), subject=Subject("ana"), auth_time=self.auth_time, every={"sub": "ana"})
+        return Proof(claims, self.userinfo)
+
+
+class Attempts(MemoryAttempts):
+    cannot_note = False
+
+    async def note_sign_in(self, browser, *, now):
+        if self.cannot_note:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        return await super().note_sign_in(browser, now=now)
+
+
+class House:
+    def __init__(self):
+        self.provider = Provider()
+        self.attempts = Attempts()
+        self.sessions = MemorySessions(NearCache(keeps_for=timedelta(), silence=None))
+        self.time = NOW
+        self.level = Level.LOW
+        self.login = self._login()
+
+    def _login(self):
+        def place(portal_id):
+            return SignInPlace(portal_id=portal_id, origin=f"https://{portal_id}.example", required_claims=("tax_number", "name"), level=self.level,
+                               idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8))  # fmt: skip
+
+        return Login(
+            provider=self.provider, attempts=self.attempts, sessions=self.sessions, places={name: place(name) for name in ("acq", "b2b")},
+            rules=ClaimRules(tax_number_names=("taxnumber",), level_names=("loa",), levels={"20": Level.MEDIUM}), attempt_for=timedelta(minutes=30),
+            fresh=secrets.token_urlsafe, random_bytes=secrets.token_bytes, clock=lambda: self.time, describe_browser=str.upper,
+        )  # fmt: skip
+
+    def demand(self, level):
+        self.level = level
+        self.login = self._login()
+
+    async def begin(self):
+        url = await self.login.begin(portal_id="acq", return_to="/izpis?a=1", browser=BROWSER, locale="sl", now=self.time)
+        return url.partition("state=")[2]
+
+    async def complete(self, state, *, browser=BROWSER, ticket=None, portal_id="acq"):
+        return await self.login.complete(
+            portal_id=portal_id, parameters=(("state", state), ("code", "c")), browser=browser, ticket_text=ticket, user_agent="ff", now=self.time
+        )
+
+
+@pytest.fixture
+def house():
+    return House()
+
+
+async def test_a_sign_in_makes_a_session_of_what_came_back(house):
+    outcome = await house.complete(await house.begin())
+    assert isinstance(outcome, SignedIn)
+    session = outcome.session
+    assert (outcome.return_to, session.portal, session.level, session.person.tax_number) == ("/izpis?a=1", "acq", Level.MEDIUM, "99990008")
+    assert (session.started_at, session.expires_at, session.idle_for) == (NOW, NOW + timedelta(hours=8), timedelta(minutes=5))
+    ticket = parse(outcome.ticket_text)
+    assert ticket.session_id == session.session_id
+    assert (await house.sessions.load(ticket, now=NOW)).session == session
+    (summary,) = await house.sessions.summaries(ISSUER, "ana", now=NOW)
+    assert summary.browser == "FF"
+    assert outcome.ticket_text not in repr(outcome)
+
+
+async def test_what_was_sent_is_what_is_redeemed_with(house):
+    state = await house.begin()
+    await house.complete(state)
+    asked, redeemed = house.provider.asked
+    assert {name: asked[name] for name in ("redirect_uri", "nonce", "code_verifier")} == redeemed
+    assert redeemed["redirect_uri"] == "https://acq.example/.authproxy/callback/rekono"
+    assert len({state, asked["nonce"], asked["code_verifier"]}) == 3
+
+
+async def test_a_provider_that_cannot_be_asked_opens_no_attempt(house):
+    house.provider.failure = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "away")
+    with pytest.raises(CannotAsk):
+        await house.begin()
+
+
+async def test_an_authentication_ahead_of_our_clock_counts_from_now(house):
+    house.provider.auth_time = NOW + timedelta(seconds=30)
+    assert (await house.complete(await house.begin())).session.authenticated_at == NOW
+
+
+@pytest.mark.parametrize(("auth_time", "at"), [(None, NOW), (NOW - timedelta(minutes=4), NOW - timedelta(minutes=4))])
+async def test_the_step_up_is_as_old_as_the_authentication(house, auth_time, at):
+    house.provider.auth_time = auth_time
+    (event,) = (await house.complete(await house.begin())).session.events
+    assert (event.at, event.is_step_up) == (at, True)
+
+
+# Refusals, in the order in which they are looked for.
+
+
+async def test_refusals_come_in_the_order_of_what_may_be_known(house):
+    """Foreign portal before cookie before browser before use before age: an earlier answer hides what a later one would tell."""
+    state = await house.begin()
+    assert await house.complete(state, portal_id="b2b") == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+    state = await house.begin()
+    await house.complete(state)
+    house.time += timedelta(minutes=31)
+    assert await house.complete(state, browser=None) == SignInRefused(Reason.COOKIES_OFF, "/")
+    assert await house.complete(state, browser="another") == SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
+    assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
+    stale = await house.begin()
+    house.time += timedelta(minutes=30, seconds=1)
+    assert await house.complete(stale) == SignInRefused(Reason.ATTEMPT_TOO_OLD, "/izpis?a=1")
+    assert len(house.provider.asked) == 1 + 1 + 1 + 1  # three begun, one redeemed: no refusal has asked anybody
+
+
+async def test_a_response_without_a_state_is_unknown(house):
+    outcome = await house.login.complete(portal_id="acq", parameters=(("code", "c"),), browser=BROWSER, ticket_text=None, user_agent="", now=NOW)
+    assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+    assert house.provider.asked == []
+
+
+async def test_a_replay_in_a_signed_in_browser_goes_on_without_a_word(house):
+    state = await house.begin()
+    signed_in = await house.complete(state)
+    assert await house.complete(state, ticket=signed_in.ticket_text) == AlreadySignedIn("/izpis?a=1")
+    assert await house.complete("unknown", ticket=signed_in.ticket_text) == AlreadySignedIn("/")
+    assert isinstance(await house.complete(state, browser="another", ticket=signed_in.ticket_text), SignInRefused)
+    assert isinstance(await house.complete(state, ticket="garbage"), SignInRefused)
+    assert isinstance(await house.complete("unknown", browser=None, ticket=signed_in.ticket_text), SignInRefused)
+
+
+async def test_a_session_of_another_portal_makes_no_replay_good(house):
+    elsewhere = await house.login.begin(portal_id="b2b", return_to="/", browser=BROWSER, locale="sl", now=NOW)
+    signed_in = await house.complete(elsewhere.partition("state=")[2], portal_id="b2b")
+    state = await house.begin()
+    await house.complete(state)
+    assert await house.complete(state, ticket=signed_in.ticket_text) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
+
+
+async def test_what_the_protocol_refuses_signs_nobody_in_and_uses_the_attempt_up(house):
+    state = await house.begin()
+    house.provider.failure = TokenRefused("the nonce is another one")
+    outcome = await house.complete(state)
+    assert (outcome.reason, outcome.return_to, outcome.found) == (Reason.PROVIDER_ANSWER_INVALID, "/izpis?a=1", "the nonce is another one")
+    house.provider.failure = None
+    assert (await house.complete(state)).reason is Reason.ATTEMPT_USED
+
+
+async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage(house):
+    state = await house.begin()
+    house.provider.failure = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "away")
+    with pytest.raises(CannotAsk):
+        await house.complete(state)
+
+
+@pytest.mark.parametrize(
+    ("without", "reason"), [("taxnumber", Reason.TAX_NUMBER_MISSING), ("name", Reason.PERSONAL_DATA_MISSING)]
+)  # fmt: skip
+async def test_missing_data_is_named_and_makes_no_session(house, without, reason):
+    del house.provider.userinfo[without]
+    outcome = await house.complete(await house.begin())
+    assert (outcome.reason, len(outcome.missing), outcome.person.subject) == (reason, 1, "ana")
+    assert "99990008" not in repr(outcome)
+    assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
+
+
+@pytest.mark.parametrize(("demanded", "reason"), [(Level.MEDIUM, None), (Level.HIGH, Reason.LEVEL_TOO_LOW)])
+async def test_the_level_that_came_back_is_judged(house, demanded, reason):
+    house.demand(demanded)
+    assert getattr(await house.complete(await house.begin()), "reason", None) is reason
+
+
+async def test_a_new_sign_in_ends_the_session_that_the_browser_had(house):
+    first = await house.complete(await house.begin())
+    second = await house.complete(await house.begin(), ticket=first.ticket_text)
+    assert await house.sessions.load(parse(first.ticket_text), now=NOW) is None
+    assert await house.sessions.load(parse(second.ticket_text), now=NOW) is not None
+    assert isinstance(await house.complete(await house.begin(), ticket="garbage"), SignedIn)
+
+
+async def test_three_sign_ins_within_a_minute_are_a_loop_that_clears_itself(house):
+    assert not await house.login.looping(browser=None, now=NOW)
+    for _ in range(3):
+        assert not await house.login.looping(browser=BROWSER, now=house.time)
+        await house.complete(await house.begin())
+    assert await house.login.looping(browser=BROWSER, now=house.time)
+    assert not await house.login.looping(browser="another", now=house.time)
+    assert not await house.login.looping(browser=BROWSER, now=house.time + timedelta(seconds=60))
+
+
+async def test_a_sign_in_that_cannot_be_counted_is_a_sign_in(house):
+    house.attempts.cannot_note = True
+    assert isinstance(await house.complete(await house.begin()), SignedIn)

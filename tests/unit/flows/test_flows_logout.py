@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.logout import Ended, Logout
+from authproxy.identity.ticket import SessionTicket
+from authproxy.storage.memory import MemorySessions
+from authproxy.storage.near_cache import NearCache
+from tests.support.session_builders import NOW, new_ticket, session_for
+
+NOBODY = Ended(session=None, provider_logout=None)
+
+
+class Provider:
+    def __init__(self, endpoint):
+        self._endpoint = endpoint
+
+    async def end_session_endpoint(self):
+        if isinstance(self._endpoint, Exception):
+            raise self._endpoint
+        return self._endpoint
+
+
+class Sessions(MemorySessions):
+    cannot_revoke = False
+
+    async def revoke(self, session_id):
+        if self.cannot_revoke:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        return await super().revoke(session_id)
+
+
+@pytest.fixture
+def sessions():
+    return Sessions(NearCache(keeps_for=timedelta(), silence=None))
+
+
+def logout(sessions, endpoint="https://provider.example/endsession"):
+    return Logout(sessions=sessions, provider=Provider(endpoint), origins={"acq": "https://acq.example"}, fresh=lambda size: "f" * size)
+
+
+async def signed_in(sessions, **changes):
+    ticket = new_ticket()
+    await sessions.create(ticket, session_for(ticket, **changes), browser="", now=NOW)
+    return ticket
+
+
+async def test_the_session_ends_and_the_provider_is_to_be_told(sessions):
+    ticket = await signed_in(sessions)
+    ended = await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
+    assert ended.was_signed_in
+    assert await sessions.load(ticket, now=NOW) is None
+    told = ended.provider_logout
+    assert (told.endpoint, told.id_token_hint, told.state) == ("https://provider.example/endsession", ended.session.id_token, "f" * 16)
+    assert told.post_logout_redirect_uri == "https://acq.example/.authproxy/logout"
+    assert ended.session.id_token not in repr(ended)
+
+
+@pytest.mark.parametrize("ticket", [None, "garbage", SessionTicket(bytes(16), bytes(32)).text], ids=["none", "garbage", "unknown"])
+async def test_who_is_not_signed_in_ends_nothing(sessions, ticket):
+    ended = await logout(sessions).end(portal_id="acq", ticket_text=ticket, now=NOW)
+    assert ended == NOBODY
+    assert not ended.was_signed_in
+
+
+async def test_a_second_time_ends_nothing(sessions):
+    ticket = await signed_in(sessions)
+    await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
+    assert await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW) == NOBODY
+
+
+@pytest.mark.parametrize("endpoint", [None, CannotAsk(Reason.PROVIDER_UNAVAILABLE, "away")])
+async def test_a_provider_without_or_away_does_not_keep_the_session_alive(sessions, endpoint):
+    ticket = await signed_in(sessions)
+    ended = await logout(sessions, endpoint).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
+    assert (ended.was_signed_in, ended.provider_logout) == (True, None)
+    assert await sessions.load(ticket, now=NOW) is None
+
+
+async def test_without_an_id_token_there_is_nothing_to_tell(sessions):
+    ticket = await signed_in(sessions, id_token=None)
+    ended = await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
+    assert (ended.was_signed_in, ended.provider_logout) == (True, None)
+
+
+async def test_nobody_is_told_that_a_session_has_ended_which_the_store_still_has(sessions):
+    ticket = await signed_in(sessions)
+    sessions.cannot_revoke = True
+    with pytest.raises(CannotAsk):
+        await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
+    assert await sessions.load(ticket, now=NOW) is not None

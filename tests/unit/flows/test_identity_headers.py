@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authproxy.access.header_names import HeaderNames
+from authproxy.flows import identity_headers
+from tests.support.session_builders import NOW, new_ticket, session_for
+
+ASSERTION = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"
+ENCODINGS = ("percent", "ascii-fold", "latin1", "utf8", "base64")
+
+
+def session(**person):
+    made = session_for(new_ticket())
+    return replace(made, person=replace(made.person, **person))
+
+
+def values(one, *, encoding="percent", **names):
+    block = identity_headers.lines(one, HeaderNames(encoding=encoding, **names), assertion=ASSERTION)
+    assert block.endswith(b"\r\n")
+    return dict(line.split(b": ", 1) for line in block[:-2].split(b"\r\n"))
+
+
+def test_a_session_becomes_eight_lines():
+    assert values(session(name="Ana Novak")) == {
+        b"X-Auth-Subject": b"ana.novak", b"X-Auth-Name": b"Ana Novak", b"X-Auth-Email": b"ana@example.si", b"X-Auth-Tax-Number": b"12345679",
+        b"X-Auth-Method": b"rekono", b"X-Auth-Level": b"20", b"X-Auth-Step-Up": b"rekono;at=2026-11-22T08:00:00Z", b"X-Auth-Assertion": ASSERTION.encode(),
+    }  # fmt: skip
+
+
+def test_what_is_not_known_is_a_dash():
+    nobody = replace(session(name=None, email="", tax_number=None), events=())
+    found = values(nobody)
+    assert [found[b"X-Auth-" + name] for name in (b"Name", b"Email", b"Tax-Number", b"Step-Up")] == [b"-"] * 4
+
+
+def test_an_empty_name_leaves_the_line_out():
+    assert set(values(session(), name="", step_up="", tax_number="", method="", level="", email="", subject="")) == {b"X-Auth-Assertion"}
+
+
+def test_every_step_up_is_named_with_its_time_and_plain_proofs_are_not():
+    one = session()
+    event = one.events[0]
+    more = (event, replace(event, is_step_up=False, method="acnlb"), replace(event, method="sms", at=NOW + timedelta(minutes=1)))
+    assert values(replace(one, events=more))[b"X-Auth-Step-Up"] == b"rekono;at=2026-11-22T08:00:00Z, sms;at=2026-11-22T08:01:00Z"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [("percent", b"%C5%BDiva %C4%8Cer%C4%91i%C4%87 100%25"), ("ascii-fold", b"Ziva Cerdic 100%"), ("latin1", b"?iva ?er?i? 100%"),
+     ("utf8", "Živa Čerđić 100%".encode()), ("base64", base64.b64encode("Živa Čerđić 100%".encode()))],
+)  # fmt: skip
+def test_a_name_beyond_ascii_is_written_as_asked(encoding, expected):
+    assert values(session(name="Živa Čerđić 100%"), encoding=encoding)[b"X-Auth-Name"] == expected
+
+
+def test_latin1_composes_first():
+    assert values(session(name="Rene\u0301"), encoding="latin1")[b"X-Auth-Name"] == b"Ren\xe9"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_encoding_is_for_free_text_and_touches_nothing_else(encoding):
+    found = values(session(), encoding=encoding)
+    assert (found[b"X-Auth-Assertion"], found[b"X-Auth-Level"], found[b"X-Auth-Method"], found[b"X-Auth-Tax-Number"]) == (
+        ASSERTION.encode(), b"20", b"rekono", b"12345679",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(name=st.text(max_size=30))
+def test_no_name_ends_a_line_or_leaves_it_empty(encoding, name):
+    value = values(session(name=name), encoding=encoding)[b"X-Auth-Name"]
+    assert value == value.strip()
+    assert value
+    assert not set(value) & set(b"\x00\r\n\x0b\x0c\x1b\x7f")
+
+
+@given(name=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30))
+def test_percent_loses_nothing(name):
+    assert unquote(values(session(name=name))[b"X-Auth-Name"].decode()) == (name.strip() or "-")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", ["\u0301", "\ud800", "\u2028", " ", "\u00b4", "\u0085"])
+def test_a_name_of_nothing_readable_is_a_value_still(encoding, name):
+    assert values(session(name=name), encoding=encoding)[b"X-Auth-Name"]
+
+
+def test_a_name_with_a_line_end_stays_in_its_line():
+    assert values(session(name="Ana\r\nX-Auth-Level: 30"))[b"X-Auth-Name"] == b"Ana  X-Auth-Level: 30"

@@ -1,0 +1,42 @@
+"""The tax number: python-stdnum is the second opinion on which numbers can have been issued."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from stdnum.si import ddv
+
+from authproxy.identity.person import InvalidTaxNumber, tax_number
+
+
+@given(some.from_regex(r"[0-9]{8}", fullmatch=True))
+def test_a_tax_number_is_accepted_exactly_when_it_can_have_been_issued(digits):
+    try:
+        accepted = tax_number(digits) == digits
+    except InvalidTaxNumber:
+        accepted = False
+    assert accepted == ddv.is_valid(digits)
+
+
+@pytest.mark.parametrize("written", ["99990008", "SI99990008", "si 9999 0008", " 9999-00-08 ", "SI-99990008"])
+def test_the_ways_of_writing_it_are_one_number(written):
+    assert tax_number(written) == "99990008"
+
+
+def test_a_lost_leading_digit_is_named():
+    with pytest.raises(InvalidTaxNumber, match="seven"):
+        tax_number("9999000")
+
+
+@pytest.mark.parametrize("text", ["", "SI", "09990008", "999900088", "9999000a", "٩٩٩٩٠٠٠٨", "99990008\n1", "SISI99990008"])
+def test_what_is_no_tax_number_is_refused(text):
+    with pytest.raises(InvalidTaxNumber, match="eight digits"):
+        tax_number(text)
+
+
+@pytest.mark.parametrize("text", ["99990009", "10000010", "12345670"])
+def test_a_wrong_check_digit_is_refused_without_repeating_the_number(text):
+    with pytest.raises(InvalidTaxNumber, match="check digit") as refused:
+        tax_number(text)
+    assert text not in str(refused.value)
