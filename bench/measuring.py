@@ -28,12 +28,16 @@ class Round(NamedTuple):
 
 def cpu_seconds(pids: Sequence[int]) -> float:
     """User and system time so far of these processes and all that they have started."""
-    parents = {pid: fields for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (fields := _stat(pid)) is not None}
+    parents = {pid: fields for pid in _running() if (fields := _stat(pid)) is not None}
     family, size = set(pids), 0
     while len(family) > size:
         size = len(family)
         family |= {pid for pid, fields in parents.items() if int(fields[1]) in family}
     return sum(sum(map(int, parents[pid][11:15])) for pid in family if pid in parents) / _TICKS
+
+
+def _running() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -47,14 +51,11 @@ def _stat(pid: int) -> list[str] | None:
 def measured(url: str, headers: Sequence[str], pids: Sequence[int], *, core: int, seconds: int, connections: int) -> Round:
     """One round of wrk. Raises RuntimeError if any answer was not 2xx: an error page would be the fastest answer of all. Apache closes
     some connections when it ends spare threads; one such in a hundred requests is lived with."""
-    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+    command = ["taskset", "--cpu-list", str(core), "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     for header in headers:
         command += ["--header", header]
     before = cpu_seconds(pids)
-    done = subprocess.run(
-        [*command, url], capture_output=True, text=True, check=True, timeout=seconds + 30,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )  # fmt: skip
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=seconds + 30)
     used = cpu_seconds(pids) - before
     found, lost = _REQUESTS.search(done.stdout), _SOCKET_ERRORS.search(done.stdout)
     requests = int(found[1]) if found else 0

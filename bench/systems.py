@@ -31,6 +31,7 @@ _PLACES = (
     "origin", "nginx", "nginx_logging", "nginx_asking", "authproxy", "authproxy_logging", "management", "management_logging", "apache_shm",
     "apache_redis", "redis", "provider", "phone", "outbox",
 )  # fmt: skip
+_PORTALS = ("authproxy", "authproxy_logging", "nginx_asking")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class _Bench:
                   core=self._other_core, place="redis")  # fmt: skip
         clients = [
             {"id": "authproxy", "secret": self._secret,
-             "redirect_uris": [f"{self._portal(name)}/.authproxy/callback/rekono" for name in ("authproxy", "authproxy_logging", "nginx_asking")]},
+             "redirect_uris": [f"{self._portal(name)}/.authproxy/callback/rekono" for name in _PORTALS]},
             {"id": "apache", "secret": self._secret,
              "redirect_uris": [f"http://localhost:{self._ports[name]}/callback" for name in ("apache_shm", "apache_redis")]},
         ]  # fmt: skip
@@ -114,23 +115,24 @@ class _Bench:
         logging = self._authproxy("authproxy_logging", portals=("authproxy_logging",), access_log=True)
         shutil.copytree(_PROJECT / "deploy" / "nginx" / "authproxy", self._folder / "authproxy")
         http = self._folder / "authproxy" / "http.conf"
-        http.write_text(http.read_text(encoding="utf-8").replace("unix:/run/authproxy/edge.sock", f"unix:{self._folder}/authproxy.sock"), "utf-8")
+        shipped = http.read_text(encoding="utf-8")
+        http.write_text(shipped.replace("unix:/run/authproxy/edge.sock", f"unix:{self._folder}/authproxy.sock"), encoding="utf-8")
         nginx = self._nginx("nginx", core=self._server_core, place="nginx")
 
-        session = {name: self._signed_in(person, f"{self._portal(name)}/1k") for name in ("authproxy", "authproxy_logging", "nginx_asking")}
-        portal = self._portal("authproxy")
-        question = (f"Host: {_host(portal)}", f"X-Original-URL: {portal}/1k", "X-Original-Method: GET", session["authproxy"])
-        yield Row(name="authproxy", group="subrequest", url=self._local("authproxy", "/.authproxy/auth/nginx"), headers=question, pids=(quiet,))
+        session = {name: (f"Host: {_host(self._portal(name))}", self._signed_in(person, f"{self._portal(name)}/1k")) for name in _PORTALS}
+        own = session["authproxy"]
+        question = (*own, f"X-Original-URL: {self._portal('authproxy')}/1k", "X-Original-Method: GET")
+        place = self._local("authproxy", "/.authproxy/auth/nginx")
+        yield Row(name="authproxy", group="subrequest", url=place, headers=question, pids=(quiet,))
         yield Row(name="nginx `return 204`", group="subrequest", url=self._local("nginx", "/204"), pids=(nginx,))
         for size in ("1k", "100k"):
-            headers = (f"Host: {_host(portal)}", session["authproxy"])
-            yield Row(name="authproxy", group=f"proxy {size}", url=self._local("authproxy", f"/{size}"), headers=headers, pids=(quiet,))
+            yield Row(name="authproxy", group=f"proxy {size}", url=self._local("authproxy", f"/{size}"), headers=own, pids=(quiet,))
             yield Row(name="nginx `proxy_pass`", group=f"proxy {size}", url=self._local("nginx", f"/{size}"), pids=(nginx,))
-        headers = (f"Host: {_host(self._portal('authproxy_logging'))}", session["authproxy_logging"])
-        yield Row(name="authproxy", group="proxy 1k, access log", url=self._local("authproxy_logging", "/1k"), headers=headers, pids=(logging,))
-        yield Row(name="nginx `proxy_pass`", group="proxy 1k, access log", url=self._local("nginx_logging", "/1k"), pids=(nginx,))
-        headers = (f"Host: {_host(self._portal('nginx_asking'))}", session["nginx_asking"])
-        yield Row(name="nginx + authproxy", group="nginx asks, 1k", url=self._local("nginx_asking", "/1k"), headers=headers, pids=(nginx, quiet))
+        group, place = "proxy 1k, access log", self._local("authproxy_logging", "/1k")
+        yield Row(name="authproxy", group=group, url=place, headers=session["authproxy_logging"], pids=(logging,))
+        yield Row(name="nginx `proxy_pass`", group=group, url=self._local("nginx_logging", "/1k"), pids=(nginx,))
+        place = self._local("nginx_asking", "/1k")
+        yield Row(name="nginx + authproxy", group="nginx asks, 1k", url=place, headers=session["nginx_asking"], pids=(nginx, quiet))
 
     def _apaches(self, person: Person) -> Iterator[Row]:
         for cache, what in (("shm", "Apache + mod_auth_openidc, shared memory"), ("redis", "Apache + mod_auth_openidc, Redis")):
@@ -165,7 +167,10 @@ class _Bench:
             "sessions": {"keys": [base64.b64encode(secrets.token_bytes(32)).decode()]},
             "assertions": {"issuer": f"http://localhost:{port}", "current_key_file": str(self._folder / "assertion.pem")},
             "rekono": {"issuer": self._issuer, "client_id": "authproxy", "client_secret": self._secret},
-            "portals": {portal.replace("_", "-"): {"name": portal, "url": self._portal(portal), "upstream": self._local("origin", "")} for portal in portals},
+            "portals": {
+                portal.replace("_", "-"): {"name": portal, "url": self._portal(portal), "upstream": self._local("origin", "")}
+                for portal in portals
+            },
             "telemetry": {"access_log": access_log, "audit_file": str(self._folder / f"{name}-audit.jsonl")},
         }  # fmt: skip
         file = self._folder / f"{name}.yaml"
@@ -179,8 +184,10 @@ class _Bench:
         return self._run(["nginx", "-p", str(self._folder), "-c", str(file), "-e", f"{name}-start.log"], core=core, place=place)
 
     def _apache(self, cache: str, place: str) -> int:
-        told = {"USER": _apache_user() if self._user else "", "CACHE": cache, "PORT": str(self._ports[place]), "MODULES": str(_APACHE_MODULES),
-                "SECRET": self._secret, "PASSPHRASE": secrets.token_urlsafe(32), "ISSUER": self._issuer}  # fmt: skip
+        told = {
+            "USER": f"User {self._user}\nGroup {self._user}" if self._user else "", "CACHE": cache, "PORT": str(self._ports[place]),
+            "MODULES": str(_APACHE_MODULES), "SECRET": self._secret, "PASSPHRASE": secrets.token_urlsafe(32), "ISSUER": self._issuer,
+        }  # fmt: skip
         file = self._configured("apache.conf", f"apache-{cache}.conf", told)
         return self._run(["apache2", "-DFOREGROUND", "-f", str(file)], core=self._server_core, place=place)
 
@@ -194,10 +201,10 @@ class _Bench:
     def _run(self, command: list[str], *, core: int, place: str) -> int:
         """Starts a program on a core and waits until it listens; it is ended, by its id, with the block."""
         output = self._resources.enter_context((self._folder / f"{place}.out").open("wb"))
-        path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+        paths = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
         process = subprocess.Popen(
-            command, cwd=self._folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            env=os.environ | {"PATH": path, "PYTHONPATH": str(_PROJECT)}, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            ["taskset", "--cpu-list", str(core), *command], cwd=self._folder, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip
         self._resources.callback(_end, process)
         deadline = time.monotonic() + _STARTS_WITHIN
@@ -206,12 +213,6 @@ class _Bench:
                 raise RuntimeError(f"{command[0]} did not start: {(self._folder / f'{place}.out').read_text(errors='replace')[-2000:]}")
             time.sleep(0.02)
         return process.pid
-
-
-def _apache_user() -> str:
-    return f"LoadModule unixd_module {_APACHE_MODULES}/mod_unixd.so\nUser www-data\nGroup www-data" if (_APACHE_MODULES / "mod_unixd.so").exists() else (
-        "User www-data\nGroup www-data"
-    )  # fmt: skip
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

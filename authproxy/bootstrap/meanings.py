@@ -35,7 +35,7 @@ def portal(portal_id: str, settings: PortalSettings) -> Portal:
     host = canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
     routes = [
         Route(
-            name=f"{portal_id}{route.path}",
+            name=" ".join((f"{portal_id}{route.path}", *route.methods)),
             path=route.path,
             methods=route.methods,
             requirement=Requirement(level=route.level or settings.level, methods=settings.sign_in),

@@ -223,7 +223,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         """Reads exactly while there is somebody to take what comes."""
         if self._is_closing:
             return
-        if self._is_held or self._queue or (self._is_clogged and self._current is None):
+        if self._is_held or self._queue:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -38,12 +38,11 @@ class RequestRecorder:
                 total=seconds, deciding=decision_seconds, upstream=upstream_seconds,
             )  # fmt: skip
         if reason in _SUSPICIOUS:
-            self._record(Event.REQUEST_REFUSED, request_id, portal, client, reason)
+            self._record(Event.REQUEST_REFUSED, request_id, portal, client, reason, session)
         elif decision == "denied" and session is not None:
-            self._record(Event.ACCESS_DENIED, request_id, portal, client, reason)
+            self._record(Event.ACCESS_DENIED, request_id, portal, client, reason, session)
 
-    def _record(self, event: Event, request_id: str, portal: str | None, client: str, reason: str | None) -> None:
-        if portal is None:
-            self._audit.record(event, reason=reason, request_id=request_id, client=client)
-        else:
-            self._audit.record(event, reason=reason, request_id=request_id, client=client, portal=portal)
+    def _record(
+        self, event: Event, request_id: str, portal: str | None, client: str, reason: str | None, session: str | None
+    ) -> None:
+        self._audit.record(event, reason=reason, request_id=request_id, client=client, portal=portal, session_id=session)

@@ -1,4 +1,4 @@
-"""The whole sandbox as a process, and Chromium before it; one of each for all browser tests of a worker."""
+"""The whole sandbox as a process, one for all browser tests of a worker, and a Chromium for each test."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ def sandbox(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="session")
-def chrome():
-    with chromium() as browser:
+@pytest.fixture
+async def chrome():
+    async with chromium() as browser:
         yield browser
 
 
 @pytest.fixture
-def visitor(chrome, sandbox):
+async def visitor(chrome, sandbox):
     """Opens a browser of its own for a person; at the end nothing may have been complained about, and nobody else asked."""
     opened = []
 
-    def visit(email="ana.novak@example.si", **options):
-        context = chrome.new_context(**options)
-        person = Visitor(context.new_page(), sandbox, email)
+    async def visit(email="ana.novak@example.si", **options):
+        context = await chrome.new_context(**options)
+        person = Visitor(await context.new_page(), sandbox, email)
         opened.append((context, person))
         return person
 
     yield visit
     for context, person in opened:
-        context.close()
+        await context.close()
         assert person.complaints == []
         assert person.strangers == []

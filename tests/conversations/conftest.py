@@ -24,10 +24,10 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def houses(redis_server: RedisServer) -> Iterator[Callable[..., AbstractAsyncContextManager[House]]]:
+def houses(redis_server: RedisServer) -> Callable[..., AbstractAsyncContextManager[House]]:
     """Opens a house with settings of its own: `async with houses(environment={…}) as house`."""
     redis_server.command("FLUSHALL")
-    yield lambda **settings: open_house(redis_server.socket_url, **settings)
+    return lambda **settings: open_house(redis_server.socket_url, **settings)
 
 
 @pytest.fixture

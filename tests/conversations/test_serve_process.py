@@ -138,7 +138,7 @@ async def dump(house):
         async for key in store.scan_iter():
             kind = (await store.type(key)).decode()
             read = {
-                "string": lambda key: store.get(key), "hash": lambda key: store.hgetall(key), "set": lambda key: store.smembers(key),
+                "string": store.get, "hash": store.hgetall, "set": store.smembers,
                 "zset": lambda key: store.zrange(key, 0, -1, withscores=True), "list": lambda key: store.lrange(key, 0, -1),
             }[kind]  # fmt: skip
             found.append(f"{key!r} {await read(key)!r}")

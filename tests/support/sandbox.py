@@ -7,13 +7,12 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import subprocess
 
 ROOT = Path(__file__).parents[2]
 _STARTS_WITHIN = 30.0
@@ -90,7 +89,8 @@ def running_sandbox(folder: Path) -> Iterator[RunningSandbox]:
         deadline = time.monotonic() + _STARTS_WITHIN
         while not all(listens(port + offset) for port in _PORTS):
             said = (folder / "sandbox.log").read_text(errors="replace")
-            assert process.poll() is None and time.monotonic() < deadline, f"the sandbox did not start: {said}"
+            assert process.poll() is None, f"the sandbox did not start: {said}"
+            assert time.monotonic() < deadline, f"the sandbox does not answer: {said}"
             time.sleep(0.02)
         yield RunningSandbox(offset)
     finally:
