@@ -89,7 +89,7 @@ def _upstream_port(number: int) -> int:
     return 8101 + number
 
 
-def _settings(places: Places, folder: Path, store_url: str) -> dict[str, object]:
+def _settings(places: Places, folder: Path, store_url: str, *, is_verbose: bool) -> dict[str, object]:
     return {
         "server": {
             "listen": [f"127.0.0.1:{places.gateway_port}", f"unix:{folder / 'authproxy.sock'}"],
@@ -118,18 +118,23 @@ def _settings(places: Places, folder: Path, store_url: str) -> dict[str, object]
             }
             for number, branding in enumerate(_BRANDINGS)
         },
-        "telemetry": {"audit_file": str(folder / "audit.log")},
+        # The terminal belongs to the list of places, unless somebody wants to watch.
+        "telemetry": {
+            "audit_file": str(folder / "audit.log"),
+            "access_log": is_verbose,
+            "log_level": "info" if is_verbose else "warning",
+        },
     }
 
 
-def _prepared(folder: Path, places: Places, store_url: str) -> tuple[Path, str]:
+def _prepared(folder: Path, places: Places, store_url: str, *, is_verbose: bool) -> tuple[Path, str]:
     """Keys and secrets as files that only their owner reads, and the settings file that names them. Keys that are there stay."""
     _secret(folder / "session.keys", lambda: secrets.token_urlsafe(32).encode())
     _secret(folder / "client.secret", lambda: secrets.token_urlsafe(48).encode())
     _secret(folder / "assertion-current.pem", lambda: keys.generate("ES256"))
     _secret(folder / "assertion-next.pem", lambda: keys.generate("ES256"))
     file = folder / "authproxy.yaml"
-    file.write_text(yaml.safe_dump(_settings(places, folder, store_url), sort_keys=False), encoding="utf-8")
+    file.write_text(yaml.safe_dump(_settings(places, folder, store_url, is_verbose=is_verbose), sort_keys=False), encoding="utf-8")
     return file, (folder / "client.secret").read_text(encoding="utf-8")
 
 
@@ -181,15 +186,16 @@ def _listed(places: Places) -> list[Place]:
 
 @asynccontextmanager
 async def running(
-    *, port_offset: int = 0, store_url: str | None = None, folder: Path, clock: Callable[[], datetime] = bootstrap.utc_now
-) -> AsyncIterator[Sandbox]:
+    *, port_offset: int = 0, store_url: str | None = None, folder: Path, clock: Callable[[], datetime] = bootstrap.utc_now,
+    is_verbose: bool = True,
+) -> AsyncIterator[Sandbox]:  # fmt: skip
     """The sandbox for the length of the block. `folder` holds keys, secrets, settings and the audit stream. Raises OSError where a port
     is taken."""
     places = Places(port_offset)
     accounts = people(secrets.token_bytes)
     async with AsyncExitStack() as resources:
         store = await resources.enter_async_context(embedded_store(store_url))
-        settings_file, secret = _prepared(folder, places, store.url)
+        settings_file, secret = _prepared(folder, places, store.url, is_verbose=is_verbose)
         for port, application in _applications(places, accounts, _client(places, secret), store, clock):
             await resources.enter_async_context(serving(application, bound(port + port_offset)))
         settings = load(settings_file, {})
@@ -199,24 +205,24 @@ async def running(
             )  # fmt: skip
 
 
-def run(*, port_offset: int = 0, store_url: str | None = None, state_dir: Path | None = None) -> None:
-    """Runs the sandbox until Ctrl-C or SIGTERM. Without `state_dir` everything is forgotten at the end."""
+def run(*, port_offset: int = 0, store_url: str | None = None, state_dir: Path | None = None, is_verbose: bool = False) -> None:
+    """Runs the sandbox until Ctrl-C or SIGTERM. Without `state_dir` everything is forgotten at the end; `is_verbose` shows the logs."""
     import uvloop  # noqa: PLC0415  (only a sandbox that runs needs it)
 
     if state_dir is not None:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        uvloop.run(_until_stopped(port_offset, store_url, state_dir))
+        uvloop.run(_until_stopped(port_offset, store_url, state_dir, is_verbose=is_verbose))
     else:
         with tempfile.TemporaryDirectory(prefix="authproxy-sandbox-") as folder:
-            uvloop.run(_until_stopped(port_offset, store_url, Path(folder)))
+            uvloop.run(_until_stopped(port_offset, store_url, Path(folder), is_verbose=is_verbose))
 
 
-async def _until_stopped(port_offset: int, store_url: str | None, folder: Path) -> None:
+async def _until_stopped(port_offset: int, store_url: str | None, folder: Path, *, is_verbose: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    async with running(port_offset=port_offset, store_url=store_url, folder=folder) as sandbox:
+    async with running(port_offset=port_offset, store_url=store_url, folder=folder, is_verbose=is_verbose) as sandbox:
         sys.stderr.write(_greeting(sandbox))
         await stopped.wait()
         sys.stderr.write("\nStopping …\n")
@@ -238,6 +244,7 @@ def _greeting(sandbox: Sandbox) -> str:
         f"  Sign in as           ana.novak@example.si, password {PASSWORD}",
         f"  Sessions are in      {sandbox.store.what}",
         f"  Settings             {sandbox.settings_file}",
+        f"  Audit events         {sandbox.settings_file.parent / 'audit.log'} (`--verbose` shows the logs here)",
         f"  Subrequests          unix:{sandbox.socket}",
         "",
         "  Ctrl-C stops everything.",

@@ -164,7 +164,7 @@ async def test_a_body_that_came_before_the_portal_was_reached_stops_at_a_portal_
 
     may_read = asyncio.Event()
     total = 400 * len(PIECE)
-    async with running_edge(script=script) as edge:
+    async with running_edge(script=script, portal_has_small_window=True) as edge:
         client = await edge.client()
         body = request("POST /", f"Content-Length: {total}", cookie=f"Cookie: __Host-authproxy={SLOW}\r\n") + PIECE * 400
         uploading = asyncio.ensure_future(client.send(body))

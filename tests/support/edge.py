@@ -187,13 +187,16 @@ class Counterpart:
         """The request heads of all conversations, for counterparts that got no bodies."""
         return [head for head in self.received.split(b"\r\n\r\n") if head]
 
-    async def listen(self, *, unix: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
+    async def listen(self, *, unix: Path | None = None, tls: ssl.SSLContext | None = None, has_small_window: bool = False) -> None:
         loop = asyncio.get_running_loop()
         if unix is not None:
             self._server = await loop.create_unix_server(self._protocol, str(unix))
         else:
-            self._server = await loop.create_server(self._protocol, "127.0.0.1", 0, ssl=tls)
-            self.port = self._server.sockets[0].getsockname()[1]
+            listening = socket.create_server(("127.0.0.1", 0))
+            if has_small_window:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            self._server = await loop.create_server(self._protocol, sock=listening, ssl=tls)
+            self.port = listening.getsockname()[1]
 
     def _protocol(self) -> asyncio.StreamReaderProtocol:
         return asyncio.StreamReaderProtocol(RecordingReader(), self._serve)  # type: ignore[arg-type]
@@ -381,6 +384,7 @@ async def running_edge(
     upstream: Callable[[int, Path], Upstream] | None = None,
     portal_tls: ssl.SSLContext | None = None,
     portal_unix: bool = False,
+    portal_has_small_window: bool = False,
     pool_limit: int = 64,
     connect_for: float = 5.0,
     own_headers: Iterable[str] = (),
@@ -393,7 +397,7 @@ async def running_edge(
     with tempfile.TemporaryDirectory(prefix="edge-") as folder:
         place = Path(folder)
         behind, pages = Counterpart(script), Counterpart(renders_refusals)
-        await behind.listen(unix=place / "portal.sock" if portal_unix else None, tls=portal_tls)
+        await behind.listen(unix=place / "portal.sock" if portal_unix else None, tls=portal_tls, has_small_window=portal_has_small_window)
         await pages.listen(unix=place / "pages.sock")
         reached = upstream(behind.port, place / "portal.sock") if upstream else Upstream(host="127.0.0.1", port=behind.port)
         access = TicketAccess()
