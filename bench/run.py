@@ -9,7 +9,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import sysconfig
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,7 +91,7 @@ def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> 
 
 def _print(systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int) -> None:
     programs = ", ".join(_version(program) for program in ("nginx", "apache2", "wrk", "redis-server"))
-    print(f"authproxy {__version__}, CPython {platform.python_version()} ({_interpreter()}), {programs}; ", end="")
+    print(f"authproxy {__version__}, CPython {platform.python_version()}, {programs}; ", end="")
     print(f"{platform.system()} {platform.machine()}, {cores} cores")
     print(f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections, requests per CPU-second\n")
 
@@ -115,12 +114,6 @@ def _ratio(row: Row, median: float, ours: Mapping[str, float]) -> str:
     ratio, target = ours[row.group] / median, _TARGETS.get((row.group, row.name))
     verdict = "" if target is None else f", wanted {target:g} × or more: {'reached' if ratio >= target else '**missed**'}"
     return f"{ratio:.2f} ×{verdict}"
-
-
-def _interpreter() -> str:
-    """How the interpreter was built: profile-guided optimisation alone is worth a third."""
-    options = str(sysconfig.get_config_var("CONFIG_ARGS"))
-    return "optimised build" if "--enable-optimizations" in options else "**not** an optimised build"
 
 
 def _version(program: str) -> str:

@@ -282,8 +282,11 @@ class Exchange:
         transfer.start()
 
     def _client_address(self) -> str:
-        peer, trusted = self._client.peer, self._gate.trusted
-        return trusted.client(peer, self.head.all(b"x-forwarded-for")) if self._client.is_trusted else peer
+        client = self._client
+        if not client.is_trusted:
+            return client.peer
+        said = self.head.all(b"x-forwarded-for")
+        return self._gate.trusted.client(client.peer, said) if said else client.peer
 
     # From the client.
 

@@ -36,6 +36,7 @@ _IDENTITY_NAMES = frozenset({
 # Written by the gateway itself, or taken out of the list by request_head.
 _REPLACED = frozenset({b"host", b"cookie", b"content-length", b"expect"})
 
+_SEAM = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
 _NEITHER_LETTER_NOR_DIGIT = re.compile(rb"[^a-z0-9]+")
 # Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC 9110 §6.5.1).
 _NOT_IN_TRAILERS = (
@@ -111,7 +112,7 @@ def without_own_cookies(cookies: bytes) -> bytes:
     if OWN_COOKIE_PREFIX not in cookies:
         return cookies
     # A comma may be part of another cookie's value, or the seam where a proxy joined two Cookie fields; ours never contain one.
-    parted = re.sub(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")", b";", cookies)
+    parted = _SEAM.sub(b";", cookies) if b"," in cookies else cookies
     kept: list[bytes] = []
     for pair in parted.split(b";"):
         if not pair.strip().startswith(OWN_COOKIE_PREFIX):
@@ -139,6 +140,7 @@ def _named_in(connection: bytes) -> frozenset[bytes]:
 
 
 _STAYS, _PASSES, _NAMES_OTHERS, _SETS_COOKIE = range(4)
+_USUAL_OPTIONS = frozenset({b"keep-alive", b"Keep-Alive", b"close"})
 _returning: dict[bytes, int] = {}
 
 
@@ -155,7 +157,8 @@ def returning(status_line: bytes, fields: Fields, framing: bytes, *, may_set_own
         if passes == _PASSES:
             lines.append(b"%s: %s\r\n" % field)
         elif passes == _NAMES_OTHERS:
-            named |= _named_in(field[1])
+            if field[1] not in _USUAL_OPTIONS:
+                named |= _named_in(field[1])
         elif passes == _SETS_COOKIE and (may_set_own_cookies or not field[1].lstrip(b" \t=").startswith(OWN_COOKIE_PREFIX)):
             lines.append(b"%s: %s\r\n" % field)
     if named:

@@ -16,10 +16,14 @@ from authproxy.edge.site import Limits
 class RequestReader:
     """The reading half of a client connection, which adds what happens when a head, a piece of a body or a request is complete."""
 
-    __slots__ = ("_fields", "_has_message", "_head_size", "_limits", "_parser", "_refusal", "_target", "_was_heard")
+    __slots__ = (
+        "_fields", "_has_message", "_head_size", "_largest_head", "_limits", "_most_fields", "_parser", "_refusal", "_target", "_was_heard",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._largest_head = limits.head_size + limits.target_size
+        self._most_fields = limits.header_count
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._fields: Fields = []
@@ -86,8 +90,7 @@ class RequestReader:
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
-        limits = self._limits
-        if self._head_size > limits.head_size + limits.target_size or len(self._fields) > limits.header_count:
+        if self._head_size > self._largest_head or len(self._fields) > self._most_fields:
             self._refusal = self._refusal or HeadRefused(431, Reason.HEAD_TOO_LARGE, "head is too large")
 
     # httptools
@@ -106,4 +109,6 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value))
-        self._count_head(len(name) + len(value) + 4)
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > self._largest_head or len(self._fields) > self._most_fields:
+            self._count_head(0)

@@ -249,10 +249,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _frame(self, head: AnswerHead) -> None:
         for name, value in head.fields:
-            lower = name.lower()
-            if lower == b"content-length":
+            length_of_name = len(name)
+            if length_of_name == 14 and name.lower() == b"content-length":
                 head.length = int(value) if value.isdigit() else None
-            elif lower == b"transfer-encoding":
+            elif length_of_name == 17 and name.lower() == b"transfer-encoding":
                 head.is_chunked = True
                 if value.lower() != b"chunked":
                     self._found = "the portal's answer has a transfer coding other than chunked"
