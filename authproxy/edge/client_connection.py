@@ -205,8 +205,11 @@ class ClientConnection(RequestReader, asyncio.Protocol):
     def may_stay(self) -> bool:
         return self._current is not None and self._current.head.keeps_alive and not self._connections.is_draining
 
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
+    def write(self, *pieces: bytes) -> None:
+        if len(pieces) == 1:
+            self._transport.write(pieces[0])
+        else:
+            self._transport.writelines(pieces)
 
     def pause(self) -> None:
         self._is_held = True

@@ -23,7 +23,7 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH
 class Client(Protocol):
     """The client's side of a transfer."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, *pieces: bytes) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
 
@@ -58,7 +58,7 @@ class Transfer:
 
     __slots__ = (
         "_chunks", "_client", "_connection", "_continue_timer", "_deadline", "_gate", "_head", "_held", "_is_over", "_outgoing",
-        "_owner", "_pool", "_request_is_complete", "_stays", "_trailers", "sent", "sent_at", "status",
+        "_owner", "_pool", "_ready", "_request_is_complete", "_stays", "_trailers", "sent", "sent_at", "status",
     )  # fmt: skip
 
     def __init__(self, *, owner: Owner, client: Client, gate: Gate, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
@@ -75,6 +75,8 @@ class Transfer:
         self._stays = False
         self._chunks = False
         self._continue_timer: asyncio.TimerHandle | None = None
+        self._ready: list[bytes] = []
+        """What the portal has answered in this turn of the loop, as it goes to the client."""
         self._deadline = 0.0
         self._is_over = False
         self.status = 0
@@ -225,6 +227,7 @@ class Transfer:
         self.status = 101
         ending = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         self._write(headers.returning(b"HTTP/1.1 101 %s\r\n" % head.phrase, head.fields, ending))
+        self.answer_rests()
         self._owner.switched(connection)
 
     def answer_body(self, piece: bytes) -> None:
@@ -239,7 +242,8 @@ class Transfer:
                 connection.is_reusable = False
             self._pool.give_back(connection, self._gate.time())
         if self._chunks:
-            self._client.write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
+            self._write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
+        self.answer_rests()
         self._owner.transferred(keeps_alive=self._stays)
 
     def answer_failed(self, found: str, *, is_broken_http: bool) -> None:
@@ -256,6 +260,7 @@ class Transfer:
 
     def tunnel_bytes(self, piece: bytes) -> None:
         self._write(piece)
+        self.answer_rests()
 
     def tunnel_ended(self) -> None:
         self._connection = None
@@ -265,6 +270,7 @@ class Transfer:
 
     def _fail(self, status: int, reason: Reason) -> None:
         has_begun = self.status > 0
+        self.answer_rests()
         self.stop()
         if has_begun:
             self._owner.broken()
@@ -273,7 +279,15 @@ class Transfer:
 
     def _write(self, data: bytes) -> None:
         self.sent += len(data)
-        self._client.write(data)
+        self._ready.append(data)
+
+    def answer_rests(self) -> None:
+        """Hands what has been collected to the client. Head and body of a small answer so take one system call, which is the dearest
+        thing that happens to a request (half of the time on the edge was spent in `write`)."""
+        ready = self._ready
+        if ready:
+            self._ready = []
+            self._client.write(*ready)
 
     def _stop_continue_timer(self) -> None:
         if self._continue_timer is not None:
