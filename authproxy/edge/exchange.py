@@ -10,9 +10,10 @@ import re
 from typing import Protocol
 
 from authproxy.access import target as request_target
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
+from authproxy.access.decision import Allowed, Decision, Denied, Reason
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import refusals, subrequest
+from authproxy.edge.answered import Answered
 from authproxy.edge.headers import RequestFilter, ticket_in
 from authproxy.edge.refusals import Answer, PageWanted
 from authproxy.edge.request_head import RequestHead
@@ -46,32 +47,17 @@ class Client(Protocol):
     def may_stay(self) -> bool: ...
 
 
-class Exchange:
-    __slots__ = (
-        "_client", "_decided_at", "_decision", "_dialect", "_failure", "_gate", "_held", "_is_over", "_page", "_received", "_request_id",
-        "_request_is_complete", "_site", "_started", "_status", "_target", "_ticket", "_trailers", "_transfer", "head",
-    )  # fmt: skip
+class Exchange(Answered[Client]):
+    __slots__ = ("_held", "_is_over", "_page", "_request_is_complete", "_ticket", "_trailers")
 
     def __init__(self, client: Client, gate: Gate, head: RequestHead) -> None:
-        self.head = head
-        self._client = client
-        self._gate = gate
-        self._site: Site | None = None
-        self._target: RequestTarget | None = None
+        super().__init__(client, gate, head)
         self._ticket: str | None = None
-        self._decision: Decision | None = None
-        self._dialect: Dialect | None = None
         self._page: PageWanted | None = None
-        self._failure: Reason | None = None
-        self._transfer: Transfer | None = None
         self._held: list[bytes] = []
         self._trailers = b""
         self._request_is_complete = False
         self._is_over = False
-        self._status = 0
-        self._received = 0
-        self._started = self._decided_at = 0.0
-        self._request_id = ""
 
     # Deciding.
 
@@ -79,7 +65,7 @@ class Exchange:
         """Starts the exchange. From here it ends by itself, or by `client_lost`."""
         self._started = self._gate.time()
         gate, head = self._gate, self.head
-        self._request_id = self._its_request_id()
+        self.request_id = self._its_request_id()
         dialect = DIALECTS.get(head.target)
         if dialect is not None:
             self._answer_subrequest(dialect)
@@ -117,8 +103,11 @@ class Exchange:
 
     @staticmethod
     def _is_own_place(target: RequestTarget) -> bool:
-        if target.path.startswith("/.authproxy/"):
+        path = target.path
+        if path.startswith("/.authproxy/"):
             return True
+        if ".authproxy" not in path.lower():
+            return False
         # Other spellings of our place (`/.AUTHPROXY`, `/.authproxy;x/`) must not reach a portal that takes them for the same.
         return any(reading.lower().startswith(_OWN_PLACE) for reading in target.readings())
 
@@ -157,7 +146,7 @@ class Exchange:
             self._forward(self._site, self._target, decision)
             return
         assert self._target is not None  # noqa: S101  (nothing is decided without a target)
-        answer = refusals.answer(decision, target=self._target, head=self.head, request_id=self._request_id)
+        answer = refusals.answer(decision, target=self._target, head=self.head, request_id=self.request_id)
         if isinstance(answer, Answer):
             self._say(answer)
         else:
@@ -170,13 +159,13 @@ class Exchange:
         gate, head = self._gate, self.head
         if not self._client.is_trusted:
             self._decision = Denied(reason=Reason.UNTRUSTED_PEER)
-            self._say(subrequest.refusal(Reason.UNTRUSTED_PEER, self._request_id))
+            self._say(subrequest.refusal(Reason.UNTRUSTED_PEER, self.request_id))
             return
         try:
             original, site = subrequest.original(head, dialect, gate.site_at)
         except SubrequestRefused:
             self._decision = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
-            self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self._request_id))
+            self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self.request_id))
             return
         self._target, self._site = original, site
         if self._is_own_place(original):
@@ -201,7 +190,7 @@ class Exchange:
     def _answer_original(self, decision: Decision, original: RequestTarget, dialect: Dialect) -> None:
         self._decided_at = self._gate.time()
         self._decision = decision
-        self._say(subrequest.answer(decision, original=original, head=self.head, dialect=dialect, request_id=self._request_id))
+        self._say(subrequest.answer(decision, original=original, head=self.head, dialect=dialect, request_id=self.request_id))
 
     # Answering by ourselves.
 
@@ -209,9 +198,9 @@ class Exchange:
         """Refuses a request of which not everything can be trusted or taken, and closes the connection after it."""
         if self._is_over:
             return
-        if not self._request_id:
+        if not self.request_id:
             self._started = self._gate.time()
-            self._request_id = self._gate.identifiers.request_id()
+            self.request_id = self._gate.identifiers.request_id()
         self._failure = reason
         self._decision = self._decision or Denied(reason=reason)
         if self._transfer is not None:
@@ -219,7 +208,7 @@ class Exchange:
             if self._transfer.status:
                 self.broken()
                 return
-        self._say(refusals.plain(status, reason, self._request_id), keeps_alive=False)
+        self._say(refusals.plain(status, reason, self.request_id), keeps_alive=False)
 
     @property
     def may_stay(self) -> bool:
@@ -244,8 +233,8 @@ class Exchange:
         added = b"%s%sX-Forwarded-For: %s\r\nX-Request-Id: %s\r\ntraceparent: %s\r\n" % (
             allowed.identity_headers,
             site.forwarded,
-            self._client_address().encode(),
-            self._request_id.encode(),
+            self.client.encode(),
+            self.request_id.encode(),
             identifiers.trace_parent().encode(),
         )
         host = site.host_for_upstream or target.host.encode()
@@ -266,7 +255,7 @@ class Exchange:
         self._transfer_to(self._gate.pages, asked, self._head_for_pages(asked, "/refusal", self._site, said))
 
     def _head_for_pages(self, head: RequestHead, origin_form: str, site: Site | None, said: bytes) -> bytes:
-        added = b"%sX-Authproxy-Client: %s\r\nX-Request-Id: %s\r\n" % (said, self._client_address().encode(), self._request_id.encode())
+        added = b"%sX-Authproxy-Client: %s\r\nX-Request-Id: %s\r\n" % (said, self.client.encode(), self.request_id.encode())
         if site is not None:
             added += b"X-Authproxy-Portal: %s\r\n" % site.portal.portal_id.encode()
         return _PAGES_FILTER.outgoing(head, origin_form=origin_form, host=head.host or b"-", added=added, keeps_own_cookies=True)
@@ -280,13 +269,6 @@ class Exchange:
             if self._request_is_complete:
                 transfer.request_ended(self._trailers)
         transfer.start()
-
-    def _client_address(self) -> str:
-        client = self._client
-        if not client.is_trusted:
-            return client.peer
-        said = self.head.all(b"x-forwarded-for")
-        return self._gate.trusted.client(client.peer, said) if said else client.peer
 
     # From the client.
 
@@ -335,15 +317,15 @@ class Exchange:
     def not_transferred(self, status: int, reason: Reason) -> None:
         self._transfer = None
         if self._page is not None:
-            self._say(refusals.plain(self._page.status, self._page.reason, self._request_id))
+            self._say(refusals.plain(self._page.status, self._page.reason, self.request_id))
         elif not isinstance(self._decision, Allowed) or self._target is None:
-            self._say(refusals.problem(503, Reason.UNEXPECTED, self._request_id))
+            self._say(refusals.problem(503, Reason.UNEXPECTED, self.request_id))
         else:
             self._failure = reason
             if refusals.is_page_load(self.head, self._target.method):
                 self._show(PageWanted(status, reason))
             else:
-                self._say(refusals.problem(status, reason, self._request_id))
+                self._say(refusals.problem(status, reason, self.request_id))
 
     def broken(self) -> None:
         """An answer that cannot be completed must not look complete: the connection is cut."""
@@ -362,41 +344,10 @@ class Exchange:
             return
         self._is_over = True
         self._held = []
-        self._observe()
+        self._ended_at = self._gate.time()
+        self._gate.observer(self)
         # Exchange and transfer know each other: without the knot both are freed now, not when the collector comes by.
         self._transfer = None
 
-    def _observe(self) -> None:
-        now = self._gate.time()
-        decision, site, transfer = self._decision, self._site, self._transfer
-        session = decision.session if isinstance(decision, (Allowed, Denied)) else None
-        route = decision.route if isinstance(decision, (Allowed, Denied)) else None
-        reason = self._failure or (None if decision is None or isinstance(decision, Allowed) else decision.reason)
-        self._gate.observer(
-            request_id=self._request_id,
-            portal=site.portal.portal_id if site else None,
-            method=self._target.method if self._target else self.head.method,
-            path=self._target.path if self._target else None,
-            status=self._status or (transfer.status if transfer else 0),
-            decision=_DECISION_NAMES.get(type(decision), "own_page"),
-            reason=reason.value if reason else None,
-            rule=route.name if route else None,
-            level=int(session.level) if session else None,
-            session=session.session_id if session else None,
-            client=self._client_address(),
-            dialect=self._dialect.name if self._dialect else None,
-            bytes_in=self._received,
-            bytes_out=transfer.sent if transfer else 0,
-            seconds=now - self._started,
-            decision_seconds=max(0.0, self._decided_at - self._started),
-            upstream_seconds=now - transfer.sent_at if transfer and transfer.sent_at else 0.0,
-        )
 
-
-_DECISION_NAMES: dict[type[object], str] = {
-    Allowed: "allowed",
-    AuthenticationRequired: "authentication_required",
-    Denied: "denied",
-    Unavailable: "unavailable",
-}
 _WANTED_BY_REFUSAL_PAGES = frozenset({b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"})

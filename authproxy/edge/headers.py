@@ -109,6 +109,8 @@ def _framing(head: RequestHead) -> bytes:
 
 def without_own_cookies(cookies: bytes) -> bytes:
     """A Cookie value without the gateway's cookies, otherwise byte for byte as it was."""
+    if cookies.startswith(_TICKET_COOKIE) and b";" not in cookies and b"," not in cookies:
+        return b""
     if OWN_COOKIE_PREFIX not in cookies:
         return cookies
     # A comma may be part of another cookie's value, or the seam where a proxy joined two Cookie fields; ours never contain one.

@@ -14,6 +14,7 @@ from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.identity.session import Session
 
 
 class Access(Protocol):
@@ -32,14 +33,45 @@ class Access(Protocol):
         ...
 
 
-class Observer(Protocol):
-    """Told once per answered request; times are seconds."""
+class AnsweredRequest(Protocol):
+    """What is known of a request that has been answered; times are seconds."""
 
-    def __call__(  # noqa: PLR0913  (a record object would cost as much as the whole line)
-        self, *, request_id: str, portal: str | None, method: str, path: str | None, status: int, decision: str, reason: str | None,
-        rule: str | None, level: int | None, session: str | None, client: str, dialect: str | None, bytes_in: int, bytes_out: int,
-        seconds: float, decision_seconds: float, upstream_seconds: float,
-    ) -> None: ...  # fmt: skip
+    request_id: str
+
+    @property
+    def portal(self) -> str | None: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def decision(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def rule(self) -> str | None: ...
+    @property
+    def session(self) -> Session | None: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def dialect(self) -> str | None: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def decision_seconds(self) -> float: ...
+    @property
+    def upstream_seconds(self) -> float: ...
+
+
+Observer = Callable[[AnsweredRequest], None]
+"""Told once per answered request. What is asked of it must be asked at once: afterwards the exchange is taken apart."""
 
 
 class Identifiers(Protocol):

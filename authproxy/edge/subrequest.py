@@ -80,11 +80,13 @@ def original(head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]) -> tup
             accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
         )
         for name in dialect.must_agree:
-            if any(value != raw for value in head.all(name)):
-                raise SubrequestRefused("two headers disagree about the original target")
+            for value in head.all(name):
+                if value != raw:
+                    raise SubrequestRefused("two headers disagree about the original target")
         for name in dialect.must_agree_on_host:
-            if any(site_at(value, default_port)[0] != host for value in head.all(name)):
-                raise SubrequestRefused("two headers disagree about the original host")
+            for value in head.all(name):
+                if site_at(value, default_port)[0] != host:
+                    raise SubrequestRefused("two headers disagree about the original host")
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
         raise SubrequestRefused("the original request cannot be read in one way only") from refused
     return target, site

@@ -217,7 +217,10 @@ class Transfer:
         self._stays = stays
         status_line = b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase)
         is_own = self._pool is self._gate.pages
-        self._write(headers.returning(status_line, head.fields, framing + b"\r\n", may_set_own_cookies=is_own))
+        if head.lines is not None:
+            self._write(b"%s%s%s\r\n" % (status_line, head.lines, framing))
+        else:
+            self._write(headers.returning(status_line, head.fields, framing + b"\r\n", may_set_own_cookies=is_own))
 
     def _switch(self, head: AnswerHead) -> None:
         connection = self._connection

@@ -12,6 +12,8 @@ from typing import Protocol, cast
 
 import httptools
 
+from authproxy.edge import plain_answer
+from authproxy.edge.plain_answer import PlainAnswer
 from authproxy.edge.request_head import Fields
 
 _LARGEST_HEAD = 256 * 1024
@@ -38,12 +40,14 @@ class AnswerReader(Protocol):
 class AnswerHead:
     """Status, fields and framing of an answer. `length` is None where only chunks or the end of the connection tell."""
 
-    __slots__ = ("fields", "has_body", "is_chunked", "length", "phrase", "status")
+    __slots__ = ("fields", "has_body", "is_chunked", "length", "lines", "phrase", "status")
 
     def __init__(self, status: int, phrase: bytes, fields: Fields) -> None:
         self.status = status
         self.phrase = phrase
         self.fields = fields
+        self.lines: bytes | None = None
+        """The fields as they go to the client, where nothing had to be taken apart."""
         self.length: int | None = None
         self.is_chunked = False
         self.has_body = True
@@ -156,9 +160,29 @@ class UpstreamConnection(asyncio.Protocol):
             reader.answer_body(data)
             reader.answer_rests()
         else:
-            self._parse(data)
+            plain = None if self._left or self._before_answer or self._is_head_request else plain_answer.read(data)
+            if plain is not None:
+                self._pass(plain, data, reader)
+            else:
+                self._parse(data)
             if self._reader is not None:
                 self._reader.answer_rests()
+
+    def _pass(self, plain: PlainAnswer, data: bytes, reader: AnswerReader) -> None:
+        """An answer that need not be taken apart. The parser has not seen it and stays ready for the next one."""
+        head = AnswerHead(plain.status, plain.phrase, [])
+        head.lines = plain.lines
+        head.length = plain.length
+        self._answer = head
+        reader.answer_began(head)
+        body = data[plain.body_at :]
+        self._left = plain.length - len(body)
+        if self._reader is None:
+            return
+        if body:
+            reader.answer_body(body)
+        if not self._left:
+            self._end([])
 
     def _parse(self, data: bytes) -> None:
         if self._left:

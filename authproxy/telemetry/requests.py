@@ -3,11 +3,51 @@ signed in was refused or a request could be read in two ways."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from authproxy.identity.session import Session
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 
 _SUSPICIOUS = frozenset({"request_unreadable", "target_ambiguous", "untrusted_peer", "subrequest_unreadable", "foreign_origin"})
+
+
+class Answered(Protocol):
+    """The edge's account of a request."""
+
+    request_id: str
+
+    @property
+    def portal(self) -> str | None: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def decision(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def rule(self) -> str | None: ...
+    @property
+    def session(self) -> Session | None: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def dialect(self) -> str | None: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def decision_seconds(self) -> float: ...
+    @property
+    def upstream_seconds(self) -> float: ...
 
 
 class RequestRecorder:
@@ -18,31 +58,52 @@ class RequestRecorder:
         self._metrics = metrics
         self._audit = audit
 
-    def __call__(  # noqa: PLR0913  (a record object would cost as much as the whole line)
-        self, *, request_id: str, portal: str | None, method: str, path: str | None, status: int, decision: str, reason: str | None,
-        rule: str | None, level: int | None, session: str | None, client: str, dialect: str | None, bytes_in: int, bytes_out: int,
-        seconds: float, decision_seconds: float, upstream_seconds: float,
-    ) -> None:  # fmt: skip
+    def __call__(self, answered: Answered) -> None:
+        portal, decision, reason, dialect = answered.portal, answered.decision, answered.reason, answered.dialect
         metrics = self._metrics
         metrics.requests[portal or "", decision, reason or ""] += 1
         if dialect is not None:
-            metrics.subrequests[dialect, str(status)] += 1
+            metrics.subrequests[dialect, str(answered.status)] += 1
         elif portal is not None:
-            metrics.request_seconds[portal].observe(seconds)
+            metrics.request_seconds[portal].observe(answered.seconds)
+            upstream_seconds = answered.upstream_seconds
             if upstream_seconds:
                 metrics.upstream_seconds[portal].observe(upstream_seconds)
         if self._access_log is not None:
-            self._access_log.write(
-                request_id=request_id, portal=portal, method=method, path=path or "", status=status, decision=decision, reason=reason,
-                rule=rule, level=level, session=session, client=client, bytes_in=bytes_in, bytes_out=bytes_out,
-                total=seconds, deciding=decision_seconds, upstream=upstream_seconds,
-            )  # fmt: skip
+            self._write_line(self._access_log, answered)
         if reason in _SUSPICIOUS:
-            self._record(Event.REQUEST_REFUSED, request_id, portal, client, reason, session)
-        elif decision == "denied" and session is not None:
-            self._record(Event.ACCESS_DENIED, request_id, portal, client, reason, session)
+            self._record(Event.REQUEST_REFUSED, answered)
+        elif decision == "denied" and answered.session is not None:
+            self._record(Event.ACCESS_DENIED, answered)
 
-    def _record(
-        self, event: Event, request_id: str, portal: str | None, client: str, reason: str | None, session: str | None
-    ) -> None:
-        self._audit.record(event, reason=reason, request_id=request_id, client=client, portal=portal, session_id=session)
+    @staticmethod
+    def _write_line(log: AccessLog, answered: Answered) -> None:
+        session = answered.session
+        log.write(
+            request_id=answered.request_id,
+            portal=answered.portal,
+            method=answered.method,
+            path=answered.path or "",
+            status=answered.status,
+            decision=answered.decision,
+            reason=answered.reason,
+            rule=answered.rule,
+            level=int(session.level) if session is not None else None,
+            session=session.session_id if session is not None else None,
+            client=answered.client,
+            bytes_in=answered.bytes_in,
+            bytes_out=answered.bytes_out,
+            total=answered.seconds,
+            deciding=answered.decision_seconds,
+            upstream=answered.upstream_seconds,
+        )
+
+    def _record(self, event: Event, answered: Answered) -> None:
+        self._audit.record(
+            event,
+            session=answered.session,
+            reason=answered.reason,
+            request_id=answered.request_id,
+            client=answered.client,
+            portal=answered.portal,
+        )

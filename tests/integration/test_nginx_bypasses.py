@@ -142,7 +142,7 @@ async def test_what_can_be_read_in_two_ways_is_refused_whoever_asks(front: Front
     assert len(front.portal.received) == seen
 
 
-@pytest.mark.parametrize("target", ["/a/b", "/a//b?x=//y", "/a/%C4%8D", "/a%20b", "/caf%C3%A9?q=%2F..%2F", "/a;v=1/b", "/%7Euser/", "/style.css?x"])
+@pytest.mark.parametrize("target", ["/a/b", "/a//b?x=//y", "/a/%C4%8D", "/a%20b", "/%C5%A1ola?q=%2F..%2F", "/a;v=1/b", "/%7Euser/", "/style.css?x"])
 async def test_the_target_that_was_judged_reaches_the_portal_byte_for_byte(front: Front, ana: Person, target: str) -> None:
     assert status_of(await front.raw_get(target, cookie=front.cookie(ana))) == 200
     assert front.portal.last.target == target

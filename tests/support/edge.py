@@ -241,6 +241,12 @@ async def renders_refusals(conversation: Conversation) -> None:
         )
 
 
+TOLD = (
+    "request_id", "portal", "method", "path", "status", "decision", "reason", "rule", "session", "client", "dialect", "bytes_in",
+    "bytes_out", "seconds", "decision_seconds", "upstream_seconds",
+)  # fmt: skip
+
+
 @dataclass
 class Answered:
     """An answer as h11 read it. `interim` are the statuses before it."""
@@ -425,7 +431,7 @@ async def running_edge(
             access=access,
             trusted=TrustedProxies.of(trusted),
             limits=limits or Limits(),
-            observer=lambda **fields: observed.append(fields),
+            observer=lambda answered: observed.append({name: getattr(answered, name) for name in TOLD}),
             identifiers=Identifiers(),
             clock=lambda: NOW,
             time=loop.time,
