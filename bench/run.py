@@ -30,8 +30,8 @@ _TARGETS = {
 
 def main() -> None:
     arguments = _arguments()
-    # A signal ends the block in order, so that nothing that was started stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     # Servers live there, and users of Debian lack it.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     cores = sorted(os.sched_getaffinity(0))
@@ -45,6 +45,13 @@ def main() -> None:
             _print(systems, results, arguments, cores=len(cores))
         if systems.left_out:
             print(f"\nRows are missing: {systems.left_out}.")
+
+
+def _stop(number: int, _: object) -> None:
+    """Ends the run in order, so that nothing that was started stays behind; a second signal does not disturb that."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _arguments() -> argparse.Namespace:

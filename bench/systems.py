@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -202,17 +203,32 @@ class _Bench:
         """Starts a program on a core and waits until it listens; it is ended, by its id, with the block."""
         output = self._resources.enter_context((self._folder / f"{place}.out").open("wb"))
         paths = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        process = subprocess.Popen(
-            ["taskset", "--cpu-list", str(core), *command], cwd=self._folder, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        )  # fmt: skip
-        self._resources.callback(_end, process)
+        with _undisturbed():
+            process = subprocess.Popen(
+                ["taskset", "--cpu-list", str(core), *command], cwd=self._folder, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            )  # fmt: skip
+            self._resources.callback(_end, process)
         deadline = time.monotonic() + _STARTS_WITHIN
         while not _answers(self._ports[place]):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start: {(self._folder / f'{place}.out').read_text(errors='replace')[-2000:]}")
             time.sleep(0.02)
         return process.pid
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Puts off signals that end us: between a program's start and the promise to end it, one would leave the program behind."""
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in noted:
+            signal.raise_signal(number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

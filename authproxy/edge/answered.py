@@ -53,6 +53,11 @@ class Answered(Generic[PeerT]):
         self._received = 0
         self._started = self._decided_at = self._ended_at = 0.0
 
+    def counted(self) -> tuple[str, str, str]:
+        """Portal, decision and reason; empty for none."""
+        site = self._site
+        return site.portal.portal_id if site is not None else "", self.decision, self.reason or ""
+
     @property
     def portal(self) -> str | None:
         return self._site.portal.portal_id if self._site is not None else None

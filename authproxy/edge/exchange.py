@@ -230,13 +230,8 @@ class Exchange(Answered[Client]):
 
     def _forward(self, site: Site, target: RequestTarget, allowed: Allowed) -> None:
         identifiers = self._gate.identifiers
-        added = b"%s%sX-Forwarded-For: %s\r\nX-Request-Id: %s\r\ntraceparent: %s\r\n" % (
-            allowed.identity_headers,
-            site.forwarded,
-            self.client.encode(),
-            self.request_id.encode(),
-            identifiers.trace_parent().encode(),
-        )
+        own = f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: {identifiers.trace_parent()}\r\n"
+        added = allowed.identity_headers + site.forwarded + own.encode()
         host = site.host_for_upstream or target.host.encode()
         outgoing = site.filter.outgoing(self.head, origin_form=target.origin_form, host=host, added=added)
         self._transfer_to(site.pool, self.head, outgoing)

@@ -130,8 +130,14 @@ def ticket_in(cookies: bytes) -> str | None:
 
     Only `;` parts cookies here. Elsewhere our name is part of another cookie's value, which a neighbouring site can set for its whole
     domain: `x=1,__Host-authproxy=…` would get around what the `__Host-` prefix is for."""
-    if _TICKET_COOKIE not in cookies:
+    at = cookies.find(_TICKET_COOKIE)
+    if at < 0:
         return None
+    start = at + len(_TICKET_COOKIE)
+    if (not at or cookies[at - 2 : at] == b"; ") and cookies.find(_TICKET_COOKIE, start) < 0:
+        # As browsers write it: the rest of the pair is the value.
+        end = cookies.find(b";", start, start + 160)
+        return cookies[start : end if end >= 0 else start + 160].strip().decode("ascii", "replace")
     values = [pair[len(_TICKET_COOKIE) :] for pair in map(bytes.strip, cookies.split(b";")) if pair.startswith(_TICKET_COOKIE)]
     return values[0][:160].decode("ascii", "replace") if len(values) == 1 else None
 

@@ -18,7 +18,7 @@ _HEAD = re.compile(
 _CONCERNS_US = re.compile(
     rb"\n(?:transfer-encoding|set-cookie|upgrade|keep-alive|te|trailer|proxy-[a-z-]+|http2-settings):"
 )  # fmt: skip
-_KEEPS_ALIVE = b"connection: keep-alive\r\n"
+_CONNECTION = b"\nconnection:"
 _LENGTH = b"\ncontent-length:"
 
 
@@ -43,21 +43,28 @@ def read(data: bytes) -> PlainAnswer | None:
     folded = data[fields_at - 1 : end].lower()
     if _CONCERNS_US.search(folded) is not None:
         return None
-    found = folded.find(_LENGTH)
-    if found < 0 or folded.find(_LENGTH, found + 1) >= 0:
+    length_at, length_end, digits = _line(folded, _LENGTH)
+    if not digits.isdigit() or len(digits) > 15 or len(data) - end > int(digits):
         return None
-    line_end = folded.index(b"\r\n", found + 1)
-    digits = folded[found + len(_LENGTH) : line_end].strip()
-    if not digits.isdigit() or len(digits) > 15:
+    start, stop = fields_at + length_at, fields_at + length_end
+    connection_at, connection_end, options = _line(folded, _CONNECTION)
+    if connection_at < 0:
+        lines = data[fields_at:start] + data[stop : end - 2]
+    elif options != b"keep-alive":
         return None
-    length = int(digits)
-    if len(data) - end > length:
-        return None
-    lines = data[fields_at : fields_at + found] + data[fields_at + line_end + 1 : end - 2]
-    connection = folded.find(b"\nconnection:")
-    if connection >= 0:
-        at = lines.lower().find(_KEEPS_ALIVE)
-        if folded.find(b"\nconnection:", connection + 1) >= 0 or at < 0 or (at and lines[at - 1 : at] != b"\n"):
-            return None
-        lines = lines[:at] + lines[at + len(_KEEPS_ALIVE) :]
-    return PlainAnswer(int(match[1]), match[2], lines, length, end)
+    elif connection_at < length_at:
+        lines = data[fields_at : fields_at + connection_at] + data[fields_at + connection_end : start] + data[stop : end - 2]
+    else:
+        lines = data[fields_at:start] + data[stop : fields_at + connection_at] + data[fields_at + connection_end : end - 2]
+    return PlainAnswer(int(match[1]), match[2], lines, int(digits), end)
+
+
+def _line(folded: bytes, name: bytes) -> tuple[int, int, bytes]:
+    """Beginning and end of the one line with this name, and its value; (-1, -1, nothing) if it is absent, no usable value if it stands
+    there twice."""
+    at = folded.find(name)
+    if at < 0:
+        return -1, -1, b""
+    end = folded.find(b"\n", at + 1)
+    value = b"" if folded.find(name, end) >= 0 else folded[at + len(name) : end].strip()
+    return at, end, value

@@ -61,10 +61,19 @@ class RequestHead:
         """Every value of a field (lower-case name) in order."""
         index = self._index
         if index is None:
-            index = self._index = {}
-            for field, value in self.fields:
-                index.setdefault(field.lower(), []).append(value)
+            index = self._index = self.index()
         return index.get(name, ())
+
+    def index(self) -> dict[bytes, list[bytes]]:
+        """Every field's values by lower-case name."""
+        index: dict[bytes, list[bytes]] = {}
+        for field, value in self.fields:
+            name = _lower[field] if field in _lower else _lowered(field)
+            if name in index:
+                index[name].append(value)
+            else:
+                index[name] = [value]
+        return index
 
 
 def parse(method: bytes, target: bytes, version: str, fields: Fields) -> RequestHead:
@@ -138,6 +147,16 @@ _BY_LOWER_NAME = {
 }
 # By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must not fill the memory.
 _readers: dict[bytes, Callable[[RequestHead, bytes], int] | None] = {}
+
+
+_lower: dict[bytes, bytes] = {}
+
+
+def _lowered(name: bytes) -> bytes:
+    lower = name.lower()
+    if len(_lower) < 4096:
+        _lower[name] = lower
+    return lower
 
 
 def _reader(name: bytes) -> Callable[[RequestHead, bytes], int] | None:

@@ -38,6 +38,7 @@ class AnsweredRequest(Protocol):
 
     request_id: str
 
+    def counted(self) -> tuple[str, str, str]: ...
     @property
     def portal(self) -> str | None: ...
     @property

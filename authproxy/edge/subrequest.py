@@ -29,6 +29,8 @@ class Dialect:
     must_agree: tuple[bytes, ...]
     """Headers of other conventions for the raw target: absent, or equal to what was read."""
     must_agree_on_host: tuple[bytes, ...]
+    others: frozenset[bytes]
+    """All of these, to see at once that none is there."""
     redirects: bool
     """Whether a redirect may be the status of the answer (nginx makes a 500 of it: it reads Location from a 401 instead)."""
 
@@ -39,6 +41,7 @@ NGINX = Dialect(
     method_header=b"x-original-method",
     must_agree=(b"x-original-uri", b"x-forwarded-uri", b"x-rewrite-url"),
     must_agree_on_host=(b"x-forwarded-host", b"x-original-host"),
+    others=frozenset({b"x-original-uri", b"x-forwarded-uri", b"x-rewrite-url", b"x-forwarded-host", b"x-original-host"}),
     redirects=False,
 )
 DIALECTS = {f"/.authproxy/auth/{dialect.name}": dialect for dialect in (NGINX,)}
@@ -63,9 +66,11 @@ def original(head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]) -> tup
 
     Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
     try:
-        url, method = head.get(dialect.url_header), head.get(dialect.method_header)
-        if url is None or method is None:
-            raise SubrequestRefused("the headers with the original URL and method are not both there")
+        index = head.index()
+        urls, methods = index.get(dialect.url_header), index.get(dialect.method_header)
+        if urls is None or methods is None or len(urls) != 1 or len(methods) != 1:
+            raise SubrequestRefused("the headers with the original URL and method are not both there once")
+        url, method = urls[0], methods[0]
         scheme, separator, rest = url.partition(b"://")
         if not separator or scheme not in {b"http", b"https"}:
             raise SubrequestRefused("the original URL is not absolute")
@@ -79,17 +84,20 @@ def original(head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]) -> tup
             host=host,
             accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
         )
-        for name in dialect.must_agree:
-            for value in head.all(name):
-                if value != raw:
-                    raise SubrequestRefused("two headers disagree about the original target")
-        for name in dialect.must_agree_on_host:
-            for value in head.all(name):
-                if site_at(value, default_port)[0] != host:
-                    raise SubrequestRefused("two headers disagree about the original host")
+        if not index.keys().isdisjoint(dialect.others):
+            _refuse_contradiction(head, dialect, raw, host, lambda value: site_at(value, default_port)[0])
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
         raise SubrequestRefused("the original request cannot be read in one way only") from refused
     return target, site
+
+
+def _refuse_contradiction(head: RequestHead, dialect: Dialect, raw: bytes, host: str, host_in: Callable[[bytes], str]) -> None:
+    for name in dialect.must_agree:
+        if any(value != raw for value in head.all(name)):
+            raise SubrequestRefused("two headers disagree about the original target")
+    for name in dialect.must_agree_on_host:
+        if any(host_in(value) != host for value in head.all(name)):
+            raise SubrequestRefused("two headers disagree about the original host")
 
 
 def answer(decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str) -> Answer:

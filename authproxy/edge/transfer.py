@@ -10,6 +10,7 @@ from typing import Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.edge import headers
+from authproxy.edge.plain_answer import PlainAnswer
 from authproxy.edge.request_head import Fields, RequestHead
 from authproxy.edge.site import Gate
 from authproxy.edge.upstream_connection import AnswerHead, UpstreamConnection
@@ -187,6 +188,24 @@ class Transfer:
             self._client.resume()
         else:
             self._client.pause()
+
+    def answer_whole(self, plain: PlainAnswer, body: bytes) -> None:
+        connection, self._connection = self._connection, None
+        self._is_over = True
+        self._stop_continue_timer()
+        self.status = plain.status
+        stays = self._owner.may_stay
+        keeping = b"" if stays and not self._head.is_http_1_0 else b"Connection: keep-alive\r\n" if stays else b"Connection: close\r\n"
+        wire = b"HTTP/1.1 %d %s\r\n%sContent-Length: %d\r\n%s\r\n%s" % (
+            plain.status, plain.phrase, plain.lines, plain.length, keeping, body,
+        )  # fmt: skip
+        self.sent += len(wire)
+        self._client.write(*self._ready, wire)
+        if connection is not None:
+            if not self._request_is_complete:
+                connection.is_reusable = False
+            self._pool.give_back(connection, self._gate.time())
+        self._owner.transferred(keeps_alive=stays)
 
     def answer_began(self, head: AnswerHead) -> None:
         if head.status == 100 or head.status >= 200:

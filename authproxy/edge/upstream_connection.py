@@ -24,6 +24,10 @@ _PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 class AnswerReader(Protocol):
     """What a connection tells the exchange that uses it, in this order; `answer_failed` may come at any time and ends it."""
 
+    def answer_whole(self, plain: PlainAnswer, body: bytes) -> None:
+        """Instead of all the others: a plain answer that came in one piece."""
+        ...
+
     def answer_began(self, head: AnswerHead) -> None: ...
     def answer_body(self, piece: bytes) -> None: ...
     def answer_ended(self, trailers: Fields) -> None: ...
@@ -170,6 +174,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _pass(self, plain: PlainAnswer, data: bytes, reader: AnswerReader) -> None:
         """An answer that need not be taken apart. The parser has not seen it and stays ready for the next one."""
+        if len(data) - plain.body_at == plain.length:
+            self._reader = None
+            self.resume()
+            reader.answer_whole(plain, data[plain.body_at :])
+            return
         head = AnswerHead(plain.status, plain.phrase, [])
         head.lines = plain.lines
         head.length = plain.length

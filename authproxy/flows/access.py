@@ -68,7 +68,7 @@ class _Pass:
 
 
 _FINISHED = "finished"
-_TOUCHED_AT = "touched_at"
+_TOUCH_DUE_AT = "touch_due_at"
 _TOUCHES_PER_IDLE = 10
 
 
@@ -181,10 +181,13 @@ class Access:
     # The idle clock.
 
     def _note_activity(self, cached: Cached, ticket: str, now: datetime) -> None:
-        last = cached.extras.get(_TOUCHED_AT)
-        last_noted = last if isinstance(last, datetime) and last > cached.last_active_at else cached.last_active_at
-        if now - last_noted >= cached.session.idle_for / _TOUCHES_PER_IDLE:
-            cached.extras[_TOUCHED_AT] = now
+        due = cached.extras.get(_TOUCH_DUE_AT)
+        pause = None
+        if not isinstance(due, datetime):
+            pause = cached.session.idle_for / _TOUCHES_PER_IDLE
+            due = cached.extras[_TOUCH_DUE_AT] = cached.last_active_at + pause
+        if now >= due:
+            cached.extras[_TOUCH_DUE_AT] = now + (pause or cached.session.idle_for / _TOUCHES_PER_IDLE)
             parsed = tickets.parse(ticket)
             if parsed is not None:
                 self._spawn(self._touch(parsed, now))

@@ -18,6 +18,10 @@ class Answered(Protocol):
 
     request_id: str
 
+    def counted(self) -> tuple[str, str, str]:
+        """Portal, decision and reason; empty for none."""
+        ...
+
     @property
     def portal(self) -> str | None: ...
     @property
@@ -59,12 +63,13 @@ class RequestRecorder:
         self._audit = audit
 
     def __call__(self, answered: Answered) -> None:
-        portal, decision, reason, dialect = answered.portal, answered.decision, answered.reason, answered.dialect
+        counted = portal, decision, reason = answered.counted()
         metrics = self._metrics
-        metrics.requests[portal or "", decision, reason or ""] += 1
+        metrics.requests[counted] += 1
+        dialect = answered.dialect
         if dialect is not None:
             metrics.subrequests[dialect, str(answered.status)] += 1
-        elif portal is not None:
+        elif portal:
             metrics.request_seconds[portal].observe(answered.seconds)
             upstream_seconds = answered.upstream_seconds
             if upstream_seconds:

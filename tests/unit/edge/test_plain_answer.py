@@ -1,0 +1,109 @@
+"""The short way through an answer: what it takes, how it hands it on, and that it leaves everything doubtful to the parser."""
+
+from __future__ import annotations
+
+import httptools
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authproxy.edge import plain_answer
+
+BODY = b"four"
+FIELDS = b'Server: s\r\nContent-Length: 4\r\nETag: "x"\r\n'
+
+
+def wire(fields=FIELDS, line=b"HTTP/1.1 200 OK", body=BODY):
+    return line + b"\r\n" + fields + b"\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        FIELDS,
+        b"Connection: keep-alive\r\n" + FIELDS,
+        FIELDS + b"Connection: keep-alive\r\n",
+        b'Server: s\r\nconnection: Keep-Alive\r\ncontent-length:4\r\nETag: "x"\r\n',
+        b'CONTENT-LENGTH: 4\r\nServer: s\r\nETag: "x"\r\n',
+    ],
+)
+def test_a_plain_answer_keeps_its_fields_but_for_length_and_connection(fields):
+    answer = plain_answer.read(wire(fields))
+    assert answer is not None
+    assert (answer.status, answer.phrase, answer.lines, answer.length) == (200, b"OK", b'Server: s\r\nETag: "x"\r\n', 4)
+    assert wire(fields)[answer.body_at :] == BODY
+
+
+def test_the_body_may_still_be_coming():
+    answer = plain_answer.read(wire(body=b"fo"))
+    assert answer is not None
+    assert answer.length == 4
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        wire()[:20],
+        wire(line=b"HTTP/1.0 200 OK"),
+        wire(line=b"HTTP/1.1 204 No Content"),
+        wire(line=b"HTTP/1.1 304 Not Modified"),
+        wire(line=b"HTTP/1.1 100 Continue"),
+        wire(line=b"HTTP/1.1 999 Odd"),
+        wire(line=b"HTTP/1.1 200"),
+        wire(line=b"HTTP/1.1  200 OK"),
+        wire(b"Server: s\r\n"),
+        wire(b"Content-Length: 4\r\nContent-Length: 4\r\n"),
+        wire(b"Content-Length: +4\r\n"),
+        wire(b"Content-Length:\r\n"),
+        wire(b"Content-Length: 4, 4\r\n"),
+        wire(b"Content-Length: 9999999999999999\r\n"),
+        wire(b"Content-Length: 3\r\n"),
+        *(
+            wire(FIELDS + line)
+            for line in (
+                b"Transfer-Encoding: chunked\r\n", b"Set-Cookie: a=1\r\n", b"Connection: close\r\n", b"Connection: ETag\r\n", b"Keep-Alive: 5\r\n",
+                b"Connection: keep-alive\r\nConnection: keep-alive\r\n", b"Upgrade: h2c\r\n", b"TE: x\r\n", b"Trailer: x\r\n",
+                b"Proxy-Authenticate: x\r\n", b" folded\r\n", b"A : b\r\n", b"A: b\x00\r\n", b"A: b\rc\r\n", b"A: b\n", b": b\r\n", b"A\r\n",
+            )
+        ),
+        b"\x16\x03\x01" + wire(),
+    ],
+)  # fmt: skip
+def test_whatever_is_not_plain_is_left_to_the_parser(data):
+    assert plain_answer.read(data) is None
+
+
+class Oracle:
+    def __init__(self):
+        self.fields, self.body, self.is_complete = [], b"", False
+
+    def on_header(self, name, value):
+        self.fields.append((name.lower(), value))
+
+    def on_body(self, piece):
+        self.body += piece
+
+    def on_message_complete(self):
+        self.is_complete = True
+
+
+names = st.sampled_from([b"Server", b"content-type", b"X-A", b"Content-Length", b"Connection", b"Date", b"Set-Cookie", b"te"])
+values = st.sampled_from([b"4", b"0", b"keep-alive", b"close", b"a b", b"", b"x: y", b"\xe8", b"text/html"])
+
+
+@given(st.lists(st.tuples(names, values), max_size=6), st.sampled_from([b"", b"fo", b"four", b"fourfive"]))
+def test_what_is_plain_reads_as_llhttp_reads_it(fields, body):
+    data = wire(b"".join(b"%s: %s\r\n" % field for field in fields), body=body)
+    plain = plain_answer.read(data)
+    if plain is None:
+        return
+    oracle = Oracle()
+    parser = httptools.HttpResponseParser(oracle)
+    parser.feed_data(data)
+    assert parser.get_status_code() == plain.status
+    kept = [tuple(line.split(b": ", 1)) for line in plain.lines.split(b"\r\n")[:-1]]
+    told = [(name, value) for name, value in oracle.fields if name not in {b"content-length", b"connection"}]
+    assert [(name.lower(), value) for name, value in kept] == told
+    assert oracle.body == data[plain.body_at :]
+    assert oracle.is_complete == (len(body) == plain.length)
+    assert parser.should_keep_alive()
