@@ -12,6 +12,9 @@ def route_of(portal: Portal, target: RequestTarget) -> Route | None:
     """The route that covers the target. None if there is none, or if two readings of the path (merged slashes, dropped parameters)
     fall under different routes: then nobody can say which demand the portal's answer would need."""
     path = target.path
+    routes_of_portal = portal.routes
+    if len(routes_of_portal) == 1 and routes_of_portal[0].covers_everything:
+        return routes_of_portal[0]
     if ";" not in path and "//" not in path and "%" not in path:
         return portal.route(path, target.method)
     readings = target.readings()

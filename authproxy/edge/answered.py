@@ -55,8 +55,11 @@ class Answered(Generic[PeerT]):
 
     def counted(self) -> tuple[str, str, str]:
         """Portal, decision and reason; empty for none."""
-        site = self._site
-        return site.portal.portal_id if site is not None else "", self.decision, self.reason or ""
+        site, decision = self._site, self._decision
+        portal = site.portal.portal_id if site is not None else ""
+        if isinstance(decision, Allowed) and self._failure is None:
+            return portal, "allowed", ""
+        return portal, self.decision, self.reason or ""
 
     @property
     def portal(self) -> str | None:

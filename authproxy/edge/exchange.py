@@ -65,7 +65,7 @@ class Exchange(Answered[Client]):
         """Starts the exchange. From here it ends by itself, or by `client_lost`."""
         self._started = self._gate.time()
         gate, head = self._gate, self.head
-        self.request_id = self._its_request_id()
+        self.request_id = self._its_request_id() if self._client.is_trusted else gate.identifiers.request_id()
         dialect = DIALECTS.get(head.target)
         if dialect is not None:
             self._answer_subrequest(dialect)
@@ -95,10 +95,9 @@ class Exchange(Answered[Client]):
             self._decide(site, self._target)
 
     def _its_request_id(self) -> str:
-        if self._client.is_trusted:
-            given = self.head.all(b"x-request-id")
-            if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
-                return given[0].decode("ascii")
+        given = self.head.all(b"x-request-id")
+        if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+            return given[0].decode("ascii")
         return self._gate.identifiers.request_id()
 
     @staticmethod

@@ -105,6 +105,13 @@ class Access:
             self.misses += 1
             return None
         self.hits += 1
+        kept = cached.extras.get(_FINISHED)
+        if isinstance(kept, _Pass) and now < kept.good_until:
+            # The way of nearly every request: what was decided for this session and route a few seconds ago, and no activity to note.
+            allowed = kept.allowed.get(id(route))
+            due = cached.extras.get(_TOUCH_DUE_AT)
+            if allowed is not None and isinstance(due, datetime) and now < due:
+                return allowed
         return self._decide(portal, route, cached, target, ticket, now)
 
     async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
