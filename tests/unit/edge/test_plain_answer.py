@@ -35,7 +35,7 @@ def test_a_plain_answer_keeps_its_fields_but_for_length_and_connection(fields):
 
 
 def test_the_body_may_still_be_coming():
-    answer = plain_answer.read(wire(body=b"fo"))
+    answer = plain_answer.read(wire(body=b"fou"))
     assert answer is not None
     assert answer.length == 4
 
@@ -91,7 +91,7 @@ names = st.sampled_from([b"Server", b"content-type", b"X-A", b"Content-Length", 
 values = st.sampled_from([b"4", b"0", b"keep-alive", b"close", b"a b", b"", b"x: y", b"\xe8", b"text/html"])
 
 
-@given(st.lists(st.tuples(names, values), max_size=6), st.sampled_from([b"", b"fo", b"four", b"fourfive"]))
+@given(st.lists(st.tuples(names, values), max_size=6), st.sampled_from([b"", b"fou", b"four", b"fourfive"]))
 def test_what_is_plain_reads_as_llhttp_reads_it(fields, body):
     data = wire(b"".join(b"%s: %s\r\n" % field for field in fields), body=body)
     plain = plain_answer.read(data)
