@@ -14,7 +14,7 @@ _SUSPICIOUS = frozenset({"request_unreadable", "target_ambiguous", "untrusted_pe
 
 
 class Answered(Protocol):
-    """The edge's account of a request."""
+    """What is known of a request that has been answered. Times are seconds; `path` never has the query."""
 
     request_id: str
 

