@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -42,15 +43,20 @@ ANA, BOR, CVETKA, DAVID = (f"{name}@example.si" for name in ("ana.novak", "bor.k
 
 
 # Below the ports that the kernel gives to outgoing connections: one of those would be taken between choosing and binding.
-_PORTS = range(10_000, 32_000)
+_WORKER, _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS = range(20_000 + _WORKER, 32_000, _WORKERS)
+"""Each worker has ports of its own, and the sandboxes of other tests stay below them."""
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 at which nothing listens."""
+    """A port of 127.0.0.1 at which nothing listens, and that this process has not been given before."""
     while True:
         port = secrets.choice(_PORTS)
-        with contextlib.suppress(OSError), bound(port):
-            return port
+        if port not in _given:
+            with contextlib.suppress(OSError), bound(port):
+                _given.add(port)
+                return port
 
 
 class Clock:

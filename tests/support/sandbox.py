@@ -110,5 +110,5 @@ def listens(port: int) -> bool:
 
 def _free_offset() -> int:
     """Workers look in different places, so that they do not find the same one at the same moment."""
-    first = 200 + 1000 * (os.getpid() % 20)
-    return next(offset for offset in range(first, first + 20_000, 40) if not any(listens(port + offset) for port in _PORTS))
+    first = 200 + 400 * (os.getpid() % 20)
+    return next(offset for offset in range(first, 11_800, 40) if not any(listens(port + offset) for port in _PORTS))
