@@ -81,7 +81,7 @@ def test_the_settings_of_the_readme_are_settings():
 
 # What only makes sense on the machine of whoever wrote a file, what installers must be told by their own configuration, and secrets.
 FORBIDDEN = re.compile(
-    r"p[y]pi\.org|pythonh[o]sted\.org|npm[j]s\.(?:org|com)|registry\.yarnpkg|/r[o]ot/|/home/[a-z]+/|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]"
+    r"p[y]pi\.org|pythonh[o]sted\.org|npm[j]s\.(?:org|com)|registry\.yarnpkg|/root/|/home/[a-z]+/|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]"
     r"|(?<![\w.])/tmp/|/work/"
 )
 HAS_THE_PATTERN = {"tests/documentation/test_repository_documents.py"}
