@@ -7,4 +7,4 @@ from datetime import UTC, datetime
 from functools import partial
 
 utc_now: Callable[[], datetime] = partial(datetime.now, UTC)  # noqa: TID251  (here and nowhere else)
-"""Not a function of Python: it is asked several times for every request."""
+"""Not a function of Python: it is asked for every request."""

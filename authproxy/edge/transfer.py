@@ -304,8 +304,8 @@ class Transfer:
         self._ready.append(data)
 
     def answer_rests(self) -> None:
-        """Hands what has been collected to the client. Head and body of a small answer so take one system call, which is the dearest
-        thing that happens to a request (half of the time on the edge was spent in `write`)."""
+        """Hands what has been collected to the client. Head and body of a small answer so take one system call
+        instead of two."""
         ready = self._ready
         if ready:
             self._ready = []
