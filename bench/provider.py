@@ -13,6 +13,7 @@ from authproxy.bootstrap import utc_now
 from authproxy.sandbox.accounts import people
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.installation import installed_beforehand
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.serving import bound, serving
@@ -20,20 +21,22 @@ from authproxy.sandbox.serving import bound, serving
 
 async def serve(provider_port: int, phone_port: int, outbox_port: int, clients: list[dict[str, str]]) -> None:
     accounts = people(secrets.token_bytes)
+    installed = installed_beforehand(accounts, secrets.token_bytes)
     known = tuple(
         Client(client_id=each["id"], client_secret=each["secret"], redirect_uris=tuple(each["redirect_uris"]), name=each["id"])
         for each in clients
     )
     provider = identity_provider.application(
         issuer=f"http://localhost:{provider_port}/openid-connect-server-webapp/", clients=known, accounts=accounts,
-        outbox_url=f"http://localhost:{outbox_port}", clock=utc_now,
+        outbox_url=f"http://localhost:{outbox_port}", clock=utc_now, installed=installed,
     )  # fmt: skip
+    phones = phone.application(provider_url=f"http://localhost:{provider_port}", installed=installed, clock=utc_now)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as resources:
         await resources.enter_async_context(serving(outbox.application(clock=utc_now), bound(outbox_port)))
-        await resources.enter_async_context(serving(phone.application(accounts=accounts, clock=utc_now), bound(phone_port)))
+        await resources.enter_async_context(serving(phones, bound(phone_port)))
         await resources.enter_async_context(serving(provider, bound(provider_port)))
         await stopped.wait()
 

@@ -13,12 +13,14 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+_PROJECT = Path(__file__).parent.parent
+# The project at the end: what PYTHONPATH names is measured.
+sys.path[:] = [str(_PROJECT / "bench"), *sys.path, str(_PROJECT)]
 
-from measuring import Round, measured
-from systems import Row, Systems, started
+from measuring import Round, measured  # noqa: E402
+from systems import Row, Systems, started  # noqa: E402
 
-from authproxy import __version__
+import authproxy.edge  # noqa: E402
 
 _WARM_UP = 1
 _TARGETS = {
@@ -30,6 +32,8 @@ _TARGETS = {
 
 def main() -> None:
     arguments = _arguments()
+    if not (arguments.check or arguments.interpreted or _is_compiled()):
+        _run_again_compiled()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     # Servers live there, and users of Debian lack it.
@@ -47,6 +51,21 @@ def main() -> None:
             print(f"\nRows are missing: {systems.left_out}.")
 
 
+def _is_compiled() -> bool:
+    return not (authproxy.edge.__file__ or "").endswith(".py")
+
+
+def _run_again_compiled() -> None:
+    """What is shipped is measured: the wheel with compiled modules (deploy/README.md)."""
+    if os.environ.get("PYTHONSAFEPATH"):
+        sys.exit("the compiled modules do not fit this Python: run with the Python of .venv, or --interpreted")
+    if subprocess.run(["make", "--no-print-directory", "compiled"], cwd=_PROJECT, check=False).returncode:
+        sys.exit("the modules could not be compiled; --interpreted measures the sources as they are")
+    # Without PYTHONSAFEPATH `python -m authproxy` would take the sources in the working directory.
+    found = {"PYTHONPATH": str(_PROJECT / "build" / "compiled"), "PYTHONSAFEPATH": "1"}
+    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | found)
+
+
 def _stop(number: int, _: object) -> None:
     """Ends the run in order, so that nothing that was started stays behind; a second signal does not disturb that."""
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -57,6 +76,7 @@ def _stop(number: int, _: object) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="start everything, ask each system once, measure nothing")
+    parser.add_argument("--interpreted", action="store_true", help="measure the sources, not the compiled modules that are shipped")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which every system has its turn (5)")
     parser.add_argument("--seconds", type=int, default=2, help="length of a turn (2)")
     parser.add_argument("--connections", type=int, default=32, help="connections of wrk (32)")
@@ -98,7 +118,8 @@ def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> 
 
 def _print(systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int) -> None:
     programs = ", ".join(_version(program) for program in ("nginx", "apache2", "wrk", "redis-server"))
-    print(f"authproxy {__version__}, CPython {platform.python_version()}, {programs}; ", end="")
+    made = "compiled" if _is_compiled() else "interpreted"
+    print(f"authproxy {authproxy.__version__} ({made}), CPython {platform.python_version()}, {programs}; ", end="")
     print(f"{platform.system()} {platform.machine()}, {cores} cores")
     print(f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections, requests per CPU-second\n")
 

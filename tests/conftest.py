@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from authproxy import edge
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -30,6 +32,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 def pytest_configure() -> None:
     os.environ["PATH"] = program_path()
+    if os.environ.get("AUTHPROXY_TESTED") == "compiled" and (edge.__file__ or "").endswith(".py"):
+        pytest.exit("the compiled modules were to be tested (make test-compiled), and the sources were found", returncode=3)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,25 +7,25 @@ readers could read in two ways: nineteen of the rivals' recent bypasses are "the
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final
 
 from authproxy.access.decision import Reason
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
                      "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"})  # fmt: skip
 """Methods that a portal may be asked with: exact case, because some servers fold it. CONNECT, TRACE and TRACK are not among them."""
 
 # What needs no second look: no escape, no dot segment, no empty segment, no parameter, nothing outside RFC 3986 `pchar`.
-_PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*(?:/(?=[^/.])|/?$))*", re.ASCII)
+_PLAIN_PATH: Final = re.compile(r"/(?:[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*(?:/(?=[^/.])|/?$))*", re.ASCII)
 # `|`, `^`, `[`, `]` are sent raw by browsers in paths; the rest is `pchar`. Backslash, quotes, angle brackets and controls are not.
-_PATH_CHARACTERS = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%|^\[\]-]*", re.ASCII)
+_PATH_CHARACTERS: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%|^\[\]-]*", re.ASCII)
 # Browsers leave more raw in queries. `#` would start a fragment; white space and controls end the line for some reader.
-_QUERY_CHARACTERS = re.compile(r"[\x21\x22\x24-\x7e]*", re.ASCII)
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?", re.ASCII)
-_HOST = re.compile(r"(?P<name>[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_QUERY_CHARACTERS: Final = re.compile(r"[\x21\x22\x24-\x7e]*", re.ASCII)
+_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})?", re.ASCII)
+_HOST: Final = re.compile(r"(?P<name>[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # UTF-8 sequences that spell an ASCII character in more bytes than it needs (`%C0%AE` for a dot): never valid, decoded by some.
-_OVERLONG = re.compile(r"%C[01]%[89AB][0-9A-F]|%E0%[89][0-9A-F]%[89AB][0-9A-F]|%F0%8[0-9A-F]", re.ASCII)
+_OVERLONG: Final = re.compile(r"%C[01]%[89AB][0-9A-F]|%E0%[89][0-9A-F]%[89AB][0-9A-F]|%F0%8[0-9A-F]", re.ASCII)
 
 
 class TargetRefused(ValueError):  # noqa: N818
@@ -36,14 +36,30 @@ class TargetRefused(ValueError):  # noqa: N818
         self.reason = reason
 
 
-class RequestTarget(NamedTuple):
+class RequestTarget:
     """Method, host, path and query as they are judged, logged, signed and served. `host` carries a port only if it is not the
-    scheme's default; `path` and `query` are sent to the portal byte for byte as they stand here."""
+    scheme's default; `path` and `query` are sent to the portal byte for byte as they stand here. Never changed once made."""
 
-    method: str
-    host: str
-    path: str
-    query: str | None
+    __slots__ = ("host", "method", "path", "query")
+
+    def __init__(self, method: str, host: str, path: str, query: str | None) -> None:
+        self.method = method
+        self.host = host
+        self.path = path
+        self.query = query
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RequestTarget) and self._members() == other._members()
+
+    def __hash__(self) -> int:
+        return hash(self._members())
+
+    def __repr__(self) -> str:
+        # Without the query, which may hold what no log must see.
+        return f"<RequestTarget {self.method} {self.host}{self.path}>"
+
+    def _members(self) -> tuple[str, str, str, str | None]:
+        return self.method, self.host, self.path, self.query
 
     @property
     def origin_form(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
 from authproxy.access.target import RequestTarget
@@ -12,7 +12,7 @@ from authproxy.edge.subrequest import Dialect
 from authproxy.edge.transfer import Transfer
 from authproxy.identity.session import Session
 
-_NAMES: dict[type[object], str] = {
+_NAMES: Final[dict[type[object], str]] = {
     Allowed: "allowed",
     AuthenticationRequired: "authentication_required",
     Denied: "denied",

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 Address = IPv4Address | IPv6Address
-LOCAL_PEER = "local"
+LOCAL_PEER: Final = "local"
 """The peer of a Unix socket: a process that the permissions of the socket let in."""
 
 

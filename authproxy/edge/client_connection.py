@@ -11,7 +11,9 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
+
+import httptools
 
 from authproxy.access.decision import Reason
 from authproxy.edge.client_address import LOCAL_PEER
@@ -21,13 +23,15 @@ from authproxy.edge.request_reader import RequestReader
 from authproxy.edge.site import Gate, report
 from authproxy.edge.tunnel import Tunnel
 
-_LINGER_FOR = 2.0
+_LINGER_FOR: Final = 2.0
 """Seconds in which a client may finish sending a request that was answered without its body; then the connection is cut."""
-_SLOWEST_BODY = 256
+_SLOWEST_BODY: Final = 256
 """Bytes per second. A body that drips more slowly uses up its time limit and is cut: a slowloris holds a portal's connection, too."""
-_TOO_EARLY = HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request")
+_TOO_EARLY: Final = HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request")
 """A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110 §7.8)."""
-_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
+_NO_PARSER: Final = httptools.HttpRequestParser(None)
+"""What a closed connection has instead of one."""
 
 
 class Connections(Protocol):
@@ -104,7 +108,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         # Parser, exchange and tunnel know this connection: without the knots it is freed now, not when the collector comes by.
         self._current = self._receiving = self._tunnel = None
         self._queue.clear()
-        del self._parser
+        self._parser = _NO_PARSER
 
     def eof_received(self) -> bool:
         return False

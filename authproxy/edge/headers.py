@@ -11,35 +11,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from authproxy.edge.request_head import Fields, RequestHead
 
-OWN_COOKIE_PREFIX = b"__Host-authproxy"
-_TICKET_COOKIE = b"__Host-authproxy="
+OWN_COOKIE_PREFIX: Final = b"__Host-authproxy"
+_TICKET_COOKIE: Final = b"__Host-authproxy="
+# Numbers, because CPython raises and drops an exception for every `bytes in bytes` before it looks (1,500 instructions).
+_SEMICOLON: Final = 0x3B
+_COMMA: Final = 0x2C
 
-_HOP_BY_HOP = frozenset({
+_HOP_BY_HOP: Final = frozenset({
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"transfer-encoding",
     b"upgrade", b"http2-settings",
 })  # fmt: skip
 
-_IDENTITY_PREFIXES = (
+_IDENTITY_PREFIXES: Final = (
     b"x-auth-", b"x-authproxy-", b"x-forwarded-", b"x-original-", b"x-idproxy-", b"remote-", b"x-remote-", b"x-authentik-",
     b"x-authenticated-", b"x-pomerium-", b"x-vouch-", b"x-token-", b"cf-access-", b"cf-connecting-", b"x-goog-authenticated-",
     b"x-goog-iap-", b"x-amzn-oidc-", b"x-amzn-ava-", b"ssl-client-", b"x-ssl-", b"x-client-cert", b"client-cert", b"oidc-",
     b"lm-remote-", b"headername", b"headervalue", b"x-webauth-",
 )  # fmt: skip
-_IDENTITY_NAMES = frozenset({
+_IDENTITY_NAMES: Final = frozenset({
     b"forwarded", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip", b"x-rewrite-url", b"x-http-method",
     b"x-http-method-override", b"x-method-override", b"x-arr-clientcert", b"gap-signature", b"auth-user", b"auth-mail", b"auth-cn",
     b"auth-groups", b"x-user", b"proxy", b"x-request-id", b"traceparent", b"tracestate",
 })  # fmt: skip
 # Written by the gateway itself, or taken out of the list by request_head.
-_REPLACED = frozenset({b"host", b"cookie", b"content-length", b"expect"})
+_REPLACED: Final = frozenset({b"host", b"cookie", b"content-length", b"expect"})
 
-_SEAM = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
-_NEITHER_LETTER_NOR_DIGIT = re.compile(rb"[^a-z0-9]+")
+_SEAM: Final = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
+_NEITHER_LETTER_NOR_DIGIT: Final = re.compile(rb"[^a-z0-9]+")
 # Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC 9110 §6.5.1).
-_NOT_IN_TRAILERS = (
+_NOT_IN_TRAILERS: Final = (
     _HOP_BY_HOP | _REPLACED | {b"authorization", b"content-encoding", b"content-type", b"content-range", b"set-cookie", b"trailer"}
 )
 
@@ -109,7 +113,7 @@ def _framing(head: RequestHead) -> bytes:
 
 def without_own_cookies(cookies: bytes) -> bytes:
     """A Cookie value without the gateway's cookies, otherwise byte for byte as it was."""
-    if cookies.startswith(_TICKET_COOKIE) and b";" not in cookies and b"," not in cookies:
+    if cookies.startswith(_TICKET_COOKIE) and _SEMICOLON not in cookies and _COMMA not in cookies:
         return b""
     if OWN_COOKIE_PREFIX not in cookies:
         return cookies
@@ -130,16 +134,11 @@ def ticket_in(cookies: bytes) -> str | None:
 
     Only `;` parts cookies here. Elsewhere our name is part of another cookie's value, which a neighbouring site can set for its whole
     domain: `x=1,__Host-authproxy=…` would get around what the `__Host-` prefix is for."""
-    at = cookies.find(_TICKET_COOKIE)
-    if at < 0:
-        return None
-    start = at + len(_TICKET_COOKIE)
-    if (not at or cookies[at - 2 : at] == b"; ") and cookies.find(_TICKET_COOKIE, start) < 0:
-        # As browsers write it: the rest of the pair is the value.
-        end = cookies.find(b";", start, start + 160)
-        return cookies[start : end if end >= 0 else start + 160].strip().decode("ascii", "replace")
+    if _SEMICOLON not in cookies:
+        # One cookie, ours or not: what a portal without cookies of its own brings.
+        return cookies[len(_TICKET_COOKIE) :][:160].strip().decode("ascii", "replace") if cookies.startswith(_TICKET_COOKIE) else None
     values = [pair[len(_TICKET_COOKIE) :] for pair in map(bytes.strip, cookies.split(b";")) if pair.startswith(_TICKET_COOKIE)]
-    return values[0][:160].decode("ascii", "replace") if len(values) == 1 else None
+    return values[0][:160].strip().decode("ascii", "replace") if len(values) == 1 else None
 
 
 def _named_in(connection: bytes) -> frozenset[bytes]:
@@ -147,9 +146,12 @@ def _named_in(connection: bytes) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for token in connection.split(b",")) - {b"close", b"keep-alive", b"upgrade", b""}
 
 
-_STAYS, _PASSES, _NAMES_OTHERS, _SETS_COOKIE = range(4)
-_USUAL_OPTIONS = frozenset({b"keep-alive", b"Keep-Alive", b"close"})
-_returning: dict[bytes, int] = {}
+_STAYS: Final = 0
+_PASSES: Final = 1
+_NAMES_OTHERS: Final = 2
+_SETS_COOKIE: Final = 3
+_USUAL_OPTIONS: Final = frozenset({b"keep-alive", b"Keep-Alive", b"close"})
+_returning: Final[dict[bytes, int]] = {}
 
 
 def returning(status_line: bytes, fields: Fields, framing: bytes, *, may_set_own_cookies: bool = False) -> bytes:

@@ -8,13 +8,14 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from authproxy.edge.client_connection import ClientConnection
 from authproxy.edge.site import Gate
 from authproxy.edge.upstream_pool import UpstreamPool
 
-_TICK = 1.0
-_BACKLOG = 2048
+_TICK: Final = 1.0
+_BACKLOG: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Listener:
         )
 
     async def _open_unix(self, path: Path, mode: int) -> asyncio.AbstractServer:
-        listening = _bound(path, mode)
+        listening = bound(path, mode)
         try:
             return await asyncio.get_running_loop().create_unix_server(self._connection, sock=listening, backlog=_BACKLOG)
         except OSError:
@@ -137,7 +138,7 @@ class Listener:
         return True
 
 
-def _bound(path: Path, mode: int) -> socket.socket:
+def bound(path: Path, mode: int) -> socket.socket:
     """A bound socket whose permissions stand before it listens: everybody who can connect is a trusted peer.
 
     A socket that a killed process left behind is removed; a process that still listens there keeps its connections."""

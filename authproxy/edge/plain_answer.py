@@ -1,6 +1,6 @@
 """PURE: the short way through most answers: a whole head of HTTP/1.1 with a Content-Length and nothing that concerns the connection.
 
-Such a head goes to the client as the bytes that came, instead of being taken apart field by field (llhttp calls back for each).
+Its fields go to the client as the bytes that came, without a callback for each (llhttp's way).
 The grammar is checked all the same (RFC 9112 §4, §5: tokens, no folding, no control characters); whatever is not plain, or not whole,
 is left to llhttp: this never decides that an answer is wrong.
 """
@@ -8,63 +8,101 @@ is left to llhttp: this never decides that an answer is wrong.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final
 
-_HEAD = re.compile(
-    rb"HTTP/1\.1 (?!204|304)([2-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)\r\n"
-    rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
-)
+_ALLOWED: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Whatever says something about the connection, the framing or our cookies.
-_CONCERNS_US = re.compile(
-    rb"\n(?:transfer-encoding|set-cookie|upgrade|keep-alive|te|trailer|proxy-[a-z-]+|http2-settings):"
-)  # fmt: skip
-_CONNECTION = b"\nconnection:"
-_LENGTH = b"\ncontent-length:"
+_CONCERNS_US: Final = re.compile(rb"transfer-encoding|set-cookie|upgrade|keep-alive|te|trailer|proxy-[a-z-]+|http2-settings")
+
+_UNKNOWN: Final = 0
+_PASSES: Final = 1
+_IS_LENGTH: Final = 2
+_IS_CONNECTION: Final = 3
+_IS_NOT_PLAIN: Final = 4
+# By spelling, so that a line costs one look-up; portals use a few dozen, and a strange one's inventions must not fill the memory.
+_status_lines: Final[dict[bytes, tuple[int, bytes]]] = {}
+_meanings: Final[dict[bytes, int]] = {}
 
 
-class PlainAnswer(NamedTuple):
+class PlainAnswer:
     """`lines` are the fields without Connection and Content-Length, each ended by CRLF; the body begins at `body_at`."""
 
-    status: int
-    phrase: bytes
-    lines: bytes
-    length: int
-    body_at: int
+    __slots__ = ("body_at", "length", "lines", "phrase", "status")
+
+    def __init__(self, status: int, phrase: bytes, lines: bytes, length: int, body_at: int) -> None:
+        self.status = status
+        self.phrase = phrase
+        self.lines = lines
+        self.length = length
+        self.body_at = body_at
 
 
 def read(data: bytes) -> PlainAnswer | None:
     """The plain answer at the beginning of `data`, of whose body no more than its length may be there. None for every other."""
-    match = _HEAD.match(data)
-    if match is None:
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
         return None
-    end = match.end()
-    fields_at = match.end(2) + 2
-    # With the line feed before the first field, so that every name is found by what stands before it.
-    folded = data[fields_at - 1 : end].lower()
-    if _CONCERNS_US.search(folded) is not None:
+    head = data[:end]
+    fields = head.split(b"\r\n")
+    # Only what parts the lines may be left: neither a control character nor a CR or LF of its own.
+    if len(head.translate(None, _ALLOWED)) != 2 * len(fields) - 2:
         return None
-    length_at, length_end, digits = _line(folded, _LENGTH)
-    if not digits.isdigit() or len(digits) > 15 or len(data) - end > int(digits):
+    line = fields[0]
+    status = _status_lines.get(line) or _status_of(line)
+    if not status[0]:
         return None
-    start, stop = fields_at + length_at, fields_at + length_end
-    connection_at, connection_end, options = _line(folded, _CONNECTION)
-    if connection_at < 0:
-        lines = data[fields_at:start] + data[stop : end - 2]
-    elif options != b"keep-alive":
+    digits: bytes | None = None
+    connection: bytes | None = None
+    kept: list[bytes] = []
+    for index in range(1, len(fields)):
+        line = fields[index]
+        name, colon, value = line.partition(b":")
+        if not colon:
+            return None
+        meaning = _meanings.get(name, _UNKNOWN)
+        if meaning == _UNKNOWN:
+            meaning = _meaning_of(name)
+        if meaning == _PASSES:
+            kept.append(line)
+        elif meaning == _IS_LENGTH and digits is None:
+            digits = value.strip()
+        elif meaning == _IS_CONNECTION and connection is None:
+            connection = value.strip()
+        else:
+            return None
+    body_at = end + 4
+    length = _length(digits, connection)
+    if len(data) - body_at > length:
         return None
-    elif connection_at < length_at:
-        lines = data[fields_at : fields_at + connection_at] + data[fields_at + connection_end : start] + data[stop : end - 2]
+    if kept:
+        kept.append(b"")
+    return PlainAnswer(status[0], status[1], b"\r\n".join(kept), length, body_at)
+
+
+def _length(digits: bytes | None, connection: bytes | None) -> int:
+    """The length of the body; -1 if it is not told, or the connection does not stay."""
+    if digits is None or not digits.isdigit() or len(digits) > 15 or (connection is not None and connection.lower() != b"keep-alive"):
+        return -1
+    return int(digits)
+
+
+def _status_of(line: bytes) -> tuple[int, bytes]:
+    """Status and phrase; 0 for an answer that is not plain."""
+    match = _STATUS_LINE.fullmatch(line)
+    status = (int(match[1]), match[2]) if match is not None else (0, b"")
+    if len(_status_lines) < 256:
+        _status_lines[line] = status
+    return status
+
+
+def _meaning_of(name: bytes) -> int:
+    lower = name.lower()
+    if not _TOKEN.fullmatch(name) or _CONCERNS_US.fullmatch(lower):
+        meaning = _IS_NOT_PLAIN
     else:
-        lines = data[fields_at:start] + data[stop : fields_at + connection_at] + data[fields_at + connection_end : end - 2]
-    return PlainAnswer(int(match[1]), match[2], lines, int(digits), end)
-
-
-def _line(folded: bytes, name: bytes) -> tuple[int, int, bytes]:
-    """Beginning and end of the one line with this name, and its value; (-1, -1, nothing) if it is absent, no usable value if it stands
-    there twice."""
-    at = folded.find(name)
-    if at < 0:
-        return -1, -1, b""
-    end = folded.find(b"\n", at + 1)
-    value = b"" if folded.find(name, end) >= 0 else folded[at + len(name) : end].strip()
-    return at, end, value
+        meaning = _IS_LENGTH if lower == b"content-length" else _IS_CONNECTION if lower == b"connection" else _PASSES
+    if len(_meanings) < 1024:
+        _meanings[name] = meaning
+    return meaning

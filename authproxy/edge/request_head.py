@@ -7,7 +7,7 @@ beside Transfer-Encoding); what it lets through and another server would read di
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Final
 
 from authproxy.access.decision import Reason
 
@@ -23,23 +23,30 @@ class HeadRefused(ValueError):  # noqa: N818
         self.reason = reason
 
 
-@dataclass(slots=True)
 class RequestHead:
-    """A request head. `host` and `cookies` are raw; `rest` are the fields without those that the gateway reads or replaces itself."""
+    """A request head. `host` and `cookies` are raw; `fields` are all of them as they came."""
 
-    method: str
-    target: str
-    is_http_1_0: bool
-    fields: Fields
-    host: bytes = b""
-    cookies: bytes = b""
-    content_length: int | None = None
-    is_chunked: bool = False
-    expects_continue: bool = False
-    upgrade: bytes = b""
-    connection: bytes = b""
-    keeps_alive: bool = True
-    _index: dict[bytes, list[bytes]] | None = None
+    __slots__ = (
+        "_index", "connection", "content_length", "cookies", "expects_continue", "fields", "host", "is_chunked", "is_http_1_0",
+        "keeps_alive", "method", "target", "upgrade",
+    )  # fmt: skip
+
+    def __init__(
+        self, method: str, target: str, is_http_1_0: bool, fields: Fields, *, host: bytes = b"", upgrade: bytes = b""  # noqa: FBT001
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.is_http_1_0 = is_http_1_0
+        self.fields = fields
+        self.host = host
+        self.cookies = b""
+        self.content_length: int | None = None
+        self.is_chunked = False
+        self.expects_continue = False
+        self.upgrade = upgrade
+        self.connection = b""
+        self.keeps_alive = True
+        self._index: dict[bytes, list[bytes]] | None = None
 
     @property
     def has_body(self) -> bool:
@@ -59,20 +66,22 @@ class RequestHead:
 
     def all(self, name: bytes) -> Sequence[bytes]:
         """Every value of a field (lower-case name) in order."""
-        index = self._index
-        if index is None:
-            index = self._index = self.index()
-        return index.get(name, ())
+        return self.index().get(name, ())
 
     def index(self) -> dict[bytes, list[bytes]]:
         """Every field's values by lower-case name."""
-        index: dict[bytes, list[bytes]] = {}
-        for field, value in self.fields:
-            name = _lower[field] if field in _lower else _lowered(field)
-            if name in index:
-                index[name].append(value)
-            else:
-                index[name] = [value]
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for field, value in self.fields:
+                name = _lower.get(field)
+                if name is None:
+                    name = _lowered(field)
+                values = index.get(name)
+                if values is None:
+                    index[name] = [value]
+                else:
+                    values.append(value)
         return index
 
 
@@ -136,7 +145,7 @@ def _expect(head: RequestHead, value: bytes) -> int:
     return 0
 
 
-_BY_LOWER_NAME = {
+_BY_LOWER_NAME: Final = {
     b"host": _host,
     b"cookie": _cookie,
     b"content-length": _content_length,
@@ -146,10 +155,10 @@ _BY_LOWER_NAME = {
     b"expect": _expect,
 }
 # By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must not fill the memory.
-_readers: dict[bytes, Callable[[RequestHead, bytes], int] | None] = {}
+_readers: Final[dict[bytes, Callable[[RequestHead, bytes], int] | None]] = {}
 
 
-_lower: dict[bytes, bytes] = {}
+_lower: Final[dict[bytes, bytes]] = {}
 
 
 def _lowered(name: bytes) -> bytes:

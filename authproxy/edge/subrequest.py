@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from authproxy.access import target as request_target
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Reason, Unavailable
@@ -35,7 +35,7 @@ class Dialect:
     """Whether a redirect may be the status of the answer (nginx makes a 500 of it: it reads Location from a 401 instead)."""
 
 
-NGINX = Dialect(
+NGINX: Final = Dialect(
     name="nginx",
     url_header=b"x-original-url",
     method_header=b"x-original-method",
@@ -44,7 +44,7 @@ NGINX = Dialect(
     others=frozenset({b"x-original-uri", b"x-forwarded-uri", b"x-rewrite-url", b"x-forwarded-host", b"x-original-host"}),
     redirects=False,
 )
-DIALECTS = {f"/.authproxy/auth/{dialect.name}": dialect for dialect in (NGINX,)}
+DIALECTS: Final = {f"/.authproxy/auth/{dialect.name}": dialect for dialect in (NGINX,)}
 """By the path at which each kind of proxy asks."""
 
 

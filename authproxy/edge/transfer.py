@@ -6,7 +6,7 @@ Back-pressure goes both ways: a side that cannot take more stops the reading fro
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.edge import headers
@@ -16,9 +16,9 @@ from authproxy.edge.site import Gate
 from authproxy.edge.upstream_connection import AnswerHead, UpstreamConnection
 from authproxy.edge.upstream_pool import UpstreamPool, UpstreamUnreachable
 
-_CONTINUE_AFTER = 1.0
+_CONTINUE_AFTER: Final = 1.0
 """Seconds after which a client that waits for `100 Continue` gets it from us."""
-_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"})
+_REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"})
 
 
 class Client(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -16,9 +16,11 @@ from authproxy.edge import plain_answer
 from authproxy.edge.plain_answer import PlainAnswer
 from authproxy.edge.request_head import Fields
 
-_LARGEST_HEAD = 256 * 1024
+_LARGEST_HEAD: Final = 256 * 1024
 """Bytes that a portal may send before a final answer's body begins: a broken portal must not fill our memory."""
-_PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_PHRASE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_NO_PARSER: Final = httptools.HttpResponseParser(None)
+"""What a closed connection has instead of one."""
 
 
 class AnswerReader(Protocol):
@@ -125,7 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
         # The parser knows this connection: without the knot both are freed now, not when the collector comes by.
-        del self._parser
+        self._parser = _NO_PARSER
         reader, self._reader = self._reader, None
         self._pool.lost(self)
         if reader is None:

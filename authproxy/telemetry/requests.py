@@ -3,14 +3,15 @@ signed in was refused or a request could be read in two ways."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from authproxy.identity.session import Session
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.audit import Audit, Event
+from authproxy.telemetry.durations import Durations
 from authproxy.telemetry.metrics import Metrics
 
-_SUSPICIOUS = frozenset({"request_unreadable", "target_ambiguous", "untrusted_peer", "subrequest_unreadable", "foreign_origin"})
+_SUSPICIOUS: Final = frozenset({"request_unreadable", "target_ambiguous", "untrusted_peer", "subrequest_unreadable", "foreign_origin"})
 
 
 class Answered(Protocol):
@@ -61,6 +62,9 @@ class RequestRecorder:
         self._access_log = access_log
         self._metrics = metrics
         self._audit = audit
+        # Plain look-ups by portal; the metrics hold the same objects.
+        self._seconds: dict[str, Durations] = {}
+        self._upstream_seconds: dict[str, Durations] = {}
 
     def __call__(self, answered: Answered) -> None:
         counted = portal, decision, reason = answered.counted()
@@ -70,16 +74,24 @@ class RequestRecorder:
         if dialect is not None:
             metrics.subrequests[dialect, str(answered.status)] += 1
         elif portal:
-            metrics.request_seconds[portal].observe(answered.seconds)
-            upstream_seconds = answered.upstream_seconds
-            if upstream_seconds:
-                metrics.upstream_seconds[portal].observe(upstream_seconds)
+            self._observe(portal, answered.seconds, answered.upstream_seconds)
         if self._access_log is not None:
             self._write_line(self._access_log, answered)
         if reason in _SUSPICIOUS:
             self._record(Event.REQUEST_REFUSED, answered)
         elif decision == "denied" and answered.session is not None:
             self._record(Event.ACCESS_DENIED, answered)
+
+    def _observe(self, portal: str, seconds: float, upstream_seconds: float) -> None:
+        durations = self._seconds.get(portal)
+        if durations is None:
+            durations = self._seconds[portal] = self._metrics.request_seconds[portal]
+        durations.observe(seconds)
+        if upstream_seconds:
+            durations = self._upstream_seconds.get(portal)
+            if durations is None:
+                durations = self._upstream_seconds[portal] = self._metrics.upstream_seconds[portal]
+            durations.observe(upstream_seconds)
 
     @staticmethod
     def _write_line(log: AccessLog, answered: Answered) -> None:

@@ -11,7 +11,7 @@ from authproxy.access.policy import route_of, unmet
 from authproxy.access.routes import Portal, Requirement, Route
 from authproxy.access.target import RequestTarget
 from authproxy.identity.assurance import Level
-from authproxy.identity.person import Issuer, Person, Subject
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import Session, SessionId
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -63,3 +63,11 @@ def test_the_first_unmet_demand_is_named(changes, reason):
 
 def test_every_preset_still_carries_the_assertion():
     assert all(names.assertion for names in PRESETS.values())
+
+
+def test_a_portal_for_members_lets_nobody_elses_session_in():
+    members_only = dataclasses.replace(PORTAL, members="register")
+    member = dataclasses.replace(SESSION, person=dataclasses.replace(SESSION.person, member=MemberId("m-1")))
+    assert unmet(SESSION, members_only, REST) is Reason.NOT_A_MEMBER
+    assert unmet(member, members_only, REST) is None
+    assert unmet(member, PORTAL, REST) is None

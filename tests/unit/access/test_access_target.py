@@ -174,3 +174,10 @@ def test_a_host_has_one_form(text, canonical):
 def test_what_is_no_host_is_refused(text):
     with pytest.raises(TargetRefused):
         canonical_host(text, 80)
+
+
+def test_a_target_is_what_its_parts_are_and_says_nothing_of_its_query():
+    targets = [RequestTarget("GET", "h", "/p", query) for query in (None, "", "code=secret")]
+    assert len({*targets, RequestTarget("GET", "h", "/p", None)}) == 3
+    assert targets[0] != ("GET", "h", "/p", None)
+    assert {repr(target) for target in targets} == {"<RequestTarget GET h/p>"}

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Unavailable
-from authproxy.access.routes import Portal
+from authproxy.access.routes import Portal, Requirement, Route
 from authproxy.access.target import RequestTarget
 from authproxy.edge import refusals
 from authproxy.edge.refusals import Answer, PageWanted, is_page_load, login_url
 from authproxy.edge.request_head import RequestHead
+from authproxy.identity.assurance import Level
+from tests.support.session_builders import new_ticket, session_for
 
 PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=())
+SESSION = session_for(new_ticket())
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
 
 
@@ -101,6 +105,27 @@ def test_what_signing_in_does_not_mend_is_a_page_or_a_problem(refusal, status):
     assert isinstance(script, Answer)
     assert (script.status, b"Retry-After: 5\r\n" in script.headers) == (status, status == 503)
     assert "login_url" not in json.loads(script.body)
+
+
+def test_what_a_page_may_say_of_a_denial_goes_with_it():
+    session = replace(SESSION, person=replace(SESSION.person, name="Živa", email="ziva@example.si"), level=Level.MEDIUM)
+    route = Route(name="acq/a", path="/a", requirement=Requirement(level=Level.HIGH))
+    denied = Denied(reason=Reason.LEVEL_TOO_LOW, portal=PORTAL, route=route, session=session)
+    page = refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r")
+    assert isinstance(page, PageWanted)
+    assert page.said.decode().split("\r\n") == [
+        "X-Authproxy-Return-To: /page%3Fa%3Db%26c%3Dd", "X-Authproxy-Person: %C5%BDiva%2C%20ziva%40example.si", "X-Authproxy-Levels: 20 30", "",
+    ]  # fmt: skip
+    script = refusals.answer(denied, target=target(), head=head(), request_id="r")
+    assert isinstance(script, Answer)
+    assert (json.loads(script.body)["level"], json.loads(script.body)["level_needed"]) == (20, 30)
+
+
+def test_levels_are_told_only_where_they_are_the_reason():
+    route = Route(name="acq/a", path="/a", requirement=Requirement(level=Level.HIGH))
+    denied = Denied(reason=Reason.METHOD_NOT_ALLOWED_HERE, portal=PORTAL, route=route, session=SESSION)
+    assert b"Levels" not in refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r").said
+    assert b"level" not in refusals.answer(denied, target=target(), head=head(), request_id="r").body
 
 
 @pytest.mark.parametrize("status", [400, 408, 413, 414, 417, 431, 500, 505])

@@ -104,6 +104,9 @@ def test_the_memory_of_spellings_has_an_end():
     for number in range(5000):
         assert read((b"X-%d" % number, b"y")).host == b"acq.example"
     assert len(request_head._readers) == 4096
+    for number in range(5000):
+        assert read((b"X-%d" % number, b"y")).get(b"x-%d" % number) == b"y"
+    assert len(request_head._lower) == 4096
     assert read((b"cOOkie", b"a=1")).cookies == b"a=1"
 
 

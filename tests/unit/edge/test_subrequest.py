@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -10,11 +9,11 @@ from hypothesis import strategies as some
 
 from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, Unavailable
 from authproxy.access.routes import Portal, Requirement, Route
-from authproxy.access.target import canonical_host
+from authproxy.access.target import RequestTarget, canonical_host
 from authproxy.edge import subrequest
 from authproxy.edge.request_head import RequestHead
 from authproxy.edge.subrequest import DIALECTS, NGINX, SubrequestRefused, original
-from authproxy.identity.session import Session
+from tests.support.session_builders import new_ticket, session_for
 
 PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=())
 OPTED_IN = SimpleNamespace(portal=dataclasses.replace(PORTAL, accepts_encoded_slash=True))
@@ -35,7 +34,7 @@ def asked(url: bytes = b"https://acq.example/a?b", method: bytes = b"GET", *more
 
 def test_the_original_request_is_read_in_canonical_form():
     target, site = original(asked(b"https://ACQ.example:443/%61?b", b"POST"), NGINX, site_at)
-    assert target == ("POST", "acq.example", "/a", "b")
+    assert target == RequestTarget("POST", "acq.example", "/a", "b")
     assert site is not None
     assert site.portal is PORTAL
 
@@ -89,7 +88,7 @@ def test_nothing_but_a_target_or_a_refusal_comes_of_any_bytes(url, method):
 
 def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
     route = Route(name="all", path="/", requirement=Requirement())
-    allowed = Allowed(portal=PORTAL, route=route, session=cast("Session", None), identity_headers=b"X-Auth-Subject: ana\r\n")
+    allowed = Allowed(portal=PORTAL, route=route, session=session_for(new_ticket()), identity_headers=b"X-Auth-Subject: ana\r\n")
     said = subrequest.answer(allowed, original=original(asked(), NGINX, site_at)[0], head=head(), dialect=NGINX, request_id="r1")
     assert (said.status, said.body) == (200, b"")
     assert said.headers.endswith(b"X-Auth-Subject: ana\r\nX-Request-Id: r1\r\n")

@@ -1,0 +1,64 @@
+"""Build hook of hatchling: compiles the modules that every request passes to machine code with mypyc. The same source, the same tests.
+
+Off unless asked for (`HATCH_BUILD_HOOKS_ENABLE=true`, as `make compiled` and the Dockerfile do), because it needs a C compiler and the
+headers of Python. The wheel then belongs to one platform and one version of Python; the sources stay in it beside the compiled modules,
+for tracebacks.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "editable":
+            return  # what is edited must be what runs
+        self._folder = tempfile.TemporaryDirectory(prefix="authproxy-compiled-")
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        for file in _compile(Path(self.root), sorted(self._modules()), Path(self._folder.name)):
+            build_data["force_include"][str(file)] = str(file.relative_to(Path(self._folder.name) / "made"))
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        del build_data, artifact_path
+        if version != "editable":
+            self._folder.cleanup()
+
+    def _modules(self) -> set[str]:
+        found: set[str] = set()
+        for pattern in self.config["modules"]:
+            matching = list(Path(self.root).glob(pattern))
+            if not matching:
+                raise ValueError(f"pyproject.toml: no module matches {pattern}")
+            found.update(str(file.relative_to(self.root)) for file in matching)
+        return found
+
+
+def _compile(root: Path, modules: list[str], folder: Path) -> Iterator[Path]:
+    from mypyc.build import mypycify  # noqa: PLC0415  (hatchling reads this file for every build, also where there is no mypy)
+    from setuptools import Distribution  # noqa: PLC0415
+    from setuptools.command.build_ext import build_ext  # noqa: PLC0415
+
+    here = Path.cwd()
+    os.chdir(root)  # mypyc names modules by their paths, seen from here
+    try:
+        # What the modules import from elsewhere need not be installed to be called.
+        extensions = mypycify(
+            ["--ignore-missing-imports", *modules], opt_level="3", debug_level="0", group_name="authproxy", target_dir=str(folder / "c")
+        )  # fmt: skip
+        command = build_ext(Distribution({"name": "authproxy", "ext_modules": extensions}))
+        command.build_lib, command.build_temp = str(folder / "made"), str(folder / "objects")
+        command.ensure_finalized()
+        command.run()
+    finally:
+        os.chdir(here)
+    yield from sorted((folder / "made").rglob("*.so"))
