@@ -9,26 +9,29 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from authproxy import __version__
+from authproxy.people.command import people
+from authproxy.terminal import (
+    FINDINGS,
+    UNREADABLE,
+    config_option,
+    fail,
+    json_option,
+    print_findings,
+    print_table,
+    settings_of,
+    store_asked,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from authproxy.assertions.keys import KeyFiles, KeyRing
-    from authproxy.settings.findings import Finding
     from authproxy.settings.schema import Settings
-
-FINDINGS, UNREADABLE = 1, 2
-
-config_option = click.option(
-    "-c", "--config", envvar="AUTHPROXY_CONFIG", required=True, show_envvar=True, type=click.Path(path_type=Path), help="The settings file."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -41,7 +44,7 @@ def main() -> None:
 @config_option
 def serve(config: Path) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    settings = _settings(config)
+    settings = settings_of(config)
     from authproxy import bootstrap
 
     bootstrap.run(settings)
@@ -65,7 +68,7 @@ def check_config(config: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"valid": code == 0, "findings": [each.as_json() for each in findings]}, ensure_ascii=False, indent=2))
     else:
-        _print_findings(findings)
+        print_findings(findings)
         if code == 0:
             click.echo(f"{config}: fine")
     sys.exit(code)
@@ -81,7 +84,7 @@ def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None, *, 
     try:
         from authproxy.sandbox import stack
     except ModuleNotFoundError as missing:
-        _fail(f"the sandbox is not installed here ({missing.name} is missing); it is part of the source tree: `make demo`")
+        fail(f"the sandbox is not installed here ({missing.name} is missing); it is part of the source tree: `make demo`")
 
     stack.run(port_offset=port_offset, store_url=store_url, state_dir=state_dir, is_verbose=verbose)
 
@@ -92,7 +95,7 @@ def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None, *, 
 @config_option
 def explain(method: str, url: str, config: Path) -> None:
     """Say which portal and route METHOD URL falls under, what is demanded there, and why."""
-    settings = _settings(config)
+    settings = settings_of(config)
     from authproxy import bootstrap, explanation
 
     told = explanation.explained(method, url, bootstrap.portals(settings))
@@ -110,23 +113,23 @@ def sessions() -> None:
 @json_option
 def list_sessions(config: Path, *, as_json: bool) -> None:
     """List the open sessions, without anything that would open one."""
-    settings = _settings(config)
+    settings = settings_of(config)
     from authproxy import bootstrap
 
-    with _store_asked():
+    with store_asked():
         found = asyncio.run(bootstrap.list_sessions(settings))
     rows = [
         {
             "session": each.session_id, "portal": each.portal, "method": each.method, "level": int(each.level),
-            "started_at": _time(each.started_at), "last_active_at": _time(each.last_active_at), "expires_at": _time(each.expires_at),
-            "browser": each.browser,
+            "started_at": time_text(each.started_at), "last_active_at": time_text(each.last_active_at),
+            "expires_at": time_text(each.expires_at), "browser": each.browser,
         }
         for each in found
     ]  # fmt: skip
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
-    _print_table(rows)
+    print_table(rows)
     click.echo(f"{len(rows)} open", err=True)
 
 
@@ -139,14 +142,17 @@ def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | N
     """End one session, or all of a person. Exit code 1 if there was none."""
     if (session_id is None) == (subject is None):
         raise click.UsageError("name either a session or, with --subject, a person")
-    settings = _settings(config)
+    settings = settings_of(config)
     from authproxy import bootstrap
 
     issuer = None if subject is None else issuer or settings.rekono.issuer
-    with _store_asked():
+    with store_asked():
         ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
     click.echo(f"{ended} ended")
     sys.exit(0 if ended else 1)
+
+
+main.add_command(people)
 
 
 @main.group()
@@ -161,11 +167,11 @@ def list_keys(config: Path, *, as_json: bool) -> None:
     """List the key that signs, the next and the retiring one, as portals see them in jwks.json."""
     from authproxy.assertions.keys import KeyRefused, read_ring
 
-    settings = _settings(config)
+    settings = settings_of(config)
     try:
         ring = read_ring(_key_files(settings), settings.assertions.algorithm)
     except KeyRefused as refused:
-        _fail(str(refused))
+        fail(str(refused))
     _print_ring(ring, as_json=as_json)
 
 
@@ -176,11 +182,11 @@ def rotate_keys(config: Path, *, as_json: bool) -> None:
     """Let the next key sign, keep the last one published, and make a new next one. It counts after a restart of the gateway."""
     from authproxy.assertions.keys import KeyRefused, rotate
 
-    settings = _settings(config)
+    settings = settings_of(config)
     try:
         ring = rotate(_key_files(settings), settings.assertions.algorithm)
     except KeyRefused as refused:
-        _fail(str(refused))
+        fail(str(refused))
     _print_ring(ring, as_json=as_json)
 
 
@@ -201,9 +207,9 @@ def healthcheck(url: str, timeout: float) -> None:
             click.echo(f"{url}: {answer.status}")
     except urllib.error.HTTPError as refusal:
         with refusal:
-            _fail(f"{url}: {refusal.code}")
+            fail(f"{url}: {refusal.code}")
     except OSError as error:
-        _fail(f"{url}: {error}")
+        fail(f"{url}: {error}")
 
 
 @main.command()
@@ -214,40 +220,8 @@ def completion(shell: str) -> None:
 
     script = get_completion_class(shell)
     if script is None:
-        _fail(f"no completion for {shell}")
+        fail(f"no completion for {shell}")
     click.echo(script(main, {}, "authproxy", "_AUTHPROXY_COMPLETE").source())
-
-
-@contextmanager
-def _store_asked() -> Iterator[None]:
-    """Turns "the store cannot be asked" into a sentence and an exit code."""
-    from authproxy.access.unavailable import CannotAsk
-
-    try:
-        yield
-    except CannotAsk as error:
-        _fail(str(error))
-
-
-def _settings(config: Path) -> Settings:
-    """The settings; findings go to standard error, and errors end the command."""
-    from authproxy.settings.findings import SettingsUnreadable
-    from authproxy.settings.sources import read
-
-    try:
-        reading = read(config, os.environ)
-    except SettingsUnreadable as unreadable:
-        _print_findings(unreadable.findings)
-        sys.exit(UNREADABLE)
-    _print_findings(reading.findings)
-    if reading.settings is None:
-        sys.exit(FINDINGS)
-    return reading.settings
-
-
-def _print_findings(findings: Iterable[Finding]) -> None:
-    for finding in findings:
-        click.echo(str(finding), err=True)
 
 
 def _key_files(settings: Settings) -> KeyFiles:
@@ -267,21 +241,4 @@ def _print_ring(ring: KeyRing, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        _print_table(rows)
-
-
-def _print_table(rows: Sequence[Mapping[str, object]]) -> None:
-    if not rows:
-        return
-    widths = [max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]]
-    for cells in [list(rows[0]), *([str(cell) for cell in row.values()] for row in rows)]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-
-
-def _time(moment: object) -> str:
-    return format(moment, "%Y-%m-%dT%H:%M:%SZ")
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(message, err=True)
-    sys.exit(1)
+        print_table(rows)

@@ -27,6 +27,9 @@ def unmet(session: Session, portal: Portal, route: Route) -> Reason | None:
     what it cannot."""
     if session.portal != portal.portal_id:
         return Reason.SESSION_OF_ANOTHER_PORTAL
+    if portal.members == "register" and session.person.member is None:
+        # Which portals a member may enter is judged at sign-in; a change ends the sessions. This is for a portal whose setting has changed.
+        return Reason.NOT_A_MEMBER
     if session.method not in route.requirement.methods:
         return Reason.METHOD_NOT_ALLOWED_HERE
     if session.level < route.requirement.level:

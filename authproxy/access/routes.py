@@ -11,6 +11,8 @@ from typing import Literal
 
 from authproxy.identity.assurance import Level, SignInMethod
 
+Members = Literal["anyone", "register"]
+"""Who may come in: whoever signs in, or only those whom the register of people names for the portal."""
 Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_number"]
 
 
@@ -56,6 +58,7 @@ class Portal:
     host: str
     routes: tuple[Route, ...]
     required_claims: tuple[Claim, ...] = ("tax_number", "name", "birthdate", "address")
+    members: Members = "anyone"
     accepts_encoded_slash: bool = False
     binds_assertion: bool = False
     """Mint an assertion for every request, bound to its method and URL (`htm`, `htu`)."""

@@ -26,7 +26,7 @@ def claims(
     stated = {
         "iss": issuer,
         "aud": portal_id,
-        "sub": person.subject,
+        "sub": person.subject_for_portals,
         "sid": session.session_id,
         "jti": token_id,
         "iat": issued_at,

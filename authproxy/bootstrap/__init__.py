@@ -4,8 +4,10 @@ Opens every resource, closes every resource, and owns all background work; what 
 """
 
 from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.desk import Desk, desk
 from authproxy.bootstrap.gateway import Gateway, run, running
 from authproxy.bootstrap.meanings import portals
 from authproxy.bootstrap.operators import list_sessions, revoke_sessions
+from authproxy.bootstrap.stores import MEMORY
 
-__all__ = ["Gateway", "list_sessions", "portals", "revoke_sessions", "run", "running", "utc_now"]
+__all__ = ["MEMORY", "Desk", "Gateway", "desk", "list_sessions", "portals", "revoke_sessions", "run", "running", "utc_now"]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import os
 import secrets
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,17 +23,24 @@ from authproxy import __version__
 from authproxy.access.routes import Portals
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap import auditing, meanings
+from authproxy.bootstrap.certificates import CertificateSignIn, certificate_sign_in, serve_certificates
 from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.desk import Desk
 from authproxy.bootstrap.stores import Stores, stores
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import Listener
 from authproxy.edge.site import Gate
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.flows.access import Access
+from authproxy.flows.back_channel_logout import BackChannelLogout
 from authproxy.flows.browser import described
-from authproxy.flows.login import ClaimRules, Login
+from authproxy.flows.login import Login
 from authproxy.flows.logout import Logout
+from authproxy.flows.membership import Membership
+from authproxy.flows.people import People
+from authproxy.flows.sign_in import SignInPlace
+from authproxy.identity.person import Issuer
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
@@ -48,6 +53,7 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.telemetry.requests import RequestRecorder
 from authproxy.web.application import Services, application
 from authproxy.web.management import Check, management
+from authproxy.web.request_context import PortalPresentation
 
 Clock = Callable[[], datetime]
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -64,6 +70,9 @@ class Gateway:
     management: tuple[str, int]
     audit_file: AuditFile | None
     listener: Listener
+    certificates: CertificateSignIn | None
+    certificate_listener: tuple[str, int] | None
+    desk: Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +90,8 @@ class _Parts:
     clock: Clock
     spawn: Spawn
     resources: AsyncExitStack
+    places: Mapping[str, SignInPlace]
+    certificates: CertificateSignIn | None
 
 
 @asynccontextmanager
@@ -120,8 +131,8 @@ def _spawner(background: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> S
 
 async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: AsyncExitStack) -> tuple[_Parts, AuditFile | None]:
     logs.configure(settings.telemetry.log_level, clock=clock)
-    audit, audit_file = _audit(settings, clock, resources)
-    opened = await resources.enter_async_context(stores(settings))
+    audit, audit_file = auditing.audit(settings, clock, resources)
+    opened = await resources.enter_async_context(stores(settings, clock=clock))
     session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout))
     signer = _signer(settings, audit)
     access = Access(
@@ -132,9 +143,16 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         header_names={portal_id: meanings.header_names(portal) for portal_id, portal in settings.portals.items()},
         spawn=spawn,
     )
+    portals = meanings.portals(settings)
+    places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
+    certificates = None
+    if settings.acnlb is not None:
+        certificates = await certificate_sign_in(
+            settings, settings.acnlb, opened, places, audit=audit, clock=clock, resources=resources
+        )  # fmt: skip
     parts = _Parts(
         settings=settings,
-        portals=meanings.portals(settings),
+        portals=portals,
         stores=opened,
         provider=OpenIdProvider(meanings.relying_party(settings.rekono), session, clock=clock, fresh=secrets.token_urlsafe),
         signer=signer,
@@ -144,6 +162,8 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         clock=clock,
         spawn=spawn,
         resources=resources,
+        places=places,
+        certificates=certificates,
     )
     return parts, audit_file
 
@@ -155,26 +175,18 @@ async def _opened(parts: _Parts, audit_file: AuditFile | None) -> Gateway:
     management_address = await _serve_management(parts, listener)
     parts.spawn(listener.watch((*(site.pool for site in gate.sites.values()), gate.pages)))
     parts.spawn(_ask_provider(parts.provider))
+    certificate_listener = await _serve_certificates(parts)
     if parts.stores.connection is not None:
         parts.spawn(invalidation.listen(parts.stores.connection, parts.stores.near_cache, clock=parts.clock))
     parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
     parts.resources.callback(parts.audit.record, Event.GATEWAY_STOPPED)
-    return Gateway(addresses=addresses, management=management_address, audit_file=audit_file, listener=listener)
+    return Gateway(addresses=addresses, management=management_address, audit_file=audit_file, listener=listener,
+                   certificates=parts.certificates, certificate_listener=certificate_listener, desk=_desk(parts))  # fmt: skip
 
 
-def _audit(settings: Settings, clock: Clock, resources: AsyncExitStack) -> tuple[Audit, AuditFile | None]:
-    # The oldest key, so that a person keeps their name in the stream when a new key is put in front.
-    person_key = hmac.new(meanings.record_keys(settings)[-1], b"authproxy audit person", hashlib.sha256).digest()
-    if settings.telemetry.audit_file is None:
-        return Audit(_to_standard_output, clock=clock, person_key=person_key), None
-    file = AuditFile(Path(settings.telemetry.audit_file))
-    resources.callback(file.close)
-    return Audit(file.write, clock=clock, person_key=person_key), file
-
-
-def _to_standard_output(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def _desk(parts: _Parts) -> Desk:
+    people = People(store=parts.stores.people, sessions=parts.stores.sessions, clock=parts.clock)
+    return Desk(people, parts.audit, Issuer(parts.settings.assertions.issuer))
 
 
 async def _ask_provider(provider: OpenIdProvider) -> None:
@@ -194,13 +206,14 @@ def _signer(settings: Settings, audit: Audit) -> AssertionSigner:
 
 
 def _login(parts: _Parts) -> Login:
-    settings, rekono = parts.settings, parts.settings.rekono
+    settings = parts.settings
     return Login(
         provider=parts.provider,
         attempts=parts.stores.attempts,
         sessions=parts.stores.sessions,
-        places={portal.portal_id: meanings.place(settings, portal) for portal in parts.portals.by_host.values()},
-        rules=ClaimRules(tax_number_names=rekono.claims.tax_number, level_names=rekono.claims.level, levels=rekono.levels),
+        membership=Membership(store=parts.stores.people),
+        places=parts.places,
+        rules=meanings.claim_rules(settings.rekono),
         attempt_for=settings.sessions.attempt,
         fresh=secrets.token_urlsafe,
         random_bytes=secrets.token_bytes,
@@ -215,15 +228,40 @@ def _services(parts: _Parts) -> Services:
     return Services(
         login=_login(parts),
         logout=Logout(sessions=parts.stores.sessions, provider=parts.provider, origins=origins, fresh=secrets.token_urlsafe),
+        back_channel_logout=BackChannelLogout(
+            provider=parts.provider, sessions=parts.stores.sessions, tokens=parts.stores.logout_tokens
+        ),
         sessions=parts.access,
-        portals={portal_id: meanings.presentation(portal, parts.settings.portals[portal_id]) for portal_id, portal in every.items()},
-        links=meanings.links(parts.settings.rekono),
+        portals=_presentations(parts),
+        links=meanings.links(parts.settings),
         jwks=parts.signer.jwks,
         audit=parts.audit,
         metrics=parts.metrics,
         clock=parts.clock,
         fresh=secrets.token_urlsafe,
         zone=_ZONE,
+        certificate_login=None if parts.certificates is None else parts.certificates.login,
+        certificates_end=lambda now: None if parts.certificates is None else parts.certificates.profile.ends_at(now),
+    )
+
+
+def _presentations(parts: _Parts) -> dict[str, PortalPresentation]:
+    settings = parts.settings
+    return {
+        portal.portal_id: meanings.presentation(portal, own, meanings.ways(settings, own))
+        for portal in parts.portals.by_host.values() for own in [settings.portals[portal.portal_id]]
+    }  # fmt: skip
+
+
+async def _serve_certificates(parts: _Parts) -> tuple[str, int] | None:
+    """The listener where certificates are shown, and what is asked about them in the background."""
+    acnlb, certificates = parts.settings.acnlb, parts.certificates
+    if acnlb is None or certificates is None:
+        return None
+    parts.spawn(certificates.sources.run())
+    parts.spawn(certificates.keep_looking(acnlb.revocation.sessions_checked_every))
+    return await serve_certificates(
+        parts.settings, acnlb, certificates, _presentations(parts), metrics=parts.metrics, zone=_ZONE, resources=parts.resources
     )
 
 
@@ -289,10 +327,13 @@ async def _serve_management(parts: _Parts, listener: Listener) -> tuple[str, int
         return Check(status="ok", detail=f"{len(parts.signer.jwks()['keys'])} keys published")
 
     built = management(
-        checks={"store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener},
+        checks={
+            "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
+            **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
+        },
         is_draining=lambda: listener.is_draining,
         exposition=lambda accept: _exposition(parts, listener, accept),
-    )
+    )  # fmt: skip
     runner = web.AppRunner(built, access_log=None, handle_signals=False)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
@@ -310,6 +351,8 @@ def _exposition(parts: _Parts, listener: Listener, accept: str) -> tuple[bytes, 
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
     metrics.audit_lost[()] = parts.audit.lost
     metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
+    if parts.certificates is not None:
+        parts.certificates.count(metrics)
     return metrics.exposition(accept)
 
 

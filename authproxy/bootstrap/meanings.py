@@ -16,21 +16,31 @@ from authproxy.edge.headers import RequestFilter
 from authproxy.edge.listener import Address
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
-from authproxy.flows.login import SignInPlace
+from authproxy.flows.login import ClaimRules
+from authproxy.flows.sign_in import SignInPlace
+from authproxy.identity.assurance import SignInMethod
+from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.relying_party import RelyingParty
+from authproxy.settings.checks.logos import PNG
 from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings
 from authproxy.settings.values import key_of
 from authproxy.web.pages import Links
-from authproxy.web.request_context import PortalPresentation
+from authproxy.web.request_context import Logo, PortalPresentation
 
 
 def portals(settings: Settings) -> Portals:
     """The portals with their routes, by canonical host."""
-    every = (portal(portal_id, own) for portal_id, own in settings.portals.items())
+    every = (portal(portal_id, own, ways(settings, own)) for portal_id, own in settings.portals.items())
     return Portals({one.host: one for one in every})
 
 
-def portal(portal_id: str, settings: PortalSettings) -> Portal:
+def ways(settings: Settings, portal: PortalSettings) -> tuple[SignInMethod, ...]:
+    """The ways of signing in at a portal: those that it names, or all that are set up."""
+    every: tuple[SignInMethod, ...] = ("rekono",) if settings.acnlb is None else ("rekono", "acnlb")
+    return every if portal.sign_in is None else portal.sign_in
+
+
+def portal(portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod, ...]) -> Portal:
     url = urlsplit(settings.url)
     host = canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
     routes = [
@@ -38,18 +48,19 @@ def portal(portal_id: str, settings: PortalSettings) -> Portal:
             name=" ".join((f"{portal_id}{route.path}", *route.methods)),
             path=route.path,
             methods=route.methods,
-            requirement=Requirement(level=route.level or settings.level, methods=settings.sign_in),
+            requirement=Requirement(level=route.level or settings.level, methods=methods),
             strict=route.strict,
         )
         for route in settings.routes
     ]
-    routes.append(Route(name=portal_id, path="/", requirement=Requirement(level=settings.level, methods=settings.sign_in)))
+    routes.append(Route(name=portal_id, path="/", requirement=Requirement(level=settings.level, methods=methods)))
     return Portal(
         portal_id=portal_id,
         origin=f"{url.scheme}://{host}",
         host=host,
         routes=tuple(routes),
         required_claims=settings.required_claims,
+        members=settings.members,
         accepts_encoded_slash=settings.accepts_encoded_slash,
         binds_assertion=settings.binds_assertion,
     )
@@ -88,7 +99,12 @@ def relying_party(settings: OpenIdProvider) -> RelyingParty:
         prompt=settings.prompt,
         leeway=settings.leeway,
         timeout=settings.timeout,
+        logout_tokens=settings.logout_tokens,
     )
+
+
+def claim_rules(settings: OpenIdProvider) -> ClaimRules:
+    return ClaimRules(names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels)
 
 
 def addresses(settings: Settings) -> tuple[Address, ...]:
@@ -115,11 +131,24 @@ def server_tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def presentation(known: Portal, settings: PortalSettings) -> PortalPresentation:
+def presentation(known: Portal, settings: PortalSettings, sign_in: tuple[SignInMethod, ...]) -> PortalPresentation:
     names = {"sl": settings.name} if isinstance(settings.name, str) else {str(locale): name for locale, name in settings.name.items()}
     return PortalPresentation(
-        portal_id=known.portal_id, origin=known.origin, names=names, contact=settings.contact, sign_in=settings.sign_in
-    )  # fmt: skip
+        portal_id=known.portal_id,
+        origin=known.origin,
+        names=names,
+        contact=settings.contact,
+        telephone=settings.telephone,
+        help_url=settings.help_url,
+        logo=logo(Path(settings.logo_file)) if settings.logo_file is not None else None,
+        sign_in=sign_in,
+    )
+
+
+def logo(file: Path) -> Logo:
+    """The portal's logo, which `check-config` has looked into. Raises OSError."""
+    body = file.read_bytes()
+    return Logo(body=body, media_type="image/png" if body.startswith(PNG) else "image/svg+xml")
 
 
 def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream], UpstreamPool]) -> Site:
@@ -145,16 +174,18 @@ def place(settings: Settings, known: Portal) -> SignInPlace:
         level=own.level,
         idle_for=own.idle or settings.sessions.idle,
         expires_after=settings.sessions.absolute,
+        members=known.members,
     )
 
 
-def links(rekono: OpenIdProvider) -> Links:
-    issuer = urlsplit(rekono.issuer)
+def links(settings: Settings) -> Links:
+    rekono = settings.rekono
+    places = [urlsplit(rekono.issuer), *([] if settings.acnlb is None else [urlsplit(settings.acnlb.url)])]
     return Links(
         dashboard_url=rekono.dashboard_url,
         register_url=rekono.register_url,
         help_url=rekono.help_url,
-        provider_origins=(f"{issuer.scheme}://{issuer.netloc}",),
+        provider_origins=tuple(f"{place.scheme}://{place.netloc}" for place in places),
     )
 
 

@@ -7,7 +7,7 @@ an answer becomes a refusal; what goes wrong after it closes the connection, so 
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from typing import Final, Protocol
 
 from authproxy.access import target as request_target
 from authproxy.access.decision import Allowed, Decision, Denied, Reason
@@ -24,11 +24,12 @@ from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream_connection import UpstreamConnection
 from authproxy.edge.upstream_pool import UpstreamPool
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
-_OWN_PLACE = "/.authproxy"
-_PUBLIC_KEYS = "/.authproxy/jwks.json"
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+_OWN_PLACE: Final = "/.authproxy"
+_PUBLIC_KEYS: Final = "/.authproxy/jwks.json"
+_STATIC: Final = "/.authproxy/static/"
 """Portals fetch it from server to server, under whatever name they reach us."""
-_PAGES_FILTER = RequestFilter()
+_PAGES_FILTER: Final = RequestFilter()
 
 
 class Client(Protocol):
@@ -111,7 +112,8 @@ class Exchange(Answered[Client]):
         return any(reading.lower().startswith(_OWN_PLACE) for reading in target.readings())
 
     def _begin_own(self, target: RequestTarget) -> None:
-        if self._site is None and target.path != _PUBLIC_KEYS:
+        # The page that says that there is no portal here needs its style sheet as any other does.
+        if self._site is None and target.path != _PUBLIC_KEYS and not target.path.startswith(_STATIC):
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_rest(400, Reason.REQUEST_UNREADABLE)
@@ -245,7 +247,7 @@ class Exchange(Answered[Client]):
         head = self.head
         fields = [field for field in head.fields if field[0].lower() in _WANTED_BY_REFUSAL_PAGES]
         asked = RequestHead("HEAD" if head.method == "HEAD" else "GET", "/refusal", head.is_http_1_0, fields, host=head.host)
-        said = b"X-Authproxy-Status: %d\r\nX-Authproxy-Reason: %s\r\n" % (page.status, page.reason.encode())
+        said = b"X-Authproxy-Status: %d\r\nX-Authproxy-Reason: %s\r\n%s" % (page.status, page.reason.encode(), page.said)
         self._transfer_to(self._gate.pages, asked, self._head_for_pages(asked, "/refusal", self._site, said))
 
     def _head_for_pages(self, head: RequestHead, origin_form: str, site: Site | None, said: bytes) -> bytes:
@@ -344,4 +346,4 @@ class Exchange(Answered[Client]):
         self._transfer = None
 
 
-_WANTED_BY_REFUSAL_PAGES = frozenset({b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"})
+_WANTED_BY_REFUSAL_PAGES: Final = frozenset({b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"})

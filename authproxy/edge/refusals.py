@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from authproxy.access.decision import AuthenticationRequired, Reason, Refusal, Unavailable
+from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, Unavailable
 from authproxy.access.routes import Portal
 from authproxy.access.target import METHODS, RequestTarget
 from authproxy.edge.request_head import RequestHead
 
-RETRY_AFTER = 5
+RETRY_AFTER: Final = 5
 """Seconds after which it makes sense to ask again."""
 
-NEVER_STORED = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
-_ALLOW = b"Allow: %s\r\n" % ", ".join(sorted(METHODS)).encode()
-_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
-_TITLES = {
+NEVER_STORED: Final = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
+_ALLOW: Final = b"Allow: %s\r\n" % ", ".join(sorted(METHODS)).encode()
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_TITLES: Final = {
     401: "Sign-in required",
     403: "Not allowed",
     502: "The portal does not answer",
@@ -31,12 +31,15 @@ _TITLES = {
 }
 
 
-class Answer(NamedTuple):
+class Answer:
     """A complete answer; `headers` are finished lines without framing and Connection."""
 
-    status: int
-    headers: bytes = b""
-    body: bytes = b""
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: bytes = b"", body: bytes = b"") -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class PageWanted(NamedTuple):
@@ -44,6 +47,8 @@ class PageWanted(NamedTuple):
 
     status: int
     reason: Reason
+    said: bytes = b""
+    """Header lines for them: where the person wanted to go, who they are, and what they lack."""
 
 
 def is_page_load(head: RequestHead, method: str) -> bool:
@@ -70,12 +75,16 @@ def is_page_load(head: RequestHead, method: str) -> bool:
 
 def login_url(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
     """The chooser, with the way back: the page itself; for a request that cannot be repeated, the page that sent it."""
+    return f"{portal.origin}/.authproxy/login?rt={_way_back(portal, target, head)}"
+
+
+def _way_back(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
     place = target.origin_form
     if target.method not in {"GET", "HEAD"}:
         place = _own_referer(portal, head)
     if len(place) > 2048:
         place = target.path if len(target.path) <= 2048 and target.method in {"GET", "HEAD"} else "/"
-    return f"{portal.origin}/.authproxy/login?rt={quote(place, safe='/')}"
+    return quote(place, safe="/")
 
 
 def _own_referer(portal: Portal, head: RequestHead) -> str:
@@ -95,10 +104,32 @@ def answer(refusal: Refusal, *, target: RequestTarget, head: RequestHead, reques
             return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
         return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
     status = 503 if isinstance(refusal, Unavailable) else 403
-    return PageWanted(status, refusal.reason) if is_page else problem(status, refusal.reason, request_id)
+    if is_page:
+        return PageWanted(status, refusal.reason, _particulars(refusal, target, head))
+    return problem(status, refusal.reason, request_id, levels=_levels(refusal))
 
 
-def problem(status: int, reason: Reason, request_id: str, *, login_url: str | None = None, portal: Portal | None = None) -> Answer:
+def _levels(refusal: Denied | Unavailable) -> tuple[int, int] | None:
+    """The level of the session and the one that its route demands, where that is what the refusal is about."""
+    if refusal.reason is not Reason.LEVEL_TOO_LOW or not isinstance(refusal, Denied) or refusal.session is None or refusal.route is None:
+        return None
+    return int(refusal.session.level), int(refusal.route.requirement.level)
+
+
+def _particulars(refusal: Denied | Unavailable, target: RequestTarget, head: RequestHead) -> bytes:
+    said = b""
+    if refusal.portal is not None:
+        said += b"X-Authproxy-Return-To: %s\r\n" % _way_back(refusal.portal, target, head).encode()
+    if isinstance(refusal, Denied) and refusal.session is not None:
+        said += b"X-Authproxy-Person: %s\r\n" % quote(refusal.session.person.known_as).encode()
+    levels = _levels(refusal)
+    return said if levels is None else said + b"X-Authproxy-Levels: %d %d\r\n" % levels
+
+
+def problem(
+    status: int, reason: Reason, request_id: str, *, login_url: str | None = None, portal: Portal | None = None,
+    levels: tuple[int, int] | None = None,
+) -> Answer:  # fmt: skip
     """An `application/problem+json` answer with the reason and the request id; for 401 also the place to sign in."""
     members: dict[str, object] = {
         "type": "about:blank",
@@ -110,6 +141,8 @@ def problem(status: int, reason: Reason, request_id: str, *, login_url: str | No
     headers = NEVER_STORED + b"Content-Type: application/problem+json; charset=utf-8\r\n"
     if login_url is not None:
         members["login_url"] = login_url
+    if levels is not None:
+        members |= {"level": levels[0], "level_needed": levels[1]}
     if status == 401 and portal is not None:
         headers += b'WWW-Authenticate: Bearer realm="%s"\r\n' % portal.portal_id.encode()
     if status == 503:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from authproxy.access import policy
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
@@ -18,6 +18,7 @@ from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows import identity_headers
 from authproxy.identity import ticket as tickets
+from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
 
@@ -43,7 +44,7 @@ class SessionStore(Protocol):
     async def load(self, ticket: SessionTicket, *, now: datetime) -> Stored | None: ...
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None: ...
     async def revoke(self, session_id: SessionId) -> bool: ...
-    async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]: ...
+    async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]: ...
 
 
 class Signer(Protocol):
@@ -67,9 +68,9 @@ class _Pass:
         self.allowed: dict[int, Allowed] = {}
 
 
-_FINISHED = "finished"
-_TOUCH_DUE_AT = "touch_due_at"
-_TOUCHES_PER_IDLE = 10
+_FINISHED: Final = "finished"
+_TOUCH_DUE_AT: Final = "touch_due_at"
+_TOUCHES_PER_IDLE: Final = 10
 
 
 class Access:
@@ -216,9 +217,19 @@ class Access:
             return None
         return CurrentSession(session=stored.session, last_active_at=stored.last_active_at)
 
+    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
+        """The session behind a ticket at this portal, after noting that its person is there. Raises CannotAsk."""
+        current = await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
+        parsed = tickets.parse(ticket_text) if ticket_text is not None else None
+        if current is None or parsed is None:
+            return None
+        await self._sessions.touch(parsed, now=now)
+        # Asked again: it may have ended in between, and what is said then must be true.
+        return await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
+
     async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]:
         """The same person's other sessions, at every portal. Raises CannotAsk."""
-        every = await self._sessions.summaries(session.person.issuer, session.person.subject, now=now)
+        every = await self._sessions.of_person(session.person, now=now)
         return tuple(summary for summary in every if summary.session_id != session.session_id)
 
     async def end_other(self, session: Session, session_id: SessionId, *, now: datetime) -> bool:

@@ -11,16 +11,17 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC
+from typing import Final
 from urllib.parse import quote
 
 from authproxy.access.header_names import Encoding, HeaderNames
 from authproxy.identity.session import Session
 
-NOTHING = b"-"
+NOTHING: Final = b"-"
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What `unicodedata` does not take apart and Slovenian bank users' names contain.
-_FOLDED = str.maketrans({"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"})
+_FOLDED: Final = str.maketrans({"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"})
 
 
 def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
@@ -29,7 +30,7 @@ def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
     person = session.person
     encode = _ENCODERS[names.encoding]
     values = (
-        (names.subject, _free_text(person.subject, encode)),
+        (names.subject, _free_text(person.subject_for_portals, encode)),
         (names.name, _free_text(person.name, encode)),
         (names.email, _free_text(person.email, encode)),
         (names.tax_number, person.tax_number),
@@ -71,7 +72,7 @@ def _base64(text: str) -> bytes:
 
 
 # `percent` leaves printable ASCII as it is, but for the percent sign itself: it decodes to the same text either way.
-_ENCODERS: dict[Encoding, Callable[[str], bytes]] = {
+_ENCODERS: Final[dict[Encoding, Callable[[str], bytes]]] = {
     "percent": lambda text: quote(text, safe="".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")).encode(),
     "ascii-fold": _folded,
     "latin1": lambda text: unicodedata.normalize("NFC", text).encode("latin-1", "replace"),

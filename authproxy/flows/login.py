@@ -6,27 +6,26 @@ Connect Core §3.1.2, RFC 9700 §2.1, §4.7). Where a person wanted to go stays 
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
-from authproxy.access.routes import Claim
+from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.access import SessionStore, Stored
-from authproxy.identity import ticket as tickets
+from authproxy.flows import membership
+from authproxy.flows.membership import Admitted, NotAdmitted
+from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns, WritableSessions
 from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.identity.attempt import Attempt, TakenAttempt
+from authproxy.identity.attempt import Attempt
 from authproxy.identity.person import Person
-from authproxy.identity.session import Session
-from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
 from authproxy.oidc import authorization, claims
+from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.id_token import VerifiedClaims
-from authproxy.oidc.refused import AuthorizationRefused
+from authproxy.oidc.refused import AuthorizationRefused, ClaimsRefused
 
-_CALLBACK = "/.authproxy/callback/rekono"
+_METHOD: Final = "rekono"
 _LOOP_AFTER = 3
 
 
@@ -41,77 +40,23 @@ class Authenticated(Protocol):
 
 class Provider(Protocol):
     async def authorization_request(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str
+        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool
     ) -> str: ...  # fmt: skip
     async def authenticate(
         self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
     ) -> Authenticated: ...  # fmt: skip
 
 
-class AttemptStore(Protocol):
-    async def open(self, state: str, attempt: Attempt, *, now: datetime) -> None: ...
-    async def take(self, state: str, *, now: datetime) -> TakenAttempt | None: ...
-    async def note_sign_in(self, browser: str, *, now: datetime) -> int: ...
-    async def recent_sign_ins(self, browser: str, *, now: datetime) -> int: ...
-
-
-class WritableSessions(SessionStore, Protocol):
-    async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignInPlace:
-    """What a portal demands of a sign-in, and how long its sessions live."""
-
-    portal_id: str
-    origin: str
-    required_claims: tuple[Claim, ...]
-    level: Level
-    idle_for: timedelta
-    expires_after: timedelta
-
-    @property
-    def redirect_uri(self) -> str:
-        return self.origin + _CALLBACK
+class Membership(Protocol):
+    async def by_sign_in(self, person: Person, level: Level, *, portal_id: str, members: Members) -> Admitted | NotAdmitted: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRules:
-    """How the provider's claims are read."""
+    """How the provider's claims are read: under which names, and which words stand for which level."""
 
-    tax_number_names: tuple[str, ...]
-    level_names: tuple[str, ...]
+    names: ClaimNames
     levels: Mapping[str, Level]
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Somebody is signed in; the ticket is for their browser alone."""
-
-    ticket_text: str = field(repr=False)
-    return_to: str
-    session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class AlreadySignedIn:
-    """A callback that was used before, in a browser that has a session: nothing happened, and the person can go on."""
-
-    return_to: str
-
-
-@dataclass(frozen=True, slots=True)
-class SignInRefused:
-    """Nobody was signed in. `found` is for operators and holds no secret; `person` is known where the protocol had succeeded."""
-
-    reason: Reason
-    return_to: str
-    missing: tuple[str, ...] = ()
-    found: str = ""
-    person: Person | None = field(default=None, repr=False)
-
-
-Outcome = SignedIn | AlreadySignedIn | SignInRefused
 
 
 class Login:
@@ -121,6 +66,7 @@ class Login:
         provider: Provider,
         attempts: AttemptStore,
         sessions: WritableSessions,
+        membership: Membership,
         places: Mapping[str, SignInPlace],
         rules: ClaimRules,
         attempt_for: timedelta,
@@ -133,23 +79,27 @@ class Login:
         self._provider = provider
         self._attempts = attempts
         self._sessions = sessions
+        self._membership = membership
         self._places = places
         self._rules = rules
-        self._attempt_for = attempt_for
         self._fresh = fresh
-        self._random_bytes = random_bytes
         self._clock = clock
-        self._describe_browser = describe_browser
+        self._sign_ins = SignIns(
+            attempts=attempts, sessions=sessions, attempt_for=attempt_for, random_bytes=random_bytes, describe_browser=describe_browser
+        )  # fmt: skip
 
-    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime) -> str:
-        """The URL at the provider where the browser goes. Raises CannotAsk."""
+    async def begin(
+        self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool = False
+    ) -> str:  # fmt: skip
+        """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in there. Raises CannotAsk."""
         state, nonce, code_verifier = self._fresh(32), self._fresh(32), self._fresh(48)
         attempt = Attempt(
             portal=portal_id, return_to=return_to, browser=browser, nonce=nonce, code_verifier=code_verifier, opened_at=now
         )  # fmt: skip
         url = await self._provider.authorization_request(
-            redirect_uri=self._places[portal_id].redirect_uri, state=state, nonce=nonce, code_verifier=code_verifier, ui_locales=locale
-        )
+            redirect_uri=self._places[portal_id].callback(_METHOD), state=state, nonce=nonce, code_verifier=code_verifier,
+            ui_locales=locale, anew=anew,
+        )  # fmt: skip
         await self._attempts.open(state, attempt, now=now)
         return url
 
@@ -163,70 +113,52 @@ class Login:
         user_agent: str,
         now: datetime,
     ) -> Outcome:
-        """Ends the attempt that the response belongs to. Raises CannotAsk; the attempt is then used up, but no cookie changes."""
+        """Ends the attempt that the response belongs to. Raises CannotAsk while nobody can say which one that is; what cannot be asked
+        later is a refusal, so that the way back to the page is not lost."""
         state = authorization.state_of(parameters)
-        taken = None if state is None else await self._attempts.take(state, now=now)
-        refused = self._refuse_attempt(taken, portal_id, browser, now)
-        if refused is not None or taken is None:
-            return await self._instead(refused or SignInRefused(Reason.ATTEMPT_UNKNOWN, "/"), portal_id, browser, ticket_text, now)
-        attempt = taken.attempt
-        place = self._places[portal_id]
+        attempt = await self._sign_ins.taken(
+            state, method=_METHOD, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now
+        )  # fmt: skip
+        if not isinstance(attempt, Attempt):
+            return attempt
         try:
-            authenticated = await self._provider.authenticate(
-                parameters, redirect_uri=place.redirect_uri, nonce=attempt.nonce, code_verifier=attempt.code_verifier
-            )
-            identity = self._identity(authenticated, place)
-        except AuthorizationRefused as refusal:
-            return SignInRefused(refusal.reason, attempt.return_to, found=str(refusal))
-        refusal_by_place = self._refuse_identity(identity, place, attempt.return_to)
-        if refusal_by_place is not None:
-            return refusal_by_place
-        return await self._sign_in(identity, authenticated, attempt, ticket_text, user_agent)
+            return await self._redeem(attempt, parameters, ticket_text, user_agent)
+        except CannotAsk as failure:
+            return SignInRefused(failure.reason, attempt.return_to, found=str(failure))
 
     async def looping(self, *, browser: str | None, now: datetime) -> bool:
         """Whether this browser has signed in so often within a minute that it must be going round in circles. Raises CannotAsk."""
         return browser is not None and await self._attempts.recent_sign_ins(browser, now=now) >= _LOOP_AFTER
 
-    def _refuse_attempt(
-        self, taken: TakenAttempt | None, portal_id: str, browser: str | None, now: datetime
-    ) -> SignInRefused | None:  # fmt: skip
-        if taken is None:
-            return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
-        attempt = taken.attempt
-        if attempt.portal != portal_id:
-            return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
-        if browser is None:
-            return SignInRefused(Reason.COOKIES_OFF, "/")
-        if not hmac.compare_digest(attempt.browser.encode(), browser.encode()):
-            # Where another browser's person wanted to go is not this one's business.
-            return SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
-        if taken.already_used:
-            return SignInRefused(Reason.ATTEMPT_USED, attempt.return_to)
-        if now - attempt.opened_at > self._attempt_for:
-            return SignInRefused(Reason.ATTEMPT_TOO_OLD, attempt.return_to)
-        return None
-
-    async def _instead(
-        self, refused: SignInRefused, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
-    ) -> AlreadySignedIn | SignInRefused:  # fmt: skip
-        """A replayed or stale callback in a browser that is signed in goes on without a word: a restored tab, the back button."""
-        if refused.reason in {Reason.ATTEMPT_USED, Reason.ATTEMPT_TOO_OLD, Reason.ATTEMPT_UNKNOWN} and browser is not None:
-            current = await self._present(ticket_text, portal_id, now)
-            if current is not None:
-                return AlreadySignedIn(refused.return_to)
+    async def _redeem(
+        self, attempt: Attempt, parameters: Sequence[tuple[str, str]], ticket_text: str | None, user_agent: str
+    ) -> SignedIn | SignInRefused:  # fmt: skip
+        place = self._places[attempt.portal]
+        try:
+            authenticated = await self._provider.authenticate(
+                parameters, redirect_uri=place.callback(_METHOD), nonce=attempt.nonce, code_verifier=attempt.code_verifier
+            )
+            identity = self._identity(authenticated, place)
+            refused = self._refuse_identity(identity, place, attempt.return_to)
+        except ClaimsRefused as refusal:
+            refused = SignInRefused(refusal.reason, attempt.return_to, found=str(refusal), person=refusal.person)
+        except AuthorizationRefused as refusal:
+            return SignInRefused(refusal.reason, attempt.return_to, found=str(refusal))
+        if refused is None:
+            entered = await self._enter(identity, authenticated, attempt, ticket_text, user_agent)
+            if isinstance(entered, SignedIn):
+                return entered
+            refused = entered
+        # Somebody has proved who they are and may not come in: whatever session the browser has is another person's, or rests on data
+        # that are no longer so.
+        await self._sign_ins.end_previous(ticket_text)
         return refused
-
-    async def _present(self, ticket_text: str | None, portal_id: str, now: datetime) -> Stored | None:
-        ticket = tickets.parse(ticket_text) if ticket_text is not None else None
-        stored = None if ticket is None else await self._sessions.load(ticket, now=now)
-        return stored if stored is not None and stored.session.portal == portal_id else None
 
     def _identity(self, authenticated: Authenticated, place: SignInPlace) -> claims.ClaimedIdentity:
         return claims.identity(
             authenticated.claims,
             authenticated.userinfo,
-            tax_number_names=self._rules.tax_number_names,
-            level_names=self._rules.level_names,
+            names=self._rules.names,
             levels=self._rules.levels,
             required=place.required_claims,
         )
@@ -237,17 +169,40 @@ class Login:
             reason = Reason.TAX_NUMBER_MISSING if "tax_number" in identity.missing else Reason.PERSONAL_DATA_MISSING
             return SignInRefused(reason, return_to, missing=identity.missing, person=identity.person)
         if identity.level < place.level:
-            return SignInRefused(Reason.LEVEL_TOO_LOW, return_to, person=identity.person)
+            return SignInRefused(
+                Reason.LEVEL_TOO_LOW, return_to, person=identity.person, level=identity.level, level_needed=place.level
+            )  # fmt: skip
         return None
+
+    async def _enter(
+        self, identity: claims.ClaimedIdentity, authenticated: Authenticated, attempt: Attempt, ticket_text: str | None, user_agent: str
+    ) -> SignedIn | SignInRefused:  # fmt: skip
+        place = self._places[attempt.portal]
+        told = await self._ask_register(identity, place)
+        if isinstance(told, NotAdmitted):
+            return _refused_by_register(told, identity, attempt.return_to)
+        signed_in = await self._sign_in(replace(identity, person=told.person), authenticated, attempt, ticket_text, user_agent)
+        # A person who was blocked in between: either the blocking has found this session, or this question finds the blocking.
+        again = await self._ask_register(identity, place)
+        if isinstance(again, NotAdmitted):
+            await self._sessions.revoke(signed_in.session.session_id)
+            return _refused_by_register(again, identity, attempt.return_to)
+        if again.person.member != told.person.member:
+            await self._sessions.revoke(signed_in.session.session_id)
+            raise membership.changed_meanwhile()
+        return replace(signed_in, is_new_link=told.is_new_link)
+
+    async def _ask_register(self, identity: claims.ClaimedIdentity, place: SignInPlace) -> Admitted | NotAdmitted:
+        return await self._membership.by_sign_in(
+            identity.person, identity.level, portal_id=place.portal_id, members=place.members
+        )  # fmt: skip
 
     async def _sign_in(
         self, identity: claims.ClaimedIdentity, authenticated: Authenticated, attempt: Attempt, ticket_text: str | None, user_agent: str
     ) -> SignedIn:  # fmt: skip
         now = self._clock()
-        place = self._places[attempt.portal]
-        ticket = SessionTicket(self._random_bytes(IDENTIFIER_SIZE), self._random_bytes(SECRET_SIZE))
         event = AuthenticationEvent(
-            method="rekono",
+            method=_METHOD,
             # Rekono has confirmed the person by SMS, code, push or certificate at `auth_time`: it counts as a step-up then. A time
             # ahead of our clock (within the leeway) must not make it fresher than now.
             at=min(identity.auth_time or now, now),
@@ -256,31 +211,20 @@ class Login:
             amr=identity.amr,
             is_step_up=True,
         )
-        session = Session(
-            session_id=ticket.session_id,
-            portal=attempt.portal,
+        proved = Proved(
             person=identity.person,
-            method="rekono",
+            method=_METHOD,
             level=identity.level,
-            events=(event,),
-            started_at=now,
-            expires_at=now + place.expires_after,
-            idle_for=place.idle_for,
+            event=event,
             id_token=authenticated.id_token,
+            provider_session=authenticated.claims.provider_session,
         )
-        await self._sessions.create(ticket, session, browser=self._describe_browser(user_agent), now=now)
-        await self._end_previous(ticket_text)
-        await self._note(attempt.browser, now)
-        return SignedIn(ticket.text, attempt.return_to, session)
+        place = self._places[attempt.portal]
+        return await self._sign_ins.start(proved, attempt, place, ticket_text=ticket_text, user_agent=user_agent, now=now)
 
-    async def _end_previous(self, ticket_text: str | None) -> None:
-        """A new sign-in in a browser replaces the session that it had (another person may have signed in)."""
-        previous = tickets.parse(ticket_text) if ticket_text is not None else None
-        if previous is not None:
-            await self._sessions.revoke(previous.session_id)
 
-    async def _note(self, browser: str, now: datetime) -> None:
-        try:
-            await self._attempts.note_sign_in(browser, now=now)
-        except CannotAsk:
-            return  # only the loop breaker's count is lost
+def _refused_by_register(told: NotAdmitted, identity: claims.ClaimedIdentity, return_to: str) -> SignInRefused:
+    return SignInRefused(
+        told.reason, return_to, found=told.found, person=identity.person, level=None if told.level_needed is None else identity.level,
+        level_needed=told.level_needed, by_register=told,
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Protocol
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import SessionStore
 from authproxy.identity import ticket as tickets
-from authproxy.identity.session import Session
+from authproxy.identity.session import Session, SessionId
 
 _RETURN = "/.authproxy/logout"
 
@@ -34,10 +34,12 @@ class ProviderLogout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """`session` is the one that has ended; None if nobody was signed in. `provider_logout` is None where there is nowhere to go."""
+    """`session` is the one that has ended; None if nobody was signed in. `others` are the same person's that have ended with it.
+    `provider_logout` is None where there is nowhere to go."""
 
     session: Session | None
     provider_logout: ProviderLogout | None
+    others: tuple[SessionId, ...] = ()
 
     @property
     def was_signed_in(self) -> bool:
@@ -54,17 +56,26 @@ class Logout:
         self._origins = origins
         self._fresh = fresh
 
-    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> Ended:
-        """Ends the session behind the ticket. Once this has returned, the ticket opens nothing on any instance. Raises CannotAsk if the
-        store could not be told: then nothing has ended, and nobody may be told that it has."""
+    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool = False) -> Ended:
+        """Ends the session behind the ticket, and `everywhere` all others of its person. Once this has returned, they open nothing on
+        any instance. Raises CannotAsk if the store could not be told: then nobody may be told that anything has ended."""
         ticket = tickets.parse(ticket_text) if ticket_text is not None else None
         if ticket is None:
             return Ended(session=None, provider_logout=None)
         stored = await self._sessions.load(ticket, now=now)
         if stored is None:
             return Ended(session=None, provider_logout=None)
+        others = await self._end_others(stored.session, now) if everywhere else ()
+        # Last, so that whoever has to try again can: the ticket is what the trying is done with.
         await self._sessions.revoke(ticket.session_id)
-        return Ended(session=stored.session, provider_logout=await self._at_provider(stored.session, portal_id))
+        return Ended(session=stored.session, provider_logout=await self._at_provider(stored.session, portal_id), others=others)
+
+    async def _end_others(self, session: Session, now: datetime) -> tuple[SessionId, ...]:
+        every = await self._sessions.of_person(session.person, now=now)
+        others = tuple(summary.session_id for summary in every if summary.session_id != session.session_id)
+        for session_id in others:
+            await self._sessions.revoke(session_id)
+        return others
 
     async def _at_provider(self, session: Session, portal_id: str) -> ProviderLogout | None:
         if session.id_token is None:

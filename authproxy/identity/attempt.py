@@ -1,9 +1,11 @@
-"""PURE: a sign-in attempt at an OpenID provider, remembered between the authorization request and its response."""
+"""PURE: a sign-in attempt, remembered from the click on the chooser until the browser comes back with the proof."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from authproxy.identity.assurance import SignInMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +17,12 @@ class Attempt:
     """Path and query on the portal where the person wanted to go. Kept here so that no URL travels through the provider."""
     browser: str = field(repr=False)
     """The value of the flow cookie of the browser that began: the response must come from the same one."""
-    nonce: str = field(repr=False)
-    code_verifier: str = field(repr=False)
+    nonce: str = field(default="", repr=False)
+    """For an OpenID provider alone, as is the next."""
+    code_verifier: str = field(default="", repr=False)
     opened_at: datetime
+    method: SignInMethod = "rekono"
+    """What may end it: nothing that is shown elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

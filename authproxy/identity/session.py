@@ -32,6 +32,9 @@ class Session:
     idle_for: timedelta
     id_token: str | None = field(default=None, repr=False)
     """The provider's ID token as received: the hint for its logout endpoint, never identity."""
+    provider_session: str | None = field(default=None, repr=False)
+    """The provider's name (`sid`) for its own session, by which it may end this one (OpenID Connect Back-Channel Logout §2.1). For
+    somebody who signed in with a certificate its SHA-256, because this session ends with it."""
 
     @property
     def authenticated_at(self) -> datetime:
@@ -56,3 +59,4 @@ class SessionSummary:
     last_active_at: datetime
     browser: str
     """A short, harmless description of the browser (`Firefox, Windows`)."""
+    provider_session: str | None = field(default=None, repr=False)

@@ -17,6 +17,8 @@ from authproxy.oidc.wire import base64url
 # RFC 6749 appendix A.11: a code is VSCHAR of any length; Rekono's has 32. The bound keeps the token request small.
 _CODE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
 _STATE = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
+# RFC 6749 §4.1.2.1: what stands for 500 and 503, which cannot be sent through a browser's redirect.
+_OUTAGES = frozenset({"server_error", "temporarily_unavailable"})
 _TOKENS = frozenset({"id_token", "access_token"})
 _PARAMETERS = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"}) | _TOKENS
 
@@ -37,8 +39,12 @@ def request(
     nonce: str,
     code_verifier: str,
     ui_locales: str,
+    anew: bool = False,
 ) -> str:
-    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its endpoint's query."""
+    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its endpoint's query.
+
+    `anew` asks for a new authentication whoever is signed in at the provider: by the same person after a repair, or by another one.
+    """
     parameters = {
         "response_type": "code",
         "client_id": relying_party.client_id,
@@ -50,9 +56,11 @@ def request(
         "code_challenge_method": "S256",  # MITREid's default is `plain`
         "ui_locales": ui_locales,
     }
-    if relying_party.prompt is not None:
-        parameters["prompt"] = relying_party.prompt
-    elif relying_party.max_age is not None:
+    prompt = "login" if anew else relying_party.prompt
+    if prompt is not None:
+        parameters["prompt"] = prompt
+    # Beside a prompt MITREid does not enforce max_age, but without it there would be no auth_time to check.
+    if relying_party.max_age is not None and (anew or prompt is None):
         parameters["max_age"] = str(int(relying_party.max_age.total_seconds()))  # digits only: anything else is a 500 at MITREid
     endpoint, _, query = authorization_endpoint.partition("?")
     theirs = [piece for piece in query.split("&") if piece and unquote_plus(piece.partition("=")[0]) not in parameters]
@@ -92,4 +100,6 @@ def _refused(received: dict[str, str]) -> AuthorizationRefused:
         return AnswerInvalid("authorization response: both an error and a code")
     if received["error"] == "access_denied":
         return AuthorizationRefused(Reason.CONSENT_REFUSED, "authorization response: access_denied")
+    if received["error"] in _OUTAGES:
+        return AuthorizationRefused(Reason.PROVIDER_UNAVAILABLE, f"authorization response: {received['error']}")
     return AuthorizationRefused(Reason.PROVIDER_REFUSED, "authorization response: an error other than access_denied")

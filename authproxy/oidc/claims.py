@@ -7,14 +7,15 @@ lowest one.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim
 from authproxy.identity.assurance import Level
-from authproxy.identity.person import InvalidTaxNumber, Person, TaxNumber, tax_number
+from authproxy.identity.person import IncompleteTaxNumber, InvalidTaxNumber, Person, TaxNumber, tax_number
 from authproxy.oidc.id_token import VerifiedClaims
 from authproxy.oidc.refused import ClaimsRefused
 from authproxy.oidc.wire import is_visible
@@ -24,6 +25,22 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _AMR_LIMIT = 16
 
 Claims = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimNames:
+    """Under which names, in order, a provider states something. A name is a member as it stands (a URL, too); one that is not there leads
+    by its dots into objects: `tax.value` is `value` within `tax`."""
+
+    tax_number: tuple[str, ...]
+    level: tuple[str, ...]
+    name: tuple[str, ...] = ("name",)
+    given_name: tuple[str, ...] = ("given_name",)
+    family_name: tuple[str, ...] = ("family_name",)
+    birthdate: tuple[str, ...] = ("birthdate",)
+    address: tuple[str, ...] = ("address",)
+    email: tuple[str, ...] = ("email",)
+    phone_number: tuple[str, ...] = ("phone_number",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,50 +56,60 @@ class ClaimedIdentity:
 
 
 def identity(
-    id_token: VerifiedClaims,
-    userinfo: Claims,
-    *,
-    tax_number_names: Sequence[str],
-    level_names: Sequence[str],
-    levels: Mapping[str, Level],
-    required: Sequence[Claim],
+    id_token: VerifiedClaims, userinfo: Claims, *, names: ClaimNames, levels: Mapping[str, Level], required: Sequence[Claim]
 ) -> ClaimedIdentity:
     """The identity. Raises ClaimsRefused for a tax number that is invalid, or two that differ, whether or not one is required."""
     sources = (userinfo, id_token.every)
     person = Person(
         issuer=id_token.issuer,
         subject=id_token.subject,
-        name=_first(_name, sources),
-        email=_first(_email, sources),
-        tax_number=_tax_number(sources, tax_number_names),
+        name=_first(lambda source: _name(source, names), sources),
+        email=_first(lambda source: _email(source, names.email), sources),
     )
+    person = replace(person, tax_number=_tax_number(sources, names.tax_number, of=person))
     present: dict[Claim, bool] = {
         "tax_number": person.tax_number is not None,
         "name": person.name is not None,
-        "birthdate": any(_text(source, "birthdate") for source in sources),
-        "address": any(_has_address(source) for source in sources),
+        "birthdate": any(_text(source, names.birthdate) for source in sources),
+        "address": any(_has_address(source, names.address) for source in sources),
         "email": person.email is not None,
-        "phone_number": any(_text(source, "phone_number") for source in sources),
+        "phone_number": any(_text(source, names.phone_number) for source in sources),
     }
     return ClaimedIdentity(
         person=person,
-        level=_level(sources, level_names, {word.lower(): level for word, level in levels.items()}),
+        level=_level(sources, names.level, {word.lower(): level for word, level in levels.items()}),
         missing=tuple(claim for claim in required if not present[claim]),
-        acr=_text(id_token.every, "acr"),
+        acr=_text(id_token.every, ("acr",)),
         amr=_amr(id_token.every),
         auth_time=id_token.auth_time,
     )
 
 
-def _tax_number(sources: Iterable[Claims], names: Sequence[str]) -> TaxNumber | None:
-    stated = [source[name] for source in sources for name in names if source.get(name) not in (None, "")]
+def _stated(source: Claims, name: str) -> object:
+    """The value under a name; None if there is none."""
+    if name in source:
+        return source[name]
+    value: object = source
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _tax_number(sources: Iterable[Claims], names: Sequence[str], *, of: Person) -> TaxNumber | None:
+    stated = [value for source in sources for name in names if not _is_blank(value := _stated(source, name))]
     try:
         numbers = {tax_number(_digits(value)) for value in stated}
+    except IncompleteTaxNumber as found:
+        raise ClaimsRefused(Reason.TAX_NUMBER_INCOMPLETE, str(found), person=of) from None
     except InvalidTaxNumber as found:
-        raise ClaimsRefused(Reason.TAX_NUMBER_INVALID, str(found)) from None
+        raise ClaimsRefused(Reason.TAX_NUMBER_INVALID, str(found), person=of) from None
     if len(numbers) > 1:
-        raise ClaimsRefused(Reason.CLAIMS_CONTRADICT, "two different tax numbers are stated")
+        raise ClaimsRefused(Reason.CLAIMS_CONTRADICT, "two different tax numbers are stated", person=of)
     return next(iter(numbers), None)
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _digits(value: object) -> str:
@@ -93,7 +120,7 @@ def _digits(value: object) -> str:
 
 def _level(sources: Iterable[Claims], names: Sequence[str], levels: Mapping[str, Level]) -> Level:
     """Each source speaks by the first of the names that it uses; of two that differ the lower one counts."""
-    stated = [next((source[name] for name in names if source.get(name) is not None), None) for source in sources]
+    stated = [next((value for name in names if (value := _stated(source, name)) is not None), None) for source in sources]
     return min((_level_of(value, levels) for value in stated if value is not None), default=Level.LOW)
 
 
@@ -107,28 +134,38 @@ def _first(read: Callable[[Claims], str | None], sources: Iterable[Claims]) -> s
     return next((text for source in sources if (text := read(source)) is not None), None)
 
 
-def _name(source: Claims) -> str | None:
-    given, family = _text(source, "given_name"), _text(source, "family_name")
-    name = _text(source, "name") or (f"{given} {family}" if given and family else None)
-    return name[:_TEXT_LIMIT].rstrip() if name else None
+def _name(source: Claims, names: ClaimNames) -> str | None:
+    given, family = _text(source, names.given_name), _text(source, names.family_name)
+    name = _text(source, names.name) or (f"{given} {family}" if given and family else None)
+    # One spelling of š for everybody who compares: as one character, not as s and a caron (Unicode Standard Annex 15).
+    return unicodedata.normalize("NFC", name)[:_TEXT_LIMIT].rstrip() if name else None
 
 
-def _email(source: Claims) -> str | None:
-    email = _text(source, "email")
+def _email(source: Claims, names: Sequence[str]) -> str | None:
+    email = _text(source, names)
     # More than one `@`: mail software disagrees on which part is the domain. A shortened address is somebody else's: none is cut.
     if email is None or len(email) > _TEXT_LIMIT or not _EMAIL.fullmatch(email):
         return None
     return email if source.get("email_verified", True) in (True, "true") else None
 
 
-def _has_address(source: Claims) -> bool:
-    address = source.get("address")
-    return any(_text(address, part) for part in address) if isinstance(address, dict) else bool(_text(source, "address"))
+def _has_address(source: Claims, names: Sequence[str]) -> bool:
+    """An address is an object with any part in it, or text; `formatted` may have several lines (OpenID Connect Core §5.1.1)."""
+    return any(_is_address_part(part) for name in names for part in _parts(_stated(source, name)))
 
 
-def _text(source: Claims, name: str) -> str | None:
-    value = source.get(name)
-    return value.strip() or None if isinstance(value, str) and is_visible(value) else None
+def _parts(address: object) -> Iterable[object]:
+    return address.values() if isinstance(address, Mapping) else (address,)
+
+
+def _is_address_part(part: object) -> bool:
+    return isinstance(part, str) and bool(part.strip()) and is_visible("".join(part.splitlines()))
+
+
+def _text(source: Claims, names: Sequence[str]) -> str | None:
+    """What is stated under the first of the names that says something in one visible line."""
+    values = (_stated(source, name) for name in names)
+    return next((value.strip() for value in values if isinstance(value, str) and value.strip() and is_visible(value)), None)
 
 
 def _amr(source: Claims) -> tuple[str, ...]:

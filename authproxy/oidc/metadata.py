@@ -148,6 +148,7 @@ class ProviderMetadata:
         self._session = session
         self.metadata = LastGood(self._fetch_metadata, clock)
         self.keys = LastGood(self._fetch_keys, clock)
+        self._keys_for_strangers = LastGood(self._found_keys, clock)
 
     async def current(self) -> Metadata:
         return await self.metadata.current()
@@ -156,6 +157,12 @@ class ProviderMetadata:
         """The key that a token means; asks for the keys again if it is none that we know. None if it still is none."""
         known = (await self.keys.current()).meant_by(key_id)
         return known or (await self.keys.renewed(interval=KEY_SEARCH_INTERVAL)).meant_by(key_id)
+
+    async def key_for_stranger(self, key_id: str | None) -> VerificationKey | None:
+        """As `key`, for tokens that anybody may send: these have a search of their own, so that forged ones do not use up that of the
+        sign-ins, which would then not find a new key."""
+        known = (await self.keys.current()).meant_by(key_id)
+        return known or (await self._keys_for_strangers.renewed(interval=KEY_SEARCH_INTERVAL)).meant_by(key_id)
 
     async def refresh(self) -> None:
         """Asks for both ahead of need. Never raises CannotAsk: what failed is found in `failure`, what was known stays known."""
@@ -177,6 +184,12 @@ class ProviderMetadata:
             return key_set.read(document, self._relying_party.algorithm)
         except Unreadable as found:
             raise cannot_ask(f"JWK set: {found}") from None
+
+    async def _found_keys(self) -> KeySet:
+        await self.keys.refresh()
+        if self.keys.failure is not None:
+            raise cannot_ask(self.keys.failure)
+        return await self.keys.current()
 
     async def _document(self, name: str, url: str) -> dict[str, Any]:
         answer = await ask(self._session, Question(name=name, url=url, size_limit=_SIZE_LIMIT), timeout=self._relying_party.timeout)

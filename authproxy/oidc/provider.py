@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 
 import aiohttp
 
-from authproxy.oidc import authorization, id_token
+from authproxy.oidc import authorization, back_channel_logout, id_token
+from authproxy.oidc.back_channel_logout import LogoutToken
 from authproxy.oidc.id_token import Expectation, VerifiedClaims
 from authproxy.oidc.metadata import ProviderMetadata
-from authproxy.oidc.refused import TokenRefused
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.token_endpoint import TokenAnswer, TokenEndpoint
 from authproxy.oidc.userinfo import UserInfo
@@ -61,8 +61,10 @@ class OpenIdProvider:
         self._token_endpoint = TokenEndpoint(relying_party, session, clock=clock, fresh=fresh)
         self._userinfo = UserInfo(relying_party, session)
 
-    async def authorization_request(self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str) -> str:
-        """The URL to send the browser to."""
+    async def authorization_request(
+        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool = False
+    ) -> str:
+        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in there."""
         return authorization.request(
             self._relying_party,
             authorization_endpoint=(await self._metadata.current()).authorization_endpoint,
@@ -71,6 +73,7 @@ class OpenIdProvider:
             nonce=nonce,
             code_verifier=code_verifier,
             ui_locales=ui_locales,
+            anew=anew,
         )
 
     async def authenticate(
@@ -90,6 +93,14 @@ class OpenIdProvider:
         claims = await self._verified(tokens, nonce)
         userinfo = await self._told(metadata.userinfo_endpoint, tokens, claims)
         return Authenticated(claims=claims, userinfo=userinfo, id_token=tokens.id_token)
+
+    async def logout_token(self, text: str) -> LogoutToken:
+        """What a logout token asks for. Raises TokenRefused if it must not be believed; whether it was used before is not known here."""
+        token = back_channel_logout.read(text, self._relying_party)
+        key = await self._metadata.key_for_stranger(token.key_id)
+        if key is None:
+            raise token.kind.refused("no usable key of the provider is the one that it names")
+        return back_channel_logout.verified(token, key, self._relying_party, now=self._clock())
 
     async def end_session_endpoint(self) -> str | None:
         """Where a browser may be sent to end its session at the provider (OpenID Connect RP-Initiated Logout §2); None: nowhere."""
@@ -112,7 +123,7 @@ class OpenIdProvider:
         token = id_token.read(tokens.id_token, self._relying_party.algorithm)
         key = await self._metadata.key(token.key_id)
         if key is None:
-            raise TokenRefused("ID token: no usable key of the provider is the one that it names")
+            raise token.kind.refused("no usable key of the provider is the one that it names")
         # The time is read only now: `iat` is younger than the response that brought the code.
         expected = Expectation(nonce=nonce, access_token=tokens.access_token, now=self._clock())
         return id_token.verified(token, key, self._relying_party, expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from authproxy.access.decision import Reason
+from authproxy.identity.person import Person
 
 
 class AuthorizationRefused(Exception):  # noqa: N818  (named after the outcome, as RFC 6749 does)
@@ -22,8 +23,12 @@ class AnswerInvalid(AuthorizationRefused):
 
 
 class TokenRefused(AnswerInvalid):
-    """The ID token failed a check; `found` says which one and, for clocks, by how much."""
+    """A token of the provider failed a check; `found` says which one and, for clocks, by how much."""
 
 
 class ClaimsRefused(AuthorizationRefused):
-    """The ID token is genuine, but what is said about the person cannot be used."""
+    """The ID token is genuine, but what is said about the person cannot be used; `person` is what can be."""
+
+    def __init__(self, reason: Reason, message: str, *, person: Person) -> None:
+        super().__init__(reason, message)
+        self.person = person

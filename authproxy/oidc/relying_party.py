@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 ClientAuthentication = Literal["client_secret_post", "client_secret_basic", "private_key_jwt"]
+LogoutTokens = Literal["standard", "typed", "draft"]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
@@ -30,6 +31,9 @@ class RelyingParty:
     prompt: str | None = None
     leeway: timedelta = timedelta(seconds=60)
     timeout: timedelta = timedelta(seconds=10)
+    logout_tokens: LogoutTokens = "standard"
+    """How far logout tokens may fall short of today's recommendation (OpenID Connect Back-Channel Logout 1.0 §2.4): `typed` must say by
+    `typ` what they are, `draft` ones need no `exp`."""
 
     def __post_init__(self) -> None:
         if not is_endpoint(self.issuer, issuer=self.issuer) or "?" in self.issuer:

@@ -7,6 +7,7 @@ from datetime import datetime
 import pyotp
 
 STEP_SECONDS = 30
+DIGITS = 6
 
 
 def step(now: datetime) -> int:

@@ -9,10 +9,11 @@ import asyncio
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,56 +22,38 @@ import yaml
 from aiohttp import web
 
 from authproxy import bootstrap
+from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions import keys
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
+from authproxy.sandbox.certificate_authority import application as certificate_authority
+from authproxy.sandbox.certificate_sign_in import enrolled, host_certificate
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.installation import installed_beforehand
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
+from authproxy.sandbox.places import (
+    AUTHORITY_FOLDER,
+    CERTIFICATE_AUTHORITY_PORT,
+    OUTBOX_PORT,
+    PHONE_PORT,
+    PROVIDER_PORT,
+    SMTP_PORT,
+    START_PORT,
+    Places,
+    gateway_settings,
+    greeting,
+    listed,
+    registration,
+    upstream_port,
+)
 from authproxy.sandbox.portals import application as demo_portal
-from authproxy.sandbox.portals.application import ACQ, B2B, Branding
+from authproxy.sandbox.portals.catalogue import portals
+from authproxy.sandbox.portals.description import Description
 from authproxy.sandbox.serving import bound, serving
 from authproxy.sandbox.start_page import application as start_page
-from authproxy.sandbox.start_page.application import Place
 from authproxy.sandbox.store import EmbeddedStore, embedded_store
 from authproxy.settings.sources import load
-
-_CLIENT_ID = "bankart-varni-spletni-prehod"
-_BRANDINGS = (ACQ, B2B)
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The fixed places, all moved by the same number of ports."""
-
-    offset: int = 0
-
-    @property
-    def gateway_port(self) -> int:
-        return 8080 + self.offset
-
-    @property
-    def issuer(self) -> str:
-        return f"http://localhost:{8081 + self.offset}/openid-connect-server-webapp/"
-
-    @property
-    def gateway(self) -> str:
-        """`iss` of the assertions."""
-        return f"http://localhost:{self.gateway_port}"
-
-    @property
-    def jwks(self) -> str:
-        return f"http://127.0.0.1:{self.gateway_port}/.authproxy/jwks.json"
-
-    def portal(self, portal_id: str) -> str:
-        return f"http://{portal_id}.localhost:{self.gateway_port}"
-
-    def local(self, port: int) -> str:
-        return f"http://localhost:{port + self.offset}"
-
-    @property
-    def management(self) -> str:
-        return f"127.0.0.1:{8090 + self.offset}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,48 +68,6 @@ class Sandbox:
     """Where a front proxy may ask subrequests."""
 
 
-def _upstream_port(number: int) -> int:
-    return 8101 + number
-
-
-def _settings(places: Places, folder: Path, store_url: str, *, is_verbose: bool) -> dict[str, object]:
-    return {
-        "server": {
-            "listen": [f"127.0.0.1:{places.gateway_port}", f"unix:{folder / 'authproxy.sock'}"],
-            "management": places.management,
-        },
-        "store": {"url": store_url},
-        "sessions": {"keys_file": str(folder / "session.keys")},
-        "assertions": {
-            "issuer": places.gateway,
-            "current_key_file": str(folder / "assertion-current.pem"),
-            "next_key_file": str(folder / "assertion-next.pem"),
-            "retiring_key_file": str(folder / "assertion-retiring.pem"),
-        },
-        "rekono": {
-            "issuer": places.issuer,
-            "client_id": _CLIENT_ID,
-            "client_secret_file": str(folder / "client.secret"),
-            "dashboard_url": places.local(8081) + "/",
-        },
-        "portals": {
-            branding.portal_id: {
-                "name": branding.name,
-                "url": places.portal(branding.portal_id),
-                "upstream": f"http://127.0.0.1:{_upstream_port(number) + places.offset}",
-                "idle": "5m",
-            }
-            for number, branding in enumerate(_BRANDINGS)
-        },
-        # The terminal belongs to the list of places, unless somebody wants to watch.
-        "telemetry": {
-            "audit_file": str(folder / "audit.log"),
-            "access_log": is_verbose,
-            "log_level": "info" if is_verbose else "warning",
-        },
-    }
-
-
 def _prepared(folder: Path, places: Places, store_url: str, *, is_verbose: bool) -> tuple[Path, str]:
     """Keys and secrets as files that only their owner reads, and the settings file that names them. Keys that are there stay."""
     _secret(folder / "session.keys", lambda: secrets.token_urlsafe(32).encode())
@@ -134,7 +75,8 @@ def _prepared(folder: Path, places: Places, store_url: str, *, is_verbose: bool)
     _secret(folder / "assertion-current.pem", lambda: keys.generate("ES256"))
     _secret(folder / "assertion-next.pem", lambda: keys.generate("ES256"))
     file = folder / "authproxy.yaml"
-    file.write_text(yaml.safe_dump(_settings(places, folder, store_url, is_verbose=is_verbose), sort_keys=False), encoding="utf-8")
+    written = gateway_settings(places, portals(), folder, store_url, is_verbose=is_verbose)
+    file.write_text(yaml.safe_dump(written, sort_keys=False), encoding="utf-8")
     return file, (folder / "client.secret").read_text(encoding="utf-8")
 
 
@@ -144,44 +86,31 @@ def _secret(file: Path, made: Callable[[], bytes]) -> None:
             opened.write(made())
 
 
-def _client(places: Places, secret: str) -> Client:
-    origins = [places.portal(branding.portal_id) for branding in _BRANDINGS]
-    return Client(
-        client_id=_CLIENT_ID,
-        client_secret=secret,
-        redirect_uris=tuple(f"{origin}/.authproxy/callback/rekono" for origin in origins),
-        post_logout_redirect_uris=tuple(f"{origin}/.authproxy/logout" for origin in origins),
-        name="Bankart Varni Spletni Prehod",
-    )
-
-
 def _applications(
-    places: Places, accounts: Accounts, client: Client, store: EmbeddedStore, clock: Callable[[], datetime]
+    places: Places, accounts: Accounts, client: Client, store: EmbeddedStore, clock: Callable[[], datetime], *, smtp: socket.socket,
+    folder: Path,
 ) -> list[tuple[int, web.Application]]:
-    """Port (before the offset) and application of every counterparty."""
+    """Port (before the offset) and application of every counterparty. What provider and phone share is kept by both or by neither."""
 
-    def portal(branding: Branding) -> web.Application:
-        return demo_portal.application(branding=branding, jwks_url=places.jwks, issuer=places.gateway, clock=clock)
+    def demo(portal: Description) -> web.Application:
+        return demo_portal.application(portal=portal, jwks_url=places.jwks, issuer=places.gateway, clock=clock)
 
+    installed = installed_beforehand(accounts, secrets.token_bytes)
     return [
-        (8083, outbox.application(clock=clock)),
-        (8082, phone.application(accounts=accounts, clock=clock)),
-        (8081, identity_provider.application(
-            issuer=places.issuer, clients=(client,), accounts=accounts, outbox_url=places.local(8083), clock=clock,
+        (OUTBOX_PORT, outbox.application(clock=clock, smtp=smtp)),
+        (PHONE_PORT, phone.application(
+            provider_url=places.local(PROVIDER_PORT), installed=installed, clock=clock, state_file=folder / "phone.json",
         )),
-        (8088, start_page.application(places=_listed(places), accounts=accounts, password=PASSWORD, store=store.what)),
-        *((_upstream_port(number), portal(branding)) for number, branding in enumerate(_BRANDINGS)),
+        (PROVIDER_PORT, identity_provider.application(
+            issuer=places.issuer, clients=(client,), accounts=accounts, outbox_url=places.local(OUTBOX_PORT), clock=clock,
+            installed=installed, state_file=folder / "provider.json",
+        )),
+        (CERTIFICATE_AUTHORITY_PORT, certificate_authority.application(
+            base_url=places.local(CERTIFICATE_AUTHORITY_PORT), clock=clock, state_dir=folder / AUTHORITY_FOLDER,
+        )),
+        (START_PORT, start_page.application(places=listed(places, portals()), accounts=accounts, password=PASSWORD, store=store.what)),
+        *((upstream_port(portal.portal_id), demo(portal)) for portal in portals()),
     ]  # fmt: skip
-
-
-def _listed(places: Places) -> list[Place]:
-    return [
-        *(Place(kind="portal", url=places.portal(branding.portal_id) + "/", label=branding.name) for branding in _BRANDINGS),
-        Place(kind="provider", url=places.local(8081) + "/"),
-        Place(kind="phone", url=places.local(8082) + "/"),
-        Place(kind="outbox", url=places.local(8083) + "/"),
-        Place(kind="management", url=f"http://{places.management}/readyz"),
-    ]
 
 
 @asynccontextmanager
@@ -196,10 +125,16 @@ async def running(
     async with AsyncExitStack() as resources:
         store = await resources.enter_async_context(embedded_store(store_url))
         settings_file, secret = _prepared(folder, places, store.url, is_verbose=is_verbose)
-        for port, application in _applications(places, accounts, _client(places, secret), store, clock):
+        smtp = resources.enter_context(bound(SMTP_PORT + port_offset))
+        client = registration(places, portals(), secret)
+        for port, application in _applications(places, accounts, client, store, clock, smtp=smtp, folder=folder):
             await resources.enter_async_context(serving(application, bound(port + port_offset)))
+        host_certificate(folder, now=clock())
         settings = load(settings_file, {})
-        async with bootstrap.running(settings, clock=clock):
+        async with bootstrap.running(settings, clock=clock) as gateway:
+            # A store of the visitor's own may be away: the gateway starts without it, and so does the sandbox.
+            with suppress(CannotAsk):
+                await gateway.desk.take_over(enrolled(accounts.seeded, folder / AUTHORITY_FOLDER), replaces=False)
             yield Sandbox(
                 places=places, accounts=accounts, store=store, settings_file=settings_file, socket=folder / "authproxy.sock"
             )  # fmt: skip
@@ -229,19 +164,11 @@ async def _until_stopped(port_offset: int, store_url: str | None, folder: Path, 
 
 
 def _greeting(sandbox: Sandbox) -> str:
-    places = sandbox.places
     lines = [
         "",
         "  Bankart Varni Spletni Prehod: sandbox",
         "",
-        f"  Start here           {places.local(8088)}/",
-        *(f"  {branding.name:<20} {places.portal(branding.portal_id)}/" for branding in _BRANDINGS),
-        f"  Provider             {places.local(8081)}/",
-        f"  OnePass phone        {places.local(8082)}/",
-        f"  Outbox (SMS)         {places.local(8083)}/",
-        f"  Management           http://{places.management}/readyz",
-        "",
-        f"  Sign in as           ana.novak@example.si, password {PASSWORD}",
+        *greeting(sandbox.places, portals(), person="ana.novak@example.si", password=PASSWORD),
         f"  Sessions are in      {sandbox.store.what}",
         f"  Settings             {sandbox.settings_file}",
         f"  Audit events         {sandbox.settings_file.parent / 'audit.log'} (`--verbose` shows the logs here)",

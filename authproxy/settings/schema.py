@@ -6,15 +6,16 @@ Durations are seconds or text such as `90s`, `15m`, `8h`; sizes are bytes or tex
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
 from authproxy.access.header_names import Encoding, Preset
-from authproxy.access.routes import Claim
+from authproxy.access.routes import Claim, Members
+from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
 from authproxy.identity.assurance import Level, SignInMethod
-from authproxy.settings.values import bytes_of, duration_of
+from authproxy.settings.values import bytes_of, day_of, duration_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Form:
 
 
 Duration = Annotated[timedelta, BeforeValidator(duration_of), Form("duration")]
+Day = Annotated[date, BeforeValidator(day_of), Form("day")]
 Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0), Form("size")]
 Text = Annotated[str, Field(min_length=1)]
 File = Annotated[str, Field(min_length=1), Form("file")]
@@ -119,7 +121,7 @@ class Sessions:
         tuple[Secret, ...],
         Field(min_length=1, description="Keys of records in the store, 32 random bytes each in base64 or hex. The first one encrypts, all "
                                         "of them decrypt. With several instances a new key goes last everywhere first, then to the front, "
-                                        "and the old one is dropped after `absolute`."),
+                                        "and the old one is dropped after `absolute` and `authproxy people reseal`."),
     ]  # fmt: skip
     idle: Annotated[Duration, Field(description="A session ends after this long without a request (portals may set less).")] = (
         timedelta(minutes=15)
@@ -144,12 +146,25 @@ class Assertions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimNames:
-    """Under which names, in order, the provider states what its profile leaves open. Two different values are refused."""
+    """Under which names, in order, the provider states things: in userinfo first, then in the ID token. `tax.value` is `value` in `tax`."""
 
-    tax_number: Annotated[tuple[Text, ...], Field(description="Claims that may hold the tax number.")] = (
-        "taxnumber", "taxNumber", "tax_number", "davcna_stevilka", "http://idp.rekono.si/openid/taxnumber",
-    )  # fmt: skip
-    level: Annotated[tuple[Text, ...], Field(description="Claims that may hold the level.")] = ("loa", "acr", "level", "assurance_level")
+    tax_number: Annotated[
+        tuple[Text, ...],
+        Field(description="Claims that may hold the tax number, as text or a number. Two different ones are refused, an invalid one too."),
+    ] = ("taxnumber", "taxNumber", "tax_number", "davcna_stevilka", "http://idp.rekono.si/openid/taxnumber")
+    level: Annotated[
+        tuple[Text, ...],
+        Field(description="Claims that may hold the level. The first one found counts; of userinfo and ID token the lower one."),
+    ] = ("loa", "acr", "level", "assurance_level")
+    name: Annotated[tuple[Text, ...], Field(description="Claims that may hold the full name.")] = ("name",)
+    given_name: Annotated[tuple[Text, ...], Field(description="Given name, where there is no full one.")] = ("given_name",)
+    family_name: Annotated[tuple[Text, ...], Field(description="Family name, where there is no full one.")] = ("family_name",)
+    birthdate: Annotated[tuple[Text, ...], Field(description="Date of birth: required to be there, not stored.")] = ("birthdate",)
+    address: Annotated[tuple[Text, ...], Field(description="Address, text or object: required to be there, not stored.")] = ("address",)
+    email: Annotated[tuple[Text, ...], Field(description="E-mail address; left out if `email_verified` is false.")] = ("email",)
+    phone_number: Annotated[tuple[Text, ...], Field(description="Telephone: required to be there if a portal wants it, not stored.")] = (
+        "phone_number",
+    )
 
 
 _LEVELS: dict[str, Level] = {
@@ -198,15 +213,103 @@ class OpenIdProvider:
     )
     timeout: Annotated[Duration, Field(description="The longest that one question to the provider may take.")] = timedelta(seconds=10)
     ca_file: Annotated[File | None, Field(description="Certificate authority that the provider's certificate must come from.")] = None
+    logout_tokens: Annotated[
+        Literal["standard", "typed", "draft"],
+        Field(description="Which logout tokens are believed: those of Back-Channel Logout 1.0, only those whose `typ` is `logout+jwt`, or "
+                          "also those without `exp` (providers from before 2022), for five minutes."),
+    ] = "standard"  # fmt: skip
     claims: ClaimNames = field(default_factory=ClaimNames)
     levels: Annotated[
-        dict[str, Level], Field(description="Values of the level claim and the level they stand for. Absent or unknown is 10.")
-    ] = field(default_factory=lambda: dict(_LEVELS))
+        dict[str, Level],
+        Field(description="Values of the level claim, in any case, and the level they stand for; what is not in the table is 10. "
+                          "Your table replaces the one shown."),
+    ] = field(default_factory=lambda: dict(_LEVELS))  # fmt: skip
     dashboard_url: Annotated[Text, Field(description="Where a person completes their data; linked when something is missing.")] = (
         "https://idp.rekono.si/IdP-RM-Front/chooselogin/rekono.htm"
     )
     register_url: Annotated[Text | None, Field(description="Where *Ustvari račun* leads; unset: the provider's sign-in page.")] = None
-    help_url: Annotated[Text, Field(description="Help link on the chooser.")] = "https://www.rekono.si/sl/faq-uporabniki/"
+    help_url: Annotated[Text, Field(description="Help link on every page.")] = "https://www.rekono.si/sl/faq-uporabniki/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRevocation:
+    """How it is found out whether a certificate has been revoked. Addresses of `ldap:` are never asked."""
+
+    allowed_hosts: Annotated[
+        tuple[Text, ...],
+        Field(description="Hosts (`host` or `host:port`) that may be asked when a certificate names them for its OCSP responder or "
+                          "its list. They must be public addresses."),
+    ] = ("acldap.nlb.si",)  # fmt: skip
+    moved: Annotated[
+        dict[str, Text],
+        Field(description="How an address in certificates begins, and what is asked instead of that beginning."),
+    ] = field(default_factory=dict)  # fmt: skip
+    ocsp_url: Annotated[Text | None, Field(description="The OCSP responder to ask, whatever certificates name.")] = None
+    crl_urls: Annotated[tuple[Text, ...], Field(description="Lists (DER or PEM) to keep at hand, whatever certificates name.")] = ()
+    timeout: Annotated[Duration, Field(description="The longest that one question may take; a person waits for it.")] = timedelta(seconds=5)
+    max_stale: Annotated[
+        Duration,
+        Field(description="How long after its own end the last good answer still counts while its source is away. 0: not at all."),
+    ] = timedelta(0)
+    sessions_checked_every: Annotated[
+        Duration, Field(description="How often it is asked about the certificates of people who are signed in.")
+    ] = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acnlb:
+    """Signing in with an ACNLB certificate: where browsers show it, whose certificates are accepted, and until when."""
+
+    url: Annotated[
+        str,
+        Field(pattern=r"^https://[^/?#@\s]+/?$",
+              description="Where browsers show their certificate, as they see it: a host or a port of its own, because a browser keeps its "
+                          "choice of a certificate for the whole of both."),
+    ]  # fmt: skip
+    listen: Annotated[
+        Text, Field(description="The listener behind `url`: `address:port` or, for a terminator on this machine, `unix:/path`.")
+    ] = "127.0.0.1:8444"  # fmt: skip
+    tls: Annotated[Tls | None, Field(description="The certificate of the host of `url`; with `presented_by: listener`.")] = None
+    presented_by: Annotated[
+        Literal["listener", "rfc9440", "nginx", "ingress_nginx", "traefik", "envoy", "apache", "haproxy"],
+        Field(description="`listener`: the gateway ends TLS and asks for the certificate. Otherwise the one form in which a terminator "
+                          "of TLS in front of the listener passes certificates on."),
+    ] = "listener"  # fmt: skip
+    trusted_terminators: Annotated[
+        tuple[Text, ...],
+        Field(description="Addresses or networks of that terminator; nobody else is answered. Peers on a Unix socket are trusted by the "
+                          "permissions of the socket (`server.unix_socket_mode`)."),
+    ] = ()  # fmt: skip
+    certificate_header: Annotated[
+        Text | None, Field(description="Header with the certificate; unset: the usual one of `presented_by`.")
+    ] = None  # fmt: skip
+    chain_header: Annotated[Text | None, Field(description="Header with the rest of the chain, with `rfc9440`.")] = None
+    verify_header: Annotated[
+        Text | None, Field(description="Header with the terminator's own verdict, which must then be there and be a success.")
+    ] = None  # fmt: skip
+    root_file: Annotated[File, Field(description="ACNLB RootCA in PEM or DER: what certificates must lead to. Nothing else is trusted.")]
+    sub_ca_file: Annotated[
+        File, Field(description="ACNLB SubCA in PEM or DER: browsers may send their own certificate without it.")
+    ]  # fmt: skip
+    accepted_policies: Annotated[
+        tuple[Text, ...], Field(description="A certificate must state one of these policies. Empty: whatever it states.")
+    ] = tuple(sorted(ACNLB_PERSONS))
+    seal_policies: Annotated[
+        tuple[Text, ...], Field(description="Policies of seals: no person signs in with such a certificate.")
+    ] = tuple(sorted(ACNLB_SEALS))
+    requires_key_usage: Annotated[bool, Field(description="Whether a key usage must be stated; a stated one always counts.")] = False
+    requires_extended_key_usage: Annotated[
+        bool, Field(description="Whether an extended key usage must be stated; a stated one always counts.")
+    ] = False
+    believes_tax_numbers: Annotated[
+        bool,
+        Field(description="Whether a `TINSI-` serial number in the subject also says who it is: whoever has that tax number in the "
+                          "register. Otherwise only certificates that the register names sign anybody in."),
+    ] = False  # fmt: skip
+    level: Annotated[Level, Field(description="The level of trust of whoever signs in with a certificate.")] = Level.MEDIUM
+    warn_from: Annotated[Day, Field(description="From this day on people are told to move to Rekono.")] = date(2027, 6, 28)
+    stop_at: Annotated[Day, Field(description="From this day on (0:00 UTC) nobody signs in with a certificate.")] = date(2028, 6, 28)
+    revocation: CertificateRevocation = field(default_factory=CertificateRevocation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +330,7 @@ class IdentityHeaders:
         Preset,
         Field(description="Names of another gateway that the portal was used to, instead of `X-Auth-Subject`, `X-Auth-Name` and so on."),
     ] = "authproxy"
-    subject: Annotated[HeaderName | None, Field(description="The provider's name for the person (`sub`).")] = None
+    subject: Annotated[HeaderName | None, Field(description="The id in the register, otherwise the provider's `sub`.")] = None
     name: Annotated[HeaderName | None, Field(description="Full name.")] = None
     email: Annotated[HeaderName | None, Field(description="E-mail address, if the provider has verified it.")] = None
     tax_number: Annotated[HeaderName | None, Field(description="Tax number.")] = None
@@ -256,7 +359,14 @@ class PortalSettings:
 
     name: Annotated[dict[Literal["sl", "en"], Text] | Text, Field(description="The portal's name on our pages, one or per language.")]
     contact: Annotated[
-        Text | None, Field(description="Whom to ask: text, an e-mail address or a telephone number, shown on refusals.")
+        Text | None, Field(description="Whom to ask: an e-mail address or a few words, shown on every page.")
+    ] = None
+    telephone: Annotated[
+        str | None, Field(pattern=r"^\+?[0-9(][0-9 ()/-]{4,24}$", description="Whom to call, shown beside `contact`.")
+    ] = None
+    help_url: Annotated[Text | None, Field(description="Help link of this portal's pages; unset: `rekono.help_url`.")] = None
+    logo_file: Annotated[
+        File | None, Field(description="The portal's logo on our pages, SVG or PNG of at most 16 KiB; unset: the gateway's icon.")
     ] = None
     url: Annotated[
         str,
@@ -268,12 +378,25 @@ class PortalSettings:
     ]
     upstream_tls: UpstreamTls = field(default_factory=UpstreamTls)
     preserve_host: Annotated[bool, Field(description="Send the public host to the portal; otherwise the upstream's.")] = True
-    sign_in: Annotated[tuple[SignInMethod, ...], Field(min_length=1, description="Ways of signing in that are offered.")] = ("rekono",)
+    sign_in: Annotated[
+        tuple[SignInMethod, ...] | None,
+        Field(min_length=1, description="Ways of signing in that are offered; unset: every way that is set up (`rekono`, and `acnlb` "
+                                        "with a section `acnlb`)."),
+    ] = None  # fmt: skip
+    revocation: Annotated[
+        Literal["hard", "alarm"],
+        Field(description="When nobody can say whether a certificate is revoked: `hard` signs nobody in (503), `alarm` lets people in "
+                          "and records it."),
+    ] = "hard"  # fmt: skip
     level: Annotated[Level, Field(description="The least level of trust.")] = Level.LOW
     required_claims: Annotated[
         tuple[Claim, ...],
         Field(description="What must be known of a person; otherwise the sign-in ends with a page that says what is missing."),
     ] = ("tax_number", "name", "birthdate", "address")
+    members: Annotated[
+        Members,
+        Field(description="`anyone` who signs in may come in, or only whom the register of people names for this portal (`register`)."),
+    ] = "anyone"
     idle: Annotated[Duration | None, Field(description="As `sessions.idle`, for this portal.")] = None
     routes: Annotated[
         tuple[RouteSettings, ...], Field(description="First match wins; what none covers falls under the portal's demand.")
@@ -313,6 +436,7 @@ class Settings:
     sessions: Sessions
     assertions: Assertions
     rekono: OpenIdProvider
+    acnlb: Annotated[Acnlb | None, Field(description="Leave it out where nobody signs in with a certificate.")] = None
     portals: Annotated[
         dict[PortalId, PortalSettings],
         Field(min_length=1, description="The portals by short name (`a-z`, digits, `-`): `aud` of the assertion, and the name in logs."),

@@ -16,7 +16,7 @@ from authproxy.settings import keys
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.keys import Key
-from authproxy.settings.schema import Assertions, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
+from authproxy.settings.schema import Acnlb, Assertions, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
 
 _SETTINGS = TypeAdapter(Settings)
 
@@ -30,13 +30,16 @@ class Sections:
     sessions: Sessions | None = None
     assertions: Assertions | None = None
     rekono: OpenIdProvider | None = None
+    acnlb: Acnlb | None = None
     portals: dict[str, PortalSettings] = field(default_factory=dict)
     telemetry: Telemetry | None = None
+    faulty: frozenset[str] = frozenset()
+    """Those with faults: of a section that may be left out, None alone does not say which it is."""
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "server": TypeAdapter(Server), "store": TypeAdapter(Store), "sessions": TypeAdapter(Sessions), "assertions": TypeAdapter(Assertions),
-    "rekono": TypeAdapter(OpenIdProvider), "telemetry": TypeAdapter(Telemetry),
+    "rekono": TypeAdapter(OpenIdProvider), "acnlb": TypeAdapter(Acnlb | None), "telemetry": TypeAdapter(Telemetry),
 }  # fmt: skip
 _PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 
@@ -61,13 +64,18 @@ def _section_of(path: KeyPath) -> KeyPath:
 def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
     portals = tree.get("portals")
     return Sections(
+        faulty=frozenset(str(path[0]) for path in broken if len(path) == 1),
         portals={
             name: _PORTAL.validate_python(portal)
             for name, portal in (portals.items() if isinstance(portals, dict) else ())
             if ("portals", name) not in broken
         },
-        **{name: adapter.validate_python(tree.get(name, {})) for name, adapter in _ADAPTERS.items() if (name,) not in broken},
-    )
+        **{
+            # A section that may be left out is not there; the others then have their defaults.
+            name: adapter.validate_python(tree.get(name, None if name == "acnlb" else {}))
+            for name, adapter in _ADAPTERS.items() if (name,) not in broken
+        },
+    )  # fmt: skip
 
 
 def _remarks(error: ValidationError) -> Iterator[Remark]:

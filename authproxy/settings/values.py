@@ -1,4 +1,4 @@
-"""PURE: the forms in which durations, sizes, record keys and listen addresses are written in settings, and nothing looser.
+"""PURE: the forms in which durations, days, sizes, record keys and listen addresses are written in settings, and nothing looser.
 
 Every function takes what stands in the file and returns a value that cannot be wrong, or raises ValueError with a sentence for the
 operator. The sentence never repeats what was read: it may be a secret.
@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import ip_address
 from itertools import pairwise
 from urllib.parse import SplitResult, urlsplit
@@ -22,6 +22,7 @@ _SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _UNITS = {
     "ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1),
 }  # fmt: skip
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _LONGEST = timedelta(days=3650)
 _SIZE = re.compile(r"(?P<amount>\d{1,15})\s?(?P<unit>[KMG]i?B|B)?", re.ASCII)
 _FACTORS = {None: 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -45,6 +46,18 @@ def duration_of(value: object) -> timedelta:
     if span > _LONGEST:
         raise ValueError("is longer than ten years")
     return span
+
+
+def day_of(value: object) -> date:
+    """`2027-06-28`, and no other form of it."""
+    if isinstance(value, date):
+        return value
+    text = _bare(value)
+    try:
+        # `fromisoformat` alone would take `20270628` and weeks, too.
+        return date.fromisoformat(text if _DAY.fullmatch(text) else "")
+    except ValueError:
+        raise ValueError("is no day of the calendar; write `2027-06-28`") from None
 
 
 def bytes_of(value: object) -> int:

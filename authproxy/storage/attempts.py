@@ -65,6 +65,13 @@ class RedisAttempts:
             ("EVAL", _OPEN, 1, keyspace.attempt(name), sealed, kept_for),
         ])
 
+    async def find(self, state: str, *, now: datetime) -> Attempt | None:
+        """The attempt of this state if nobody has taken it; it can still be taken."""
+        name = keyspace.attempt_name(state)
+        sealed, times = await self._connection.ask("HMGET", keyspace.attempt(name), "sealed", "taken")
+        attempt = None if sealed is None or times is not None else self._opened(sealed, name)
+        return attempt if attempt is not None and retention.is_kept(attempt, now) else None
+
     async def take(self, state: str, *, now: datetime) -> TakenAttempt | None:
         """The attempt of this state; None if there is none. Exactly one taker is told that it was not used before."""
         name = keyspace.attempt_name(state)
@@ -72,12 +79,17 @@ class RedisAttempts:
         if found is None:
             return None
         sealed, times = found
+        attempt = self._opened(sealed, name)
+        if attempt is None or not retention.is_kept(attempt, now):
+            return None
+        return TakenAttempt(attempt=attempt, already_used=times > 1)
+
+    def _opened(self, sealed: bytes, name: str) -> Attempt | None:
         plaintext = codec.open_attempt(sealed, ring=self._keys, name=name)
         attempt = None if plaintext is None else records.attempt_in(plaintext)
         if attempt is None:
             self.unreadable += 1
-            return None
-        return TakenAttempt(attempt=attempt, already_used=times > 1) if retention.is_kept(attempt, now) else None
+        return attempt
 
     async def note_sign_in(self, browser: str, *, now: datetime) -> int:
         """Counts a completed sign-in of this browser; how many there were in the last 60 seconds with this one (at most 64)."""

@@ -1,6 +1,6 @@
 """PURE: how records lie in the store: sealed with AES-256-GCM (NIST SP 800-38D) under keys made by HKDF-SHA256 (RFC 5869).
 
-A session's record opens only with the ticket's secret *and* a server key; summaries and attempts open with a server key alone.
+A session's record opens only with the ticket's secret *and* a server key; summaries, attempts and people open with a server key alone.
 Sealed form: format (1 byte) | key id (4) | nonce (12) | ciphertext and tag. What cannot be opened is None, whatever the reason.
 """
 
@@ -9,16 +9,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import Issuer, Subject
 from authproxy.identity.session import Session, SessionId
 from authproxy.identity.ticket import SessionTicket
@@ -43,7 +44,7 @@ class StoredSession:
 class KeyRing:
     """Server keys of 32 bytes: the first one seals, all of them open. A key that has been dropped opens nothing any more."""
 
-    __slots__ = ("_by_id", "_keys")
+    __slots__ = ("_by_id", "_keys", "_register_keys")
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
         if not keys or any(len(key) != _KEY_SIZE for key in keys):
@@ -52,6 +53,8 @@ class KeyRing:
         self._by_id = {hashlib.sha256(key).digest()[:_KEY_ID_SIZE]: key for key in keys}
         if len(self._by_id) != len(keys):
             raise ValueError("the same key is twice in the key ring")
+        # Kept, because an import makes tens of thousands of names.
+        self._register_keys = {key_id: _derived(key, b"authproxy register index") for key_id, key in self._by_id.items()}
 
     @property
     def sealing(self) -> tuple[bytes, bytes]:
@@ -66,8 +69,28 @@ class KeyRing:
 
         Keyed, because a bare hash of a subject could be looked up in a list of hashed login names.
         """
-        person = f"{issuer}\0{subject}".encode()
-        return tuple(_text(hmac.digest(_derived(key, b"authproxy subject index"), person, "sha256")) for key in self._keys)
+        return self._names(b"authproxy subject index", issuer, subject)
+
+    def provider_session_names(self, issuer: Issuer, provider_session: str) -> tuple[str, ...]:
+        """Names of the index of the sessions that one session at the provider has begun, as `subject_names`."""
+        return self._names(b"authproxy provider session index", issuer, provider_session)
+
+    def person_names(self, kind: Literal["member", "tax number"], value: str) -> tuple[str, ...]:
+        """Names of the index of the sessions of somebody in the register, or with a tax number by which they may get there."""
+        return self._names(b"authproxy person index", kind, value)
+
+    @property
+    def key_ids(self) -> tuple[bytes, ...]:
+        return tuple(self._by_id)
+
+    def register_names(self, wanted: Iterable[RegisterKey], key_id: bytes) -> list[str]:
+        """Under which names the register keeps what is looked up, made with one of the keys. Raises KeyError for one that is not there."""
+        key = self._register_keys[key_id]
+        return [_text(hmac.digest(key, f"{each.kind}\0{each.value}".encode(), "sha256")) for each in wanted]
+
+    def _names(self, kind: bytes, issuer: str, name: str) -> tuple[str, ...]:
+        named = f"{issuer}\0{name}".encode()
+        return tuple(_text(hmac.digest(_derived(key, kind), named, "sha256")) for key in self._keys)
 
 
 def seal_record(plaintext: bytes, *, ring: KeyRing, ticket: SessionTicket, nonce: bytes) -> bytes:
@@ -93,6 +116,24 @@ def seal_attempt(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) ->
 
 def open_attempt(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
     return _open(sealed, ring, _attempt_key, name)
+
+
+def seal_member(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
+    """`name` is the one under which the register keeps the person."""
+    return _seal(plaintext, ring, _member_key, name, nonce)
+
+
+def open_member(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
+    return _open(sealed, ring, _member_key, name)
+
+
+def seal_kept(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
+    """`name` is the hash under which the octets are kept."""
+    return _seal(plaintext, ring, _kept_key, name, nonce)
+
+
+def open_kept(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
+    return _open(sealed, ring, _kept_key, name)
 
 
 def _seal(plaintext: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name: str, nonce: bytes) -> bytes:
@@ -125,6 +166,14 @@ def _summary_key(server_key: bytes) -> bytes:
 
 def _attempt_key(server_key: bytes) -> bytes:
     return _derived(server_key, b"authproxy sign-in attempt")
+
+
+def _member_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy register person")
+
+
+def _kept_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy kept octets")
 
 
 def _derived(server_key: bytes, info: bytes) -> bytes:

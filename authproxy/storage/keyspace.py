@@ -15,6 +15,11 @@ PREFIX: Final = "authproxy:{"
 EVERY_SESSION: Final = "authproxy:{*}:session"
 """Pattern for SCAN."""
 _SESSION_SUFFIX: Final = "}:session"
+# The whole register is in one slot of a Cluster: a list is taken over in one step or not at all.
+REGISTER: Final = f"{PREFIX}register}}:register"
+REGISTER_NAMES: Final = f"{PREFIX}register}}:register-names"
+REGISTER_PEOPLE: Final = f"{PREFIX}register}}:register-people"
+REGISTER_DEPARTURES: Final = f"{PREFIX}register}}:register-departures"
 
 
 def session(session_id: SessionId) -> str:
@@ -34,6 +39,26 @@ def subject(name: str) -> str:
     return f"{PREFIX}{name}}}:subject"
 
 
+def provider_session(name: str) -> str:
+    """`name` is one of `KeyRing.provider_session_names`."""
+    return f"{PREFIX}{name}}}:provider-session"
+
+
+def person(name: str) -> str:
+    """`name` is one of `KeyRing.person_names`."""
+    return f"{PREFIX}{name}}}:person"
+
+
+def staged(live: str, import_id: str) -> str:
+    """Where a part of the register is made ready before it takes the place of the live one."""
+    return f"{live}:{import_id}"
+
+
+def logout_token(issuer: str, token_id: str) -> str:
+    name = _hashed("logout token", f"{issuer}\0{token_id}")
+    return f"{PREFIX}{name}}}:logout-token"
+
+
 def attempt(name: str) -> str:
     return f"{PREFIX}{name}}}:attempt"
 
@@ -44,6 +69,14 @@ def attempts_of(browser_name: str) -> str:
 
 def sign_ins_of(browser_name: str) -> str:
     return f"{PREFIX}{browser_name}}}:sign-ins"
+
+
+def kept(name: str) -> str:
+    return f"{PREFIX}{name}}}:kept"
+
+
+def kept_name(key: str) -> str:
+    return _hashed("kept", key)
 
 
 def attempt_name(state: str) -> str:

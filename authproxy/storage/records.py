@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
-from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
+from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +48,7 @@ def session_octets(session: Session) -> bytes:
             "name": session.person.name,
             "email": session.person.email,
             "tax_number": session.person.tax_number,
+            "member": session.person.member,
         },
         "method": session.method,
         "level": session.level,
@@ -56,6 +57,7 @@ def session_octets(session: Session) -> bytes:
         "expires_at": _time_text(session.expires_at),
         "idle_for": session.idle_for // _MICROSECOND,
         "id_token": session.id_token,
+        "provider_session": session.provider_session,
     })
 
 
@@ -73,6 +75,7 @@ def session_in(octets: bytes) -> Session | None:
             expires_at=_time(fields["expires_at"]),
             idle_for=fields["idle_for"] * _MICROSECOND,
             id_token=fields.get("id_token"),
+            provider_session=fields.get("provider_session"),
         )
     except _UNREADABLE:
         return None
@@ -88,6 +91,7 @@ def summary_octets(session: Session, browser: str) -> bytes:
         "expires_at": _time_text(session.expires_at),
         "idle_for": session.idle_for // _MICROSECOND,
         "browser": browser,
+        "provider_session": session.provider_session,
     })
 
 
@@ -104,6 +108,7 @@ def live_summary_in(octets: bytes, *, session_id: SessionId, last_active_at: dat
             expires_at=_time(fields["expires_at"]),
             last_active_at=last_active_at,
             browser=fields["browser"],
+            provider_session=fields.get("provider_session"),
         )
         idle_for: timedelta = fields["idle_for"] * _MICROSECOND
     except _UNREADABLE:
@@ -119,6 +124,7 @@ def attempt_octets(attempt: Attempt) -> bytes:
         "nonce": attempt.nonce,
         "code_verifier": attempt.code_verifier,
         "opened_at": _time_text(attempt.opened_at),
+        "method": attempt.method,
     })
 
 
@@ -132,19 +138,21 @@ def attempt_in(octets: bytes) -> Attempt | None:
             nonce=fields["nonce"],
             code_verifier=fields["code_verifier"],
             opened_at=_time(fields["opened_at"]),
+            method=fields.get("method", "rekono"),
         )
     except _UNREADABLE:
         return None
 
 
 def _person(fields: dict[str, Any]) -> Person:
-    tax_number = fields.get("tax_number")
+    tax_number, member = fields.get("tax_number"), fields.get("member")
     return Person(
         issuer=Issuer(fields["issuer"]),
         subject=Subject(fields["subject"]),
         name=fields.get("name"),
         email=fields.get("email"),
         tax_number=None if tax_number is None else TaxNumber(tax_number),
+        member=None if member is None else MemberId(member),
     )
 
 

@@ -1,4 +1,4 @@
-"""PURE: how long and how many: the rules of sign-in attempts that both stores keep."""
+"""PURE: how long and how many: the rules of sign-in attempts and logout tokens that both stores keep."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ ATTEMPTS_PER_BROWSER: Final = 32
 """A browser restored with many tabs opens many attempts at once; a script that opens them without end must not fill the store."""
 SIGN_INS_WITHIN: Final = timedelta(seconds=60)
 SIGN_INS_COUNTED: Final = 64
+LOGOUT_TOKEN_HELD_FOR: Final = timedelta(seconds=4)
+"""Longer than ending its sessions takes, and shorter than the five seconds after which a provider is told to try again: a token whose
+effect failed must count then."""
 
 
 def is_kept(attempt: Attempt, now: datetime) -> bool:

@@ -1,6 +1,7 @@
 """Sessions in Redis. Time limits and revocation are enforced where the record lives: by time to live and by scripts.
 
-Each session is a hash under its public name; an index by person, whose name is keyed, finds the sessions of a subject.
+Each session is a hash under its public name; indexes whose names are keyed find the sessions of a subject, of a person of the register
+and of a session at the provider.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from authproxy.identity.person import Issuer, Subject
+from authproxy.identity.member import Member
+from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage import codec, keyspace, records
@@ -58,7 +60,7 @@ class RedisSessions:
 
     async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
         """Stores the session, last active `now`. `browser` is the harmless description for summaries. Once this has returned the
-        session is found by its ticket and by its subject."""
+        session is found by its ticket, by its subject and by the provider's session."""
         if session.session_id != ticket.session_id:
             raise ValueError("the session is not the ticket's")
         record = codec.seal_record(
@@ -70,9 +72,8 @@ class RedisSessions:
         )  # fmt: skip
         seen, ends = records.milliseconds(now), records.milliseconds(session.expires_at)
         idle = records.span_in_milliseconds(session.idle_for)
-        person = self._keys.subject_names(session.person.issuer, session.person.subject)[0]
         await self._connection.all([
-            ("EVAL", _INDEX, 1, keyspace.subject(person), session.session_id, seen, ends),
+            *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
             ("EVAL", _CREATE, 1, keyspace.session(session.session_id), record, summary, seen, idle, ends),
         ])
 
@@ -99,19 +100,44 @@ class RedisSessions:
         """Ends the session for every instance; whether there was one."""
         return bool(await self._connection.ask("DEL", keyspace.session(session_id)))
 
+    async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
+        """Ends these sessions for every instance; those that there were."""
+        revoked: set[SessionId] = set()
+        for page in _pages(session_ids):
+            deleted = await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in page])
+            revoked |= {session_id for session_id, count in zip(page, deleted, strict=True) if count}
+        return frozenset(revoked)
+
     async def revoke_subject(self, issuer: str, subject: str) -> int:
         """Ends all sessions of this person, those under retiring keys too; how many there were."""
-        revoked = 0
-        for page in _pages(await self._sessions_of(issuer, subject)):
-            revoked += sum(await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in page]))
-        return revoked
+        return len(await self.revoke_all(await self._members(self._subject_indexes(issuer, subject))))
+
+    async def revoke_member(self, member: Member) -> int:
+        """Ends all sessions of this person of the register, however they signed in, those too that began before they were entered in it
+        or linked to it; how many there were."""
+        names = [*self._keys.person_names("member", member.member_id)]
+        if member.tax_number is not None:
+            names += self._keys.person_names("tax number", member.tax_number)
+        indexes = [keyspace.person(name) for name in names]
+        for account in member.accounts:
+            indexes += self._subject_indexes(account.issuer, account.subject)
+        return len(await self.revoke_all(sorted(set(await self._members(indexes)))))
 
     async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]:
         """The live sessions of this person, the newest first."""
-        found = [
-            summary for page in _pages(await self._sessions_of(issuer, subject)) for summary in await self._live(page, now)
-        ]
-        return tuple(sorted(found, key=lambda summary: summary.started_at, reverse=True))
+        return await self._summaries(self._subject_indexes(issuer, subject), now)
+
+    async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]:
+        """The live sessions of this person, the newest first: of somebody in the register however they signed in."""
+        indexes = self._subject_indexes(person.issuer, person.subject)
+        if person.member is not None:
+            indexes += [keyspace.person(name) for name in self._keys.person_names("member", person.member)]
+        return await self._summaries(indexes, now)
+
+    async def of_provider_session(self, issuer: str, provider_session: str, *, now: datetime) -> tuple[SessionSummary, ...]:
+        """The live sessions that this session at the provider has begun, at all portals, the newest first."""
+        names = self._keys.provider_session_names(Issuer(issuer), provider_session)
+        return await self._summaries([keyspace.provider_session(name) for name in names], now)
 
     async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
         """Every live session once, in no order. Sessions that begin or end meanwhile may be in it or not."""
@@ -126,9 +152,28 @@ class RedisSessions:
             if int(cursor) == 0:
                 return
 
-    async def _sessions_of(self, issuer: str, subject: str) -> list[SessionId]:
-        names = self._keys.subject_names(Issuer(issuer), Subject(subject))
-        members = await self._connection.all([("ZRANGE", keyspace.subject(name), 0, -1) for name in names])
+    def _indexes(self, session: Session) -> Iterator[str]:
+        """Where a new session is entered: under the first key only."""
+        person = session.person
+        issuer = person.issuer
+        yield keyspace.subject(self._keys.subject_names(issuer, person.subject)[0])
+        if person.member is not None:
+            yield keyspace.person(self._keys.person_names("member", person.member)[0])
+        elif person.tax_number is not None:
+            yield keyspace.person(self._keys.person_names("tax number", person.tax_number)[0])
+        if session.provider_session is not None:
+            yield keyspace.provider_session(self._keys.provider_session_names(issuer, session.provider_session)[0])
+
+    def _subject_indexes(self, issuer: str, subject: str) -> list[str]:
+        return [keyspace.subject(name) for name in self._keys.subject_names(Issuer(issuer), Subject(subject))]
+
+    async def _summaries(self, indexes: Sequence[str], now: datetime) -> tuple[SessionSummary, ...]:
+        members = list(dict.fromkeys(await self._members(indexes)))
+        found = [summary for page in _pages(members) for summary in await self._live(page, now)]
+        return tuple(sorted(found, key=lambda summary: summary.started_at, reverse=True))
+
+    async def _members(self, indexes: Sequence[str]) -> list[SessionId]:
+        members = await self._connection.all([("ZRANGE", index, 0, -1) for index in indexes])
         return [SessionId(member.decode()) for some in members for member in some]
 
     async def _live(self, session_ids: Sequence[SessionId], now: datetime) -> list[SessionSummary]:

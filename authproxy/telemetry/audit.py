@@ -1,6 +1,6 @@
 """Audit events: who signed in where and how, what ended a session, what was refused (ASVS 5.0 V16.3). A stream of its own.
 
-A person appears as a keyed hash of issuer and subject: the same person is recognisable in the whole stream, and only with the key can
+A person appears as a keyed hash of their id in the register, or of issuer and subject: the same person is recognisable in the whole stream, and only with the key can
 somebody tell who it is. No name, address, tax number, ticket or token is ever part of an event.
 """
 
@@ -30,9 +30,18 @@ class Event(StrEnum):
     KEY_LOADED = "key.loaded"
     SIGN_IN_BEGUN = "sign_in.begun"
     SIGN_IN_REFUSED = "sign_in.refused"
+    CERTIFICATE_ACCEPTED = "certificate.accepted"
+    CERTIFICATE_REFUSED = "certificate.refused"
     SESSION_STARTED = "session.started"
     SESSION_ENDED = "session.ended"
     SESSION_REVOKED = "session.revoked"
+    PROVIDER_LOGOUT_ACCEPTED = "provider_logout.accepted"
+    PROVIDER_LOGOUT_REFUSED = "provider_logout.refused"
+    PERSON_IMPORTED = "person.imported"
+    PERSON_BLOCKED = "person.blocked"
+    PERSON_UNBLOCKED = "person.unblocked"
+    PERSON_LINKED = "person.linked"
+    LINK_REFUSED = "link.refused"
     ACCESS_DENIED = "access.denied"
     REQUEST_REFUSED = "request.refused"
 
@@ -41,11 +50,22 @@ MEANINGS: Mapping[Event, str] = {
     Event.GATEWAY_STARTED: "The gateway accepts requests.",
     Event.GATEWAY_STOPPED: "The gateway has answered its last request.",
     Event.KEY_LOADED: "A key that signs assertions was read and is in use or published; `detail` is its `kid` and place.",
-    Event.SIGN_IN_BEGUN: "A browser was sent to the provider.",
+    Event.SIGN_IN_BEGUN: "A browser was sent to the provider, or to where certificates are shown; `method` says which.",
     Event.SIGN_IN_REFUSED: "A sign-in signed nobody in; `reason` says why.",
+    Event.CERTIFICATE_ACCEPTED: "A certificate holds; `detail` is the beginning of its SHA-256 and who says that it is not revoked. With "
+    "the `reason` `revocation_unavailable` nobody could say so, and the portal lets that pass.",
+    Event.CERTIFICATE_REFUSED: "A certificate was shown, or none, and signs nobody in; `detail` names the rule.",
     Event.SESSION_STARTED: "A person signed in and received a session.",
     Event.SESSION_ENDED: "A session ended by its own person (`by` is `person`) or by time (`by` is `time`).",
-    Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider` or `person` (from another browser).",
+    Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another browser) or "
+    "`authority` (which has revoked the certificate).",
+    Event.PROVIDER_LOGOUT_ACCEPTED: "The provider said who has signed out there; `detail` is how many sessions ended, and what named them.",
+    Event.PROVIDER_LOGOUT_REFUSED: "A logout token must not be believed, and nothing ended; `detail` says why.",
+    Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed.",
+    Event.PERSON_BLOCKED: "An operator has blocked a person; their sessions have ended.",
+    Event.PERSON_UNBLOCKED: "An operator has let a blocked person in again.",
+    Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax number.",
+    Event.LINK_REFUSED: "Alarm: an account states what belongs to somebody else in the register; `detail` says what. Somebody should look.",
     Event.ACCESS_DENIED: "A signed-in person asked for what their session does not allow.",
     Event.REQUEST_REFUSED: "A request could be read in two ways, or was made to look like ours: somebody may be trying something.",
 }
@@ -97,7 +117,9 @@ class Audit:
 
     def name_of(self, person: Person) -> str:
         """The name under which a person appears in the stream: 32 hexadecimal digits."""
-        identity = json.dumps([person.issuer, person.subject]).encode()
+        # Whoever is in the register is one person, by whatever way they come.
+        known_by = [person.member] if person.member is not None else [person.issuer, person.subject]
+        identity = json.dumps(known_by).encode()
         return hmac.new(self._person_key, identity, hashlib.sha256).hexdigest()[:32]
 
 

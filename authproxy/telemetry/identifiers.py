@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-_POOL = 4096
+_POOL: Final = 4096
 
 
 class Identifiers:

@@ -5,7 +5,6 @@ Names follow `authproxy_<noun>_<unit|total>`; labels are portal ids, reason code
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Literal
 
@@ -14,8 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds: from a decision that never left the process to a portal that nearly timed out."""
+from authproxy.telemetry.durations import BOUNDS, Durations
 
 
 class Series(dict[tuple[str, ...], int]):
@@ -38,21 +36,7 @@ class Series(dict[tuple[str, ...], int]):
         return family
 
 
-class Spans:
-    """Durations in seconds under one label set."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_BOUNDS) + 1)
-        self.total = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(_BOUNDS, seconds)] += 1
-        self.total += seconds
-
-
-class Histogram(dict[str, Spans]):
+class Histogram(dict[str, Durations]):
     """Durations per portal: `histogram["acq"].observe(seconds)`; keep the inner object where it is asked for often."""
 
     def __init__(self, name: str, documentation: str) -> None:
@@ -60,19 +44,19 @@ class Histogram(dict[str, Spans]):
         self.name = name
         self._documentation = documentation
 
-    def __missing__(self, portal: str) -> Spans:
-        spans = self[portal] = Spans()
-        return spans
+    def __missing__(self, portal: str) -> Durations:
+        durations = self[portal] = Durations()
+        return durations
 
     def collected(self) -> Metric:
         family = HistogramMetricFamily(self.name, self._documentation, labels=["portal"])
-        for portal, spans in self.items():
+        for portal, durations in self.items():
             reached = 0
             buckets: list[tuple[str, float]] = []
-            for bound, count in zip((*map(str, _BOUNDS), "+Inf"), spans.counts, strict=True):
+            for bound, count in zip((*map(str, BOUNDS), "+Inf"), durations.counts, strict=True):
                 reached += count
                 buckets.append((bound, reached))
-            family.add_metric([portal], buckets, spans.total)
+            family.add_metric([portal], buckets, durations.total)
         return family
 
 
@@ -88,10 +72,19 @@ class Metrics(Collector):
         self.subrequests = Series("counter", "authproxy_subrequests", "Auth subrequests by dialect and answer.", "dialect", "answer")
         self.sessions_started = Series("counter", "authproxy_sessions_started", "Sign-ins that succeeded.", "portal", "method")
         self.sign_ins_refused = Series("counter", "authproxy_sign_ins_refused", "Sign-ins that signed nobody in.", "reason")
+        self.back_channel_logouts = Series(
+            "counter", "authproxy_back_channel_logouts", "Logout tokens of the provider by answer.", "answer"
+        )
         self.store_errors = Series("counter", "authproxy_store_errors", "Questions that the session store did not answer.")
         self.near_cache_lookups = Series("counter", "authproxy_near_cache_lookups", "Lookups in the near cache of sessions.", "result")
         self.audit_lost = Series("counter", "authproxy_audit_lost", "Audit events that could not be written.")
         self.fail_open = Series("counter", "authproxy_fail_open", "Requests let through because something could not be asked. Stays 0.")
+        self.revocation_sources = Series(
+            "gauge", "authproxy_revocation_sources", "Revocation lists and responders by state.", "source", "state"
+        )
+        self.revocation_age = Series(
+            "gauge", "authproxy_revocation_age_seconds", "Age of the oldest revocation list or answer in use.", "source"
+        )
         self.connections = Series("gauge", "authproxy_connections", "Open client connections.")
         self.tunnels = Series("gauge", "authproxy_tunnels", "Open upgraded connections (WebSocket).")
         self._build = Series("gauge", "authproxy_build_info", "The running version; always 1.", "version")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -13,13 +14,17 @@ from aiohttp.typedefs import Handler
 from authproxy.access.decision import Reason
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
-from authproxy.web.login import Login, LoginPages
+from authproxy.web import return_to
+from authproxy.web.assets import Assets
+from authproxy.web.back_channel_logout import BackChannelLogout, BackChannelLogoutEndpoint
+from authproxy.web.login import CertificateLogin, Login, LoginPages
 from authproxy.web.logout import Logout, LogoutPages
 from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, secured
-from authproxy.web.pages import PREFIX, Assets, Links, Pages
-from authproxy.web.refusals import PAGES, Refusals
+from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
+from authproxy.web.refusals import PAGES, Refusals, particulars_in
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.session_page import SessionPages, Sessions
+from authproxy.web.templating import templates
 
 LARGEST_FORM = 16 * 1024
 """Bytes; our largest form holds a return-to of 2 KiB."""
@@ -27,10 +32,12 @@ LARGEST_FORM = 16 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the one times are shown in."""
+    """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the one times are shown in.
+    `certificates_end` tells when certificates stop being accepted, once people are to be told."""
 
     login: Login
     logout: Logout
+    back_channel_logout: BackChannelLogout
     sessions: Sessions
     portals: Mapping[str, PortalPresentation]
     links: Links
@@ -40,23 +47,31 @@ class Services:
     clock: Callable[[], datetime]
     fresh: Callable[[int], str]
     zone: tzinfo
+    certificate_login: CertificateLogin | None = None
+    certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
 
 
 def application(services: Services) -> web.Application:
     """The application that answers below `/.authproxy/`, and the edge's own questions for refusal pages. It trusts the
     `X-Authproxy-*` headers that it is sent: it must listen where only the edge can connect."""
-    assets = Assets()
-    pages = Pages(assets=assets, links=services.links, zone=services.zone)
-    refusals = Refusals(pages)
+    spoken = templates(services.zone)
+    assets = Assets(spoken)
+    pages = Pages(templates=spoken, assets=assets, links=services.links)
+    refusals = Refusals(pages, provider_origins=services.links.provider_origins)
     login = LoginPages(
         login=services.login, sessions=services.sessions, pages=pages, refusals=refusals, links=services.links, audit=services.audit,
-        metrics=services.metrics, clock=services.clock, fresh=services.fresh,
+        metrics=services.metrics, clock=services.clock, fresh=services.fresh, certificate_login=services.certificate_login,
+        certificates_end=services.certificates_end,
     )  # fmt: skip
     session = SessionPages(
-        sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock
-    )
+        sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock,
+        certificates_end=services.certificates_end,
+    )  # fmt: skip
     logout = LogoutPages(
         logout=services.logout, sessions=services.sessions, pages=pages, audit=services.audit, clock=services.clock
+    )
+    provider_logout = BackChannelLogoutEndpoint(
+        logout=services.back_channel_logout, audit=services.audit, metrics=services.metrics, clock=services.clock
     )
     built = web.Application(middlewares=[in_context(services.portals), answering_failures(refusals)], client_max_size=LARGEST_FORM)
     built.on_response_prepare.append(secured)
@@ -65,10 +80,13 @@ def application(services: Services) -> web.Application:
         web.post(PREFIX + "login", login.begin),
         # A HEAD would spend the state and the code that the GET after it needs.
         web.get(PREFIX + "callback/rekono", login.complete, allow_head=False),
+        web.get(PREFIX + "callback/acnlb", login.complete_certificate, allow_head=False),
         web.get(PREFIX + "session", session.show),
-        web.post(PREFIX + "session/end", session.end_other),
+        web.post(PREFIX + "session/extend", session.extend),
+        web.post(PREFIX + "session/end", session.end_others),
         web.get(PREFIX + "logout", logout.ask),
         web.post(PREFIX + "logout", logout.end),
+        web.post(PREFIX + "backchannel-logout", provider_logout.receive),
         web.get(PREFIX + "jwks.json", _published(services.jwks)),
         web.get(PREFIX + "static/{name}", assets.answer),
         web.get(REFUSAL_PATH, _refusal(refusals)),
@@ -92,6 +110,9 @@ def _refusal(refusals: Refusals) -> Handler:
         reason = Reason(text) if text in PAGES else Reason.UNEXPECTED
         status = request.headers.get("X-Authproxy-Status", "")
         is_error = len(status) == 3 and status.isdecimal() and status[0] in "45"
-        return refusals.answer(request, reason, status=int(status) if is_error else None, retry="")
+        return refusals.answer(
+            request, reason, status=int(status) if is_error else None, retry="", about=particulars_in(request.headers),
+            return_to=return_to.safe(unquote(request.headers.get("X-Authproxy-Return-To", "")), origin=request[CONTEXT].portal.origin),
+        )  # fmt: skip
 
     return answer

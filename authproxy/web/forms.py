@@ -29,6 +29,11 @@ async def submitted(request: web.Request, audit: Audit) -> Mapping[str, str]:
     if not comes_from_us(request.headers, origin=request[CONTEXT].portal.origin, holds_our_cookie=holds_our_cookie):
         audit.record(Event.REQUEST_REFUSED, reason=Reason.FOREIGN_ORIGIN)
         raise Refused(Reason.FOREIGN_ORIGIN)
+    return await fields_of(request)
+
+
+async def fields_of(request: web.Request) -> Mapping[str, str]:
+    """The fields of a form, whoever has sent it. Raises Refused for what is no form, or names a field twice."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Refused(Reason.REQUEST_UNREADABLE, status=415)
     try:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Protocol, assert_never
 
 from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
-from authproxy.flows.login import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.person import Person
 from authproxy.telemetry.audit import Audit, Event
+from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, Links, Pages
-from authproxy.web.refusals import Refusals, Refused
+from authproxy.web.refusals import PAGES, RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.session_page import Sessions
+
+_LONGEST_SHOWN = 60
 
 
 class Login(Protocol):
-    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime) -> str: ...
+    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool) -> str: ...
 
     async def complete(
         self, *, portal_id: str, parameters: Sequence[tuple[str, str]], browser: str | None, ticket_text: str | None, user_agent: str,
@@ -31,12 +36,27 @@ class Login(Protocol):
     async def looping(self, *, browser: str | None, now: datetime) -> bool: ...
 
 
+class CertificateLogin(Protocol):
+    async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str: ...
+
+    async def complete(
+        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, now: datetime
+    ) -> SignedIn | AlreadySignedIn | SignInRefused: ...  # fmt: skip
+
+
 class LoginPages:
+    """Without `certificate_login` nobody signs in with a certificate; `certificates_end` is when that ends, once people are to be told.
+    What a portal's settings name beyond the ways that there are is not shown."""
+
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self, *, login: Login, sessions: Sessions, pages: Pages, refusals: Refusals, links: Links, audit: Audit, metrics: Metrics,
-        clock: Callable[[], datetime], fresh: Callable[[int], str],
+        clock: Callable[[], datetime], fresh: Callable[[int], str], certificate_login: CertificateLogin | None = None,
+        certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
     ) -> None:  # fmt: skip
         self._login = login
+        self._certificate_login = certificate_login
+        self._certificates_end = certificates_end
+        self._ways = frozenset({"rekono"} if certificate_login is None else {"rekono", "acnlb"})
         self._sessions = sessions
         self._pages = pages
         self._refusals = refusals
@@ -50,25 +70,30 @@ class LoginPages:
         """GET login: the ways to sign in; straight on for somebody who has; a stop for a browser that goes round in circles."""
         portal = request[CONTEXT].portal
         now = self._clock()
-        place = return_to.safe(request.query.get("rt"), origin=portal.origin)
+        place = request[RETURN_TO] = return_to.safe(request.query.get("rt"), origin=portal.origin)
         ticket = cookies.ticket_in(cookie_fields(request))
         if await self._sessions.current(portal_id=portal.portal_id, ticket_text=ticket.value, now=now) is not None:
             return _see(portal.origin + place)
         flow = cookies.flow_in(cookie_fields(request))
         if await self._login.looping(browser=flow.value, now=now):
             self._record_refusal(Reason.SIGN_IN_LOOP)
-            return self._refusals.answer(request, Reason.SIGN_IN_LOOP, return_to=place, cookie_found=ticket.found)
-        answer = self._pages.answer(request, "login.html", form_targets=self._links.provider_origins, rt=place)
+            return self._refusals.answer(request, Reason.SIGN_IN_LOOP, return_to=place, about=Particulars(cookie_found=ticket.found))
+        answer = self._pages.answer(
+            request, "login.html", form_targets=self._links.provider_origins, here="login", rt=place, place=_shown(place),
+            ways=[way for way in portal.sign_in if way in self._ways], after=_just_ended(request, ticket),
+            certificates_end_at=self._certificates_end(now),
+        )  # fmt: skip
         if flow.value is None:
             answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, self._fresh(cookies.FLOW_SIZE)))
         return answer
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
-        """POST login: to the provider, with the browser bound to the attempt."""
+        """POST login: to the provider, or to where certificates are shown, with the browser bound to the attempt."""
         context = request[CONTEXT]
         fields = await submitted(request, self._audit)
-        place = return_to.safe(fields.get("rt"), origin=context.portal.origin)
-        if fields.get("method") != "rekono" or "rekono" not in context.portal.sign_in:
+        place = request[RETURN_TO] = return_to.safe(fields.get("rt"), origin=context.portal.origin)
+        method = fields.get("method")
+        if method not in self._ways or method not in context.portal.sign_in:
             self._record_refusal(Reason.METHOD_NOT_ALLOWED_HERE)
             raise Refused(Reason.METHOD_NOT_ALLOWED_HERE, return_to=place)
         flow = cookies.flow_in(cookie_fields(request))
@@ -77,14 +102,40 @@ class LoginPages:
             self._record_refusal(Reason.COOKIES_OFF)
             raise Refused(Reason.COOKIES_OFF, return_to=place)
         browser = flow.value or self._fresh(cookies.FLOW_SIZE)
-        location = await self._login.begin(
-            portal_id=context.portal.portal_id, return_to=place, browser=browser, locale=context.locale, now=self._clock()
-        )
-        self._audit.record(Event.SIGN_IN_BEGUN, method="rekono")
+        location = await self._begun(request, method, fields, browser)
+        self._audit.record(Event.SIGN_IN_BEGUN, method=method)
         answer = _see(location)
         if flow.value is None:
             answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, browser))
         return answer
+
+    async def _begun(self, request: web.Request, method: str, fields: Mapping[str, str], browser: str) -> str:
+        """Where the browser goes."""
+        context, place = request[CONTEXT], request[RETURN_TO]
+        if method == "acnlb" and self._certificate_login is not None:
+            location = await self._certificate_login.begin(
+                portal_id=context.portal.portal_id, return_to=place, browser=browser, now=self._clock()
+            )  # fmt: skip
+            return f"{location}&lang={context.locale}" if context.locale_is_chosen else location
+        return await self._login.begin(
+            portal_id=context.portal.portal_id, return_to=place, browser=browser, locale=context.locale, now=self._clock(),
+            anew="anew" in fields,
+        )  # fmt: skip
+
+    async def complete_certificate(self, request: web.Request) -> web.StreamResponse:
+        """GET callback/acnlb, as `complete`: with the secret of the way back."""
+        if self._certificate_login is None:
+            raise web.HTTPNotFound
+        held = cookie_fields(request)
+        outcome = await self._certificate_login.complete(
+            portal_id=request[CONTEXT].portal.portal_id,
+            secret=request.query.get("hop"),
+            browser=cookies.flow_in(held).value,
+            ticket_text=cookies.ticket_in(held).value,
+            user_agent=request.headers.get(hdrs.USER_AGENT, ""),
+            now=self._clock(),
+        )
+        return self._ended(request, outcome)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """GET callback/rekono: the code's address never stays in the browser, unless it is on a page that leads away from it."""
@@ -98,9 +149,15 @@ class LoginPages:
             user_agent=request.headers.get(hdrs.USER_AGENT, ""),
             now=self._clock(),
         )
+        return self._ended(request, outcome)
+
+    def _ended(self, request: web.Request, outcome: SignedIn | AlreadySignedIn | SignInRefused) -> web.Response:
+        portal = request[CONTEXT].portal
         place = return_to.safe(outcome.return_to, origin=portal.origin)
         match outcome:
             case SignedIn():
+                if outcome.is_new_link:
+                    self._audit.record(Event.PERSON_LINKED, session=outcome.session, by="provider")
                 self._audit.record(Event.SESSION_STARTED, session=outcome.session)
                 self._metrics.sessions_started[portal.portal_id, outcome.session.method] += 1
                 answer = _see(portal.origin + place)
@@ -109,14 +166,49 @@ class LoginPages:
             case AlreadySignedIn():
                 return _see(portal.origin + place)
             case SignInRefused():
+                self._record_register(outcome)
                 self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.found or None)
-                return self._refusals.answer(request, outcome.reason, return_to=place, missing=outcome.missing)
+                if PAGES[outcome.reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
+                    logger("web").error("request.unanswerable", reason=outcome.reason.value, error=outcome.found)
+                return self._refusals.answer(request, outcome.reason, return_to=place, about=_particulars(outcome))
             case _:
                 assert_never(outcome)
+
+    def _record_register(self, refused: SignInRefused) -> None:
+        """What concerns a person of the register beside the refusal."""
+        told = refused.by_register
+        if told is None or told.member is None or refused.person is None:
+            return
+        concerned = replace(refused.person, member=told.member.member_id)
+        if told.is_new_link:
+            self._audit.record(Event.PERSON_LINKED, person=concerned, by="provider")
+        if told.is_alarm:
+            self._audit.record(Event.LINK_REFUSED, person=concerned, detail=told.found)
 
     def _record_refusal(self, reason: Reason, *, person: Person | None = None, detail: str | None = None) -> None:
         self._audit.record(Event.SIGN_IN_REFUSED, reason=reason, person=person, detail=detail)
         self._metrics.sign_ins_refused[(reason,)] += 1
+
+
+def _particulars(refused: SignInRefused) -> Particulars:
+    return Particulars(
+        missing=refused.missing, level=refused.level, level_needed=refused.level_needed,
+        who=refused.person.known_as if refused.person is not None else None,
+    )  # fmt: skip
+
+
+def _just_ended(request: web.Request, ticket: cookies.CookieReading) -> str | None:
+    """What has brought somebody back here who was signed in: a ticket that opens nothing any more says it by itself."""
+    if request.query.get("after") == "sign-out":
+        return "sign-out"
+    return "session" if ticket.value is not None else None
+
+
+def _shown(place: str) -> str:
+    """The page to go to, as far as it helps to recognise it: without the query, which may hold what is nobody else's business on a
+    screen, and in the letters of its URL, among which no other can hide."""
+    path = place.partition("?")[0]
+    return "" if path == return_to.HOME else path if len(path) <= _LONGEST_SHOWN else path[:_LONGEST_SHOWN] + "…"
 
 
 def _see(location: str) -> web.Response:

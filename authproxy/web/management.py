@@ -30,12 +30,12 @@ Checks = Mapping[str, Callable[[], Awaitable[Check]]]
 
 def management(
     *, checks: Checks, is_draining: Callable[[], bool], exposition: Callable[[str], tuple[bytes, str]],
-    warning_only: frozenset[str] = frozenset({"provider"}),
+    warning_only: frozenset[str] = frozenset({"provider", "revocation"}),
 ) -> web.Application:  # fmt: skip
     """`/healthz`, `/readyz` and `/metrics`.
 
     A check that fails, raises or takes more than a second makes the gateway unready, unless it is one of `warning_only`: while the
-    provider is down nobody can sign in, but everybody who is signed in is served.
+    provider is down nobody can sign in, but everybody who is signed in is served; the same with revocation and certificates.
     """
 
     async def healthz(_request: web.Request) -> web.StreamResponse:

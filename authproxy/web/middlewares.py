@@ -13,11 +13,11 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.telemetry.logging import logger
 from authproxy.web import request_context
 from authproxy.web.pages import CONTEXT, PREFIX, content_security_policy
-from authproxy.web.refusals import Refusals, Refused
+from authproxy.web.refusals import RETURN_TO, Refusals, Refused
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 
 PUBLIC_KEYS_PATH = "/.authproxy/jwks.json"
-"""The one page that is the same at every host: portals fetch it from server to server."""
+"""The same at every host: portals fetch it from server to server."""
 REFUSAL_PATH = "/refusal"
 """Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
 
@@ -71,21 +71,26 @@ def answering_failures(refusals: Refusals) -> Middleware:
     async def answering_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
         retry = "" if _may_be_repeated(request) else None
         try:
-            if request[CONTEXT].portal is NO_PORTAL and request.path not in {REFUSAL_PATH, PUBLIC_KEYS_PATH}:
+            if request[CONTEXT].portal is NO_PORTAL and not _is_for_any_host(request.path):
                 return refusals.answer(request, Reason.UNKNOWN_HOST)
             return await handler(request)
         except Refused as refused:
             return refusals.answer(request, refused.reason, status=refused.status, return_to=refused.return_to)
         except CannotAsk as failure:
             logger("web").error("request.unanswerable", reason=failure.reason.value, error=str(failure))
-            return refusals.answer(request, failure.reason, status=503, retry=retry)
+            return refusals.answer(request, failure.reason, status=503, return_to=request.get(RETURN_TO, "/"), retry=retry)
         except web.HTTPException as failure:
             return _translated(refusals, request, failure)
         except Exception:  # noqa: BLE001  (the last resort: whatever it is, the client gets an answer and the operator the trace)
             logger("web").exception("request.failed", path=request.path)
-            return refusals.answer(request, Reason.UNEXPECTED, retry=retry)
+            return refusals.answer(request, Reason.UNEXPECTED, return_to=request.get(RETURN_TO, "/"), retry=retry)
 
     return answering_failures
+
+
+def _is_for_any_host(path: str) -> bool:
+    """Keys, and the page that says that there is no portal here, with what it needs to look like one of ours."""
+    return path in {REFUSAL_PATH, PUBLIC_KEYS_PATH} or path.startswith(f"{PREFIX}static/")
 
 
 def _may_be_repeated(request: web.Request) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -27,23 +29,37 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.METHOD_NOT_ALLOWED_HERE: ("method_not_allowed_here", 403),
     Reason.TAX_NUMBER_MISSING: ("tax_number_missing", 403),
     Reason.TAX_NUMBER_INVALID: ("tax_number_invalid", 403),
+    Reason.TAX_NUMBER_INCOMPLETE: ("tax_number_incomplete", 403),
     Reason.PERSONAL_DATA_MISSING: ("personal_data_missing", 403),
     Reason.CLAIMS_CONTRADICT: ("claims_contradict", 403),
+    Reason.NOT_A_MEMBER: ("not_a_member", 403),
     Reason.UNTRUSTED_PEER: ("set_up_wrong", 403),
     Reason.SUBREQUEST_UNREADABLE: ("set_up_wrong", 403),
     Reason.FOREIGN_ORIGIN: ("foreign_origin", 403),
-    Reason.ATTEMPT_UNKNOWN: ("attempt_over", 400),
-    Reason.ATTEMPT_USED: ("attempt_over", 400),
-    Reason.ATTEMPT_TOO_OLD: ("attempt_over", 400),
-    Reason.ATTEMPT_OF_ANOTHER_BROWSER: ("attempt_over", 400),
+    Reason.ATTEMPT_UNKNOWN: ("attempt_unknown", 400),
+    Reason.ATTEMPT_USED: ("attempt_used", 400),
+    Reason.ATTEMPT_TOO_OLD: ("attempt_too_old", 400),
+    Reason.ATTEMPT_OF_ANOTHER_BROWSER: ("attempt_of_another_browser", 400),
     Reason.COOKIES_OFF: ("cookies_off", 400),
     Reason.CONSENT_REFUSED: ("consent_refused", 403),
     Reason.PROVIDER_REFUSED: ("provider_refused", 403),
     Reason.PROVIDER_ANSWER_INVALID: ("provider_answer_invalid", 502),
     Reason.SIGN_IN_LOOP: ("sign_in_loop", 429),
+    Reason.CERTIFICATE_MISSING: ("certificate_missing", 403),
+    Reason.CERTIFICATE_UNREADABLE: ("certificate_unreadable", 403),
+    Reason.CERTIFICATE_EXPIRED: ("certificate_expired", 403),
+    Reason.CERTIFICATE_NOT_YET_VALID: ("certificate_not_yet_valid", 403),
+    Reason.CERTIFICATE_UNTRUSTED: ("certificate_untrusted", 403),
+    Reason.CERTIFICATE_NOT_FOR_SIGNING_IN: ("certificate_not_for_signing_in", 403),
+    Reason.CERTIFICATE_IS_A_SEAL: ("certificate_is_a_seal", 403),
+    Reason.CERTIFICATE_WEAK: ("certificate_weak", 403),
+    Reason.CERTIFICATE_REVOKED: ("certificate_revoked", 403),
+    Reason.CERTIFICATE_SUNSET: ("certificate_sunset", 403),
+    Reason.CERTIFICATE_UNKNOWN: ("certificate_unknown", 403),
     Reason.STORE_UNAVAILABLE: ("unavailable", 503),
     Reason.PROVIDER_UNAVAILABLE: ("provider_unavailable", 503),
     Reason.SIGNER_UNAVAILABLE: ("unavailable", 503),
+    Reason.REVOCATION_UNAVAILABLE: ("revocation_unavailable", 503),
     Reason.REQUEST_UNREADABLE: ("request_unreadable", 400),
     Reason.TARGET_AMBIGUOUS: ("request_unreadable", 400),
     Reason.METHOD_UNSUPPORTED: ("request_unreadable", 405),
@@ -60,6 +76,30 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
 }
 
 
+_ASK_ANEW = frozenset({
+    Reason.LEVEL_TOO_LOW, Reason.TAX_NUMBER_MISSING, Reason.TAX_NUMBER_INVALID, Reason.TAX_NUMBER_INCOMPLETE,
+    Reason.PERSONAL_DATA_MISSING, Reason.CLAIMS_CONTRADICT, Reason.NOT_A_MEMBER,
+})  # fmt: skip
+"""Pages with a form that leads to the provider: it asks who is there, though it may have a session."""
+
+RETURN_TO = web.RequestKey("return_to", str)
+"""Where the person wanted to go, from the moment when the handler of a request knows it: a failure then leads there too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Particulars:
+    """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what the browser sent back."""
+
+    missing: tuple[str, ...] = ()
+    level: int | None = None
+    level_needed: int | None = None
+    who: str | None = field(default=None, repr=False)
+    cookie_found: str | None = None
+
+
+_NOTHING_MORE = Particulars()
+
+
 class Refused(Exception):  # noqa: N818
     """Ends the handling of a request with the answer for `reason`."""
 
@@ -71,31 +111,44 @@ class Refused(Exception):  # noqa: N818
 
 
 class Refusals:
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, *, provider_origins: tuple[str, ...]) -> None:
         self._pages = pages
+        self._provider_origins = provider_origins
 
     def answer(
         self, request: web.Request, reason: Reason, *, status: int | None = None, return_to: str = "/", retry: str | None = None,
-        missing: tuple[str, ...] = (), cookie_found: str | None = None,
+        about: Particulars = _NOTHING_MORE,
     ) -> web.Response:  # fmt: skip
         """The page or the problem for a reason, never with a cookie.
 
         `return_to` is where the person wanted to go and where a new sign-in leads; `retry` is the address that is worth asking again
-        (the sign-in if not given); `missing` names claims; `cookie_found` says what the browser sent back, for the loop's page.
+        (the sign-in if not given).
         """
         name, usual_status = PAGES[reason]
         context = request[CONTEXT]
         status = usual_status if status is None else status
         if context.is_page_load:
             answer = self._pages.answer(
-                request, f"refusals/{name}.html", status=status, reason=reason.value, code=code_of(reason, context), return_to=return_to,
-                retry=retry, missing=missing, cookie_found=cookie_found,
+                request, f"refusals/{name}.html", status=status, form_targets=self._provider_origins if reason in _ASK_ANEW else None,
+                reason=reason.value, code=code_of(reason, context), return_to=return_to, retry=retry, about=about,
             )  # fmt: skip
+            if reason in _ASK_ANEW:
+                # The page may stand at an address with a code in it, which no other page needs to see; its form needs an Origin.
+                answer.headers["Referrer-Policy"] = "strict-origin"
         else:
-            answer = problem(status, reason, context)
+            answer = problem(status, reason, context, about)
         if status in _RETRY_AFTER:
             answer.headers["Retry-After"] = _RETRY_AFTER[status]
         return answer
+
+
+def particulars_in(headers: Mapping[str, str]) -> Particulars:
+    """What the edge knows of its own refusal."""
+    level, _, level_needed = headers.get("X-Authproxy-Levels", "").partition(" ")
+    return Particulars(
+        level=int(level) if level_needed else None, level_needed=int(level_needed) if level_needed else None,
+        who=unquote(headers.get("X-Authproxy-Person", "")) or None,
+    )  # fmt: skip
 
 
 def code_of(reason: Reason, context: RequestContext) -> str:
@@ -103,7 +156,7 @@ def code_of(reason: Reason, context: RequestContext) -> str:
     return f"{reason.value}-{context.request_id}"
 
 
-def problem(status: int, reason: Reason, context: RequestContext) -> web.Response:
+def problem(status: int, reason: Reason, context: RequestContext, about: Particulars = _NOTHING_MORE) -> web.Response:
     """An `application/problem+json` answer; for 401 with the place where a person can sign in."""
     members: dict[str, object] = {
         "type": "about:blank",
@@ -113,6 +166,10 @@ def problem(status: int, reason: Reason, context: RequestContext) -> web.Respons
         "request_id": context.request_id,
         "code": code_of(reason, context),
     }
+    if about.missing:
+        members["missing"] = about.missing
+    if about.level_needed is not None:
+        members |= {"level": about.level, "level_needed": about.level_needed}
     answer = web.Response(status=status, content_type="application/problem+json", charset="utf-8")
     if status == HTTPStatus.UNAUTHORIZED:
         members["login_url"] = f"{context.portal.origin}{PREFIX}login"

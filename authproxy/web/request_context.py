@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Locale = Literal["sl", "en"]
@@ -17,18 +17,33 @@ _LANGUAGE_RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]+)?\s*(?:;\s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logo:
+    body: bytes = field(repr=False)
+    media_type: Literal["image/svg+xml", "image/png"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortalPresentation:
-    """A portal as its users see it. `names` is by language, `contact` whom they may ask."""
+    """A portal as its users see it. `names` is by language, `contact` and `telephone` whom they may ask, `help_url` where they may read
+    (None: where everybody may)."""
 
     portal_id: str
     origin: str
     names: Mapping[str, str]
     contact: str | None = None
+    telephone: str | None = None
+    help_url: str | None = None
+    logo: Logo | None = None
     sign_in: tuple[str, ...] = ("rekono",)
 
     def name(self, locale: str) -> str:
         """Its name in that language, or in any; empty for no portal."""
         return self.names.get(locale) or next(iter(self.names.values()), "")
+
+    @property
+    def telephone_url(self) -> str:
+        """The number as a link (RFC 3966), without what people write between its digits."""
+        return "tel:" + "".join(sign for sign in self.telephone or "" if sign in "+0123456789")
 
 
 NO_PORTAL = PortalPresentation(portal_id="", origin="", names={}, sign_in=())
@@ -44,6 +59,8 @@ class RequestContext:
     locale_is_chosen: bool
     """Whether the person chose the language by its link, so that links go on in it."""
     is_page_load: bool
+    base: str = ""
+    """The origin of the portal's own pages, where the page stands at another host."""
 
 
 def of(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
+from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 
@@ -19,9 +20,14 @@ from authproxy.web.pages import CONTEXT, PREFIX, Pages
 from authproxy.web.refusals import Refused
 from authproxy.web.request_context import PortalPresentation
 
+_WARNED_BEFORE = timedelta(minutes=2)
+"""How long before its end people are told that a session is about to end; WCAG 2.2 SC 2.2.1 asks for 20 s at least."""
+
 
 class Sessions(Protocol):
     async def current(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None: ...
+
+    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None: ...
 
     async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]: ...
 
@@ -30,13 +36,15 @@ class Sessions(Protocol):
 
 class SessionPages:
     def __init__(
-        self, *, sessions: Sessions, pages: Pages, audit: Audit, portals: Mapping[str, PortalPresentation], clock: Callable[[], datetime]
-    ) -> None:
+        self, *, sessions: Sessions, pages: Pages, audit: Audit, portals: Mapping[str, PortalPresentation], clock: Callable[[], datetime],
+        certificates_end: Callable[[datetime], datetime | None],
+    ) -> None:  # fmt: skip
         self._sessions = sessions
         self._pages = pages
         self._audit = audit
         self._portals = portals
         self._clock = clock
+        self._certificates_end = certificates_end
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET session: a page for people, a JSON object for scripts."""
@@ -44,32 +52,49 @@ class SessionPages:
         current = await self._current(request, now)
         if current is None:
             return _sign_in_first(request)
-        idle_ends_at = current.last_active_at + current.session.idle_for
-        left = max(min(current.session.expires_at, idle_ends_at) - now, timedelta())
         if not request[CONTEXT].is_page_load:
-            return _described(current.session, idle_ends_at=idle_ends_at, left=left)
+            return _described(current, now)
         return self._pages.answer(
             request,
             "session.html",
             form_targets=(),
+            here="session",
+            said=request.query.get("said"),
             session=current.session,
-            idle_ends_at=idle_ends_at,
-            minutes_left=int(left / timedelta(minutes=1)),
+            ends_at=_end(current),
+            seconds_left=_seconds(_end(current) - now),
+            seconds_to_absolute_end=_seconds(current.session.expires_at - now),
             others=await self._sessions.others(current.session, now=now),
             portals=self._portals,
+            certificates_end_at=self._certificates_end(now) if current.session.method == "acnlb" else None,
         )
 
-    async def end_other(self, request: web.Request) -> web.StreamResponse:
-        """POST session/end: ends another session of the same person. One that is over already has ended as well."""
+    async def extend(self, request: web.Request) -> web.StreamResponse:
+        """POST session/extend: the person is there. Slides the idle end as any request of theirs would, never the absolute one."""
+        await submitted(request, self._audit)
+        now = self._clock()
+        ticket = cookies.ticket_in(cookie_fields(request))
+        current = await self._sessions.extend(portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now)
+        if current is None:
+            return _sign_in_first(request)
+        return _see(request, "session", said="extended") if request[CONTEXT].is_page_load else _described(current, now)
+
+    async def end_others(self, request: web.Request) -> web.StreamResponse:
+        """POST session/end: ends one other session of the same person, or all of them. What is over already has ended as well."""
         fields = await submitted(request, self._audit)
         now = self._clock()
         current = await self._current(request, now)
         if current is None:
             return _sign_in_first(request)
-        session_id = SessionId(fields.get("session_id", ""))
-        if await self._sessions.end_other(current.session, session_id, now=now):
-            self._audit.record(Event.SESSION_REVOKED, session_id=session_id, person=current.session.person, by="person")
-        return _see(request, "session")
+        every = fields.get("which") == "others"
+        if every:
+            ended = [summary.session_id for summary in await self._sessions.others(current.session, now=now)]
+        else:
+            ended = [SessionId(fields.get("session_id", ""))]
+        for session_id in ended:
+            if await self._sessions.end_other(current.session, session_id, now=now):
+                self._audit.record(Event.SESSION_REVOKED, session_id=session_id, person=current.session.person, by="person")
+        return _see(request, "session", said="others-ended" if every else "ended")
 
     async def _current(self, request: web.Request, now: datetime) -> CurrentSession | None:
         ticket = cookies.ticket_in(cookie_fields(request))
@@ -82,13 +107,28 @@ def _sign_in_first(request: web.Request) -> web.Response:
     return _see(request, "login")
 
 
-def _see(request: web.Request, name: str) -> web.Response:
+def _see(request: web.Request, name: str, *, said: str | None = None) -> web.Response:
     context = request[CONTEXT]
-    language = f"?lang={context.locale}" if context.locale_is_chosen else ""
-    return web.Response(status=303, headers={hdrs.LOCATION: f"{context.portal.origin}{PREFIX}{name}{language}"})
+    query = {"lang": context.locale if context.locale_is_chosen else None, "said": said}
+    text = urlencode({key: value for key, value in query.items() if value is not None})
+    return web.Response(status=303, headers={hdrs.LOCATION: f"{context.portal.origin}{PREFIX}{name}{'?' if text else ''}{text}"})
 
 
-def _described(session: Session, *, idle_ends_at: datetime, left: timedelta) -> web.Response:
+def _idle_end(current: CurrentSession) -> datetime:
+    return current.last_active_at + current.session.idle_for
+
+
+def _end(current: CurrentSession) -> datetime:
+    """When the session ends if its person does nothing."""
+    return min(_idle_end(current), current.session.expires_at)
+
+
+def _seconds(span: timedelta) -> int:
+    return max(int(span.total_seconds()), 0)
+
+
+def _described(current: CurrentSession, now: datetime) -> web.Response:
+    session = current.session
     members = {
         "subject": session.person.subject,
         "name": session.person.name,
@@ -97,8 +137,12 @@ def _described(session: Session, *, idle_ends_at: datetime, left: timedelta) -> 
         "portal": session.portal,
         "session_id": session.session_id,
         "started_at": session.started_at.isoformat(timespec="seconds"),
+        "authenticated_at": session.authenticated_at.isoformat(timespec="seconds"),
         "expires_at": session.expires_at.isoformat(timespec="seconds"),
-        "idle_ends_at": idle_ends_at.isoformat(timespec="seconds"),
-        "seconds_left": int(left.total_seconds()),
+        "idle_ends_at": _idle_end(current).isoformat(timespec="seconds"),
+        # Spans too: the browser's clock may be wrong.
+        "seconds_left": _seconds(_end(current) - now),
+        "seconds_to_absolute_end": _seconds(session.expires_at - now),
+        "warned_before": _seconds(min(_WARNED_BEFORE, session.idle_for / 2)),
     }
     return web.Response(text=json.dumps(members) + "\n", content_type="application/json", charset="utf-8")

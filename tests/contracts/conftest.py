@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.codec import KeyRing
-from authproxy.storage.memory import MemoryAttempts, MemorySessions
+from authproxy.storage.kept import RedisKept
+from authproxy.storage.memory import MemoryAttempts, MemoryKept, MemorySessions
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer
@@ -50,3 +51,10 @@ def attempts(request, keys):
     if request.param == "memory":
         return MemoryAttempts()
     return RedisAttempts(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+
+
+@pytest.fixture(params=STORES)
+def kept(request, keys):
+    if request.param == "memory":
+        return MemoryKept(clock=lambda: datetime.now(UTC))
+    return RedisKept(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)

@@ -22,6 +22,16 @@ async def test_a_state_that_was_never_opened_is_not_found(attempts):
     assert await attempts.take("another state", now=NOW) is None
 
 
+async def test_an_attempt_is_found_until_somebody_has_taken_it(attempts):
+    attempt = attempt_of("browser")
+    await attempts.open("state", attempt, now=NOW)
+    assert [await attempts.find("state", now=NOW) for _ in range(2)] == [attempt, attempt]
+    assert await attempts.find("another state", now=NOW) is None
+    assert await attempts.find("state", now=NOW + timedelta(hours=24)) is None
+    await attempts.take("state", now=NOW)
+    assert await attempts.find("state", now=NOW) is None
+
+
 async def test_a_used_attempt_is_told_to_have_been_used_every_time(attempts):
     attempt = attempt_of("browser")
     await attempts.open("state", attempt, now=NOW)

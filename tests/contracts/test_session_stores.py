@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.identity.person import Subject
+from authproxy.identity.person import Issuer, Subject
 from authproxy.identity.ticket import SessionTicket
+from tests.support.people_builders import ANA, CVETKA, DAVID, account, linked
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
 
 MINUTE = timedelta(minutes=1)
@@ -168,3 +169,67 @@ async def test_operators_see_every_session_exactly_once(sessions):
         await asyncio.gather(*(started(sessions) for _ in range(100)))
     seen = [summary.session_id async for summary in sessions.all_summaries(now=NOW)]
     assert len(seen) == len(set(seen)) == 1200
+
+
+async def test_the_sessions_of_a_provider_session_are_found_at_every_portal(sessions):
+    _, first = await started(sessions, provider_session="s-1")
+    _, second = await started(sessions, provider_session="s-1", portal="b2b", started_at=NOW + MINUTE)
+    await started(sessions, provider_session="s-2")
+    await started(sessions)
+    found = await sessions.of_provider_session(ISSUER, "s-1", now=NOW + 2 * MINUTE)
+    assert [summary.session_id for summary in found] == [second.session_id, first.session_id]
+    assert {summary.provider_session for summary in found} == {"s-1"}
+    assert len(await sessions.summaries(ISSUER, SUBJECT, now=NOW + 2 * MINUTE)) == 4
+
+
+async def test_the_same_name_of_a_provider_session_elsewhere_is_another(sessions):
+    await started(sessions, provider_session="s-1")
+    assert await sessions.of_provider_session("https://other.example/", "s-1", now=NOW) == ()
+    assert await sessions.of_provider_session(ISSUER, SUBJECT, now=NOW) == ()
+
+
+async def test_a_provider_session_leads_to_nothing_that_is_over(sessions):
+    _, revoked = await started(sessions, provider_session="s-1")
+    await started(sessions, provider_session="s-1", expires_at=NOW + MINUTE)
+    _, lasting = await started(sessions, provider_session="s-1")
+    await sessions.revoke(revoked.session_id)
+    found = await sessions.of_provider_session(ISSUER, "s-1", now=NOW + 2 * MINUTE)
+    assert [summary.session_id for summary in found] == [lasting.session_id]
+
+
+async def test_revoking_several_sessions_tells_which_there_were(sessions):
+    pairs = [await started(sessions) for _ in range(3)]
+    ids = [session.session_id for _, session in pairs]
+    await sessions.revoke(ids[0])
+    assert await sessions.revoke_all(ids[:2]) == {ids[1]}
+    assert [await sessions.load(ticket, now=NOW) is not None for ticket, _ in pairs] == [False, False, True]
+    assert await sessions.revoke_all([]) == frozenset()
+
+
+async def test_a_member_has_all_their_sessions_however_they_signed_in(sessions):
+    person = session_for(new_ticket()).person
+    _, by_rekono = await started(sessions, person=replace(person, member=ANA.member_id), started_at=NOW + MINUTE)
+    _, by_certificate = await started(sessions, person=ANA.person(Issuer("https://gateway.example/")))
+    _, before_the_register = await started(sessions, person=person, started_at=NOW + 2 * MINUTE)
+    await started(sessions, person=replace(person, subject=Subject("bojan"), tax_number=ANA.tax_number))
+    for session, theirs in (
+        (by_rekono, [before_the_register, by_rekono, by_certificate]), (by_certificate, [by_rekono, by_certificate]),
+        (before_the_register, [before_the_register, by_rekono]),
+    ):  # fmt: skip
+        found = await sessions.of_person(session.person, now=NOW + 3 * MINUTE)
+        assert [summary.session_id for summary in found] == [each.session_id for each in theirs]
+
+
+async def test_a_member_is_signed_out_however_they_signed_in(sessions):
+    person = session_for(new_ticket()).person
+    by_rekono, _ = await started(sessions, person=replace(person, member=ANA.member_id))
+    by_certificate, _ = await started(sessions, person=ANA.person(Issuer("https://gateway.example/")))
+    before_the_register, _ = await started(sessions, person=replace(person, subject=Subject("other"), tax_number=ANA.tax_number))
+    without_a_number, _ = await started(sessions, person=replace(person, subject=Subject("rekono-ana"), tax_number=None))
+    somebody_else, _ = await started(sessions, person=replace(person, member=CVETKA.member_id, tax_number=ANA.tax_number))
+    assert await sessions.revoke_member(linked(ANA, "rekono-ana")) == 3
+    assert await sessions.load(without_a_number, now=NOW) is not None  # the account is at another provider
+    assert await sessions.revoke_member(replace(ANA, accounts=(account("rekono-ana", ISSUER),))) == 1
+    assert [await sessions.load(ticket, now=NOW) for ticket in (by_rekono, by_certificate, before_the_register, without_a_number)] == [None] * 4
+    assert await sessions.load(somebody_else, now=NOW) is not None
+    assert await sessions.revoke_member(DAVID) == 0

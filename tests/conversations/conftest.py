@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 
+from tests.support.certificate_house import CertificateHouse, make_authority, open_certificate_house
 from tests.support.gateway import House, Person, open_house
 from tests.support.redis_server import RedisServer
 
@@ -39,3 +41,23 @@ async def house(houses: Callable[..., AbstractAsyncContextManager[House]]) -> As
 @pytest.fixture
 def ana(house: House) -> Person:
     return house.person()
+
+
+@pytest.fixture(scope="session")
+def authority_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def certificate_houses(redis_server: RedisServer, authority_state: Path) -> Callable[..., AbstractAsyncContextManager[CertificateHouse]]:
+    """As `houses`, with an authority and a gateway that takes its certificates."""
+    redis_server.command("FLUSHALL")
+    return lambda **settings: open_certificate_house(redis_server.socket_url, authority_state, **settings)
+
+
+@pytest.fixture
+async def certificate_house(
+    certificate_houses: Callable[..., AbstractAsyncContextManager[CertificateHouse]],
+) -> AsyncIterator[CertificateHouse]:
+    async with certificate_houses() as opened:
+        yield opened

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.http_client import Browser
@@ -72,3 +74,13 @@ async def test_a_host_that_is_nobodys_gets_403_and_no_page_of_a_portal(house):
     assert answer.status == 403
     assert "unknown_host" in answer.text
     assert answer.all("set-cookie") == []
+
+
+async def test_the_page_for_a_host_that_is_nobodys_has_its_style_sheet(house):
+    gateway = f"http://unknown.localhost:{house.ports['gateway']}"
+    page = await Browser().navigate(f"{gateway}/")
+    (sheet,) = re.findall(r'href="(/\.authproxy/static/pages\.css[^"]*)"', page.text)
+    answer = await Browser().navigate(gateway + sheet)
+    assert (answer.status, answer.header("content-type")) == (200, "text/css; charset=utf-8")
+    assert (await Browser().navigate(f"{gateway}/.authproxy/static/logo")).status == 404
+    assert (await Browser().navigate(f"{gateway}/.authproxy/static/../session")).status == 400

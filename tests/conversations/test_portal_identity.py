@@ -10,8 +10,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from authproxy.sandbox.accounts import Account, Address
-from tests.support.gateway import ANA, PASSWORD
+from authproxy.sandbox.accounts import PASSWORD_HASH, Account, Address
+from tests.support.gateway import ANA
 from tests.support.http_client import Browser
 
 IDENTITY = {
@@ -19,7 +19,7 @@ IDENTITY = {
     "X-Auth-Level": "20",
 }  # fmt: skip
 ZIVA = Account(
-    subject="90400.ZIVA", email="ziva@example.si", password=PASSWORD, given_name="Živa", family_name="Čšđ", birthdate="1980-01-01", phone="+38640999999",
+    subject="90400.ZIVA", email="ziva@example.si", password_hash=PASSWORD_HASH, given_name="Živa", family_name="Čšđ", birthdate="1980-01-01", phone="+38640999999",
     level=20, tax_number="99990032", totp_secret=None, address=Address(street_address="Pot 1", locality="Koper", postal_code="6000"),
 )  # fmt: skip
 

@@ -80,7 +80,7 @@ async def test_a_person_sees_and_ends_the_session_in_another_browser(house, ana)
     assert "Chrome, Linux" in page.text
     form = next(form for form in page.forms if any(name == "session_id" for name, _ in form.buttons))
     answer = await ana.browser.submit(page, form, dict(form.buttons))
-    assert (answer.status, answer.location) == (303, f"{house.acq}/.authproxy/session")
+    assert (answer.status, answer.location) == (303, f"{house.acq}/.authproxy/session?said=ended")
     assert not await is_open(other, house.b2b)
     assert await is_open(ana, house.acq)
 

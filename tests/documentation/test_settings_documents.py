@@ -3,13 +3,17 @@ from __future__ import annotations
 import base64
 import os
 import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from authproxy.access.decision import Reason
+from authproxy.cli import main
 from authproxy.settings import keys, reference
 from authproxy.settings.document import parse
 from authproxy.settings.sources import read
@@ -44,12 +48,39 @@ def test_an_example_file_loads_without_errors(file, environ):
     assert reading.settings is not None
 
 
-def test_the_files_of_portals_load_without_warnings(environ):
-    for file in (CONFIG / "acq.yaml", CONFIG / "b2b.yaml"):
-        reading = read(file, environ)
-        assert reading.findings == ()
-        [(name, portal)] = reading.settings.portals.items()
-        assert (name, portal.url, reading.settings.sessions.idle.total_seconds()) == (file.stem, f"https://{file.stem}.bankart.si", 300)
+IDLE_MINUTES = {"acq": 5, "b2b": 5, "bips": 5, "bws": 15, "ecmsweb": 15, "bankomati": 15}
+
+
+@pytest.mark.parametrize("name", IDLE_MINUTES)
+def test_the_file_of_a_portal_passes_the_check_without_a_finding_and_is_short_where_payments_are(environ, name):
+    reading = read(CONFIG / f"{name}.yaml", environ)
+    assert reading.findings == ()
+    [(found, portal)] = reading.settings.portals.items()
+    assert (found, portal.url, reading.settings.sessions.idle) == (name, f"https://{name}.bankart.si", timedelta(minutes=IDLE_MINUTES[name]))
+    assert reading.settings.assertions.issuer == portal.url
+
+
+def test_the_file_of_all_portals_says_the_same_of_each_as_its_own_file(environ):
+    together = read(CONFIG / "all-portals.yaml", environ)
+    assert together.findings == ()
+    assert list(together.settings.portals) == list(IDLE_MINUTES)
+    for name, portal in together.settings.portals.items():
+        [alone] = read(CONFIG / f"{name}.yaml", environ).settings.portals.values()
+        assert replace(portal, idle=None) == alone
+        assert (portal.idle or together.settings.sessions.idle) == timedelta(minutes=IDLE_MINUTES[name])
+
+
+def test_instances_on_one_machine_do_not_take_each_others_places(environ):
+    readings = [read(CONFIG / f"{name}.yaml", environ).settings for name in IDLE_MINUTES]
+    assert len({each.server.management for each in readings}) == len({each.server.listen for each in readings}) == len(IDLE_MINUTES)
+
+
+def test_the_check_command_passes_every_example_file(environ, monkeypatch):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    for file in EXAMPLES:
+        result = CliRunner().invoke(main, ["check-config", "-c", str(file)])
+        assert result.exit_code == 0, (file.name, result.output)
 
 
 def test_the_example_has_every_key():

@@ -1,7 +1,7 @@
 """The gateway between programs of others: the OpenID provider of npm `oidc-provider`, and a portal that is forty lines of `http.server`.
 
 Code with PKCE, nonce, `max_age` and `auth_time`, userinfo, the issuer in the response (RFC 9207), three ways of client authentication,
-key rotation, and RP-initiated logout.
+key rotation, RP-initiated logout, and back-channel logout.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ async def opened(store, key):
             client = {
                 "client_id": CLIENT_ID, "client_secret": SECRET, "token_endpoint_auth_method": authentication,
                 "redirect_uris": [f"{origin}/.authproxy/callback/rekono"], "post_logout_redirect_uris": [f"{origin}/.authproxy/logout"],
+                "backchannel_logout_uri": f"{origin}/.authproxy/backchannel-logout", "backchannel_logout_session_required": True,
                 "jwks": {"keys": [key.public]},
             }  # fmt: skip
             said = json.dumps({"port": ports["provider"], "clients": [client], "accounts": ACCOUNTS}).encode()
@@ -164,6 +165,22 @@ async def test_signing_out_reaches_the_provider_and_comes_back(opened):
     assert (await ana.browser.follow(answered)).status == 200
     at_the_door = await ana.walk(await ana.opens(house.acq + "/"), stop=lambda answer: 'name="password"' in answer.text)
     assert at_the_door.url.startswith(house.issuer)
+
+
+async def test_ending_the_session_at_the_provider_ends_ours_and_not_that_of_the_other_browser(opened):
+    house = await opened()
+    office, home = Guest("ana", house, Browser()), Guest("ana", house, Browser())
+    for guest in (office, home):
+        assert (await guest.signs_in(house.acq + "/")).status == 200
+    question = await office.opens(f"{house.issuer}/session/end")
+    await office.browser.submit(question, question.forms[0], {"logout": "yes"})
+
+    async def is_over():
+        return (await office.opens(house.acq + "/")).status == 303
+
+    assert await until(is_over) < 1.0
+    assert (await home.opens(house.acq + "/")).status == 200
+    assert '"detail": "1 ended, named by sid"' in house.audit
 
 
 async def test_a_person_without_a_tax_number_is_refused_here_too(opened):

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from authproxy.flows.login import SignInRefused
+from authproxy.access.decision import Reason
+from authproxy.flows.sign_in import SignInRefused
 from authproxy.flows.logout import ProviderLogout
 from authproxy.web.refusals import PAGES
-from tests.support.pages_house import TICKET, front, running_pages
+from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]  # fmt: skip
 REASON_OF_EACH_PAGE = {name: reason for reason, (name, _status) in PAGES.items()}
-OWN_PAGES = {"login": "login", "session": "session", "logout": "logout", "signed_out": "logout"}
+OWN_PAGES = {
+    "login": "login?rt=/orders/2026/11&", "login after a time-out": "login?", "session": "session?said=extended&", "logout": "logout?",
+    "logout everywhere": "logout?everywhere=yes&", "signed_out": "logout?",
+}  # fmt: skip
+SIGNED_IN = {"session", "logout", "logout everywhere"}
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -32,10 +39,19 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-async def signed_in(context: BrowserContext, port: int) -> None:
+async def signed_in(context: BrowserContext, port: int, ticket: str = TICKET) -> None:
     await context.add_cookies([
-        {"name": "__Host-authproxy", "value": TICKET, "url": f"https://acq.localhost:{port}/", "secure": True, "sameSite": "Lax", "httpOnly": True}
+        {"name": "__Host-authproxy", "value": ticket, "url": f"https://acq.localhost:{port}/", "secure": True, "sameSite": "Lax", "httpOnly": True}
     ])  # fmt: skip
+
+
+def everything_but_our_own(page: Page, port: int) -> list[str]:
+    """Fills with what the page asks of others, what the policy blocks and what breaks in a script."""
+    seen: list[str] = []
+    page.on("console", lambda message: seen.append(message.text) if "Content Security Policy" in message.text else None)
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(f"http://acq.localhost:{port}/") else seen.append(request.url))
+    return seen
 
 
 async def faults_of(page: Page) -> list[str]:
@@ -54,12 +70,11 @@ async def test_every_page_is_accessible_fits_its_window_and_breaks_no_policy(chr
     async with running_pages() as house, front(house) as port:
         context = await chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language)
         page = await context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text) if "Content Security Policy" in message.text else None)
+        complaints = everything_but_our_own(page, port)
         for name, path in OWN_PAGES.items():
-            if name in {"session", "logout"}:
-                await signed_in(context, port)
-            await page.goto(f"http://acq.localhost:{port}/.authproxy/{path}?lang={language}")
+            if name in SIGNED_IN or "time-out" in name:
+                await signed_in(context, port, TICKET if name in SIGNED_IN else OTHER_TICKET)
+            await page.goto(f"http://acq.localhost:{port}/.authproxy/{path}lang={language}")
             assert await faults_of(page) == [], name
             await context.clear_cookies()
         for name, reason in REASON_OF_EACH_PAGE.items():
@@ -67,6 +82,139 @@ async def test_every_page_is_accessible_fits_its_window_and_breaks_no_policy(chr
             await page.goto(f"http://acq.localhost:{port}/.authproxy/callback/rekono?lang={language}")
             assert await faults_of(page) == [], name
         assert complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_refusal_is_read_in_the_other_language_without_asking_again(chromium, scheme):
+    async with running_pages() as house, front(house) as port:
+        house.flows.outcome = SignInRefused(Reason.TAX_NUMBER_MISSING, "/orders")
+        page = await (await chromium.new_context(locale="sl", color_scheme=scheme)).new_page()
+        await page.goto(f"http://acq.localhost:{port}/.authproxy/callback/rekono?code=c&state=s")
+        slovene = await page.locator("h1:visible").inner_text()
+        await page.get_by_role("link", name="English").focus()
+        await page.keyboard.press("Enter")
+
+        assert await page.locator("h1:visible").all_inner_texts() == ["Your Rekono account has no tax number"]
+        assert slovene == "V računu Rekono manjka davčna številka"
+        assert await page.evaluate("document.activeElement.lang") == "en"
+        assert await faults_of(page) == []
+        assert len(house.flows.completed) == 1
+        await page.get_by_role("link", name="Slovenščina").click()
+        assert await page.locator("h1:visible").all_inner_texts() == [slovene]
+
+
+async def test_text_twice_as_large_on_a_narrow_screen_still_fits(chromium):
+    async with running_pages() as house, front(house) as port:
+        context = await chromium.new_context(viewport={"width": 640, "height": 800}, locale="sl")
+        await signed_in(context, port)
+        page = await context.new_page()
+        for path in ("session", "logout"):
+            await page.goto(f"http://acq.localhost:{port}/.authproxy/{path}")
+            # As browsers do for people who ask for larger letters; by the object model, which no policy for styles is about.
+            await page.evaluate("document.documentElement.style.fontSize = '200%'")
+            assert await faults_of(page) == [], path
+
+
+async def test_the_end_of_a_session_is_announced_and_one_key_puts_it_off(chromium):
+    async with running_pages() as house, front(house) as port:
+        house.flows.last_active_at = NOW - timedelta(minutes=13, seconds=30)
+        context = await chromium.new_context(locale="sl")
+        await signed_in(context, port)
+        page = await context.new_page()
+        complaints = everything_but_our_own(page, port)
+        await page.goto(f"http://acq.localhost:{port}/.authproxy/session")
+        dialog = page.get_by_role("alertdialog", name="Seja bo kmalu potekla")
+        await dialog.wait_for()
+
+        assert "Seja bo potekla čez" in await dialog.locator("#heard").inner_text()
+        assert await page.evaluate("document.activeElement.shadowRoot.activeElement.innerText") == "Podaljšaj sejo"
+        assert await faults_of(page) == []
+        await page.keyboard.press("Enter")
+        await dialog.wait_for(state="hidden")
+        assert house.flows.last_active_at == NOW
+        assert complaints == []
+
+
+@pytest.mark.parametrize("language", ["sl", "en"])
+async def test_a_session_at_its_absolute_end_says_that_it_cannot_be_put_off(chromium, language):
+    async with running_pages() as house, front(house) as port:
+        house.flows.open_sessions[TICKET] = replace(SESSION, expires_at=NOW + timedelta(seconds=70))
+        context = await chromium.new_context(locale=language, color_scheme="dark", viewport={"width": 320, "height": 700})
+        await signed_in(context, port)
+        page = await context.new_page()
+        await page.goto(f"http://acq.localhost:{port}/.authproxy/logout")
+        dialog = page.get_by_role("alertdialog")
+        await dialog.wait_for()
+
+        assert await dialog.get_by_role("button").all_inner_texts() == ["Zapri" if language == "sl" else "Close"]
+        assert await faults_of(page) == []
+        await page.keyboard.press("Escape")
+        await dialog.wait_for(state="hidden")
+
+
+async def test_a_portals_page_may_include_the_script_and_is_told_when_the_session_is_over(chromium):
+    """Under a policy as strict as ours, in a document of the portal's, in its language."""
+    async with running_pages() as house, front(house) as port:
+        context = await chromium.new_context(locale="sl")
+        await signed_in(context, port)
+        page = await context.new_page()
+        complaints = everything_but_our_own(page, port)
+        portal = "<!doctype html><html lang=en-GB><title>Orders</title><h1>Orders</h1><script src=/.authproxy/static/session.js defer></script>"
+        policy = {"Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'", "Content-Type": "text/html"}
+        await page.route("**/orders?open=1", lambda route: route.fulfill(body=portal, headers=policy))
+        async with page.expect_response("**/.authproxy/session"):
+            await page.goto(f"http://acq.localhost:{port}/orders?open=1")
+        assert await page.get_by_role("alertdialog").count() == 0
+
+        house.flows.open_sessions.clear()
+        async with page.expect_response("**/.authproxy/session"):
+            await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        dialog = page.get_by_role("alertdialog", name="Your session has ended")
+        await dialog.wait_for()
+        way_in = await dialog.get_by_role("link", name="Sign in again").get_attribute("href")
+        assert way_in == "/.authproxy/login?lang=en&rt=%2Forders%3Fopen%3D1"
+        assert complaints == []
+
+
+async def test_a_page_that_was_never_signed_in_hears_nothing_of_sessions(chromium):
+    async with running_pages() as house, front(house) as port:
+        page = await (await chromium.new_context(locale="sl")).new_page()
+        portal = "<!doctype html><html lang=sl><title>Novice</title><h1>Novice</h1><script src=/.authproxy/static/session.js defer></script>"
+        await page.route("**/novice", lambda route: route.fulfill(body=portal, content_type="text/html"))
+        async with page.expect_response("**/.authproxy/session") as answer:
+            await page.goto(f"http://acq.localhost:{port}/novice")
+
+        assert (await answer.value).status == 401
+        assert await page.get_by_role("alertdialog").count() == 0
+
+
+async def test_the_session_page_is_worked_by_the_keyboard_alone(chromium):
+    async with running_pages() as house, front(house) as port:
+        context = await chromium.new_context(locale="sl")
+        await signed_in(context, port)
+        page = await context.new_page()
+        await page.goto(f"http://acq.localhost:{port}/.authproxy/session")
+        reached = []
+        for _ in range(10):
+            await page.keyboard.press("Tab")
+            reached.append(await page.evaluate("document.activeElement.innerText"))
+            assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        assert reached == [
+            "Podaljšaj sejo", "Odjava", "Končaj", "Končaj vse druge seje", "Odjava povsod", "Na portal", "podpora@example.si",
+            "Vprašanja in odgovori o storitvi Rekono", "Slovenščina", "English",
+        ]  # fmt: skip
+
+
+async def test_every_other_session_has_an_end_button_of_its_own_name(chromium):
+    async with running_pages() as house, front(house) as port:
+        context = await chromium.new_context(locale="en", java_script_enabled=False)
+        await signed_in(context, port)
+        page = await context.new_page()
+        await page.goto(f"http://acq.localhost:{port}/.authproxy/session")
+        await page.get_by_role("button", name="End B2B, Firefox, Windows").click()
+
+        assert await page.get_by_role("status").inner_text() == "The other session has ended."
+        assert house.flows.elsewhere == []
 
 
 async def provider_that_ends_sessions(seen: list[dict[str, str]]) -> tuple[web.AppRunner, int]:

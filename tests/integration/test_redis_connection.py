@@ -14,19 +14,23 @@ import trustme
 
 import authproxy.storage
 from authproxy.access.unavailable import CannotAsk
+from authproxy.identity.member import RegisterKey
 from authproxy.storage import near_cache
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.codec import KeyRing
 from authproxy.storage.invalidation import listen
+from authproxy.storage.logout_tokens import RedisLogoutTokens
+from authproxy.storage.people import RedisPeople
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
+from tests.support.people_builders import ANA
 from tests.support.redis_server import RedisServer, eventually
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
 
-ACL = """on >{password} ~authproxy:* &__redis__:invalidate +ping +select +client|id +client|tracking +subscribe +hget +hset +hmget
-+hincrby +del +exists +pexpire +eval +scan +zadd +zrange +zrevrange +zremrangebyscore +rpush +lpop +llen +ltrim +lrange"""
+ACL = """on >{password} ~authproxy:* &__redis__:invalidate +ping +select +client|id +client|tracking +subscribe +set +hget +hset +hmget
++hincrby +hdel +hkeys +hlen +sadd +scard +srem +srandmember +sunionstore +rename +persist +del +exists +pexpire +eval +scan +zadd +zrange +zrevrange +zremrangebyscore +rpush +lpop +llen +ltrim +lrange"""
 
 
 async def is_served(connection) -> bool:
@@ -122,18 +126,29 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
     redis = RedisConnection(server.url, username="gateway", password=password)
     sessions = RedisSessions(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
     attempts = RedisAttempts(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+    logout_tokens = RedisLogoutTokens(redis)
     cache = near_cache.NearCache(keeps_for=timedelta(seconds=5))
     ticket = new_ticket()
     await redis.ping()
-    await sessions.create(ticket, session_for(ticket), browser="", now=NOW)
+    await sessions.create(ticket, session_for(ticket, provider_session="s-1"), browser="", now=NOW)
     await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
     assert await sessions.load(ticket, now=NOW + timedelta(minutes=1)) is not None
     assert len(await sessions.summaries(ISSUER, SUBJECT, now=NOW)) == 1
+    assert len(await sessions.of_provider_session(ISSUER, "s-1", now=NOW)) == 1
     assert len([summary async for summary in sessions.all_summaries(now=NOW)]) == 1
+    assert await logout_tokens.take(ISSUER, "token", now=NOW)
+    await logout_tokens.keep(ISSUER, "token", until=NOW + timedelta(minutes=3), now=NOW)
     for number in range(33):
         await attempts.open(f"state {number}", attempt_of("browser"), now=NOW)
     assert (await attempts.take("state 32", now=NOW)).already_used is False
     assert await attempts.note_sign_in("browser", now=NOW) == await attempts.recent_sign_ins("browser", now=NOW) == 1
+    people = RedisPeople(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+    assert await people.take_over([ANA], revision=0, departures=[ANA])
+    [found] = await people.find([RegisterKey("id", "ana")])
+    assert await people.change(found, ANA.blocked(NOW, None), departs=True)
+    assert (await people.every()).members == (ANA.blocked(NOW, None),)
+    await people.settle(await people.departures())
+    assert await people.is_under_first_key()
     listener = asyncio.ensure_future(listen(redis, cache, clock=lambda: datetime.now(UTC)))
     await eventually(lambda: cache.is_heard(datetime.now(UTC)))
     listener.cancel()

@@ -15,6 +15,7 @@ from authproxy.identity.ticket import SessionTicket
 from authproxy.storage import keyspace
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.codec import KeyRing
+from authproxy.storage.logout_tokens import RedisLogoutTokens
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer
@@ -70,13 +71,14 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
     await attempts.open(state, attempt, now=NOW)
     await attempts.take(state, now=NOW)
     await attempts.note_sign_in(browser, now=NOW)
-    ticket, session = await started(sessions)
+    ticket, session = await started(sessions, provider_session="session-at-the-provider")
     await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
     store = await everything_in(redis)
-    assert store.count(session.session_id.encode()) == 2  # its key, and its place in the index
+    assert store.count(session.session_id.encode()) == 4  # its key, and its places in the indexes
     secret_texts = [
+        session.provider_session,
         browser, state, attempt.nonce, attempt.code_verifier, attempt.return_to, session.id_token, "Firefox",
-        *(str(getattr(session.person, field.name)) for field in fields(session.person)), "Ana", "Novak",
+        *(str(value) for field in fields(session.person) if (value := getattr(session.person, field.name)) is not None), "Ana", "Novak",
         ticket.text, *ticket.text.split(".")[1:],
     ]  # fmt: skip
     secret_octets = [text.encode() for text in secret_texts] + [
@@ -88,12 +90,14 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
 
 async def test_every_key_is_named_as_documented_and_none_lives_for_ever(redis):
     sessions, attempts = sessions_with(redis), attempts_with(redis)
-    await started(sessions)
+    await started(sessions, provider_session="s-1")
     await attempts.open("state", attempt_of("browser"), now=NOW)
     await attempts.take("state", now=NOW)
     await attempts.note_sign_in("browser", now=NOW)
+    await RedisLogoutTokens(redis).take(ISSUER, "token", now=NOW)
     keys = await redis.ask("KEYS", "*")
-    assert sorted(key.rsplit(b":")[-1] for key in keys) == [b"attempt", b"browser", b"session", b"sign-ins", b"subject"]
+    kinds = [b"attempt", b"browser", b"logout-token", b"person", b"provider-session", b"session", b"sign-ins", b"subject"]
+    assert sorted(key.rsplit(b":")[-1] for key in keys) == kinds
     assert all(re.fullmatch(rb"authproxy:\{[A-Za-z0-9_-]{24,43}\}:[a-z-]+", key) for key in keys)
     assert all([await redis.ask("PTTL", key) > 0 for key in keys])
 
@@ -125,12 +129,31 @@ async def test_the_index_of_a_person_lives_as_long_as_the_longest_session(redis)
     assert timedelta(hours=7, minutes=59) < timedelta(milliseconds=await redis.ask("PTTL", index)) <= timedelta(hours=8)
 
 
-async def test_the_index_forgets_sessions_after_their_absolute_end(redis):
+@pytest.mark.parametrize("kind", ["subject", "provider-session"])
+async def test_an_index_forgets_sessions_after_their_absolute_end(redis, kind):
     sessions = sessions_with(redis)
-    await started(sessions, expires_at=NOW + timedelta(minutes=1))
-    _, later = await started(sessions, started_at=NOW + timedelta(hours=1))
-    (index,) = await redis.ask("KEYS", "*:subject")
+    await started(sessions, expires_at=NOW + timedelta(minutes=1), provider_session="s-1")
+    _, later = await started(sessions, started_at=NOW + timedelta(hours=1), provider_session="s-1")
+    (index,) = await redis.ask("KEYS", f"*:{kind}")
     assert await redis.ask("ZRANGE", index, 0, -1) == [later.session_id.encode()]
+
+
+async def test_a_logout_token_is_held_for_a_moment_and_then_kept_as_long_as_it_would_be_believed(redis):
+    tokens = RedisLogoutTokens(redis)
+    await tokens.take(ISSUER, "token", now=NOW)
+    (key,) = await redis.ask("KEYS", "*:logout-token")
+    assert 0 < await redis.ask("PTTL", key) <= 4_000
+    await tokens.keep(ISSUER, "token", until=NOW + timedelta(minutes=6), now=NOW)
+    assert 355_000 < await redis.ask("PTTL", key) <= 360_000
+
+
+async def test_a_record_from_before_provider_sessions_were_kept_is_found_by_its_subject(redis):
+    sessions = sessions_with(redis)
+    ticket, session = await started(sessions)
+    (summary,) = await sessions.summaries(ISSUER, SUBJECT, now=NOW)
+    assert (summary.session_id, summary.provider_session) == (session.session_id, None)
+    assert (await sessions.load(ticket, now=NOW)).session.provider_session is None
+    assert await redis.ask("KEYS", "*:provider-session") == []
 
 
 async def test_a_record_really_expires_in_redis(redis):
@@ -151,11 +174,12 @@ async def test_nothing_is_left_of_a_session_that_is_touched_after_it_was_revoked
 
 
 async def test_after_a_key_change_nobody_is_signed_out(redis):
-    ticket, session = await started(sessions_with(redis, KEY))
+    ticket, session = await started(sessions_with(redis, KEY), provider_session="s-1")
     after = sessions_with(redis, NEW_KEY, KEY)
     assert (await after.load(ticket, now=NOW)).session == session
-    newer, _ = await started(after)
+    newer, _ = await started(after, provider_session="s-1")
     assert len(await after.summaries(ISSUER, SUBJECT, now=NOW)) == 2
+    assert len(await after.of_provider_session(ISSUER, "s-1", now=NOW)) == 2
     assert await after.revoke_subject(ISSUER, SUBJECT) == 2
     assert await after.load(newer, now=NOW) is None
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,21 +22,16 @@ import pytest
 import redis.asyncio
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
 
-from authproxy.sandbox import one_time_code
 from authproxy.sandbox.accounts import PASSWORD, people
 from authproxy.sandbox.outbox.application import application as outbox_application
-from authproxy.sandbox.phone.application import application as phone_application
-from authproxy.sandbox.portals.application import ACQ, B2B
 from authproxy.sandbox.portals.application import application as portal_application
+from authproxy.sandbox.portals.catalogue import portal as described
 from authproxy.sandbox.serving import bound, port_of, serving
 from authproxy.sandbox.start_page.application import Place
 from authproxy.sandbox.start_page.application import application as start_application
 from authproxy.sandbox.store import bundled_server, embedded_store
-
-NOW = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
-ISSUER = "http://acq.localhost:8080"
+from tests.support.vouching_gateway import ISSUER, NOW, VouchingGateway
 
 
 def clock() -> datetime:
@@ -105,74 +100,23 @@ async def test_the_outbox_page_escapes_what_arrived(outbox):
     assert "&lt;script&gt;alert(1)" in page
 
 
-# Phone
-
-
-async def test_the_phone_shows_the_code_of_now_and_how_long_it_is_good():
-    accounts = people(secrets.token_bytes)
-    async with client_of(phone_application(accounts=accounts, clock=clock)) as session:
-        async with session.get("/api/codes?email=ana.novak@example.si") as response:
-            answer = await response.json()
-        async with session.get("/") as response:
-            page = await response.text()
-    secret = accounts.find("ana.novak@example.si").totp_secret
-    assert answer == {"email": "ana.novak@example.si", "code": one_time_code.code(secret, int(NOW.timestamp()) // 30), "seconds_left": 18}
-    assert f"{answer['code'][:3]} {answer['code'][3:]}" in page
-    assert secret not in page
-    assert "david.horvat" not in page
-
-
-@pytest.mark.parametrize("query", ["?email=nobody@example.si", "?email=david.horvat@example.si", ""])
-async def test_the_phone_knows_only_enrolled_accounts(query):
-    async with client_of(phone_application(accounts=people(secrets.token_bytes), clock=clock)) as session, session.get(f"/api/codes{query}") as response:
-        assert (response.status, await response.json()) == (404, {"error": "not_enrolled"})
-
-
 # Portals
 
 
-class Gateway:
-    """The part of a gateway that a portal sees: a key set, and assertions signed by its key."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.up = True
-        self.rotate("one")
-
-    def rotate(self, key_id: str) -> None:
-        self.key_id, self.key = key_id, ec.generate_private_key(ec.SECP256R1())
-
-    async def key_set(self, _: web.Request) -> web.Response:
-        self.asked += 1
-        if not self.up:
-            return web.Response(status=503)
-        public = ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-        return web.json_response({"keys": [public | {"kid": self.key_id, "use": "sig", "alg": "ES256"}]})
-
-    def assertion(self, *, key: ec.EllipticCurvePrivateKey | None = None, **changed: object) -> str:
-        issued_at = int(NOW.timestamp())
-        claims = {
-            "iss": ISSUER, "aud": "acq", "sub": "subject", "iat": issued_at, "exp": issued_at + 60, "level": 20, "method": "rekono",
-            "name": "Ana Žnidaršič", "tax_number": "99990008",
-        } | changed  # fmt: skip
-        claims = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(claims, key or self.key, algorithm="ES256", headers={"kid": self.key_id})
+@pytest.fixture
+async def gateway() -> VouchingGateway:
+    return VouchingGateway()
 
 
 @pytest.fixture
-async def gateway() -> Gateway:
-    return Gateway()
-
-
-@pytest.fixture
-async def portal(gateway: Gateway):
+async def portal(gateway: VouchingGateway):
     application = web.Application()
     application.router.add_get("/.authproxy/jwks.json", gateway.key_set)
     listener, now = bound(), SimpleNamespace(at=NOW)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(application, listener))
         url = f"http://127.0.0.1:{port_of(listener)}/.authproxy/jwks.json"
-        made = portal_application(branding=ACQ, jwks_url=url, issuer=ISSUER, clock=lambda: now.at)
+        made = portal_application(portal=described("acq"), jwks_url=url, issuer=ISSUER, clock=lambda: now.at)
         session = await stack.enter_async_context(client_of(made))
         session_and_clock = SimpleNamespace(http=session, now=now)
         yield session_and_clock
@@ -210,7 +154,7 @@ async def test_a_portal_refuses_an_assertion_for_somebody_else_or_another_time(p
     assert await status_with(portal, gateway.assertion(**changed) if changed.get("exp") != "soon" else _raw(gateway, exp="soon")) == 403
 
 
-def _raw(gateway: Gateway, **changed: object) -> str:
+def _raw(gateway: VouchingGateway, **changed: object) -> str:
     """An assertion whose claims PyJWT would refuse to write."""
     claims = jwt.decode(gateway.assertion(), options={"verify_signature": False}) | changed
     return jwt.api_jws.encode(json.dumps(claims).encode(), gateway.key, algorithm="ES256", headers={"kid": gateway.key_id})
@@ -279,6 +223,41 @@ async def test_filters_deep_links_forms_and_cookies_work(portal, gateway):
             assert f'id="visits">{visits}<' in await response.text()
 
 
+async def test_a_table_is_downloaded_as_it_is_filtered_and_a_row_has_a_page(portal, gateway):
+    headers = {"X-Auth-Assertion": gateway.assertion(), "Accept-Language": "en"}
+    async with portal.http.get("/trgovci.csv?kraj=mari", headers=headers) as response:
+        assert (response.content_type, response.headers["Content-Disposition"]) == ("text/csv", 'attachment; filename="trgovci.csv"')
+        assert (await response.text()).splitlines() == ["\ufeffCode;Name;Place;Category (MCC);Terminals;Contract since;State", "T-21102;Lekarna Bor;Maribor;5912;6;20. 1. 2020;active"]
+    async with portal.http.get("/trgovci/T-21102", headers=headers) as response:
+        assert "Lekarna Bor" in await response.text()
+    assert await status_with(portal, gateway.assertion(), "/trgovci/T-00000") == 404
+
+
+async def test_a_form_says_what_is_wrong_and_leads_to_a_receipt_for_its_author_only(portal, gateway):
+    headers = {"X-Auth-Assertion": gateway.assertion(), "Accept-Language": "sl"}
+    async with portal.http.post("/reklamacija", data={"transakcija": "0", "razlog": "drugo", "opis": "<b>"}, headers=headers) as response:
+        page = await response.text()
+    assert response.status == 422
+    assert "Te številke ne poznamo." in page
+    assert "&lt;b&gt;" in page
+    async with portal.http.post(
+        "/reklamacija", data={"transakcija": "2026-00007", "razlog": "drugo", "opis": "č š ž"}, headers=headers, allow_redirects=False
+    ) as response:
+        assert (response.status, response.headers["Location"]) == (303, "/reklamacija/REK-00001")
+    async with portal.http.get("/reklamacija/REK-00001", headers=headers) as response:
+        assert "č š ž" in await response.text()
+    assert await status_with(portal, gateway.assertion(sub="somebody else"), "/reklamacija/REK-00001") == 404
+
+
+async def test_what_arrived_is_shown_without_what_opens_something(portal, gateway):
+    headers = {"X-Auth-Assertion": gateway.assertion(), "Authorization": "Basic c2VjcmV0", "Cookie": "JSESSIONID=secret-cookie"}
+    async with portal.http.get("/prejeto", headers=headers) as response:
+        page = await response.text()
+    assert "Ana Žnidaršič" in page
+    for secret in (headers["X-Auth-Assertion"], "c2VjcmV0", "secret-cookie"):
+        assert secret not in page
+
+
 async def test_downloads_and_uploads_of_any_size_stream(portal, gateway):
     headers = {"X-Auth-Assertion": gateway.assertion()}
     async with portal.http.get("/prenos?bytes=200001", headers=headers) as response:
@@ -318,7 +297,7 @@ async def test_each_portal_believes_only_assertions_for_itself(gateway):
     application.router.add_get("/jwks", gateway.key_set)
     listener = bound()
     async with serving(application, listener):
-        made = portal_application(branding=B2B, jwks_url=f"http://127.0.0.1:{port_of(listener)}/jwks", issuer=ISSUER, clock=clock)
+        made = portal_application(portal=described("b2b"), jwks_url=f"http://127.0.0.1:{port_of(listener)}/jwks", issuer=ISSUER, clock=clock)
         async with client_of(made) as session:
             for audience, status in (("acq", 403), ("b2b", 200)):
                 async with session.get("/", headers={"X-Auth-Assertion": gateway.assertion(aud=audience)}) as response:
@@ -328,14 +307,30 @@ async def test_each_portal_believes_only_assertions_for_itself(gateway):
 # Start page
 
 
-async def test_the_start_page_names_places_people_and_the_password():
-    places = (Place(kind="outbox", url="http://localhost:8083/"), Place(kind="portal", url="http://acq.localhost:8080/", label="Acquiring portal"))
+async def test_the_start_page_names_places_people_and_passwords():
+    places = (
+        Place(kind="outbox", url="http://localhost:8083/"),
+        Place(kind="portal", url="http://acq.localhost:8080/", label="Acquiring portal", purpose=("Kartična plačila", "Card payments")),
+        Place(kind="portal", url="http://ecmsweb.localhost:8080/", label="CMS web", users=(("referent", "Geslo-1"),)),
+        Place(kind="portal_itself", url="http://127.0.0.1:8101/", label="acq"),
+    )
     made = start_application(places=places, accounts=people(secrets.token_bytes), password=PASSWORD, store="redis-server")
     async with client_of(made) as session, session.get("/") as response:
         page = await response.text()
     assert page.index("http://acq.localhost:8080/") < page.index("http://localhost:8083/")
-    for text in ("ana.novak@example.si", "99990008", "je nima", PASSWORD, "redis-server"):
+    for text in ("ana.novak@example.si", "99990008", "je nima", PASSWORD, "redis-server", "Kartična plačila", "referent", "Geslo-1", "http://127.0.0.1:8101/"):
         assert text in page
+
+
+async def test_the_start_page_tells_what_answers_at_this_moment():
+    with bound() as listening, bound() as silent:
+        listening.listen()
+        places = (Place(kind="portal", url=f"http://acq.localhost:{port_of(listening)}/"), Place(kind="mail", url=f"smtp://localhost:{port_of(silent)}"))
+        made = start_application(places=places, accounts=people(secrets.token_bytes), password=PASSWORD, store="")
+        async with client_of(made) as session, session.get("/", headers={"Accept-Language": "en"}) as response:
+            page = await response.text()
+    assert page.index("answers") < page.index("does not answer")
+    assert (page.count('class="state up"'), page.count('class="state down"')) == (1, 1)
 
 
 # Serving

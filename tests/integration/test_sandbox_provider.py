@@ -23,6 +23,7 @@ from joserfc.jwk import KeySet
 from authproxy.sandbox.accounts import PASSWORD, people
 from authproxy.sandbox.identity_provider.application import application as provider_application
 from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.installation import installed_beforehand
 from authproxy.sandbox.outbox.application import application as outbox_application
 from authproxy.sandbox.phone.application import application as phone_application
 from authproxy.sandbox.serving import bound, port_of, serving
@@ -43,14 +44,15 @@ class Sandbox:
 @pytest.fixture(params=["/openid-connect-server-webapp/", "/openid-connect-server-webapp"], ids=["slash", "no-slash"])
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     accounts = people(secrets.token_bytes)
+    installed = installed_beforehand(accounts, secrets.token_bytes)
     listeners = [bound() for _ in range(3)]
     places = [f"http://localhost:{port_of(listener)}" for listener in listeners]
 
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    provider = provider_application(issuer=places[0] + request.param, clients=(CLIENT,), accounts=accounts, outbox_url=places[1], clock=clock)
-    made = [provider, outbox_application(clock=clock), phone_application(accounts=accounts, clock=clock)]
+    provider = provider_application(issuer=places[0] + request.param, clients=(CLIENT,), accounts=accounts, outbox_url=places[1], clock=clock, installed=installed)
+    made = [provider, outbox_application(clock=clock), phone_application(provider_url=places[0], installed=installed, clock=clock)]
     async with AsyncExitStack() as stack:
         for application, listener in zip(made, listeners, strict=True):
             await stack.enter_async_context(serving(application, listener))

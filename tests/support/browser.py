@@ -9,11 +9,14 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import ClientSession, ClientTimeout
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, CDPSession, Page, async_playwright, expect
 
 from tests.support.sandbox import RunningSandbox
+from tests.support.words import SLOVENE
 
 PASSWORD = "Sandbox-2026!"
+_PATIENCE_MS = 30_000
+_STOPS_OF_A_PAGE = 80
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -30,20 +33,23 @@ async def chromium() -> AsyncIterator[Browser]:
 class Visitor:
     """A person before the sandbox, in a browser of their own."""
 
-    def __init__(self, page: Page, sandbox: RunningSandbox, email: str) -> None:
+    def __init__(self, page: Page, sandbox: RunningSandbox, email: str, *, language: str = "sl", looked_at: set[str] | None = None) -> None:
         self.page = page
         self.email = email
+        self.language = language
         self.complaints: list[str] = []
         self.strangers: list[str] = []
         self._sandbox = sandbox
-        page.set_default_timeout(15_000)
+        self._looked_at = set() if looked_at is None else looked_at
+        self._devtools: CDPSession | None = None
+        page.set_default_timeout(_PATIENCE_MS)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.context.on("request", self._note)
 
     def _note(self, request) -> None:
         host = urlsplit(request.url).hostname or ""
-        if host != "localhost" and not host.endswith(".localhost"):
+        if host not in {"localhost", "127.0.0.1"} and not host.endswith(".localhost"):
             self.strangers.append(request.url)
 
     async def presses(self, selector: str) -> None:
@@ -72,8 +78,7 @@ class Visitor:
         if mode == "otplogin":
             return (await self._asked(f"{self._sandbox.local(8082)}/api/codes?email={quote(self.email)}"))["code"]
         phones = {"ana.novak@example.si": "+38640123456", "bor.kranjc@example.si": "+38640123457", "david.horvat@example.si": "+38640123459"}
-        newest = (await self._asked(f"{self._sandbox.local(8083)}/api/messages?to={quote(phones[self.email])}"))[0]
-        return next(word for word in newest["text"].replace(".", " ").split() if len(word) == 6 and word.isdigit())
+        return await self.newest_code(phones[self.email])
 
     @staticmethod
     async def _asked(url: str):
@@ -87,6 +92,73 @@ class Visitor:
             if await self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
                 return
         raise AssertionError(f"the keyboard does not reach {selector}")
+
+    def say(self, english: str) -> str:
+        """What stands on the pages in this person's language; names are the same in both."""
+        return english if self.language == "en" else SLOVENE.get(english, english)
+
+    async def stands_at(self, heading: str) -> None:
+        """The page with this heading has arrived; of its kind it is the first, or free of barriers as the first one was."""
+        await expect(self.page.locator("h1:visible")).to_have_text(self.say(heading), timeout=_PATIENCE_MS)
+        await self.page.wait_for_load_state()
+        assert await self.page.locator("html").get_attribute("lang") == self.language
+        kind = f"{self.language} {urlsplit(self.page.url).netloc} {await self.page.title()}"
+        if kind not in self._looked_at:
+            self._looked_at.add(kind)
+            assert await self.faults() == [], self.page.url
+
+    async def faults(self) -> list[str]:
+        """What axe finds in light and dark, and whether the page is wider than a window of 320 pixels."""
+        page = self.page
+        await page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        found = await self.barriers()
+        await page.emulate_media(color_scheme="dark")
+        dark = await page.evaluate("axe.run(document, {runOnly: ['color-contrast']})")
+        found += [f"dark: {node['target']}" for one in dark["violations"] for node in one["nodes"]]
+        window = page.viewport_size
+        await page.set_viewport_size({"width": 320, "height": 640})
+        if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append("wider than 320 pixels")
+        if window is not None:
+            await page.set_viewport_size(window)
+        return found
+
+    async def focused(self) -> str:
+        """The name of what has the focus, as Chromium tells it to a screen reader."""
+        if self._devtools is None:
+            self._devtools = await self.page.context.new_cdp_session(self.page)
+        active = (await self._devtools.send("Runtime.evaluate", {"expression": "document.activeElement"}))["result"]
+        told = await self._devtools.send("Accessibility.getPartialAXTree", {"objectId": active["objectId"], "fetchRelatives": False})
+        return str(told["nodes"][0].get("name", {}).get("value", ""))
+
+    async def reaches(self, name: str, *, backwards: bool = False) -> None:
+        """By Tab alone to what is called so; a name that ends with `…` goes on."""
+        wanted, passed = self.say(name), []
+        for _ in range(_STOPS_OF_A_PAGE):
+            await self.page.keyboard.press("Shift+Tab" if backwards else "Tab")
+            passed.append(await self.focused())
+            if passed[-1] == wanted or (wanted.endswith("…") and passed[-1].startswith(wanted[:-1])):
+                return
+        raise AssertionError(f"the keyboard does not reach {wanted!r} but {passed}")
+
+    async def does(self, name: str, *, key: str = "Enter") -> None:
+        await self.reaches(name)
+        await self.page.keyboard.press(key)
+
+    async def types(self, name: str, text: str) -> None:
+        await self.reaches(name)
+        await self.page.keyboard.insert_text(text)
+
+    async def sends(self, *typed: tuple[str, str]) -> None:
+        """Fields by their labels, in the order of the page, then Enter."""
+        for label, text in typed:
+            await self.types(label, text)
+        await self.page.keyboard.press("Enter")
+
+    async def newest_code(self, to: str) -> str:
+        """Of the last message to an address or a number."""
+        text = (await self._asked(f"{self._sandbox.local(8083)}/api/messages?to={quote(to)}"))[0]["text"]
+        return next(word for word in text.replace(".", " ").split() if len(word) == 6 and word.isdigit())
 
     async def barriers(self) -> list[str]:
         """What axe finds wrong with the page (WCAG 2.2 AA and its own rules)."""

@@ -28,10 +28,11 @@ from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.identity_provider.openid.tokens import KeyRing
 from authproxy.sandbox.identity_provider.provider import PROVIDER
+from authproxy.sandbox.installation import installed_beforehand
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.portals import application as demo_portal
-from authproxy.sandbox.portals.application import ACQ, B2B
+from authproxy.sandbox.portals.catalogue import portal
 from authproxy.sandbox.serving import bound, serving
 from authproxy.settings.schema import Settings
 from authproxy.settings.sources import load
@@ -287,20 +288,22 @@ def _counterparties(
     issuer, gateway = settings.rekono.issuer, settings.assertions.issuer
     jwks = f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json"
     signing = KeyRing()
+    installed = installed_beforehand(accounts, secrets.token_bytes)
 
     def provider() -> web.Application:
         made = identity_provider.application(
-            issuer=issuer, clients=(client,), accounts=accounts, outbox_url=f"http://localhost:{ports['outbox']}", clock=clock
-        )
+            issuer=issuer, clients=(client,), accounts=accounts, outbox_url=f"http://localhost:{ports['outbox']}", clock=clock,
+            installed=installed,
+        )  # fmt: skip
         made[PROVIDER].keys = signing  # a provider that is started again forgets who is signed in, not its keys
         return made
 
     made: dict[str, Callable[[], web.Application]] = {
         "outbox": lambda: outbox.application(clock=clock),
-        "phone": lambda: phone.application(accounts=accounts, clock=clock),
+        "phone": lambda: phone.application(provider_url=f"http://localhost:{ports['provider']}", installed=installed, clock=clock),
         "provider": provider,
-        "acq": lambda: demo_portal.application(branding=ACQ, jwks_url=jwks, issuer=gateway, clock=clock),
-        "b2b": lambda: demo_portal.application(branding=B2B, jwks_url=jwks, issuer=gateway, clock=clock),
+        "acq": lambda: demo_portal.application(portal=portal("acq"), jwks_url=jwks, issuer=gateway, clock=clock),
+        "b2b": lambda: demo_portal.application(portal=portal("b2b"), jwks_url=jwks, issuer=gateway, clock=clock),
     }
     return {name: Counterparty(application, ports[name]) for name, application in made.items()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -169,7 +170,9 @@ def _origin(url: str) -> str:
 class Browser:
     """One browser. `history` is everything it asked and got."""
 
-    def __init__(self, *, language: str = "sl", user_agent: str = CHROME) -> None:
+    def __init__(self, *, language: str = "sl", user_agent: str = CHROME, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` is for `https:`, and has the certificate that its person shows."""
+        self.tls = tls
         self.cookies = Cookies()
         self.history: list[Answer] = []
         self._always = {"User-Agent": user_agent, "Accept-Language": language}
@@ -215,7 +218,7 @@ class Browser:
         async with asyncio.timeout(_PATIENCE):
             # An upgrade says what it wants of the connection; everything else has one for itself.
             ending = [] if "upgrade" in names else [("Connection", "close")]
-            status, answered, content = await exchange(method, url, [*fields, *ending], body, port=port)
+            status, answered, content = await exchange(method, url, [*fields, *ending], body, port=port, tls=self.tls)
         answer = Answer(method=method, url=url, sent=tuple(fields), form=body.decode("latin-1"), status=status, headers=answered, body=content)
         self.history.append(answer)
         for value in answer.all("set-cookie"):
@@ -224,12 +227,13 @@ class Browser:
 
 
 async def exchange(
-    method: str, url: str, fields: list[tuple[str, str]], body: bytes = b"", *, port: int | None = None
+    method: str, url: str, fields: list[tuple[str, str]], body: bytes = b"", *, port: int | None = None, tls: ssl.SSLContext | None = None
 ) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
     """One request and its answer, header for header. Every name under `.localhost` is this machine."""
     parts = urlsplit(url)
     assert (parts.hostname or "").endswith("localhost") or parts.hostname == "127.0.0.1", "tests ask nobody but this machine"
-    reader, writer = await asyncio.open_connection("127.0.0.1", port or parts.port or 80)
+    wrapped = {"ssl": tls, "server_hostname": parts.hostname} if parts.scheme == "https" else {}
+    reader, writer = await asyncio.open_connection("127.0.0.1", port or parts.port or 80, **wrapped)
     try:
         connection = h11.Connection(h11.CLIENT)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

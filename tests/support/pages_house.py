@@ -21,7 +21,8 @@ from multidict import CIMultiDict
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import CurrentSession
-from authproxy.flows.login import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.back_channel_logout import LogoutRefused, SessionsEnded
+from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.flows.logout import Ended, ProviderLogout
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
@@ -84,8 +85,9 @@ class ScriptedFlows:
     is_looping: bool = False
     down: Reason | None = None
     broken: Exception | None = None
-    begun: list[Mapping[str, str]] = field(default_factory=list)
+    begun: list[Mapping[str, object]] = field(default_factory=list)
     completed: list[Mapping[str, object]] = field(default_factory=list)
+    last_active_at: datetime = NOW - timedelta(minutes=1)
 
     def _ask(self) -> None:
         if self.down is not None:
@@ -93,9 +95,9 @@ class ScriptedFlows:
         if self.broken is not None:
             raise self.broken
 
-    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime) -> str:
+    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool) -> str:
         self._ask()
-        self.begun.append({"portal": portal_id, "return_to": return_to, "browser": browser, "locale": locale})
+        self.begun.append({"portal": portal_id, "return_to": return_to, "browser": browser, "locale": locale, "anew": anew})
         return "https://idp.example.si/authorize?state=x"
 
     async def complete(
@@ -112,7 +114,12 @@ class ScriptedFlows:
     async def current(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
         self._ask()
         session = self.open_sessions.get(ticket_text or "")
-        return CurrentSession(session=session, last_active_at=NOW - timedelta(minutes=1)) if session else None
+        return CurrentSession(session=session, last_active_at=self.last_active_at) if session else None
+
+    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
+        self._ask()
+        self.last_active_at = now
+        return await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
 
     async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]:
         return tuple(self.elsewhere)
@@ -122,15 +129,35 @@ class ScriptedFlows:
         self.elsewhere[:] = [summary for summary in self.elsewhere if summary.session_id != session_id]
         return len(self.elsewhere) < before
 
-    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> Ended:
+    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool) -> Ended:
         self._ask()
-        return Ended(session=self.open_sessions.pop(ticket_text or "", None), provider_logout=self.provider_logout)
+        session = self.open_sessions.pop(ticket_text or "", None)
+        others = tuple(summary.session_id for summary in self.elsewhere) if session and everywhere else ()
+        if others:
+            self.elsewhere.clear()
+        return Ended(session=session, provider_logout=self.provider_logout, others=others)
+
+
+@dataclass
+class ScriptedBackChannel:
+    """What becomes of a logout token; `down` makes every question impossible."""
+
+    outcome: SessionsEnded | LogoutRefused = field(default_factory=lambda: SessionsEnded(sessions=(ELSEWHERE,), person=SESSION.person, named_by="sid"))
+    down: Reason | None = None
+    received: list[str] = field(default_factory=list)
+
+    async def end(self, token_text: str, *, now: datetime) -> SessionsEnded | LogoutRefused:
+        if self.down is not None:
+            raise CannotAsk(self.down, "asked in vain")
+        self.received.append(token_text)
+        return self.outcome
 
 
 @dataclass
 class House:
     socket: Path
     flows: ScriptedFlows
+    back_channel: ScriptedBackChannel
     audit_lines: list[str]
     metrics: Metrics
     portals: dict[str, PortalPresentation]
@@ -152,13 +179,13 @@ class House:
 
 @contextlib.asynccontextmanager
 async def running_pages() -> AsyncIterator[House]:
-    flows = ScriptedFlows()
+    flows, back_channel = ScriptedFlows(), ScriptedBackChannel()
     portals = {"acq": ACQ, "b2b": B2B}
     audit_lines: list[str] = []
     metrics = Metrics(version="test")
     counter = iter(range(1, 1000))
     services = Services(
-        login=flows, logout=flows, sessions=flows, portals=portals, links=LINKS,
+        login=flows, logout=flows, back_channel_logout=back_channel, sessions=flows, portals=portals, links=LINKS,
         jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32)),
         metrics=metrics, clock=lambda: NOW, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
     )  # fmt: skip
@@ -171,7 +198,7 @@ async def running_pages() -> AsyncIterator[House]:
             async with aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(str(socket)), cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=10)
             ) as browser:
-                yield House(socket=socket, flows=flows, audit_lines=audit_lines, metrics=metrics, portals=portals, browser=browser)
+                yield House(socket=socket, flows=flows, back_channel=back_channel, audit_lines=audit_lines, metrics=metrics, portals=portals, browser=browser)
         finally:
             await runner.cleanup()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _STARTS_WITHIN = 30.0
 _ENDS_WITHIN = 15.0
-_PORTS = (8080, 8081, 8082, 8083, 8088, 8090, 8101, 8102)
+_PORTS = (8025, 8080, 8081, 8082, 8083, 8084, 8088, 8090, 8444, *range(8101, 8107))
 
 
 @dataclass
@@ -80,7 +80,7 @@ class RunningSandbox:
 @contextlib.contextmanager
 def running_sandbox(folder: Path) -> Iterator[RunningSandbox]:
     """`python -m authproxy sandbox` on places of its own until all of them answer."""
-    offset = _free_offset()
+    offset = free_offset()
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "authproxy", "sandbox", "--port-offset", str(offset)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
@@ -108,7 +108,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_offset() -> int:
+def free_offset() -> int:
     """Workers look in different places, so that they do not find the same one at the same moment."""
     first = 200 + 400 * (os.getpid() % 20)
     return next(offset for offset in range(first, 11_800, 40) if not any(listens(port + offset) for port in _PORTS))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from authproxy.sandbox.furniture.language import Language, chosen, preferred
 
@@ -22,30 +22,45 @@ class Pages:
     """Templates of one application, whose package holds `templates/` and `static/`.
 
     `form_targets` are URLs of other origins to which a form may lead, also by a redirect: Chromium applies `form-action` to the
-    whole chain. `connect` allows scripts in the page to call their own origin.
+    whole chain. `connect` allows scripts in the page to call their own origin. `script` is the path at which `static/script.js` is
+    served; without it no script runs. Errors `json_below` these paths are JSON, all others a page: the package's `error.html`, or the
+    common one.
     """
 
-    def __init__(self, package: str, *, form_targets: Iterable[str] = (), connect: bool = False) -> None:
+    def __init__(
+        self, package: str, *, form_targets: Iterable[str] = (), connect: bool = False, script: str | None = None,
+        json_below: tuple[str, ...] = ("/api/",),
+    ) -> None:  # fmt: skip
         self._environment = Environment(
-            loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            loader=ChoiceLoader((PackageLoader(package), PackageLoader(__package__))),
+            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._static = Path(str(files(package))) / "static"
+        self._script = script
+        self._json_below = json_below
         self._policy = "; ".join((
             "default-src 'none'", "style-src 'self'", "img-src 'self'", *(("connect-src 'self'",) if connect else ()),
+            *(("script-src 'self'",) if script else ()),
             " ".join(("form-action 'self'", *sorted({_origin(url) for url in form_targets}))),
             "base-uri 'none'", "frame-ancestors 'none'",
         ))  # fmt: skip
 
     def furnish(self, application: web.Application, *, style: str) -> None:
         """Serves the style sheet under `style`, guards every answer, and turns errors into pages."""
+        self._environment.globals["style_sheet"] = style
 
         async def style_sheet(_: web.Request) -> web.FileResponse:
             return web.FileResponse(self._static / "style.css", headers={"Cache-Control": "max-age=60"})
+
+        async def script(_: web.Request) -> web.FileResponse:
+            return web.FileResponse(self._static / "script.js", headers={"Cache-Control": "max-age=60"})
 
         async def no_icon(_: web.Request) -> web.Response:
             return web.Response(status=204)  # browsers ask for one whatever the page says
 
         application.router.add_get(style, style_sheet)
+        if self._script is not None:
+            application.router.add_get(self._script, script)
         application.router.add_get("/favicon.ico", no_icon)
         application.on_response_prepare.append(self._protect)
         application.middlewares.append(self._explain)
@@ -76,7 +91,7 @@ class Pages:
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            if request.path.startswith("/api/"):
+            if request.path.startswith(self._json_below):
                 return web.json_response({"error": error.reason}, status=error.status)
             return self.render(request, "error.html", status=error.status, problem=str(error.status))
 
@@ -88,6 +103,11 @@ def language_of(request: web.Request) -> Language:
         or chosen(request.cookies.get(_LANGUAGE_COOKIE))
         or preferred(request.headers.get("Accept-Language", ""))
     )
+
+
+def is_of_another_site(request: web.Request) -> bool:
+    """Whether a page of elsewhere has sent this form. Browsers say so (Fetch Metadata); who says nothing is no browser."""
+    return request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:

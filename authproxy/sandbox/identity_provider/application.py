@@ -4,39 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 
 from aiohttp import ClientSession, web
+from aiohttp.typedefs import Handler
 
 from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import json_object
-from authproxy.sandbox.identity_provider.front_end import login
+from authproxy.sandbox.identity_provider.front_end import dashboard, dashboard_data, login, password_reset, push, registration
+from authproxy.sandbox.identity_provider.onepass import service as onepass
 from authproxy.sandbox.identity_provider.openid import authorize, logout, public, token
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.identity_provider.openid.quirks import QUIRKS
-from authproxy.sandbox.identity_provider.provider import FRONT_END, OUTGOING, PROVIDER, SIGN_IN_PAGE, Provider
+from authproxy.sandbox.identity_provider.provider import FRONT_END, OUTGOING, PROVIDER, REGISTER_PAGE, SIGN_IN_PAGE, Provider
+from authproxy.sandbox.installation import Installation
 
 
 def application(
     *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
-    clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes,
+    clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, installed: Iterable[Installation] = (),
+    state_file: Path | None = None,
 ) -> web.Application:  # fmt: skip
     """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server lives.
 
-    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`.
+    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are activated already.
+    With a `state_file` a restart keeps accounts, consents and activated phones. Raises StateBroken or OSError for one that cannot be read.
     """
     made = web.Application(client_max_size=64 * 1024)
     provider = made[PROVIDER] = Provider(
         issuer=issuer, clients=clients, accounts=accounts, outbox_url=outbox_url, clock=clock, fresh=fresh,
+        installed=installed, state_file=state_file,
     )  # fmt: skip
     made.cleanup_ctx.append(_outgoing)
+    made.on_startup.append(_remember_beginning)
+    made.middlewares.append(_remember)
     _route_openid(made.router, provider.base)
     made.router.add_get("/", _front)
     made.router.add_get(f"{provider.base}/about", _front)
     made.router.add_get(SIGN_IN_PAGE, login.window)
     made.router.add_post(SIGN_IN_PAGE, login.password)
     made.router.add_post(f"{FRONT_END}/chooselogin/options.htm", login.options)
+    made.router.add_post(push.STATE_PAGE, push.state)
+    registration.route(made.router)
+    password_reset.route(made.router)
+    dashboard.route(made.router, provider.base)
+    dashboard_data.route(made.router, provider.base)
+    onepass.route(made.router)
     made.router.add_get("/api/", _interface)
     made.router.add_post("/api/quirks", _switch_on)
     made.router.add_delete("/api/quirks", _clear)
@@ -52,7 +67,6 @@ def _route_openid(router: web.UrlDispatcher, base: str) -> None:
     router.add_get(f"{base}/login", authorize.login)
     router.add_get(f"{base}/callback", authorize.callback)
     router.add_get(f"{base}/confirm_access", authorize.consent)
-    router.add_get(f"{base}/account", authorize.account)
     router.add_post(f"{base}/token", token.token)
     router.add_post(f"{base}/revoke", token.revoke)
     router.add_post(f"{base}/introspect", token.introspect)
@@ -64,6 +78,19 @@ def _route_openid(router: web.UrlDispatcher, base: str) -> None:
     router.add_post(f"{base}/devicecode", public.closed)
 
 
+async def _remember_beginning(application: web.Application) -> None:
+    await application[PROVIDER].state.save()
+
+
+@web.middleware
+async def _remember(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What was changed is on the disk before anybody is told that it was."""
+    try:
+        return await handler(request)
+    finally:
+        await request.app[PROVIDER].state.save()
+
+
 async def _outgoing(application: web.Application) -> AsyncIterator[None]:
     async with ClientSession() as session:
         application[OUTGOING] = session
@@ -73,7 +100,7 @@ async def _outgoing(application: web.Application) -> AsyncIterator[None]:
 async def _front(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     return provider.pages.render(
-        request, "front.html", accounts=list(provider.accounts), issuer=provider.issuer, sign_in=SIGN_IN_PAGE,
+        request, "front.html", accounts=provider.accounts.seeded, issuer=provider.issuer, sign_in=SIGN_IN_PAGE, register=REGISTER_PAGE,
         clients=list(provider.clients.values()),
     )  # fmt: skip
 

@@ -41,6 +41,13 @@ class Expiring(Generic[T]):
         self._entries.pop(key, None)
         return value
 
+    def values(self) -> tuple[T, ...]:
+        now = self._clock()
+        return tuple(value for ends, value in self._entries.values() if now < ends)
+
+    def forget_where(self, is_meant: Callable[[T], bool]) -> None:
+        self._entries = {key: entry for key, entry in self._entries.items() if not is_meant(entry[1])}
+
     def __contains__(self, key: str) -> bool:
         entry = self._entries.get(key)
         return entry is not None and self._clock() < entry[0]

@@ -1,27 +1,41 @@
-"""What the two halves of the provider share while it runs: settings, records and their lifetimes. All of it is gone at the end."""
+"""What the two halves of the provider share while it runs: settings, records and their lifetimes. What a restart must not
+forget is in `state`; the rest is gone at the end."""
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import ClientSession, web
 
 from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import Pages
+from authproxy.sandbox.identity_provider import secret_hash
 from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.frequency import Frequency
 from authproxy.sandbox.identity_provider.front_end.confirmation import TRIES, Mode, SmsCode
+from authproxy.sandbox.identity_provider.front_end.records import DataEntry, Registration, Reset
+from authproxy.sandbox.identity_provider.onepass.activation import MESSAGES_AN_HOUR, Activations
+from authproxy.sandbox.identity_provider.onepass.devices import Devices
+from authproxy.sandbox.identity_provider.onepass.pushes import Pushes
 from authproxy.sandbox.identity_provider.openid.authorization import AuthorizationRequest
 from authproxy.sandbox.identity_provider.openid.clients import Client, ClientAuthentication
+from authproxy.sandbox.identity_provider.openid.consents import Consents
 from authproxy.sandbox.identity_provider.openid.quirks import ActiveQuirks
 from authproxy.sandbox.identity_provider.openid.tokens import ACCESS_TOKEN_SECONDS, Grant, KeyRing
+from authproxy.sandbox.identity_provider.state import State
 from authproxy.sandbox.identity_provider.wrong_answers import WrongAnswers
+from authproxy.sandbox.installation import Installation
 
 FRONT_END = "/IdP-RM-Front"
 SIGN_IN_PAGE = f"{FRONT_END}/chooselogin/rekono.htm"
+REGISTER_PAGE = f"{FRONT_END}/register/start.htm"
+RESET_PAGE = f"{FRONT_END}/reset/start.htm"
 COOKIE = "JSESSIONID"  # both halves use this name, each on its own path, as two web applications of one Tomcat do
 
 
@@ -32,12 +46,14 @@ class Session:
     csrf: str = field(repr=False)
     email: str | None = None
     authenticated_at: datetime | None = None
+    entry: DataEntry | None = field(default=None, repr=False)
+    """Personal data that the person is about to enter on the dashboard."""
 
     def sign_in(self, email: str, at: datetime) -> None:
-        self.email, self.authenticated_at = email, at
+        self.email, self.authenticated_at, self.entry = email, at, None
 
     def sign_out(self) -> None:
-        self.email = self.authenticated_at = None
+        self.email = self.authenticated_at = self.entry = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +83,7 @@ class LoginAttempt:
     email: str | None = field(default=None, repr=False)
     mode: Mode | None = None
     sms: SmsCode | None = None
+    push_id: str | None = field(default=None, repr=False)
     tries_left: int = TRIES
 
 
@@ -79,18 +96,20 @@ class LogoutRequest:
 class Provider:
     def __init__(
         self, *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
-        clock: Callable[[], datetime], fresh: Callable[[int], bytes],
+        clock: Callable[[], datetime], fresh: Callable[[int], bytes], installed: Iterable[Installation] = (),
+        state_file: Path | None = None,
     ) -> None:  # fmt: skip
         self.issuer = issuer
         self.base = urlsplit(issuer).path.rstrip("/")
         self.clients: Mapping[str, Client] = {client.client_id: client for client in clients}
         self.accounts = accounts
         self.sms_url = f"{outbox_url.rstrip('/')}/api/sms"
+        self.mail_url = f"{outbox_url.rstrip('/')}/api/mail"
         self.clock = clock
         self.fresh = fresh
         self.keys = KeyRing()
         self.quirks = ActiveQuirks()
-        self.pages = Pages("authproxy.sandbox.identity_provider", form_targets=_form_targets(clients))
+        self.pages = Pages("authproxy.sandbox.identity_provider", form_targets=_form_targets(clients), connect=True, script="/script.js")
         self.authentication = ClientAuthentication(
             self.clients, (issuer, self.endpoint("token")), Expiring(clock, timedelta(hours=1)),
         )  # fmt: skip
@@ -101,13 +120,57 @@ class Provider:
         self.codes: Expiring[Grant] = Expiring(clock, timedelta(minutes=5))
         self.access_tokens: Expiring[Grant] = Expiring(clock, timedelta(seconds=ACCESS_TOKEN_SECONDS))
         self.logouts: Expiring[LogoutRequest] = Expiring(clock, timedelta(minutes=30))
-        self.consents: dict[tuple[str, str], frozenset[str]] = {}
+        self.consents = Consents()
         self.used_steps: dict[str, int] = {}
         self.wrong_passwords = WrongAnswers(clock)
         self.wrong_codes = WrongAnswers(clock)
+        self.messages = Frequency(clock, allowed=MESSAGES_AN_HOUR, window=timedelta(hours=1))
+        """Text messages with codes that nobody has typed yet."""
+        self.devices = Devices(installed)
+        self.activations = Activations(clock, fresh)
+        self.pushes = Pushes(clock, fresh)
+        self.registrations: Expiring[Registration] = Expiring(clock, timedelta(minutes=30))
+        self.resets: Expiring[Reset] = Expiring(clock, timedelta(minutes=30))
+        self.messages_to = Frequency(clock, allowed=5, window=timedelta(hours=1))
+        self.messages_from = Frequency(clock, allowed=100, window=timedelta(hours=1))
+        """Messages outside of the confirmation window: by purpose and recipient, and by the address that asks for them."""
+        self.wrong_proofs = WrongAnswers(clock)
+        """Codes and PUKs outside of the confirmation window, by what they are for and whose they are."""
+        self.state = State(state_file, {"accounts": accounts, "consents": self.consents, "devices": self.devices})
+        self.state.load()
 
     def endpoint(self, name: str) -> str:
         return f"{self.issuer.rstrip('/')}/{name}"
+
+    def changed(self) -> None:
+        """To be called for what a restart must not forget. It is on the disk before the answer goes out."""
+        self.state.changed()
+
+    def end_access(self, email: str, client_id: str | None = None) -> None:
+        """Makes void what one client, or every client, was given for this person: codes and access tokens."""
+
+        def is_meant(grant: Grant) -> bool:
+            return grant.login_name == email and client_id in {None, grant.request.client_id}
+
+        self.codes.forget_where(is_meant)
+        self.access_tokens.forget_where(is_meant)
+
+    def end_everything(self, email: str) -> None:
+        """Somebody may have known the old password: nobody is signed in any more."""
+        self.end_access(email)
+        self.vouchers.forget_where(lambda voucher: voucher.email == email)
+        self.attempts.forget_where(lambda attempt: attempt.email == email)
+        for session in self.sessions.values():
+            if session.email == email:
+                session.sign_out()
+
+    async def hashed(self, secret: str) -> str:
+        """A password or a PUK code as it is kept."""
+        return await asyncio.to_thread(secret_hash.hashed, secret, self.fresh(16))
+
+    async def fits(self, secret: str, kept: str | None) -> bool:
+        """Whether it is the one that is kept; nobody's (None) takes as long to refuse."""
+        return await asyncio.to_thread(secret_hash.fits, secret, kept)
 
     def new_uuid(self) -> str:
         return str(uuid.UUID(bytes=self.fresh(16), version=4))
@@ -139,6 +202,11 @@ OUTGOING = web.AppKey("OUTGOING", ClientSession)
 def redirect(location: str) -> web.Response:
     """302 to exactly this URL: what a relying party has registered is not normalised."""
     return web.Response(status=302, headers={"Location": location})
+
+
+def see_other(location: str) -> web.Response:
+    """To the page that follows a form: reloading it sends nothing again."""
+    return web.Response(status=303, headers={"Location": location})
 
 
 def _form_targets(clients: tuple[Client, ...]) -> set[str]:

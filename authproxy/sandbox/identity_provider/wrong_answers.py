@@ -29,6 +29,10 @@ class WrongAnswers:
             return 0
         return max(1, math.ceil((counted[1] + WAIT - self._clock()).total_seconds() / 60))
 
+    def tries_left(self, account: str) -> int:
+        counted = self._counted.get(account)
+        return ALLOWED - (counted[0] if counted is not None else 0)
+
     def count(self, account: str) -> None:
         counted = self._counted.get(account)
         self._counted.put(account, ((counted[0] if counted else 0) + 1, self._clock()))

@@ -1,49 +1,103 @@
-"""The outbox's HTTP side: an SMS gateway and a mail endpoint for programs, a list for people, JSON for scripts."""
+"""The outbox's HTTP side: doors for programs that send, a list for people, JSON for scripts; and its mail server, if it has a place."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+import socket
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Literal
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.pages import Pages, json_object
-from authproxy.sandbox.outbox.messages import Messages, NotAMessage, read, recipient_asked_for
+from authproxy.sandbox.furniture.pages import Pages, is_of_another_site, json_object
+from authproxy.sandbox.outbox.faults import Faults, NotAFault, fault
+from authproxy.sandbox.outbox.letter import Letter
+from authproxy.sandbox.outbox.messages import Message, Messages, NotAMessage, read, recipient_asked_for
+from authproxy.sandbox.outbox.post_office import PostOffice, open_post_office
+from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS, Credentials, SmsGateway
 
 _INTERFACE = {
     "GET /api/messages?to=ADDRESS": "messages, newest first; without `to` all of them",
     "DELETE /api/messages": "forgets every message",
     "POST /api/sms": {"to": "+38640123456", "text": "…", "from": "…"},
     "POST /api/mail": {"to": "ana@example.si", "subject": "…", "text": "…", "from": "…"},
+    "POST /sms/send": {"sender": "Bankart", "recipient": "+38640123456", "text": "…"},
+    "GET /sms/status/ID": "accepted or delivered",
+    "GET /api/break": "what of /sms/send and of the mail server is broken on purpose",
+    "POST /api/break": {"service": "sms | mail", "how": "error | busy | slow | reject | lose", "to": "only this recipient", "seconds": 30},
+    "DELETE /api/break": "everything works again",
 }
 
 
-def application(*, clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes) -> web.Application:
-    """An outbox of its own, empty."""
-    outbox = _Outbox(clock, fresh)
+def application(
+    *, clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, smtp: socket.socket | None = None,
+    sms: Credentials = SANDBOX_CREDENTIALS,
+) -> web.Application:  # fmt: skip
+    """An outbox of its own, empty. `smtp` is a bound place for its mail server; without it there is none. `sms` are the credentials
+    that `/sms/send` wants."""
+    outbox = _Outbox(clock, fresh, sms, smtp)
     made = web.Application(client_max_size=64 * 1024)
     made.router.add_get("/", outbox.page)
+    made.router.add_get("/messages/{id}", outbox.one)
+    made.router.add_post("/clear", outbox.cleared)
     made.router.add_get("/api/", outbox.interface)
     made.router.add_get("/api/messages", outbox.listed)
     made.router.add_delete("/api/messages", outbox.forgotten)
     made.router.add_post("/api/sms", outbox.sms)
     made.router.add_post("/api/mail", outbox.mail)
+    made.router.add_get("/api/break", outbox.broken)
+    made.router.add_post("/api/break", outbox.breaks)
+    made.router.add_delete("/api/break", outbox.mended)
+    outbox.gateway.route(made.router)
     outbox.pages.furnish(made, style="/style.css")
+    if smtp is not None:
+        made.cleanup_ctx.append(outbox.mail_server(smtp))
     return made
 
 
 class _Outbox:
-    def __init__(self, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+    def __init__(self, clock: Callable[[], datetime], fresh: Callable[[int], bytes], sms: Credentials, smtp: socket.socket | None) -> None:
         self._clock = clock
         self._fresh = fresh
+        self._sms = sms
+        self._smtp_port = smtp.getsockname()[1] if smtp is not None else None
         self._messages = Messages()
-        self.pages = Pages("authproxy.sandbox.outbox")
+        self._faults = Faults()
+        self.gateway = SmsGateway(self._messages, self._faults, sms, clock=clock, fresh=fresh)
+        self.pages = Pages("authproxy.sandbox.outbox", connect=True, script="/script.js", json_below=("/api/", "/sms/"))
+
+    def mail_server(self, listener: socket.socket) -> Callable[[web.Application], AsyncIterator[None]]:
+        async def running(_: web.Application) -> AsyncIterator[None]:
+            async with open_post_office(PostOffice(self._deliver, self._faults), listener):
+                yield
+
+        return running
+
+    def _deliver(self, sender: str, recipient: str, letter: Letter) -> None:
+        self._messages.add(Message(
+            id=self._fresh(8).hex(), kind="mail", to=recipient, sender=sender, subject=letter.subject, text=letter.text, at=self._clock(),
+            attachments=letter.attachments,
+        ))  # fmt: skip
 
     async def page(self, request: web.Request) -> web.Response:
         recipient = recipient_asked_for(request.query.get("to"))
-        return self.pages.render(request, "outbox.html", messages=self._messages.to(recipient), recipient=recipient)
+        return self.pages.render(
+            request, "list.html", messages=self._messages.to(recipient), recipient=recipient, is_cleared="cleared" in request.query,
+            faults=list(self._faults), sms=self._sms, smtp_port=self._smtp_port,
+        )  # fmt: skip
+
+    async def one(self, request: web.Request) -> web.Response:
+        message = self._messages.find(request.match_info["id"])
+        if message is None:
+            raise web.HTTPNotFound
+        return self.pages.render(request, "message.html", message=message)
+
+    async def cleared(self, request: web.Request) -> web.Response:
+        if is_of_another_site(request):
+            raise web.HTTPForbidden
+        self._messages.clear()
+        raise web.HTTPSeeOther("/?cleared")
 
     async def interface(self, _: web.Request) -> web.Response:
         return web.json_response(_INTERFACE)
@@ -65,7 +119,21 @@ class _Outbox:
     async def _accept(self, kind: Literal["sms", "mail"], request: web.Request) -> web.Response:
         try:
             message = read(kind, await json_object(request), identifier=self._fresh(8).hex(), now=self._clock())
-        except NotAMessage as fault:
-            return web.json_response({"error": "invalid", "member": str(fault)}, status=400)
+        except NotAMessage as wrong:
+            return web.json_response({"error": "invalid", "member": str(wrong)}, status=400)
         self._messages.add(message)
         return web.json_response({"id": message.id}, status=202)
+
+    async def broken(self, _: web.Request) -> web.Response:
+        return web.json_response([each.as_json() for each in self._faults])
+
+    async def breaks(self, request: web.Request) -> web.Response:
+        try:
+            self._faults.add(fault(await json_object(request)))
+        except NotAFault as wrong:
+            return web.json_response({"error": "invalid", "member": str(wrong)}, status=400)
+        return await self.broken(request)
+
+    async def mended(self, _: web.Request) -> web.Response:
+        self._faults.mend()
+        return web.Response(status=204)

@@ -12,6 +12,7 @@ CAPACITY = 500
 _TELEPHONE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _MAILBOX = re.compile(r"[^@\s]{1,256}@[^@\s]{1,255}")
 _LONGEST = {"text": 10_000, "from": 320, "subject": 500}
+_CODE = re.compile(r"(?<![\d+])[0-9]{6}(?!\d)")
 
 
 class NotAMessage(ValueError):  # noqa: N818
@@ -27,10 +28,24 @@ class Message:
     subject: str
     text: str
     at: datetime
+    attachments: tuple[str, ...] = ()
+    """File names; their content is not kept."""
 
-    def as_json(self) -> dict[str, str]:
-        members = {"id": self.id, "kind": self.kind, "to": self.to, "from": self.sender, "text": self.text, "at": self.at.isoformat()}
-        return members | ({"subject": self.subject} if self.kind == "mail" else {})
+    @property
+    def code(self) -> str | None:
+        """The one-time code in it, which is what most people come for: the first six digits that stand alone."""
+        found = _CODE.search(self.text)
+        return found[0] if found else None
+
+    def as_json(self) -> dict[str, Any]:
+        members: dict[str, Any] = {
+            "id": self.id, "kind": self.kind, "to": self.to, "from": self.sender, "text": self.text, "at": self.at.isoformat(),
+        }  # fmt: skip
+        if self.kind == "mail":
+            members["subject"] = self.subject
+        if self.attachments:
+            members["attachments"] = list(self.attachments)
+        return members
 
 
 class Messages:
@@ -46,15 +61,27 @@ class Messages:
         """Messages to one recipient, or all of them, newest first."""
         return tuple(message for message in self._newest_first if recipient is None or message.to.casefold() == recipient.casefold())
 
+    def find(self, identifier: str) -> Message | None:
+        return next((message for message in self._newest_first if message.id == identifier), None)
+
     def clear(self) -> None:
         self._newest_first.clear()
+
+
+def is_telephone(text: str) -> bool:
+    """Whether it is a number in the international form (E.164), with its plus."""
+    return _TELEPHONE.fullmatch(text) is not None
+
+
+def is_mailbox(text: str) -> bool:
+    return _MAILBOX.fullmatch(text) is not None
 
 
 def read(kind: Literal["sms", "mail"], body: dict[str, Any], *, identifier: str, now: datetime) -> Message:
     """The message in a JSON body. Raises NotAMessage."""
     recipient = body.get("to")
-    address = _TELEPHONE if kind == "sms" else _MAILBOX
-    if not isinstance(recipient, str) or not address.fullmatch(recipient):
+    is_address = is_telephone if kind == "sms" else is_mailbox
+    if not isinstance(recipient, str) or not is_address(recipient):
         raise NotAMessage("to")
     return Message(
         id=identifier, kind=kind, to=recipient, sender=_text(body, "from"), subject=_text(body, "subject", required=False),

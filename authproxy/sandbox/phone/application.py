@@ -1,51 +1,46 @@
-"""The phone's HTTP side: current codes for people (a page without refresh of its own: WCAG 2.2.1) and for scripts."""
+"""The phone as one application: screens for people, an interface for scripts, and the way to the provider."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 
-from authproxy.sandbox.accounts import Account, Accounts
 from authproxy.sandbox.furniture.pages import Pages
-from authproxy.sandbox.one_time_code import code, seconds_left, step
+from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.phone.device import Phone
+from authproxy.sandbox.phone.interface import Interface
+from authproxy.sandbox.phone.memory import Kept, Memory
+from authproxy.sandbox.phone.onepass import OnePass
+from authproxy.sandbox.phone.screens import Screens
+from authproxy.sandbox.phone.settings import Settings
 
-_INTERFACE = {"GET /api/codes?email=ADDRESS": "the one-time code of now and the seconds it has left"}
 
+def application(
+    *, provider_url: str, clock: Callable[[], datetime], installed: Iterable[Installation] = (),
+    fresh: Callable[[int], bytes] = secrets.token_bytes, state_file: Path | None = None,
+) -> web.Application:  # fmt: skip
+    """A phone whose accounts are with the provider at `provider_url`; `installed` are on it from the start, without a PIN.
 
-def application(*, accounts: Accounts, clock: Callable[[], datetime]) -> web.Application:
-    """A phone on which every account with a code secret is enrolled."""
-    phone = _Phone(accounts, clock)
+    With `state_file` a restart keeps accounts and PIN, and what the file holds comes before `installed`. Raises BrokenStateError.
+    """
+    onepass = OnePass(provider_url)
+    phone = Phone(Memory(Kept(accounts=tuple(installed)), state_file), onepass, clock, fresh)
+    pages = Pages("authproxy.sandbox.phone", connect=True, script="/script.js")
+    registration_url = f"{provider_url.rstrip('/')}/IdP-RM-Front/register/start.htm?from=phone"
+    settings = Settings(phone, pages, registration_url)
     made = web.Application(client_max_size=64 * 1024)
-    made.router.add_get("/", phone.page)
-    made.router.add_get("/api/", phone.interface)
-    made.router.add_get("/api/codes", phone.codes)
-    phone.pages.furnish(made, style="/style.css")
+    for part in (Screens(phone, pages, registration_url), settings, Interface(phone)):
+        part.route(made.router)
+    pages.furnish(made, style="/style.css")
+    made.middlewares.append(settings.guard)
+
+    async def reached(_: web.Application) -> AsyncIterator[None]:
+        async with ClientSession() as onepass.session:
+            yield
+
+    made.cleanup_ctx.append(reached)
     return made
-
-
-class _Phone:
-    def __init__(self, accounts: Accounts, clock: Callable[[], datetime]) -> None:
-        self._accounts = accounts
-        self._clock = clock
-        self.pages = Pages("authproxy.sandbox.phone")
-
-    async def page(self, request: web.Request) -> web.Response:
-        now = self._clock()
-        codes = [(account, self._code(account, now)) for account in self._accounts if account.totp_secret is not None]
-        return self.pages.render(request, "phone.html", codes=codes, seconds_left=seconds_left(now))
-
-    async def interface(self, _: web.Request) -> web.Response:
-        return web.json_response(_INTERFACE)
-
-    async def codes(self, request: web.Request) -> web.Response:
-        account = self._accounts.find(request.query.get("email", ""))
-        if account is None or account.totp_secret is None:
-            return web.json_response({"error": "not_enrolled"}, status=404)
-        now = self._clock()
-        return web.json_response({"email": account.email, "code": self._code(account, now), "seconds_left": seconds_left(now)})
-
-    @staticmethod
-    def _code(account: Account, now: datetime) -> str:
-        return code(account.totp_secret or "", step(now))

@@ -2,137 +2,163 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import ClientSession, web
 from aiohttp.typedefs import Handler
 
-from authproxy.sandbox.furniture.pages import Pages
-from authproxy.sandbox.portals import streams
-from authproxy.sandbox.portals.assertion import KeySet, KeysUnavailable, NotVouchedFor, Verifier
-from authproxy.sandbox.portals.ledger import filtered, states, transactions
+from authproxy.sandbox.furniture.pages import Pages, language_of
+from authproxy.sandbox.portals import atlas, streams
+from authproxy.sandbox.portals.assertion import CLAIMS, VERIFIER, KeySet, KeysUnavailable, NotVouchedFor, Verifier
+from authproxy.sandbox.portals.description import Description, Form
+from authproxy.sandbox.portals.entries import Entries, faults
+from authproxy.sandbox.portals.front_page import bars, numbers, pins
+from authproxy.sandbox.portals.own_sign_in import USER, SecondDoor
+from authproxy.sandbox.portals.tables import Table, as_csv, filtered, month
+from authproxy.sandbox.portals.trial import Trial
 
 ASSERTION_HEADER = "X-Auth-Assertion"
 _OPEN_TO_ALL = frozenset({"/slog.css", "/favicon.ico", "/api/received", "/api/"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branding:
-    """What one portal shows of itself; `look` picks one of the colour schemes in the style sheet."""
-
-    portal_id: str
-    name: str
-    look: Literal["green", "brown", "blue", "red", "grey", "teal"]
-
-
-ACQ = Branding(portal_id="acq", name="Acquiring portal", look="green")
-B2B = Branding(portal_id="b2b", name="B2B portal", look="brown")
-
-_VERIFIER = web.AppKey("_VERIFIER", Verifier)
-_CLAIMS = web.RequestKey("_CLAIMS", dict[str, Any])
-
-
-def application(*, branding: Branding, jwks_url: str, issuer: str, clock: Callable[[], datetime]) -> web.Application:
-    """A portal that believes assertions of `issuer` for `branding.portal_id`, signed by a key of `jwks_url`."""
-    portal = _Portal(branding)
-    made = web.Application(client_max_size=64 * 1024)
+def application(
+    *, portal: Description, jwks_url: str, issuer: str, clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes
+) -> web.Application:
+    """A portal that believes assertions of `issuer` for its own name, signed by a key of `jwks_url`."""
+    made = web.Application(client_max_size=1024 * 1024)
+    shown = _Portal(portal)
 
     async def keys(application: web.Application) -> AsyncIterator[None]:
         async with ClientSession() as session:
-            key_set = KeySet(session, jwks_url, clock)
-            application[_VERIFIER] = Verifier(key_set, issuer=issuer, audience=branding.portal_id, clock=clock)
+            application[VERIFIER] = Verifier(KeySet(session, jwks_url, clock), issuer=issuer, audience=portal.portal_id, clock=clock)
             yield
 
     made.cleanup_ctx.append(keys)
-    portal.pages.furnish(made, style="/slog.css")
-    made.middlewares.append(portal.guard)
-    made.router.add_get("/", portal.home)
-    made.router.add_get("/transakcije", portal.transactions)
-    made.router.add_get(r"/izpis/{year:\d{4}}/{month:\d{1,2}}", portal.statement)
-    made.router.add_get("/vnos", portal.entry)
-    made.router.add_post("/vnos", portal.entry)
-    made.router.add_get("/piskotek", portal.cookie)
-    made.router.add_get("/api/jaz", portal.me)
-    made.router.add_get("/api/", portal.interface)
-    made.router.add_route("*", "/api/received", portal.received)
+    shown.pages.furnish(made, style="/slog.css")
+    made.middlewares.append(shown.guard)
+    if portal.own_sign_in is not None:
+        door = SecondDoor(portal, portal.own_sign_in, shown.page, clock=clock, fresh=fresh)
+        made.middlewares.append(door.guard)
+        door.route(made.router)
+    shown.route(made.router)
+    Trial(portal, shown.page).route(made.router)
     streams.route(made.router)
     return made
 
 
 class _Portal:
-    def __init__(self, branding: Branding) -> None:
-        self._branding = branding
-        self._transactions = transactions()
+    def __init__(self, portal: Description) -> None:
+        self._portal = portal
+        self._entries = Entries()
         self.pages = Pages("authproxy.sandbox.portals", connect=True)
+
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/", self.home)
+        for table in self._portal.tables:
+            router.add_get(table.path, self._rows_of(table))
+            router.add_get(f"{table.path}.csv", self._file_of(table))
+            router.add_get(f"{table.path}/{{key}}", self._row_of(table))
+        for form in self._portal.forms:
+            router.add_get(form.path, self._empty(form))
+            router.add_post(form.path, self._filled(form))
+            router.add_get(f"{form.path}/{{number}}", self._receipt(form))
+        if self._portal.monthly is not None:
+            router.add_get(r"/izpis/{year:\d{4}}/{month:\d{1,2}}", self.statement)
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """403 without a good assertion, 503 where that cannot be told."""
         if request.path not in _OPEN_TO_ALL:
             try:
-                request[_CLAIMS] = await request.app[_VERIFIER].claims(request.headers.get(ASSERTION_HEADER))
+                request[CLAIMS] = await request.app[VERIFIER].claims(request.headers.get(ASSERTION_HEADER))
             except NotVouchedFor as fault:
-                return self._page(request, "refused.html", status=403, why=str(fault), known=True)
+                return self.page(request, "refused.html", status=403, why=str(fault), known=True)
             except KeysUnavailable:
-                return self._page(request, "refused.html", status=503, why="keys_unavailable", known=False)
+                return self.page(request, "refused.html", status=503, why="keys_unavailable", known=False)
         return await handler(request)
 
     async def home(self, request: web.Request) -> web.Response:
-        return self._page(request, "home.html", tax_number=_masked(request[_CLAIMS].get("tax_number")))
+        portal = self._portal
+        return self.page(
+            request, "home.html", numbers=numbers(portal), bars=bars(portal), pins=pins(portal), atlas=atlas,
+            tax_number=_masked(request[CLAIMS].get("tax_number")),
+        )  # fmt: skip
 
-    async def transactions(self, request: web.Request) -> web.Response:
-        rows = filtered(self._transactions, request.query)
-        return self._page(request, "transactions.html", rows=rows, query=request.query, states=states())
+    def _rows_of(self, table: Table) -> Handler:
+        async def rows(request: web.Request) -> web.Response:
+            return self.page(request, "table.html", table=table, rows=filtered(table, request.query), query=request.query)
+
+        return rows
+
+    def _file_of(self, table: Table) -> Handler:
+        async def file(request: web.Request) -> web.Response:
+            text = as_csv(table, filtered(table, request.query), is_english=language_of(request) == "en")
+            disposition = f'attachment; filename="{table.path.strip("/")}.csv"'
+            return web.Response(text=text, content_type="text/csv", charset="utf-8", headers={"Content-Disposition": disposition})
+
+        return file
+
+    def _row_of(self, table: Table) -> Handler:
+        async def row(request: web.Request) -> web.Response:
+            found = table.find(request.match_info["key"])
+            if found is None:
+                raise web.HTTPNotFound
+            about = [form for form in self._portal.forms if form.about == table.path]
+            return self.page(request, "row.html", table=table, row=found, about=about)
+
+        return row
 
     async def statement(self, request: web.Request) -> web.Response:
-        year, month = int(request.match_info["year"]), int(request.match_info["month"])
-        if not 1 <= month <= 12:
+        year, number, table = int(request.match_info["year"]), int(request.match_info["month"]), self._portal.monthly
+        if table is None or not 1 <= number <= 12:
             raise web.HTTPNotFound
-        rows = [row for row in self._transactions if row.day.startswith(f"{year}-{month:02}")]
-        return self._page(request, "statement.html", rows=rows, month=f"{month}/{year}")
+        rows = month(table, year, number)
+        return self.page(request, "statement.html", table=table, rows=rows, year=year, number=number)
 
-    async def entry(self, request: web.Request) -> web.Response:
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        return self._page(request, "entry.html", entered=form if request.method == "POST" else None)
+    def _empty(self, form: Form) -> Handler:
+        async def empty(request: web.Request) -> web.Response:
+            return self.page(request, "form.html", form=form, entered=request.query, wrong={})
 
-    async def cookie(self, request: web.Request) -> web.Response:
-        """Counts visits in a cookie of the portal's own."""
-        name = f"{self._branding.portal_id}_obiski"
-        before = request.cookies.get(name, "0")
-        visits = int(before) + 1 if before.isascii() and before.isdigit() and len(before) < 7 else 1
-        response = self._page(request, "cookie.html", visits=visits, cookie=name)
-        response.set_cookie(name, str(visits), path="/", httponly=True, samesite="Lax")
-        return response
+        return empty
 
-    async def me(self, request: web.Request) -> web.Response:
-        return web.json_response(request[_CLAIMS])
+    def _filled(self, form: Form) -> Handler:
+        async def filled(request: web.Request) -> web.Response:
+            entered = {name: _said(value) for name, value in (await request.post()).items()}
+            wrong = faults(form, entered, self._portal)
+            if wrong:
+                return self.page(request, "form.html", status=422, form=form, entered=entered, wrong=wrong)
+            number = self._entries.add(form, entered, subject=request[CLAIMS]["sub"])
+            raise web.HTTPSeeOther(f"{form.path}/{number}")
 
-    async def received(self, request: web.Request) -> web.Response:
-        """What arrived here, header by header in order, and what the portal makes of the assertion."""
-        verdict: dict[str, Any]
-        try:
-            verdict = {"valid": True, "claims": await request.app[_VERIFIER].claims(request.headers.get(ASSERTION_HEADER))}
-        except (NotVouchedFor, KeysUnavailable) as fault:
-            verdict = {"valid": False, "why": str(fault)}
-        raw_path, _, query = request.path_qs.partition("?")
-        return web.json_response({
-            "portal": self._branding.portal_id, "method": request.method, "path": raw_path, "query": query,
-            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers], "assertion": verdict,
-        })  # fmt: skip
+        return filled
 
-    async def interface(self, _: web.Request) -> web.Response:
-        return web.json_response({
-            "/api/received": "what arrived here, and what the portal makes of the assertion", "/api/jaz": "claims of the assertion",
-            "/prenos?bytes=N": "a download", "/nalaganje": "POST anything, its bytes are counted",
-            "/dogodki?stevilo=N&premor_ms=MS": "server-sent events", "/ws": "WebSocket echo", "/piskotek": "a cookie of the portal",
-        })  # fmt: skip
+    def _receipt(self, form: Form) -> Handler:
+        async def receipt(request: web.Request) -> web.Response:
+            entered = self._entries.find(request.match_info["number"], subject=request[CLAIMS]["sub"])
+            if entered is None:
+                raise web.HTTPNotFound
+            return self.page(request, "receipt.html", form=form, entered=entered, number=request.match_info["number"])
 
-    def _page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        who = request.get(_CLAIMS)
-        return self.pages.render(request, template, status=status, branding=self._branding, who=who, **values)
+        return receipt
+
+    def page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        kept = urlencode([(name, value) for name, value in request.query.items() if name != "lang"])
+        return self.pages.render(
+            request, template, status=status, portal=self._portal, who=request.get(CLAIMS), user=request.get(USER), here=request.path,
+            kept=kept, **values,
+        )  # fmt: skip
+
+
+def _said(value: object) -> str:
+    """What a form says in one field; of a file its name and size."""
+    if isinstance(value, web.FileField):
+        return f"{value.filename} ({value.file.seek(0, os.SEEK_END)} B)"
+    return value if isinstance(value, str) else ""
 
 
 def _masked(tax_number: object) -> str | None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError, ClientSession, web
 
 _ALGORITHM = "ES256"
 _REQUIRED = ["iss", "aud", "sub", "iat", "exp"]
@@ -98,6 +98,11 @@ class Verifier:
             raise NotVouchedFor("the assertion has expired")
         if claims["iat"] > now + _LEEWAY_SECONDS:
             raise NotVouchedFor("the assertion is from the future")
+
+
+VERIFIER = web.AppKey("VERIFIER", Verifier)
+CLAIMS = web.RequestKey("CLAIMS", dict[str, Any])
+"""Of the assertion that a request came with, once they are verified."""
 
 
 def _key_id(assertion: str) -> str:

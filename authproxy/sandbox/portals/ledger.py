@@ -1,47 +1,39 @@
-"""PURE: the invented transactions that the demo portals list, the same at every start."""
+"""PURE: the invented payments that the demo portals list, the same at every start."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+
+from authproxy.sandbox.portals.tables import Row
 
 _PLACES = ("Ljubljana", "Maribor", "Celje", "Koper", "Kranj", "Novo mesto")
-_STATES = ("poravnano", "v obdelavi", "zavrnjeno")
+_STATES = (*["poravnano"] * 5, "v obdelavi", *["poravnano"] * 4, "zavrnjeno")
+_INSTANT_STATES = ("v teku", *["izvršeno"] * 21, "zavrnjeno", *["izvršeno"] * 14)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transaction:
-    number: str
-    day: str
-    place: str
-    cents: int
-    state: str
-
-    @property
-    def amount(self) -> str:
-        """Euros as they are written in Slovenia: `1.234,50`."""
-        return f"{self.cents / 100:,.2f}".translate(str.maketrans(",.", ".,"))
-
-
-def transactions() -> tuple[Transaction, ...]:
+def transactions(names: Sequence[str], count: int) -> tuple[Row, ...]:
+    """Number, day in November 2026, name, place, amount in cents, state."""
     return tuple(
-        Transaction(
-            number=f"2026-{row:05}", day=f"2026-11-{row % 28 + 1:02}", place=_PLACES[row % 6], cents=(row * 7919) % 250_000 + 99,
-            state=_STATES[row % 7 % 3],
+        (
+            f"2026-{row:05}", f"2026-11-{row * 22 // (count + 1) + 1:02}", names[row % len(names)], _PLACES[(row * 5 + row // 7) % 6],
+            (row * row * 7919 + row * 104_729) % 25_000 + 99, _STATES[row % len(_STATES)],
         )
-        for row in range(1, 121)
+        for row in range(1, count + 1)
     )  # fmt: skip
 
 
-def filtered(rows: tuple[Transaction, ...], query: Mapping[str, str]) -> tuple[Transaction, ...]:
-    """The rows that a query asks for: `kraj` (part of the place), `stanje` (exactly), `od` and `do` (days, both included)."""
-    place, state = query.get("kraj", "").casefold(), query.get("stanje", "")
-    first, last = query.get("od", ""), query.get("do", "") or "9999-12-31"
+def instant_payments(names: Sequence[str], count: int) -> tuple[Row, ...]:
+    """Reference, time of 22 November 2026, paying bank, receiving bank, amount in cents, milliseconds it took, state; newest first."""
+    banks = len(names)
     return tuple(
-        row for row in rows
-        if place in row.place.casefold() and state in ("", row.state) and first <= row.day <= last
+        (
+            f"IP{260000 + count - row}", f"{9 - row // 60:02}:{59 - row % 60:02}:{(row * 37) % 60:02}", names[row % banks],
+            names[(row + 1 + row // banks % (banks - 1)) % banks], (row * 104_729) % 1_500_000 + 100, 180 + (row * 53) % 900,
+            _INSTANT_STATES[row % len(_INSTANT_STATES)],
+        )
+        for row in range(count)
     )  # fmt: skip
 
 
-def states() -> tuple[str, ...]:
-    return _STATES
+GENERATED = {"transactions": transactions, "instant_payments": instant_payments}
+"""By the name that a description uses."""

@@ -1,17 +1,22 @@
-"""The start page's one decision is its order: portals first, because that is where a visitor begins."""
+"""The start page: what runs where and whether it answers at this moment, portals first, because that is where a visitor begins."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import Pages
 
-Kind = Literal["portal", "provider", "phone", "outbox", "management", "certificate_authority", "certificate_sign_in", "portal_itself"]
+Kind = Literal[
+    "portal", "provider", "phone", "outbox", "mail", "management", "certificate_authority", "certificate_sign_in", "portal_itself",
+]  # fmt: skip
+_ANSWERS_WITHIN = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +26,10 @@ class Place:
     kind: Kind
     url: str
     label: str = ""
+    purpose: tuple[str, str] | None = None
+    """What a portal is for, in Slovene and in English."""
+    users: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """User names and passwords of a portal that has a sign-in of its own."""
 
 
 def application(*, places: Iterable[Place], accounts: Accounts, password: str, store: str) -> web.Application:
@@ -29,9 +38,24 @@ def application(*, places: Iterable[Place], accounts: Accounts, password: str, s
     listed = sorted(places, key=lambda place: place.kind != "portal")
 
     async def page(request: web.Request) -> web.Response:
-        return pages.render(request, "start.html", places=listed, accounts=list(accounts), password=password, store=store)
+        answering = await asyncio.gather(*(_answers(place.url) for place in listed))
+        return pages.render(
+            request, "start.html", places=list(zip(listed, answering, strict=True)), accounts=accounts.seeded, password=password,
+            store=store,
+        )  # fmt: skip
 
     made = web.Application()
     made.router.add_get("/", page)
     pages.furnish(made, style="/style.css")
     return made
+
+
+async def _answers(url: str) -> bool:
+    """Whether somebody listens there. Everything of the sandbox is on this machine, whatever name it has for browsers."""
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from authproxy.settings.checks import files, gateway, portals
+from authproxy.settings.checks import certificates, files, gateway, portals
 from authproxy.settings.findings import Remark
 from authproxy.settings.validation import Sections
 
@@ -12,5 +12,6 @@ from authproxy.settings.validation import Sections
 def remarks(sections: Sections) -> Iterator[Remark]:
     """Everything that is to be said about sections which are valid each by itself."""
     yield from gateway.remarks(sections)
+    yield from certificates.remarks(sections)
     yield from portals.remarks(sections)
     yield from files.remarks(sections)

@@ -12,7 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from authproxy.settings.checks import logos
+from authproxy.settings.checks.logos import UnfitLogo
 from authproxy.settings.findings import KeyPath, Remark, Severity
+from authproxy.settings.schema import Assertions
 from authproxy.settings.secret_files import octets_of
 from authproxy.settings.validation import Sections
 
@@ -30,9 +33,9 @@ class _Unusable(ValueError):  # noqa: N818
 
 def remarks(sections: Sections) -> Iterator[Remark]:
     """Remarks on every file that is named, each at its key."""
-    if sections.server and sections.server.tls:
-        tls = sections.server.tls
-        yield from _pair(("server", "tls"), tls.certificate_file, tls.key_file)
+    for name, section in (("server", sections.server), ("acnlb", sections.acnlb)):
+        if section and section.tls:
+            yield from _pair((name, "tls"), section.tls.certificate_file, section.tls.key_file)
     if sections.store:
         yield from _authorities(("store", "ca_file"), sections.store.ca_file)
     if sections.rekono:
@@ -40,19 +43,31 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         if sections.rekono.client_key_file and sections.rekono.client_authentication == "private_key_jwt":
             yield from _key(("rekono", "client_key_file"), sections.rekono.client_key_file)
     if sections.assertions:
-        ring = sections.assertions
-        yield from _key(("assertions", "current_key_file"), ring.current_key_file, algorithm=ring.algorithm)
-        for name, file in (("next_key_file", ring.next_key_file), ("retiring_key_file", ring.retiring_key_file)):
-            # `authproxy keys rotate` fills them.
-            if file and Path(file).exists():
-                yield from _key(("assertions", name), file, algorithm="any")
+        yield from _ring(sections.assertions)
     for portal_id, portal in sections.portals.items():
         path = ("portals", portal_id, "upstream_tls")
         yield from _authorities((*path, "ca_file"), portal.upstream_tls.ca_file)
         if portal.upstream_tls.certificate_file and portal.upstream_tls.key_file:
             yield from _pair(path, portal.upstream_tls.certificate_file, portal.upstream_tls.key_file)
+        if portal.logo_file:
+            yield from _logo(("portals", portal_id, "logo_file"), portal.logo_file)
     if sections.telemetry and sections.telemetry.audit_file:
         yield from _appendable(("telemetry", "audit_file"), Path(sections.telemetry.audit_file))
+
+
+def _ring(ring: Assertions) -> Iterator[Remark]:
+    yield from _key(("assertions", "current_key_file"), ring.current_key_file, algorithm=ring.algorithm)
+    for name, file in (("next_key_file", ring.next_key_file), ("retiring_key_file", ring.retiring_key_file)):
+        # `authproxy keys rotate` fills them.
+        if file and Path(file).exists():
+            yield from _key(("assertions", name), file, algorithm="any")
+
+
+def _logo(path: KeyPath, file: str) -> Iterator[Remark]:
+    try:
+        logos.check(_octets(file))
+    except (_Unusable, UnfitLogo) as error:
+        yield Remark(path=path, problem=str(error), read=file, valid="an SVG or PNG file of at most 16 KiB")
 
 
 def _pair(path: KeyPath, certificate_file: str, key_file: str) -> Iterator[Remark]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
 from ipaddress import ip_network
+from typing import Any
 
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import Assertions, OpenIdProvider, Server, Sessions, Store
@@ -44,10 +45,11 @@ def _server(server: Server) -> Iterator[Remark]:
         path, problem = ("server", "unix_socket_mode"), "lets every user of this machine connect, and peers on a Unix socket are trusted"
         yield Remark(path=path, problem=problem, read=server.unix_socket_mode, valid="660 or 600", severity="warning")
     for at, text in enumerate(server.trusted_proxies):
-        yield from _trusted_proxy(("server", "trusted_proxies", at), text)
+        yield from trusted_peer(("server", "trusted_proxies", at), text)
 
 
-def _trusted_proxy(path: KeyPath, text: str) -> Iterator[Remark]:
+def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
+    """Remarks on an address or a network that is believed."""
     try:
         network = ip_network(text, strict=False)
     except ValueError:
@@ -165,16 +167,21 @@ _BOUNDS: dict[tuple[str, str], tuple[timedelta, timedelta, str]] = {
     ("rekono", "leeway"): (0 * _SECOND, 5 * _MINUTE, "it prolongs every token"),
     ("rekono", "timeout"): (_SECOND, _MINUTE, "a person waits for it"),
     ("rekono", "max_age"): (0 * _SECOND, 24 * _HOUR, "it is about fresh proof"),
+    ("acnlb.revocation", "timeout"): (0.1 * _SECOND, 20 * _SECOND, "a person waits for it"),
+    ("acnlb.revocation", "max_stale"): (0 * _SECOND, 7 * 24 * _HOUR, "a certificate may have been revoked since"),
+    ("acnlb.revocation", "sessions_checked_every"): (10 * _SECOND, _HOUR, "a revoked certificate keeps its sessions for so long"),
 }
 
 
 def _bounds(sections: Sections) -> Iterator[Remark]:
     for (section_name, name), (least, most, reason) in _BOUNDS.items():
-        section = getattr(sections, section_name)
-        span = getattr(section, name) if section else None
+        path = (*section_name.split("."), name)
+        span: Any = sections
+        for part in path:
+            span = getattr(span, part) if span else None
         if span is not None and not least <= span <= most:
             yield Remark(
-                path=(section_name, name), problem=f"is out of bounds: {reason}",
+                path=path, problem=f"is out of bounds: {reason}",
                 read=f"{span.total_seconds():g}s", valid=f"{least.total_seconds():g}s to {most.total_seconds():g}s",
             )  # fmt: skip
     timeouts = sections.server.timeouts if sections.server else None

@@ -28,6 +28,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     for name, portal in sections.portals.items():
         path = ("portals", name)
         yield from _url(path, portal, hosts, name)
+        yield from _link((*path, "help_url"), portal.help_url)
         yield from _reachable(path, portal, sections.server)
         yield from _upstream(path, portal, sections.server)
         yield from _demands(path, portal, sections)
@@ -52,6 +53,13 @@ def _url(path: KeyPath, portal: PortalSettings, hosts: dict[str, str], name: str
     if host in hosts:
         yield Remark(path=(*path, "url"), problem=f"has the same host as portal {hosts[host]}", read=shown(portal.url))
     hosts.setdefault(host, name)
+
+
+def _link(path: KeyPath, text: str | None) -> Iterator[Remark]:
+    url = url_of(text) if text else None
+    # `javascript:` and the like would run on our pages.
+    if text and (url is None or url.scheme not in {"http", "https"} or not url.hostname):
+        yield Remark(path=path, problem="is no link to a page", read=shown(text), valid="`https://…`")
 
 
 def _reachable(path: KeyPath, portal: PortalSettings, server: Server | None) -> Iterator[Remark]:
@@ -94,15 +102,27 @@ def _listeners(server: Server | None) -> Iterator[TcpAddress | SocketPath]:
 
 
 def _demands(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
-    if "acnlb" in portal.sign_in:
-        problem = "names `acnlb`: signing in with a certificate comes in a later release"
-        yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(portal.sign_in), valid="rekono")
+    yield from _ways(path, portal, sections)
+    if portal.members == "register" and sections.store and sections.store.url == "memory://":
+        problem = "lets nobody in: a store in this process takes no register of people"
+        yield Remark(path=(*path, "members"), problem=problem, read=portal.members, valid="`store.url` of a Redis", severity="warning")
     if portal.idle is None:
         return
     if not portal.idle:
         yield Remark(path=(*path, "idle"), problem="is nothing at all: every session would be over at once", read="0s")
     if sections.sessions and portal.idle > sections.sessions.absolute:
         yield Remark(path=(*path, "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway")
+
+
+def _ways(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
+    if sections.acnlb is None:
+        if "acnlb" in (portal.sign_in or ()) and "acnlb" not in sections.faulty:
+            problem = "names `acnlb`, but there is no section `acnlb` that says where and whose certificates are accepted"
+            yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(portal.sign_in or ()))
+        return
+    if "acnlb" in (portal.sign_in or ("acnlb",)) and portal.level > sections.acnlb.level:
+        problem = f"is more than a certificate gives (`acnlb.level` is {int(sections.acnlb.level)}): nobody would come in with one"
+        yield Remark(path=(*path, "level"), problem=problem, read=str(int(portal.level)), severity="warning")
 
 
 def _routes(path: KeyPath, routes: tuple[RouteSettings, ...]) -> Iterator[Remark]:

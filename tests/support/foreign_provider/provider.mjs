@@ -1,7 +1,7 @@
 // An OpenID provider written by others (panva/node-oidc-provider) with its own sign-in pages, as a program for tests.
 // Settings are one JSON object on standard input: { port, clients, accounts }. `POST /rotate` replaces the signing key.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, request as ask } from 'node:http';
 import { text } from 'node:stream/consumers';
 
 import Provider from 'oidc-provider';
@@ -15,12 +15,27 @@ function freshKey() {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' };
 }
 
+// How the provider reaches relying parties. Its own way refuses loopback, where everything is here, and Node cannot resolve `acq.localhost`.
+function told(url, { method, headers, body }) {
+  const { host, port, pathname } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const asked = ask({ host: '127.0.0.1', port, path: pathname, method, headers: { ...Object.fromEntries(headers), host } }, (answer) => {
+      answer.resume();
+      resolve(new Response(null, { status: answer.statusCode }));
+    });
+    asked.on('error', reject);
+    asked.end(body.toString());
+  });
+}
+
 function made() {
   return new Provider(issuer, {
     clients,
     jwks: { keys: [freshKey()] },
     cookies: { keys: ['a key that signs cookies for tests'], long: { sameSite: 'none' }, short: { sameSite: 'none' } },
     enableHttpPostMethods: true, // relying parties that keep tokens out of URLs send them in a form
+    features: { backchannelLogout: { enabled: true } },
+    fetch: told,
     pkce: { required: () => true },
     claims: { openid: ['sub', 'taxnumber', 'loa'], profile: ['name', 'birthdate'], email: ['email', 'email_verified'] },
     findAccount: (_context, id) => (id in accounts ? { accountId: id, claims: () => ({ sub: id, ...accounts[id] }) } : undefined),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from authproxy.assertions.claims import claims
 from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
+from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId
 
 NOW = datetime(2026, 11, 22, 8, 0, 0, 900_000, tzinfo=UTC)
@@ -64,3 +64,7 @@ def test_an_assertion_for_one_request_names_its_method_and_url():
 
     assert (bound.pop("htm"), bound.pop("htu")) == ("POST", "https://acq.bankart.si/vnos")
     assert bound == stated()
+
+
+def test_a_member_is_stated_by_the_id_of_the_register():
+    assert stated(replace(SESSION, person=replace(SESSION.person, member=MemberId("m-1"))))["sub"] == "m-1"

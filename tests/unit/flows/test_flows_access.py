@@ -277,3 +277,24 @@ async def test_only_ones_own_other_sessions_can_be_seen_and_ended(house):
     assert not await house.access.end_other(own, mine.session_id, now=NOW)
     assert await house.access.end_other(own, other.session_id, now=NOW)
     assert await house.access.others(own, now=NOW) == ()
+
+
+async def test_extending_slides_the_idle_end_and_never_the_absolute_one(house):
+    session = await house.signed_in()
+    later = NOW + session.idle_for - timedelta(seconds=1)
+    extended = await house.access.extend(portal_id="acq", ticket_text=house.ticket.text, now=later)
+    assert (extended.last_active_at, extended.session.expires_at) == (later, session.expires_at)
+    at_the_end = session.expires_at
+    assert await house.access.extend(portal_id="acq", ticket_text=house.ticket.text, now=at_the_end) is None
+
+
+async def test_only_a_session_of_this_portal_can_be_extended(house):
+    session = await house.signed_in()
+    over = NOW + session.idle_for
+    assert await house.access.extend(portal_id="acq", ticket_text=house.ticket.text, now=over) is None
+    assert await house.access.extend(portal_id="b2b", ticket_text=house.ticket.text, now=NOW) is None
+    assert await house.access.extend(portal_id="acq", ticket_text=None, now=NOW) is None
+    assert house.sessions.touches == 0
+    house.sessions.is_away = True
+    with pytest.raises(CannotAsk):
+        await house.access.extend(portal_id="acq", ticket_text=house.ticket.text, now=NOW)

@@ -8,13 +8,17 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.login import AlreadySignedIn, ClaimRules, Login, SignedIn, SignInPlace, SignInRefused
+from authproxy.flows.login import ClaimRules, Login
+from authproxy.flows.membership import Membership
+from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInPlace, SignInRefused
 from authproxy.identity.assurance import Level
-from authproxy.identity.person import Issuer, Subject
+from authproxy.identity.member import Member, RegisterKey
+from authproxy.identity.person import Issuer, MemberId, Subject, TaxNumber
 from authproxy.identity.ticket import parse
+from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.id_token import VerifiedClaims
 from authproxy.oidc.refused import TokenRefused
-from authproxy.storage.memory import MemoryAttempts, MemorySessions
+from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions
 from authproxy.storage.near_cache import NearCache
 from tests.support.session_builders import ISSUER, NOW
 
@@ -53,7 +57,12 @@ class Provider:
 
 
 class Attempts(MemoryAttempts):
-    cannot_note = False
+    cannot_note = cannot_take = False
+
+    async def take(self, state, *, now):
+        if self.cannot_take:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        return await super().take(state, now=now)
 
     async def note_sign_in(self, browser, *, now):
         if self.cannot_note:
@@ -61,11 +70,23 @@ class Attempts(MemoryAttempts):
         return await super().note_sign_in(browser, now=now)
 
 
+class Sessions(MemorySessions):
+    """`meanwhile` happens between the last question before a session and its storing."""
+
+    meanwhile = None
+
+    async def create(self, ticket, session, *, browser, now):
+        if self.meanwhile:
+            await self.meanwhile()
+        await super().create(ticket, session, browser=browser, now=now)
+
+
 class House:
     def __init__(self):
         self.provider = Provider()
         self.attempts = Attempts()
-        self.sessions = MemorySessions(NearCache(keeps_for=timedelta(), silence=None))
+        self.sessions = Sessions(NearCache(keeps_for=timedelta(), silence=None))
+        self.people = MemoryPeople()
         self.time = NOW
         self.level = Level.LOW
         self.login = self._login()
@@ -76,8 +97,9 @@ class House:
                                idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8))  # fmt: skip
 
         return Login(
-            provider=self.provider, attempts=self.attempts, sessions=self.sessions, places={name: place(name) for name in ("acq", "b2b")},
-            rules=ClaimRules(tax_number_names=("taxnumber",), level_names=("loa",), levels={"20": Level.MEDIUM}), attempt_for=timedelta(minutes=30),
+            provider=self.provider, attempts=self.attempts, sessions=self.sessions, membership=Membership(store=self.people),
+            places={name: place(name) for name in ("acq", "b2b")},
+            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}), attempt_for=timedelta(minutes=30),
             fresh=secrets.token_urlsafe, random_bytes=secrets.token_bytes, clock=lambda: self.time, describe_browser=str.upper,
         )  # fmt: skip
 
@@ -193,11 +215,16 @@ async def test_what_the_protocol_refuses_signs_nobody_in_and_uses_the_attempt_up
     assert (await house.complete(state)).reason is Reason.ATTEMPT_USED
 
 
-async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage(house):
+async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage_that_keeps_the_way_back(house):
     state = await house.begin()
     house.provider.failure = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "away")
+    assert await house.complete(state) == SignInRefused(Reason.PROVIDER_UNAVAILABLE, "/izpis?a=1", found="away")
+
+
+async def test_a_store_that_cannot_be_asked_for_the_attempt_is_an_outage(house):
+    house.attempts.cannot_take = True
     with pytest.raises(CannotAsk):
-        await house.complete(state)
+        await house.complete("state")
 
 
 @pytest.mark.parametrize(
@@ -217,12 +244,89 @@ async def test_the_level_that_came_back_is_judged(house, demanded, reason):
     assert getattr(await house.complete(await house.begin()), "reason", None) is reason
 
 
+async def test_a_level_too_low_says_which_one_there_is_and_which_one_is_needed(house):
+    house.demand(Level.HIGH)
+    refused = await house.complete(await house.begin())
+    assert (refused.level, refused.level_needed, refused.person.name) == (Level.MEDIUM, Level.HIGH, "Ana Novak")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"taxnumber": None}, Reason.TAX_NUMBER_MISSING), ({"name": None}, Reason.PERSONAL_DATA_MISSING), ({"taxnumber": 9999000}, Reason.TAX_NUMBER_INCOMPLETE)],
+)  # fmt: skip
+async def test_whoever_may_not_come_in_any_more_leaves_no_session_behind(house, change, reason):
+    before = await house.complete(await house.begin())
+    house.provider.userinfo |= change
+    refused = await house.complete(await house.begin(), ticket=before.ticket_text)
+    assert (refused.reason, refused.person.subject) == (reason, "ana")
+    assert await house.sessions.load(parse(before.ticket_text), now=NOW) is None
+    house.provider.userinfo |= USERINFO
+    assert isinstance(await house.complete(await house.begin(), ticket=before.ticket_text), SignedIn)
+
+
+async def test_an_answer_that_proves_nobody_ends_no_session(house):
+    before = await house.complete(await house.begin())
+    state = await house.begin()
+    house.provider.failure = TokenRefused("the nonce is another one")
+    await house.complete(state, ticket=before.ticket_text)
+    assert await house.sessions.load(parse(before.ticket_text), now=NOW) is not None
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_new_authentication_is_asked_for_where_it_is_wanted(house, anew):
+    await house.login.begin(portal_id="acq", return_to="/", browser=BROWSER, locale="sl", now=NOW, anew=anew)
+    assert house.provider.asked[-1]["anew"] is anew
+
+
 async def test_a_new_sign_in_ends_the_session_that_the_browser_had(house):
     first = await house.complete(await house.begin())
     second = await house.complete(await house.begin(), ticket=first.ticket_text)
     assert await house.sessions.load(parse(first.ticket_text), now=NOW) is None
     assert await house.sessions.load(parse(second.ticket_text), now=NOW) is not None
     assert isinstance(await house.complete(await house.begin(), ticket="garbage"), SignedIn)
+
+
+def entered(**changes):
+    return Member(member_id=MemberId("m-1"), name="Ana", tax_number=TaxNumber("99990008"), portals=("acq",), **changes)
+
+
+async def test_a_member_is_known_to_portals_by_the_id_of_the_register(house):
+    await house.people.take_over([entered()], revision=0, departures=())
+    first, second = await house.complete(await house.begin()), await house.complete(await house.begin())
+    assert [(each.is_new_link, each.session.person.member, each.session.person.subject) for each in (first, second)] == [
+        (True, "m-1", "ana"), (False, "m-1", "ana"),
+    ]  # fmt: skip
+
+
+async def test_whom_the_register_refuses_leaves_no_session_behind(house):
+    before = await house.complete(await house.begin())
+    await house.people.take_over([entered(blocked_at=NOW)], revision=0, departures=())
+    refused = await house.complete(await house.begin(), ticket=before.ticket_text)
+    assert (refused.reason, refused.found, refused.person.subject) == (Reason.NOT_A_MEMBER, "the person is blocked", "ana")
+    assert await house.sessions.load(parse(before.ticket_text), now=NOW) is None
+
+
+async def test_somebody_who_is_blocked_while_they_sign_in_is_not_signed_in(house):
+    await house.people.take_over([entered()], revision=0, departures=())
+
+    async def block():
+        """The operator's command looks for sessions just before this one is stored."""
+        [found] = await house.people.find([RegisterKey("id", "m-1")])
+        await house.people.change(found, found.member.blocked(NOW, None), departs=True)
+
+    house.sessions.meanwhile = block
+    assert (await house.complete(await house.begin())).reason is Reason.NOT_A_MEMBER
+    assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
+
+
+async def test_a_sign_in_during_which_the_person_has_become_another_one_begins_anew(house):
+    async def enter():
+        await house.people.take_over([entered()], revision=0, departures=())
+
+    house.sessions.meanwhile = enter
+    refused = await house.complete(await house.begin())
+    assert (refused.reason, refused.found) == (Reason.STORE_UNAVAILABLE, "the register of people was changed during the sign-in")
+    assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
 
 
 async def test_three_sign_ins_within_a_minute_are_a_loop_that_clears_itself(house):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -93,3 +94,30 @@ async def test_nobody_is_told_that_a_session_has_ended_which_the_store_still_has
     with pytest.raises(CannotAsk):
         await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
     assert await sessions.load(ticket, now=NOW) is not None
+
+
+async def test_everywhere_means_every_session_of_this_person_and_nobody_elses(sessions):
+    mine, other = await signed_in(sessions), await signed_in(sessions, portal="b2b")
+    stranger = new_ticket()
+    somebody = session_for(stranger)
+    await sessions.create(stranger, replace(somebody, person=replace(somebody.person, subject="somebody else")), browser="", now=NOW)
+    ended = await logout(sessions).end(portal_id="acq", ticket_text=mine.text, now=NOW, everywhere=True)
+    assert (ended.session.session_id, ended.others) == (mine.session_id, (other.session_id,))
+    assert await sessions.load(mine, now=NOW) is None
+    assert await sessions.load(other, now=NOW) is None
+    assert await sessions.load(stranger, now=NOW) is not None
+
+
+async def test_without_everywhere_the_others_stay(sessions):
+    mine, other = await signed_in(sessions), await signed_in(sessions)
+    ended = await logout(sessions).end(portal_id="acq", ticket_text=mine.text, now=NOW)
+    assert ended.others == ()
+    assert await sessions.load(other, now=NOW) is not None
+
+
+async def test_an_end_everywhere_that_fails_leaves_the_ticket_to_try_again_with(sessions):
+    mine, _other = await signed_in(sessions), await signed_in(sessions)
+    sessions.cannot_revoke = True
+    with pytest.raises(CannotAsk):
+        await logout(sessions).end(portal_id="acq", ticket_text=mine.text, now=NOW, everywhere=True)
+    assert await sessions.load(mine, now=NOW) is not None

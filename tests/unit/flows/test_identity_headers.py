@@ -95,3 +95,7 @@ def test_a_name_of_nothing_readable_is_a_value_still(encoding, name):
 
 def test_a_name_with_a_line_end_stays_in_its_line():
     assert values(session(name="Ana\r\nX-Auth-Level: 30"))[b"X-Auth-Name"] == b"Ana  X-Auth-Level: 30"
+
+
+def test_a_member_is_known_by_the_id_of_the_register():
+    assert values(session(member="m-1"))[b"X-Auth-Subject"] == b"m-1"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from stdnum.si import ddv
 
-from authproxy.identity.person import InvalidTaxNumber, tax_number
+from authproxy.identity.person import IncompleteTaxNumber, InvalidTaxNumber, Issuer, Person, Subject, tax_number
 
 
 @given(some.from_regex(r"[0-9]{8}", fullmatch=True))
@@ -25,7 +25,7 @@ def test_the_ways_of_writing_it_are_one_number(written):
 
 
 def test_a_lost_leading_digit_is_named():
-    with pytest.raises(InvalidTaxNumber, match="seven"):
+    with pytest.raises(IncompleteTaxNumber, match="seven"):
         tax_number("9999000")
 
 
@@ -40,3 +40,12 @@ def test_a_wrong_check_digit_is_refused_without_repeating_the_number(text):
     with pytest.raises(InvalidTaxNumber, match="check digit") as refused:
         tax_number(text)
     assert text not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "known_as"),
+    [("Ana Novak", "ana@example.si", "Ana Novak, ana@example.si"), ("Ana Novak", None, "Ana Novak"), (None, "ana@example.si", "ana@example.si"), (None, None, "90342.A")],
+)  # fmt: skip
+def test_people_recognise_themselves_by_what_is_known(name, email, known_as):
+    person = Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name=name, email=email)
+    assert person.known_as == known_as

@@ -16,11 +16,11 @@ TAX_NUMBER_SCOPE = "http://idp.rekono.si/openid/taxnumber"
 CODE = "Zk3pTq81LmNv70aRcD5eXwYb9UoJhG2s"
 
 
-def request(endpoint=f"{ISSUER}authorize", **agreement):
+def request(endpoint=f"{ISSUER}authorize", *, anew=False, **agreement):
     relying_party = RelyingParty(issuer=ISSUER, client_id="acq", client_secret="s3cret", scopes=("openid", TAX_NUMBER_SCOPE), **agreement)
     return authorization.request(
         relying_party, authorization_endpoint=endpoint, redirect_uri="https://acq.bankart.si/.authproxy/callback/rekono", state="st&te",
-        nonce="n", code_verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", ui_locales="sl",
+        nonce="n", code_verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", ui_locales="sl", anew=anew,
     )  # fmt: skip
 
 
@@ -49,6 +49,20 @@ def test_the_challenge_is_that_of_rfc_7636_appendix_b():
 
 def test_a_prompt_goes_without_max_age_because_mitreid_would_ignore_that():
     parameters = dict(parse_qsl(urlsplit(request(prompt="login", max_age=timedelta(minutes=5))).query))
+
+    assert parameters["prompt"] == "login"
+    assert "max_age" not in parameters
+
+
+@pytest.mark.parametrize("agreement", [{"max_age": timedelta(minutes=5)}, {"max_age": timedelta(minutes=5), "prompt": "consent"}])
+def test_a_new_authentication_is_asked_for_with_a_time_that_can_be_checked(agreement):
+    parameters = dict(parse_qsl(urlsplit(request(anew=True, **agreement)).query))
+
+    assert (parameters["prompt"], parameters["max_age"]) == ("login", "300")
+
+
+def test_a_new_authentication_can_be_asked_for_where_no_age_is_agreed():
+    parameters = dict(parse_qsl(urlsplit(request(anew=True)).query))
 
     assert parameters["prompt"] == "login"
     assert "max_age" not in parameters
@@ -128,6 +142,8 @@ def test_the_code_does_not_show():
         ([("code", CODE), ("error", "access_denied")], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("error", "access_denied"), ("error_description", f"User denied access {CODE}")], False, Reason.CONSENT_REFUSED),
         ([("error", "login_required")], False, Reason.PROVIDER_REFUSED),
+        ([("error", "temporarily_unavailable")], False, Reason.PROVIDER_UNAVAILABLE),
+        ([("error", "server_error")], False, Reason.PROVIDER_UNAVAILABLE),
         ([("error", f"odd {CODE}")], False, Reason.PROVIDER_REFUSED),
         ([("error", "")], False, Reason.PROVIDER_REFUSED),
     ],

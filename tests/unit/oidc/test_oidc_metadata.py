@@ -242,3 +242,39 @@ async def test_documents_are_asked_for_uncompressed_and_without_cookies(hostile,
     for _, headers, _ in hostile.requests:
         assert headers["Accept-Encoding"] == "identity"
         assert "Cookie" not in headers
+
+
+async def test_tokens_of_strangers_make_us_look_for_their_key_once_a_minute(hostile, known, clock):
+    for _ in range(5):
+        assert await known.key_for_stranger("forged") is None
+    assert hostile.hits["jwk"] == 2  # one to have keys at all, one search
+    clock.pass_by(seconds=60)
+    assert await known.key_for_stranger("forged") is None
+    assert hostile.hits["jwk"] == 3
+
+
+async def test_tokens_of_strangers_do_not_use_up_the_search_of_sign_ins(hostile, known):
+    assert await known.key_for_stranger("forged") is None
+    hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
+    assert (await known.key("rsa2")).key_id == "rsa2"
+
+
+async def test_a_key_that_a_stranger_makes_us_find_is_there_for_everybody(hostile, known):
+    assert (await known.key("rsa1")).key_id == "rsa1"
+    hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
+    assert (await known.key_for_stranger("rsa2")).key_id == "rsa2"
+    assert (await known.key("rsa2")).key_id == "rsa2"
+    assert hostile.hits["jwk"] == 2
+
+
+async def test_while_the_keys_cannot_be_had_nothing_is_said_about_a_strangers_token(hostile, known, clock):
+    assert (await known.key_for_stranger("rsa1")).key_id == "rsa1"
+    hostile.always("jwk", status=503)
+    for _ in range(2):
+        with pytest.raises(CannotAsk):
+            await known.key_for_stranger("rsa2")
+    assert (await known.key_for_stranger("rsa1")).key_id == "rsa1"
+    heal(hostile, "jwk")
+    hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
+    clock.pass_by(seconds=60)
+    assert (await known.key_for_stranger("rsa2")).key_id == "rsa2"

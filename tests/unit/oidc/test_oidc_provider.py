@@ -15,6 +15,8 @@ from support.hostile_provider import (
     SUBJECT,
     VERIFIER,
     HostileProvider,
+    jws,
+    rs,
     rsa_jwk,
     rsa_key,
 )
@@ -23,7 +25,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
-from authproxy.oidc.refused import AuthorizationRefused
+from authproxy.oidc.refused import AuthorizationRefused, TokenRefused
 from authproxy.oidc.relying_party import RelyingParty
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -142,3 +144,34 @@ async def test_a_proxy_in_the_environment_is_not_used(hostile, provider, monkeyp
 
     assert (await returned(provider)).claims.subject == SUBJECT
     assert hostile.canary_hits == 0
+
+
+def logout_token(hostile: HostileProvider, *, kid: str = "rsa1", **changes) -> str:
+    claims = {
+        "iss": hostile.issuer, "aud": CLIENT_ID, "iat": hostile.seconds, "exp": hostile.seconds + 120, "jti": "j", "sub": SUBJECT,
+        "sid": "s", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}, **changes,
+    }  # fmt: skip
+    return jws({"alg": "RS256", "kid": kid, "typ": "logout+jwt"}, claims, rs(hostile.key))
+
+
+async def test_a_logout_token_is_judged_by_the_keys_that_the_provider_publishes(hostile, provider):
+    token = await provider.logout_token(logout_token(hostile))
+    assert (token.subject, token.provider_session) == (SUBJECT, "s")
+
+    hostile.key = rsa_key("second")
+    with pytest.raises(TokenRefused, match="signature"):
+        await provider.logout_token(logout_token(hostile))
+    hostile.jwks = [rsa_jwk(hostile.key, kid="rsa2")]
+    assert (await provider.logout_token(logout_token(hostile, kid="rsa2"))).subject == SUBJECT
+
+
+async def test_a_logout_token_of_an_unknown_key_is_refused(hostile, provider):
+    with pytest.raises(TokenRefused, match="logout token: no usable key"):
+        await provider.logout_token(logout_token(hostile, kid="rsa9"))
+
+
+async def test_without_the_providers_keys_no_logout_token_is_judged(hostile, provider):
+    hostile.always("jwk", status=500)
+    with pytest.raises(CannotAsk) as failure:
+        await provider.logout_token(logout_token(hostile))
+    assert failure.value.reason is Reason.PROVIDER_UNAVAILABLE

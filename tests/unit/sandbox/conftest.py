@@ -18,6 +18,7 @@ from authproxy.sandbox import accounts as people_of
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.identity_provider.application import application as provider_application
 from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.installation import installed_beforehand
 from authproxy.sandbox.outbox.application import application as outbox_application
 from authproxy.sandbox.serving import bound, port_of, serving
 
@@ -170,7 +171,8 @@ async def rekono(clock: StandingClock) -> AsyncIterator[Rekono]:
     issuer = f"http://localhost:{port_of(listener)}/openid-connect-server-webapp/"
     outbox = f"http://localhost:{port_of(outbox_listener)}"
     accounts = people_of.people(secrets.token_bytes)
-    made = provider_application(issuer=issuer, clients=(CLIENT, OTHER_CLIENT), accounts=accounts, outbox_url=outbox, clock=clock)
+    installed = installed_beforehand(accounts, secrets.token_bytes)
+    made = provider_application(issuer=issuer, clients=(CLIENT, OTHER_CLIENT), accounts=accounts, outbox_url=outbox, clock=clock, installed=installed)
     seen = Rekono(issuer=issuer, outbox=outbox, accounts=accounts, clock=clock)
     async with contextlib.AsyncExitStack() as stack:
         outbox_runs = await stack.enter_async_context(contextlib.AsyncExitStack())

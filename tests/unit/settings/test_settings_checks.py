@@ -281,3 +281,12 @@ def test_the_certificate_that_a_portal_asks_for_is_looked_at(workshop):
 def test_an_audit_file_must_be_one_that_can_be_written(workshop, file, problem):
     assert workshop.finding(setting("telemetry", "audit_file", to=file)).problem == problem
     assert workshop.read(setting("telemetry", "audit_file", to="audit.log")).findings == ()
+
+
+def test_a_portal_for_members_cannot_live_on_a_store_in_the_process(workshop):
+    def spoil(settings):
+        settings["portals"]["acq"]["members"] = "register"
+        settings["store"] = {"url": "memory://"}
+
+    found = {each.key: (each.severity, each.problem) for each in workshop.read(spoil).findings}
+    assert found["portals.acq.members"] == ("warning", "lets nobody in: a store in this process takes no register of people")

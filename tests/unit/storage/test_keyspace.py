@@ -15,7 +15,7 @@ SESSION_ID = new_ticket().session_id
 def test_every_key_has_one_hash_tag_and_says_what_it_is():
     names = [
         keyspace.session(SESSION_ID), keyspace.subject("name"), keyspace.attempt("name"), keyspace.attempts_of("name"),
-        keyspace.sign_ins_of("name"),
+        keyspace.sign_ins_of("name"), keyspace.provider_session("name"), keyspace.logout_token("https://provider.example/", "token"),
     ]  # fmt: skip
     assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+", name) for name in names)
     assert len(set(names)) == len(names)
@@ -36,9 +36,15 @@ def test_keys_of_other_kinds_lead_to_no_session():
     assert [keyspace.session_id_in(name.encode("latin-1")) for name in others] == [None] * 5
 
 
+def test_a_logout_token_is_named_by_issuer_and_token_together():
+    names = {keyspace.logout_token(issuer, token) for issuer, token in (("a", "b"), ("ab", ""), ("", "ab"), ("b", "a"))}
+    assert len(names) == 4
+
+
 @given(st.text(st.characters(codec="utf-8"), min_size=8))
 def test_no_state_or_browser_shows_in_its_name(value):
     assert value not in keyspace.attempt_name(value)
+    assert value not in keyspace.logout_token("issuer", value)
     assert value not in keyspace.browser_name(value)
     assert keyspace.attempt_name(value) != keyspace.browser_name(value)
 

@@ -33,12 +33,13 @@ def every_field_of(record, **strategies):
 EVENTS = every_field_of(
     AuthenticationEvent, method=TEXT, at=MOMENTS, source=TEXT, acr=OPTIONAL, amr=st.lists(TEXT).map(tuple), is_step_up=st.booleans()
 )
-PERSONS = every_field_of(Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL)
+PERSONS = every_field_of(Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL, member=OPTIONAL)
 SESSIONS = every_field_of(
     Session, session_id=TEXT, portal=TEXT, person=PERSONS, method=st.sampled_from(["rekono", "acnlb"]), level=st.sampled_from(Level),
     events=st.lists(EVENTS, max_size=3).map(tuple), started_at=MOMENTS, expires_at=MOMENTS, idle_for=SPANS, id_token=OPTIONAL,
+    provider_session=OPTIONAL,
 )  # fmt: skip
-ATTEMPTS = every_field_of(Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, nonce=TEXT, code_verifier=TEXT, opened_at=MOMENTS)
+ATTEMPTS = every_field_of(Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, nonce=TEXT, code_verifier=TEXT, opened_at=MOMENTS, method=st.sampled_from(["rekono", "acnlb"]))
 
 SESSION = session_for(new_ticket())
 
@@ -60,7 +61,7 @@ def test_a_summary_says_the_same_as_its_session(session, browser):
         records.summary_octets(lasting, browser), session_id=lasting.session_id, last_active_at=NOW, now=NOW
     )
     assert summary.browser == browser
-    for name in ("session_id", "portal", "method", "level", "started_at", "expires_at"):
+    for name in ("session_id", "portal", "method", "level", "started_at", "expires_at", "provider_session"):
         assert getattr(summary, name) == getattr(lasting, name)
 
 
@@ -85,7 +86,7 @@ def test_a_record_of_a_newer_version_with_more_fields_is_understood():
 
 def test_a_record_of_an_older_version_without_the_optional_fields_is_understood():
     fields = json.loads(records.session_octets(SESSION))
-    del fields["id_token"], fields["person"]["name"], fields["person"]["email"], fields["person"]["tax_number"]
+    del fields["id_token"], fields["provider_session"], fields["person"]["name"], fields["person"]["email"], fields["person"]["tax_number"]
     del fields["events"][0]["acr"], fields["events"][0]["amr"]
     session = records.session_in(json.dumps(fields).encode())
     assert (session.id_token, session.person.name, session.person.tax_number) == (None, None, None)

@@ -11,7 +11,7 @@ import structlog
 
 import authproxy.telemetry
 from authproxy.access.decision import Reason
-from authproxy.identity.person import Issuer, Person, Subject
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.telemetry.audit import MEANINGS, Audit, AuditFile, Event
 from tests.support.log_lines import NOW, log_lines
 from tests.support.pages_house import SESSION
@@ -62,6 +62,15 @@ def test_a_person_is_recognisable_under_one_key_only():
     assert audit_into([]).name_of(ana) == audit_into([]).name_of(ana)
     assert audit_into([]).name_of(ana) != audit_into([]).name_of(moved)
     assert audit_into([]).name_of(ana) != audit_into([], b"x" * 32).name_of(ana)
+
+
+def test_somebody_in_the_register_is_one_person_however_they_come():
+    by_rekono = Person(issuer=Issuer("https://a/"), subject=Subject("b"), member=MemberId("m-1"))
+    by_certificate = Person(issuer=Issuer("https://gateway/"), subject=Subject("m-1"), member=MemberId("m-1"))
+    namesake = Person(issuer=Issuer("https://a/"), subject=Subject("m-1"))
+    names = [audit_into([]).name_of(person) for person in (by_rekono, by_certificate, namesake)]
+
+    assert names[0] == names[1] != names[2]
 
 
 def test_an_event_is_one_short_line():

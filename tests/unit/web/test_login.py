@@ -6,7 +6,9 @@ from urllib.parse import quote
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.flows.login import AlreadySignedIn, SignInRefused
+from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
+from authproxy.identity.assurance import Level
+from authproxy.identity.person import Issuer, Person, Subject
 from tests.support.pages_house import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET
 
 FLOW_COOKIE = f"__Host-authproxy-flow={FLOW}"
@@ -75,7 +77,7 @@ async def test_a_click_begins_a_sign_in_at_the_provider(house):
     body = f"method=rekono&cookie=given&rt={quote(BACK, safe='')}"
     async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body=body) as answer:
         assert (answer.status, answer.headers["Location"]) == (303, "https://idp.example.si/authorize?state=x")
-    assert house.flows.begun == [{"portal": "acq", "return_to": BACK, "browser": FLOW, "locale": "en"}]
+    assert house.flows.begun == [{"portal": "acq", "return_to": BACK, "browser": FLOW, "locale": "en", "anew": False}]
     event = json.loads(house.audit_lines[0])
     assert (event["event"], event["request_id"], event["client"], event["portal"]) == ("sign_in.begun", "0123abcd", "203.0.113.7", "acq")
 
@@ -166,11 +168,10 @@ async def test_a_replayed_callback_of_somebody_signed_in_goes_on_silently(house)
 @pytest.mark.parametrize(
     ("reason", "status", "says"),
     [
-        (Reason.ATTEMPT_USED, 400, "attempt is too old"),
-        (Reason.ATTEMPT_UNKNOWN, 400, "attempt is too old"),
-        (Reason.ATTEMPT_OF_ANOTHER_BROWSER, 400, "attempt is too old"),
-        (Reason.TAX_NUMBER_MISSING, 403, "no tax number"),
-        (Reason.LEVEL_TOO_LOW, 403, "level of trust is not enough"),
+        (Reason.ATTEMPT_USED, 400, "has been used"),
+        (Reason.ATTEMPT_UNKNOWN, 400, "is not known"),
+        (Reason.ATTEMPT_TOO_OLD, 400, "has timed out"),
+        (Reason.ATTEMPT_OF_ANOTHER_BROWSER, 400, "begun in another browser"),
         (Reason.CONSENT_REFUSED, 403, "not allowed access"),
         (Reason.PROVIDER_ANSWER_INVALID, 502, "cannot be trusted"),
     ],
@@ -193,6 +194,57 @@ async def test_a_refused_sign_in_is_explained_and_leads_back_to_the_same_place(h
     assert json.loads(house.audit_lines[0])["reason"] == reason.value
 
 
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        (Reason.TAX_NUMBER_MISSING, "has no tax number"), (Reason.TAX_NUMBER_INVALID, "not a valid one"), (Reason.TAX_NUMBER_INCOMPLETE, "sent one with seven"),
+        (Reason.PERSONAL_DATA_MISSING, "lacks personal data"), (Reason.CLAIMS_CONTRADICT, "two different tax numbers"), (Reason.LEVEL_TOO_LOW, "is not enough"),
+    ],
+)  # fmt: skip
+async def test_whoever_may_not_come_in_can_sign_in_anew_with_one_click(house, reason, says):
+    person = Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name="Bor <Kranjc>", email="bor@example.si")
+    house.flows.outcome = SignInRefused(reason, "/orders?a=1", person=person)
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        text = await answer.text()
+
+        assert says in text
+        assert "as Bor &lt;Kranjc&gt;, bor@example.si." in text
+        assert 'name="rt" value="/orders?a=1"' in text
+        assert 'name="anew" value="yes"' in text
+        assert "c0de" not in text
+        assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
+        # The address has a code in it: no page gets to see it, but the form of this one must have an Origin.
+        assert answer.headers["Referrer-Policy"] == "strict-origin"
+        assert "Set-Cookie" not in answer.headers
+    async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono&rt=%2Forders&anew=yes"):
+        assert (house.flows.begun[0]["anew"], house.flows.begun[0]["return_to"]) == (True, "/orders")
+
+
+async def test_a_level_too_low_is_told_with_the_one_that_is_needed(house):
+    house.flows.outcome = SignInRefused(Reason.LEVEL_TOO_LOW, "/", level=Level.LOW, level_needed=Level.MEDIUM)
+
+    async with house.asked("GET", CALLBACK) as page, house.asked("GET", CALLBACK, headers={"Sec-Fetch-Mode": "cors"}) as script:
+        text = await page.text()
+
+        assert "<dd>low (10)</dd>" in text
+        assert "<dd>medium (20)</dd>" in text
+        told = await script.json(content_type="application/problem+json")
+        assert (told["level"], told["level_needed"]) == (10, 20)
+
+
+async def test_the_edge_says_what_it_knows_of_its_refusal(house):
+    said = {"X-Authproxy-Reason": "level_too_low", "X-Authproxy-Status": "403", "X-Authproxy-Levels": "20 30",
+            "X-Authproxy-Person": "%C5%BDiva%2C%20ziva%40example.si", "X-Authproxy-Return-To": "/izpis%3Fa%3D%2520b"}  # fmt: skip
+    async with house.asked("GET", "/refusal", headers=PAGE | said) as answer:
+        text = await answer.text()
+
+        assert "as Živa, ziva@example.si." in text
+        assert "<dd>medium (20)</dd>" in text
+        assert "<dd>high (30)</dd>" in text
+        assert 'name="rt" value="/izpis?a=%20b"' in text
+
+
 async def test_missing_data_are_named(house):
     house.flows.outcome = SignInRefused(Reason.PERSONAL_DATA_MISSING, "/", missing=("birthdate", "address"))
 
@@ -202,6 +254,8 @@ async def test_missing_data_are_named(house):
         assert "<li>date of birth</li>" in text
         assert "<li>address</li>" in text
         assert "mobile number" not in text
+    async with house.asked("GET", CALLBACK, headers={"Sec-Fetch-Mode": "cors"}) as script:
+        assert (await script.json(content_type="application/problem+json"))["missing"] == ["birthdate", "address"]
 
 
 async def test_a_head_request_does_not_spend_the_code(house):
@@ -223,5 +277,12 @@ async def test_who_cannot_be_asked_costs_nobody_their_cookies(house, method, pat
         assert "asked in vain" not in text
         # Only an address that may be asked again is offered again: never the one with the code in it.
         assert ('href=""' in text) == (method == "GET" and path != CALLBACK)
+
+
+async def test_an_outage_at_the_begin_keeps_the_way_back(house):
+    house.flows.down = Reason.PROVIDER_UNAVAILABLE
+
+    async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono&rt=%2Forders%3Fa") as answer:
+        assert 'href="/.authproxy/login?rt=/orders?a"' in (await answer.text()).replace("%3F", "?")
 
 

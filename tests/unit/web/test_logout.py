@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authproxy.access.decision import Reason
-from tests.support.pages_house import FORM, PROVIDER_LOGOUT, TICKET
+from tests.support.pages_house import ELSEWHERE, FORM, PROVIDER_LOGOUT, TICKET
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
 
@@ -52,6 +52,7 @@ async def test_the_providers_session_is_ended_by_a_form_that_works_without_a_scr
         text = await answer.text()
 
         assert '<form method="post" action="https://idp.example.si/endsession" data-continue>' in text
+        assert "session.js" in text
         assert f'name="id_token_hint" value="{PROVIDER_LOGOUT.id_token_hint}"' in text
         assert "<button>Sign out of Rekono</button>" in text
         assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
@@ -79,3 +80,39 @@ async def test_signing_out_twice_is_no_fault(house, cookie):
         assert answer.status == 200
         assert "You have no session" in text
     assert house.audit_lines == []
+
+
+async def test_signing_out_everywhere_is_asked_about_first(house):
+    async with house.asked("GET", "/.authproxy/logout?everywhere=yes", cookies=TICKET_COOKIE) as answer:
+        text = await answer.text()
+
+        assert "Sign out everywhere?" in text
+        assert "all your sessions at all portals" in text
+        assert '<input type="hidden" name="everywhere" value="yes">' in text
+        assert 'href="/.authproxy/logout?lang=sl&amp;everywhere=yes"' in text
+    assert house.flows.open_sessions
+    assert house.flows.elsewhere
+
+
+async def test_signing_out_everywhere_ends_every_session_and_says_so(house):
+    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="everywhere=yes") as answer:
+        assert "All your sessions have ended" in await answer.text()
+        assert "__Host-authproxy=;" in answer.headers["Set-Cookie"]
+    assert (house.flows.open_sessions, house.flows.elsewhere) == ({}, [])
+    events = [json.loads(line) for line in house.audit_lines]
+    assert [(event["event"], event["session"]) for event in events] == [("session.revoked", ELSEWHERE.session_id), ("session.ended", "s" * 24)]
+
+
+async def test_signing_out_here_leaves_the_others(house):
+    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="everywhere=no") as answer:
+        assert "Your session at Merchant portal has ended." in await answer.text()
+    assert house.flows.elsewhere == [ELSEWHERE]
+
+
+async def test_what_has_just_been_done_is_said_in_both_languages_at_once(house):
+    """Asking again for the page in the other language would no longer be told the same."""
+    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+        text = await answer.text()
+
+        assert 'href="#sl" lang="sl"' in text
+        assert "Vaša seja na portalu »Portal za trgovce« je končana." in text

@@ -1,7 +1,7 @@
 """PURE: the confirmation window: which means are offered, and when a code is right.
 
 Six digits of an SMS live 5 minutes and can be sent again after 60 seconds; an attempt bears 5 wrong codes. A OnePass code is good one
-step early or late, and once (RFC 6238 §5.2).
+step early or late, and once (RFC 6238 §5.2). Which means a level allows is not published by Rekono: this is a likely reading.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.accounts import Account
 
-Mode = Literal["smslogin", "otplogin"]
+Mode = Literal["smslogin", "otplogin", "pushlogin"]
 
 TRIES = 5
 SMS_LIVES_FOR = timedelta(minutes=5)
@@ -30,18 +30,22 @@ class SmsCode:
         return now - self.sent_at >= SMS_LIVES_FOR
 
     def is_answered_by(self, typed: str, now: datetime) -> bool:
-        return not self.has_expired(now) and hmac.compare_digest(normalised(typed).encode(), self.digits.encode())
+        return not self.has_expired(now) and _is(typed, self.digits)
 
     def seconds_until_again(self, now: datetime) -> int:
         """Seconds until another message may be sent, 0 for at once."""
         return max(0, int((self.sent_at + SMS_AGAIN_AFTER - now).total_seconds()))
 
 
-def modes(account: Account) -> tuple[Mode, ...]:
-    """The means an account may use: SMS is not for level 30, unless there is nothing else."""
+def modes(account: Account, *, has_phone: bool) -> tuple[Mode, ...]:
+    """The means an account may use: SMS is not for level 30, unless there is nothing else; notifications are for level 20 and above."""
     enrolled = account.totp_secret is not None
-    sms = account.level < 30 or not enrolled
-    return (*(("smslogin",) if sms else ()), *(("otplogin",) if enrolled else ()))
+    offered: dict[Mode, bool] = {
+        "smslogin": account.level < 30 or not (enrolled or has_phone),
+        "otplogin": enrolled,
+        "pushlogin": has_phone and account.level >= 20,
+    }
+    return tuple(mode for mode, is_offered in offered.items() if is_offered)
 
 
 def six_digits(octets: bytes) -> str:
@@ -53,7 +57,7 @@ def accepted_step(secret: str, typed: str, *, last_step: int, now: datetime) -> 
     """The time step whose code was typed; None if the code is wrong or its step is not later than the last one used."""
     current = one_time_code.step(now)
     for step in (current - 1, current, current + 1):
-        if step > last_step and hmac.compare_digest(normalised(typed).encode(), one_time_code.code(secret, step).encode()):
+        if step > last_step and _is(typed, one_time_code.code(secret, step)):
             return step
     return None
 
@@ -61,3 +65,7 @@ def accepted_step(secret: str, typed: str, *, last_step: int, now: datetime) -> 
 def normalised(typed: str) -> str:
     """A code as it is meant: people paste blanks and hyphens with it."""
     return typed.replace(" ", "").replace("\N{NO-BREAK SPACE}", "").replace("-", "")
+
+
+def _is(typed: str, digits: str) -> bool:
+    return hmac.compare_digest(normalised(typed).encode("utf-8", "surrogatepass"), digits.encode())

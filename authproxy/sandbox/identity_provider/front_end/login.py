@@ -1,27 +1,27 @@
-"""The login window and the confirmation window: password first, then a code by SMS or from OnePass, then back to the OpenID server.
-
-Forms are named by `_csrf`, one value per attempt: knowing it takes having read the page, so a foreign form goes nowhere.
-"""
+"""The login window and the confirmation window: password first, then a code by SMS or from OnePass or an answer on the phone, then
+back to the OpenID server."""
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from aiohttp import web
 
 from authproxy.sandbox.accounts import Account
-from authproxy.sandbox.identity_provider.front_end.confirmation import SmsCode, accepted_step, modes, six_digits
+from authproxy.sandbox.identity_provider.front_end import push
+from authproxy.sandbox.identity_provider.front_end.attempts import attempt_of, handed_over, lost
+from authproxy.sandbox.identity_provider.front_end.confirmation import Mode, SmsCode, accepted_step, modes, six_digits
 from authproxy.sandbox.identity_provider.front_end.text_message import sent
 from authproxy.sandbox.identity_provider.provider import (
     COOKIE,
     FRONT_END,
     OUTGOING,
     PROVIDER,
+    REGISTER_PAGE,
+    RESET_PAGE,
     SIGN_IN_PAGE,
     LoginAttempt,
     Provider,
-    Voucher,
     redirect,
 )  # fmt: skip
 
@@ -46,20 +46,23 @@ async def window(request: web.Request) -> web.Response:
 async def password(request: web.Request) -> web.Response:
     """Answers 200 with the confirmation window, or with the login window and one message for every kind of wrong."""
     provider = request.app[PROVIDER]
-    csrf, attempt, form = await _attempt(request)
+    csrf, attempt, form = await attempt_of(request)
     if attempt is None:
-        return _lost(request)
+        return lost(request)
     email = form.get("username", "").strip()
     minutes = provider.wrong_passwords.minutes_to_wait(email.casefold())
     if minutes:
         return _login_window(request, csrf, attempt.login, email=email, problem="wait", minutes=minutes)
+    # Counted before the slow comparison: of guesses that come all at once no more are looked at than of others.
+    provider.wrong_passwords.count(email.casefold())
     account = provider.accounts.find(email)
-    # The comparison is made for unknown people too, and with as much work.
-    right = hmac.compare_digest(form.get("password", "").encode(), (account.password if account else "\0").encode())
-    if account is None or not right:
-        provider.wrong_passwords.count(email.casefold())
+    is_right = await provider.fits(form.get("password", ""), account.password_hash if account is not None else None)
+    if account is None or not is_right:
         return _login_window(request, csrf, attempt.login, email=email, problem="credentials")
     provider.wrong_passwords.forget(email.casefold())
+    if attempt.email != account.email:
+        # What was sent to one account confirms no other.
+        attempt.sms = attempt.push_id = None
     attempt.email, attempt.mode = account.email, None
     return _confirmation_window(request, csrf, attempt, account)
 
@@ -67,22 +70,21 @@ async def password(request: web.Request) -> web.Response:
 async def options(request: web.Request) -> web.Response:
     """Every form of the confirmation window: `mode` chooses a means (or `resend`, `options`), `code` answers."""
     provider = request.app[PROVIDER]
-    csrf, attempt, form = await _attempt(request)
+    csrf, attempt, form = await attempt_of(request)
     account = provider.accounts.find(attempt.email) if attempt is not None and attempt.email is not None else None
     if attempt is None or account is None:
-        return _lost(request)
+        return lost(request)
     minutes = provider.wrong_codes.minutes_to_wait(account.email)
     if minutes:
         provider.attempts.take(csrf)
         return provider.pages.render(request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE)
-    if form.get("code") and attempt.mode is not None:
+    if form.get("code") and attempt.mode in ("smslogin", "otplogin"):
         return _answered(request, csrf, attempt, account, form["code"])
-    mode = form.get("mode", "")
-    if mode == "options":
-        attempt.mode = None
-    elif mode != "resend":
-        attempt.mode = next((offered for offered in modes(account) if offered == mode), attempt.mode)
-    problem = await _send_if_due(request, attempt, account, again=mode == "resend")
+    pressed = form.get("mode", "")
+    attempt.mode = None if pressed == "options" else next((mode for mode in _modes(provider, account) if mode == pressed), attempt.mode)
+    if attempt.mode == "pushlogin":
+        return push.window(request, csrf, attempt, account, pressed=pressed)
+    problem = await _send_if_due(request, attempt, account, again=pressed == "resend")
     return _confirmation_window(request, csrf, attempt, account, problem=problem)
 
 
@@ -98,11 +100,7 @@ def _answered(request: web.Request, csrf: str, attempt: LoginAttempt, account: A
             provider.attempts.take(csrf)
             return provider.pages.render(request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE)
         return _confirmation_window(request, csrf, attempt, account, problem="code")
-    provider.attempts.take(csrf)
-    provider.wrong_codes.forget(account.email)
-    token = provider.new_uuid()
-    provider.vouchers.put(token, Voucher(email=account.email, at=provider.clock(), login=attempt.login))
-    return redirect(f"{provider.base}/callback?token={token}")
+    return handed_over(request, csrf, attempt, account)
 
 
 def _is_right(provider: Provider, attempt: LoginAttempt, account: Account, typed: str) -> bool:
@@ -123,19 +121,28 @@ async def _send_if_due(request: web.Request, attempt: LoginAttempt, account: Acc
         return None
     if attempt.sms is not None and not (again and attempt.sms.seconds_until_again(now) == 0) and not attempt.sms.has_expired(now):
         return None
+    if provider.messages.seconds_to_wait(account.email):
+        return "too_many"
     code = SmsCode(digits=six_digits(provider.fresh(8)), sent_at=now)
     text = provider.pages.text(request, "sms.txt", code=code.digits)
     if not await sent(request.app[OUTGOING], provider.sms_url, to=account.phone, text=text):
         return "not_sent"
+    provider.messages.count(account.email)
     attempt.sms = code
     return None
+
+
+def _modes(provider: Provider, account: Account) -> tuple[Mode, ...]:
+    return modes(account, has_phone=provider.devices.of(account.email) is not None)
 
 
 def _login_window(
     request: web.Request, csrf: str, login: str, *, email: str, problem: str | None = None, minutes: int = 0,
 ) -> web.Response:  # fmt: skip
     values: dict[str, Any] = {"csrf": csrf, "login": login, "email": email, "problem": problem, "minutes": minutes}
-    return request.app[PROVIDER].pages.render(request, "login.html", action=SIGN_IN_PAGE, **values)
+    return request.app[PROVIDER].pages.render(
+        request, "login.html", action=SIGN_IN_PAGE, register=REGISTER_PAGE, reset=RESET_PAGE, **values,
+    )  # fmt: skip
 
 
 def _confirmation_window(
@@ -143,19 +150,8 @@ def _confirmation_window(
 ) -> web.Response:  # fmt: skip
     provider = request.app[PROVIDER]
     return provider.pages.render(
-        request, "options.html" if attempt.mode is None else "code.html", csrf=csrf, attempt=attempt, modes=modes(account),
+        request, "options.html" if attempt.mode is None else "code.html", csrf=csrf, attempt=attempt, modes=_modes(provider, account),
         phone_end=account.phone[-3:], problem=problem, action=f"{FRONT_END}/chooselogin/options.htm",
+        minutes=-(-provider.messages.seconds_to_wait(account.email) // 60),
         wait=attempt.sms.seconds_until_again(provider.clock()) if attempt.sms is not None else 0,
     )  # fmt: skip
-
-
-async def _attempt(request: web.Request) -> tuple[str, LoginAttempt | None, dict[str, str]]:
-    form = {name: str(value) for name, value in (await request.post()).items()}
-    csrf = form.get("_csrf", "")
-    attempt = request.app[PROVIDER].attempts.get(csrf)
-    ours = attempt is not None and hmac.compare_digest(attempt.browser.encode(), request.cookies.get(COOKIE, "").encode())
-    return csrf, attempt if ours else None, form
-
-
-def _lost(request: web.Request) -> web.Response:
-    return request.app[PROVIDER].pages.render(request, "error.html", status=403, problem="form_old")

@@ -9,7 +9,7 @@ from aiohttp import web
 from authproxy.sandbox.identity_provider.openid import authorization
 from authproxy.sandbox.identity_provider.openid.authorization import AuthorizationRequest, NotAnswerable, Refused, Step
 from authproxy.sandbox.identity_provider.openid.tokens import Grant
-from authproxy.sandbox.identity_provider.provider import PROVIDER, SIGN_IN_PAGE, Pending, Provider, Session, redirect
+from authproxy.sandbox.identity_provider.provider import PROVIDER, REGISTER_PAGE, SIGN_IN_PAGE, Pending, Provider, Session, redirect
 
 
 async def authorize(request: web.Request) -> web.Response:
@@ -26,7 +26,7 @@ async def authorize(request: web.Request) -> web.Response:
         return redirect(refusal.location)
     for quirk in provider.quirks.of(asked.client_id):
         if quirk.authorization_error is not None:
-            return redirect(_refused(asked, quirk.authorization_error))
+            return redirect(_refused(provider, asked, quirk.authorization_error))
     session = provider.session_of(request)
     if session is not None:
         return _proceed(provider, session, asked, just_signed_in=False)
@@ -37,10 +37,14 @@ async def authorize(request: web.Request) -> web.Response:
 
 
 async def login(request: web.Request) -> web.Response:
-    """A sign-in that no relying party asked for: it ends on the account page."""
+    """A sign-in that no relying party asked for, or with `register` a registration: it ends on the dashboard, and so does the way of
+    somebody who is signed in."""
     provider = request.app[PROVIDER]
+    wants_account = "register" in request.query
     session = provider.session_of(request) or Session(csrf=provider.new_uuid())
-    response = _to_sign_in(provider, Pending(session=session, request=None))
+    if session.email is not None and not wants_account:
+        return redirect(f"{provider.base}/account")
+    response = _to_sign_in(provider, Pending(session=session, request=None), page=REGISTER_PAGE if wants_account else SIGN_IN_PAGE)
     provider.keep(request, response, session)
     return response
 
@@ -61,15 +65,6 @@ async def callback(request: web.Request) -> web.Response:
         response = _proceed(provider, session, pending.request, just_signed_in=True)
     provider.keep(request, response, session)
     return response
-
-
-async def account(request: web.Request) -> web.Response:
-    provider = request.app[PROVIDER]
-    session = provider.session_of(request)
-    person = provider.accounts.find(session.email) if session is not None and session.email is not None else None
-    if person is None:
-        return redirect(f"{provider.base}/login")
-    return provider.pages.render(request, "account.html", account=person, logout=f"{provider.base}/endsession")
 
 
 async def consent(request: web.Request) -> web.Response:
@@ -98,14 +93,14 @@ def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> 
     provider.pending.take(form["request"])
     asked = pending.request
     if form["user_oauth_approval"] != "true" or "deny" in form:
-        return redirect(_refused(asked, "access_denied"))
-    key = (session.email, asked.client_id)
-    provider.consents[key] = provider.consents.get(key, frozenset()) | frozenset(asked.scopes)
+        return redirect(_refused(provider, asked, "access_denied"))
+    provider.consents.give(session.email, asked.client_id, asked.scopes)
+    provider.changed()
     return _proceed(provider, session, asked, just_signed_in=pending.vouched)
 
 
 def _proceed(provider: Provider, session: Session, asked: AuthorizationRequest, *, just_signed_in: bool) -> web.Response:
-    consented = frozenset(asked.scopes) <= provider.consents.get((session.email or "", asked.client_id), frozenset())
+    consented = provider.consents.cover(session.email or "", asked.client_id, asked.scopes)
     step = authorization.next_step(
         asked, authenticated_at=session.authenticated_at, just_signed_in=just_signed_in, consented=consented, now=provider.clock(),
     )  # fmt: skip
@@ -118,27 +113,31 @@ def _proceed(provider: Provider, session: Session, asked: AuthorizationRequest, 
             provider.pending.put(handle, Pending(session=session, request=asked, vouched=just_signed_in))
             return redirect(f"{provider.base}/confirm_access?request={handle}")
         case Step.ISSUE:
-            return redirect(authorization.answer(asked.redirect_uri, code=_code(provider, session, asked), state=asked.state))
+            return redirect(_answer(provider, asked, code=_code(provider, session, asked), state=asked.state))
         case refusal:
             # MITREid drops an empty state here, and only here.
-            return redirect(authorization.answer(asked.redirect_uri, error=str(refusal.value), state=asked.state or None))
+            return redirect(_answer(provider, asked, error=str(refusal.value), state=asked.state or None))
 
 
-def _to_sign_in(provider: Provider, pending: Pending) -> web.Response:
+def _to_sign_in(provider: Provider, pending: Pending, *, page: str = SIGN_IN_PAGE) -> web.Response:
     handle = provider.new_uuid()
     provider.pending.put(handle, pending)
-    return redirect(f"{SIGN_IN_PAGE}?login={handle}")
+    return redirect(f"{page}?login={handle}")
 
 
-def _refused(asked: AuthorizationRequest, error: str) -> str:
-    return authorization.answer(asked.redirect_uri, error=error, error_description="User denied access", state=asked.state)
+def _refused(provider: Provider, asked: AuthorizationRequest, error: str) -> str:
+    return _answer(provider, asked, error=error, error_description="User denied access", state=asked.state)
+
+
+def _answer(provider: Provider, asked: AuthorizationRequest, **parameters: str | None) -> str:
+    return authorization.answer(asked.redirect_uri, **provider.quirks.response(asked.client_id, parameters))
 
 
 def _code(provider: Provider, session: Session, asked: AuthorizationRequest) -> str:
     account = provider.accounts.find(session.email or "")
     if account is None or session.authenticated_at is None:
         raise LookupError("a code is issued for a person who is signed in")
-    code = provider.fresh(16).hex()  # 32 alphanumerics, as Rekono's are
+    code = provider.quirks.code(asked.client_id, provider.fresh(16).hex())  # 32 alphanumerics, as Rekono's are
     grant = Grant(
         request=asked, subject=account.subject, login_name=account.email,
         authenticated_at=session.authenticated_at, issued_at=provider.clock(),

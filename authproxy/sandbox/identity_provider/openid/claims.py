@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import Account, Address
 from authproxy.sandbox.identity_provider.openid.authorization import TAX_NUMBER_SCOPE
 
 
 def released(account: Account, scopes: tuple[str, ...]) -> dict[str, Any]:
     """The level of trust goes with every answer: it says something about the account, not about the person."""
-    address = account.address
     by_scope: dict[str, dict[str, Any]] = {
         "openid": {"sub": account.subject, "loa": account.level},
         "profile": {
@@ -19,14 +18,15 @@ def released(account: Account, scopes: tuple[str, ...]) -> dict[str, Any]:
         },
         "email": {"email": account.email, "email_verified": True},
         "phone": {"phone_number": account.phone, "phone_number_verified": True},
-        "address": {
-            "address": {
-                "formatted": f"{address.street_address}\n{address.postal_code} {address.locality}",
-                "street_address": address.street_address, "locality": address.locality,
-                "postal_code": address.postal_code, "country": address.country,
-            },
-        },
+        "address": {"address": _address(account.address) if account.address is not None else None},
         TAX_NUMBER_SCOPE: {"taxnumber": account.tax_number},
     }  # fmt: skip
     claims = {name: value for scope in scopes for name, value in by_scope.get(scope, {}).items()}
     return {name: value for name, value in claims.items() if value is not None}
+
+
+def _address(address: Address) -> dict[str, str]:
+    return {
+        "formatted": f"{address.street_address}\n{address.postal_code} {address.locality}", "street_address": address.street_address,
+        "locality": address.locality, "postal_code": address.postal_code, "country": address.country,
+    }  # fmt: skip

@@ -7,7 +7,7 @@ import hmac
 from aiohttp import web
 
 from authproxy.sandbox.identity_provider.openid.authorization import answer
-from authproxy.sandbox.identity_provider.provider import PROVIDER, LogoutRequest, Provider, redirect
+from authproxy.sandbox.identity_provider.provider import PROVIDER, LogoutRequest, Provider, Session, redirect
 
 
 async def endsession(request: web.Request) -> web.Response:
@@ -26,6 +26,8 @@ async def endsession(request: web.Request) -> web.Response:
     session = provider.session_of(request)
     if session is None or session.email is None:
         return redirect(target) if target is not None else _signed_out(provider, request)
+    if not all(quirk.asks_before_sign_out for quirk in provider.quirks.everybodys()):
+        return _ended(provider, request, session, target)
     handle = provider.new_uuid()
     provider.logouts.put(handle, LogoutRequest(target=target, session=session))
     return provider.pages.render(
@@ -41,8 +43,12 @@ def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> 
         return provider.pages.render(request, "error.html", status=403, problem="form_old")
     if "approve" not in form:
         return redirect(f"{provider.base}/account")
+    return _ended(provider, request, session, asked.target)
+
+
+def _ended(provider: Provider, request: web.Request, session: Session, target: str | None) -> web.Response:
     session.sign_out()
-    response = redirect(asked.target) if asked.target is not None else _signed_out(provider, request)
+    response = redirect(target) if target is not None else _signed_out(provider, request)
     provider.keep(request, response, session)
     return response
 

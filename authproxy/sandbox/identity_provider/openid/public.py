@@ -23,7 +23,7 @@ async def discovery(request: web.Request) -> web.Response:
         "end_session_endpoint": "endsession", "device_authorization_endpoint": "devicecode",
         "service_documentation": "about", "op_policy_uri": "about", "op_tos_uri": "about",
     }  # fmt: skip
-    return web.json_response({
+    return web.json_response(provider.quirks.discovery({
         "issuer": provider.issuer,
         **{member: provider.endpoint(path) for member, path in endpoints.items()},
         "scopes_supported": [*(scope for scope in SCOPES if scope != TAX_NUMBER_SCOPE), "offline_access"],
@@ -47,11 +47,15 @@ async def discovery(request: web.Request) -> web.Response:
         ],
         "claims_parameter_supported": False, "request_parameter_supported": False, "request_uri_parameter_supported": False,
         "require_request_uri_registration": False, "code_challenge_methods_supported": ["plain", "S256"],
-    })  # fmt: skip
+    }))  # fmt: skip
 
 
 async def jwk(request: web.Request) -> web.Response:
-    return web.json_response(request.app[PROVIDER].keys.published())
+    provider = request.app[PROVIDER]
+    active = tuple(provider.quirks.everybodys())
+    return web.json_response(provider.keys.published(
+        with_old=any(quirk.publishes_old_keys for quirk in active), with_elliptic=any(quirk.signature == "ES256" for quirk in active),
+    ))  # fmt: skip
 
 
 async def userinfo(request: web.Request) -> web.Response:
@@ -68,7 +72,11 @@ async def userinfo(request: web.Request) -> web.Response:
     account = provider.accounts.find(grant.login_name)
     if account is None:
         return web.json_response({"error": "unknown_user"}, status=404)
-    return web.json_response(provider.quirks.userinfo(grant.request.client_id, released(account, grant.request.scopes)))
+    client_id = grant.request.client_id
+    claims = provider.quirks.userinfo(client_id, released(account, grant.request.scopes))
+    if any(quirk.signs_userinfo for quirk in provider.quirks.of(client_id)):
+        return web.Response(text=provider.keys.sign(claims | {"iss": provider.issuer, "aud": client_id}), content_type="application/jwt")
+    return web.json_response(claims)
 
 
 async def closed(_: web.Request) -> web.Response:

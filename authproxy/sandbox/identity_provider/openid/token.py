@@ -9,10 +9,12 @@ from aiohttp import web
 
 from authproxy.sandbox.identity_provider.openid import authorization, tokens
 from authproxy.sandbox.identity_provider.openid.clients import BadCredentials, Client
+from authproxy.sandbox.identity_provider.openid.quirk import Quirk
 from authproxy.sandbox.identity_provider.openid.tokens import Grant
 from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider
 
 _SLOW_SECONDS = 20
+_FLOOD = 2 * 1024 * 1024
 _PRIVATE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -30,15 +32,31 @@ async def token(request: web.Request) -> web.Response:
     except BadCredentials as fault:
         return _bad_credentials(fault)
     for quirk in provider.quirks.of(client.client_id):
-        if quirk.redeeming == "stalls":
-            await asyncio.sleep(_SLOW_SECONDS)
-        elif quirk.redeeming == "breaks":
-            return provider.pages.render(request, "error.html", status=500, problem="maintenance")
+        if (failure := await _failure(provider, request, quirk, form)) is not None:
+            return failure
     try:
         grant = _granted(provider, client, form)
     except _NotGranted as fault:
         return web.json_response({"error": fault.error, "error_description": fault.description}, status=400, headers=_PRIVATE)
-    return web.json_response(_answer(provider, grant), headers=_PRIVATE)
+    return web.json_response(_answer(provider, client, grant), headers=_PRIVATE)
+
+
+async def _failure(provider: Provider, request: web.Request, quirk: Quirk, form: dict[str, str]) -> web.Response | None:
+    """What a quirk answers in place of the tokens; None if it answers nothing itself."""
+    match quirk.redeeming:
+        case "stalls":
+            await asyncio.sleep(_SLOW_SECONDS)
+        case "forgets":
+            provider.codes.take(form.get("code", ""))
+        case "breaks":
+            return provider.pages.render(request, "error.html", status=500, problem="maintenance")
+        case "floods":
+            return web.json_response({"token_type": "Bearer", "padding": "x" * _FLOOD}, headers=_PRIVATE)
+        case "stammers":
+            return web.Response(text='{"token_type": "Bearer", "access_token": ', content_type="application/json", headers=_PRIVATE)
+        case "mislabels":
+            return web.Response(text='{"token_type": "Bearer"}', content_type="text/html", headers=_PRIVATE)
+    return None
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -97,8 +115,8 @@ def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
     return grant
 
 
-def _answer(provider: Provider, grant: Grant) -> dict[str, str | int]:
-    now, client_id = provider.clock(), grant.request.client_id
+def _answer(provider: Provider, client: Client, grant: Grant) -> dict[str, str | int]:
+    now, quirks = provider.clock(), provider.quirks
     access_token = provider.keys.sign(
         tokens.access_token_claims(grant, issuer=provider.issuer, identifier=provider.new_uuid(), now=now),
     )
@@ -111,9 +129,10 @@ def _answer(provider: Provider, grant: Grant) -> dict[str, str | int]:
         claims = tokens.id_token_claims(
             grant, issuer=provider.issuer, key_id=provider.keys.key_id, identifier=provider.new_uuid(), now=now,
         )  # fmt: skip
-        claims = provider.quirks.id_token(client_id, claims)
-        signed = all(quirk.signed for quirk in provider.quirks.of(client_id))
-        answer["id_token"] = provider.keys.sign(claims) if signed else provider.keys.without_signature(claims)
+        answer["id_token"] = provider.keys.id_token(
+            quirks.id_token(client.client_id, claims), signature=quirks.signature(client.client_id),
+            names_key=all(quirk.names_key for quirk in quirks.of(client.client_id)), client_secret=client.client_secret,
+        )  # fmt: skip
     return answer
 
 

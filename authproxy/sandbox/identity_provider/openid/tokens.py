@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_elliptic_key
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from jwt.algorithms import RSAAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.utils import base64url_encode
 
 from authproxy.sandbox.identity_provider.openid.authorization import AuthorizationRequest
+from authproxy.sandbox.identity_provider.openid.quirk import Claims, Signature
 
 ID_TOKEN_SECONDS = 600
 ACCESS_TOKEN_SECONDS = 3600
-
-Claims = dict[str, Any]
+_ELLIPTIC = "ec1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,7 @@ class KeyRing:
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, RSAPrivateKey]] = []
+        self._elliptic = generate_elliptic_key(SECP256R1())
         self.rotate()
 
     @property
@@ -45,18 +51,33 @@ class KeyRing:
         """Takes about a tenth of a second: an RSA key of 2048 bits is made."""
         self._keys.append((f"rsa{len(self._keys) + 1}", generate_private_key(public_exponent=65537, key_size=2048)))
 
-    def published(self) -> dict[str, Any]:
+    def published(self, *, with_old: bool = False, with_elliptic: bool = False) -> dict[str, Any]:
         """The JWK set. Without `use`, as MITREid leaves it out."""
-        key_id, key = self._keys[-1]
-        public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
-        return {"keys": [{"kty": "RSA", "alg": "RS256", "kid": key_id, "n": public["n"], "e": public["e"]}]}
+        published = [_public(key_id, key) for key_id, key in (self._keys if with_old else self._keys[-1:])]
+        if with_elliptic:
+            published.append(json.loads(ECAlgorithm.to_jwk(self._elliptic.public_key())) | {"alg": "ES256", "kid": _ELLIPTIC})
+        return {"keys": published}
 
     def sign(self, claims: Claims) -> str:
-        key_id, key = self._keys[-1]
-        return jwt.encode(claims, key, algorithm="RS256", headers={"kid": key_id, "typ": None})
+        return self.id_token(claims, signature="RS256", names_key=True, client_secret="")
 
-    def without_signature(self, claims: Claims) -> str:
-        return jwt.encode(claims, "", algorithm="none", headers={"kid": self.key_id, "typ": None})
+    def id_token(self, claims: Claims, *, signature: Signature, names_key: bool, client_secret: str) -> str:
+        """The claims, signed or not, in any of the ways that a relying party may meet."""
+        key_id, key = self._keys[-1]
+        headers = {"kid": _ELLIPTIC if signature == "ES256" else key_id, "typ": None}
+        if not names_key:
+            del headers["kid"]
+        match signature:
+            case "none":
+                return jwt.encode(claims, "", algorithm="none", headers=headers)
+            case "ES256":
+                return jwt.encode(claims, self._elliptic, algorithm="ES256", headers=headers)
+            case "HS256 with the client secret":
+                return _with_secret(claims, headers, client_secret.encode())
+            case "HS256 with the public key":
+                pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+                return _with_secret(claims, headers, pem)
+        return jwt.encode(claims, key, algorithm="RS256", headers=headers)
 
     def own(self, token: str, *, issuer: str) -> Claims | None:
         """The claims of an ID token that this provider signed, however old; None for any other text."""
@@ -69,6 +90,18 @@ class KeyRing:
             except jwt.PyJWTError:
                 continue
         return None
+
+
+def _public(key_id: str, key: RSAPrivateKey) -> dict[str, Any]:
+    public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
+    return {"kty": "RSA", "alg": "RS256", "kid": key_id, "n": public["n"], "e": public["e"]}
+
+
+def _with_secret(claims: Claims, headers: dict[str, str | None], secret: bytes) -> str:
+    """HS256 by hand: no library takes a public key for a secret, and that is what this is for."""
+    named = {name: value for name, value in headers.items() if value is not None}
+    signed = b".".join(base64url_encode(json.dumps(part).encode()) for part in ({"alg": "HS256", **named}, claims))
+    return b".".join((signed, base64url_encode(hmac.digest(secret, signed, "sha256")))).decode()
 
 
 def id_token_claims(grant: Grant, *, issuer: str, key_id: str, identifier: str, now: datetime) -> Claims:

@@ -15,11 +15,19 @@ ACCOUNT = people(secrets.token_bytes).find("cvetka.zupan@example.si")
 
 
 @pytest.mark.parametrize(
-    ("level", "enrolled", "offered"),
-    [(10, True, ("smslogin", "otplogin")), (20, True, ("smslogin", "otplogin")), (30, True, ("otplogin",)), (10, False, ("smslogin",)), (30, False, ("smslogin",))],
+    ("level", "enrolled", "has_phone", "offered"),
+    [
+        (10, True, True, ("smslogin", "otplogin")),
+        (20, True, True, ("smslogin", "otplogin", "pushlogin")),
+        (30, True, True, ("otplogin", "pushlogin")),
+        (10, False, False, ("smslogin",)),
+        (20, True, False, ("smslogin", "otplogin")),
+        (30, True, False, ("otplogin",)),
+        (30, False, False, ("smslogin",)),
+    ],
 )
-def test_means_follow_level_and_enrolment_and_there_is_always_one(level, enrolled, offered):
-    assert modes(replace(ACCOUNT, level=level, totp_secret=ACCOUNT.totp_secret if enrolled else None)) == offered
+def test_means_follow_level_and_enrolment_and_there_is_always_one(level, enrolled, has_phone, offered):
+    assert modes(replace(ACCOUNT, level=level, totp_secret=ACCOUNT.totp_secret if enrolled else None), has_phone=has_phone) == offered
 
 
 @pytest.mark.parametrize(("age", "good"), [(0, True), (299, True), (300, False)])
@@ -28,6 +36,7 @@ def test_a_code_by_sms_lives_five_minutes(age, good):
     assert code.is_answered_by("012 345", NOW + timedelta(seconds=age)) is good
     assert not code.is_answered_by("12345", NOW)
     assert not code.is_answered_by("０12345", NOW)
+    assert not code.is_answered_by("\ud80012345", NOW)
 
 
 @pytest.mark.parametrize(("age", "wait"), [(0, 60), (59, 1), (60, 0), (600, 0)])

@@ -301,7 +301,7 @@ async def test_signing_out_is_confirmed_and_then_leads_back_with_the_state(rekon
     assert page.title.startswith("Odjava")
     assert body["id_token"] not in page.url
     stays = await visitor.submit(page, "request", deny="true")
-    assert stays.title.startswith("Vaš račun")
+    assert stays.title.startswith("Nadzorna plošča")
     page = await visitor.post(f"{rekono.issuer}endsession", hint)
     page = await visitor.submit(page, "request", approve="true")
     assert page.location == f"{AFTER_LOGOUT}?state=bye"

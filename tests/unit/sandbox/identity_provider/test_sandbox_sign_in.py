@@ -161,12 +161,12 @@ async def test_the_hop_is_good_once_and_only_in_the_browser_that_began(rekono, v
     assert (await visitor.get(hop)).status == 400
 
 
-async def test_the_front_page_sign_in_ends_on_the_account_page(rekono, visitor):
+async def test_the_front_page_sign_in_ends_on_the_dashboard(rekono, visitor):
     page = await rekono.password_given(visitor, url=f"{rekono.origin}/IdP-RM-Front/chooselogin/rekono.htm")
     page = await visitor.submit(page, "_csrf", mode="otplogin")
     page = await visitor.submit(page, "code", code=rekono.one_time_code(ANA))
     assert page.status == 200
-    assert page.title.startswith("Vaš račun")
+    assert page.title.startswith("Nadzorna plošča")
     assert "99990008" not in page.text
 
 

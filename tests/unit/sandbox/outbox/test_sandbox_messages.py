@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -43,3 +44,24 @@ def test_a_fault_is_named_by_its_member(change, member):
 )
 def test_a_telephone_number_in_a_query_survives_the_loss_of_its_plus(text, recipient):
     assert recipient_asked_for(text) == recipient
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("Vaša koda je 123456. Velja 5 minut.", "123456"), ("482915", "482915"), ("Pokličite +38640123456 ali 040123456", None), ("1234567 in 654321", "654321"), ("ni je", None)],
+)
+def test_a_one_time_code_is_found_among_other_numbers(text, code):
+    assert read("sms", SMS | {"text": text}, identifier="1", now=NOW).code == code
+
+
+def test_a_message_is_found_by_its_identifier():
+    messages = Messages()
+    messages.add(read("sms", SMS, identifier="7", now=NOW))
+    assert messages.find("7").text == "koda"
+    assert messages.find("8") is None
+
+
+def test_attachments_are_named_where_there_are_any():
+    plain = read("mail", {"to": "a@example.si", "from": "b", "text": "c"}, identifier="1", now=NOW)
+    assert "attachments" not in plain.as_json()
+    assert replace(plain, attachments=("a.pdf",)).as_json()["attachments"] == ["a.pdf"]

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
-import pytest
+from authproxy.sandbox.portals.ledger import GENERATED, instant_payments, transactions
 
-from authproxy.sandbox.portals.ledger import Transaction, filtered, states, transactions
-
-
-@pytest.mark.parametrize(("cents", "amount"), [(5, "0,05"), (123450, "1.234,50"), (100000000, "1.000.000,00")])
-def test_amounts_are_written_the_slovene_way(cents, amount):
-    assert Transaction(number="1", day="2026-11-01", place="Koper", cents=cents, state="poravnano").amount == amount
+BANKS = ["Banka Nanos", "Banka Pohorje", "Hranilnica Kolpa"]
 
 
-def test_filters_narrow_the_list_by_place_state_and_days():
-    rows = transactions()
-    assert filtered(rows, {}) == rows == transactions()
-    assert {row.place for row in filtered(rows, {"kraj": "MAR"})} == {"Maribor"}
-    assert {row.state for row in filtered(rows, {"stanje": states()[1]})} == {states()[1]}
-    assert {row.day for row in filtered(rows, {"od": "2026-11-05", "do": "2026-11-06"})} == {"2026-11-05", "2026-11-06"}
+def test_what_is_listed_is_the_same_at_every_start():
+    assert transactions(["Pekarna"], 30) == transactions(["Pekarna"], 30)
+    assert sorted(GENERATED) == ["instant_payments", "transactions"]
+
+
+def test_transactions_are_of_november_up_to_today_and_each_has_a_number_of_its_own():
+    rows = transactions(["Pekarna", "Market"], 120)
+    assert len({row[0] for row in rows}) == 120
+    assert (min(row[1] for row in rows), max(row[1] for row in rows)) == ("2026-11-01", "2026-11-22")
+    assert {row[5] for row in rows} == {"poravnano", "v obdelavi", "zavrnjeno"}
+
+
+def test_no_bank_pays_itself_and_the_newest_payment_comes_first():
+    rows = instant_payments(BANKS, 90)
+    assert len({row[0] for row in rows}) == 90
+    assert all(payer != payee for _, _, payer, payee, *_ in rows)
+    assert [row[1][:5] for row in rows] == sorted((row[1][:5] for row in rows), reverse=True)

@@ -20,7 +20,7 @@ def messages_of_the_templates() -> set[str]:
     environment = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
     environment.policies["ext.i18n.trimmed"] = True
     found = set()
-    for template in (WEB / "templates").rglob("*.html"):
+    for template in (file for file in (WEB / "templates").rglob("*") if file.is_file()):
         for _line, _function, message in environment.extract_translations(template.read_text(encoding="utf-8")):
             found.add(message if isinstance(message, str) else message[0])
     return found
@@ -59,13 +59,27 @@ def test_another_implementation_reads_the_same_catalogue():
     assert flat(read_mo(io.BytesIO(compiled(SLOVENE)))) == flat(read_po(io.StringIO(SLOVENE), locale="sl"))
 
 
+FORMS = {
+    "%(count)s second left": ("sekunda", "sekundi", "sekunde", "sekund"),
+    "%(count)s minute left": ("minuta", "minuti", "minute", "minut"),
+    "%(count)s hour left": ("ura", "uri", "ure", "ur"),
+}
+
+
+@pytest.mark.parametrize("one", FORMS)
 @pytest.mark.parametrize(
-    ("count", "text"),
-    [(1, "minuta"), (2, "minuti"), (3, "minute"), (4, "minute"), (5, "minut"), (11, "minut"), (100, "minut"), (101, "minuta"), (102, "minuti")],
+    ("count", "form"),
+    [(0, 3), (1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (11, 3), (21, 3), (100, 3), (101, 0), (102, 1), (103, 2), (104, 2), (105, 3), (201, 0)],
 )
-def test_slovene_counts_in_four_forms(count, text):
-    said = translations(SLOVENE).ngettext("%(count)s minute left", "%(count)s minutes left", count) % {"count": count}
-    assert said == f"še {count} {text}"
+def test_slovene_counts_in_four_forms(one, count, form):
+    said = translations(SLOVENE).ngettext(one, one.replace(" left", "s left"), count) % {"count": count}
+    assert said == f"še {count} {FORMS[one][form]}"
+
+
+def test_every_count_has_four_forms():
+    counted = [message for message in read_po(io.StringIO(SLOVENE), locale="sl") if message.pluralizable]
+    assert len(counted) >= 5
+    assert all(len(set(message.string)) in {3, 4} for message in counted)
 
 
 def test_lines_are_joined_and_escapes_read():

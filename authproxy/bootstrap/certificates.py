@@ -1,0 +1,238 @@
+"""Signing in with a certificate, put together from the settings: who is trusted, who is asked about revocation, and the listener."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.bootstrap import meanings
+from authproxy.bootstrap.stores import Stores
+from authproxy.certificates import presentation
+from authproxy.certificates.addresses import Addresses
+from authproxy.certificates.fetching import Fetcher, client_session
+from authproxy.certificates.presentation import Form, Terminator
+from authproxy.certificates.profiles import Profile, Sunset
+from authproxy.certificates.revocation import RevocationSources, Rules
+from authproxy.certificates.status import Mode
+from authproxy.certificates.validator import CertificateValidator
+from authproxy.edge.client_address import TrustedProxies
+from authproxy.edge.listener import bound
+from authproxy.flows.browser import described
+from authproxy.flows.certificate_login import CertificateLogin, CertificateRules
+from authproxy.flows.certificate_watch import CertificateWatch
+from authproxy.flows.membership import Membership
+from authproxy.flows.sign_in import SignInPlace
+from authproxy.identity.person import Issuer
+from authproxy.settings.checks.certificates import authority
+from authproxy.settings.schema import Acnlb, CertificateRevocation, Settings
+from authproxy.telemetry.audit import Audit, Event
+from authproxy.telemetry.logging import logger
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web.certificate_listener import tls
+from authproxy.web.certificate_listener.application import (
+    CertificateServices,
+    Presenting,
+    certificate_application,
+    forwarded_by,
+    shown_to_us,
+)
+from authproxy.web.management import Check
+from authproxy.web.request_context import PortalPresentation
+
+Clock = Callable[[], datetime]
+_IDLE_FOR = 15.0
+"""Seconds that a connection without a request stays open: a browser shows its certificate and goes."""
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateSignIn:
+    """What the rest of the gateway needs of it."""
+
+    login: CertificateLogin
+    sources: RevocationSources
+    profile: Profile
+    watch: CertificateWatch
+    audit: Audit
+    clock: Clock
+
+    async def look(self) -> None:
+        """Ends the sessions of certificates that have been revoked since. Raises CannotAsk."""
+        looked = await self.watch.look(now=self.clock())
+        for summary in looked.ended:
+            self.audit.record(
+                Event.SESSION_REVOKED, session_id=summary.session_id, portal=summary.portal, method=summary.method, by="authority",
+                reason=Reason.CERTIFICATE_REVOKED,
+            )  # fmt: skip
+        if looked.unknown:
+            logger("certificates").warning("certificates.unknown", count=looked.unknown)
+
+    async def keep_looking(self, every: timedelta) -> None:
+        """Looks for ever, a little earlier or later each time, so that instances do not ask all at once."""
+        while True:
+            await asyncio.sleep(every.total_seconds() * (0.9 + secrets.randbelow(2000) / 10_000))
+            try:
+                await self.look()
+            except CannotAsk as failure:
+                logger("certificates").warning("certificates.not_looked_at", reason=failure.reason.value, error=str(failure))
+
+    async def check(self) -> Check:
+        """For readiness: whether somebody can say today what is revoked."""
+        # What has not been asked yet will be in a moment.
+        known = [each for each in self.sources.freshness(self.clock()) if each.answered_at is not None or each.failure is not None]
+        silent = [f"{each.source.value} {each.address}: {each.failure or 'out of date'}" for each in known if not each.is_usable]
+        usable = len(known) - len(silent)
+        if silent:
+            return Check(status="warning" if usable else "failed", detail="; ".join(silent)[:500])
+        return Check(status="ok", detail=f"{usable} sources")
+
+    def count(self, metrics: Metrics) -> None:
+        now, known = self.clock(), self.sources.freshness(self.clock())
+        metrics.revocation_sources.clear()
+        metrics.revocation_age.clear()
+        for each in known:
+            metrics.revocation_sources[each.source.value, "usable" if each.is_usable else "unusable"] += 1
+            said_at = each.this_update or each.answered_at
+            if said_at is not None:
+                age = int((now - said_at).total_seconds())
+                metrics.revocation_age[(each.source.value,)] = max(metrics.revocation_age[(each.source.value,)], age)
+
+
+async def certificate_sign_in(
+    settings: Settings, acnlb: Acnlb, stores: Stores, places: Mapping[str, SignInPlace], *, audit: Audit, clock: Clock,
+    resources: AsyncExitStack,
+) -> CertificateSignIn:  # fmt: skip
+    """Raises OSError or ValueError for files and addresses that cannot be used."""
+    profile = profile_of(acnlb)
+    fetcher = Fetcher(
+        named=await resources.enter_async_context(client_session(public_only=False)),
+        public=await resources.enter_async_context(client_session(public_only=True)),
+    )
+    sources = RevocationSources(
+        rules_of(acnlb.revocation), fetcher, stores.kept, authorities=profile.authorities, clock=clock, fresh=secrets.token_bytes
+    )
+    validator = CertificateValidator(profile, sources)
+    resources.callback(validator.close)
+    login = CertificateLogin(
+        rules=CertificateRules(
+            url=acnlb.url.rstrip("/"),
+            issuer=Issuer(settings.assertions.issuer),
+            level=acnlb.level,
+            modes={portal_id: Mode(portal.revocation) for portal_id, portal in settings.portals.items()},
+        ),
+        validator=validator,
+        register=Membership(store=stores.people),
+        attempts=stores.attempts,
+        sessions=stores.sessions,
+        kept=stores.kept,
+        places=places,
+        attempt_for=settings.sessions.attempt,
+        fresh=secrets.token_urlsafe,
+        random_bytes=secrets.token_bytes,
+        clock=clock,
+        describe_browser=described,
+    )
+    watch = CertificateWatch(sessions=stores.sessions, kept=stores.kept, validator=validator)
+    return CertificateSignIn(login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock)
+
+
+def profile_of(acnlb: Acnlb) -> Profile:
+    return Profile(
+        anchors=(authority(Path(acnlb.root_file)),),
+        intermediates=(authority(Path(acnlb.sub_ca_file)),),
+        accepted_policies=frozenset(acnlb.accepted_policies),
+        refused_policies=frozenset(acnlb.seal_policies),
+        requires_key_usage=acnlb.requires_key_usage,
+        requires_extended_key_usage=acnlb.requires_extended_key_usage,
+        believes_tax_numbers=acnlb.believes_tax_numbers,
+        sunset=Sunset(warns_from=_begin_of(acnlb.warn_from), stops_at=_begin_of(acnlb.stop_at)),
+    )
+
+
+def rules_of(settings: CertificateRevocation) -> Rules:
+    return Rules(
+        addresses=Addresses(
+            allowed_hosts=frozenset(settings.allowed_hosts), overrides=settings.moved, ocsp=settings.ocsp_url, crls=settings.crl_urls
+        ),
+        ocsp_timeout=settings.timeout,
+        max_stale=settings.max_stale,
+    )
+
+
+def terminator_of(acnlb: Acnlb) -> Terminator:
+    """The form of the settings, with the header names of the settings where there are some."""
+    usual = presentation.terminator(Form(acnlb.presented_by))
+    return Terminator(
+        form=usual.form,
+        certificate_header=acnlb.certificate_header or usual.certificate_header,
+        chain_header=acnlb.chain_header or usual.chain_header,
+        verify_header=acnlb.verify_header or usual.verify_header,
+    )
+
+
+async def serve_certificates(
+    settings: Settings, acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, metrics: Metrics,
+    zone: ZoneInfo, resources: AsyncExitStack,
+) -> tuple[str, int] | None:  # fmt: skip
+    """Opens the listener; its host and port, if it has one. Raises OSError or ValueError."""
+    trusted = TrustedProxies.of(acnlb.trusted_terminators)
+    is_own = acnlb.presented_by == "listener"
+    presenting: Presenting = shown_to_us if is_own else forwarded_by(terminator_of(acnlb), trusted.trusts)
+    services = CertificateServices(
+        login=sign_in.login,
+        presenting=presenting,
+        client_of=(lambda peer, _forwarded: peer) if is_own else trusted.client,
+        portals=portals,
+        links=meanings.links(settings),
+        audit=sign_in.audit,
+        metrics=metrics,
+        clock=sign_in.clock,
+        fresh=lambda: secrets.token_hex(8),
+        zone=zone,
+    )
+    runner = web.AppRunner(
+        certificate_application(services), access_log=None, handle_signals=False, keepalive_timeout=_IDLE_FOR, shutdown_timeout=2.0
+    )
+    await runner.setup()
+    resources.push_async_callback(runner.cleanup)
+    if is_own:
+        return await _open_tls(acnlb, sign_in.profile, runner, resources)
+    if acnlb.listen.startswith("unix:"):
+        await web.SockSite(runner, bound(Path(acnlb.listen.removeprefix("unix:")), int(settings.server.unix_socket_mode, 8))).start()
+        return None
+    await web.TCPSite(runner, *meanings.host_and_port(acnlb.listen)).start()
+    return runner.addresses[0][0], runner.addresses[0][1]
+
+
+async def _open_tls(acnlb: Acnlb, profile: Profile, runner: web.AppRunner, resources: AsyncExitStack) -> tuple[str, int]:
+    if acnlb.tls is None or runner.server is None:
+        raise ValueError("`acnlb.tls` is missing")
+    context = tls.context(
+        certificate_file=acnlb.tls.certificate_file, key_file=acnlb.tls.key_file, authorities=profile.authorities
+    )  # fmt: skip
+    connections = tls.TlsConnections(context, runner.server)
+    server = await asyncio.get_running_loop().create_server(
+        connections, *meanings.host_and_port(acnlb.listen), backlog=_BACKLOG, reuse_address=True
+    )
+
+    async def close() -> None:
+        server.close()
+        connections.abort()
+
+    resources.push_async_callback(close)
+    name = server.sockets[0].getsockname()
+    return name[0], name[1]
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

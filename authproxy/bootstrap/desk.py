@@ -1,0 +1,72 @@
+"""The desk at which operators change the register of people while gateways run elsewhere: every change with its audit event."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from authproxy.bootstrap import auditing
+from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.stores import stores
+from authproxy.flows.people import Changed, Contradicted, People, TakenOver
+from authproxy.identity.member import Account, CertificateName, Member
+from authproxy.identity.person import Issuer, Subject
+from authproxy.identity.register import Listed
+from authproxy.settings.schema import Settings
+from authproxy.telemetry.audit import Audit, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Every method raises CannotAsk. `issuer` is ours, for people who are known to the register alone."""
+
+    people: People
+    audit: Audit
+    issuer: Issuer
+
+    async def take_over(
+        self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False
+    ) -> TakenOver | Contradicted:  # fmt: skip
+        outcome = await self.people.take_over(listed, replaces=replaces, is_rehearsal=is_rehearsal)
+        if isinstance(outcome, TakenOver) and not is_rehearsal:
+            detail = f"{outcome.added} added, {outcome.changed} changed, {outcome.removed} removed"
+            self.audit.record(Event.PERSON_IMPORTED, by="operator", detail=detail)
+        return outcome
+
+    async def block(self, member_id: str, reason: str | None) -> Changed | None:
+        return self._recorded(Event.PERSON_BLOCKED, await self.people.block(member_id, reason=reason))
+
+    async def unblock(self, member_id: str) -> Changed | None:
+        return self._recorded(Event.PERSON_UNBLOCKED, await self.people.unblock(member_id))
+
+    async def link(
+        self, member_id: str, *, certificate: CertificateName | None = None, account: tuple[str, str] | None = None
+    ) -> Changed | Contradicted | None:  # fmt: skip
+        """Links one of the two."""
+        if certificate is not None:
+            outcome = await self.people.link_certificate(member_id, certificate)
+        else:
+            issuer, subject = account or ("", "")
+            outcome = await self.people.link_account(member_id, Account(issuer=Issuer(issuer), subject=Subject(subject)))
+        if isinstance(outcome, Changed):
+            self._record(Event.PERSON_LINKED, outcome.member, "certificate" if certificate is not None else "account")
+        return outcome
+
+    def _recorded(self, event: Event, outcome: Changed | None) -> Changed | None:
+        if outcome is not None:
+            self._record(event, outcome.member, f"{outcome.sessions_ended} sessions ended")
+        return outcome
+
+    def _record(self, event: Event, member: Member, detail: str) -> None:
+        self.audit.record(event, person=member.person(self.issuer), by="operator", detail=detail)
+
+
+@asynccontextmanager
+async def desk(settings: Settings) -> AsyncIterator[Desk]:
+    """Raises OSError if the audit file cannot be opened: nothing is changed that nobody would hear of."""
+    async with AsyncExitStack() as resources:
+        audit, _ = auditing.audit(settings, utc_now, resources, otherwise=auditing.to_standard_error)
+        opened = await resources.enter_async_context(stores(settings))
+        people = People(store=opened.people, sessions=opened.sessions, clock=utc_now)
+        yield Desk(people, audit, Issuer(settings.assertions.issuer))

@@ -1,0 +1,45 @@
+"""PURE: the examination of a certificate as lines for an operator: each check, how it ended, and the key of the sentence that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authproxy.certificates.path_validation import Examination
+from authproxy.certificates.profiles import Check
+from authproxy.certificates.verdict import Refused
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_REACHED = "not_reached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """`sentence` is a key for the catalogues; `detail` is what a failure says of itself, in English, free of personal data."""
+
+    check: Check
+    outcome: Outcome
+    sentence: str
+    detail: str | None = None
+
+
+def lines(examination: Examination) -> tuple[Line, ...]:
+    """A line for every check there is, in the order of the examination; those behind the last one that was made are not reached."""
+    made = dict(examination.checks)
+    return tuple(_line(check, made[check]) if check in made else _not_reached(check) for check in Check)
+
+
+def _line(check: Check, refused: Refused | None) -> Line:
+    outcome = Outcome.FAILED if refused else Outcome.PASSED
+    return Line(check=check, outcome=outcome, sentence=_sentence(check, outcome), detail=refused.detail if refused else None)
+
+
+def _not_reached(check: Check) -> Line:
+    return Line(check=check, outcome=Outcome.NOT_REACHED, sentence=_sentence(check, Outcome.NOT_REACHED))
+
+
+def _sentence(check: Check, outcome: Outcome) -> str:
+    return f"certificate.{check}.{outcome}"

@@ -1,0 +1,129 @@
+"""PURE: what a client certificate says, read tolerantly, for the register and for display. Nothing here means that it is true, and a
+person is never recognised by names: they are T61, BMP or UTF-8 text in any order, and RDNs may have several values (RFC 5280 §4.1.2.4)."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from asn1crypto import x509 as asn1
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from authproxy.identity.person import InvalidTaxNumber, TaxNumber, tax_number
+
+_SHOWN_CHARACTERS = 300
+# Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and paragraph separators.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class UnreadableLeaf(ValueError):  # noqa: N818
+    """The certificate parses, but not all the way down. The message never repeats it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A client certificate. `fingerprint` and `issuer` with `serial_number` identify it; every name is for display only."""
+
+    fingerprint: str
+    """SHA-256 of the DER, 64 hexadecimal digits."""
+    issuer: str
+    """The issuer's name as RFC 4514 writes it, its octets rendered the same way each time."""
+    serial_number: int
+    not_before: datetime
+    not_after: datetime
+    policies: tuple[str, ...]
+    common_name: str | None = field(repr=False)
+    given_name: str | None = field(repr=False)
+    surname: str | None = field(repr=False)
+    organization: str | None = field(repr=False)
+    email: str | None = field(repr=False)
+    subject_serial: str | None = field(repr=False)
+
+    @property
+    def known_as(self) -> str | None:
+        """The holder's name as people write it."""
+        full = " ".join(filter(None, (self.given_name, self.surname)))
+        return self.common_name or full or None
+
+    @property
+    def tax_number(self) -> TaxNumber | None:
+        """The number in a `TINSI-` serial number (ETSI EN 319 412-1 §5.1.3), if it is valid. Whether it counts the profile says."""
+        if self.subject_serial is None or not self.subject_serial.startswith("TINSI-"):
+            return None
+        try:
+            return tax_number(self.subject_serial.removeprefix("TINSI-"))
+        except InvalidTaxNumber:
+            return None
+
+
+def read(certificate: x509.Certificate) -> Leaf:
+    """What the certificate says. Raises UnreadableLeaf where identity or rules would rest on what cannot be read, never for names."""
+    try:
+        der = certificate.public_bytes(Encoding.DER)
+        issuer, serial, subject = issuer_name(certificate), certificate.serial_number, _subject(der)
+        validity = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        policies = _policies(certificate)
+    except Exception as error:  # noqa: BLE001  (two parsers, each with exceptions of its own for what is crafted)
+        raise UnreadableLeaf(f"a part of the certificate cannot be read: {type(error).__name__}") from None
+    return Leaf(
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        issuer=issuer,
+        serial_number=serial,
+        not_before=validity[0],
+        not_after=validity[1],
+        policies=policies,
+        common_name=subject.get("common_name"),
+        given_name=subject.get("given_name"),
+        surname=subject.get("surname"),
+        organization=subject.get("organization_name"),
+        email=_email(certificate) or subject.get("email_address"),
+        subject_serial=subject.get("serial_number"),
+    )
+
+
+def issuer_name(certificate: x509.Certificate) -> str:
+    """The issuer's name in one spelling (RFC 4514); the trusted CA's own certificate has the same octets, so this is readable."""
+    return certificate.issuer.rfc4514_string()
+
+
+def _subject(der: bytes) -> dict[str, str]:
+    """The first value of each attribute. asn1crypto reads T61 text octet by octet, where `cryptography` reads nothing at all."""
+    found: dict[str, str] = {}
+    with suppress(Exception):
+        for name, value in _attributes(der):
+            found.setdefault(name, value)
+    return found
+
+
+def _attributes(der: bytes) -> Iterator[tuple[str, str]]:
+    for several in asn1.Certificate.load(der).subject.chosen:
+        for attribute in several:
+            value = attribute["value"].native
+            if isinstance(value, str) and (text := shown(value)):
+                yield attribute["type"].native, text
+
+
+def shown(text: str) -> str:
+    """The text composed (NFC), without what cannot be seen, cut where nobody reads on."""
+    composed = unicodedata.normalize("NFC", text[: 4 * _SHOWN_CHARACTERS])
+    return "".join(c for c in composed if unicodedata.category(c) not in _INVISIBLE).strip()[:_SHOWN_CHARACTERS]
+
+
+def _policies(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.CertificatePolicies)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(policy.policy_identifier.dotted_string for policy in extension.value)
+
+
+def _email(certificate: x509.Certificate) -> str | None:
+    with suppress(x509.ExtensionNotFound):
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return next((shown(address) for address in names.get_values_for_type(x509.RFC822Name)), None)
+    return None

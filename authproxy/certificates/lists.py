@@ -1,0 +1,154 @@
+"""The revocation lists at hand: fetched ahead of need, the last good one kept, never exchanged for an older one, shared with the other
+instances of the gateway. What comes from the store is examined like what comes from the network."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from authproxy.access.unavailable import CannotAsk
+from authproxy.certificates import crl
+from authproxy.certificates.addresses import Address
+from authproxy.certificates.crl import RevocationList
+from authproxy.certificates.fetching import Fetcher, Limits, NoAnswer
+from authproxy.certificates.status import Unusable
+
+COOL_DOWN = timedelta(seconds=30)
+"""After a failure nobody asks there again for this long."""
+_RETRY = timedelta(minutes=1)
+_AT_MOST = 256
+"""Partitions that certificates may make us keep."""
+
+
+class RevocationStore(Protocol):
+    """Keeps octets for all instances. Raises CannotAsk while it cannot; everything here goes on without it."""
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes, lives_for: timedelta) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Held:
+    """One list: where it comes from, who may have signed it, what is known of it. `failure` is why the last question failed."""
+
+    address: Address
+    issuers: tuple[x509.Certificate, ...] = field(repr=False)
+    list: RevocationList | None = field(default=None, repr=False)
+    fetched_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str | None = None
+    due_at: datetime | None = None
+    used_at: datetime | None = None
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    @property
+    def key(self) -> str:
+        return f"crl:{hashlib.sha256(_identity(self.issuers) + self.address.url.encode()).hexdigest()[:40]}"
+
+    def is_current(self, now: datetime) -> bool:
+        return self.list is not None and now <= self.list.next_update
+
+    def is_cooling(self, now: datetime) -> bool:
+        return self.failed_at is not None and timedelta(0) <= now - self.failed_at < COOL_DOWN
+
+
+class RevocationLists:
+    """The lists of some authorities. `jitter` gives a fresh random number from 0 to 1, so that instances do not ask together."""
+
+    def __init__(
+        self, fetcher: Fetcher, store: RevocationStore, limits: Limits, *, refresh_every: timedelta, max_stale: timedelta,
+        jitter: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._fetcher = fetcher
+        self._store = store
+        self._limits = limits
+        self._refresh_every = refresh_every
+        self._max_stale = max_stale
+        self._jitter = jitter
+        self._held: dict[tuple[bytes, str], Held] = {}
+
+    @property
+    def all(self) -> tuple[Held, ...]:
+        return tuple(self._held.values())
+
+    def keep(self, addresses: Iterable[Address], issuers: tuple[x509.Certificate, ...], *, now: datetime) -> list[Held]:
+        """The lists at these addresses, kept from now on. If certificates name too many, the one that was unused for longest goes."""
+        kept = []
+        for address in addresses:
+            held = self._held.setdefault((_identity(issuers), address.url), Held(address=address, issuers=issuers))
+            held.used_at = now
+            kept.append(held)
+        for key in sorted(self._droppable(), key=lambda key: self._held[key].used_at or now)[: max(0, len(self._held) - _AT_MOST)]:
+            del self._held[key]
+        return kept
+
+    async def current(self, held: Held, *, now: datetime) -> RevocationList | None:
+        """The list, asked for if it is missing or out of date and that has not just failed; None if there is none at all."""
+        if not held.is_current(now) and not held.is_cooling(now):
+            async with held.asking:
+                if not held.is_current(now) and not held.is_cooling(now):
+                    await self._renew(held, now)
+        return held.list
+
+    async def refresh(self, *, now: datetime) -> None:
+        """Asks for every list that is due. A failure is kept with the list, not raised."""
+        async with asyncio.TaskGroup() as asking:
+            for held in self.all:
+                if held.due_at is None or held.due_at <= now:
+                    asking.create_task(self._refreshed(held, now))
+
+    async def _refreshed(self, held: Held, now: datetime) -> None:
+        async with held.asking:
+            await self._renew(held, now)
+
+    async def _renew(self, held: Held, now: datetime) -> None:
+        if held.list is None:
+            await self._take_shared(held, now)
+        try:
+            octets = await self._fetcher.fetched(held.address, self._limits)
+            found = await self._read(octets, held, now)
+        except (NoAnswer, Unusable) as failure:
+            held.failed_at, held.failure, held.due_at = now, str(failure), now + _RETRY * self._jittered()
+            return
+        held.fetched_at, held.failed_at, held.failure = now, None, None
+        # A list that is older than the one at hand, however valid, may hide what has been revoked since.
+        if held.list is None or found.this_update >= held.list.this_update:
+            held.list = found
+        held.due_at = now + self._until_next(held.list, now) * self._jittered()
+        with suppress(CannotAsk):
+            await self._store.put(held.key, held.list.der, max(held.list.next_update + self._max_stale - now, timedelta(seconds=1)))
+
+    async def _take_shared(self, held: Held, now: datetime) -> None:
+        with suppress(CannotAsk, Unusable):
+            octets = await self._store.get(held.key)
+            if octets is not None:
+                held.list = await self._read(octets, held, now)
+
+    async def _read(self, octets: bytes, held: Held, now: datetime) -> RevocationList:
+        found = await asyncio.to_thread(crl.read, octets, held.issuers)
+        if now > found.next_update + self._max_stale:
+            raise Unusable("the list is out of date")
+        return found
+
+    def _until_next(self, found: RevocationList, now: datetime) -> timedelta:
+        """Ahead of need: at half of the time that the list has left, so that one failure does no harm."""
+        return max(min(self._refresh_every, (found.next_update - now) / 2), _RETRY)
+
+    def _jittered(self) -> float:
+        return 0.75 + 0.25 * self._jitter()
+
+    def _droppable(self) -> Iterator[tuple[bytes, str]]:
+        return (key for key, held in self._held.items() if not held.address.is_named and not held.asking.locked())
+
+
+def _identity(issuers: tuple[x509.Certificate, ...]) -> bytes:
+    return b"".join(issuer.fingerprint(hashes.SHA256()) for issuer in issuers)

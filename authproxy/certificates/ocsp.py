@@ -1,0 +1,165 @@
+"""PURE: one question to an OCSP responder, and whether its answer may be believed (RFC 6960, nonce of RFC 9654)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+
+from authproxy.certificates import profiles
+from authproxy.certificates.crl import CLOCK_SKEW, check_usage
+from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
+
+NONCE_OCTETS = 32
+"""RFC 9654 §2.1."""
+WITHOUT_NEXT_UPDATE = timedelta(minutes=5)
+"""An answer without `nextUpdate` says that a newer one can be had at any time (RFC 6960 §4.2.2.1): it is good for about now."""
+_KNOWN = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.OCSP_NO_CHECK})
+_HASHES = {algorithm.name: algorithm for algorithm in (hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512())}  # noqa: S303
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked about one certificate, and of whom an answer is believed."""
+
+    subject: Subject
+    nonce: bytes = field(default=b"", repr=False)
+    """Empty where the answer was not made for this question: stapled, or kept from earlier."""
+
+    def octets(self) -> bytes:
+        """The request, DER. SHA-1 only names the issuer here; it is the one that every responder knows (RFC 5019 §2.1.1)."""
+        builder = ocsp.OCSPRequestBuilder().add_certificate(self.subject.certificate, self.subject.issuer, hashes.SHA1())  # noqa: S303
+        return builder.add_extension(x509.OCSPNonce(self.nonce), critical=False).build().public_bytes(Encoding.DER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What an answer must keep to. `max_age` counts from `thisUpdate`, whatever `nextUpdate` says."""
+
+    max_age: timedelta
+    requires_nonce: bool = False
+
+
+def status(octets: bytes, question: Question, terms: Terms, *, now: datetime, source: Source = Source.OCSP) -> Good | Revoked:
+    """What the answer says of the certificate. Raises Unusable if it must not be believed, or says that nothing is known."""
+    try:
+        answer = _successful(ocsp.load_der_ocsp_response(octets))
+        _check_signature(answer, question.subject.issuer, now)
+        _check_nonce(answer, question, terms)
+        return _judged(_single(answer, question), octets, terms, now, source)
+    except Unusable:
+        raise
+    except Exception as error:  # noqa: BLE001  (ValueError and others for crafted octets)
+        raise Unusable(f"not an answer that can be read: {type(error).__name__}") from None
+
+
+def _successful(answer: ocsp.OCSPResponse) -> ocsp.OCSPResponse:
+    if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise Unusable(f"the responder answers {answer.response_status.name.lower()}")
+    return answer
+
+
+def _judged(single: ocsp.OCSPSingleResponse, octets: bytes, terms: Terms, now: datetime, source: Source) -> Good | Revoked:
+    if single.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
+        raise Unusable("the responder does not know the certificate")
+    if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
+        reason = single.revocation_reason
+        at = single.revocation_time_utc or single.this_update_utc
+        return Revoked(source=source, at=at, reason="unspecified" if reason is None else reason.value)
+    this_update, next_update = single.this_update_utc, single.next_update_utc
+    if now + CLOCK_SKEW < this_update:
+        raise Unusable("the answer is of the future")
+    if now - this_update > (terms.max_age if next_update else min(terms.max_age, WITHOUT_NEXT_UPDATE)):
+        raise Unusable("the answer is too old")
+    if next_update is not None and now > next_update:
+        raise Unusable("the answer is out of date")
+    return Good(source=source, this_update=this_update, next_update=next_update, evidence=octets)
+
+
+def _single(answer: ocsp.OCSPResponse, question: Question) -> ocsp.OCSPSingleResponse:
+    """The part of the answer about this certificate: same serial number, and the hashes of this issuer's name and key."""
+    certificate, issuer = question.subject.certificate, question.subject.issuer
+    for single in answer.responses:
+        algorithm = _HASHES.get(single.hash_algorithm.name)
+        if algorithm is None or single.serial_number != certificate.serial_number:
+            continue
+        asked = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, algorithm).build()
+        if (single.issuer_name_hash, single.issuer_key_hash) == (asked.issuer_name_hash, asked.issuer_key_hash):
+            return single
+    raise Unusable("the answer is about another certificate")
+
+
+def _check_nonce(answer: ocsp.OCSPResponse, question: Question, terms: Terms) -> None:
+    if not question.nonce:
+        return
+    try:
+        returned = answer.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+    except x509.ExtensionNotFound:
+        # Answers that are made beforehand carry none (RFC 5019 §4): their age is bounded instead.
+        if terms.requires_nonce:
+            raise Unusable("the answer carries no nonce") from None
+        return
+    if not hmac.compare_digest(returned, question.nonce):
+        raise Unusable("the nonce is that of another question")
+
+
+def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> None:
+    """RFC 6960 §4.2.2.2: signed by the issuer itself, or by a responder whose certificate that very key has signed for this purpose."""
+    if not profiles.is_strong_hash(answer.signature_hash_algorithm):
+        raise Unusable("the answer is signed with a weak hash")
+    if _is_named(answer, issuer) and _has_signed(issuer.public_key(), answer):
+        return
+    for responder in answer.certificates:
+        if _is_named(answer, responder):
+            _check_responder(responder, issuer, now)
+            if _has_signed(responder.public_key(), answer):
+                return
+    raise Unusable("neither the issuer nor a responder of its own has signed the answer")
+
+
+def _is_named(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
+    if answer.responder_name is not None:
+        return answer.responder_name.public_bytes() == signer.subject.public_bytes()
+    return answer.responder_key_hash == x509.SubjectKeyIdentifier.from_public_key(signer.public_key()).digest
+
+
+def _check_responder(responder: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
+    if not profiles.issued(issuer, responder):
+        raise Unusable("the issuer has not issued the responder's certificate")
+    if profiles.weakness(responder):
+        raise Unusable("the responder's certificate is weak")
+    if not responder.not_valid_before_utc <= now <= responder.not_valid_after_utc:
+        raise Unusable("the responder's certificate is not valid now")
+    check_usage(responder, crl=False)
+    stated = {extension.oid: extension for extension in responder.extensions}
+    if any(extension.critical and oid not in _KNOWN for oid, extension in stated.items()):
+        raise Unusable("the responder's certificate has a critical extension that is not known")
+    usages = stated.get(ExtensionOID.EXTENDED_KEY_USAGE)
+    if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages.value:
+        raise Unusable("the responder's certificate is not for OCSP")
+    if ExtensionOID.OCSP_NO_CHECK not in stated:
+        # Otherwise its own revocation would have to be asked about, and at whose responder?
+        raise Unusable("the responder's certificate could itself be revoked: it lacks id-pkix-ocsp-nocheck")
+
+
+def _has_signed(key: object, answer: ocsp.OCSPResponse) -> bool:
+    signature, message, algorithm = answer.signature, answer.tbs_response_bytes, answer.signature_hash_algorithm
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and algorithm is not None:
+            key.verify(signature, message, padding.PKCS1v15(), algorithm)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm is not None:
+            key.verify(signature, message, ec.ECDSA(algorithm))
+        elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+            key.verify(signature, message)
+        else:
+            return False
+    except Exception:  # noqa: BLE001  (InvalidSignature, ValueError, UnsupportedAlgorithm: all of them mean no)
+        return False
+    return profiles.is_strong(key)

@@ -1,0 +1,136 @@
+"""PURE: the path from a presented certificate to an anchor of the profile (RFC 5280 §6), built by `cryptography`'s client verifier.
+
+Its second examination, by another library, is in `second_opinion`; revocation is asked about in `revocation`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store
+
+from authproxy.access.decision import Reason
+from authproxy.certificates import leaf as leaves
+from authproxy.certificates import profiles
+from authproxy.certificates.leaf import Leaf, UnreadableLeaf
+from authproxy.certificates.presentation import Presented
+from authproxy.certificates.profiles import Check, Profile
+from authproxy.certificates.verdict import Refused
+
+_DEPTH = 3
+"""Certificates of CAs between leaf and anchor. AC NLB has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """A path that held at the time it was built: the leaf, the CAs above it, the anchor."""
+
+    leaf: Leaf
+    certificates: tuple[x509.Certificate, ...]
+
+    @property
+    def pairs(self) -> tuple[tuple[x509.Certificate, x509.Certificate], ...]:
+        """Each certificate that an issuer could have revoked, with that issuer; the leaf first."""
+        return tuple(zip(self.certificates, self.certificates[1:], strict=False))
+
+    @property
+    def der(self) -> tuple[bytes, ...]:
+        return tuple(certificate.public_bytes(Encoding.DER) for certificate in self.certificates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """How far a certificate came: every check that was made, with its refusal or None where it passed, and what came of it."""
+
+    checks: tuple[tuple[Check, Refused | None], ...]
+    outcome: Path | Refused
+    leaf: Leaf | None = None
+    """None if it could not be read."""
+
+    def after(self, check: Check, refused: Refused | None) -> Examination:
+        """This examination, one check later."""
+        return replace(self, checks=(*self.checks, (check, refused)), outcome=refused or self.outcome)
+
+
+def examination(presented: Presented, profile: Profile, *, now: datetime) -> Examination:
+    """Every rule of the profile, and if all hold the path. What a person is told is the first rule that fails."""
+    try:
+        certificate, chain = _loaded(presented)
+        leaf = leaves.read(certificate)
+    except UnreadableLeaf as unreadable:
+        refused = Refused(reason=Reason.CERTIFICATE_UNREADABLE, detail=str(unreadable))
+        return Examination(checks=((Check.READABLE, refused),), outcome=refused)
+    checks = ((Check.READABLE, None), *profiles.examined(certificate, profile, chain=chain, now=now))
+    first = next((refused for _, refused in checks if refused is not None), None)
+    if first is not None:
+        return Examination(checks=checks, outcome=first, leaf=leaf)
+    found = _built(certificate, chain, profile, now)
+    if isinstance(found, Refused):
+        return Examination(checks=(*checks, (Check.PATH, found)), outcome=found, leaf=leaf)
+    return Examination(checks=(*checks, (Check.PATH, None)), outcome=Path(leaf=leaf, certificates=found), leaf=leaf)
+
+
+def _loaded(presented: Presented) -> tuple[x509.Certificate, tuple[x509.Certificate, ...]]:
+    try:
+        leaf, *chain = (x509.load_der_x509_certificate(der) for der in (presented.leaf, *presented.chain))
+    except ValueError:
+        raise UnreadableLeaf("not an X.509 certificate in DER") from None
+    return leaf, tuple(chain)
+
+
+def _built(
+    leaf: x509.Certificate, chain: tuple[x509.Certificate, ...], profile: Profile, now: datetime
+) -> tuple[x509.Certificate, ...] | Refused:
+    verifier = (
+        PolicyBuilder()
+        .store(Store(list(profile.anchors)))
+        .time(now.astimezone(UTC).replace(tzinfo=None, microsecond=0))
+        .max_chain_depth(_DEPTH)
+        .extension_policies(ca_policy=_AUTHORITIES, ee_policy=_PERSONS)
+        .build_client_verifier()
+    )
+    try:
+        path = tuple(verifier.verify(leaf, [*profile.intermediates, *chain]).chain)
+    except Exception as error:  # noqa: BLE001  (VerificationError, and whatever crafted octets cause beneath)
+        return _untrusted(f"no path to an anchor: {_first_line(error)}")
+    for authority in path[1:]:
+        if weak := profiles.weakness(authority):
+            return _untrusted(f"a certificate of the path is weak: {weak.detail}")
+    return path
+
+
+def _untrusted(found: str) -> Refused:
+    return Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=found)
+
+
+def _first_line(error: Exception) -> str:
+    """What the library says, without the certificates that it appends to some of its messages."""
+    return str(error).partition("\n")[0].partition(" (encountered processing")[0][:200]
+
+
+def _needs_key_identifier(
+    _policy: object, certificate: x509.Certificate, identifier: x509.AuthorityKeyIdentifier | x509.SubjectKeyIdentifier | None
+) -> None:
+    """An intermediate must name its key and the one that signed it: of two authorities of one name the wrong one may be followed."""
+    if identifier is None and certificate.issuer != certificate.subject:
+        raise ValueError("an intermediate certificate without key identifier")
+
+
+# What the Web PKI asks of certificates, with these differences: a person needs neither an alternative name nor the identifier of the
+# issuer's key, policies and extended key usage may be critical (`profiles` judges them), and an intermediate must name both keys.
+_AUTHORITIES = (
+    ExtensionPolicy.webpki_defaults_ca()
+    .may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, _needs_key_identifier)
+    .may_be_present(x509.SubjectKeyIdentifier, Criticality.NON_CRITICAL, _needs_key_identifier)
+)
+_PERSONS = (
+    ExtensionPolicy.webpki_defaults_ee()
+    .may_be_present(x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, None)
+    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
+)

@@ -1,0 +1,269 @@
+"""PURE: which certificate a trusted terminator of TLS says it was shown: RFC 9440, or the one form of nginx, ingress-nginx, Traefik,
+Envoy, Apache or HAProxy that the settings name. What can be read in two ways is refused.
+
+Whether the peer may be believed is decided before; whether the certificate holds, after.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import unquote_to_bytes
+
+from cryptography import x509
+
+from authproxy.access.decision import Reason
+from authproxy.certificates.verdict import Refused
+
+MAX_CERTIFICATES = 5
+MAX_CERTIFICATE_BYTES = 8 * 1024
+MAX_HEADER_CHARACTERS = 16 * 1024
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
+_PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+?)\s?-----END CERTIFICATE-----\s*", re.ASCII)
+_ENVOY_PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^";,\s]*))', re.ASCII)
+_NOTHING = frozenset({"", "(null)", "-"})
+"""What Apache and nginx write where there is nothing to write."""
+
+
+class Form(StrEnum):
+    """Who ended TLS, and so how a certificate is written into a header."""
+
+    RFC9440 = "rfc9440"
+    NGINX = "nginx"
+    INGRESS_NGINX = "ingress_nginx"
+    TRAEFIK = "traefik"
+    ENVOY = "envoy"
+    APACHE = "apache"
+    HAPROXY = "haproxy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """What was shown in the handshake: DER that can be parsed, and nothing more is known of it. `chain` is without the leaf."""
+
+    leaf: bytes = field(repr=False)
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminator:
+    """The one form in which certificates arrive. Names are as configured at the terminator; a verify header that is named must be there."""
+
+    form: Form
+    certificate_header: str
+    chain_header: str | None = None
+    verify_header: str | None = None
+
+
+class _Unreadable(ValueError):  # noqa: N818
+    """Never leaves this module: it becomes a refusal. The message holds nothing of the header."""
+
+
+def terminator(form: Form) -> Terminator:
+    """The terminator of that form with the header names of its own documentation, or of ours where it has none."""
+    certificate, chain, verify = _NAMES[form]
+    return Terminator(form=form, certificate_header=certificate, chain_header=chain, verify_header=verify)
+
+
+_NAMES: dict[Form, tuple[str, str | None, str | None]] = {
+    Form.RFC9440: ("Client-Cert", "Client-Cert-Chain", None),
+    Form.NGINX: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
+    Form.INGRESS_NGINX: ("ssl-client-cert", None, "ssl-client-verify"),
+    Form.TRAEFIK: ("X-Forwarded-Tls-Client-Cert", None, None),
+    Form.ENVOY: ("x-forwarded-client-cert", None, None),
+    Form.APACHE: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
+    Form.HAPROXY: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
+}
+
+
+def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presented | Refused:
+    """The certificate in the header fields of a request; refused as missing if none was shown, as untrusted if the terminator's own
+    verdict is not a success, as unreadable for everything else."""
+    fields = list(headers)
+    try:
+        return _read(fields, by)
+    except _Unreadable as found:
+        return _unreadable(str(found))
+
+
+def _read(fields: list[tuple[str, str]], by: Terminator) -> Presented | Refused:
+    certificate = _only(fields, by.certificate_header)
+    chain = _only(fields, by.chain_header) if by.chain_header else None
+    if by.verify_header and (refused := _verdict(_only(fields, by.verify_header), by.form)):
+        return refused
+    if certificate is None or certificate.strip() in _NOTHING:
+        if chain:
+            raise _Unreadable("a chain without a certificate")
+        return _missing()
+    return presented(*_READERS[by.form](certificate), *(_list(chain) if chain else ()))
+
+
+def presented(*certificates: bytes) -> Presented | Refused:
+    """The certificates of a handshake or a header, the leaf first, if they are few, small and parse."""
+    if not certificates:
+        return _missing()
+    if len(certificates) > MAX_CERTIFICATES:
+        return _unreadable(f"more than {MAX_CERTIFICATES} certificates")
+    if max(map(len, certificates)) > MAX_CERTIFICATE_BYTES:
+        return _unreadable(f"a certificate of more than {MAX_CERTIFICATE_BYTES} bytes")
+    for der in certificates:
+        try:
+            x509.load_der_x509_certificate(der)
+        except Exception:  # noqa: BLE001  (ValueError mostly, UnsupportedAlgorithm and others for what is crafted)
+            return _unreadable("not an X.509 certificate in DER")
+    return Presented(leaf=certificates[0], chain=tuple(certificates[1:]))
+
+
+def _missing() -> Refused:
+    return Refused(reason=Reason.CERTIFICATE_MISSING, detail="no certificate was shown")
+
+
+def _unreadable(found: str) -> Refused:
+    return Refused(reason=Reason.CERTIFICATE_UNREADABLE, detail=found)
+
+
+def _only(fields: list[tuple[str, str]], name: str) -> str | None:
+    """The value of the one field of that name. Spellings that other software takes for the same name count, too: a terminator that sets
+    `X-SSL-Client-Cert` does not remove a client's `X_SSL_Client_Cert`."""
+    found = [(spelled, value) for spelled, value in fields if _folded(spelled) == _folded(name)]
+    if not found:
+        return None
+    if len(found) > 1 or found[0][0].lower() != name.lower():
+        raise _Unreadable(f"{name} occurs twice, or under another spelling")
+    if len(found[0][1]) > MAX_HEADER_CHARACTERS:
+        raise _Unreadable(f"{name} is longer than {MAX_HEADER_CHARACTERS} characters")
+    return found[0][1]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[_.]", "-", name).lower()
+
+
+def _verdict(verify: str | None, form: Form) -> Refused | None:
+    success = "0" if form is Form.HAPROXY else "SUCCESS"
+    if verify == success:
+        return None
+    if verify == "NONE":
+        return _missing()
+    if verify is None:
+        raise _Unreadable("the terminator's verdict is missing")
+    return Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail="the terminator's own verdict on the certificate is not a success")
+
+
+def _item(value: str) -> list[bytes]:
+    """RFC 9440 §2.1: an item, a byte sequence of RFC 8941 §3.3.5. Parameters mean nothing there and are refused."""
+    text = value.strip(" ")
+    if len(text) < 2 or text[0] != ":" or text[-1] != ":":
+        raise _Unreadable("not a byte sequence of RFC 8941")
+    return [_base64(text[1:-1])]
+
+
+def _list(value: str) -> list[bytes]:
+    """RFC 9440 §2.2: a list of byte sequences."""
+    return [_item(member.strip(" \t"))[0] for member in value.split(",")]
+
+
+def _escaped_pem(value: str) -> list[bytes]:
+    """`$ssl_client_escaped_cert` of nginx: one PEM block, percent-encoded. A `+` stands for itself."""
+    return [_pem(_unescaped(value))]
+
+
+def _spaced_pem(value: str) -> list[bytes]:
+    """Apache's `SSL_CLIENT_CERT`: one PEM block whose line ends have become spaces."""
+    return [_pem(value)]
+
+
+def _bare_base64(value: str) -> list[bytes]:
+    return [_base64(value.strip(" "))]
+
+
+def _traefik(value: str) -> list[bytes]:
+    """PEM without its first and last line and without line ends, the certificates separated by commas; percent-encoded before version 3."""
+    return [_base64(part) for part in _unescaped(value).split(",")]
+
+
+def _envoy(value: str) -> list[bytes]:
+    """One element of `x-forwarded-client-cert`: `Cert` is the leaf, `Chain` the leaf and what follows it, `Hash` must be the leaf's.
+
+    Two elements mean that Envoy appended to what a client sent: it must be told to `SANITIZE_SET`.
+    """
+    pairs = _envoy_pairs(value)
+    chain = [_pem(block) for block in _blocks(_unescaped(pairs["chain"]))] if pairs.get("chain") else []
+    leaf = _pem(_unescaped(pairs["cert"])) if pairs.get("cert") else None
+    if leaf is None and not chain:
+        raise _Unreadable("Envoy forwards no certificate, only words about it")
+    if leaf is not None and chain and leaf != chain[0]:
+        raise _Unreadable("Cert and Chain begin with different certificates")
+    certificates = chain or [leaf or b""]
+    if pairs.get("hash", hashlib.sha256(certificates[0]).hexdigest()).lower() != hashlib.sha256(certificates[0]).hexdigest():
+        raise _Unreadable("Hash belongs to another certificate")
+    return certificates
+
+
+def _envoy_pairs(value: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    position = 0
+    while position < len(value):
+        match = _ENVOY_PAIR.match(value, position)
+        if match is None:
+            raise _Unreadable("not one element of x-forwarded-client-cert")
+        name = match[1].lower()
+        if name in pairs and name in {"cert", "chain", "hash"}:
+            raise _Unreadable("x-forwarded-client-cert states a certificate twice")
+        pairs[name] = match[2] if match[2] is not None else match[3]
+        position = match.end()
+        if position < len(value):
+            if value[position] != ";":
+                raise _Unreadable("more than one element of x-forwarded-client-cert")
+            position += 1
+    return pairs
+
+
+def _blocks(pem: str) -> list[str]:
+    parts = re.split(r"(?<=-----END CERTIFICATE-----)", pem)
+    return [part for part in parts if part.strip()]
+
+
+def _unescaped(value: str) -> str:
+    if re.search(r"%(?![0-9A-Fa-f]{2})", value):
+        raise _Unreadable("a percent sign that escapes nothing")
+    try:
+        return unquote_to_bytes(value).decode("ascii")
+    except UnicodeDecodeError:
+        raise _Unreadable("escaped characters outside of ASCII") from None
+
+
+def _pem(text: str) -> bytes:
+    match = _PEM.fullmatch(text)
+    if match is None:
+        raise _Unreadable("not exactly one certificate in PEM")
+    return _base64(re.sub(r"\s", "", match[1]))
+
+
+def _base64(text: str) -> bytes:
+    if not _BASE64.fullmatch(text):
+        raise _Unreadable("not base64")
+    try:
+        octets = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise _Unreadable("not base64") from None
+    if base64.b64encode(octets).decode("ascii") != text:
+        raise _Unreadable("base64 with bits left over")
+    return octets
+
+
+_READERS: dict[Form, Callable[[str], list[bytes]]] = {
+    Form.RFC9440: _item,
+    Form.NGINX: _escaped_pem,
+    Form.INGRESS_NGINX: _escaped_pem,
+    Form.TRAEFIK: _traefik,
+    Form.ENVOY: _envoy,
+    Form.APACHE: _spaced_pem,
+    Form.HAPROXY: _bare_base64,
+}

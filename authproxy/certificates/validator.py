@@ -1,0 +1,138 @@
+"""A client certificate from the handshake to the verdict: rules and path, revocation, second opinion, in this order.
+
+What computes does so in threads of its own, for no longer than two seconds, so that nobody's certificate holds up the others' requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from cryptography import x509
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.certificates import path_validation, profiles, second_opinion
+from authproxy.certificates.path_validation import Examination, Path
+from authproxy.certificates.presentation import Presented
+from authproxy.certificates.profiles import Check, Profile
+from authproxy.certificates.status import Good, Mode, Revoked, Subject
+from authproxy.certificates.verdict import Refused, Validated
+
+T = TypeVar("T")
+
+
+class Revocation(Protocol):
+    """As `revocation.RevocationSources`."""
+
+    async def status(self, subject: Subject, *, now: datetime, stapled: bytes | None = None) -> Good | Revoked: ...
+
+
+class CertificateValidator:
+    """The examination of the certificates of one profile, in so many threads, for so many seconds each; `patience`, in seconds, is how long
+    one waits for a free thread. `close` it at the end."""
+
+    def __init__(
+        self, profile: Profile, revocation: Revocation, *, workers: int = 2, seconds: float = 2.0, patience: float = 10.0
+    ) -> None:
+        self._profile = profile
+        self._revocation = revocation
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="certificates")
+        self._free = asyncio.Semaphore(workers)
+        self._seconds = seconds
+        self._patience = patience
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def validate(self, presented: Presented, *, now: datetime, mode: Mode, stapled: bytes | None = None) -> Validated | Refused:
+        """The verdict. Raises CannotAsk in mode `hard` while nobody can say whether the certificate, or a CA above it, is revoked.
+
+        `stapled` is an OCSP response that came with the certificate; it is believed no more than a fetched one.
+        """
+        _, verdict = await self.examine(presented, now=now, mode=mode, stapled=stapled)
+        return verdict
+
+    async def examine(
+        self, presented: Presented, *, now: datetime, mode: Mode, stapled: bytes | None = None
+    ) -> tuple[Examination, Validated | Refused]:
+        """As `validate`, with every check that was reached."""
+        examination = await self.computed(lambda: path_validation.examination(presented, self._profile, now=now))
+        if isinstance(path := examination.outcome, Refused):
+            return examination, path
+        found = await self._statuses(path, now, stapled)
+        refused, unchecked = _weighed(found, mode)
+        examination = examination.after(Check.REVOCATION, refused)
+        if refused is not None:
+            return examination, refused
+        known = [status if isinstance(status, Good) else None for status in found]
+        refused = await self.computed(lambda: second_opinion.opinion(path, known, self._profile, now=now))
+        examination = examination.after(Check.SECOND_OPINION, refused)
+        return examination, refused or self._validated(path, known, unchecked, now)
+
+    async def recheck(self, leaf: bytes, *, now: datetime) -> Good | Revoked:
+        """Whether a certificate that was accepted earlier has been revoked since. Raises CannotAsk, and ValueError for a stranger's."""
+        certificate = x509.load_der_x509_certificate(leaf)
+        issuer = next((authority for authority in self._profile.authorities if profiles.issued(authority, certificate)), None)
+        if issuer is None:
+            raise ValueError("no authority of the profile has issued the certificate")
+        return await self._revocation.status(Subject(certificate=certificate, issuer=issuer), now=now)
+
+    def _validated(self, path: Path, known: list[Good | None], unchecked: str | None, now: datetime) -> Validated:
+        return Validated(
+            leaf=path.leaf,
+            tax_number=path.leaf.tax_number if self._profile.believes_tax_numbers else None,
+            path=path.der,
+            status=tuple(filter(None, known)),
+            unchecked=unchecked,
+            ends_at=self._profile.ends_at(now),
+        )
+
+    async def _statuses(self, path: Path, now: datetime, stapled: bytes | None) -> list[Good | Revoked | CannotAsk]:
+        pairs = path.pairs if self._profile.checks_intermediates else path.pairs[:1]
+        answers = await asyncio.gather(
+            *(
+                self._revocation.status(Subject(certificate=certificate, issuer=issuer), now=now, stapled=None if above else stapled)
+                for above, (certificate, issuer) in enumerate(pairs)
+            ),
+            return_exceptions=True,
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, CannotAsk):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, BaseException) or isinstance(answer, CannotAsk)]
+
+    async def computed(self, work: Callable[[], T]) -> T:
+        """The result of the work. A thread cannot be ended: one that exceeds its time stays taken until it ends by itself."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError:
+            raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, f"no thread became free within {self._patience:g} s") from None
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._freed)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, f"the examination took longer than {self._seconds:g} s") from None
+
+    def _freed(self, future: asyncio.Future[T]) -> None:
+        self._free.release()
+        if not future.cancelled():
+            future.exception()  # of work that nobody waits for any more
+
+
+def _weighed(found: list[Good | Revoked | CannotAsk], mode: Mode) -> tuple[Refused | None, str | None]:
+    """The refusal if any certificate is revoked, whatever else is not known; why something is not known, if that is let pass."""
+    for status in found:
+        if isinstance(status, Revoked):
+            detail = f"revoked on {status.at:%Y-%m-%d %H:%M:%S} UTC ({status.reason}), says {status.source}"
+            return Refused(reason=Reason.CERTIFICATE_REVOKED, detail=detail), None
+    unknown = next((status for status in found if isinstance(status, CannotAsk)), None)
+    if unknown is not None and mode is Mode.HARD:
+        raise unknown
+    return None, None if unknown is None else str(unknown)

@@ -1,0 +1,236 @@
+"""Sign-in by a client certificate: from the chooser to the host where browsers show certificates, and back to the portal.
+
+Two secrets travel, one each way. The way there tells the browser's attempt; who learns of it can show a certificate of their own, and
+nothing else. The way back tells what was shown, and only the browser that showed it learns of it. A session needs both, and the browser's
+flow cookie: neither somebody else's certificate nor somebody else's way back can be slipped into a sign-in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.certificates.presentation import Presented
+from authproxy.certificates.status import Mode
+from authproxy.certificates.verdict import Refused, Validated
+from authproxy.flows import membership, shown_certificate
+from authproxy.flows.membership import NotAdmitted
+from authproxy.flows.shown_certificate import ShownCertificate
+from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns, WritableSessions
+from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.attempt import Attempt
+from authproxy.identity.member import Member
+from authproxy.identity.person import Issuer, TaxNumber
+
+_METHOD: Final = "acnlb"
+_SHOWN_FOR: Final = timedelta(minutes=5)
+"""How long after it was shown a certificate signs somebody in: the way back takes a moment."""
+_HELD_BY_REGISTER: Final = frozenset({"tax_number", "name", "email"})
+
+
+class FindableAttempts(AttemptStore, Protocol):
+    async def find(self, state: str, *, now: datetime) -> Attempt | None: ...
+
+
+class KeptStore(Protocol):
+    async def get(self, key: str) -> bytes | None: ...
+    async def put(self, key: str, value: bytes, lives_for: timedelta) -> None: ...
+
+
+class Validator(Protocol):
+    async def validate(self, presented: Presented, *, now: datetime, mode: Mode) -> Validated | Refused: ...
+
+
+class Register(Protocol):
+    async def by_certificate(
+        self, fingerprint: str, issuer_serial: tuple[str, int], *, tax_number: TaxNumber | None = None
+    ) -> Member | None: ...  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """A browser that has come to show a certificate: for which portal, and where it then wants to go there."""
+
+    name: str = field(repr=False)
+    portal_id: str
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The certificate holds. `location` is where the browser goes on to; it has the one secret in it."""
+
+    location: str = field(repr=False)
+    validated: Validated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRules:
+    """`url` is the host where certificates are shown, `issuer` the name under which this gateway vouches for the register's people.
+    `modes` says by portal what happens while nobody knows about revocation."""
+
+    url: str
+    issuer: Issuer
+    level: Level
+    modes: Mapping[str, Mode]
+
+
+class CertificateLogin:
+    def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
+        self,
+        *,
+        rules: CertificateRules,
+        validator: Validator,
+        register: Register,
+        attempts: FindableAttempts,
+        sessions: WritableSessions,
+        kept: KeptStore,
+        places: Mapping[str, SignInPlace],
+        attempt_for: timedelta,
+        fresh: Callable[[int], str],
+        random_bytes: Callable[[int], bytes],
+        clock: Callable[[], datetime],
+        describe_browser: Callable[[str], str],
+    ) -> None:
+        """`fresh(n)` is URL-safe text of n random bytes; `describe_browser` turns a User-Agent into a few harmless words."""
+        self._rules = rules
+        self._validator = validator
+        self._register = register
+        self._attempts = attempts
+        self._sessions = sessions
+        self._kept = kept
+        self._places = places
+        self._attempt_for = attempt_for
+        self._fresh = fresh
+        self._clock = clock
+        self._sign_ins = SignIns(
+            attempts=attempts, sessions=sessions, attempt_for=attempt_for, random_bytes=random_bytes, describe_browser=describe_browser
+        )  # fmt: skip
+
+    async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str:
+        """The URL where the browser shows its certificate. Raises CannotAsk."""
+        hop = self._fresh(32)
+        await self._attempts.open(
+            hop, Attempt(portal=portal_id, return_to=return_to, browser=browser, opened_at=now, method=_METHOD), now=now
+        )  # fmt: skip
+        return f"{self._rules.url}/?hop={hop}"
+
+    async def hop(self, name: str, *, now: datetime) -> Hop | None:
+        """The hop of this name, if it is on its way and not too old. Raises CannotAsk."""
+        attempt = await self._attempts.find(name, now=now)
+        if attempt is None or attempt.method != _METHOD or now - attempt.opened_at > self._attempt_for:
+            return None
+        return Hop(name=name, portal_id=attempt.portal, return_to=attempt.return_to)
+
+    async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused:
+        """What becomes of a certificate that was shown on this hop. A refusal leaves the hop as it is: another one may be shown.
+        Raises CannotAsk where nobody can say whether the certificate is revoked."""
+        found = await self._validator.validate(presented, now=now, mode=self._rules.modes[hop.portal_id])
+        if isinstance(found, Refused):
+            return found
+        secret = self._fresh(32)
+        shown = shown_certificate.of(found, hop=hop.name, shown_at=now)
+        await self._kept.put(_key(secret), shown.octets(), self._attempt_for)
+        return Accepted(location=f"{self._places[hop.portal_id].callback(_METHOD)}?hop={secret}", validated=found)
+
+    async def complete(
+        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, now: datetime
+    ) -> Outcome:  # fmt: skip
+        """Ends the attempt on which the certificate was shown. Raises CannotAsk while nobody can say which one that is."""
+        shown = await self._shown(secret)
+        attempt = await self._sign_ins.taken(
+            None if shown is None else shown.hop, method=_METHOD, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now
+        )
+        if not isinstance(attempt, Attempt):
+            return attempt
+        # What has no attempt was not shown, and what was shown too long ago proves nothing now.
+        if shown is None or now - shown.shown_at > _SHOWN_FOR:
+            return SignInRefused(Reason.ATTEMPT_TOO_OLD, attempt.return_to)
+        try:
+            outcome = await self._enter(shown, attempt, ticket_text, user_agent)
+            if isinstance(outcome, SignInRefused):
+                # Somebody has proved who they are and may not come in: the session that the browser has is another person's.
+                await self._sign_ins.end_previous(ticket_text)
+                return replace(outcome, return_to=attempt.return_to)
+        except CannotAsk as failure:
+            return SignInRefused(failure.reason, attempt.return_to, found=str(failure))
+        return outcome
+
+    async def _shown(self, secret: str | None) -> ShownCertificate | None:
+        octets = None if secret is None else await self._kept.get(_key(secret))
+        return None if octets is None else shown_certificate.read(octets)
+
+    async def _enter(
+        self, shown: ShownCertificate, attempt: Attempt, ticket_text: str | None, user_agent: str
+    ) -> SignedIn | SignInRefused:  # fmt: skip
+        place = self._places[attempt.portal]
+        told = await self._ask_register(shown, place)
+        if isinstance(told, SignInRefused):
+            return told
+        now = self._clock()
+        # Before there is a session: as long as there is one, its certificate can be asked about.
+        await self._kept.put(certificate_key(shown.fingerprint), shown.leaf, place.expires_after)
+        signed_in = await self._sign_ins.start(
+            self._proved(told, shown, now), attempt, place, ticket_text=ticket_text, user_agent=user_agent, now=now
+        )
+        # A person who was blocked in between: either the blocking has found this session, or this question finds the blocking.
+        again = await self._ask_register(shown, place)
+        if isinstance(again, SignInRefused):
+            await self._sessions.revoke(signed_in.session.session_id)
+            return again
+        if again.member_id != told.member_id:
+            await self._sessions.revoke(signed_in.session.session_id)
+            raise membership.changed_meanwhile()
+        return signed_in
+
+    async def _ask_register(self, shown: ShownCertificate, place: SignInPlace) -> Member | SignInRefused:
+        if self._rules.level < place.level:
+            found = "a certificate gives less than the level that the portal demands"
+            return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", found=found)
+        member = await self._register.by_certificate(shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number)
+        if member is None:
+            return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", found=f"certificate {shown.short_name}")
+        told = membership.refusal(member, portal_id=place.portal_id, members=place.members) or _incomplete(member, place)
+        if told is not None:
+            return SignInRefused(told.reason, "/", found=told.found, person=member.person(self._rules.issuer), by_register=told)
+        return member
+
+    def _proved(self, member: Member, shown: ShownCertificate, now: datetime) -> Proved:
+        event = AuthenticationEvent(
+            method=_METHOD,
+            at=min(shown.shown_at, now),
+            source=f"sha256:{shown.fingerprint}",
+            # RFC 8176 §2: possession of the key was proved. Whether a PIN guards it nobody can tell: one factor, and no step-up.
+            amr=("pop",),
+            is_step_up=False,
+        )
+        return Proved(
+            person=member.person(self._rules.issuer),
+            method=_METHOD,
+            level=self._rules.level,
+            event=event,
+            ends_at=shown.not_after,
+            provider_session=shown.fingerprint,
+        )
+
+
+def certificate_key(fingerprint: str) -> str:
+    """Under which name the DER of a certificate is kept as long as somebody may be signed in by it."""
+    return f"certificate:{fingerprint}"
+
+
+def _key(secret: str) -> str:
+    return f"shown:{secret}"
+
+
+def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:
+    """Of what the portal requires the register holds a part; date of birth and address are asked of accounts at the provider only."""
+    missing = [claim for claim in place.required_claims if claim in _HELD_BY_REGISTER and getattr(member, claim) is None]
+    if not missing:
+        return None
+    found = f"the register lacks what the portal requires: {', '.join(missing)}"
+    return NotAdmitted(reason=Reason.NOT_A_MEMBER, found=found, member=member)

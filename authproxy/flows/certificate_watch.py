@@ -1,0 +1,75 @@
+"""Whether the certificates by which people are signed in still hold: one that its issuer has revoked since ends its sessions, at every
+portal and on every instance."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from authproxy.access.unavailable import CannotAsk
+from authproxy.certificates.status import Good, Revoked
+from authproxy.flows.certificate_login import KeptStore, certificate_key
+from authproxy.identity.session import SessionId, SessionSummary
+
+
+class Sessions(Protocol):
+    def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]: ...
+    async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]: ...
+
+
+class Validator(Protocol):
+    async def recheck(self, leaf: bytes, *, now: datetime) -> Good | Revoked: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a look has brought. `ended` are the sessions that are over now; `unknown` the certificates about which nobody could say
+    anything: their people stay signed in, as they do in every outage."""
+
+    ended: tuple[SessionSummary, ...] = ()
+    good: int = 0
+    unknown: int = 0
+
+
+class CertificateWatch:
+    def __init__(self, *, sessions: Sessions, kept: KeptStore, validator: Validator) -> None:
+        self._sessions = sessions
+        self._kept = kept
+        self._validator = validator
+
+    async def look(self, *, now: datetime) -> Looked:
+        """Asks about every certificate by which somebody is signed in, and ends the sessions of the revoked. Raises CannotAsk where the
+        store cannot be asked."""
+        ended: list[SessionSummary] = []
+        good = unknown = 0
+        for fingerprint, summaries in (await self._in_use(now)).items():
+            try:
+                holds = await self._holds(fingerprint, now)
+            except CannotAsk:
+                unknown += 1
+                continue
+            if holds:
+                good += 1
+            else:
+                gone = await self._sessions.revoke_all([summary.session_id for summary in summaries])
+                ended += [summary for summary in summaries if summary.session_id in gone]
+        return Looked(ended=tuple(ended), good=good, unknown=unknown)
+
+    async def _in_use(self, now: datetime) -> dict[str, list[SessionSummary]]:
+        found: dict[str, list[SessionSummary]] = {}
+        async for summary in self._sessions.all_summaries(now=now):
+            if summary.method == "acnlb" and summary.provider_session is not None:
+                found.setdefault(summary.provider_session, []).append(summary)
+        return found
+
+    async def _holds(self, fingerprint: str, now: datetime) -> bool:
+        leaf = await self._kept.get(certificate_key(fingerprint))
+        if leaf is None:
+            # Nobody can watch over it any more (its key was dropped, or the store has lost it).
+            return False
+        try:
+            return isinstance(await self._validator.recheck(leaf, now=now), Good)
+        except ValueError:
+            return False  # the authority is none of ours any more

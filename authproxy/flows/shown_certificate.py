@@ -1,0 +1,69 @@
+"""PURE: what is remembered of a certificate between the host where it was shown and the portal: JSON in the store of kept octets."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from authproxy.certificates.verdict import Validated
+from authproxy.identity.person import TaxNumber
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCertificate:
+    """A certificate that was examined and holds, and the hop on which it was shown."""
+
+    hop: str = field(repr=False)
+    shown_at: datetime
+    fingerprint: str
+    issuer: str
+    serial: int
+    tax_number: TaxNumber | None = field(repr=False)
+    not_after: datetime
+    leaf: bytes = field(repr=False)
+    """DER."""
+
+    @property
+    def short_name(self) -> str:
+        """Enough of the fingerprint to find the certificate in the audit."""
+        return self.fingerprint[:16]
+
+    def octets(self) -> bytes:
+        return json.dumps({
+            "hop": self.hop,
+            "shown_at": self.shown_at.isoformat(),
+            "fingerprint": self.fingerprint,
+            "issuer": self.issuer,
+            "serial": f"{self.serial:x}",
+            "tax_number": self.tax_number,
+            "not_after": self.not_after.isoformat(),
+            "leaf": base64.b64encode(self.leaf).decode(),
+        }).encode()
+
+
+def of(validated: Validated, *, hop: str, shown_at: datetime) -> ShownCertificate:
+    leaf = validated.leaf
+    return ShownCertificate(
+        hop=hop, shown_at=shown_at, fingerprint=leaf.fingerprint, issuer=leaf.issuer, serial=leaf.serial_number,
+        tax_number=validated.tax_number, not_after=leaf.not_after, leaf=validated.path[0],
+    )  # fmt: skip
+
+
+def read(octets: bytes) -> ShownCertificate | None:
+    """None for what another version of the gateway has written in another shape."""
+    try:
+        fields = json.loads(octets)
+        return ShownCertificate(
+            hop=fields["hop"],
+            shown_at=datetime.fromisoformat(fields["shown_at"]),
+            fingerprint=fields["fingerprint"],
+            issuer=fields["issuer"],
+            serial=int(fields["serial"], 16),
+            tax_number=fields["tax_number"],
+            not_after=datetime.fromisoformat(fields["not_after"]),
+            leaf=base64.b64decode(fields["leaf"]),
+        )
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,192 @@
+"""What all sign-ins have in common, whoever vouches for the person: the attempt is this browser's and is taken once, and it ends in a
+session under a ticket that nobody has seen before. Where a person wanted to go stays on the server, so that no URL travels."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from authproxy.access.decision import Reason
+from authproxy.access.routes import Claim, Members
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.access import SessionStore, Stored
+from authproxy.flows.membership import NotAdmitted
+from authproxy.identity import ticket as tickets
+from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
+from authproxy.identity.attempt import Attempt, TakenAttempt
+from authproxy.identity.person import Person
+from authproxy.identity.session import Session
+from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
+
+_CALLBACK = "/.authproxy/callback/"
+_WORTH_ANOTHER_LOOK = frozenset({Reason.ATTEMPT_USED, Reason.ATTEMPT_TOO_OLD, Reason.ATTEMPT_UNKNOWN})
+
+
+class AttemptStore(Protocol):
+    async def open(self, state: str, attempt: Attempt, *, now: datetime) -> None: ...
+    async def take(self, state: str, *, now: datetime) -> TakenAttempt | None: ...
+    async def note_sign_in(self, browser: str, *, now: datetime) -> int: ...
+    async def recent_sign_ins(self, browser: str, *, now: datetime) -> int: ...
+
+
+class WritableSessions(SessionStore, Protocol):
+    async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInPlace:
+    """What a portal demands of a sign-in, and how long its sessions live."""
+
+    portal_id: str
+    origin: str
+    required_claims: tuple[Claim, ...]
+    level: Level
+    idle_for: timedelta
+    expires_after: timedelta
+    members: Members = "anyone"
+
+    def callback(self, method: SignInMethod) -> str:
+        """Where the browser comes back to."""
+        return f"{self.origin}{_CALLBACK}{method}"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Somebody is signed in; the ticket is for their browser alone."""
+
+    ticket_text: str = field(repr=False)
+    return_to: str
+    session: Session
+    is_new_link: bool = False
+    """The account has just been linked to a person of the register."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadySignedIn:
+    """A callback that was used before, in a browser that has a session: nothing happened, and the person can go on."""
+
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRefused:
+    """Nobody was signed in. `found` is for operators and holds no secret; `person` is known where the protocol had succeeded, and the
+    two levels where one is below the other."""
+
+    reason: Reason
+    return_to: str
+    missing: tuple[str, ...] = ()
+    found: str = ""
+    person: Person | None = field(default=None, repr=False)
+    level: Level | None = None
+    level_needed: Level | None = None
+    by_register: NotAdmitted | None = field(default=None, repr=False)
+    """What the register said, if it was the one to refuse."""
+
+
+Outcome = SignedIn | AlreadySignedIn | SignInRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """Who has signed in, and by what. `id_token` is the provider's, for its logout; `ends_at`: what proved it is worth nothing after."""
+
+    person: Person
+    method: SignInMethod
+    level: Level
+    event: AuthenticationEvent
+    ends_at: datetime | None = None
+    id_token: str | None = field(default=None, repr=False)
+    provider_session: str | None = field(default=None, repr=False)
+
+
+class SignIns:
+    """Every method raises CannotAsk."""
+
+    def __init__(
+        self, *, attempts: AttemptStore, sessions: WritableSessions, attempt_for: timedelta, random_bytes: Callable[[int], bytes],
+        describe_browser: Callable[[str], str],
+    ) -> None:  # fmt: skip
+        self._attempts = attempts
+        self._sessions = sessions
+        self._attempt_for = attempt_for
+        self._random_bytes = random_bytes
+        self._describe_browser = describe_browser
+
+    async def taken(
+        self, state: str | None, *, method: SignInMethod, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
+    ) -> Attempt | AlreadySignedIn | SignInRefused:  # fmt: skip
+        """The attempt of this state, if it is the portal's, this browser's, unused and young; nobody can take it again in any case.
+
+        A replayed or stale one in a browser that is signed in goes on without a word: a restored tab, the back button.
+        """
+        taken = None if state is None else await self._attempts.take(state, now=now)
+        if taken is not None and taken.attempt.method != method:
+            taken = None
+        refused = SignInRefused(Reason.ATTEMPT_UNKNOWN, "/") if taken is None else self._refusal(taken, portal_id, browser, now)
+        if taken is not None and refused is None:
+            return taken.attempt
+        assert refused is not None  # noqa: S101  # an attempt that is not there has been refused
+        if refused.reason in _WORTH_ANOTHER_LOOK and browser is not None:
+            current = await self._present(ticket_text, portal_id, now)
+            if current is not None:
+                return AlreadySignedIn(refused.return_to)
+        return refused
+
+    async def start(
+        self, proved: Proved, attempt: Attempt, place: SignInPlace, *, ticket_text: str | None, user_agent: str, now: datetime
+    ) -> SignedIn:  # fmt: skip
+        """The new session; the one that the browser had has ended."""
+        ticket = SessionTicket(self._random_bytes(IDENTIFIER_SIZE), self._random_bytes(SECRET_SIZE))
+        session = Session(
+            session_id=ticket.session_id,
+            portal=attempt.portal,
+            person=proved.person,
+            method=proved.method,
+            level=proved.level,
+            events=(proved.event,),
+            started_at=now,
+            expires_at=min(filter(None, (now + place.expires_after, proved.ends_at))),
+            idle_for=place.idle_for,
+            id_token=proved.id_token,
+            provider_session=proved.provider_session,
+        )
+        await self._sessions.create(ticket, session, browser=self._describe_browser(user_agent), now=now)
+        await self.end_previous(ticket_text)
+        await self._note(attempt.browser, now)
+        return SignedIn(ticket.text, attempt.return_to, session)
+
+    async def end_previous(self, ticket_text: str | None) -> None:
+        """A new sign-in in a browser replaces the session that it had (another person may have signed in)."""
+        previous = tickets.parse(ticket_text) if ticket_text is not None else None
+        if previous is not None:
+            await self._sessions.revoke(previous.session_id)
+
+    def _refusal(self, taken: TakenAttempt, portal_id: str, browser: str | None, now: datetime) -> SignInRefused | None:
+        attempt = taken.attempt
+        if attempt.portal != portal_id:
+            return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+        if browser is None:
+            return SignInRefused(Reason.COOKIES_OFF, "/")
+        if not hmac.compare_digest(attempt.browser.encode(), browser.encode()):
+            # Where another browser's person wanted to go is not this one's business.
+            return SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
+        if taken.already_used:
+            return SignInRefused(Reason.ATTEMPT_USED, attempt.return_to)
+        if now - attempt.opened_at > self._attempt_for:
+            return SignInRefused(Reason.ATTEMPT_TOO_OLD, attempt.return_to)
+        return None
+
+    async def _present(self, ticket_text: str | None, portal_id: str, now: datetime) -> Stored | None:
+        ticket = tickets.parse(ticket_text) if ticket_text is not None else None
+        stored = None if ticket is None else await self._sessions.load(ticket, now=now)
+        return stored if stored is not None and stored.session.portal == portal_id else None
+
+    async def _note(self, browser: str, now: datetime) -> None:
+        try:
+            await self._attempts.note_sign_in(browser, now=now)
+        except CannotAsk:
+            return  # only the loop breaker's count is lost

@@ -1,0 +1,131 @@
+"""PURE: a person in the register: what the bank has entered of them, and by which keys they are found.
+
+A person is found by what somebody vouches for (certificate, account at the provider, tax number), never by a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
+
+EVERY_PORTAL = "*"
+_SHOWN_DIGITS = 3
+_DIGITS_OF_A_NUMBER = 5
+"""What has fewer digits is no tax number and no telephone number."""
+
+KeyKind = Literal["id", "tax number", "fingerprint", "issuer and serial", "account"]
+
+
+class RegisterKey(NamedTuple):
+    """Something by which at most one person of the register is found."""
+
+    kind: KeyKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateName:
+    """Which certificate is meant: by the SHA-256 of its DER (64 hexadecimal digits, small), by issuer (RFC 4514) and serial, or both."""
+
+    fingerprint: str | None = None
+    issuer: str | None = None
+    serial: int | None = None
+
+    @property
+    def keys(self) -> Iterator[RegisterKey]:
+        if self.fingerprint is not None:
+            yield RegisterKey("fingerprint", self.fingerprint)
+        if self.issuer is not None and self.serial is not None:
+            yield issuer_and_serial(self.issuer, self.serial)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account at an OpenID provider."""
+
+    issuer: Issuer
+    subject: Subject = field(repr=False)
+
+    @property
+    def key(self) -> RegisterKey:
+        return RegisterKey("account", f"{self.issuer}\0{self.subject}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A person of the register. `portals` are the ids of those they may enter, or `*`: what is not there is denied."""
+
+    member_id: MemberId
+    name: str = field(repr=False)
+    tax_number: TaxNumber | None = field(default=None, repr=False)
+    email: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+    """E.164: `+38640123456`."""
+    portals: tuple[str, ...] = ()
+    certificates: tuple[CertificateName, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    """At most one at each provider."""
+    blocked_at: datetime | None = None
+    block_reason: str | None = field(default=None, repr=False)
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.blocked_at is not None
+
+    @property
+    def keys(self) -> frozenset[RegisterKey]:
+        """Everything by which this person is found."""
+        keys = {RegisterKey("id", self.member_id), *(account.key for account in self.accounts)}
+        keys.update(key for certificate in self.certificates for key in certificate.keys)
+        return frozenset(keys | ({tax_number_key(self.tax_number)} if self.tax_number is not None else set()))
+
+    def may_enter(self, portal_id: str) -> bool:
+        return not self.is_blocked and (portal_id in self.portals or EVERY_PORTAL in self.portals)
+
+    def account_at(self, issuer: str) -> Account | None:
+        return next((account for account in self.accounts if account.issuer == issuer), None)
+
+    def with_account(self, account: Account) -> Member:
+        """With this account in the place of the one that there was at its provider."""
+        others = tuple(other for other in self.accounts if other.issuer != account.issuer)
+        return replace(self, accounts=(*others, account))
+
+    def with_certificate(self, certificate: CertificateName) -> Member:
+        """With this certificate, in the place of what named the same one less fully."""
+        keys = set(certificate.keys)
+        others = tuple(other for other in self.certificates if not keys.intersection(other.keys))
+        return replace(self, certificates=(*others, certificate))
+
+    def blocked(self, at: datetime, reason: str | None) -> Member:
+        return replace(self, blocked_at=at, block_reason=reason)
+
+    def unblocked(self) -> Member:
+        return replace(self, blocked_at=None, block_reason=None)
+
+    def person(self, issuer: Issuer) -> Person:
+        """The person as portals see them after a sign-in that the register alone knows the name for (a certificate). `issuer` is ours."""
+        return Person(
+            issuer=issuer, subject=Subject(self.member_id), name=self.name, email=self.email, tax_number=self.tax_number,
+            member=self.member_id,
+        )  # fmt: skip
+
+
+def tax_number_key(number: TaxNumber) -> RegisterKey:
+    return RegisterKey("tax number", number)
+
+
+def issuer_and_serial(issuer: str, serial: int) -> RegisterKey:
+    return RegisterKey("issuer and serial", f"{issuer}\0{serial:x}")
+
+
+def masked(text: str) -> str:
+    """The text as it may be shown to an operator: of a number that could be a tax or telephone number the last three digits."""
+    digits = sum(character.isdigit() for character in text)
+    if digits < _DIGITS_OF_A_NUMBER:
+        return text
+    return re.sub(r"\d", "*", text, count=digits - _SHOWN_DIGITS)

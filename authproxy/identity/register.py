@@ -1,0 +1,92 @@
+"""PURE: the register as a whole: what a list makes of it, which entries contradict each other, and whom a change shuts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from authproxy.identity.member import EVERY_PORTAL, CertificateName, Member, RegisterKey
+from authproxy.identity.person import MemberId, TaxNumber
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A person as a list has them. None for `certificates` and `is_blocked`: as it is in the register, so that a list made elsewhere
+    neither lets in whom an operator has blocked here nor forgets a certificate that was linked here."""
+
+    member_id: MemberId
+    name: str = field(repr=False)
+    tax_number: TaxNumber | None = field(default=None, repr=False)
+    email: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+    portals: tuple[str, ...] = ()
+    certificates: tuple[CertificateName, ...] | None = None
+    is_blocked: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two people with the same key. `later` is the one of whom it is said."""
+
+    later: MemberId
+    earlier: MemberId
+    key: RegisterKey = field(repr=False)
+
+
+Register = Mapping[MemberId, Member]
+
+
+def taken_over(before: Register, listed: Sequence[Listed], *, replaces: bool, now: datetime) -> dict[MemberId, Member]:
+    """The register with the list in it; `replaces` leaves out whoever is not in the list."""
+    after = {} if replaces else dict(before)
+    for each in listed:
+        after[each.member_id] = _updated(before.get(each.member_id), each, now)
+    return after
+
+
+def conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
+    """Every key that two people have, in a stable order."""
+    owners: dict[RegisterKey, MemberId] = {}
+    for member in members:
+        for key in sorted(member.keys):
+            owner = owners.setdefault(key, member.member_id)
+            if owner != member.member_id:
+                yield Conflict(member.member_id, owner, key)
+
+
+def shut_out(before: Register, after: Register) -> Iterator[Member]:
+    """The people whose sessions must end, as they were and, where that is something else, as they are."""
+    for member_id, was in before.items():
+        now = after.get(member_id)
+        if now is None or has_lost(was, now):
+            yield was
+    for member_id, now in after.items():
+        if now.is_blocked and now != before.get(member_id):
+            yield now
+
+
+def has_lost(before: Member, after: Member) -> bool:
+    """Whether the person had something by which they may have signed in, or somewhere to go, and has it no more."""
+    loses_portal = EVERY_PORTAL not in after.portals and not set(before.portals) <= set(after.portals)
+    return loses_portal or not before.keys <= after.keys or (after.is_blocked and not before.is_blocked)
+
+
+def _updated(before: Member | None, listed: Listed, now: datetime) -> Member:
+    member = Member(
+        member_id=listed.member_id, name=listed.name, tax_number=listed.tax_number, email=listed.email, phone=listed.phone,
+        portals=listed.portals, certificates=listed.certificates or (),
+    )  # fmt: skip
+    if before is not None:
+        # An account was linked on the strength of the tax number: with another number nobody has proved that it is theirs.
+        keeps_accounts = before.tax_number in (None, listed.tax_number)
+        member = replace(
+            member,
+            accounts=before.accounts if keeps_accounts else (),
+            certificates=before.certificates if listed.certificates is None else listed.certificates,
+            blocked_at=before.blocked_at,
+            block_reason=before.block_reason,
+        )
+    if listed.is_blocked is None or listed.is_blocked == member.is_blocked:
+        return member
+    return member.blocked(now, None) if listed.is_blocked else member.unblocked()

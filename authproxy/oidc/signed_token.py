@@ -1,0 +1,127 @@
+"""PURE: a token that the provider has signed (RFC 7515 compact form, RFC 8725), and the claims that all of its tokens have.
+
+Nothing inside a token is read before its signature holds, save the header, and of that only what finds the key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeGuard
+
+from authproxy.oidc.key_set import VerificationKey
+from authproxy.oidc.refused import TokenRefused
+from authproxy.oidc.relying_party import Algorithm, RelyingParty
+from authproxy.oidc.wire import Unreadable, is_visible, json_object, octets_of
+
+_SIZE_LIMIT = 16 * 1024
+# Members that would bring a key of the token's choice, change how the rest is read, or demand what we do not know (RFC 7515 §4.1.11).
+_FORBIDDEN_HEADERS = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"})
+_LAST_SECOND = 253_402_300_799  # of the year 9999, beyond which there is no datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a token is meant to be. `types` are the values of `typ` that say so, in capitals; a token without `typ` says `JWT`."""
+
+    name: str
+    types: frozenset[str]
+
+    def refused(self, found: str) -> TokenRefused:
+        return TokenRefused(f"{self.name}: {found}")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """A token whose form is right, and nothing more."""
+
+    kind: Kind
+    key_id: str | None
+    algorithm: Algorithm
+    signing_input: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    expires_at: datetime
+    issued_at: datetime
+
+
+def read(token: str, kind: Kind, algorithm: Algorithm) -> SignedToken:
+    """The parts of a token in JWS compact form whose header suits its kind and the pinned algorithm. Raises TokenRefused."""
+    if len(token) > _SIZE_LIMIT:
+        raise kind.refused(f"longer than {_SIZE_LIMIT} characters")
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise kind.refused("not three parts")
+    try:
+        header_octets, payload, signature = (octets_of(part) for part in parts)
+        header = json_object(header_octets)
+    except Unreadable as found:
+        raise kind.refused(f"header or encoding: {found}") from None
+    if header.get("alg") != algorithm:
+        raise kind.refused(f"signed with another algorithm than {algorithm}")
+    if forbidden := header.keys() & _FORBIDDEN_HEADERS:
+        raise kind.refused(f"header has {', '.join(sorted(forbidden))}")
+    # RFC 8725 §3.11: an access token, an ID token and a logout token are none of each other, though the same key has signed them.
+    token_type = header.get("typ", "JWT")
+    if not isinstance(token_type, str) or token_type.upper() not in kind.types:
+        raise kind.refused("typed as something else")
+    key_id = header.get("kid")
+    if key_id is not None and not isinstance(key_id, str):
+        raise kind.refused("kid is no text")
+    return SignedToken(kind, key_id, algorithm, ".".join(parts[:2]).encode("ascii"), payload, signature)
+
+
+def claims_of(token: SignedToken, key: VerificationKey) -> dict[str, Any]:
+    """The claims, after the signature. Raises TokenRefused."""
+    if not key.has_signed(token.signing_input, token.signature):
+        raise token.kind.refused("the signature is wrong")
+    try:
+        return json_object(token.payload)
+    except Unreadable as found:
+        raise token.kind.refused(f"claims: {found}") from None
+
+
+def check_parties(claims: Mapping[str, Any], kind: Kind, relying_party: RelyingParty) -> None:
+    """Raises TokenRefused unless the token is from this issuer, for us and for nobody else."""
+    if claims.get("iss") != relying_party.issuer:
+        raise kind.refused("iss is not the configured issuer, to the byte")
+    # Of several audiences another one could be the thief; the specification leaves us the right to trust none but ourselves.
+    if claims.get("aud") not in (relying_party.client_id, [relying_party.client_id]):
+        raise kind.refused("aud is not exactly this client")
+    if claims.get("azp", relying_party.client_id) != relying_party.client_id:
+        raise kind.refused("azp is another client")
+
+
+def check_times(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now: datetime) -> Times:
+    """Raises TokenRefused for a token that is over or not valid yet; how old a valid one may be is for each kind to say."""
+    expires_at, issued_at = instant(claims, "exp", kind), instant(claims, "iat", kind)
+    not_before = instant(claims, "nbf", kind) if "nbf" in claims else issued_at
+    if now - leeway >= expires_at:
+        raise kind.refused(f"expired {seconds(now - expires_at)} ago; are both clocks right?")
+    if max(issued_at, not_before) > now + leeway:
+        raise kind.refused(f"valid only in {seconds(max(issued_at, not_before) - now)}; are both clocks right?")
+    return Times(expires_at=expires_at, issued_at=issued_at)
+
+
+def instant(claims: Mapping[str, Any], name: str, kind: Kind) -> datetime:
+    """The claim as a moment, whole seconds. Raises TokenRefused if it is none."""
+    value = claims.get(name)
+    # `True` is an int to Python, and text that looks like a number is one to some readers: neither is a JSON number.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_SECOND:
+        raise kind.refused(f"{name} is missing or no time")
+    return datetime.fromtimestamp(math.floor(value), UTC)
+
+
+def seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():.0f} s"
+
+
+def is_identifier(value: object) -> TypeGuard[str]:
+    """Whether a claim can name somebody or something: text of at most 255 characters, every one of which can be seen."""
+    return isinstance(value, str) and 1 <= len(value) <= 255 and is_visible(value)

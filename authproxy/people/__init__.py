@@ -1,0 +1,1 @@
+"""The register of people as operators meet it: lists in files, and the commands."""

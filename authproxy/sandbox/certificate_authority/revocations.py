@@ -1,0 +1,68 @@
+"""Which certificates are revoked, since when and why; remembered over a restart in a file, if there is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from authproxy.sandbox.certificate_authority.crl import Revoked
+
+REASONS: Mapping[str, x509.ReasonFlags] = {
+    reason.value: reason for reason in x509.ReasonFlags if reason is not x509.ReasonFlags.remove_from_crl
+}  # fmt: skip
+"""By the words of RFC 5280."""
+USUAL_REASON = x509.ReasonFlags.key_compromise.value
+
+
+class RevocationsBroken(Exception):  # noqa: N818
+    """The file cannot be understood. The text names it."""
+
+
+class Revocations:
+    """By names of certificates. `at_first` are revoked at `now` where no file says otherwise. Raises RevocationsBroken, OSError."""
+
+    def __init__(self, at_first: Iterable[str], *, now: datetime, file: Path | None) -> None:
+        self._file = file
+        self._since: dict[str, Revoked] = {}
+        if file is not None and file.exists():
+            self._since = _read(file)
+        else:
+            self._since = {name: Revoked(at=now, reason=REASONS[USUAL_REASON]) for name in at_first}
+            self._save()
+
+    def revoke(self, name: str, *, reason: x509.ReasonFlags, now: datetime) -> None:
+        """Nothing changes for one that is revoked already: its date is the first."""
+        self._since.setdefault(name, Revoked(at=now.replace(microsecond=0), reason=reason))
+        self._save()
+
+    def restore(self, name: str) -> None:
+        """As if it had never been revoked, which no real authority does."""
+        self._since.pop(name, None)
+        self._save()
+
+    def of(self, name: str) -> Revoked | None:
+        return self._since.get(name)
+
+    def __iter__(self) -> Iterator[tuple[str, Revoked]]:
+        return iter(self._since.items())
+
+    def _save(self) -> None:
+        if self._file is not None:
+            written = {name: {"at": revoked.at.isoformat(), "reason": revoked.reason.value} for name, revoked in self}
+            draft = self._file.with_name(f"{self._file.name}.new")
+            draft.write_text(json.dumps(written, indent=1), encoding="utf-8")
+            draft.replace(self._file)
+
+
+def _read(file: Path) -> dict[str, Revoked]:
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            name: Revoked(at=datetime.fromisoformat(revoked["at"]), reason=REASONS[revoked["reason"]]) for name, revoked in written.items()
+        }
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise RevocationsBroken(f"{file}: damaged; move it away to begin anew") from None

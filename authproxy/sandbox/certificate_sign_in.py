@@ -1,0 +1,67 @@
+"""What signing in with a certificate needs in the sandbox beside the authority: a certificate for localhost, and people in the register."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from authproxy.identity.member import EVERY_PORTAL, CertificateName
+from authproxy.identity.person import MemberId, TaxNumber
+from authproxy.identity.register import Listed
+from authproxy.sandbox.accounts import Account
+
+ENROLLED = ("ana.novak", "cvetka.zupan")
+"""Whose certificate the register knows; the others' certificates are for seeing what becomes of them."""
+_LIVES_FOR = timedelta(days=397)  # what browsers take at most
+
+
+def host_certificate(folder: Path, *, now: datetime) -> None:
+    """Makes `certificate-host.pem` and its key in the folder, if they are not there or will not last. It vouches for itself: browsers ask
+    once whether they may go on."""
+    file, key_file = folder / "certificate-host.pem", folder / "certificate-host.key"
+    if file.exists() and x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc > now + timedelta(days=7):
+        return
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    alternatives: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + _LIVES_FOR - timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    key_file.unlink(missing_ok=True)
+    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    file.write_bytes(made.public_bytes(Encoding.PEM))
+
+
+def enrolled(accounts: Iterable[Account], authority: Path) -> list[Listed]:
+    """The people whose certificate the register knows, as a bank would list them. `authority` is the authority's folder."""
+    return [_listed(account, authority) for account in accounts if account.email.partition("@")[0] in ENROLLED]
+
+
+def _listed(account: Account, authority: Path) -> Listed:
+    name = account.email.partition("@")[0]
+    certificate = x509.load_pem_x509_certificates((authority / "private" / f"{name}.pem").read_bytes())[0]
+    return Listed(
+        member_id=MemberId(name), name=account.name or name, email=account.email, phone=account.phone, portals=(EVERY_PORTAL,),
+        tax_number=None if account.tax_number is None else TaxNumber(account.tax_number),
+        certificates=(CertificateName(fingerprint=certificate.fingerprint(hashes.SHA256()).hex()),),
+    )  # fmt: skip

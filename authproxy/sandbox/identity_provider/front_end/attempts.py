@@ -1,0 +1,40 @@
+"""Passes through login and confirmation window: whose one a form belongs to, and how one ends in a sign-in.
+
+Forms are named by `_csrf`, one value per attempt: knowing it takes having read the page, so a foreign form goes nowhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from aiohttp import web
+
+from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.identity_provider.provider import COOKIE, PROVIDER, LoginAttempt, Voucher, redirect
+
+
+async def attempt_of(request: web.Request) -> tuple[str, LoginAttempt | None, dict[str, str]]:
+    """The form's `_csrf`, the attempt of that name if this browser began it, and the form."""
+    form = {name: str(value) for name, value in (await request.post()).items()}
+    csrf = form.get("_csrf", "")
+    attempt = request.app[PROVIDER].attempts.get(csrf)
+    browser = request.cookies.get(COOKIE, "").encode("utf-8", "surrogatepass")
+    ours = attempt is not None and hmac.compare_digest(attempt.browser.encode(), browser)
+    return csrf, attempt if ours else None, form
+
+
+def lost(request: web.Request) -> web.Response:
+    return request.app[PROVIDER].pages.render(request, "error.html", status=403, problem="form_old")
+
+
+def handed_over(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account) -> web.Response:
+    """Ends the attempt: the OpenID server learns who has signed in."""
+    provider = request.app[PROVIDER]
+    provider.attempts.take(csrf)
+    provider.wrong_codes.forget(account.email)
+    provider.messages.forget(account.email)
+    if attempt.push_id is not None:
+        provider.pushes.cancel(attempt.push_id)
+    token = provider.new_uuid()
+    provider.vouchers.put(token, Voucher(email=account.email, at=provider.clock(), login=attempt.login))
+    return redirect(f"{provider.base}/callback?token={token}")

@@ -1,0 +1,215 @@
+"""Entering personal data and the tax number on the dashboard: PIN by e-mail, form, confirmation of what was entered.
+
+The level of trust stays as it is: nobody has seen the person. A tax number belongs to one account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from aiohttp import web
+
+from authproxy.sandbox.accounts import Account, Address, TaxNumberTaken
+from authproxy.sandbox.identity_provider.front_end import codes, dashboard, entered
+from authproxy.sandbox.identity_provider.front_end.codes import Problem, Proof
+from authproxy.sandbox.identity_provider.front_end.records import DataEntry, PersonalData, Said, heard
+from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider, Session, redirect, see_other
+
+_FIELDS = ("given_name", "family_name", "tax_number", "birthdate", "street_address", "postal_code", "locality", "country")
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A request of somebody who is signed in and may change what the account states."""
+
+    request: web.Request
+    session: Session
+    account: Account
+    entry: DataEntry
+    form: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def provider(self) -> Provider:
+        return self.request.app[PROVIDER]
+
+    @property
+    def dashboard(self) -> str:
+        return f"{self.provider.base}/account"
+
+    @property
+    def proof(self) -> Proof:
+        return Proof(purpose="data", kind="mail", to=self.account.email, template="mail_pin.txt")
+
+
+def route(router: web.UrlDispatcher, base: str) -> None:
+    router.add_post(f"{base}/account/begin", _answering("begin", _begin))
+    for step, (shown, answered) in _STEPS.items():
+        router.add_get(f"{base}/account/{step}", _showing(step, shown))
+        router.add_post(f"{base}/account/{step}", _answering(step, answered))
+
+
+async def _begin(visit: _Visit) -> web.Response:
+    """`Naprej`: sends the PIN. Somebody who has one that is good, in another tab, gets no other."""
+    entry = visit.entry
+    if entry.is_proven:
+        return see_other(f"{visit.dashboard}/data")
+    if entry.pin is None or entry.pin.has_expired(visit.provider.clock()):
+        entry.pin, _ = await codes.sent_again(visit.request, visit.proof, None)
+    return see_other(f"{visit.dashboard}/pin")
+
+
+def _pin_page(visit: _Visit, *, problem: Problem | None = None, is_sent_again: bool = False) -> web.Response:
+    values = codes.page_values(visit.request, visit.proof, visit.entry.pin, problem)
+    return visit.provider.pages.render(
+        visit.request, "sent_code.html", csrf=visit.session.csrf, action=f"{visit.dashboard}/pin", step="pin",
+        is_sent_again=is_sent_again, **values,
+    )  # fmt: skip
+
+
+async def _pin(visit: _Visit) -> web.Response:
+    entry = visit.entry
+    if entry.is_proven:
+        return see_other(f"{visit.dashboard}/data")
+    if visit.form.get("do") == "again":
+        entry.pin, problem = await codes.sent_again(visit.request, visit.proof, entry.pin)
+        return _told(visit, "pin", problem=problem, is_sent_again=problem is None)
+    problem = codes.problem_with(visit.provider, visit.proof, entry.pin, visit.form.get("code", ""))
+    if problem is not None:
+        return _told(visit, "pin", problem=problem)
+    entry.is_proven, entry.pin = True, None
+    return see_other(f"{visit.dashboard}/data")
+
+
+def _data_page(visit: _Visit, *, problems: dict[str, str] | None = None) -> web.Response:
+    typed = visit.entry.typed or _stated(visit.account)
+    return visit.provider.pages.render(
+        visit.request, "data_form.html", csrf=visit.session.csrf, action=f"{visit.dashboard}/data", dashboard=visit.dashboard,
+        typed={name: typed.get(name, "") for name in _FIELDS}, countries=entered.COUNTRIES, problems=problems or {},
+    )  # fmt: skip
+
+
+async def _data(visit: _Visit) -> web.Response:
+    reader = entered.Reader(visit.form)
+    given_name, family_name = reader.read("given_name", entered.name), reader.read("family_name", entered.name)
+    tax_number = reader.read("tax_number", entered.tax_number)
+    today = visit.provider.clock().date()
+    birthdate = reader.read("birthdate", lambda typed: entered.birthdate(typed, today=today))
+    country = reader.read("country", entered.country)
+    address = Address(
+        street_address=reader.read("street_address", entered.line),
+        postal_code=reader.read("postal_code", lambda typed: entered.postal_code(typed, country=country)),
+        locality=reader.read("locality", entered.line), country=country,
+    )  # fmt: skip
+    visit.entry.typed = {name: visit.form.get(name, "") for name in _FIELDS}
+    if reader.problems:
+        return _told(visit, "data", problems={name: reader.problems[name] for name in _FIELDS if name in reader.problems})
+    if visit.provider.wrong_proofs.minutes_to_wait(_guesses(visit)):
+        return _taken(visit)
+    if visit.provider.accounts.tax_number_is_taken(tax_number, by_other_than=visit.account.email):
+        visit.provider.wrong_proofs.count(_guesses(visit))
+        return _taken(visit)
+    visit.entry.entered = PersonalData(
+        given_name=given_name, family_name=family_name, tax_number=tax_number, birthdate=birthdate, address=address,
+    )  # fmt: skip
+    return see_other(f"{visit.dashboard}/confirm")
+
+
+def _confirm_page(visit: _Visit) -> web.Response:
+    if visit.entry.entered is None:
+        return redirect(f"{visit.dashboard}/data")
+    return visit.provider.pages.render(
+        visit.request, "data_confirm.html", csrf=visit.session.csrf, action=f"{visit.dashboard}/confirm", data=visit.entry.entered,
+        dashboard=visit.dashboard,
+    )  # fmt: skip
+
+
+async def _confirm(visit: _Visit) -> web.Response:
+    data = visit.entry.entered
+    if data is None:
+        return see_other(f"{visit.dashboard}/data")
+    changed = replace(
+        visit.account, given_name=data.given_name, family_name=data.family_name, tax_number=data.tax_number, birthdate=data.birthdate,
+        address=data.address,
+    )  # fmt: skip
+    try:
+        visit.provider.accounts.put(changed)
+    except TaxNumberTaken:  # since the form was sent
+        visit.entry.entered = None
+        return _taken(visit)
+    visit.provider.changed()
+    visit.session.entry = None
+    return see_other(f"{visit.dashboard}?said=saved")
+
+
+def _taken(visit: _Visit) -> web.Response:
+    """Whoever tries the numbers of others is told no more after a while, whether a number is taken or not."""
+    minutes = visit.provider.wrong_proofs.minutes_to_wait(_guesses(visit))
+    return visit.provider.pages.render(visit.request, "data_taken.html", status=409, dashboard=visit.dashboard, minutes=minutes)
+
+
+def _told(visit: _Visit, step: str, **about: Any) -> web.Response:
+    """To the page of this step, which says what is the matter."""
+    visit.entry.said = Said(step, about)
+    return see_other(f"{visit.dashboard}/{step}")
+
+
+def _guesses(visit: _Visit) -> str:
+    return f"tax number {visit.account.subject}"
+
+
+def _stated(account: Account) -> dict[str, str]:
+    """What the account states already, as the form has it."""
+    address = asdict(account.address) if account.address is not None else {"country": "SI"}
+    year, month, day = (account.birthdate or "--").split("-")
+    return {
+        "given_name": account.given_name or "", "family_name": account.family_name or "", "tax_number": account.tax_number or "",
+        "birthdate": f"{day.lstrip('0')}. {month.lstrip('0')}. {year}" if account.birthdate else "", **address,
+    }  # fmt: skip
+
+
+_Shown = Callable[..., web.Response]
+_Answered = Callable[[_Visit], Awaitable[web.Response]]
+_STEPS: dict[str, tuple[_Shown, _Answered]] = {"pin": (_pin_page, _pin), "data": (_data_page, _data), "confirm": (_confirm_page, _confirm)}
+
+
+def _showing(step: str, shown: _Shown) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The page of a step; who has not come so far is led to where the way begins, and who has proven the address past the PIN."""
+
+    async def handler(request: web.Request) -> web.Response:
+        session, account = dashboard.signed_in(request)
+        if session is None or account is None:
+            return dashboard.to_sign_in(request)
+        visit = _Visit(request, session, account, session.entry or DataEntry())
+        has_begun = session.entry is not None and account.level <= dashboard.MAY_CHANGE_UP_TO
+        if not has_begun or (step != "pin" and not visit.entry.is_proven):
+            return redirect(visit.dashboard)
+        if step == "pin" and visit.entry.is_proven:
+            return redirect(f"{visit.dashboard}/data")
+        said, visit.entry.said = heard(visit.entry.said, step), None
+        return shown(visit, **said)
+
+    return handler
+
+
+def _answering(step: str, answered: _Answered) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Takes a form of somebody who is signed in and has come so far. One that is sent twice finds what the first has done."""
+
+    async def handler(request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        session, account = dashboard.signed_in(request)
+        if session is None or account is None:
+            return dashboard.to_sign_in(request)
+        if not dashboard.is_ours(session, form):
+            return dashboard.lost(request)
+        place = f"{request.app[PROVIDER].base}/account"
+        if account.level > dashboard.MAY_CHANGE_UP_TO or (session.entry is None and step != "begin"):
+            return see_other(place)
+        entry = session.entry = session.entry or DataEntry()
+        async with entry.lock:
+            if step in {"data", "confirm"} and not entry.is_proven:
+                return see_other(f"{place}/pin")
+            return await answered(_Visit(request, session, account, entry, form))
+
+    return handler

@@ -1,0 +1,168 @@
+"""PURE: what people type into the forms of registration and dashboard: read, put into one shape, or refused with the name of the problem.
+
+Every function takes what was typed and returns what is meant, or raises Unusable.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import date
+
+LONGEST_EMAIL = 254  # RFC 5321 §4.5.3.1.3
+LONGEST_NAME = 100
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
+COUNTRIES = (
+    "SI", "AT", "IT", "HU", "HR", "AL", "AR", "AU", "BE", "BA", "BG", "CA", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "IS", "IE",
+    "XK", "LV", "LI", "LT", "LU", "MT", "ME", "NL", "MK", "NO", "PL", "PT", "RO", "RS", "SK", "ES", "SE", "CH", "TR", "UA", "GB", "US",
+)  # fmt: skip
+"""ISO 3166-1. Their names stand in the templates."""
+
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
+_INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+# Mobile ranges of the Slovenian numbering plan (libphonenumber): eight digits after the country code.
+_SLOVENIAN_MOBILE = re.compile(r"\+386(?:65(?:[178]\d|5[56]|6[01])\d{4}|(?:[37][01]|4[0139]|51|6[489])\d{6})", re.ASCII)
+_SLOVENE_DATE = re.compile(r"(\d{1,2})[./] ?(\d{1,2})[./] ?(\d{4})\.?", re.ASCII)
+_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_TAX_WEIGHTS = (8, 7, 6, 5, 4, 3, 2)
+_IN_A_NAME = " -'’.·"
+
+
+class Unusable(ValueError):  # noqa: N818
+    """`problem` names what is wrong; the words for it stand in the templates. The value is not repeated."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class Reader:
+    """Reads the fields of one form and gathers what is wrong with them, in the order of the form."""
+
+    def __init__(self, form: Mapping[str, str]) -> None:
+        self._form = form
+        self.problems: dict[str, str] = {}
+
+    def read(self, field: str, means: Callable[[str], str]) -> str:
+        """What `means` makes of the field; an empty text where it is unusable."""
+        try:
+            return means(self._form.get(field, ""))
+        except Unusable as fault:
+            self.problems[field] = fault.problem
+            return ""
+
+
+def email(typed: str) -> str:
+    """Problems: missing, long, email."""
+    text = _text(typed, longest=LONGEST_EMAIL)
+    if _EMAIL.fullmatch(text) is None:
+        raise Unusable("email")
+    return text
+
+
+def password(typed: str, *, email: str) -> str:
+    """At least twelve characters of any kind: length helps more than rules about kinds (NIST SP 800-63B). Problems: missing, short,
+    long, same."""
+    text = unicodedata.normalize("NFC", typed)
+    if not text:
+        raise Unusable("missing")
+    if len(text) < SHORTEST_PASSWORD:
+        raise Unusable("short")
+    if len(text) > LONGEST_PASSWORD:
+        raise Unusable("long")
+    if email and text.casefold() == email.casefold():
+        raise Unusable("same")
+    return text
+
+
+def phone(typed: str) -> str:
+    """In E.164. A number without a country is Slovenian, and a Slovenian one must be mobile. Problems: missing, phone, not_mobile."""
+    text = re.sub(r"[\s\-/.()\u2011\u2013]", "", typed)
+    if not text:
+        raise Unusable("missing")
+    if text.startswith("00"):
+        text = f"+{text[2:]}"
+    elif text.startswith("0"):
+        text = f"+386{text[1:]}"
+    text = re.sub(r"^\+3860", "+386", text)  # written as +386 (0)40 …
+    if _INTERNATIONAL.fullmatch(text) is None:
+        raise Unusable("phone")
+    if text.startswith("+386") and _SLOVENIAN_MOBILE.fullmatch(text) is None:
+        raise Unusable("not_mobile")
+    return text
+
+
+def name(typed: str) -> str:
+    """Letters of any script and what stands between them. Problems: missing, long, name."""
+    text = _text(typed, longest=LONGEST_NAME)
+    if not all(unicodedata.category(character)[0] in "LM" or character in _IN_A_NAME for character in text) or not text[0].isalpha():
+        raise Unusable("name")
+    return text
+
+
+def line(typed: str) -> str:
+    """One line of an address. Problems: missing, long."""
+    return _text(typed, longest=LONGEST_NAME)
+
+
+def tax_number(typed: str) -> str:
+    """Eight digits with a right check digit; `SI` and separators are dropped. Problems: missing, tax_length, tax_number."""
+    text = re.sub(r"[\s-]", "", typed).upper().removeprefix("SI")
+    if not text:
+        raise Unusable("missing")
+    if re.fullmatch(r"[0-9]{8}", text, re.ASCII) is None:
+        raise Unusable("tax_length")
+    rest = sum(weight * int(digit) for weight, digit in zip(_TAX_WEIGHTS, text, strict=False)) % 11
+    # Numbers whose sum leaves no rest are not issued.
+    if text[0] == "0" or rest == 0 or (11 - rest) % 10 != int(text[7]):
+        raise Unusable("tax_number")
+    return text
+
+
+def birthdate(typed: str, *, today: date) -> str:
+    """As YYYY-MM-DD; typed so, or as `15. 6. 1985`. Problems: missing, date, date_range."""
+    text = " ".join(typed.split())
+    if not text:
+        raise Unusable("missing")
+    if found := _SLOVENE_DATE.fullmatch(text):
+        day, month, year = (int(part) for part in found.groups())
+    elif found := _ISO_DATE.fullmatch(text):
+        year, month, day = (int(part) for part in found.groups())
+    else:
+        raise Unusable("date")
+    try:
+        read = date(year, month, day)
+    except ValueError:
+        raise Unusable("date") from None
+    if not date(1900, 1, 1) <= read <= today:
+        raise Unusable("date_range")
+    return read.isoformat()
+
+
+def postal_code(typed: str, *, country: str) -> str:
+    """Four digits in Slovenia. Problems: missing, long, postal_code."""
+    text = _text(typed, longest=12)
+    if country == "SI" and re.fullmatch(r"[1-9][0-9]{3}", text, re.ASCII) is None:
+        raise Unusable("postal_code")
+    return text
+
+
+def country(typed: str) -> str:
+    """Problem: country."""
+    if typed not in COUNTRIES:
+        raise Unusable("country")
+    return typed
+
+
+def _text(typed: str, *, longest: int) -> str:
+    """One line, composed and without blanks around it. Problems: missing, long, characters."""
+    text = " ".join(unicodedata.normalize("NFC", typed).split())
+    if not text:
+        raise Unusable("missing")
+    if len(text) > longest:
+        raise Unusable("long")
+    # Control, format (direction marks), surrogate, private and unassigned characters.
+    if any(unicodedata.category(character)[0] == "C" for character in text):
+        raise Unusable("characters")
+    return text

@@ -1,0 +1,63 @@
+"""The confirmation window while a phone is asked: the number to choose there, and what became of it.
+
+Without a script the person says that they have answered; with it the page finds out by itself and sends the same form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.identity_provider.front_end.attempts import attempt_of, handed_over
+from authproxy.sandbox.identity_provider.front_end.browser import place
+from authproxy.sandbox.identity_provider.onepass.pushes import State
+from authproxy.sandbox.identity_provider.provider import FRONT_END, PROVIDER, LoginAttempt, Provider
+
+STATE_PAGE = f"{FRONT_END}/chooselogin/push.htm"
+
+
+def window(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, *, pressed: str) -> web.Response:
+    """Asks the phone where nothing waits there and `pressed` wants it asked; hands over once it has approved."""
+    provider = request.app[PROVIDER]
+    state = _state(provider, attempt)
+    minutes = 0
+    if pressed in {"pushlogin", "resend"} and state not in {State.PENDING, State.APPROVED}:
+        push = provider.pushes.ask(account.email, for_=_who_asks(provider, attempt), place=_place(request))
+        if push is None:
+            minutes = provider.pushes.minutes_to_wait(account.email)
+        else:
+            attempt.push_id, state = push.id, State.PENDING
+    if attempt.push_id is not None and provider.pushes.redeem(attempt.push_id, account.email):
+        return handed_over(request, csrf, attempt, account)
+    shown = provider.pushes.find(attempt.push_id) if attempt.push_id is not None else None
+    values: dict[str, Any] = {
+        "csrf": csrf, "number": shown.number if shown is not None and state is State.PENDING else None, "minutes": minutes,
+        "state": state.value, "is_early": pressed == "confirmed" and state is State.PENDING,
+    }  # fmt: skip
+    return provider.pages.render(
+        request, "push.html", action=f"{FRONT_END}/chooselogin/options.htm", state_page=STATE_PAGE, **values,
+    )  # fmt: skip
+
+
+async def state(request: web.Request) -> web.Response:
+    """What the script of the waiting page asks. It says only whether the wait is over, and changes nothing."""
+    _, attempt, _ = await attempt_of(request)
+    if attempt is None:
+        return web.json_response({"error": "form_old"}, status=403)
+    return web.json_response({"state": _state(request.app[PROVIDER], attempt).value})
+
+
+def _state(provider: Provider, attempt: LoginAttempt) -> State:
+    return provider.pushes.state(attempt.push_id) if attempt.push_id is not None else State.EXPIRED
+
+
+def _who_asks(provider: Provider, attempt: LoginAttempt) -> str:
+    pending = provider.pending.get(attempt.login)
+    asked = pending.request if pending is not None else None
+    return provider.clients[asked.client_id].name if asked is not None else "Rekono"
+
+
+def _place(request: web.Request) -> str:
+    return place(request.headers.get("User-Agent", ""), request.remote or "")

@@ -1,0 +1,247 @@
+"""Creating an account: form, code by e-mail, code by SMS, PUK code; then the sign-in that was going on continues.
+
+Nobody learns who has an account: an address that has one sees the same pages, and its owner a mail that says so.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+
+from authproxy.sandbox.accounts import Account, EmailTaken
+from authproxy.sandbox.identity_provider.front_end import codes, entered, puk
+from authproxy.sandbox.identity_provider.front_end.codes import Problem, Proof
+from authproxy.sandbox.identity_provider.front_end.records import Registration, Said, heard
+from authproxy.sandbox.identity_provider.provider import (
+    COOKIE,
+    FRONT_END,
+    PROVIDER,
+    REGISTER_PAGE,
+    SIGN_IN_PAGE,
+    Provider,
+    Voucher,
+    redirect,
+    see_other,
+)  # fmt: skip
+
+_ROOT = f"{FRONT_END}/register"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """A request that belongs to a registration."""
+
+    request: web.Request
+    handle: str
+    registration: Registration
+    form: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def provider(self) -> Provider:
+        return self.request.app[PROVIDER]
+
+    @property
+    def place(self) -> str:
+        return f"{_ROOT}/{self.registration.step}.htm?registration={self.handle}"
+
+
+def route(router: web.UrlDispatcher) -> None:
+    router.add_get(REGISTER_PAGE, begin)
+    router.add_get(f"{_ROOT}/{{step}}.htm", show)
+    router.add_post(f"{_ROOT}/{{step}}.htm", answer)
+
+
+async def begin(request: web.Request) -> web.Response:
+    """Where links to the registration lead: `login` names the sign-in that it is part of, `from=phone` says that a phone asks."""
+    provider = request.app[PROVIDER]
+    login = request.query.get("login", "")
+    pending = provider.pending.get(login)
+    if pending is None and request.query.get("from") != "phone":
+        return redirect(f"{provider.base}/login?register=true")
+    browser = request.cookies.get(COOKIE) or provider.new_uuid()
+    registration = Registration(browser=browser, csrf=provider.new_uuid(), login=login if pending is not None else None)
+    if pending is not None and pending.request is not None:
+        registration.email = pending.request.login_hint
+    handle = provider.new_uuid()
+    provider.registrations.put(handle, registration)
+    response = redirect(_Pass(request, handle, registration).place)
+    if COOKIE not in request.cookies:
+        provider.set_cookie(response, browser, path=FRONT_END)
+    return response
+
+
+async def show(request: web.Request) -> web.Response:
+    """The page of the step that the registration has come to, also where another one is asked for."""
+    found = _found(request)
+    if found is None:
+        return _lost(request)
+    registration = found.registration
+    if request.match_info["step"] != registration.step:
+        return redirect(found.place)
+    said, registration.said = heard(registration.said, registration.step), None
+    return _page(found, **said)
+
+
+async def answer(request: web.Request) -> web.Response:
+    """A form of one of the pages. One that is sent twice leads to where the first has led."""
+    found = _found(request, {name: str(value) for name, value in (await request.post()).items()})
+    if found is None or not hmac.compare_digest(found.form.get("_csrf", "").encode(), found.registration.csrf.encode()):
+        return _lost(request)
+    registration = found.registration
+    async with registration.lock:
+        found.provider.registrations.put(found.handle, registration)
+        if request.match_info["step"] != registration.step:
+            return see_other(found.place)
+        if found.form.get("do") == "change" and registration.step in {"email", "sms"}:
+            registration.step = "form"
+            return see_other(found.place)
+        return await _ANSWERS[registration.step](found)
+
+
+async def _form(found: _Pass) -> web.Response:
+    registration, form = found.registration, found.form
+    reader = entered.Reader(form)
+    email = reader.read("email", entered.email)
+    secret = reader.read("password", lambda typed: entered.password(typed, email=email))
+    phone = reader.read("phone", entered.phone)
+    registration.typed = {name: form.get(name, "") for name in ("email", "phone")}
+    if reader.problems:
+        return _told(found, problems=reader.problems)
+    # One after the other, so that all is right when somebody looks in between.
+    password_hash = await found.provider.hashed(secret)
+    registration.email, registration.phone, registration.password_hash = email, phone, password_hash
+    return await _next(found, "sms" if registration.confirmed_email == email else "email")
+
+
+async def _email(found: _Pass) -> web.Response:
+    if found.form.get("do") == "again":
+        return await _again(found)
+    problem = codes.problem_with(found.provider, _proof(found), found.registration.code, found.form.get("code", ""))
+    if problem is not None:
+        return _told(found, problem=problem)
+    found.registration.confirmed_email = found.registration.email
+    return await _next(found, "sms")
+
+
+async def _sms(found: _Pass) -> web.Response:
+    if found.form.get("do") == "again":
+        return await _again(found)
+    problem = codes.problem_with(found.provider, _proof(found), found.registration.code, found.form.get("code", ""))
+    if problem is not None:
+        return _told(found, problem=problem)
+    found.registration.step, found.registration.code = "finish", None
+    found.registration.puk = puk.new(found.provider.fresh(8))
+    return see_other(found.place)
+
+
+async def _finish(found: _Pass) -> web.Response:
+    """Now the account is made. Nothing of somebody who has not come so far is kept."""
+    provider, registration = found.provider, found.registration
+    if "saved" not in found.form:
+        return _told(found, is_unsaved=True)
+    account = Account(
+        subject=_subject(provider.fresh(16)), email=registration.email, phone=registration.phone,
+        password_hash=registration.password_hash, puk_hash=await provider.hashed(registration.puk),
+    )  # fmt: skip
+    try:
+        provider.accounts.add(account)
+    except EmailTaken:  # in another tab, or by somebody else who reads this mail
+        provider.registrations.take(found.handle)
+        return provider.pages.render(found.request, "error.html", status=409, problem="registered_meanwhile")
+    provider.changed()
+    registration.step, registration.puk, registration.password_hash = "done", "", ""
+    registration.finished_at = provider.clock()
+    return await _done(found)
+
+
+async def _done(found: _Pass) -> web.Response:
+    """Password, address and telephone were proven just now, and that is a sign-in. Without one to go on with there is a page."""
+    provider, registration = found.provider, found.registration
+    if registration.login is None or registration.finished_at is None or registration.login not in provider.pending:
+        return see_other(found.place)
+    token = provider.new_uuid()
+    provider.vouchers.put(token, Voucher(email=registration.email, at=registration.finished_at, login=registration.login))
+    return see_other(f"{provider.base}/callback?token={token}")
+
+
+_ANSWERS: dict[str, Callable[[_Pass], Awaitable[web.Response]]] = {
+    "form": _form, "email": _email, "sms": _sms, "finish": _finish, "done": _done,
+}  # fmt: skip
+
+
+async def _next(found: _Pass, step: Literal["email", "sms"]) -> web.Response:
+    """The page that asks for a code, which is sent now. Whether it could be, the page says."""
+    found.registration.step = step
+    found.registration.code, _ = await codes.sent_again(found.request, _proof(found), None)
+    return see_other(found.place)
+
+
+async def _again(found: _Pass) -> web.Response:
+    found.registration.code, problem = await codes.sent_again(found.request, _proof(found), found.registration.code)
+    return _told(found, problem=problem, is_sent_again=problem is None)
+
+
+def _told(found: _Pass, **about: Any) -> web.Response:
+    """To the page of this step, which says what is the matter."""
+    found.registration.said = Said(found.registration.step, about)
+    return see_other(found.place)
+
+
+def _proof(found: _Pass) -> Proof:
+    registration = found.registration
+    if registration.step == "sms":
+        return Proof(purpose="register", kind="sms", to=registration.phone, template="sms.txt")
+    is_known = found.provider.accounts.find(registration.email) is not None
+    template = "mail_already_registered.txt" if is_known else "mail_register.txt"
+    return Proof(purpose="register", kind="mail", to=registration.email, template=template, has_code=not is_known)
+
+
+def _page(
+    found: _Pass, *, problem: Problem | None = None, problems: dict[str, str] | None = None, is_sent_again: bool = False,
+    is_unsaved: bool = False,
+) -> web.Response:  # fmt: skip
+    registration, provider = found.registration, found.provider
+    goes_on = registration.login is not None and registration.login in provider.pending
+    values: dict[str, Any] = {
+        "csrf": registration.csrf, "action": found.place, "handle": found.handle,
+        "sign_in": f"{SIGN_IN_PAGE}?login={registration.login}" if goes_on else SIGN_IN_PAGE,
+    }  # fmt: skip
+    match registration.step:
+        case "form":
+            typed = registration.typed or {"email": registration.email, "phone": ""}
+            return provider.pages.render(found.request, "register_form.html", problems=problems or {}, typed=typed, **values)
+        case "email" | "sms":
+            values |= codes.page_values(found.request, _proof(found), registration.code, problem)
+            return provider.pages.render(found.request, "sent_code.html", step=registration.step, is_sent_again=is_sent_again, **values)
+        case "finish":
+            return provider.pages.render(
+                found.request, "puk.html", puk=puk.grouped(registration.puk), is_new_account=True, is_unsaved=is_unsaved, **values,
+            )  # fmt: skip
+        case "done":
+            return provider.pages.render(
+                found.request, "registered.html", goes_on=goes_on, is_from_phone=registration.login is None, **values
+            )  # fmt: skip
+
+
+def _found(request: web.Request, form: dict[str, str] | None = None) -> _Pass | None:
+    """The registration that the address names, if this browser began it."""
+    handle = request.query.get("registration", "")
+    registration = request.app[PROVIDER].registrations.get(handle)
+    if registration is None or not hmac.compare_digest(registration.browser.encode(), request.cookies.get(COOKIE, "").encode()):
+        return None
+    return _Pass(request, handle, registration, form or {})
+
+
+def _lost(request: web.Request) -> web.Response:
+    return request.app[PROVIDER].pages.render(request, "error.html", status=403, problem="registration_old")
+
+
+def _subject(octets: bytes) -> str:
+    """In the shape of Rekono's: five digits and eight letters, from sixteen random bytes."""
+    letters = "".join(_LETTERS[octet % len(_LETTERS)] for octet in octets[8:])
+    return f"{10_000 + int.from_bytes(octets[:8]) % 90_000}.{letters}"

@@ -1,0 +1,148 @@
+"""Notifications that ask a phone to confirm a sign-in: for each account one at a time, for two minutes, at most three in ten minutes.
+
+Approving takes the number that the browser shows (number matching), so that nobody approves a sign-in that they do not see.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.frequency import Frequency
+
+LIVES_FOR = timedelta(minutes=2)
+ALLOWED, WINDOW = 3, timedelta(minutes=10)
+_REMEMBERED_FOR = timedelta(minutes=30)
+_CHOICES = 3
+
+
+class State(enum.Enum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WRONG_NUMBER = "wrong_number"
+    SUPERSEDED = "superseded"
+    """The account was asked again, or the phone was removed."""
+    EXPIRED = "expired"
+    """Also for what never was or was redeemed."""
+
+
+class Outcome(enum.Enum):
+    """What became of a phone's answer."""
+
+    TAKEN = enum.auto()
+    WRONG_NUMBER = enum.auto()
+    OVER = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    id: str = field(repr=False)
+    email: str = field(repr=False)
+    for_: str
+    """Who wants the person signed in."""
+    place: str
+    """Browser and address of whoever signs in."""
+    number: str = field(repr=False)
+    choices: tuple[str, ...] = field(repr=False)
+    at: datetime
+    expires_at: datetime
+    """When an unanswered one ends; when an approved one can no longer be redeemed."""
+    state: State = State.PENDING
+
+
+class Pushes:
+    def __init__(self, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+        self._clock = clock
+        self._fresh = fresh
+        self._pushes: Expiring[Push] = Expiring(clock, _REMEMBERED_FOR)
+        self._latest: Expiring[str] = Expiring(clock, _REMEMBERED_FOR)
+        self._frequency = Frequency(clock, allowed=ALLOWED, window=WINDOW)
+
+    def ask(self, email: str, *, for_: str, place: str) -> Push | None:
+        """A new notification, which takes the place of one that waits; None while the account was asked too often."""
+        if self._frequency.seconds_to_wait(email):
+            return None
+        self.withdraw(email)
+        self._frequency.count(email)
+        now = self._clock()
+        choices = self._numbers()
+        push = Push(
+            id=self._fresh(16).hex(), email=email, for_=for_, place=place, number=choices[self._below(_CHOICES)], choices=choices,
+            at=now, expires_at=now + LIVES_FOR,
+        )  # fmt: skip
+        self._pushes.put(push.id, push)
+        self._latest.put(email, push.id)
+        return push
+
+    def minutes_to_wait(self, email: str) -> int:
+        """Whole minutes until the account may be asked again; 0 for at once."""
+        return -(-self._frequency.seconds_to_wait(email) // 60)
+
+    def find(self, push_id: str) -> Push | None:
+        return self._pushes.get(push_id)
+
+    def state(self, push_id: str) -> State:
+        push = self._pushes.get(push_id)
+        if push is None:
+            return State.EXPIRED
+        ends = push.state in {State.PENDING, State.APPROVED} and self._clock() >= push.expires_at
+        return State.EXPIRED if ends else push.state
+
+    def redeem(self, push_id: str, email: str) -> bool:
+        """True once for an approved push of this account, which is forgotten: no two sign-ins come from it."""
+        push = self._pushes.get(push_id)
+        if push is None or push.email != email or self.state(push_id) is not State.APPROVED:
+            return False
+        self._pushes.take(push_id)
+        return True
+
+    def pending(self, email: str) -> tuple[Push, ...]:
+        push = self._pushes.get(self._latest.get(email) or "")
+        return (push,) if push is not None and self.state(push.id) is State.PENDING else ()
+
+    def answer(self, push_id: str, email: str, *, approves: bool, number: str) -> Outcome:
+        """Takes the first answer of the account's phone. A wrong number ends the notification as a refusal does."""
+        push = self._pushes.get(push_id)
+        if push is None or push.email != email:
+            return Outcome.UNKNOWN
+        if self.state(push_id) is not State.PENDING:
+            return Outcome.OVER
+        if not approves:
+            self._end(push, State.REFUSED)
+        elif number != push.number:
+            self._end(push, State.WRONG_NUMBER)
+            return Outcome.WRONG_NUMBER
+        else:
+            self._end(push, State.APPROVED)
+        return Outcome.TAKEN
+
+    def cancel(self, push_id: str) -> None:
+        """Ends it if it still waits: nobody needs the answer any more."""
+        push = self._pushes.get(push_id)
+        if push is not None and self.state(push_id) is State.PENDING:
+            self._end(push, State.SUPERSEDED)
+
+    def withdraw(self, email: str) -> None:
+        """Ends what the account's phone has not answered."""
+        for push in self.pending(email):
+            self._end(push, State.SUPERSEDED)
+
+    def _end(self, push: Push, state: State) -> None:
+        self._pushes.put(push.id, replace(push, state=state, expires_at=self._clock() + LIVES_FOR))
+
+    def _numbers(self) -> tuple[str, ...]:
+        """Three different numbers of two digits, none with a zero in front."""
+        numbers: list[str] = []
+        while len(numbers) < _CHOICES:
+            number = str(10 + self._below(90))
+            if number not in numbers:
+                numbers.append(number)
+        return tuple(numbers)
+
+    def _below(self, bound: int) -> int:
+        return int.from_bytes(self._fresh(8)) % bound

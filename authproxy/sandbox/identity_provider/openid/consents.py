@@ -1,0 +1,34 @@
+"""PURE: which relying party may have which scopes of whose account, until the person takes it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Consents:
+    def __init__(self) -> None:
+        self._scopes: dict[tuple[str, str], frozenset[str]] = {}
+
+    def cover(self, email: str, client_id: str, scopes: tuple[str, ...]) -> bool:
+        """Whether the person has allowed all of these scopes."""
+        return frozenset(scopes) <= self._scopes.get((email, client_id), frozenset())
+
+    def give(self, email: str, client_id: str, scopes: tuple[str, ...]) -> None:
+        """What was allowed before stays allowed."""
+        self._scopes[email, client_id] = self._scopes.get((email, client_id), frozenset()) | frozenset(scopes)
+
+    def withdraw(self, email: str, client_id: str) -> None:
+        self._scopes.pop((email, client_id), None)
+
+    def of(self, email: str) -> dict[str, frozenset[str]]:
+        """Scopes by client, in the order in which they were first allowed."""
+        return {client_id: scopes for (whose, client_id), scopes in self._scopes.items() if whose == email}
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        return [
+            {"email": email, "client_id": client_id, "scopes": sorted(scopes)} for (email, client_id), scopes in self._scopes.items()
+        ]
+
+    def restore(self, saved: Any) -> None:
+        """Raises TypeError or LookupError for what `snapshot` did not write."""
+        self._scopes = {(one["email"], one["client_id"]): frozenset(one["scopes"]) for one in saved}

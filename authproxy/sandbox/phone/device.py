@@ -1,0 +1,88 @@
+"""The phone as a whole: its accounts with the codes of now, and what the provider says about each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from authproxy.sandbox import one_time_code
+from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.phone.lock import Lock
+from authproxy.sandbox.phone.memory import Kept, Memory
+from authproxy.sandbox.phone.onepass import Activated, NotActivated, NotInstalledError, OnePass, Push, UnreachableError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """What the provider says about all accounts at one moment."""
+
+    pushes: tuple[tuple[Installation, Push], ...] = ()
+    elsewhere: tuple[Installation, ...] = ()
+    """Accounts that another phone has taken over."""
+    is_reachable: bool = True
+
+
+class Phone:
+    def __init__(self, memory: Memory, onepass: OnePass, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+        self._memory = memory
+        self._clock = clock
+        self.onepass = onepass
+        self.lock = Lock(memory, clock, fresh)
+        self.csrf = fresh(16).hex()
+        """What forms of the phone carry. Knowing it takes having read a page of the phone."""
+
+    @property
+    def accounts(self) -> tuple[Installation, ...]:
+        return self._memory.kept.accounts
+
+    def account(self, device_id: str) -> Installation | None:
+        return next((one for one in self.accounts if one.device_id == device_id), None)
+
+    def account_of(self, email: str) -> Installation | None:
+        return next((one for one in self.accounts if one.email.casefold() == email.strip().casefold()), None)
+
+    def code(self, account: Installation) -> tuple[str, int]:
+        """The one-time code of now and the seconds it has left. It needs no provider."""
+        now = self._clock()
+        return one_time_code.code(account.totp_secret, one_time_code.step(now)), one_time_code.seconds_left(now)
+
+    def seconds_since(self, at: datetime) -> int:
+        return max(0, int((self._clock() - at).total_seconds()))
+
+    async def activate(self, email: str, code: str) -> Activated | NotActivated:
+        """Raises UnreachableError."""
+        outcome = await self.onepass.activate(email, code)
+        if isinstance(outcome, Activated):
+            self._memory.keep(self._memory.kept.with_account(outcome.installation))
+        return outcome
+
+    async def remove(self, account: Installation) -> None:
+        """Takes the account off the phone; at the provider, too, if it answers."""
+        self._memory.keep(self._memory.kept.without_account(account.device_id))
+        try:
+            await self.onepass.remove(account)
+        except (UnreachableError, NotInstalledError):
+            return  # nobody else has the token and the secret: an account that is forgotten here is as good as removed
+
+    async def reset(self) -> None:
+        """A phone as on its first day."""
+        accounts = self.accounts
+        self._memory.keep(Kept())
+        self.lock.lock()
+        await asyncio.gather(*(self.remove(account) for account in accounts))
+
+    async def incoming(self) -> Incoming:
+        asked = await asyncio.gather(*(self._asked_about(account) for account in self.accounts))
+        return Incoming(
+            pushes=tuple((account, push) for account, answer in asked if isinstance(answer, tuple) for push in answer),
+            elsewhere=tuple(account for account, answer in asked if isinstance(answer, NotInstalledError)),
+            is_reachable=not any(isinstance(answer, UnreachableError) for _, answer in asked),
+        )
+
+    async def _asked_about(self, account: Installation) -> tuple[Installation, tuple[Push, ...] | NotInstalledError | UnreachableError]:
+        try:
+            return account, await self.onepass.pushes(account)
+        except (NotInstalledError, UnreachableError) as trouble:
+            return account, trouble

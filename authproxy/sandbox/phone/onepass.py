@@ -1,0 +1,131 @@
+"""The provider's OnePass service as a phone uses it: JSON over HTTP, five seconds for each answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import ClientError, ClientSession
+
+from authproxy.sandbox.furniture.language import Language
+from authproxy.sandbox.installation import Installation
+
+_SECONDS = 5
+
+
+class UnreachableError(Exception):
+    """The provider did not answer, or not as its OnePass service does."""
+
+
+class NotInstalledError(Exception):
+    """The provider does not know this phone: another has taken its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activated:
+    installation: Installation
+    has_replaced: bool
+    """Another phone had the account before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotActivated:
+    minutes: int
+    """0: the code was wrong; else how long the provider looks at none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    email: str
+    name: str
+    level: int
+    phone_ends: str
+    tax_number_ends: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    id: str
+    for_: str
+    place: str
+    number: str = field(repr=False)
+    choices: tuple[str, ...] = field(repr=False)
+    at: datetime
+    expires_at: datetime
+
+
+class OnePass:
+    """`session` is there while the application runs. Every call raises UnreachableError, those of an installation NotInstalledError."""
+
+    session: ClientSession
+
+    def __init__(self, provider_url: str) -> None:
+        self._devices = f"{provider_url.rstrip('/')}/onepass/devices"
+
+    async def start(self, email: str, language: Language) -> None:
+        """Has an activation code sent, in this language, if there is such an account."""
+        async with self._asked("POST", "/start", json={"email": email}, headers={"Accept-Language": language}) as (status, _):
+            if status != 202:
+                raise UnreachableError
+
+    async def activate(self, email: str, code: str) -> Activated | NotActivated:
+        async with self._asked("POST", "", json={"email": email, "code": code}) as (status, body):
+            if status in {400, 429}:
+                return NotActivated(minutes=int(body.get("minutes", 0)) if status == 429 else 0)
+            installation = Installation(
+                email=body["account"]["email"], name=body["account"]["name"], device_id=body["device_id"],
+                device_token=body["device_token"], totp_secret=body["totp_secret"],
+            )  # fmt: skip
+            return Activated(installation=installation, has_replaced=bool(body["replaced"]))
+
+    async def overview(self, account: Installation) -> Overview:
+        async with self._asked("GET", "", account) as (_, body):
+            return Overview(**body)
+
+    async def remove(self, account: Installation) -> None:
+        async with self._asked("DELETE", "", account):
+            pass
+
+    async def pushes(self, account: Installation) -> tuple[Push, ...]:
+        async with self._asked("GET", "/pushes", account) as (_, body):
+            return tuple(_push(**one) for one in body)
+
+    async def answer(self, account: Installation, push_id: str, *, action: str, number: str) -> int:
+        """The status: 204 taken, 400 wrong number, 404 not for this account, 409 over."""
+        path = f"/pushes/{quote(push_id, safe='')}"
+        async with self._asked("POST", path, account, json={"action": action, "number": number}) as (status, _):
+            return status
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, account: Installation | None = None, *, json: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> AsyncIterator[tuple[int, Any]]:  # fmt: skip
+        """Status and body. What the block cannot read in the body counts as no answer."""
+        url = self._devices
+        if account is not None:
+            url, headers = f"{url}/{account.device_id}", {"Authorization": f"Bearer {account.device_token}"}
+        try:
+            async with (
+                asyncio.timeout(_SECONDS),
+                self.session.request(method, f"{url}{path}", json=json, headers=headers, allow_redirects=False) as response,
+            ):
+                if account is not None and response.status == 401:
+                    raise NotInstalledError
+                if response.status >= 500:
+                    raise UnreachableError
+                yield response.status, await response.json() if response.status != 204 else None
+        except (ClientError, TimeoutError, ValueError, TypeError, KeyError, AttributeError) as fault:
+            raise UnreachableError from fault
+
+
+def _push(*, at: str, expires_at: str, choices: list[str], **texts: str) -> Push:
+    return Push(
+        id=texts["id"], for_=texts["for"], place=texts["place"], number=texts["number"], choices=tuple(choices),
+        at=datetime.fromisoformat(at), expires_at=datetime.fromisoformat(expires_at),
+    )  # fmt: skip

@@ -1,0 +1,182 @@
+"""Decides where everything of the sandbox is, and what follows from it: the gateway's settings, its registration, the lists of places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.portals.catalogue import PORTAL_IDS
+from authproxy.sandbox.portals.description import Description
+from authproxy.sandbox.start_page.application import Place
+
+CLIENT_ID = "bankart-varni-spletni-prehod"
+AUTHORITY_FOLDER = "certificate-authority"
+SMTP_PORT = 8025
+START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
+CERTIFICATE_PORT = 8444
+# Payments are on the screen there.
+_SHORT_IDLE = frozenset({"acq", "b2b", "bips"})
+
+
+def upstream_port(portal_id: str) -> int:
+    """Of the portal itself, before the offset."""
+    return 8101 + PORTAL_IDS.index(portal_id)
+
+
+def idle(portal_id: str) -> timedelta:
+    """How long somebody may do nothing there."""
+    return timedelta(minutes=5 if portal_id in _SHORT_IDLE else 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The fixed places, all moved by the same number of ports."""
+
+    offset: int = 0
+
+    @property
+    def gateway_port(self) -> int:
+        return 8080 + self.offset
+
+    @property
+    def issuer(self) -> str:
+        return f"http://localhost:{PROVIDER_PORT + self.offset}/openid-connect-server-webapp/"
+
+    @property
+    def gateway(self) -> str:
+        """`iss` of the assertions."""
+        return f"http://localhost:{self.gateway_port}"
+
+    @property
+    def jwks(self) -> str:
+        return f"http://127.0.0.1:{self.gateway_port}/.authproxy/jwks.json"
+
+    def portal(self, portal_id: str) -> str:
+        return f"http://{portal_id}.localhost:{self.gateway_port}"
+
+    def upstream(self, portal_id: str) -> str:
+        return f"http://127.0.0.1:{upstream_port(portal_id) + self.offset}"
+
+    def local(self, port: int) -> str:
+        return f"http://localhost:{port + self.offset}"
+
+    @property
+    def certificates(self) -> str:
+        """Where browsers show a certificate."""
+        return f"https://localhost:{CERTIFICATE_PORT + self.offset}"
+
+    @property
+    def smtp(self) -> str:
+        return f"localhost:{SMTP_PORT + self.offset}"
+
+    @property
+    def management(self) -> str:
+        return f"127.0.0.1:{8090 + self.offset}"
+
+
+def gateway_settings(
+    places: Places, portals: tuple[Description, ...], folder: Path, store_url: str, *, is_verbose: bool
+) -> dict[str, object]:  # fmt: skip
+    """What an operator would write into the gateway's settings file."""
+    return {
+        "server": {
+            "listen": [f"127.0.0.1:{places.gateway_port}", f"unix:{folder / 'authproxy.sock'}"],
+            "management": places.management,
+        },
+        "store": {"url": store_url},
+        "sessions": {"keys_file": str(folder / "session.keys")},
+        "assertions": {
+            "issuer": places.gateway,
+            "current_key_file": str(folder / "assertion-current.pem"),
+            "next_key_file": str(folder / "assertion-next.pem"),
+            "retiring_key_file": str(folder / "assertion-retiring.pem"),
+        },
+        "rekono": {
+            "issuer": places.issuer,
+            "client_id": CLIENT_ID,
+            "client_secret_file": str(folder / "client.secret"),
+            "dashboard_url": places.local(PROVIDER_PORT) + "/IdP-RM-Front/chooselogin/rekono.htm",
+        },
+        "acnlb": {
+            "url": places.certificates,
+            "listen": f"127.0.0.1:{CERTIFICATE_PORT + places.offset}",
+            "tls": {"certificate_file": str(folder / "certificate-host.pem"), "key_file": str(folder / "certificate-host.key")},
+            "root_file": str(folder / AUTHORITY_FOLDER / "root.pem"),
+            "sub_ca_file": str(folder / AUTHORITY_FOLDER / "sub.pem"),
+            # It is on this machine: what certificates name is no public address, so it is named here.
+            "revocation": {
+                "allowed_hosts": [], "moved": {places.local(CERTIFICATE_AUTHORITY_PORT): places.local(CERTIFICATE_AUTHORITY_PORT)},
+                "sessions_checked_every": "15s",
+            },
+        },
+        "portals": {
+            portal.portal_id: {
+                "name": portal.name,
+                "url": places.portal(portal.portal_id),
+                "upstream": places.upstream(portal.portal_id),
+                "idle": f"{int(idle(portal.portal_id).total_seconds() // 60)}m",
+            }
+            for portal in portals
+        },
+        # The terminal belongs to the list of places, unless somebody wants to watch.
+        "telemetry": {
+            "audit_file": str(folder / "audit.log"),
+            "access_log": is_verbose,
+            "log_level": "info" if is_verbose else "warning",
+        },
+    }
+
+
+def registration(places: Places, portals: tuple[Description, ...], secret: str) -> Client:
+    """The gateway as the provider knows it: one relying party, back to each of its portals."""
+    origins = [places.portal(portal.portal_id) for portal in portals]
+    return Client(
+        client_id=CLIENT_ID,
+        client_secret=secret,
+        redirect_uris=tuple(f"{origin}/.authproxy/callback/rekono" for origin in origins),
+        post_logout_redirect_uris=tuple(f"{origin}/.authproxy/logout" for origin in origins),
+        name="Bankart Varni Spletni Prehod",
+    )
+
+
+def listed(places: Places, portals: tuple[Description, ...]) -> list[Place]:
+    """For the start page."""
+    return [
+        *(
+            Place(
+                kind="portal", url=places.portal(portal.portal_id) + "/", label=portal.name, purpose=portal.purpose,
+                users=tuple((user.name, user.password) for user in portal.own_sign_in.users) if portal.own_sign_in else (),
+            )
+            for portal in portals
+        ),
+        Place(kind="provider", url=places.local(PROVIDER_PORT) + "/"),
+        Place(kind="phone", url=places.local(PHONE_PORT) + "/"),
+        Place(kind="outbox", url=places.local(OUTBOX_PORT) + "/"),
+        Place(kind="mail", url=f"smtp://{places.smtp}"),
+        Place(kind="certificate_authority", url=places.local(CERTIFICATE_AUTHORITY_PORT) + "/"),
+        Place(kind="certificate_sign_in", url=places.certificates + "/"),
+        Place(kind="management", url=f"http://{places.management}/readyz"),
+        *(Place(kind="portal_itself", url=places.upstream(portal.portal_id) + "/", label=portal.portal_id) for portal in portals),
+    ]  # fmt: skip
+
+
+def greeting(places: Places, portals: tuple[Description, ...], *, person: str, password: str) -> list[str]:
+    """Lines for the terminal: where to click, and as whom."""
+    return [
+        f"  Start here           {places.local(START_PORT)}/",
+        *(f"  {portal.name:<20} {places.portal(portal.portal_id)}/" for portal in portals),
+        f"  Provider             {places.local(PROVIDER_PORT)}/",
+        f"  OnePass phone        {places.local(PHONE_PORT)}/",
+        f"  Outbox (SMS, mail)   {places.local(OUTBOX_PORT)}/ and smtp://{places.smtp}",
+        f"  Test certificates    {places.local(CERTIFICATE_AUTHORITY_PORT)}/",
+        f"  Showing them         {places.certificates}/ (its own certificate is nobody's: let the browser go on)",
+        f"  Management           http://{places.management}/readyz",
+        "",
+        f"  Sign in as           {person}, password {password}",
+        *(
+            f"  {'':20} {portal.name} then asks for {user.name}, password {user.password}"
+            for portal in portals if portal.own_sign_in for user in portal.own_sign_in.users
+        ),
+    ]  # fmt: skip

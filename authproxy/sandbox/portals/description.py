@@ -1,0 +1,170 @@
+"""PURE: what one demo portal is, as data: its tables, forms and figures, and whether it has a sign-in of its own.
+
+`described` reads the form in which `descriptions/` holds it; a mistake there is a KeyError, TypeError or ValueError at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from authproxy.sandbox.portals.ledger import GENERATED
+from authproxy.sandbox.portals.tables import Column, Row, Table, Words
+
+Look = Literal["green", "brown", "blue", "grey", "red", "teal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number on the front page that leads to its rows: how many a query finds, or their sum of `of`."""
+
+    label: Words
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Bars on the front page: rows, or their sum of `of`, for each value of `by`."""
+
+    title: Words
+    path: str
+    by: str
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Map:
+    """A map on the front page: where the rows of a table are."""
+
+    title: Words
+    path: str
+    latitude: str
+    longitude: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    name: str
+    label: Words
+    kind: Literal["text", "long", "day", "number", "choice", "file"] = "text"
+    is_required: bool = True
+    choices: tuple[Words, ...] = ()
+    """Of a `choice`; the Slovene word is what is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """`about` is the path of the table whose rows it is about: its first field is then the row."""
+
+    path: str
+    title: Words
+    intro: Words
+    fields: tuple[Field, ...]
+    button: Words
+    done: Words
+    reference: str
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody who can sign in to one portal, with what that portal alone knows."""
+
+    name: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSignIn:
+    """A portal that asks for a user name and password of its own behind the gateway, as portals did before there was one."""
+
+    users: tuple[User, ...]
+    location: Literal["absolute", "relative"]
+    """How it writes its redirects."""
+    cookies: tuple[str, ...] = ()
+    """Further `Set-Cookie` values of a sign-in, as an old server writes them."""
+    realm: str = ""
+    basic: str | None = None
+    """A path that takes HTTP Basic instead of the form, and answers with the rows of `basic_table`."""
+    basic_table: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    portal_id: str
+    name: str
+    purpose: Words
+    look: Look
+    tables: tuple[Table, ...]
+    forms: tuple[Form, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    breakdown: Breakdown | None = None
+    map: Map | None = None
+    own_sign_in: OwnSignIn | None = None
+
+    def table(self, path: str) -> Table:
+        """Raises KeyError."""
+        return {table.path: table for table in self.tables}[path]
+
+    @property
+    def monthly(self) -> Table | None:
+        return next((table for table in self.tables if table.is_monthly), None)
+
+
+def described(text: Mapping[str, Any]) -> Description:
+    own, breakdown, at = text.get("own_sign_in"), text.get("breakdown"), text.get("map")
+    return Description(
+        portal_id=text["id"], name=text["name"], purpose=Words(*text["purpose"]), look=text["look"],
+        tables=tuple(_table(each) for each in text["tables"]),
+        forms=tuple(_form(each) for each in text.get("forms", ())),
+        figures=tuple(Figure(**each | {"label": Words(*each["label"])}) for each in text.get("figures", ())),
+        breakdown=Breakdown(**breakdown | {"title": Words(*breakdown["title"])}) if breakdown else None,
+        map=Map(**at | {"title": Words(*at["title"])}) if at else None,
+        own_sign_in=_own_sign_in(own) if own else None,
+    )  # fmt: skip
+
+
+def _table(text: Mapping[str, Any]) -> Table:
+    return Table(
+        path=text["path"], title=Words(*text["title"]), intro=Words(*text["intro"]),
+        columns=tuple(_column(each) for each in text["columns"]), rows=_rows(text["rows"]), is_monthly=text.get("monthly", False),
+    )  # fmt: skip
+
+
+def _column(text: Mapping[str, Any]) -> Column:
+    return Column(
+        name=text["name"], title=Words(*text["title"]), kind=text.get("kind", "text"), is_filter=text.get("filter", False),
+        is_hidden=text.get("hidden", False),
+        words={sl: (Words(sl, en), tone) for sl, (en, tone) in text.get("words", {}).items()},
+    )  # fmt: skip
+
+
+def _rows(text: Any) -> tuple[Row, ...]:
+    if isinstance(text, Mapping):
+        return GENERATED[text["generated"]](text["names"], text["count"])
+    return tuple(tuple(row) for row in text)
+
+
+def _form(text: Mapping[str, Any]) -> Form:
+    return Form(
+        path=text["path"], title=Words(*text["title"]), intro=Words(*text["intro"]), fields=tuple(_field(each) for each in text["fields"]),
+        button=Words(*text["button"]), done=Words(*text["done"]), reference=text["reference"], about=text.get("about"),
+    )  # fmt: skip
+
+
+def _field(text: Mapping[str, Any]) -> Field:
+    return Field(
+        name=text["name"], label=Words(*text["label"]), kind=text.get("kind", "text"), is_required=text.get("required", True),
+        choices=tuple(Words(*each) for each in text.get("choices", ())),
+    )  # fmt: skip
+
+
+def _own_sign_in(text: Mapping[str, Any]) -> OwnSignIn:
+    return OwnSignIn(
+        users=tuple(User(**each) for each in text["users"]), location=text["location"], cookies=tuple(text.get("cookies", ())),
+        realm=text.get("realm", ""), basic=text.get("basic"), basic_table=text.get("basic_table"),
+    )  # fmt: skip

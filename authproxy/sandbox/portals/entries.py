@@ -1,0 +1,75 @@
+"""PURE: what people have entered into a portal's forms: what is wrong with an entry, and the last ones, each for its author only."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal, NamedTuple
+
+from authproxy.sandbox.portals.description import Description, Field, Form
+
+CAPACITY = 200
+_LONGEST = 2000
+Fault = Literal["missing", "too_long", "no_choice", "no_day", "no_number", "unknown_row"]
+
+
+class _Entry(NamedTuple):
+    subject: str
+    entered: dict[str, str]
+
+
+class Entries:
+    """The last 200 entries; older ones fall out. Numbers count up from the start."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._count = 0
+
+    def add(self, form: Form, entered: Mapping[str, str], *, subject: str) -> str:
+        """The number that the entry got."""
+        self._count += 1
+        number = f"{form.reference}-{self._count:05}"
+        self._entries[number] = _Entry(subject, {field.name: entered.get(field.name, "") for field in form.fields})
+        if len(self._entries) > CAPACITY:
+            self._entries.popitem(last=False)
+        return number
+
+    def find(self, number: str, *, subject: str) -> dict[str, str] | None:
+        """What this person entered under the number; None also where somebody else did."""
+        entry = self._entries.get(number)
+        return entry.entered if entry is not None and entry.subject == subject else None
+
+
+def faults(form: Form, entered: Mapping[str, str], portal: Description) -> dict[str, Fault]:
+    """What is wrong, by field, in the order of the form."""
+    found = {field.name: _fault(field, entered.get(field.name, "").strip()) for field in form.fields}
+    if form.about is not None:
+        row = form.fields[0].name
+        if found[row] is None and portal.table(form.about).find(entered[row].strip()) is None:
+            found[row] = "unknown_row"
+    return {name: fault for name, fault in found.items() if fault is not None}
+
+
+def _fault(field: Field, value: str) -> Fault | None:
+    if not value:
+        return "missing" if field.is_required else None
+    if len(value) > _LONGEST:
+        return "too_long"
+    match field.kind:
+        case "choice" if value not in {choice.sl for choice in field.choices}:
+            return "no_choice"
+        case "number" if not (value.isascii() and value.isdigit()):
+            return "no_number"
+        case "day" if not _is_day(value):
+            return "no_day"
+        case _:
+            return None
+
+
+def _is_day(value: str) -> bool:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True

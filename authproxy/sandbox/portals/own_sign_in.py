@@ -1,0 +1,133 @@
+"""A portal's own sign-in behind the gateway's, as it was before there was a gateway: a form and a session cookie, or HTTP Basic (RFC 7617).
+
+It knows nothing of how the person came; but its session belongs to the person whom the gateway vouches for, and to nobody else.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+from urllib.parse import urlencode
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from authproxy.sandbox.furniture.basic import credentials
+from authproxy.sandbox.portals.assertion import CLAIMS
+from authproxy.sandbox.portals.description import Description, OwnSignIn
+
+COOKIE = "JSESSIONID"
+USER = web.RequestKey("USER", str)
+"""The portal's own user, once somebody has signed in here."""
+_LIVES_FOR = timedelta(minutes=30)
+_MOST_SESSIONS = 1000
+# What somebody may see who is known to the gateway but not yet here.
+_BEFORE_THE_DOOR = frozenset({"/prijava", "/slog.css", "/favicon.ico", "/api/", "/api/received", "/api/jaz"})
+
+
+class Page(Protocol):
+    def __call__(self, request: web.Request, template: str, *, status: int = 200, **values: object) -> web.Response: ...
+
+
+class _Session(NamedTuple):
+    user: str
+    subject: str
+    ends_at: datetime
+
+
+class SecondDoor:
+    def __init__(
+        self, portal: Description, settings: OwnSignIn, page: Page, *, clock: Callable[[], datetime], fresh: Callable[[int], bytes]
+    ) -> None:
+        self._portal = portal
+        self._settings = settings
+        self._page = page
+        self._clock = clock
+        self._fresh = fresh
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/prijava", self.form)
+        router.add_post("/prijava", self.sign_in)
+        router.add_post("/odjava", self.sign_out)
+        if self._settings.basic is not None:
+            router.add_get(self._settings.basic, self.for_machines)
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in _BEFORE_THE_DOOR or request.path == self._settings.basic:
+            return await handler(request)
+        user = self._user(request)
+        if user is None:
+            return self._to_the_form(request)
+        request[USER] = user
+        return await handler(request)
+
+    async def form(self, request: web.Request) -> web.Response:
+        if self._user(request) is not None:
+            return self._redirect(request, _way_back(request.query.get("nazaj", "/")))
+        return self._shown(request, back=request.query.get("nazaj", "/"), is_signed_out="odjavljen" in request.query)
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        name, back = form.get("uporabnik", "").strip(), form.get("nazaj", "/")
+        if not self._is_known(name, form.get("geslo", "")):
+            return self._shown(request, back=back, name=name, is_wrong=True)
+        identifier = self._fresh(16).hex()
+        self._sessions[identifier] = _Session(name, request[CLAIMS]["sub"], self._clock() + _LIVES_FOR)
+        if len(self._sessions) > _MOST_SESSIONS:
+            self._sessions.popitem(last=False)
+        response = self._redirect(request, _way_back(back))
+        response.headers.add("Set-Cookie", f"{COOKIE}={identifier}; Path=/; HttpOnly; SameSite=Lax")
+        for value in self._settings.cookies:
+            response.headers.add("Set-Cookie", value)
+        return response
+
+    async def sign_out(self, request: web.Request) -> web.Response:
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+        response = self._redirect(request, "/prijava?odjavljen=1")
+        response.headers.add("Set-Cookie", f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+        return response
+
+    async def for_machines(self, request: web.Request) -> web.Response:
+        """Rows as JSON for whoever shows user name and password with the request."""
+        if not self._is_known(*(credentials(request.headers.get("Authorization")) or ("", ""))):
+            challenge = f'Basic realm="{self._settings.realm}", charset="UTF-8"'
+            return web.json_response({"error": "unauthorized"}, status=401, headers={"WWW-Authenticate": challenge})
+        table = self._portal.table(self._settings.basic_table or "")
+        names = [column.name for column in table.columns]
+        return web.json_response([dict(zip(names, row, strict=True)) for row in table.rows])
+
+    def _user(self, request: web.Request) -> str | None:
+        session = self._sessions.get(request.cookies.get(COOKIE, ""))
+        if session is None or self._clock() >= session.ends_at or session.subject != request[CLAIMS]["sub"]:
+            return None
+        return session.user
+
+    def _is_known(self, name: str, password: str) -> bool:
+        shown = f"{name}\0{password}".encode(errors="replace")
+        return any(hmac.compare_digest(f"{user.name}\0{user.password}".encode(), shown) for user in self._settings.users)
+
+    def _to_the_form(self, request: web.Request) -> web.Response:
+        back = request.path_qs if request.method in ("GET", "HEAD") else "/"
+        return self._redirect(request, f"/prijava?{urlencode({'nazaj': back})}")
+
+    def _redirect(self, request: web.Request, path: str) -> web.Response:
+        """303 to a path of this portal. Old servers write the address that they believe to have, or the path alone."""
+        if self._settings.location == "absolute":
+            path = f"{request.headers.get('X-Forwarded-Proto', request.scheme)}://{request.host}{path}"
+        return web.Response(status=303, headers={"Location": path})
+
+    def _shown(
+        self, request: web.Request, *, back: str, name: str = "", is_wrong: bool = False, is_signed_out: bool = False
+    ) -> web.Response:  # fmt: skip
+        return self._page(request, "sign_in.html", name=name, is_wrong=is_wrong, back=_way_back(back), is_signed_out=is_signed_out)
+
+
+def _way_back(path: str) -> str:
+    """A path of this portal; `/` for what a browser could read as another site, and for the form itself."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\", "/prijava")) and path.isprintable()
+    return path if is_ours else "/"

@@ -1,0 +1,159 @@
+"""PURE: tables of a demo portal: which rows a query asks for, how their values are written in both languages, sums and shares."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, NamedTuple
+
+Value = str | int
+Row = tuple[Value, ...]
+Kind = Literal["text", "code", "day", "cents", "count", "level", "word"]
+Tone = Literal["plain", "good", "busy", "bad"]
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SWAPPED = str.maketrans(",.", ".,")
+
+
+class Words(NamedTuple):
+    """The same in both languages."""
+
+    sl: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """`words` are the values of a `word` column, which is a state or a kind: how each is said and how it looks."""
+
+    name: str
+    title: Words
+    kind: Kind = "text"
+    is_filter: bool = False
+    is_hidden: bool = False
+    words: Mapping[str, tuple[Words, Tone]] = field(default_factory=dict)
+
+    def shown(self, value: Value) -> Words:
+        """The value as it is written: euros as `1.234,50` in Slovene and `1,234.50` in English, days without leading zeros."""
+        match self.kind:
+            case "cents":
+                english = f"{int(value) / 100:,.2f}"
+                return Words(english.translate(_SWAPPED), english)
+            case "count":
+                return Words(f"{value:,}".translate(_SWAPPED), f"{value:,}")
+            case "level":
+                return Words(f"{value} %", f"{value}%")
+            case "day":
+                day = date.fromisoformat(str(value))
+                return Words(f"{day.day}. {day.month}. {day.year}", f"{day.day} {_MONTHS[day.month - 1]} {day.year}")
+            case "word":
+                return self.words[str(value)][0]
+            case _:
+                return Words(str(value), str(value))
+
+    def tone(self, value: Value) -> Tone:
+        if self.kind == "word":
+            return self.words[str(value)][1]
+        if self.kind == "level":
+            return "bad" if int(value) < 15 else "busy" if int(value) < 40 else "good"
+        return "plain"
+
+
+class Cell(NamedTuple):
+    column: Column
+    value: Value
+    text: Words
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The first column names a row, also in its address."""
+
+    path: str
+    title: Words
+    intro: Words
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...] = field(repr=False)
+    is_monthly: bool = False
+    """Whether there is a statement of it for each month."""
+
+    def position(self, name: str) -> int:
+        """Raises KeyError."""
+        return {column.name: place for place, column in enumerate(self.columns)}[name]
+
+    def cells(self, row: Row) -> Iterator[Cell]:
+        """What a list shows of a row."""
+        for column, value in zip(self.columns, row, strict=True):
+            if not column.is_hidden:
+                yield Cell(column, value, column.shown(value), column.tone(value))
+
+    def find(self, key: str) -> Row | None:
+        return next((row for row in self.rows if str(row[0]) == key), None)
+
+    @property
+    def day(self) -> Column | None:
+        """The column that `od` and `do` mean."""
+        return next((column for column in self.columns if column.kind == "day"), None)
+
+
+def filtered(table: Table, query: Mapping[str, str]) -> tuple[Row, ...]:
+    """The rows that a query asks for: filter columns by a part of their value, words exactly, `od` and `do` days, both included."""
+    wanted = [(place, column, query.get(column.name, "")) for place, column in enumerate(table.columns)]
+    first, last = query.get("od", ""), query.get("do", "") or "9999-12-31"
+
+    def fits(row: Row) -> bool:
+        for place, column, text in wanted:
+            value = str(row[place])
+            if column.kind == "word" and text not in ("", value):
+                return False
+            if column.is_filter and text.casefold() not in value.casefold():
+                return False
+            if column is table.day and not first <= value <= last:
+                return False
+        return True
+
+    return tuple(row for row in table.rows if fits(row))
+
+
+def month(table: Table, year: int, number: int) -> tuple[Row, ...]:
+    """The rows of one month of a table that has days."""
+    if table.day is None:
+        return ()
+    place = table.position(table.day.name)
+    return tuple(row for row in table.rows if str(row[place]).startswith(f"{year:04}-{number:02}-"))
+
+
+def total(table: Table, rows: Iterable[Row], name: str) -> int:
+    place = table.position(name)
+    return sum(int(row[place]) for row in rows)
+
+
+class Share(NamedTuple):
+    value: Value
+    amount: int
+    percent: int
+    """Of the largest one."""
+
+
+def shares(table: Table, *, by: str, of: str | None) -> tuple[Share, ...]:
+    """Rows counted, or `of` summed up, for each value of `by`; the largest first."""
+    sums: dict[Value, int] = defaultdict(int)
+    place, summed = table.position(by), table.position(of) if of is not None else None
+    for row in table.rows:
+        sums[row[place]] += 1 if summed is None else int(row[summed])
+    most = max(sums.values(), default=0) or 1
+    return tuple(Share(value, amount, round(100 * amount / most)) for value, amount in sorted(sums.items(), key=lambda each: -each[1]))
+
+
+def as_csv(table: Table, rows: Iterable[Row], *, is_english: bool) -> str:
+    """What spreadsheets of this country open as it is: semicolons, a byte order mark, amounts written the Slovene way."""
+    text = io.StringIO()
+    written = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    written.writerow(column.title[is_english] for column in table.columns if not column.is_hidden)
+    for row in rows:
+        written.writerow(cell.text[is_english] if cell.column.kind == "word" else cell.text.sl for cell in table.cells(row))
+    return "\ufeff" + text.getvalue()

@@ -1,0 +1,50 @@
+"""PURE: whether octets are a logo that may stand on our pages: a PNG, or an SVG that draws and does nothing else, of at most 16 KiB."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+LARGEST = 16 * 1024
+PNG = b"\x89PNG\r\n\x1a\n"
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_DOES_MORE = {"script", "foreignobject", "iframe", "image", "a", "set", "animate", "handler"}
+_OUTSIDE = re.compile(r"url\(\s*['\"]?(?!#)|@import", re.IGNORECASE)
+
+
+class UnfitLogo(ValueError):  # noqa: N818  (the exception is named after what is wrong)
+    """The octets are no logo for our pages; the message says why."""
+
+
+def check(octets: bytes) -> None:
+    """Raises UnfitLogo. Its browser keeps a drawing from doing harm anyway; whoever drew one that tries should be asked."""
+    if len(octets) > LARGEST:
+        raise UnfitLogo(f"has {len(octets)} bytes")
+    if octets.startswith(PNG):
+        return
+    # Entities and document types first: they make a parser work, and no drawing needs them.
+    if b"<!DOCTYPE" in octets.upper() or b"<!ENTITY" in octets.upper():
+        raise UnfitLogo("has a document type of its own; take it out")
+    try:
+        root = ET.fromstring(octets)  # noqa: S314  (without entities there is nothing to expand)
+    except (ET.ParseError, ValueError, LookupError):
+        raise UnfitLogo("is neither PNG nor SVG") from None
+    if root.tag != f"{_SVG}svg":
+        raise UnfitLogo("is neither PNG nor SVG")
+    for fault in _faults(root):
+        raise UnfitLogo(f"does more than draw: {fault}")
+
+
+def _faults(root: ET.Element) -> Iterator[str]:
+    for element in root.iter():
+        name = str(element.tag).rpartition("}")[2].lower()
+        if name in _DOES_MORE:
+            yield f"`<{name}>`"
+        if name == "style" and _OUTSIDE.search(element.text or ""):
+            yield "a style from elsewhere"
+        for attribute, value in element.attrib.items():
+            short = attribute.rpartition("}")[2].lower()
+            if short.startswith("on") or (short == "href" and not value.startswith("#")) or _OUTSIDE.search(value):
+                yield f"the attribute `{short}`"

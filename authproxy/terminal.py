@@ -1,0 +1,75 @@
+"""What all commands share: options, reading the settings, tables, and how a command fails.
+
+Whatever a command needs is imported inside it, so that `--help` and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from authproxy.settings.findings import Finding
+    from authproxy.settings.schema import Settings
+
+FINDINGS, UNREADABLE = 1, 2
+
+config_option = click.option(
+    "-c", "--config", envvar="AUTHPROXY_CONFIG", required=True, show_envvar=True, type=click.Path(path_type=Path), help="The settings file."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+@contextmanager
+def store_asked() -> Iterator[None]:
+    """Turns "the store cannot be asked" into a sentence and an exit code."""
+    from authproxy.access.unavailable import CannotAsk
+
+    try:
+        yield
+    except CannotAsk as error:
+        fail(str(error))
+
+
+def settings_of(config: Path) -> Settings:
+    """The settings; findings go to standard error, and errors end the command."""
+    from authproxy.settings.findings import SettingsUnreadable
+    from authproxy.settings.sources import read
+
+    try:
+        reading = read(config, os.environ)
+    except SettingsUnreadable as unreadable:
+        print_findings(unreadable.findings)
+        sys.exit(UNREADABLE)
+    print_findings(reading.findings)
+    if reading.settings is None:
+        sys.exit(FINDINGS)
+    return reading.settings
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        click.echo(str(finding), err=True)
+
+
+def print_table(rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        return
+    widths = [max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]]
+    for cells in [list(rows[0]), *([str(cell) for cell in row.values()] for row in rows)]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def time_text(moment: object) -> str:
+    return format(moment, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def fail(message: str) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(1)

@@ -1,0 +1,171 @@
+"""The one page of the certificate listener: takes the certificate that the browser has shown, and sends the browser back to its portal.
+
+It stands at a host of its own and holds no cookie. What is refused closes the connection: a browser shows the same certificate on it
+for as long as it lasts (RFC 9440 §3.3; what browsers remember beyond that only closing them ends).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from typing import Protocol
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from authproxy.access.decision import Reason
+from authproxy.certificates import presentation
+from authproxy.certificates.presentation import Presented, Terminator
+from authproxy.certificates.verdict import Refused, Validated
+from authproxy.flows.certificate_login import Accepted, Hop
+from authproxy.telemetry.audit import Audit, Event
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web import request_context
+from authproxy.web.assets import Assets
+from authproxy.web.certificate_listener.tls import CERTIFICATES, OPENSSL_ERRORS
+from authproxy.web.middlewares import answering_failures, secured
+from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
+from authproxy.web.refusals import RETURN_TO, Refusals, code_of
+from authproxy.web.request_context import PortalPresentation
+from authproxy.web.templating import templates
+
+_NOWHERE = PortalPresentation(portal_id="", origin="", names={}, sign_in=())
+"""Stands where it is not known yet for which portal a certificate is shown."""
+
+Presenting = Callable[[web.Request], Presented | Refused]
+"""What was shown on the connection of a request, or forwarded with it."""
+
+
+class CertificateLogin(Protocol):
+    async def hop(self, name: str, *, now: datetime) -> Hop | None: ...
+    async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateServices:
+    """What the page asks. `client_of` gives the address of whoever sent a request, `fresh` a new request id."""
+
+    login: CertificateLogin
+    presenting: Presenting
+    client_of: Callable[[str, Iterable[bytes]], str]
+    portals: Mapping[str, PortalPresentation]
+    links: Links
+    audit: Audit
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    fresh: Callable[[], str]
+    zone: tzinfo
+
+
+def certificate_application(services: CertificateServices) -> web.Application:
+    spoken = templates(services.zone)
+    assets = Assets(spoken)
+    pages = Pages(templates=spoken, assets=assets, links=services.links)
+    refusals = Refusals(pages, provider_origins=services.links.provider_origins)
+    page = _Page(services, pages, refusals)
+    built = web.Application(middlewares=[_in_context(services), answering_failures(refusals)], client_max_size=1024)
+    built.on_response_prepare.append(secured)
+    built.router.add_routes([
+        # A HEAD would show the certificate for nothing.
+        web.get("/", page.show, allow_head=False),
+        web.get(PREFIX + "static/{name}", assets.answer),
+    ])
+    return built
+
+
+def shown_to_us(request: web.Request) -> Presented | Refused:
+    """What the handshake of our own TLS has brought."""
+    return presentation.presented(*request.get_extra_info(CERTIFICATES, ()))
+
+
+def forwarded_by(terminator: Terminator, is_trusted: Callable[[str], bool]) -> Presenting:
+    """What a trusted terminator says that it was shown. Whoever else connects here has shown nothing."""
+
+    def presenting(request: web.Request) -> Presented | Refused:
+        if not is_trusted(_peer(request)):
+            return Refused(reason=Reason.UNTRUSTED_PEER, detail="not one of `acnlb.trusted_terminators`")
+        return presentation.from_headers(request.headers.items(), terminator)
+
+    return presenting
+
+
+class _Page:
+    def __init__(self, services: CertificateServices, pages: Pages, refusals: Refusals) -> None:
+        self._services = services
+        self._pages = pages
+        self._refusals = refusals
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /: 303 back to the portal with the secret that says what was shown, or a page about the certificate."""
+        now = self._services.clock()
+        hop = await self._services.login.hop(request.query.get("hop", ""), now=now)
+        portal = self._services.portals.get(hop.portal_id) if hop is not None else None
+        if hop is None or portal is None:
+            return self._begin_elsewhere(request)
+        # The portal's logo is at the portal: the policy of our pages lets none in from another host.
+        request[CONTEXT] = replace(request[CONTEXT], portal=replace(portal, logo=None), base=portal.origin)
+        request[RETURN_TO] = hop.return_to
+        with structlog.contextvars.bound_contextvars(portal=portal.portal_id):
+            return await self._shown(request, hop, now)
+
+    async def _shown(self, request: web.Request, hop: Hop, now: datetime) -> web.Response:
+        presented = self._services.presenting(request)
+        if isinstance(presented, Refused):
+            return self._refuse(request, presented, hop, None)
+        found = await self._services.login.show(hop, presented, now=now)
+        objections = request.get_extra_info(OPENSSL_ERRORS, ())
+        if isinstance(found, Accepted) and objections:
+            # Two of three validators are not enough.
+            codes = ", ".join(str(code) for code in dict.fromkeys(objections))
+            found = Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=f"OpenSSL objects to it (verification codes {codes})")
+        if isinstance(found, Refused):
+            return self._refuse(request, found, hop, presented)
+        self._record_accepted(found.validated)
+        return web.Response(status=303, headers={hdrs.LOCATION: found.location})
+
+    def _begin_elsewhere(self, request: web.Request) -> web.Response:
+        accepting = [portal for portal in self._services.portals.values() if "acnlb" in portal.sign_in]
+        return self._pages.answer(
+            request, "certificate_host.html", status=400, portals=accepting, code=code_of(Reason.ATTEMPT_UNKNOWN, request[CONTEXT])
+        )  # fmt: skip
+
+    def _refuse(self, request: web.Request, refused: Refused, hop: Hop, presented: Presented | None) -> web.Response:
+        name = None if presented is None else hashlib.sha256(presented.leaf).hexdigest()[:16]
+        detail = " ".join(filter(None, (name and f"certificate {name}:", refused.detail)))
+        self._services.audit.record(Event.CERTIFICATE_REFUSED, reason=refused.reason, method="acnlb", detail=detail)
+        self._services.metrics.sign_ins_refused[(refused.reason,)] += 1
+        answer = self._refusals.answer(request, refused.reason, return_to=hop.return_to)
+        answer.force_close()
+        return answer
+
+    def _record_accepted(self, validated: Validated) -> None:
+        known_by = ", ".join(dict.fromkeys(good.source.value for good in validated.status))
+        self._services.audit.record(
+            Event.CERTIFICATE_ACCEPTED, method="acnlb", reason=Reason.REVOCATION_UNAVAILABLE if validated.unchecked else None,
+            detail=f"certificate {validated.leaf.fingerprint[:16]}: not revoked, says {known_by}" if not validated.unchecked
+            else f"certificate {validated.leaf.fingerprint[:16]}: {validated.unchecked}",
+        )  # fmt: skip
+
+
+def _in_context(services: CertificateServices) -> Middleware:
+    """As the pages' own, but nothing that a request says of itself is believed here: the edge does not stand before this listener."""
+
+    @web.middleware
+    async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
+        known = request_context.of(request.headers, method=request.method, chosen_language=request.query.get("lang"), portals={})
+        forwarded = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall(hdrs.X_FORWARDED_FOR, ())]
+        context = replace(known, portal=_NOWHERE, client=services.client_of(_peer(request), forwarded), request_id=services.fresh())
+        request[CONTEXT] = context
+        with structlog.contextvars.bound_contextvars(request_id=context.request_id, client=context.client, portal=None):
+            return await handler(request)
+
+    return in_context
+
+
+def _peer(request: web.Request) -> str:
+    """The address of whoever holds the other end; `local` on a Unix socket."""
+    name = request.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else "local"

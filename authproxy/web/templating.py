@@ -1,0 +1,37 @@
+"""The templates in each language: what they may call, how they escape, and in which zone they show times."""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Mapping
+from datetime import tzinfo
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from authproxy.web.locales.catalogue import translations
+from authproxy.web.request_context import Locale
+
+Templates = Mapping[Locale, Environment]
+
+
+def templates(zone: tzinfo) -> Templates:
+    """One environment for each language. Raises InvalidCatalogue: a gateway whose words are broken does not start."""
+    slovene = translations(files("authproxy.web").joinpath("locales", "sl.po").read_text(encoding="utf-8"))
+    return {"sl": _environment(slovene, zone), "en": _environment(gettext.NullTranslations(), zone)}
+
+
+def _environment(words: gettext.NullTranslations, zone: tzinfo) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("authproxy.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
+    environment.filters["local"] = lambda at: at.astimezone(zone)
+    return environment

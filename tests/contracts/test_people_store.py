@@ -1,0 +1,173 @@
+"""What every register of people promises, whatever it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import replace
+
+import pytest
+
+from authproxy.identity.member import RegisterKey, issuer_and_serial
+from authproxy.identity.person import MemberId, TaxNumber
+from authproxy.storage.memory import MemoryPeople
+from authproxy.storage.people import RedisPeople
+from tests.contracts.conftest import STORES
+from tests.support.people_builders import ANA, CVETKA, DAVID, SUBCA, account
+from tests.support.session_builders import NOW
+
+EVERY_KEY_OF_ANA = sorted(ANA.with_account(account()).keys)
+
+
+@pytest.fixture(params=STORES)
+def people(request, keys):
+    if request.param == "memory":
+        return MemoryPeople()
+    return RedisPeople(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+
+
+async def filled(people, *members):
+    snapshot = await people.every()
+    assert await people.take_over(members, revision=snapshot.revision, departures=())
+
+
+async def found(people, *keys):
+    return [None if each is None else each.member for each in await people.find(keys)]
+
+
+def by_id(member_id):
+    return RegisterKey("id", member_id)
+
+
+async def test_a_register_that_was_never_filled_has_nobody(people):
+    assert await found(people, *EVERY_KEY_OF_ANA) == [None] * len(EVERY_KEY_OF_ANA)
+    snapshot = await people.every()
+    assert (snapshot.revision, snapshot.members) == (0, ())
+    assert await people.departures() == ()
+
+
+async def test_a_person_is_found_whole_by_everything_that_leads_to_them(people):
+    ana = ANA.with_account(account()).blocked(NOW, "lost card")
+    await filled(people, ana, CVETKA, DAVID)
+    assert await found(people, *EVERY_KEY_OF_ANA) == [ana] * 5
+    assert await found(people, issuer_and_serial(SUBCA, 1), by_id("cvetka"), RegisterKey("account", "ana")) == [None, CVETKA, None]
+
+
+async def test_everybody_is_read_once(people):
+    crowd = [replace(DAVID, member_id=MemberId(f"p-{number}")) for number in range(1203)]
+    await filled(people, ANA, *crowd)
+    members = (await people.every()).members
+    assert len(members) == 1204
+    assert set(members) == {ANA, *crowd}
+
+
+async def test_taking_over_removes_whoever_is_not_there_any_more_and_their_keys(people):
+    await filled(people, ANA, CVETKA)
+    await filled(people, replace(CVETKA, tax_number=ANA.tax_number))
+    assert await found(people, *EVERY_KEY_OF_ANA[:1], RegisterKey("tax number", "99990016"), by_id("ana")) == [None, None, None]
+    [owner] = await found(people, RegisterKey("tax number", "99990008"))
+    assert owner.member_id == "cvetka"
+
+
+async def test_a_register_can_be_emptied(people):
+    await filled(people, ANA)
+    await filled(people)
+    assert (await people.every()).members == ()
+    assert await found(people, by_id("ana")) == [None]
+
+
+async def test_every_change_raises_the_revision(people):
+    await filled(people, ANA)
+    [ana] = await people.find([by_id("ana")])
+    await people.change(ana, ANA.blocked(NOW, None), departs=False)
+    await filled(people, ANA)
+    assert (await people.every()).revision == 3
+
+
+async def test_of_two_imports_that_read_the_same_register_one_must_start_again(people):
+    await filled(people, DAVID)
+    revision = (await people.every()).revision
+    outcomes = await asyncio.gather(*(people.take_over([each], revision=revision, departures=[DAVID]) for each in (ANA, CVETKA)))
+    assert sorted(outcomes) == [False, True]
+    assert (await people.every()).members == ((ANA,) if outcomes[0] else (CVETKA,))
+    assert [each.member for each in await people.departures()] == [DAVID]
+
+
+async def test_many_imports_at_a_time_leave_one_of_their_registers_and_no_mixture(people):
+    crowds = [[replace(DAVID, member_id=MemberId(f"{crowd}-{number}")) for number in range(700)] for crowd in "abc"]
+    outcomes = await asyncio.gather(*(people.take_over(crowd, revision=0, departures=()) for crowd in crowds))
+    assert sorted(outcomes) == [False, False, True]
+    assert set((await people.every()).members) == set(crowds[outcomes.index(True)])
+
+
+async def test_two_people_with_one_key_are_never_stored(people):
+    with pytest.raises(ValueError, match="same key"):
+        await people.take_over([ANA, replace(CVETKA, tax_number=ANA.tax_number)], revision=0, departures=())
+    assert (await people.every()).revision == 0
+
+
+async def test_a_change_moves_what_the_person_is_found_by(people):
+    await filled(people, ANA, CVETKA)
+    [ana] = await people.find([by_id("ana")])
+    changed = replace(ANA, tax_number=TaxNumber("99990032"), certificates=()).with_account(account())
+    assert await people.change(ana, changed, departs=False)
+    assert await found(people, *EVERY_KEY_OF_ANA) == [changed if key.kind in {"id", "account"} else None for key in EVERY_KEY_OF_ANA]
+    assert await found(people, RegisterKey("tax number", "99990032"), by_id("cvetka")) == [changed, CVETKA]
+
+
+async def test_what_was_read_before_another_change_changes_nothing(people):
+    await filled(people, ANA)
+    [ana] = await people.find([by_id("ana")])
+    assert await people.change(ana, ANA.blocked(NOW, None), departs=False)
+    assert not await people.change(ana, ANA.with_account(account()), departs=True)
+    assert await found(people, by_id("ana")) == [ANA.blocked(NOW, None)]
+    assert await people.departures() == ()
+
+
+async def test_nobody_takes_by_a_change_what_leads_to_somebody_else(people):
+    await filled(people, ANA, CVETKA.with_account(account()))
+    [ana] = await people.find([by_id("ana")])
+    assert not await people.change(ana, ANA.with_account(account()), departs=False)
+    assert await found(people, account().key) == [CVETKA.with_account(account())]
+
+
+async def test_of_two_links_of_the_same_account_at_the_same_moment_one_counts(people):
+    await filled(people, ANA, CVETKA)
+    read = await people.find([by_id("ana"), by_id("cvetka")])
+    outcomes = await asyncio.gather(*(people.change(each, each.member.with_account(account()), departs=False) for each in read))
+    assert sorted(outcomes) == [False, True]
+
+
+async def test_a_persons_id_does_not_change(people):
+    await filled(people, ANA)
+    [ana] = await people.find([by_id("ana")])
+    with pytest.raises(ValueError, match="id"):
+        await people.change(ana, replace(ANA, member_id=MemberId("somebody")), departs=False)
+
+
+async def test_somebody_who_was_removed_does_not_come_back_by_a_late_change(people):
+    await filled(people, ANA, CVETKA)
+    [ana] = await people.find([by_id("ana")])
+    await filled(people, CVETKA)
+    assert not await people.change(ana, ANA.with_account(account()), departs=False)
+    assert (await people.every()).members == (CVETKA,)
+
+
+async def test_departures_stay_until_they_are_settled(people):
+    crowd = [replace(DAVID, member_id=MemberId(f"p-{number}")) for number in range(250)]
+    await filled(people, ANA)
+    assert await people.take_over([ANA], revision=1, departures=crowd)
+    [ana] = await people.find([by_id("ana")])
+    assert await people.change(ana, ANA.blocked(NOW, None), departs=True)
+    seen = []
+    while departures := await people.departures():
+        seen += [each.member for each in departures]
+        await people.settle(departures)
+    assert len(seen) == 251
+    assert set(seen) == {ANA, *crowd}
+
+
+async def test_a_new_register_is_under_the_first_key(people):
+    assert await people.is_under_first_key()
+    await filled(people, ANA)
+    assert await people.is_under_first_key()

@@ -1,0 +1,532 @@
+"""Signing in with a client certificate: over the chooser to the host where certificates are shown, and back to the portal's page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from authproxy import bootstrap
+from authproxy.access.decision import Reason
+from tests.support.certificate_house import ana, choosing, signs_in, to_certificate_host
+from tests.support.gateway import FLOW, TICKET, until
+from tests.support.http_client import Browser, Form
+
+PLACE = "/?izpis=2026-11"
+
+
+def heading(answer):
+    return re.findall(r"<h1>(.*?)</h1>", answer.text)[0]
+
+
+def events(house, name):
+    return [event for event in map(json.loads, house.house.audit.splitlines()) if event["event"] == name]
+
+
+def session_of(house, browser):
+    return browser.cookies.get(house.acq, TICKET)
+
+
+async def whoami(house, browser):
+    return (await browser.fetch(f"{house.acq}/.authproxy/session")).json
+
+
+async def test_a_certificate_of_the_register_leads_to_the_page_that_was_asked_for(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    page = await signs_in(browser, house.acq + PLACE)
+
+    assert (page.status, page.url) == (200, house.acq + PLACE)
+    assert "Ana Novak" in page.text
+    me = await whoami(house, browser)
+    assert (me["subject"], me["name"], me["method"], me["level"]) == ("ana", "Ana Novak", "acnlb", 20)
+    started, accepted = events(house, "session.started"), events(house, "certificate.accepted")
+    assert (started[0]["method"], started[0]["level"]) == ("acnlb", 20)
+    assert accepted[0]["detail"].startswith(f"certificate {house.leaf('ana.novak').fingerprint[:16]}: not revoked, says ")
+
+
+async def test_what_travels_says_neither_who_nor_where(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    await signs_in(browser, house.acq + PLACE)
+
+    there, back = [answer.location for answer in browser.history if answer.is_redirect and "hop=" in answer.location]
+    assert re.fullmatch(rf"https://localhost:{house.port}/\?hop=[A-Za-z0-9_-]{{43}}", there)
+    assert re.fullmatch(rf"{house.acq}/\.authproxy/callback/acnlb\?hop=[A-Za-z0-9_-]{{43}}", back)
+    assert there.partition("hop=")[2] != back.partition("hop=")[2]
+    for secret in (there.partition("hop=")[2], back.partition("hop=")[2]):
+        assert secret not in house.house.audit
+
+
+async def test_the_portal_hears_the_method_and_the_level_of_a_certificate(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    page = await signs_in(browser, house.acq + PLACE)
+
+    assert "acnlb" in page.text
+    assert events(house, "session.started")[0]["person"] is not None
+
+
+REFUSALS = {
+    None: (Reason.CERTIFICATE_MISSING, "Brskalnik ni predložil certifikata"),
+    "franc.golob": (Reason.CERTIFICATE_EXPIRED, "Vaš certifikat je potekel"),
+    "not-yet-valid": (Reason.CERTIFICATE_NOT_YET_VALID, "Vaš certifikat še ni veljaven"),
+    "erik.kos": (Reason.CERTIFICATE_REVOKED, "Vaš certifikat je preklican"),
+    "impostor": (Reason.CERTIFICATE_UNTRUSTED, "Tega certifikata ne sprejemamo"),
+    "impostor-ana": (Reason.CERTIFICATE_UNTRUSTED, "Tega certifikata ne sprejemamo"),
+    "nonrepudiation": (Reason.CERTIFICATE_NOT_FOR_SIGNING_IN, "Ta certifikat ni namenjen prijavi"),
+    "server-only": (Reason.CERTIFICATE_NOT_FOR_SIGNING_IN, "Ta certifikat ni namenjen prijavi"),
+    "foreign-policy": (Reason.CERTIFICATE_NOT_FOR_SIGNING_IN, "Ta certifikat ni namenjen prijavi"),
+    "seal": (Reason.CERTIFICATE_IS_A_SEAL, "Ta certifikat pripada organizaciji"),
+    "seal-qscd": (Reason.CERTIFICATE_IS_A_SEAL, "Ta certifikat pripada organizaciji"),
+    "sha1": (Reason.CERTIFICATE_WEAK, "Ta certifikat ni več dovolj varen"),
+    "rsa-1024": (Reason.CERTIFICATE_WEAK, "Ta certifikat ni več dovolj varen"),
+}
+
+
+async def test_every_refusal_is_a_page_with_a_code_that_closes_the_connection_and_signs_nobody_in(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    for name, (reason, title) in REFUSALS.items():
+        browser = house.browser(name)
+        page = await to_certificate_host(browser, house.acq + PLACE)
+
+        assert (page.status, heading(page)) == (403, title), name
+        assert f"<code>{reason}-" in page.text, name
+        assert f"{house.acq}/.authproxy/login?" in page.text, name
+        assert page.header("connection") == "close", name
+        assert not page.all("set-cookie"), name
+        assert session_of(house, browser) is None
+        [event] = [each for each in events(house, "certificate.refused") if each["request_id"] in page.text]
+        assert (event["reason"], event["portal"], event["method"]) == (reason, "acq", "acnlb"), name
+    assert events(house, "session.started") == []
+    assert not any(name in house.house.audit for name in ("Golob", "franc.golob", "Novak"))
+
+
+async def test_after_a_refusal_another_certificate_may_be_shown_on_the_same_way(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("franc.golob")
+    refused = await to_certificate_host(browser, house.acq + PLACE)
+    assert refused.status == 403
+    browser.tls = house.browser("ana.novak").tls
+
+    page = await browser.follow(await browser.follow(await browser.navigate(refused.url)))
+    assert (page.status, page.url) == (200, house.acq + PLACE)
+
+
+async def test_a_valid_certificate_that_nobody_has_registered_signs_nobody_in(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("gregor.zagar")
+    page = await signs_in(browser, house.acq + PLACE)
+
+    assert (page.status, heading(page)) == (403, "Vaš certifikat ni vpisan v register")
+    assert session_of(house, browser) is None
+    [event] = events(house, "sign_in.refused")
+    assert (event["reason"], event["detail"]) == ("certificate_unknown", f"certificate {house.leaf('gregor.zagar').fingerprint[:16]}")
+
+
+@pytest.mark.parametrize("changes", [{"is_blocked": True}, {"tax_number": None}])
+async def test_who_may_not_come_in_is_told_only_that(certificate_house, changes):
+    house = certificate_house
+    await house.enrols(ana(house, **changes))
+    browser = house.browser("ana.novak")
+    page = await signs_in(browser, house.acq + PLACE)
+
+    assert (page.status, heading(page)) == (403, "Do tega portala nimate dostopa")
+    assert session_of(house, browser) is None
+    assert events(house, "sign_in.refused")[0]["reason"] == "not_a_member"
+
+
+async def test_a_portal_for_members_admits_those_whom_the_register_names_for_it(certificate_houses):
+    async with certificate_houses(acq={"members": "register"}) as house:
+        await house.enrols(ana(house, portals=["b2b"]))
+        refused = await signs_in(house.browser("ana.novak"), house.acq + PLACE)
+        await house.enrols(ana(house, portals=["acq"]))
+        admitted = await signs_in(house.browser("ana.novak"), house.acq + PLACE)
+
+        assert (refused.status, heading(refused)) == (403, "Do tega portala nimate dostopa")
+        assert admitted.status == 200
+
+
+async def test_a_blocked_persons_next_request_is_refused(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    await signs_in(browser, house.acq + PLACE)
+    async with bootstrap.desk(house.house.settings) as desk:
+        await desk.block("ana", "lost card")
+
+    assert (await browser.fetch(house.acq + "/", mode="navigate")).status == 303
+
+
+# Nobody else's way.
+
+
+async def test_a_certificate_shown_on_somebody_elses_way_signs_neither_of_them_in(certificate_house):
+    """An attacker begins, and makes Ana open where it leads: her browser shows her certificate by itself."""
+    house = certificate_house
+    await house.enrols(ana(house))
+    attacker, victim = house.browser(), house.browser("ana.novak")
+    way = (await choosing(attacker, house.acq + PLACE)).location
+    back = await victim.navigate(way)
+    assert back.status == 303
+
+    for secret in (way.partition("hop=")[2], "A" * 43, ""):
+        stolen = await attacker.navigate(f"{house.acq}/.authproxy/callback/acnlb?hop={secret}")
+        assert (stolen.status, heading(stolen)) == (400, "Ta poskus prijave ni znan")
+    await victim.navigate(house.acq + PLACE)
+    landed = await victim.follow(back)
+    assert landed.status == 400
+    assert (session_of(house, attacker), session_of(house, victim)) == (None, None)
+    assert events(house, "session.started") == []
+
+
+async def test_the_way_back_is_worth_nothing_in_another_browser(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    owner, thief = house.browser("ana.novak"), house.browser()
+    back = await to_certificate_host(owner, house.acq + PLACE)
+    await choosing(thief, house.acq + PLACE)
+
+    stolen = await thief.follow(back)
+    assert (stolen.status, heading(stolen)) == (400, "Ta prijava se je začela v drugem brskalniku")
+    assert "izpis" not in stolen.text
+    assert session_of(house, thief) is None
+    late = await owner.follow(back)
+    assert (late.status, heading(late)) == (400, "Ta poskus prijave je že porabljen")
+
+
+async def test_a_repeated_way_back_goes_on_without_a_word_where_somebody_is_signed_in(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    back = await to_certificate_host(browser, house.acq + PLACE)
+    await browser.follow(back)
+    ticket = session_of(house, browser)
+
+    again = await browser.follow(back)
+    assert (again.status, again.location) == (303, house.acq + PLACE)
+    assert session_of(house, browser) == ticket
+    browser.cookies.put(house.acq, TICKET, None)
+    assert (await browser.follow(back)).status == 400
+
+
+async def test_without_the_flow_cookie_nobody_is_signed_in(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    back = await to_certificate_host(browser, house.acq + PLACE)
+    browser.cookies.put(house.acq, FLOW, None)
+
+    page = await browser.follow(back)
+    assert (page.status, heading(page)) == (400, "Vaš brskalnik ne shranjuje piškotkov")
+
+
+async def test_the_way_back_leads_to_the_portal_where_it_began_and_to_no_other(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    back = await to_certificate_host(browser, house.acq + PLACE)
+    await browser.navigate(house.house.b2b + "/.authproxy/login")
+
+    page = await browser.navigate(back.location.replace(house.acq, house.house.b2b))
+    assert page.status == 400
+    assert browser.cookies.get(house.house.b2b, TICKET) is None
+
+
+@pytest.mark.parametrize(("before", "after"), [(31, 0), (0, 6)])
+async def test_what_took_too_long_signs_nobody_in(certificate_house, before, after):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    way = await choosing(browser, house.acq + PLACE)
+    house.house.clock.advance(minutes=before)
+    back = await browser.follow(way)
+    house.house.clock.advance(minutes=after)
+    page = await browser.follow(back) if back.is_redirect else back
+
+    assert page.status == 400
+    assert session_of(house, browser) is None
+
+
+async def test_an_attempt_at_the_provider_is_no_way_to_show_a_certificate_nor_the_other_way_round(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    chooser = await browser.follow(await browser.navigate(house.acq + PLACE))
+    form = chooser.forms[0]
+    state = re.search(r"state=([^&]+)", (await browser.submit(chooser, form, {"method": "rekono"})).location)[1]
+    hop = (await browser.submit(chooser, form, {"method": "acnlb"})).location.partition("hop=")[2]
+
+    assert (await browser.navigate(f"{house.url}/?hop={state}")).status == 400
+    page = await browser.navigate(f"{house.acq}/.authproxy/callback/rekono?state={hop}&code=c")
+    assert (page.status, heading(page)) == (400, "Ta poskus prijave ni znan")
+
+
+async def test_what_begins_at_one_instance_may_be_shown_and_end_at_another(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    async with house.second_gateway() as other:
+        way = await choosing(browser, house.acq + PLACE)
+        back = await browser.navigate(way.location.replace(f":{house.port}", f":{other.certificate_listener[1]}"))
+        page = await browser.navigate(back.location, port=other.addresses[0][1])
+
+        assert (page.status, page.location) == (303, house.acq + PLACE)
+        assert (await whoami(house, browser))["method"] == "acnlb"
+
+
+# The connection.
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_both_versions_of_tls_bring_the_certificate(certificate_house, version):
+    house = certificate_house
+    await house.enrols(ana(house))
+    page = await signs_in(house.browser("ana.novak", maximum=version), house.acq + PLACE)
+    assert page.status == 200
+
+
+async def test_older_versions_of_tls_are_not_spoken(certificate_house):
+    context = certificate_house.browser().tls
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        await asyncio.open_connection("localhost", certificate_house.port, ssl=context)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(certificate_house, tmp_path, version):
+    async def asks(*more):
+        process = await asyncio.create_subprocess_exec(
+            "openssl", "s_client", "-connect", f"localhost:{certificate_house.port}", version, *more,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        return (await process.communicate())[0].decode()
+
+    said = await asks("-sess_out", str(tmp_path / "session"))
+    assert "CN = ACNLB SubCA" in said.partition("Acceptable client certificate CA names")[2]
+    if (tmp_path / "session").exists():
+        assert "Reused" not in await asks("-sess_in", str(tmp_path / "session"))
+
+
+async def test_the_address_alone_says_where_to_begin(certificate_house):
+    house = certificate_house
+    for path in ("/", "/?hop=", "/?hop=" + "A" * 43):
+        page = await house.browser("ana.novak").navigate(house.url + path)
+        assert (page.status, heading(page)) == (400, "Začnite na strani portala")
+        assert f"{house.acq}/" in page.links
+    assert (await house.browser().navigate(house.url + "/.authproxy/login")).status == 404
+
+
+async def test_the_language_that_was_chosen_is_spoken_on_the_way(certificate_house):
+    house = certificate_house
+    page = await to_certificate_host(house.browser(), f"{house.acq}/.authproxy/login?lang=en")
+    assert heading(page) == "Your browser has shown no certificate"
+
+
+# Revocation.
+
+
+async def test_a_certificate_that_is_revoked_ends_its_sessions_everywhere(certificate_houses):
+    async with certificate_houses(acq={"idle": "30m"}) as house:
+        await house.enrols(ana(house))
+        browser = house.browser("ana.novak")
+        await signs_in(browser, house.acq + PLACE)
+        house.house.clock.advance(minutes=6)
+        await house.house.gateway.certificates.look()
+        assert (await browser.fetch(house.acq + "/")).status == 200
+
+        await house.revokes("ana.novak")
+        house.house.clock.advance(minutes=6)
+        async with house.second_gateway() as second:
+            assert (await browser.request("GET", house.acq + "/", port=second.addresses[0][1])).status == 200
+            await house.house.gateway.certificates.look()
+
+            async def is_over_there():
+                return (await browser.request("GET", house.acq + "/", port=second.addresses[0][1])).status == 401
+
+            assert (await browser.fetch(house.acq + "/")).status == 401
+            await until(is_over_there, within=1)
+        [event] = events(house, "session.revoked")
+        assert (event["by"], event["reason"], event["method"], event["portal"]) == ("authority", "certificate_revoked", "acnlb", "acq")
+
+
+async def test_while_nobody_can_be_asked_people_stay_signed_in(certificate_houses):
+    async with certificate_houses(acq={"idle": "30m"}) as house:
+        await house.enrols(ana(house))
+        browser = house.browser("ana.novak")
+        await signs_in(browser, house.acq + PLACE)
+        await house.authority.stop()
+        house.house.clock.advance(minutes=20)
+        await house.house.gateway.certificates.look()
+
+        assert (await browser.fetch(house.acq + "/")).status == 200
+
+
+async def test_nobody_signs_in_while_revocation_cannot_be_found_out(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    await house.authority.stop()
+    browser = house.browser("ana.novak")
+    page = await to_certificate_host(browser, house.acq + PLACE)
+
+    assert (page.status, heading(page), page.header("retry-after")) == (503, "Certifikata ni bilo mogoče preveriti", "5")
+    assert events(house, "session.started") == []
+
+
+async def test_a_portal_may_let_people_in_then_and_has_it_recorded(certificate_houses):
+    async with certificate_houses(acq={"revocation": "alarm"}) as house:
+        await house.enrols(ana(house))
+        await house.authority.stop()
+        page = await signs_in(house.browser("ana.novak"), house.acq + PLACE)
+
+        assert page.status == 200
+        assert events(house, "certificate.accepted")[0]["reason"] == "revocation_unavailable"
+
+
+async def test_readiness_and_metrics_tell_of_the_sources(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    await signs_in(house.browser("ana.novak"), house.acq + PLACE)
+    told = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["revocation"]
+    assert told["status"] == "ok", told
+    metrics = (await Browser().request("GET", house.house.management + "/metrics")).text
+    assert 'authproxy_revocation_sources{source="ocsp",state="usable"} 1.0' in metrics
+    assert 'authproxy_sessions_started_total{method="acnlb",portal="acq"} 1.0' in metrics
+
+
+# The end of ACNLB.
+
+
+async def test_people_are_told_to_move_on_from_a_day_that_the_operator_sets(certificate_houses):
+    async with certificate_houses(environment={"AUTHPROXY__ACNLB__WARN_FROM": "2026-01-01"}) as house:
+        await house.enrols(ana(house))
+        browser = house.browser("ana.novak")
+        chooser = await browser.follow(await browser.navigate(house.acq + PLACE))
+        await signs_in(browser, house.acq + PLACE)
+        mine = await browser.navigate(f"{house.acq}/.authproxy/session")
+
+        for page in (chooser, mine):
+            assert "Certifikate ACNLB sprejemamo še do:" in page.text
+            assert "28. 6. 2028" in page.text
+
+
+async def test_after_the_last_day_no_certificate_signs_anybody_in(certificate_houses):
+    environment = {"AUTHPROXY__ACNLB__WARN_FROM": "2025-01-01", "AUTHPROXY__ACNLB__STOP_AT": "2026-01-01"}
+    async with certificate_houses(environment=environment) as house:
+        await house.enrols(ana(house))
+        page = await to_certificate_host(house.browser("ana.novak"), house.acq + PLACE)
+        assert (page.status, heading(page)) == (403, "Certifikatov ACNLB ne sprejemamo več")
+
+
+# Certificates that a terminator of TLS passes on.
+
+
+def forwarded(house, name, **more):
+    pem = (Path(house.folder) / "private" / f"{name}.pem").read_text()
+    own = "-----BEGIN CERTIFICATE-----" + pem.split("-----BEGIN CERTIFICATE-----")[1]
+    return {"X-SSL-Client-Cert": quote(own.strip() + "\n"), "X-SSL-Client-Verify": "SUCCESS", **more}
+
+
+NGINX = {
+    "AUTHPROXY__ACNLB__PRESENTED_BY": "nginx", "AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "127.0.0.1",
+    "AUTHPROXY__ACNLB__TLS__CERTIFICATE_FILE": "", "AUTHPROXY__ACNLB__TLS__KEY_FILE": "",
+}  # fmt: skip
+
+
+async def test_a_trusted_terminator_passes_the_certificate_on(certificate_houses):
+    async with certificate_houses(environment=NGINX) as house:
+        await house.enrols(ana(house))
+        browser = Browser()
+        way = (await choosing(browser, house.acq + PLACE)).location.replace("https:", "http:")
+        back = await browser.navigate(way, headers=forwarded(house, "ana.novak", **{"X-Forwarded-For": "203.0.113.9"}))
+        await browser.follow(back)
+
+        assert (await whoami(house, browser))["subject"] == "ana"
+        assert events(house, "certificate.accepted")[0]["client"] == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, "certificate_unreadable"),
+        ({"X-SSL-Client-Verify": "NONE", "X-SSL-Client-Cert": ""}, "certificate_missing"),
+        ({"X-SSL-Client-Verify": "FAILED:certificate has expired"}, "certificate_untrusted"),
+        ({"X-SSL-Client-Cert": "rubbish"}, "certificate_unreadable"),
+        ({"X_SSL_Client_Cert": "rubbish"}, "certificate_unreadable"),
+    ],
+)
+async def test_what_a_terminator_passes_on_is_read_strictly(certificate_houses, headers, reason):
+    async with certificate_houses(environment=NGINX) as house:
+        await house.enrols(ana(house))
+        browser = Browser()
+        way = (await choosing(browser, house.acq + PLACE)).location.replace("https:", "http:")
+        sent = forwarded(house, "ana.novak") | headers if headers else {}
+        page = await browser.navigate(way, headers=sent)
+
+        assert page.status == 403
+        assert events(house, "certificate.refused")[0]["reason"] == reason
+
+
+async def test_nobody_but_the_terminator_is_believed(certificate_houses):
+    async with certificate_houses(environment=NGINX | {"AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "203.0.113.0/24"}) as house:
+        await house.enrols(ana(house))
+        browser = Browser()
+        way = (await choosing(browser, house.acq + PLACE)).location.replace("https:", "http:")
+        page = await browser.navigate(way, headers=forwarded(house, "ana.novak"))
+
+        assert page.status == 403
+        assert events(house, "certificate.refused")[0]["reason"] == "untrusted_peer"
+        assert events(house, "session.started") == []
+
+
+async def test_signing_out_after_a_certificate_asks_nothing_of_the_provider(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    browser = house.browser("ana.novak")
+    await signs_in(browser, house.acq + PLACE)
+    page = await browser.navigate(f"{house.acq}/.authproxy/logout")
+    [form] = [form for form in page.forms if form.action.endswith("/logout")]
+    assert isinstance(form, Form)
+    ended = await browser.submit(page, form)
+    while ended.is_redirect:
+        ended = await browser.follow(ended)
+
+    assert heading(ended) == "Odjavljeni ste"
+    assert (await browser.fetch(house.acq + "/")).status == 401
+    assert not any("endsession" in asked for asked in house.house.provider.asked)
+
+
+async def test_many_certificates_at_once_hold_up_nobody(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house))
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    async def others():
+        longest = 0.0
+        while not done.is_set():
+            began = loop.time()
+            assert (await Browser().request("GET", f"{house.acq}/.authproxy/jwks.json")).status == 200
+            longest = max(longest, loop.time() - began)
+        return longest
+
+    watching = asyncio.ensure_future(others())
+    pages = await asyncio.gather(*(signs_in(house.browser("ana.novak"), house.acq + PLACE) for _ in range(40)))
+    done.set()
+
+    assert {page.status for page in pages} == {200}
+    assert await watching < timedelta(seconds=5).total_seconds()

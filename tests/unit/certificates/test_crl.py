@@ -1,0 +1,213 @@
+"""Revocation lists: which may be believed, and about whom."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from authproxy.certificates import crl
+from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
+from tests.support.certificate_builder import NOW, Authority, at, ec_key, lists_at, name, partition, rsa_key, signed_with_sha1, usage
+
+ROOT = Authority.root()
+SUB = ROOT.authority()
+URL = "http://lists.example.si/1.crl"
+DIRECTORY = x509.Name([*name("Test SubCA").rdns, x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "CRL1")])])
+HERE, THERE = x509.UniformResourceIdentifier(URL), x509.UniformResourceIdentifier("http://lists.example.si/2.crl")
+LEAF, OTHER = SUB.person(lists=lists_at(URL, directory=DIRECTORY)), SUB.person()
+NO_TIME = timedelta(0)
+
+
+def read(made, *issuers):
+    return crl.read(made.public_bytes(Encoding.DER), [each.certificate for each in issuers or [SUB]])
+
+
+def said(made, leaf=LEAF, *, issuer=SUB, now=NOW, max_stale=NO_TIME):
+    return read(made, issuer).status(Subject(certificate=leaf, issuer=issuer.certificate), now=now, max_stale=max_stale)
+
+
+def test_who_is_not_listed_is_good():
+    made = SUB.crl(OTHER)
+    found = said(made)
+    assert found == Good(source=Source.CRL, this_update=at(seconds=-60), next_update=at(1), evidence=made.public_bytes(Encoding.DER))
+    assert not found.is_stale
+
+
+@pytest.mark.parametrize(("reason", "word"), [(None, "unspecified"), (x509.ReasonFlags.key_compromise, "keyCompromise"), (x509.ReasonFlags.certificate_hold, "certificateHold")])
+def test_who_is_listed_is_revoked(reason, word):
+    assert said(SUB.crl(OTHER, LEAF, reason=reason)) == Revoked(source=Source.CRL, at=at(-2), reason=word)
+
+
+@pytest.mark.parametrize("encoding", [Encoding.DER, Encoding.PEM])
+def test_both_encodings_are_read(encoding):
+    assert LEAF.serial_number in crl.read(b"\n" * (encoding is Encoding.PEM) + SUB.crl(LEAF).public_bytes(encoding), [SUB.certificate]).revoked
+
+
+def test_the_issuer_is_found_among_several():
+    assert read(ROOT.crl(), SUB, ROOT).issuer == ROOT.certificate
+    twin = Authority.root().authority()
+    assert read(SUB.crl(), twin, SUB).issuer == SUB.certificate
+
+
+def test_a_list_that_its_issuer_has_not_signed_is_none():
+    for signer in (ec_key(), rsa_key()):
+        with pytest.raises(Unusable, match="not signed"):
+            read(SUB.crl(key=signer))
+
+
+def test_a_list_of_another_issuer_is_none():
+    with pytest.raises(Unusable, match="another issuer"):
+        read(ROOT.crl())
+
+
+def test_a_list_of_an_authority_of_the_same_name_says_nothing():
+    twin = ROOT.authority()
+    with pytest.raises(Unusable, match="another issuer"):
+        said(SUB.crl(LEAF)) and read(SUB.crl(LEAF)).status(Subject(certificate=LEAF, issuer=twin.certificate), now=NOW, max_stale=NO_TIME)
+
+
+def test_an_issuer_whose_key_is_not_for_lists_has_none():
+    silent = ROOT.authority("Silent", usage=usage(key_cert_sign=True))
+    with pytest.raises(Unusable, match="key usage"):
+        read(silent.crl(), silent)
+
+
+def test_a_list_that_is_signed_with_sha1_is_none():
+    old = Authority.root("Old", key=rsa_key())
+    octets = old.crl().public_bytes(Encoding.DER)
+    with pytest.raises(Unusable, match="weak hash"):
+        crl.read(signed_with_sha1(octets, old.key), [old.certificate])
+
+
+def test_an_issuer_with_a_weak_key_has_no_list():
+    weak = Authority.root("Weak", key=rsa_key(1024))
+    with pytest.raises(Unusable, match="not signed"):
+        read(weak.crl(), weak)
+
+
+@pytest.mark.parametrize("octets", [b"", b"garbage", b"-----BEGIN X509 CRL-----\n", SUB.crl().public_bytes(Encoding.DER)[:-1], SUB.crl().public_bytes(Encoding.DER) + b"\0"])
+def test_octets_that_are_no_list_are_none(octets):
+    with pytest.raises(Unusable):
+        crl.read(octets, [SUB.certificate])
+
+
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+
+
+@pytest.mark.parametrize(
+    ("others", "entry_others", "is_read"),
+    [
+        (((UNKNOWN, False),), (), True),
+        (((UNKNOWN, True),), (), False),
+        ((), ((UNKNOWN, False),), True),
+        ((), ((UNKNOWN, True),), False),
+        ((), ((x509.InvalidityDate(at(-3).replace(tzinfo=None)), True),), True),
+        ((), ((x509.CertificateIssuer([x509.DirectoryName(name("Other"))]), True),), False),
+        (((x509.DeltaCRLIndicator(1), True),), (), False),
+        (((x509.DeltaCRLIndicator(1), False),), (), False),
+    ],
+)
+def test_critical_words_must_be_understood(others, entry_others, is_read):
+    made = SUB.crl(OTHER, others=others, entry_others=entry_others)
+    if is_read:
+        assert isinstance(said(made), Good)
+    else:
+        with pytest.raises(Unusable):
+            read(made)
+
+
+@pytest.mark.parametrize("kind", [{"indirect_crl": True}, {"only_contains_attribute_certs": True}, {"only_some_reasons": frozenset({x509.ReasonFlags.key_compromise})}])
+def test_lists_of_something_else_are_refused(kind):
+    with pytest.raises(Unusable, match="indirect"):
+        read(SUB.crl(point=partition(HERE, **kind)))
+
+
+@pytest.mark.parametrize(
+    ("point", "is_mine"),
+    [
+        (partition(HERE), True),
+        (partition(THERE, HERE), True),
+        (partition(x509.DirectoryName(DIRECTORY)), True),
+        (partition(THERE), False),
+        (partition(only_contains_user_certs=True), True),
+        (partition(HERE, only_contains_ca_certs=True), False),
+        (partition(HERE, only_contains_user_certs=True), True),
+    ],
+)
+def test_a_partition_speaks_for_those_who_name_it(point, is_mine):
+    if is_mine:
+        assert isinstance(said(SUB.crl(point=point)), Good)
+    else:
+        with pytest.raises(Unusable):
+            said(SUB.crl(point=point))
+        with pytest.raises(Unusable):
+            said(SUB.crl(LEAF, point=point))
+
+
+def test_a_partition_may_be_named_relative_to_the_issuer():
+    relative = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "CRL1")])
+    point = x509.IssuingDistributionPoint(None, relative, False, False, None, False, False)
+    assert isinstance(said(SUB.crl(point=point)), Good)
+    own = SUB.person(lists=x509.CRLDistributionPoints([x509.DistributionPoint(None, relative, None, None)]))
+    assert isinstance(said(SUB.crl(point=partition(x509.DirectoryName(DIRECTORY))), own), Good)
+
+
+def test_a_partition_says_nothing_of_a_certificate_that_names_none():
+    with pytest.raises(Unusable, match="partition"):
+        said(SUB.crl(point=partition(HERE)), OTHER)
+
+
+@pytest.mark.parametrize("restricted", [{"reasons": frozenset({x509.ReasonFlags.key_compromise}), "crl_issuer": None}, {"reasons": None, "crl_issuer": [x509.DirectoryName(name("Other"))]}])
+def test_points_for_some_reasons_or_by_other_issuers_do_not_count(restricted):
+    odd = SUB.person(lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, **restricted)]))
+    with pytest.raises(Unusable, match="partition"):
+        said(SUB.crl(point=partition(HERE)), odd)
+
+
+def test_a_list_of_end_entities_says_nothing_of_authorities():
+    authority = SUB.certificate
+    with pytest.raises(Unusable, match="end entities"):
+        said(ROOT.crl(point=partition(only_contains_user_certs=True)), authority, issuer=ROOT)
+    assert isinstance(said(ROOT.crl(point=partition(only_contains_ca_certs=True)), authority, issuer=ROOT), Good)
+
+
+def test_a_list_without_an_end_is_none():
+    der = SUB.crl(next_update=at(1)).public_bytes(Encoding.DER)
+    parsed = x509.load_der_x509_crl(der)
+    assert parsed.next_update_utc == at(1)
+    with pytest.raises(Unusable, match="next one"):
+        crl.read(_without_next_update(der), [SUB.certificate])
+
+
+def _without_next_update(octets):
+    from asn1crypto import crl as asn1
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    signed = asn1.CertificateList.load(octets)
+    tbs = asn1.TbsCertList({part: signed["tbs_cert_list"][part] for part in ("version", "signature", "issuer", "this_update", "crl_extensions")})
+    return asn1.CertificateList({"tbs_cert_list": tbs, "signature_algorithm": signed["signature_algorithm"], "signature": SUB.key.sign(tbs.dump(), ec.ECDSA(hashes.SHA256()))}).dump()
+
+
+def test_time_is_exact_with_a_minute_for_the_authoritys_clock():
+    made = SUB.crl(this_update=NOW, next_update=at(1))
+    assert said(made, now=at(1))
+    assert said(made, now=at(seconds=-60))
+    for moment in (at(1, 1), at(seconds=-61)):
+        with pytest.raises(Unusable):
+            said(made, now=moment)
+
+
+def test_an_old_list_does_as_long_as_the_operator_says():
+    made = SUB.crl(next_update=at(seconds=-1))
+    assert said(made, max_stale=timedelta(seconds=1)).is_stale
+    with pytest.raises(Unusable, match="out of date"):
+        said(made, max_stale=NO_TIME)
+
+
+def test_an_old_list_is_believed_about_those_whom_it_names():
+    assert isinstance(said(SUB.crl(LEAF, next_update=at(seconds=-1))), Revoked)

@@ -1,0 +1,225 @@
+"""Paths: what holds, and everything that must not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from cryptography import x509
+
+from authproxy.access.decision import Reason
+from authproxy.certificates import profiles
+from authproxy.certificates.path_validation import examination
+from authproxy.certificates.presentation import Presented
+from authproxy.certificates.profiles import Check, Profile
+from authproxy.certificates.verdict import Refused
+from tests.support.certificate_builder import (
+    ABSENT,
+    ANY_USAGE,
+    CLIENT_AUTH,
+    NOW,
+    PERSON,
+    Authority,
+    at,
+    der,
+    ec_key,
+    name,
+    person,
+    policies,
+    rsa_key,
+    signed_with_sha1,
+    usage,
+)
+
+ROOT = Authority.root()
+SUB = ROOT.authority()
+UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00"), True)
+
+
+def trusting(root, *intermediates, **changes):
+    return Profile(
+        anchors=(root.certificate,),
+        intermediates=tuple(each.certificate for each in intermediates),
+        accepted_policies=profiles.ACNLB_PERSONS,
+        refused_policies=profiles.ACNLB_SEALS,
+        **changes,
+    )
+
+
+def examined(leaf, *chain, profile=None, now=NOW):
+    shown = Presented(leaf=der(leaf), chain=tuple(der(each.certificate) for each in chain))
+    return examination(shown, profile or trusting(ROOT, SUB), now=now)
+
+
+def reason(leaf, *chain, profile=None, now=NOW):
+    outcome = examined(leaf, *chain, profile=profile, now=now).outcome
+    return outcome.reason if isinstance(outcome, Refused) else None
+
+
+def test_a_leaf_alone_finds_its_path_by_the_authority_that_we_supply():
+    leaf = SUB.person()
+    found = examined(leaf)
+    assert found.outcome.certificates == (leaf, SUB.certificate, ROOT.certificate)
+    assert found.outcome.der == (der(leaf), der(SUB.certificate), der(ROOT.certificate))
+    assert found.outcome.pairs == ((leaf, SUB.certificate), (SUB.certificate, ROOT.certificate))
+    assert [check for check, _ in found.checks] == list(Check)[:10]
+
+
+def test_a_chain_that_came_along_does_as_well():
+    assert reason(SUB.person(), SUB, profile=trusting(ROOT)) is None
+    assert reason(SUB.person(), profile=trusting(ROOT)) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_superfluous_certificates_in_the_chain_do_no_harm():
+    assert reason(SUB.person(), Authority.root("Other"), SUB, ROOT) is None
+
+
+def test_an_odd_name_does_not_matter():
+    assert reason(SUB.person(person("Žiga Čop", serial="PNOSI-0101006500006"))) is None
+    assert reason(SUB.person(email=ABSENT)) is None
+
+
+def test_what_is_not_known_of_the_banks_profile_is_tolerated():
+    client = x509.ExtendedKeyUsage([CLIENT_AUTH])
+    period = x509.PrivateKeyUsagePeriod(not_before=at(-30).replace(tzinfo=None), not_after=at(30).replace(tzinfo=None))
+    for extensions in (
+        {"aki": ABSENT},
+        {"usage": ABSENT, "others": ((usage(digital_signature=True), False),)},
+        {"others": ((client, True),)},
+        {"usages": x509.ExtendedKeyUsage([ANY_USAGE])},
+        {"others": ((x509.BasicConstraints(ca=False, path_length=None), False), (period, False))},
+        {"policies": ABSENT, "others": ((policies(PERSON), True),)},
+    ):
+        assert reason(SUB.person(**extensions)) is None
+
+
+def test_rsa_as_the_bank_has_it_is_fine():
+    root = Authority.root("RSA RootCA", key=rsa_key(3072))
+    sub = root.authority("RSA SubCA", key=rsa_key(3072, "sub"))
+    assert reason(sub.person(key=rsa_key(2048)), profile=trusting(root, sub)) is None
+
+
+def test_the_rule_that_people_are_told_of_comes_before_the_path():
+    found = examined(SUB.person(end=at(seconds=-1)))
+    assert found.outcome.reason is Reason.CERTIFICATE_EXPIRED
+    assert found.leaf.common_name == "Ana Novak"
+    assert Check.PATH not in dict(found.checks)
+
+
+def test_an_unreadable_certificate_is_said_to_be_one():
+    found = examination(Presented(leaf=b"\x30\x00"), trusting(ROOT), now=NOW)
+    assert (found.outcome.reason, found.leaf) == (Reason.CERTIFICATE_UNREADABLE, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"others": (UNKNOWN,)},
+        {"constraints": x509.BasicConstraints(ca=True, path_length=None)},
+        {"usage": usage(digital_signature=True, key_cert_sign=True)},
+    ],
+    ids=["critical extension unknown", "a CA", "may sign certificates"],
+)
+def test_a_leaf_with_what_no_person_has_is_refused(wrong):
+    assert reason(SUB.person(**wrong)) is Reason.CERTIFICATE_UNTRUSTED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"end": at(seconds=-1)},
+        {"start": at(seconds=1)},
+        {"constraints": x509.BasicConstraints(ca=False, path_length=None)},
+        {"constraints": ABSENT},
+        {"usage": usage(crl_sign=True)},
+        {"others": (UNKNOWN,)},
+        {"ski": ABSENT},
+        {"aki": ABSENT},
+        {"key": rsa_key(1024)},
+        {"key": rsa_key(2052)},
+        {"usages": x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.3.6.1.5.5.7.3.1")])},
+        {"names": x509.NameConstraints(permitted_subtrees=[x509.RFC822Name("other.si")], excluded_subtrees=None)},
+        {"names": x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=[x509.RFC822Name("example.si")])},
+    ],
+    ids=[
+        "expired", "not yet valid", "no CA", "no basic constraints", "may not sign", "critical extension unknown", "no key identifier",
+        "no authority key identifier", "RSA-1024", "RSA-2052", "for servers", "name not permitted", "name excluded",
+    ],
+)  # fmt: skip
+def test_an_authority_with_a_fault_carries_nobody(wrong):
+    faulty = ROOT.authority(**wrong)
+    assert reason(faulty.person(), profile=trusting(ROOT, faulty)) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_an_authority_that_is_signed_with_sha1_carries_nobody():
+    root = Authority.root(key=rsa_key())
+    sound = root.authority()
+    assert reason(sound.person(), profile=trusting(root, sound)) is None
+    weak = Authority(x509.load_der_x509_certificate(signed_with_sha1(der(sound.certificate), root.key)), sound.key)
+    assert reason(weak.person(), profile=trusting(root, weak)) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_an_anchor_that_is_weak_or_expired_carries_nobody():
+    for root in (Authority.root(key=rsa_key(1024)), Authority.root(end=at(seconds=-1))):
+        sub = root.authority()
+        assert reason(sub.person(), profile=trusting(root, sub)) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_an_authority_below_a_path_length_of_nought_carries_nobody():
+    below = SUB.authority("Below", pathlen=None)
+    assert reason(below.person(), below) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_a_person_is_no_authority():
+    key = ec_key()
+    ana = Authority(SUB.person(key=key), key)
+    assert reason(ana.person(), ana) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_an_anchor_is_no_person():
+    assert reason(ROOT.certificate, profile=Profile(anchors=(ROOT.certificate,))) is not None
+
+
+def test_a_certificate_that_signs_itself_is_a_strangers():
+    key = ec_key()
+    itself = Authority(SUB.certificate, key).person()
+    assert reason(itself) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_an_authority_of_the_same_name_with_another_key_carries_nobody():
+    twin = Authority.root().authority()
+    assert reason(twin.person(), twin) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_a_path_finds_its_way_by_the_right_one_of_two_cross_signed_authorities():
+    elsewhere = Authority.root("Elsewhere")
+    crossed = elsewhere.authority(key=SUB.key)
+    assert crossed.certificate.subject == SUB.certificate.subject
+    assert reason(SUB.person(), crossed) is None
+    assert reason(SUB.person(), crossed, SUB, profile=trusting(ROOT)) is None
+    assert reason(SUB.person(), crossed, profile=trusting(ROOT)) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_four_authorities_in_a_row_are_too_many():
+    root = Authority.root()
+    row = [root.authority("0", pathlen=None)]
+    for number in range(1, 4):
+        row.append(row[-1].authority(str(number), pathlen=None))
+    assert reason(row[2].person(), *row[:3], profile=trusting(root)) is None
+    assert reason(row[3].person(), *row, profile=trusting(root)) is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_many_authorities_that_sign_one_another_are_searched_quickly():
+    keys = [ec_key() for _ in range(4)]
+    ring = [Authority(Authority.root().authority(name_, key=key, pathlen=None).certificate, key) for name_, key in zip("abcd", keys, strict=True)]
+    crossed = [one.authority(other.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value, key=other.key, pathlen=None) for one in ring for other in ring]
+    started = time.monotonic()
+    assert reason(ring[0].person(), *crossed) is Reason.CERTIFICATE_UNTRUSTED
+    assert time.monotonic() - started < 2
+
+
+def test_a_detail_does_not_repeat_the_holder():
+    for leaf in (SUB.person(others=(UNKNOWN,)), SUB.person(name("Ana Novak"), policies=policies("1.2.3"))):
+        refused = examined(leaf).outcome
+        assert "Ana" not in repr(refused)
+        assert refused.detail

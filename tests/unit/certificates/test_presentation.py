@@ -1,0 +1,237 @@
+"""Certificates in the headers of terminators: each form read once, and nothing that could be read twice."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from urllib.parse import quote
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authproxy.access.decision import Reason
+from authproxy.certificates.presentation import (
+    MAX_CERTIFICATE_BYTES,
+    MAX_CERTIFICATES,
+    MAX_HEADER_CHARACTERS,
+    Form,
+    Presented,
+    Terminator,
+    from_headers,
+    presented,
+    terminator,
+)
+from authproxy.certificates.verdict import Refused
+from tests.support.certificate_builder import Authority, der, pem
+
+ROOT = Authority.root()
+SUB = ROOT.authority()
+LEAF, OTHER = SUB.person(), SUB.person()
+
+
+def base64_of(certificate):
+    return base64.b64encode(der(certificate)).decode()
+
+
+def sequence(certificate):
+    return f":{base64_of(certificate)}:"
+
+
+def traefik(*certificates):
+    return quote(",".join(base64_of(each) for each in certificates), safe="")
+
+
+def envoy(**pairs):
+    return ";".join(f'{name}="{value}"' if name in {"Cert", "Chain", "Subject"} else f"{name}={value}" for name, value in pairs.items())
+
+
+GOOD = {
+    Form.RFC9440: [("Client-Cert", sequence(LEAF)), ("Client-Cert-Chain", sequence(SUB.certificate))],
+    Form.NGINX: [("X-SSL-Client-Cert", quote(pem(LEAF), safe="+")), ("X-SSL-Client-Verify", "SUCCESS")],
+    Form.INGRESS_NGINX: [("ssl-client-cert", quote(pem(LEAF), safe="")), ("ssl-client-verify", "SUCCESS")],
+    Form.TRAEFIK: [("X-Forwarded-Tls-Client-Cert", traefik(LEAF, SUB.certificate))],
+    Form.ENVOY: [("X-Forwarded-Client-Cert", envoy(By="spiffe://edge", Hash=hashlib.sha256(der(LEAF)).hexdigest(), Cert=quote(pem(LEAF), safe=""), Chain=quote(pem(LEAF) + pem(SUB.certificate), safe=""), Subject='CN=\\"Ana\\"', URI=""))],
+    Form.APACHE: [("X-SSL-Client-Cert", pem(LEAF).replace("\n", " ").strip()), ("X-SSL-Client-Verify", "SUCCESS")],
+    Form.HAPROXY: [("X-SSL-Client-Cert", base64_of(LEAF)), ("X-SSL-Client-Verify", "0")],
+}  # fmt: skip
+WITH_CHAIN = {Form.RFC9440, Form.TRAEFIK, Form.ENVOY}
+
+
+def shown(form, *values):
+    """A request whose certificate header has these values, and whose verdict is a success."""
+    (name, _), *others = GOOD[form]
+    return [*((name, value) for value in values), *(other for other in others if "verify" in other[0].lower())]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_every_form_yields_the_same_octets(form):
+    chain = (der(SUB.certificate),) if form in WITH_CHAIN else ()
+    assert from_headers(GOOD[form], terminator(form)) == Presented(leaf=der(LEAF), chain=chain)
+
+
+# nginx writes one form under two names, and its decoder reads Apache's, which has nothing to decode; Traefik's of one certificate is base64.
+ALIKE = {Form.NGINX: {Form.INGRESS_NGINX, Form.APACHE}, Form.INGRESS_NGINX: {Form.NGINX, Form.APACHE}, Form.TRAEFIK: {Form.HAPROXY}}
+UNLIKE = [(form, other) for form in Form for other in Form if other is not form and other not in ALIKE.get(form, ())]
+
+
+@pytest.mark.parametrize(("form", "other"), UNLIKE)
+def test_a_certificate_in_another_form_than_the_configured_one_is_none(form, other):
+    assert from_headers(shown(form, GOOD[other][0][1]), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+@pytest.mark.parametrize("form", Form)
+def test_no_certificate_is_said_to_be_missing(form):
+    assert from_headers(shown(form), terminator(form)).reason is Reason.CERTIFICATE_MISSING
+
+
+@pytest.mark.parametrize("form", [Form.NGINX, Form.APACHE, Form.INGRESS_NGINX])
+def test_the_terminators_word_that_none_was_shown_is_believed(form):
+    verify = terminator(form).verify_header
+    assert from_headers([(verify, "NONE")], terminator(form)).reason is Reason.CERTIFICATE_MISSING
+
+
+@pytest.mark.parametrize("nothing", ["", "(null)", "-", " "])
+def test_what_terminators_write_for_nothing_is_nothing(nothing):
+    assert from_headers(shown(Form.APACHE, nothing), terminator(Form.APACHE)).reason is Reason.CERTIFICATE_MISSING
+
+
+@pytest.mark.parametrize(
+    ("form", "verify"),
+    [
+        (Form.NGINX, "FAILED:certificate has expired"),
+        (Form.NGINX, "success"),
+        (Form.NGINX, "SUCCESS "),
+        (Form.NGINX, ""),
+        (Form.APACHE, "GENEROUS"),
+        (Form.HAPROXY, "10"),
+        (Form.HAPROXY, "SUCCESS"),
+    ],
+)
+def test_a_verdict_that_is_no_success_is_refused(form, verify):
+    headers = [GOOD[form][0], (terminator(form).verify_header, verify)]
+    assert from_headers(headers, terminator(form)).reason is Reason.CERTIFICATE_UNTRUSTED
+
+
+def test_a_missing_verdict_is_refused():
+    assert from_headers(GOOD[Form.NGINX][:1], terminator(Form.NGINX)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+def test_names_of_headers_are_the_operators():
+    by = Terminator(form=Form.HAPROXY, certificate_header="X-Certificate")
+    assert from_headers([("x-certificate", base64_of(LEAF))], by) == Presented(leaf=der(LEAF))
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_repeated_header_is_refused(form):
+    value = GOOD[form][0][1]
+    assert from_headers(shown(form, value, value), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+@pytest.mark.parametrize("spelling", ["X_SSL_Client_Cert", "x-ssl_client-cert", "X.SSL.Client.Cert"])
+def test_another_spelling_of_the_header_is_refused_alone_and_beside_the_right_one(spelling):
+    forged = (spelling, GOOD[Form.NGINX][0][1])
+    for headers in ([forged, GOOD[Form.NGINX][1]], [forged, *GOOD[Form.NGINX]]):
+        assert from_headers(headers, terminator(Form.NGINX)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+@pytest.mark.parametrize("form", Form)
+def test_what_follows_a_certificate_is_refused(form):
+    followed = GOOD[form][0][1] + ("," if form is Form.ENVOY else "") + "AAAA"
+    assert from_headers(shown(form, followed), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+@pytest.mark.parametrize("form", Form)
+def test_an_overlong_header_is_refused(form):
+    value = GOOD[form][0][1] + " " * MAX_HEADER_CHARACTERS
+    assert "longer" in from_headers(shown(form, value), terminator(form)).detail
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [
+        (Form.RFC9440, ":"),
+        (Form.RFC9440, base64_of(LEAF)),
+        (Form.RFC9440, sequence(LEAF) + ";a=1"),
+        (Form.RFC9440, f"{sequence(LEAF)}, {sequence(OTHER)}"),
+        (Form.RFC9440, f":{base64_of(LEAF)[:-4]}=:"),
+        (Form.RFC9440, "::"),
+        (Form.RFC9440, f": {base64_of(LEAF)}:"),
+        (Form.NGINX, quote(pem(LEAF) + pem(OTHER))),
+        (Form.NGINX, quote(pem(LEAF)) + "%0"),
+        (Form.NGINX, quote(pem(LEAF)) + "%c5%a1"),
+        (Form.NGINX, quote(pem(LEAF).replace("CERTIFICATE", "X509 CRL"))),
+        (Form.NGINX, quote(pem(LEAF)).replace("-----END%20CERTIFICATE-----", "")),
+        (Form.TRAEFIK, traefik(LEAF) + ","),
+        (Form.TRAEFIK, traefik(*[LEAF] * (MAX_CERTIFICATES + 1))),
+        (Form.ENVOY, "Hash=ab;Subject=x"),
+        (Form.ENVOY, f"{GOOD[Form.ENVOY][0][1]},{GOOD[Form.ENVOY][0][1]}"),
+        (Form.ENVOY, envoy(Cert=quote(pem(LEAF)), Chain=quote(pem(OTHER)))),
+        (Form.ENVOY, envoy(Cert=quote(pem(LEAF)), Hash="00" * 32)),
+        (Form.ENVOY, envoy(Cert=quote(pem(LEAF))) + ";" + envoy(Cert=quote(pem(OTHER)))),
+        (Form.ENVOY, '="x"'),
+        (Form.APACHE, pem(LEAF).replace("\n", " ") + pem(OTHER).replace("\n", " ")),
+        (Form.HAPROXY, base64_of(LEAF) + "=" * 4),
+        (Form.HAPROXY, base64.urlsafe_b64encode(b"\xfb\xff" * 30).decode()),
+        (Form.HAPROXY, "QR=="),
+        (Form.HAPROXY, "A"),
+        (Form.HAPROXY, base64.b64encode(b"garbage").decode()),
+    ],
+)
+def test_what_is_not_exactly_one_certificate_is_refused(form, value):
+    assert from_headers(shown(form, value), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+def test_envoys_chain_alone_does():
+    value = envoy(Chain=quote(pem(LEAF) + pem(SUB.certificate), safe=""))
+    assert from_headers(shown(Form.ENVOY, value), terminator(Form.ENVOY)) == Presented(leaf=der(LEAF), chain=(der(SUB.certificate),))
+
+
+def test_envoys_certificate_alone_does():
+    assert from_headers(shown(Form.ENVOY, envoy(Cert=quote(pem(LEAF), safe=""))), terminator(Form.ENVOY)) == Presented(leaf=der(LEAF))
+
+
+def test_traefiks_unescaped_form_is_read_plus_signs_included():
+    leaf = next(each for each in (SUB.person() for _ in range(50)) if "+" in base64_of(each))
+    assert from_headers(shown(Form.TRAEFIK, base64_of(leaf)), terminator(Form.TRAEFIK)) == Presented(leaf=der(leaf))
+
+
+def test_a_chain_without_a_certificate_is_refused():
+    assert from_headers([("Client-Cert-Chain", sequence(SUB.certificate))], terminator(Form.RFC9440)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+def test_a_chain_is_not_needed():
+    assert from_headers(GOOD[Form.RFC9440][:1], terminator(Form.RFC9440)) == Presented(leaf=der(LEAF))
+
+
+def test_a_handshake_without_certificates_showed_none():
+    assert presented().reason is Reason.CERTIFICATE_MISSING
+
+
+def test_certificates_beyond_the_limits_are_not_even_parsed():
+    assert presented(*[der(LEAF)] * (MAX_CERTIFICATES + 1)).reason is Reason.CERTIFICATE_UNREADABLE
+    assert "bytes" in presented(der(LEAF) + bytes(MAX_CERTIFICATE_BYTES)).detail
+
+
+def test_neither_a_refusal_nor_what_was_presented_repeats_the_certificate():
+    for headers in (GOOD[Form.HAPROXY], shown(Form.HAPROXY, base64_of(LEAF) + "AAAA")):
+        assert base64_of(LEAF)[:40] not in repr(from_headers(headers, terminator(Form.HAPROXY)))
+        assert repr(der(LEAF))[2:40] not in repr(from_headers(headers, terminator(Form.HAPROXY)))
+
+
+pieces = st.sampled_from([GOOD[form][0][1] for form in Form] + [sequence(OTHER), ":", ",", ";", "%", "Cert=", '"', "-----END CERTIFICATE-----"])
+values = st.lists(pieces | st.text(max_size=20), max_size=4).map("".join)
+
+
+@given(form=st.sampled_from(Form), certificate=values, chain=values)
+def test_no_header_makes_it_fail_and_nothing_unparsable_comes_out(form, certificate, chain):
+    found = from_headers([*shown(form, certificate), ("Client-Cert-Chain", chain)], terminator(form))
+    assert isinstance(found, (Refused, Presented))
+    if isinstance(found, Presented):
+        assert [x509.load_der_x509_certificate(each) for each in (found.leaf, *found.chain)]
+
+
+@given(st.lists(st.binary(max_size=200), max_size=3))
+def test_no_octets_make_it_fail(octets):
+    assert isinstance(presented(*octets), Refused)

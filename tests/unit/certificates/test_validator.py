@@ -1,0 +1,198 @@
+"""From what was shown to the verdict, with whatever is known of revocation."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.certificates import crl, profiles
+from authproxy.certificates.explain import Outcome, lines
+from authproxy.certificates.presentation import Presented
+from authproxy.certificates.profiles import Check, Profile, Sunset
+from authproxy.certificates.status import Good, Mode, Unusable
+from authproxy.certificates.validator import CertificateValidator
+from authproxy.certificates.verdict import Refused, Validated
+from tests.support.certificate_builder import NOW, Authority, at, der, person, policies
+
+ROOT = Authority.root()
+SUB = ROOT.authority()
+LEAF = SUB.person(person("Ana Novak", serial="TINSI-99990008"))
+SHOWN = Presented(leaf=der(LEAF))
+
+
+class Lists:
+    """What authorities say, from lists that this test has signed; nobody is asked about those of whom there is none."""
+
+    def __init__(self, *lists, issuers=(ROOT, SUB)):
+        self._lists = [crl.read(each.public_bytes(Encoding.DER), [issuer.certificate for issuer in issuers]) for each in lists]
+        self.asked = []
+
+    async def status(self, subject, *, now, stapled=None):
+        self.asked.append((subject.certificate, stapled))
+        for each in self._lists:
+            try:
+                return each.status(subject, now=now, max_stale=timedelta(0))
+            except Unusable:
+                continue
+        raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, "nobody answers")
+
+
+def profile(**changes):
+    return Profile(
+        anchors=(ROOT.certificate,), intermediates=(SUB.certificate,), accepted_policies=profiles.ACNLB_PERSONS, refused_policies=profiles.ACNLB_SEALS, **changes
+    )
+
+
+@pytest.fixture
+def validating():
+    validators = []
+
+    def make(*lists, **changes):
+        validators.append(CertificateValidator(profile(**changes), Lists(*lists)))
+        return validators[-1]
+
+    yield make
+    for each in validators:
+        each.close()
+
+
+async def test_a_good_certificate_signs_its_holder_in(validating):
+    verdict = await validating(SUB.crl(), ROOT.crl()).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    assert isinstance(verdict, Validated)
+    assert verdict.leaf.known_as == "Ana Novak"
+    assert verdict.path == (der(LEAF), der(SUB.certificate), der(ROOT.certificate))
+    assert [type(each) for each in verdict.status] == [Good, Good]
+    assert (verdict.unchecked, verdict.ends_at, verdict.tax_number) == (None, None, None)
+
+
+async def test_a_tax_number_counts_only_where_the_profile_says_so(validating):
+    verdict = await validating(SUB.crl(), ROOT.crl(), believes_tax_numbers=True).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    assert verdict.tax_number == "99990008"
+    assert "99990008" not in repr(verdict)
+
+
+async def test_people_are_told_before_the_end(validating):
+    verdict = await validating(SUB.crl(), ROOT.crl(), sunset=Sunset(warns_from=at(-1), stops_at=at(9))).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    assert verdict.ends_at == at(9)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_a_revoked_certificate_signs_nobody_in_whatever_the_mode_and_whatever_else_is_unknown(validating, mode):
+    for made in ((SUB.crl(LEAF),), (SUB.crl(), ROOT.crl(SUB.certificate)), (ROOT.crl(SUB.certificate),)):
+        verdict = await validating(*made).validate(SHOWN, now=NOW, mode=mode)
+        assert verdict.reason is Reason.CERTIFICATE_REVOKED
+
+
+@pytest.mark.parametrize("made", [(), (SUB.crl(),), (ROOT.crl(),)], ids=["nothing", "nothing about the CA", "nothing about the leaf"])
+async def test_what_nobody_can_say_is_no_yes_and_in_alarm_a_yes_that_is_told_of(validating, made):
+    with pytest.raises(CannotAsk) as raised:
+        await validating(*made).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    assert raised.value.reason is Reason.REVOCATION_UNAVAILABLE
+    verdict = await validating(*made).validate(SHOWN, now=NOW, mode=Mode.ALARM)
+    assert (verdict.unchecked, len(verdict.status)) == ("nobody answers", len(made))
+
+
+async def test_authorities_are_not_asked_about_where_the_profile_says_so(validating):
+    validator = validating(SUB.crl(), checks_intermediates=False)
+    assert isinstance(await validator.validate(SHOWN, now=NOW, mode=Mode.HARD), Validated)
+
+
+async def test_nobody_is_asked_about_a_certificate_whose_path_does_not_hold():
+    lists = Lists(SUB.crl(), ROOT.crl())
+    validator = CertificateValidator(profile(), lists)
+    for leaf in (Authority.root().authority().person(), SUB.person(end=at(-1))):
+        assert isinstance(await validator.validate(Presented(leaf=der(leaf)), now=NOW, mode=Mode.HARD), Refused)
+    assert lists.asked == []
+    await validator.validate(SHOWN, now=NOW, mode=Mode.HARD, stapled=b"stapled")
+    assert lists.asked == [(LEAF, b"stapled"), (SUB.certificate, None)]
+    validator.close()
+
+
+async def test_an_examination_tells_of_every_check(validating):
+    examination, verdict = await validating(SUB.crl(), ROOT.crl()).examine(SHOWN, now=NOW, mode=Mode.HARD)
+    assert isinstance(verdict, Validated)
+    assert {line.outcome for line in lines(examination)} == {Outcome.PASSED}
+    examination, verdict = await validating(SUB.crl(LEAF)).examine(SHOWN, now=NOW, mode=Mode.HARD)
+    assert verdict.reason is Reason.CERTIFICATE_REVOKED
+    assert [line.check for line in lines(examination) if line.outcome is Outcome.FAILED] == [Check.REVOCATION]
+    assert [line.check for line in lines(examination) if line.outcome is Outcome.NOT_REACHED] == [Check.SECOND_OPINION]
+
+
+async def test_the_second_opinion_has_a_veto(validating):
+    narrow = ROOT.authority("Narrow", policies=policies("1.3.6.1.4.1.7597.1.5.12"))
+    shown = Presented(leaf=der(narrow.person()), chain=(der(narrow.certificate),))
+    examination, verdict = await validating().examine(shown, now=NOW, mode=Mode.ALARM)
+    assert verdict.reason is Reason.CERTIFICATE_UNTRUSTED
+    assert lines(examination)[-1].outcome is Outcome.FAILED
+
+
+async def test_a_certificate_is_asked_about_again(validating):
+    assert isinstance(await validating(SUB.crl()).recheck(der(LEAF), now=NOW), Good)
+    assert (await validating(SUB.crl(LEAF)).recheck(der(LEAF), now=NOW)).at == at(-2)
+    with pytest.raises(CannotAsk):
+        await validating().recheck(der(LEAF), now=NOW)
+    with pytest.raises(ValueError):
+        await validating().recheck(der(Authority.root().authority().person()), now=NOW)
+
+
+async def test_a_failure_of_our_own_is_not_taken_for_an_outage():
+    class Broken:
+        async def status(self, subject, *, now, stapled=None):
+            raise LookupError("a bug")
+
+    validator = CertificateValidator(profile(), Broken())
+    with pytest.raises(LookupError):
+        await validator.validate(SHOWN, now=NOW, mode=Mode.ALARM)
+    validator.close()
+
+
+async def test_work_that_does_not_end_is_given_up_and_others_go_on():
+    validator = CertificateValidator(profile(), Lists(SUB.crl(), ROOT.crl()), workers=2, seconds=0.2)
+    ends = threading.Event()
+    with pytest.raises(CannotAsk, match="longer"):
+        await validator.computed(ends.wait)
+    assert await validator.computed(lambda: "the other thread") == "the other thread"
+    ends.set()
+    validator.close()
+
+
+async def test_where_every_thread_is_taken_nobody_waits_for_ever():
+    validator = CertificateValidator(profile(), Lists(), workers=1, seconds=0.2, patience=0.2)
+    ends = threading.Event()
+    for word in ("longer", "no thread"):
+        with pytest.raises(CannotAsk, match=word):
+            await validator.computed(ends.wait)
+    ends.set()
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                assert await validator.computed(lambda: "free again") == "free again"
+                break
+            except CannotAsk:
+                continue
+    validator.close()
+
+
+async def test_two_hundred_at_once_leave_the_loop_free():
+    validator = CertificateValidator(profile(), Lists(SUB.crl(), ROOT.crl()), patience=60)
+    longest, last, stop = 0.0, asyncio.get_running_loop().time(), False
+
+    async def watch():
+        nonlocal longest, last
+        while not stop:
+            await asyncio.sleep(0)
+            longest, last = max(longest, asyncio.get_running_loop().time() - last), asyncio.get_running_loop().time()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch())
+        verdicts = await asyncio.gather(*(validator.validate(SHOWN, now=NOW, mode=Mode.HARD) for _ in range(200)))
+        stop = True
+    assert {type(verdict) for verdict in verdicts} == {Validated}
+    assert longest < 1
+    validator.close()

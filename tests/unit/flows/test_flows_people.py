@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.people import Changed, Contradicted, People, TakenOver
+from authproxy.identity.member import CertificateName
+from authproxy.identity.register import Listed
+from authproxy.storage.memory import MemoryPeople, MemorySessions
+from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account
+from tests.support.session_builders import NOW, new_ticket, session_for
+
+
+class Sessions(MemorySessions):
+    is_away = False
+
+    async def revoke_member(self, member):
+        if self.is_away:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        return await super().revoke_member(member)
+
+
+class House:
+    def __init__(self):
+        self.store, self.sessions, self.time = MemoryPeople(), Sessions(), NOW
+        self.people = People(store=self.store, sessions=self.sessions, clock=lambda: self.time)
+
+    async def enter(self, *members):
+        assert await self.store.take_over(members, revision=(await self.store.every()).revision, departures=())
+
+    async def signed_in(self, member):
+        ticket = new_ticket()
+        person = replace(session_for(ticket).person, member=member.member_id)
+        await self.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
+        return ticket
+
+    async def is_in(self, ticket):
+        return await self.sessions.load(ticket, now=NOW) is not None
+
+
+@pytest.fixture
+async def house():
+    house = House()
+    await house.enter(ANA, CVETKA)
+    return house
+
+
+def listed(member, **changes):
+    return replace(
+        Listed(member_id=member.member_id, name=member.name, tax_number=member.tax_number, email=member.email, phone=member.phone, portals=member.portals),
+        **changes,
+    )
+
+
+async def test_a_list_is_taken_over_and_counted(house):
+    outcome = await house.people.take_over([listed(ANA), listed(CVETKA, name="Cvetka Kos"), listed(DAVID)], replaces=False)
+    assert outcome == TakenOver(added=1, changed=1, removed=0, unchanged=1)
+    assert [member.name for member in (await house.people.every()).members] == [ANA.name, "Cvetka Kos", DAVID.name]
+    assert await house.people.take_over([listed(DAVID)], replaces=True) == TakenOver(added=0, changed=0, removed=2, unchanged=1)
+
+
+async def test_a_rehearsal_says_the_same_and_changes_nothing(house):
+    before = await house.people.every()
+    assert await house.people.take_over([listed(DAVID)], replaces=True, is_rehearsal=True) == TakenOver(added=1, changed=0, removed=2, unchanged=0)
+    assert await house.people.every() == before
+
+
+async def test_a_contradiction_with_the_register_changes_nothing(house):
+    before = await house.people.every()
+    outcome = await house.people.take_over([listed(DAVID, tax_number=ANA.tax_number)], replaces=False)
+    assert isinstance(outcome, Contradicted)
+    assert [(each.later, each.earlier) for each in outcome.conflicts] == [("david", "ana")]
+    assert await house.people.every() == before
+    assert isinstance(await house.people.take_over([listed(DAVID, tax_number=ANA.tax_number)], replaces=True), TakenOver)
+
+
+async def test_whoever_a_list_shuts_out_is_signed_out_and_nobody_else(house):
+    hers, theirs = await house.signed_in(ANA), await house.signed_in(CVETKA)
+    outcome = await house.people.take_over([listed(ANA, portals=("acq",))], replaces=False)
+    assert outcome.sessions_ended == 1
+    assert (await house.is_in(hers), await house.is_in(theirs)) == (False, True)
+    assert (await house.people.take_over([listed(ANA)], replaces=True)).sessions_ended == 1
+    assert not await house.is_in(theirs)
+
+
+async def test_blocking_signs_out_each_time_and_keeps_the_first_moment(house):
+    ticket = await house.signed_in(ANA)
+    blocked = await house.people.block("ana", reason="lost card")
+    assert (blocked.member, blocked.sessions_ended, await house.is_in(ticket)) == (ANA.blocked(NOW, "lost card"), 1, False)
+    await house.signed_in(ANA)
+    house.time += timedelta(hours=1)
+    assert await house.people.block("ana", reason=None) == Changed(ANA.blocked(NOW, None), 1)
+    assert (await house.people.unblock("ana")).member == ANA
+    assert await house.people.named("ana") == ANA
+
+
+async def test_nobody_is_changed_who_is_not_there(house):
+    assert await house.people.block("david", reason=None) is None
+    assert await house.people.unblock("david") is None
+    assert await house.people.link_account("david", account()) is None
+    assert await house.people.named("david") is None
+
+
+async def test_what_was_linked_to_somebody_else_is_not_taken_away_from_them(house):
+    outcome = await house.people.link_certificate("cvetka", ANAS_CERTIFICATE)
+    assert {(each.later, each.earlier) for each in outcome.conflicts} == {("cvetka", "ana")}
+    assert await house.people.named("cvetka") == CVETKA
+
+
+async def test_a_certificate_and_an_account_are_linked_by_the_operator(house):
+    certificate = CertificateName(fingerprint="b2" * 32)
+    ticket = await house.signed_in(CVETKA)
+    assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (certificate,)
+    assert (await house.people.link_account("cvetka", account("first"))).member.accounts == (account("first"),)
+    assert await house.is_in(ticket)
+    assert (await house.people.link_account("cvetka", account("second"))).sessions_ended == 1
+
+
+async def test_sessions_that_a_command_could_not_end_are_ended_by_the_next_one(house):
+    ticket = await house.signed_in(ANA)
+    house.sessions.is_away = True
+    with pytest.raises(CannotAsk):
+        await house.people.take_over([listed(CVETKA)], replaces=True)
+    assert await house.people.named("ana") is None
+    assert await house.is_in(ticket)
+    house.sessions.is_away = False
+    assert (await house.people.unblock("cvetka")).sessions_ended == 1
+    assert not await house.is_in(ticket)
+
+
+async def test_resealing_changes_nobody(house):
+    before = await house.people.every()
+    assert await house.people.reseal() == 2
+    after = await house.people.every()
+    assert (after.members, after.revision) == (before.members, before.revision + 1)
+
+
+class Overtaken(MemoryPeople):
+    """Somebody else is always faster, or is so the first time."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    async def take_over(self, members, *, revision, departures):
+        if self.times:
+            self.times -= 1
+            return False
+        return await super().take_over(members, revision=revision, departures=departures)
+
+    async def change(self, was, now, *, departs):
+        if self.times:
+            self.times -= 1
+            return False
+        return await super().change(was, now, departs=departs)
+
+
+@pytest.mark.parametrize(("times", "succeeds"), [(1, True), (5, False)])
+async def test_whoever_is_overtaken_starts_again_and_gives_up_in_the_end(times, succeeds):
+    house = House()
+    house.store = Overtaken(0)
+    house.people = People(store=house.store, sessions=house.sessions, clock=lambda: NOW)
+    await house.enter(ANA)
+    for work in (lambda: house.people.take_over([listed(DAVID)], replaces=False), lambda: house.people.block("ana", reason=None), house.people.reseal):
+        house.store.times = times
+        if succeeds:
+            await work()
+        else:
+            with pytest.raises(CannotAsk, match="changed by others"):
+                await work()

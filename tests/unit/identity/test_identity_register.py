@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from authproxy.identity import register
+from authproxy.identity.member import CertificateName
+from authproxy.identity.person import MemberId, TaxNumber
+from authproxy.identity.register import Conflict, Listed
+from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account, linked
+from tests.support.session_builders import NOW
+
+LATER = NOW + timedelta(days=1)
+LISTED = Listed(
+    member_id=ANA.member_id, name=ANA.name, tax_number=ANA.tax_number, email=ANA.email, phone=ANA.phone, portals=ANA.portals
+)
+
+
+def by_id(*members):
+    return {member.member_id: member for member in members}
+
+
+def taken(before, *listed, replaces=False):
+    return register.taken_over(by_id(*before), listed, replaces=replaces, now=LATER)
+
+
+def test_a_list_adds_and_leaves_the_others_unless_it_replaces():
+    assert taken([CVETKA], LISTED) == by_id(CVETKA, replace(ANA, certificates=()))
+    assert taken([CVETKA], LISTED, replaces=True) == by_id(replace(ANA, certificates=()))
+
+
+def test_what_a_list_does_not_say_stays_as_it_is():
+    before = linked(ANA, "rekono-ana").blocked(NOW, "lost card")
+    assert taken([before], LISTED, replaces=True) == by_id(before)
+
+
+@pytest.mark.parametrize("listed", [(), (CertificateName(fingerprint="b2" * 32),)])
+def test_certificates_that_a_list_names_are_the_ones_that_count(listed):
+    assert taken([ANA], replace(LISTED, certificates=listed))[ANA.member_id].certificates == listed
+
+
+def test_a_list_blocks_and_unblocks_where_it_says_so():
+    assert taken([ANA], replace(LISTED, is_blocked=True))[ANA.member_id].blocked_at == LATER
+    assert taken([ANA.blocked(NOW, "x")], replace(LISTED, is_blocked=True))[ANA.member_id].blocked_at == NOW
+    assert taken([ANA.blocked(NOW, "x")], replace(LISTED, is_blocked=False)) == by_id(ANA)
+    assert taken([], replace(LISTED, is_blocked=True, certificates=(ANAS_CERTIFICATE,))) == by_id(ANA.blocked(LATER, None))
+
+
+@pytest.mark.parametrize(("number", "stays"), [("99990008", True), ("99990032", False), (None, False)])
+def test_an_account_that_was_linked_by_a_tax_number_does_not_outlive_it(number, stays):
+    listed = replace(LISTED, tax_number=None if number is None else TaxNumber(number))
+    assert bool(taken([linked(ANA, "rekono-ana")], listed)[ANA.member_id].accounts) is stays
+
+
+def test_an_account_that_an_operator_linked_stays_when_a_tax_number_comes():
+    without = replace(linked(ANA, "rekono-ana"), tax_number=None)
+    assert taken([without], LISTED)[ANA.member_id].accounts == (account(),)
+
+
+def test_a_key_that_two_people_have_is_told_of_the_later_one():
+    other = replace(CVETKA, tax_number=ANA.tax_number, certificates=ANA.certificates)
+    found = list(register.conflicts([ANA, other, DAVID]))
+    assert [(each.later, each.earlier, each.key.kind) for each in found] == [
+        ("cvetka", "ana", kind) for kind in ("fingerprint", "issuer and serial", "tax number")
+    ]
+    assert "99990008" not in repr(found)
+    assert found[0] == Conflict(MemberId("cvetka"), MemberId("ana"), found[0].key)
+    assert list(register.conflicts([ANA, CVETKA, DAVID])) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "loses"),
+    [
+        (ANA, ANA, False),
+        (ANA, replace(ANA, name="Ana Kranjc"), False),
+        (ANA, linked(ANA, "rekono-ana"), False),
+        (ANA, replace(ANA, portals=("acq", "b2b", "bips")), False),
+        (ANA, replace(ANA, portals=("*",)), False),
+        (ANA, replace(ANA, portals=("acq",)), True),
+        (CVETKA, replace(CVETKA, portals=("acq",)), True),
+        (ANA, replace(ANA, certificates=()), True),
+        (linked(ANA, "a"), linked(ANA, "b"), True),
+        (ANA, ANA.blocked(NOW, None), True),
+        (ANA.blocked(NOW, None), ANA.blocked(LATER, None), False),
+        (ANA.blocked(NOW, None), ANA, False),
+    ],
+)
+def test_whoever_loses_a_way_in_or_a_portal_is_shut_out(before, after, loses):
+    assert register.has_lost(before, after) is loses
+    assert (before in register.shut_out(by_id(before), by_id(after))) is loses
+
+
+def test_whoever_is_removed_or_arrives_blocked_is_shut_out():
+    blocked = CVETKA.blocked(NOW, None)
+    assert list(register.shut_out(by_id(ANA), by_id(blocked, DAVID))) == [ANA, blocked]
+    assert list(register.shut_out(by_id(blocked), by_id(blocked))) == []

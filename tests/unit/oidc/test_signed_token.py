@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.hostile_provider import jws, rs, rsa_jwk, rsa_key
+
+from authproxy.oidc import key_set, signed_token
+from authproxy.oidc.refused import TokenRefused
+from authproxy.oidc.relying_party import RelyingParty
+from authproxy.oidc.signed_token import Kind
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+SECONDS = int(NOW.timestamp())
+KIND = Kind("test token", frozenset({"TEST+JWT"}))
+KEY = rsa_key("first")
+PUBLIC = key_set.read({"keys": [rsa_jwk(KEY)]}, "RS256").keys[0]
+OURS = RelyingParty(issuer="https://provider.example/", client_id="acq", client_secret="s")
+HEADER = {"alg": "RS256", "typ": "test+jwt", "kid": "one"}
+CLAIMS = {"iss": OURS.issuer, "aud": "acq", "iat": SECONDS, "exp": SECONDS + 60}
+TIMES = {"leeway": timedelta(seconds=10), "now": NOW}
+
+
+def test_a_token_of_its_kind_is_read_and_gives_its_claims_to_the_right_key():
+    token = signed_token.read(jws(HEADER, CLAIMS, rs(KEY)), KIND, "RS256")
+    assert (token.kind, token.key_id, token.algorithm) == (KIND, "one", "RS256")
+    assert signed_token.claims_of(token, PUBLIC) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x" * 16_385, "longer"),
+        ("a.b", "three parts"),
+        ("a.b.c.d.e", "three parts"),
+        ("a.b.c=", "base64url"),
+        (jws(b"[]", CLAIMS, rs(KEY)), "header or encoding"),
+        (jws({**HEADER, "alg": "RS384"}, CLAIMS, rs(KEY)), "another algorithm"),
+        (jws({**HEADER, "jku": "https://evil.example/"}, CLAIMS, rs(KEY)), "header has jku"),
+        (jws({**HEADER, "typ": "JWT"}, CLAIMS, rs(KEY)), "typed as something else"),
+        (jws({"alg": "RS256"}, CLAIMS, rs(KEY)), "typed as something else"),
+        (jws({**HEADER, "typ": 1}, CLAIMS, rs(KEY)), "typed as something else"),
+        (jws({**HEADER, "kid": 1}, CLAIMS, rs(KEY)), "kid"),
+    ],
+)
+def test_what_has_another_form_is_refused_in_the_name_of_its_kind(text, found):
+    with pytest.raises(TokenRefused, match=f"^test token: .*{found}"):
+        signed_token.read(text, KIND, "RS256")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [(jws(HEADER, CLAIMS, rs(rsa_key("thief"))), "signature is wrong"), (jws(HEADER, b'{"a":1,"a":2}', rs(KEY)), "twice")]
+)
+def test_no_claims_come_out_of_a_forged_or_ambiguous_token(text, found):
+    with pytest.raises(TokenRefused, match=found):
+        signed_token.claims_of(signed_token.read(text, KIND, "RS256"), PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [({"iss": "https://provider.example"}, "iss"), ({"aud": ["acq", "b2b"]}, "aud"), ({"aud": "b2b"}, "aud"), ({"azp": "b2b"}, "azp")],
+)
+def test_a_token_of_others_or_for_others_is_refused(changes, found):
+    with pytest.raises(TokenRefused, match=f"test token: {found}"):
+        signed_token.check_parties({**CLAIMS, **changes}, KIND, OURS)
+
+
+@pytest.mark.parametrize("changes", [{}, {"aud": ["acq"]}, {"azp": "acq"}])
+def test_a_token_of_the_provider_for_us_alone_is_accepted(changes):
+    assert signed_token.check_parties({**CLAIMS, **changes}, KIND, OURS) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"exp": SECONDS - 10}, "expired 10 s ago"), ({"iat": SECONDS + 11}, "only in 11 s"), ({"nbf": SECONDS + 12}, "only in 12 s"),
+        ({"exp": None}, "exp is missing"), ({"iat": "1"}, "iat is missing"), ({"nbf": True}, "nbf is missing"),
+        ({"exp": 253_402_300_800}, "exp is missing"),
+    ],
+)  # fmt: skip
+def test_a_token_that_is_over_or_not_yet_valid_is_refused(changes, found):
+    with pytest.raises(TokenRefused, match=found):
+        signed_token.check_times({**CLAIMS, **changes}, KIND, **TIMES)
+
+
+def test_the_leeway_is_inside_and_fractions_are_dropped():
+    times = signed_token.check_times({"iat": SECONDS + 10.9, "nbf": SECONDS + 10, "exp": SECONDS - 9}, KIND, **TIMES)
+    assert (times.issued_at, times.expires_at) == (NOW + timedelta(seconds=10), NOW - timedelta(seconds=9))
+
+
+@pytest.mark.parametrize(("value", "is_one"), [("a", True), ("Ž" * 255, True), ("", False), ("x" * 256, False), ("a\u202eb", False), (7, False), (None, False)])
+def test_an_identifier_is_short_and_can_be_seen(value, is_one):
+    assert signed_token.is_identifier(value) is is_one

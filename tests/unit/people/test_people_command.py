@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import time
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from authproxy import bootstrap
+from authproxy.cli import main
+from authproxy.identity.member import issuer_and_serial
+from authproxy.settings.sources import load
+from tests.support.session_builders import new_ticket, session_for
+
+pytestmark = pytest.mark.needs("redis-server")
+HEADER = "id;tax_number;name;email;phone;portals;certificates;blocked\n"
+ANA = "ana;99990008;Ana Novak;ana@example.si;+38640123456;acq b2b;;\n"
+CVETKA = "cvetka;99990016;Cvetka Zupan;;;*;;\n"
+
+
+class Desk:
+    def __init__(self, config):
+        self.config, self.folder = config, config.parent
+
+    def run(self, *arguments, code=0, env=None):
+        result = CliRunner().invoke(main, ["people", *map(str, arguments), "-c", str(self.config)], env=env)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    def file(self, text, name="people.csv"):
+        (self.folder / name).write_text(text)
+        return self.folder / name
+
+    def imported(self, *rows):
+        return self.run("import", self.file(HEADER + "".join(rows))).stdout
+
+    def shown(self, person):
+        return json.loads(self.run("show", person, "--json").stdout)
+
+    def events(self):
+        return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
+
+    def sign_in(self, **changes):
+        """A session as a gateway would have stored it."""
+
+        async def create():
+            async with bootstrap.stores.stores(load(self.config, {})) as opened:
+                ticket, now = new_ticket(), bootstrap.utc_now()
+                await opened.sessions.create(ticket, session_for(ticket, started_at=now, **changes), browser="", now=now)
+
+        asyncio.run(create())
+
+
+@pytest.fixture
+def desk(config):
+    return Desk(config)
+
+
+def test_a_list_is_imported_listed_and_shown_without_numbers(desk):
+    assert desk.imported(ANA, CVETKA) == "2 added, 0 changed, 0 removed, 0 as they were; 0 sessions ended\n"
+    rows = json.loads(desk.run("list", "--json").stdout)
+    assert [(row["id"], row["portals"], row["blocked"]) for row in rows] == [("ana", ["acq", "b2b"], False), ("cvetka", ["*"], False)]
+    table = desk.run("list", "--portal", "acq")
+    assert table.stdout.splitlines()[1].split() == ["ana", "Ana", "Novak", "acq", "|", "b2b", "0", "0", "no"]
+    assert table.stderr.endswith("2 people, revision 1\n")
+    shown = desk.run("show", "ana").stdout
+    assert "*****008" in shown
+    assert "+********456" in shown
+    assert desk.shown("cvetka")["phone"] is None
+    assert not any(number in shown + table.output for number in ("99990008", "40123456"))
+
+
+def test_a_list_with_a_fault_changes_nothing_and_all_faults_are_told(desk):
+    desk.imported(ANA)
+    result = desk.run("import", desk.file(f"{HEADER}{CVETKA}a b;1;;;;x;;\n"), code=1)
+    assert result.stderr.count("people.csv:3: ") == 4
+    assert result.stderr.endswith("4 findings; nothing was changed\n")
+    assert [row["id"] for row in json.loads(desk.run("list", "--json").stdout)] == ["ana"]
+
+
+def test_a_contradiction_with_the_register_is_told_with_its_line(desk):
+    desk.imported(ANA)
+    result = desk.run("import", desk.file(f"{HEADER}bor;99990008;Bor;;;acq;;\n"), code=1)
+    assert "people.csv:2: tax_number: is that of `ana` in the register" in result.stderr
+
+
+def test_a_rehearsal_changes_nothing_and_leaves_no_audit_event(desk):
+    result = desk.run("import", desk.file(HEADER + ANA), "--dry-run", "--replace")
+    assert result.stdout == "would be: 1 added, 0 changed, 0 removed, 0 as they were\n"
+    assert json.loads(desk.run("list", "--json").stdout) == []
+    assert desk.events() == []
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfei", HEADER.encode(), f"{HEADER}ana;;Ana Žužemberk;;;acq;;".encode("cp1250")])
+def test_what_is_no_list_has_an_exit_code_of_its_own(desk, content):
+    file = desk.folder / "people.csv"
+    if content is not None:
+        file.write_bytes(content)
+    assert str(file) in desk.run("import", file, code=2).stderr
+
+
+def test_blocking_ends_sessions_and_is_audited_without_its_reason(desk):
+    desk.imported(ANA)
+    desk.sign_in(person=session_for(new_ticket()).person.__class__(issuer="https://x/", subject="s", member="ana"))
+    assert desk.run("block", "ana", "--reason", "izgubljena kartica").stdout == "ana: blocked; 1 sessions ended\n"
+    assert desk.shown("ana")["reason"] == "izgubljena kartica"
+    assert desk.run("unblock", "ana").stdout == "ana: not blocked; 0 sessions ended\n"
+    assert desk.shown("ana")["blocked"] is None
+    events = desk.events()
+    assert [event["event"] for event in events] == ["person.imported", "person.blocked", "person.unblocked"]
+    assert events[1]["person"] == events[2]["person"] != "ana"
+    assert "kartica" not in json.dumps(events)
+
+
+@pytest.mark.parametrize("command", [["show"], ["block"], ["unblock"], ["link", "--subject", "https://x/", "s"]])
+def test_nobody_of_that_id_is_an_exit_code(desk, command):
+    result = desk.run(*command, "david", code=1)
+    assert result.stderr == "nobody in the register has the id david\n"
+
+
+def test_a_certificate_is_linked_from_its_file(desk, tmp_path):
+    import trustme
+
+    desk.imported(ANA, CVETKA)
+    pem = trustme.CA().issue_cert("ana@example.si").cert_chain_pems[0].bytes()
+    leaf = x509.load_pem_x509_certificate(pem)
+    file = tmp_path / "ana.pem"
+    file.write_bytes(pem)
+    assert desk.run("link", "ana", "--certificate", file).stdout == "ana: linked; 0 sessions ended\n"
+    [shown] = desk.shown("ana")["certificates"]
+    assert shown.startswith(leaf.fingerprint(SHA256()).hex())
+    assert issuer_and_serial(leaf.issuer.rfc4514_string(), leaf.serial_number).value.split("\0") == shown.split(", ", 1)[1].split("@", 1)[::-1]
+    assert "this fingerprint is that of ana" in desk.run("link", "cvetka", "--certificate", file, code=1).stderr
+    assert "linked" in desk.run("link", "cvetka", "--subject", "https://provider/", "sub").stdout
+    assert [event["event"] for event in desk.events()] == ["person.imported", "person.linked", "person.linked"]
+
+
+def test_linking_needs_one_thing_and_a_readable_one(desk):
+    desk.run("link", "ana", code=2)
+    desk.run("link", "ana", "--certificate", "missing.pem", "--subject", "a", "b", code=2)
+    assert "cannot be read" in desk.run("link", "ana", "--certificate", desk.folder / "missing.pem", code=2).stderr
+    assert "is no certificate" in desk.run("link", "ana", "--certificate", desk.file("x", "x.pem"), code=1).stderr
+
+
+def test_only_portals_of_the_settings_are_listed(desk):
+    assert "there are: acq, b2b" in desk.run("list", "--portal", "bips", code=2).stderr
+
+
+def test_a_store_in_this_process_takes_no_register(desk):
+    env = {"AUTHPROXY__STORE__URL": "memory://"}
+    assert "memory://" in desk.run("block", "ana", code=1, env=env).stderr
+    assert json.loads(desk.run("list", "--json", env=env).stdout) == []
+
+
+def test_a_store_that_cannot_be_asked_is_a_sentence(desk):
+    result = desk.run("list", code=1, env={"AUTHPROXY__STORE__URL": "redis://127.0.0.1:1/0"})
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_nothing_is_changed_that_no_audit_would_hear_of(desk):
+    result = desk.run("block", "ana", code=1, env={"AUTHPROXY__TELEMETRY__AUDIT_FILE": str(desk.folder / "missing" / "audit")})
+    assert "audit_file" in result.stderr
+
+
+def test_without_an_audit_file_events_go_to_standard_error(desk):
+    settings = yaml.safe_load(desk.config.read_text())
+    del settings["telemetry"]
+    desk.config.write_text(yaml.safe_dump(settings))
+    result = desk.run("import", desk.file(HEADER + ANA))
+    assert "person.imported" in result.stderr
+    assert "person.imported" not in result.stdout
+
+
+def test_an_old_key_may_be_dropped_once_the_register_is_resealed(desk):
+    desk.imported(ANA)
+    file = desk.folder / "session-keys"
+    old, new = file.read_text(), base64.b64encode(os.urandom(32)).decode()
+
+    def with_keys(*keys):
+        file.write_text("\n".join(keys))
+
+    with_keys(new)
+    assert "was a key dropped too early" in desk.run("list", code=1).stderr
+    with_keys(new, old)
+    assert desk.shown("ana")["name"] == "Ana Novak"
+    assert desk.run("reseal").stdout == "1 people resealed\n"
+    with_keys(new)
+    assert desk.shown("ana")["name"] == "Ana Novak"
+
+
+def test_ten_thousand_people_are_imported_in_a_few_seconds(desk):
+    rows = [f"p-{number};;Oseba {number};p{number}@example.si;+386401{number:05};acq;{number:064x};\n" for number in range(10_000)]
+    file = desk.file(HEADER + "".join(rows))
+    began = time.process_time()
+    assert desk.run("import", file).stdout.startswith("10000 added")
+    assert desk.run("import", file, "--replace").stdout.startswith("0 added, 0 changed, 0 removed, 10000 as they were")
+    assert time.process_time() - began < 12
