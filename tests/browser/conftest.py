@@ -21,6 +21,12 @@ def sandbox(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="session")
+def looked_at():
+    """Kinds of pages that were asked about barriers; one of each kind and language is enough."""
+    return set()
+
+
 @pytest.fixture
 async def chrome():
     async with chromium() as browser:
@@ -28,13 +34,13 @@ async def chrome():
 
 
 @pytest.fixture
-async def visitor(chrome, sandbox):
+async def visitor(chrome, sandbox, looked_at):
     """Opens a browser of its own for a person; at the end nothing may have been complained about, and nobody else asked."""
     opened = []
 
     async def visit(email="ana.novak@example.si", **options):
         context = await chrome.new_context(**options)
-        person = Visitor(await context.new_page(), sandbox, email)
+        person = Visitor(await context.new_page(), sandbox, email, language=options.get("locale", "sl")[:2], looked_at=looked_at)
         opened.append((context, person))
         return person
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
@@ -114,8 +114,8 @@ class _Connection(asyncio.Protocol):
     # What the wire says.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # a listener's
-        self.wire = transport
+        # uvloop's transports have the methods and are no subclass.
+        self.wire = cast(asyncio.Transport, transport)
         if not self._connections.entered(self):
             transport.abort()
             return
