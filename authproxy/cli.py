@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy import __version__
+from authproxy.certificate_command import certificate
 from authproxy.people.command import people
 from authproxy.terminal import (
     FINDINGS,
@@ -153,6 +154,7 @@ def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | N
 
 
 main.add_command(people)
+main.add_command(certificate)
 
 
 @main.group()

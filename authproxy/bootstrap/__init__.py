@@ -5,9 +5,13 @@ Opens every resource, closes every resource, and owns all background work; what 
 
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.desk import Desk, desk
-from authproxy.bootstrap.gateway import Gateway, run, running
+from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.meanings import portals
-from authproxy.bootstrap.operators import list_sessions, revoke_sessions
+from authproxy.bootstrap.operators import ExplainedCertificate, explain_certificate, list_sessions, revoke_sessions
+from authproxy.bootstrap.process import run
 from authproxy.bootstrap.stores import MEMORY
 
-__all__ = ["MEMORY", "Desk", "Gateway", "desk", "list_sessions", "portals", "revoke_sessions", "run", "running", "utc_now"]
+__all__ = [
+    "MEMORY", "Desk", "ExplainedCertificate", "Gateway", "desk", "explain_certificate", "list_sessions", "portals", "revoke_sessions",
+    "run", "running", "utc_now",
+]  # fmt: skip

@@ -28,13 +28,14 @@ from authproxy.certificates.validator import CertificateValidator
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import bound
 from authproxy.flows.browser import described
-from authproxy.flows.certificate_login import CertificateLogin, CertificateRules
+from authproxy.flows.certificate_login import CertificateLogin, CertificateRules, KeptStore
 from authproxy.flows.certificate_watch import CertificateWatch
 from authproxy.flows.membership import Membership
 from authproxy.flows.sign_in import SignInPlace
 from authproxy.identity.person import Issuer
+from authproxy.settings.certificates import Acnlb, CertificateRevocation
 from authproxy.settings.checks.certificates import authority
-from authproxy.settings.schema import Acnlb, CertificateRevocation, Settings
+from authproxy.settings.schema import Settings
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
@@ -114,13 +115,7 @@ async def certificate_sign_in(
 ) -> CertificateSignIn:  # fmt: skip
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
-    fetcher = Fetcher(
-        named=await resources.enter_async_context(client_session(public_only=False)),
-        public=await resources.enter_async_context(client_session(public_only=True)),
-    )
-    sources = RevocationSources(
-        rules_of(acnlb.revocation), fetcher, stores.kept, authorities=profile.authorities, clock=clock, fresh=secrets.token_bytes
-    )
+    sources = await _sources(acnlb, stores.kept, profile, clock, resources)
     validator = CertificateValidator(profile, sources)
     resources.callback(validator.close)
     login = CertificateLogin(
@@ -144,6 +139,25 @@ async def certificate_sign_in(
     )
     watch = CertificateWatch(sessions=stores.sessions, kept=stores.kept, validator=validator)
     return CertificateSignIn(login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock)
+
+
+async def validator_of(acnlb: Acnlb, kept: KeptStore, *, clock: Clock, resources: AsyncExitStack) -> CertificateValidator:
+    """A validator alone, for whoever wants to know about a certificate. Raises OSError or ValueError."""
+    profile = profile_of(acnlb)
+    validator = CertificateValidator(profile, await _sources(acnlb, kept, profile, clock, resources))
+    resources.callback(validator.close)
+    return validator
+
+
+async def _sources(
+    acnlb: Acnlb, kept: KeptStore, profile: Profile, clock: Clock, resources: AsyncExitStack
+) -> RevocationSources:  # fmt: skip
+    fetcher = Fetcher(
+        named=await resources.enter_async_context(client_session(public_only=False)),
+        public=await resources.enter_async_context(client_session(public_only=True)),
+    )
+    rules = rules_of(acnlb.revocation)
+    return RevocationSources(rules, fetcher, kept, authorities=profile.authorities, clock=clock, fresh=secrets.token_bytes)
 
 
 def profile_of(acnlb: Acnlb) -> Profile:
@@ -200,17 +214,20 @@ async def serve_certificates(
         fresh=lambda: secrets.token_hex(8),
         zone=zone,
     )
+    # A chain in a header may be longer than aiohttp's own limit.
     runner = web.AppRunner(
-        certificate_application(services), access_log=None, handle_signals=False, keepalive_timeout=_IDLE_FOR, shutdown_timeout=2.0
-    )
+        certificate_application(services), access_log=None, handle_signals=False, keepalive_timeout=_IDLE_FOR, shutdown_timeout=2.0,
+        max_field_size=presentation.MAX_HEADER_CHARACTERS,
+    )  # fmt: skip
     await runner.setup()
     resources.push_async_callback(runner.cleanup)
     if is_own:
         return await _open_tls(acnlb, sign_in.profile, runner, resources)
     if acnlb.listen.startswith("unix:"):
-        await web.SockSite(runner, bound(Path(acnlb.listen.removeprefix("unix:")), int(settings.server.unix_socket_mode, 8))).start()
+        socket = bound(Path(acnlb.listen.removeprefix("unix:")), int(settings.server.unix_socket_mode, 8))
+        await web.SockSite(runner, socket, backlog=_BACKLOG).start()
         return None
-    await web.TCPSite(runner, *meanings.host_and_port(acnlb.listen)).start()
+    await web.TCPSite(runner, *meanings.host_and_port(acnlb.listen), backlog=_BACKLOG).start()
     return runner.addresses[0][0], runner.addresses[0][1]
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
-import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,14 +16,15 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from authproxy import __version__
-from authproxy.access.routes import Portals
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
 from authproxy.bootstrap.certificates import CertificateSignIn, certificate_sign_in, serve_certificates
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.desk import Desk
-from authproxy.bootstrap.stores import Stores, stores
+from authproxy.bootstrap.parts import Clock, Parts, Spawn
+from authproxy.bootstrap.stores import stores
+from authproxy.bootstrap.supervision import serve_management
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import Listener
 from authproxy.edge.site import Gate
@@ -39,7 +36,6 @@ from authproxy.flows.login import Login
 from authproxy.flows.logout import Logout
 from authproxy.flows.membership import Membership
 from authproxy.flows.people import People
-from authproxy.flows.sign_in import SignInPlace
 from authproxy.identity.person import Issuer
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
@@ -52,11 +48,8 @@ from authproxy.telemetry.identifiers import Identifiers
 from authproxy.telemetry.metrics import Metrics
 from authproxy.telemetry.requests import RequestRecorder
 from authproxy.web.application import Services, application
-from authproxy.web.management import Check, management
 from authproxy.web.request_context import PortalPresentation
 
-Clock = Callable[[], datetime]
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 _ZONE = ZoneInfo("Europe/Ljubljana")
 _PROVIDER_ASKED_EVERY = 300.0
 _LOG_FLUSHED_WITHIN = 0.2
@@ -73,25 +66,6 @@ class Gateway:
     certificates: CertificateSignIn | None
     certificate_listener: tuple[str, int] | None
     desk: Desk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What most of the building needs."""
-
-    settings: Settings
-    portals: Portals
-    stores: Stores
-    provider: OpenIdProvider
-    signer: AssertionSigner
-    access: Access
-    audit: Audit
-    metrics: Metrics
-    clock: Clock
-    spawn: Spawn
-    resources: AsyncExitStack
-    places: Mapping[str, SignInPlace]
-    certificates: CertificateSignIn | None
 
 
 @asynccontextmanager
@@ -129,7 +103,7 @@ def _spawner(background: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> S
     return spawn
 
 
-async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: AsyncExitStack) -> tuple[_Parts, AuditFile | None]:
+async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: AsyncExitStack) -> tuple[Parts, AuditFile | None]:
     logs.configure(settings.telemetry.log_level, clock=clock)
     audit, audit_file = auditing.audit(settings, clock, resources)
     opened = await resources.enter_async_context(stores(settings, clock=clock))
@@ -150,7 +124,7 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         certificates = await certificate_sign_in(
             settings, settings.acnlb, opened, places, audit=audit, clock=clock, resources=resources
         )  # fmt: skip
-    parts = _Parts(
+    parts = Parts(
         settings=settings,
         portals=portals,
         stores=opened,
@@ -168,11 +142,11 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
     return parts, audit_file
 
 
-async def _opened(parts: _Parts, audit_file: AuditFile | None) -> Gateway:
+async def _opened(parts: Parts, audit_file: AuditFile | None) -> Gateway:
     gate = _gate(parts, await _serve_pages(parts))
     listener = Listener(gate, tls=meanings.server_tls(parts.settings))
     addresses = await listener.open(meanings.addresses(parts.settings))
-    management_address = await _serve_management(parts, listener)
+    management_address = await serve_management(parts, listener)
     parts.spawn(listener.watch((*(site.pool for site in gate.sites.values()), gate.pages)))
     parts.spawn(_ask_provider(parts.provider))
     certificate_listener = await _serve_certificates(parts)
@@ -184,7 +158,7 @@ async def _opened(parts: _Parts, audit_file: AuditFile | None) -> Gateway:
                    certificates=parts.certificates, certificate_listener=certificate_listener, desk=_desk(parts))  # fmt: skip
 
 
-def _desk(parts: _Parts) -> Desk:
+def _desk(parts: Parts) -> Desk:
     people = People(store=parts.stores.people, sessions=parts.stores.sessions, clock=parts.clock)
     return Desk(people, parts.audit, Issuer(parts.settings.assertions.issuer))
 
@@ -205,7 +179,7 @@ def _signer(settings: Settings, audit: Audit) -> AssertionSigner:
     return AssertionSigner(ring, issuer=keys.issuer, lifetime=keys.lifetime, fresh=secrets.token_urlsafe)
 
 
-def _login(parts: _Parts) -> Login:
+def _login(parts: Parts) -> Login:
     settings = parts.settings
     return Login(
         provider=parts.provider,
@@ -222,7 +196,7 @@ def _login(parts: _Parts) -> Login:
     )
 
 
-def _services(parts: _Parts) -> Services:
+def _services(parts: Parts) -> Services:
     every = {portal.portal_id: portal for portal in parts.portals.by_host.values()}
     origins = {portal_id: portal.origin for portal_id, portal in every.items()}
     return Services(
@@ -245,7 +219,7 @@ def _services(parts: _Parts) -> Services:
     )
 
 
-def _presentations(parts: _Parts) -> dict[str, PortalPresentation]:
+def _presentations(parts: Parts) -> dict[str, PortalPresentation]:
     settings = parts.settings
     return {
         portal.portal_id: meanings.presentation(portal, own, meanings.ways(settings, own))
@@ -253,7 +227,7 @@ def _presentations(parts: _Parts) -> dict[str, PortalPresentation]:
     }  # fmt: skip
 
 
-async def _serve_certificates(parts: _Parts) -> tuple[str, int] | None:
+async def _serve_certificates(parts: Parts) -> tuple[str, int] | None:
     """The listener where certificates are shown, and what is asked about them in the background."""
     acnlb, certificates = parts.settings.acnlb, parts.certificates
     if acnlb is None or certificates is None:
@@ -265,18 +239,19 @@ async def _serve_certificates(parts: _Parts) -> tuple[str, int] | None:
     )
 
 
-async def _serve_pages(parts: _Parts) -> str:
+async def _serve_pages(parts: Parts) -> str:
     """The pages on a socket that only this process's user can reach; the edge alone knows where it is."""
     folder = parts.resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-"))
     path = str(Path(folder) / "pages.sock")
     runner = web.AppRunner(application(_services(parts)), access_log=None, handle_signals=False)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
-    await web.UnixSite(runner, path).start()
+    # A full queue of a Unix socket refuses at once, and the edge would answer 503: it holds as many as the edge may open in one moment.
+    await web.UnixSite(runner, path, backlog=1024).start()
     return path
 
 
-def _recorder(parts: _Parts) -> RequestRecorder:
+def _recorder(parts: Parts) -> RequestRecorder:
     log = None
     if parts.settings.telemetry.access_log:
         loop = asyncio.get_running_loop()
@@ -286,7 +261,7 @@ def _recorder(parts: _Parts) -> RequestRecorder:
     return RequestRecorder(access_log=log, metrics=parts.metrics, audit=parts.audit)
 
 
-def _gate(parts: _Parts, pages_socket: str) -> Gate:
+def _gate(parts: Parts, pages_socket: str) -> Gate:
     server = parts.settings.server
     every = parts.portals.by_host
 
@@ -311,75 +286,3 @@ def _gate(parts: _Parts, pages_socket: str) -> Gate:
         spawn=parts.spawn,
         default_port=443 if all(portal.origin.startswith("https:") for portal in every.values()) else 80,
     )
-
-
-async def _serve_management(parts: _Parts, listener: Listener) -> tuple[str, int]:
-    async def check_provider() -> Check:
-        health = parts.provider.health(parts.clock())
-        if health.metadata_known and health.usable_keys and health.last_error is None:
-            return Check(status="ok", detail=f"{health.usable_keys} usable keys")
-        return Check(status="failed", detail=health.last_error or "not asked yet")
-
-    async def check_listener() -> Check:
-        return Check(status="ok", detail=f"{listener.connection_count} connections")
-
-    async def check_signer() -> Check:
-        return Check(status="ok", detail=f"{len(parts.signer.jwks()['keys'])} keys published")
-
-    built = management(
-        checks={
-            "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
-            **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
-        },
-        is_draining=lambda: listener.is_draining,
-        exposition=lambda accept: _exposition(parts, listener, accept),
-    )  # fmt: skip
-    runner = web.AppRunner(built, access_log=None, handle_signals=False)
-    await runner.setup()
-    parts.resources.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, *meanings.host_and_port(parts.settings.server.management)).start()
-    address = runner.addresses[0]
-    return address[0], address[1]
-
-
-def _exposition(parts: _Parts, listener: Listener, accept: str) -> tuple[bytes, str]:
-    """What others count for themselves is fetched when somebody looks."""
-    metrics = parts.metrics
-    metrics.connections[()] = listener.connection_count
-    metrics.tunnels[()] = listener.tunnel_count
-    metrics.near_cache_lookups[("hit",)] = parts.access.hits
-    metrics.near_cache_lookups[("miss",)] = parts.access.misses
-    metrics.audit_lost[()] = parts.audit.lost
-    metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
-    if parts.certificates is not None:
-        parts.certificates.count(metrics)
-    return metrics.exposition(accept)
-
-
-def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. SIGHUP reopens the audit file. Raises OSError or ValueError if it cannot start."""
-    import uvloop  # noqa: PLC0415  (only a gateway that serves needs it)
-
-    uvloop.run(_serve(settings))
-
-
-async def _serve(settings: Settings) -> None:
-    loop = asyncio.get_running_loop()
-    ending = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
-    async with running(settings) as gateway:
-        if gateway.audit_file is not None:
-            loop.add_signal_handler(signal.SIGHUP, gateway.audit_file.reopen)
-        _notify("READY=1")
-        await ending.wait()
-        _notify("STOPPING=1")
-
-
-def _notify(state: str) -> None:
-    """Tells systemd (sd_notify(3)), if it started us and wants to be told."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
-            notified.connect("\0" + address[1:] if address.startswith("@") else address)
-            notified.sendall(state.encode())

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.bootstrap.certificates import profile_of, validator_of
 from authproxy.bootstrap.clock import utc_now
-from authproxy.bootstrap.stores import stores
+from authproxy.bootstrap.meanings import ways
+from authproxy.bootstrap.stores import Stores, stores
+from authproxy.certificates import explain, path_validation, presentation
+from authproxy.certificates.leaf import Leaf
+from authproxy.certificates.path_validation import Examination
+from authproxy.certificates.presentation import Presented
+from authproxy.certificates.profiles import Profile
+from authproxy.certificates.status import Mode
+from authproxy.certificates.validator import CertificateValidator
+from authproxy.certificates.verdict import Refused
+from authproxy.flows.membership import Membership, refusal
 from authproxy.identity.session import SessionId, SessionSummary
+from authproxy.settings.certificates import Acnlb
 from authproxy.settings.schema import Settings
+from authproxy.storage.memory import MemoryKept
 
 
 async def list_sessions(settings: Settings) -> list[SessionSummary]:
@@ -25,3 +46,73 @@ async def revoke_sessions(
         return await opened.sessions.revoke_subject(issuer or settings.rekono.issuer, subject or "")
 
 
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedCertificate:
+    """What a certificate says, how it was examined, and whom it signs in where. `refused` is a reason and what is behind it."""
+
+    leaf: Leaf | None
+    lines: tuple[explain.Line, ...]
+    person: str | None = None
+    portals: tuple[str, ...] = ()
+    refused: str | None = None
+
+    @property
+    def admits(self) -> bool:
+        return self.refused is None
+
+
+async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCertificate:
+    """The same examination as at a sign-in, with the register's word. Raises CannotAsk where the store cannot be asked."""
+    if settings.acnlb is None:
+        raise ValueError("no section `acnlb`")
+    shown = presentation.presented(*_certificates_in(octets))
+    if isinstance(shown, Refused):
+        return ExplainedCertificate(leaf=None, lines=(), refused=f"{shown.reason}: {shown.detail}")
+    async with AsyncExitStack() as resources:
+        opened = await resources.enter_async_context(stores(settings))
+        validator = await validator_of(settings.acnlb, MemoryKept(clock=utc_now), clock=utc_now, resources=resources)
+        examination, unknown = await _examined(validator, shown, profile_of(settings.acnlb))
+        told = ExplainedCertificate(leaf=examination.leaf, lines=explain.lines(examination))
+        if isinstance(outcome := examination.outcome, Refused):
+            return replace(told, refused=f"{outcome.reason}: {outcome.detail}")
+        if unknown is not None or examination.leaf is None:
+            return replace(told, refused=f"{Reason.REVOCATION_UNAVAILABLE}: {unknown}")
+        return await _with_register(told, examination.leaf, settings, settings.acnlb, opened)
+
+
+async def _examined(validator: CertificateValidator, shown: Presented, profile: Profile) -> tuple[Examination, CannotAsk | None]:
+    """The examination; without its end and with the reason where nobody can say whether the certificate is revoked."""
+    now = utc_now()
+    try:
+        return (await validator.examine(shown, now=now, mode=Mode.HARD))[0], None
+    except CannotAsk as unknown:
+        return path_validation.examination(shown, profile, now=now), unknown
+
+
+async def _with_register(
+    told: ExplainedCertificate, leaf: Leaf, settings: Settings, acnlb: Acnlb, opened: Stores
+) -> ExplainedCertificate:  # fmt: skip
+    member = await Membership(store=opened.people).by_certificate(
+        leaf.fingerprint, (leaf.issuer, leaf.serial_number), tax_number=leaf.tax_number if acnlb.believes_tax_numbers else None
+    )
+    if member is None:
+        return replace(told, refused=f"{Reason.CERTIFICATE_UNKNOWN}: nobody in the register has it")
+    portals = tuple(
+        portal_id
+        for portal_id, portal in settings.portals.items()
+        if "acnlb" in ways(settings, portal) and refusal(member, portal_id=portal_id, members=portal.members) is None
+    )
+    refused = None if portals else f"{Reason.NOT_A_MEMBER}: {'blocked' if member.is_blocked else 'no portal is open to them'}"
+    return replace(told, person=member.member_id, portals=portals, refused=refused)
+
+
+def _certificates_in(octets: bytes) -> list[bytes]:
+    """The certificates of a PEM text, whatever else stands in it, or the octets themselves."""
+    if b"-----BEGIN" not in octets:
+        return [octets]
+    try:
+        return [certificate.public_bytes(Encoding.DER) for certificate in x509.load_pem_x509_certificates(octets)]
+    except ValueError:
+        return [octets]

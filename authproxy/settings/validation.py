@@ -13,10 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from authproxy.settings import keys
+from authproxy.settings.certificates import Acnlb
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.keys import Key
-from authproxy.settings.schema import Acnlb, Assertions, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
+from authproxy.settings.schema import Assertions, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
 
 _SETTINGS = TypeAdapter(Settings)
 

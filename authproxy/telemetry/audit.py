@@ -1,7 +1,7 @@
 """Audit events: who signed in where and how, what ended a session, what was refused (ASVS 5.0 V16.3). A stream of its own.
 
-A person appears as a keyed hash of their id in the register, or of issuer and subject: the same person is recognisable in the whole stream, and only with the key can
-somebody tell who it is. No name, address, tax number, ticket or token is ever part of an event.
+A person appears as a keyed hash of their id in the register, or of issuer and subject: the same person is recognisable in the whole
+stream, and only with the key can somebody tell who it is. No name, address, tax number, ticket or token is ever part of an event.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ MEANINGS: Mapping[Event, str] = {
     Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed.",
     Event.PERSON_BLOCKED: "An operator has blocked a person; their sessions have ended.",
     Event.PERSON_UNBLOCKED: "An operator has let a blocked person in again.",
-    Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax number.",
+    Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax "
+    "number.",
     Event.LINK_REFUSED: "Alarm: an account states what belongs to somebody else in the register; `detail` says what. Somebody should look.",
     Event.ACCESS_DENIED: "A signed-in person asked for what their session does not allow.",
     Event.REQUEST_REFUSED: "A request could be read in two ways, or was made to look like ours: somebody may be trying something.",

@@ -36,6 +36,16 @@ def certificate_visitor(visitor, sandbox, tmp_path, proxy):
     return visit
 
 
+async def test_the_address_alone_leads_to_the_portals(certificate_visitor, sandbox):
+    person = await certificate_visitor(None, locale="en-GB")
+    await person.page.goto(f"https://localhost:{8444 + sandbox.offset}/")
+    assert await heading(person) == "Begin on the page of the portal"
+    assert await person.barriers() == []
+    await person.page.locator(f"main:visible a[href='{sandbox.portal('bws')}/']").click()
+    await person.page.wait_for_url(re.compile(re.escape(f"{sandbox.portal('bws')}/.authproxy/login")))
+    person.complaints.clear()  # that a page was answered 400 the console tells
+
+
 async def heading(person):
     return await person.page.locator("h1:visible").inner_text()
 

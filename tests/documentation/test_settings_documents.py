@@ -18,6 +18,7 @@ from authproxy.settings import keys, reference
 from authproxy.settings.document import parse
 from authproxy.settings.sources import read
 from authproxy.web.refusals import PAGES
+from tests.support.certificate_builder import Authority, ec_key, pem
 
 CONFIG = Path(__file__).parents[2] / "config"
 EXAMPLES = sorted(CONFIG.glob("*.yaml"))
@@ -41,9 +42,25 @@ def environ(tmp_path):
     }
 
 
+def with_authority(file, environ, folder):
+    """The file of all keys also names certificates."""
+    if file.name != "authproxy.example.yaml":
+        return environ
+    root = Authority.root(key=ec_key())
+    sub, host = root.authority(key=ec_key()), root.authority("potrdila.example.si", key=ec_key())
+    made = {"ROOT_FILE": pem(root.certificate), "SUB_CA_FILE": pem(sub.certificate), "TLS__CERTIFICATE_FILE": pem(host.certificate)}
+    made["TLS__KEY_FILE"] = host.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    given = {}
+    for name, content in made.items():
+        (folder / name).write_text(content)
+        (folder / name).chmod(0o400)
+        given[f"AUTHPROXY__ACNLB__{name}"] = str(folder / name)
+    return environ | given
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
-def test_an_example_file_loads_without_errors(file, environ):
-    reading = read(file, environ)
+def test_an_example_file_loads_without_errors(file, environ, tmp_path):
+    reading = read(file, with_authority(file, environ, tmp_path))
     assert [str(each) for each in reading.findings if each.severity == "error"] == []
     assert reading.settings is not None
 
@@ -75,11 +92,9 @@ def test_instances_on_one_machine_do_not_take_each_others_places(environ):
     assert len({each.server.management for each in readings}) == len({each.server.listen for each in readings}) == len(IDLE_MINUTES)
 
 
-def test_the_check_command_passes_every_example_file(environ, monkeypatch):
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
+def test_the_check_command_passes_every_example_file(environ, tmp_path):
     for file in EXAMPLES:
-        result = CliRunner().invoke(main, ["check-config", "-c", str(file)])
+        result = CliRunner().invoke(main, ["check-config", "-c", str(file)], env=with_authority(file, environ, tmp_path))
         assert result.exit_code == 0, (file.name, result.output)
 
 

@@ -13,8 +13,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in import SignInRefused
 from authproxy.flows.logout import ProviderLogout
+from authproxy.flows.sign_in import SignInRefused
 from authproxy.web.refusals import PAGES
 from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
 

@@ -131,7 +131,7 @@ async def sources(host, clock, shared):
     """Makes sources of revocation that ask `host` for what certificates name at its public name."""
     async with AsyncExitStack() as resources:
 
-        async def make(*, addresses=None, **rules):
+        async def make(*, addresses=None, fresh=secrets.token_bytes, **rules):
             named = await resources.enter_async_context(client_session(public_only=False))
             public = await resources.enter_async_context(client_session(public_only=True))
             stated = {"ocsp_timeout": timedelta(seconds=5), "list_timeout": timedelta(seconds=5)} | rules
@@ -141,7 +141,7 @@ async def sources(host, clock, shared):
                 shared,
                 authorities=(SUB.certificate, ROOT.certificate),
                 clock=clock,
-                fresh=secrets.token_bytes,
+                fresh=fresh,
             )
 
         yield make
@@ -422,14 +422,17 @@ async def test_the_authorities_own_lists_are_there_before_anybody_signs_in(sourc
 
 
 async def test_instances_do_not_ask_at_the_same_time(sources, host, clock):
-    ours = [await sources() for _ in range(8)]
+    # The random octets decide when, between three quarters of an hour and a whole one.
+    ours = [await sources(fresh=bytes([number]).__mul__) for number in (0, 85, 170, 255)]
     for each in ours:
         await each.refresh()
-    clock.now = at(seconds=3600 * 0.85)
-    host.asked.clear()
-    for each in ours:
-        await each.refresh()
-    assert 0 < len(host.asked) < 8
+    asked = []
+    for minutes in (44, 46, 51, 56, 60):
+        clock.now, before = at(seconds=60 * minutes), len(host.asked)
+        for each in ours:
+            await each.refresh()
+        asked.append(len(host.asked) - before)
+    assert asked == [0, 1, 1, 1, 1]
 
 
 async def test_a_list_is_not_exchanged_for_an_older_one(sources, host, clock):

@@ -139,9 +139,13 @@ async def open_certificate_house(
         issued.private_key_pem.write_to_path(str(folder / "host.key"))
         (folder / "host.key").chmod(0o600)
         (folder / "host.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+
+        def now() -> datetime:
+            return clocks[-1]()
+
         authority = Counterparty(
             lambda: certificate_authority.application(
-                base_url=f"http://localhost:{_AUTHORITY_PORT}", clock=lambda: clocks[-1](), state_dir=folder / "authority"
+                base_url=f"http://localhost:{_AUTHORITY_PORT}", clock=now, state_dir=folder / "authority"
             ),
             _AUTHORITY_PORT,
         )

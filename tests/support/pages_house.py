@@ -22,8 +22,8 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import CurrentSession
 from authproxy.flows.back_channel_logout import LogoutRefused, SessionsEnded
-from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.flows.logout import Ended, ProviderLogout
+from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary

@@ -21,13 +21,21 @@ async def tunnelling_proxy() -> AsyncIterator[str]:
         writer.close()
 
     async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).split()
-        host, _, port = head[1].decode().rpartition(":")
-        assert head[0] == b"CONNECT"
-        assert host == "127.0.0.1" or host.endswith("localhost"), "tests ask nobody but this machine"
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", int(port))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        await asyncio.gather(pumped(reader, there_writer), pumped(there_reader, writer))
+        writers = [writer]
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).split()
+            host, _, port = head[1].decode().rpartition(":")
+            assert head[0] == b"CONNECT"
+            assert host == "127.0.0.1" or host.endswith("localhost"), "tests ask nobody but this machine"
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", int(port))
+            writers.append(there_writer)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await asyncio.gather(pumped(reader, there_writer), pumped(there_reader, writer))
+        finally:
+            for each in writers:
+                each.close()
+                with contextlib.suppress(OSError):
+                    await each.wait_closed()
 
     def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(tunnel(reader, writer))

@@ -18,7 +18,8 @@ HOMES = {
     "yaml": {"settings", "sandbox"},
     "pydantic": {"settings", "storage"},
     "uvloop": {"bootstrap", "sandbox"},
-    "click": {"cli.py", "terminal.py", "people"},
+    "click": {"cli.py", "certificate_command.py", "terminal.py", "people"},
+    "OpenSSL": {"web"},
 }
 
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from authproxy.access.target import TargetRefused, canonical_host
 from authproxy.certificates.profiles import ACNLB_ROOT, ACNLB_SUB, issued
+from authproxy.settings.certificates import Acnlb, CertificateRevocation
 from authproxy.settings.checks.gateway import trusted_peer
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import Acnlb, CertificateRevocation
 from authproxy.settings.secret_files import octets_of
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, listen_address, url_of

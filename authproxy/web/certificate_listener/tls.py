@@ -115,11 +115,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods and are no subclass.
-        self.wire = cast(asyncio.Transport, transport)
+        self.wire = cast("asyncio.Transport", transport)
         if not self._connections.entered(self):
-            transport.abort()
+            self.wire.abort()
             return
-        self._patience = asyncio.get_running_loop().call_later(self._handshake_for, transport.abort)
+        self._patience = asyncio.get_running_loop().call_later(self._handshake_for, self.wire.abort)
 
     def data_received(self, data: bytes) -> None:
         self._tls.bio_write(data)

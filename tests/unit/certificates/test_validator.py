@@ -181,7 +181,8 @@ async def test_where_every_thread_is_taken_nobody_waits_for_ever():
 
 async def test_two_hundred_at_once_leave_the_loop_free():
     validator = CertificateValidator(profile(), Lists(SUB.crl(), ROOT.crl()), patience=60)
-    longest, last, stop = 0.0, asyncio.get_running_loop().time(), False
+    began = asyncio.get_running_loop().time()
+    longest, last, stop = 0.0, began, False
 
     async def watch():
         nonlocal longest, last
@@ -194,5 +195,5 @@ async def test_two_hundred_at_once_leave_the_loop_free():
         verdicts = await asyncio.gather(*(validator.validate(SHOWN, now=NOW, mode=Mode.HARD) for _ in range(200)))
         stop = True
     assert {type(verdict) for verdict in verdicts} == {Validated}
-    assert longest < 1
+    assert longest < (last - began) / 4
     validator.close()

@@ -55,7 +55,7 @@ ERRORS = [
     (acq("upstream", "unix:/run/authproxy/edge.sock"), "portals.acq.upstream", "is the gateway itself"),
     (acq("upstream", "http://host:port"), "portals.acq.upstream", "is no URL of a server"),
     (acq("upstream_tls", {"key_file": "/k"}), "portals.acq.upstream_tls", "has only one of"),
-    (acq("sign_in", ["rekono", "acnlb"]), "portals.acq.sign_in", "comes in a later release"),
+    (acq("sign_in", ["rekono", "acnlb"]), "portals.acq.sign_in", "no section `acnlb`"),
     (acq("idle", "9h"), "portals.acq.idle", "is longer than `sessions.absolute`"),
     (acq("idle", "0"), "portals.acq.idle", "is nothing at all"),
     (acq("routes", [{"path": "/a", "methods": ["get"]}]), "portals.acq.routes[0].methods[0]", 'did you mean "GET"?'),

@@ -16,6 +16,7 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
     names = [
         keyspace.session(SESSION_ID), keyspace.subject("name"), keyspace.attempt("name"), keyspace.attempts_of("name"),
         keyspace.sign_ins_of("name"), keyspace.provider_session("name"), keyspace.logout_token("https://provider.example/", "token"),
+        keyspace.kept("name"),
     ]  # fmt: skip
     assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+", name) for name in names)
     assert len(set(names)) == len(names)

@@ -286,3 +286,8 @@ async def test_an_outage_at_the_begin_keeps_the_way_back(house):
         assert 'href="/.authproxy/login?rt=/orders?a"' in (await answer.text()).replace("%3F", "?")
 
 
+
+
+async def test_where_certificates_are_not_taken_there_is_no_way_back_from_showing_one(house):
+    async with house.asked("GET", "/.authproxy/callback/acnlb?hop=x") as answer:
+        assert answer.status == 404

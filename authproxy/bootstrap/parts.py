@@ -1,0 +1,41 @@
+"""What most of the building needs, put together once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from authproxy.access.routes import Portals
+from authproxy.assertions.signer import AssertionSigner
+from authproxy.bootstrap.certificates import CertificateSignIn
+from authproxy.bootstrap.stores import Stores
+from authproxy.flows.access import Access
+from authproxy.flows.sign_in import SignInPlace
+from authproxy.oidc.provider import OpenIdProvider
+from authproxy.settings.schema import Settings
+from authproxy.telemetry.audit import Audit
+from authproxy.telemetry.metrics import Metrics
+
+Clock = Callable[[], datetime]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    settings: Settings
+    portals: Portals
+    stores: Stores
+    provider: OpenIdProvider
+    signer: AssertionSigner
+    access: Access
+    audit: Audit
+    metrics: Metrics
+    clock: Clock
+    spawn: Spawn
+    resources: AsyncExitStack
+    places: Mapping[str, SignInPlace]
+    certificates: CertificateSignIn | None

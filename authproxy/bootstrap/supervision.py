@@ -1,0 +1,55 @@
+"""The management listener: what supervisors and monitoring systems are told of the parts."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from authproxy.bootstrap import meanings
+from authproxy.bootstrap.parts import Parts
+from authproxy.edge.listener import Listener
+from authproxy.web.management import Check, management
+
+
+async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int]:
+    """Opens the management listener; its host and port."""
+
+    async def check_provider() -> Check:
+        health = parts.provider.health(parts.clock())
+        if health.metadata_known and health.usable_keys and health.last_error is None:
+            return Check(status="ok", detail=f"{health.usable_keys} usable keys")
+        return Check(status="failed", detail=health.last_error or "not asked yet")
+
+    async def check_listener() -> Check:
+        return Check(status="ok", detail=f"{listener.connection_count} connections")
+
+    async def check_signer() -> Check:
+        return Check(status="ok", detail=f"{len(parts.signer.jwks()['keys'])} keys published")
+
+    built = management(
+        checks={
+            "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
+            **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
+        },
+        is_draining=lambda: listener.is_draining,
+        exposition=lambda accept: _exposition(parts, listener, accept),
+    )  # fmt: skip
+    runner = web.AppRunner(built, access_log=None, handle_signals=False)
+    await runner.setup()
+    parts.resources.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, *meanings.host_and_port(parts.settings.server.management)).start()
+    address = runner.addresses[0]
+    return address[0], address[1]
+
+
+def _exposition(parts: Parts, listener: Listener, accept: str) -> tuple[bytes, str]:
+    """What others count for themselves is fetched when somebody looks."""
+    metrics = parts.metrics
+    metrics.connections[()] = listener.connection_count
+    metrics.tunnels[()] = listener.tunnel_count
+    metrics.near_cache_lookups[("hit",)] = parts.access.hits
+    metrics.near_cache_lookups[("miss",)] = parts.access.misses
+    metrics.audit_lost[()] = parts.audit.lost
+    metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
+    if parts.certificates is not None:
+        parts.certificates.count(metrics)
+    return metrics.exposition(accept)

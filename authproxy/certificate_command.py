@@ -1,0 +1,108 @@
+"""`authproxy certificate explain`: what a certificate says, which check it passes or fails and why, and whom it would sign in.
+
+The same validator, profile and register as those of a running gateway: it cannot tell another story than they.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from authproxy.terminal import UNREADABLE, config_option, fail, json_option, print_table, settings_of, store_asked, time_text
+
+if TYPE_CHECKING:
+    from authproxy.bootstrap import ExplainedCertificate
+
+_CHECKS = {
+    "readable": "it is an X.509 certificate that can be read to the end",
+    "strength": "its key and its signature cannot be forged",
+    "issuer": "an authority that is trusted here has issued it",
+    "time": "it is valid now",
+    "sunset": "certificates of this authority are still accepted",
+    "seal": "it is a person's, not the seal of an organisation",
+    "policy": "it states a policy that is accepted",
+    "key_usage": "its key may sign",
+    "extended_key_usage": "it may be used for signing in",
+    "path": "a path leads from it to the root",
+    "second_opinion": "a second validator agrees",
+    "revocation": "nobody has revoked it",
+}
+
+
+@click.group()
+def certificate() -> None:
+    """Client certificates."""
+
+
+@certificate.command("explain")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@json_option
+def explain_certificate(file: Path, config: Path, *, as_json: bool) -> None:
+    """Say what the certificate in FILE (PEM or DER) says, which check it passes or fails, and whom it would sign in.
+
+    Asks its issuer's lists and responders. Exit code 0: it signs somebody in; 1: it does not; 2: there is no file that can be read."""
+    settings = settings_of(config)
+    from authproxy import bootstrap
+
+    if settings.acnlb is None:
+        fail("the settings have no section `acnlb`: nobody signs in with a certificate")
+    try:
+        octets = file.read_bytes()
+    except OSError as error:
+        click.echo(f"{file}: cannot be read: {error.strerror}", err=True)
+        sys.exit(UNREADABLE)
+    with store_asked():
+        explained = asyncio.run(bootstrap.explain_certificate(settings, octets))
+    if as_json:
+        click.echo(json.dumps(_described(explained), ensure_ascii=False, indent=2))
+    else:
+        _print(explained)
+    sys.exit(0 if explained.admits else 1)
+
+
+def _described(explained: ExplainedCertificate) -> dict[str, object]:
+    return {
+        "says": _says(explained),
+        "checks": [{"check": line.check, "outcome": line.outcome, "detail": line.detail} for line in explained.lines],
+        "person": explained.person,
+        "portals": explained.portals,
+        "refused": explained.refused,
+    }
+
+
+def _print(explained: ExplainedCertificate) -> None:
+    for name, value in _says(explained).items():
+        click.echo(f"{name:13}{value}")
+    click.echo()
+    marks = {"passed": "yes", "failed": "NO", "not_reached": "–"}
+    print_table([
+        {"": marks[line.outcome], "check": _CHECKS[line.check], "because": line.detail or ""} for line in explained.lines
+    ])  # fmt: skip
+    click.echo()
+    if explained.admits:
+        click.echo(f"signs in {explained.person} at: {', '.join(explained.portals)}")
+    else:
+        click.echo(f"signs nobody in: {explained.refused}")
+
+
+def _says(explained: ExplainedCertificate) -> dict[str, object]:
+    leaf = explained.leaf
+    if leaf is None:
+        return {}
+    return {
+        "holder": leaf.known_as or "–",
+        "organisation": leaf.organization or "–",
+        "e-mail": leaf.email or "–",
+        "issuer": leaf.issuer,
+        "serial": f"{leaf.serial_number:x}",
+        "sha-256": leaf.fingerprint,
+        "valid from": time_text(leaf.not_before),
+        "valid until": time_text(leaf.not_after),
+        "policies": ", ".join(leaf.policies) or "–",
+    }

@@ -1,0 +1,37 @@
+"""PURE: the types of single values in the settings file, and how each is called in findings and in the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from authproxy.settings.values import bytes_of, day_of, duration_of
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a value is called in findings and in the reference. A relative `file` is relative to the settings file's directory."""
+
+    words: str
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration_of), Form("duration")]
+Day = Annotated[date, BeforeValidator(day_of), Form("day")]
+Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0), Form("size")]
+Text = Annotated[str, Field(min_length=1)]
+File = Annotated[str, Field(min_length=1), Form("file")]
+Secret = Annotated[SecretStr, Field(min_length=1), Form("secret")]
+HeaderName = Annotated[str, Form("header name, or nothing")]
+PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+"""The portal's short name: `aud` of its assertion, and its name in logs and metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """A certificate of our own, in PEM files."""
+
+    certificate_file: Annotated[File, Field(description="Certificate chain, leaf first.")]
+    key_file: Annotated[File, Field(description="Private key, readable by the gateway's user only.")]

@@ -1,0 +1,172 @@
+"""Real terminators of TLS with the shipped snippets in front of a gateway's certificate host: nginx, HAProxy and Envoy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sysconfig
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.certificate_house import CertificateHouse, open_certificate_house
+from tests.support.gateway import free_port
+
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+_ENVOY = str(Path(sysconfig.get_path("scripts")) / "envoy")
+"""From a wheel of the development requirements."""
+_STARTS_WITHIN = 15.0
+_NGINX = """
+{user}
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events {{ worker_connections 512; }}
+http {{
+    client_body_temp_path temp;
+    proxy_temp_path temp;
+    fastcgi_temp_path temp;
+    uwsgi_temp_path temp;
+    scgi_temp_path temp;
+    include {snippet};
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminator:
+    """`presented_by` is the setting that fits it, `replaced` gives what of the snippet is an example, and what a test puts there."""
+
+    program: str
+    presented_by: str
+    snippet: str
+    listens_on_socket: bool
+    replaced: Callable[[_Places], Mapping[str, str]]
+    command: Callable[[_Places, Path], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    folder: Path
+    port: int
+    gateway: str
+
+    def file(self, name: str) -> str:
+        return str(self.folder / name)
+
+
+def _nginx_command(places: _Places, snippet: Path) -> Sequence[str]:
+    folder = places.folder / "nginx"
+    (folder / "temp").mkdir(parents=True)
+    # As root nginx would give its workers to a user who cannot open a test's socket.
+    user = "user root root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(_NGINX.format(user=user, snippet=snippet))
+    return ["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+
+
+NGINX = Terminator(
+    program="nginx", presented_by="nginx", snippet="nginx/certificates.example.conf", listens_on_socket=True,
+    replaced=lambda places: {
+        "listen 443 ssl": f"listen 127.0.0.1:{places.port} ssl",
+        "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
+        "/etc/ssl/private/potrdila.example.si.key": places.file("host.key"),
+        "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+        "unix:/run/authproxy/certificates.sock": places.gateway,
+    },
+    command=_nginx_command,
+)  # fmt: skip
+HAPROXY = Terminator(
+    program="haproxy", presented_by="haproxy", snippet="haproxy/certificates.example.cfg", listens_on_socket=False,
+    replaced=lambda places: {
+        "bind :443": f"bind 127.0.0.1:{places.port}",
+        "/etc/ssl/private/potrdila.example.si.pem": places.file("host-and-key.pem"),
+        "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+        "127.0.0.1:8444": places.gateway,
+    },
+    command=lambda _places, snippet: ["haproxy", "-db", "-f", str(snippet)],
+)  # fmt: skip
+ENVOY = Terminator(
+    program="envoy", presented_by="envoy", snippet="envoy/certificates.example.yaml", listens_on_socket=False,
+    replaced=lambda places: {
+        "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {places.port}",
+        "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
+        "/etc/ssl/private/potrdila.example.si.key": places.file("host.key"),
+        "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+        "port_value: 8444": f"port_value: {places.gateway.rpartition(':')[2]}",
+    },
+    command=lambda _places, snippet: [_ENVOY, "-c", str(snippet), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"],
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminated:
+    """A house whose certificate host is behind a terminator. `listen` is the gateway's own listener behind it."""
+
+    certificates: CertificateHouse
+    terminator: Terminator
+    listen: str
+
+
+@contextlib.asynccontextmanager
+async def behind(terminator: Terminator, store_url: str, authority: Path, folder: Path) -> AsyncIterator[Terminated]:
+    """`authority` is the state of `make_authority`, `folder` an empty one."""
+    listen = f"unix:{folder / 'gateway.sock'}" if terminator.listens_on_socket else f"127.0.0.1:{free_port()}"
+    environment = forwarding(terminator.presented_by) | {"AUTHPROXY__ACNLB__LISTEN": listen}
+    if terminator.listens_on_socket:
+        environment["AUTHPROXY__ACNLB__TRUSTED_TERMINATORS"] = ""
+    async with open_certificate_house(store_url, authority, environment=environment) as house, _running(terminator, house, folder, listen):
+        yield Terminated(certificates=house, terminator=terminator, listen=listen)
+
+
+def forwarding(presented_by: str) -> dict[str, str]:
+    """Settings of a gateway to which 127.0.0.1 forwards certificates in that form."""
+    return {
+        "AUTHPROXY__ACNLB__PRESENTED_BY": presented_by, "AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "127.0.0.1",
+        "AUTHPROXY__ACNLB__TLS__CERTIFICATE_FILE": "", "AUTHPROXY__ACNLB__TLS__KEY_FILE": "",
+    }  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def _running(terminator: Terminator, house: CertificateHouse, folder: Path, listen: str) -> AsyncIterator[None]:
+    places = _Places(folder=folder, port=house.port, gateway=listen)
+    chain, key = (house.folder.parent / "host.pem").read_text(), (house.folder.parent / "host.key").read_text()
+    files = {
+        "host.pem": chain,
+        "host.key": key,
+        "host-and-key.pem": chain + key,
+        "acnlb.pem": (house.folder / "root.pem").read_text() + (house.folder / "sub.pem").read_text(),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    snippet = folder / Path(terminator.snippet).name
+    snippet.write_text(_filled((_DEPLOY / terminator.snippet).read_text(), terminator.replaced(places)))
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*terminator.command(places, snippet), stdout=log, stderr=log)
+        try:
+            await _listens(process, places)
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.wait(), 15)
+
+
+def _filled(text: str, replaced: Mapping[str, str]) -> str:
+    for example, real in replaced.items():
+        assert example in text, f"the snippet no longer says {example}"
+        text = text.replace(example, real)
+    return text
+
+
+async def _listens(process: asyncio.subprocess.Process, places: _Places) -> None:
+    async with asyncio.timeout(_STARTS_WITHIN):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", places.port)
+                writer.close()
+                return
+            assert process.returncode is None, (places.folder / "log").read_text()
+            await asyncio.sleep(0.02)
