@@ -45,6 +45,7 @@ def configure(level: str, *, clock: Callable[[], datetime], stream: TextIO | Non
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_secrets, structlog.processors.JSONRenderer()],
         )
     )
+    lines.addFilter(_without_quotation)
     root = logging.getLogger()
     root.handlers[:] = [lines]
     root.setLevel(level.upper())
@@ -54,6 +55,17 @@ def configure(level: str, *, clock: Callable[[], datetime], stream: TextIO | Non
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for events: `logger("web").warning("noun.past_participle", key=value)`. Never an f-string as the event."""
     return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))
+
+
+def _without_quotation(record: logging.LogRecord) -> bool:
+    """A request that cannot be read, aiohttp logs as an error of ours with a traceback and the beginning of what was sent: whoever reaches
+    the certificate listener could write into the log, and a cookie would end there. The line stays, and says whose fault it was."""
+    failure = record.exc_info[0] if record.exc_info else None
+    if failure is not None and failure.__module__ == "aiohttp.http_exceptions":
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = f"{record.getMessage()}: {failure.__name__}", ()
+    return True
 
 
 def _stamped(clock: Callable[[], datetime]) -> Processor:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import ssl
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -520,25 +519,3 @@ async def test_signing_out_after_a_certificate_asks_nothing_of_the_provider(cert
     assert heading(ended) == "Odjavljeni ste"
     assert (await browser.fetch(house.acq + "/")).status == 401
     assert not any("endsession" in asked for asked in house.house.provider.asked)
-
-
-async def test_many_certificates_at_once_hold_up_nobody(certificate_house):
-    house = certificate_house
-    await house.enrols(ana(house))
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    async def others():
-        longest = 0.0
-        while not done.is_set():
-            began = loop.time()
-            assert (await Browser().request("GET", f"{house.acq}/.authproxy/jwks.json")).status == 200
-            longest = max(longest, loop.time() - began)
-        return longest
-
-    watching = asyncio.ensure_future(others())
-    pages = await asyncio.gather(*(signs_in(house.browser("ana.novak"), house.acq + PLACE) for _ in range(200)))
-    done.set()
-
-    assert {page.status for page in pages} == {200}
-    assert await watching < timedelta(seconds=5).total_seconds()

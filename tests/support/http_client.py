@@ -170,8 +170,9 @@ def _origin(url: str) -> str:
 class Browser:
     """One browser. `history` is everything it asked and got."""
 
-    def __init__(self, *, language: str = "sl", user_agent: str = CHROME, tls: ssl.SSLContext | None = None) -> None:
-        """`tls` is for `https:`, and has the certificate that its person shows."""
+    def __init__(self, *, language: str = "sl", user_agent: str = CHROME, tls: ssl.SSLContext | None = None, patience: float = _PATIENCE) -> None:
+        """`tls` is for `https:`, and has the certificate that its person shows; after `patience` seconds without an answer it gives up."""
+        self._patience = patience
         self.tls = tls
         self.cookies = Cookies()
         self.history: list[Answer] = []
@@ -215,7 +216,7 @@ class Browser:
             fields.append(("Cookie", cookies))
         if body or method == "POST":
             fields.append(("Content-Length", str(len(body))))
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(self._patience):
             # An upgrade says what it wants of the connection; everything else has one for itself.
             ending = [] if "upgrade" in names else [("Connection", "close")]
             status, answered, content = await exchange(method, url, [*fields, *ending], body, port=port, tls=self.tls)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import warnings
 
 import pytest
+from aiohttp import web
 
 from authproxy.telemetry.logging import logger
 from tests.support.log_lines import log_lines
@@ -76,3 +78,26 @@ def test_what_is_below_the_level_is_not_written():
         logger("web").warning("loud.event")
 
     assert [event["event"] for event in log.lines()] == ["loud.event"]
+
+
+async def test_a_request_that_aiohttp_cannot_read_is_a_line_without_what_was_sent():
+    async def answer(_):
+        return web.Response()
+
+    with log_lines() as log:
+        server = web.Server(answer, access_log=None)
+        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+        try:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname()[:2])
+            writer.write(b"GET / HTTP/1.1\r\nHost: h\r\nCookie: __Host-authproxy=secret-ticket\x00\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.0 400 ") or b" 400 " in await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        finally:
+            listening.close()
+            await server.shutdown()
+
+    [event] = log.lines()
+    assert (event["level"], event["logger"]) == ("warning", "aiohttp.server")
+    assert "secret-ticket" not in log.getvalue()
+    assert "Traceback" not in log.getvalue()
