@@ -16,7 +16,7 @@ import redis.asyncio
 from authproxy.sandbox import stack
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
 from tests.support.browser import Visitor, chromium
-from tests.support.gateway import ANA, CVETKA, TICKET, Clock, Person, logging_put_back
+from tests.support.gateway import ANA, CVETKA, TICKET, Clock, Person, logging_put_back, until
 from tests.support.http_client import Browser
 from tests.support.sandbox import RunningSandbox, free_offset
 
@@ -207,6 +207,11 @@ async def test_the_portals_passwords_are_nowhere_in_what_the_gateway_writes_and_
     await signs_in_behind(ana, town, "ecmsweb")
     await signs_in_behind(ana, town, "bankomati", password="wrong-one")
     await ana.browser.fetch(town.url("bankomati", "/api/naprave"), headers={"Authorization": f"Basic {basic}"})
+
+    async def is_all_written():
+        return "/api/naprave" in town.written  # lines are collected for a moment
+
+    await until(is_all_written)
     written, kept = town.written, await everything_in(redis_server.socket_url)
     assert "/prijava" in written
     for secret in ("Kartice-2026!", "Bankomat-2026!", "wrong-one", basic, ana.browser.cookies.get(town.url("ecmsweb"), "JSESSIONID")):
