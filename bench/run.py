@@ -118,7 +118,9 @@ def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> 
 
 def _print(systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int) -> None:
     programs = ", ".join(_version(program) for program in ("nginx", "apache2", "wrk", "redis-server"))
-    made = "compiled" if _is_compiled() else "interpreted"
+    # Asked of the process that answers, not of this one.
+    maps = Path(f"/proc/{next(row.pids[0] for row in systems.rows if row.name == 'authproxy')}/maps")
+    made = "compiled" if "authproxy__mypyc" in maps.read_text(encoding="utf-8") else "interpreted"
     print(f"authproxy {authproxy.__version__} ({made}), CPython {platform.python_version()}, {programs}; ", end="")
     print(f"{platform.system()} {platform.machine()}, {cores} cores")
     print(f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections, requests per CPU-second\n")

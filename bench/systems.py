@@ -202,7 +202,8 @@ class _Bench:
     def _run(self, command: list[str], *, core: int, place: str) -> int:
         """Starts a program on a core and waits until it listens; it is ended, by its id, with the block."""
         output = self._resources.enter_context((self._folder / f"{place}.out").open("wb"))
-        paths = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        # The project at the end: what PYTHONPATH names is measured.
+        paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(_PROJECT)]
         with _undisturbed():
             process = subprocess.Popen(
                 ["taskset", "--cpu-list", str(core), *command], cwd=self._folder, stdout=output, stderr=subprocess.STDOUT,
