@@ -11,13 +11,9 @@ from authproxy.identity.session import Session
 def route_of(portal: Portal, target: RequestTarget) -> Route | None:
     """The route that covers the target. None if there is none, or if two readings of the path (merged slashes, dropped parameters)
     fall under different routes: then nobody can say which demand the portal's answer would need."""
-    path = target.path
-    routes_of_portal = portal.routes
-    if len(routes_of_portal) == 1 and routes_of_portal[0].covers_everything:
-        return routes_of_portal[0]
-    if ";" not in path and "//" not in path and "%" not in path:
-        return portal.route(path, target.method)
     readings = target.readings()
+    if len(readings) == 1:
+        return portal.route(readings[0], target.method)
     routes = {id(route): route for route in (portal.route(reading, target.method) for reading in readings)}
     return next(iter(routes.values())) if len(routes) == 1 else None
 

@@ -37,10 +37,6 @@ class Route:
     strict: bool = False
     """Ask the store on every request: the near cache is never used here."""
 
-    @property
-    def covers_everything(self) -> bool:
-        return self.path == "/" and not self.methods
-
     def covers(self, path: str, method: str) -> bool:
         if self.methods and method not in self.methods:
             return False

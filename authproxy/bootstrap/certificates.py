@@ -27,11 +27,10 @@ from authproxy.certificates.status import Mode
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import bound
-from authproxy.flows.browser import described
 from authproxy.flows.certificate_login import CertificateLogin, CertificateRules, KeptStore
 from authproxy.flows.certificate_watch import CertificateWatch
 from authproxy.flows.membership import Membership
-from authproxy.flows.sign_in import SignInPlace
+from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.identity.person import Issuer
 from authproxy.settings.certificates import Acnlb, CertificateRevocation
 from authproxy.settings.checks.certificates import authority
@@ -110,8 +109,8 @@ class CertificateSignIn:
 
 
 async def certificate_sign_in(
-    settings: Settings, acnlb: Acnlb, stores: Stores, places: Mapping[str, SignInPlace], *, audit: Audit, clock: Clock,
-    resources: AsyncExitStack,
+    settings: Settings, acnlb: Acnlb, stores: Stores, places: Mapping[str, SignInPlace], sign_ins: SignIns, *, audit: Audit,
+    clock: Clock, resources: AsyncExitStack,
 ) -> CertificateSignIn:  # fmt: skip
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
@@ -128,14 +127,12 @@ async def certificate_sign_in(
         validator=validator,
         register=Membership(store=stores.people),
         attempts=stores.attempts,
-        sessions=stores.sessions,
+        sign_ins=sign_ins,
         kept=stores.kept,
         places=places,
         attempt_for=settings.sessions.attempt,
         fresh=secrets.token_urlsafe,
-        random_bytes=secrets.token_bytes,
         clock=clock,
-        describe_browser=described,
     )
     watch = CertificateWatch(sessions=stores.sessions, kept=stores.kept, validator=validator)
     return CertificateSignIn(login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock)

@@ -36,6 +36,7 @@ from authproxy.flows.login import Login
 from authproxy.flows.logout import Logout
 from authproxy.flows.membership import Membership
 from authproxy.flows.people import People
+from authproxy.flows.sign_in import SignIns
 from authproxy.identity.person import Issuer
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
@@ -119,10 +120,14 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
     )
     portals = meanings.portals(settings)
     places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
+    sign_ins = SignIns(
+        attempts=opened.attempts, sessions=opened.sessions, attempt_for=settings.sessions.attempt, random_bytes=secrets.token_bytes,
+        describe_browser=described,
+    )  # fmt: skip
     certificates = None
     if settings.acnlb is not None:
         certificates = await certificate_sign_in(
-            settings, settings.acnlb, opened, places, audit=audit, clock=clock, resources=resources
+            settings, settings.acnlb, opened, places, sign_ins, audit=audit, clock=clock, resources=resources
         )  # fmt: skip
     parts = Parts(
         settings=settings,
@@ -137,6 +142,7 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         spawn=spawn,
         resources=resources,
         places=places,
+        sign_ins=sign_ins,
         certificates=certificates,
     )
     return parts, audit_file
@@ -180,19 +186,15 @@ def _signer(settings: Settings, audit: Audit) -> AssertionSigner:
 
 
 def _login(parts: Parts) -> Login:
-    settings = parts.settings
     return Login(
         provider=parts.provider,
         attempts=parts.stores.attempts,
-        sessions=parts.stores.sessions,
+        sign_ins=parts.sign_ins,
         membership=Membership(store=parts.stores.people),
         places=parts.places,
-        rules=meanings.claim_rules(settings.rekono),
-        attempt_for=settings.sessions.attempt,
+        rules=meanings.claim_rules(parts.settings.rekono),
         fresh=secrets.token_urlsafe,
-        random_bytes=secrets.token_bytes,
         clock=parts.clock,
-        describe_browser=described,
     )
 
 

@@ -14,7 +14,7 @@ from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap.certificates import CertificateSignIn
 from authproxy.bootstrap.stores import Stores
 from authproxy.flows.access import Access
-from authproxy.flows.sign_in import SignInPlace
+from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.audit import Audit
@@ -38,4 +38,5 @@ class Parts:
     spawn: Spawn
     resources: AsyncExitStack
     places: Mapping[str, SignInPlace]
+    sign_ins: SignIns
     certificates: CertificateSignIn | None

@@ -20,7 +20,7 @@ from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows import membership, shown_certificate
 from authproxy.flows.membership import NotAdmitted
 from authproxy.flows.shown_certificate import ShownCertificate
-from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns, WritableSessions
+from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.member import Member
@@ -87,29 +87,24 @@ class CertificateLogin:
         validator: Validator,
         register: Register,
         attempts: FindableAttempts,
-        sessions: WritableSessions,
+        sign_ins: SignIns,
         kept: KeptStore,
         places: Mapping[str, SignInPlace],
         attempt_for: timedelta,
         fresh: Callable[[int], str],
-        random_bytes: Callable[[int], bytes],
         clock: Callable[[], datetime],
-        describe_browser: Callable[[str], str],
     ) -> None:
-        """`fresh(n)` is URL-safe text of n random bytes; `describe_browser` turns a User-Agent into a few harmless words."""
+        """`fresh(n)` is URL-safe text of n random bytes."""
         self._rules = rules
         self._validator = validator
         self._register = register
         self._attempts = attempts
-        self._sessions = sessions
+        self._sign_ins = sign_ins
         self._kept = kept
         self._places = places
         self._attempt_for = attempt_for
         self._fresh = fresh
         self._clock = clock
-        self._sign_ins = SignIns(
-            attempts=attempts, sessions=sessions, attempt_for=attempt_for, random_bytes=random_bytes, describe_browser=describe_browser
-        )  # fmt: skip
 
     async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str:
         """The URL where the browser shows its certificate. Raises CannotAsk."""
@@ -177,15 +172,10 @@ class CertificateLogin:
         signed_in = await self._sign_ins.start(
             self._proved(told, shown, now), attempt, place, ticket_text=ticket_text, user_agent=user_agent, now=now
         )
-        # A person who was blocked in between: either the blocking has found this session, or this question finds the blocking.
         again = await self._ask_register(shown, place)
-        if isinstance(again, SignInRefused):
-            await self._sessions.revoke(signed_in.session.session_id)
-            return again
-        if again.member_id != told.member_id:
-            await self._sessions.revoke(signed_in.session.session_id)
-            raise membership.changed_meanwhile()
-        return signed_in
+        return await self._sign_ins.confirmed(
+            signed_in, told=told.member_id, again=again if isinstance(again, SignInRefused) else again.member_id
+        )  # fmt: skip
 
     async def _ask_register(self, shown: ShownCertificate, place: SignInPlace) -> Member | SignInRefused:
         if self._rules.level < place.level:

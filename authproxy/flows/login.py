@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows import membership
 from authproxy.flows.membership import Admitted, NotAdmitted
-from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns, WritableSessions
+from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.person import Person
@@ -60,33 +59,27 @@ class ClaimRules:
 
 
 class Login:
-    def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
+    def __init__(
         self,
         *,
         provider: Provider,
         attempts: AttemptStore,
-        sessions: WritableSessions,
+        sign_ins: SignIns,
         membership: Membership,
         places: Mapping[str, SignInPlace],
         rules: ClaimRules,
-        attempt_for: timedelta,
         fresh: Callable[[int], str],
-        random_bytes: Callable[[int], bytes],
         clock: Callable[[], datetime],
-        describe_browser: Callable[[str], str],
     ) -> None:
-        """`fresh(n)` is URL-safe text of n random bytes; `describe_browser` turns a User-Agent into a few harmless words."""
+        """`fresh(n)` is URL-safe text of n random bytes."""
         self._provider = provider
         self._attempts = attempts
-        self._sessions = sessions
+        self._sign_ins = sign_ins
         self._membership = membership
         self._places = places
         self._rules = rules
         self._fresh = fresh
         self._clock = clock
-        self._sign_ins = SignIns(
-            attempts=attempts, sessions=sessions, attempt_for=attempt_for, random_bytes=random_bytes, describe_browser=describe_browser
-        )  # fmt: skip
 
     async def begin(
         self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool = False
@@ -182,15 +175,12 @@ class Login:
         if isinstance(told, NotAdmitted):
             return _refused_by_register(told, identity, attempt.return_to)
         signed_in = await self._sign_in(replace(identity, person=told.person), authenticated, attempt, ticket_text, user_agent)
-        # A person who was blocked in between: either the blocking has found this session, or this question finds the blocking.
         again = await self._ask_register(identity, place)
-        if isinstance(again, NotAdmitted):
-            await self._sessions.revoke(signed_in.session.session_id)
-            return _refused_by_register(again, identity, attempt.return_to)
-        if again.person.member != told.person.member:
-            await self._sessions.revoke(signed_in.session.session_id)
-            raise membership.changed_meanwhile()
-        return replace(signed_in, is_new_link=told.is_new_link)
+        return await self._sign_ins.confirmed(
+            replace(signed_in, is_new_link=told.is_new_link),
+            told=told.person.member,
+            again=_refused_by_register(again, identity, attempt.return_to) if isinstance(again, NotAdmitted) else again.person.member,
+        )
 
     async def _ask_register(self, identity: claims.ClaimedIdentity, place: SignInPlace) -> Admitted | NotAdmitted:
         return await self._membership.by_sign_in(

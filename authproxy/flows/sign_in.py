@@ -13,11 +13,11 @@ from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim, Members
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import SessionStore, Stored
-from authproxy.flows.membership import NotAdmitted
+from authproxy.flows.membership import NotAdmitted, changed_meanwhile
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
 from authproxy.identity.attempt import Attempt, TakenAttempt
-from authproxy.identity.person import Person
+from authproxy.identity.person import MemberId, Person
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
 
@@ -158,6 +158,18 @@ class SignIns:
         await self.end_previous(ticket_text)
         await self._note(attempt.browser, now)
         return SignedIn(ticket.text, attempt.return_to, session)
+
+    async def confirmed(
+        self, signed_in: SignedIn, *, told: MemberId | None, again: MemberId | SignInRefused | None
+    ) -> SignedIn | SignInRefused:  # fmt: skip
+        """What stays of a session after the register was asked once more, whose first answer was `told`. A person who was blocked in
+        between: either the blocking has found the session, or this question finds the blocking."""
+        if again == told:
+            return signed_in
+        await self._sessions.revoke(signed_in.session.session_id)
+        if isinstance(again, SignInRefused):
+            return again
+        raise changed_meanwhile()
 
     async def end_previous(self, ticket_text: str | None) -> None:
         """A new sign-in in a browser replaces the session that it had (another person may have signed in)."""

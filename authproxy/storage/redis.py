@@ -17,7 +17,6 @@ import structlog
 from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from authproxy.access.decision import Reason
@@ -30,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RedisConnection:
-    """All questions to one Redis. Nothing waits for a free connection: beyond `max_connections` at a time a question fails at once."""
+    """All questions to one Redis. Beyond `max_connections` at a time a question waits its turn, within its deadline."""
 
     def __init__(
         self,
@@ -49,9 +48,8 @@ class RedisConnection:
         """
         self._factory = ConnectionPool(**_options(url, username, password, ca_file))
         self._deadline = deadline.total_seconds()
-        self._max_connections = max_connections
+        self._turn = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
-        self._busy = 0
         self._is_closed = False
         self._is_answering = True
         self._refusals_told: set[str] = set()
@@ -113,24 +111,20 @@ class RedisConnection:
 
     @contextlib.asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[AbstractConnection]:
-        if self._busy >= self._max_connections:
-            raise RedisConnectionError("too many questions at a time")
-        self._busy += 1
-        connection = self._idle.pop() if self._idle else self._made()
-        try:
-            if connection.is_connected and await _is_spoilt(connection):
+        async with self._turn:
+            connection = self._idle.pop() if self._idle else self._made()
+            try:
+                if connection.is_connected and await _is_spoilt(connection):
+                    await connection.disconnect(nowait=True)
+                await connection.connect()  # type: ignore[no-untyped-call]
+                yield connection
+            except BaseException:
                 await connection.disconnect(nowait=True)
-            await connection.connect()  # type: ignore[no-untyped-call]
-            yield connection
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            self._busy -= 1
-        if self._is_closed:
-            await connection.disconnect(nowait=True)
-        else:
-            self._idle.append(connection)
+                raise
+            if self._is_closed:
+                await connection.disconnect(nowait=True)
+            else:
+                self._idle.append(connection)
 
     def _made(self) -> AbstractConnection:
         connection: AbstractConnection = self._factory.make_connection()  # type: ignore[no-untyped-call]

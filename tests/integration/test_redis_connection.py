@@ -178,18 +178,21 @@ async def test_a_missing_right_is_an_outage_and_the_message_repeats_no_argument(
     await redis.aclose()
 
 
-async def test_beyond_the_greatest_number_of_connections_a_question_fails_at_once(server):
-    redis = RedisConnection(server.url, max_connections=2)
-    await redis.ping()
-    waiting = [asyncio.ensure_future(redis.ask("BLPOP", f"never{number}", 0)) for number in range(2)]
-    await eventually(lambda: redis._busy == 2)
-    began = time.monotonic()
-    with pytest.raises(CannotAsk, match="too many"):
-        await redis.ping()
-    assert time.monotonic() - began < 0.2
-    for one in waiting:
-        one.cancel()
-    await asyncio.wait(waiting)
+async def test_beyond_the_greatest_number_of_connections_a_question_waits_its_turn(server):
+    redis = RedisConnection(server.url, max_connections=2, deadline=timedelta(seconds=20))
+    answers = await asyncio.gather(*(redis.ask("ECHO", str(number)) for number in range(100)))
+    assert answers == [str(number).encode() for number in range(100)]
+    assert len(redis._idle) == 2
+    await redis.aclose()
+
+
+async def test_a_question_whose_turn_does_not_come_in_time_is_refused_and_takes_no_turn(server):
+    redis = RedisConnection(server.url, max_connections=1, deadline=timedelta(seconds=1))
+    first = asyncio.ensure_future(redis.ask("BLPOP", "never", 0))
+    refused = await asyncio.gather(*(redis.ping() for _ in range(10)), return_exceptions=True)
+    assert all(isinstance(one, CannotAsk) for one in refused)
+    with pytest.raises(CannotAsk):
+        await first
     await redis.ping()
     await redis.aclose()
 
@@ -208,9 +211,9 @@ async def test_a_question_that_was_given_up_never_answers_the_next_one(server):
 
 async def test_a_closed_connection_leaves_no_connection_open(server):
     redis = RedisConnection(server.url)
+    await asyncio.gather(redis.ping(), redis.ping())
     running = asyncio.ensure_future(redis.ask("BLPOP", "never", "0.2"))
-    await redis.ping()
-    await eventually(lambda: redis._busy == 1)
+    await eventually(lambda: len(redis._idle) == 1)
     await redis.aclose()
     assert await running is None
     assert redis._idle == []

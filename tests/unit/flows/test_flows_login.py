@@ -10,7 +10,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.login import ClaimRules, Login
 from authproxy.flows.membership import Membership
-from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInPlace, SignInRefused
+from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInPlace, SignInRefused, SignIns
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import Issuer, MemberId, Subject, TaxNumber
@@ -96,11 +96,13 @@ class House:
             return SignInPlace(portal_id=portal_id, origin=f"https://{portal_id}.example", required_claims=("tax_number", "name"), level=self.level,
                                idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8))  # fmt: skip
 
+        sign_ins = SignIns(attempts=self.attempts, sessions=self.sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
+                           describe_browser=str.upper)  # fmt: skip
         return Login(
-            provider=self.provider, attempts=self.attempts, sessions=self.sessions, membership=Membership(store=self.people),
+            provider=self.provider, attempts=self.attempts, sign_ins=sign_ins, membership=Membership(store=self.people),
             places={name: place(name) for name in ("acq", "b2b")},
-            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}), attempt_for=timedelta(minutes=30),
-            fresh=secrets.token_urlsafe, random_bytes=secrets.token_bytes, clock=lambda: self.time, describe_browser=str.upper,
+            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}),
+            fresh=secrets.token_urlsafe, clock=lambda: self.time,
         )  # fmt: skip
 
     def demand(self, level):
