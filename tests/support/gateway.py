@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import structlog
 import yaml
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from authproxy import bootstrap
 from authproxy.assertions import keys
@@ -275,6 +277,12 @@ async def open_house(
         yield house
 
 
+@functools.cache
+def _signing_key() -> RSAPrivateKey:
+    """One for all houses: to make an RSA key takes longer than to open a house."""
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
 def _counterparties(
     ports: Mapping[str, int], accounts: Accounts, secret: str, settings: Settings, clock: Clock
 ) -> dict[str, Counterparty]:  # fmt: skip
@@ -287,7 +295,7 @@ def _counterparties(
     )
     issuer, gateway = settings.rekono.issuer, settings.assertions.issuer
     jwks = f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json"
-    signing = KeyRing()
+    signing = KeyRing(_signing_key())
     installed = installed_beforehand(accounts, secrets.token_bytes)
 
     def provider() -> web.Application:

@@ -10,12 +10,31 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from authproxy.sandbox.furniture.language import Language, chosen, preferred
 
 _LANGUAGE_COOKIE = "sandbox-language"
 _A_YEAR = 365 * 24 * 3600
+
+
+class _Compiled(BytecodeCache):
+    """Templates that were compiled in this process: a sandbox of one's own for each of a thousand tests would do it a thousand times."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        known = self._known.get(bucket.key)
+        if known is not None:
+            bucket.bytecode_from_string(known)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 class Pages:
@@ -33,7 +52,7 @@ class Pages:
     ) -> None:  # fmt: skip
         self._environment = Environment(
             loader=ChoiceLoader((PackageLoader(package), PackageLoader(__package__))),
-            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, bytecode_cache=_COMPILED,
         )  # fmt: skip
         self._static = Path(str(files(package))) / "static"
         self._script = script

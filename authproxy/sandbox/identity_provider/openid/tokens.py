@@ -38,10 +38,16 @@ class Grant:
 class KeyRing:
     """One key signs and is published; the ones before it are kept to recognise our own old ID tokens at logout."""
 
-    def __init__(self) -> None:
-        self._keys: list[tuple[str, RSAPrivateKey]] = []
+    def __init__(self, first: RSAPrivateKey | None = None) -> None:
+        """`first` is the key to begin with; otherwise one is made when it is needed."""
+        self._made: list[tuple[str, RSAPrivateKey]] = [] if first is None else [("rsa1", first)]
         self._elliptic = generate_elliptic_key(SECP256R1())
-        self.rotate()
+
+    @property
+    def _keys(self) -> list[tuple[str, RSAPrivateKey]]:
+        if not self._made:
+            self.rotate()
+        return self._made
 
     @property
     def key_id(self) -> str:
@@ -49,7 +55,7 @@ class KeyRing:
 
     def rotate(self) -> None:
         """Takes about a tenth of a second: an RSA key of 2048 bits is made."""
-        self._keys.append((f"rsa{len(self._keys) + 1}", generate_private_key(public_exponent=65537, key_size=2048)))
+        self._made.append((f"rsa{len(self._made) + 1}", generate_private_key(public_exponent=65537, key_size=2048)))
 
     def published(self, *, with_old: bool = False, with_elliptic: bool = False) -> dict[str, Any]:
         """The JWK set. Without `use`, as MITREid leaves it out."""
