@@ -6,12 +6,14 @@ It asks the same parser, the same hosts and the same rules that decide on reques
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from authproxy.access import policy, target
 from authproxy.access.decision import Reason
-from authproxy.access.routes import Portal, Portals, Route
+from authproxy.access.routes import Portal, Portals, Requirement, Route
 from authproxy.access.target import RequestTarget, TargetRefused
+from authproxy.identity.assurance import STEP_UP_METHODS
 
 OWN_PREFIX = "/.authproxy"
 
@@ -73,9 +75,25 @@ def _route_lines(portal: Portal, route: Route) -> list[str]:
         f"because  it is the first of {len(portal.routes)} that covers path and method" if position == 1
         else f"because  it is number {position} of {len(portal.routes)}, and none before it covers path and method",
         f"demands  sign-in by {' or '.join(demand.methods)}, level {int(demand.level)} or more",
-        f"knowing  {', '.join(portal.required_claims) or 'nothing but the account'}",
+        f"knowing  {', '.join(dict.fromkeys((*portal.required_claims, *demand.claims))) or 'nothing but the account'}",
+        f"proof    {_proof(demand)}",
         "session  asked of the store on every request" if route.strict else "session  from the near cache where it is fresh",
     ]  # fmt: skip
+
+
+def _proof(demand: Requirement) -> str:
+    wanted = demand.step_up
+    if wanted is None:
+        return "none beside the sign-in"
+    methods = "any method" if set(wanted.methods) == set(STEP_UP_METHODS) else " or ".join(wanted.methods)
+    if wanted.max_age is None:
+        return f"a step-up by {methods}, once in the session"
+    return f"a step-up by {methods}, at most {_span(wanted.max_age)} old"
+
+
+def _span(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    return next(f"{seconds // size} {name}" for size, name in ((3600, "h"), (60, "min"), (1, "s")) if seconds % size == 0)
 
 
 def _refused(method: str, url: str, reason: Reason, because: str) -> Explanation:

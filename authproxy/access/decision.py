@@ -20,6 +20,9 @@ class Reason(StrEnum):
     SESSION_ENDED = "session_ended"
     SESSION_OF_ANOTHER_PORTAL = "session_of_another_portal"
 
+    # 401: a fresh proof helps
+    STEP_UP_REQUIRED = "step_up_required"
+
     # 403: signing in again as the same person does not help
     UNKNOWN_HOST = "unknown_host"
     LEVEL_TOO_LOW = "level_too_low"
@@ -56,11 +59,23 @@ class Reason(StrEnum):
     CERTIFICATE_SUNSET = "certificate_sunset"
     CERTIFICATE_UNKNOWN = "certificate_unknown"
 
+    # ends of a step-up that proved nothing
+    CODE_WRONG = "code_wrong"
+    CHALLENGE_OVER = "challenge_over"
+    PUSH_REFUSED = "push_refused"
+    STEP_UP_BLOCKED = "step_up_blocked"
+    STEP_UP_TOO_OFTEN = "step_up_too_often"
+    STEP_UP_IMPOSSIBLE = "step_up_impossible"
+    STEP_UP_BY_ANOTHER = "step_up_by_another"
+    PROOF_TOO_OLD = "proof_too_old"
+    HELD_REQUEST_GONE = "held_request_gone"
+
     # 503: somebody who must be asked cannot be asked
     STORE_UNAVAILABLE = "store_unavailable"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     SIGNER_UNAVAILABLE = "signer_unavailable"
     REVOCATION_UNAVAILABLE = "revocation_unavailable"
+    SENDER_UNAVAILABLE = "sender_unavailable"
 
     # 400 and its kin: the request itself
     REQUEST_UNREADABLE = "request_unreadable"
@@ -102,6 +117,16 @@ class AuthenticationRequired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepUpRequired:
+    """Somebody is signed in and may come in, after a fresh proof: what would satisfy the route stands in its requirement."""
+
+    portal: Portal
+    route: Route
+    session: Session
+    reason: Reason = Reason.STEP_UP_REQUIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
     """Somebody is signed in (or the request names nothing that exists) and signing in again as the same person would not help."""
 
@@ -119,5 +144,5 @@ class Unavailable:
     portal: Portal | None = None
 
 
-Decision = Allowed | AuthenticationRequired | Denied | Unavailable
-Refusal = AuthenticationRequired | Denied | Unavailable
+Decision = Allowed | AuthenticationRequired | StepUpRequired | Denied | Unavailable
+Refusal = AuthenticationRequired | StepUpRequired | Denied | Unavailable

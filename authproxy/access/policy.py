@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Portal, Route
 from authproxy.access.target import RequestTarget
@@ -18,16 +20,22 @@ def route_of(portal: Portal, target: RequestTarget) -> Route | None:
     return next(iter(routes.values())) if len(routes) == 1 else None
 
 
-def unmet(session: Session, portal: Portal, route: Route) -> Reason | None:
+def unmet(session: Session, portal: Portal, route: Route, now: datetime) -> Reason | None:
     """The first demand that the session does not meet; None if it meets all. The order is from what signing in again might mend to
-    what it cannot."""
+    what it cannot; a fresh proof is asked of those only whom it would let in."""
     if session.portal != portal.portal_id:
         return Reason.SESSION_OF_ANOTHER_PORTAL
     if portal.members == "register" and session.person.member is None:
         # Which portals a member may enter is judged at sign-in; a change ends the sessions. This is for a portal whose setting has changed.
         return Reason.NOT_A_MEMBER
-    if session.method not in route.requirement.methods:
+    demand = route.requirement
+    if session.method not in demand.methods:
         return Reason.METHOD_NOT_ALLOWED_HERE
-    if session.level < route.requirement.level:
+    if session.level < demand.level:
         return Reason.LEVEL_TOO_LOW
+    missing = [claim for claim in demand.claims if claim not in session.claims]
+    if missing:
+        return Reason.TAX_NUMBER_MISSING if "tax_number" in missing else Reason.PERSONAL_DATA_MISSING
+    if demand.step_up is not None and not demand.step_up.is_met_by(session.events, now):
+        return Reason.STEP_UP_REQUIRED
     return None

@@ -6,10 +6,12 @@ so that the names which an operator writes are the names which the rules use.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 
-from authproxy.identity.assurance import Level, SignInMethod
+from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level, SignInMethod, StepUpMethod
 
 Members = Literal["anyone", "register"]
 """Who may come in: whoever signs in, or only those whom the register of people names for the portal."""
@@ -17,11 +19,34 @@ Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_nu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepUp:
+    """A proof inside the session by one of these methods, at most `max_age` old; without that any time in the session will do."""
+
+    methods: tuple[StepUpMethod, ...] = STEP_UP_METHODS
+    max_age: timedelta | None = None
+
+    def is_met_by(self, events: Iterable[AuthenticationEvent], now: datetime) -> bool:
+        """Whether one of the events is such a proof now. A fresh proof by another method does not help an old one of these. A proof from
+        the future, which a clock that was set back leaves behind, counts as one of now."""
+        return any(
+            event.is_step_up and event.method in self.methods and (self.max_age is None or now - event.at <= self.max_age)
+            for event in events
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What a route demands of a session."""
+    """What a route demands of a session. `claims` are beyond those that every sign-in at the portal must bring."""
 
     level: Level = Level.LOW
     methods: tuple[SignInMethod, ...] = ("rekono",)
+    claims: tuple[Claim, ...] = ()
+    step_up: StepUp | None = None
+
+    @property
+    def decays(self) -> bool:
+        """Whether a session that meets it now can cease to do so by nothing but time."""
+        return self.step_up is not None and self.step_up.max_age is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

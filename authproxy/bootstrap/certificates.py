@@ -29,6 +29,7 @@ from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import bound
 from authproxy.flows.certificate_login import CertificateLogin, CertificateRules, KeptStore
 from authproxy.flows.certificate_watch import CertificateWatch
+from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import Membership
 from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.identity.person import Issuer
@@ -108,9 +109,9 @@ class CertificateSignIn:
                 metrics.revocation_age[(each.source.value,)] = max(metrics.revocation_age[(each.source.value,)], age)
 
 
-async def certificate_sign_in(
-    settings: Settings, acnlb: Acnlb, stores: Stores, places: Mapping[str, SignInPlace], sign_ins: SignIns, *, audit: Audit,
-    clock: Clock, resources: AsyncExitStack,
+async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over, not looked up)
+    settings: Settings, acnlb: Acnlb, stores: Stores, places: Mapping[str, SignInPlace], sign_ins: SignIns, elevations: Elevations, *,
+    audit: Audit, clock: Clock, resources: AsyncExitStack,
 ) -> CertificateSignIn:  # fmt: skip
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
@@ -128,6 +129,7 @@ async def certificate_sign_in(
         register=Membership(store=stores.people),
         attempts=stores.attempts,
         sign_ins=sign_ins,
+        elevations=elevations,
         kept=stores.kept,
         places=places,
         attempt_for=settings.sessions.attempt,

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from authproxy.bootstrap import auditing
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.stores import stores
+from authproxy.challenges.enrolment import Enrolment
 from authproxy.flows.people import Changed, Contradicted, People, TakenOver
 from authproxy.identity.member import Account, CertificateName, Member
-from authproxy.identity.person import Issuer, Subject
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import Listed
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.audit import Audit, Event
@@ -40,6 +41,22 @@ class Desk:
     async def unblock(self, member_id: str) -> Changed | None:
         return self._recorded(Event.PERSON_UNBLOCKED, await self.people.unblock(member_id))
 
+    async def forgive(self, issuer: str, subject: str) -> bool:
+        """Ends what wrong answers have brought upon somebody who is not in the register; whether there was anything."""
+        account = Account(issuer=Issuer(issuer), subject=Subject(subject))
+        was_lifted = await self.people.forgive_account(account)
+        person = Person(issuer=account.issuer, subject=account.subject)
+        self.audit.record(Event.PERSON_UNBLOCKED, person=person, by="operator", detail=_lifted(was_lifted=was_lifted))
+        return was_lifted
+
+    async def enrol(self, member_id: MemberId, enrolment: Enrolment) -> bool:
+        """What somebody of the register has enrolled elsewhere; False if they have too many methods."""
+        is_enrolled = await self.people.enrol(member_id, enrolment)
+        member = await self.people.named(member_id)
+        if is_enrolled and member is not None:
+            self.audit.record(Event.METHOD_ENROLLED, person=member.person(self.issuer), by="operator", method=enrolment.method)
+        return is_enrolled
+
     async def link(
         self, member_id: str, *, certificate: CertificateName | None = None, account: tuple[str, str] | None = None
     ) -> Changed | Contradicted | None:  # fmt: skip
@@ -55,11 +72,17 @@ class Desk:
 
     def _recorded(self, event: Event, outcome: Changed | None) -> Changed | None:
         if outcome is not None:
-            self._record(event, outcome.member, f"{outcome.sessions_ended} sessions ended")
+            words = [f"{outcome.sessions_ended} sessions ended"]
+            words += [_lifted(was_lifted=outcome.was_lifted)] if event is Event.PERSON_UNBLOCKED else []
+            self._record(event, outcome.member, "; ".join(words))
         return outcome
 
     def _record(self, event: Event, member: Member, detail: str) -> None:
         self.audit.record(event, person=member.person(self.issuer), by="operator", detail=detail)
+
+
+def _lifted(*, was_lifted: bool) -> str:
+    return "wrong answers forgotten" if was_lifted else "no wrong answers"
 
 
 @asynccontextmanager
@@ -68,5 +91,7 @@ async def desk(settings: Settings) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as resources:
         audit, _ = auditing.audit(settings, utc_now, resources, otherwise=auditing.to_standard_error)
         opened = await resources.enter_async_context(stores(settings))
-        people = People(store=opened.people, sessions=opened.sessions, clock=utc_now)
+        people = People(
+            store=opened.people, sessions=opened.sessions, limits=opened.limits, enrolments=opened.enrolments, clock=utc_now
+        )
         yield Desk(people, audit, Issuer(settings.assertions.issuer))

@@ -21,17 +21,21 @@ from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
 from authproxy.bootstrap.certificates import CertificateSignIn, certificate_sign_in, serve_certificates
 from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.delivery import delivery
 from authproxy.bootstrap.desk import Desk
 from authproxy.bootstrap.parts import Clock, Parts, Spawn
+from authproxy.bootstrap.step_up import held_requests, step_up_services
 from authproxy.bootstrap.stores import stores
 from authproxy.bootstrap.supervision import serve_management
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import Listener
-from authproxy.edge.site import Gate
+from authproxy.edge.site import Gate, Holding
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.flows.access import Access
 from authproxy.flows.back_channel_logout import BackChannelLogout
 from authproxy.flows.browser import described
+from authproxy.flows.elevation import Elevations
+from authproxy.flows.held_requests import HeldRequests
 from authproxy.flows.login import Login
 from authproxy.flows.logout import Logout
 from authproxy.flows.membership import Membership
@@ -49,7 +53,9 @@ from authproxy.telemetry.identifiers import Identifiers
 from authproxy.telemetry.metrics import Metrics
 from authproxy.telemetry.requests import RequestRecorder
 from authproxy.web.application import Services, application
+from authproxy.web.messages import TextMessages
 from authproxy.web.request_context import PortalPresentation
+from authproxy.web.templating import templates
 
 _ZONE = ZoneInfo("Europe/Ljubljana")
 _PROVIDER_ASKED_EVERY = 300.0
@@ -124,10 +130,11 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         attempts=opened.attempts, sessions=opened.sessions, attempt_for=settings.sessions.attempt, random_bytes=secrets.token_bytes,
         describe_browser=described,
     )  # fmt: skip
+    elevations = Elevations(sessions=opened.sessions, random_bytes=secrets.token_bytes)
     certificates = None
     if settings.acnlb is not None:
         certificates = await certificate_sign_in(
-            settings, settings.acnlb, opened, places, sign_ins, audit=audit, clock=clock, resources=resources
+            settings, settings.acnlb, opened, places, sign_ins, elevations, audit=audit, clock=clock, resources=resources
         )  # fmt: skip
     parts = Parts(
         settings=settings,
@@ -143,13 +150,16 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         resources=resources,
         places=places,
         sign_ins=sign_ins,
+        elevations=elevations,
+        delivery=await delivery(settings.step_up, clock=clock, spawn=spawn, resources=resources),
         certificates=certificates,
     )
     return parts, audit_file
 
 
 async def _opened(parts: Parts, audit_file: AuditFile | None) -> Gateway:
-    gate = _gate(parts, await _serve_pages(parts))
+    held = held_requests(parts)
+    gate = _gate(parts, await _serve_pages(parts, held), held)
     listener = Listener(gate, tls=meanings.server_tls(parts.settings))
     addresses = await listener.open(meanings.addresses(parts.settings))
     management_address = await serve_management(parts, listener)
@@ -165,7 +175,8 @@ async def _opened(parts: Parts, audit_file: AuditFile | None) -> Gateway:
 
 
 def _desk(parts: Parts) -> Desk:
-    people = People(store=parts.stores.people, sessions=parts.stores.sessions, clock=parts.clock)
+    kept = parts.stores
+    people = People(store=kept.people, sessions=kept.sessions, limits=kept.limits, enrolments=kept.enrolments, clock=parts.clock)
     return Desk(people, parts.audit, Issuer(parts.settings.assertions.issuer))
 
 
@@ -190,6 +201,7 @@ def _login(parts: Parts) -> Login:
         provider=parts.provider,
         attempts=parts.stores.attempts,
         sign_ins=parts.sign_ins,
+        elevations=parts.elevations,
         membership=Membership(store=parts.stores.people),
         places=parts.places,
         rules=meanings.claim_rules(parts.settings.rekono),
@@ -198,17 +210,19 @@ def _login(parts: Parts) -> Login:
     )
 
 
-def _services(parts: Parts) -> Services:
+def _services(parts: Parts, held: HeldRequests) -> Services:
     every = {portal.portal_id: portal for portal in parts.portals.by_host.values()}
     origins = {portal_id: portal.origin for portal_id, portal in every.items()}
+    login, presentations = _login(parts), _presentations(parts)
+    texts = TextMessages(templates(_ZONE), presentations)
     return Services(
-        login=_login(parts),
+        login=login,
         logout=Logout(sessions=parts.stores.sessions, provider=parts.provider, origins=origins, fresh=secrets.token_urlsafe),
         back_channel_logout=BackChannelLogout(
             provider=parts.provider, sessions=parts.stores.sessions, tokens=parts.stores.logout_tokens
         ),
         sessions=parts.access,
-        portals=_presentations(parts),
+        portals=presentations,
         links=meanings.links(parts.settings),
         jwks=parts.signer.jwks,
         audit=parts.audit,
@@ -216,6 +230,7 @@ def _services(parts: Parts) -> Services:
         clock=parts.clock,
         fresh=secrets.token_urlsafe,
         zone=_ZONE,
+        step_up=step_up_services(parts, login, texts, held),
         certificate_login=None if parts.certificates is None else parts.certificates.login,
         certificates_end=lambda now: None if parts.certificates is None else parts.certificates.profile.ends_at(now),
     )
@@ -241,11 +256,11 @@ async def _serve_certificates(parts: Parts) -> tuple[str, int] | None:
     )
 
 
-async def _serve_pages(parts: Parts) -> str:
+async def _serve_pages(parts: Parts, held: HeldRequests) -> str:
     """The pages on a socket that only this process's user can reach; the edge alone knows where it is."""
     folder = parts.resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-"))
     path = str(Path(folder) / "pages.sock")
-    runner = web.AppRunner(application(_services(parts)), access_log=None, handle_signals=False)
+    runner = web.AppRunner(application(_services(parts, held)), access_log=None, handle_signals=False)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
     # A full queue of a Unix socket refuses at once, and the edge would answer 503: it holds as many as the edge may open in one moment.
@@ -263,7 +278,8 @@ def _recorder(parts: Parts) -> RequestRecorder:
     return RequestRecorder(access_log=log, metrics=parts.metrics, audit=parts.audit)
 
 
-def _gate(parts: Parts, pages_socket: str) -> Gate:
+def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
+    recorder = _recorder(parts)
     server = parts.settings.server
     every = parts.portals.by_host
 
@@ -281,7 +297,8 @@ def _gate(parts: Parts, pages_socket: str) -> Gate:
         access=parts.access,
         trusted=TrustedProxies.of(server.trusted_proxies),
         limits=meanings.limits(parts.settings),
-        observer=_recorder(parts),
+        observer=recorder,
+        holding=Holding(requests=held, kept=recorder.held, released=recorder.released),
         identifiers=Identifiers(secrets.token_bytes),
         clock=parts.clock,
         time=asyncio.get_running_loop().time,

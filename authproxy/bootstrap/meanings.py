@@ -9,20 +9,20 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from authproxy.access.header_names import PRESETS, HeaderNames
-from authproxy.access.routes import Portal, Portals, Requirement, Route
+from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.listener import Address
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
-from authproxy.flows.login import ClaimRules
+from authproxy.flows.round_trip import ClaimRules
 from authproxy.flows.sign_in import SignInPlace
-from authproxy.identity.assurance import SignInMethod
+from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
 from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.settings.checks.logos import PNG
-from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings
+from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings, StepUpSettings
 from authproxy.settings.values import key_of
 from authproxy.web.pages import Links
 from authproxy.web.request_context import Logo, PortalPresentation
@@ -48,12 +48,18 @@ def portal(portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod
             name=" ".join((f"{portal_id}{route.path}", *route.methods)),
             path=route.path,
             methods=route.methods,
-            requirement=Requirement(level=route.level or settings.level, methods=methods),
+            requirement=Requirement(
+                level=route.level or settings.level,
+                methods=route.sign_in or methods,
+                claims=route.required_claims,
+                step_up=step_up(route.step_up or settings.step_up),
+            ),
             strict=route.strict,
         )
         for route in settings.routes
     ]
-    routes.append(Route(name=portal_id, path="/", requirement=Requirement(level=settings.level, methods=methods)))
+    rest = Requirement(level=settings.level, methods=methods, step_up=step_up(settings.step_up))
+    routes.append(Route(name=portal_id, path="/", requirement=rest))
     return Portal(
         portal_id=portal_id,
         origin=f"{url.scheme}://{host}",
@@ -64,6 +70,11 @@ def portal(portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod
         accepts_encoded_slash=settings.accepts_encoded_slash,
         binds_assertion=settings.binds_assertion,
     )
+
+
+def step_up(settings: StepUpSettings) -> StepUp | None:
+    """The proof that is demanded; None if none is."""
+    return StepUp(methods=settings.methods or STEP_UP_METHODS, max_age=settings.max_age) if settings.required else None
 
 
 def upstream(settings: PortalSettings) -> Upstream:
@@ -104,7 +115,7 @@ def relying_party(settings: OpenIdProvider) -> RelyingParty:
 
 
 def claim_rules(settings: OpenIdProvider) -> ClaimRules:
-    return ClaimRules(names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels)
+    return ClaimRules(names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels, leeway=settings.leeway)
 
 
 def addresses(settings: Settings) -> tuple[Address, ...]:
@@ -175,6 +186,7 @@ def place(settings: Settings, known: Portal) -> SignInPlace:
         idle_for=own.idle or settings.sessions.idle,
         expires_after=settings.sessions.absolute,
         members=known.members,
+        route_levels={route.name: route.requirement.level for route in known.routes},
     )
 
 

@@ -12,8 +12,10 @@ from typing import Any
 from authproxy.access.routes import Portals
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap.certificates import CertificateSignIn
+from authproxy.bootstrap.delivery import Delivery
 from authproxy.bootstrap.stores import Stores
 from authproxy.flows.access import Access
+from authproxy.flows.elevation import Elevations
 from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
@@ -39,4 +41,6 @@ class Parts:
     resources: AsyncExitStack
     places: Mapping[str, SignInPlace]
     sign_ins: SignIns
+    elevations: Elevations
+    delivery: Delivery
     certificates: CertificateSignIn | None

@@ -11,11 +11,24 @@ from datetime import datetime
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.clock import utc_now
 from authproxy.settings.schema import Settings
+from authproxy.settings.step_up import Blocks
 from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.challenges import RedisChallenges
 from authproxy.storage.codec import KeyRing
+from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.kept import RedisKept
+from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.logout_tokens import RedisLogoutTokens
-from authproxy.storage.memory import MemoryAttempts, MemoryKept, MemoryLogoutTokens, MemoryPeople, MemorySessions
+from authproxy.storage.memory import (
+    MemoryAttempts,
+    MemoryChallenges,
+    MemoryEnrolments,
+    MemoryKept,
+    MemoryLimits,
+    MemoryLogoutTokens,
+    MemoryPeople,
+    MemorySessions,
+)
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.people import RedisPeople
 from authproxy.storage.redis import RedisConnection
@@ -25,7 +38,7 @@ from authproxy.web.management import Check
 MEMORY = "memory://"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
     """What remembers, and how it is asked whether it is there. `connection` is None for the in-process twin."""
 
@@ -34,6 +47,9 @@ class Stores:
     logout_tokens: RedisLogoutTokens | MemoryLogoutTokens
     people: RedisPeople | MemoryPeople
     kept: RedisKept | MemoryKept
+    challenges: RedisChallenges | MemoryChallenges
+    limits: RedisLimits | MemoryLimits
+    enrolments: RedisEnrolments | MemoryEnrolments
     near_cache: NearCache
     connection: RedisConnection | None
 
@@ -48,13 +64,22 @@ class Stores:
 
 @asynccontextmanager
 async def stores(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Stores]:
-    store = settings.store
+    store, blocks = settings.store, settings.step_up.blocks
+    people, addresses = _block_rules(blocks, after=blocks.after), _block_rules(blocks, after=blocks.after_from_address)
     if store.url == MEMORY:
         near_cache = NearCache(keeps_for=store.near_cache_for, silence=None)
         yield Stores(
-            MemorySessions(near_cache), MemoryAttempts(), MemoryLogoutTokens(), MemoryPeople(),
-            MemoryKept(clock=clock), near_cache, None,
-        )  # fmt: skip
+            sessions=MemorySessions(near_cache),
+            attempts=MemoryAttempts(),
+            logout_tokens=MemoryLogoutTokens(),
+            people=MemoryPeople(),
+            kept=MemoryKept(clock=clock),
+            challenges=MemoryChallenges(),
+            limits=MemoryLimits(people=people, addresses=addresses),
+            enrolments=MemoryEnrolments(),
+            near_cache=near_cache,
+            connection=None,
+        )
         return
     connection = RedisConnection(
         store.url,
@@ -66,13 +91,20 @@ async def stores(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     keys = KeyRing(meanings.record_keys(settings))
     try:
         yield Stores(
-            RedisSessions(connection, keys=keys, fresh=secrets.token_bytes),
-            RedisAttempts(connection, keys=keys, fresh=secrets.token_bytes),
-            RedisLogoutTokens(connection),
-            RedisPeople(connection, keys=keys, fresh=secrets.token_bytes),
-            RedisKept(connection, keys=keys, fresh=secrets.token_bytes),
-            NearCache(keeps_for=store.near_cache_for),
-            connection,
+            sessions=RedisSessions(connection, keys=keys, fresh=secrets.token_bytes),
+            attempts=RedisAttempts(connection, keys=keys, fresh=secrets.token_bytes),
+            logout_tokens=RedisLogoutTokens(connection),
+            people=RedisPeople(connection, keys=keys, fresh=secrets.token_bytes),
+            kept=RedisKept(connection, keys=keys, fresh=secrets.token_bytes),
+            challenges=RedisChallenges(connection, keys=keys, fresh=secrets.token_bytes),
+            limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
+            enrolments=RedisEnrolments(connection, keys=keys, fresh=secrets.token_bytes),
+            near_cache=NearCache(keeps_for=store.near_cache_for),
+            connection=connection,
         )
     finally:
         await connection.aclose()
+
+
+def _block_rules(blocks: Blocks, *, after: int) -> BlockRules:
+    return BlockRules(after=after, lasts=blocks.lasts, at_most=blocks.at_most)

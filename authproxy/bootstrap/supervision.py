@@ -28,6 +28,8 @@ async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int]:
     built = management(
         checks={
             "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
+            **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
+            **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
         },
         is_draining=lambda: listener.is_draining,
@@ -50,6 +52,7 @@ def _exposition(parts: Parts, listener: Listener, accept: str) -> tuple[bytes, s
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
     metrics.audit_lost[()] = parts.audit.lost
     metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
+    parts.delivery.count(metrics)
     if parts.certificates is not None:
         parts.certificates.count(metrics)
     return metrics.exposition(accept)

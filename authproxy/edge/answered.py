@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Generic, Protocol, TypeVar
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.target import RequestTarget
 from authproxy.edge.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
@@ -12,9 +13,11 @@ from authproxy.edge.subrequest import Dialect
 from authproxy.edge.transfer import Transfer
 from authproxy.identity.session import Session
 
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _NAMES: Final[dict[type[object], str]] = {
     Allowed: "allowed",
     AuthenticationRequired: "authentication_required",
+    StepUpRequired: "step_up_required",
     Denied: "denied",
     Unavailable: "unavailable",
 }
@@ -52,6 +55,12 @@ class Answered(Generic[PeerT]):
         self._status = 0
         self._received = 0
         self._started = self._decided_at = self._ended_at = 0.0
+
+    def _its_request_id(self) -> str:
+        given = self.head.all(b"x-request-id")
+        if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+            return given[0].decode("ascii")
+        return self._gate.identifiers.request_id()
 
     def counted(self) -> tuple[str, str, str]:
         """Portal, decision and reason; empty for none."""
@@ -91,12 +100,12 @@ class Answered(Generic[PeerT]):
 
     @property
     def rule(self) -> str | None:
-        route = self._decision.route if isinstance(self._decision, (Allowed, Denied)) else None
+        route = self._decision.route if isinstance(self._decision, (Allowed, StepUpRequired, Denied)) else None
         return route.name if route is not None else None
 
     @property
     def session(self) -> Session | None:
-        return self._decision.session if isinstance(self._decision, (Allowed, Denied)) else None
+        return self._decision.session if isinstance(self._decision, (Allowed, StepUpRequired, Denied)) else None
 
     @property
     def client(self) -> str:

@@ -6,13 +6,13 @@ an answer becomes a refusal; what goes wrong after it closes the connection, so 
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from authproxy.access import target as request_target
-from authproxy.access.decision import Allowed, Decision, Denied, Reason
+from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge import refusals, subrequest
+from authproxy.edge import held, holding, own_place, refusals, subrequest
 from authproxy.edge.answered import Answered
 from authproxy.edge.headers import RequestFilter, ticket_in
 from authproxy.edge.refusals import Answer, PageWanted
@@ -24,11 +24,6 @@ from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream_connection import UpstreamConnection
 from authproxy.edge.upstream_pool import UpstreamPool
 
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
-_OWN_PLACE: Final = "/.authproxy"
-_PUBLIC_KEYS: Final = "/.authproxy/jwks.json"
-_STATIC: Final = "/.authproxy/static/"
-"""Portals fetch it from server to server, under whatever name they reach us."""
 _PAGES_FILTER: Final = RequestFilter()
 
 
@@ -49,13 +44,16 @@ class Client(Protocol):
 
 
 class Exchange(Answered[Client]):
-    __slots__ = ("_held", "_is_over", "_page", "_request_is_complete", "_ticket", "_trailers")
+    __slots__ = ("_is_over", "_page", "_pieces", "_request_is_complete", "_ticket", "_trailers", "_when_whole")
 
     def __init__(self, client: Client, gate: Gate, head: RequestHead) -> None:
         super().__init__(client, gate, head)
         self._ticket: str | None = None
         self._page: PageWanted | None = None
-        self._held: list[bytes] = []
+        self._pieces: list[bytes] = []
+        """What has arrived of the body before anybody could take it."""
+        self._when_whole: Callable[[], None] | None = None
+        """What waits for the rest of it."""
         self._trailers = b""
         self._request_is_complete = False
         self._is_over = False
@@ -86,34 +84,19 @@ class Exchange(Answered[Client]):
             return
         if gate.limits.body_size and (head.content_length or 0) > gate.limits.body_size:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
-        elif self._is_own_place(self._target):
+        elif own_place.is_own_place(self._target):
             self._begin_own(self._target)
         elif site is None:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif head.upgrade and not self._may_upgrade(site):
             self._decided(Denied(reason=Reason.FOREIGN_ORIGIN, portal=site.portal))
+        elif head.content_length == held.RELEASE_SIZE and gate.holding is not None and held.may_release(head):
+            self._collect(self._decide_whole)
         else:
             self._decide(site, self._target)
 
-    def _its_request_id(self) -> str:
-        given = self.head.all(b"x-request-id")
-        if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
-            return given[0].decode("ascii")
-        return self._gate.identifiers.request_id()
-
-    @staticmethod
-    def _is_own_place(target: RequestTarget) -> bool:
-        path = target.path
-        if path.startswith("/.authproxy/"):
-            return True
-        if ".authproxy" not in path.lower():
-            return False
-        # Other spellings of our place (`/.AUTHPROXY`, `/.authproxy;x/`) must not reach a portal that takes them for the same.
-        return any(reading.lower().startswith(_OWN_PLACE) for reading in target.readings())
-
     def _begin_own(self, target: RequestTarget) -> None:
-        # The page that says that there is no portal here needs its style sheet as any other does.
-        if self._site is None and target.path != _PUBLIC_KEYS and not target.path.startswith(_STATIC):
+        if self._site is None and not own_place.needs_no_portal(target):
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_rest(400, Reason.REQUEST_UNREADABLE)
@@ -144,14 +127,71 @@ class Exchange(Answered[Client]):
         self._decision = decision
         if isinstance(decision, Allowed):
             assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's access allows)
-            self._forward(self._site, self._target, decision)
-            return
+            self._forward(self._site, self._target, decision, self.head)
+        elif isinstance(decision, StepUpRequired) and holding.may_keep(self._gate, decision, self.head):
+            self._collect(self._keep_whole)
+        else:
+            self._refuse(decision)
+
+    def _refuse(self, refusal: Refusal, kept_as: str | None = None) -> None:
         assert self._target is not None  # noqa: S101  (nothing is decided without a target)
-        answer = refusals.answer(decision, target=self._target, head=self.head, request_id=self.request_id)
+        self._decision = refusal
+        answer = refusals.answer(refusal, target=self._target, head=self.head, request_id=self.request_id, held=kept_as)
         if isinstance(answer, Answer):
             self._say(answer)
         else:
             self._show(answer)
+
+    # Forms that wait for a fresh proof.
+
+    def _collect(self, when_whole: Callable[[], None]) -> None:
+        """Reads the body to its end, which is not far, and goes on then."""
+        if self._request_is_complete:
+            when_whole()
+            return
+        self._when_whole = when_whole
+        if self.head.expects_continue:
+            self.head.expects_continue = False
+            self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._client.resume()
+
+    def _keep_whole(self) -> None:
+        self._gate.start(self._keep(), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+
+    async def _keep(self) -> None:
+        required, waiting = self._decision, self._gate.holding
+        assert isinstance(required, StepUpRequired) and waiting is not None and self._target is not None  # noqa: S101, PT018
+        form = held.kept(self.head, self._target.origin_form, b"".join(self._pieces))
+        refused = await holding.keep(self._gate, waiting, required, form)
+        if refused.kept_as is not None:
+            waiting.kept(self)
+        if not self._is_over:
+            self._refuse(refused.refusal, refused.kept_as)
+
+    def _decide_whole(self) -> None:
+        assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's forms are looked into)
+        name = held.released_name(b"".join(self._pieces))
+        if name is None:
+            self._decide(self._site, self._target)
+        else:
+            self._gate.start(self._release(self._site, self._target, name), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+
+    async def _release(self, site: Site, target: RequestTarget, name: str) -> None:
+        gate, waiting = self._gate, self._gate.holding
+        assert waiting is not None  # noqa: S101  (nothing is released where nothing is kept)
+        self._ticket = ticket_in(self.head.cookies)
+        outcome = await holding.release(gate, waiting, site.portal, target, self.head, ticket=self._ticket, name=name)
+        self._decided_at = gate.time()
+        if isinstance(outcome, holding.Refused):
+            if not self._is_over:
+                self._refuse(outcome.refusal, outcome.kept_as)
+        elif self._is_over:
+            await outcome.give_back()
+        else:
+            self._decision = outcome.allowed
+            self._pieces = [outcome.form.body] if outcome.form.body else []
+            waiting.released(self)
+            self._forward(site, target, outcome.allowed, held.released(self.head, outcome.form))
 
     # Subrequests of front proxies.
 
@@ -169,7 +209,7 @@ class Exchange(Answered[Client]):
             self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self.request_id))
             return
         self._target, self._site = original, site
-        if self._is_own_place(original):
+        if own_place.is_own_place(original):
             # Our own pages are no place of the portal, and nobody is let in for naming them (CVSS 10 of a rival).
             self._answer_original(Denied(reason=Reason.NOT_FOUND, portal=site.portal if site else None), original, dialect)
             return
@@ -229,13 +269,13 @@ class Exchange(Answered[Client]):
 
     # Forwarding.
 
-    def _forward(self, site: Site, target: RequestTarget, allowed: Allowed) -> None:
+    def _forward(self, site: Site, target: RequestTarget, allowed: Allowed, head: RequestHead) -> None:
         identifiers = self._gate.identifiers
         own = f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: {identifiers.trace_parent()}\r\n"
         added = allowed.identity_headers + site.forwarded + own.encode()
         host = site.host_for_upstream or target.host.encode()
-        outgoing = site.filter.outgoing(self.head, origin_form=target.origin_form, host=host, added=added)
-        self._transfer_to(site.pool, self.head, outgoing)
+        outgoing = site.filter.outgoing(head, origin_form=target.origin_form, host=host, added=added)
+        self._transfer_to(site.pool, head, outgoing)
 
     def _ask_pages(self, target: RequestTarget, site: Site | None) -> None:
         """Our own pages, reached as a portal is, with the cookies that portals never see."""
@@ -258,9 +298,9 @@ class Exchange(Answered[Client]):
 
     def _transfer_to(self, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
         transfer = self._transfer = Transfer(owner=self, client=self._client, gate=self._gate, pool=pool, head=head, outgoing=outgoing)
-        held, self._held = self._held, []
-        if head is self.head:
-            for piece in held:
+        pieces, self._pieces = self._pieces, []
+        if self._page is None:
+            for piece in pieces:
                 transfer.request_body(piece)
             if self._request_is_complete:
                 transfer.request_ended(self._trailers)
@@ -278,14 +318,18 @@ class Exchange(Answered[Client]):
         elif self._transfer is not None:
             self._transfer.request_body(piece)
         else:
-            self._held.append(piece)
-            self._client.pause()
+            self._pieces.append(piece)
+            if self._when_whole is None:
+                self._client.pause()
 
     def request_ended(self, trailers: bytes) -> None:
         """The request is complete; `trailers` are finished lines."""
         self._request_is_complete = True
         self._trailers = trailers
-        if self._transfer is not None and self._page is None:
+        when_whole, self._when_whole = self._when_whole, None
+        if when_whole is not None:
+            when_whole()
+        elif self._transfer is not None and self._page is None:
             self._transfer.request_ended(trailers)
 
     def client_lost(self) -> None:
@@ -339,7 +383,8 @@ class Exchange(Answered[Client]):
         if self._is_over:
             return
         self._is_over = True
-        self._held = []
+        self._pieces = []
+        self._when_whole = None
         self._ended_at = self._gate.time()
         self._gate.observer(self)
         # Exchange and transfer know each other: without the knot both are freed now, not when the collector comes by.

@@ -1,7 +1,8 @@
 """PURE: a decision that is not Allowed, or a failure of the edge itself, as status, headers and body.
 
 Implements the table of answers: people get a redirect or a page, scripts get `application/problem+json` (RFC 9457). Who is a person
-is decided by Fetch Metadata first; a script is never answered with a redirect, and nothing but a page load begins a sign-in.
+is decided by Fetch Metadata first; a script is never answered with a redirect, and nothing but a page load begins a sign-in. Scripts
+learn of a missing fresh proof as RFC 9470 §3 says it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, Unavailable
+from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal
 from authproxy.access.target import METHODS, RequestTarget
 from authproxy.edge.request_head import RequestHead
@@ -20,15 +21,19 @@ RETRY_AFTER: Final = 5
 """Seconds after which it makes sense to ask again."""
 
 NEVER_STORED: Final = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
+_PROBLEM: Final = NEVER_STORED + b"Content-Type: application/problem+json; charset=utf-8\r\n"
 _ALLOW: Final = b"Allow: %s\r\n" % ", ".join(sorted(METHODS)).encode()
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _TITLES: Final = {
     401: "Sign-in required",
+    410: "The form is not kept any more",
     403: "Not allowed",
     502: "The portal does not answer",
     503: "Temporarily unavailable",
     504: "The portal does not answer in time",
 }
+_STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410}
+"""Of denials that are no 403."""
 
 
 class Answer:
@@ -78,6 +83,16 @@ def login_url(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
     return f"{portal.origin}/.authproxy/login?rt={_way_back(portal, target, head)}"
 
 
+def step_up_url(required: StepUpRequired, target: RequestTarget, head: RequestHead, *, held: str | None = None) -> str:
+    """Where a fresh proof is asked for, with the way back, the name of the route that wants it, and what has become of a form: the name
+    under which it is kept, or that it is lost."""
+    portal = required.portal
+    url = f"{portal.origin}/.authproxy/step-up?rt={_way_back(portal, target, head)}&for={quote(required.route.name, safe='/')}"
+    if held is not None:
+        return f"{url}&held={held}"
+    return f"{url}&lost=yes" if target.method not in {"GET", "HEAD"} and is_page_load(head, target.method) else url
+
+
 def _way_back(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
     place = target.origin_form
     if target.method not in {"GET", "HEAD"}:
@@ -95,15 +110,23 @@ def _own_referer(portal: Portal, head: RequestHead) -> str:
     return "/" if place.startswith("//") else place
 
 
-def answer(refusal: Refusal, *, target: RequestTarget, head: RequestHead, request_id: str) -> Answer | PageWanted:
-    """What the client gets for a refusal. The one place where decisions become HTTP in reverse-proxy mode."""
+def answer(
+    refusal: Refusal, *, target: RequestTarget, head: RequestHead, request_id: str, held: str | None = None
+) -> Answer | PageWanted:  # fmt: skip
+    """What the client gets for a refusal. The one place where decisions become HTTP in reverse-proxy mode. `held` is the name under which
+    the form that was sent is kept."""
     is_page = is_page_load(head, target.method)
+    if isinstance(refusal, StepUpRequired):
+        location = step_up_url(refusal, target, head, held=held)
+        if is_page:
+            return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
+        return step_up_problem(refusal, request_id, location)
     if isinstance(refusal, AuthenticationRequired):
         location = login_url(refusal.portal, target, head)
         if is_page:
             return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
         return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
-    status = 503 if isinstance(refusal, Unavailable) else 403
+    status = 503 if isinstance(refusal, Unavailable) else _STATUSES.get(refusal.reason, 403)
     if is_page:
         return PageWanted(status, refusal.reason, _particulars(refusal, target, head))
     return problem(status, refusal.reason, request_id, levels=_levels(refusal))
@@ -131,14 +154,8 @@ def problem(
     levels: tuple[int, int] | None = None,
 ) -> Answer:  # fmt: skip
     """An `application/problem+json` answer with the reason and the request id; for 401 also the place to sign in."""
-    members: dict[str, object] = {
-        "type": "about:blank",
-        "title": _TITLES.get(status, HTTPStatus(status).phrase),
-        "status": status,
-        "reason": reason.value,
-        "request_id": request_id,
-    }
-    headers = NEVER_STORED + b"Content-Type: application/problem+json; charset=utf-8\r\n"
+    members = _members(status, _TITLES.get(status, HTTPStatus(status).phrase), reason, request_id)
+    headers = _PROBLEM
     if login_url is not None:
         members["login_url"] = login_url
     if levels is not None:
@@ -147,7 +164,32 @@ def problem(
         headers += b'WWW-Authenticate: Bearer realm="%s"\r\n' % portal.portal_id.encode()
     if status == 503:
         headers += b"Retry-After: %d\r\n" % RETRY_AFTER
-    return Answer(status, headers, json.dumps(members, ensure_ascii=True).encode() + b"\n")
+    return Answer(status, headers, _written(members))
+
+
+def step_up_problem(required: StepUpRequired, request_id: str, location: str) -> Answer:
+    """What a script learns of a missing fresh proof: the challenge of RFC 9470 §3, and in the body which methods would do and where a
+    person is asked. Without `acr_values`: the methods are none of the provider's authentication contexts, nor is there a request in
+    which a script could ask for one."""
+    portal, wanted = required.portal, required.route.requirement.step_up
+    age = None if wanted is None or wanted.max_age is None else int(wanted.max_age.total_seconds())
+    members = _members(401, "Step-up required", required.reason, request_id)
+    members |= {"step_up_url": location, "methods": [] if wanted is None else list(wanted.methods)}
+    challenge = b'WWW-Authenticate: Bearer realm="%s", error="insufficient_user_authentication", error_description="%s"' % (
+        portal.portal_id.encode(), b"a fresh proof by one of the listed methods is required",
+    )  # fmt: skip
+    if age is not None:
+        members["max_age"] = age
+        challenge += b', max_age="%d"' % age
+    return Answer(401, _PROBLEM + challenge + b"\r\n", _written(members))
+
+
+def _members(status: int, title: str, reason: Reason, request_id: str) -> dict[str, object]:
+    return {"type": "about:blank", "title": title, "status": status, "reason": reason.value, "request_id": request_id}
+
+
+def _written(members: dict[str, object]) -> bytes:
+    return json.dumps(members, ensure_ascii=True).encode() + b"\n"
 
 
 def plain(status: int, reason: Reason, request_id: str) -> Answer:

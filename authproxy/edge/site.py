@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from authproxy.access.decision import Decision, Reason
+from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.identity.session import Session
 from authproxy.telemetry.requests import Answered
 
 
@@ -33,8 +35,37 @@ class Access(Protocol):
         ...
 
 
+class HeldRequests(Protocol):
+    """Forms that wait for a fresh proof of their person. What asks the store raises CannotAsk."""
+
+    def takes(self, content_type: str, size: int) -> bool:
+        """Whether forms of this kind and size are kept."""
+        ...
+
+    async def keep(self, session: Session, request: HeldRequest, *, now: datetime) -> str | None:
+        """The name under which the form is kept; None if it is not."""
+        ...
+
+    async def take(self, name: str, session: Session, target: str) -> HeldRequest | None:
+        """The form, once, if it is this person's and was sent to this target."""
+        ...
+
+    async def give_back(self, name: str, session: Session, request: HeldRequest) -> None:
+        """Keeps a form that was taken and could not be sent."""
+        ...
+
+
 Observer = Callable[[Answered], None]
 """Told once per answered request. What is asked of it must be asked at once: afterwards the exchange is taken apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What keeps forms, and who is told that one was kept or sent on."""
+
+    requests: HeldRequests
+    kept: Observer
+    released: Observer
 
 
 class Identifiers(Protocol):
@@ -87,6 +118,8 @@ class Gate:
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts background work in the TaskGroup that outlives all connections; the edge uses it through `start` only."""
     default_port: int = 80
+    holding: Holding | None = None
+    """None keeps no forms: whoever needs a fresh proof for one is told that it is lost."""
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
 
     def start(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:

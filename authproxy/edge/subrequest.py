@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from authproxy.access import target as request_target
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Reason, Unavailable
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Reason, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge.refusals import NEVER_STORED, Answer, is_page_load, login_url, problem
+from authproxy.edge.refusals import NEVER_STORED, Answer, is_page_load, login_url, problem, step_up_problem, step_up_url
 from authproxy.edge.request_head import HeadRefused, RequestHead
 
 
@@ -99,11 +99,16 @@ def answer(decision: Decision, *, original: RequestTarget, head: RequestHead, di
     if isinstance(decision, AuthenticationRequired):
         location = login_url(decision.portal, original, head)
         refusal = problem(401, decision.reason, request_id, login_url=location, portal=decision.portal)
-        if is_page_load(head, original.method):
-            status = 302 if dialect.redirects else 401
-            return Answer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
-        return refusal
-    return problem(503 if isinstance(decision, Unavailable) else 403, decision.reason, request_id)
+    elif isinstance(decision, StepUpRequired):
+        # The body of a form stays with the front proxy, which keeps none: the page says that it is lost.
+        location = step_up_url(decision, original, head)
+        refusal = step_up_problem(decision, request_id, location)
+    else:
+        return problem(503 if isinstance(decision, Unavailable) else 403, decision.reason, request_id)
+    if is_page_load(head, original.method):
+        status = 302 if dialect.redirects else 401
+        return Answer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
+    return refusal
 
 
 def refusal(reason: Reason, request_id: str) -> Answer:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from authproxy.access import policy
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Route
 from authproxy.access.target import RequestTarget
@@ -58,13 +58,16 @@ class CurrentSession:
 
 
 class _Pass:
-    """Finished decisions for one cached session at its portal, by route, good until the assertion in them is half over."""
+    """What is finished for one cached session at its portal, good until the assertion in it is half over: the header block, and the
+    decisions by route."""
 
-    __slots__ = ("allowed", "good_until")
+    __slots__ = ("allowed", "block", "good_until")
 
-    def __init__(self, good_until: datetime) -> None:
+    def __init__(self, block: bytes, good_until: datetime) -> None:
+        self.block = block
         self.good_until = good_until
-        # By the route itself, not by its name: two routes of one path for different methods share that.
+        # By the route itself, not by its name: two routes of one path for different methods share that. A route that demands a fresh
+        # proof is never in it: the decision must not outlive the freshness.
         self.allowed: dict[int, Allowed] = {}
 
 
@@ -132,7 +135,8 @@ class Access:
         return self._decide(portal, route, cached, target, ticket, now)
 
     async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
-        """Whether an open tunnel may go on. Not activity; a store that cannot be asked ends no tunnel before the session's own end."""
+        """Whether an open tunnel may go on: its session lives and still meets every demand of the route, also for a fresh proof. Not
+        activity; a store that cannot be asked ends no tunnel before the session's own end."""
         route = policy.route_of(portal, target)
         parsed = tickets.parse(ticket) if ticket is not None else None
         if route is None or ticket is None or parsed is None:
@@ -141,7 +145,7 @@ class Access:
             known: Stored | None = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
         except CannotAsk:
             return True
-        return known is not None and policy.unmet(known.session, portal, route) is None
+        return known is not None and policy.unmet(known.session, portal, route, now) is None
 
     async def _read(self, ticket: SessionTicket, now: datetime) -> Cached | None:
         read = self._near_cache.begin_read()
@@ -158,10 +162,12 @@ class Access:
                 self._note_activity(cached, ticket, now)
                 return allowed
         session = cached.session
-        reason = policy.unmet(session, portal, route)
+        reason = policy.unmet(session, portal, route, now)
         if reason is Reason.SESSION_OF_ANOTHER_PORTAL:
             return AuthenticationRequired(reason=reason, portal=portal)
         self._note_activity(cached, ticket, now)
+        if reason is Reason.STEP_UP_REQUIRED:
+            return StepUpRequired(portal=portal, route=route, session=session)
         if reason is not None:
             return Denied(reason=reason, portal=portal, route=route, session=session)
         try:
@@ -175,11 +181,10 @@ class Access:
     def _allow(self, portal: Portal, route: Route, cached: Cached, now: datetime) -> Allowed:
         kept = cached.extras.get(_FINISHED)
         if not isinstance(kept, _Pass) or now >= kept.good_until:
-            kept = cached.extras[_FINISHED] = _Pass(now + self._assertion_good_for)
-        block = next((allowed.identity_headers for allowed in kept.allowed.values()), None)
-        if block is None:
-            block = self._identity(portal, cached.session, now)
-        allowed = kept.allowed[id(route)] = Allowed(portal=portal, route=route, session=cached.session, identity_headers=block)
+            kept = cached.extras[_FINISHED] = _Pass(self._identity(portal, cached.session, now), now + self._assertion_good_for)
+        allowed = Allowed(portal=portal, route=route, session=cached.session, identity_headers=kept.block)
+        if not route.requirement.decays:
+            kept.allowed[id(route)] = allowed
         return allowed
 
     def _identity(self, portal: Portal, session: Session, now: datetime, bound_to: tuple[str, str] | None = None) -> bytes:

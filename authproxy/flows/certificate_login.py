@@ -13,23 +13,30 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
+from authproxy.access.routes import Claim
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows import membership, shown_certificate
+from authproxy.flows.certificate_again import CertificateAgain
+from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import NotAdmitted
-from authproxy.flows.shown_certificate import ShownCertificate
-from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.returned_proofs import ReturnedProofs
+from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
+from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns, over
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, TaxNumber
+from authproxy.identity.session import Session
 
 _METHOD: Final = "acnlb"
 _SHOWN_FOR: Final = timedelta(minutes=5)
 """How long after it was shown a certificate signs somebody in: the way back takes a moment."""
-_HELD_BY_REGISTER: Final = frozenset({"tax_number", "name", "email"})
+_HELD_BY_REGISTER: Final[tuple[Claim, ...]] = ("tax_number", "name", "email", "phone_number")
+_ASKED_OF_ACCOUNTS: Final[tuple[Claim, ...]] = ("birthdate", "address")
+"""Only accounts at the provider must state them: the register vouches for its people without."""
 
 
 class FindableAttempts(AttemptStore, Protocol):
@@ -53,11 +60,15 @@ class Register(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """A browser that has come to show a certificate: for which portal, and where it then wants to go there."""
+    """A browser that has come to show a certificate: for which portal, where it then wants to go there, and whether somebody signs in by
+    it or, signed in already, proves afresh who they are; then for which route, and which request waits for it."""
 
     name: str = field(repr=False)
     portal_id: str
     return_to: str
+    is_step_up: bool = False
+    route: str = ""
+    held: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +99,7 @@ class CertificateLogin:
         register: Register,
         attempts: FindableAttempts,
         sign_ins: SignIns,
+        elevations: Elevations,
         kept: KeptStore,
         places: Mapping[str, SignInPlace],
         attempt_for: timedelta,
@@ -105,21 +117,32 @@ class CertificateLogin:
         self._attempt_for = attempt_for
         self._fresh = fresh
         self._clock = clock
+        proofs = ReturnedProofs(sign_ins=sign_ins, elevations=elevations)
+        self._again = CertificateAgain(register=register, kept=kept, proofs=proofs, places=places, level=rules.level, clock=clock)
 
     async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str:
         """The URL where the browser shows its certificate. Raises CannotAsk."""
-        hop = self._fresh(32)
-        await self._attempts.open(
-            hop, Attempt(portal=portal_id, return_to=return_to, browser=browser, opened_at=now, method=_METHOD), now=now
-        )  # fmt: skip
-        return f"{self._rules.url}/?hop={hop}"
+        return await self._begun(Attempt(portal=portal_id, return_to=return_to, browser=browser, opened_at=now, method=_METHOD))
+
+    async def begin_step_up(
+        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime
+    ) -> str:  # fmt: skip
+        """The URL where the session's person proves afresh who they are by a certificate. Raises CannotAsk."""
+        location = await self._begun(Attempt(
+            portal=portal_id, return_to=return_to, browser=browser, opened_at=now, method=_METHOD, step_up_of=session.session_id,
+            route=route, held=held,
+        ))  # fmt: skip
+        return f"{location}&lang={locale}"
 
     async def hop(self, name: str, *, now: datetime) -> Hop | None:
         """The hop of this name, if it is on its way and not too old. Raises CannotAsk."""
         attempt = await self._attempts.find(name, now=now)
         if attempt is None or attempt.method != _METHOD or now - attempt.opened_at > self._attempt_for:
             return None
-        return Hop(name=name, portal_id=attempt.portal, return_to=attempt.return_to)
+        return Hop(
+            name=name, portal_id=attempt.portal, return_to=attempt.return_to, is_step_up=attempt.step_up_of is not None,
+            route=attempt.route, held=attempt.held,
+        )  # fmt: skip
 
     async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused:
         """What becomes of a certificate that was shown on this hop. A refusal leaves the hop as it is: another one may be shown.
@@ -144,7 +167,9 @@ class CertificateLogin:
             return attempt
         # What has no attempt was not shown, and what was shown too long ago proves nothing now.
         if shown is None or now - shown.shown_at > _SHOWN_FOR:
-            return SignInRefused(Reason.ATTEMPT_TOO_OLD, attempt.return_to)
+            return over(attempt, Reason.ATTEMPT_TOO_OLD)
+        if attempt.step_up_of is not None:
+            return await self._again.complete(attempt, shown, ticket_text, now=now)
         try:
             outcome = await self._enter(shown, attempt, ticket_text, user_agent)
             if isinstance(outcome, SignInRefused):
@@ -197,6 +222,7 @@ class CertificateLogin:
             # RFC 8176 §2: possession of the key was proved. Whether a PIN guards it nobody can tell: one factor, and no step-up.
             amr=("pop",),
             is_step_up=False,
+            level=self._rules.level,
         )
         return Proved(
             person=member.person(self._rules.issuer),
@@ -205,12 +231,13 @@ class CertificateLogin:
             event=event,
             ends_at=shown.not_after,
             provider_session=shown.fingerprint,
+            claims=(*(claim for claim in _HELD_BY_REGISTER if _held(member, claim) is not None), *_ASKED_OF_ACCOUNTS),
         )
 
-
-def certificate_key(fingerprint: str) -> str:
-    """Under which name the DER of a certificate is kept as long as somebody may be signed in by it."""
-    return f"certificate:{fingerprint}"
+    async def _begun(self, attempt: Attempt) -> str:
+        hop = self._fresh(32)
+        await self._attempts.open(hop, attempt, now=attempt.opened_at)
+        return f"{self._rules.url}/?hop={hop}"
 
 
 def _key(secret: str) -> str:
@@ -219,8 +246,13 @@ def _key(secret: str) -> str:
 
 def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:
     """Of what the portal requires the register holds a part; date of birth and address are asked of accounts at the provider only."""
-    missing = [claim for claim in place.required_claims if claim in _HELD_BY_REGISTER and getattr(member, claim) is None]
+    missing = [claim for claim in place.required_claims if claim in _HELD_BY_REGISTER and _held(member, claim) is None]
     if not missing:
         return None
     found = f"the register lacks what the portal requires: {', '.join(missing)}"
     return NotAdmitted(reason=Reason.NOT_A_MEMBER, found=found, member=member)
+
+
+def _held(member: Member, claim: Claim) -> str | None:
+    known = {"tax_number": member.tax_number, "name": member.name, "email": member.email, "phone_number": member.phone}
+    return known.get(claim)

@@ -1,5 +1,5 @@
-"""Whether the certificates by which people are signed in still hold: one that its issuer has revoked since ends its sessions, at every
-portal and on every instance."""
+"""Whether the certificates on which sessions rest still hold, whether somebody signed in or stepped up by them: one that its issuer has
+revoked since ends its sessions, at every portal and on every instance."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from typing import Protocol
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked
-from authproxy.flows.certificate_login import KeptStore, certificate_key
+from authproxy.flows.shown_certificate import certificate_key
 from authproxy.identity.session import SessionId, SessionSummary
 
 
 class Sessions(Protocol):
     def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]: ...
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]: ...
+
+
+class KeptStore(Protocol):
+    async def get(self, key: str) -> bytes | None: ...
 
 
 class Validator(Protocol):
@@ -40,8 +44,8 @@ class CertificateWatch:
         self._validator = validator
 
     async def look(self, *, now: datetime) -> Looked:
-        """Asks about every certificate by which somebody is signed in, and ends the sessions of the revoked. Raises CannotAsk where the
-        store cannot be asked."""
+        """Asks about every certificate on which a session rests, and ends the sessions of the revoked. Raises CannotAsk where the store
+        cannot be asked."""
         ended: list[SessionSummary] = []
         good = unknown = 0
         for fingerprint, summaries in (await self._in_use(now)).items():
@@ -60,8 +64,8 @@ class CertificateWatch:
     async def _in_use(self, now: datetime) -> dict[str, list[SessionSummary]]:
         found: dict[str, list[SessionSummary]] = {}
         async for summary in self._sessions.all_summaries(now=now):
-            if summary.method == "acnlb" and summary.provider_session is not None:
-                found.setdefault(summary.provider_session, []).append(summary)
+            for fingerprint in _certificates(summary):
+                found.setdefault(fingerprint, []).append(summary)
         return found
 
     async def _holds(self, fingerprint: str, now: datetime) -> bool:
@@ -73,3 +77,9 @@ class CertificateWatch:
             return isinstance(await self._validator.recheck(leaf, now=now), Good)
         except ValueError:
             return False  # the authority is none of ours any more
+
+
+def _certificates(summary: SessionSummary) -> set[str]:
+    # Sessions of an older version say it in one place only.
+    signed_in_by = {summary.provider_session} if summary.method == "acnlb" and summary.provider_session is not None else set()
+    return signed_in_by | set(summary.certificates)

@@ -7,64 +7,45 @@ Connect Core §3.1.2, RFC 9700 §2.1, §4.7). Where a person wanted to go stays 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows import round_trip
+from authproxy.flows.elevation import Elevations
+from authproxy.flows.login_again import LoginAgain
 from authproxy.flows.membership import Admitted, NotAdmitted
+from authproxy.flows.returned_proofs import ReturnedProofs
+from authproxy.flows.round_trip import Authenticated, ClaimRules, Provider, RoundTrip
 from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns
-from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.assurance import Level
 from authproxy.identity.attempt import Attempt
+from authproxy.identity.member import Account, Member
 from authproxy.identity.person import Person
+from authproxy.identity.session import Session
 from authproxy.oidc import authorization, claims
-from authproxy.oidc.claims import ClaimNames
-from authproxy.oidc.id_token import VerifiedClaims
 from authproxy.oidc.refused import AuthorizationRefused, ClaimsRefused
 
 _METHOD: Final = "rekono"
 _LOOP_AFTER = 3
 
 
-class Authenticated(Protocol):
-    @property
-    def claims(self) -> VerifiedClaims: ...
-    @property
-    def userinfo(self) -> Mapping[str, object]: ...
-    @property
-    def id_token(self) -> str: ...
-
-
-class Provider(Protocol):
-    async def authorization_request(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool
-    ) -> str: ...  # fmt: skip
-    async def authenticate(
-        self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
-    ) -> Authenticated: ...  # fmt: skip
-
-
 class Membership(Protocol):
     async def by_sign_in(self, person: Person, level: Level, *, portal_id: str, members: Members) -> Admitted | NotAdmitted: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimRules:
-    """How the provider's claims are read: under which names, and which words stand for which level."""
-
-    names: ClaimNames
-    levels: Mapping[str, Level]
+    async def by_account(self, account: Account) -> Member | None: ...
 
 
 class Login:
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self,
         *,
         provider: Provider,
         attempts: AttemptStore,
         sign_ins: SignIns,
+        elevations: Elevations,
         membership: Membership,
         places: Mapping[str, SignInPlace],
         rules: ClaimRules,
@@ -72,29 +53,32 @@ class Login:
         clock: Callable[[], datetime],
     ) -> None:
         """`fresh(n)` is URL-safe text of n random bytes."""
-        self._provider = provider
+        self._provider = RoundTrip(provider=provider, attempts=attempts, places=places, rules=rules, fresh=fresh)
         self._attempts = attempts
         self._sign_ins = sign_ins
         self._membership = membership
         self._places = places
-        self._rules = rules
-        self._fresh = fresh
         self._clock = clock
+        proofs = ReturnedProofs(sign_ins=sign_ins, elevations=elevations)
+        self._again = LoginAgain(
+            provider=self._provider, register=membership, proofs=proofs, places=places, leeway=rules.leeway, clock=clock
+        )  # fmt: skip
 
     async def begin(
         self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool = False
     ) -> str:  # fmt: skip
         """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in there. Raises CannotAsk."""
-        state, nonce, code_verifier = self._fresh(32), self._fresh(32), self._fresh(48)
+        attempt = Attempt(portal=portal_id, return_to=return_to, browser=browser, opened_at=now)
+        return await self._provider.begin(attempt, locale=locale, anew=anew)
+
+    async def begin_step_up(
+        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime
+    ) -> str:  # fmt: skip
+        """The URL at the provider where the session's person proves afresh who they are. Raises CannotAsk."""
         attempt = Attempt(
-            portal=portal_id, return_to=return_to, browser=browser, nonce=nonce, code_verifier=code_verifier, opened_at=now
+            portal=portal_id, return_to=return_to, browser=browser, opened_at=now, step_up_of=session.session_id, route=route, held=held
         )  # fmt: skip
-        url = await self._provider.authorization_request(
-            redirect_uri=self._places[portal_id].callback(_METHOD), state=state, nonce=nonce, code_verifier=code_verifier,
-            ui_locales=locale, anew=anew,
-        )  # fmt: skip
-        await self._attempts.open(state, attempt, now=now)
-        return url
+        return await self._provider.begin(attempt, locale=locale, anew=True)
 
     async def complete(
         self,
@@ -114,6 +98,8 @@ class Login:
         )  # fmt: skip
         if not isinstance(attempt, Attempt):
             return attempt
+        if attempt.step_up_of is not None:
+            return await self._again.complete(attempt, parameters, ticket_text, now=now)
         try:
             return await self._redeem(attempt, parameters, ticket_text, user_agent)
         except CannotAsk as failure:
@@ -128,10 +114,8 @@ class Login:
     ) -> SignedIn | SignInRefused:  # fmt: skip
         place = self._places[attempt.portal]
         try:
-            authenticated = await self._provider.authenticate(
-                parameters, redirect_uri=place.callback(_METHOD), nonce=attempt.nonce, code_verifier=attempt.code_verifier
-            )
-            identity = self._identity(authenticated, place)
+            authenticated = await self._provider.authenticated(attempt, parameters)
+            identity = self._provider.identity(authenticated, required=place.required_claims)
             refused = self._refuse_identity(identity, place, attempt.return_to)
         except ClaimsRefused as refusal:
             refused = SignInRefused(refusal.reason, attempt.return_to, found=str(refusal), person=refusal.person)
@@ -146,15 +130,6 @@ class Login:
         # that are no longer so.
         await self._sign_ins.end_previous(ticket_text)
         return refused
-
-    def _identity(self, authenticated: Authenticated, place: SignInPlace) -> claims.ClaimedIdentity:
-        return claims.identity(
-            authenticated.claims,
-            authenticated.userinfo,
-            names=self._rules.names,
-            levels=self._rules.levels,
-            required=place.required_claims,
-        )
 
     @staticmethod
     def _refuse_identity(identity: claims.ClaimedIdentity, place: SignInPlace, return_to: str) -> SignInRefused | None:
@@ -191,23 +166,14 @@ class Login:
         self, identity: claims.ClaimedIdentity, authenticated: Authenticated, attempt: Attempt, ticket_text: str | None, user_agent: str
     ) -> SignedIn:  # fmt: skip
         now = self._clock()
-        event = AuthenticationEvent(
-            method=_METHOD,
-            # Rekono has confirmed the person by SMS, code, push or certificate at `auth_time`: it counts as a step-up then. A time
-            # ahead of our clock (within the leeway) must not make it fresher than now.
-            at=min(identity.auth_time or now, now),
-            source=identity.person.issuer,
-            acr=identity.acr,
-            amr=identity.amr,
-            is_step_up=True,
-        )
         proved = Proved(
             person=identity.person,
             method=_METHOD,
             level=identity.level,
-            event=event,
+            event=round_trip.event(identity, now=now),
             id_token=authenticated.id_token,
             provider_session=authenticated.claims.provider_session,
+            claims=identity.present,
         )
         place = self._places[attempt.portal]
         return await self._sign_ins.start(proved, attempt, place, ticket_text=ticket_text, user_agent=user_agent, now=now)

@@ -93,6 +93,11 @@ class Membership:
             people.append(by_serial.member)
         return people[0] if len({member.member_id for member in people}) == 1 else None
 
+    async def by_account(self, account: Account) -> Member | None:
+        """The person of the register to whom this account is linked; links nobody."""
+        [found] = await self._store.find([account.key])
+        return None if found is None else found.member
+
     async def by_sign_in(self, person: Person, level: Level, *, portal_id: str, members: Members) -> Admitted | NotAdmitted:
         """What the register says to somebody whom the provider has just vouched for; links their account if it is the first time.
 
@@ -141,7 +146,8 @@ def _stranger(person: Person, level: Level, members: Members) -> Admitted | NotA
 
 def _admission(member: Member, person: Person, portal_id: str, members: Members) -> Admitted | NotAdmitted:
     refused = refusal(member, portal_id=portal_id, members=members)
-    return refused or Admitted(person=replace(person, member=member.member_id))
+    # Where codes go the bank says itself, of whom it has entered: no account at the provider changes that.
+    return refused or Admitted(person=replace(person, member=member.member_id, phone=member.phone))
 
 
 def _alarm_of(linked: Member, owner: Found | None, person: Person) -> NotAdmitted | None:

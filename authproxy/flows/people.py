@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.enrolment import Enrolment
+from authproxy.challenges.names import person_name
 from authproxy.flows.membership import Found, PeopleStore
 from authproxy.identity import register
 from authproxy.identity.member import Account, CertificateName, Member, RegisterKey
@@ -39,6 +41,16 @@ class Sessions(Protocol):
     async def revoke_member(self, member: Member) -> int: ...
 
 
+class Limits(Protocol):
+    async def lift(self, names: Sequence[str]) -> bool: ...
+
+
+class Enrolments(Protocol):
+    async def add(self, owner: tuple[str, ...], enrolment: Enrolment) -> bool: ...
+    async def remove(self, owner: tuple[str, ...], enrolment_id: str) -> bool: ...
+    async def reseal(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOver:
     """What a list has made of the register, or would make of it."""
@@ -61,14 +73,27 @@ class Contradicted:
 class Changed:
     member: Member
     sessions_ended: int
+    was_lifted: bool = False
+    """Their wrong answers are forgotten: a block from step-ups has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    people: int
+    enrolments: int
+    """Those that were under another key: what is under the first already needs nothing."""
 
 
 class People:
     """Every method raises CannotAsk. If it does so after a change, sessions are still to be ended: the next change by anybody ends them."""
 
-    def __init__(self, *, store: Store, sessions: Sessions, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, store: Store, sessions: Sessions, limits: Limits, enrolments: Enrolments, clock: Callable[[], datetime]
+    ) -> None:  # fmt: skip
         self._store = store
         self._sessions = sessions
+        self._limits = limits
+        self._enrolments = enrolments
         self._clock = clock
 
     async def take_over(self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False) -> TakenOver | Contradicted:
@@ -106,7 +131,24 @@ class People:
         return await self._change(member_id, lambda member: member.blocked(member.blocked_at or self._clock(), reason))
 
     async def unblock(self, member_id: str) -> Changed | None:
-        return await self._change(member_id, Member.unblocked)
+        """The person may sign in again, and answer again after wrong answers."""
+        changed = await self._change(member_id, Member.unblocked)
+        if changed is None:
+            return None
+        # Their accounts too: a session from before the register knew them answers under its account's name.
+        owners = [("member", member_id), *(("account", account.issuer, account.subject) for account in changed.member.accounts)]
+        return replace(changed, was_lifted=await self._limits.lift([person_name(owner) for owner in owners]))
+
+    async def forgive_account(self, account: Account) -> bool:
+        """Somebody who is not in the register may answer again after wrong answers; whether there were any."""
+        return await self._limits.lift([person_name(("account", account.issuer, account.subject))])
+
+    async def enrol(self, member_id: MemberId, enrolment: Enrolment) -> bool:
+        """The operator knows that this is the person's, and vouches for it: in the place of an earlier one of the same id. False if they
+        have too many already."""
+        owner = ("member", member_id)
+        await self._enrolments.remove(owner, enrolment.enrolment_id)
+        return await self._enrolments.add(owner, enrolment)
 
     async def link_certificate(self, member_id: str, certificate: CertificateName) -> Changed | Contradicted | None:
         """The operator has seen the certificate and knows whose it is."""
@@ -116,12 +158,12 @@ class People:
         """The operator knows whose account this is. It takes the place of the person's earlier one at this provider."""
         return await self._link(member_id, lambda member: member.with_account(account), (account.key,))
 
-    async def reseal(self) -> int:
-        """Writes everything anew under the first key, so that the others may be dropped; how many people there are."""
+    async def reseal(self) -> Resealed:
+        """Writes everything anew under the first key, so that the others may be dropped."""
         for _ in range(_TRIES):
             snapshot = await self._store.every()
             if await self._store.take_over(snapshot.members, revision=snapshot.revision, departures=()):
-                return len(snapshot.members)
+                return Resealed(len(snapshot.members), await self._enrolments.reseal())
         raise _too_busy()
 
     async def _link(

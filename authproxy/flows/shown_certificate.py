@@ -43,6 +43,11 @@ class ShownCertificate:
         }).encode()
 
 
+def certificate_key(fingerprint: str) -> str:
+    """Under which name the DER of a certificate is kept as long as a session may rest on it."""
+    return f"certificate:{fingerprint}"
+
+
 def of(validated: Validated, *, hop: str, shown_at: datetime) -> ShownCertificate:
     leaf = validated.leaf
     return ShownCertificate(

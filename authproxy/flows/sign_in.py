@@ -4,7 +4,7 @@ session under a ticket that nobody has seen before. Where a person wanted to go 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -12,8 +12,10 @@ from typing import Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim, Members
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.access import SessionStore, Stored
+from authproxy.flows.access import SessionStore
+from authproxy.flows.elevation import not_proved
 from authproxy.flows.membership import NotAdmitted, changed_meanwhile
+from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
 from authproxy.identity.attempt import Attempt, TakenAttempt
@@ -22,7 +24,8 @@ from authproxy.identity.session import Session
 from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
 
 _CALLBACK = "/.authproxy/callback/"
-_WORTH_ANOTHER_LOOK = frozenset({Reason.ATTEMPT_USED, Reason.ATTEMPT_TOO_OLD, Reason.ATTEMPT_UNKNOWN})
+_DONE_ALREADY = frozenset({Reason.ATTEMPT_USED})
+_WORTH_ANOTHER_LOOK = _DONE_ALREADY | {Reason.ATTEMPT_TOO_OLD, Reason.ATTEMPT_UNKNOWN}
 
 
 class AttemptStore(Protocol):
@@ -47,6 +50,8 @@ class SignInPlace:
     idle_for: timedelta
     expires_after: timedelta
     members: Members = "anyone"
+    route_levels: Mapping[str, Level] = field(default_factory=dict)
+    """What each route demands, by its name, for proofs that are made for one."""
 
     def callback(self, method: SignInMethod) -> str:
         """Where the browser comes back to."""
@@ -66,9 +71,11 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class AlreadySignedIn:
-    """A callback that was used before, in a browser that has a session: nothing happened, and the person can go on."""
+    """A callback that was used before, in a browser that has a session: nothing happened, and the person can go on; to the request that
+    waited for a proof, if there was one."""
 
     return_to: str
+    held: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,8 @@ class SignInRefused:
     """What the register said, if it was the one to refuse."""
 
 
-Outcome = SignedIn | AlreadySignedIn | SignInRefused
+Outcome = SignedIn | AlreadySignedIn | SignInRefused | SteppedUp | NotProved
+"""The last two end an attempt that was to bring a proof."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,8 @@ class Proved:
     ends_at: datetime | None = None
     id_token: str | None = field(default=None, repr=False)
     provider_session: str | None = field(default=None, repr=False)
+    claims: tuple[Claim, ...] = ()
+    """Which data of the person have been stated."""
 
 
 class SignIns:
@@ -118,10 +128,11 @@ class SignIns:
 
     async def taken(
         self, state: str | None, *, method: SignInMethod, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
-    ) -> Attempt | AlreadySignedIn | SignInRefused:  # fmt: skip
+    ) -> Attempt | AlreadySignedIn | SignInRefused | NotProved:  # fmt: skip
         """The attempt of this state, if it is the portal's, this browser's, unused and young; nobody can take it again in any case.
 
-        A replayed or stale one in a browser that is signed in goes on without a word: a restored tab, the back button.
+        A replayed or stale one in a browser that is signed in goes on without a word: a restored tab, the back button. One that was to
+        bring a proof is told when it is stale: the browser is signed in all the same, and its person would be asked again.
         """
         taken = None if state is None else await self._attempts.take(state, now=now)
         if taken is not None and taken.attempt.method != method:
@@ -130,11 +141,17 @@ class SignIns:
         if taken is not None and refused is None:
             return taken.attempt
         assert refused is not None  # noqa: S101  # an attempt that is not there has been refused
-        if refused.reason in _WORTH_ANOTHER_LOOK and browser is not None:
-            current = await self._present(ticket_text, portal_id, now)
-            if current is not None:
-                return AlreadySignedIn(refused.return_to)
+        worth = _WORTH_ANOTHER_LOOK if isinstance(refused, SignInRefused) else _DONE_ALREADY
+        is_worth_it = refused.reason in worth and browser is not None
+        if is_worth_it and await self.current(ticket_text, portal_id=portal_id, now=now) is not None:
+            return AlreadySignedIn(refused.return_to, refused.held if isinstance(refused, NotProved) else None)
         return refused
+
+    async def current(self, ticket_text: str | None, *, portal_id: str, now: datetime) -> Session | None:
+        """The session that the browser has at this portal."""
+        ticket = tickets.parse(ticket_text) if ticket_text is not None else None
+        stored = None if ticket is None else await self._sessions.load(ticket, now=now)
+        return stored.session if stored is not None and stored.session.portal == portal_id else None
 
     async def start(
         self, proved: Proved, attempt: Attempt, place: SignInPlace, *, ticket_text: str | None, user_agent: str, now: datetime
@@ -153,6 +170,7 @@ class SignIns:
             idle_for=place.idle_for,
             id_token=proved.id_token,
             provider_session=proved.provider_session,
+            claims=proved.claims,
         )
         await self._sessions.create(ticket, session, browser=self._describe_browser(user_agent), now=now)
         await self.end_previous(ticket_text)
@@ -177,7 +195,9 @@ class SignIns:
         if previous is not None:
             await self._sessions.revoke(previous.session_id)
 
-    def _refusal(self, taken: TakenAttempt, portal_id: str, browser: str | None, now: datetime) -> SignInRefused | None:
+    def _refusal(
+        self, taken: TakenAttempt, portal_id: str, browser: str | None, now: datetime
+    ) -> SignInRefused | NotProved | None:  # fmt: skip
         attempt = taken.attempt
         if attempt.portal != portal_id:
             return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
@@ -187,18 +207,18 @@ class SignIns:
             # Where another browser's person wanted to go is not this one's business.
             return SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
         if taken.already_used:
-            return SignInRefused(Reason.ATTEMPT_USED, attempt.return_to)
+            return over(attempt, Reason.ATTEMPT_USED)
         if now - attempt.opened_at > self._attempt_for:
-            return SignInRefused(Reason.ATTEMPT_TOO_OLD, attempt.return_to)
+            return over(attempt, Reason.ATTEMPT_TOO_OLD)
         return None
-
-    async def _present(self, ticket_text: str | None, portal_id: str, now: datetime) -> Stored | None:
-        ticket = tickets.parse(ticket_text) if ticket_text is not None else None
-        stored = None if ticket is None else await self._sessions.load(ticket, now=now)
-        return stored if stored is not None and stored.session.portal == portal_id else None
 
     async def _note(self, browser: str, now: datetime) -> None:
         try:
             await self._attempts.note_sign_in(browser, now=now)
         except CannotAsk:
             return  # only the loop breaker's count is lost
+
+
+def over(attempt: Attempt, reason: Reason) -> SignInRefused | NotProved:
+    """How an attempt ends about which nothing more is looked at."""
+    return SignInRefused(reason, attempt.return_to) if attempt.step_up_of is None else not_proved(attempt, reason)

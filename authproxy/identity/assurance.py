@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Literal
+from typing import Final, Literal
 
 SignInMethod = Literal["rekono", "acnlb"]
+StepUpMethod = Literal["rekono", "sms", "totp", "push", "certificate", "recovery"]
+STEP_UP_METHODS: Final[tuple[StepUpMethod, ...]] = ("rekono", "push", "totp", "sms", "certificate", "recovery")
+"""In the order in which they are offered."""
 
 
 class Level(IntEnum):
@@ -24,7 +27,8 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationEvent:
-    """One successful proof: what was proved, when, and who says so. `acr` and `amr` are the source's values verbatim."""
+    """One successful proof: what was proved, when, who says so, and how far the person was trusted then. `acr` and `amr` are the source's
+    values verbatim."""
 
     method: str
     at: datetime
@@ -32,3 +36,4 @@ class AuthenticationEvent:
     acr: str | None = None
     amr: tuple[str, ...] = ()
     is_step_up: bool
+    level: Level | None = None

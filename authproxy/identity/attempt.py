@@ -1,4 +1,5 @@
-"""PURE: a sign-in attempt, remembered from the click on the chooser until the browser comes back with the proof."""
+"""PURE: a sign-in attempt, remembered from the click on the chooser until the browser comes back with the proof; or an attempt to prove
+afresh, elsewhere, who is signed in here. The one never does what the other does."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from authproxy.identity.assurance import SignInMethod
+from authproxy.identity.session import SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,12 @@ class Attempt:
     opened_at: datetime
     method: SignInMethod = "rekono"
     """What may end it: nothing that is shown elsewhere."""
+    step_up_of: SessionId | None = None
+    """The session that is to gain a proof. Such an attempt signs nobody in; one without never steps anybody up."""
+    route: str = ""
+    """The name of the route that demands the proof, for a step-up, as is the next."""
+    held: str | None = field(default=None, repr=False)
+    """The name of a request that waits for the proof."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

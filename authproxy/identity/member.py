@@ -111,7 +111,7 @@ class Member:
         """The person as portals see them after a sign-in that the register alone knows the name for (a certificate). `issuer` is ours."""
         return Person(
             issuer=issuer, subject=Subject(self.member_id), name=self.name, email=self.email, tax_number=self.tax_number,
-            member=self.member_id,
+            member=self.member_id, phone=self.phone,
         )  # fmt: skip
 
 

@@ -39,6 +39,8 @@ class Person:
     tax_number: TaxNumber | None = field(default=None, repr=False)
     member: MemberId | None = None
     """Who this is in the register of people; None for somebody who is not in it."""
+    phone: str | None = field(default=None, repr=False)
+    """E.164, as the provider has verified it or the register has it: where a code may be sent. Portals never see it."""
 
     @property
     def subject_for_portals(self) -> str:

@@ -67,9 +67,11 @@ def shut_out(before: Register, after: Register) -> Iterator[Member]:
 
 
 def has_lost(before: Member, after: Member) -> bool:
-    """Whether the person had something by which they may have signed in, or somewhere to go, and has it no more."""
+    """Whether the person had something by which they may have signed in or proved themselves, or somewhere to go, and has it no more. A
+    number that is another now is such a thing: codes went there."""
     loses_portal = EVERY_PORTAL not in after.portals and not set(before.portals) <= set(after.portals)
-    return loses_portal or not before.keys <= after.keys or (after.is_blocked and not before.is_blocked)
+    loses_phone = before.phone is not None and before.phone != after.phone
+    return loses_portal or loses_phone or not before.keys <= after.keys or (after.is_blocked and not before.is_blocked)
 
 
 def _updated(before: Member | None, listed: Listed, now: datetime) -> Member:

@@ -35,6 +35,13 @@ class Session:
     provider_session: str | None = field(default=None, repr=False)
     """The provider's name (`sid`) for its own session, by which it may end this one (OpenID Connect Back-Channel Logout §2.1). For
     somebody who signed in with a certificate its SHA-256, because this session ends with it."""
+    claims: tuple[str, ...] = ()
+    """Which data of the person were stated at sign-in, by the names that routes demand them under."""
+
+    @property
+    def certificates(self) -> tuple[str, ...]:
+        """The SHA-256 of every certificate that this session rests on: it ends with each of them."""
+        return tuple(dict.fromkeys(event.source.removeprefix("sha256:") for event in self.events if event.source.startswith("sha256:")))
 
     @property
     def authenticated_at(self) -> datetime:
@@ -59,4 +66,6 @@ class SessionSummary:
     last_active_at: datetime
     browser: str
     """A short, harmless description of the browser (`Firefox, Windows`)."""
+    certificates: tuple[str, ...] = ()
+    """As `Session.certificates`."""
     provider_session: str | None = field(default=None, repr=False)

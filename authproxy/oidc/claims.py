@@ -23,6 +23,10 @@ from authproxy.oidc.wire import is_visible
 _TEXT_LIMIT = 300
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _AMR_LIMIT = 16
+_E164 = re.compile(r"\+[1-9][0-9]{7,14}", re.ASCII)
+_AT_HOME = re.compile(r"0([1-9][0-9]{7})", re.ASCII)
+_SLOVENIAN = re.compile(r"\+386[1-9][0-9]{7}", re.ASCII)
+_BETWEEN_DIGITS = re.compile(r"\(0\)|[ ()/.\-]")
 
 Claims = Mapping[str, object]
 
@@ -45,10 +49,12 @@ class ClaimNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedIdentity:
-    """The person as the provider states them, and what is missing of what was required. `acr` and `amr` are the provider's words."""
+    """The person as the provider states them, what is `present` of all that is known of people, and what is missing of what was required.
+    `acr` and `amr` are the provider's words."""
 
     person: Person
     level: Level
+    present: tuple[Claim, ...]
     missing: tuple[Claim, ...]
     acr: str | None
     amr: tuple[str, ...]
@@ -65,9 +71,10 @@ def identity(
         subject=id_token.subject,
         name=_first(lambda source: _name(source, names), sources),
         email=_first(lambda source: _email(source, names.email), sources),
+        phone=_first(lambda source: _phone(source, names.phone_number), sources),
     )
     person = replace(person, tax_number=_tax_number(sources, names.tax_number, of=person))
-    present: dict[Claim, bool] = {
+    stated: dict[Claim, bool] = {
         "tax_number": person.tax_number is not None,
         "name": person.name is not None,
         "birthdate": any(_text(source, names.birthdate) for source in sources),
@@ -78,7 +85,8 @@ def identity(
     return ClaimedIdentity(
         person=person,
         level=_level(sources, names.level, {word.lower(): level for word, level in levels.items()}),
-        missing=tuple(claim for claim in required if not present[claim]),
+        present=tuple(claim for claim, is_stated in stated.items() if is_stated),
+        missing=tuple(claim for claim in required if not stated[claim]),
         acr=_text(id_token.every, ("acr",)),
         amr=_amr(id_token.every),
         auth_time=id_token.auth_time,
@@ -147,6 +155,17 @@ def _email(source: Claims, names: Sequence[str]) -> str | None:
     if email is None or len(email) > _TEXT_LIMIT or not _EMAIL.fullmatch(email):
         return None
     return email if source.get("email_verified", True) in (True, "true") else None
+
+
+def _phone(source: Claims, names: Sequence[str]) -> str | None:
+    """E.164. A number without its country is a Slovenian one if it can be; where a code may be sent is nothing to guess at."""
+    text = _text(source, names)
+    if text is None or source.get("phone_number_verified", True) not in (True, "true"):
+        return None
+    digits = _BETWEEN_DIGITS.sub("", text)
+    digits = _AT_HOME.sub(r"+386\1", digits) if _AT_HOME.fullmatch(digits) else f"+{digits[2:]}" if digits.startswith("00") else digits
+    is_number = _SLOVENIAN if digits.startswith("+386") else _E164
+    return digits if is_number.fullmatch(digits) else None
 
 
 def _has_address(source: Claims, names: Sequence[str]) -> bool:

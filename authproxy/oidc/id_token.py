@@ -12,6 +12,7 @@ from typing import Any
 from authproxy.identity.person import Issuer, Subject
 from authproxy.oidc import signed_token
 from authproxy.oidc.key_set import VerificationKey
+from authproxy.oidc.refused import AuthenticationTooOld
 from authproxy.oidc.relying_party import Algorithm, RelyingParty
 from authproxy.oidc.signed_token import Kind, SignedToken, instant, is_identifier, seconds
 from authproxy.oidc.wire import base64url
@@ -91,13 +92,14 @@ def _check_times(claims: dict[str, Any], leeway: timedelta, now: datetime) -> No
 def _auth_time(claims: dict[str, Any], relying_party: RelyingParty, now: datetime) -> datetime | None:
     if "auth_time" not in claims:
         if relying_party.demands_fresh_authentication:
-            raise _KIND.refused("auth_time is missing, though max_age was asked for")
+            raise AuthenticationTooOld(f"{_KIND.name}: auth_time is missing, though max_age was asked for")
         return None
     auth_time = instant(claims, "auth_time", _KIND)
     if auth_time > now + relying_party.leeway:
         raise _KIND.refused(f"auth_time lies {seconds(auth_time - now)} ahead; are both clocks right?")
     if relying_party.max_age is not None and now - auth_time > relying_party.max_age + relying_party.leeway:
-        raise _KIND.refused(f"the person authenticated {seconds(now - auth_time)} ago, longer than max_age")
+        found = f"the person authenticated {seconds(now - auth_time)} ago, longer than max_age"
+        raise AuthenticationTooOld(f"{_KIND.name}: {found}")
     return auth_time
 
 

@@ -26,6 +26,10 @@ class TokenRefused(AnswerInvalid):
     """A token of the provider failed a check; `found` says which one and, for clocks, by how much."""
 
 
+class AuthenticationTooOld(TokenRefused):
+    """The token is genuine, and the person has not proved who they are as lately as was asked, or nobody says when."""
+
+
 class ClaimsRefused(AuthorizationRefused):
     """The ID token is genuine, but what is said about the person cannot be used; `person` is what can be."""
 

@@ -111,11 +111,20 @@ def block_person(person: str, reason: str | None, config: Path) -> None:
 
 
 @people.command("unblock")
-@person_argument
+@click.argument("person", required=False)
+@click.option("--subject", nargs=2, metavar="ISSUER SUB", help="Somebody who is not in the register, by their account at the provider.")
 @config_option
-def unblock_person(person: str, config: Path) -> None:
-    """Let a blocked person in again."""
-    _say(person, _at_desk(settings_of(config), lambda desk: desk.unblock(person), is_writing=True), "not blocked")
+def unblock_person(person: str | None, subject: tuple[str, str] | None, config: Path) -> None:
+    """Let a blocked person in again, and let them answer again whom wrong codes have blocked."""
+    if (person is None) == (subject is None):
+        raise click.UsageError("name either a person of the register or, with --subject, an account")
+    settings = settings_of(config)
+    if person is not None:
+        outcome = _at_desk(settings, lambda desk: desk.unblock(person), is_writing=True)
+        _say(person, outcome, f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}")
+    elif subject is not None:
+        was_lifted = _at_desk(settings, lambda desk: desk.forgive(*subject), is_writing=True)
+        click.echo(f"{subject[1]}: {_forgotten(was_lifted=was_lifted)}")
 
 
 @people.command("link")
@@ -136,8 +145,9 @@ def link_person(person: str, certificate: Path | None, subject: tuple[str, str] 
 @people.command("reseal")
 @config_option
 def reseal_people(config: Path) -> None:
-    """Write the register anew under the first of the session keys, so that the others may be dropped."""
-    click.echo(f"{_at_desk(settings_of(config), lambda desk: desk.people.reseal(), is_writing=True)} people resealed")
+    """Write the register and what people have enrolled anew under the first of the session keys, so that the others may be dropped."""
+    resealed = _at_desk(settings_of(config), lambda desk: desk.people.reseal(), is_writing=True)
+    click.echo(f"{resealed.people} people resealed; {resealed.enrolments} enrolments moved")
 
 
 def _at_desk(settings: Settings, work: Callable[[Desk], Awaitable[_Answer]], *, is_writing: bool = False) -> _Answer:
@@ -200,6 +210,10 @@ def _say(person: str, outcome: Changed | Contradicted | None, state: str) -> Non
     if isinstance(outcome, Contradicted):
         fail("; ".join(f"this {each.key.kind} is that of {each.earlier}" for each in outcome.conflicts))
     click.echo(f"{person}: {state}; {outcome.sessions_ended} sessions ended")
+
+
+def _forgotten(*, was_lifted: bool) -> str:
+    return "wrong answers forgotten" if was_lifted else "no wrong answers"
 
 
 def _nobody(person: str) -> NoReturn:

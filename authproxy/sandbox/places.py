@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from authproxy.sandbox.identity_provider.onepass import relying_parties
 from authproxy.sandbox.identity_provider.openid.clients import Client
+from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS
 from authproxy.sandbox.portals.description import Description
 from authproxy.sandbox.start_page.application import Place
@@ -16,6 +18,13 @@ AUTHORITY_FOLDER = "certificate-authority"
 SMTP_PORT = 8025
 START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
 CERTIFICATE_PORT = 8444
+# What is sent there asks for a proof that is fresh; at the first one not even a sign-in at the provider a moment ago will do.
+_DEMANDING: dict[str, list[dict[str, object]]] = {
+    "bips": [
+        {"path": "/poizvedba", "methods": ["POST"], "step_up": {"methods": ["push", "totp", "sms", "certificate"], "max_age": "5m"}},
+    ],
+    "b2b": [{"path": "/oddaja", "methods": ["POST"], "step_up": {"max_age": "5m"}}],
+}
 # Payments are on the screen there.
 _SHORT_IDLE = frozenset({"acq", "b2b", "bips"})
 
@@ -111,12 +120,30 @@ def gateway_settings(
                 "sessions_checked_every": "15s",
             },
         },
+        "step_up": {
+            "sms": {
+                "sender": "Bankart",
+                "gateways": {
+                    "outbox": {
+                        "http": {
+                            "url": places.local(OUTBOX_PORT) + "/sms/send",
+                            "authentication": "header",
+                            "secret_header": "X-API-Key",
+                            "secret": SANDBOX_CREDENTIALS.api_key,
+                            "success": {"statuses": [202], "pointer": "/status", "values": ["accepted"], "id_pointer": "/message_id"},
+                        },
+                    },
+                },
+            },
+            "onepass": {"url": places.local(PROVIDER_PORT) + relying_parties.ROOT, "api_key": relying_parties.SANDBOX_API_KEY},
+        },
         "portals": {
             portal.portal_id: {
                 "name": portal.name,
                 "url": places.portal(portal.portal_id),
                 "upstream": places.upstream(portal.portal_id),
                 "idle": f"{int(idle(portal.portal_id).total_seconds() // 60)}m",
+                "routes": _DEMANDING.get(portal.portal_id, []),
             }
             for portal in portals
         },

@@ -27,9 +27,10 @@ from authproxy.assertions import keys
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
 from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.sandbox.certificate_sign_in import enrolled, host_certificate
+from authproxy.sandbox.enrolled_methods import enrolments
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
-from authproxy.sandbox.installation import installed_beforehand
+from authproxy.sandbox.installation import installed_beforehand, linked_beforehand, to_be_enrolled
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.places import (
@@ -95,15 +96,15 @@ def _applications(
     def demo(portal: Description) -> web.Application:
         return demo_portal.application(portal=portal, jwks_url=places.jwks, issuer=places.gateway, clock=clock)
 
-    installed = installed_beforehand(accounts, secrets.token_bytes)
+    installed, linked = installed_beforehand(accounts, secrets.token_bytes), linked_beforehand(accounts, secrets.token_bytes)
     return [
         (OUTBOX_PORT, outbox.application(clock=clock, smtp=smtp)),
         (PHONE_PORT, phone.application(
-            provider_url=places.local(PROVIDER_PORT), installed=installed, clock=clock, state_file=folder / "phone.json",
+            provider_url=places.local(PROVIDER_PORT), installed=installed, linked=linked, clock=clock, state_file=folder / "phone.json",
         )),
         (PROVIDER_PORT, identity_provider.application(
             issuer=places.issuer, clients=(client,), accounts=accounts, outbox_url=places.local(OUTBOX_PORT), clock=clock,
-            installed=installed, state_file=folder / "provider.json",
+            installed=installed, linked=linked, state_file=folder / "provider.json",
         )),
         (CERTIFICATE_AUTHORITY_PORT, certificate_authority.application(
             base_url=places.local(CERTIFICATE_AUTHORITY_PORT), clock=clock, state_dir=folder / AUTHORITY_FOLDER,
@@ -127,7 +128,8 @@ async def running(
         settings_file, secret = _prepared(folder, places, store.url, is_verbose=is_verbose)
         smtp = resources.enter_context(bound(SMTP_PORT + port_offset))
         client = registration(places, portals(), secret)
-        for port, application in _applications(places, accounts, client, store, clock, smtp=smtp, folder=folder):
+        applications = _applications(places, accounts, client, store, clock, smtp=smtp, folder=folder)
+        for port, application in applications:
             await resources.enter_async_context(serving(application, bound(port + port_offset)))
         host_certificate(folder, now=clock())
         settings = load(settings_file, {})
@@ -135,6 +137,9 @@ async def running(
             # A store of the visitor's own may be away: the gateway starts without it, and so does the sandbox.
             with suppress(CannotAsk):
                 await gateway.desk.take_over(enrolled(accounts.seeded, folder / AUTHORITY_FOLDER), replaces=False)
+                for known in to_be_enrolled(accounts, dict(applications)[PHONE_PORT][phone.PHONE].links):
+                    for member_id, enrolment in enrolments(known, now=clock()):
+                        await gateway.desk.enrol(member_id, enrolment)
             yield Sandbox(
                 places=places, accounts=accounts, store=store, settings_file=settings_file, socket=folder / "authproxy.sock"
             )  # fmt: skip

@@ -13,9 +13,10 @@ from pydantic import ConfigDict, Field
 
 from authproxy.access.header_names import Encoding, Preset
 from authproxy.access.routes import Claim, Members
-from authproxy.identity.assurance import Level, SignInMethod
+from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
 from authproxy.settings.certificates import Acnlb
 from authproxy.settings.forms import Duration, File, HeaderName, PortalId, Secret, Size, Text, Tls
+from authproxy.settings.step_up import StepUps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +137,10 @@ class ClaimNames:
     birthdate: Annotated[tuple[Text, ...], Field(description="Date of birth: required to be there, not stored.")] = ("birthdate",)
     address: Annotated[tuple[Text, ...], Field(description="Address, text or object: required to be there, not stored.")] = ("address",)
     email: Annotated[tuple[Text, ...], Field(description="E-mail address; left out if `email_verified` is false.")] = ("email",)
-    phone_number: Annotated[tuple[Text, ...], Field(description="Telephone: required to be there if a portal wants it, not stored.")] = (
-        "phone_number",
-    )
+    phone_number: Annotated[
+        tuple[Text, ...],
+        Field(description="Telephone; kept with the session unless `phone_number_verified` is false: codes may be sent there."),
+    ] = ("phone_number",)
 
 
 _LEVELS: dict[str, Level] = {
@@ -206,12 +208,34 @@ class OpenIdProvider:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepUpSettings:
+    """A fresh proof inside the session. A sign-in at Rekono counts as one by `rekono`, one with a certificate does not count."""
+
+    required: Annotated[bool, Field(description="Whether one is demanded at all.")] = True
+    methods: Annotated[
+        tuple[StepUpMethod, ...] | None,
+        Field(min_length=1, description="By which methods; which of them somebody is offered also depends on `step_up.levels` and on what "
+                                        "they have. Unset: by any."),
+    ] = None  # fmt: skip
+    max_age: Annotated[
+        Duration | None, Field(description="How old the proof may be at most. Unset: once in the session will do.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSettings:
     """A part of a portal with a demand of its own; what is left out is the portal's."""
 
     path: Annotated[str, Field(pattern=r"^/", description="Prefix at a segment border.")]
     methods: Annotated[tuple[Text, ...], Field(description="HTTP methods; empty for all.")] = ()
+    sign_in: Annotated[
+        tuple[SignInMethod, ...] | None, Field(min_length=1, description="Ways of signing in that will do here; unset: the portal's.")
+    ] = None
     level: Annotated[Level | None, Field(description="The least level of trust here; unset: the portal's.")] = None
+    required_claims: Annotated[
+        tuple[Claim, ...], Field(description="What must be known of a person here, beyond the portal's `required_claims`.")
+    ] = ()
+    step_up: Annotated[StepUpSettings | None, Field(description="Instead of the portal's; unset: the portal's.")] = None
     strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
 
 
@@ -290,6 +314,7 @@ class PortalSettings:
         Members,
         Field(description="`anyone` who signs in may come in, or only whom the register of people names for this portal (`register`)."),
     ] = "anyone"
+    step_up: StepUpSettings = field(default_factory=StepUpSettings)
     idle: Annotated[Duration | None, Field(description="As `sessions.idle`, for this portal.")] = None
     routes: Annotated[
         tuple[RouteSettings, ...], Field(description="First match wins; what none covers falls under the portal's demand.")
@@ -330,6 +355,7 @@ class Settings:
     assertions: Assertions
     rekono: OpenIdProvider
     acnlb: Annotated[Acnlb | None, Field(description="Leave it out where nobody signs in with a certificate.")] = None
+    step_up: StepUps = field(default_factory=StepUps)
     portals: Annotated[
         dict[PortalId, PortalSettings],
         Field(min_length=1, description="The portals by short name (`a-z`, digits, `-`): `aud` of the assertion, and the name in logs."),

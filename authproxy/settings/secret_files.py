@@ -75,7 +75,8 @@ def _places(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, Va
     """Every place where a secret may stand, with the section that holds it."""
     if not isinstance(tree, dict):
         return
-    for name, child in key.keys.items():
+    children = dict.fromkeys(tree, key.item) if key.kind == "names" and key.item is not None else key.keys
+    for name, child in children.items():
         if child.is_secret:
             yield tree, (*path, name), child
         elif name in tree:

@@ -7,17 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from authproxy.identity.attempt import Attempt, TakenAttempt
-from authproxy.storage import codec, keyspace, records, retention
+from authproxy.storage import codec, keyspace, newest, records, retention
 from authproxy.storage.codec import KeyRing
 from authproxy.storage.redis import RedisConnection
 
-_LIST: Final = """
-redis.call('RPUSH', KEYS[1], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-local spare = redis.call('LLEN', KEYS[1]) - ARGV[2]
-if spare <= 0 then return {} end
-return redis.call('LPOP', KEYS[1], spare)
-"""
 _OPEN: Final = """
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -55,13 +48,12 @@ class RedisAttempts:
             records.attempt_octets(attempt), ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE)
         )
         attempts_of_browser = keyspace.attempts_of(keyspace.browser_name(attempt.browser))
-        dropped = await self._connection.ask(
-            "EVAL", _LIST, 1, attempts_of_browser, name, retention.ATTEMPTS_PER_BROWSER,
-            records.span_in_milliseconds(retention.ATTEMPT_KEPT_FOR),
-        )  # fmt: skip
+        dropped = await newest.listed(
+            self._connection, attempts_of_browser, name, most=retention.ATTEMPTS_PER_BROWSER, lives_for=retention.ATTEMPT_KEPT_FOR
+        )
         # Not one script with the list: in a Cluster the attempts of a browser are in other slots than the list of them.
         await self._connection.all([
-            *(("DEL", keyspace.attempt(old.decode())) for old in dropped),
+            *(("DEL", keyspace.attempt(old)) for old in dropped),
             ("EVAL", _OPEN, 1, keyspace.attempt(name), sealed, kept_for),
         ])
 

@@ -1,6 +1,6 @@
 """PURE: how records lie in the store: sealed with AES-256-GCM (NIST SP 800-38D) under keys made by HKDF-SHA256 (RFC 5869).
 
-A session's record opens only with the ticket's secret *and* a server key; summaries, attempts and people open with a server key alone.
+A session's record opens only with the ticket's secret *and* a server key; everything else opens with a server key alone.
 Sealed form: format (1 byte) | key id (4) | nonce (12) | ciphertext and tag. What cannot be opened is None, whatever the reason.
 """
 
@@ -79,6 +79,14 @@ class KeyRing:
         """Names of the index of the sessions of somebody in the register, or with a tax number by which they may get there."""
         return self._names(b"authproxy person index", kind, value)
 
+    def owner_names(self, kind: Literal["enrolments", "push"], owner: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of what belongs to a person (`enrolment.owner_of`), as `subject_names`."""
+        return self._names(f"authproxy {kind} of an owner".encode(), *owner)
+
+    def limit_names(self, kind: Literal["answers", "messages"], name: str) -> tuple[str, ...]:
+        """Names of what is counted for a person or an address, as `subject_names`."""
+        return self._names(f"authproxy limit of {kind}".encode(), name)
+
     @property
     def key_ids(self) -> tuple[bytes, ...]:
         return tuple(self._by_id)
@@ -88,8 +96,8 @@ class KeyRing:
         key = self._register_keys[key_id]
         return [_text(hmac.digest(key, f"{each.kind}\0{each.value}".encode(), "sha256")) for each in wanted]
 
-    def _names(self, kind: bytes, issuer: str, name: str) -> tuple[str, ...]:
-        named = f"{issuer}\0{name}".encode()
+    def _names(self, kind: bytes, *parts: str) -> tuple[str, ...]:
+        named = "\0".join(parts).encode()
         return tuple(_text(hmac.digest(_derived(key, kind), named, "sha256")) for key in self._keys)
 
 
@@ -136,6 +144,24 @@ def open_kept(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
     return _open(sealed, ring, _kept_key, name)
 
 
+def seal_challenge(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
+    """`name` is the hash under which the challenge is kept."""
+    return _seal(plaintext, ring, _challenge_key, name, nonce)
+
+
+def open_challenge(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
+    return _open(sealed, ring, _challenge_key, name)
+
+
+def seal_enrolment(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
+    """`name` is the owner's, and under which name it is kept there."""
+    return _seal(plaintext, ring, _enrolment_key, name, nonce)
+
+
+def open_enrolment(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
+    return _open(sealed, ring, _enrolment_key, name)
+
+
 def _seal(plaintext: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name: str, nonce: bytes) -> bytes:
     if len(nonce) != NONCE_SIZE:
         raise ValueError("a nonce has 12 bytes")
@@ -174,6 +200,14 @@ def _member_key(server_key: bytes) -> bytes:
 
 def _kept_key(server_key: bytes) -> bytes:
     return _derived(server_key, b"authproxy kept octets")
+
+
+def _challenge_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy challenge")
+
+
+def _enrolment_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy enrolment")
 
 
 def _derived(server_key: bytes, info: bytes) -> bytes:

@@ -14,6 +14,8 @@ from authproxy.identity.session import SessionId
 PREFIX: Final = "authproxy:{"
 EVERY_SESSION: Final = "authproxy:{*}:session"
 """Pattern for SCAN."""
+EVERY_ENROLMENTS: Final = "authproxy:{*}:enrolments"
+EVERY_RECOVERY: Final = "authproxy:{*}:recovery"
 _SESSION_SUFFIX: Final = "}:session"
 # The whole register is in one slot of a Cluster: a list is taken over in one step or not at all.
 REGISTER: Final = f"{PREFIX}register}}:register"
@@ -32,6 +34,54 @@ def session_id_in(key: bytes) -> SessionId | None:
     if text.startswith(PREFIX) and text.endswith(_SESSION_SUFFIX):
         return SessionId(text[len(PREFIX) : -len(_SESSION_SUFFIX)])
     return None
+
+
+def successor(session_id: SessionId) -> str:
+    """In the session's slot: which session goes on in its place."""
+    return f"{PREFIX}{session_id}}}:successor"
+
+
+def challenges_of(session_id: SessionId) -> str:
+    return f"{PREFIX}{session_id}}}:challenges"
+
+
+def challenge(name: str) -> str:
+    return f"{PREFIX}{name}}}:challenge"
+
+
+def pending_push(name: str) -> str:
+    """`name` is one of `KeyRing.owner_names`, as of the next two."""
+    return f"{PREFIX}{name}}}:push"
+
+
+def enrolments(name: str) -> str:
+    return f"{PREFIX}{name}}}:enrolments"
+
+
+def recovery(name: str) -> str:
+    return f"{PREFIX}{name}}}:recovery"
+
+
+def owner_name_in(key: bytes) -> str:
+    """The name in a key of the last two kinds."""
+    return key.decode("ascii", "replace").removeprefix(PREFIX).partition("}")[0]
+
+
+def recovery_codes(name: str) -> str:
+    return f"{PREFIX}{name}}}:recovery-codes"
+
+
+def accepted_step(name: str) -> str:
+    return f"{PREFIX}{name}}}:step"
+
+
+def answers(name: str) -> str:
+    """`name` is one of `KeyRing.limit_names`, as of the next."""
+    return f"{PREFIX}{name}}}:answers"
+
+
+def messages(name: str) -> str:
+    return f"{PREFIX}{name}}}:messages"
 
 
 def subject(name: str) -> str:
@@ -85,6 +135,23 @@ def attempt_name(state: str) -> str:
 
 def browser_name(browser: str) -> str:
     return _hashed("browser", browser)
+
+
+def challenge_name(challenge_id: str) -> str:
+    return _hashed("challenge", challenge_id)
+
+
+def enrolment_name(enrolment_id: str) -> str:
+    return _hashed("enrolment", enrolment_id)
+
+
+def recovery_code_name(set_id: str, code_hash: str) -> str:
+    """Of a set that nobody knows who reads the store: what is in one set means nothing in another."""
+    return _hashed("recovery code", f"{set_id}\0{code_hash}")
+
+
+def recovery_set_name(set_id: str) -> str:
+    return _hashed("recovery set", set_id)
 
 
 def _hashed(kind: str, value: str) -> str:

@@ -18,7 +18,7 @@ from authproxy.identity.session import Session, SessionId, SessionSummary
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """What authenticated JSON of the wrong shape raises while it is read."""
 
 
@@ -31,15 +31,19 @@ def span_in_milliseconds(span: timedelta) -> int:
     return span // _MILLISECOND
 
 
+def moment_at(milliseconds_since_1970: int) -> datetime:
+    return _EPOCH + milliseconds_since_1970 * _MILLISECOND
+
+
 def moment(octets: bytes | None) -> datetime | None:
     try:
-        return None if octets is None else _EPOCH + int(octets) * _MILLISECOND
-    except _UNREADABLE:
+        return None if octets is None else moment_at(int(octets))
+    except UNREADABLE:
         return None
 
 
 def session_octets(session: Session) -> bytes:
-    return _octets({
+    return octets_of({
         "session_id": session.session_id,
         "portal": session.portal,
         "person": {
@@ -49,15 +53,17 @@ def session_octets(session: Session) -> bytes:
             "email": session.person.email,
             "tax_number": session.person.tax_number,
             "member": session.person.member,
+            "phone": session.person.phone,
         },
         "method": session.method,
         "level": session.level,
         "events": [_event_fields(event) for event in session.events],
-        "started_at": _time_text(session.started_at),
-        "expires_at": _time_text(session.expires_at),
+        "started_at": time_text(session.started_at),
+        "expires_at": time_text(session.expires_at),
         "idle_for": session.idle_for // _MICROSECOND,
         "id_token": session.id_token,
         "provider_session": session.provider_session,
+        "claims": session.claims,
     })
 
 
@@ -71,27 +77,29 @@ def session_in(octets: bytes) -> Session | None:
             method=fields["method"],
             level=Level(fields["level"]),
             events=tuple(_event(event) for event in fields["events"]),
-            started_at=_time(fields["started_at"]),
-            expires_at=_time(fields["expires_at"]),
+            started_at=time_in(fields["started_at"]),
+            expires_at=time_in(fields["expires_at"]),
             idle_for=fields["idle_for"] * _MICROSECOND,
             id_token=fields.get("id_token"),
             provider_session=fields.get("provider_session"),
+            claims=tuple(fields.get("claims", ())),
         )
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
 def summary_octets(session: Session, browser: str) -> bytes:
     """Without `last_active_at`, which the store keeps beside it."""
-    return _octets({
+    return octets_of({
         "portal": session.portal,
         "method": session.method,
         "level": session.level,
-        "started_at": _time_text(session.started_at),
-        "expires_at": _time_text(session.expires_at),
+        "started_at": time_text(session.started_at),
+        "expires_at": time_text(session.expires_at),
         "idle_for": session.idle_for // _MICROSECOND,
         "browser": browser,
         "provider_session": session.provider_session,
+        "certificates": session.certificates,
     })
 
 
@@ -104,27 +112,39 @@ def live_summary_in(octets: bytes, *, session_id: SessionId, last_active_at: dat
             portal=fields["portal"],
             method=fields["method"],
             level=Level(fields["level"]),
-            started_at=_time(fields["started_at"]),
-            expires_at=_time(fields["expires_at"]),
+            started_at=time_in(fields["started_at"]),
+            expires_at=time_in(fields["expires_at"]),
             last_active_at=last_active_at,
             browser=fields["browser"],
+            certificates=tuple(fields.get("certificates", ())),
             provider_session=fields.get("provider_session"),
         )
         idle_for: timedelta = fields["idle_for"] * _MICROSECOND
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return None if now >= summary.expires_at or now - last_active_at >= idle_for else summary
 
 
+def browser_in(octets: bytes) -> str | None:
+    """The words for the browser in a summary."""
+    try:
+        return str(json.loads(octets)["browser"])
+    except UNREADABLE:
+        return None
+
+
 def attempt_octets(attempt: Attempt) -> bytes:
-    return _octets({
+    return octets_of({
         "portal": attempt.portal,
         "return_to": attempt.return_to,
         "browser": attempt.browser,
         "nonce": attempt.nonce,
         "code_verifier": attempt.code_verifier,
-        "opened_at": _time_text(attempt.opened_at),
+        "opened_at": time_text(attempt.opened_at),
         "method": attempt.method,
+        "step_up_of": attempt.step_up_of,
+        "route": attempt.route,
+        "held": attempt.held,
     })
 
 
@@ -137,10 +157,13 @@ def attempt_in(octets: bytes) -> Attempt | None:
             browser=fields["browser"],
             nonce=fields["nonce"],
             code_verifier=fields["code_verifier"],
-            opened_at=_time(fields["opened_at"]),
+            opened_at=time_in(fields["opened_at"]),
             method=fields.get("method", "rekono"),
+            step_up_of=fields.get("step_up_of"),
+            route=fields.get("route", ""),
+            held=fields.get("held"),
         )
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -153,39 +176,43 @@ def _person(fields: dict[str, Any]) -> Person:
         email=fields.get("email"),
         tax_number=None if tax_number is None else TaxNumber(tax_number),
         member=None if member is None else MemberId(member),
+        phone=fields.get("phone"),
     )
 
 
 def _event_fields(event: AuthenticationEvent) -> dict[str, Any]:
     return {
         "method": event.method,
-        "at": _time_text(event.at),
+        "at": time_text(event.at),
         "source": event.source,
         "acr": event.acr,
         "amr": event.amr,
         "is_step_up": event.is_step_up,
+        "level": event.level,
     }
 
 
 def _event(fields: dict[str, Any]) -> AuthenticationEvent:
+    level = fields.get("level")
     return AuthenticationEvent(
         method=fields["method"],
-        at=_time(fields["at"]),
+        at=time_in(fields["at"]),
         source=fields["source"],
         acr=fields.get("acr"),
         amr=tuple(fields.get("amr", ())),
         is_step_up=fields["is_step_up"],
+        level=None if level is None else Level(level),
     )
 
 
-def _octets(fields: dict[str, Any]) -> bytes:
+def octets_of(fields: dict[str, Any]) -> bytes:
     # ASCII with escapes, not UTF-8: a lone surrogate in a claim of the provider is then no error but comes back as it was.
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
-def _time_text(at: datetime) -> str:
+def time_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 
 
-def _time(text: str) -> datetime:
+def time_in(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""PURE: how long and how many: the rules of sign-in attempts and logout tokens that both stores keep."""
+"""PURE: how long and how many: the rules that both stores keep."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ SIGN_INS_COUNTED: Final = 64
 LOGOUT_TOKEN_HELD_FOR: Final = timedelta(seconds=4)
 """Longer than ending its sessions takes, and shorter than the five seconds after which a provider is told to try again: a token whose
 effect failed must count then."""
+CHALLENGE_KEPT_AFTERWARDS: Final = timedelta(minutes=10)
+"""So that a late answer is told apart from one to nothing."""
+CHALLENGES_PER_SESSION: Final = 8
+"""A tab each is plenty, and a script that asks for challenges without end must not fill the store."""
+STEP_KEPT_FOR: Final = timedelta(days=2)
+"""Much longer than a code by time is good, whatever the clocks do."""
 
 
 def is_kept(attempt: Attempt, now: datetime) -> bool:

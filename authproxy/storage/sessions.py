@@ -7,25 +7,25 @@ and of a session at the provider.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage import codec, keyspace, records
+from authproxy.storage import codec, keyspace, records, succession
 from authproxy.storage.codec import KeyRing, StoredSession
 from authproxy.storage.reads import GatheredReads
 from authproxy.storage.redis import Command, RedisConnection
 
-_PAGE: Final = 500
-"""Sessions asked about in one question, so that a person with thousands of them does not outlast the deadline."""
+_UNADOPTED_FOR: Final = timedelta(seconds=10)
+"""How long a session lives that is to take the place of another and has not: longer than the question in between takes."""
 
 # Times in scripts are milliseconds since 1970 by the gateway's clock; times to live are spans, so that Redis' own clock does not matter.
 _CREATE: Final = """
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'summary', ARGV[2], 'seen', ARGV[3], 'idle', ARGV[4], 'ends', ARGV[5])
-redis.call('PEXPIRE', KEYS[1], math.min(ARGV[4], ARGV[5] - ARGV[3]))
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
 """
 # Sessions leave the index at their absolute end and not before. An index that drops a member when its session is gone could drop one
 # whose record is just being written, and that session could then not be found any more when its person is to be signed out.
@@ -61,21 +61,24 @@ class RedisSessions:
     async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
         """Stores the session, last active `now`. `browser` is the harmless description for summaries. Once this has returned the
         session is found by its ticket, by its subject and by the provider's session."""
-        if session.session_id != ticket.session_id:
-            raise ValueError("the session is not the ticket's")
-        record = codec.seal_record(
-            records.session_octets(session), ring=self._keys, ticket=ticket, nonce=self._fresh(codec.NONCE_SIZE)
-        )
-        summary = codec.seal_summary(
-            records.summary_octets(session, browser),
-            ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE),
-        )  # fmt: skip
-        seen, ends = records.milliseconds(now), records.milliseconds(session.expires_at)
-        idle = records.span_in_milliseconds(session.idle_for)
-        await self._connection.all([
-            *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
-            ("EVAL", _CREATE, 1, keyspace.session(session.session_id), record, summary, seen, idle, ends),
-        ])
+        await self._connection.all(self._storing(ticket, session, browser, now, lives_for=_lifetime(session, now)))
+
+    async def rotate(
+        self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
+    ) -> bool:  # fmt: skip
+        """Puts `session`, which is the new ticket's, in the place of the old ticket's; its end is the one in `session`, and it was last
+        active `now`. `browser` None keeps the words of the old one. False if the old session has ended, or either is revoked meanwhile:
+        then the new one has ended too. Whoever dies in the middle leaves a new one whose ticket nobody has and that ends by itself."""
+        [sealed] = await self._connection.ask("HMGET", keyspace.session(old.session_id), "summary")
+        if sealed is None:
+            return False
+        words = self._browser(sealed, old.session_id) if browser is None else browser
+        await self._connection.all(self._storing(new, session, words, now, lives_for=_UNADOPTED_FOR))
+        if not await succession.succeed(self._connection, old.session_id, new.session_id, now=now):
+            await self.revoke(new.session_id)
+            return False
+        lives_for = records.span_in_milliseconds(_lifetime(session, now))
+        return bool(await self._connection.ask("PEXPIRE", keyspace.session(new.session_id), lives_for))
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
         """The session of this ticket; None if there is none, the secret does not open it, or it is over."""
@@ -97,16 +100,12 @@ class RedisSessions:
         await self._connection.ask("EVAL", _TOUCH, 1, keyspace.session(ticket.session_id), records.milliseconds(now))
 
     async def revoke(self, session_id: SessionId) -> bool:
-        """Ends the session for every instance; whether there was one."""
-        return bool(await self._connection.ask("DEL", keyspace.session(session_id)))
+        """Ends the session for every instance, and one that has taken its place; whether there was one."""
+        return bool(await self.revoke_all([session_id]))
 
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
-        """Ends these sessions for every instance; those that there were."""
-        revoked: set[SessionId] = set()
-        for page in _pages(session_ids):
-            deleted = await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in page])
-            revoked |= {session_id for session_id, count in zip(page, deleted, strict=True) if count}
-        return frozenset(revoked)
+        """Ends these sessions for every instance, and those that have taken their places; those of the named ones where there was one."""
+        return await succession.ended(self._connection, session_ids)
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
         """Ends all sessions of this person, those under retiring keys too; how many there were."""
@@ -144,13 +143,36 @@ class RedisSessions:
         told: set[SessionId] = set()
         cursor: int | bytes = 0
         while True:
-            cursor, names = await self._connection.ask("SCAN", cursor, "MATCH", keyspace.EVERY_SESSION, "COUNT", _PAGE)
+            cursor, names = await self._connection.ask("SCAN", cursor, "MATCH", keyspace.EVERY_SESSION, "COUNT", succession.PAGE)
             found = {session_id for name in names if (session_id := keyspace.session_id_in(name)) is not None} - told
             told |= found
             for summary in await self._live(sorted(found), now):
                 yield summary
             if int(cursor) == 0:
                 return
+
+    def _storing(self, ticket: SessionTicket, session: Session, browser: str, now: datetime, *, lives_for: timedelta) -> list[Command]:
+        if session.session_id != ticket.session_id:
+            raise ValueError("the session is not the ticket's")
+        record = codec.seal_record(
+            records.session_octets(session), ring=self._keys, ticket=ticket, nonce=self._fresh(codec.NONCE_SIZE)
+        )
+        summary = codec.seal_summary(
+            records.summary_octets(session, browser),
+            ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE),
+        )  # fmt: skip
+        seen, ends = records.milliseconds(now), records.milliseconds(session.expires_at)
+        idle, lives = records.span_in_milliseconds(session.idle_for), records.span_in_milliseconds(lives_for)
+        return [
+            *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
+            ("EVAL", _CREATE, 1, keyspace.session(session.session_id), record, summary, seen, idle, ends, lives),
+        ]
+
+    def _browser(self, sealed: bytes, session_id: SessionId) -> str:
+        plaintext = codec.open_summary(sealed, ring=self._keys, session_id=session_id)
+        words = None if plaintext is None else records.browser_in(plaintext)
+        self.unreadable += words is None
+        return words or ""
 
     def _indexes(self, session: Session) -> Iterator[str]:
         """Where a new session is entered: under the first key only."""
@@ -168,9 +190,19 @@ class RedisSessions:
         return [keyspace.subject(name) for name in self._keys.subject_names(Issuer(issuer), Subject(subject))]
 
     async def _summaries(self, indexes: Sequence[str], now: datetime) -> tuple[SessionSummary, ...]:
-        members = list(dict.fromkeys(await self._members(indexes)))
-        found = [summary for page in _pages(members) for summary in await self._live(page, now)]
-        return tuple(sorted(found, key=lambda summary: summary.started_at, reverse=True))
+        found: dict[SessionId, SessionSummary] = {}
+        followed: set[SessionId] = set()
+        waiting = list(dict.fromkeys(await self._members(indexes)))
+        while waiting:
+            # One that is gone may have changed its ticket since the index was read: whoever signs its person out must hear of the heir.
+            heirs: list[SessionId] = []
+            for page in succession.pages(waiting):
+                live = await self._live(page, now)
+                found |= {summary.session_id: summary for summary in live}
+                heirs += await succession.heirs(self._connection, [session_id for session_id in page if session_id not in found])
+            waiting = [heir for heir in heirs if heir not in found and heir not in followed]
+            followed |= set(waiting)
+        return tuple(sorted(found.values(), key=lambda summary: summary.started_at, reverse=True))
 
     async def _members(self, indexes: Sequence[str]) -> list[SessionId]:
         members = await self._connection.all([("ZRANGE", index, 0, -1) for index in indexes])
@@ -195,6 +227,5 @@ class RedisSessions:
         return found
 
 
-def _pages(session_ids: Sequence[SessionId]) -> Iterator[Sequence[SessionId]]:
-    for start in range(0, len(session_ids), _PAGE):
-        yield session_ids[start : start + _PAGE]
+def _lifetime(session: Session, now: datetime) -> timedelta:
+    return min(session.idle_for, session.expires_at - now)

@@ -42,6 +42,15 @@ class Event(StrEnum):
     PERSON_UNBLOCKED = "person.unblocked"
     PERSON_LINKED = "person.linked"
     LINK_REFUSED = "link.refused"
+    CHALLENGE_ISSUED = "challenge.issued"
+    CHALLENGE_APPROVED = "challenge.approved"
+    CHALLENGE_REFUSED = "challenge.refused"
+    CHALLENGE_EXHAUSTED = "challenge.exhausted"
+    STEP_UP_BLOCKED = "step_up.blocked"
+    METHOD_ENROLLED = "method.enrolled"
+    METHOD_REMOVED = "method.removed"
+    REQUEST_HELD = "request.held"
+    REQUEST_RELEASED = "request.released"
     ACCESS_DENIED = "access.denied"
     REQUEST_REFUSED = "request.refused"
 
@@ -63,10 +72,22 @@ MEANINGS: Mapping[Event, str] = {
     Event.PROVIDER_LOGOUT_REFUSED: "A logout token must not be believed, and nothing ended; `detail` says why.",
     Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed.",
     Event.PERSON_BLOCKED: "An operator has blocked a person; their sessions have ended.",
-    Event.PERSON_UNBLOCKED: "An operator has let a blocked person in again.",
+    Event.PERSON_UNBLOCKED: "An operator has let a blocked person in again, or made the gateway forget their wrong answers; `detail` says "
+    "which.",
     Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax "
     "number.",
     Event.LINK_REFUSED: "Alarm: an account states what belongs to somebody else in the register; `detail` says what. Somebody should look.",
+    Event.CHALLENGE_ISSUED: "A signed-in person was asked for a fresh proof by `method`: a code or a notification was sent, or the browser "
+    "was sent to the provider or to where certificates are shown.",
+    Event.CHALLENGE_APPROVED: "The person has proved themselves by `method`, and the session has a new ticket.",
+    Event.CHALLENGE_REFUSED: "A fresh proof did not come about; `reason` says why.",
+    Event.CHALLENGE_EXHAUSTED: "The last wrong answer that a challenge takes was given: nobody can answer it any more.",
+    Event.STEP_UP_BLOCKED: "An answer was not looked at: the person or the address has given too many wrong ones. `detail` says until "
+    "when.",
+    Event.METHOD_ENROLLED: "A person has added a `method` for fresh proofs.",
+    Event.METHOD_REMOVED: "A person has taken a `method` for fresh proofs away.",
+    Event.REQUEST_HELD: "A form that met the demand for a fresh proof is kept for its person.",
+    Event.REQUEST_RELEASED: "The person has seen a kept form and sent it on to the portal.",
     Event.ACCESS_DENIED: "A signed-in person asked for what their session does not allow.",
     Event.REQUEST_REFUSED: "A request could be read in two ways, or was made to look like ours: somebody may be trying something.",
 }
@@ -91,7 +112,7 @@ class Audit:
         """Records an event with the fields that every event has, null where nothing is known.
 
         `request_id`, `client` and `portal` are those bound to the request in hand by structlog's context variables if not given;
-        `portal`, `method`, `session_id` and `person` are those of `session`, if there is one.
+        `portal`, `session_id` and `person` are those of `session`, if there is one, and so is `method` if not given.
         """
         bound = structlog.contextvars.get_contextvars()
         who = session.person if session is not None else person
@@ -101,7 +122,7 @@ class Audit:
             "request_id": request_id or bound.get("request_id"),
             "portal": portal or (bound.get("portal") if session is None else session.portal),
             "client": client or bound.get("client"),
-            "method": method if session is None else session.method,
+            "method": method or (None if session is None else session.method),
             "level": None if session is None else int(session.level),
             "session": session_id if session is None else session.session_id,
             "person": None if who is None else self.name_of(who),

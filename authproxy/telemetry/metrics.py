@@ -72,6 +72,12 @@ class Metrics(Collector):
         self.subrequests = Series("counter", "authproxy_subrequests", "Auth subrequests by dialect and answer.", "dialect", "answer")
         self.sessions_started = Series("counter", "authproxy_sessions_started", "Sign-ins that succeeded.", "portal", "method")
         self.sign_ins_refused = Series("counter", "authproxy_sign_ins_refused", "Sign-ins that signed nobody in.", "reason")
+        self.step_ups = Series("counter", "authproxy_step_ups", "Fresh proofs by method and outcome.", "method", "outcome")
+        self.sms_sent = Series("counter", "authproxy_sms_sent", "Text messages handed to gateways by outcome.", "gateway", "outcome")
+        self.onepass_asked = Series("counter", "authproxy_onepass_questions", "Questions to the OnePass service.", "outcome")
+        self.sms_reported = Series(
+            "counter", "authproxy_sms_reported", "What gateways have told of text messages that they took.", "gateway", "report"
+        )
         self.back_channel_logouts = Series(
             "counter", "authproxy_back_channel_logouts", "Logout tokens of the provider by answer.", "answer"
         )

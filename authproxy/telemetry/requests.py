@@ -82,6 +82,14 @@ class RequestRecorder:
         elif decision == "denied" and answered.session is not None:
             self._record(Event.ACCESS_DENIED, answered)
 
+    def held(self, answered: Answered) -> None:
+        """A form was kept until its person has proved themselves afresh."""
+        self._record(Event.REQUEST_HELD, answered)
+
+    def released(self, answered: Answered) -> None:
+        """A kept form goes to the portal."""
+        self._record(Event.REQUEST_RELEASED, answered)
+
     def _observe(self, portal: str, seconds: float, upstream_seconds: float) -> None:
         durations = self._seconds.get(portal)
         if durations is None:

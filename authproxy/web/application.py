@@ -17,17 +17,30 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.web import return_to
 from authproxy.web.assets import Assets
 from authproxy.web.back_channel_logout import BackChannelLogout, BackChannelLogoutEndpoint
+from authproxy.web.enrolments import Enrolling, EnrolmentPages
+from authproxy.web.held_requests import HeldRequestPages, HeldRequests
 from authproxy.web.login import CertificateLogin, Login, LoginPages
 from authproxy.web.logout import Logout, LogoutPages
 from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, secured
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
+from authproxy.web.proofs import Proofs
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.session_page import SessionPages, Sessions
+from authproxy.web.step_up import StepUpPages, StepUps
 from authproxy.web.templating import templates
 
 LARGEST_FORM = 16 * 1024
 """Bytes; our largest form holds a return-to of 2 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepUpServices:
+    """What the pages of fresh proofs ask."""
+
+    step_ups: StepUps
+    held: HeldRequests
+    enrolling: Enrolling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +60,7 @@ class Services:
     clock: Callable[[], datetime]
     fresh: Callable[[int], str]
     zone: tzinfo
+    step_up: StepUpServices
     certificate_login: CertificateLogin | None = None
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
 
@@ -65,7 +79,7 @@ def application(services: Services) -> web.Application:
     )  # fmt: skip
     session = SessionPages(
         sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock,
-        certificates_end=services.certificates_end,
+        certificates_end=services.certificates_end, enrolling=services.step_up.enrolling,
     )  # fmt: skip
     logout = LogoutPages(
         logout=services.logout, sessions=services.sessions, pages=pages, audit=services.audit, clock=services.clock
@@ -90,8 +104,33 @@ def application(services: Services) -> web.Application:
         web.get(PREFIX + "jwks.json", _published(services.jwks)),
         web.get(PREFIX + "static/{name}", assets.answer),
         web.get(REFUSAL_PATH, _refusal(refusals)),
+        *_of_step_ups(services, pages, refusals),
     ])  # fmt: skip
     return built
+
+
+def _of_step_ups(services: Services, pages: Pages, refusals: Refusals) -> list[web.RouteDef]:
+    asked = services.step_up
+    proofs = Proofs(refusals=refusals, audit=services.audit, metrics=services.metrics, clock=services.clock)
+    step_up = StepUpPages(
+        step_ups=asked.step_ups, proofs=proofs, pages=pages, refusals=refusals, links=services.links, audit=services.audit,
+        metrics=services.metrics, clock=services.clock, fresh=services.fresh,
+    )  # fmt: skip
+    held = HeldRequestPages(
+        held=asked.held, sessions=services.sessions, pages=pages, refusals=refusals, audit=services.audit, clock=services.clock
+    )
+    methods = EnrolmentPages(enrolling=asked.enrolling, pages=pages, audit=services.audit, clock=services.clock)
+    return [
+        web.get(PREFIX + "step-up", step_up.show),
+        web.post(PREFIX + "step-up", step_up.act),
+        web.get(PREFIX + "step-up/status", step_up.status),
+        web.get(PREFIX + "step-up/send", held.confirm),
+        web.post(PREFIX + "step-up/discard", held.discard),
+        web.post(PREFIX + "session/methods", methods.begin),
+        web.post(PREFIX + "session/methods/finish", methods.finish),
+        web.get(PREFIX + "session/methods/remove", methods.ask_removal),
+        web.post(PREFIX + "session/methods/remove", methods.remove),
+    ]
 
 
 def _published(jwks: Callable[[], Mapping[str, object]]) -> Handler:

@@ -1,13 +1,14 @@
-"""The static files: the style sheet, the one script with its words in every language, the icon, and the portal's logo."""
+"""The static files: the style sheet, the scripts with their words in every language, the icon, and the portal's logo."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import mimetypes
 from importlib.resources import files
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from authproxy.web.pages import CONTEXT, PREFIX
 from authproxy.web.request_context import PortalPresentation
@@ -16,7 +17,7 @@ from authproxy.web.templating import Templates
 LOGO = "logo"
 """The name under which every portal has its own; the host tells whose."""
 
-_NAMES = ("pages.css", "session.js", "icon.svg")
+_NAMES = ("pages.css", "session.js", "waiting.js", "icon.svg")
 _WORDS_STAND_HERE = b"/* words */ {}"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 # A drawing from outside may hold a style of its own. Opened by itself it is a document without a script, a neighbour or an origin.
@@ -30,6 +31,8 @@ class Assets:
         self._bodies = {name: _packed(files("authproxy.web").joinpath("static", name).read_bytes()) for name in _NAMES}
         self._bodies["session.js"] = self._bodies["session.js"].replace(_WORDS_STAND_HERE, _words(templates))
         self._digests = {name: _digest(body) for name, body in self._bodies.items()}
+        # The same for everybody, so that nothing can be learnt from how small they get; our pages hold secrets and are never compressed.
+        self._small = {name: gzip.compress(body, mtime=0) for name, body in self._bodies.items()}
 
     def url(self, name: str) -> str:
         return f"{PREFIX}static/{name}?v={self._digests[name]}"
@@ -47,7 +50,17 @@ class Assets:
         body = self._bodies.get(name)
         if body is None:
             raise web.HTTPNotFound
-        return _kept(request, body, media_type=mimetypes.guess_type(name)[0] or "", digest=self._digests[name])
+        media_type, digest = mimetypes.guess_type(name)[0] or "", self._digests[name]
+        if "gzip" not in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+            return _varying(_kept(request, body, media_type=media_type, digest=digest))
+        answer = _kept(request, self._small[name], media_type=media_type, digest=digest, variant="-gzip")
+        answer.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        return _varying(answer)
+
+
+def _varying(answer: web.Response) -> web.Response:
+    answer.headers[hdrs.VARY] = "Accept-Encoding"
+    return answer
 
 
 def _packed(body: bytes) -> bytes:
@@ -65,8 +78,8 @@ def _logo(request: web.Request) -> web.Response:
     return answer
 
 
-def _kept(request: web.Request, body: bytes, *, media_type: str, digest: str) -> web.Response:
-    etag = f'"{digest}"'
+def _kept(request: web.Request, body: bytes, *, media_type: str, digest: str, variant: str = "") -> web.Response:
+    etag = f'"{digest}{variant}"'
     headers = {"ETag": etag, "Cache-Control": _IMMUTABLE if request.query.get("v") == digest else "no-cache"}
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers=headers)

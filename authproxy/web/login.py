@@ -1,4 +1,5 @@
-"""The chooser, the begin of a sign-in and its end at the callback. What a sign-in is, `flows.login` decides."""
+"""The chooser, the begin of a sign-in and its end at the callback, where fresh proofs that were made elsewhere come back too. What a
+sign-in is, `flows.login` decides."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Protocol, assert_never
 from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.sign_in import AlreadySignedIn, Outcome, SignedIn, SignInRefused
+from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity.person import Person
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.logging import logger
@@ -19,10 +21,9 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, Links, Pages
+from authproxy.web.proofs import Proofs, onward
 from authproxy.web.refusals import PAGES, RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.session_page import Sessions
-
-_LONGEST_SHOWN = 60
 
 
 class Login(Protocol):
@@ -31,7 +32,7 @@ class Login(Protocol):
     async def complete(
         self, *, portal_id: str, parameters: Sequence[tuple[str, str]], browser: str | None, ticket_text: str | None, user_agent: str,
         now: datetime,
-    ) -> SignedIn | AlreadySignedIn | SignInRefused: ...  # fmt: skip
+    ) -> Outcome: ...  # fmt: skip
 
     async def looping(self, *, browser: str | None, now: datetime) -> bool: ...
 
@@ -41,7 +42,7 @@ class CertificateLogin(Protocol):
 
     async def complete(
         self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, now: datetime
-    ) -> SignedIn | AlreadySignedIn | SignInRefused: ...  # fmt: skip
+    ) -> Outcome: ...  # fmt: skip
 
 
 class LoginPages:
@@ -60,6 +61,7 @@ class LoginPages:
         self._sessions = sessions
         self._pages = pages
         self._refusals = refusals
+        self._proofs = Proofs(refusals=refusals, audit=audit, metrics=metrics, clock=clock)
         self._links = links
         self._audit = audit
         self._metrics = metrics
@@ -79,8 +81,8 @@ class LoginPages:
             self._record_refusal(Reason.SIGN_IN_LOOP)
             return self._refusals.answer(request, Reason.SIGN_IN_LOOP, return_to=place, about=Particulars(cookie_found=ticket.found))
         answer = self._pages.answer(
-            request, "login.html", form_targets=self._links.provider_origins, here="login", rt=place, place=_shown(place),
-            ways=[way for way in portal.sign_in if way in self._ways], after=_just_ended(request, ticket),
+            request, "login.html", form_targets=self._links.provider_origins, here="login", keep={"rt": place}, rt=place,
+            place=return_to.shown(place), ways=[way for way in portal.sign_in if way in self._ways], after=_just_ended(request, ticket),
             certificates_end_at=self._certificates_end(now),
         )  # fmt: skip
         if flow.value is None:
@@ -151,7 +153,7 @@ class LoginPages:
         )
         return self._ended(request, outcome)
 
-    def _ended(self, request: web.Request, outcome: SignedIn | AlreadySignedIn | SignInRefused) -> web.Response:
+    def _ended(self, request: web.Request, outcome: Outcome) -> web.Response:
         portal = request[CONTEXT].portal
         place = return_to.safe(outcome.return_to, origin=portal.origin)
         match outcome:
@@ -164,7 +166,11 @@ class LoginPages:
                 answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, outcome.ticket_text))
                 return answer
             case AlreadySignedIn():
-                return _see(portal.origin + place)
+                return onward(request, place, outcome.held)
+            case SteppedUp():
+                return self._proofs.approved(request, outcome)
+            case NotProved():
+                return self._proofs.refused(request, outcome, route=outcome.route)
             case SignInRefused():
                 self._record_register(outcome)
                 self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.found or None)
@@ -202,13 +208,6 @@ def _just_ended(request: web.Request, ticket: cookies.CookieReading) -> str | No
     if request.query.get("after") == "sign-out":
         return "sign-out"
     return "session" if ticket.value is not None else None
-
-
-def _shown(place: str) -> str:
-    """The page to go to, as far as it helps to recognise it: without the query, which may hold what is nobody else's business on a
-    screen, and in the letters of its URL, among which no other can hide."""
-    path = place.partition("?")[0]
-    return "" if path == return_to.HOME else path if len(path) <= _LONGEST_SHOWN else path[:_LONGEST_SHOWN] + "…"
 
 
 def _see(location: str) -> web.Response:

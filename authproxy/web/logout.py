@@ -46,8 +46,9 @@ class LogoutPages:
                 request, "signed_out.html", here="logout", was_signed_in=False, everywhere=None, provider_logout=None
             )
         return self._pages.answer(
-            request, "logout.html", form_targets=(), here="logout", session=current.session, everywhere="yes" if everywhere else None
-        )
+            request, "logout.html", form_targets=(), here="logout", keep={"everywhere": "yes"} if everywhere else {},
+            session=current.session, everywhere="yes" if everywhere else None,
+        )  # fmt: skip
 
     async def end(self, request: web.Request) -> web.StreamResponse:
         """POST logout: ends the session, or all of the person's; if the store cannot be asked, nothing is said to have ended and

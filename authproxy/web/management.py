@@ -30,12 +30,13 @@ Checks = Mapping[str, Callable[[], Awaitable[Check]]]
 
 def management(
     *, checks: Checks, is_draining: Callable[[], bool], exposition: Callable[[str], tuple[bytes, str]],
-    warning_only: frozenset[str] = frozenset({"provider", "revocation"}),
+    warning_only: frozenset[str] = frozenset({"provider", "revocation", "sms", "onepass"}),
 ) -> web.Application:  # fmt: skip
     """`/healthz`, `/readyz` and `/metrics`.
 
     A check that fails, raises or takes more than a second makes the gateway unready, unless it is one of `warning_only`: while the
-    provider is down nobody can sign in, but everybody who is signed in is served; the same with revocation and certificates.
+    provider is down nobody can sign in, but everybody who is signed in is served; the same with revocation and certificates, and with
+    gateways for text messages and codes.
     """
 
     async def healthz(_request: web.Request) -> web.StreamResponse:

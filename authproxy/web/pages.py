@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from markupsafe import Markup
 
 from authproxy.web.request_context import PortalPresentation, RequestContext
@@ -14,6 +16,7 @@ from authproxy.web.templating import Templates
 
 PREFIX = "/.authproxy/"
 CONTEXT = web.RequestKey("context", RequestContext)
+_NOTHING_KEPT: Final[Mapping[str, str]] = MappingProxyType({})
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action {form_targets}; "
     "base-uri 'none'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'"
@@ -49,23 +52,23 @@ class Pages:
 
     def answer(
         self, request: web.Request, template: str, *, status: int = 200, form_targets: tuple[str, ...] | None = None,
-        here: str | None = None, **values: Any,
+        here: str | None = None, keep: Mapping[str, str] = _NOTHING_KEPT, **values: Any,
     ) -> web.Response:  # fmt: skip
         """The page as an answer. `form_targets` is given for pages with a form; a page without one may send none.
 
         A page with a form keeps `Referrer-Policy: same-origin`: under `no-referrer` browsers send its forms with `Origin: null`, and
         those without Fetch Metadata could not be told from a stranger's.
 
-        `here` names the page if asking for it again is harmless: its other language is then a link. A page that stands at somebody
-        else's address, or says what has just been done, holds both languages: its URL is the portal's, or has a code in it that is
-        worth nothing the second time, and what it says may not be true any more when it is asked again.
+        `here` names the page if asking for it again is harmless: its other language is then a link, which carries the query `keep`. A
+        page that stands at somebody else's address, or says what has just been done, holds both languages: its URL is the portal's, or
+        has a code in it that is worth nothing the second time, and what it says may not be true any more when it is asked again.
         """
         context = request[CONTEXT]
         other: Markup | None = None
         if here is None:
             spoken = replace(context, locale="sl" if context.locale == "en" else "en", locale_is_chosen=True)
-            other = Markup(self._rendered(spoken, template, here=None, other=None, is_other=True, **values))  # noqa: S704  (our own page)
-        html = self._rendered(context, template, here=here, other=other, is_other=False, **values)
+            other = Markup(self._rendered(spoken, template, here=None, keep=keep, other=None, is_other=True, **values))  # noqa: S704  (our own page)
+        html = self._rendered(context, template, here=here, keep=keep, other=other, is_other=False, **values)
         answer = web.Response(text=html, status=status, content_type="text/html", charset="utf-8")
         if form_targets is not None:
             answer.headers["Content-Security-Policy"] = content_security_policy(form_targets)
@@ -78,6 +81,15 @@ class Pages:
             links=self._links, help_url=context.portal.help_url or self._links.help_url, link=_Linker(context).link,
             asset=self._assets.url, logo_url=self._assets.logo_url, **values,
         )  # fmt: skip
+
+
+def see(request: web.Request, name: str, query: Mapping[str, str] = _NOTHING_KEPT) -> web.Response:
+    """303 to a page of ours, in the language that was chosen. The portal's origin stands before the path, so that nothing in it can become
+    a host."""
+    context = request[CONTEXT]
+    chosen = {"lang": context.locale} if context.locale_is_chosen else {}
+    text = urlencode(chosen | {**query}, safe="/")
+    return web.Response(status=303, headers={hdrs.LOCATION: f"{context.portal.origin}{PREFIX}{name}{'?' if text else ''}{text}"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,21 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.CERTIFICATE_REVOKED: ("certificate_revoked", 403),
     Reason.CERTIFICATE_SUNSET: ("certificate_sunset", 403),
     Reason.CERTIFICATE_UNKNOWN: ("certificate_unknown", 403),
+    Reason.STEP_UP_REQUIRED: ("step_up_required", 401),
+    Reason.CODE_WRONG: ("code_wrong", 403),
+    Reason.CHALLENGE_OVER: ("challenge_over", 403),
+    Reason.PUSH_REFUSED: ("push_refused", 403),
+    Reason.STEP_UP_BLOCKED: ("step_up_blocked", 429),
+    Reason.STEP_UP_TOO_OFTEN: ("step_up_too_often", 429),
+    Reason.STEP_UP_IMPOSSIBLE: ("step_up_impossible", 403),
+    Reason.STEP_UP_BY_ANOTHER: ("step_up_by_another", 403),
+    Reason.PROOF_TOO_OLD: ("proof_too_old", 403),
+    Reason.HELD_REQUEST_GONE: ("held_request_gone", 410),
     Reason.STORE_UNAVAILABLE: ("unavailable", 503),
     Reason.PROVIDER_UNAVAILABLE: ("provider_unavailable", 503),
     Reason.SIGNER_UNAVAILABLE: ("unavailable", 503),
     Reason.REVOCATION_UNAVAILABLE: ("revocation_unavailable", 503),
+    Reason.SENDER_UNAVAILABLE: ("sender_unavailable", 503),
     Reason.REQUEST_UNREADABLE: ("request_unreadable", 400),
     Reason.TARGET_AMBIGUOUS: ("request_unreadable", 400),
     Reason.METHOD_UNSUPPORTED: ("request_unreadable", 405),
@@ -88,13 +99,19 @@ RETURN_TO = web.RequestKey("return_to", str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Particulars:
-    """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what the browser sent back."""
+    """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what the browser sent back.
+    `wait` is after how many seconds it is worth while to ask again; `step_up` the query of the page where another proof is chosen;
+    `lacking` and `withheld` are as in `Demand`."""
 
     missing: tuple[str, ...] = ()
     level: int | None = None
     level_needed: int | None = None
     who: str | None = field(default=None, repr=False)
     cookie_found: str | None = None
+    wait: int | None = None
+    step_up: Mapping[str, str] | None = field(default=None, repr=False)
+    lacking: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 _NOTHING_MORE = Particulars()
@@ -138,7 +155,7 @@ class Refusals:
         else:
             answer = problem(status, reason, context, about)
         if status in _RETRY_AFTER:
-            answer.headers["Retry-After"] = _RETRY_AFTER[status]
+            answer.headers["Retry-After"] = _RETRY_AFTER[status] if about.wait is None else str(about.wait)
         return answer
 
 
@@ -157,7 +174,7 @@ def code_of(reason: Reason, context: RequestContext) -> str:
 
 
 def problem(status: int, reason: Reason, context: RequestContext, about: Particulars = _NOTHING_MORE) -> web.Response:
-    """An `application/problem+json` answer; for 401 with the place where a person can sign in."""
+    """An `application/problem+json` answer; for 401 with the place where a person can sign in, or prove themselves afresh."""
     members: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -172,7 +189,12 @@ def problem(status: int, reason: Reason, context: RequestContext, about: Particu
         members |= {"level": about.level, "level_needed": about.level_needed}
     answer = web.Response(status=status, content_type="application/problem+json", charset="utf-8")
     if status == HTTPStatus.UNAUTHORIZED:
-        members["login_url"] = f"{context.portal.origin}{PREFIX}login"
-        answer.headers["WWW-Authenticate"] = f'Bearer realm="{context.portal.portal_id}"'
+        challenge = f'Bearer realm="{context.portal.portal_id}"'
+        if reason is Reason.STEP_UP_REQUIRED:
+            members["step_up_url"] = f"{context.portal.origin}{PREFIX}step-up"
+            challenge += ', error="insufficient_user_authentication", error_description="A fresh proof is needed."'  # RFC 9470 §3
+        else:
+            members["login_url"] = f"{context.portal.origin}{PREFIX}login"
+        answer.headers["WWW-Authenticate"] = challenge
     answer.text = json.dumps(members) + "\n"
     return answer

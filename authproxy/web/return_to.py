@@ -11,6 +11,9 @@ from authproxy.access.target import TargetRefused, parse
 
 LONGEST = 2048
 HOME = "/"
+SESSION_PAGE = "/.authproxy/session"
+"""The one place of ours that somebody may want to go back to: it does nothing by being looked at."""
+_LONGEST_SHOWN = 60
 
 # What a URL parser can take for `//host`: browsers and proxies read an encoded slash or backslash as a slash sooner or later.
 _LEAVES_THE_HOST = re.compile(r"/(?:/|%2f)|.*%5c", re.IGNORECASE | re.ASCII)
@@ -27,7 +30,16 @@ def safe(text: str | None, *, origin: str) -> str:
     place = _without_origin(text or "", origin).partition("#")[0]
     if len(place) > LONGEST:
         place = place.partition("?")[0]
-    return place if len(place) <= LONGEST and _is_ours(place) else HOME
+    return place if place == SESSION_PAGE or (len(place) <= LONGEST and _is_ours(place)) else HOME
+
+
+def shown(place: str) -> str:
+    """The place as far as it helps to recognise it: without the query, which may hold what is nobody else's business on a screen, and in
+    the letters of its URL, among which no other can hide. Empty for the portal's first page and for our own."""
+    path = place.partition("?")[0]
+    if path in {HOME, SESSION_PAGE}:
+        return ""
+    return path if len(path) <= _LONGEST_SHOWN else path[:_LONGEST_SHOWN] + "…"
 
 
 def _without_origin(text: str, origin: str) -> str:

@@ -6,19 +6,20 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
-from urllib.parse import urlencode
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from authproxy.access.decision import Reason
 from authproxy.flows.access import CurrentSession
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies
+from authproxy.web.enrolments import Enrolling
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, PREFIX, Pages
+from authproxy.web.pages import CONTEXT, Pages, see
 from authproxy.web.refusals import Refused
 from authproxy.web.request_context import PortalPresentation
+from authproxy.web.visits import visit_of
 
 _WARNED_BEFORE = timedelta(minutes=2)
 """How long before its end people are told that a session is about to end; WCAG 2.2 SC 2.2.1 asks for 20 s at least."""
@@ -37,7 +38,7 @@ class Sessions(Protocol):
 class SessionPages:
     def __init__(
         self, *, sessions: Sessions, pages: Pages, audit: Audit, portals: Mapping[str, PortalPresentation], clock: Callable[[], datetime],
-        certificates_end: Callable[[datetime], datetime | None],
+        certificates_end: Callable[[datetime], datetime | None], enrolling: Enrolling,
     ) -> None:  # fmt: skip
         self._sessions = sessions
         self._pages = pages
@@ -45,6 +46,7 @@ class SessionPages:
         self._portals = portals
         self._clock = clock
         self._certificates_end = certificates_end
+        self._enrolling = enrolling
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET session: a page for people, a JSON object for scripts."""
@@ -66,6 +68,7 @@ class SessionPages:
             seconds_to_absolute_end=_seconds(current.session.expires_at - now),
             others=await self._sessions.others(current.session, now=now),
             portals=self._portals,
+            methods=await self._enrolling.listed(visit_of(request, {}, now=now)),
             certificates_end_at=self._certificates_end(now) if current.session.method == "acnlb" else None,
         )
 
@@ -77,7 +80,7 @@ class SessionPages:
         current = await self._sessions.extend(portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now)
         if current is None:
             return _sign_in_first(request)
-        return _see(request, "session", said="extended") if request[CONTEXT].is_page_load else _described(current, now)
+        return see(request, "session", {"said": "extended"}) if request[CONTEXT].is_page_load else _described(current, now)
 
     async def end_others(self, request: web.Request) -> web.StreamResponse:
         """POST session/end: ends one other session of the same person, or all of them. What is over already has ended as well."""
@@ -94,7 +97,7 @@ class SessionPages:
         for session_id in ended:
             if await self._sessions.end_other(current.session, session_id, now=now):
                 self._audit.record(Event.SESSION_REVOKED, session_id=session_id, person=current.session.person, by="person")
-        return _see(request, "session", said="others-ended" if every else "ended")
+        return see(request, "session", {"said": "others-ended" if every else "ended"})
 
     async def _current(self, request: web.Request, now: datetime) -> CurrentSession | None:
         ticket = cookies.ticket_in(cookie_fields(request))
@@ -104,14 +107,7 @@ class SessionPages:
 def _sign_in_first(request: web.Request) -> web.Response:
     if not request[CONTEXT].is_page_load:
         raise Refused(Reason.NO_SESSION)
-    return _see(request, "login")
-
-
-def _see(request: web.Request, name: str, *, said: str | None = None) -> web.Response:
-    context = request[CONTEXT]
-    query = {"lang": context.locale if context.locale_is_chosen else None, "said": said}
-    text = urlencode({key: value for key, value in query.items() if value is not None})
-    return web.Response(status=303, headers={hdrs.LOCATION: f"{context.portal.origin}{PREFIX}{name}{'?' if text else ''}{text}"})
+    return see(request, "login")
 
 
 def _idle_end(current: CurrentSession) -> datetime:
@@ -136,6 +132,9 @@ def _described(current: CurrentSession, now: datetime) -> web.Response:
         "level": int(session.level),
         "portal": session.portal,
         "session_id": session.session_id,
+        "step_up": [
+            {"method": event.method, "at": event.at.isoformat(timespec="seconds")} for event in session.events if event.is_step_up
+        ],
         "started_at": session.started_at.isoformat(timespec="seconds"),
         "authenticated_at": session.authenticated_at.isoformat(timespec="seconds"),
         "expires_at": session.expires_at.isoformat(timespec="seconds"),

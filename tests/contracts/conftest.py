@@ -8,15 +8,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.challenges import RedisChallenges
 from authproxy.storage.codec import KeyRing
+from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.kept import RedisKept
-from authproxy.storage.memory import MemoryAttempts, MemoryKept, MemorySessions
+from authproxy.storage.limits import BlockRules, RedisLimits
+from authproxy.storage.memory import MemoryAttempts, MemoryChallenges, MemoryEnrolments, MemoryKept, MemoryLimits, MemorySessions
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer
 
 GENEROUS = timedelta(seconds=20)
 """The suite runs on busy machines; what a short deadline does is tested among the faults."""
+PEOPLE = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
+ADDRESSES = BlockRules(after=30, lasts=timedelta(minutes=15), at_most=timedelta(hours=2))
 STORES = ["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))]
 
 
@@ -58,3 +63,24 @@ def kept(request, keys):
     if request.param == "memory":
         return MemoryKept(clock=lambda: datetime.now(UTC))
     return RedisKept(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+
+
+@pytest.fixture(params=STORES)
+def challenges(request, keys):
+    if request.param == "memory":
+        return MemoryChallenges()
+    return RedisChallenges(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+
+
+@pytest.fixture(params=STORES)
+def limits(request, keys):
+    if request.param == "memory":
+        return MemoryLimits(people=PEOPLE, addresses=ADDRESSES)
+    return RedisLimits(request.getfixturevalue("redis"), keys=keys, people=PEOPLE, addresses=ADDRESSES)
+
+
+@pytest.fixture(params=STORES)
+def enrolments(request, keys):
+    if request.param == "memory":
+        return MemoryEnrolments()
+    return RedisEnrolments(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)

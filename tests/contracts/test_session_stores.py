@@ -233,3 +233,112 @@ async def test_a_member_is_signed_out_however_they_signed_in(sessions):
     assert [await sessions.load(ticket, now=NOW) for ticket in (by_rekono, by_certificate, before_the_register, without_a_number)] == [None] * 4
     assert await sessions.load(somebody_else, now=NOW) is not None
     assert await sessions.revoke_member(DAVID) == 0
+
+
+async def stepped_up(sessions, old, session, *, now=NOW + MINUTE, browser=None, **changes):
+    """A rotation, as after a proof: its ticket, its session, and whether it came about."""
+    new = new_ticket()
+    proof = replace(session.events[0], method="totp", at=now, source="https://gateway.example/")
+    stronger = replace(session, session_id=new.session_id, events=(*session.events, proof), **changes)
+    return new, stronger, await sessions.rotate(old, new, stronger, browser=browser, now=now)
+
+
+async def test_a_rotated_session_is_found_by_its_new_ticket_and_the_old_one_opens_nothing(sessions):
+    old, session = await started(sessions)
+    new, stronger, is_rotated = await stepped_up(sessions, old, session)
+    assert is_rotated
+    stored = await sessions.load(new, now=NOW + MINUTE)
+    assert (stored.session, stored.last_active_at, stored.session.expires_at) == (stronger, NOW + MINUTE, session.expires_at)
+    assert await sessions.load(old, now=NOW + MINUTE) is None
+    assert await sessions.load(SessionTicket(new.identifier, old.secret), now=NOW + MINUTE) is None
+
+
+async def test_a_rotated_session_keeps_the_words_for_its_browser_unless_there_are_others(sessions):
+    old, session = await started(sessions, browser="Safari, iOS")
+    new, stronger, _ = await stepped_up(sessions, old, session)
+    assert [summary.browser for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + MINUTE)] == ["Safari, iOS"]
+    await stepped_up(sessions, new, stronger, browser="Firefox, Linux")
+    assert [summary.browser for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + MINUTE)] == ["Firefox, Linux"]
+
+
+async def test_a_rotated_session_is_found_by_everything_that_found_the_old_one(sessions):
+    person = replace(session_for(new_ticket()).person, member=ANA.member_id)
+    old, session = await started(sessions, person=person, provider_session="s-1")
+    new, stronger, _ = await stepped_up(sessions, old, session)
+    now = NOW + MINUTE
+    found = [
+        await sessions.summaries(ISSUER, SUBJECT, now=now), await sessions.of_person(person, now=now),
+        await sessions.of_provider_session(ISSUER, "s-1", now=now), [summary async for summary in sessions.all_summaries(now=now)],
+    ]  # fmt: skip
+    assert [[summary.session_id for summary in each] for each in found] == [[stronger.session_id]] * 4
+    assert await sessions.revoke_member(ANA) == 1
+    assert await sessions.load(new, now=now) is None
+
+
+async def test_rotating_is_activity_and_moves_the_absolute_end_of_nothing(sessions):
+    old, session = await started(sessions, expires_at=NOW + 20 * MINUTE)
+    new, _, _ = await stepped_up(sessions, old, session, now=NOW + 14 * MINUTE)
+    assert await sessions.load(new, now=NOW + 20 * MINUTE - timedelta(milliseconds=1)) is not None
+    assert await sessions.load(new, now=NOW + 20 * MINUTE) is None
+
+
+async def test_a_rotated_session_shows_the_certificates_it_now_rests_on(sessions):
+    old, session = await started(sessions)
+    by_certificate = replace(session.events[0], method="certificate", source="sha256:" + "a1" * 32)
+    await stepped_up(sessions, old, replace(session, events=(by_certificate,)))
+    assert [summary.certificates async for summary in sessions.all_summaries(now=NOW + MINUTE)] == [("a1" * 32,)]
+
+
+@pytest.mark.parametrize("end", ["revoked", "idle", "over", "never"])
+async def test_a_session_that_has_ended_is_not_rotated_and_the_new_ticket_opens_nothing(sessions, end):
+    old, session = await started(sessions, expires_at=NOW + 10 * MINUTE, idle_for=5 * MINUTE)
+    now = NOW + {"idle": 5 * MINUTE, "over": 10 * MINUTE}.get(end, MINUTE)
+    if end == "revoked":
+        await sessions.revoke(session.session_id)
+    if end == "over":
+        await sessions.touch(old, now=NOW + 4 * MINUTE)
+        await sessions.touch(old, now=NOW + 8 * MINUTE)
+    new, _, is_rotated = await stepped_up(sessions, new_ticket() if end == "never" else old, session, now=now)
+    assert not is_rotated
+    assert await sessions.load(new, now=now) is None
+    assert [summary async for summary in sessions.all_summaries(now=now)] == [] or end == "never"
+
+
+async def test_of_many_rotations_at_once_one_comes_about(sessions):
+    old, session = await started(sessions)
+    outcomes = await asyncio.gather(*(stepped_up(sessions, old, session) for _ in range(20)))
+    winners = [new for new, _, is_rotated in outcomes if is_rotated]
+    assert len(winners) == 1
+    alive = [new for new, _, _ in outcomes if await sessions.load(new, now=NOW + MINUTE) is not None]
+    assert alive == winners
+
+
+async def test_whoever_ends_a_session_by_its_old_name_ends_what_has_taken_its_place(sessions):
+    ticket, session = first, _ = await started(sessions)
+    for _ in range(3):
+        ticket, session, _ = await stepped_up(sessions, ticket, session)
+    assert await sessions.revoke(first.session_id) is True
+    assert await sessions.load(ticket, now=NOW + MINUTE) is None
+    assert await sessions.revoke(first.session_id) is False
+
+
+async def test_the_old_and_the_new_name_of_a_session_are_one_session(sessions):
+    old, session = await started(sessions)
+    other, _ = await started(sessions)
+    new, _, _ = await stepped_up(sessions, old, session)
+    assert len(await sessions.revoke_all([new.session_id, old.session_id])) == 1
+    assert await sessions.load(other, now=NOW + MINUTE) is not None
+    assert await sessions.revoke_subject(ISSUER, SUBJECT) == 1
+
+
+async def test_ending_a_rotated_session_by_its_old_name_says_that_this_one_was_ended(sessions):
+    old, session = await started(sessions)
+    await stepped_up(sessions, old, session)
+    assert await sessions.revoke_all([old.session_id]) == {old.session_id}
+
+
+async def test_a_session_is_rotated_to_its_own_new_ticket_only(sessions):
+    old, session = await started(sessions)
+    with pytest.raises(ValueError, match="not the ticket's"):
+        await sessions.rotate(old, new_ticket(), session, browser=None, now=NOW)
+    assert await sessions.load(old, now=NOW) is not None

@@ -43,7 +43,7 @@ def environ(tmp_path):
 
 
 def with_authority(file, environ, folder):
-    """The file of all keys also names certificates."""
+    """The file of all keys also names certificates, gateways for text messages and a service for phones."""
     if file.name != "authproxy.example.yaml":
         return environ
     root = Authority.root(key=ec_key())
@@ -55,6 +55,8 @@ def with_authority(file, environ, folder):
         (folder / name).write_text(content)
         (folder / name).chmod(0o400)
         given[f"AUTHPROXY__ACNLB__{name}"] = str(folder / name)
+    for secret in ("SMS__GATEWAYS__OTHER__SMPP__PASSWORD", "ONEPASS__API_KEY"):
+        given[f"AUTHPROXY__STEP_UP__{secret}__FILE"] = environ["AUTHPROXY__REKONO__CLIENT_SECRET__FILE"]
     return environ | given
 
 
@@ -105,6 +107,12 @@ def test_the_example_has_every_key():
             assert re.search(rf"^[ #-]*{name}(_file)?:", text, re.MULTILINE), ".".join((*path, name))
 
 
+def in_one_line(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {in_one_line(item)}" for name, item in value.items()) + "}"
+    return "[" + ", ".join(map(in_one_line, value)) + "]" if isinstance(value, list) else value
+
+
 def test_the_example_shows_the_defaults_as_they_are():
     shown = parse((CONFIG / "authproxy.example.yaml").read_text()).value
     checked = 0
@@ -116,9 +124,7 @@ def test_the_example_shows_the_defaults_as_they_are():
             if not isinstance(place, dict) or name not in place or key.default is keys.REQUIRED or key.kind == "section":
                 continue
             value = place[name]
-            written = "[" + ", ".join(value) + "]" if isinstance(value, list) else value
-            if isinstance(value, dict):
-                written = "{" + ", ".join(f"{level}: {stands}" for level, stands in value.items()) + "}"
+            written = in_one_line(value)
             assert written.replace("60s", "1m") == reference.written(key.default, key), (path, name)
             checked += 1
     assert checked > 45

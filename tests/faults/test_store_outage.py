@@ -13,16 +13,22 @@ import structlog
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.challenge import ChallengeId
 from authproxy.identity.person import Subject
 from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.challenges import RedisChallenges
 from authproxy.storage.codec import KeyRing
+from authproxy.storage.enrolments import RedisEnrolments
+from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
+from tests.support.challenge_builders import ANAS, challenge_of
 from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
 KEYS = KeyRing((bytes(32),))
+RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 PROMPTLY = 3.0
 """Seconds. The promise is one, of which the deadline takes 0.8; the rest is for a busy machine. Without our deadline it would be nine."""
 OTHER = Subject("bojan")
@@ -59,6 +65,11 @@ async def started(sessions, subject=SUBJECT):
     return ticket, session
 
 
+async def rotated(sessions, old):
+    new = new_ticket()
+    return await sessions.rotate(old, new, session_for(new), browser=None, now=NOW)
+
+
 async def list_all(sessions):
     return [summary async for summary in sessions.all_summaries(now=NOW)]
 
@@ -66,7 +77,8 @@ async def list_all(sessions):
 def every_question(redis, ticket):
     """About a person of their own: a question whose answer was lost may have been carried out."""
     sessions = sessions_on(redis)
-    attempts = RedisAttempts(redis, keys=KEYS, fresh=secrets.token_bytes)
+    attempts, challenges, enrolments = (made(redis, keys=KEYS, fresh=secrets.token_bytes) for made in (RedisAttempts, RedisChallenges, RedisEnrolments))
+    limits = RedisLimits(redis, keys=KEYS, people=RULES, addresses=RULES)
     return {
         "load": lambda: sessions.load(ticket, now=NOW),
         "create": lambda: started(sessions, OTHER),
@@ -79,6 +91,12 @@ def every_question(redis, ticket):
         "take": lambda: attempts.take("state", now=NOW),
         "note_sign_in": lambda: attempts.note_sign_in("browser", now=NOW),
         "recent_sign_ins": lambda: attempts.recent_sign_ins("browser", now=NOW),
+        "rotate": lambda: rotated(sessions, ticket),
+        "count_try": lambda: challenges.count_try(ChallengeId("challenge"), now=NOW),
+        "open_challenge": lambda: challenges.open(challenge_of(secrets.token_hex(8)), tries=5, now=NOW),
+        "try_answer": lambda: limits.try_answer(["person:somebody"], now=NOW),
+        "enrolments": lambda: enrolments.of(ANAS),
+        "spend_recovery": lambda: enrolments.spend_recovery(ANAS, "hash"),
         "ping": redis.ping,
     }
 
@@ -196,7 +214,7 @@ async def test_a_replica_refuses_what_changes_something_and_still_answers_reads(
     ticket, session = await started(sessions)
     server.command("REPLICAOF", "127.0.0.1", str(free_port()))
     questions = every_question(redis, ticket)
-    for name in ("create", "touch", "revoke", "open", "note_sign_in"):
+    for name in ("create", "touch", "revoke", "rotate", "open", "note_sign_in", "open_challenge", "try_answer"):
         assert await timed(questions[name]) < PROMPTLY
         assert redis._idle == []  # the next connection may find the new primary
     assert (await sessions.load(ticket, now=NOW)).session == session

@@ -63,6 +63,27 @@ async def test_what_signing_in_does_not_mend_is_said_plainly(ticket, status, mod
         assert answer.all("set-cookie") == []
 
 
+@pytest.mark.parametrize(("method", "ending"), [("GET", b""), ("POST", b"&lost=yes")])
+async def test_a_page_load_that_lacks_a_proof_is_401_with_the_place_where_it_is_asked(method, ending):
+    async with running_edge() as edge:
+        edge.access.lacks_proof.add(GOOD)
+        answer = await answered(edge, subrequest(PAGE, f"Referer: http://{HOST}/form", method=method))
+        back = b"/form" if method == "POST" else b"/page%3Fa%3Db"
+        place = f"http://{HOST}/.authproxy/step-up?rt=".encode() + back + b"&for=acq/payments%20POST" + ending
+        assert (answer.status, answer.get("location")) == (401, place)
+        assert (edge.observed[0]["decision"], edge.observed[0]["reason"]) == ("step_up_required", "step_up_required")
+
+
+async def test_a_script_that_lacks_a_proof_is_401_as_rfc_9470_says_it():
+    async with running_edge() as edge:
+        edge.access.lacks_proof.add(GOOD)
+        answer = await answered(edge, subrequest("Sec-Fetch-Mode: cors"))
+        assert (answer.status, answer.get("location")) == (401, None)
+        assert answer.get("www-authenticate").startswith(b'Bearer realm="acq", error="insufficient_user_authentication", ')
+        assert answer.get("www-authenticate").endswith(b', max_age="300"')
+        assert b'"methods": ["push", "totp"]' in answer.body
+
+
 async def test_a_stranger_is_refused_whatever_it_says():
     async with running_edge() as edge:
         answer = await answered(edge, subrequest(), unix=False)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from aiohttp import web
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser
 
 from authproxy.access.decision import Reason
 from authproxy.flows.logout import ProviderLogout
 from authproxy.flows.sign_in import SignInRefused
 from authproxy.web.refusals import PAGES
+from tests.support.page_checks import everything_but_our_own, faults_of, headless, signed_in
 from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
 REASON_OF_EACH_PAGE = {name: reason for reason, (name, _status) in PAGES.items()}
 OWN_PAGES = {
     "login": "login?rt=/orders/2026/11&", "login after a time-out": "login?", "session": "session?said=extended&", "logout": "logout?",
@@ -33,34 +29,8 @@ pytestmark = pytest.mark.needs("chromium")
 
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with headless() as browser:
         yield browser
-        await browser.close()
-
-
-async def signed_in(context: BrowserContext, port: int, ticket: str = TICKET) -> None:
-    await context.add_cookies([
-        {"name": "__Host-authproxy", "value": ticket, "url": f"https://acq.localhost:{port}/", "secure": True, "sameSite": "Lax", "httpOnly": True}
-    ])  # fmt: skip
-
-
-def everything_but_our_own(page: Page, port: int) -> list[str]:
-    """Fills with what the page asks of others, what the policy blocks and what breaks in a script."""
-    seen: list[str] = []
-    page.on("console", lambda message: seen.append(message.text) if "Content Security Policy" in message.text else None)
-    page.on("pageerror", lambda error: seen.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(f"http://acq.localhost:{port}/") else seen.append(request.url))
-    return seen
-
-
-async def faults_of(page: Page) -> list[str]:
-    """What axe finds, and what sticks out of the window."""
-    found = (await Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})).response
-    faults = [f"{violation['id']}: {node['target']}" for violation in found["violations"] for node in violation["nodes"]]
-    if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        faults.append("wider than the window")
-    return faults
 
 
 @pytest.mark.parametrize(
@@ -195,12 +165,12 @@ async def test_the_session_page_is_worked_by_the_keyboard_alone(chromium):
         page = await context.new_page()
         await page.goto(f"http://acq.localhost:{port}/.authproxy/session")
         reached = []
-        for _ in range(10):
+        for _ in range(14):
             await page.keyboard.press("Tab")
             reached.append(await page.evaluate("document.activeElement.innerText"))
             assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         assert reached == [
-            "Podaljšaj sejo", "Odjava", "Končaj", "Končaj vse druge seje", "Odjava povsod", "Na portal", "podpora@example.si",
+            "Podaljšaj sejo", "Odjava", "", "Dodaj aplikacijo za kode", "Dodaj potisna obvestila OnePass", "Ustvari nove rezervne kode", "Končaj", "Končaj vse druge seje", "Odjava povsod", "Na portal", "podpora@example.si",
             "Vprašanja in odgovori o storitvi Rekono", "Slovenščina", "English",
         ]  # fmt: skip
 

@@ -14,22 +14,29 @@ import trustme
 
 import authproxy.storage
 from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.challenge import State
 from authproxy.identity.member import RegisterKey
+from authproxy.identity.session import SessionId
 from authproxy.storage import near_cache
 from authproxy.storage.attempts import RedisAttempts
+from authproxy.storage.challenges import RedisChallenges
 from authproxy.storage.codec import KeyRing
+from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.invalidation import listen
+from authproxy.storage.kept import RedisKept
+from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.logout_tokens import RedisLogoutTokens
 from authproxy.storage.people import RedisPeople
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
+from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.people_builders import ANA
 from tests.support.redis_server import RedisServer, eventually
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
 
-ACL = """on >{password} ~authproxy:* &__redis__:invalidate +ping +select +client|id +client|tracking +subscribe +set +hget +hset +hmget
+ACL = """on >{password} ~authproxy:* &__redis__:invalidate +ping +select +client|id +client|tracking +subscribe +get +set +hget +hset +hmget +hgetall
 +hincrby +hdel +hkeys +hlen +sadd +scard +srem +srandmember +sunionstore +rename +persist +del +exists +pexpire +eval +scan +zadd +zrange +zrevrange +zremrangebyscore +rpush +lpop +llen +ltrim +lrange"""
 
 
@@ -149,11 +156,39 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
     assert (await people.every()).members == (ANA.blocked(NOW, None),)
     await people.settle(await people.departures())
     assert await people.is_under_first_key()
+    new = new_ticket()
+    assert await sessions.rotate(ticket, new, session_for(new), browser=None, now=NOW + timedelta(minutes=1))
+    await asks_for_proofs(redis, KeyRing((bytes(32),)))
     listener = asyncio.ensure_future(listen(redis, cache, clock=lambda: datetime.now(UTC)))
     await eventually(lambda: cache.is_heard(datetime.now(UTC)))
     listener.cancel()
     assert await sessions.revoke_subject(ISSUER, SUBJECT) == 1
     await redis.aclose()
+
+
+async def asks_for_proofs(redis, keys):
+    kept = RedisKept(redis, keys=keys, fresh=secrets.token_bytes)
+    await kept.put("name", b"octets", timedelta(minutes=1))
+    assert [await kept.get("name"), await kept.take("name")] == [b"octets"] * 2
+    challenges = RedisChallenges(redis, keys=keys, fresh=secrets.token_bytes)
+    for number in range(9):
+        await challenges.open(challenge_of(f"challenge-{number}"), tries=5, now=NOW)
+    newest, *_ = await challenges.current(SessionId("a-session"), now=NOW)
+    assert (await challenges.count_try(newest, now=NOW)).tries_left == 4
+    assert await challenges.resolve(newest, State.APPROVED, now=NOW)
+    assert await challenges.claim_push(ANAS, newest, timedelta(minutes=1)) is None
+    rules = BlockRules(after=1, lasts=timedelta(minutes=1), at_most=timedelta(hours=1))
+    limits = RedisLimits(redis, keys=keys, people=rules, addresses=rules)
+    assert await limits.try_answer(["person:ana"], now=NOW) is None
+    assert await limits.reserve("person:ana", pause=timedelta(minutes=1), per_hour=3, now=NOW) is None
+    assert await limits.lift(["person:ana"]) is True
+    enrolments = RedisEnrolments(redis, keys=keys, fresh=secrets.token_bytes)
+    assert await enrolments.add(ANAS, enrolment_of())
+    await enrolments.put_recovery(ANAS, ["hash"])
+    assert (await enrolments.recovery_left(ANAS), await enrolments.spend_recovery(ANAS, "hash")) == (1, True)
+    assert await enrolments.accept_step("enrolment-1", 1)
+    assert await enrolments.reseal() == 0
+    assert await enrolments.remove(ANAS, "enrolment-1")
 
 
 def test_the_rights_that_the_readme_lists_are_the_tested_ones():

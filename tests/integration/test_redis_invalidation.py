@@ -107,6 +107,16 @@ async def test_a_session_revoked_on_one_instance_leaves_the_near_cache_of_the_ot
         assert not b.holds(ticket)
 
 
+async def test_a_ticket_that_was_rotated_on_one_instance_opens_nothing_on_the_other(server):
+    async with instance(server.socket_url) as a, instance(server.socket_url) as b:
+        old, new = await cached_session(b), new_ticket()
+        stronger = session_for(new, started_at=clock())
+        assert await a.sessions.rotate(old, new, stronger, browser=None, now=clock())
+        assert await eventually(lambda: not b.holds(old)) < 1
+        assert await b.read(old) is None
+        assert (await b.read(new)).session == stronger
+
+
 async def test_revoking_a_subject_reaches_every_near_cache(server):
     async with instance(server.socket_url) as a, instance(server.socket_url) as b:
         tickets = [await cached_session(b) for _ in range(5)]

@@ -14,26 +14,11 @@ from authproxy.storage.codec import KeyRing
 from authproxy.storage.people import RedisPeople
 from authproxy.storage.redis import RedisConnection
 from tests.support.people_builders import ANA, CVETKA, SUBCA, account
-from tests.support.redis_server import RedisServer
 from tests.support.session_builders import NOW
 
 pytestmark = pytest.mark.needs("redis-server")
 KEY, NEW_KEY = secrets.token_bytes(32), secrets.token_bytes(32)
 BY_ANAS_ID, BY_CVETKAS_ID = RegisterKey("id", "ana"), RegisterKey("id", "cvetka")
-
-
-@pytest.fixture(scope="module")
-def server():
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def redis(server):
-    server.command("FLUSHALL")
-    connection = RedisConnection(server.socket_url)
-    yield connection
-    await connection.aclose()
 
 
 def people_with(redis, *keys):

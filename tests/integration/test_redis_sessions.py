@@ -16,27 +16,11 @@ from authproxy.storage import keyspace
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.codec import KeyRing
 from authproxy.storage.logout_tokens import RedisLogoutTokens
-from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
-from tests.support.redis_server import RedisServer
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
 KEY, NEW_KEY = secrets.token_bytes(32), secrets.token_bytes(32)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def redis(server):
-    server.command("FLUSHALL")
-    connection = RedisConnection(server.socket_url)
-    yield connection
-    await connection.aclose()
 
 
 def sessions_with(redis, *keys):

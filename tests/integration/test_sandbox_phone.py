@@ -350,7 +350,7 @@ async def test_only_sentences_of_its_own_are_said(house, person):
 
 async def test_the_interface_for_scripts_needs_no_pin_and_describes_itself(house, person):
     await sets_pin(house, person)
-    assert set((await house.asks("GET", f"{house.phone.url}/api/")).json) == {"GET /api/codes?email=ADDRESS", "GET /api/pushes?email=ADDRESS", "POST /api/pushes/{id}"}
+    assert set((await house.asks("GET", f"{house.phone.url}/api/")).json) == {"GET /api/codes?email=ADDRESS", "GET /api/pushes?email=ADDRESS", "POST /api/pushes/{id}", "POST /api/links"}
     assert (await code_of(house, ANA.upper())).json["email"] == ANA
     assert await house.pushes(ANA) == []
 

@@ -160,7 +160,9 @@ async def open_certificate_house(
             "SUB_CA_FILE": str(folder / "authority" / "sub.pem"),
             "REVOCATION__MOVED": f'{{"http://localhost:{_AUTHORITY_PORT}/": "http://localhost:{_AUTHORITY_PORT}/"}}',
         }
-        given = {f"AUTHPROXY__ACNLB__{name}": value for name, value in settings.items()} | dict(environment or {})
+        # Whoever comes with a certificate would be asked for a fresh proof everywhere; the tests of that say where.
+        unasked = {f"AUTHPROXY__PORTALS__{portal_id}__STEP_UP__REQUIRED": "false" for portal_id in ("ACQ", "B2B")}
+        given = {f"AUTHPROXY__ACNLB__{name}": value for name, value in settings.items()} | unasked | dict(environment or {})
         given = {name: value for name, value in given.items() if value}
         house = await resources.enter_async_context(open_house(store_url, environment=given, **more))
         clocks.append(house.clock)

@@ -18,13 +18,13 @@ from typing import Any
 
 import h11
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, Unavailable
-from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.listener import Address, Listener
-from authproxy.edge.site import Gate, Limits, Site
+from authproxy.edge.site import Gate, Holding, Limits, Site
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
@@ -40,6 +40,7 @@ COOKIE = f"Cookie: __Host-authproxy={GOOD}\r\n"
 IDENTITY = b"X-Auth-Subject: ana-subject\r\nX-Auth-Name: Ana\r\nX-Auth-Level: 20\r\nX-Auth-Assertion: header.payload.signature\r\n"
 
 ROUTE = Route(name="all", path="/", requirement=Requirement())
+GUARDED = Route(name="acq/payments POST", path="/", requirement=Requirement(step_up=StepUp(methods=("push", "totp"), max_age=timedelta(minutes=5))))
 PORTAL = Portal(portal_id="acq", origin=f"http://{HOST}", host=HOST, routes=(ROUTE,))
 SESSION = Session(
     session_id=SessionId("session-of-ana"),
@@ -65,6 +66,9 @@ class TicketAccess:
     def __init__(self) -> None:
         self.asked: list[RequestTarget] = []
         self.revoked: set[str] = set()
+        self.lacks_proof: set[str] = set()
+        self.sessions: dict[str, Session] = {}
+        """Whose a ticket is, if it is not Ana's."""
         self.may_answer = asyncio.Event()
         """Until it is set, nobody learns the decision for the SLOW ticket."""
 
@@ -80,8 +84,11 @@ class TicketAccess:
         return ticket not in self.revoked
 
     def _decision(self, portal: Portal, ticket: str | None) -> Decision:
-        if ticket in {GOOD, SLOW} and ticket not in self.revoked:
-            return Allowed(portal=portal, route=ROUTE, session=SESSION, identity_headers=IDENTITY)
+        if ticket in {GOOD, SLOW, *self.sessions} and ticket not in self.revoked:
+            session = self.sessions.get(ticket, SESSION)
+            if ticket in self.lacks_proof:
+                return StepUpRequired(portal=portal, route=GUARDED, session=session)
+            return Allowed(portal=portal, route=ROUTE, session=session, identity_headers=IDENTITY)
         if ticket == FORBIDDEN:
             return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
         if ticket == UNANSWERABLE:
@@ -395,6 +402,7 @@ async def running_edge(
     connect_for: float = 5.0,
     own_headers: Iterable[str] = (),
     portal: Portal = PORTAL,
+    holding: Holding | None = None,
 ) -> AsyncIterator[Edge]:
     """An edge on a TCP port and a Unix socket, with one portal and the pages behind it. Fails the test for any error nobody expected."""
     loop = asyncio.get_running_loop()
@@ -436,6 +444,7 @@ async def running_edge(
             clock=lambda: NOW,
             time=loop.time,
             spawn=spawn,
+            holding=holding,
         )
         edge = Edge(gate, Listener(gate, tls=listener_tls), behind, pages, access)
         gate.time = lambda: loop.time() + edge._offset

@@ -30,7 +30,7 @@ from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.identity_provider.openid.tokens import KeyRing
 from authproxy.sandbox.identity_provider.provider import PROVIDER
-from authproxy.sandbox.installation import installed_beforehand
+from authproxy.sandbox.installation import Link, installed_beforehand, linked_beforehand
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.portals import application as demo_portal
@@ -120,6 +120,8 @@ class House:
     settings: Settings
     secret: str = field(repr=False)
     accounts: Accounts
+    linked: tuple[Link, ...] = field(repr=False)
+    """The phones that answer for somebody here, once the gateway has their keys."""
     provider: Counterparty
     portal: Counterparty
     """acq."""
@@ -162,11 +164,11 @@ class House:
             assert (await asked.request("POST", url, headers={"Content-Type": "application/json"}, body=body)).status == 200
 
     @contextlib.asynccontextmanager
-    async def second_gateway(self) -> AsyncIterator[int]:
-        """Another instance with the same settings and the same store; its port."""
+    async def second_gateway(self, *, clock: Callable[[], datetime] | None = None) -> AsyncIterator[int]:
+        """Another instance with the same settings and the same store, and with a clock of its own if it is given one; its port."""
         port = free_port()
         moved = {"AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{port}", "AUTHPROXY__SERVER__MANAGEMENT": f"127.0.0.1:{free_port()}"}
-        async with bootstrap.running(load(self.settings_file, moved), clock=self.clock):
+        async with bootstrap.running(load(self.settings_file, moved), clock=clock or self.clock):
             yield port
 
 
@@ -252,26 +254,27 @@ class Person:
 @contextlib.asynccontextmanager
 async def open_house(
     store_url: str, *, environment: Mapping[str, str] | None = None, acq: Mapping[str, Any] | None = None, more_people: Iterable[Account] = (), provider_is_up: bool = True,
-    has_gateway: bool = True, ports: Mapping[str, int] | None = None,
+    has_gateway: bool = True, ports: Mapping[str, int] | None = None, sections: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[House]:
-    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in the file; `ports` are chosen
-    elsewhere. Without a gateway the test runs one as a process."""
+    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in the file, `sections` what the
+    file says beyond; `ports` are chosen elsewhere. Without a gateway the test runs one as a process."""
     clock = Clock()
     ports = {name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")} | dict(ports or {})
     accounts = Accounts((*people(secrets.token_bytes), *more_people))
+    linked = linked_beforehand(accounts, secrets.token_bytes)
     async with contextlib.AsyncExitStack() as resources:
         resources.enter_context(logging_put_back())
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-house-")))
         secret = secrets.token_urlsafe(32)
-        file = write_settings(folder, ports, store_url, secret, acq or {})
+        file = write_settings(folder, ports, store_url, secret, acq or {}, sections or {})
         settings = load(file, environment or {})
-        others = _counterparties(ports, accounts, secret, settings, clock)
+        others = _counterparties(ports, accounts, linked, secret, settings, clock)
         for name, counterparty in others.items():
             resources.push_async_callback(counterparty.stop)
             if name != "provider" or provider_is_up:
                 await counterparty.start()
         house = House(clock=clock, ports=ports, folder=folder, settings_file=file, settings=settings, secret=secret, accounts=accounts,
-                      provider=others["provider"], portal=others["acq"])  # fmt: skip
+                      linked=linked, provider=others["provider"], portal=others["acq"])  # fmt: skip
         if has_gateway:
             house.gateway = await resources.enter_async_context(bootstrap.running(settings, clock=clock))
         yield house
@@ -284,7 +287,7 @@ def _signing_key() -> RSAPrivateKey:
 
 
 def _counterparties(
-    ports: Mapping[str, int], accounts: Accounts, secret: str, settings: Settings, clock: Clock
+    ports: Mapping[str, int], accounts: Accounts, linked: tuple[Link, ...], secret: str, settings: Settings, clock: Clock
 ) -> dict[str, Counterparty]:  # fmt: skip
     client = Client(
         client_id=CLIENT_ID,
@@ -301,14 +304,14 @@ def _counterparties(
     def provider() -> web.Application:
         made = identity_provider.application(
             issuer=issuer, clients=(client,), accounts=accounts, outbox_url=f"http://localhost:{ports['outbox']}", clock=clock,
-            installed=installed,
+            installed=installed, linked=linked,
         )  # fmt: skip
         made[PROVIDER].keys = signing  # a provider that is started again forgets who is signed in, not its keys
         return made
 
     made: dict[str, Callable[[], web.Application]] = {
         "outbox": lambda: outbox.application(clock=clock),
-        "phone": lambda: phone.application(provider_url=f"http://localhost:{ports['provider']}", installed=installed, clock=clock),
+        "phone": lambda: phone.application(provider_url=f"http://localhost:{ports['provider']}", installed=installed, linked=linked, clock=clock),
         "provider": provider,
         "acq": lambda: demo_portal.application(portal=portal("acq"), jwks_url=jwks, issuer=gateway, clock=clock),
         "b2b": lambda: demo_portal.application(portal=portal("b2b"), jwks_url=jwks, issuer=gateway, clock=clock),
@@ -316,7 +319,7 @@ def _counterparties(
     return {name: Counterparty(application, ports[name]) for name, application in made.items()}
 
 
-def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secret: str, acq: Mapping[str, Any]) -> Path:
+def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secret: str, acq: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> Path:
     """The settings file of a house, with keys of its own beside it."""
     (folder / "assertion.pem").write_bytes(keys.generate("ES256"))
     written: dict[str, Any] = {
@@ -337,6 +340,8 @@ def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secre
         "telemetry": {"audit_file": str(folder / "audit.log")},
     }  # fmt: skip
     written["portals"]["acq"] |= acq
+    for name, section in sections.items():
+        written[name] = written.get(name, {}) | dict(section)
     file = folder / "authproxy.yaml"
     file.write_text(yaml.safe_dump(written))
     file.chmod(0o600)

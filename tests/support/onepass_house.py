@@ -19,7 +19,7 @@ from aiohttp import web
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
-from authproxy.sandbox.installation import Installation, installed_beforehand
+from authproxy.sandbox.installation import Installation, Link, installed_beforehand, linked_beforehand
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.serving import bound, port_of, serving
@@ -64,6 +64,7 @@ class OnePassHouse:
     clock: StandingClock
     accounts: Accounts
     installed: tuple[Installation, ...]
+    linked: tuple[Link, ...]
     provider: Part
     outbox: Part
     phone: Part
@@ -91,6 +92,10 @@ class OnePassHouse:
 
     def installation(self, email: str) -> Installation:
         return next(one for one in self.installed if one.email == email)
+
+    def link(self, email: str) -> Link:
+        """The phone that answers the gateway for somebody from the start."""
+        return next(one for one in self.linked if one.account == email)
 
     def sign_in_url(self) -> str:
         asked = {"response_type": "code", "client_id": "gateway", "redirect_uri": REDIRECT_URI, "scope": "openid", "state": "s1"}
@@ -127,23 +132,27 @@ def title(page: Answer) -> str:
 
 
 @contextlib.asynccontextmanager
-async def onepass_house(folder: Path | None = None, *, installed: bool = True) -> AsyncIterator[OnePassHouse]:
-    """With `folder` provider and phone keep their state there. `installed`: the phone has the seeded people from the start."""
+async def onepass_house(folder: Path | None = None, *, installed: bool = True, linked: bool = False) -> AsyncIterator[OnePassHouse]:
+    """With `folder` provider and phone keep their state there. `installed`: the phone has the seeded people from the start; `linked`: it
+    answers the gateway for some of them."""
     clock, provider, messages, device = StandingClock(), Part(), Part(), Part()
     accounts = people(secrets.token_bytes)
     before = installed_beforehand(accounts, secrets.token_bytes) if installed else ()
+    links = linked_beforehand(accounts, secrets.token_bytes) if linked else ()
 
     def state_file(name: str) -> Path | None:
         return folder / name if folder is not None else None
 
     provider.made = lambda: identity_provider.application(
         issuer=f"{provider.url}/openid-connect-server-webapp/", clients=(CLIENT,), accounts=accounts, outbox_url=messages.url,
-        clock=clock, installed=before, state_file=state_file("provider.json"),
+        clock=clock, installed=before, linked=links, state_file=state_file("provider.json"),
     )  # fmt: skip
     messages.made = lambda: outbox.application(clock=clock)
-    device.made = lambda: phone.application(provider_url=provider.url, clock=clock, installed=before, state_file=state_file("phone.json"))
+    device.made = lambda: phone.application(
+        provider_url=provider.url, clock=clock, installed=before, linked=links, state_file=state_file("phone.json")
+    )  # fmt: skip
     async with contextlib.AsyncExitStack() as resources:
         for part in (provider, messages, device):
             resources.push_async_callback(part.stop)
             await part.start()
-        yield OnePassHouse(clock=clock, accounts=accounts, installed=before, provider=provider, outbox=messages, phone=device)
+        yield OnePassHouse(clock=clock, accounts=accounts, installed=before, linked=links, provider=provider, outbox=messages, phone=device)

@@ -30,9 +30,10 @@ from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
-from authproxy.web.application import Services, application
+from authproxy.web.application import Services, StepUpServices, application
 from authproxy.web.pages import Links
 from authproxy.web.request_context import PortalPresentation
+from tests.support.step_up_script import ScriptedEnrolling, ScriptedHeldRequests, ScriptedStepUps
 
 NOW = datetime(2026, 3, 2, 13, 5, tzinfo=UTC)
 TICKET = SessionTicket(bytes(16), bytes(32)).text
@@ -161,6 +162,9 @@ class House:
     audit_lines: list[str]
     metrics: Metrics
     portals: dict[str, PortalPresentation]
+    step_ups: ScriptedStepUps
+    held: ScriptedHeldRequests
+    enrolling: ScriptedEnrolling
     browser: aiohttp.ClientSession
 
     @contextlib.asynccontextmanager
@@ -184,10 +188,12 @@ async def running_pages() -> AsyncIterator[House]:
     audit_lines: list[str] = []
     metrics = Metrics(version="test")
     counter = iter(range(1, 1000))
+    step_ups, held, enrolling = ScriptedStepUps(SESSION, NOW), ScriptedHeldRequests(SESSION), ScriptedEnrolling(SESSION, NOW)
     services = Services(
         login=flows, logout=flows, back_channel_logout=back_channel, sessions=flows, portals=portals, links=LINKS,
         jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32)),
         metrics=metrics, clock=lambda: NOW, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
+        step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "pages"
@@ -198,7 +204,10 @@ async def running_pages() -> AsyncIterator[House]:
             async with aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(str(socket)), cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=10)
             ) as browser:
-                yield House(socket=socket, flows=flows, back_channel=back_channel, audit_lines=audit_lines, metrics=metrics, portals=portals, browser=browser)
+                yield House(
+                    socket=socket, flows=flows, back_channel=back_channel, audit_lines=audit_lines, metrics=metrics, portals=portals,
+                    step_ups=step_ups, held=held, enrolling=enrolling, browser=browser,
+                )  # fmt: skip
         finally:
             await runner.cleanup()
 
@@ -215,7 +224,7 @@ async def front(house: House) -> AsyncIterator[int]:
             request.method, f"http://pages{request.raw_path}", headers=client_headers, data=await request.read(), allow_redirects=False
         ) as answer:
             kept = CIMultiDict(answer.headers)
-            for name in ("Content-Length", "Connection", "Date"):
+            for name in ("Content-Length", "Content-Encoding", "Connection", "Date"):
                 kept.pop(name, None)
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from authproxy.access.routes import Portal, Portals, Requirement, Route
+from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.explanation import explained
 from authproxy.identity.assurance import Level
 
@@ -11,8 +14,10 @@ ACQ = Portal(
     origin="https://acq.example.si",
     host="acq.example.si",
     routes=(
-        Route(name="admin", path="/admin", methods=("POST",), requirement=Requirement(level=Level.MEDIUM), strict=True),
-        Route(name="rest", path="/", requirement=Requirement()),
+        Route(name="admin", path="/admin", methods=("POST",), requirement=Requirement(
+            level=Level.MEDIUM, claims=("phone_number", "address"), step_up=StepUp(methods=("push", "certificate"), max_age=timedelta(minutes=5)),
+        ), strict=True),
+        Route(name="rest", path="/", requirement=Requirement(step_up=StepUp())),
     ),
 )
 BARE = Portal(portal_id="bare", origin="http://bare.localhost:8080", host="bare.localhost:8080", required_claims=(),
@@ -29,7 +34,8 @@ def test_the_route_and_what_it_demands_are_told():
         "route    admin: /admin (POST)",
         "because  it is the first of 2 that covers path and method",
         "demands  sign-in by rekono, level 20 or more",
-        "knowing  tax_number, name, birthdate, address",
+        "knowing  tax_number, name, birthdate, address, phone_number",
+        "proof    a step-up by push or certificate, at most 5 min old",
         "session  asked of the store on every request",
     ]
 
@@ -38,10 +44,20 @@ def test_the_position_of_a_later_route_is_told():
     told = explained("GET", "https://acq.example.si", PORTALS)
     assert "because  it is number 2 of 2, and none before it covers path and method" in told.text
     assert "session  from the near cache where it is fresh" in told.text
+    assert "proof    a step-up by any method, once in the session" in told.text
 
 
-def test_a_portal_that_demands_no_claims_says_so():
-    assert "knowing  nothing but the account" in explained("GET", "http://bare.localhost:8080/a", PORTALS).text
+def test_a_portal_that_demands_nothing_says_so():
+    told = explained("GET", "http://bare.localhost:8080/a", PORTALS).text
+    assert "knowing  nothing but the account" in told
+    assert "proof    none beside the sign-in" in told
+
+
+@pytest.mark.parametrize(("seconds", "span"), [(90, "90 s"), (120, "2 min"), (5400, "90 min"), (7200, "2 h")])
+def test_a_span_is_told_in_whole_units(seconds, span):
+    route = Route(name="r", path="/", requirement=Requirement(step_up=StepUp(max_age=timedelta(seconds=seconds))))
+    portals = Portals({ACQ.host: replace(ACQ, routes=(route,))})
+    assert f"by any method, at most {span} old" in explained("GET", "https://acq.example.si/", portals).text
 
 
 @pytest.mark.parametrize("path", ["/.authproxy/login", "/.authproxy"])

@@ -14,28 +14,31 @@ from aiohttp.typedefs import Handler
 from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import json_object
 from authproxy.sandbox.identity_provider.front_end import dashboard, dashboard_data, login, password_reset, push, registration
+from authproxy.sandbox.identity_provider.onepass import linked_phones, relying_parties
 from authproxy.sandbox.identity_provider.onepass import service as onepass
+from authproxy.sandbox.identity_provider.onepass.relying_parties import SANDBOX_API_KEY
 from authproxy.sandbox.identity_provider.openid import authorize, logout, public, token
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.identity_provider.openid.quirks import QUIRKS
 from authproxy.sandbox.identity_provider.provider import FRONT_END, OUTGOING, PROVIDER, REGISTER_PAGE, SIGN_IN_PAGE, Provider
-from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.installation import Installation, Link
 
 
-def application(
+def application(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
     clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, installed: Iterable[Installation] = (),
-    state_file: Path | None = None,
+    linked: Iterable[Link] = (), onepass_api_key: str = SANDBOX_API_KEY, state_file: Path | None = None,
 ) -> web.Application:  # fmt: skip
     """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server lives.
 
-    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are activated already.
-    With a `state_file` a restart keeps accounts, consents and activated phones. Raises StateBroken or OSError for one that cannot be read.
+    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are activated already,
+    `linked` those that answer a relying party, which shows `onepass_api_key`. With a `state_file` a restart keeps accounts, consents and
+    phones. Raises StateBroken or OSError for one that cannot be read.
     """
     made = web.Application(client_max_size=64 * 1024)
     provider = made[PROVIDER] = Provider(
         issuer=issuer, clients=clients, accounts=accounts, outbox_url=outbox_url, clock=clock, fresh=fresh,
-        installed=installed, state_file=state_file,
+        installed=installed, linked=linked, onepass_api_key=onepass_api_key, state_file=state_file,
     )  # fmt: skip
     made.cleanup_ctx.append(_outgoing)
     made.on_startup.append(_remember_beginning)
@@ -52,6 +55,8 @@ def application(
     dashboard.route(made.router, provider.base)
     dashboard_data.route(made.router, provider.base)
     onepass.route(made.router)
+    relying_parties.route(made.router)
+    linked_phones.route(made.router)
     made.router.add_get("/api/", _interface)
     made.router.add_post("/api/quirks", _switch_on)
     made.router.add_delete("/api/quirks", _clear)
@@ -101,7 +106,7 @@ async def _front(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     return provider.pages.render(
         request, "front.html", accounts=provider.accounts.seeded, issuer=provider.issuer, sign_in=SIGN_IN_PAGE, register=REGISTER_PAGE,
-        clients=list(provider.clients.values()),
+        clients=list(provider.clients.values()), onepass_path=relying_parties.ROOT, onepass_api_key=provider.onepass_api_key,
     )  # fmt: skip
 
 
@@ -109,6 +114,7 @@ async def _interface(request: web.Request) -> web.Response:
     return web.json_response({
         "POST /api/quirks": {"client_id": "…", "quirk": "one of `quirks`"},
         "DELETE /api/quirks": "switches all of them off",
+        f"{relying_parties.ROOT}/": "OnePass for relying parties: POST enrolments, POST pushes, …, with the API key as a bearer token",
         "quirks": {name: quirk.says for name, quirk in QUIRKS.items()},
         "active": request.app[PROVIDER].quirks.names(),
     })  # fmt: skip

@@ -22,7 +22,9 @@ from authproxy.sandbox.identity_provider.front_end.confirmation import TRIES, Mo
 from authproxy.sandbox.identity_provider.front_end.records import DataEntry, Registration, Reset
 from authproxy.sandbox.identity_provider.onepass.activation import MESSAGES_AN_HOUR, Activations
 from authproxy.sandbox.identity_provider.onepass.devices import Devices
+from authproxy.sandbox.identity_provider.onepass.links import Enrolments, LinkedPhones
 from authproxy.sandbox.identity_provider.onepass.pushes import Pushes
+from authproxy.sandbox.identity_provider.onepass.relay import Relay
 from authproxy.sandbox.identity_provider.openid.authorization import AuthorizationRequest
 from authproxy.sandbox.identity_provider.openid.clients import Client, ClientAuthentication
 from authproxy.sandbox.identity_provider.openid.consents import Consents
@@ -30,7 +32,7 @@ from authproxy.sandbox.identity_provider.openid.quirks import ActiveQuirks
 from authproxy.sandbox.identity_provider.openid.tokens import ACCESS_TOKEN_SECONDS, Grant, KeyRing
 from authproxy.sandbox.identity_provider.state import State
 from authproxy.sandbox.identity_provider.wrong_answers import WrongAnswers
-from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.installation import Installation, Link
 
 FRONT_END = "/IdP-RM-Front"
 SIGN_IN_PAGE = f"{FRONT_END}/chooselogin/rekono.htm"
@@ -94,10 +96,10 @@ class LogoutRequest:
 
 
 class Provider:
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self, *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
         clock: Callable[[], datetime], fresh: Callable[[int], bytes], installed: Iterable[Installation] = (),
-        state_file: Path | None = None,
+        linked: Iterable[Link] = (), onepass_api_key: str, state_file: Path | None = None,
     ) -> None:  # fmt: skip
         self.issuer = issuer
         self.base = urlsplit(issuer).path.rstrip("/")
@@ -129,6 +131,12 @@ class Provider:
         self.devices = Devices(installed)
         self.activations = Activations(clock, fresh)
         self.pushes = Pushes(clock, fresh)
+        self.links = Enrolments(clock, fresh)
+        self.linked_phones = LinkedPhones(linked)
+        self.relay = Relay(clock)
+        self.onepass_api_key = onepass_api_key
+        self.wrong_links = Frequency(clock, allowed=20, window=timedelta(minutes=10))
+        """Codes of relying parties that led to no enrolment, by the address that asks."""
         self.registrations: Expiring[Registration] = Expiring(clock, timedelta(minutes=30))
         self.resets: Expiring[Reset] = Expiring(clock, timedelta(minutes=30))
         self.messages_to = Frequency(clock, allowed=5, window=timedelta(hours=1))
@@ -136,7 +144,9 @@ class Provider:
         """Messages outside of the confirmation window: by purpose and recipient, and by the address that asks for them."""
         self.wrong_proofs = WrongAnswers(clock)
         """Codes and PUKs outside of the confirmation window, by what they are for and whose they are."""
-        self.state = State(state_file, {"accounts": accounts, "consents": self.consents, "devices": self.devices})
+        self.state = State(state_file, {
+            "accounts": accounts, "consents": self.consents, "devices": self.devices, "linked_phones": self.linked_phones,
+        })  # fmt: skip
         self.state.load()
 
     def endpoint(self, name: str) -> str:

@@ -10,30 +10,36 @@ from pathlib import Path
 from aiohttp import ClientSession, web
 
 from authproxy.sandbox.furniture.pages import Pages
-from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.installation import Installation, Link
 from authproxy.sandbox.phone.device import Phone
 from authproxy.sandbox.phone.interface import Interface
+from authproxy.sandbox.phone.link_screens import LinkScreens
 from authproxy.sandbox.phone.memory import Kept, Memory
 from authproxy.sandbox.phone.onepass import OnePass
 from authproxy.sandbox.phone.screens import Screens
 from authproxy.sandbox.phone.settings import Settings
 
+PHONE = web.AppKey("PHONE", Phone)
+"""For whoever made the phone: `links` are those that it has."""
+
 
 def application(
-    *, provider_url: str, clock: Callable[[], datetime], installed: Iterable[Installation] = (),
+    *, provider_url: str, clock: Callable[[], datetime], installed: Iterable[Installation] = (), linked: Iterable[Link] = (),
     fresh: Callable[[int], bytes] = secrets.token_bytes, state_file: Path | None = None,
 ) -> web.Application:  # fmt: skip
-    """A phone whose accounts are with the provider at `provider_url`; `installed` are on it from the start, without a PIN.
+    """A phone whose accounts are with the provider at `provider_url`; `installed` and `linked` are on it from the start, without a PIN.
 
-    With `state_file` a restart keeps accounts and PIN, and what the file holds comes before `installed`. Raises BrokenStateError.
+    With `state_file` a restart keeps accounts, links and PIN, and what the file holds comes before what is given here. Raises
+    BrokenStateError.
     """
     onepass = OnePass(provider_url)
-    phone = Phone(Memory(Kept(accounts=tuple(installed)), state_file), onepass, clock, fresh)
+    phone = Phone(Memory(Kept(accounts=tuple(installed), links=tuple(linked)), state_file), onepass, clock, fresh)
     pages = Pages("authproxy.sandbox.phone", connect=True, script="/script.js")
     registration_url = f"{provider_url.rstrip('/')}/IdP-RM-Front/register/start.htm?from=phone"
     settings = Settings(phone, pages, registration_url)
     made = web.Application(client_max_size=64 * 1024)
-    for part in (Screens(phone, pages, registration_url), settings, Interface(phone)):
+    made[PHONE] = phone
+    for part in (Screens(phone, pages, registration_url), LinkScreens(phone, pages), settings, Interface(phone)):
         part.route(made.router)
     pages.furnish(made, style="/style.css")
     made.middlewares.append(settings.guard)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from authproxy.sandbox import one_time_code
-from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.installation import Installation, Link
 from authproxy.sandbox.phone.lock import Lock
 from authproxy.sandbox.phone.memory import Kept, Memory
 from authproxy.sandbox.phone.onepass import Activated, NotActivated, NotInstalledError, OnePass, Push, UnreachableError
+from authproxy.sandbox.phone.relying_parties import Invitation, LinkPush, RelyingParties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Incoming:
     """What the provider says about all accounts at one moment."""
 
     pushes: tuple[tuple[Installation, Push], ...] = ()
+    link_pushes: tuple[tuple[Link, LinkPush], ...] = ()
     elsewhere: tuple[Installation, ...] = ()
     """Accounts that another phone has taken over."""
     is_reachable: bool = True
@@ -29,6 +31,7 @@ class Phone:
         self._memory = memory
         self._clock = clock
         self.onepass = onepass
+        self.relying_parties = RelyingParties(onepass, fresh)
         self.lock = Lock(memory, clock, fresh)
         self.csrf = fresh(16).hex()
         """What forms of the phone carry. Knowing it takes having read a page of the phone."""
@@ -42,6 +45,16 @@ class Phone:
 
     def account_of(self, email: str) -> Installation | None:
         return next((one for one in self.accounts if one.email.casefold() == email.strip().casefold()), None)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        return self._memory.kept.links
+
+    def link(self, device_id: str) -> Link | None:
+        return next((one for one in self.links if one.device_id == device_id), None)
+
+    def links_of(self, email: str) -> tuple[Link, ...]:
+        return tuple(one for one in self.links if one.account.casefold() == email.strip().casefold())
 
     def code(self, account: Installation) -> tuple[str, int]:
         """The one-time code of now and the seconds it has left. It needs no provider."""
@@ -58,6 +71,21 @@ class Phone:
             self._memory.keep(self._memory.kept.with_account(outcome.installation))
         return outcome
 
+    async def accept(self, invitation: Invitation, device_name: str) -> Link | None:
+        """This phone answers a relying party from now on. None if the invitation is over. Raises UnreachableError."""
+        link = await self.relying_parties.accept(invitation, device_name)
+        if link is not None:
+            self._memory.keep(self._memory.kept.with_link(link))
+        return link
+
+    async def remove_link(self, link: Link) -> None:
+        """The key is gone at once; the service is told if it answers."""
+        self._memory.keep(self._memory.kept.without_link(link.device_id))
+        try:
+            await self.relying_parties.remove(link)
+        except (UnreachableError, NotInstalledError):
+            return
+
     async def remove(self, account: Installation) -> None:
         """Takes the account off the phone; at the provider, too, if it answers."""
         self._memory.keep(self._memory.kept.without_account(account.device_id))
@@ -68,18 +96,30 @@ class Phone:
 
     async def reset(self) -> None:
         """A phone as on its first day."""
-        accounts = self.accounts
+        accounts, links = self.accounts, self.links
         self._memory.keep(Kept())
         self.lock.lock()
-        await asyncio.gather(*(self.remove(account) for account in accounts))
+        await asyncio.gather(*(self.remove(account) for account in accounts), *(self.remove_link(link) for link in links))
 
     async def incoming(self) -> Incoming:
         asked = await asyncio.gather(*(self._asked_about(account) for account in self.accounts))
+        asked_by = await asyncio.gather(*(self._asked_by(link) for link in self.links))
         return Incoming(
             pushes=tuple((account, push) for account, answer in asked if isinstance(answer, tuple) for push in answer),
+            link_pushes=tuple((link, push) for link, answer in asked_by if isinstance(answer, tuple) for push in answer),
             elsewhere=tuple(account for account, answer in asked if isinstance(answer, NotInstalledError)),
-            is_reachable=not any(isinstance(answer, UnreachableError) for _, answer in asked),
+            is_reachable=not any(isinstance(answer, UnreachableError) for _, answer in (*asked, *asked_by)),
         )
+
+    async def _asked_by(self, link: Link) -> tuple[Link, tuple[LinkPush, ...] | UnreachableError]:
+        try:
+            return link, await self.relying_parties.pushes(link)
+        except NotInstalledError:
+            # The relying party has let the phone go: nothing will come from there any more.
+            self._memory.keep(self._memory.kept.without_link(link.device_id))
+            return link, ()
+        except UnreachableError as trouble:
+            return link, trouble
 
     async def _asked_about(self, account: Installation) -> tuple[Installation, tuple[Push, ...] | NotInstalledError | UnreachableError]:
         try:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.installation import Installation, Link
 
 
 class BrokenStateError(Exception):
@@ -19,6 +19,8 @@ class BrokenStateError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     accounts: tuple[Installation, ...] = ()
+    links: tuple[Link, ...] = ()
+    """Relying parties that this phone answers."""
     pin: str | None = field(default=None, repr=False)
     """A hash of `pin.hashed`; None: anybody may use the phone."""
     wrong_pins: int = 0
@@ -32,6 +34,12 @@ class Kept:
     def without_account(self, device_id: str) -> Kept:
         return replace(self, accounts=tuple(one for one in self.accounts if one.device_id != device_id))
 
+    def with_link(self, link: Link) -> Kept:
+        return replace(self, links=(*self.links, link))
+
+    def without_link(self, device_id: str) -> Kept:
+        return replace(self, links=tuple(one for one in self.links if one.device_id != device_id))
+
 
 class Memory:
     """`kept` is what holds now. With a file, what it holds comes before what the phone would begin with."""
@@ -40,7 +48,7 @@ class Memory:
         """Raises BrokenStateError."""
         self._file = file
         if file is not None and file.exists():
-            self.kept = _read(file)
+            self.kept = _read(file, begin)
         else:
             self.keep(begin)
 
@@ -55,12 +63,15 @@ def _as_json(kept: Kept) -> dict[str, Any]:
     return asdict(kept) | {"wait_until": kept.wait_until.isoformat() if kept.wait_until is not None else None}
 
 
-def _read(file: Path) -> Kept:
+def _read(file: Path, begin: Kept) -> Kept:
+    """A file from before there were links leaves those that the phone begins with."""
     try:
         members = json.loads(file.read_text(encoding="utf-8"))
         accounts = tuple(Installation(**account) for account in members.pop("accounts"))
+        links = tuple(Link(**link) for link in members.pop("links")) if "links" in members else begin.links
         wait_until = members.pop("wait_until")
-        return Kept(accounts=accounts, wait_until=datetime.fromisoformat(wait_until) if wait_until is not None else None, **members)
+        waits = datetime.fromisoformat(wait_until) if wait_until is not None else None
+        return Kept(accounts=accounts, links=links, wait_until=waits, **members)
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
         raise BrokenStateError(f"{file} is not the state of a phone ({type(fault).__name__}); repair it or take it away") from None
 

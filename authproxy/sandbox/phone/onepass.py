@@ -65,16 +65,16 @@ class OnePass:
     session: ClientSession
 
     def __init__(self, provider_url: str) -> None:
-        self._devices = f"{provider_url.rstrip('/')}/onepass/devices"
+        self._service = f"{provider_url.rstrip('/')}/onepass"
 
     async def start(self, email: str, language: Language) -> None:
         """Has an activation code sent, in this language, if there is such an account."""
-        async with self._asked("POST", "/start", json={"email": email}, headers={"Accept-Language": language}) as (status, _):
+        async with self.asked("POST", "/devices/start", json={"email": email}, headers={"Accept-Language": language}) as (status, _):
             if status != 202:
                 raise UnreachableError
 
     async def activate(self, email: str, code: str) -> Activated | NotActivated:
-        async with self._asked("POST", "", json={"email": email, "code": code}) as (status, body):
+        async with self.asked("POST", "/devices", json={"email": email, "code": code}) as (status, body):
             if status in {400, 429}:
                 return NotActivated(minutes=int(body.get("minutes", 0)) if status == 429 else 0)
             installation = Installation(
@@ -84,44 +84,47 @@ class OnePass:
             return Activated(installation=installation, has_replaced=bool(body["replaced"]))
 
     async def overview(self, account: Installation) -> Overview:
-        async with self._asked("GET", "", account) as (_, body):
+        async with self.asked("GET", _place(account), token=account.device_token) as (_, body):
             return Overview(**body)
 
     async def remove(self, account: Installation) -> None:
-        async with self._asked("DELETE", "", account):
+        async with self.asked("DELETE", _place(account), token=account.device_token):
             pass
 
     async def pushes(self, account: Installation) -> tuple[Push, ...]:
-        async with self._asked("GET", "/pushes", account) as (_, body):
+        async with self.asked("GET", f"{_place(account)}/pushes", token=account.device_token) as (_, body):
             return tuple(_push(**one) for one in body)
 
     async def answer(self, account: Installation, push_id: str, *, action: str, number: str) -> int:
         """The status: 204 taken, 400 wrong number, 404 not for this account, 409 over."""
-        path = f"/pushes/{quote(push_id, safe='')}"
-        async with self._asked("POST", path, account, json={"action": action, "number": number}) as (status, _):
+        path = f"{_place(account)}/pushes/{quote(push_id, safe='')}"
+        async with self.asked("POST", path, token=account.device_token, json={"action": action, "number": number}) as (status, _):
             return status
 
     @asynccontextmanager
-    async def _asked(
-        self, method: str, path: str, account: Installation | None = None, *, json: dict[str, str] | None = None,
+    async def asked(
+        self, method: str, path: str, *, token: str | None = None, json: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[tuple[int, Any]]:  # fmt: skip
-        """Status and body. What the block cannot read in the body counts as no answer."""
-        url = self._devices
-        if account is not None:
-            url, headers = f"{url}/{account.device_id}", {"Authorization": f"Bearer {account.device_token}"}
+        """Status and body of one request below `/onepass`. What the block cannot read in the body counts as no answer."""
+        if token is not None:
+            headers = {"Authorization": f"Bearer {token}"}
         try:
             async with (
                 asyncio.timeout(_SECONDS),
-                self.session.request(method, f"{url}{path}", json=json, headers=headers, allow_redirects=False) as response,
+                self.session.request(method, f"{self._service}{path}", json=json, headers=headers, allow_redirects=False) as response,
             ):
-                if account is not None and response.status == 401:
+                if token is not None and response.status == 401:
                     raise NotInstalledError
                 if response.status >= 500:
                     raise UnreachableError
                 yield response.status, await response.json() if response.status != 204 else None
         except (ClientError, TimeoutError, ValueError, TypeError, KeyError, AttributeError) as fault:
             raise UnreachableError from fault
+
+
+def _place(account: Installation) -> str:
+    return f"/devices/{account.device_id}"
 
 
 def _push(*, at: str, expires_at: str, choices: list[str], **texts: str) -> Push:

@@ -36,8 +36,8 @@ class Screens:
 
     async def home(self, request: web.Request) -> web.Response:
         return self._shown(
-            request, "home.html", accounts=self._phone.accounts, incoming=await self._phone.incoming(), said=request.query.get("said", ""),
-            has_pin=self._phone.lock.has_pin,
+            request, "home.html", accounts=self._phone.accounts, links=self._phone.links, incoming=await self._phone.incoming(),
+            said=request.query.get("said", ""), has_pin=self._phone.lock.has_pin,
         )  # fmt: skip
 
     async def incoming(self, request: web.Request) -> web.Response:

@@ -42,7 +42,7 @@ class Settings:
         return to("/unlock")
 
     async def page(self, request: web.Request) -> web.Response:
-        return self._shown(request, "settings.html", accounts=self._phone.accounts)
+        return self._shown(request, "settings.html", accounts=self._phone.accounts, links=self._phone.links)
 
     async def pin(self, request: web.Request) -> web.Response:
         return self._shown(request, "pin.html", said=request.query.get("said", ""), problem="")

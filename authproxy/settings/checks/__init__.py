@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from authproxy.settings.checks import certificates, files, gateway, portals
+from authproxy.settings.checks import certificates, delivery, files, gateway, portals
 from authproxy.settings.findings import Remark
 from authproxy.settings.validation import Sections
 
@@ -13,5 +13,6 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     """Everything that is to be said about sections which are valid each by itself."""
     yield from gateway.remarks(sections)
     yield from certificates.remarks(sections)
+    yield from delivery.remarks(sections)
     yield from portals.remarks(sections)
     yield from files.remarks(sections)

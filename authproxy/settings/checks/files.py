@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from authproxy.settings.checks import logos
 from authproxy.settings.checks.logos import UnfitLogo
+from authproxy.settings.delivery import SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, Severity
 from authproxy.settings.schema import Assertions
 from authproxy.settings.secret_files import octets_of
@@ -51,8 +52,19 @@ def remarks(sections: Sections) -> Iterator[Remark]:
             yield from _pair(path, portal.upstream_tls.certificate_file, portal.upstream_tls.key_file)
         if portal.logo_file:
             yield from _logo(("portals", portal_id, "logo_file"), portal.logo_file)
+    for name, gateway in sections.step_up.sms.gateways.items() if sections.step_up and sections.step_up.sms else ():
+        yield from _sms_gateway(("step_up", "sms", "gateways", name), gateway)
     if sections.telemetry and sections.telemetry.audit_file:
         yield from _appendable(("telemetry", "audit_file"), Path(sections.telemetry.audit_file))
+
+
+def _sms_gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
+    if gateway.http is not None:
+        yield from _authorities((*path, "http", "ca_file"), gateway.http.ca_file)
+        if gateway.http.certificate_file and gateway.http.key_file:
+            yield from _pair((*path, "http"), gateway.http.certificate_file, gateway.http.key_file)
+    if gateway.smpp is not None:
+        yield from _authorities((*path, "smpp", "ca_file"), gateway.smpp.ca_file)
 
 
 def _ring(ring: Assertions) -> Iterator[Remark]:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from authproxy.access import target
 from authproxy.access.header_names import PRESETS
 from authproxy.access.routes import Requirement, Route
+from authproxy.settings.checks import demands
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import PortalSettings, RouteSettings, Server
 from authproxy.settings.validation import Sections
@@ -31,7 +32,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _link((*path, "help_url"), portal.help_url)
         yield from _reachable(path, portal, sections.server)
         yield from _upstream(path, portal, sections.server)
-        yield from _demands(path, portal, sections)
+        yield from demands.remarks(path, portal, sections)
         yield from _routes(path, portal.routes)
         yield from _headers(path, portal)
         yield from _origins(path, portal)
@@ -99,30 +100,6 @@ def _listeners(server: Server | None) -> Iterator[TcpAddress | SocketPath]:
         if isinstance(address, TcpAddress) and (is_local(address.host) or address.host in {"0.0.0.0", "::"}):  # noqa: S104
             address = TcpAddress("127.0.0.1", address.port)
         yield address
-
-
-def _demands(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
-    yield from _ways(path, portal, sections)
-    if portal.members == "register" and sections.store and sections.store.url == "memory://":
-        problem = "lets nobody in: a store in this process takes no register of people"
-        yield Remark(path=(*path, "members"), problem=problem, read=portal.members, valid="`store.url` of a Redis", severity="warning")
-    if portal.idle is None:
-        return
-    if not portal.idle:
-        yield Remark(path=(*path, "idle"), problem="is nothing at all: every session would be over at once", read="0s")
-    if sections.sessions and portal.idle > sections.sessions.absolute:
-        yield Remark(path=(*path, "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway")
-
-
-def _ways(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
-    if sections.acnlb is None:
-        if "acnlb" in (portal.sign_in or ()) and "acnlb" not in sections.faulty:
-            problem = "names `acnlb`, but there is no section `acnlb` that says where and whose certificates are accepted"
-            yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(portal.sign_in or ()))
-        return
-    if "acnlb" in (portal.sign_in or ("acnlb",)) and portal.level > sections.acnlb.level:
-        problem = f"is more than a certificate gives (`acnlb.level` is {int(sections.acnlb.level)}): nobody would come in with one"
-        yield Remark(path=(*path, "level"), problem=problem, read=str(int(portal.level)), severity="warning")
 
 
 def _routes(path: KeyPath, routes: tuple[RouteSettings, ...]) -> Iterator[Remark]:

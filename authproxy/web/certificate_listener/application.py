@@ -28,7 +28,7 @@ from authproxy.web.assets import Assets
 from authproxy.web.certificate_listener.tls import CERTIFICATES, OPENSSL_ERRORS
 from authproxy.web.middlewares import answering_failures, secured
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
-from authproxy.web.refusals import RETURN_TO, Refusals, code_of
+from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, code_of
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.templating import templates
 
@@ -123,7 +123,7 @@ class _Page:
             found = Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=f"OpenSSL objects to it (verification codes {codes})")
         if isinstance(found, Refused):
             return self._refuse(request, found, hop, presented)
-        self._record_accepted(found.validated)
+        self._record_accepted(found.validated, hop)
         return web.Response(status=303, headers={hdrs.LOCATION: found.location})
 
     def _begin_elsewhere(self, request: web.Request) -> web.Response:
@@ -135,19 +135,34 @@ class _Page:
     def _refuse(self, request: web.Request, refused: Refused, hop: Hop, presented: Presented | None) -> web.Response:
         name = None if presented is None else hashlib.sha256(presented.leaf).hexdigest()[:16]
         detail = " ".join(filter(None, (name and f"certificate {name}:", refused.detail)))
-        self._services.audit.record(Event.CERTIFICATE_REFUSED, reason=refused.reason, method="acnlb", detail=detail)
-        self._services.metrics.sign_ins_refused[(refused.reason,)] += 1
-        answer = self._refusals.answer(request, refused.reason, return_to=hop.return_to)
+        self._services.audit.record(Event.CERTIFICATE_REFUSED, reason=refused.reason, method=_method(hop), detail=detail)
+        if hop.is_step_up:
+            self._services.metrics.step_ups[_method(hop), refused.reason] += 1
+        else:
+            self._services.metrics.sign_ins_refused[(refused.reason,)] += 1
+        answer = self._refusals.answer(request, refused.reason, return_to=hop.return_to, about=_way_back(hop))
         answer.force_close()
         return answer
 
-    def _record_accepted(self, validated: Validated) -> None:
+    def _record_accepted(self, validated: Validated, hop: Hop) -> None:
         known_by = ", ".join(dict.fromkeys(good.source.value for good in validated.status))
         self._services.audit.record(
-            Event.CERTIFICATE_ACCEPTED, method="acnlb", reason=Reason.REVOCATION_UNAVAILABLE if validated.unchecked else None,
+            Event.CERTIFICATE_ACCEPTED, method=_method(hop), reason=Reason.REVOCATION_UNAVAILABLE if validated.unchecked else None,
             detail=f"certificate {validated.leaf.fingerprint[:16]}: not revoked, says {known_by}" if not validated.unchecked
             else f"certificate {validated.leaf.fingerprint[:16]}: {validated.unchecked}",
         )  # fmt: skip
+
+
+def _method(hop: Hop) -> str:
+    return "certificate" if hop.is_step_up else "acnlb"
+
+
+def _way_back(hop: Hop) -> Particulars:
+    """Whoever was to prove themselves afresh chooses another way to do it, and not another way to sign in."""
+    if not hop.is_step_up:
+        return Particulars()
+    place = {"rt": hop.return_to, "for": hop.route, "held": hop.held}
+    return Particulars(step_up={name: value for name, value in place.items() if value})
 
 
 def _in_context(services: CertificateServices) -> Middleware:

@@ -8,9 +8,9 @@ import pytest
 from authproxy.access.decision import Reason
 from authproxy.access.header_names import PRESETS
 from authproxy.access.policy import route_of, unmet
-from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
-from authproxy.identity.assurance import Level
+from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import Session, SessionId
 
@@ -58,7 +58,7 @@ def test_a_path_that_no_route_covers_has_none():
     ],
 )
 def test_the_first_unmet_demand_is_named(changes, reason):
-    assert unmet(dataclasses.replace(SESSION, **changes), PORTAL, ADMIN) is reason
+    assert unmet(dataclasses.replace(SESSION, **changes), PORTAL, ADMIN, START) is reason
 
 
 def test_every_preset_still_carries_the_assertion():
@@ -68,6 +68,58 @@ def test_every_preset_still_carries_the_assertion():
 def test_a_portal_for_members_lets_nobody_elses_session_in():
     members_only = dataclasses.replace(PORTAL, members="register")
     member = dataclasses.replace(SESSION, person=dataclasses.replace(SESSION.person, member=MemberId("m-1")))
-    assert unmet(SESSION, members_only, REST) is Reason.NOT_A_MEMBER
-    assert unmet(member, members_only, REST) is None
-    assert unmet(member, PORTAL, REST) is None
+    assert unmet(SESSION, members_only, REST, START) is Reason.NOT_A_MEMBER
+    assert unmet(member, members_only, REST, START) is None
+    assert unmet(member, PORTAL, REST, START) is None
+
+
+def proof(method="sms", ago=timedelta(0), *, is_step_up=True):
+    return AuthenticationEvent(method=method, at=START - ago, source="gateway", is_step_up=is_step_up)
+
+
+def lacks(step_up, *events, **changes):
+    route = dataclasses.replace(REST, requirement=Requirement(step_up=step_up, level=Level.MEDIUM, claims=("phone_number", "tax_number")))
+    proved = dataclasses.replace(SESSION, events=events, claims=("tax_number", "phone_number"))
+    return unmet(dataclasses.replace(proved, **changes), PORTAL, route, START)
+
+
+MINUTE = timedelta(minutes=1)
+FIVE_MINUTES = StepUp(methods=("push", "certificate"), max_age=5 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("step_up", "events", "is_met"),
+    [
+        (None, [], True),
+        (StepUp(), [], False),
+        (StepUp(), [proof("rekono", 8 * 60 * MINUTE)], True),
+        (StepUp(), [proof("acnlb", is_step_up=False)], False),
+        (StepUp(methods=("push",)), [proof("sms")], False),
+        (StepUp(methods=("push",)), [proof("sms"), proof("push", 60 * MINUTE)], True),
+        (FIVE_MINUTES, [proof("push", 5 * MINUTE)], True),
+        (FIVE_MINUTES, [proof("push", 5 * MINUTE + timedelta(microseconds=1))], False),
+        (FIVE_MINUTES, [proof("push", -2 * MINUTE)], True),
+        (FIVE_MINUTES, [proof("certificate", 6 * MINUTE), proof("push", 4 * MINUTE)], True),
+    ],
+)
+def test_a_proof_counts_by_its_method_and_its_age(step_up, events, is_met):
+    assert lacks(step_up, *events) is (None if is_met else Reason.STEP_UP_REQUIRED)
+
+
+def test_a_fresh_proof_by_a_weaker_method_helps_no_old_one_by_a_stronger():
+    assert lacks(FIVE_MINUTES, proof("certificate", 60 * MINUTE), proof("sms"), proof("rekono")) is Reason.STEP_UP_REQUIRED
+
+
+def test_a_proof_is_asked_only_of_those_whom_it_would_let_in():
+    assert lacks(FIVE_MINUTES, level=Level.LOW) is Reason.LEVEL_TOO_LOW
+    assert lacks(FIVE_MINUTES, method="acnlb") is Reason.METHOD_NOT_ALLOWED_HERE
+    assert lacks(FIVE_MINUTES, claims=("phone_number",)) is Reason.TAX_NUMBER_MISSING
+    assert lacks(FIVE_MINUTES, claims=("tax_number",)) is Reason.PERSONAL_DATA_MISSING
+    assert lacks(FIVE_MINUTES, claims=()) is Reason.TAX_NUMBER_MISSING
+    assert lacks(FIVE_MINUTES) is Reason.STEP_UP_REQUIRED
+
+
+def test_a_route_with_a_freshness_decays_and_others_do_not():
+    assert Requirement(step_up=FIVE_MINUTES).decays
+    assert not Requirement(step_up=StepUp(methods=("push",))).decays
+    assert not Requirement().decays

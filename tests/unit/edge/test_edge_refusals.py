@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Unavailable
-from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.decision import AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.edge import refusals
 from authproxy.edge.refusals import Answer, PageWanted, is_page_load, login_url
@@ -105,6 +106,61 @@ def test_what_signing_in_does_not_mend_is_a_page_or_a_problem(refusal, status):
     assert isinstance(script, Answer)
     assert (script.status, b"Retry-After: 5\r\n" in script.headers) == (status, status == 503)
     assert "login_url" not in json.loads(script.body)
+
+
+PAYMENTS = Route(
+    name="acq/payments POST", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push", "totp"), max_age=timedelta(minutes=5)))
+)
+WEAK = StepUpRequired(portal=PORTAL, route=PAYMENTS, session=SESSION)
+FORM = (b"Referer", b"https://acq.example/payments/new?x=1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked", "held", "location"),
+    [
+        ([NAVIGATES], target(), None, "step-up?rt=/page%3Fa%3Db%26c%3Dd&for=acq/payments%20POST"),
+        ([NAVIGATES], target(method="HEAD"), None, "step-up?rt=/page%3Fa%3Db%26c%3Dd&for=acq/payments%20POST"),
+        ([NAVIGATES, FORM], target(method="POST"), None, "step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&lost=yes"),
+        ([NAVIGATES, FORM], target(method="POST"), "n" * 43, "step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&held=" + "n" * 43),
+    ],
+)
+def test_a_person_who_lacks_a_proof_is_led_to_where_it_is_asked_and_told_what_becomes_of_a_form(fields, asked, held, location):
+    page = refusals.answer(WEAK, target=asked, head=head(*fields), request_id="r", held=held)
+    assert isinstance(page, Answer)
+    assert (page.status, page.body) == (303, b"")
+    assert f"\r\nLocation: https://acq.example/.authproxy/{location}\r\n".encode() in page.headers
+
+
+def test_a_script_that_lacks_a_proof_is_told_as_rfc_9470_says_it():
+    script = refusals.answer(WEAK, target=target(method="POST"), head=head(FORM), request_id="r1")
+    assert isinstance(script, Answer)
+    assert (script.status, b"Location" in script.headers) == (401, False)
+    [challenge] = [line for line in script.headers.split(b"\r\n") if line.startswith(b"WWW-Authenticate")]
+    assert challenge == (
+        b'WWW-Authenticate: Bearer realm="acq", error="insufficient_user_authentication", '
+        b'error_description="a fresh proof by one of the listed methods is required", max_age="300"'
+    )
+    assert json.loads(script.body) == {
+        "type": "about:blank", "title": "Step-up required", "status": 401, "reason": "step_up_required", "request_id": "r1",
+        "step_up_url": "https://acq.example/.authproxy/step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST",
+        "methods": ["push", "totp"], "max_age": 300,
+    }  # fmt: skip
+
+
+def test_an_age_that_does_not_matter_is_not_told():
+    once = replace(WEAK, route=replace(PAYMENTS, requirement=Requirement(step_up=StepUp(methods=("sms",)))))
+    script = refusals.answer(once, target=target(), head=head(), request_id="r")
+    assert isinstance(script, Answer)
+    assert b"max_age" not in script.headers + script.body
+    nothing = replace(WEAK, route=replace(PAYMENTS, requirement=Requirement()))
+    assert json.loads(refusals.step_up_problem(nothing, "r", "https://x").body)["methods"] == []
+
+
+def test_a_form_that_is_kept_no_more_is_gone():
+    gone = Denied(reason=Reason.HELD_REQUEST_GONE, portal=PORTAL)
+    page = refusals.answer(gone, target=target(method="POST"), head=head(NAVIGATES, FORM), request_id="r")
+    assert page == PageWanted(410, Reason.HELD_REQUEST_GONE, b"X-Authproxy-Return-To: /payments/new%3Fx%3D1\r\n")
+    assert refusals.answer(gone, target=target(method="POST"), head=head(), request_id="r").status == 410
 
 
 def test_what_a_page_may_say_of_a_denial_goes_with_it():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, Unavailable
-from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget, canonical_host
 from authproxy.edge import subrequest
 from authproxy.edge.request_head import RequestHead
@@ -97,6 +97,8 @@ def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
 
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
 REQUIRED = AuthenticationRequired(reason=Reason.NO_SESSION, portal=PORTAL)
+PAYMENTS = Route(name="acq/payments", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push",))))
+WEAK = StepUpRequired(portal=PORTAL, route=PAYMENTS, session=session_for(new_ticket()))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,9 @@ REQUIRED = AuthenticationRequired(reason=Reason.NO_SESSION, portal=PORTAL)
         (REQUIRED, [NAVIGATES], False, 401, True),
         (REQUIRED, [NAVIGATES], True, 302, True),
         (REQUIRED, [], True, 401, False),
+        (WEAK, [NAVIGATES], False, 401, True),
+        (WEAK, [NAVIGATES], True, 302, True),
+        (WEAK, [], True, 401, False),
         (Denied(reason=Reason.LEVEL_TOO_LOW), [NAVIGATES], True, 403, False),
         (Unavailable(reason=Reason.STORE_UNAVAILABLE), [NAVIGATES], True, 503, False),
     ],
@@ -114,6 +119,16 @@ def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirec
     target, _ = original(asked(), NGINX, site_at)
     said = subrequest.answer(decision, original=target, head=head(*fields), dialect=dialect, request_id="r")
     assert (said.status, b"\r\nLocation: " in said.headers) == (status, has_location)
+
+
+@pytest.mark.parametrize(("method", "ending"), [(b"GET", b"for=acq/payments\r\n"), (b"POST", b"for=acq/payments&lost=yes\r\n")])
+def test_a_front_proxy_is_told_where_a_proof_is_asked_and_that_a_form_is_lost(method, ending):
+    target, _ = original(asked(method=method), NGINX, site_at)
+    said = subrequest.answer(WEAK, original=target, head=head(NAVIGATES), dialect=NGINX, request_id="r")
+    assert b"\r\nLocation: https://acq.example/.authproxy/step-up?rt=" in said.headers
+    assert said.headers.endswith(ending)
+    assert b'error="insufficient_user_authentication"' in said.headers
+    assert b'"reason": "step_up_required"' in said.body
 
 
 def test_a_refusal_of_the_subrequest_itself_is_403():

@@ -5,24 +5,27 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, Unavailable
+from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.header_names import HeaderNames
-from authproxy.access.routes import Portal, Requirement, Route
+from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import Access
-from authproxy.identity.assurance import Level
+from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.storage.memory import MemorySessions
 from authproxy.storage.near_cache import NearCache
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 HIGH = Requirement(level=Level.HIGH)
+FRESH_FOR = timedelta(minutes=5)
 ROUTES = (
     Route(name="acq/strict", path="/strict", requirement=Requirement(), strict=True),
     Route(name="acq/high", path="/high", requirement=HIGH),
     Route(name="acq/orders", path="/orders", methods=("POST",), requirement=HIGH),
     Route(name="acq/orders", path="/orders", requirement=Requirement()),
     Route(name="acq/acnlb", path="/acnlb", requirement=Requirement(methods=("acnlb",))),
+    Route(name="acq/payments", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push",), max_age=FRESH_FOR))),
+    Route(name="acq/once", path="/once", requirement=Requirement(step_up=StepUp(methods=("push",)))),
     Route(name="acq", path="/", requirement=Requirement()),
 )
 ACQ = Portal(portal_id="acq", origin="http://acq.example", host="acq.example", routes=ROUTES)
@@ -147,6 +150,64 @@ async def test_what_a_session_lacks_is_said_with_the_session(house, path, reason
     assert house.signer.minted == 0
 
 
+def pushed(at=NOW):
+    return AuthenticationEvent(method="push", at=at, source="gateway", is_step_up=True)
+
+
+async def test_who_lacks_a_fresh_proof_is_asked_for_one_and_that_is_activity(house):
+    session = await house.signed_in()
+    at = NOW + timedelta(minutes=2)
+    required = await house.later("/payments", at=at)
+    assert required == StepUpRequired(portal=ACQ, route=required.route, session=session)
+    assert (required.route.name, required.reason) == ("acq/payments", Reason.STEP_UP_REQUIRED)
+    assert house.now("/payments", at=at) == required
+    await house.background()
+    assert (house.signer.minted, house.sessions.touches) == (0, 1)
+
+
+async def test_what_was_allowed_by_a_fresh_proof_ends_with_the_freshness_and_not_with_what_is_remembered(house):
+    await house.signed_in(events=(pushed(at=NOW - FRESH_FOR + timedelta(seconds=2)),))
+    assert isinstance(await house.later("/payments"), Allowed)
+    for second, kind in ((0, Allowed), (1, Allowed), (2, Allowed), (3, StepUpRequired), (4, StepUpRequired)):
+        assert isinstance(house.now("/payments", at=NOW + timedelta(seconds=second)), kind)
+        assert isinstance(house.now("/", at=NOW + timedelta(seconds=second)), Allowed)
+    assert (house.signer.minted, house.sessions.loads) == (1, 1)
+
+
+async def test_a_proof_that_does_not_age_is_remembered_like_everything_else(house):
+    await house.signed_in(events=(pushed(),))
+    allowed = await house.later("/once")
+    assert house.now("/once", at=NOW + timedelta(seconds=4)) is allowed
+
+
+async def test_a_clock_that_jumps_two_minutes_takes_nobodys_proof_and_gives_nobody_one(house):
+    await house.signed_in(events=(pushed(),))
+    jump = timedelta(minutes=2)
+    assert isinstance(await house.later("/payments", at=NOW - jump), Allowed)
+    assert isinstance(await house.later("/payments", at=NOW + jump), Allowed)
+    assert isinstance(await house.later("/payments", at=NOW + FRESH_FOR + jump), StepUpRequired)
+
+
+async def test_a_proof_at_one_portal_helps_no_session_at_another(house):
+    """One person, two sessions: the proof lives in the session that it was made in, and that session opens nothing elsewhere."""
+    portal = replace(B2B, routes=(Route(name="b2b", path="/", requirement=Requirement(step_up=StepUp(methods=("push",)))),))
+    there = new_ticket()
+    await house.signed_in(events=(pushed(),))
+    await house.signed_in(there, portal="b2b")
+    assert isinstance(await house.later("/once"), Allowed)
+    assert isinstance(await house.later("/", portal=portal, ticket=there.text), StepUpRequired)
+    assert (await house.later("/", portal=portal)).reason is Reason.SESSION_OF_ANOTHER_PORTAL
+    assert isinstance(await house.later("/once", ticket=there.text), AuthenticationRequired)
+
+
+async def test_a_proof_in_one_session_helps_no_other_session_of_the_same_person(house):
+    other = new_ticket()
+    await house.signed_in(events=(pushed(),))
+    await house.signed_in(other)
+    assert isinstance(await house.later("/payments"), Allowed)
+    assert isinstance(await house.later("/payments", ticket=other.text), StepUpRequired)
+
+
 async def test_a_session_of_another_portal_is_none_here(house):
     await house.signed_in()
     await house.later()
@@ -249,6 +310,12 @@ async def test_a_tunnel_goes_on_while_its_session_does(house):
     await house.sessions.revoke(session.session_id)
     assert not await goes_on()
     assert house.begun == []
+
+
+async def test_a_tunnel_ends_with_the_freshness_that_its_route_demands(house):
+    await house.signed_in(events=(pushed(),))
+    for span, goes_on in ((FRESH_FOR, True), (FRESH_FOR + timedelta(seconds=1), False)):
+        assert await house.access.still_allowed(ACQ, target("/payments"), house.ticket.text, NOW + span) is goes_on
 
 
 async def test_a_store_that_is_away_cuts_no_tunnel(house):

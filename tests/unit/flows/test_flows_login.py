@@ -1,127 +1,24 @@
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.login import ClaimRules, Login
-from authproxy.flows.membership import Membership
-from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import Member, RegisterKey
-from authproxy.identity.person import Issuer, MemberId, Subject, TaxNumber
+from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.ticket import parse
-from authproxy.oidc.claims import ClaimNames
-from authproxy.oidc.id_token import VerifiedClaims
 from authproxy.oidc.refused import TokenRefused
-from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions
-from authproxy.storage.near_cache import NearCache
+from tests.support.login_house import BROWSER, USERINFO, LoginHouse
 from tests.support.session_builders import ISSUER, NOW
-
-BROWSER = "the-browser"
-USERINFO = {"name": "Ana Novak", "taxnumber": "99990008", "loa": 20, "birthdate": "1990-01-01", "address": {"formatted": "Pot 1"}}
-
-
-@dataclass
-class Proof:
-    claims: VerifiedClaims
-    userinfo: dict
-    id_token: str = "the.id.token"
-
-
-@dataclass
-class Provider:
-    """Believes every code, and says what it was told to say."""
-
-    userinfo: dict = field(default_factory=lambda: dict(USERINFO))
-    auth_time: object = NOW
-    failure: Exception | None = None
-    asked: list = field(default_factory=list)
-
-    async def authorization_request(self, **asked):
-        if self.failure:
-            raise self.failure
-        self.asked.append(asked)
-        return f"https://provider.example/authorize?state={asked['state']}"
-
-    async def authenticate(self, parameters, **with_what):
-        self.asked.append(with_what)
-        if self.failure:
-            raise self.failure
-        claims = VerifiedClaims(issuer=Issuer(ISSUER), subject=Subject("ana"), auth_time=self.auth_time, every={"sub": "ana"})
-        return Proof(claims, self.userinfo)
-
-
-class Attempts(MemoryAttempts):
-    cannot_note = cannot_take = False
-
-    async def take(self, state, *, now):
-        if self.cannot_take:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().take(state, now=now)
-
-    async def note_sign_in(self, browser, *, now):
-        if self.cannot_note:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().note_sign_in(browser, now=now)
-
-
-class Sessions(MemorySessions):
-    """`meanwhile` happens between the last question before a session and its storing."""
-
-    meanwhile = None
-
-    async def create(self, ticket, session, *, browser, now):
-        if self.meanwhile:
-            await self.meanwhile()
-        await super().create(ticket, session, browser=browser, now=now)
-
-
-class House:
-    def __init__(self):
-        self.provider = Provider()
-        self.attempts = Attempts()
-        self.sessions = Sessions(NearCache(keeps_for=timedelta(), silence=None))
-        self.people = MemoryPeople()
-        self.time = NOW
-        self.level = Level.LOW
-        self.login = self._login()
-
-    def _login(self):
-        def place(portal_id):
-            return SignInPlace(portal_id=portal_id, origin=f"https://{portal_id}.example", required_claims=("tax_number", "name"), level=self.level,
-                               idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8))  # fmt: skip
-
-        sign_ins = SignIns(attempts=self.attempts, sessions=self.sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
-                           describe_browser=str.upper)  # fmt: skip
-        return Login(
-            provider=self.provider, attempts=self.attempts, sign_ins=sign_ins, membership=Membership(store=self.people),
-            places={name: place(name) for name in ("acq", "b2b")},
-            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}),
-            fresh=secrets.token_urlsafe, clock=lambda: self.time,
-        )  # fmt: skip
-
-    def demand(self, level):
-        self.level = level
-        self.login = self._login()
-
-    async def begin(self):
-        url = await self.login.begin(portal_id="acq", return_to="/izpis?a=1", browser=BROWSER, locale="sl", now=self.time)
-        return url.partition("state=")[2]
-
-    async def complete(self, state, *, browser=BROWSER, ticket=None, portal_id="acq"):
-        return await self.login.complete(
-            portal_id=portal_id, parameters=(("state", state), ("code", "c")), browser=browser, ticket_text=ticket, user_agent="ff", now=self.time
-        )
 
 
 @pytest.fixture
 def house():
-    return House()
+    return LoginHouse()
 
 
 async def test_a_sign_in_makes_a_session_of_what_came_back(house):
@@ -298,6 +195,21 @@ async def test_a_member_is_known_to_portals_by_the_id_of_the_register(house):
     assert [(each.is_new_link, each.session.person.member, each.session.person.subject) for each in (first, second)] == [
         (True, "m-1", "ana"), (False, "m-1", "ana"),
     ]  # fmt: skip
+
+
+async def test_a_session_remembers_which_data_were_stated_and_where_codes_may_be_sent(house):
+    house.provider.userinfo |= {"phone_number": "041 123 456", "phone_number_verified": True}
+    session = (await house.complete(await house.begin())).session
+    assert session.claims == ("tax_number", "name", "birthdate", "address", "phone_number")
+    assert session.person.phone == "+38641123456"
+    assert session.events[0].level is Level.MEDIUM
+
+
+@pytest.mark.parametrize("phone", ["+38640999888", None])
+async def test_the_codes_of_a_member_go_where_the_bank_says_and_not_where_the_account_does(house, phone):
+    await house.people.take_over([entered(phone=phone)], revision=0, departures=())
+    house.provider.userinfo |= {"phone_number": "+38641123456"}
+    assert (await house.complete(await house.begin())).session.person.phone == phone
 
 
 async def test_whom_the_register_refuses_leaves_no_session_behind(house):

@@ -178,3 +178,15 @@ async def test_of_two_accounts_that_claim_a_person_at_the_same_moment_the_second
     told = await Membership(store=store).by_sign_in(person, Level.HIGH, portal_id="acq", members="register")
     assert isinstance(told, NotAdmitted)
     assert told.is_alarm
+
+
+async def test_an_account_names_its_person_and_links_nobody(house):
+    assert await house.membership.by_account(account("rekono-ana")) is None
+    await house.sign_in()
+    assert (await house.membership.by_account(account("rekono-ana"))).member_id == ANA.member_id
+    assert await house.membership.by_account(account("rekono-cvetka")) is None
+
+
+async def test_codes_for_a_member_go_where_the_register_says(house):
+    await house.enter(replace(ANA, phone="+38640999888"))
+    assert (await house.sign_in()).person.phone == "+38640999888"

@@ -7,12 +7,16 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.people import Changed, Contradicted, People, TakenOver
+from authproxy.challenges.names import person_name
+from authproxy.flows.people import Changed, Contradicted, People, Resealed, TakenOver
 from authproxy.identity.member import CertificateName
 from authproxy.identity.register import Listed
-from authproxy.storage.memory import MemoryPeople, MemorySessions
+from authproxy.storage.limits import BlockRules
+from authproxy.storage.memory import MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account
 from tests.support.session_builders import NOW, new_ticket, session_for
+
+ONE_ANSWER = BlockRules(after=1, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 
 
 class Sessions(MemorySessions):
@@ -27,7 +31,13 @@ class Sessions(MemorySessions):
 class House:
     def __init__(self):
         self.store, self.sessions, self.time = MemoryPeople(), Sessions(), NOW
-        self.people = People(store=self.store, sessions=self.sessions, clock=lambda: self.time)
+        self.limits = MemoryLimits(people=ONE_ANSWER, addresses=ONE_ANSWER)
+        self.open_desk()
+
+    def open_desk(self):
+        self.people = People(
+            store=self.store, sessions=self.sessions, limits=self.limits, enrolments=MemoryEnrolments(), clock=lambda: self.time
+        )
 
     async def enter(self, *members):
         assert await self.store.take_over(members, revision=(await self.store.every()).revision, departures=())
@@ -98,6 +108,32 @@ async def test_blocking_signs_out_each_time_and_keeps_the_first_moment(house):
     assert await house.people.named("ana") == ANA
 
 
+async def test_unblocking_forgets_wrong_answers_by_whatever_account_they_were_given(house):
+    await house.people.link_account("ana", account())
+    owners = [("member", "ana"), ("account", account().issuer, account().subject), ("member", "cvetka")]
+    names = [person_name(owner) for owner in owners]
+    for name in names:
+        await house.limits.try_answer([name], now=NOW)
+    assert (await house.people.unblock("ana")).was_lifted is True
+    blocked = [await house.limits.blocked_until([name], now=NOW) is not None for name in names]
+    assert blocked == [False, False, True]
+    assert (await house.people.unblock("ana")).was_lifted is False
+
+
+async def test_somebody_outside_the_register_may_answer_again_too(house):
+    name = person_name(("account", account().issuer, account().subject))
+    await house.limits.try_answer([name], now=NOW)
+    assert await house.people.forgive_account(account()) is True
+    assert await house.limits.blocked_until([name], now=NOW) is None
+    assert await house.people.forgive_account(account()) is False
+
+
+async def test_a_number_that_changes_signs_its_person_out(house):
+    ticket = await house.signed_in(ANA)
+    assert (await house.people.take_over([listed(ANA, phone="+38631999999")], replaces=False)).sessions_ended == 1
+    assert not await house.is_in(ticket)
+
+
 async def test_nobody_is_changed_who_is_not_there(house):
     assert await house.people.block("david", reason=None) is None
     assert await house.people.unblock("david") is None
@@ -134,7 +170,7 @@ async def test_sessions_that_a_command_could_not_end_are_ended_by_the_next_one(h
 
 async def test_resealing_changes_nobody(house):
     before = await house.people.every()
-    assert await house.people.reseal() == 2
+    assert await house.people.reseal() == Resealed(people=2, enrolments=0)
     after = await house.people.every()
     assert (after.members, after.revision) == (before.members, before.revision + 1)
 
@@ -163,7 +199,7 @@ class Overtaken(MemoryPeople):
 async def test_whoever_is_overtaken_starts_again_and_gives_up_in_the_end(times, succeeds):
     house = House()
     house.store = Overtaken(0)
-    house.people = People(store=house.store, sessions=house.sessions, clock=lambda: NOW)
+    house.open_desk()
     await house.enter(ANA)
     for work in (lambda: house.people.take_over([listed(DAVID)], replaces=False), lambda: house.people.block("ana", reason=None), house.people.reseal):
         house.store.times = times

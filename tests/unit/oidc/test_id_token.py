@@ -10,7 +10,7 @@ from support.hostile_provider import ACCESS_TOKEN, NONCE, at_hash, b64, jws, rs,
 
 from authproxy.oidc import key_set
 from authproxy.oidc.id_token import Expectation, VerifiedClaims, read, verified
-from authproxy.oidc.refused import TokenRefused
+from authproxy.oidc.refused import AuthenticationTooOld, TokenRefused
 from authproxy.oidc.relying_party import RelyingParty
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -109,6 +109,15 @@ def test_the_borders_of_what_is_allowed_are_inside(changes):
 def test_without_max_age_the_time_of_authentication_is_optional():
     assert judged(claiming(auth_time=...), max_age=None).auth_time is None
     assert judged(claiming(auth_time=SECONDS - 100_000), max_age=None).auth_time == NOW - timedelta(seconds=100_000)
+
+
+@pytest.mark.parametrize("auth_time", [..., SECONDS - 361])
+def test_an_authentication_that_is_too_old_is_told_apart_from_a_token_that_is_wrong(auth_time):
+    with pytest.raises(AuthenticationTooOld):
+        judged(claiming(auth_time=auth_time))
+    with pytest.raises(TokenRefused) as wrong:
+        judged(claiming(auth_time=SECONDS + 3600))
+    assert not isinstance(wrong.value, AuthenticationTooOld)
 
 
 def test_at_hash_follows_the_algorithm():

@@ -235,3 +235,50 @@ def test_whatever_userinfo_says_there_is_an_identity_or_a_refusal(userinfo):
         outcome = refusal.reason
 
     assert outcome in {"90342.A", Reason.TAX_NUMBER_INVALID, Reason.TAX_NUMBER_INCOMPLETE, Reason.CLAIMS_CONTRADICT}
+
+
+PHONES = {
+    "+38640123456": "+38640123456",
+    "041 123 456": "+38641123456",
+    "041/123-456": "+38641123456",
+    "+386 41 123 456": "+38641123456",
+    "+386 (0)41 123 456": "+38641123456",
+    "00386 41 123 456": "+38641123456",
+    "(01) 234 56 78": "+38612345678",
+    "+43 660 1234567": "+436601234567",
+    "+386041123456": None,
+    "+3864112345": None,
+    "41123456": None,
+    "0411234567": None,
+    "041 12 34": None,
+    "+0123456789": None,
+    "+1234567890123456": None,
+    "041 123 456 int. 7": None,
+    "041\u200b123456": None,
+    "\u0660\u0664\u0661123456": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("stated", PHONES, ids=ascii)
+def test_codes_may_be_sent_to_a_number_that_can_be_read_in_one_way_only(stated):
+    found = claimed(ANA | {"phone_number": stated})
+    assert found.person.phone == PHONES[stated]
+    assert stated == "" or stated not in repr(found)
+
+
+@pytest.mark.parametrize(("verified", "phone"), [(True, True), ("true", True), (..., True), (False, False), ("false", False), (None, False), (0, False)])
+def test_no_code_goes_to_a_number_that_the_provider_has_not_verified(verified, phone):
+    found = claimed(ANA if verified is ... else ANA | {"phone_number_verified": verified})
+    assert (found.person.phone is not None) is phone
+    assert found.missing == ()
+
+
+def test_the_number_comes_from_the_first_that_states_a_usable_one():
+    assert claimed(ANA | {"phone_number": "none"}, phone_number="+38640999888").person.phone == "+38640999888"
+    assert claimed(ANA, phone_number="+38640999888").person.phone == "+38640123456"
+
+
+def test_what_is_stated_is_remembered_whether_or_not_it_was_required():
+    assert claimed(required=()).present == EVERYTHING
+    assert claimed({"taxnumber": "99990008", "email": "a@example.si"}, required=()).present == ("tax_number", "email")

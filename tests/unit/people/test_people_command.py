@@ -13,14 +13,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from authproxy import bootstrap
+from authproxy.challenges.enrolment import Enrolment
+from authproxy.challenges.names import person_name
 from authproxy.cli import main
 from authproxy.identity.member import issuer_and_serial
 from authproxy.settings.sources import load
-from tests.support.session_builders import new_ticket, session_for
+from tests.support.session_builders import NOW, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
 HEADER = "id;tax_number;name;email;phone;portals;certificates;blocked\n"
 ANA = "ana;99990008;Ana Novak;ana@example.si;+38640123456;acq b2b;;\n"
+ANAS = ("member", "ana")
 CVETKA = "cvetka;99990016;Cvetka Zupan;;;*;;\n"
 
 
@@ -49,13 +52,24 @@ class Desk:
 
     def sign_in(self, **changes):
         """A session as a gateway would have stored it."""
+        ticket, now = new_ticket(), bootstrap.utc_now()
+        session = session_for(ticket, started_at=now, **changes)
+        self.in_store(lambda opened: opened.sessions.create(ticket, session, browser="", now=now))
 
-        async def create():
+    def answer_wrongly(self, owner):
+        """As often as the settings let anybody."""
+        for _ in range(5):
+            self.in_store(lambda opened: opened.limits.try_answer([person_name(owner)], now=bootstrap.utc_now()))
+
+    def is_blocked(self, owner):
+        return self.in_store(lambda opened: opened.limits.blocked_until([person_name(owner)], now=bootstrap.utc_now())) is not None
+
+    def in_store(self, work):
+        async def done():
             async with bootstrap.stores.stores(load(self.config, {})) as opened:
-                ticket, now = new_ticket(), bootstrap.utc_now()
-                await opened.sessions.create(ticket, session_for(ticket, started_at=now, **changes), browser="", now=now)
+                return await work(opened)
 
-        asyncio.run(create())
+        return asyncio.run(done())
 
 
 @pytest.fixture
@@ -111,12 +125,36 @@ def test_blocking_ends_sessions_and_is_audited_without_its_reason(desk):
     desk.sign_in(person=session_for(new_ticket()).person.__class__(issuer="https://x/", subject="s", member="ana"))
     assert desk.run("block", "ana", "--reason", "izgubljena kartica").stdout == "ana: blocked; 1 sessions ended\n"
     assert desk.shown("ana")["reason"] == "izgubljena kartica"
-    assert desk.run("unblock", "ana").stdout == "ana: not blocked; 0 sessions ended\n"
+    assert desk.run("unblock", "ana").stdout == "ana: not blocked; no wrong answers; 0 sessions ended\n"
     assert desk.shown("ana")["blocked"] is None
     events = desk.events()
     assert [event["event"] for event in events] == ["person.imported", "person.blocked", "person.unblocked"]
     assert events[1]["person"] == events[2]["person"] != "ana"
     assert "kartica" not in json.dumps(events)
+
+
+def test_unblocking_lets_somebody_answer_again_whom_wrong_codes_have_blocked(desk):
+    desk.imported(ANA)
+    desk.answer_wrongly(ANAS)
+    assert desk.is_blocked(ANAS)
+    assert desk.run("unblock", "ana").stdout == "ana: not blocked; wrong answers forgotten; 0 sessions ended\n"
+    assert not desk.is_blocked(ANAS)
+    assert desk.events()[-1]["detail"] == "0 sessions ended; wrong answers forgotten"
+
+
+def test_somebody_outside_the_register_is_unblocked_by_their_account(desk):
+    owner = ("account", "https://provider/", "sub")
+    desk.answer_wrongly(owner)
+    told = [desk.run("unblock", "--subject", *owner[1:]).stdout for _ in range(2)]
+    assert told == ["sub: wrong answers forgotten\n", "sub: no wrong answers\n"]
+    assert not desk.is_blocked(owner)
+    assert [(event["event"], event["by"]) for event in desk.events()] == [("person.unblocked", "operator")] * 2
+    assert "sub" not in {event["person"] for event in desk.events()}
+
+
+def test_unblocking_needs_one_name(desk):
+    desk.run("unblock", code=2)
+    desk.run("unblock", "ana", "--subject", "a", "b", code=2)
 
 
 @pytest.mark.parametrize("command", [["show"], ["block"], ["unblock"], ["link", "--subject", "https://x/", "s"]])
@@ -186,13 +224,18 @@ def test_an_old_key_may_be_dropped_once_the_register_is_resealed(desk):
     def with_keys(*keys):
         file.write_text("\n".join(keys))
 
+    phone = Enrolment(enrolment_id="e-1", method="totp", label="Telefon", enrolled_at=NOW, secret="JBSWY3DPEHPK3PXP")
     with_keys(new)
     assert "was a key dropped too early" in desk.run("list", code=1).stderr
     with_keys(new, old)
     assert desk.shown("ana")["name"] == "Ana Novak"
-    assert desk.run("reseal").stdout == "1 people resealed\n"
+    with_keys(old, new)
+    desk.in_store(lambda opened: opened.enrolments.add(ANAS, phone))
+    with_keys(new, old)
+    assert desk.run("reseal").stdout == "1 people resealed; 1 enrolments moved\n"
     with_keys(new)
     assert desk.shown("ana")["name"] == "Ana Novak"
+    assert desk.in_store(lambda opened: opened.enrolments.of(ANAS)) == (phone,)
 
 
 def test_ten_thousand_people_are_imported_in_a_few_seconds(desk):

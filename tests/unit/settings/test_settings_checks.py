@@ -56,6 +56,15 @@ ERRORS = [
     (acq("upstream", "http://host:port"), "portals.acq.upstream", "is no URL of a server"),
     (acq("upstream_tls", {"key_file": "/k"}), "portals.acq.upstream_tls", "has only one of"),
     (acq("sign_in", ["rekono", "acnlb"]), "portals.acq.sign_in", "no section `acnlb`"),
+    (acq("routes", [{"path": "/a"}, {"path": "/b", "sign_in": ["acnlb"]}]), "portals.acq.routes[1].sign_in", "by which nobody can sign in at this portal"),
+    (acq("step_up", {"methods": ["recovery"]}), "portals.acq.step_up.methods", "is recovery codes alone"),
+    (acq("step_up", {"methods": ["certificate", "sms"]}), "portals.acq.step_up.methods", "what these methods need is not set up"),
+    (acq("step_up", {"methods": ["sms", "voice"]}), "portals.acq.step_up.methods[1]", "is not valid"),
+    (acq("step_up", {"methods": []}), "portals.acq.step_up.methods", "is empty"),
+    (acq("step_up", {"max_age": "0s"}), "portals.acq.step_up.max_age", "is nothing at all"),
+    (acq("step_up", {"method": ["push"]}), "portals.acq.step_up.method", 'did you mean "methods"?'),
+    (acq("routes", [{"path": "/a", "step_up": {"methods": ["recovery"]}}]), "portals.acq.routes[0].step_up.methods", "is recovery codes alone"),
+    (acq("routes", [{"path": "/a", "required_claims": ["shoe_size"]}]), "portals.acq.routes[0].required_claims[0]", "is not valid"),
     (acq("idle", "9h"), "portals.acq.idle", "is longer than `sessions.absolute`"),
     (acq("idle", "0"), "portals.acq.idle", "is nothing at all"),
     (acq("routes", [{"path": "/a", "methods": ["get"]}]), "portals.acq.routes[0].methods[0]", 'did you mean "GET"?'),
@@ -90,6 +99,9 @@ WARNINGS = [
     (acq("routes", [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["POST"]}, {"path": "/a/b", "methods": ["POST", "GET"]}]),
      "portals.acq.routes[2].path", "no effect"),
     (acq("headers", EVERYTHING_EMPTY), "portals.acq.headers", "are all empty"),
+    (acq("step_up", {"required": False, "max_age": "5m"}), "portals.acq.step_up.required", "have no effect"),
+    (acq("step_up", {"max_age": "9h"}), "portals.acq.step_up.max_age", "is longer than `sessions.absolute`"),
+    (acq("routes", [{"path": "/a", "step_up": {"required": False, "methods": ["push"]}}]), "portals.acq.routes[0].step_up.required", "have no effect"),
 ]  # fmt: skip
 
 
@@ -112,6 +124,9 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
         acq("websocket_origins", ["https://other.example.si", "http://localhost:3000"]),
         acq("routes", [{"path": "/a/b"}, {"path": "/a", "methods": ["GET"]}, {"path": "/a"}, {"path": "/administer"}, {"path": "/"}]),
         acq("name", {"sl": "Portal", "en": "Portal"}),
+        acq("step_up", {"required": False}),
+        acq("step_up", {"methods": ["push", "sms", "certificate", "rekono"], "max_age": "5m"}),
+        acq("routes", [{"path": "/a", "sign_in": ["rekono"], "required_claims": ["phone_number"], "level": "30", "step_up": {"methods": ["totp"], "max_age": "8h"}}]),
     ],
 )
 def test_what_is_right_is_left_alone(workshop, spoil):
@@ -290,3 +305,26 @@ def test_a_portal_for_members_cannot_live_on_a_store_in_the_process(workshop):
 
     found = {each.key: (each.severity, each.problem) for each in workshop.read(spoil).findings}
     assert found["portals.acq.members"] == ("warning", "lets nobody in: a store in this process takes no register of people")
+
+
+def test_a_proof_that_no_level_of_trust_allows_is_found(workshop):
+    def spoil(settings):
+        settings["step_up"] = {"levels": {"10": ["totp"], "20": ["totp"], "30": ["push"]}}
+        settings["portals"]["acq"]["routes"] = [
+            {"path": "/high", "level": "30", "step_up": {"methods": ["totp"]}},
+            {"path": "/medium", "level": "20", "step_up": {"methods": ["totp"]}},
+            {"path": "/rekono", "level": "30", "step_up": {"methods": ["rekono"]}},
+        ]
+
+    finding = workshop.finding(spoil)
+    assert (finding.key, finding.severity) == ("portals.acq.routes[0].step_up.methods", "error")
+    assert finding.problem == "can be met by nobody: `step_up.levels` allows none of them to people of level 30"
+    assert finding.valid == "push, rekono"
+
+
+def test_a_section_with_faults_of_its_own_blames_no_portal(workshop):
+    def spoil(settings):
+        settings["step_up"] = {"codes": {"digits": 3}}
+        settings["portals"]["acq"]["step_up"] = {"methods": ["sms"]}
+
+    assert workshop.finding(spoil).key == "step_up.codes.digits"

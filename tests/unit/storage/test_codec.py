@@ -28,6 +28,22 @@ FORMS = {
         lambda ring: codec.seal_attempt(b"plain", ring=ring, name="name", nonce=NONCE),
         lambda sealed, ring: codec.open_attempt(sealed, ring=ring, name="name"),
     ),
+    "member": (
+        lambda ring: codec.seal_member(b"plain", ring=ring, name="name", nonce=NONCE),
+        lambda sealed, ring: codec.open_member(sealed, ring=ring, name="name"),
+    ),
+    "kept": (
+        lambda ring: codec.seal_kept(b"plain", ring=ring, name="name", nonce=NONCE),
+        lambda sealed, ring: codec.open_kept(sealed, ring=ring, name="name"),
+    ),
+    "challenge": (
+        lambda ring: codec.seal_challenge(b"plain", ring=ring, name="name", nonce=NONCE),
+        lambda sealed, ring: codec.open_challenge(sealed, ring=ring, name="name"),
+    ),
+    "enrolment": (
+        lambda ring: codec.seal_enrolment(b"plain", ring=ring, name="name", nonce=NONCE),
+        lambda sealed, ring: codec.open_enrolment(sealed, ring=ring, name="name"),
+    ),
 }
 
 
@@ -103,7 +119,8 @@ def test_a_summary_and_an_attempt_do_not_open_under_another_name():
 
 def test_one_kind_of_record_does_not_open_as_another():
     summary = codec.seal_summary(b"plain", ring=RING, session_id=SESSION_ID, nonce=NONCE)
-    assert codec.open_attempt(summary, ring=RING, name=SESSION_ID) is None
+    openings = (codec.open_attempt, codec.open_challenge, codec.open_enrolment, codec.open_member, codec.open_kept)
+    assert [open_(summary, ring=RING, name=SESSION_ID) for open_ in openings] == [None] * 5
     assert codec.open_record(summary, ring=RING, ticket=TICKET) is None
 
 
@@ -121,6 +138,18 @@ def test_a_subject_is_found_under_the_names_of_retiring_keys_too():
     assert len(after) == 2
     assert after[1:] == before
     assert after[0] != before[0]
+
+
+def test_what_belongs_to_people_or_is_counted_for_them_is_found_under_retiring_keys_too_and_shows_nobody():
+    rotated = KeyRing((OTHER_KEY, KEY))
+    for names in (
+        lambda ring: ring.owner_names("enrolments", ("member", "ana")), lambda ring: ring.owner_names("push", ("member", "ana")),
+        lambda ring: ring.limit_names("answers", "person:ana"), lambda ring: ring.limit_names("messages", "person:ana"),
+    ):  # fmt: skip
+        assert names(rotated)[1:] == names(RING) != names(rotated)[:1]
+        assert "ana" not in "".join(names(rotated))
+    kinds = {*RING.owner_names("enrolments", ("a",)), *RING.owner_names("push", ("a",)), *RING.limit_names("answers", "a"), *RING.limit_names("messages", "a")}
+    assert len(kinds) == 4
 
 
 def test_subjects_and_issuers_have_names_of_their_own():

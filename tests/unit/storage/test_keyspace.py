@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,9 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
     names = [
         keyspace.session(SESSION_ID), keyspace.subject("name"), keyspace.attempt("name"), keyspace.attempts_of("name"),
         keyspace.sign_ins_of("name"), keyspace.provider_session("name"), keyspace.logout_token("https://provider.example/", "token"),
-        keyspace.kept("name"),
+        keyspace.kept("name"), keyspace.successor(SESSION_ID), keyspace.challenges_of(SESSION_ID), keyspace.challenge("name"),
+        keyspace.pending_push("name"), keyspace.enrolments("name"), keyspace.recovery("name"), keyspace.recovery_codes("name"),
+        keyspace.accepted_step("name"), keyspace.answers("name"), keyspace.messages("name"),
     ]  # fmt: skip
     assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+", name) for name in names)
     assert len(set(names)) == len(names)
@@ -50,8 +53,26 @@ def test_no_state_or_browser_shows_in_its_name(value):
     assert keyspace.attempt_name(value) != keyspace.browser_name(value)
 
 
-def test_the_pattern_of_scans_fits_sessions():
-    head, tail = keyspace.EVERY_SESSION.split("*")
-    name = keyspace.session(SessionId("x"))
-    assert name.startswith(head)
-    assert name.endswith(tail)
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        (keyspace.EVERY_SESSION, keyspace.session(SessionId("x"))),
+        (keyspace.EVERY_ENROLMENTS, keyspace.enrolments("x")),
+        (keyspace.EVERY_RECOVERY, keyspace.recovery("x")),
+    ],
+)
+def test_the_patterns_of_scans_fit_what_they_are_for(pattern, name):
+    head, tail = pattern.split("*")
+    assert (name.startswith(head), name.endswith(tail)) == (True, True)
+    assert keyspace.owner_name_in(name.encode()) == "x"
+
+
+def test_what_takes_the_place_of_a_session_is_in_its_slot():
+    tag = re.compile(r"\{(.+)\}")
+    keys = [keyspace.session(SESSION_ID), keyspace.successor(SESSION_ID), keyspace.challenges_of(SESSION_ID)]
+    assert {tag.search(key)[1] for key in keys} == {SESSION_ID}
+
+
+def test_a_recovery_code_is_another_one_in_another_set():
+    names = {keyspace.recovery_code_name(of, code) for of in ("a", "b") for code in ("c", "d")}
+    assert len(names) == 4

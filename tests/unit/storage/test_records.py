@@ -31,15 +31,21 @@ def every_field_of(record, **strategies):
 
 
 EVENTS = every_field_of(
-    AuthenticationEvent, method=TEXT, at=MOMENTS, source=TEXT, acr=OPTIONAL, amr=st.lists(TEXT).map(tuple), is_step_up=st.booleans()
+    AuthenticationEvent, method=TEXT, at=MOMENTS, source=TEXT, acr=OPTIONAL, amr=st.lists(TEXT).map(tuple), is_step_up=st.booleans(),
+    level=st.none() | st.sampled_from(Level),
+)  # fmt: skip
+PERSONS = every_field_of(
+    Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL, member=OPTIONAL, phone=OPTIONAL
 )
-PERSONS = every_field_of(Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL, member=OPTIONAL)
 SESSIONS = every_field_of(
     Session, session_id=TEXT, portal=TEXT, person=PERSONS, method=st.sampled_from(["rekono", "acnlb"]), level=st.sampled_from(Level),
     events=st.lists(EVENTS, max_size=3).map(tuple), started_at=MOMENTS, expires_at=MOMENTS, idle_for=SPANS, id_token=OPTIONAL,
-    provider_session=OPTIONAL,
+    provider_session=OPTIONAL, claims=st.lists(TEXT).map(tuple),
 )  # fmt: skip
-ATTEMPTS = every_field_of(Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, nonce=TEXT, code_verifier=TEXT, opened_at=MOMENTS, method=st.sampled_from(["rekono", "acnlb"]))
+ATTEMPTS = every_field_of(
+    Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, nonce=TEXT, code_verifier=TEXT, opened_at=MOMENTS,
+    method=st.sampled_from(["rekono", "acnlb"]), step_up_of=OPTIONAL, route=TEXT, held=OPTIONAL,
+)  # fmt: skip
 
 SESSION = session_for(new_ticket())
 
@@ -61,8 +67,16 @@ def test_a_summary_says_the_same_as_its_session(session, browser):
         records.summary_octets(lasting, browser), session_id=lasting.session_id, last_active_at=NOW, now=NOW
     )
     assert summary.browser == browser
-    for name in ("session_id", "portal", "method", "level", "started_at", "expires_at", "provider_session"):
+    for name in ("session_id", "portal", "method", "level", "started_at", "expires_at", "provider_session", "certificates"):
         assert getattr(summary, name) == getattr(lasting, name)
+
+
+def test_the_certificates_of_a_session_are_in_its_summary():
+    by_certificate = dataclasses.replace(SESSION.events[0], source="sha256:" + "a1" * 32)
+    octets = records.summary_octets(dataclasses.replace(SESSION, events=(*SESSION.events, by_certificate)), "Firefox")
+    summary = records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW)
+    assert summary.certificates == ("a1" * 32,)
+    assert records.browser_in(octets) == "Firefox"
 
 
 def test_a_lone_surrogate_in_a_claim_survives():
@@ -79,7 +93,7 @@ def test_what_comes_back_is_in_utc_itself_so_that_comparing_is_cheap():
 def test_a_record_of_a_newer_version_with_more_fields_is_understood():
     fields = json.loads(records.session_octets(SESSION))
     fields |= {"invented_later": [1, {"a": None}]}
-    fields["person"]["phone"] = "hidden"
+    fields["person"]["shoe_size"] = "hidden"
     fields["events"][0]["device"] = {}
     assert records.session_in(json.dumps(fields).encode()) == SESSION
 
@@ -87,10 +101,22 @@ def test_a_record_of_a_newer_version_with_more_fields_is_understood():
 def test_a_record_of_an_older_version_without_the_optional_fields_is_understood():
     fields = json.loads(records.session_octets(SESSION))
     del fields["id_token"], fields["provider_session"], fields["person"]["name"], fields["person"]["email"], fields["person"]["tax_number"]
-    del fields["events"][0]["acr"], fields["events"][0]["amr"]
+    del fields["events"][0]["acr"], fields["events"][0]["amr"], fields["events"][0]["level"], fields["claims"], fields["person"]["phone"]
     session = records.session_in(json.dumps(fields).encode())
+    assert (session.claims, session.person.phone, session.events[0].level, session.certificates) == ((), None, None, ())
     assert (session.id_token, session.person.name, session.person.tax_number) == (None, None, None)
     assert (session.events[0].acr, session.events[0].amr) == (None, ())
+
+
+def test_a_summary_and_an_attempt_of_an_older_version_are_understood():
+    fields = json.loads(records.summary_octets(SESSION, "Firefox"))
+    del fields["certificates"]
+    octets = json.dumps(fields).encode()
+    assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW).certificates == ()
+    attempt = attempt_of("browser")
+    fields = json.loads(records.attempt_octets(attempt))
+    del fields["step_up_of"], fields["route"], fields["held"]
+    assert records.attempt_in(json.dumps(fields).encode()) == attempt
 
 
 UNREADABLE = [b"", b"\xff", b"null", b"[]", b'"text"', b"7", b"{}", b'{"portal": {}}']
@@ -100,6 +126,7 @@ UNREADABLE = [b"", b"\xff", b"null", b"[]", b'"text"', b"7", b"{}", b'{"portal":
 def test_what_is_no_record_is_none(octets):
     assert records.session_in(octets) is None
     assert records.attempt_in(octets) is None
+    assert records.browser_in(octets) is None
     assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW) is None
 
 

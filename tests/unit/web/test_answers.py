@@ -37,6 +37,15 @@ EVERYTHING = [
     ("OPTIONS", "/.authproxy/session", 405),
     ("PROPFIND", "/.authproxy/login", 405),
     ("POST", "/.authproxy/jwks.json", 405),
+    ("GET", "/.authproxy/step-up", 303),
+    ("POST", "/.authproxy/step-up", 303),
+    ("GET", "/.authproxy/step-up/status", 401),
+    ("GET", "/.authproxy/step-up/send", 303),
+    ("POST", "/.authproxy/step-up/discard", 303),
+    ("POST", "/.authproxy/session/methods", 303),
+    ("POST", "/.authproxy/session/methods/finish", 303),
+    ("GET", "/.authproxy/session/methods/remove", 303),
+    ("POST", "/.authproxy/session/methods/remove", 303),
     ("GET", "/refusal", 500),
 ]
 TEMPLATES = Path(authproxy.web.__file__).parent / "templates"

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from dataclasses import replace
+from urllib.parse import quote, unquote
 
 import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
+from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
 from tests.support.pages_house import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET
@@ -291,3 +293,68 @@ async def test_an_outage_at_the_begin_keeps_the_way_back(house):
 async def test_where_certificates_are_not_taken_there_is_no_way_back_from_showing_one(house):
     async with house.asked("GET", "/.authproxy/callback/acnlb?hop=x") as answer:
         assert answer.status == 404
+
+
+# Fresh proofs that were made elsewhere come back to the same address.
+
+AGAIN = NotProved(
+    reason=Reason.CONSENT_REFUSED, return_to="/orders?a=1", held="h" * 43, session=SESSION, method="rekono", route="acq/orders POST",
+    found="nothing secret",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("held", "location"),
+    [(None, "https://acq.example.si" + BACK), ("h" * 43, f"https://acq.example.si/.authproxy/step-up/send?held={'h' * 43}&rt={quote(BACK)}")],
+)
+async def test_a_proof_that_comes_back_brings_a_new_ticket_and_leads_on(house, held, location):
+    house.flows.outcome = SteppedUp(OTHER_TICKET, SESSION, "rekono", BACK, held)
+
+    async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
+        assert (answer.status, unquote(answer.headers["Location"])) == (303, unquote(location))
+        assert answer.headers["Set-Cookie"].startswith(f"__Host-authproxy={OTHER_TICKET};")
+    event = json.loads(house.audit_lines[0])
+    assert (event["event"], event["method"], event["session"]) == ("challenge.approved", "rekono", SESSION.session_id)
+    assert house.metrics.sessions_started["acq", "rekono"] == 0
+    assert house.metrics.step_ups["rekono", "approved"] == 1
+
+
+async def test_a_repeated_proof_goes_on_to_the_request_that_waits(house):
+    house.flows.outcome = AlreadySignedIn(BACK, "h" * 43)
+
+    async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
+        assert answer.headers["Location"].startswith(f"https://acq.example.si/.authproxy/step-up/send?held={'h' * 43}&")
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (Reason.CONSENT_REFUSED, 403), (Reason.ATTEMPT_USED, 400), (Reason.ATTEMPT_TOO_OLD, 400), (Reason.STEP_UP_BY_ANOTHER, 403),
+        (Reason.PROOF_TOO_OLD, 403), (Reason.PROVIDER_ANSWER_INVALID, 502), (Reason.PROVIDER_REFUSED, 403), (Reason.PROVIDER_UNAVAILABLE, 503),
+        (Reason.STORE_UNAVAILABLE, 503), (Reason.CERTIFICATE_UNKNOWN, 403),
+    ],
+)  # fmt: skip
+async def test_what_proves_nothing_leads_back_to_the_same_choice_and_leaves_the_session_alone(house, reason, status):
+    house.flows.outcome = replace(AGAIN, reason=reason)
+
+    async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
+        text = await answer.text()
+
+        assert answer.status == status
+        assert f'href="/.authproxy/step-up?rt=/orders%3Fa%3D1&amp;for=acq/orders+POST&amp;held={"h" * 43}"' in text
+        assert "login?rt=" not in text
+        assert "Set-Cookie" not in answer.headers
+    event = json.loads(house.audit_lines[0])
+    assert (event["event"], event["reason"], event["method"], event["session"]) == (
+        "challenge.refused", reason.value, "rekono", SESSION.session_id,
+    )  # fmt: skip
+    assert house.metrics.sign_ins_refused == {}
+    assert house.flows.open_sessions
+
+
+async def test_who_has_refused_at_rekono_is_told_that_they_are_still_signed_in(house):
+    house.flows.outcome = AGAIN
+
+    async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
+        assert "You are still signed in; nothing has been confirmed." in await answer.text()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from authproxy.web.return_to import LONGEST, safe
+from authproxy.web.return_to import LONGEST, safe, shown
 
 ORIGIN = "https://acq.example.si"
 HOSTS = ("evil.test", "evil.test/acq.example.si", "acq.example.si@evil.test", "evil%2etest")
@@ -88,3 +88,23 @@ def test_whatever_is_asked_for_the_result_is_a_path_on_the_portal(text):
     assert " " not in place
     assert len(place) <= LONGEST
     assert safe(place, origin=ORIGIN) == place
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("/.authproxy/session", "/.authproxy/session"), (ORIGIN + "/.authproxy/session", "/.authproxy/session"),
+        ("/.authproxy/session?said=ended", "/"), ("/.authproxy/session/extend", "/"), ("/.authproxy/sessions", "/"), ("/.authproxy//session", "/"),
+        ("/.AUTHPROXY/session", "/"), ("/.authproxy/step-up", "/"),
+    ],
+)  # fmt: skip
+def test_of_our_own_places_only_the_page_about_the_session_is_one_to_go_back_to(text, place):
+    assert safe(text, origin=ORIGIN) == place
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("/", ""), ("/?a=1", ""), ("/.authproxy/session", ""), ("/pay?to=SI56", "/pay"), ("/" + "a" * 59, "/" + "a" * 59), ("/" + "a" * 60, "/" + "a" * 59 + "…")],
+)
+def test_a_place_is_shown_without_its_query_and_not_at_length(place, words):
+    assert shown(place) == words

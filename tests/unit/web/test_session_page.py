@@ -71,7 +71,7 @@ async def test_a_script_gets_the_same_as_an_object(house):
             "subject": "a1b2", "name": "Ana <Novak>", "method": "rekono", "level": 20, "portal": "acq", "session_id": "s" * 24,
             "started_at": "2026-03-02T12:05:00+00:00", "expires_at": "2026-03-02T20:05:00+00:00",
             "authenticated_at": "2026-03-02T12:05:00+00:00", "idle_ends_at": "2026-03-02T13:19:00+00:00", "seconds_left": 14 * 60,
-            "seconds_to_absolute_end": 7 * 3600, "warned_before": 120,
+            "seconds_to_absolute_end": 7 * 3600, "warned_before": 120, "step_up": [{"method": "rekono", "at": "2026-03-02T12:05:00+00:00"}],
         }  # fmt: skip
 
 

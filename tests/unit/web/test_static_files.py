@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from authproxy.web.request_context import Logo
-from tests.support.pages_house import ACQ, PAGE, TICKET
+from tests.support.pages_house import ACQ, FORM, PAGE, TICKET
 
 PNG = b"\x89PNG\r\n\x1a\n and some pixels"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1v1z"/></svg>'
@@ -70,15 +70,41 @@ async def test_the_script_speaks_both_languages_with_the_words_of_the_catalogue(
     assert words["sl"].keys() == words["en"].keys()
 
 
-async def test_the_largest_page_with_the_largest_logo_and_all_else_it_needs_stays_within_its_budget(house):
-    with_logo(house, SVG.replace(b"/>", b"/>" + b" " * (LARGEST_LOGO - len(SVG))), "image/svg+xml")
-    async with house.asked("GET", "/.authproxy/session", cookies=f"__Host-authproxy={TICKET}") as page:
-        text = await page.text()
+async def everything_for(house, text: str) -> tuple[int, int]:
+    """How many files a page needs, and the bytes of all that goes over the line to a browser that has none of them."""
     needed = set(re.findall(r'(?:src|href)="(/\.authproxy/static/[^"]+)"', text))
     total = len(text.encode())
     for path in needed:
         async with house.asked("GET", path) as answer:
-            total += len(await answer.read())
+            total += int(answer.headers["Content-Length"])
+    return len(needed), total
 
-    assert len(needed) == 4
-    assert total <= PAGE_BUDGET
+
+async def test_the_largest_pages_with_the_largest_logo_and_all_else_they_need_stay_within_their_budget(house):
+    with_logo(house, SVG.replace(b"/>", b"/>" + b" " * (LARGEST_LOGO - len(SVG))), "image/svg+xml")
+    for method in ("totp", "push", "recovery"):
+        house.enrolling.enrols(method)
+    ticket = f"__Host-authproxy={TICKET}"
+    async with house.asked("GET", "/.authproxy/session", cookies=ticket) as page:
+        files, weight = await everything_for(house, await page.text())
+    async with house.asked("POST", "/.authproxy/session/methods", headers=FORM, cookies=ticket, body="method=totp") as page:
+        of_drawing, weight_of_drawing = await everything_for(house, await page.text())
+
+    assert (files, of_drawing) == (4, 4)
+    assert weight <= PAGE_BUDGET
+    assert weight_of_drawing <= PAGE_BUDGET
+
+
+async def test_a_browser_that_unpacks_nothing_gets_the_same_file(house):
+    for name in ("pages.css", "session.js", "waiting.js", "icon.svg"):
+        plain = {**PAGE, "Accept-Encoding": "identity"}
+        async with house.asked("GET", f"/.authproxy/static/{name}") as packed, house.asked("GET", f"/.authproxy/static/{name}", headers=plain) as whole:
+            assert await packed.read() == await whole.read()
+            assert (packed.headers.get("Content-Encoding"), whole.headers.get("Content-Encoding")) == ("gzip", None)
+            assert packed.headers["Vary"] == whole.headers["Vary"] == "Accept-Encoding"
+            assert packed.headers["ETag"] != whole.headers["ETag"]
+
+
+async def test_pages_are_never_compressed(house):
+    async with house.asked("GET", "/.authproxy/session", cookies=f"__Host-authproxy={TICKET}") as answer:
+        assert "Content-Encoding" not in answer.headers

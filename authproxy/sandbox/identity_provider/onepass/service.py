@@ -26,15 +26,15 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def route(router: web.UrlDispatcher) -> None:
-    router.add_post(f"{_ROOT}/start", _in_json(start))
-    router.add_post(_ROOT, _in_json(activate))
-    router.add_get(f"{_ROOT}/{{device}}", _in_json(overview))
-    router.add_delete(f"{_ROOT}/{{device}}", _in_json(remove))
-    router.add_get(f"{_ROOT}/{{device}}/pushes", _in_json(pushes))
-    router.add_post(f"{_ROOT}/{{device}}/pushes/{{push}}", _in_json(answer))
+    router.add_post(f"{_ROOT}/start", in_json(start))
+    router.add_post(_ROOT, in_json(activate))
+    router.add_get(f"{_ROOT}/{{device}}", in_json(overview))
+    router.add_delete(f"{_ROOT}/{{device}}", in_json(remove))
+    router.add_get(f"{_ROOT}/{{device}}/pushes", in_json(pushes))
+    router.add_post(f"{_ROOT}/{{device}}/pushes/{{push}}", in_json(answer))
 
 
-def _in_json(handler: _Handler) -> _Handler:
+def in_json(handler: _Handler) -> _Handler:
     """A phone cannot read the page that an error is elsewhere."""
 
     async def explained(request: web.Request) -> web.Response:
@@ -50,18 +50,18 @@ def _in_json(handler: _Handler) -> _Handler:
 async def start(request: web.Request) -> web.Response:
     """Answers 202 whether there is such an account or not, and whether a message went out or not."""
     provider = request.app[PROVIDER]
-    account = provider.accounts.find(_text(await json_object(request), "email"))
+    account = provider.accounts.find(text(await json_object(request), "email"))
     digits = provider.activations.begin(account.email) if account is not None else None
     if account is not None and digits is not None:
-        text = provider.pages.text(request, "activation.txt", code=digits)
-        await sent(request.app[OUTGOING], provider.sms_url, to=account.phone, text=text)
+        message = provider.pages.text(request, "activation.txt", code=digits)
+        await sent(request.app[OUTGOING], provider.sms_url, to=account.phone, text=message)
     return web.json_response({}, status=202)
 
 
 async def activate(request: web.Request) -> web.Response:
     """A phone for the account; the one that it had before knows nothing any more: token and one-time code secret are new."""
     provider, body = request.app[PROVIDER], await json_object(request)
-    email, typed = _text(body, "email").strip(), _text(body, "code")
+    email, typed = text(body, "email").strip(), text(body, "code")
     minutes = provider.activations.minutes_to_wait(email)
     if minutes:
         return web.json_response({"error": "wait", "minutes": minutes}, status=429, headers={"Retry-After": str(minutes * 60)})
@@ -103,13 +103,18 @@ async def pushes(request: web.Request) -> web.Response:
 async def answer(request: web.Request) -> web.Response:
     device, _ = _authenticated(request)
     body = await json_object(request)
-    action = _text(body, "action")
+    action = text(body, "action")
     if action not in {"approve", "refuse"}:
         raise web.HTTPBadRequest
-    number = _text(body, "number") if action == "approve" else ""
+    number = text(body, "number") if action == "approve" else ""
     outcome = request.app[PROVIDER].pushes.answer(
         request.match_info["push"], device.email, approves=action == "approve", number=number,
     )  # fmt: skip
+    return answered(outcome)
+
+
+def answered(outcome: Outcome) -> web.Response:
+    """What a phone is told of its answer."""
     match outcome:
         case Outcome.TAKEN:
             return web.Response(status=204)
@@ -155,7 +160,7 @@ def _shown(push: Push) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _text(body: dict[str, Any], member: str) -> str:
+def text(body: dict[str, Any], member: str) -> str:
     value = body.get(member)
     if not isinstance(value, str) or len(value) > _LONGEST:
         raise web.HTTPBadRequest

@@ -46,7 +46,7 @@ class KeyRing:
     @property
     def _keys(self) -> list[tuple[str, RSAPrivateKey]]:
         if not self._made:
-            self.rotate()
+            self._make()
         return self._made
 
     @property
@@ -55,6 +55,11 @@ class KeyRing:
 
     def rotate(self) -> None:
         """Takes about a tenth of a second: an RSA key of 2048 bits is made."""
+        if not self._made:
+            self._make()
+        self._make()
+
+    def _make(self) -> None:
         self._made.append((f"rsa{len(self._made) + 1}", generate_private_key(public_exponent=65537, key_size=2048)))
 
     def published(self, *, with_old: bool = False, with_elliptic: bool = False) -> dict[str, Any]:

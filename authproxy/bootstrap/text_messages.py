@@ -1,0 +1,121 @@
+"""The gateways for text messages, put together from the settings."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any
+
+from authproxy.delivery import http_sms
+from authproxy.delivery.agreement import Agreement, DeliveryReports, Signature, Success
+from authproxy.delivery.http_sms import HttpSmsGateway
+from authproxy.delivery.smpp import MessageCentre, SmppSmsGateway
+from authproxy.delivery.sms_gateways import FallbackSender, Rest, SmsGateway
+from authproxy.delivery.template import Template
+from authproxy.settings import delivery as schema
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web.management import Check
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+async def sms_sender(
+    settings: schema.Sms, *, clock: Callable[[], datetime], spawn: Spawn, resources: AsyncExitStack
+) -> FallbackSender:  # fmt: skip
+    """Raises OSError or ValueError for files and values that cannot be used."""
+    gateways: list[SmsGateway] = []
+    for name, gateway in settings.gateways.items():
+        if gateway.http is not None:
+            gateways.append(await _http(name, gateway.http, settings.sender, spawn, resources))
+        if gateway.smpp is not None:
+            gateways.append(_smpp(name, gateway.smpp, settings.sender, spawn))
+    return FallbackSender(gateways, rest=Rest(after=settings.rest.after, lasts=settings.rest.lasts), clock=clock)
+
+
+async def check(sender: FallbackSender) -> Check:
+    """For readiness: which gateways fail. What has not been asked yet counts as working."""
+    every = sender.health()
+    failing = [each for each in every if each.failures]
+    if not failing:
+        return Check(status="ok", detail=f"{len(every)} gateways")
+    detail = "; ".join(f"{each.name} {each.last_problem} ({each.failures} in a row)" for each in failing)
+    return Check(status="failed" if len(failing) == len(every) else "warning", detail=detail)
+
+
+def count(sender: FallbackSender, metrics: Metrics) -> None:
+    for gateway, outcome, number in sender.sent():
+        metrics.sms_sent[gateway, outcome] = number
+    for gateway, report, number in sender.reported():
+        metrics.sms_reported[gateway, report] = number
+
+
+async def _http(name: str, settings: schema.HttpSmsGateway, sender: str, spawn: Spawn, resources: AsyncExitStack) -> HttpSmsGateway:
+    session = http_sms.client_session(
+        ca_file=settings.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file
+    )  # fmt: skip
+    await resources.enter_async_context(session)
+    return HttpSmsGateway(name, agreement_of(settings, sender), session, spawn=spawn)
+
+
+def agreement_of(settings: schema.HttpSmsGateway, sender: str) -> Agreement:
+    signature, success, reports = settings.signature, settings.success, settings.reports
+    return Agreement(
+        url=settings.url,
+        content_type=settings.content_type,
+        body=Template(settings.body, settings.content_type),
+        headers={**settings.headers, **_authentication(settings)},
+        sender=sender,
+        recipient_form=settings.recipient_form,
+        reference_header=settings.reference_header,
+        signature=None if signature is None else Signature(
+            header=signature.header, key=signature.key.get_secret_value().encode(), encoding=signature.encoding, prefix=signature.prefix
+        ),
+        success=Success(
+            statuses=frozenset(success.statuses), pointer=success.pointer, values=frozenset(success.values), id_pointer=success.id_pointer
+        ),
+        reports=None if reports is None else DeliveryReports(
+            url=reports.url, pointer=reports.pointer, delivered=frozenset(map(str.lower, reports.delivered)),
+            failed=frozenset(map(str.lower, reports.failed)),
+        ),
+        timeout=settings.timeout,
+        tries=settings.tries,
+        deadline=settings.deadline,
+    )  # fmt: skip
+
+
+def _authentication(settings: schema.HttpSmsGateway) -> dict[str, str]:
+    secret = settings.secret.get_secret_value() if settings.secret is not None else ""
+    match settings.authentication:
+        case "none":
+            return {}
+        case "basic":
+            return {"Authorization": "Basic " + base64.b64encode(f"{settings.user}:{secret}".encode()).decode("ascii")}
+        case "bearer":
+            return {"Authorization": f"Bearer {secret}"}
+        case "header":
+            return {settings.secret_header or "": secret}
+
+
+def _smpp(name: str, settings: schema.SmppGateway, sender: str, spawn: Spawn) -> SmppSmsGateway:
+    centre = MessageCentre(
+        host=settings.host,
+        port=settings.port,
+        context=ssl.create_default_context(cafile=settings.ca_file) if settings.tls else None,
+        system_id=settings.system_id,
+        password=settings.password.get_secret_value(),
+        system_type=settings.system_type,
+        bind=settings.bind,
+        sender=sender,
+        recipient_form=settings.recipient_form,
+        long_messages=settings.long_messages,
+        only_ucs2=settings.alphabet == "ucs2",
+        enquire_every=settings.enquire_every,
+        deadline=settings.deadline,
+    )
+    gateway = SmppSmsGateway(name, centre, fresh=secrets.randbelow, spawn=spawn)
+    spawn(gateway.run())
+    return gateway

@@ -1,0 +1,23 @@
+"""PURE: a text message to a person, and what becomes of it: the words between those who ask for a code and those who deliver it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sms:
+    recipient: str = field(repr=False)
+    """E.164: `+38640123456`."""
+    text: str = field(repr=False)
+    reference: str = field(repr=False)
+    """By which a gateway may know a message again that it is handed twice. At most 64 visible characters of ASCII."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """A gateway has taken the message. Whether it arrives, it knows later."""
+
+    gateway: str
+    message_id: str = ""
+    """The gateway's; nothing where it gives none."""

@@ -1,0 +1,67 @@
+"""The method `recovery`: codes from a sheet of paper, each good once, for whoever has lost the phone (NIST SP 800-63B-4 §3.1.2).
+
+They lie in a drawer for years, longer than any key of the server: what is kept of them is made without one, and slowly (scrypt, RFC 7914),
+because 49 bits are few for a fast hash (ASVS 5.0 V6.5.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from authproxy.challenges import one_time_code
+from authproxy.challenges.challenge import Challenge, ChallengeId
+from authproxy.challenges.enrolment import owner_of
+from authproxy.challenges.method import Asked, Issue, Offer, Verdict
+from authproxy.challenges.names import person_name
+from authproxy.challenges.one_time_code import as_typed
+from authproxy.identity.assurance import StepUpMethod
+from authproxy.identity.person import Person
+
+CODES: Final = 10
+
+
+class RecoveryCodes(Protocol):
+    async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
+    async def spend_recovery(self, owner: tuple[str, ...], code_hash: str) -> bool: ...
+
+
+class RecoveryMethod:
+    method: StepUpMethod = "recovery"
+
+    def __init__(self, *, codes: RecoveryCodes, lives_for: timedelta) -> None:
+        self._codes = codes
+        self._lives_for = lives_for
+
+    async def offer(self, person: Person) -> Offer | None:
+        return Offer(method=self.method) if await self._codes.recovery_left(owner_of(person)) else None
+
+    async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
+        return Issue(lives_for=self._lives_for)
+
+    async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
+        owner = owner_of(person)
+        kept = await asyncio.to_thread(_kept, owner, answer)
+        return Verdict.RIGHT if await self._codes.spend_recovery(owner, kept) else Verdict.WRONG
+
+    async def withdraw(self, challenge: Challenge) -> None:
+        """Nothing was sent."""
+
+
+def fresh_codes(below: Callable[[int], int]) -> tuple[str, ...]:
+    """A new sheet."""
+    return tuple(one_time_code.recovery_code(below) for _ in range(CODES))
+
+
+async def hashes_of(owner: tuple[str, ...], codes: Sequence[str]) -> tuple[str, ...]:
+    """What is kept of a sheet. Takes half a second of another thread."""
+    return await asyncio.to_thread(lambda: tuple(_kept(owner, code) for code in codes))
+
+
+def _kept(owner: tuple[str, ...], code: str) -> str:
+    # The owner is the salt: a code must be found by what was typed, and that of somebody else is another.
+    salt = hashlib.sha256(f"authproxy recovery\0{person_name(owner)}".encode()).digest()
+    return hashlib.scrypt(as_typed(code).encode(errors="surrogatepass"), salt=salt, n=2**14, r=8, p=1, dklen=32).hex()

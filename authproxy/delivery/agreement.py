@@ -1,0 +1,180 @@
+"""PURE: what is agreed with an SMS gateway that is asked over HTTP: how a message is handed over, and what its answers mean."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any, Final, Literal
+
+from authproxy.challenges.message import Sms
+from authproxy.delivery.sms import RecipientForm, written
+from authproxy.delivery.template import Template
+
+_LATER: Final = frozenset({408, 425, 429})
+_OF_THE_MESSAGE: Final = frozenset({400, 409, 413, 422})
+"""4xx that speak of this message. All others (401, 403, 404, …) speak of us, and every message meets them."""
+_ID: Final = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
+_SECONDS: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """HMAC-SHA-256 over the body, in a header (after `prefix`)."""
+
+    header: str
+    key: bytes = field(repr=False)
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+
+    def of(self, body: bytes) -> str:
+        digest = hmac.new(self.key, body, hashlib.sha256).digest()
+        return self.prefix + (digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """Which answers mean that the message was taken: one of the statuses and, where a pointer (RFC 6901) is given, a JSON value there:
+    one of `values`, or any but null and false where there are none."""
+
+    statuses: frozenset[int] = frozenset({200, 201, 202})
+    pointer: str | None = None
+    values: frozenset[str] = frozenset()
+    id_pointer: str | None = None
+
+    @property
+    def needs_body(self) -> bool:
+        return self.pointer is not None or self.id_pointer is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReports:
+    """Where the gateway tells what became of a message: `{message_id}` in `url` is replaced."""
+
+    url: str
+    pointer: str
+    delivered: frozenset[str]
+    failed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    url: str
+    content_type: str = "application/json"
+    body: Template
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Authentication among them."""
+    sender: str
+    recipient_form: RecipientForm = "+"
+    reference_header: str | None = None
+    """Under which the gateway knows a repeated request by; unset: it may send a message twice when its answer was lost."""
+    signature: Signature | None = None
+    success: Success = field(default_factory=Success)
+    reports: DeliveryReports | None = None
+    timeout: timedelta = timedelta(seconds=4)
+    """Of one try."""
+    tries: int = 2
+    pause: timedelta = timedelta(milliseconds=300)
+    """Before the second try; doubled before each further one."""
+    deadline: timedelta = timedelta(seconds=8)
+    """Of all tries together."""
+
+    def request(self, sms: Sms) -> tuple[dict[str, str], bytes]:
+        """Headers and body. Raises Unsendable."""
+        body = self.body.filled({
+            "recipient": written(sms.recipient, self.recipient_form), "text": sms.text, "sender": self.sender, "reference": sms.reference,
+        })  # fmt: skip
+        headers = {"Content-Type": self.content_type, "Accept-Encoding": "identity", **self.headers}
+        if self.reference_header is not None:
+            headers[self.reference_header] = sms.reference
+        if self.signature is not None:
+            headers[self.signature.header] = self.signature.of(body)
+        return headers, body
+
+
+class Judgement(Enum):
+    TAKEN = auto()
+    LATER = auto()
+    """Trying again may help."""
+    REFUSED = auto()
+    """This message, for ever."""
+    BROKEN = auto()
+    """Every message, until somebody changes something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes = field(repr=False, default=b"")
+    retry_after: str = ""
+    """The header of that name."""
+
+    @property
+    def wait(self) -> timedelta:
+        """How long the gateway wants to be left alone; a date (RFC 9110 §10.2.3) counts as nothing said."""
+        said = self.retry_after.strip()
+        return timedelta(seconds=int(said)) if _SECONDS.fullmatch(said) else timedelta()
+
+
+def judged(answer: Answer, success: Success) -> Judgement:
+    if answer.status in success.statuses:
+        return Judgement.TAKEN if _says_so(answer, success) else Judgement.REFUSED
+    if answer.status in _LATER or answer.status >= 500:
+        return Judgement.LATER
+    return Judgement.REFUSED if answer.status in _OF_THE_MESSAGE else Judgement.BROKEN
+
+
+def message_id(answer: Answer, success: Success) -> str:
+    """The gateway's name for the message; nothing if it gives none that could be one."""
+    found = None if success.id_pointer is None else _text(_at(answer.body, success.id_pointer))
+    return found if found is not None and _ID.fullmatch(found) else ""
+
+
+def reported(answer: Answer, reports: DeliveryReports) -> Literal["delivered", "failed"] | None:
+    """What became of the message; None while nobody knows."""
+    if answer.status != 200:
+        return None
+    found = (_text(_at(answer.body, reports.pointer)) or "").lower()
+    if found in reports.delivered:
+        return "delivered"
+    return "failed" if found in reports.failed else None
+
+
+def _says_so(answer: Answer, success: Success) -> bool:
+    if success.pointer is None:
+        return True
+    found = _at(answer.body, success.pointer)
+    if success.values:
+        return _text(found) in success.values
+    return found is not _ABSENT and found is not None and found is not False
+
+
+def _text(value: Any) -> str | None:
+    """A value as an operator writes it in settings: `true`, `0`, `accepted`."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, bool | int) else None
+
+
+def _at(body: bytes, pointer: str) -> Any:
+    """The value at a JSON pointer (RFC 6901 §4), or `_ABSENT`: also in what is no JSON."""
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return _ABSENT
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict):
+            found = found.get(name, _ABSENT)
+        elif isinstance(found, list) and name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            return _ABSENT
+    return found

@@ -1,0 +1,187 @@
+"""Hands text messages to a gateway over HTTP (RFC 9110), and decides what counts as an answer: small, whole, in time, no redirect.
+
+After an answer that was lost nobody knows whether the message was taken. It is handed over again, with the same code in it, and the
+person may get it twice; a gateway that knows messages by a header of ours (`reference_header`) sends it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from authproxy.challenges.message import Sms
+from authproxy.delivery.agreement import Agreement, Answer, DeliveryReports, Judgement, judged, message_id, reported
+from authproxy.delivery.sms import Unsendable
+from authproxy.delivery.sms_gateways import NotTaken, Report
+from authproxy.telemetry.logging import logger
+
+_SIZE_LIMIT: Final = 64 * 1024
+_MOST_FOLLOWED: Final = 500
+"""Messages whose delivery is asked about at a time. That of more is not known: nothing but a number in a metric depends on it."""
+LOOKS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300))
+"""Pauses before each question about a delivery."""
+
+
+class HttpSmsGateway:
+    def __init__(
+        self, name: str, agreement: Agreement, session: aiohttp.ClientSession, *,
+        spawn: Callable[[Coroutine[Any, Any, None]], object], looks: tuple[timedelta, ...] = LOOKS,
+    ) -> None:  # fmt: skip
+        """`spawn` runs what asks about deliveries in the background."""
+        self._name = name
+        self._agreement = agreement
+        self._session = session
+        self._spawn = spawn
+        self._looks = looks
+        self._followed = 0
+        self._reports: Counter[Report] = Counter()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def reports(self) -> Counter[Report]:
+        return self._reports
+
+    async def take(self, sms: Sms) -> str:
+        try:
+            headers, body = self._agreement.request(sms)
+        except Unsendable as unsendable:
+            raise NotTaken(f"was not asked: {unsendable}", is_of_the_message=True) from None
+        named = message_id(await self._handed_over(headers, body), self._agreement.success)
+        if named and self._agreement.reports is not None:
+            self._follow(named, self._agreement.reports)
+        return named
+
+    async def _handed_over(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The answer that says that the message was taken."""
+        agreement, time = self._agreement, asyncio.get_running_loop().time
+        ends_at = time() + agreement.deadline.total_seconds()
+        problem, pause = "", agreement.pause
+        for _ in range(agreement.tries):
+            answer = None
+            within = min(agreement.timeout.total_seconds(), ends_at - time())
+            try:
+                answer = await self._asked("POST", agreement.url, headers, body, within=within, is_read=agreement.success.needs_body)
+            except _NoAnswer as silence:
+                problem = str(silence)
+            else:
+                if _is_taken(answer, agreement):
+                    return answer
+                problem = f"answered {answer.status}"
+            wait = max(pause, answer.wait if answer is not None else pause).total_seconds()
+            if time() + wait >= ends_at:
+                break
+            await asyncio.sleep(wait)
+            pause *= 2
+        raise NotTaken(problem)
+
+    async def _asked(
+        self, method: Literal["GET", "POST"], url: str, headers: Mapping[str, str], body: bytes | None, *, within: float, is_read: bool
+    ) -> Answer:  # fmt: skip
+        """Raises _NoAnswer where asking again may help, NotTaken where it does not."""
+        try:
+            async with (
+                asyncio.timeout(within),
+                self._session.request(method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False) as response,
+            ):
+                return Answer(
+                    status=response.status,
+                    body=await _body(response) if is_read else b"",
+                    retry_after=response.headers.get("Retry-After", ""),
+                )
+        except TimeoutError:
+            raise _NoAnswer(f"gave no answer within {within:.3g} s") from None
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            raise NotTaken(f"is not to be believed: {type(error).__name__}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # The texts of these may quote what was sent or received; the class says enough.
+            raise _NoAnswer(f"could not be asked: {type(error).__name__}") from None
+
+    def _follow(self, named: str, reports: DeliveryReports) -> None:
+        if self._followed >= _MOST_FOLLOWED:
+            self._reports["unknown"] += 1
+            return
+        self._followed += 1
+        self._spawn(self._followed_up(named, reports))
+
+    async def _followed_up(self, named: str, reports: DeliveryReports) -> None:
+        report: Report = "unknown"
+        try:
+            for pause in self._looks:
+                await asyncio.sleep(pause.total_seconds())
+                report = await self._report(named, reports) or "unknown"
+                if report != "unknown":
+                    break
+        finally:
+            self._followed -= 1
+            self._reports[report] += 1
+        logger("delivery").debug("sms.reported", gateway=self._name, report=report)
+
+    async def _report(self, named: str, reports: DeliveryReports) -> Report | None:
+        url = reports.url.replace("{message_id}", quote(named, safe=""))
+        headers = {"Accept-Encoding": "identity", **self._agreement.headers}
+        try:
+            answer = await self._asked("GET", url, headers, None, within=self._agreement.timeout.total_seconds(), is_read=True)
+        except (_NoAnswer, NotTaken):
+            return None
+        return reported(answer, reports)
+
+
+class _NoAnswer(Exception):  # noqa: N818
+    """Nobody knows whether the gateway has the message."""
+
+
+def client_session(
+    *, ca_file: str | None = None, certificate_file: str | None = None, key_file: str | None = None
+) -> aiohttp.ClientSession:  # fmt: skip
+    """A session for one gateway: no cookies, no proxy from the environment, nothing unpacked, certificates checked (against `ca_file` alone
+    if given). Raises OSError for files that cannot be used. The caller closes it.
+
+    Connections are not kept: one that the gateway closes just as a message travels over it would send that message twice."""
+    context = ssl.create_default_context(cafile=ca_file)
+    if certificate_file is not None:
+        context.load_cert_chain(certificate_file, key_file)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=context, limit=32, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        headers={"User-Agent": "authproxy"},
+    )
+
+
+def _is_taken(answer: Answer, agreement: Agreement) -> bool:
+    """False where trying again may help. Raises NotTaken where it does not."""
+    match judged(answer, agreement.success):
+        case Judgement.TAKEN:
+            return True
+        case Judgement.LATER:
+            return False
+        case Judgement.REFUSED if answer.status in agreement.success.statuses:
+            raise NotTaken(f"answered {answer.status} and did not say that it has the message", is_of_the_message=True)
+        case Judgement.REFUSED:
+            raise NotTaken(f"answered {answer.status}", is_of_the_message=True)
+        case Judgement.BROKEN:
+            raise NotTaken(f"answered {answer.status}")
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    # A few bytes of gzip can stand for gigabytes; we asked for none.
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NotTaken("answered in an encoding that was not asked for")
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _SIZE_LIMIT:
+            raise NotTaken(f"answered with more than {_SIZE_LIMIT} bytes")
+    return bytes(body)

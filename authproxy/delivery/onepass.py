@@ -1,0 +1,221 @@
+"""Speaks to the service that carries notifications to phones, by the contract in README.md; decides what counts as its answer at all.
+
+An answer is whole, small, uncompressed and in time; no redirect is followed. Nothing that it says approves anything: phones sign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.notification import EnrolledPhone, Notification, PhoneAnswer, Sent, Unanswered, time_text
+
+_SIZE_LIMIT: Final = 16 * 1024
+_LONGEST_TEXT: Final = 400
+_CODE: Final = re.compile(r"[A-Z2-7]{4,16}", re.ASCII)
+_AWAY_AFTER: Final = 3
+_AWAY_FOR: Final = timedelta(seconds=30)
+_LATER_AT_LEAST: Final = 5
+_LATER_AT_MOST: Final = 600
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnePassHealth:
+    """`failures` are those in a row; `asked` and `failed` count from the start."""
+
+    asked: int
+    failed: int
+    failures: int
+    is_away: bool
+    last_failure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    retry_after: str
+    body: Mapping[str, Any] = field(repr=False)
+
+    def text(self, member: str) -> str:
+        return _text(self.body.get(member))
+
+
+class _NotAgreed(ValueError):  # noqa: N818
+    """The message says what the contract does not have, and never what was received."""
+
+
+class OnePassService:
+    """Every question raises CannotAsk(SENDER_UNAVAILABLE); its text names the question and what was wrong, never what was sent."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, *, url: str, api_key: str, timeout: timedelta, clock: Callable[[], datetime]
+    ) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json", "Accept-Encoding": "identity"}
+        self._timeout = timeout
+        self._clock = clock
+        self._asked = self._failed = self._failures = 0
+        self._last_failure = ""
+        self._away_until: datetime | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it has failed several times in a row and not long ago. Afterwards the next person finds out."""
+        return self._away_until is not None and self._clock() < self._away_until
+
+    @property
+    def health(self) -> OnePassHealth:
+        return OnePassHealth(
+            asked=self._asked, failed=self._failed, failures=self._failures, is_away=self.is_away, last_failure=self._last_failure
+        )  # fmt: skip
+
+    async def send(self, notification: Notification) -> Sent | timedelta:
+        """A span: not now, but after it."""
+        return await self._ask("POST", "pushes", _sent, accepted={202, 404, 429}, document={
+            "push_id": notification.push_id, "device_id": notification.device_id, "portal": notification.portal,
+            "place": notification.place, "browser": notification.browser, "address": notification.address,
+            "issued_at": time_text(notification.issued_at), "expires_at": time_text(notification.expires_at),
+            "number": notification.number, "choices": list(notification.choices),
+        })  # fmt: skip
+
+    async def answer_to(self, push_id: str) -> PhoneAnswer | Unanswered:
+        return await self._ask("GET", "pushes", _phone_answer, named=push_id, accepted={200, 404})
+
+    async def withdraw(self, push_id: str) -> None:
+        await self._ask("DELETE", "pushes", _done, named=push_id, accepted={204, 404})
+
+    async def begin_enrolment(self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime) -> str:
+        return await self._ask("POST", "enrolments", _activation_code, accepted={201}, document={
+            "enrolment_id": enrolment_id, "relying_party": relying_party, "account_hint": account, "expires_at": time_text(expires_at),
+        })  # fmt: skip
+
+    async def enrolled(self, enrolment_id: str) -> EnrolledPhone | Unanswered:
+        return await self._ask("GET", "enrolments", _enrolled_phone, named=enrolment_id, accepted={200, 404})
+
+    async def remove(self, device_id: str) -> None:
+        await self._ask("DELETE", "devices", _done, named=device_id, accepted={204, 404})
+
+    async def _ask(
+        self, method: str, kind: str, read: Callable[[_Answer], T], *, accepted: set[int], named: str | None = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> T:  # fmt: skip
+        self._asked += 1
+        url = f"{self._url}/{kind}" if named is None else f"{self._url}/{kind}/{quote(named, safe='')}"
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                found = read(await self._exchanged(method, url, accepted, document))
+        except TimeoutError:
+            raise self._trouble(method, kind, f"had no answer within {self._timeout.total_seconds():g} s") from None
+        except _NotAgreed as fault:
+            raise self._trouble(method, kind, str(fault)) from None
+        except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
+            # The texts of these may quote what was received; the class says enough.
+            raise self._trouble(method, kind, f"could not be asked: {type(error).__name__}") from None
+        self._failures, self._away_until = 0, None
+        return found
+
+    async def _exchanged(self, method: str, url: str, accepted: set[int], document: Mapping[str, Any] | None) -> _Answer:
+        async with self._session.request(
+            method, URL(url, encoded=True), headers=self._headers, json=document, allow_redirects=False
+        ) as response:  # fmt: skip
+            if response.status not in accepted:
+                raise _NotAgreed(f"answered {response.status}")
+            # A few bytes of gzip can stand for gigabytes; we asked for none.
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise _NotAgreed("answered in an encoding that was not asked for")
+            octets = bytearray()
+            async for piece in response.content.iter_any():
+                octets += piece
+                if len(octets) > _SIZE_LIMIT:
+                    raise _NotAgreed(f"answered with more than {_SIZE_LIMIT} bytes")
+            body = json.loads(octets) if response.status in {200, 201} else {}
+            if not isinstance(body, dict):
+                raise _NotAgreed("answered with no JSON object")
+            return _Answer(status=response.status, retry_after=response.headers.get("Retry-After", ""), body=body)
+
+    def _trouble(self, method: str, kind: str, what: str) -> CannotAsk:
+        self._failed += 1
+        self._failures += 1
+        self._last_failure = f"OnePass ({method} {kind}) {what}"
+        if self._failures >= _AWAY_AFTER:
+            self._away_until = self._clock() + _AWAY_FOR
+        return CannotAsk(Reason.SENDER_UNAVAILABLE, self._last_failure)
+
+
+def client_session(ca_file: str | None) -> aiohttp.ClientSession:
+    """A session for the service: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given),
+    nothing unpacked. Connections are not kept: one that is closed just as a notification travels would cost the person the attempt."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file), limit=64, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        headers={"User-Agent": "authproxy"},
+    )
+
+
+def _sent(answer: _Answer) -> Sent | timedelta:
+    if answer.status == 429:
+        given = answer.retry_after
+        seconds = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else _LATER_AT_LEAST
+        return timedelta(seconds=min(max(seconds, _LATER_AT_LEAST), _LATER_AT_MOST))
+    return Sent.ACCEPTED if answer.status == 202 else Sent.UNKNOWN_DEVICE
+
+
+def _phone_answer(answer: _Answer) -> PhoneAnswer | Unanswered:
+    unanswered = _unanswered(answer)
+    if unanswered is not None:
+        return unanswered
+    given = answer.body.get("answer")
+    if answer.text("state") != "answered" or not isinstance(given, dict):
+        raise _NotAgreed("answered with a state that there is not")
+    return PhoneAnswer(action=_text(given.get("action")), number=_text(given.get("number")), signature=_text(given.get("signature")))
+
+
+def _unanswered(answer: _Answer) -> Unanswered | None:
+    state = "gone" if answer.status == 404 else answer.text("state")
+    return {"pending": Unanswered.PENDING, "gone": Unanswered.GONE}.get(state)
+
+
+def _activation_code(answer: _Answer) -> str:
+    code = answer.text("activation_code")
+    if not _CODE.fullmatch(code):
+        raise _NotAgreed("answered with a code that nobody can type")
+    return code
+
+
+def _enrolled_phone(answer: _Answer) -> EnrolledPhone | Unanswered:
+    unanswered = _unanswered(answer)
+    if unanswered is not None:
+        return unanswered
+    if answer.text("state") != "enrolled":
+        raise _NotAgreed("answered with a state that there is not")
+    return EnrolledPhone(
+        device_id=answer.text("device_id"), device_name=answer.text("device_name"), public_key=answer.text("public_key"),
+        proof=answer.text("proof"),
+    )  # fmt: skip
+
+
+def _done(_: _Answer) -> None:
+    return None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise _NotAgreed("answered with something else where a short text should be")
+    return value

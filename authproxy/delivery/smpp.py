@@ -1,0 +1,192 @@
+"""Hands text messages to a message centre by SMPP 3.4 over one connection, which is kept open, tried while it is silent, and made anew.
+
+After a connection that was lost nobody knows whether a message was taken: it is handed over again once, with the same code in it, and the
+person may get it twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from authproxy.challenges.message import Sms
+from authproxy.delivery import smpp_pdus
+from authproxy.delivery.smpp_pdus import Address, Command
+from authproxy.delivery.smpp_session import ConnectionLost, Session, connected
+from authproxy.delivery.sms import RecipientForm, Unsendable, encoded, joined, written
+from authproxy.delivery.sms_gateways import NotTaken, Report
+from authproxy.telemetry.logging import logger
+
+_TRIES: Final = 2
+_UNKNOWN, _INTERNATIONAL, _ALPHANUMERIC = 0, 1, 5
+_NO_PLAN, _ISDN = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCentre:
+    """What is agreed with a message centre."""
+
+    host: str
+    port: int = 2775
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+    """TLS, where there is one."""
+    system_id: str
+    password: str = field(repr=False)
+    system_type: str = ""
+    bind: Literal["transceiver", "transmitter"] = "transceiver"
+    sender: str
+    recipient_form: RecipientForm = "digits"
+    long_messages: Literal["parts", "payload"] = "parts"
+    only_ucs2: bool = False
+    enquire_every: timedelta = timedelta(seconds=30)
+    deadline: timedelta = timedelta(seconds=8)
+    """Of one message, and of every other question."""
+    pause: timedelta = timedelta(milliseconds=500)
+    """Before trying again; doubled each time, up to `longest_pause`."""
+    longest_pause: timedelta = timedelta(seconds=30)
+
+
+class SmppSmsGateway:
+    def __init__(
+        self, name: str, centre: MessageCentre, *, fresh: Callable[[int], int], spawn: Callable[[Coroutine[Any, Any, None]], object]
+    ) -> None:  # fmt: skip
+        """`fresh(n)` is a number under n, another each time; `spawn` runs what reads a connection in the background."""
+        self._name = name
+        self._centre = centre
+        self._fresh = fresh
+        self._spawn = spawn
+        self._session: Session | None = None
+        self._opening = asyncio.Lock()
+        self._reports: Counter[Report] = Counter()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def reports(self) -> Counter[Report]:
+        return self._reports
+
+    async def take(self, sms: Sms) -> str:
+        try:
+            bodies = submissions(self._centre, sms, self._fresh(256))
+        except Unsendable as unsendable:
+            raise NotTaken(f"was not asked: {unsendable}", is_of_the_message=True) from None
+        deadline = self._centre.deadline.total_seconds()
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._taken(bodies)
+        except TimeoutError:
+            raise NotTaken(f"did not take it within {deadline:g} s") from None
+
+    async def run(self) -> None:
+        """Keeps the connection: for reports about deliveries, and so that nobody waits for it. For ever."""
+        pause = self._centre.pause
+        while True:
+            try:
+                async with asyncio.timeout(self._centre.deadline.total_seconds()):
+                    session = await self._open()
+                pause = self._centre.pause
+                await self._watch(session)
+            except (ConnectionLost, NotTaken, TimeoutError) as problem:
+                logger("delivery").warning("sms.disconnected", gateway=self._name, problem=str(problem) or "gave no answer")
+            await asyncio.sleep(pause.total_seconds())
+            pause = min(pause * 2, self._centre.longest_pause)
+
+    async def _taken(self, bodies: tuple[bytes, ...]) -> str:
+        for _ in range(_TRIES):
+            try:
+                session = await self._open()
+                names = [await self._submitted(session, body) for body in bodies]
+            except ConnectionLost as lost:
+                problem = str(lost)
+            else:
+                return names[0]
+        raise NotTaken(problem)
+
+    async def _submitted(self, session: Session, body: bytes) -> str:
+        """The message centre's name for the message. One that is busy is asked again until the caller's time is over."""
+        pause = self._centre.pause
+        while True:
+            answer = await session.ask(Command.SUBMIT_SM, body)
+            if answer.status == smpp_pdus.OK:
+                return smpp_pdus.message_id(answer.body)
+            if answer.status not in smpp_pdus.BUSY:
+                raise NotTaken(f"answered 0x{answer.status:08X}", is_of_the_message=answer.status in smpp_pdus.OF_THE_MESSAGE)
+            await asyncio.sleep(pause.total_seconds())
+            pause *= 2
+
+    async def _open(self) -> Session:
+        """The connection, made if there is none. Raises ConnectionLost, and NotTaken if the message centre does not want us."""
+        async with self._opening:
+            if self._session is None or self._session.over.is_set():
+                self._session = await self._bound()
+            return self._session
+
+    async def _bound(self) -> Session:
+        centre = self._centre
+        session = await connected(centre.host, centre.port, centre.context, delivered=self._delivered)
+        command = Command.BIND_TRANSCEIVER if centre.bind == "transceiver" else Command.BIND_TRANSMITTER
+        is_bound = False
+        try:
+            self._spawn(session.serve())
+            answer = await session.ask(command, smpp_pdus.bind(centre.system_id, centre.password, centre.system_type))
+            is_bound = answer.status == smpp_pdus.OK
+        finally:
+            if not is_bound:
+                session.end("was left")
+        if not is_bound:
+            raise NotTaken(f"refused the connection with 0x{answer.status:08X}")
+        return session
+
+    async def _watch(self, session: Session) -> None:
+        """Returns when the connection is over; one that is silent is tried."""
+        while not session.over.is_set():
+            try:
+                async with asyncio.timeout(self._centre.enquire_every.total_seconds()):
+                    await session.over.wait()
+            except TimeoutError:
+                await self._try_out(session)
+
+    async def _try_out(self, session: Session) -> None:
+        try:
+            async with asyncio.timeout(self._centre.deadline.total_seconds()):
+                await session.ask(Command.ENQUIRE_LINK)
+        except TimeoutError:
+            session.end("went silent")
+            raise
+
+    def _delivered(self, body: bytes) -> None:
+        report = smpp_pdus.receipt(body)
+        if report is not None:
+            self._reports[report] += 1
+            logger("delivery").debug("sms.reported", gateway=self._name, report=report)
+
+
+def submissions(centre: MessageCentre, sms: Sms, reference: int) -> tuple[bytes, ...]:
+    """The bodies of `submit_sm` that a message becomes. Raises Unsendable."""
+    text = encoded(sms.text, only_ucs2=centre.only_ucs2)
+    number = written(sms.recipient, centre.recipient_form)
+    destination = Address(_UNKNOWN if number.startswith("00") else _INTERNATIONAL, _ISDN, number)
+    data_coding: Literal[0, 8] = 8 if text.alphabet == "ucs2" else 0
+    is_payload = centre.long_messages == "payload" and len(text.parts) > 1
+    parts = (text.octets,) if is_payload else joined(text.parts, reference)
+    return tuple(
+        smpp_pdus.submission(
+            _source(centre.sender), destination, part, data_coding=data_coding, is_part=len(parts) > 1, is_payload=is_payload,
+            # When the last part has arrived, the others mostly have.
+            wants_receipt=centre.bind == "transceiver" and at == len(parts),
+        )
+        for at, part in enumerate(parts, start=1)
+    )  # fmt: skip
+
+
+def _source(sender: str) -> Address:
+    if sender.startswith("+"):
+        return Address(_INTERNATIONAL, _ISDN, sender[1:])
+    return Address(_UNKNOWN, _ISDN, sender) if sender.isdecimal() else Address(_ALPHANUMERIC, _NO_PLAN, sender)

@@ -1,0 +1,116 @@
+"""One connection to a message centre (SMPP 3.4 §2.2): questions and their answers, and what it asks by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from authproxy.delivery import smpp_pdus
+from authproxy.delivery.smpp_pdus import Command, Pdu
+
+_LAST_SEQUENCE: Final = 0x7FFFFFFF
+_CLOSED: Final = "closed the connection"
+
+
+class ConnectionLost(Exception):  # noqa: N818
+    """What was asked last may have been done, or not. The text is for operators."""
+
+
+class Session:
+    """Everything that waits for an answer ends with the connection, by ConnectionLost."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, delivered: Callable[[bytes], None]) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._delivered = delivered
+        self._waiting: dict[int, asyncio.Future[Pdu | None]] = {}
+        self._sequence = 0
+        self._problem = ""
+        self.over = asyncio.Event()
+
+    async def ask(self, command: Command, body: bytes = b"") -> Pdu:
+        """The answer. The caller limits the time. Raises ConnectionLost."""
+        if self.over.is_set():
+            raise ConnectionLost(self._problem or _CLOSED)
+        sequence = self._next()
+        waiting: asyncio.Future[Pdu | None] = asyncio.get_running_loop().create_future()
+        self._waiting[sequence] = waiting
+        try:
+            self._writer.write(smpp_pdus.written(command, sequence, body))
+            await self._writer.drain()
+            answer = await waiting
+        except OSError:
+            answer = None
+        finally:
+            self._waiting.pop(sequence, None)
+        if answer is not None and not answer.answers(command):
+            self.end("answered another question")
+            answer = None
+        if answer is None:
+            raise ConnectionLost(self._problem or _CLOSED)
+        return answer
+
+    async def serve(self) -> None:
+        """Reads until the connection is over."""
+        problem = _CLOSED
+        try:
+            while not self.over.is_set():
+                header = await self._reader.readexactly(smpp_pdus.HEADER_SIZE)
+                pdu = smpp_pdus.read(header, await self._reader.readexactly(smpp_pdus.body_size(header)))
+                self._met(pdu)
+                await self._writer.drain()
+        except asyncio.CancelledError:
+            # The gateway ends: a goodbye, whose answer nobody waits for.
+            self._writer.write(smpp_pdus.written(Command.UNBIND, self._next()))
+            raise
+        except ValueError:
+            problem = "sent what is no SMPP"
+        except (OSError, EOFError):
+            pass
+        finally:
+            self.end(problem)
+
+    def end(self, problem: str) -> None:
+        self._problem = self._problem or problem
+        self.over.set()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+        self._writer.transport.abort()
+
+    def _next(self) -> int:
+        self._sequence = self._sequence % _LAST_SEQUENCE + 1
+        return self._sequence
+
+    def _met(self, pdu: Pdu) -> None:
+        if pdu.is_answer:
+            waiting = self._waiting.get(pdu.sequence)
+            # Nobody waits for an answer that comes too late.
+            if waiting is not None and not waiting.done():
+                waiting.set_result(pdu)
+            return
+        match pdu.command:
+            case Command.DELIVER_SM:
+                self._delivered(pdu.body)
+                self._writer.write(smpp_pdus.answer(pdu, b"\0"))
+            case Command.ENQUIRE_LINK:
+                self._writer.write(smpp_pdus.answer(pdu))
+            case Command.UNBIND:
+                self._writer.write(smpp_pdus.answer(pdu))
+                self.over.set()
+            case _:
+                self._writer.write(smpp_pdus.refusal(pdu))
+
+
+async def connected(
+    host: str, port: int, context: ssl.SSLContext | None, *, delivered: Callable[[bytes], None]
+) -> Session:  # fmt: skip
+    """A connection on which nothing has been said. `delivered` gets the body of every message that comes. Raises ConnectionLost."""
+    try:
+        reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host if context is not None else None)
+    except OSError as error:
+        # The class says enough: refused, no such name, a certificate that does not hold.
+        raise ConnectionLost(f"could not be connected to: {type(error).__name__}") from None
+    return Session(reader, writer, delivered=delivered)

@@ -1,0 +1,66 @@
+"""A session that has gained a proof: the evidence grows under a new ticket, and nothing else about the session moves.
+
+Level, begin, absolute end and idle time are those of the sign-in: a level that grows while a session is refreshed, and an end that moves
+with every proof, were flaws of a rival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from authproxy.access.decision import Reason
+from authproxy.flows.step_up import NotProved
+from authproxy.identity import ticket as tickets
+from authproxy.identity.assurance import AuthenticationEvent, SignInMethod, StepUpMethod
+from authproxy.identity.attempt import Attempt
+from authproxy.identity.session import Session
+from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
+
+PROVES: Final[dict[SignInMethod, StepUpMethod]] = {"rekono": "rekono", "acnlb": "certificate"}
+"""What a proof is called that is made as a sign-in is."""
+
+
+class RotatingSessions(Protocol):
+    async def rotate(
+        self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
+    ) -> bool: ...  # fmt: skip
+
+
+class Elevations:
+    def __init__(self, *, sessions: RotatingSessions, random_bytes: Callable[[int], bytes]) -> None:
+        self._sessions = sessions
+        self._random_bytes = random_bytes
+
+    async def add(
+        self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime
+    ) -> tuple[str, Session] | None:  # fmt: skip
+        """The new ticket, and the session with the proof; from then on the old ticket opens nothing. None if it opens nothing already: the
+        session has ended, or has gained another proof at the same moment. Raises CannotAsk."""
+        old = tickets.parse(ticket_text)
+        if old is None or old.session_id != session.session_id:
+            return None
+        new = SessionTicket(self._random_bytes(IDENTIFIER_SIZE), self._random_bytes(SECRET_SIZE))
+        stronger = replace(session, session_id=new.session_id, events=with_proof(session.events, event))
+        if not await self._sessions.rotate(old, new, stronger, browser=None, now=now):
+            return None
+        return new.text, stronger
+
+
+def with_proof(events: tuple[AuthenticationEvent, ...], proof: AuthenticationEvent) -> tuple[AuthenticationEvent, ...]:
+    """The evidence with a new proof in it: the sign-in, and of later proofs by one method and source the newest, so that a session may be
+    stepped up as often as its person likes and its record does not grow."""
+    sign_in, *later = events
+    newest = {(event.method, event.source): event for event in later}
+    known = newest.pop((proof.method, proof.source), None)
+    return sign_in, *newest.values(), proof if known is None or known.at <= proof.at else known
+
+
+def not_proved(attempt: Attempt, reason: Reason, *, found: str = "", session: Session | None = None) -> NotProved:
+    """How an attempt ends that was to bring a proof and has brought none: the session is as it was, and the way back is known."""
+    return NotProved(
+        reason=reason, return_to=attempt.return_to, held=attempt.held, session=session, method=PROVES[attempt.method], found=found,
+        route=attempt.route,
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""PURE: what stands in the body of a form, for the eyes of whoever is about to send it (HTML Standard §4.10.22, RFC 7578).
+
+Portals read bodies in ways of their own; what is made of one here is shown and never sent. No body is too strange to be shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+_MOST: Final = 200
+_LONGEST: Final = 2000
+_BOUNDARY: Final = re.compile(r';[ \t]*boundary=(?:"([^"]{1,70})"|([^\s;",]{1,70}))', re.ASCII | re.IGNORECASE)
+_DISPOSITION: Final = re.compile(rb"\r\ncontent-disposition:([^\r\n]*)", re.IGNORECASE)
+_NAME: Final = re.compile(rb';[ \t]*name="([^"]*)"', re.IGNORECASE)
+_FILE_NAME: Final = re.compile(rb';[ \t]*filename="([^"]*)"', re.IGNORECASE)
+# Control characters but tab and line feed, and those that turn the direction of writing: they show other things than are sent.
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Names and values in order, and the names of files. `is_whole` is False where there is more than is shown."""
+
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    files: tuple[str, ...] = field(default=(), repr=False)
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    name: bytes
+    value: bytes
+    file: bytes | None = None
+
+
+def contents(content_type: str, body: bytes) -> Contents:
+    """What a person recognises of a body. Never raises."""
+    parts = list(islice(_parts(content_type, body), _MOST + 1))
+    shown = parts[:_MOST]
+    fields = tuple((_text(part.name), _text(part.value)) for part in shown if part.file is None)
+    files = tuple(_text(part.file) for part in shown if part.file)
+    cut = Contents(
+        fields=tuple((name[:_LONGEST], value[:_LONGEST]) for name, value in fields),
+        files=tuple(name[:_LONGEST] for name in files),
+    )
+    is_whole = shown == parts and (cut.fields, cut.files) == (fields, files) and bool(parts or not body)
+    return replace(cut, is_whole=is_whole)
+
+
+def media_type(content_type: str) -> str:
+    """Without parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _parts(content_type: str, body: bytes) -> Iterator[_Part]:
+    kind = media_type(content_type)
+    if kind == "application/x-www-form-urlencoded":
+        return _urlencoded(body)
+    if kind == "text/plain":
+        return _lines(body)
+    boundary = _BOUNDARY.search(content_type) if kind == "multipart/form-data" else None
+    return iter(()) if boundary is None else _multipart(body, (boundary[1] or boundary[2]).encode("utf-8", "replace"))
+
+
+def _urlencoded(body: bytes) -> Iterator[_Part]:
+    for pair in body.split(b"&"):
+        if pair:
+            name, _, value = pair.replace(b"+", b" ").partition(b"=")
+            yield _Part(unquote_to_bytes(name), unquote_to_bytes(value))
+
+
+def _lines(body: bytes) -> Iterator[_Part]:
+    for line in body.splitlines():
+        name, _, value = line.partition(b"=")
+        yield _Part(name, value)
+
+
+def _multipart(body: bytes, boundary: bytes) -> Iterator[_Part]:
+    for part in (b"\r\n" + body).split(b"\r\n--" + boundary)[1:]:
+        if part.startswith(b"--"):
+            return
+        head, _, value = part.partition(b"\r\n\r\n")
+        disposition = _DISPOSITION.search(head)
+        said = disposition[1] if disposition is not None else b""
+        name, file = _NAME.search(said), _FILE_NAME.search(said)
+        yield _Part(name[1] if name is not None else b"", value, file[1] if file is not None else None)
+
+
+def _text(octets: bytes) -> str:
+    # Old portals of this country have pages in Windows-1250; what is neither of both is shown with marks in the place of letters.
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        text = octets.decode("cp1250", "replace")
+    return _UNSEEN.sub("\ufffd", text.replace("\r\n", "\n"))

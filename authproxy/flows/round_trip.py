@@ -1,0 +1,100 @@
+"""The way to the provider and back: what the browser is sent there with, and what its return is worth. What becomes of it is decided by
+whoever has sent it: a sign-in, or a fresh proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from authproxy.access.routes import Claim
+from authproxy.flows.sign_in import AttemptStore, SignInPlace
+from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.attempt import Attempt
+from authproxy.oidc import claims
+from authproxy.oidc.claims import ClaimedIdentity, ClaimNames
+from authproxy.oidc.id_token import VerifiedClaims
+
+
+class Authenticated(Protocol):
+    @property
+    def claims(self) -> VerifiedClaims: ...
+    @property
+    def userinfo(self) -> Mapping[str, object]: ...
+    @property
+    def id_token(self) -> str: ...
+
+
+class Provider(Protocol):
+    async def authorization_request(
+        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool
+    ) -> str: ...  # fmt: skip
+    async def authenticate(
+        self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
+    ) -> Authenticated: ...  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRules:
+    """How the provider's claims are read: under which names, and which words stand for which level. `leeway` is lived with between its
+    clock and ours."""
+
+    names: ClaimNames
+    levels: Mapping[str, Level]
+    leeway: timedelta = timedelta(seconds=60)
+
+
+class RoundTrip:
+    def __init__(
+        self, *, provider: Provider, attempts: AttemptStore, places: Mapping[str, SignInPlace], rules: ClaimRules,
+        fresh: Callable[[int], str],
+    ) -> None:  # fmt: skip
+        """`fresh(n)` is URL-safe text of n random bytes."""
+        self._provider = provider
+        self._attempts = attempts
+        self._places = places
+        self._rules = rules
+        self._fresh = fresh
+
+    async def begin(self, attempt: Attempt, *, locale: str, anew: bool) -> str:
+        """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in there. Raises CannotAsk, and
+        then there is no attempt."""
+        state = self._fresh(32)
+        bound = replace(attempt, nonce=self._fresh(32), code_verifier=self._fresh(48))
+        url = await self._provider.authorization_request(
+            redirect_uri=self._callback(bound), state=state, nonce=bound.nonce, code_verifier=bound.code_verifier, ui_locales=locale,
+            anew=anew,
+        )  # fmt: skip
+        await self._attempts.open(state, bound, now=bound.opened_at)
+        return url
+
+    async def authenticated(self, attempt: Attempt, parameters: Sequence[tuple[str, str]]) -> Authenticated:
+        """Whom the response proves; the attempt has been taken. Raises AuthorizationRefused and CannotAsk."""
+        return await self._provider.authenticate(
+            parameters, redirect_uri=self._callback(attempt), nonce=attempt.nonce, code_verifier=attempt.code_verifier
+        )
+
+    def identity(self, authenticated: Authenticated, *, required: Sequence[Claim]) -> ClaimedIdentity:
+        """What is said about them. Raises ClaimsRefused."""
+        return claims.identity(
+            authenticated.claims, authenticated.userinfo, names=self._rules.names, levels=self._rules.levels, required=required
+        )  # fmt: skip
+
+    def _callback(self, attempt: Attempt) -> str:
+        return self._places[attempt.portal].callback(attempt.method)
+
+
+def event(identity: ClaimedIdentity, *, now: datetime) -> AuthenticationEvent:
+    """The proof that an authentication at the provider is."""
+    return AuthenticationEvent(
+        method="rekono",
+        # Rekono has confirmed the person by SMS, code, push or certificate at `auth_time`: it counts as a step-up then. A time
+        # ahead of our clock (within the leeway) must not make it fresher than now.
+        at=min(identity.auth_time or now, now),
+        source=identity.person.issuer,
+        acr=identity.acr,
+        amr=identity.amr,
+        is_step_up=True,
+        level=identity.level,
+    )

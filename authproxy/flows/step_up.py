@@ -1,0 +1,97 @@
+"""PURE: what happens on the way to a fresh proof, as values: the demand of a place, a challenge that waits, a session that is stronger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from authproxy.access.decision import Reason
+from authproxy.access.routes import Route
+from authproxy.challenges.challenge import Standing, State
+from authproxy.challenges.method import Offer
+from authproxy.identity.assurance import StepUpMethod
+from authproxy.identity.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A browser on our pages: where it is, what it holds, and for which place of the portal it needs a proof. `route` names the route
+    that demanded it (a POST's is not that of a GET); who changes it in the address proves something that the portal does not ask for."""
+
+    portal_id: str
+    ticket_text: str | None = field(repr=False)
+    browser: str | None = field(repr=False)
+    """The flow cookie."""
+    user_agent: str
+    address: str
+    locale: str
+    now: datetime
+    return_to: str = "/"
+    route: str | None = None
+    held: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What the place demands, and what its person can prove it with. No offers: `lacking` are the methods that would do and that the
+    person does not have, `withheld` those which they have and which their level of trust does not allow here."""
+
+    session: Session
+    route: Route
+    return_to: str
+    held: str | None = field(default=None, repr=False)
+    is_met: bool
+    offers: tuple[Offer, ...] = ()
+    lacking: tuple[StepUpMethod, ...] = ()
+    withheld: tuple[StepUpMethod, ...] = ()
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A challenge waits for its answer. `is_new` is False where one that was made before still waits, and nothing was sent.
+    `is_answered`: the phone has spoken, and the browser need only ask what it said."""
+
+    session: Session
+    standing: Standing
+    is_new: bool
+    is_answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SentAway:
+    """The proof is made elsewhere: at the provider, or where certificates are shown."""
+
+    location: str = field(repr=False)
+    method: StepUpMethod
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class SteppedUp:
+    """The session has the proof, and a new ticket; the old one opens nothing."""
+
+    ticket_text: str = field(repr=False)
+    session: Session
+    method: StepUpMethod
+    return_to: str
+    held: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotProved:
+    """Nothing was proved, and the session is as it was. `standing` is there while the challenge can still be answered or is to be shown
+    as over; `state` is for the audit alone; `until` where waiting helps."""
+
+    reason: Reason
+    return_to: str
+    held: str | None = field(default=None, repr=False)
+    session: Session | None = None
+    method: StepUpMethod | None = None
+    standing: Standing | None = None
+    state: State | None = None
+    until: datetime | None = None
+    found: str = ""
+    route: str | None = None
+    """The name of the route that demands the proof, where the browser comes back from elsewhere and its address does not say it."""
+

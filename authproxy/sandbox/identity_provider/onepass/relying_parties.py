@@ -1,0 +1,135 @@
+"""The service that relying parties speak to: enrolments of phones, notifications to them, answers back, as JSON below
+`/onepass/relying-parties/` (the contract is in authproxy/delivery/README.md). An API key as a bearer token (RFC 6750), else 401.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from authproxy.sandbox.furniture.pages import json_object
+from authproxy.sandbox.identity_provider.onepass.relay import Carried
+from authproxy.sandbox.identity_provider.onepass.service import in_json, text
+from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider
+
+# Printed on the provider's page: nothing but the sandbox accepts it.
+SANDBOX_API_KEY = "peskovnik-onepass-2026"
+ROOT = "/onepass/relying-parties"
+_CHOICES = 3
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def route(router: web.UrlDispatcher) -> None:
+    router.add_post(f"{ROOT}/enrolments", _guarded(enrol))
+    router.add_get(f"{ROOT}/enrolments/{{enrolment}}", _guarded(enrolment))
+    router.add_post(f"{ROOT}/pushes", _guarded(push))
+    router.add_get(f"{ROOT}/pushes/{{push}}", _guarded(state))
+    router.add_delete(f"{ROOT}/pushes/{{push}}", _guarded(withdraw))
+    router.add_delete(f"{ROOT}/devices/{{device}}", _guarded(remove))
+
+
+def _guarded(handler: _Handler) -> _Handler:
+    async def authenticated(request: web.Request) -> web.Response:
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        expected = request.app[PROVIDER].onepass_api_key.encode()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(errors="replace"), expected):
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        return await handler(request)
+
+    return in_json(authenticated)
+
+
+async def enrol(request: web.Request) -> web.Response:
+    body = await json_object(request)
+    begun = request.app[PROVIDER].links.begin(
+        text(body, "enrolment_id"), relying_party=text(body, "relying_party"), account=text(body, "account_hint"),
+        expires_at=_moment(body, "expires_at"),
+    )  # fmt: skip
+    if begun is None:
+        return web.json_response({"error": "taken"}, status=409)
+    return web.json_response({"activation_code": begun.code}, status=201)
+
+
+async def enrolment(request: web.Request) -> web.Response:
+    found = request.app[PROVIDER].links.find(request.match_info["enrolment"])
+    if found is None:
+        return _unknown()
+    if found.comer is None:
+        return web.json_response({"state": "pending"})
+    comer = found.comer
+    return web.json_response({
+        "state": "enrolled", "device_id": comer.device_id, "device_name": comer.device_name, "public_key": comer.public_key,
+        "proof": comer.proof,
+    })  # fmt: skip
+
+
+async def push(request: web.Request) -> web.Response:
+    """202; 404 for a phone that is not known; 429 while it is asked too often."""
+    provider, body = request.app[PROVIDER], await json_object(request)
+    carried = _carried(body)
+    if carried.device_id not in provider.linked_phones:
+        return _unknown()
+    seconds = provider.relay.seconds_to_wait(carried.device_id)
+    if seconds:
+        return web.json_response({"error": "wait"}, status=429, headers={"Retry-After": str(seconds)})
+    if not provider.relay.send(carried):
+        return web.json_response({"error": "taken"}, status=409)
+    return web.json_response({}, status=202)
+
+
+async def state(request: web.Request) -> web.Response:
+    carried = request.app[PROVIDER].relay.find(request.match_info["push"])
+    if carried is None:
+        return web.json_response({"state": "gone"})
+    if carried.answer is None:
+        return web.json_response({"state": "pending"})
+    answer = carried.answer
+    return web.json_response({
+        "state": "answered", "answer": {"action": answer.action, "number": answer.number, "signature": answer.signature},
+    })  # fmt: skip
+
+
+async def withdraw(request: web.Request) -> web.Response:
+    return web.Response(status=204) if request.app[PROVIDER].relay.withdraw(request.match_info["push"]) else _unknown()
+
+
+async def remove(request: web.Request) -> web.Response:
+    return web.Response(status=204) if removed(request.app[PROVIDER], request.match_info["device"]) else _unknown()
+
+
+def removed(provider: Provider, device_id: str) -> bool:
+    """Takes the phone from its person, and every notification from the phone. False if there is no such phone."""
+    provider.relay.withdraw_all(device_id)
+    provider.changed()
+    return provider.linked_phones.remove(device_id)
+
+
+def _carried(body: dict[str, Any]) -> Carried:
+    choices = body.get("choices")
+    if not isinstance(choices, list) or len(choices) != _CHOICES or not all(isinstance(choice, str) for choice in choices):
+        raise web.HTTPBadRequest
+    names = ("push_id", "device_id", "portal", "place", "browser", "address", "issued_at", "expires_at", "number")
+    shown = {name: text(body, name) for name in names}
+    _moment(body, "issued_at")  # a phone shows it
+    return Carried(
+        push_id=shown["push_id"], device_id=shown["device_id"], number=shown["number"], shown={**shown, "choices": choices},
+        expires_at=_moment(body, "expires_at"),
+    )  # fmt: skip
+
+
+def _moment(body: dict[str, Any], member: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text(body, member))
+    except ValueError:
+        raise web.HTTPBadRequest from None
+    if moment.tzinfo is None:
+        raise web.HTTPBadRequest
+    return moment
+
+
+def _unknown() -> web.Response:
+    return web.json_response({"error": "unknown"}, status=404)

@@ -1,0 +1,119 @@
+"""Relying parties as the phone knows them: how it becomes somebody's phone there, and how it signs what its person has decided.
+
+The contract is in authproxy/delivery/README.md. The key is made here and leaves the phone never.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from authproxy.sandbox.installation import Link, fresh_private_key, statement
+from authproxy.sandbox.phone.onepass import OnePass
+
+_SERVICE_PART = 6
+_CODE = re.compile(r"[A-Z2-7]{16}", re.ASCII)
+_BETWEEN = re.compile(r"[\s\-]")
+# Signs that are in no code, and what somebody meant who typed them.
+_MEANT = str.maketrans("018", "OIB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """Who wants this phone, and for whom. `code` is whole: the service knows its first signs only."""
+
+    code: str = field(repr=False)
+    enrolment_id: str
+    relying_party: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPush:
+    """A notification of a relying party. Times are kept as they came: they are signed."""
+
+    push_id: str
+    portal: str
+    place: str
+    browser: str
+    address: str
+    issued_at: str
+    expires_at: str
+    number: str = field(repr=False)
+    choices: tuple[str, ...] = field(repr=False)
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromisoformat(self.issued_at)
+
+
+class RelyingParties:
+    """Every call raises UnreachableError, those of a link NotInstalledError: it has ended."""
+
+    def __init__(self, onepass: OnePass, fresh: Callable[[int], bytes]) -> None:
+        self._onepass = onepass
+        self._fresh = fresh
+
+    async def invitation(self, typed: str) -> Invitation | None:
+        """What waits behind an activation code; None for one that is good for nothing."""
+        code = _BETWEEN.sub("", typed).upper().translate(_MEANT)
+        if not _CODE.fullmatch(code):
+            return None
+        async with self._onepass.asked("POST", "/activations", json={"code": code[:_SERVICE_PART]}) as (status, body):
+            if status != 200:
+                return None
+            if not f"{body['enrolment_id']}{body['relying_party']}{body['account']}".isprintable():
+                raise ValueError("an invitation that cannot be shown")
+            return Invitation(code=code, enrolment_id=body["enrolment_id"], relying_party=body["relying_party"], account=body["account"])
+
+    async def accept(self, invitation: Invitation, device_name: str) -> Link | None:
+        """Makes a key, proves to hold it and to know the code. None if the invitation is over."""
+        link = Link(
+            relying_party=invitation.relying_party, account=invitation.account, device_id=self._fresh(16).hex(), device_name=device_name,
+            device_token="", private_key=fresh_private_key(self._fresh),
+        )  # fmt: skip
+        proof = link.signed(statement(
+            "onepass-enrolment-v1", enrolment=invitation.enrolment_id, relying_party=link.relying_party,
+            secret=invitation.code[_SERVICE_PART:], device=link.device_id, name=device_name, key=link.public_key_text,
+        ))  # fmt: skip
+        document = {
+            "code": invitation.code[:_SERVICE_PART], "device_id": link.device_id, "device_name": device_name,
+            "public_key": link.public_key_text, "proof": proof,
+        }  # fmt: skip
+        async with self._onepass.asked("POST", "/phones", json=document) as (status, body):
+            if status != 201:
+                return None
+            return Link(
+                relying_party=link.relying_party, account=link.account, device_id=link.device_id, device_name=device_name,
+                device_token=body["device_token"], private_key=link.private_key,
+            )  # fmt: skip
+
+    async def pushes(self, link: Link) -> tuple[LinkPush, ...]:
+        async with self._onepass.asked("GET", f"/phones/{link.device_id}/pushes", token=link.device_token) as (_, body):
+            return tuple(_push(**one) for one in body)
+
+    async def answer(self, link: Link, push: LinkPush, *, action: str, number: str) -> int:
+        """Signs, and sends. The status: 204 taken, 400 wrong number, 404 unknown, 409 over."""
+        signed = link.signed(statement(
+            "onepass-answer-v1", push=push.push_id, device=link.device_id, portal=push.portal, place=push.place, browser=push.browser,
+            address=push.address, issued=push.issued_at, expires=push.expires_at, action=action, number=number or "-",
+        ))  # fmt: skip
+        path = f"/phones/{link.device_id}/pushes/{quote(push.push_id, safe='')}"
+        document = {"action": action, "number": number, "signature": signed}
+        async with self._onepass.asked("POST", path, token=link.device_token, json=document) as (status, _):
+            return status
+
+    async def remove(self, link: Link) -> None:
+        async with self._onepass.asked("DELETE", f"/phones/{link.device_id}", token=link.device_token):
+            pass
+
+
+def _push(*, choices: list[str], device_id: str, **texts: Any) -> LinkPush:  # noqa: ARG001  (the link says which phone this is)
+    push = LinkPush(choices=tuple(choices), **texts)
+    if push.at.tzinfo is None or not all(text.isprintable() for text in texts.values()):
+        raise ValueError("a notification that cannot be shown")
+    return push

@@ -1,0 +1,110 @@
+"""PURE: checks of what portals and their routes demand of people: ways of signing in, level, fresh proofs, idle time. A demand that nobody
+can ever meet is an error; one that some people cannot meet is what demands are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from authproxy.identity.assurance import STEP_UP_METHODS, Level, SignInMethod, StepUpMethod
+from authproxy.settings.findings import KeyPath, Remark
+from authproxy.settings.schema import PortalSettings, RouteSettings, StepUpSettings
+from authproxy.settings.validation import Sections
+
+
+def remarks(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
+    """Remarks on the demands of one portal, and of its routes."""
+    yield from _ways(path, portal, sections)
+    yield from _step_up((*path, "step_up"), portal.step_up, _levels(portal.sign_in, portal.level, sections), sections)
+    for at, route in enumerate(portal.routes):
+        yield from _route((*path, "routes", at), route, portal, sections)
+    if portal.members == "register" and sections.store and sections.store.url == "memory://":
+        problem = "lets nobody in: a store in this process takes no register of people"
+        yield Remark(path=(*path, "members"), problem=problem, read=portal.members, valid="`store.url` of a Redis", severity="warning")
+    if portal.idle is None:
+        return
+    if not portal.idle:
+        yield Remark(path=(*path, "idle"), problem="is nothing at all: every session would be over at once", read="0s")
+    if sections.sessions and portal.idle > sections.sessions.absolute:
+        yield Remark(path=(*path, "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway")
+
+
+def _ways(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
+    if sections.acnlb is None:
+        if "acnlb" in (portal.sign_in or ()) and "acnlb" not in sections.faulty:
+            problem = "names `acnlb`, but there is no section `acnlb` that says where and whose certificates are accepted"
+            yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(portal.sign_in or ()))
+        return
+    if "acnlb" in (portal.sign_in or ("acnlb",)) and portal.level > sections.acnlb.level:
+        problem = f"is more than a certificate gives (`acnlb.level` is {int(sections.acnlb.level)}): nobody would come in with one"
+        yield Remark(path=(*path, "level"), problem=problem, read=str(int(portal.level)), severity="warning")
+
+
+def _route(path: KeyPath, route: RouteSettings, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
+    own, level = route.sign_in, route.level or portal.level
+    if own is not None:
+        offered = portal.sign_in or (("rekono",) if sections.acnlb is None and "acnlb" not in sections.faulty else ("rekono", "acnlb"))
+        strange = [way for way in own if way not in offered]
+        if strange:
+            problem = f"names `{strange[0]}`, by which nobody can sign in at this portal"
+            yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(own), valid=" or ".join(offered))
+    if set(own or portal.sign_in or ()) == {"acnlb"} and sections.acnlb is not None and level > sections.acnlb.level:
+        problem = f"lets nobody in: a certificate gives level {int(sections.acnlb.level)} (`acnlb.level`), and nothing else will do here"
+        yield Remark(path=(*path, "level"), problem=problem, read=str(int(level)))
+    if route.step_up is not None:
+        yield from _step_up((*path, "step_up"), route.step_up, _levels(own or portal.sign_in, level, sections), sections)
+
+
+def _levels(ways: tuple[SignInMethod, ...] | None, level: Level, sections: Sections) -> list[Level]:
+    """The levels of trust that people may have who come so far."""
+    if sections.acnlb is not None and set(ways or ()) == {"acnlb"}:
+        return [sections.acnlb.level]
+    return [each for each in Level if each >= level]
+
+
+def _step_up(path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections) -> Iterator[Remark]:
+    if not demand.required:
+        if demand.methods is not None or demand.max_age is not None:
+            problem = "says that no proof is demanded, so `methods` and `max_age` have no effect"
+            yield Remark(path=(*path, "required"), problem=problem, read="false", severity="warning")
+        return
+    yield from _methods((*path, "methods"), demand, levels, sections)
+    if demand.max_age is None:
+        return
+    if demand.max_age <= timedelta(0):
+        yield Remark(path=(*path, "max_age"), problem="is nothing at all: every proof would be too old when it arrives", read="0s")
+    if sections.sessions and demand.max_age > sections.sessions.absolute:
+        problem = "is longer than `sessions.absolute`: no session lives to see a proof so old, and leaving it out says the same"
+        yield Remark(path=(*path, "max_age"), problem=problem, severity="warning")
+
+
+def _methods(path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections) -> Iterator[Remark]:
+    wanted = set(demand.methods or ())
+    read = ", ".join(demand.methods or ())
+    if wanted == {"recovery"}:
+        problem = "is recovery codes alone: whoever has used up theirs could prove nothing any more"
+        yield Remark(path=path, problem=problem, read=read, valid="at least one other method")
+    elif wanted and not wanted & _set_up(sections):
+        problem = "can be met by nobody: what these methods need is not set up (`acnlb` for `certificate`, `step_up.sms` for `sms`)"
+        yield Remark(path=path, problem=problem, read=read, valid=", ".join(sorted(_set_up(sections))))
+    elif wanted and not wanted & _allowed(sections, levels):
+        those = " or ".join(str(int(level)) for level in levels)
+        problem = f"can be met by nobody: `step_up.levels` allows none of them to people of level {those}"
+        yield Remark(path=path, problem=problem, read=read, valid=", ".join(sorted(_allowed(sections, levels))))
+
+
+def _set_up(sections: Sections) -> set[StepUpMethod]:
+    missing: set[StepUpMethod] = set()
+    if sections.acnlb is None and "acnlb" not in sections.faulty:
+        missing.add("certificate")
+    if sections.step_up is not None and sections.step_up.sms is None:
+        missing.add("sms")
+    return set(STEP_UP_METHODS) - missing
+
+
+def _allowed(sections: Sections, levels: list[Level]) -> set[StepUpMethod]:
+    if sections.step_up is None:
+        return set(STEP_UP_METHODS)
+    allowed: set[StepUpMethod] = {"rekono"}
+    return allowed.union(*(methods for name, methods in sections.step_up.levels.items() if int(name) in levels))

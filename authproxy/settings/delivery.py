@@ -1,0 +1,158 @@
+"""PURE: the section `step_up.sms` of the settings file: text messages with codes, and the gateways that deliver them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from authproxy.settings.forms import Duration, File, Secret, Text
+
+GatewayName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+"""The name of a gateway in logs and metrics."""
+_BODY = '{"sender": "{sender}", "recipient": "{recipient}", "text": "{text}"}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsSuccess:
+    """Which answers of an HTTP gateway mean that it has the message."""
+
+    statuses: Annotated[tuple[int, ...], Field(min_length=1, description="HTTP statuses.")] = (200, 201, 202)
+    pointer: Annotated[
+        str | None, Field(pattern=r"^/", description="JSON pointer (RFC 6901) to a value that must be there too, such as `/status`.")
+    ] = None
+    values: Annotated[tuple[Text, ...], Field(description="One of these it must be. Empty: anything but null and false.")] = ()
+    id_pointer: Annotated[
+        str | None, Field(pattern=r"^/", description="JSON pointer to the gateway's own name for the message, such as `/message_id`.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsSignature:
+    """A signature over the body: HMAC-SHA-256."""
+
+    header: Annotated[Text, Field(description="The header that carries it.")]
+    key: Annotated[Secret, Field(description="The key that is shared with the gateway.")]
+    encoding: Annotated[Literal["hex", "base64"], Field(description="How it is written.")] = "hex"
+    prefix: Annotated[str, Field(description="What stands before it, such as `sha256=`.")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsReports:
+    """Where an HTTP gateway tells what became of a message. It is asked a few times within minutes, for the metrics."""
+
+    url: Annotated[Text, Field(description="Asked by GET; `{message_id}` is replaced by what stood at `success.id_pointer`.")]
+    pointer: Annotated[str, Field(pattern=r"^/", description="JSON pointer to the state.")] = "/status"
+    delivered: Annotated[tuple[Text, ...], Field(description="States of a message that has arrived, in any case.")] = ("delivered",)
+    failed: Annotated[tuple[Text, ...], Field(description="States of a message that will not arrive.")] = (
+        "failed", "undelivered", "undeliverable", "rejected", "expired",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSmsGateway:
+    """A gateway that is asked over HTTP. Nothing of a message goes into the URL: URLs are written down everywhere."""
+
+    url: Annotated[Text, Field(description="Where messages are handed over, by POST.")]
+    content_type: Annotated[
+        Text,
+        Field(description="JSON, `application/x-www-form-urlencoded`, XML or `text/plain`: how values are written in `body`."),
+    ] = "application/json"
+    body: Annotated[
+        Text,
+        Field(description="The body. `{recipient}`, `{text}`, `{sender}` and `{reference}` are filled in; in JSON they stand inside of "
+                          "quotation marks."),
+    ] = _BODY  # fmt: skip
+    headers: Annotated[dict[str, Text], Field(description="Further headers, without secrets.")] = field(default_factory=dict)
+    recipient_form: Annotated[
+        Literal["+", "00", "digits"], Field(description="How numbers are written: `+386…`, `00386…` or `386…`.")
+    ] = "+"
+    authentication: Annotated[
+        Literal["none", "basic", "bearer", "header"],
+        Field(description="`basic`: `user` and `secret`. `bearer`: `secret`. `header`: `secret` in the header `secret_header`."),
+    ] = "none"
+    user: Annotated[Text | None, Field(description="User, with `basic`.")] = None
+    secret: Annotated[Secret | None, Field(description="Password, token or key.")] = None
+    secret_header: Annotated[Text | None, Field(description="The header for the secret, with `header`, such as `X-API-Key`.")] = None
+    signature: SmsSignature | None = None
+    reference_header: Annotated[
+        Text | None,
+        Field(description="A header by which the gateway knows a message that it is handed again after its answer was lost, such as "
+                          "`Idempotency-Key`. Unset: a person may then get the same code twice."),
+    ] = None  # fmt: skip
+    success: SmsSuccess = field(default_factory=SmsSuccess)
+    reports: SmsReports | None = None
+    ca_file: Annotated[File | None, Field(description="Certificate authority of the gateway. Unset: the system's.")] = None
+    certificate_file: Annotated[File | None, Field(description="Certificate that is shown to the gateway.")] = None
+    key_file: Annotated[File | None, Field(description="Its private key.")] = None
+    timeout: Annotated[Duration, Field(description="The longest that one try may take.")] = timedelta(seconds=4)
+    tries: Annotated[int, Field(ge=1, le=5, description="Tries where trying again may help: no answer, 408, 425, 429, 5xx.")] = 2
+    deadline: Annotated[Duration, Field(description="The longest that all tries together may take; a person waits for it.")] = timedelta(
+        seconds=8
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmppGateway:
+    """A message centre that speaks SMPP 3.4. One connection is kept open to it."""
+
+    host: Annotated[Text, Field(description="Its name or address.")]
+    port: Annotated[int, Field(ge=1, le=65535, description="Its port.")] = 2775
+    system_id: Annotated[str, Field(min_length=1, max_length=15, description="The name that the message centre knows this gateway by.")]
+    password: Annotated[Secret, Field(description="Password, at most 8 characters long by the standard.")]
+    system_type: Annotated[str, Field(max_length=12, description="The kind of system, if the message centre wants one.")] = ""
+    bind: Annotated[
+        Literal["transceiver", "transmitter"], Field(description="`transceiver` also receives reports about deliveries.")
+    ] = "transceiver"
+    long_messages: Annotated[
+        Literal["parts", "payload"],
+        Field(description="How a text is sent that is too long for one message: in parts, which telephones join, or whole, in "
+                          "`message_payload`, for the message centre to cut."),
+    ] = "parts"  # fmt: skip
+    alphabet: Annotated[
+        Literal["automatic", "ucs2"],
+        Field(description="`automatic`: the alphabet of telephones (GSM 03.38) for texts that it can write, otherwise UCS-2. `ucs2`: for a "
+                          "message centre whose default alphabet is another."),
+    ] = "automatic"  # fmt: skip
+    recipient_form: Annotated[
+        Literal["+", "00", "digits"], Field(description="How numbers are written: `+386…`, `00386…` or `386…`.")
+    ] = "digits"
+    tls: Annotated[bool, Field(description="Whether the connection is one of TLS.")] = False
+    ca_file: Annotated[File | None, Field(description="Certificate authority of the message centre. Unset: the system's.")] = None
+    enquire_every: Annotated[Duration, Field(description="How often a silent connection is tried.")] = timedelta(seconds=30)
+    deadline: Annotated[Duration, Field(description="The longest that a message may take, connecting included.")] = timedelta(seconds=8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsGateway:
+    """One gateway: `http` or `smpp`."""
+
+    http: HttpSmsGateway | None = None
+    smpp: SmppGateway | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsRest:
+    """When a gateway that fails is asked after all others, until one message finds it at work again."""
+
+    after: Annotated[int, Field(ge=1, le=100, description="Failures in a row.")] = 3
+    lasts: Annotated[Duration, Field(description="For how long.")] = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sms:
+    """Text messages with codes."""
+
+    sender: Annotated[
+        str,
+        Field(pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9 ._-]{0,10}|\+?[0-9]{3,15})$",
+              description="Who they come from: up to 11 letters and digits, or a number."),
+    ]  # fmt: skip
+    gateways: Annotated[
+        dict[GatewayName, SmsGateway],
+        Field(min_length=1, description="Gateways by short name, in the order in which they are asked: the first that takes a message "
+                                        "has it."),
+    ]  # fmt: skip
+    rest: SmsRest = field(default_factory=SmsRest)

@@ -1,0 +1,27 @@
+"""PURE: the section `step_up.onepass` of the settings file: the service that carries notifications to phones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from authproxy.settings.forms import Duration, File, Secret, Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnePass:
+    """Notifications to phones, signed answers back (contract: authproxy/delivery/README.md). The service is trusted to deliver, and with
+    nothing more."""
+
+    url: Annotated[
+        str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$", description="Where the service takes enrolments and notifications.")
+    ]
+    api_key: Annotated[Secret, Field(description="What the service knows this gateway by, sent as a bearer token.")]
+    name: Annotated[Text, Field(description="What phones call this gateway.")] = "Bankart Varni Spletni Prehod"
+    timeout: Annotated[Duration, Field(description="The longest that one question may take; a person waits for it.")] = timedelta(seconds=5)
+    ca_file: Annotated[
+        File | None, Field(description="Certificate authority that the service's certificate must come from. Unset: the system's.")
+    ] = None

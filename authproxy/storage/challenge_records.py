@@ -1,0 +1,125 @@
+"""PURE: what is inside sealed challenges and enrolments: JSON, by the rules of `records`."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, NamedTuple, TypeVar
+
+from authproxy.challenges.challenge import Challenge, ChallengeId
+from authproxy.challenges.enrolment import EnrolledMethod, Enrolment
+from authproxy.identity.assurance import STEP_UP_METHODS
+from authproxy.identity.session import SessionId
+from authproxy.storage.records import UNREADABLE, octets_of, time_in, time_text
+
+_ENROLLED: Final[tuple[EnrolledMethod, ...]] = ("totp", "push", "recovery")
+_Word = TypeVar("_Word", bound=str)
+
+
+class Owned(NamedTuple):
+    """An enrolment, and whose it is: whoever moves it under another key has nothing but the record to tell."""
+
+    owner: tuple[str, ...]
+    enrolment: Enrolment
+
+
+class RecoverySet(NamedTuple):
+    """Whose recovery codes are where. Only this record knows the name of the set."""
+
+    owner: tuple[str, ...]
+    set_id: str
+
+
+def challenge_octets(challenge: Challenge) -> bytes:
+    return octets_of({
+        "id": challenge.challenge_id,
+        "method": challenge.method,
+        "session": challenge.session_id,
+        "portal": challenge.portal,
+        "route": challenge.route,
+        "return_to": challenge.return_to,
+        "held": challenge.held,
+        "purpose": challenge.purpose,
+        "answer": challenge.answer,
+        "number": challenge.number,
+        "enrolment": challenge.enrolment_id,
+        "destination": challenge.destination,
+        "issued_at": time_text(challenge.issued_at),
+        "expires_at": time_text(challenge.expires_at),
+        "again_at": None if challenge.again_at is None else time_text(challenge.again_at),
+    })
+
+
+def challenge_in(octets: bytes) -> Challenge | None:
+    try:
+        fields = json.loads(octets)
+        again_at = fields.get("again_at")
+        return Challenge(
+            challenge_id=ChallengeId(fields["id"]),
+            method=_one_of(STEP_UP_METHODS, fields["method"]),
+            session_id=SessionId(fields["session"]),
+            portal=fields["portal"],
+            route=fields["route"],
+            return_to=fields["return_to"],
+            held=fields.get("held"),
+            # Neither by default: a challenge that does not say what it is for, or what answers it, is none.
+            purpose=fields["purpose"],
+            answer=fields["answer"],
+            number=fields.get("number"),
+            enrolment_id=fields.get("enrolment"),
+            destination=fields.get("destination", ""),
+            issued_at=time_in(fields["issued_at"]),
+            expires_at=time_in(fields["expires_at"]),
+            again_at=None if again_at is None else time_in(again_at),
+        )
+    except UNREADABLE:
+        return None
+
+
+def owned_octets(owned: Owned) -> bytes:
+    enrolment = owned.enrolment
+    return octets_of({
+        "owner": owned.owner,
+        "id": enrolment.enrolment_id,
+        "method": enrolment.method,
+        "label": enrolment.label,
+        "enrolled_at": time_text(enrolment.enrolled_at),
+        "secret": enrolment.secret,
+        "device": enrolment.device_id,
+    })
+
+
+def owned_in(octets: bytes) -> Owned | None:
+    try:
+        fields = json.loads(octets)
+        enrolment = Enrolment(
+            enrolment_id=fields["id"],
+            method=_one_of(_ENROLLED, fields["method"]),
+            label=fields.get("label", ""),
+            enrolled_at=time_in(fields["enrolled_at"]),
+            secret=fields["secret"],
+            device_id=fields.get("device"),
+        )
+        return Owned(_owner(fields["owner"]), enrolment)
+    except UNREADABLE:
+        return None
+
+
+def recovery_set_octets(kept: RecoverySet) -> bytes:
+    return octets_of({"owner": kept.owner, "set": kept.set_id})
+
+
+def recovery_set_in(octets: bytes) -> RecoverySet | None:
+    try:
+        fields = json.loads(octets)
+        return RecoverySet(_owner(fields["owner"]), str(fields["set"]))
+    except UNREADABLE:
+        return None
+
+
+def _owner(parts: list[str]) -> tuple[str, ...]:
+    return tuple(map(str, parts))
+
+
+def _one_of(known: tuple[_Word, ...], word: _Word) -> _Word:
+    """Raises ValueError for a method that only a newer version knows."""
+    return known[known.index(word)]

@@ -1,0 +1,144 @@
+"""Challenges in Redis: tries are counted and challenges resolved in scripts, so that of many answers at one moment no more are judged than
+there are tries, and one is the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
+from authproxy.identity.session import SessionId
+from authproxy.storage import challenge_records, codec, keyspace, newest, records, retention
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.redis import RedisConnection
+
+_OPEN: Final = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'sealed', ARGV[1], 'state', 'pending', 'tries', ARGV[2], 'ends', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
+"""
+# Where no try is left, the answer says so and the challenge stays: the last try that was counted may be right, and is being judged.
+_COUNT: Final = """
+local fields = redis.call('HMGET', KEYS[1], 'sealed', 'state', 'tries', 'ends')
+if fields[2] == 'pending' and tonumber(ARGV[1]) < tonumber(fields[4]) then
+  if tonumber(fields[3]) < 1 then
+    fields[2] = 'exhausted'
+  else
+    fields[3] = tostring(redis.call('HINCRBY', KEYS[1], 'tries', -1))
+  end
+end
+return fields
+"""
+_RESOLVE: Final = """
+local fields = redis.call('HMGET', KEYS[1], 'state', 'ends')
+if fields[1] ~= 'pending' or tonumber(ARGV[2]) >= tonumber(fields[2]) then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[1])
+return 1
+"""
+_PUT: Final = """
+local earlier = redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return earlier
+"""
+_TAKE: Final = """
+local earlier = redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+return earlier
+"""
+
+
+class RedisChallenges:
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked."""
+
+    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
+        """`fresh` makes that many random bytes."""
+        self._connection = connection
+        self._keys = keys
+        self._fresh = fresh
+        self.unreadable = 0
+        """Challenges that were there and did not open since the start. For metrics."""
+
+    async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None:
+        """Keeps the challenge until ten minutes after its end, and of the challenges of one session the last eight. Raises ValueError for
+        an id that is in use."""
+        name = keyspace.challenge_name(challenge.challenge_id)
+        kept_for = challenge.expires_at + retention.CHALLENGE_KEPT_AFTERWARDS - now
+        sealed = codec.seal_challenge(
+            challenge_records.challenge_octets(challenge), ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE)
+        )
+        is_new = await self._connection.ask(
+            "EVAL", _OPEN, 1, keyspace.challenge(name), sealed, tries, records.milliseconds(challenge.expires_at),
+            records.span_in_milliseconds(kept_for),
+        )  # fmt: skip
+        if not is_new:
+            raise ValueError("there is a challenge of this id")
+        dropped = await newest.listed(
+            self._connection, keyspace.challenges_of(challenge.session_id), name,
+            most=retention.CHALLENGES_PER_SESSION, lives_for=kept_for,
+        )  # fmt: skip
+        if dropped:
+            await self._connection.all([("DEL", keyspace.challenge(old)) for old in dropped])
+
+    async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
+        """How it stands; None for one that never was, or ended more than ten minutes ago."""
+        name = keyspace.challenge_name(challenge_id)
+        return self._standing(await self._connection.ask("HMGET", keyspace.challenge(name), "sealed", "state", "tries"), name, now)
+
+    async def count_try(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
+        """Takes one try, if the challenge is pending and not over; `tries_left` is after it. An answer may be judged if this says PENDING,
+        and it says EXHAUSTED to whoever finds no try left."""
+        name = keyspace.challenge_name(challenge_id)
+        return self._standing(await self._connection.ask("EVAL", _COUNT, 1, keyspace.challenge(name), records.milliseconds(now)), name, now)
+
+    async def resolve(self, challenge_id: ChallengeId, state: State, *, now: datetime) -> bool:
+        """Ends a challenge that is pending and not over; True to exactly one of all who try."""
+        key = keyspace.challenge(keyspace.challenge_name(challenge_id))
+        return bool(await self._connection.ask("EVAL", _RESOLVE, 1, key, state.value, records.milliseconds(now)))
+
+    async def current(self, session_id: SessionId, *, now: datetime) -> tuple[ChallengeId, ...]:
+        """The pending challenges of a session, the newest first."""
+        listed = await self._connection.ask("LRANGE", keyspace.challenges_of(session_id), 0, -1)
+        names = [name.decode() for name in reversed(listed)]
+        if not names:
+            return ()
+        found = await self._connection.all([("HMGET", keyspace.challenge(name), "sealed", "state", "tries") for name in names])
+        standings = [self._standing(fields, name, now) for name, fields in zip(names, found, strict=True)]
+        return tuple(
+            standing.challenge.challenge_id
+            for standing in standings
+            if standing is not None and standing.state_at(now) is State.PENDING and standing.challenge.session_id == session_id
+        )
+
+    async def claim_push(self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta) -> ChallengeId | None:
+        """Makes this the person's one notification that waits for an answer; the one that was it before, if it is known still."""
+        first, *older = [keyspace.pending_push(name) for name in self._keys.owner_names("push", owner)]
+        name, span = keyspace.challenge_name(challenge_id), records.span_in_milliseconds(lives_for)
+        earlier = await self._connection.all([
+            ("EVAL", _PUT, 1, first, name, span), *(("EVAL", _TAKE, 1, key) for key in older)
+        ])  # fmt: skip
+        for known in (octets.decode() for octets in earlier if octets is not None):
+            sealed = await self._connection.ask("HGET", keyspace.challenge(known), "sealed")
+            challenge = None if sealed is None or known == name else self._opened(sealed, known)
+            if challenge is not None:
+                return challenge.challenge_id
+        return None
+
+    def _standing(self, fields: list[Any], name: str, now: datetime) -> Standing | None:
+        sealed, state, tries = fields[:3]
+        challenge = None if sealed is None else self._opened(sealed, name)
+        if challenge is None or now >= challenge.expires_at + retention.CHALLENGE_KEPT_AFTERWARDS:
+            return None
+        try:
+            return Standing(challenge=challenge, state=State(state.decode()), tries_left=max(int(tries), 0))
+        except (ValueError, TypeError, AttributeError):
+            self.unreadable += 1
+            return None
+
+    def _opened(self, sealed: bytes, name: str) -> Challenge | None:
+        plaintext = codec.open_challenge(sealed, ring=self._keys, name=name)
+        challenge = None if plaintext is None else challenge_records.challenge_in(plaintext)
+        if challenge is None:
+            self.unreadable += 1
+        return challenge

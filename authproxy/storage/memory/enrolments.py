@@ -1,0 +1,52 @@
+"""Enrolments in this process: the twin of `storage/enrolments.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from authproxy.challenges.enrolment import Enrolment
+from authproxy.storage.enrolments import MOST
+
+_Owner = tuple[str, ...]
+
+
+class MemoryEnrolments:
+    def __init__(self) -> None:
+        self._enrolments: dict[_Owner, dict[str, Enrolment]] = {}
+        self._recovery: dict[_Owner, set[str]] = {}
+        self._steps: dict[str, int] = {}
+
+    async def of(self, owner: _Owner) -> tuple[Enrolment, ...]:
+        theirs = self._enrolments.get(owner, {}).values()
+        return tuple(sorted(theirs, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
+
+    async def add(self, owner: _Owner, enrolment: Enrolment, *, most: int = MOST) -> bool:
+        theirs = self._enrolments.setdefault(owner, {})
+        if len(theirs) >= most or enrolment.enrolment_id in theirs:
+            return False
+        theirs[enrolment.enrolment_id] = enrolment
+        return True
+
+    async def remove(self, owner: _Owner, enrolment_id: str) -> bool:
+        return self._enrolments.get(owner, {}).pop(enrolment_id, None) is not None
+
+    async def accept_step(self, enrolment_id: str, step: int) -> bool:
+        if self._steps.get(enrolment_id, -1) >= step:
+            return False
+        self._steps[enrolment_id] = step
+        return True
+
+    async def put_recovery(self, owner: _Owner, hashes: Sequence[str]) -> None:
+        self._recovery[owner] = set(hashes)
+
+    async def spend_recovery(self, owner: _Owner, code_hash: str) -> bool:
+        theirs = self._recovery.get(owner, set())
+        is_theirs = code_hash in theirs
+        theirs.discard(code_hash)
+        return is_theirs
+
+    async def recovery_left(self, owner: _Owner) -> int:
+        return len(self._recovery.get(owner, ()))
+
+    async def reseal(self) -> int:
+        return 0

@@ -1,0 +1,94 @@
+"""How a step-up ends, wherever it was made: the new ticket and the way on, or the page that helps; and what audit and metrics hear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from math import ceil
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from authproxy.access.decision import Reason
+from authproxy.challenges.challenge import State
+from authproxy.flows.step_up import NotProved, SteppedUp
+from authproxy.telemetry.audit import Audit, Event
+from authproxy.telemetry.logging import logger
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web import cookies, return_to
+from authproxy.web.pages import CONTEXT, see
+from authproxy.web.refusals import PAGES, Particulars, Refusals, Refused
+
+_ONE_MINUTE: Final = timedelta(minutes=1)
+
+
+class Proofs:
+    def __init__(self, *, refusals: Refusals, audit: Audit, metrics: Metrics, clock: Callable[[], datetime]) -> None:
+        self._refusals = refusals
+        self._audit = audit
+        self._metrics = metrics
+        self._clock = clock
+
+    def approved(self, request: web.Request, proved: SteppedUp) -> web.Response:
+        """Records the proof and leads on: back to the place, or to the page that shows the request which waits."""
+        self._audit.record(Event.CHALLENGE_APPROVED, session=proved.session, method=proved.method)
+        self._metrics.step_ups[proved.method, "approved"] += 1
+        answer = onward(request, proved.return_to, proved.held)
+        answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, proved.ticket_text))
+        return answer
+
+    def refused(self, request: web.Request, outcome: NotProved, *, route: str | None = None) -> web.Response:
+        """Records why nothing was proved, and tells the person. The session is as it was."""
+        self.record(outcome)
+        return self.told(request, outcome, route=route)
+
+    def record(self, outcome: NotProved) -> None:
+        event, detail = Event.CHALLENGE_REFUSED, outcome.found or None
+        if outcome.reason is Reason.STEP_UP_BLOCKED:
+            event, detail = Event.STEP_UP_BLOCKED, None if outcome.until is None else outcome.until.isoformat(timespec="seconds")
+        session, method = outcome.session, outcome.method
+        if session is None or method is not None:
+            self._audit.record(event, session=session, method=method, reason=outcome.reason, detail=detail)
+        else:  # without the session itself: its method is that of the sign-in, and none is known here
+            self._audit.record(
+                event, person=session.person, session_id=session.session_id, portal=session.portal, reason=outcome.reason, detail=detail
+            )
+        if outcome.state is State.EXHAUSTED:
+            self._audit.record(Event.CHALLENGE_EXHAUSTED, session=session, method=method)
+        self._metrics.step_ups[outcome.method or "", outcome.reason] += 1
+        if PAGES[outcome.reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
+            logger("web").error("request.unanswerable", reason=outcome.reason.value, error=outcome.found)
+
+    def told(self, request: web.Request, outcome: NotProved, *, route: str | None = None) -> web.Response:
+        """The page or the problem for what was not proved; `route` is the one that demands the proof, where it is known."""
+        place = return_to.safe(outcome.return_to, origin=request[CONTEXT].portal.origin)
+        known = route if outcome.standing is None else outcome.standing.challenge.route
+        way = {"rt": place, "for": known, "held": outcome.held}
+        about = Particulars(
+            wait=None if outcome.until is None else seconds_until(outcome.until, self._clock()),
+            step_up={name: value for name, value in way.items() if value is not None},
+        )  # fmt: skip
+        return self._refusals.answer(request, outcome.reason, return_to=place, about=about)
+
+
+def onward(request: web.Request, place: str, held: str | None) -> web.Response:
+    """303 to where somebody goes who has proved what was asked."""
+    context = request[CONTEXT]
+    place = return_to.safe(place, origin=context.portal.origin)
+    if held is not None:
+        return see(request, "step-up/send", {"held": held, "rt": place})
+    return web.Response(status=303, headers={hdrs.LOCATION: context.portal.origin + place})
+
+
+def sign_in_first(request: web.Request, place: str) -> web.Response:
+    """To the chooser, and from there to the place; scripts are told (raises Refused)."""
+    if not request[CONTEXT].is_page_load:
+        raise Refused(Reason.NO_SESSION)
+    return see(request, "login", {} if place == return_to.HOME else {"rt": place})
+
+
+def seconds_until(at: datetime, now: datetime) -> int:
+    """Whole seconds to wait, at least one. From a minute on whole minutes: nobody is told to come back too early."""
+    span = max(at - now, timedelta(seconds=1))
+    return ceil(span.total_seconds()) if span < _ONE_MINUTE else ceil(span / _ONE_MINUTE) * 60

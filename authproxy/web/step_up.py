@@ -1,0 +1,183 @@
+"""A fresh proof in a signed-in session: choosing how, answering, waiting for a phone. What a proof is, `flows` decides.
+
+A GET changes nothing here: browsers and mail scanners fetch ahead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final, Protocol, assert_never
+
+from aiohttp import hdrs, web
+
+from authproxy.access.decision import Reason
+from authproxy.challenges.challenge import State
+from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.identity.session import Session
+from authproxy.telemetry.audit import Audit, Event
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web import cookies, return_to
+from authproxy.web.forms import cookie_fields, submitted
+from authproxy.web.pages import CONTEXT, Links, Pages, see
+from authproxy.web.proofs import Proofs, onward, seconds_until, sign_in_first
+from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
+from authproxy.web.visits import place_of, visit_of
+
+_SAID_ON_THE_PAGE: Final = frozenset({Reason.CODE_WRONG, Reason.STEP_UP_TOO_OFTEN, Reason.SENDER_UNAVAILABLE})
+"""After these the same challenge can still be answered, and its page says what was wrong."""
+
+
+class StepUps(Protocol):
+    """Every method gives None where nobody is signed in at the portal."""
+
+    async def demand(self, visit: Visit) -> Demand | None: ...
+
+    async def begin(self, visit: Visit, method: str) -> Issued | SentAway | NotProved | None: ...
+
+    async def standing(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None: ...
+
+    async def again(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None: ...
+
+    async def answer(self, visit: Visit, challenge_id: str, typed: str) -> SteppedUp | Issued | NotProved | None: ...
+
+
+class StepUpPages:
+    def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
+        self, *, step_ups: StepUps, proofs: Proofs, pages: Pages, refusals: Refusals, links: Links, audit: Audit, metrics: Metrics,
+        clock: Callable[[], datetime], fresh: Callable[[int], str],
+    ) -> None:  # fmt: skip
+        self._step_ups = step_ups
+        self._proofs = proofs
+        self._pages = pages
+        self._refusals = refusals
+        self._links = links
+        self._audit = audit
+        self._metrics = metrics
+        self._clock = clock
+        self._fresh = fresh
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET step-up: the ways to prove oneself, or with `c` the page of a challenge."""
+        visit = visit_of(request, request.query, now=self._clock())
+        challenge_id = request.query.get("c")
+        if challenge_id is not None:
+            return self._asked(request, visit, await self._step_ups.standing(visit, challenge_id))
+        demand = await self._step_ups.demand(visit)
+        if demand is None:
+            return sign_in_first(request, visit.return_to)
+        if demand.is_met:
+            return onward(request, demand.return_to, demand.held)
+        return self._choice(request, visit, demand)
+
+    async def act(self, request: web.Request) -> web.StreamResponse:
+        """POST step-up: with `method` asks for a proof; with `c` answers, asks for another message (`again`), or looks whether the phone
+        has answered (neither `again` nor `code`)."""
+        fields = await submitted(request, self._audit)
+        flow = cookies.flow_in(cookie_fields(request)).value
+        browser = flow or self._fresh(cookies.FLOW_SIZE)
+        visit = visit_of(request, fields, now=self._clock(), browser=browser)
+        challenge_id = fields.get("c")
+        if challenge_id is None:
+            outcome = await self._step_ups.begin(visit, fields.get("method", ""))
+            answer = self._begun(request, visit, outcome)
+            if flow is None and isinstance(outcome, SentAway):
+                answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, browser))
+            return answer
+        if fields.get("again") == "yes":
+            return self._begun(request, visit, await self._step_ups.again(visit, challenge_id))
+        return self._answered(request, visit, await self._step_ups.answer(visit, challenge_id, fields.get("code", "")))
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        """GET step-up/status: for the script of the waiting page. Anything but `pending` is told by the page, which is asked next."""
+        visit = visit_of(request, request.query, now=self._clock())
+        outcome = await self._step_ups.standing(visit, request.query.get("c", ""))
+        if outcome is None:
+            raise Refused(Reason.NO_SESSION)
+        state = "over" if isinstance(outcome, NotProved) else "answered" if outcome.is_answered else "pending"
+        return web.json_response({"state": state}, dumps=lambda members: json.dumps(members) + "\n")
+
+    def _choice(self, request: web.Request, visit: Visit, demand: Demand) -> web.Response:
+        if demand.blocked_until is not None:
+            about = Particulars(wait=seconds_until(demand.blocked_until, visit.now), step_up=place_of(visit))
+            return self._refusals.answer(request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=about)
+        if not demand.offers:
+            lost = Particulars(lacking=demand.lacking, withheld=demand.withheld, step_up=place_of(visit))
+            return self._refusals.answer(request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=lost)
+        is_lost = request.query.get("lost") == "yes"
+        return self._pages.answer(
+            request, "step_up.html", form_targets=self._links.provider_origins, here="step-up",
+            keep=place_of(visit) | ({"lost": "yes"} if is_lost else {}), demand=demand, place=return_to.shown(visit.return_to),
+            is_lost=is_lost, is_for_methods=visit.return_to == return_to.SESSION_PAGE,
+        )  # fmt: skip
+
+    def _begun(self, request: web.Request, visit: Visit, outcome: Issued | SentAway | NotProved | None) -> web.Response:
+        match outcome:
+            case None:
+                return sign_in_first(request, visit.return_to)
+            case Issued():
+                challenge = outcome.standing.challenge
+                if outcome.is_new:
+                    self._record_issued(outcome.session, challenge.method)
+                return _see_challenge(request, visit, outcome.standing.challenge.challenge_id)
+            case SentAway():
+                self._record_issued(outcome.session, outcome.method)
+                return web.Response(status=303, headers={hdrs.LOCATION: outcome.location})
+            case NotProved():
+                return self._not_proved(request, visit, outcome)
+            case _:
+                assert_never(outcome)
+
+    def _answered(self, request: web.Request, visit: Visit, outcome: SteppedUp | Issued | NotProved | None) -> web.Response:
+        match outcome:
+            case None:
+                return sign_in_first(request, visit.return_to)
+            case SteppedUp():
+                return self._proofs.approved(request, outcome)
+            case Issued():
+                return _see_challenge(request, visit, outcome.standing.challenge.challenge_id)
+            case NotProved():
+                return self._not_proved(request, visit, outcome)
+            case _:
+                assert_never(outcome)
+
+    def _not_proved(self, request: web.Request, visit: Visit, outcome: NotProved) -> web.Response:
+        self._proofs.record(outcome)
+        standing = outcome.standing
+        is_open = standing is not None and standing.state_at(visit.now) is State.PENDING
+        if standing is not None and is_open and outcome.reason in _SAID_ON_THE_PAGE and request[CONTEXT].is_page_load:
+            return _see_challenge(request, visit, standing.challenge.challenge_id, said=outcome.reason.value)
+        return self._proofs.told(request, outcome, route=visit.route)
+
+    def _asked(self, request: web.Request, visit: Visit, outcome: Issued | NotProved | None) -> web.Response:
+        """The page of a challenge."""
+        if outcome is None:
+            return sign_in_first(request, visit.return_to)
+        if isinstance(outcome, NotProved):
+            return self._proofs.told(request, outcome, route=visit.route)
+        challenge = outcome.standing.challenge
+        request[RETURN_TO] = challenge.return_to
+        place = {"rt": challenge.return_to, "for": challenge.route, **({} if challenge.held is None else {"held": challenge.held})}
+        reloads = challenge.method == "push" and not outcome.is_answered and request.query.get("calm") != "yes"
+        return self._pages.answer(
+            request, "step_up_waiting.html" if challenge.method == "push" else "step_up_code.html", form_targets=(), here="step-up",
+            keep={"c": challenge.challenge_id, **place, **({} if reloads else {"calm": "yes"})}, challenge=challenge,
+            tries_left=outcome.standing.tries_left, is_answered=outcome.is_answered, reloads=reloads, place=place,
+            shown=return_to.shown(challenge.return_to), said=_said(request.query),
+            seconds_left=max(int((challenge.expires_at - visit.now).total_seconds()), 0),
+            again_in=0 if challenge.again_at is None or challenge.again_at <= visit.now else seconds_until(challenge.again_at, visit.now),
+        )  # fmt: skip
+
+    def _record_issued(self, session: Session, method: str) -> None:
+        self._audit.record(Event.CHALLENGE_ISSUED, session=session, method=method)
+        self._metrics.step_ups[method, "issued"] += 1
+
+
+def _see_challenge(request: web.Request, visit: Visit, challenge_id: str, *, said: str | None = None) -> web.Response:
+    return see(request, "step-up", {"c": challenge_id, **place_of(visit), **({} if said is None else {"said": said})})
+
+
+def _said(query: Mapping[str, str]) -> str | None:
+    said = query.get("said")
+    return said if said in _SAID_ON_THE_PAGE else None

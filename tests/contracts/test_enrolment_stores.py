@@ -1,0 +1,85 @@
+"""What every store of enrolments promises, whatever it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from tests.support.challenge_builders import ANAS, BORS, enrolment_of
+from tests.support.session_builders import NOW
+
+CODES = [f"keyed-hash-{number}" for number in range(10)]
+
+
+async def test_what_was_enrolled_is_its_persons_and_nobody_elses_the_oldest_first(enrolments):
+    newer = enrolment_of("newer", method="push", secret="-----BEGIN PUBLIC KEY-----", device_id="device-1", enrolled_at=NOW + timedelta(days=1))
+    older = enrolment_of("older")
+    assert [await enrolments.add(ANAS, each) for each in (newer, older)] == [True, True]
+    assert await enrolments.of(ANAS) == (older, newer)
+    assert await enrolments.of(BORS) == ()
+
+
+async def test_the_same_is_not_added_twice(enrolments):
+    assert [await enrolments.add(ANAS, enrolment_of(label=label)) for label in ("first", "second")] == [True, False]
+    assert [each.label for each in await enrolments.of(ANAS)] == ["first"]
+
+
+async def test_a_person_has_ten_at_most_however_many_are_added_at_once(enrolments):
+    added = await asyncio.gather(*(enrolments.add(ANAS, enrolment_of(f"e-{number}")) for number in range(20)))
+    assert sum(added) == len(await enrolments.of(ANAS)) == 10
+    assert await enrolments.add(BORS, enrolment_of(), most=1) is True
+    assert await enrolments.add(BORS, enrolment_of("another"), most=1) is False
+
+
+async def test_what_is_removed_is_gone_once_and_the_rest_stays(enrolments):
+    for name in ("a", "b"):
+        await enrolments.add(ANAS, enrolment_of(name))
+    assert await enrolments.remove(BORS, "a") is False
+    assert sum(await asyncio.gather(*(enrolments.remove(ANAS, "a") for _ in range(10)))) == 1
+    assert [each.enrolment_id for each in await enrolments.of(ANAS)] == ["b"]
+    assert await enrolments.remove(ANAS, "a") is False
+
+
+async def test_a_step_is_accepted_once_and_none_before_it(enrolments):
+    assert sum(await asyncio.gather(*(enrolments.accept_step("e", 100) for _ in range(50)))) == 1
+    assert [await enrolments.accept_step("e", step) for step in (99, 100, 101, 101)] == [False, False, True, False]
+    assert await enrolments.accept_step("another", 100) is True
+
+
+async def test_a_recovery_code_is_spent_once(enrolments):
+    await enrolments.put_recovery(ANAS, CODES)
+    assert await enrolments.recovery_left(ANAS) == 10
+    assert sum(await asyncio.gather(*(enrolments.spend_recovery(ANAS, CODES[0]) for _ in range(50)))) == 1
+    assert await enrolments.recovery_left(ANAS) == 9
+    assert [await enrolments.spend_recovery(ANAS, code) for code in ("unknown", CODES[0], CODES[1])] == [False, False, True]
+
+
+async def test_recovery_codes_are_their_own_persons(enrolments):
+    await enrolments.put_recovery(ANAS, CODES)
+    assert (await enrolments.spend_recovery(BORS, CODES[0]), await enrolments.recovery_left(BORS)) == (False, 0)
+
+
+async def test_new_recovery_codes_take_the_place_of_all_earlier_ones(enrolments):
+    await enrolments.put_recovery(ANAS, CODES)
+    await enrolments.put_recovery(ANAS, ["new"])
+    assert [await enrolments.spend_recovery(ANAS, code) for code in (*CODES, "new")] == [False] * 10 + [True]
+    assert await enrolments.recovery_left(ANAS) == 0
+
+
+async def test_no_recovery_codes_take_the_old_ones_away(enrolments):
+    await enrolments.put_recovery(ANAS, CODES)
+    await enrolments.put_recovery(ANAS, ())
+    assert (await enrolments.spend_recovery(ANAS, CODES[0]), await enrolments.recovery_left(ANAS)) == (False, 0)
+
+
+async def test_recovery_codes_are_no_enrolment_by_themselves(enrolments):
+    await enrolments.put_recovery(ANAS, CODES)
+    assert await enrolments.of(ANAS) == ()
+
+
+async def test_where_everything_is_under_the_first_key_nothing_is_moved(enrolments):
+    await enrolments.add(ANAS, enrolment_of())
+    await enrolments.put_recovery(ANAS, CODES)
+    assert await enrolments.reseal() == 0
+    assert await enrolments.of(ANAS) == (enrolment_of(),)
+    assert await enrolments.recovery_left(ANAS) == 10

@@ -1,0 +1,134 @@
+"""A sign-in at a provider that believes every code, on stores in memory: what tests of the flow itself ask."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.elevation import Elevations
+from authproxy.flows.login import Login
+from authproxy.flows.membership import Membership
+from authproxy.flows.round_trip import ClaimRules
+from authproxy.flows.sign_in import SignInPlace, SignIns
+from authproxy.identity.assurance import Level
+from authproxy.identity.person import Issuer, Subject
+from authproxy.oidc.claims import ClaimNames
+from authproxy.oidc.id_token import VerifiedClaims
+from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions
+from authproxy.storage.near_cache import NearCache
+from tests.support.session_builders import ISSUER, NOW
+
+BROWSER = "the-browser"
+USERINFO = {"name": "Ana Novak", "taxnumber": "99990008", "loa": 20, "birthdate": "1990-01-01", "address": {"formatted": "Pot 1"}}
+
+
+@dataclass
+class Proof:
+    claims: VerifiedClaims
+    userinfo: dict
+    id_token: str
+
+
+@dataclass
+class Provider:
+    """Believes every code, and says what it was told to say."""
+
+    userinfo: dict = field(default_factory=lambda: dict(USERINFO))
+    auth_time: object = NOW
+    subject: str = "ana"
+    provider_session: str | None = None
+    id_token: str = "the.id.token"
+    failure: Exception | None = None
+    asked: list = field(default_factory=list)
+
+    async def authorization_request(self, **asked):
+        if self.failure:
+            raise self.failure
+        self.asked.append(asked)
+        return f"https://provider.example/authorize?state={asked['state']}"
+
+    async def authenticate(self, parameters, **with_what):
+        self.asked.append(with_what)
+        if self.failure:
+            raise self.failure
+        every = {"sub": self.subject, "acr": "20", "amr": ["pwd", "sms"]} | ({"sid": self.provider_session} if self.provider_session else {})
+        claims = VerifiedClaims(issuer=Issuer(ISSUER), subject=Subject(self.subject), auth_time=self.auth_time, every=every)
+        return Proof(claims, self.userinfo, self.id_token)
+
+
+class Attempts(MemoryAttempts):
+    cannot_note = cannot_take = False
+
+    async def take(self, state, *, now):
+        if self.cannot_take:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        return await super().take(state, now=now)
+
+    async def note_sign_in(self, browser, *, now):
+        if self.cannot_note:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        return await super().note_sign_in(browser, now=now)
+
+
+class Sessions(MemorySessions):
+    """`meanwhile` happens between the last question before a session and its storing, or its new ticket."""
+
+    meanwhile = None
+
+    async def rotate(self, old, new, session, *, browser, now):
+        if self.meanwhile:
+            await self.meanwhile()
+        return await super().rotate(old, new, session, browser=browser, now=now)
+
+    async def create(self, ticket, session, *, browser, now):
+        if self.meanwhile:
+            await self.meanwhile()
+        await super().create(ticket, session, browser=browser, now=now)
+
+
+class LoginHouse:
+    def __init__(self):
+        self.provider = Provider()
+        self.attempts = Attempts()
+        self.sessions = Sessions(NearCache(keeps_for=timedelta(), silence=None))
+        self.elevations = Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes)
+        self.people = MemoryPeople()
+        self.time = NOW
+        self.level = Level.LOW
+        self.login = self._login()
+
+    def _login(self):
+        def place(portal_id):
+            return SignInPlace(portal_id=portal_id, origin=f"https://{portal_id}.example", required_claims=("tax_number", "name"), level=self.level,
+                               idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8), route_levels={"acq/orders POST": Level.MEDIUM})  # fmt: skip
+
+        sign_ins = SignIns(attempts=self.attempts, sessions=self.sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
+                           describe_browser=str.upper)  # fmt: skip
+        return Login(
+            provider=self.provider, attempts=self.attempts, sign_ins=sign_ins, elevations=self.elevations, membership=Membership(store=self.people),
+            places={name: place(name) for name in ("acq", "b2b")},
+            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}),
+            fresh=secrets.token_urlsafe, clock=lambda: self.time,
+        )  # fmt: skip
+
+    def demand(self, level):
+        self.level = level
+        self.login = self._login()
+
+    async def begin(self):
+        url = await self.login.begin(portal_id="acq", return_to="/izpis?a=1", browser=BROWSER, locale="sl", now=self.time)
+        return url.partition("state=")[2]
+
+    async def begin_step_up(self, session, *, route="acq", held=None):
+        url = await self.login.begin_step_up(
+            portal_id="acq", return_to="/orders?a=1", route=route, held=held, session=session, browser=BROWSER, locale="sl", now=self.time
+        )
+        return url.partition("state=")[2]
+
+    async def complete(self, state, *, browser=BROWSER, ticket=None, portal_id="acq"):
+        return await self.login.complete(
+            portal_id=portal_id, parameters=(("state", state), ("code", "c")), browser=browser, ticket_text=ticket, user_agent="ff", now=self.time
+        )

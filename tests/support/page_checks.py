@@ -1,0 +1,49 @@
+"""What every page of ours is held to in Chromium: no barrier, nothing wider than the window, nothing that the policy blocks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.support.pages_house import TICKET
+
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@asynccontextmanager
+async def headless() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+async def signed_in(context: BrowserContext, port: int, ticket: str = TICKET) -> None:
+    await context.add_cookies([
+        {"name": "__Host-authproxy", "value": ticket, "url": f"https://acq.localhost:{port}/", "secure": True, "sameSite": "Lax", "httpOnly": True}
+    ])  # fmt: skip
+
+
+def everything_but_our_own(page: Page, port: int) -> list[str]:
+    """Fills with what the page asks of others, what the policy blocks and what breaks in a script."""
+    seen: list[str] = []
+    page.on("console", lambda message: seen.append(message.text) if "Content Security Policy" in message.text else None)
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(f"http://acq.localhost:{port}/") else seen.append(request.url))
+    return seen
+
+
+async def faults_of(page: Page) -> list[str]:
+    """What axe finds, and what sticks out of the window."""
+    found = (await Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})).response
+    faults = [f"{violation['id']}: {node['target']}" for violation in found["violations"] for node in violation["nodes"]]
+    if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        faults.append("wider than the window")
+    return faults

@@ -1,0 +1,416 @@
+"""Notifications to a phone: what a lying service, a foreign phone and an impatient person can do, which is nothing."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.challenge import Challenge, ChallengeId, State
+from authproxy.challenges.enrolment import owner_of
+from authproxy.challenges.method import Asked, Offer, TooOften, Verdict
+from authproxy.challenges.notification import Sent, Unanswered
+from authproxy.challenges.one_time_code import CodeHashes
+from authproxy.challenges.push import EnrolmentFailed, PushEnrolling, PushMethod, PushRules
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
+from authproxy.identity.session import SessionId
+from authproxy.storage.limits import BlockRules
+from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
+from tests.support.push_service import SERVICE_PART, CarryingService, PhoneKey
+
+NOW = datetime(2026, 11, 22, 10, 0, 12, 345678, tzinfo=UTC)
+RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
+ANA = Person(issuer=Issuer("https://provider.example/"), subject=Subject("ana"), name="Ana Novak", email="ana.novak@example.si")
+BOR = Person(issuer=Issuer("https://provider.example/"), subject=Subject("bor"), name="Bor", member=MemberId("b-1"))
+EVA = Person(issuer=Issuer("https://provider.example/"), subject=Subject("eva"))
+NAME = "Bankart Varni Spletni Prehod"
+
+
+class House:
+    """The method among real stores, Ana's phone, and a service."""
+
+    def __init__(self):
+        self.service, self.phone = CarryingService(), PhoneKey()
+        self.enrolments, self.challenges = MemoryEnrolments(), MemoryChallenges()
+        self.method = PushMethod(
+            service=self.service, enrolments=self.enrolments, pending=self.challenges, messages=MemoryLimits(people=RULES, addresses=RULES),
+            rules=PushRules(), below=secrets.randbelow,
+        )  # fmt: skip
+
+    async def enrol(self, phone, name="Anin telefon", person=ANA, at=NOW):
+        assert await self.enrolments.add(owner_of(person), phone.enrolment(name, enrolled_at=at))
+
+    async def ask(self, name="c1", *, person=ANA, at=NOW, **changed):
+        """The challenge as the flow makes and keeps it."""
+        asked = Asked(
+            person=person, portal_id="bips", portal_name="Plačila", origin="https://bips.example", place="/placila/nov", browser="Firefox, Windows",
+            address="192.0.2.7", locale="sl",
+        )  # fmt: skip
+        issue = await self.method.issue(replace(asked, **changed), ChallengeId(name), now=at)
+        challenge = Challenge(
+            challenge_id=ChallengeId(name), method="push", session_id=SessionId("s1"), portal="bips", route="payments", return_to="/placila/nov",
+            answer=issue.answer, number=issue.number, enrolment_id=issue.enrolment_id, destination=issue.destination, issued_at=at,
+            expires_at=at + issue.lives_for,
+        )  # fmt: skip
+        await self.challenges.open(challenge, tries=5, now=at)
+        return challenge
+
+    async def judged(self, challenge, answer, *, person=ANA, at=NOW):
+        self.service.answers[challenge.challenge_id] = answer
+        return await self.method.verify(challenge, person, "", now=at)
+
+    @property
+    def shown(self):
+        return self.service.sent[-1]
+
+
+@pytest.fixture
+async def house():
+    house = House()
+    await house.enrol(house.phone)
+    await house.enrol(PhoneKey(), "Telefon v predalu", at=NOW - timedelta(days=400))
+    await house.enrol(PhoneKey(), "Evin telefon", person=EVA)
+    await house.ask("of Eva", person=EVA)
+    house.service.sent.clear()
+    return house
+
+
+async def test_a_phone_is_offered_by_its_name_to_whoever_has_one(house):
+    assert await house.method.offer(ANA) == Offer(method="push", destination="Anin telefon")
+    assert await house.method.offer(BOR) is None
+
+
+async def test_nobody_is_offered_to_wait_for_a_service_that_is_away(house):
+    house.service.is_away = True
+    assert await house.method.offer(ANA) is None
+
+
+async def test_the_phone_is_shown_what_is_asked_and_a_number_among_three(house):
+    challenge = await house.ask()
+    shown = house.shown
+    assert (shown.push_id, shown.device_id, shown.portal, shown.place, shown.browser, shown.address) == (
+        "c1", "device-Anin telefon", "Plačila", "/placila/nov", "Firefox, Windows", "192.0.2.7",
+    )  # fmt: skip
+    assert (shown.issued_at, shown.expires_at) == (NOW.replace(microsecond=0), NOW.replace(microsecond=0) + timedelta(minutes=2))
+    assert shown.number == challenge.number
+    assert challenge.number in shown.choices
+    assert (challenge.destination, challenge.enrolment_id, challenge.expires_at) == ("Anin telefon", "enrolment-Anin telefon", NOW + timedelta(minutes=2))
+
+
+async def test_the_numbers_are_three_different_ones_of_two_digits_and_any_may_be_the_right_one(house):
+    places = set()
+    for turn in range(60):
+        await house.ask(f"c{turn}", at=NOW + turn * timedelta(minutes=10))
+        assert len(set(house.shown.choices)) == 3
+        assert all(number.isdigit() and 10 <= int(number) <= 99 for number in house.shown.choices)
+        places.add(house.shown.choices.index(house.shown.number))
+    assert places == {0, 1, 2}
+
+
+async def test_what_the_phone_approves_is_right_and_until_then_it_waits(house):
+    challenge = await house.ask()
+    assert await house.method.verify(challenge, ANA, "whatever", now=NOW) is Verdict.WAITING
+    assert await house.judged(challenge, house.phone.answer(house.shown), at=NOW + timedelta(seconds=119)) is Verdict.RIGHT
+
+
+async def test_what_the_phone_refuses_is_refused(house):
+    challenge = await house.ask()
+    assert await house.judged(challenge, house.phone.answer(house.shown, "refuse")) is Verdict.REFUSED
+
+
+async def test_another_number_than_the_browser_shows_is_wrong(house):
+    challenge = await house.ask()
+    for number in {*house.shown.choices, "100", "-", ""} - {challenge.number}:
+        assert await house.judged(challenge, house.phone.answer(house.shown, number=number)) is Verdict.WRONG
+
+
+async def test_the_service_cannot_put_the_right_number_in_the_place_of_the_chosen_one(house):
+    challenge = await house.ask()
+    chosen = house.phone.answer(house.shown, number="7")
+    assert await house.judged(challenge, replace(chosen, number=challenge.number)) is Verdict.WRONG
+
+
+async def test_a_refusal_that_the_phone_has_not_signed_is_no_refusal_and_no_approval(house):
+    challenge = await house.ask()
+    approved = house.phone.answer(house.shown)
+    assert await house.judged(challenge, replace(approved, action="refuse", number="")) is Verdict.WRONG
+    refused = house.phone.answer(house.shown, "refuse")
+    assert await house.judged(challenge, replace(refused, action="approve", number=challenge.number)) is Verdict.WRONG
+
+
+@pytest.mark.parametrize("signature", ["", "A", "AAAA", "A" * 86, "A" * 85 + "=", "!" * 86, "_" * 86, "č" * 86, "A" * 87])
+async def test_a_forged_signature_is_wrong(house, signature):
+    challenge = await house.ask()
+    assert await house.judged(challenge, replace(house.phone.answer(house.shown), signature=signature)) is Verdict.WRONG
+
+
+async def test_an_action_that_there_is_not_is_wrong(house):
+    challenge = await house.ask()
+    assert await house.judged(challenge, house.phone.answer(house.shown, "maybe")) is Verdict.WRONG
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [{"push": "c2"}, {"device": "device-other"}, {"portal": "BWS"}, {"place": "/placila/vsa"}, {"browser": "Chrome"}, {"address": "192.0.2.8"},
+     {"issued": "2026-11-22T10:00:13Z"}, {"expires": "2026-11-22T10:09:12Z"}, {"action": "refuse"}, {"number": "-"}],
+    ids=lambda altered: next(iter(altered)),
+)  # fmt: skip
+async def test_a_phone_that_was_shown_anything_else_has_approved_something_else(house, altered):
+    challenge = await house.ask()
+    assert await house.judged(challenge, house.phone.answer(house.shown, seen=altered)) is Verdict.WRONG
+
+
+async def test_the_answer_to_one_notification_is_none_to_the_next(house):
+    await house.ask("c1")
+    answer = house.phone.answer(house.shown)
+    for turn in range(2, 40):  # until the number is the same by chance
+        later = await house.ask(f"c{turn}", at=NOW + turn * timedelta(minutes=10))
+        assert await house.judged(later, replace(answer, number=later.number), at=NOW + turn * timedelta(minutes=10)) is Verdict.WRONG
+
+
+async def test_another_phone_cannot_answer_be_it_the_same_person_s_or_a_stranger_s(house):
+    second = PhoneKey()
+    await house.enrol(second, "Novi telefon", at=NOW + timedelta(days=1))
+    challenge = await house.ask()
+    assert (house.shown.device_id, challenge.destination) == ("device-Novi telefon", "Novi telefon")
+    assert await house.judged(challenge, house.phone.answer(house.shown)) is Verdict.WRONG
+    assert await house.judged(challenge, PhoneKey().answer(house.shown)) is Verdict.WRONG
+    assert await house.judged(challenge, second.answer(house.shown)) is Verdict.RIGHT
+
+
+async def test_another_person_s_phone_cannot_answer(house):
+    challenge = await house.ask()
+    assert await house.judged(challenge, house.phone.answer(house.shown), person=BOR) is Verdict.WRONG
+
+
+async def test_a_phone_that_is_taken_away_meanwhile_approves_nothing(house):
+    challenge = await house.ask()
+    assert await house.enrolments.remove(owner_of(ANA), "enrolment-Anin telefon")
+    assert await house.judged(challenge, house.phone.answer(house.shown)) is Verdict.WRONG
+
+
+async def test_a_late_answer_is_wrong_however_well_signed(house):
+    challenge = await house.ask()
+    assert await house.judged(challenge, house.phone.answer(house.shown), at=challenge.expires_at) is Verdict.WRONG
+
+
+async def test_what_the_service_has_lost_is_over_and_counts_as_no_wrong_answer(house):
+    challenge = await house.ask()
+    assert await house.judged(challenge, Unanswered.GONE) is Verdict.REFUSED
+
+
+async def test_a_new_notification_puts_the_one_before_aside_here_and_at_the_service(house):
+    first = await house.ask("c1")
+    second = await house.ask("c2", at=NOW + timedelta(seconds=5))
+    assert house.service.withdrawn == ["c1"]
+    assert (await house.challenges.find(first.challenge_id, now=NOW)).state is State.EXPIRED
+    assert (await house.challenges.find(second.challenge_id, now=NOW)).state is State.PENDING
+    assert not await house.challenges.resolve(first.challenge_id, State.APPROVED, now=NOW + timedelta(seconds=6))
+
+
+async def test_what_is_over_already_is_not_withdrawn_again(house):
+    first = await house.ask("c1")
+    await house.challenges.resolve(first.challenge_id, State.APPROVED, now=NOW)
+    await house.ask("c2")
+    assert house.service.withdrawn == []
+
+
+async def test_people_do_not_put_each_other_s_notifications_aside(house):
+    await house.enrol(PhoneKey(), "Borov telefon", person=BOR)
+    await house.ask("c1")
+    await house.ask("c2", person=BOR)
+    assert house.service.withdrawn == []
+
+
+async def test_the_fourth_notification_within_any_ten_minutes_is_not_sent(house):
+    for minute in (0, 4, 8):
+        await house.ask(f"c{minute}", at=NOW + timedelta(minutes=minute))
+    with pytest.raises(TooOften) as refused:
+        await house.ask("c9", at=NOW + timedelta(minutes=9))
+    assert refused.value.until == NOW + timedelta(minutes=10)
+    assert len(house.service.sent) == 3
+    await house.ask("c10", at=NOW + timedelta(minutes=10, seconds=1))
+    with pytest.raises(TooOften):
+        await house.ask("c11", at=NOW + timedelta(minutes=11))
+    await house.ask("c14", at=NOW + timedelta(minutes=14, seconds=1))
+
+
+async def test_a_service_that_wants_a_pause_gets_it(house):
+    house.service.sends = timedelta(seconds=40)
+    with pytest.raises(TooOften) as refused:
+        await house.ask()
+    assert refused.value.until == NOW + timedelta(seconds=40)
+
+
+async def test_a_phone_that_the_service_does_not_know_leaves_the_person_to_other_methods(house):
+    house.service.sends = Sent.UNKNOWN_DEVICE
+    with pytest.raises(CannotAsk) as failure:
+        await house.ask()
+    assert failure.value.reason is Reason.SENDER_UNAVAILABLE
+
+
+async def test_somebody_without_a_phone_cannot_be_asked(house):
+    with pytest.raises(CannotAsk) as failure:
+        await house.ask(person=BOR)
+    assert failure.value.reason is Reason.SENDER_UNAVAILABLE
+    assert house.service.sent == []
+
+
+async def test_a_service_that_is_down_is_no_answer(house):
+    challenge = await house.ask()
+    house.service.is_down = True
+    with pytest.raises(CannotAsk):
+        await house.method.verify(challenge, ANA, "", now=NOW)
+    with pytest.raises(CannotAsk):
+        await house.ask("c2")
+
+
+async def test_withdrawing_ends_it_at_the_service_and_does_not_fail_with_it(house):
+    challenge = await house.ask()
+    await house.method.withdraw(challenge)
+    assert house.service.withdrawn == ["c1"]
+    house.service.is_down = True
+    await house.method.withdraw(challenge)
+    assert house.service.withdrawn == ["c1"]
+
+
+async def test_what_a_phone_cannot_show_is_made_so_that_it_can_and_signed_like_that(house):
+    challenge = await house.ask(place="/a\nnumber: 42\u202e" + "b" * 500, browser="Fire\tfox", portal_name=" Plačila \r\n")
+    assert house.shown.portal == "Plačila"
+    assert house.shown.browser == "Fire fox"
+    assert house.shown.place.startswith("/a number: 42 bbb")
+    assert len(house.shown.place) == 200
+    assert challenge.answer.count("\n") == 9
+    assert await house.judged(challenge, house.phone.answer(house.shown)) is Verdict.RIGHT
+
+
+async def test_neither_number_nor_place_shows_where_it_is_printed(house):
+    challenge = await house.ask()
+    for printed in (repr(house.shown), repr(house.phone.answer(house.shown)), repr(challenge)):
+        assert f"'{challenge.number}'" not in printed
+        assert "placila" not in printed.replace("return_to='/placila/nov'", "")
+
+
+# Enrolling
+
+
+class Office:
+    def __init__(self, *keys):
+        self.service, self.phone = CarryingService(), PhoneKey()
+        self.enrolling = PushEnrolling(service=self.service, hashes=CodeHashes(keys), relying_party=NAME, fresh=secrets.token_urlsafe)
+
+    async def begins(self):
+        enrolment_id, code, until = await self.enrolling.begin(ANA, now=NOW)
+        assert until == NOW.replace(microsecond=0) + timedelta(minutes=10)
+        return enrolment_id, code
+
+    async def finishes(self, enrolment_id, comer, label="", at=NOW):
+        self.service.comers[enrolment_id] = comer
+        return await self.enrolling.finish(enrolment_id, label=label, now=at)
+
+
+def secret_in(code):
+    return code.replace("-", "").removeprefix(SERVICE_PART)
+
+
+@pytest.fixture
+def office():
+    return Office(b"k" * 32)
+
+
+async def test_an_activation_code_is_half_the_service_s_and_half_ours_which_the_service_never_sees(office):
+    enrolment_id, code = await office.begins()
+    assert [len(group) for group in code.split("-")] == [4, 4, 4, 4]
+    assert len(secret_in(code)) == 10
+    assert office.service.enrolments == [(enrolment_id, NAME, "ana.novak@example.si", NOW.replace(microsecond=0) + timedelta(minutes=10))]
+
+
+async def test_a_phone_that_knows_the_code_is_enrolled_with_its_key(office):
+    enrolment_id, code = await office.begins()
+    assert await office.enrolling.finish(enrolment_id, label="", now=NOW) is None
+    comer = office.phone.comes(enrolment_id, secret_in(code), relying_party=NAME, device_id="d-1", name="Anin telefon")
+    enrolled = await office.finishes(enrolment_id, comer)
+    assert (enrolled.enrolment_id, enrolled.method, enrolled.label, enrolled.device_id) == (enrolment_id, "push", "Anin telefon", "d-1")
+    assert (enrolled.secret, enrolled.enrolled_at) == (office.phone.pem, NOW)
+    assert (await office.finishes(enrolment_id, comer, label="Službeni")).label == "Službeni"
+
+
+async def test_two_enrolments_have_nothing_in_common(office):
+    codes = {secret_in((await office.begins())[1]) for _ in range(50)}
+    assert len(codes) == 50
+
+
+async def test_the_service_cannot_put_a_key_of_its_own_in(office):
+    enrolment_id, code = await office.begins()
+    theirs = PhoneKey()
+    for guess in ("", "AAAAAAAAAA", SERVICE_PART + "AAAA", code):
+        with pytest.raises(EnrolmentFailed):
+            await office.finishes(enrolment_id, theirs.comes(enrolment_id, guess, relying_party=NAME))
+    honest = office.phone.comes(enrolment_id, secret_in(code), relying_party=NAME)
+    own = theirs.comes(enrolment_id, "", relying_party=NAME, device_id=honest.device_id)
+    for altered in (
+        replace(honest, public_key=own.public_key), replace(honest, public_key=own.public_key, proof=own.proof),
+        replace(honest, device_id="d-other"), replace(honest, device_name="Drug telefon"), replace(honest, proof=""),
+        replace(honest, device_name="Moj telefon\nkey: x"), replace(honest, device_name="\ud800"),
+    ):  # fmt: skip
+        with pytest.raises(EnrolmentFailed):
+            await office.finishes(enrolment_id, altered)
+    assert await office.finishes(enrolment_id, honest)
+
+
+async def test_a_proof_for_another_enrolment_or_relying_party_is_none(office):
+    first, second = await office.begins(), await office.begins()
+    with pytest.raises(EnrolmentFailed):
+        await office.finishes(second[0], office.phone.comes(first[0], secret_in(first[1]), relying_party=NAME))
+    with pytest.raises(EnrolmentFailed):
+        await office.finishes(first[0], office.phone.comes(first[0], secret_in(first[1]), relying_party="Another"))
+
+
+async def test_a_key_on_another_curve_is_not_taken(office):
+    enrolment_id, code = await office.begins()
+    with pytest.raises(EnrolmentFailed):
+        await office.finishes(enrolment_id, PhoneKey(ec.SECP256K1()).comes(enrolment_id, secret_in(code), relying_party=NAME))
+
+
+async def test_what_the_service_does_not_know_any_more_has_failed(office):
+    enrolment_id, _ = await office.begins()
+    with pytest.raises(EnrolmentFailed):
+        await office.finishes(enrolment_id, Unanswered.GONE)
+
+
+async def test_an_instance_that_has_the_key_as_its_second_one_judges_the_proof_as_well(office):
+    enrolment_id, code = await office.begins()
+    comer = office.phone.comes(enrolment_id, secret_in(code), relying_party=NAME)
+    assert await Office(b"n" * 32, b"k" * 32).finishes(enrolment_id, comer)
+    with pytest.raises(EnrolmentFailed):
+        await Office(b"n" * 32).finishes(enrolment_id, comer)
+
+
+async def test_a_long_name_of_a_phone_is_cut(office):
+    enrolment_id, code = await office.begins()
+    comer = office.phone.comes(enrolment_id, secret_in(code), relying_party=NAME, name="T" * 90)
+    assert (await office.finishes(enrolment_id, comer)).label == "T" * 40
+
+
+async def test_forgetting_a_phone_tells_the_service_if_it_answers(office):
+    enrolment = office.phone.enrolment("Anin telefon", enrolled_at=NOW)
+    await office.enrolling.forget(enrolment)
+    assert office.service.removed == ["device-Anin telefon"]
+    office.service.is_down = True
+    await office.enrolling.forget(enrolment)
+    office.service.is_down = False
+    await office.enrolling.forget(replace(enrolment, device_id=None))
+    assert office.service.removed == ["device-Anin telefon"]
+
+
+async def test_nobody_is_enrolled_while_the_service_is_down(office):
+    office.service.is_down = True
+    with pytest.raises(CannotAsk):
+        await office.begins()
+    with pytest.raises(CannotAsk):
+        await office.enrolling.finish("e", label="", now=NOW)

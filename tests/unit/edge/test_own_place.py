@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from authproxy.access.target import RequestTarget
+from authproxy.edge.own_place import is_own_place, needs_no_portal
+
+
+def at(path: str) -> RequestTarget:
+    return RequestTarget("GET", "acq.example", path, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_ours"),
+    [
+        ("/.authproxy/login", True),
+        ("/.AUTHPROXY/login", True),
+        ("/.authproxy", True),
+        ("/.authproxy;x/login", True),
+        ("/page/.authproxy/login", False),
+        ("/authproxy/login", False),
+        ("/", False),
+    ],
+)
+def test_every_spelling_of_our_place_is_ours(path, is_ours):
+    assert is_own_place(at(path)) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("path", "is_needless"),
+    [("/.authproxy/jwks.json", True), ("/.authproxy/static/style.css", True), ("/.authproxy/login", False), ("/.authproxy/static", False)],
+)
+def test_keys_and_style_sheets_are_there_on_any_host(path, is_needless):
+    assert needs_no_portal(at(path)) is is_needless

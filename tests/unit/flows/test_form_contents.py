@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from authproxy.flows.form_contents import Contents, contents, media_type
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = 'multipart/form-data; boundary="--Grenze 1"'
+
+
+def multipart(*parts: bytes) -> bytes:
+    return b"".join(b"----Grenze 1\r\n" + part + b"\r\n" for part in parts) + b"----Grenze 1--\r\nepilogue"
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b"", ()),
+        (b"amount=12%2C50+EUR&to=SI56", (("amount", "12,50 EUR"), ("to", "SI56"))),
+        (b"a=1&a=2&&b&=c&a=b=c", (("a", "1"), ("a", "2"), ("b", ""), ("", "c"), ("a", "b=c"))),
+        ("ime=Živa".encode(), (("ime", "Živa"),)),
+        (b"ime=%C5%BDiva&priimek=Kom%9A", (("ime", "Živa"), ("priimek", "Komš"))),
+        (b"x=%81%zz%", (("x", "\ufffd%zz%"),)),
+        (b"x=%00%0d%0a%09%e2%80%ae", (("x", "\ufffd\n\t\ufffd"),)),
+    ],
+)
+def test_an_urlencoded_form_is_shown_as_it_was_typed(body, fields):
+    assert contents(URLENCODED, body) == Contents(fields=fields)
+
+
+def test_a_multipart_form_is_shown_by_its_fields_and_the_names_of_its_files():
+    body = b"preamble\r\n" + multipart(
+        b'Content-Disposition: form-data; name="purpose"\r\n\r\npla\xc4\x8da\r\nnovember',
+        b'content-disposition: form-data; NAME="list"; filename="pla\xc4\x8de.csv"\r\nContent-Type: text/csv\r\n\r\n1;2;3',
+        b'Content-Disposition: form-data; name="none"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n',
+        b"\r\nwithout a head",
+        b"X-Other: 1\r\n\r\nwithout a disposition",
+    )
+    assert contents(MULTIPART, body) == Contents(
+        fields=(("purpose", "plača\nnovember"), ("", "without a head"), ("", "without a disposition")), files=("plače.csv",)
+    )
+
+
+def test_a_plain_form_is_shown_line_by_line():
+    assert contents("Text/Plain; charset=utf-8", b"a=1\r\nb=c=d\r\n").fields == (("a", "1"), ("b", "c=d"))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--x\r\n\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=", b"--x\r\n\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=y", b"--x\r\n\r\n\r\n--x--"),
+        ("application/json", b"{}"),
+        ("", b"x"),
+        (URLENCODED, b"&".join(b"%d=" % number for number in range(201))),
+        (URLENCODED, b"a=" + b"x" * 2001),
+        (URLENCODED, b"x" * 2001),
+        (MULTIPART, multipart(b'Content-Disposition: form-data; name="f"; filename="' + b"x" * 2001 + b'"\r\n\r\n')),
+    ],
+)
+def test_where_there_is_more_than_is_shown_that_is_said(content_type, body):
+    shown = contents(content_type, body)
+    assert not shown.is_whole
+    assert len(shown.fields) <= 200
+    assert all(len(text) <= 2000 for pair in (*shown.fields, shown.files) for text in pair)
+
+
+def test_as_many_and_as_long_as_can_be_shown_are_whole():
+    body = b"&".join(b"%d=" % number for number in range(199)) + b"&a=" + b"x" * 2000
+    assert contents(URLENCODED, body).is_whole
+    assert contents("multipart/form-data; boundary=y", b"").is_whole
+
+
+@given(some.sampled_from([URLENCODED, MULTIPART, "text/plain", "multipart/form-data;boundary=b;"]), some.binary(max_size=300))
+def test_no_body_is_too_strange_to_be_shown(content_type, body):
+    shown = contents(content_type, body)
+    assert all(isinstance(text, str) for pair in (*shown.fields, shown.files) for text in pair)
+
+
+def test_a_form_stands_in_no_log():
+    assert "12" not in repr(contents(URLENCODED, b"amount=12"))
+
+
+def test_a_media_type_is_told_without_its_parameters():
+    assert media_type(" Text/HTML ; charset=utf-8") == "text/html"

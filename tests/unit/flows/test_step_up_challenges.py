@@ -1,0 +1,510 @@
+"""A fresh proof, from the demand of a route to the stronger session, on the stores of one process: what is offered, asked and judged."""
+
+import asyncio
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pyotp
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.routes import Portal, Requirement, Route, StepUp
+from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.challenge import State
+from authproxy.challenges.enrolment import Enrolment, owner_of
+from authproxy.challenges.message import Delivered
+from authproxy.challenges.method import Issue, Offer, Verdict
+from authproxy.challenges.names import address_name, person_name
+from authproxy.challenges.one_time_code import CodeHashes
+from authproxy.challenges.recovery import RecoveryMethod
+from authproxy.challenges.sms import CodeRules, SmsMethod
+from authproxy.challenges.totp import TotpMethod, secret_of
+from authproxy.flows.elevation import Elevations
+from authproxy.flows.phone_numbers import PhoneNumbers
+from authproxy.flows.step_up import Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.flows.step_up_challenges import ANY_PROOF, StepUpRules, StepUps
+from authproxy.identity import ticket as tickets
+from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.member import Member
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
+from authproxy.identity.session import Session
+from authproxy.identity.ticket import SessionTicket
+from authproxy.storage.limits import BlockRules
+from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
+from tests.support.recovery_sheets import sheet_of
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PHONE = "+38640123456"
+
+
+def route(name, path="/", **step_up):
+    return Route(name=name, path=path, requirement=Requirement(methods=("rekono", "acnlb"), step_up=StepUp(**step_up)))
+
+
+PORTALS = {
+    "acq": Portal(portal_id="acq", origin="https://acq.example", host="acq.example",
+                  routes=(route("acq/pay", "/pay", max_age=timedelta(minutes=5)), route("acq/paper", "/paper", methods=("recovery",)), route("acq"))),
+    "b2b": Portal(portal_id="b2b", origin="https://b2b.example", host="b2b.example", routes=(route("b2b"),)),
+}  # fmt: skip
+LEVELS = {10: frozenset({"sms", "totp", "recovery"}), 20: frozenset({"sms", "totp", "push", "recovery"}), 30: frozenset({"totp", "push", "certificate", "recovery"})}
+
+
+class Outbox:
+    """An SMS gateway that keeps what it takes."""
+
+    def __init__(self):
+        self.sent = []
+        self.is_down = False
+
+    async def send(self, sms):
+        if self.is_down:
+            raise CannotAsk(Reason.SENDER_UNAVAILABLE, "no gateway takes messages")
+        self.sent.append(sms)
+        return Delivered(gateway="outbox")
+
+    @property
+    def code(self):
+        return self.sent[-1].text
+
+
+class Phone:
+    """A phone that says what the test has it say."""
+
+    method = "push"
+
+    def __init__(self):
+        self.says = Verdict.WAITING
+        self.withdrawn = []
+
+    async def offer(self, person):
+        return Offer(method="push", destination="Anin telefon")
+
+    async def issue(self, asked, challenge_id, *, now):
+        return Issue(lives_for=timedelta(minutes=2), number="47", destination="Anin telefon", again_after=timedelta(seconds=30))
+
+    async def verify(self, challenge, person, answer, *, now):
+        if isinstance(self.says, CannotAsk):
+            raise self.says
+        return self.says
+
+    async def withdraw(self, challenge):
+        self.withdrawn.append(challenge.challenge_id)
+
+
+class AtProvider:
+    async def offer(self, session):
+        return Offer(method="rekono") if session.method == "rekono" else None
+
+    async def begin(self, visit, session, route):
+        return f"https://idp.example/authorize?route={route.name}"
+
+
+class House:
+    """Somebody who signed in with a certificate, at level 20, and has everything."""
+
+    def __init__(self, *, level=Level.MEDIUM, method="acnlb", events=None, portal="acq"):
+        self.now = NOW
+        self.sessions, self.challenges, self.people = MemorySessions(), MemoryChallenges(), MemoryPeople()
+        self.enrolments, self.outbox, self.phone = MemoryEnrolments(), Outbox(), Phone()
+        rules = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
+        self.limits = MemoryLimits(people=rules, addresses=BlockRules(after=30, lasts=timedelta(minutes=15), at_most=timedelta(hours=24)))
+        self.hashes = CodeHashes((b"k" * 32,))
+        self.ticket = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
+        signed_in = AuthenticationEvent(method=method, at=NOW, source="sha256:ab", amr=("pop",), is_step_up=False, level=level)
+        self.session = Session(
+            session_id=self.ticket.session_id, portal=portal, method=method, level=level, events=events or (signed_in,), started_at=NOW,
+            person=Person(issuer=Issuer("https://idp.example/"), subject=Subject("a1"), name="Ana", phone=PHONE),
+            expires_at=NOW + timedelta(hours=8), idle_for=timedelta(minutes=15),
+        )  # fmt: skip
+        self.owner = owner_of(self.session.person)
+        self.secret = secret_of(b"s" * 20)
+
+    async def open(self):
+        await self.sessions.create(self.ticket, self.session, browser="Firefox", now=NOW)
+        await self.enrolments.add(self.owner, Enrolment(enrolment_id="e1", method="totp", label="telefon", enrolled_at=NOW, secret=self.secret))
+        self.sheet, kept = await sheet_of(self.owner)
+        await self.enrolments.put_recovery(self.owner, kept)
+        return self
+
+    def step_ups(self):
+        numbers = PhoneNumbers(self.people)
+        sms = SmsMethod(
+            sender=self.outbox, numbers=numbers, messages=self.limits, hashes=self.hashes, rules=CodeRules(), below=secrets.randbelow,
+            text=self.text,
+        )
+        methods = [TotpMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5)),
+                   RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5)), sms, self.phone]  # fmt: skip
+        return StepUps(
+            sessions=self.sessions, challenges=self.challenges, limits=self.limits, portals=PORTALS, methods=methods,
+            elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes), elsewhere={"rekono": AtProvider()},
+            portal_names=lambda portal_id, locale: f"{portal_id} ({locale})", describe_browser=lambda _: "Firefox", fresh=secrets.token_urlsafe,
+            rules=StepUpRules(levels=LEVELS, tries=5, source="https://gateway.example", enrolment_proof_for=timedelta(minutes=5)),
+        )  # fmt: skip
+
+    def text(self, **said):
+        self.said = said
+        return said["code"]
+
+    def visit(self, place="/pay?id=7", *, ticket=None, portal="acq", address="192.0.2.1", **more):
+        return Visit(
+            portal_id=portal, ticket_text=ticket or self.ticket.text, browser="flow", user_agent="", address=address, locale="sl", now=self.now,
+            return_to=place, **more,
+        )  # fmt: skip
+
+    async def asked(self, method="sms", **where):
+        issued = await self.step_ups().begin(self.visit(**where), method)
+        assert isinstance(issued, Issued)
+        return issued.standing.challenge
+
+    async def answers(self, challenge, typed, **where):
+        return await self.step_ups().answer(self.visit(**where), challenge.challenge_id, typed)
+
+    def totp(self, seconds=0):
+        return pyotp.TOTP(self.secret).at(self.now + timedelta(seconds=seconds))
+
+
+@pytest.fixture
+async def house():
+    return await House().open()
+
+
+def reason(outcome):
+    assert isinstance(outcome, NotProved)
+    return outcome.reason
+
+
+# What is offered.
+
+
+async def test_what_route_level_and_person_have_in_common_is_offered(house):
+    demand = await house.step_ups().demand(house.visit())
+    assert [offer.method for offer in demand.offers] == ["push", "totp", "sms", "recovery"]
+    assert demand.route.name == "acq/pay"
+    assert not demand.is_met
+    assert demand.lacking == ("rekono",)
+
+
+async def test_at_level_30_no_text_messages_and_at_level_10_no_notifications():
+    high, low = await House(level=Level.HIGH).open(), await House(level=Level.LOW).open()
+    of_high, of_low = [await house.step_ups().demand(house.visit()) for house in (high, low)]
+    assert "sms" not in [offer.method for offer in of_high.offers]
+    assert of_high.withheld == ("sms",)
+    assert [offer.method for offer in of_low.offers] == ["totp", "sms", "recovery"]
+    assert of_low.withheld == ("push",)
+
+
+async def test_the_number_is_told_by_its_last_digits_only(house):
+    demand = await house.step_ups().demand(house.visit())
+    assert next(offer.destination for offer in demand.offers if offer.method == "sms") == "••• 456"
+
+
+async def test_a_method_that_the_route_does_not_take_cannot_be_begun(house):
+    outcome = await house.step_ups().begin(house.visit("/paper"), "sms")
+    assert reason(outcome) is Reason.STEP_UP_IMPOSSIBLE
+    assert house.outbox.sent == []
+
+
+async def test_whoever_came_from_the_provider_goes_there_again():
+    house = await House(method="rekono").open()
+    outcome = await house.step_ups().begin(house.visit(), "rekono")
+    assert isinstance(outcome, SentAway)
+    assert outcome.location.endswith("route=acq/pay")
+
+
+async def test_a_proof_made_in_time_meets_the_demand_and_one_too_old_does_not(house):
+    stronger = await house.answers(await house.asked("totp"), house.totp())
+    house.now += timedelta(minutes=5)
+    assert (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text))).is_met
+    house.now += timedelta(seconds=1)
+    assert not (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text))).is_met
+
+
+async def test_nobody_is_asked_without_a_session_at_this_portal(house):
+    elsewhere = house.visit(portal="b2b")
+    assert await house.step_ups().demand(elsewhere) is None
+    assert await house.step_ups().begin(elsewhere, "sms") is None
+    assert await house.step_ups().answer(house.visit(ticket="1.none"), "c", "123456") is None
+
+
+# What is asked.
+
+
+async def test_a_code_goes_to_the_number_that_is_vouched_for_and_names_the_portal(house):
+    await house.asked()
+    [sms] = house.outbox.sent
+    assert sms.recipient == PHONE
+    assert house.said["portal_name"] == "acq (sl)"
+    assert (house.said["origin"], house.said["minutes"]) == ("https://acq.example", 5)
+
+
+async def test_the_banks_number_counts_for_the_banks_people(house):
+    numbers = PhoneNumbers(house.people)
+    listed = Member(member_id=MemberId("ana"), name="Ana", phone="+38641999888")
+    await house.people.take_over([listed], revision=(await house.people.every()).revision, departures=())
+    person = Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("ana"), phone=PHONE)
+    assert await numbers.number_of(person) == "+38641999888"
+    assert await numbers.number_of(Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("gone"), phone=PHONE)) is None
+
+
+async def test_two_tabs_and_a_second_click_send_one_message(house):
+    first = await house.asked()
+    again = await house.step_ups().begin(house.visit(), "sms")
+    assert again.standing.challenge.challenge_id == first.challenge_id
+    assert not again.is_new
+    assert len(house.outbox.sent) == 1
+
+
+async def test_another_place_gets_a_challenge_of_its_own_but_not_another_message_at_once(house):
+    await house.asked()
+    outcome = await house.step_ups().begin(house.visit("/pay?id=8"), "sms")
+    assert reason(outcome) is Reason.STEP_UP_TOO_OFTEN
+    assert outcome.until == NOW + timedelta(seconds=60)
+
+
+async def test_a_sixth_message_within_an_hour_is_refused(house):
+    for number in range(5):
+        house.now = NOW + timedelta(minutes=2 * number)
+        await house.sessions.touch(house.ticket, now=house.now)
+        await house.asked(place=f"/pay?id={number}")
+    house.now += timedelta(minutes=2)
+    outcome = await house.step_ups().begin(house.visit("/pay?id=9"), "sms")
+    assert reason(outcome) is Reason.STEP_UP_TOO_OFTEN
+    assert outcome.until == NOW + timedelta(hours=1)
+
+
+async def test_a_sender_that_is_down_leaves_no_challenge_and_says_so(house):
+    house.outbox.is_down = True
+    outcome = await house.step_ups().begin(house.visit(), "sms")
+    assert reason(outcome) is Reason.SENDER_UNAVAILABLE
+    assert await house.challenges.current(house.session.session_id, now=house.now) == ()
+
+
+async def test_after_a_new_message_the_code_before_is_worth_nothing(house):
+    first = await house.asked()
+    old_code = house.outbox.code
+    house.now += timedelta(seconds=61)
+    again = await house.step_ups().again(house.visit(), first.challenge_id)
+    assert isinstance(again, Issued)
+    assert again.standing.challenge.return_to == "/pay?id=7"
+    assert reason(await house.answers(first, old_code)) is Reason.CHALLENGE_OVER
+    second = again.standing.challenge
+    if old_code != house.outbox.code:
+        assert reason(await house.answers(second, old_code)) is Reason.CODE_WRONG
+    assert isinstance(await house.answers(second, house.outbox.code), SteppedUp)
+
+
+async def test_a_message_that_is_refused_leaves_the_one_before_good(house):
+    first = await house.asked()
+    outcome = await house.step_ups().again(house.visit(), first.challenge_id)
+    assert reason(outcome) is Reason.STEP_UP_TOO_OFTEN
+    assert isinstance(await house.answers(first, house.outbox.code), SteppedUp)
+
+
+async def test_nothing_is_sent_again_where_nothing_was_sent(house):
+    challenge = await house.asked("totp")
+    again = await house.step_ups().again(house.visit(), challenge.challenge_id)
+    assert again.standing.challenge.challenge_id == challenge.challenge_id
+
+
+# What an answer does.
+
+
+@pytest.mark.parametrize("method", ["sms", "totp", "recovery"])
+async def test_a_right_answer_makes_the_session_stronger_under_a_new_ticket(house, method):
+    challenge = await house.asked(method, held="h" * 43)
+    typed = {"sms": lambda: house.outbox.code, "totp": house.totp, "recovery": lambda: house.sheet[3]}[method]()
+    outcome = await house.answers(challenge, f" {typed} ")
+    assert isinstance(outcome, SteppedUp)
+    assert (outcome.return_to, outcome.held) == ("/pay?id=7", "h" * 43)
+    proof = outcome.session.events[-1]
+    assert (proof.method, proof.at, proof.source, proof.is_step_up, proof.level) == (method, NOW, "https://gateway.example", True, Level.MEDIUM)
+    assert (outcome.session.level, outcome.session.expires_at) == (house.session.level, house.session.expires_at)
+    assert await house.sessions.load(house.ticket, now=house.now) is None
+    stronger = house.visit(ticket=outcome.ticket_text)
+    assert (await house.step_ups().demand(stronger)).is_met
+    assert not (await house.step_ups().demand(house.visit("/paper", ticket=outcome.ticket_text))).is_met or method == "recovery"
+
+
+@pytest.mark.parametrize("typed", ["", "000000x", "12345", "1234567", "'; DROP", "\x00"])
+async def test_every_wrong_answer_is_told_in_the_same_way(house, typed):
+    challenge = await house.asked()
+    outcome = await house.answers(challenge, typed)
+    assert reason(outcome) is Reason.CODE_WRONG
+    assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
+
+
+async def test_a_challenge_takes_five_answers_and_then_not_even_the_right_one(house):
+    challenge = await house.asked()
+    outcomes = [await house.answers(challenge, "wrong") for _ in range(5)]
+    assert [reason(outcome) for outcome in outcomes] == [Reason.CODE_WRONG] * 5
+    assert outcomes[-1].standing.state is State.EXHAUSTED
+    assert reason(await house.answers(challenge, house.outbox.code)) is Reason.CHALLENGE_OVER
+
+
+async def test_five_wrong_answers_block_the_person_at_every_address_and_for_every_method(house):
+    challenge = await house.asked()
+    for number in range(5):
+        await house.answers(challenge, "wrong", address=f"192.0.2.{number}")
+    outcome = await house.step_ups().begin(house.visit("/pay?id=8", address="198.51.100.1"), "totp")
+    assert reason(outcome) is Reason.STEP_UP_BLOCKED
+    assert outcome.until == NOW + timedelta(minutes=15)
+    assert (await house.step_ups().demand(house.visit())).blocked_until == NOW + timedelta(minutes=15)
+    house.now += timedelta(minutes=14)
+    assert reason(await house.answers(challenge, house.outbox.code)) in {Reason.STEP_UP_BLOCKED, Reason.CHALLENGE_OVER}
+
+
+async def test_a_right_answer_forgets_the_wrong_ones_before_it(house):
+    challenge = await house.asked()
+    for _ in range(4):
+        await house.answers(challenge, "wrong")
+    stronger = await house.answers(challenge, house.outbox.code)
+    house.ticket = SessionTicket(*_parts(stronger.ticket_text))
+    house.now += timedelta(minutes=2)
+    challenge = await house.asked("totp", place="/pay?id=8")
+    for _ in range(4):
+        assert reason(await house.answers(challenge, "wrong")) is Reason.CODE_WRONG
+
+
+async def test_of_fifty_right_answers_at_one_moment_one_wins_and_nobody_is_blocked(house):
+    challenge = await house.asked()
+    outcomes = await asyncio.gather(*(house.answers(challenge, house.outbox.code) for _ in range(50)))
+    assert sum(isinstance(outcome, SteppedUp) for outcome in outcomes) == 1
+    assert await house.limits.blocked_until([person_name(house.owner), address_name("192.0.2.1")], now=house.now) is None
+
+
+async def test_a_code_of_one_session_is_none_in_another_of_the_same_person(house):
+    challenge = await house.asked()
+    other = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
+    await house.sessions.create(other, replace(house.session, session_id=other.session_id), browser="Chrome", now=NOW)
+    assert reason(await house.answers(challenge, house.outbox.code, ticket=other.text)) is Reason.CHALLENGE_OVER
+    assert isinstance(await house.answers(challenge, house.outbox.code), SteppedUp)
+
+
+async def test_a_code_of_one_place_is_none_at_another(house):
+    challenge = await house.asked("totp")
+    other = await house.asked("totp", place="/pay?id=8")
+    assert challenge.challenge_id != other.challenge_id
+    sms = await house.asked("sms")
+    assert reason(await house.answers(other, house.outbox.code)) is Reason.CODE_WRONG or house.outbox.code == house.totp()
+    assert isinstance(await house.answers(sms, house.outbox.code), SteppedUp)
+
+
+@pytest.mark.parametrize(("seconds", "is_good"), [(299, True), (300, False), (601, False)])
+async def test_a_code_lives_five_minutes(house, seconds, is_good):
+    challenge = await house.asked()
+    house.now += timedelta(seconds=seconds)
+    outcome = await house.answers(challenge, house.outbox.code)
+    assert isinstance(outcome, SteppedUp) if is_good else reason(outcome) is Reason.CHALLENGE_OVER
+
+
+async def test_a_challenge_that_never_was_is_over(house):
+    assert reason(await house.step_ups().answer(house.visit(), "made-up", "123456")) is Reason.CHALLENGE_OVER
+    assert reason(await house.step_ups().standing(house.visit(), "made-up")) is Reason.CHALLENGE_OVER
+
+
+async def test_a_code_by_time_is_good_once_also_in_another_challenge(house):
+    code = house.totp()
+    stronger = await house.answers(await house.asked("totp"), code)
+    house.ticket = SessionTicket(*_parts(stronger.ticket_text))
+    challenge = await house.asked("totp", place="/pay?id=8")
+    assert reason(await house.answers(challenge, code)) is Reason.CODE_WRONG
+    assert reason(await house.answers(challenge, house.totp(-30))) is Reason.CODE_WRONG
+    assert isinstance(await house.answers(challenge, house.totp(30)), SteppedUp)
+
+
+async def test_a_recovery_code_is_good_once(house):
+    stronger = await house.answers(await house.asked("recovery"), house.sheet[0])
+    house.ticket = SessionTicket(*_parts(stronger.ticket_text))
+    challenge = await house.asked("recovery", place="/pay?id=8")
+    assert reason(await house.answers(challenge, house.sheet[0])) is Reason.CODE_WRONG
+    assert isinstance(await house.answers(challenge, house.sheet[1].upper()), SteppedUp)
+
+
+async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one():
+    house = await House().open()
+    person = Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("ana"))
+    await _enter(house, "+38641999888")
+    house.session = replace(house.session, person=person)
+    await house.sessions.create(house.ticket, house.session, browser="", now=NOW)
+    challenge = await house.asked()
+    await _enter(house, "+38641999777")
+    assert reason(await house.answers(challenge, house.outbox.code)) is Reason.CODE_WRONG
+
+
+# A phone.
+
+
+async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(house):
+    challenge = await house.asked("push")
+    for _ in range(20):
+        assert isinstance(await house.answers(challenge, ""), Issued)
+    house.phone.says = Verdict.RIGHT
+    standing = await house.step_ups().standing(house.visit(), challenge.challenge_id)
+    assert standing.is_answered
+    assert isinstance(await house.answers(challenge, ""), SteppedUp)
+
+
+async def test_looking_at_a_challenge_resolves_nothing(house):
+    challenge = await house.asked("push")
+    house.phone.says = Verdict.RIGHT
+    for _ in range(3):
+        await house.step_ups().standing(house.visit(), challenge.challenge_id)
+    assert (await house.challenges.find(challenge.challenge_id, now=house.now)).state is State.PENDING
+
+
+@pytest.mark.parametrize("says", [Verdict.REFUSED, Verdict.WRONG])
+async def test_a_phone_that_says_no_ends_the_challenge_for_good(house, says):
+    challenge = await house.asked("push")
+    house.phone.says = says
+    assert reason(await house.answers(challenge, "")) is Reason.PUSH_REFUSED
+    house.phone.says = Verdict.RIGHT
+    assert reason(await house.answers(challenge, "")) is Reason.PUSH_REFUSED
+
+
+async def test_five_wrong_numbers_on_a_phone_block_as_five_wrong_codes_do(house):
+    house.phone.says = Verdict.WRONG
+    for number in range(5):
+        await house.answers(await house.asked("push", place=f"/pay?id={number}"), "")
+    assert reason(await house.step_ups().begin(house.visit(), "push")) is Reason.STEP_UP_BLOCKED
+
+
+async def test_while_nobody_can_say_what_the_phone_has_answered_it_is_waited_for(house):
+    challenge = await house.asked("push")
+    house.phone.says = CannotAsk(Reason.SENDER_UNAVAILABLE, "away")
+    assert isinstance(await house.answers(challenge, ""), Issued)
+    assert not (await house.step_ups().standing(house.visit(), challenge.challenge_id)).is_answered
+
+
+async def test_a_new_notification_takes_the_place_of_the_one_before(house):
+    first = await house.asked("push")
+    again = await house.step_ups().again(house.visit(), first.challenge_id)
+    assert again.standing.challenge.challenge_id != first.challenge_id
+    assert house.phone.withdrawn == [first.challenge_id]
+
+
+# What enrolling asks for.
+
+
+async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
+    demand = await house.step_ups().demand(house.visit("/.authproxy/session", route=":totp"))
+    assert "totp" not in [offer.method for offer in demand.offers]
+    assert demand.route.requirement.step_up.max_age == timedelta(minutes=5)
+    anything = await house.step_ups().demand(house.visit("/.authproxy/session", route=ANY_PROOF))
+    assert "totp" in [offer.method for offer in anything.offers]
+
+
+@pytest.mark.parametrize("named", ["acq/pay", "b2b", "made up", ":nothing", ""])
+async def test_a_route_that_is_named_wrongly_demands_what_the_place_does(house, named):
+    demand = await house.step_ups().demand(house.visit("/paper", route=named))
+    assert demand.route.name == ("acq/pay" if named == "acq/pay" else "acq/paper")
+
+
+def _parts(ticket_text):
+    parsed = tickets.parse(ticket_text)
+    return parsed.identifier, parsed.secret
+
+
+async def _enter(house, phone):
+    listed = Member(member_id=MemberId("ana"), name="Ana", phone=phone)
+    await house.people.take_over([listed], revision=(await house.people.every()).revision, departures=())

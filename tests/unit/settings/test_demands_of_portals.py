@@ -1,0 +1,71 @@
+"""What the settings of a portal and its routes come to in the rules."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from authproxy.access.routes import Requirement, StepUp
+from authproxy.bootstrap import meanings
+from authproxy.identity.assurance import STEP_UP_METHODS, Level
+from tests.support.certificate_builder import Authority, der, ec_key, pem
+
+
+def requirements(workshop, **portal):
+    def spoil(settings):
+        settings["portals"]["acq"] |= portal
+
+    settings = workshop.read(spoil).settings
+    found = meanings.portal("acq", settings.portals["acq"], ("rekono", "acnlb"))
+    return {route.name: route.requirement for route in found.routes}
+
+
+ANY = StepUp(methods=STEP_UP_METHODS)
+
+
+def test_a_portal_demands_one_proof_by_any_method_unless_it_says_otherwise(workshop):
+    assert requirements(workshop)["acq"] == Requirement(methods=("rekono", "acnlb"), step_up=ANY)
+    assert requirements(workshop, step_up={"required": False})["acq"].step_up is None
+    demanding = requirements(workshop, step_up={"methods": ["push", "totp"], "max_age": "10m"})
+    assert demanding["acq"].step_up == StepUp(methods=("push", "totp"), max_age=timedelta(minutes=10))
+
+
+def test_a_route_says_what_is_different_there(workshop):
+    routes = [
+        {"path": "/same"},
+        {"path": "/open", "step_up": {"required": False}},
+        {"path": "/pay", "methods": ["POST"], "sign_in": ["rekono"], "level": "20", "required_claims": ["phone_number"],
+         "step_up": {"methods": ["push"], "max_age": "5m"}},
+    ]  # fmt: skip
+    found = requirements(workshop, level="10", routes=routes, step_up={"methods": ["totp"]})
+    assert found == {
+        "acq/same": Requirement(methods=("rekono", "acnlb"), step_up=StepUp(methods=("totp",))),
+        "acq/open": Requirement(methods=("rekono", "acnlb")),
+        "acq/pay POST": Requirement(
+            level=Level.MEDIUM, methods=("rekono",), claims=("phone_number",), step_up=StepUp(methods=("push",), max_age=timedelta(minutes=5))
+        ),
+        "acq": Requirement(methods=("rekono", "acnlb"), step_up=StepUp(methods=("totp",))),
+    }
+
+
+def test_a_route_that_asks_more_of_a_certificate_than_one_gives_lets_nobody_in(workshop):
+    root = Authority.root(key=ec_key())
+    own, sub = root.authority("potrdila.example.si", key=ec_key()), root.authority("Sub", key=ec_key())
+    key = own.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    def spoil(settings):
+        settings["acnlb"] = {
+            "url": "https://potrdila.example.si", "listen": "127.0.0.1:8444",
+            "tls": {"certificate_file": str(workshop.write("host.pem", pem(own.certificate).encode())), "key_file": str(workshop.write("host.key", key))},
+            "root_file": str(workshop.write("root.cer", der(root.certificate))), "sub_ca_file": str(workshop.write("sub.cer", der(sub.certificate))),
+        }  # fmt: skip
+        settings["portals"]["acq"]["routes"] = [
+            {"path": "/both", "level": "30"},
+            {"path": "/card", "sign_in": ["acnlb"], "level": "30"},
+            {"path": "/less", "sign_in": ["acnlb"], "level": "20", "step_up": {"methods": ["certificate"]}},
+            {"path": "/enough", "sign_in": ["acnlb"], "level": "20", "step_up": {"methods": ["certificate", "totp"]}},
+        ]
+
+    found = [(each.key, each.severity) for each in workshop.read(spoil).findings if each.key.startswith("portals")]
+    assert found == [("portals.acq.routes[1].level", "error"), ("portals.acq.routes[2].step_up.methods", "error")]
