@@ -148,9 +148,11 @@ def client_session(
     if given). Raises OSError for files that cannot be used. The caller closes it.
 
     Connections are not kept: one that the gateway closes just as a message travels over it would send that message twice."""
-    context = ssl.create_default_context(cafile=ca_file)
-    if certificate_file is not None:
-        context.load_cert_chain(certificate_file, key_file)
+    context: ssl.SSLContext | bool = True
+    if ca_file is not None or certificate_file is not None:
+        context = ssl.create_default_context(cafile=ca_file)
+        if certificate_file is not None:
+            context.load_cert_chain(certificate_file, key_file)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=context, limit=32, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),

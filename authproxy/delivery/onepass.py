@@ -161,7 +161,9 @@ def client_session(ca_file: str | None) -> aiohttp.ClientSession:
     """A session for the service: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given),
     nothing unpacked. Connections are not kept: one that is closed just as a notification travels would cost the person the attempt."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file), limit=64, force_close=True),
+        connector=aiohttp.TCPConnector(
+            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,

@@ -6,7 +6,6 @@ An answer is whole, small, uncompressed and in time; everything else means that 
 from __future__ import annotations
 
 import asyncio
-import functools
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,21 +66,15 @@ def client_session(ca_file: str | None, timeout: timedelta) -> aiohttp.ClientSes
     Connections are not kept: one that the provider closes just as the code travels over it would cost the person the sign-in.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=_trusting(ca_file), limit=64, force_close=True),
+        connector=aiohttp.TCPConnector(
+            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
         trust_env=False,
         auto_decompress=False,
         headers={"User-Agent": "authproxy"},
     )
-
-
-def _trusting(ca_file: str | None) -> ssl.SSLContext:
-    return _trusting_the_system() if ca_file is None else ssl.create_default_context(cafile=ca_file)
-
-
-# Reading all authorities of the system takes longer than everything else at a start.
-_trusting_the_system = functools.cache(ssl.create_default_context)
 
 
 async def ask(session: aiohttp.ClientSession, question: Question, *, timeout: timedelta) -> Answer:  # noqa: ASYNC109  (of the agreement)

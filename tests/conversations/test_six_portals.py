@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 import tempfile
 from contextlib import AsyncExitStack, redirect_stdout
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import redis.asyncio
 
 from authproxy.sandbox import stack
+from authproxy.sandbox.places import AUTHORITY_FOLDER
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
 from tests.support.browser import Visitor, chromium
 from tests.support.gateway import ANA, CVETKA, TICKET, Clock, Person, logging_put_back, until
@@ -48,12 +50,14 @@ class Town:
 
 
 @pytest.fixture
-async def town(redis_server):
+async def town(redis_server, authority_state):
     redis_server.command("FLUSHALL")
     clock, said = Clock(), io.BytesIO()
     async with AsyncExitStack() as resources:
         resources.enter_context(redirect_stdout(io.TextIOWrapper(said, write_through=True)))
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
+        # Keys of an authority take seconds to make, and no test here shows a certificate.
+        shutil.copytree(authority_state, folder / AUTHORITY_FOLDER)
         resources.enter_context(logging_put_back())
         running = await resources.enter_async_context(
             stack.running(port_offset=free_offset(), store_url=redis_server.socket_url, folder=folder, clock=clock, is_verbose=True)

@@ -44,13 +44,14 @@ class Holdings:
 
 
 def holdings(*, base_url: str, now: datetime, fresh: Callable[[int], bytes], folder: Path | None) -> Holdings:
-    """Made in a second or so of both processors, or read. Raises HoldingsBroken, and OSError for a folder that cannot be used."""
+    """Made in a second or so of both processors, or read; at another address the certificates are new and the keys stay. Raises
+    HoldingsBroken, and OSError for a folder that cannot be used."""
     if folder is None:
-        return _made(base_url, now, fresh)
-    card = folder / "made.json"
+        return _made(base_url, now, fresh, {})
+    card, private = folder / "made.json", folder / "private"
     if _is_of_use(card, base_url, now):
-        return _kept(folder / "private")
-    made = _made(base_url, now, fresh)
+        return _kept(private)
+    made = _made(base_url, now, fresh, _keys_of(_kept(private)) if _is_of_use(card, None, now) else {})
     _keep(made, folder)
     card.write_text(json.dumps({"base_url": base_url, "at": now.isoformat(), "orders": _orders()}), encoding="utf-8")
     return made
@@ -62,9 +63,10 @@ def pem(held: Held) -> bytes:
     return key + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in (held.certificate, *held.chain))
 
 
-def _made(base_url: str, now: datetime, fresh: Callable[[int], bytes]) -> Holdings:
+def _made(base_url: str, now: datetime, fresh: Callable[[int], bytes], known: Mapping[str, RSAPrivateKey]) -> Holdings:
     addresses, now = Addresses(base=base_url), now.replace(microsecond=0)
-    keys = _keys({order.key: order.bits for order in ORDERS} | _AUTHORITIES)
+    wanted = {order.key: order.bits for order in ORDERS} | _AUTHORITIES
+    keys = {**known, **_keys({name: bits for name, bits in wanted.items() if name not in known})}
 
     def stamp() -> Stamp:
         return Stamp(now=now, random=fresh(4))
@@ -92,14 +94,15 @@ def _orders() -> list[str]:
     return [order.name for order in ORDERS]
 
 
-def _is_of_use(card: Path, base_url: str, now: datetime) -> bool:
-    """Whether what is kept is for this address, not too old, and has all that is ordered."""
+def _is_of_use(card: Path, base_url: str | None, now: datetime) -> bool:
+    """Whether what is kept is for this address (None: for any), not too old, and has all that is ordered."""
     if not card.exists():
         return False
     try:
         written = json.loads(card.read_text(encoding="utf-8"))
         age = now - datetime.fromisoformat(written["at"])
-        return bool(written["base_url"] == base_url and written["orders"] == _orders() and timedelta() <= age < _KEPT_FOR)
+        is_here = base_url in (None, written["base_url"])
+        return bool(is_here and written["orders"] == _orders() and timedelta() <= age < _KEPT_FOR)
     except (ValueError, TypeError, LookupError):
         raise HoldingsBroken(f"{card}: damaged; move the folder away to begin anew") from None
 
@@ -109,6 +112,11 @@ def _kept(private: Path) -> Holdings:
         root=_read(private, _ROOT), sub=_read(private, _SUB), root_ocsp=_read(private, _ROOT_OCSP), sub_ocsp=_read(private, _SUB_OCSP),
         people={order.name: _read(private, order.name) for order in ORDERS},
     )  # fmt: skip
+
+
+def _keys_of(kept: Holdings) -> dict[str, RSAPrivateKey]:
+    authorities = {_ROOT: kept.root, _SUB: kept.sub, _ROOT_OCSP: kept.root_ocsp, _SUB_OCSP: kept.sub_ocsp}
+    return {order.key: kept.people[order.name].key for order in ORDERS} | {name: held.key for name, held in authorities.items()}
 
 
 def _read(private: Path, name: str) -> Held:
