@@ -42,10 +42,10 @@ class TotpMethod:
 
     async def offer(self, person: Person) -> Offer | None:
         enrolled = await self._of(person)
-        return Offer(method=self.method, destination=", ".join(each.label for each in enrolled)) if enrolled else None
+        return Offer(method=self.method, destination=_named(enrolled)) if enrolled else None
 
     async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        return Issue(lives_for=self._lives_for, destination=", ".join(each.label for each in await self._of(asked.person)))
+        return Issue(lives_for=self._lives_for, destination=_named(await self._of(asked.person)))
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
         for enrolment in await self._of(person):
@@ -59,6 +59,11 @@ class TotpMethod:
 
     async def _of(self, person: Person) -> list[Enrolment]:
         return [each for each in await self._enrolments.of(owner_of(person)) if each.method == "totp"]
+
+
+def _named(enrolled: Sequence[Enrolment]) -> str:
+    """What their person calls them; who gave no name finds none."""
+    return ", ".join(each.label for each in enrolled if each.label)
 
 
 def matching_step(secret: str, typed: str, now: datetime) -> int | None:

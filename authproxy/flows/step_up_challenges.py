@@ -283,7 +283,8 @@ class StepUps:
             if counted.tries_left < 1:
                 await self._challenges.resolve(standing.challenge.challenge_id, State.EXHAUSTED, now=visit.now)
                 counted = replace(counted, state=State.EXHAUSTED)
-            return _not_proved(visit, Reason.CODE_WRONG, session, standing=counted)
+                until = await self._limits.blocked_until(names, now=visit.now)
+            return _not_proved(visit, Reason.CODE_WRONG, session, standing=counted, until=until)
         return await self._approve(visit, session, counted)
 
     async def _look(self, visit: Visit, session: Session, standing: Standing, _typed: str) -> SteppedUp | Issued | NotProved | None:

@@ -88,10 +88,12 @@ class RedisLimits:
         """Counts one answer for each name; None if it may be judged. Until when any of them is blocked, otherwise, and then an answer
         counts for none that is: the person of a blocked address has nothing to pay for."""
         until = await self.blocked_until(names, now=now)
-        if until is not None:
-            return until
-        questions = [self._question(name, now) for name in names]
-        return _latest((records.moment_at(until) for until in await self._connection.all(questions)), now)
+        # One name after the other: of many answers at one moment, the address is not charged with those that the person's block stops.
+        for question in (self._question(name, now) for name in names):
+            if until is not None:
+                break
+            until = _latest([records.moment_at(await self._connection.ask(*question))], now)
+        return until
 
     async def blocked_until(self, names: Sequence[str], *, now: datetime) -> datetime | None:
         """The latest end of a block among the names; None if none is blocked."""

@@ -54,7 +54,7 @@ class Proofs:
             self._audit.record(
                 event, person=session.person, session_id=session.session_id, portal=session.portal, reason=outcome.reason, detail=detail
             )
-        if outcome.state is State.EXHAUSTED:
+        if outcome.state is State.EXHAUSTED and outcome.reason is Reason.CODE_WRONG:  # later answers find it so
             self._audit.record(Event.CHALLENGE_EXHAUSTED, session=session, method=method)
         self._metrics.step_ups[outcome.method or "", outcome.reason] += 1
         if PAGES[outcome.reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -132,6 +132,8 @@ async def test_the_later_of_two_blocks_is_told(limits):
 async def test_of_fifty_answers_at_once_five_are_judged(limits):
     judged = await asyncio.gather(*(limits.try_answer([ANA, OFFICE], now=NOW) for _ in range(50)))
     assert sum(until is None for until in judged) == 5
+    assert await limits.blocked_until([OFFICE], now=NOW) is None
+    assert await answers(limits, OFFICE, times=26) == [None] * 25 + [NOW + 15 * MINUTE]
 
 
 @pytest.mark.parametrize("skew", [-2 * MINUTE, 2 * MINUTE], ids=["behind", "ahead"])

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -114,6 +114,9 @@ class FaultProxy:
         self._dead: set[asyncio.StreamWriter] = set()
         self._answer_limit: int | None = None
         self._canned: bytes | None = None
+        self._last_word: bytes | None = None
+        self._has_fallen = False
+        self._distance = 0.0
         self.port = free_port()
         self.swallowed = asyncio.Event()
         """Set once something has fallen into the black hole."""
@@ -130,7 +133,7 @@ class FaultProxy:
     async def pass_on(self) -> None:
         """Behaves again. Connections on which something was lost do not come back to life."""
         await self._cut()
-        self._swallowing, self._answer_limit, self._canned = False, None, None
+        self._swallowing, self._answer_limit, self._canned, self._last_word, self._has_fallen = False, None, None, None, False
         await self.listen()
 
     async def refuse(self) -> None:
@@ -151,6 +154,19 @@ class FaultProxy:
     def reset_after(self, octets: int) -> None:
         """Every answer breaks off after that many bytes, and the connection is reset."""
         self._answer_limit = octets
+
+    def fall_after(self, word: bytes) -> None:
+        """The next question with this word in it is answered, and none after it: open connections are reset by whatever is asked on them."""
+        self._last_word = word
+
+    @contextlib.contextmanager
+    def far_away(self, seconds: float) -> Iterator[None]:
+        """Every answer comes so much later, as over a long line: what is asked at one moment is under way at one moment."""
+        before, self._distance = self._distance, seconds
+        try:
+            yield
+        finally:
+            self._distance = before
 
     async def answer(self, canned: bytes) -> None:
         """Whatever is asked, this is the answer. Open connections are reset first."""
@@ -181,7 +197,10 @@ class FaultProxy:
                 self.swallowed.set()
             elif self._canned is not None:
                 writer.write(self._canned)
+            elif self._has_fallen:
+                _reset(writer)
             else:
+                self._has_fallen = self._last_word is not None and self._last_word in octets
                 server.write(octets)
         raise EOFError
 
@@ -189,6 +208,8 @@ class FaultProxy:
         while octets := await server.read(65536):
             if self._swallowing or writer in self._dead:
                 continue
+            if self._distance:
+                await asyncio.sleep(self._distance)
             if self._answer_limit is not None:
                 writer.write(octets[: self._answer_limit])
                 await writer.drain()

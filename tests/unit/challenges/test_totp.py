@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 
-from authproxy.challenges.totp import matching_step, secret_of, uri_of
+from authproxy.challenges.enrolment import owner_of
+from authproxy.challenges.totp import TotpMethod, matching_step, secret_of, uri_of
+from authproxy.storage.memory.enrolments import MemoryEnrolments
+from tests.support.challenge_builders import enrolment_of
+from tests.support.session_builders import new_ticket, session_for
 
 SECRET = secret_of(b"12345678901234567890")  # RFC 6238 appendix B
 
@@ -39,3 +43,13 @@ def test_the_secret_of_an_enrolment_is_what_applications_take():
     assert base64.b32decode(SECRET) == b"12345678901234567890"
     parsed = pyotp.parse_uri(uri_of(SECRET, account="ana.novak@example.si", issuer="Bankart Varni Spletni Prehod"))
     assert (parsed.secret, parsed.name, parsed.issuer) == (SECRET, "ana.novak@example.si", "Bankart Varni Spletni Prehod")
+
+
+@pytest.mark.parametrize(("labels", "named"), [(("OnePass", ""), "OnePass"), (("", ""), ""), (("Doma", "Služba"), "Doma, Služba")])
+async def test_applications_are_called_what_their_person_calls_them(labels, named):
+    person, enrolments = session_for(new_ticket()).person, MemoryEnrolments()
+    for number, label in enumerate(labels):
+        assert await enrolments.add(owner_of(person), enrolment_of(f"totp-{number}", method="totp", label=label))
+    offer = await TotpMethod(enrolments=enrolments, lives_for=timedelta(minutes=5)).offer(person)
+    assert offer is not None
+    assert offer.destination == named

@@ -339,6 +339,7 @@ async def test_a_challenge_takes_five_answers_and_then_not_even_the_right_one(ho
     outcomes = [await house.answers(challenge, "wrong") for _ in range(5)]
     assert [reason(outcome) for outcome in outcomes] == [Reason.CODE_WRONG] * 5
     assert outcomes[-1].standing.state is State.EXHAUSTED
+    assert [outcome.until for outcome in outcomes] == [None] * 4 + [house.now + timedelta(minutes=15)]
     assert reason(await house.answers(challenge, house.outbox.code)) is Reason.CHALLENGE_OVER
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.challenges.challenge import State
+from authproxy.challenges.method import Offer
 from authproxy.flows.step_up import NotProved
 from tests.support.log_lines import log_lines
 from tests.support.pages_house import FORM, NOW, PAGE, TICKET
@@ -129,6 +130,23 @@ async def test_what_was_sent_before_is_not_passed_over_in_silence(house, query, 
     assert all(piece in text.partition('hreflang="sl"')[0].rpartition("href=")[2] for piece in query.partition("&")[2].split("&"))
 
 
+async def test_an_application_that_was_given_no_name_is_called_nothing(house):
+    house.step_ups.offers = (Offer(method="totp"),)
+    _status, text = await page(house, f"step-up?{PLACE}")
+    assert "From the application that you have added.</p>" in text
+    assert "Open the application that you have added.</p>" in (await page(house, await begun(house, "totp")))[1]
+
+
+@pytest.mark.parametrize(("signed_in_with", "words"), [
+    ("rekono", "<b>ACNLB certificate</b>, <b>Push notification</b>."), ("acnlb", "<b>Push notification</b>."),
+])  # fmt: skip
+async def test_what_the_level_of_trust_does_not_allow_is_named_unless_somebody_signed_in_by_it(house, signed_in_with, words):
+    house.step_ups.session = replace(house.step_ups.session, method=signed_in_with)
+    house.step_ups.withheld = ("certificate", "push")
+    _status, text = await page(house, f"step-up?{PLACE}")
+    assert f"Not accepted at your level of trust: {words}</p>" in re.sub(r"\s*\n", "", text)
+
+
 async def test_whoever_has_none_of_the_ways_reads_how_to_get_one(house):
     house.step_ups.offers, house.step_ups.lacking, house.step_ups.withheld = (), ("totp", "sms", "certificate"), ("push",)
     status, text = await page(house, f"step-up?{PLACE}")
@@ -234,15 +252,15 @@ async def test_a_store_that_is_away_ends_nothing(house):
 
 
 @pytest.mark.parametrize(("method", "words"), [
-    ("sms", "We have sent a code to the number ••• 456."), ("totp", "Open the application “Anin &lt;telefon&gt;” on your phone."),
-    ("recovery", "Each code on your list is good once."),
+    ("sms", "We have sent a code to the number ••• 456."), ("totp", "Open the application that you have added as “Anin &lt;telefon&gt;”."),
+    ("recovery", "Each code on your list works once."),
 ])  # fmt: skip
 async def test_the_page_of_a_code_says_where_it_is_and_until_when_it_is_good(house, method, words):
     status, text = await page(house, await begun(house, method))
 
     assert status == 200
     assert words in text
-    assert "2026-03-02 14:10</time>" in text
+    assert ">14:10</time>" in text
     assert "5 minutes left" in text
     assert ('inputmode="numeric"' in text) == (method != "recovery")
     assert ('autocomplete="one-time-code"' in text) == (method != "recovery")
@@ -279,6 +297,7 @@ async def test_a_wrong_code_comes_back_to_its_page_which_can_be_loaded_again(hou
         text = (await page(house, again))[1]
         assert 'role="alert" tabindex="-1" autofocus' in text
         assert 'aria-invalid="true"' in text
+        assert "<title>Error: Enter the code" in text
     assert house.step_ups.typed == ["000000"]
     assert events(house)[1:] == [("challenge.refused", "sms", "code_wrong")]
     assert "000000" not in "".join(house.audit_lines) + again
@@ -306,6 +325,14 @@ async def test_the_last_wrong_code_ends_the_challenge_and_says_so(house):
     assert "code_wrong-0123abcd" in text
     assert 'href="/.authproxy/step-up?rt=/pay%3Fa%3D1&amp;for=payments"' in text
     assert events(house)[1:] == [("challenge.refused", "totp", "code_wrong"), ("challenge.exhausted", "totp", None)]
+
+
+async def test_an_answer_to_a_challenge_that_was_exhausted_before_does_not_exhaust_it_again(house):
+    await begun(house, "totp")
+    house.step_ups.answer_fails = NotProved(reason=Reason.CHALLENGE_OVER, return_to="/", state=State.EXHAUSTED)
+    await sent(house, f"c=challenge-0&code=1&{PLACE}")
+
+    assert events(house)[1:] == [("challenge.refused", "totp", "challenge_over")]
 
 
 async def test_a_block_is_a_page_with_its_end_and_an_event_of_its_own(house):
@@ -374,7 +401,7 @@ async def test_another_message_is_asked_for_on_the_page_of_the_code(house):
 
 
 @pytest.mark.parametrize(("reason", "words"), [
-    (Reason.STEP_UP_TOO_OFTEN, "The last code that you have received is still good."), (Reason.SENDER_UNAVAILABLE, "Messages cannot be sent at the moment."),
+    (Reason.STEP_UP_TOO_OFTEN, "The last code that you have received still works."), (Reason.SENDER_UNAVAILABLE, "Messages cannot be sent at the moment."),
 ])  # fmt: skip
 async def test_a_message_that_is_not_sent_leaves_the_last_code_good(house, reason, words):
     await begun(house, "sms")
