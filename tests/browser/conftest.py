@@ -1,11 +1,13 @@
-"""The whole sandbox as a process, one for all browser tests of a worker, and a Chromium for each test."""
+"""The whole sandbox as a process, one for the tests of a module, and a Chromium for each test."""
 
 from __future__ import annotations
 
 import pytest
+from aiohttp import ClientSession, ClientTimeout
 
 from tests.support.browser import Visitor, chromium
 from tests.support.sandbox import running_sandbox
+from tests.support.tunnelling_proxy import tunnelling_proxy
 
 
 def pytest_collection_modifyitems(items):
@@ -15,8 +17,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sandbox(tmp_path_factory):
+    """Its provider sends a hundred messages an hour to one address, and one module of newcomers after another would use them up."""
     with running_sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
 
@@ -49,3 +52,28 @@ async def visitor(chrome, sandbox, looked_at):
         await context.close()
         assert person.complaints == []
         assert person.strangers == []
+
+
+@pytest.fixture
+async def proxy():
+    async with tunnelling_proxy() as url:
+        yield url
+
+
+@pytest.fixture
+def certificate_visitor(visitor, sandbox, tmp_path, proxy):
+    """A browser that shows the certificate of that name, as the authority gives it out for browsers; the host's own one is let pass."""
+
+    async def visit(name, **options):
+        origin = f"https://localhost:{8444 + sandbox.offset}"
+        shown = {}
+        if name is not None:
+            async with ClientSession(timeout=ClientTimeout(10)) as session, session.get(f"{sandbox.local(8084)}/people/{name}.p12") as answer:
+                assert answer.status == 200
+                (tmp_path / f"{name}.p12").write_bytes(await answer.read())
+            shown = {"client_certificates": [{"origin": origin, "pfxPath": tmp_path / f"{name}.p12", "passphrase": "sandbox"}],
+                     "proxy": {"server": proxy}}  # fmt: skip
+        email = options.pop("email", "nobody@example.si" if name is None else f"{name}@example.si")
+        return await visitor(email, ignore_https_errors=True, **shown, **options)
+
+    return visit

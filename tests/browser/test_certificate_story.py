@@ -1,39 +1,16 @@
-"""Signing in with a certificate in Chromium: the chooser, the certificate, the portal's page; and what is said when it is the wrong one."""
+"""Signing in with a certificate in Chromium: the chooser, the certificate, a second proof, the portal's page; and what is said when it is the
+wrong certificate."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from aiohttp import ClientSession, ClientTimeout
+from playwright.async_api import expect
 
-from tests.support.tunnelling_proxy import tunnelling_proxy
+from tests.support.steps import signs_in_with_a_certificate
 
 BY_CERTIFICATE = "main form button[name=method][value=acnlb]"
-
-
-@pytest.fixture
-async def proxy():
-    async with tunnelling_proxy() as url:
-        yield url
-
-
-@pytest.fixture
-def certificate_visitor(visitor, sandbox, tmp_path, proxy):
-    """A browser that shows the certificate of that name, as the authority gives it out for browsers; the host's own one is let pass."""
-
-    async def visit(name, **options):
-        origin = f"https://localhost:{8444 + sandbox.offset}"
-        shown = {}
-        if name is not None:
-            async with ClientSession(timeout=ClientTimeout(10)) as session, session.get(f"{sandbox.local(8084)}/people/{name}.p12") as answer:
-                assert answer.status == 200
-                (tmp_path / f"{name}.p12").write_bytes(await answer.read())
-            shown = {"client_certificates": [{"origin": origin, "pfxPath": tmp_path / f"{name}.p12", "passphrase": "sandbox"}],
-                     "proxy": {"server": proxy}}  # fmt: skip
-        return await visitor(ignore_https_errors=True, **shown, **options)
-
-    return visit
 
 
 async def test_the_address_alone_leads_to_the_portals(certificate_visitor, sandbox):
@@ -50,20 +27,32 @@ async def heading(person):
     return await person.page.locator("h1:visible").inner_text()
 
 
-@pytest.mark.parametrize(("locale", "said"), [("sl-SI", "certifikat ACNLB"), ("en-GB", "ACNLB certificate")])
-async def test_from_a_deep_link_with_a_certificate(certificate_visitor, sandbox, locale, said):
-    person = await certificate_visitor("ana.novak", locale=locale)
+PEOPLE = {"sl-SI": ("ana.novak", "+38640123456", "Ana Novak"), "en-GB": ("cvetka.zupan", "+38640123458", "Cvetka Zupan")}
+
+
+@pytest.mark.parametrize("locale", PEOPLE)
+async def test_from_a_deep_link_with_a_certificate_and_a_code_by_text_message(certificate_visitor, sandbox, locale):
+    """A certificate is one proof; the other is asked for once in a session."""
+    name, number, called = PEOPLE[locale]
+    person = await certificate_visitor(name, locale=locale)
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11?a=1"
-    await page.goto(place)
-    assert await person.barriers() == []
-    await person.tabs_to(BY_CERTIFICATE)
-    await page.keyboard.press("Enter")
+    await signs_in_with_a_certificate(person, place)
+    await person.does("Code by text message")
+    await person.stands_at("Enter the code from the text message")
+    assert number[-3:] in await page.locator("main").inner_text()
+    assert number not in await page.content()
+    assert await page.locator("#code").get_attribute("autocomplete") == "one-time-code"
+    code = await person.newest_code(number)
+    await person.sends(("Code", f"{code[:3]} {code[3:]}"))
     await page.wait_for_url(place)
 
+    await page.goto(f"{sandbox.portal('acq')}/transakcije")
+    await expect(page.locator("header .user")).to_contain_text(called)
     await page.goto(f"{sandbox.portal('acq')}/.authproxy/session")
-    told = await page.locator("main").inner_text()
-    assert "Ana Novak" in told
-    assert said in told
+    await person.stands_at("Your session")
+    proofs = page.locator("dl").nth(1).locator("dd")
+    await expect(proofs.filter(has_text=person.say("Code by text message"))).to_have_count(1)
+    await expect(proofs.filter(has_text=person.say("ACNLB certificate"))).to_have_count(2)  # the sign-in, and the proof that it was
 
 
 REFUSED = {

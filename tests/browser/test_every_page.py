@@ -3,12 +3,11 @@ and dark, not wider than 320 pixels, within its budget, and asking nobody else. 
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-
 import pytest
 from playwright.async_api import expect
 
 from tests.support.newcomers import settled
+from tests.support.steps import signs_in_with_the_mouse, tolerates, weighed
 
 BUDGET = 30 * 1024
 REKONO, PHONE, OUTBOX, START = 8081, 8082, 8083, 8088
@@ -25,6 +24,9 @@ GATEWAY_PAGES_OF_THE_SIGNED_IN = {
     "/.authproxy/session?said=extended": "Your session",
     "/.authproxy/logout": "Sign out?",
     "/.authproxy/logout?everywhere=yes": "Sign out everywhere?",
+    "/.authproxy/session?said=method-added": "Your session",
+    "/.authproxy/step-up?c=nothing": "This confirmation is over",
+    "/.authproxy/step-up/send?held=nothing": "What you wanted to send is no longer kept",
 }
 SANDBOX_PAGES = {
     (REKONO, "/"): "Identity provider of the sandbox",
@@ -37,23 +39,12 @@ SANDBOX_PAGES = {
     (PHONE, "/accounts/new"): "Add an account",
     (PHONE, "/settings"): "Settings",
     (PHONE, "/pin"): "Set a PIN",
+    (PHONE, "/links/new"): "Link the phone",
     (OUTBOX, "/"): "Messages that arrived",
     (OUTBOX, "/?to=%2B38640123456"): "Messages that arrived",
     (START, "/"): "What runs where",
 }
 LOOKS = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
-
-
-@asynccontextmanager
-async def weighed(page):
-    """Bytes that come over the wire for what the page loads, with nothing in the cache."""
-    devtools = await page.context.new_cdp_session(page)
-    await devtools.send("Network.enable")
-    await devtools.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    arrived = []
-    devtools.on("Network.loadingFinished", lambda loaded: arrived.append(loaded["encodedDataLength"]))
-    yield arrived
-    await devtools.detach()
 
 
 async def opens_each(person, pages, *, budget=None):
@@ -68,8 +59,7 @@ async def opens_each(person, pages, *, budget=None):
         assert arrived, url
         if budget is not None and sum(arrived) > budget:
             faults.append(f"{url}: {sum(arrived)} bytes")
-    # Chromium itself tells the console of every page that answers so.
-    person.complaints[:] = [complaint for complaint in person.complaints if not any(f"status of {status}" in complaint for status in (400, 401, 403, 404))]
+    tolerates(person, 400, 401, 403, 404, 410)
     return faults
 
 
@@ -84,18 +74,7 @@ async def test_the_gateways_pages_for_those_who_are_not_signed_in(visitor, sandb
 @LOOKS
 async def test_the_gateways_pages_for_the_signed_in(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
-    page = person.page
-    await page.goto(f"{sandbox.portal('acq')}/")
-    await person.presses("main form button[name=method][value=rekono]")
-    await page.fill("[name=username]", someone.email)
-    await page.fill("[name=password]", someone.password)
-    await page.keyboard.press("Enter")
-    await page.locator("button[value=smslogin]").click()
-    await page.locator("#code").wait_for()
-    await page.fill("#code", await person.newest_code(someone.sent_to))
-    await page.keyboard.press("Enter")
-    await page.locator("button[name=user_oauth_approval][value=true]").click()
-    await page.wait_for_url(f"{sandbox.portal('acq')}/")
+    await signs_in_with_the_mouse(person, someone, f"{sandbox.portal('acq')}/")
     pages = {f"{sandbox.portal('acq')}{path}": heading for path, heading in GATEWAY_PAGES_OF_THE_SIGNED_IN.items()}
     assert await opens_each(person, pages, budget=BUDGET) == []
 

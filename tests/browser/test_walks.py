@@ -11,45 +11,20 @@ from playwright.async_api import expect
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
 from tests.support.browser import PASSWORD, Visitor
 from tests.support.newcomers import newcomer, settled
+from tests.support.steps import (
+    allows,
+    answers_by_sms,
+    chooses_rekono,
+    chooses_the_number,
+    gives_the_password,
+    opens_the_notification,
+    says,
+    signs_in,
+    tells,
+    tolerates,
+)
 
 BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
-
-
-def tolerates(person, *statuses):
-    """Chromium itself tells the console of every page that answers so."""
-    person.complaints[:] = [complaint for complaint in person.complaints if not any(f"status of {status}" in complaint for status in statuses)]
-
-
-async def chooses_rekono(person, place):
-    await person.page.goto(place)
-    await person.stands_at("Choose how to sign in")
-    await person.does("Sign in with a Rekono account")
-
-
-async def gives_the_password(person, someone):
-    await person.stands_at("Sign in to your Rekono account")
-    await person.sends(("E-mail address", someone.email), ("Password", someone.password))
-    await person.stands_at("Confirm the sign-in")
-
-
-async def answers_by_sms(person, someone, *, key="Enter"):
-    await person.does("SMS PASSWORD…", key=key)
-    await person.stands_at("Enter the one-time password")
-    await person.sends(("One-time password", await person.newest_code(someone.sent_to)))
-
-
-async def allows(person):
-    await person.stands_at("Do you allow access to your data?")
-    await person.does("I allow")
-
-
-async def signs_in(person, someone, place):
-    """From the portal's address to its page, by SMS, for the first time."""
-    await chooses_rekono(person, place)
-    await gives_the_password(person, someone)
-    await answers_by_sms(person, someone)
-    await allows(person)
-    await person.page.wait_for_url(place)
 
 
 async def opens_in_a_window_of_its_own(person, link):
@@ -157,13 +132,15 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(visitor
     await chooses_rekono(person, place)
     await gives_the_password(person, newcomer(email=email, password=PASSWORD))
     await person.does("PUSH NOTIFICATION…")
-    await opens_the_notification(person, phone, sandbox)
+    await person.stands_at("Confirm the sign-in on the phone")
+    await opens_the_notification(phone, sandbox, of="Bankart Varni Spletni Prehod", heading="Is it you who is signing in?")
     await phone.does("Refuse")
     await says(phone, "The sign-in is refused…")
 
     await person.stands_at("The sign-in was refused")
     await person.does("Send a new notification")
-    await opens_the_notification(person, phone, sandbox)
+    await person.stands_at("Confirm the sign-in on the phone")
+    await opens_the_notification(phone, sandbox, of="Bankart Varni Spletni Prehod", heading="Is it you who is signing in?")
     await chooses_the_number(phone, await person.page.locator(".match").inner_text())
     await phone.does("Approve")
     await says(phone, "The sign-in is approved. Go back to the browser.")
@@ -172,32 +149,6 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(visitor
     if "confirm_access" in person.page.url:
         await allows(person)
     await person.page.wait_for_url(place)
-
-
-async def opens_the_notification(person, phone, sandbox):
-    await person.stands_at("Confirm the sign-in on the phone")
-    await phone.page.goto(f"{sandbox.local(8082)}/")
-    await phone.stands_at("Accounts")
-    await phone.does("Bankart Varni Spletni Prehod…")
-    await phone.stands_at("Is it you who is signing in?")
-
-
-async def chooses_the_number(phone, number):
-    """Tab to the group, then the arrows: a group of radio buttons is one stop."""
-    await phone.page.locator("header a[hreflang]").focus()
-    await phone.page.keyboard.press("Tab")
-    await phone.page.keyboard.press("Space")
-    for _ in range(3):
-        if await phone.focused() == number:
-            break
-        await phone.page.keyboard.press("ArrowDown")
-    assert await phone.focused() == number
-    assert await phone.page.get_by_role("radio", name=number, exact=True).is_checked()
-
-
-async def says(person, sentence):
-    sentence = person.say(sentence).rstrip("…")
-    await expect(person.page.locator("main > .said")).to_contain_text(sentence)
 
 
 @BOTH
@@ -286,10 +237,6 @@ async def test_own_sessions_are_looked_at_and_ended_one_or_all(visitor, sandbox,
     await here.stands_at("Do you want to sign out of your Rekono account as well?")
     await there.page.goto(f"{sandbox.portal('bws')}/vnos")
     await there.stands_at("Choose how to sign in")
-
-
-async def tells(person, sentence):
-    await expect(person.page.get_by_role("status").filter(has_text=person.say(sentence))).to_be_visible()
 
 
 @BOTH

@@ -154,9 +154,13 @@ class Visitor:
             await self.types(label, text)
         await self.page.keyboard.press("Enter")
 
+    async def messages(self, to: str) -> list[dict[str, str]]:
+        """What has arrived at an address or a number, newest first."""
+        return list(await self._asked(f"{self._sandbox.local(8083)}/api/messages?to={quote(to)}"))
+
     async def newest_code(self, to: str) -> str:
         """Of the last message to an address or a number."""
-        text = (await self._asked(f"{self._sandbox.local(8083)}/api/messages?to={quote(to)}"))[0]["text"]
+        text = (await self.messages(to))[0]["text"]
         return next(word for word in text.replace(".", " ").split() if len(word) == 6 and word.isdigit())
 
     async def barriers(self) -> list[str]:

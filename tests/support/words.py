@@ -41,6 +41,7 @@ SLOVENE = {
     "One-time code from an application": "Enkratna koda iz aplikacije",
     "Push notification": "Potisno obvestilo",
     "Recovery code": "Rezervna koda",
+    "Recovery codes": "Rezervne kode",
     "Confirm with an ACNLB certificate": "Potrditev s certifikatom ACNLB",
     "Sign in again at Rekono": "Ponovna prijava v račun Rekono",
     "Enter the code from the text message": "Vnesite kodo iz SMS-sporočila",
@@ -73,7 +74,6 @@ SLOVENE = {
     "Your recovery codes": "Vaše rezervne kode",
     "I have the codes": "Kode so shranjene",
     "Remove this way to confirm?": "Želite odstraniti ta način potrjevanja?",
-    "Remove…": "Odstrani…",
     "The way to confirm has been removed.": "Način potrjevanja je odstranjen.",
     # Rekono: signing in
     "Identity provider of the sandbox": "Ponudnik identitete za peskovnik",
@@ -134,7 +134,6 @@ SLOVENE = {
     "Add an account": "Dodaj račun",
     "Create an account": "Ustvari račun",
     "E-mail address of the Rekono account": "Elektronski naslov računa Rekono",
-    "Enter the code from the text message": "Vnesite kodo iz SMS-sporočila",
     "Code": "Koda",
     "Set a PIN": "Nastavite PIN",
     "Settings": "Nastavitve",
@@ -166,5 +165,8 @@ SLOVENE = {
     "Send the enquiry": "Pošlji poizvedbo",
     "The enquiry has been sent.": "Poizvedba je poslana.",
     "Send a file": "Oddaja datoteke",
+    "File": "Datoteka",
+    "Note (optional)": "Opomba (neobvezno)",
+    "Send the file": "Oddaj datoteko",
     "The file has been sent.": "Datoteka je oddana.",
 }

@@ -1,0 +1,117 @@
+"""What somebody adds to their account and takes away again on the page about their session, by the keyboard alone and in both languages; and
+what a script tells them of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyotp
+import pytest
+from playwright.async_api import expect
+
+from tests.support.newcomers import settled
+from tests.support.steps import PHONE, fills_in_an_enquiry, says, signs_in_with_the_mouse, tells
+
+BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
+TOLD = {
+    "sl": ("dodana aplikacija za enkratne kode", "dodan telefon za potisna obvestila", "izdelane nove rezervne kode", "odstranjena aplikacija za"),
+    "en": ("an application that makes codes was added", "a phone for notifications was added", "new recovery codes were made", "was removed"),
+}
+
+
+@BOTH
+async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visitor, sandbox, locale):
+    someone, person, phone = await settled(sandbox), await visitor(locale=locale), await visitor(locale=locale)
+    page, session = person.page, f"{sandbox.portal('bips')}/.authproxy/session"
+    await signs_in_with_the_mouse(person, someone, f"{sandbox.portal('bips')}/poizvedba")
+    await page.goto(session)
+    secret = await adds_an_application(person)
+    await adds_a_phone(person, phone, sandbox, someone)
+    await adds_a_list(person)
+    assert await person.faults() == []
+    assert await page.locator(".cards li b").all_inner_texts() == [
+        f"{person.say('One-time code from an application')}: Moj telefon", f"{person.say('Push notification')}: Žigov", person.say("Recovery codes"),
+    ]  # fmt: skip
+
+    await page.goto(f"{sandbox.portal('bips')}/poizvedba")
+    await fills_in_an_enquiry(person, "IP260021", "")
+    await person.stands_at("Confirm that it is you")
+    # A phone that answers is not enough at the low level of trust, and the page says so.
+    assert await page.locator("main form button").all_inner_texts() == [
+        person.say("One-time code from an application"), person.say("Code by text message"),
+    ]  # fmt: skip
+    await expect(page.locator("main .about").last).to_contain_text(person.say("Push notification"))
+    await person.does("One-time code from an application")
+    await person.stands_at("Enter the code from the application")
+    await expect(page.locator("main")).to_contain_text("Moj telefon")
+    await person.sends(("Code", next_code(secret)))
+    await person.stands_at("Check what is about to be sent")
+
+    await page.goto(session)
+    await removes(person, "One-time code from an application")
+    assert await page.locator(".cards li").count() == 2
+    texts = [message["text"] for message in await person.messages(someone.sent_to)]
+    for words in TOLD[person.language]:
+        assert any(words in text for text in texts), words
+    assert not any(secret in text for text in texts)
+
+
+def next_code(secret):
+    """Of the step that comes: that of now may be spent, and clocks may be a step apart."""
+    return pyotp.TOTP(secret).at(datetime.now(UTC) + timedelta(seconds=30))
+
+
+async def adds_an_application(person):
+    """The key is typed from the page as it stands there, in groups; the first code that is tried is wrong."""
+    page = person.page
+    await person.stands_at("Your session")
+    await person.types("Name of the phone", "Moj telefon")
+    await person.does("Add an application for codes")
+    await person.stands_at("Adding an application for codes")
+    secret = "".join(await page.locator(".groups:visible span").all_inner_texts())
+    await person.sends(("Code that the application shows now", "000 000"))
+    await expect(page.get_by_role("alert").locator("visible=true")).to_be_focused()
+    await person.stands_at("Adding an application for codes")
+    assert "".join(await page.locator(".groups:visible span").all_inner_texts()) == secret
+    await person.sends(("Code that the application shows now", pyotp.TOTP(secret).now()))
+    await person.stands_at("Your session")
+    await tells(person, "The way to confirm has been added.")
+    return secret
+
+
+async def adds_a_phone(person, phone, sandbox, someone):
+    """Asked too early whether the phone has come, the page says that it has not."""
+    await person.does("Add push notifications in OnePass")
+    await person.stands_at("Adding push notifications in OnePass")
+    code = await person.page.locator(".number:visible").inner_text()
+    await person.does("I have entered the code")
+    await tells(person, "The phone has not been added yet. Enter the code there first.")
+    await phone.page.goto(f"{sandbox.local(PHONE)}/")
+    await phone.stands_at("Accounts")
+    await phone.does("Enter an activation code")
+    await phone.stands_at("Link the phone")
+    await phone.sends(("Activation code", code.lower()))
+    await phone.stands_at("Do you want to link this phone?")
+    await expect(phone.page.locator("dl")).to_contain_text(someone.email)
+    await phone.types("Name of the phone", "Žigov")
+    await phone.does("Link")
+    await says(phone, "The phone is linked. Go back to the browser.")
+    await person.does("I have entered the code")
+    await person.stands_at("Your session")
+    await tells(person, "The way to confirm has been added.")
+
+
+async def adds_a_list(person):
+    await person.does("Make new recovery codes")
+    await person.stands_at("Your recovery codes")
+    assert await person.page.locator(".codes:visible li").count() == 10
+    await person.does("I have the codes")
+    await person.stands_at("Your session")
+
+
+async def removes(person, method):
+    await person.stands_at("Your session")
+    await person.does(f"{person.say('Remove')} {person.say(method)}…")
+    await person.stands_at("Remove this way to confirm?")
+    await person.does("Remove")
+    await tells(person, "The way to confirm has been removed.")
