@@ -14,9 +14,10 @@ FOREIGN := tests/support/foreign_provider
 WORKERS ?= 2
 COMPILED := build/compiled
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
-# What runs through compiled modules; pages, sandbox and settings do not.
-CONCERNED := tests/unit/access tests/unit/edge tests/unit/flows tests/unit/identity tests/contracts tests/conversations tests/faults tests/security \
-	$(wildcard tests/integration/test_edge_*.py tests/integration/test_nginx_*.py)
+# What runs through compiled modules; pages, sandbox and settings do not. Of the conversations those in which a decision is the matter.
+CONCERNED := tests/unit/access tests/unit/edge tests/unit/flows tests/unit/identity tests/contracts tests/faults tests/security \
+	$(wildcard tests/integration/test_edge_*.py tests/integration/test_nginx_*.py) \
+	$(patsubst %,tests/conversations/test_%.py,deep_links held_forms membership portal_identity session_life sign_in sign_out step_up_story)
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
 OPTIONS ?=
 

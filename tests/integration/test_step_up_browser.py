@@ -80,7 +80,7 @@ async def every_page(house: House, page: Page, port: int) -> AsyncIterator[str]:
     yield "removal"
 
 
-@pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "light"), (1280, "en", "light"), (320, "en", "dark"), (1280, "sl", "dark")])
+@pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "dark"), (1280, "en", "light")])
 async def test_every_page_of_a_proof_is_accessible_fits_its_window_and_breaks_no_policy(chromium, width, language, scheme):
     async with running_pages() as house, front(house) as port:
         page = await visitor(chromium, port, language=language, width=width, scheme=scheme)
