@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -104,13 +105,23 @@ async def proves_by_sms(person: Visitor, number: str, *, typed: str = "{0}{1}") 
     await person.sends(("Code", typed.format(code[:3], code[3:])))
 
 
+_USED: set[str] = set()
+"""Codes are good once, whoever asks for them: two tests may come in the same half minute."""
+_A_STEP_AND_MORE = 45.0
+
+
 async def code_on_the_phone(phone: Visitor, sandbox: RunningSandbox, name: str) -> str:
-    """What the application shows at this moment."""
+    """What the application shows at this moment, or, where a test has used that up already, at the next."""
     await phone.page.goto(f"{sandbox.local(PHONE)}/")
     await phone.stands_at("Accounts")
     await phone.does(f"{name} {phone.email}")
     await phone.stands_at(name)
-    return (await phone.page.locator(".code").inner_text()).replace(" ", "")
+    async with asyncio.timeout(_A_STEP_AND_MORE):
+        while (code := (await phone.page.locator(".code").inner_text()).replace(" ", "")) in _USED:
+            await asyncio.sleep(0.5)
+            await phone.page.reload()
+    _USED.add(code)
+    return code
 
 
 async def opens_the_notification(phone: Visitor, sandbox: RunningSandbox, *, of: str, heading: str) -> None:
