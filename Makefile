@@ -91,12 +91,12 @@ $(BIN)/python:
 
 $(VENV)/.sandbox: deploy/requirements/sandbox.txt | $(BIN)/python
 	@echo "Installing what the sandbox needs into $(VENV) …"
-	$(PIP) install --require-hashes --requirement $<
+	$(PIP) install --no-deps --require-hashes --requirement $<
 	touch $@
 
 $(VENV)/.dev: deploy/requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what development needs into $(VENV) …"
-	$(PIP) install --require-hashes --requirement $<
+	$(PIP) install --no-deps --require-hashes --requirement $<
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.sandbox
 
