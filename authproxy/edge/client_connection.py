@@ -348,8 +348,11 @@ class ClientConnection(RequestReader, asyncio.Protocol):
     def is_tunnel(self) -> bool:
         return self._tunnel is not None
 
-    def close_if_idle(self) -> None:
-        if self.is_idle:
+    def leave(self) -> None:
+        """The gateway is going down: ends what would not end by itself. A request that is running may finish."""
+        if self._tunnel is not None:
+            self.abort()
+        elif self.is_idle:
             self._close()
 
     def check(self, now: float) -> None:

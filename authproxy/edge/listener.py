@@ -116,15 +116,12 @@ class Listener:
     async def drain(self, within: float) -> bool:
         """Stops listening, lets running requests finish for at most `within` seconds, cuts the rest. Returns whether all had finished.
 
-        Tunnels would never finish: they are cut at once."""
+        What would never finish (tunnels, event streams) is ended at once."""
         self.is_draining = True
         for server in self._servers:
             server.close()
         for connection in tuple(self._connections):
-            if connection.is_tunnel:
-                connection.abort()
-            else:
-                connection.close_if_idle()
+            connection.leave()
         try:
             async with asyncio.timeout(within):
                 await self._all_gone.wait()
