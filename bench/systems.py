@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sign_in import Person
 
@@ -53,6 +54,16 @@ class Systems:
     """Why some rows are missing."""
 
 
+class Gateway(NamedTuple):
+    """A gateway that answers at `address` for the portal with the public address `portal`."""
+
+    address: tuple[str, int]
+    portal: str
+    pid: int
+    person: Person
+    store_url: str
+
+
 def apache_is_there() -> bool:
     return shutil.which("apache2") is not None and (_APACHE_MODULES / "mod_auth_openidc.so").exists()
 
@@ -65,6 +76,15 @@ def started(*, server_core: int, other_core: int) -> Iterator[Systems]:
         bench = _Bench(folder, resources, server_core=server_core, other_core=other_core)
         bench.start_counterparts()
         yield bench.start_measured()
+
+
+@contextmanager
+def gateway_alone(folder: Path) -> Iterator[Gateway]:
+    """One gateway with its counterparts, started in `folder`, and a person who has signed in there."""
+    folder.chmod(0o755)
+    with ExitStack() as resources:
+        cores = sorted(os.sched_getaffinity(0))
+        yield _Bench(folder, resources, server_core=cores[0], other_core=cores[-1]).start_gateway()
 
 
 class _Bench:
@@ -100,11 +120,23 @@ class _Bench:
         ports = [str(self._ports[name]) for name in ("provider", "phone", "outbox")]
         self._run([sys.executable, str(_HERE / "provider.py"), *ports, json.dumps(clients)], core=self._other_core, place="provider")
 
-    def start_measured(self) -> Systems:
+    def start_gateway(self) -> Gateway:
+        self.start_counterparts()
+        person = self._prepared()
+        pid = self._authproxy("authproxy", portals=("authproxy",), access_log=True)
+        portal = self._portal("authproxy")
+        person.signs_in(f"{portal}/1k")
+        return Gateway(("127.0.0.1", self._ports["authproxy"]), portal, pid, person, f"redis://127.0.0.1:{self._ports['redis']}/0")
+
+    def _prepared(self) -> Person:
+        """Writes the key that signs assertions. Returns the person who signs in everywhere."""
         key = self._folder / "assertion.pem"
         key.write_bytes(keys.generate("ES256"))
         key.chmod(0o600)
-        person = Person("ana.novak@example.si", PASSWORD, phone=f"http://localhost:{self._ports['phone']}")
+        return Person("ana.novak@example.si", PASSWORD, phone=f"http://localhost:{self._ports['phone']}")
+
+    def start_measured(self) -> Systems:
+        person = self._prepared()
         rows = [*self._gateways_and_nginx(person)]
         if apache_is_there():
             rows += self._apaches(person)

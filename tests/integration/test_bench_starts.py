@@ -30,6 +30,20 @@ async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
     assert [line for line in answered if "mod_auth_openidc" in line], "neither measured nor said to be missing"
 
 
+async def test_the_measurement_of_growth_sends_requests_of_all_kinds_and_reports_what_is_left() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "bench/growth.py", "--requests", "100", cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, errors = await process.communicate()
+
+    assert process.returncode == 0, errors.decode()
+    *_, status = said.decode().splitlines()
+    for expected in ("200 ", "303 ", "400 ", "401 ", "403 "):
+        assert expected in status, said.decode()
+    assert "| 210 |" in said.decode()
+
+
 async def test_a_benchmark_that_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "bench/run.py", "--check", cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)},
