@@ -25,6 +25,7 @@ from authproxy.certificates.profiles import Profile, Sunset
 from authproxy.certificates.revocation import RevocationSources, Rules
 from authproxy.certificates.status import Mode
 from authproxy.certificates.validator import CertificateValidator
+from authproxy.dns.resolver import Resolver
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import bound
 from authproxy.flows.certificate_login import CertificateLogin, CertificateRules, KeptStore
@@ -111,11 +112,11 @@ class CertificateSignIn:
 
 async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     settings: Settings, acnlb: Acnlb, stores: Stores, places: Mapping[str, SignInPlace], sign_ins: SignIns, elevations: Elevations, *,
-    audit: Audit, clock: Clock, resources: AsyncExitStack,
+    audit: Audit, clock: Clock, resources: AsyncExitStack, names: Resolver,
 ) -> CertificateSignIn:  # fmt: skip
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
-    sources = await _sources(acnlb, stores.kept, profile, clock, resources)
+    sources = await _sources(acnlb, stores.kept, profile, clock, resources, names)
     validator = CertificateValidator(profile, sources)
     resources.callback(validator.close)
     login = CertificateLogin(
@@ -140,20 +141,22 @@ async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over,
     return CertificateSignIn(login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock)
 
 
-async def validator_of(acnlb: Acnlb, kept: KeptStore, *, clock: Clock, resources: AsyncExitStack) -> CertificateValidator:
+async def validator_of(
+    acnlb: Acnlb, kept: KeptStore, *, clock: Clock, resources: AsyncExitStack, names: Resolver
+) -> CertificateValidator:  # fmt: skip
     """A validator alone, for whoever wants to know about a certificate. Raises OSError or ValueError."""
     profile = profile_of(acnlb)
-    validator = CertificateValidator(profile, await _sources(acnlb, kept, profile, clock, resources))
+    validator = CertificateValidator(profile, await _sources(acnlb, kept, profile, clock, resources, names))
     resources.callback(validator.close)
     return validator
 
 
 async def _sources(
-    acnlb: Acnlb, kept: KeptStore, profile: Profile, clock: Clock, resources: AsyncExitStack
+    acnlb: Acnlb, kept: KeptStore, profile: Profile, clock: Clock, resources: AsyncExitStack, names: Resolver
 ) -> RevocationSources:  # fmt: skip
     fetcher = Fetcher(
-        named=await resources.enter_async_context(client_session(public_only=False)),
-        public=await resources.enter_async_context(client_session(public_only=True)),
+        named=await resources.enter_async_context(client_session(public_only=False, names=names)),
+        public=await resources.enter_async_context(client_session(public_only=True, names=names)),
     )
     rules = rules_of(acnlb.revocation)
     return RevocationSources(rules, fetcher, kept, authorities=profile.authorities, clock=clock, fresh=secrets.token_bytes)

@@ -12,6 +12,7 @@ from authproxy.bootstrap.text_messages import Spawn
 from authproxy.delivery import onepass
 from authproxy.delivery.onepass import OnePassService
 from authproxy.delivery.sms_gateways import FallbackSender
+from authproxy.dns.resolver import Resolver
 from authproxy.settings.onepass import OnePass
 from authproxy.settings.step_up import StepUps
 from authproxy.telemetry.metrics import Metrics
@@ -45,15 +46,19 @@ class Delivery:
             metrics.onepass_asked["failed",] = health.failed
 
 
-async def delivery(settings: StepUps, *, clock: Callable[[], datetime], spawn: Spawn, resources: AsyncExitStack) -> Delivery:
+async def delivery(
+    settings: StepUps, *, clock: Callable[[], datetime], spawn: Spawn, resources: AsyncExitStack, names: Resolver
+) -> Delivery:  # fmt: skip
     """Raises OSError or ValueError for files and values that cannot be used."""
     sms = settings.sms
     return Delivery(
-        sms=None if sms is None else await text_messages.sms_sender(sms, clock=clock, spawn=spawn, resources=resources),
-        onepass=None if settings.onepass is None else await _onepass(settings.onepass, clock, resources),
+        sms=None if sms is None else await text_messages.sms_sender(sms, clock=clock, spawn=spawn, resources=resources, names=names),
+        onepass=None if settings.onepass is None else await _onepass(settings.onepass, clock, resources, names),
     )
 
 
-async def _onepass(settings: OnePass, clock: Callable[[], datetime], resources: AsyncExitStack) -> OnePassService:
-    session = await resources.enter_async_context(onepass.client_session(settings.ca_file))
+async def _onepass(
+    settings: OnePass, clock: Callable[[], datetime], resources: AsyncExitStack, names: Resolver
+) -> OnePassService:  # fmt: skip
+    session = await resources.enter_async_context(onepass.client_session(settings.ca_file, names))
     return OnePassService(session, url=settings.url, api_key=settings.api_key.get_secret_value(), timeout=settings.timeout, clock=clock)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from authproxy.bootstrap import auditing
 from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.flows.people import Changed, Contradicted, People, TakenOver
@@ -90,7 +91,8 @@ async def desk(settings: Settings) -> AsyncIterator[Desk]:
     """Raises OSError if the audit file cannot be opened: nothing is changed that nobody would hear of."""
     async with AsyncExitStack() as resources:
         audit, _ = auditing.audit(settings, utc_now, resources, otherwise=auditing.to_standard_error)
-        opened = await resources.enter_async_context(stores(settings))
+        names = await resources.enter_async_context(resolver(settings))
+        opened = await resources.enter_async_context(stores(settings, names=names))
         people = People(
             store=opened.people, sessions=opened.sessions, limits=opened.limits, enrolments=opened.enrolments, clock=utc_now
         )

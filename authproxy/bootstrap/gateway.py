@@ -23,6 +23,7 @@ from authproxy.bootstrap.certificates import CertificateSignIn, certificate_sign
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.delivery import delivery
 from authproxy.bootstrap.desk import Desk
+from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.parts import Clock, Parts, Spawn
 from authproxy.bootstrap.step_up import held_requests, step_up_services
 from authproxy.bootstrap.stores import stores
@@ -113,8 +114,9 @@ def _spawner(background: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> S
 async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: AsyncExitStack) -> tuple[Parts, AuditFile | None]:
     logs.configure(settings.telemetry.log_level, clock=clock)
     audit, audit_file = auditing.audit(settings, clock, resources)
-    opened = await resources.enter_async_context(stores(settings, clock=clock))
-    session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout))
+    names = await resources.enter_async_context(resolver(settings))
+    opened = await resources.enter_async_context(stores(settings, names=names, clock=clock))
+    session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout, names))
     signer = _signer(settings, audit)
     access = Access(
         sessions=opened.sessions,
@@ -134,7 +136,7 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
     certificates = None
     if settings.acnlb is not None:
         certificates = await certificate_sign_in(
-            settings, settings.acnlb, opened, places, sign_ins, elevations, audit=audit, clock=clock, resources=resources
+            settings, settings.acnlb, opened, places, sign_ins, elevations, audit=audit, clock=clock, resources=resources, names=names
         )  # fmt: skip
     parts = Parts(
         settings=settings,
@@ -151,7 +153,8 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         places=places,
         sign_ins=sign_ins,
         elevations=elevations,
-        delivery=await delivery(settings.step_up, clock=clock, spawn=spawn, resources=resources),
+        delivery=await delivery(settings.step_up, clock=clock, spawn=spawn, resources=resources, names=names),
+        names=names,
         certificates=certificates,
     )
     return parts, audit_file
@@ -289,6 +292,7 @@ def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
             limit=server.limits.upstream_connections,
             connect_for=server.timeouts.connect.total_seconds(),
             idle_for=server.timeouts.upstream_idle.total_seconds(),
+            names=parts.names,
         )
 
     return Gate(

@@ -13,6 +13,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.certificates import profile_of, validator_of
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.meanings import ways
+from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import Stores, stores
 from authproxy.certificates import explain, path_validation, presentation
 from authproxy.certificates.leaf import Leaf
@@ -31,7 +32,7 @@ from authproxy.storage.memory import MemoryKept
 
 async def list_sessions(settings: Settings) -> list[SessionSummary]:
     """Every live session, the newest first. Raises CannotAsk."""
-    async with stores(settings) as opened:
+    async with resolver(settings) as names, stores(settings, names=names) as opened:
         found = [summary async for summary in opened.sessions.all_summaries(now=utc_now())]
     return sorted(found, key=lambda summary: summary.started_at, reverse=True)
 
@@ -40,7 +41,7 @@ async def revoke_sessions(
     settings: Settings, *, session_id: str | None = None, issuer: str | None = None, subject: str | None = None
 ) -> int:
     """Ends one session, or all of a person; how many there were. Raises CannotAsk."""
-    async with stores(settings) as opened:
+    async with resolver(settings) as names, stores(settings, names=names) as opened:
         if session_id is not None:
             return int(await opened.sessions.revoke(SessionId(session_id)))
         return await opened.sessions.revoke_subject(issuer or settings.rekono.issuer, subject or "")
@@ -71,8 +72,9 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
     if isinstance(shown, Refused):
         return ExplainedCertificate(leaf=None, lines=(), refused=f"{shown.reason}: {shown.detail}")
     async with AsyncExitStack() as resources:
-        opened = await resources.enter_async_context(stores(settings))
-        validator = await validator_of(settings.acnlb, MemoryKept(clock=utc_now), clock=utc_now, resources=resources)
+        names = await resources.enter_async_context(resolver(settings))
+        opened = await resources.enter_async_context(stores(settings, names=names))
+        validator = await validator_of(settings.acnlb, MemoryKept(clock=utc_now), clock=utc_now, resources=resources, names=names)
         examination, unknown = await _examined(validator, shown, profile_of(settings.acnlb))
         told = ExplainedCertificate(leaf=examination.leaf, lines=explain.lines(examination))
         if isinstance(outcome := examination.outcome, Refused):

@@ -14,6 +14,7 @@ from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap.certificates import CertificateSignIn
 from authproxy.bootstrap.delivery import Delivery
 from authproxy.bootstrap.stores import Stores
+from authproxy.dns.resolver import Resolver
 from authproxy.flows.access import Access
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.sign_in import SignInPlace, SignIns
@@ -43,4 +44,5 @@ class Parts:
     sign_ins: SignIns
     elevations: Elevations
     delivery: Delivery
+    names: Resolver
     certificates: CertificateSignIn | None

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.clock import utc_now
+from authproxy.dns.resolver import Resolver
 from authproxy.settings.schema import Settings
 from authproxy.settings.step_up import Blocks
 from authproxy.storage.attempts import RedisAttempts
@@ -63,7 +64,7 @@ class Stores:
 
 
 @asynccontextmanager
-async def stores(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Stores]:
+async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Stores]:
     store, blocks = settings.store, settings.step_up.blocks
     people, addresses = _block_rules(blocks, after=blocks.after), _block_rules(blocks, after=blocks.after_from_address)
     if store.url == MEMORY:
@@ -87,6 +88,7 @@ async def stores(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         password=store.password.get_secret_value() if store.password is not None else None,
         ca_file=store.ca_file,
         deadline=store.deadline,
+        names=names,
     )
     keys = KeyRing(meanings.record_keys(settings))
     try:

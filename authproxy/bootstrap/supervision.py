@@ -25,9 +25,15 @@ async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int]:
     async def check_signer() -> Check:
         return Check(status="ok", detail=f"{len(parts.signer.jwks()['keys'])} keys published")
 
+    async def check_names() -> Check:
+        troubles = parts.names.troubles
+        detail = "; ".join(f"{name}: {said}" for name, said in sorted(troubles.items()))
+        return Check(status="warning" if troubles else "ok", detail=detail[:500] or "all answered")
+
     built = management(
         checks={
             "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
+            "names": check_names,
             **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
             **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
@@ -52,6 +58,9 @@ def _exposition(parts: Parts, listener: Listener, accept: str) -> tuple[bytes, s
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
     metrics.audit_lost[()] = parts.audit.lost
     metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
+    metrics.name_questions["answered",] = parts.names.answered
+    metrics.name_questions["failed",] = parts.names.failed
+    metrics.names_stale[()] = parts.names.stale
     parts.delivery.count(metrics)
     if parts.certificates is not None:
         parts.certificates.count(metrics)

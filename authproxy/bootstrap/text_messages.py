@@ -16,6 +16,7 @@ from authproxy.delivery.http_sms import HttpSmsGateway
 from authproxy.delivery.smpp import MessageCentre, SmppSmsGateway
 from authproxy.delivery.sms_gateways import FallbackSender, Rest, SmsGateway
 from authproxy.delivery.template import Template
+from authproxy.dns.resolver import Resolver
 from authproxy.settings import delivery as schema
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.management import Check
@@ -24,15 +25,15 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 async def sms_sender(
-    settings: schema.Sms, *, clock: Callable[[], datetime], spawn: Spawn, resources: AsyncExitStack
+    settings: schema.Sms, *, clock: Callable[[], datetime], spawn: Spawn, resources: AsyncExitStack, names: Resolver | None = None
 ) -> FallbackSender:  # fmt: skip
     """Raises OSError or ValueError for files and values that cannot be used."""
     gateways: list[SmsGateway] = []
     for name, gateway in settings.gateways.items():
         if gateway.http is not None:
-            gateways.append(await _http(name, gateway.http, settings.sender, spawn, resources))
+            gateways.append(await _http(name, gateway.http, settings.sender, spawn, resources, names))
         if gateway.smpp is not None:
-            gateways.append(_smpp(name, gateway.smpp, settings.sender, spawn))
+            gateways.append(_smpp(name, gateway.smpp, settings.sender, spawn, names))
     return FallbackSender(gateways, rest=Rest(after=settings.rest.after, lasts=settings.rest.lasts), clock=clock)
 
 
@@ -53,9 +54,11 @@ def count(sender: FallbackSender, metrics: Metrics) -> None:
         metrics.sms_reported[gateway, report] = number
 
 
-async def _http(name: str, settings: schema.HttpSmsGateway, sender: str, spawn: Spawn, resources: AsyncExitStack) -> HttpSmsGateway:
+async def _http(
+    name: str, settings: schema.HttpSmsGateway, sender: str, spawn: Spawn, resources: AsyncExitStack, names: Resolver | None
+) -> HttpSmsGateway:  # fmt: skip
     session = http_sms.client_session(
-        ca_file=settings.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file
+        ca_file=settings.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file, names=names
     )  # fmt: skip
     await resources.enter_async_context(session)
     return HttpSmsGateway(name, agreement_of(settings, sender), session, spawn=spawn)
@@ -100,7 +103,7 @@ def _authentication(settings: schema.HttpSmsGateway) -> dict[str, str]:
             return {settings.secret_header or "": secret}
 
 
-def _smpp(name: str, settings: schema.SmppGateway, sender: str, spawn: Spawn) -> SmppSmsGateway:
+def _smpp(name: str, settings: schema.SmppGateway, sender: str, spawn: Spawn, names: Resolver | None) -> SmppSmsGateway:
     centre = MessageCentre(
         host=settings.host,
         port=settings.port,
@@ -116,6 +119,6 @@ def _smpp(name: str, settings: schema.SmppGateway, sender: str, spawn: Spawn) ->
         enquire_every=settings.enquire_every,
         deadline=settings.deadline,
     )
-    gateway = SmppSmsGateway(name, centre, fresh=secrets.randbelow, spawn=spawn)
+    gateway = SmppSmsGateway(name, centre, fresh=secrets.randbelow, spawn=spawn, names=names)
     spawn(gateway.run())
     return gateway

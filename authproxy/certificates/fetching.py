@@ -14,6 +14,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from authproxy.certificates.addresses import Address
+from authproxy.dns.resolver import Resolver
+from authproxy.dns.sessions import SessionResolver
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -67,8 +69,8 @@ class _PublicOnly(AbstractResolver):
     """Names that lead to private, local or reserved addresses have no address. What is judged here is what is connected to, so that a
     name cannot change its mind in between."""
 
-    def __init__(self) -> None:
-        self._names = aiohttp.ThreadedResolver()
+    def __init__(self, names: SessionResolver) -> None:
+        self._names = names
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found = [result for result in await self._names.resolve(host, port, family) if is_public(result["host"])]
@@ -80,10 +82,13 @@ class _PublicOnly(AbstractResolver):
         await self._names.close()
 
 
-def client_session(*, public_only: bool) -> aiohttp.ClientSession:
+def client_session(*, public_only: bool, names: Resolver | None = None) -> aiohttp.ClientSession:
     """A session for `Fetcher`: no cookies, no proxy from the environment, nothing unpacked. The caller closes it."""
+    resolver = SessionResolver(names)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=_PublicOnly() if public_only else None, limit=32, use_dns_cache=False, force_close=True),
+        connector=aiohttp.TCPConnector(
+            resolver=_PublicOnly(resolver) if public_only else resolver, limit=32, use_dns_cache=False, force_close=True
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,

@@ -21,6 +21,8 @@ from authproxy.challenges.message import Sms
 from authproxy.delivery.agreement import Agreement, Answer, DeliveryReports, Judgement, judged, message_id, reported
 from authproxy.delivery.sms import Unsendable
 from authproxy.delivery.sms_gateways import NotTaken, Report
+from authproxy.dns.resolver import Resolver
+from authproxy.dns.sessions import SessionResolver
 from authproxy.telemetry.logging import logger
 
 _SIZE_LIMIT: Final = 64 * 1024
@@ -142,7 +144,7 @@ class _NoAnswer(Exception):  # noqa: N818
 
 
 def client_session(
-    *, ca_file: str | None = None, certificate_file: str | None = None, key_file: str | None = None
+    *, ca_file: str | None = None, certificate_file: str | None = None, key_file: str | None = None, names: Resolver | None = None
 ) -> aiohttp.ClientSession:  # fmt: skip
     """A session for one gateway: no cookies, no proxy from the environment, nothing unpacked, certificates checked (against `ca_file` alone
     if given). Raises OSError for files that cannot be used. The caller closes it.
@@ -154,7 +156,7 @@ def client_session(
         if certificate_file is not None:
             context.load_cert_chain(certificate_file, key_file)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, limit=32, force_close=True),
+        connector=aiohttp.TCPConnector(ssl=context, limit=32, force_close=True, resolver=SessionResolver(names), use_dns_cache=False),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,

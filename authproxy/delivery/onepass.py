@@ -21,6 +21,8 @@ from yarl import URL
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.notification import EnrolledPhone, Notification, PhoneAnswer, Sent, Unanswered, time_text
+from authproxy.dns.resolver import Resolver
+from authproxy.dns.sessions import SessionResolver
 
 _SIZE_LIMIT: Final = 16 * 1024
 _LONGEST_TEXT: Final = 400
@@ -157,12 +159,13 @@ class OnePassService:
         return CannotAsk(Reason.SENDER_UNAVAILABLE, self._last_failure)
 
 
-def client_session(ca_file: str | None) -> aiohttp.ClientSession:
+def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohttp.ClientSession:
     """A session for the service: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given),
     nothing unpacked. Connections are not kept: one that is closed just as a notification travels would cost the person the attempt."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True
+            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True,
+            resolver=SessionResolver(names), use_dns_cache=False,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

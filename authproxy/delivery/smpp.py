@@ -20,6 +20,7 @@ from authproxy.delivery.smpp_pdus import Address, Command
 from authproxy.delivery.smpp_session import ConnectionLost, Session, connected
 from authproxy.delivery.sms import RecipientForm, Unsendable, encoded, joined, written
 from authproxy.delivery.sms_gateways import NotTaken, Report
+from authproxy.dns.resolver import Resolver
 from authproxy.telemetry.logging import logger
 
 _TRIES: Final = 2
@@ -53,11 +54,13 @@ class MessageCentre:
 
 class SmppSmsGateway:
     def __init__(
-        self, name: str, centre: MessageCentre, *, fresh: Callable[[int], int], spawn: Callable[[Coroutine[Any, Any, None]], object]
+        self, name: str, centre: MessageCentre, *, fresh: Callable[[int], int], spawn: Callable[[Coroutine[Any, Any, None]], object],
+        names: Resolver | None = None,
     ) -> None:  # fmt: skip
         """`fresh(n)` is a number under n, another each time; `spawn` runs what reads a connection in the background."""
         self._name = name
         self._centre = centre
+        self._names = names or Resolver()
         self._fresh = fresh
         self._spawn = spawn
         self._session: Session | None = None
@@ -130,7 +133,7 @@ class SmppSmsGateway:
 
     async def _bound(self) -> Session:
         centre = self._centre
-        session = await connected(centre.host, centre.port, centre.context, delivered=self._delivered)
+        session = await connected(centre.host, centre.port, centre.context, names=self._names, delivered=self._delivered)
         command = Command.BIND_TRANSCEIVER if centre.bind == "transceiver" else Command.BIND_TRANSMITTER
         is_bound = False
         try:

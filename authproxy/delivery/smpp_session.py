@@ -9,6 +9,7 @@ from typing import Final
 
 from authproxy.delivery import smpp_pdus
 from authproxy.delivery.smpp_pdus import Command, Pdu
+from authproxy.dns.resolver import Resolver
 
 _LAST_SEQUENCE: Final = 0x7FFFFFFF
 _CLOSED: Final = "closed the connection"
@@ -105,11 +106,13 @@ class Session:
 
 
 async def connected(
-    host: str, port: int, context: ssl.SSLContext | None, *, delivered: Callable[[bytes], None]
+    host: str, port: int, context: ssl.SSLContext | None, *, names: Resolver, delivered: Callable[[bytes], None]
 ) -> Session:  # fmt: skip
     """A connection on which nothing has been said. `delivered` gets the body of every message that comes. Raises ConnectionLost."""
     try:
-        reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host if context is not None else None)
+        reader, writer = await asyncio.open_connection(
+            sock=await names.connect(host, port), ssl=context, server_hostname=host if context is not None else None
+        )
     except OSError as error:
         # The class says enough: refused, no such name, a certificate that does not hold.
         raise ConnectionLost(f"could not be connected to: {type(error).__name__}") from None

@@ -11,6 +11,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 
+from authproxy.dns.resolver import Resolver
 from authproxy.edge.upstream_connection import UpstreamConnection
 
 
@@ -36,9 +37,13 @@ class UpstreamUnreachable(Exception):  # noqa: N818
 
 
 class UpstreamPool:
-    """`connect_for` and `idle_for` are seconds. At most `limit` connections exist; who comes then waits until one is free."""
+    """`connect_for` and `idle_for` are seconds. At most `limit` connections exist; who comes then waits until one is free. `names` says
+    which addresses the upstream's host has, within `connect_for` too."""
 
-    def __init__(self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float) -> None:
+    def __init__(
+        self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float, names: Resolver | None = None
+    ) -> None:  # fmt: skip
+        self._names = names or Resolver()
         self._upstream = upstream
         self._limit = limit
         self._connect_for = connect_for
@@ -108,8 +113,7 @@ class UpstreamPool:
             else:
                 _, connection = await loop.create_connection(
                     lambda: UpstreamConnection(self),
-                    upstream.host,
-                    upstream.port,
+                    sock=await self._names.connect(upstream.host, upstream.port),
                     ssl=upstream.tls,
                     server_hostname=(upstream.server_name or upstream.host) if upstream.tls else None,
                 )

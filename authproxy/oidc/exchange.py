@@ -17,6 +17,8 @@ from yarl import URL
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.dns.resolver import Resolver
+from authproxy.dns.sessions import SessionResolver
 from authproxy.oidc.refused import AnswerInvalid
 from authproxy.oidc.wire import Ambiguous, Unreadable, json_object
 
@@ -60,14 +62,15 @@ def cannot_ask(message: str) -> CannotAsk:
     return CannotAsk(Reason.PROVIDER_UNAVAILABLE, message)
 
 
-def client_session(ca_file: str | None, timeout: timedelta) -> aiohttp.ClientSession:
+def client_session(ca_file: str | None, timeout: timedelta, names: Resolver | None = None) -> aiohttp.ClientSession:
     """A session for one provider: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given).
 
     Connections are not kept: one that the provider closes just as the code travels over it would cost the person the sign-in.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True
+            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True,
+            resolver=SessionResolver(names), use_dns_cache=False,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),

@@ -64,6 +64,11 @@ class Server:
         Field(description="Addresses or networks whose X-Forwarded-For is believed and who may ask subrequests. Peers on a Unix socket are "
                           "trusted by the permissions of the socket. Empty by default: nobody is."),
     ] = ()  # fmt: skip
+    resolvers: Annotated[
+        tuple[Text, ...],
+        Field(description="Name servers (`address` or `address:port`) that are asked for the addresses of portals, store, provider and "
+                          "gateways. Empty: those of /etc/resolv.conf."),
+    ] = ()  # fmt: skip
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
 

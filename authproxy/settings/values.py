@@ -29,6 +29,8 @@ _FACTORS = {None: 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
 _TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)|(?P<name>localhost)):(?P<port>\d{1,5})", re.ASCII)
 
+_NAME_SERVER = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)):(?P<port>\d{1,5})", re.ASCII)
+
 
 def duration_of(value: object) -> timedelta:
     """`90s`, `1h30m`, `250ms`, or seconds as a bare number; never negative, at most ten years."""
@@ -133,6 +135,18 @@ def listen_address(text: str) -> TcpAddress | SocketPath:
         except ValueError:
             raise ValueError("names no IP address; write `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`") from None
     return TcpAddress(host, int(match["port"]))
+
+
+def name_server(text: str) -> str:
+    """Whom to ask for addresses: `10.1.2.3`, `10.1.2.3:5353`, `fd00::53` or `[fd00::53]:5353`."""
+    match = _NAME_SERVER.fullmatch(text)
+    try:
+        ip_address(text if match is None else match["six"] or match["four"])
+    except ValueError:
+        raise ValueError("is no address of a name server") from None
+    if match is not None and not 0 < int(match["port"]) < 65536:
+        raise ValueError("has no port that exists")
+    return text
 
 
 def is_local(host: str | None) -> bool:

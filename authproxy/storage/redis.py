@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
+from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.dns.resolver import Resolver
 
 Command = tuple[str | bytes | int, ...]
 
@@ -40,13 +42,16 @@ class RedisConnection:
         ca_file: str | None = None,
         deadline: timedelta = timedelta(milliseconds=800),
         max_connections: int = 128,
+        names: Resolver | None = None,
     ) -> None:
         """`redis://`, `rediss://` or `unix://`; `username` and `password` go before those of the URL. With `ca_file` the server's
-        certificate must come from that authority and no other. Connects to nothing yet.
+        certificate must come from that authority and no other. `names` says which addresses the host of the URL has; without it the
+        connection has a resolver of its own. Connects to nothing yet.
 
         Raises ValueError for a URL that cannot be used and OSError for a CA file that cannot be read.
         """
-        self._factory = ConnectionPool(**_options(url, username, password, ca_file))
+        self._own_names = Resolver() if names is None else None
+        self._factory = ConnectionPool(**_options(url, username, password, ca_file), names=names or self._own_names)
         self._deadline = deadline.total_seconds()
         self._turn = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
@@ -108,6 +113,8 @@ class RedisConnection:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_WITHIN.total_seconds()):
                 await self._drop_idle(nowait=False)
+        if self._own_names is not None:
+            await self._own_names.aclose()
 
     @contextlib.asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[AbstractConnection]:
@@ -189,12 +196,37 @@ class Line:
         return await self._connection.read_response(timeout=max(within.total_seconds(), 0), disconnect_on_error=False)
 
 
-class _Tls(SSLConnection):
+class _Tcp(Connection):
+    """redis-py would let the loop ask for the address of its host, in one of few threads."""
+
+    def __init__(self, *, names: Resolver, **options: Any) -> None:
+        super().__init__(**options)
+        self._names = names
+        self._reached: socket.socket | None = None
+
+    async def _connect(self) -> None:
+        self._reached = await self._names.connect(self.host, int(self.port))
+        await super()._connect()  # type: ignore[no-untyped-call]
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        return {"sock": self._reached}
+
+
+class _Unix(UnixDomainSocketConnection):
+    def __init__(self, *, names: Resolver, **options: Any) -> None:
+        del names  # a path is found without them
+        super().__init__(**options)
+
+
+class _Tls(_Tcp, SSLConnection):
     """redis-py would trust the system's authorities beside the given one; here the context decides, whatever the URL's options say."""
 
     def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
         super().__init__(**options)
         self.ssl_context.context = tls
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        return super()._connection_arguments() | {"ssl": self.ssl_context.get(), "server_hostname": self.host}
 
 
 async def _is_spoilt(connection: AbstractConnection) -> bool:
@@ -205,7 +237,9 @@ async def _is_spoilt(connection: AbstractConnection) -> bool:
 
 def _options(url: str, username: str | None, password: str | None, ca_file: str | None) -> dict[str, Any]:
     options: dict[str, Any] = dict(parse_url(url))
-    if options.get("connection_class") is SSLConnection:
+    kind = options.get("connection_class")
+    options["connection_class"] = _Unix if kind is UnixDomainSocketConnection else _Tcp
+    if kind is SSLConnection:
         options |= {"connection_class": _Tls, "tls": ssl.create_default_context(cafile=ca_file)}
     elif ca_file is not None:
         raise ValueError("a certificate authority for the store needs a rediss:// URL")

@@ -82,6 +82,12 @@ class Metrics(Collector):
             "counter", "authproxy_back_channel_logouts", "Logout tokens of the provider by answer.", "answer"
         )
         self.store_errors = Series("counter", "authproxy_store_errors", "Questions that the session store did not answer.")
+        self.name_questions = Series(
+            "counter", "authproxy_name_questions", "Questions for the addresses of a name, by outcome: answered, failed.", "outcome"
+        )
+        self.names_stale = Series(
+            "counter", "authproxy_names_stale", "Connections to an address beyond its time to live, because nobody said a newer one."
+        )
         self.near_cache_lookups = Series("counter", "authproxy_near_cache_lookups", "Lookups in the near cache of sessions.", "result")
         self.audit_lost = Series("counter", "authproxy_audit_lost", "Audit events that could not be written.")
         self.fail_open = Series("counter", "authproxy_fail_open", "Requests let through because something could not be asked. Stays 0.")

@@ -23,7 +23,7 @@ async def readiness(house):
 async def test_a_gateway_that_is_well_says_so_check_by_check(house):
     assert (await Browser().fetch(f"{house.management}/healthz")).json == {"status": "ok"}
     await until(lambda: is_ready(house))
-    assert await readiness(house) == (200, "ok", dict.fromkeys(("store", "provider", "signer", "listener"), "ok"))
+    assert await readiness(house) == (200, "ok", dict.fromkeys(("store", "provider", "signer", "listener", "names"), "ok"))
 
 
 async def is_ready(house):

@@ -20,6 +20,7 @@ HOMES = {
     "uvloop": {"bootstrap", "sandbox"},
     "click": {"cli.py", "certificate_command.py", "terminal.py", "people"},
     "OpenSSL": {"web"},
+    "aiodns": {"dns"},
 }
 
 

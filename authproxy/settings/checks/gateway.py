@@ -11,7 +11,7 @@ from typing import Any
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import Assertions, OpenIdProvider, Server, Sessions, Store
 from authproxy.settings.validation import Sections
-from authproxy.settings.values import SocketPath, TcpAddress, is_local, key_of, listen_address, url_of
+from authproxy.settings.values import SocketPath, TcpAddress, is_local, key_of, listen_address, name_server, url_of
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
@@ -46,6 +46,12 @@ def _server(server: Server) -> Iterator[Remark]:
         yield Remark(path=path, problem=problem, read=server.unix_socket_mode, valid="660 or 600", severity="warning")
     for at, text in enumerate(server.trusted_proxies):
         yield from trusted_peer(("server", "trusted_proxies", at), text)
+    for at, text in enumerate(server.resolvers):
+        try:
+            name_server(text)
+        except ValueError as error:
+            valid = "`10.1.2.3`, `10.1.2.3:5353`, `fd00::53`, `[fd00::53]:5353`"
+            yield Remark(path=("server", "resolvers", at), problem=str(error), read=shown(text), valid=valid)
 
 
 def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:

@@ -1,0 +1,1 @@
+"""Names of other machines: which addresses they have, and connecting to one of them."""

@@ -1,0 +1,278 @@
+"""The addresses of a name, asked for asynchronously by c-ares: one question per name at a time, answers kept for their time to live.
+
+c-ares reads /etc/hosts and /etc/resolv.conf (name servers, `search`, `options ndots`, timeouts) and notices when they change. Other
+sources of /etc/nsswitch.conf, such as mDNS or LDAP, are not asked. The C library's getaddrinfo would need a thread per question, and the
+event loop has so few of them that one silent name server would stop every other name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import aiodns
+from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, DNSError
+
+from authproxy.telemetry.logging import logger
+
+STALE_FOR: Final = 86_400.0
+"""Seconds beyond its time to live for which an answer is used while the resolver gives no new one (RFC 8767 §5 says one to three days)."""
+_PATIENCE: Final = 0.3
+"""Seconds that a caller waits for a new answer where a stale one would do."""
+_REST: Final = 30.0
+"""Seconds without a question after a failure, where a stale answer would do (RFC 8767 §5)."""
+_SHORTEST: Final = 1.0
+"""Seconds that any answer is kept, a refusal too: /etc/hosts knows no time to live, and a thousand connections need not ask each."""
+_DOUBTED_AFTER: Final = 5.0
+"""Seconds that an answer is old before a connection that cannot be made lets it be asked for again."""
+_NEXT_AFTER: Final = 0.3
+"""Seconds for one address of several, before the next one is tried."""
+_NO_SUCH_NAME: Final = frozenset({ARES_ENOTFOUND, ARES_ENODATA})
+_LOCAL: Final = ("127.0.0.1", "::1")
+
+
+class NameUnknown(OSError):  # noqa: N818
+    """The name has no address, and the name server says so."""
+
+
+class NameUnanswered(OSError):  # noqa: N818
+    """Nobody could say which addresses the name has."""
+
+
+class _Name:
+    """What is known of one name. Times are the resolver's."""
+
+    __slots__ = ("addresses", "answered_at", "asking", "asking_since", "failure", "good_until", "is_doubted", "quiet_until")
+
+    def __init__(self) -> None:
+        self.addresses: tuple[str, ...] = ()
+        self.answered_at = 0.0
+        self.good_until = 0.0
+        self.quiet_until = 0.0
+        """No question is asked before."""
+        self.failure: OSError | None = None
+        """Why the last question brought no addresses."""
+        self.is_doubted = False
+        self.asking: asyncio.Future[None] | None = None
+        self.asking_since = 0.0
+
+
+class Resolver:
+    """Answers for one event loop. Nothing is opened before the first question.
+
+    `servers` (`address` or `address:port`) are asked instead of those of /etc/resolv.conf. `try_for` is how many seconds one server has for
+    its first try, by default what /etc/resolv.conf says. `time` gives seconds that never go back.
+    """
+
+    def __init__(
+        self, *, servers: Sequence[str] = (), try_for: float | None = None, time: Callable[[], float] | None = None
+    ) -> None:  # fmt: skip
+        self._servers = tuple(servers)
+        self._try_for = try_for
+        self._time = time or _loop_time
+        self._names: dict[str, _Name] = {}
+        self._dns: aiodns.DNSResolver | None = None
+        self._extra: set[aiodns.DNSResolver] = set()
+        self._is_closed = False
+        self.answered = 0
+        self.failed = 0
+        self.stale = 0
+        """Questions that were answered, that were not, and callers who got an answer beyond its time. For metrics."""
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A connected TCP socket to the first address of the host that takes it. The caller limits the time. Raises OSError."""
+        reached: socket.socket | None = None
+        failure: OSError | None = None
+        try:
+            for address, is_last in _with_last(await self.addresses(host)):
+                try:
+                    async with asyncio.timeout(None if is_last else _NEXT_AFTER):
+                        reached = await _connected(address, port)
+                except OSError as error:
+                    failure = error
+                else:
+                    self._prefer(host, address)
+                    return reached
+            raise failure or NameUnknown(f"{host} has no address")
+        finally:
+            if reached is None:
+                self._doubt(host)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The addresses of the host, at least one, the best first. The caller limits the time. Raises NameUnknown or NameUnanswered.
+
+        An address is its own answer, and `localhost` is this machine whatever anybody says (RFC 6761 §6.3).
+        """
+        if _is_address(host):
+            return (host,)
+        key = host.lower().removesuffix(".")
+        if key == "localhost" or key.endswith(".localhost"):
+            return _LOCAL
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = _Name()
+        now = self._time()
+        if name.addresses and now < name.good_until:
+            return name.addresses
+        if name.asking is None and now >= name.quiet_until:
+            self._ask(key, name, now)
+        await self._waited(name, now)
+        return self._said(host, name)
+
+    def _said(self, host: str, name: _Name) -> tuple[str, ...]:
+        now = self._time()
+        if name.addresses and now < name.good_until + STALE_FOR:
+            if now >= name.good_until:
+                self.stale += 1
+            return name.addresses
+        if name.failure is not None and not isinstance(name.failure, NameUnanswered):
+            raise NameUnknown(f"{host} has no address")
+        raise NameUnanswered(f"nobody says which addresses {host} has") from name.failure
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """The names whose last question was not answered, and what happened."""
+        return {key: str(name.failure) for key, name in self._names.items() if isinstance(name.failure, NameUnanswered)}
+
+    async def aclose(self) -> None:
+        """Ends all questions: whoever waits gets NameUnanswered."""
+        self._is_closed = True
+        for dns in (*self._extra, *filter(None, [self._dns])):
+            await dns.close()
+        for name in self._names.values():
+            if name.asking is not None and not name.asking.done():
+                name.failure = name.failure or NameUnanswered("the gateway ends")
+                name.asking.set_result(None)
+
+    async def _waited(self, name: _Name, now: float) -> None:
+        """Waits for the question that is on its way; only for a moment where a stale answer would do."""
+        asking = name.asking
+        if asking is None:
+            return
+        has_stale = bool(name.addresses) and now < name.good_until + STALE_FOR
+        left = name.asking_since + _PATIENCE - now if has_stale else None
+        if left is not None and left <= 0:
+            return
+        try:
+            async with asyncio.timeout(left):
+                await asyncio.shield(asking)
+        except TimeoutError:
+            return
+
+    def _ask(self, key: str, name: _Name, now: float) -> None:
+        if self._is_closed:
+            name.failure = NameUnanswered("the gateway ends")
+            return
+        name.asking = asyncio.get_running_loop().create_future()
+        name.asking_since = now
+        dns = self._channel(is_fresh=name.is_doubted)
+        name.is_doubted = False
+        try:
+            question = dns.getaddrinfo(key, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            question = asyncio.get_running_loop().create_future()
+            question.set_exception(DNSError(ARES_ENOTFOUND, "no name of a host"))
+        question.add_done_callback(partial(self._answered, key, name, dns))
+
+    def _channel(self, *, is_fresh: bool) -> aiodns.DNSResolver:
+        """c-ares keeps answers for their time to live, too. A doubted one needs a channel that has kept none."""
+        if is_fresh or self._dns is None:
+            made = aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for)
+            if is_fresh:
+                self._extra.add(made)
+                return made
+            self._dns = made
+        return self._dns
+
+    def _answered(self, key: str, name: _Name, dns: aiodns.DNSResolver, question: asyncio.Future[Any]) -> None:
+        self._extra.discard(dns)
+        now = self._time()
+        failure: BaseException | None = NameUnanswered("cancelled") if question.cancelled() else question.exception()
+        if failure is None:
+            self._take(name, question.result(), now)
+        elif isinstance(failure, DNSError) and failure.args and failure.args[0] in _NO_SUCH_NAME:
+            # The name server's word: an old address may be somebody else's by now.
+            name.addresses = ()
+            name.failure = NameUnknown("no such name")
+            name.quiet_until = now + _SHORTEST
+            self.answered += 1
+        else:
+            self._note_failure(key, name, failure, now)
+        if name.addresses and name.failure is not None and failure is None:
+            name.failure = None
+            logger("dns").info("name.answered", name=key)
+        if name.asking is not None and not name.asking.done():
+            name.asking.set_result(None)
+        name.asking = None
+
+    def _take(self, name: _Name, found: Any, now: float) -> None:
+        lives_for = min((node.ttl for node in (*found.nodes, *found.cnames)), default=0)
+        name.addresses = tuple(dict.fromkeys(_text(node.addr) for node in found.nodes))
+        name.answered_at = now
+        name.good_until = now + max(float(lives_for), _SHORTEST)
+        name.quiet_until = 0.0
+        self.answered += 1
+
+    def _note_failure(self, key: str, name: _Name, failure: BaseException, now: float) -> None:
+        self.failed += 1
+        said = str(failure.args[1]) if isinstance(failure, DNSError) and len(failure.args) > 1 else type(failure).__name__
+        if not isinstance(name.failure, NameUnanswered) and not self._is_closed:
+            # One record for each change: an outage under load would bury its own cause.
+            logger("dns").warning("name.unanswered", name=key, detail=said, uses_old=bool(name.addresses))
+        name.failure = NameUnanswered(said)
+        name.quiet_until = now + (_REST if name.addresses else _SHORTEST)
+
+    def _prefer(self, host: str, address: str) -> None:
+        """The address that took the connection goes first, so that a dead one before it costs its time once."""
+        name = self._names.get(host.lower().removesuffix("."))
+        if name is not None and address in name.addresses and name.addresses[0] != address:
+            name.addresses = (address, *(each for each in name.addresses if each != address))
+
+    def _doubt(self, host: str) -> None:
+        """No address of the host took a connection: perhaps it has moved before its time to live was over."""
+        name = self._names.get(host.lower().removesuffix("."))
+        now = self._time()
+        if name is not None and name.addresses and now - name.answered_at >= _DOUBTED_AFTER and now < name.good_until:
+            name.good_until = now
+            name.is_doubted = True
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(address: tuple[bytes, int] | tuple[bytes, int, int, int]) -> str:
+    scope = address[3] if len(address) == 4 else 0
+    return address[0].decode("ascii") + (f"%{scope}" if scope else "")
+
+
+def _with_last(addresses: tuple[str, ...]) -> list[tuple[str, bool]]:
+    return [(address, at == len(addresses) - 1) for at, address in enumerate(addresses)]
+
+
+async def _connected(address: str, port: int) -> socket.socket:
+    # Numbers only: nobody is asked here.
+    family, kind, protocol, _, place = socket.getaddrinfo(
+        address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    )[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(made, place)
+    except BaseException:
+        made.close()
+        raise
+    return made

@@ -1,0 +1,210 @@
+"""Names asked of a real name server on loopback, by way of c-ares: one question at a time, answers kept, a server that fails or hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from authproxy.dns.resolver import STALE_FOR, NameUnanswered, NameUnknown, Resolver
+from authproxy.dns.sessions import SessionResolver
+from tests.support.name_server import name_server
+
+PORTAL = "portal.example"
+
+
+class Time:
+    """The loop's time and what the test has added."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return asyncio.get_running_loop().time() + self.ahead
+
+
+@contextlib.asynccontextmanager
+async def asking(*, try_for=2.0, **records):
+    async with name_server(**records) as server:
+        time = Time()
+        names = Resolver(servers=[server.address], try_for=try_for, time=time)
+        try:
+            yield names, server, time
+        finally:
+            await names.aclose()
+
+
+@contextlib.asynccontextmanager
+async def listening(address="127.0.0.1", port=0):
+    made = socket.create_server((address, port))
+    try:
+        yield made.getsockname()[1]
+    finally:
+        made.close()
+
+
+async def test_addresses_of_both_kinds_are_found():
+    async with asking(portal__example=["192.0.2.1", "192.0.2.2", "2001:db8::1"]) as (names, _, _):
+        assert sorted(await names.addresses(PORTAL)) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [("192.0.2.9", ("192.0.2.9",)), ("2001:db8::9", ("2001:db8::9",)), ("localhost", ("127.0.0.1", "::1")), ("acq.localhost", ("127.0.0.1", "::1"))],
+)
+async def test_an_address_and_this_machine_are_known_without_a_question(host, found):
+    async with asking() as (names, server, _):
+        assert await names.addresses(host) == found
+        assert server.asked == []
+
+
+async def test_a_hundred_callers_at_once_are_one_question():
+    async with asking(portal__example=["192.0.2.1"]) as (names, server, _):
+        server.silent.add(PORTAL)
+        async with asyncio.TaskGroup() as callers:
+            found = [callers.create_task(names.addresses(PORTAL)) for _ in range(100)]
+            while not server.asked:
+                await asyncio.sleep(0)
+            server.speak()
+        assert {each.result() for each in found} == {("192.0.2.1",)}
+        assert server.asked == [PORTAL]
+
+
+async def test_an_answer_is_kept_for_its_time_to_live_and_a_new_address_found_then():
+    async with asking(portal__example=["192.0.2.1"]) as (names, server, time):
+        server.ttl = 1
+        assert await names.addresses(PORTAL) == ("192.0.2.1",)
+        server.records[PORTAL] = ["192.0.2.2"]
+        time.ahead += 0.5
+        assert await names.addresses(PORTAL) == ("192.0.2.1",)
+        time.ahead += 60
+        # c-ares keeps answers by the clock of the machine: the second in which it has this one must really pass.
+        async with asyncio.timeout(10):
+            while await names.addresses(PORTAL) != ("192.0.2.2",):
+                time.ahead += 60
+                await asyncio.sleep(0.05)
+        assert len(server.asked) == 2
+
+
+async def test_a_silent_name_server_holds_up_no_other_name_and_no_caller_beyond_its_patience():
+    async with asking(portal__example=["192.0.2.1"], slow__example=["192.0.2.2"]) as (names, server, _):
+        server.silent.add("slow.example")
+        for _ in range(20):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await names.addresses("slow.example")
+        async with asyncio.timeout(1):
+            assert await names.addresses(PORTAL) == ("192.0.2.1",)
+        assert server.asked.count("slow.example") == 1
+
+
+@pytest.mark.parametrize("how", ["silent", "failing"])
+async def test_an_old_answer_does_while_the_name_server_fails(how):
+    async with asking(portal__example=["192.0.2.1"], try_for=0.2) as (names, server, time):
+        server.ttl = 0
+        await names.addresses(PORTAL)
+        server.is_failing = how == "failing"
+        server.silent = {"*"} if how == "silent" else set()
+        for _ in range(50):
+            time.ahead += 2
+            async with asyncio.timeout(1):
+                assert await names.addresses(PORTAL) == ("192.0.2.1",)
+        assert names.stale == 50
+        async with asyncio.timeout(5):
+            while not names.troubles:
+                await asyncio.sleep(0.01)
+        server.is_failing = False
+        server.records[PORTAL] = ["192.0.2.2"]
+        server.speak()
+        time.ahead += 31
+        async with asyncio.timeout(5):
+            while await names.addresses(PORTAL) != ("192.0.2.2",):
+                time.ahead += 31
+        assert names.troubles == {}
+
+
+async def test_an_answer_that_is_a_day_beyond_its_time_is_not_used():
+    async with asking(portal__example=["192.0.2.1"]) as (names, server, time):
+        server.ttl = 0
+        await names.addresses(PORTAL)
+        server.is_failing = True
+        time.ahead += STALE_FOR + 2
+        with pytest.raises(NameUnanswered):
+            await names.addresses(PORTAL)
+
+
+async def test_a_name_that_is_gone_is_not_answered_from_memory():
+    async with asking(portal__example=["192.0.2.1"]) as (names, server, time):
+        server.ttl = 0
+        await names.addresses(PORTAL)
+        del server.records[PORTAL]
+        time.ahead += 2
+        async with asyncio.timeout(5):
+            with pytest.raises(NameUnknown):
+                await names.addresses(PORTAL)
+
+
+async def test_a_name_that_nobody_knows_is_asked_for_once_in_a_second():
+    async with asking() as (names, server, _):
+        for _ in range(30):
+            with pytest.raises(NameUnknown):
+                await names.addresses("none.example")
+        assert server.asked == ["none.example"]
+
+
+@pytest.mark.parametrize("host", ["", "a..b", "x" * 64 + ".example", "\udcff.example", "a b.example"])
+async def test_what_is_no_name_is_an_error_and_nothing_hangs(host):
+    async with asking() as (names, _, _):
+        async with asyncio.timeout(5):
+            with pytest.raises(OSError):
+                await names.addresses(host)
+
+
+async def test_whoever_waits_is_told_when_the_resolver_ends():
+    async with asking(portal__example=["192.0.2.1"]) as (names, server, _):
+        server.silent.add(PORTAL)
+        async with asyncio.TaskGroup() as callers:
+            waiting = callers.create_task(refused(names))
+            while not server.asked:
+                await asyncio.sleep(0)
+            await names.aclose()
+        assert waiting.result() is NameUnanswered
+
+
+async def refused(names):
+    with pytest.raises(OSError) as raised:
+        await names.addresses(PORTAL)
+    return raised.type
+
+
+async def test_a_dead_address_is_passed_over_and_goes_last_from_then_on():
+    async with listening() as port, asking(portal__example=["127.0.0.2", "127.0.0.1"]) as (names, _, _):
+        for _ in range(2):
+            made = await names.connect(PORTAL, port)
+            assert made.getpeername()[0] == "127.0.0.1"
+            made.close()
+        assert await names.addresses(PORTAL) == ("127.0.0.1", "127.0.0.2")
+
+
+async def test_a_portal_that_moves_before_its_time_to_live_is_over_is_found_when_it_refuses():
+    async with listening() as port, asking(portal__example=["127.0.0.2"]) as (names, server, time):
+        server.ttl = 600
+        with pytest.raises(ConnectionRefusedError):
+            await names.connect(PORTAL, port)
+        server.records[PORTAL] = ["127.0.0.1"]
+        time.ahead += 6
+        with pytest.raises(ConnectionRefusedError):
+            await names.connect(PORTAL, port)
+        made = await names.connect(PORTAL, port)
+        assert made.getpeername()[0] == "127.0.0.1"
+        made.close()
+        assert len(server.asked) == 2
+
+
+async def test_a_session_of_aiohttp_gets_the_addresses_of_the_family_it_wants():
+    async with asking(portal__example=["192.0.2.1", "2001:db8::1"]) as (names, _, _):
+        sessions = SessionResolver(names)
+        found = {family: {each["host"] for each in await sessions.resolve(PORTAL, 443, family)} for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC)}
+        assert found == {socket.AF_INET: {"192.0.2.1"}, socket.AF_INET6: {"2001:db8::1"}, socket.AF_UNSPEC: {"192.0.2.1", "2001:db8::1"}}
