@@ -1,23 +1,33 @@
-# Stage 1 installs exactly what is locked, compiles and builds the wheel; stage 2 holds the result, no compiler, no pip cache and no root.
-FROM python:3.11-bookworm AS build
+# Stage 1 installs exactly what is locked, compiles and builds the wheel; stage 2 holds the result: no compiler, no pip and no root.
+# Both bases have the same Python under the same path, called `python`; that of stage 1 has a C compiler and the headers of Python as well.
+ARG BUILD_BASE=python:3.11-bookworm
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BUILD_BASE} AS build
 WORKDIR /src
 COPY deploy/requirements/runtime.txt deploy/requirements/build.txt deploy/requirements/
-RUN python -m venv /opt/authproxy \
-    && /opt/authproxy/bin/pip install --no-cache-dir --require-hashes --requirement deploy/requirements/runtime.txt
-# The build tool is locked as well, in a place of its own: only the wheel leaves it.
+# The build tools are locked as well, in a place of their own: only the wheel leaves it. Locks are installed without a resolver, and
+# nothing of them is built from source, which would fetch tools that no lock names.
 RUN python -m venv /opt/build \
-    && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement deploy/requirements/build.txt
+    && /opt/build/bin/pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: --requirement deploy/requirements/build.txt
+RUN python -m venv --without-pip /opt/authproxy \
+    && /opt/build/bin/pip --python /opt/authproxy/bin/python install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+        --requirement deploy/requirements/runtime.txt \
+    && /opt/build/bin/pip --python /opt/authproxy/bin/python check
 COPY pyproject.toml README.md LICENSE ./
 COPY deploy/compiled.py deploy/
 COPY authproxy authproxy
-RUN HATCH_BUILD_HOOKS_ENABLE=true PATH=/opt/build/bin:$PATH hatchling build --target wheel --directory /wheel \
-    && /opt/authproxy/bin/pip install --no-cache-dir --no-deps --no-index --find-links /wheel authproxy
+# The compiler reads the types of the libraries, which are installed in the other environment.
+RUN HATCH_BUILD_HOOKS_ENABLE=true AUTHPROXY_RUNTIME_PYTHON=/opt/authproxy/bin/python /opt/build/bin/hatchling build --target wheel --directory /wheel \
+    && /opt/build/bin/pip --python /opt/authproxy/bin/python install --no-cache-dir --no-deps --no-index --find-links /wheel authproxy
 
-FROM python:3.11-slim-bookworm
+FROM ${BASE}
 COPY --from=build /opt/authproxy /opt/authproxy
+# The edge reaches the pages over a private socket under TMPDIR: engines give each container a /dev/shm of its own, also a read-only one.
 ENV PATH=/opt/authproxy/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    TMPDIR=/dev/shm \
     AUTHPROXY_CONFIG=/etc/authproxy/authproxy.yaml
 # A number, so that Kubernetes can see that it is not root. Nothing is written to the image's file system.
 USER 65532:65532

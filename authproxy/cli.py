@@ -16,6 +16,7 @@ import click
 
 from authproxy import __version__
 from authproxy.certificate_command import certificate
+from authproxy.health_command import healthcheck
 from authproxy.people.command import people
 from authproxy.terminal import (
     FINDINGS,
@@ -85,7 +86,7 @@ def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None, *, 
     try:
         from authproxy.sandbox import stack
     except ModuleNotFoundError as missing:
-        fail(f"the sandbox is not installed here ({missing.name} is missing); it is part of the source tree: `make demo`")
+        fail(f"the sandbox is not installed here ({missing.name} is missing); it is part of the source checkout: `make demo` there")
 
     stack.run(port_offset=port_offset, store_url=store_url, state_dir=state_dir, is_verbose=verbose)
 
@@ -155,6 +156,7 @@ def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | N
 
 main.add_command(people)
 main.add_command(certificate)
+main.add_command(healthcheck)
 
 
 @main.group()
@@ -190,28 +192,6 @@ def rotate_keys(config: Path, *, as_json: bool) -> None:
     except KeyRefused as refused:
         fail(str(refused))
     _print_ring(ring, as_json=as_json)
-
-
-@main.command()
-@click.option("--url", default="http://127.0.0.1:8090/healthz", show_default=True, help="What to ask of the management listener.")
-@click.option("--timeout", type=click.FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds to wait.")
-def healthcheck(url: str, timeout: float) -> None:
-    """Ask a running gateway whether it is well: exit code 0 or 1."""
-    import urllib.error
-    import urllib.request
-
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError("--url is no http URL")
-    # No proxy of the environment: the question is for this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=timeout) as answer:
-            click.echo(f"{url}: {answer.status}")
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            fail(f"{url}: {refusal.code}")
-    except OSError as error:
-        fail(f"{url}: {error}")
 
 
 @main.command()

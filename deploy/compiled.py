@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,14 @@ class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]
         return found
 
 
+def _options(environ: Mapping[str, str]) -> list[str]:
+    """What mypy is told. Libraries need not be typed, but they must be installed: without their types the modules do not compile.
+
+    Where the build tools are in an environment of their own, `AUTHPROXY_RUNTIME_PYTHON` is the Python of the one with the libraries."""
+    runtime = environ.get("AUTHPROXY_RUNTIME_PYTHON")
+    return ["--ignore-missing-imports", *(["--python-executable", runtime] if runtime else [])]
+
+
 def _compile(root: Path, modules: list[str], folder: Path) -> Iterator[Path]:
     from mypyc.build import mypycify  # noqa: PLC0415  (hatchling reads this file for every build, also where there is no mypy)
     from setuptools import Distribution  # noqa: PLC0415
@@ -51,9 +59,8 @@ def _compile(root: Path, modules: list[str], folder: Path) -> Iterator[Path]:
     here = Path.cwd()
     os.chdir(root)  # mypyc names modules by their paths, seen from here
     try:
-        # What the modules import from elsewhere need not be installed to be called.
         extensions = mypycify(
-            ["--ignore-missing-imports", *modules], opt_level="3", debug_level="0", group_name="authproxy", target_dir=str(folder / "c")
+            [*_options(os.environ), *modules], opt_level="3", debug_level="0", group_name="authproxy", target_dir=str(folder / "c")
         )  # fmt: skip
         command = build_ext(Distribution({"name": "authproxy", "ext_modules": extensions}))
         command.build_lib, command.build_temp = str(folder / "made"), str(folder / "objects")

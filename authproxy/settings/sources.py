@@ -14,7 +14,7 @@ from authproxy.settings.document import Document, DocumentUnreadable, Value, par
 from authproxy.settings.environment import Misfit, Override
 from authproxy.settings.findings import Finding, KeyPath, Remark, SettingsInvalid, SettingsUnreadable, dotted
 from authproxy.settings.keys import FILE_SUFFIX
-from authproxy.settings.schema import Settings
+from authproxy.settings.schema import Server, Settings
 from authproxy.settings.validation import validated
 
 _LARGEST_FILE = 4 * 1024 * 1024
@@ -60,6 +60,19 @@ def read(path: Path | str, environ: Mapping[str, str]) -> Reading:
     findings = places.in_order()
     has_errors = any(each.severity == "error" for each in findings)
     return Reading(settings=None if has_errors else settings, findings=findings)
+
+
+def management(path: Path | None, environ: Mapping[str, str]) -> str:
+    """What file and environment say of `server.management`, or its default. Nothing else in them is judged.
+
+    Raises OSError if the file cannot be read, and DocumentUnreadable if it is no YAML."""
+    tree = _document(path).value if path is not None else {}
+    for found in environment.overrides(environ, tree):
+        if isinstance(found, Override) and found.path == ("server", "management"):
+            return str(found.value)
+    server = tree.get("server") if isinstance(tree, dict) else None
+    text = server.get("management") if isinstance(server, dict) else None
+    return Server().management if text is None else str(text)
 
 
 def _document(path: Path) -> Document:

@@ -18,7 +18,7 @@ HOMES = {
     "yaml": {"settings", "sandbox"},
     "pydantic": {"settings", "storage"},
     "uvloop": {"bootstrap", "sandbox"},
-    "click": {"cli.py", "certificate_command.py", "terminal.py", "people"},
+    "click": {"cli.py", "certificate_command.py", "health_command.py", "terminal.py", "people"},
     "OpenSSL": {"web"},
     "aiodns": {"dns"},
 }

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import socketserver
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -182,6 +184,48 @@ def test_a_gateway_that_is_not_ready_is_not(management):
 
 def test_a_gateway_that_is_not_there_is_not_healthy(free_port):
     assert run("healthcheck", "--url", f"http://127.0.0.1:{free_port()}/healthz").exit_code == 1
+
+
+def test_the_health_check_asks_where_the_settings_say(management, config):
+    settings = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**settings, "server": {**settings["server"], "management": management.removeprefix("http://")}}))
+    assert run("healthcheck", env={"AUTHPROXY_CONFIG": str(config)}).stdout == f"{management}/healthz: 200\n"
+
+
+def test_the_health_check_hears_the_environment_and_asks_this_machine_for_a_listener_on_all_addresses(management, config):
+    everywhere = management.removeprefix("http://").replace("127.0.0.1", "0.0.0.0")
+    result = run("healthcheck", env={"AUTHPROXY_CONFIG": str(config), "AUTHPROXY__SERVER__MANAGEMENT": everywhere})
+    assert result.stdout == f"{management}/healthz: 200\n"
+
+
+def test_the_health_check_asks_a_unix_socket(config, tmp_path):
+    path = tmp_path / "management.sock"
+    with socketserver.UnixStreamServer(str(path), OneAnswer) as server, ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(server.handle_request)
+        result = run("healthcheck", "-c", config, env={"AUTHPROXY__SERVER__MANAGEMENT": f"unix:{path}"})
+        answered.result()
+    assert (result.exit_code, result.stdout) == (0, f"unix:{path}: 200\n")
+
+
+class OneAnswer(socketserver.StreamRequestHandler):
+    def handle(self):
+        status = "200 OK" if self.rfile.readline() == b"GET /healthz HTTP/1.1\r\n" else "404 Not Found"
+        self.wfile.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+
+
+def test_an_unfinished_edit_elsewhere_in_the_settings_does_not_make_a_running_gateway_unwell(management, config):
+    config.write_text(config.read_text().replace("upstream:", "upstrem:"))
+    environment = {"AUTHPROXY_CONFIG": str(config), "AUTHPROXY__SERVER__MANAGEMENT": management.removeprefix("http://")}
+    assert run("healthcheck", env=environment).exit_code == 0
+
+
+def test_a_health_check_without_readable_settings_says_so_in_one_line(tmp_path):
+    result = run("healthcheck", "-c", tmp_path / "missing.yaml")
+    assert (result.exit_code, result.stderr) == (1, f"{tmp_path}/missing.yaml: cannot be read: No such file or directory\n")
+    (tmp_path / "odd.yaml").write_text("server: {management: everywhere}")
+    result = run("healthcheck", "-c", tmp_path / "odd.yaml")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("server.management: ")
 
 
 def test_a_health_check_reads_no_files():

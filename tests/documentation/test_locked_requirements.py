@@ -1,0 +1,128 @@
+"""The locks install as they are, without a resolver: nothing that a locked package requires is outside of its lock, whatever newer versions
+have been published since. What packages require is read from their installed metadata: everything that is locked is installed where tests run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "requirements"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+# Debian 12 has 3.11.2 and Debian 13 has 3.13.5. Some packages require more before a patch release, such as 3.11.3.
+PYTHONS = ["3.11.0", "3.11.2", "3.11.14", "3.12.0", "3.12.12", "3.13.0", "3.13.5"]
+LOCKS = ["runtime", "sandbox", "dev", "build"]
+
+
+def asked_for(lock):
+    """What the project itself wants from a lock."""
+    project = PROJECT["project"]
+    optional = project["optional-dependencies"]
+    building = [*PROJECT["build-system"]["requires"], *PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["dependencies"]]
+    wanted = {
+        "runtime": project["dependencies"],
+        "sandbox": [*project["dependencies"], *optional["sandbox"]],
+        "dev": [*project["dependencies"], *optional["sandbox"], *optional["dev"], *building],
+        "build": building,
+    }
+    return [Requirement(each) for each in wanted[lock]]
+
+
+def lines(lock):
+    text = (FOLDER / f"{lock}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def locked(lock):
+    """Each line of a lock, without the hashes."""
+    return [Requirement(re.sub(r"\s*--hash=\S+", "", line)) for line in lines(lock)]
+
+
+def holds(requirement, python, extras=()):
+    """Whether a requirement counts on this Python, for a package that was asked for with these extras."""
+    here = {**default_environment(), "python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
+    return requirement.marker is None or any(requirement.marker.evaluate({**here, "extra": extra}) for extra in ("", *extras))
+
+
+def missing(asked, lines_of_lock, python):
+    """What the project or a package of the lock requires, and the lock does not hold in a version that fits."""
+    versions = {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in lines_of_lock if holds(each, python)}
+    waiting = [("the project", each) for each in asked if holds(each, python)] + [("the lock", Requirement(name)) for name in versions]
+    seen, found = set(), []
+    while waiting:
+        by, requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name not in versions or not requirement.specifier.contains(versions[name], prereleases=True):
+            found.append(f"{by} requires {requirement}")
+        elif (name, *sorted(requirement.extras)) not in seen:
+            seen.add((name, *sorted(requirement.extras)))
+            required = [Requirement(each) for each in importlib.metadata.requires(name) or ()]
+            waiting += [(name, each) for each in required if holds(each, python, requirement.extras)]
+    return found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("lock", LOCKS)
+def test_everything_that_a_locked_package_requires_is_locked(lock, python):
+    assert missing(asked_for(lock), locked(lock), python) == []
+
+
+def test_what_only_an_extra_requires_is_missed_too():
+    without = [each for each in locked("runtime") if each.name != "hiredis"]  # `redis[hiredis]` asks for it
+    assert [each.partition(" requires ")[0] for each in missing(asked_for("runtime"), without, "3.11.2")] == ["redis"]
+
+
+def test_what_only_an_older_python_requires_is_missed_too():
+    without = [each for each in locked("runtime") if each.name != "async-timeout"]
+    assert missing(asked_for("runtime"), without, "3.11.2") != []
+    assert missing(asked_for("runtime"), without, "3.11.14") == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_line_of_a_lock_is_one_version_with_hashes(lock):
+    assert [line for line in lines(lock) if not re.fullmatch(r"[a-z0-9.-]+==\S+(?: ; [^\\]+?)?(?:\s+--hash=sha256:[0-9a-f]{64})+\s*", line)] == []
+
+
+def test_locks_agree_with_each_other():
+    versions = {}
+    for lock in LOCKS:
+        for each in locked(lock):
+            versions.setdefault(each.name, set()).add(str(each.specifier))
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_the_locked_packages_run_on_every_python_that_the_classifiers_name():
+    promised = {line.rpartition(" ")[2] for line in PROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", line)}
+    assert promised == {python.rpartition(".")[0] for python in PYTHONS}
+    for each in locked("dev"):
+        assert str(each.specifier) == f"=={importlib.metadata.version(each.name)}", f"{each.name} is installed in another version than the locked one"
+        needed = SpecifierSet(importlib.metadata.metadata(each.name).get("Requires-Python") or "")
+        assert [python for python in PYTHONS if not needed.contains(python)] == [], each.name
+
+
+# Documents, the Dockerfile and scripts as operators and CI follow them; a command may go on over several lines.
+FOLLOWED = ["*.md", "Makefile", "Dockerfile", ".ci/*", "deploy/*", "deploy/**/README.md", "bench/*.md", "tests/*.md"]
+
+
+def installations():
+    files = sorted({path for pattern in FOLLOWED for path in ROOT.glob(pattern) if path.is_file()})
+    for path in files:
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        variables = dict(re.findall(r"^(\w+) [:?]?= (.*)$", text, re.MULTILINE))
+        for name, value in variables.items():
+            text = text.replace(f"$({name})", value)
+        yield from ((path.relative_to(ROOT), line.strip()) for line in text.splitlines() if re.search(r"\binstall\b.*\s(--requirement|-r)\b", line))
+
+
+def test_nothing_installs_a_lock_with_a_resolver():
+    found = list(installations())
+    assert len(found) >= 6
+    assert [(str(path), line) for path, line in found if "--no-deps" not in line or "--require-hashes" not in line] == []
