@@ -12,6 +12,7 @@ from typing import Final
 
 from authproxy.edge.client_connection import ClientConnection
 from authproxy.edge.site import Gate
+from authproxy.edge.tls_door import TlsDoor, bound_sockets
 from authproxy.edge.upstream_pool import UpstreamPool
 
 _TICK: Final = 1.0
@@ -34,8 +35,10 @@ class Listener:
     def __init__(self, gate: Gate, *, tls: ssl.SSLContext | None = None) -> None:
         self._gate = gate
         self._tls = tls
-        self._servers: list[asyncio.AbstractServer] = []
+        self._servers: list[asyncio.AbstractServer | TlsDoor] = []
         self._connections: set[ClientConnection] = set()
+        self._arriving: set[ClientConnection] = set()
+        """In the middle of a TLS handshake."""
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self.is_draining = False
@@ -47,12 +50,14 @@ class Listener:
             for address in addresses:
                 if address.unix_path is not None:
                     self._servers.append(await self._open_unix(address.unix_path, address.unix_mode))
+                elif self._tls is not None:
+                    await self._open_tls(address, self._tls)
                 else:
                     self._servers.append(
                         await loop.create_server(
-                            self._connection, address.host or None, address.port, ssl=self._tls, backlog=_BACKLOG, reuse_address=True
+                            self._connection, address.host or None, address.port, backlog=_BACKLOG, reuse_address=True
                         )
-                    )
+                    )  # fmt: skip
         except OSError:
             for server in self._servers:
                 server.close()
@@ -72,13 +77,35 @@ class Listener:
             listening.close()
             raise
 
+    async def _open_tls(self, address: Address, tls: ssl.SSLContext) -> None:
+        places = await asyncio.get_running_loop().getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for listening in bound_sockets(places):
+            door = TlsDoor(listening, tls, self, handshake_for=self._gate.limits.head_for, spawn=self._gate.spawn)
+            self._servers.append(door)
+            door.open(_BACKLOG)
+
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._gate, self)
+
+    # What a door tells.
+
+    def arrived(self) -> ClientConnection | None:
+        if self.is_draining or self.connection_count >= self._gate.limits.connections:
+            return None
+        connection = self._connection()
+        self._arriving.add(connection)
+        return connection
+
+    def not_arrived(self, connection: ClientConnection) -> None:
+        self._arriving.discard(connection)
 
     # What connections tell.
 
     def opened(self, connection: ClientConnection) -> bool:
-        if len(self._connections) >= self._gate.limits.connections or self.is_draining:
+        self._arriving.discard(connection)
+        if self.connection_count >= self._gate.limits.connections or self.is_draining:
             return False
         self._connections.add(connection)
         self._all_gone.clear()
@@ -91,7 +118,8 @@ class Listener:
 
     @property
     def connection_count(self) -> int:
-        return len(self._connections)
+        """Those in the middle of a handshake included."""
+        return len(self._connections) + len(self._arriving)
 
     @property
     def tunnel_count(self) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import socket
+import ssl
 
 import pytest
+import trustme
 
 from authproxy.edge.site import Limits
 from authproxy.edge.upstream_pool import Upstream
@@ -321,3 +325,68 @@ async def test_the_unix_socket_is_for_those_whom_its_permissions_let_in():
         client = await edge.client(unix=True)
         assert (await client.ask("GET /")).status == 200
         assert HOST.encode() in edge.portal.received
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def listener_tls():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert(HOST).configure_cert(context)
+    return context
+
+
+def trusting_anybody():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def reset_or_closed(reader):
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+async def test_who_says_nothing_on_a_tls_listener_is_counted_at_once_and_cut_in_time(listener_tls):
+    limits = dataclasses.replace(SMALL, connections=5, head_for=0.5)
+    async with running_edge(limits=limits, listener_tls=listener_tls, client_tls=trusting_anybody()) as edge:
+        silent = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(5)]
+        await edge.settled(lambda: edge.listener.connection_count == 5)
+        for _ in range(20):
+            with contextlib.suppress(ConnectionError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+                await reset_or_closed(reader)
+                writer.close()
+        assert edge.listener.connection_count == 5
+        for reader, _ in silent:
+            await reset_or_closed(reader)
+        await edge.settled(lambda: edge.listener.connection_count == 0)
+        assert (await (await edge.client()).ask("GET /")).status == 200
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_handshakes_that_fail_leave_no_place_taken(listener_tls):
+    async with running_edge(limits=SMALL, listener_tls=listener_tls, client_tls=trusting_anybody()) as edge:
+        for opening in (b"GET / HTTP/1.1\r\n\r\n", b"", b"\x16\x03\x01\x00\x05hello"):
+            for _ in range(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+                writer.write(opening)
+                writer.write_eof()
+                with contextlib.suppress(ConnectionError):
+                    await asyncio.wait_for(reader.read(), 10)
+                writer.close()
+                await edge.settled(lambda: edge.listener.connection_count == 0)
+        assert (await (await edge.client()).ask("GET /")).status == 200
+
+
+async def test_a_handshake_holds_up_no_orderly_end(listener_tls):
+    async with running_edge(limits=SMALL, listener_tls=listener_tls, client_tls=trusting_anybody()) as edge:
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        await edge.settled(lambda: edge.listener.connection_count == 1)
+        assert await edge.listener.drain(5)
+        await reset_or_closed(reader)
+        assert edge.listener.connection_count == 0
+        writer.close()

@@ -1,0 +1,136 @@
+"""Accepts TCP connections for TLS: each counts from the moment it is accepted, and has a limited time for its handshake.
+
+The loop's own server tells of a connection only after the handshake. Until then whoever says nothing would be counted by nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from authproxy.edge.client_connection import ClientConnection
+
+_AT_ONCE: Final = 128
+"""Connections that are accepted in one turn of the loop."""
+_PAUSE: Final = 1.0
+"""Seconds without accepting while the process has no descriptor to spare."""
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Roll(Protocol):
+    """The listener's side: knows who is connected."""
+
+    def arrived(self) -> ClientConnection | None:
+        """A connection that counts from now on; None if there is no room for one more."""
+        ...
+
+    def not_arrived(self, connection: ClientConnection) -> None:
+        """Its handshake is over. If that failed, it counts no longer."""
+        ...
+
+
+class TlsDoor:
+    """One listening socket. `handshake_for` is seconds; `spawn` runs a handshake in the background."""
+
+    def __init__(
+        self, listening: socket.socket, tls: ssl.SSLContext, roll: Roll, *, handshake_for: float,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:  # fmt: skip
+        self._listening = listening
+        self._tls = tls
+        self._roll = roll
+        self._handshake_for = handshake_for
+        self._spawn = spawn
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._is_open = False
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        return (self._listening,) if self._is_open else ()
+
+    def open(self, backlog: int) -> None:
+        self._listening.listen(backlog)
+        self._is_open = True
+        self._resume()
+
+    def close(self) -> None:
+        """Accepts nobody any more, and cuts who has not finished the handshake: a request cannot have come from there."""
+        if self._is_open:
+            self._is_open = False
+            asyncio.get_running_loop().remove_reader(self._listening)
+        self._listening.close()
+        for handshake in tuple(self._handshakes):
+            handshake.cancel()
+
+    def _resume(self) -> None:
+        if self._is_open:
+            asyncio.get_running_loop().add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                taken, _ = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._pause(error)
+                return
+            self._admit(taken)
+
+    def _pause(self, error: OSError) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listening)
+        loop.call_later(_PAUSE, self._resume)
+        loop.call_exception_handler({"message": "a connection could not be accepted", "exception": error})
+
+    def _admit(self, taken: socket.socket) -> None:
+        taken.setblocking(False)
+        connection = self._roll.arrived()
+        if connection is None:
+            # A reset: whoever was refused must not hold a place in the kernel either.
+            with contextlib.suppress(OSError):
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            taken.close()
+            return
+        handshake = self._spawn(self._shake(taken, connection))
+        self._handshakes.add(handshake)
+        handshake.add_done_callback(self._handshakes.discard)
+
+    async def _shake(self, taken: socket.socket, connection: ClientConnection) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                lambda: connection, taken, ssl=self._tls, ssl_handshake_timeout=self._handshake_for
+            )  # fmt: skip
+        except OSError:
+            pass  # no TLS, no common cipher, no end in time: the client's affair
+        finally:
+            self._roll.not_arrived(connection)
+
+
+def bound_sockets(places: list[Any]) -> list[socket.socket]:
+    """Bound sockets at places as `getaddrinfo` tells them. Raises OSError having bound none."""
+    made: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, place in dict.fromkeys(places):
+            listening = socket.socket(family, kind, protocol)
+            made.append(listening)
+            listening.setblocking(False)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.bind(place)
+    except OSError:
+        for listening in made:
+            listening.close()
+        raise
+    return made
