@@ -22,8 +22,9 @@ from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
 from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.settings.checks.logos import PNG
-from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings, StepUpSettings
+from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings, StepUpSettings, Store
 from authproxy.settings.values import key_of
+from authproxy.storage.redis import StoreTls
 from authproxy.web.pages import Links
 from authproxy.web.request_context import Logo, PortalPresentation
 
@@ -140,6 +141,12 @@ def server_tls(settings: Settings) -> ssl.SSLContext | None:
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(settings.server.tls.certificate_file, settings.server.tls.key_file)
     return context
+
+
+def store_tls(settings: Store) -> StoreTls | None:
+    """None where no file is named: what the URL says is then enough."""
+    files = StoreTls(ca_file=settings.ca_file, certificate_file=settings.client_cert_file, key_file=settings.client_key_file)
+    return None if files == StoreTls() else files
 
 
 def presentation(known: Portal, settings: PortalSettings, sign_in: tuple[SignInMethod, ...]) -> PortalPresentation:

@@ -86,7 +86,7 @@ async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], dat
         store.url,
         username=store.username,
         password=store.password.get_secret_value() if store.password is not None else None,
-        ca_file=store.ca_file,
+        tls=meanings.store_tls(store),
         deadline=store.deadline,
         names=names,
     )

@@ -79,11 +79,16 @@ class Store:
 
     url: Annotated[
         Text,
-        Field(description="`redis://…`, `rediss://…`, `unix:///path?db=0`, or `memory://` (one process, sessions lost at its end)."),
-    ] = "redis://127.0.0.1:6379/0"
+        Field(description="`redis://…`, `valkey://…`, `rediss://…` and `valkeys://…` with TLS, `unix:///path?db=0`, or `memory://` (one "
+                          "process, sessions lost at its end)."),
+    ] = "redis://127.0.0.1:6379/0"  # fmt: skip
     username: Annotated[Text | None, Field(description="User of the store's access control list.")] = None
     password: Annotated[Secret | None, Field(description="Password of the store.")] = None
     ca_file: Annotated[File | None, Field(description="Certificate authority that the store's certificate must come from.")] = None
+    client_cert_file: Annotated[
+        File | None, Field(description="Certificate (with chain) that is shown to a store which asks for one; needs TLS.")
+    ] = None
+    client_key_file: Annotated[File | None, Field(description="Private key of that certificate.")] = None
     deadline: Annotated[Duration, Field(description="The longest that one question to the store may take, retries included.")] = (
         timedelta(milliseconds=800)
     )

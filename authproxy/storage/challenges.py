@@ -9,18 +9,19 @@ from typing import Any, Final
 
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.session import SessionId
-from authproxy.storage import challenge_records, codec, keyspace, newest, records, retention
+from authproxy.storage import answers, challenge_records, codec, keyspace, newest, records, retention
+from authproxy.storage.answers import Script
 from authproxy.storage.codec import KeyRing
 from authproxy.storage.redis import RedisConnection
 
-_OPEN: Final = """
+_OPEN: Final = Script("""
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1], 'state', 'pending', 'tries', ARGV[2], 'ends', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
-"""
+""", answers.whole)
 # Where no try is left, the answer says so and the challenge stays: the last try that was counted may be right, and is being judged.
-_COUNT: Final = """
+_COUNT: Final = Script("""
 local fields = redis.call('HMGET', KEYS[1], 'sealed', 'state', 'tries', 'ends')
 if fields[2] == 'pending' and tonumber(ARGV[1]) < tonumber(fields[4]) then
   if tonumber(fields[3]) < 1 then
@@ -30,23 +31,23 @@ if fields[2] == 'pending' and tonumber(ARGV[1]) < tonumber(fields[4]) then
   end
 end
 return fields
-"""
-_RESOLVE: Final = """
+""", answers.fields(4))
+_RESOLVE: Final = Script("""
 local fields = redis.call('HMGET', KEYS[1], 'state', 'ends')
 if fields[1] ~= 'pending' or tonumber(ARGV[2]) >= tonumber(fields[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1])
 return 1
-"""
-_PUT: Final = """
+""", answers.whole)
+_PUT: Final = Script("""
 local earlier = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return earlier
-"""
-_TAKE: Final = """
+""", answers.text)
+_TAKE: Final = Script("""
 local earlier = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return earlier
-"""
+""", answers.text)
 
 
 class RedisChallenges:

@@ -11,10 +11,11 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.storage import challenge_records, codec, keyspace, records, retention
+from authproxy.storage import answers, challenge_records, codec, keyspace, records, retention
+from authproxy.storage.answers import Command, Script
 from authproxy.storage.challenge_records import Owned, RecoverySet
 from authproxy.storage.codec import KeyRing
-from authproxy.storage.redis import Command, RedisConnection
+from authproxy.storage.redis import RedisConnection
 
 MOST: Final = 10
 _SET_ID_SIZE: Final = 16
@@ -23,31 +24,31 @@ _READINGS: Final = 5
 _MADE_READY_FOR: Final = timedelta(minutes=5)
 """Recovery codes of whoever dies before they count leave nothing behind."""
 
-_ADD: Final = """
+_ADD: Final = Script("""
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) or redis.call('HGET', KEYS[1], ARGV[1]) then return 0 end
 return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-"""
+""", answers.whole)
 # Compared with what was read, so that nothing is taken away that was put there meanwhile.
-_TAKE_AWAY: Final = """
+_TAKE_AWAY: Final = Script("""
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 return redis.call('HDEL', KEYS[1], ARGV[1])
-"""
-_SWAP: Final = """
+""", answers.whole)
+_SWAP: Final = Script("""
 local earlier = redis.call('GET', KEYS[1])
 if ARGV[1] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[1]) end
 return earlier
-"""
-_SET_IF: Final = """
+""", answers.text)
+_SET_IF: Final = Script("""
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1
-"""
-_ACCEPT: Final = """
+""", answers.whole)
+_ACCEPT: Final = Script("""
 local last = redis.call('GET', KEYS[1])
 if last and tonumber(last) >= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
-"""
+""", answers.whole)
 
 
 class _Stored(NamedTuple):

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from authproxy.storage import codec, keyspace, records
+from authproxy.storage import answers, codec, keyspace, records
+from authproxy.storage.answers import Script
 from authproxy.storage.codec import KeyRing
 from authproxy.storage.redis import RedisConnection
 
-_TAKE: Final = """
+_TAKE: Final = Script("""
 local sealed = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return sealed
-"""
+""", answers.text)
 
 
 class RedisKept:

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.names import ADDRESS
-from authproxy.storage import keyspace, records
+from authproxy.storage import answers, keyspace, records
+from authproxy.storage.answers import Command, Script
 from authproxy.storage.codec import KeyRing
-from authproxy.storage.redis import Command, RedisConnection
+from authproxy.storage.redis import RedisConnection
 
 HOUR: Final = timedelta(hours=1)
 SET_OFF: Final = 2
@@ -24,7 +25,7 @@ _DOUBLINGS: Final = 20
 
 # `count` answers since the last block; `blocks` in a row, the last one `until`; all of it worth nothing from `forgotten` on. A block of
 # which one is told is one's own time: with a clock that is ahead it ends earlier by as much.
-_ANSWER: Final = """
+_ANSWER: Final = Script("""
 local now, after, lasts, at_most, kept = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local fields = redis.call('HMGET', KEYS[1], 'count', 'blocks', 'until', 'forgotten')
 local count, blocks, till = tonumber(fields[1] or 0), tonumber(fields[2] or 0), tonumber(fields[3] or 0)
@@ -39,14 +40,14 @@ local forgotten = math.max(now, till) + kept
 redis.call('HSET', KEYS[1], 'count', count, 'blocks', blocks, 'until', till, 'forgotten', forgotten)
 redis.call('PEXPIRE', KEYS[1], forgotten - now)
 return 0
-"""
+""", answers.moment)
 # A right answer takes itself off an address, and one wrong one: an office where people mistype now and then is never blocked, and somebody
 # with an account of their own gains a guess for each proof, no more.
 _SET_OFF: Final = """
 local count = redis.call('HGET', KEYS[1], 'count')
 if count then redis.call('HSET', KEYS[1], 'count', math.max(tonumber(count) - ARGV[1], 0)) end
 """
-_RESERVE: Final = """
+_RESERVE: Final = Script("""
 local now, pause, most, hour = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local sent = redis.call('LRANGE', KEYS[1], -most, -1)
 local free = 0
@@ -57,7 +58,7 @@ redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('LTRIM', KEYS[1], -most, -1)
 redis.call('PEXPIRE', KEYS[1], math.max(hour, pause))
 return 0
-"""
+""", answers.moment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from authproxy.storage import records
+from authproxy.storage import answers, records
+from authproxy.storage.answers import Script
 from authproxy.storage.redis import RedisConnection
 
-_LIST: Final = """
+_LIST: Final = Script("""
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local spare = redis.call('LLEN', KEYS[1]) - ARGV[2]
 if spare <= 0 then return {} end
 return redis.call('LPOP', KEYS[1], spare)
-"""
+""", answers.names)
 
 
 async def listed(connection: RedisConnection, key: str, name: str, *, most: int, lives_for: timedelta) -> list[str]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Member, RegisterKey
-from authproxy.storage import codec, keyspace, member_records, records
+from authproxy.storage import answers, codec, keyspace, member_records, records
+from authproxy.storage.answers import Command, Script
 from authproxy.storage.codec import KeyRing
-from authproxy.storage.redis import Command, RedisConnection
+from authproxy.storage.redis import RedisConnection
 
 _PAGE: Final = 500
 _DEPARTURES: Final = 100
@@ -25,16 +26,24 @@ _STAGED_FOR: Final = timedelta(minutes=5)
 _READINGS: Final = 5
 _DEPARTURE_NAME: Final = "departure"
 
-_FIND: Final = """
+
+def _found(answer: Any) -> bool:
+    """Revision, key, and for each name that was asked for nothing or the owner's name and the owner."""
+    if not isinstance(answer, list) or not answers.texts(answer[:2]):
+        return False
+    return all(pair is None or answers.fields(2)(pair) for pair in answer[2:])
+
+
+_FIND: Final = Script("""
 local answer = redis.call('HMGET', KEYS[1], 'revision', 'key')
 for at = 1, #ARGV do
   local name = redis.call('HGET', KEYS[2], ARGV[at])
   answer[at + 2] = name and {name, redis.call('HGET', KEYS[3], name)}
 end
 return answer
-"""
+""", _found)
 # Compared with what the caller has read, so that of two changes to the same person one starts again; and nobody gets what another has.
-_CHANGE: Final = """
+_CHANGE: Final = Script("""
 if redis.call('HGET', KEYS[1], 'key') ~= ARGV[1] then return 0 end
 if redis.call('HGET', KEYS[3], ARGV[2]) ~= ARGV[3] then return 0 end
 local gone = 6 + tonumber(ARGV[6])
@@ -47,8 +56,8 @@ if ARGV[5] ~= '' then redis.call('SADD', KEYS[4], ARGV[5]) end
 for at = 7, gone do redis.call('HDEL', KEYS[2], ARGV[at]) end
 for at = gone + 1, #ARGV do redis.call('HSET', KEYS[2], ARGV[at], ARGV[2]) end
 return redis.call('HINCRBY', KEYS[1], 'revision', 1)
-"""
-_TAKE_OVER: Final = """
+""", answers.whole)
+_TAKE_OVER: Final = Script("""
 if (redis.call('HGET', KEYS[1], 'revision') or '0') ~= ARGV[1] then
   redis.call('DEL', KEYS[5], KEYS[6], KEYS[7])
   return 0
@@ -63,7 +72,7 @@ redis.call('SUNIONSTORE', KEYS[4], KEYS[4], KEYS[7])
 redis.call('DEL', KEYS[7])
 redis.call('HSET', KEYS[1], 'key', ARGV[2])
 return redis.call('HINCRBY', KEYS[1], 'revision', 1)
-"""
+""", answers.whole)
 _Item = TypeVar("_Item")
 _LIVE: Final = (keyspace.REGISTER, keyspace.REGISTER_NAMES, keyspace.REGISTER_PEOPLE, keyspace.REGISTER_DEPARTURES)
 

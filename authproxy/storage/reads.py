@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.redis import Command, RedisConnection
+from authproxy.storage.answers import Command
+from authproxy.storage.redis import RedisConnection
 
 
 class GatheredReads:

@@ -11,23 +11,43 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.dns.resolver import Resolver
-
-Command = tuple[str | bytes | int, ...]
+from authproxy.storage import answers as possible
+from authproxy.storage import trouble
+from authproxy.storage.answers import Command
 
 _CLOSING_WITHIN: Final = timedelta(seconds=1)
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
+_FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
+"""What is taken from a URL. redis-py would take anything for an option, also one that changes what answers look like."""
 _log = structlog.get_logger(__name__)
+
+
+class WrongType(CannotAsk):
+    """There is something else under the key than what belongs there. It will not be better the next time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreTls:
+    """Files for TLS with the store. With `ca_file` its certificate must come from that authority and no other; `certificate_file` and
+    `key_file` are shown to a store that asks for a certificate."""
+
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
 
 
 class RedisConnection:
@@ -39,19 +59,18 @@ class RedisConnection:
         *,
         username: str | None = None,
         password: str | None = None,
-        ca_file: str | None = None,
+        tls: StoreTls | None = None,
         deadline: timedelta = timedelta(milliseconds=800),
         max_connections: int = 128,
         names: Resolver | None = None,
     ) -> None:
-        """`redis://`, `rediss://` or `unix://`; `username` and `password` go before those of the URL. With `ca_file` the server's
-        certificate must come from that authority and no other. `names` says which addresses the host of the URL has; without it the
-        connection has a resolver of its own. Connects to nothing yet.
+        """`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`; `username` and `password` go before those of the URL. `names`
+        says which addresses the host of the URL has; without it the connection has a resolver of its own. Connects to nothing yet.
 
-        Raises ValueError for a URL that cannot be used and OSError for a CA file that cannot be read.
+        Raises ValueError for a URL that cannot be used and OSError for a file of `tls` that cannot be read.
         """
         self._own_names = Resolver() if names is None else None
-        self._factory = ConnectionPool(**_options(url, username, password, ca_file), names=names or self._own_names)
+        self._factory = ConnectionPool(**_options(url, username, password, tls), names=names or self._own_names)
         self._deadline = deadline.total_seconds()
         self._turn = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
@@ -77,19 +96,26 @@ class RedisConnection:
         """As `all`, but a refused command has a CannotAsk in its place. Raises CannotAsk where no answer came at all.
 
         The deadline is one for all of them. A connection that failed or was given up in the middle is never used again: its next
-        answer would belong to somebody else's question.
+        answer would belong to somebody else's question. What a primary that has become a replica refuses is asked once more, over a
+        fresh connection, which may lead to the new primary.
         """
         try:
             with self._translated():
-                async with asyncio.timeout(self._deadline), self._borrowed() as connection:
-                    await connection.send_packed_command(connection.pack_commands(commands))
-                    answers = [await self._answer(connection) for _ in commands]
+                async with asyncio.timeout(self._deadline):
+                    answers = await self._conversation(commands)
+                    late = _refused_by_a_replica(answers)
+                    if late:
+                        await self._drop_idle(nowait=True)
+                        again = await self._conversation([commands[at] for at in late])
+                        answers = [again[late.index(at)] if at in late else answer for at, answer in enumerate(answers)]
         except CannotAsk:
             # What happened to this connection (restart, failover, cut cable) has probably happened to the idle ones too.
             await self._drop_idle(nowait=True)
             raise
+        if late and _refused_by_a_replica(answers):
+            await self._drop_idle(nowait=True)
         self._note_answer()
-        return answers
+        return [self._unavailable(answer) if isinstance(answer, ResponseError) else answer for answer in answers]
 
     async def ping(self) -> None:
         """Raises CannotAsk if the store does not answer."""
@@ -142,35 +168,37 @@ class RedisConnection:
         for connection in idle:
             await connection.disconnect(nowait=nowait)
 
-    async def _answer(self, connection: AbstractConnection) -> Any:
-        try:
-            return await connection.read_response()
-        except ReadOnlyError:
-            raise  # a primary that has become a replica: the next connection may find the new primary
-        except ResponseError as error:
-            return self._unavailable(error)
+    async def _conversation(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers over one connection; a refusal is the error itself. Raises where an answer cannot be one to its question: the
+        answers to come would be wrong as well."""
+        async with self._borrowed() as connection:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            answers = [await _answer(connection) for _ in commands]
+            if not possible.all_fit(commands, answers):
+                raise InvalidResponse
+        return answers
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, OSError, TimeoutError) as error:
+        except CannotAsk:
+            raise
+        except Exception as error:
+            # Everything, because on octets that are no protocol redis-py and hiredis raise ValueError, IndexError, UnicodeDecodeError …
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> CannotAsk:
         self.failures += 1
-        name = type(error).__name__
+        said = trouble.words(error, deadline=self._deadline)
         if isinstance(error, ResponseError):
-            said = name  # the text of a refusal may repeat arguments of the command
-            if name not in self._refusals_told:
-                self._refusals_told.add(name)
+            if said not in self._refusals_told:
+                self._refusals_told.add(said)
                 _log.warning("store.refusing", detail=said)
-        else:
-            said = f"{name} {error}".strip()
-            if self._is_answering:
-                self._is_answering = False
-                _log.warning("store.unavailable", detail=said)
-        return CannotAsk(Reason.STORE_UNAVAILABLE, f"the session store cannot be asked: {said}")
+        elif self._is_answering:
+            self._is_answering = False
+            _log.warning("store.unavailable", detail=said)
+        return (WrongType if trouble.code_of(error) == "WRONGTYPE" else CannotAsk)(Reason.STORE_UNAVAILABLE, said)
 
     def _note_answer(self) -> None:
         # One log record for each change and not for each request: an outage under load would bury its own cause.
@@ -229,23 +257,47 @@ class _Tls(_Tcp, SSLConnection):
         return super()._connection_arguments() | {"ssl": self.ssl_context.get(), "server_hostname": self.host}
 
 
+async def _answer(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as refusal:
+        return refusal
+
+
+def _refused_by_a_replica(answers: Sequence[Any]) -> list[int]:
+    """At which places."""
+    return [at for at, answer in enumerate(answers) if isinstance(answer, ReadOnlyError)]
+
+
 async def _is_spoilt(connection: AbstractConnection) -> bool:
     """Whether an idle connection was closed by the other side or has something unread on it."""
     writer = connection._writer  # noqa: SLF001  (redis-py's `can_read` notices a closed connection, but not one that was reset)
     return writer is None or writer.is_closing() or await connection.can_read()
 
 
-def _options(url: str, username: str | None, password: str | None, ca_file: str | None) -> dict[str, Any]:
-    options: dict[str, Any] = dict(parse_url(url))
+def _options(url: str, username: str | None, password: str | None, tls: StoreTls | None) -> dict[str, Any]:
+    scheme, _, rest = url.partition("://")
+    url = f"{_SCHEMES.get(scheme, scheme)}://{rest}"
+    number = urlsplit(url).path.strip("/")
+    if not url.startswith("unix:") and number and not (number.isascii() and number.isdigit()):
+        raise ValueError("the path of the store's URL is the number of a database")  # redis-py would silently take database 0
+    options: dict[str, Any] = {name: value for name, value in parse_url(url).items() if name in _FROM_URL}
     kind = options.get("connection_class")
     options["connection_class"] = _Unix if kind is UnixDomainSocketConnection else _Tcp
     if kind is SSLConnection:
-        options |= {"connection_class": _Tls, "tls": ssl.create_default_context(cafile=ca_file)}
-    elif ca_file is not None:
-        raise ValueError("a certificate authority for the store needs a rediss:// URL")
+        options |= {"connection_class": _Tls, "tls": _context(tls or StoreTls())}
+    elif tls is not None:
+        raise ValueError("files for TLS with the store need a rediss:// URL")
     if username is not None:
         options["username"] = username
     if password is not None:
         options["password"] = password
     # RESP2, because there a connection can subscribe to its own invalidations without push handlers. Time limits are ours alone.
     return options | {"protocol": 2, "socket_timeout": None, "socket_connect_timeout": None, "retry": Retry(NoBackoff(), 0)}
+
+
+def _context(tls: StoreTls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    if tls.certificate_file is not None:
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
+    return context

@@ -15,9 +15,10 @@ from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage import codec, keyspace, records, succession
+from authproxy.storage.answers import Command
 from authproxy.storage.codec import KeyRing, StoredSession
 from authproxy.storage.reads import GatheredReads
-from authproxy.storage.redis import Command, RedisConnection
+from authproxy.storage.redis import RedisConnection
 
 _UNADOPTED_FOR: Final = timedelta(seconds=10)
 """How long a session lives that is to take the place of another and has not: longer than the question in between takes."""

@@ -11,15 +11,16 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from authproxy.identity.session import SessionId
-from authproxy.storage import keyspace, records
-from authproxy.storage.redis import Command, RedisConnection
+from authproxy.storage import answers, keyspace, records
+from authproxy.storage.answers import Command, Script
+from authproxy.storage.redis import RedisConnection
 
 PAGE: Final = 500
 """Sessions asked about in one question, so that a person with thousands of them does not outlast the deadline."""
 _Item = TypeVar("_Item")
 
 # One step: whoever revokes the old session at this moment either finds it alive, and then it is not succeeded, or finds who succeeds it.
-_SUCCEED: Final = """
+_SUCCEED: Final = Script("""
 local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
 if not fields[1] then return 0 end
 redis.call('DEL', KEYS[1])
@@ -27,7 +28,7 @@ local seen, idle, ends, now = tonumber(fields[1]), tonumber(fields[2]), tonumber
 if now >= ends or now - seen >= idle then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ends - now)
 return 1
-"""
+""", answers.whole)
 
 
 async def succeed(connection: RedisConnection, old: SessionId, new: SessionId, *, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from aiohttp import hdrs, web
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.telemetry.logging import logger
 from authproxy.web.middlewares import secured
 
@@ -67,6 +68,8 @@ async def _checked(name: str, check: Callable[[], Awaitable[Check]], *, is_hard:
             result = await check()
     except TimeoutError:
         result = Check(status="failed", detail=f"no answer within {_LIMIT:g} s")
+    except CannotAsk as unavailable:
+        result = Check(status="failed", detail=str(unavailable))
     except Exception as failure:  # noqa: BLE001  (a broken check is a failed check)
         logger("management").warning("check.failed", check=name, error=type(failure).__name__)
         result = Check(status="failed", detail=type(failure).__name__)

@@ -182,6 +182,35 @@ async def test_a_fresh_start_during_the_fault_fails_in_time_too(server, proxy, f
     await redis.aclose()
 
 
+CORRUPTED = [
+    b"$2\r\nhi\r\n", b":1\r\n", b"*0\r\n", b"*1\r\n$1\r\na\r\n", b"*2\r\n:1\r\n:2\r\n", b"$-1\r\n", b"*-1\r\n", b"+\xff\xfe\r\n", b"-\xff\xfe broken\r\n",
+    b"-\r\n", b":999999999999999999\r\n", b":not a number\r\n", b"*2\r\n*1\r\n:1\r\n$1\r\na\r\n", b"\x00\x00\x00\x00", b"*4\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", CORRUPTED, ids=repr)
+async def test_a_corrupted_answer_is_an_outage_and_nothing_else(proxy, redis, answer):
+    sessions = sessions_on(redis)
+    ticket, _ = await started(sessions)
+    other, session = await started(sessions, OTHER)
+    await proxy.answer(answer)
+    outcomes = await asyncio.gather(*(question() for question in every_question(redis, ticket).values()), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes if isinstance(outcome, Exception)} == {CannotAsk}
+    await proxy.pass_on()
+    assert (await sessions.load(other, now=NOW)).session == session
+
+
+async def test_what_a_former_primary_refuses_is_asked_once_more_over_a_fresh_connection(server, proxy, redis):
+    sessions = sessions_on(redis)
+    await redis.ping()
+    with RedisServer() as promoted:
+        server.command("REPLICAOF", "127.0.0.1", str(promoted.port))
+        proxy.lead_to(promoted.port)
+        ticket, session = await started(sessions)
+        assert (await sessions.load(ticket, now=NOW)).session == session
+        assert redis.failures == 0
+
+
 async def test_a_frozen_redis_that_thaws_has_signed_nobody_out(server, proxy, redis):
     sessions = sessions_on(redis)
     ticket, session = await started(sessions)

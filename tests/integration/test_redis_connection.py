@@ -27,7 +27,7 @@ from authproxy.storage.kept import RedisKept
 from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.logout_tokens import RedisLogoutTokens
 from authproxy.storage.people import RedisPeople
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import RedisConnection, StoreTls
 from authproxy.storage.sessions import RedisSessions
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.people_builders import ANA
@@ -72,6 +72,20 @@ def tls_server(authority, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def files_for_tls(authority, tmp_path_factory):
+    """Makes a certificate with its key for a name: the chain's file and the key's."""
+
+    def made(name):
+        directory = tmp_path_factory.mktemp("pair")
+        issued = authority.issue_cert(name)
+        (directory / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(directory / "key.pem")
+        return directory / "chain.pem", directory / "key.pem"
+
+    return made
+
+
+@pytest.fixture(scope="module")
 def server():
     with RedisServer() as running:
         yield running
@@ -83,19 +97,39 @@ async def test_redis_is_reached_over_tcp_and_over_a_unix_socket(server):
 
 
 async def test_redis_is_reached_over_tls_with_its_authority(tls_server, ca_file):
-    assert await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", ca_file=ca_file))
+    assert await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file)))
+
+
+async def test_a_store_that_asks_for_a_certificate_is_shown_ours(files_for_tls, ca_file):
+    with RedisServer("--tls-auth-clients", "yes", "--tls-ca-cert-file", ca_file, tls=files_for_tls("localhost")) as running:
+        url = f"rediss://localhost:{running.port}/0"
+        chain, key = map(str, files_for_tls("gateway.example"))
+        assert await is_served(RedisConnection(url, tls=StoreTls(ca_file=ca_file, certificate_file=chain, key_file=key)))
+        with pytest.raises(CannotAsk):
+            await is_served(RedisConnection(url, tls=StoreTls(ca_file=ca_file)))
+
+
+async def test_a_url_of_valkey_is_one_of_redis(server, tls_server, ca_file):
+    assert await is_served(RedisConnection(server.url.replace("redis", "valkey")))
+    assert await is_served(RedisConnection(f"valkeys://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file)))
+
+
+async def test_no_option_in_the_url_changes_what_answers_look_like(server):
+    redis = RedisConnection(f"{server.url}?decode_responses=true&health_check_interval=1&nonsense=1")
+    assert await redis.ask("ECHO", "octets") == b"octets"
+    await redis.aclose()
 
 
 async def test_a_certificate_for_another_host_is_refused(tls_server, ca_file):
     with pytest.raises(CannotAsk, match=r"127\.0\.0\.1"):
-        await is_served(RedisConnection(f"rediss://127.0.0.1:{tls_server.port}/0", ca_file=ca_file))
+        await is_served(RedisConnection(f"rediss://127.0.0.1:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file)))
 
 
 async def test_a_certificate_of_another_authority_is_refused(tls_server, tmp_path):
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
     with pytest.raises(CannotAsk, match=r"(?i)certificate"):
-        await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", ca_file=str(other)))
+        await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=str(other))))
 
 
 async def test_no_option_in_the_url_switches_the_check_of_the_certificate_off(tls_server):
@@ -107,21 +141,21 @@ async def test_no_option_in_the_url_switches_the_check_of_the_certificate_off(tl
 async def test_a_server_that_speaks_no_tls_is_refused_within_the_deadline(server, ca_file):
     began = time.monotonic()
     with pytest.raises(CannotAsk):
-        await is_served(RedisConnection(f"rediss://localhost:{server.port}/0", ca_file=ca_file))
+        await is_served(RedisConnection(f"rediss://localhost:{server.port}/0", tls=StoreTls(ca_file=ca_file)))
     assert time.monotonic() - began < 1
 
 
 def test_an_authority_without_tls_is_a_mistake_that_is_told(ca_file):
     with pytest.raises(ValueError, match="rediss://"):
-        RedisConnection("redis://127.0.0.1:6379", ca_file=ca_file)
+        RedisConnection("redis://127.0.0.1:6379", tls=StoreTls(ca_file=ca_file))
 
 
 def test_a_ca_file_that_is_not_there_is_told_at_once():
     with pytest.raises(OSError, match="No such file"):
-        RedisConnection("rediss://127.0.0.1:6379", ca_file="/nowhere/ca.pem")
+        RedisConnection("rediss://127.0.0.1:6379", tls=StoreTls(ca_file="/nowhere/ca.pem"))
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:6379", "", "redis://host:port"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:6379", "", "redis://host:port", "redis://host/abc", "redis://host/0/1"])
 def test_a_url_of_another_kind_is_told_at_once(url):
     with pytest.raises(ValueError):
         RedisConnection(url)

@@ -136,6 +136,10 @@ class FaultProxy:
         self._swallowing, self._answer_limit, self._canned, self._last_word, self._has_fallen = False, None, None, None, False
         await self.listen()
 
+    def lead_to(self, port: int) -> None:
+        """As an address that moves to another server: new connections get there, open ones stay where they are."""
+        self._target_port = port
+
     async def refuse(self) -> None:
         """Nobody listens any more, and open connections are reset."""
         if self._server is not None:

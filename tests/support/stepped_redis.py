@@ -9,7 +9,8 @@ from typing import Any
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.redis import Command, RedisConnection
+from authproxy.storage.answers import Command
+from authproxy.storage.redis import RedisConnection
 
 
 class SteppedConnection(RedisConnection):

@@ -16,7 +16,7 @@ from authproxy.settings.checks import logos
 from authproxy.settings.checks.logos import UnfitLogo
 from authproxy.settings.delivery import SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, Severity
-from authproxy.settings.schema import Assertions
+from authproxy.settings.schema import Assertions, Store
 from authproxy.settings.secret_files import octets_of
 from authproxy.settings.validation import Sections
 
@@ -38,7 +38,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         if section and section.tls:
             yield from _pair((name, "tls"), section.tls.certificate_file, section.tls.key_file)
     if sections.store:
-        yield from _authorities(("store", "ca_file"), sections.store.ca_file)
+        yield from _store(sections.store)
     if sections.rekono:
         yield from _authorities(("rekono", "ca_file"), sections.rekono.ca_file)
         if sections.rekono.client_key_file and sections.rekono.client_authentication == "private_key_jwt":
@@ -56,6 +56,12 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _sms_gateway(("step_up", "sms", "gateways", name), gateway)
     if sections.telemetry and sections.telemetry.audit_file:
         yield from _appendable(("telemetry", "audit_file"), Path(sections.telemetry.audit_file))
+
+
+def _store(store: Store) -> Iterator[Remark]:
+    yield from _authorities(("store", "ca_file"), store.ca_file)
+    if store.client_cert_file and store.client_key_file:
+        yield from _pair(("store",), store.client_cert_file, store.client_key_file, names=("client_cert_file", "client_key_file"))
 
 
 def _sms_gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
@@ -82,15 +88,18 @@ def _logo(path: KeyPath, file: str) -> Iterator[Remark]:
         yield Remark(path=path, problem=str(error), read=file, valid="an SVG or PNG file of at most 16 KiB")
 
 
-def _pair(path: KeyPath, certificate_file: str, key_file: str) -> Iterator[Remark]:
-    certificates = list(_authorities((*path, "certificate_file"), certificate_file))
-    trouble = list(_key((*path, "key_file"), key_file))
+def _pair(
+    path: KeyPath, certificate_file: str, key_file: str, *, names: tuple[str, str] = ("certificate_file", "key_file")
+) -> Iterator[Remark]:  # fmt: skip
+    certificate_name, key_name = names
+    certificates = list(_authorities((*path, certificate_name), certificate_file))
+    trouble = list(_key((*path, key_name), key_file))
     yield from certificates
     yield from trouble
     if not certificates and not any(each.severity == "error" for each in trouble):
         leaf = x509.load_pem_x509_certificates(Path(certificate_file).read_bytes())[0]
         if leaf.public_key() != _private_key(key_file).public_key():
-            yield Remark(path=(*path, "key_file"), problem="is not the key of the (first) certificate", read=key_file)
+            yield Remark(path=(*path, key_name), problem="is not the key of the (first) certificate", read=key_file)
 
 
 def _authorities(path: KeyPath, file: str | None) -> Iterator[Remark]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl
 
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import Assertions, OpenIdProvider, Server, Sessions, Store
@@ -70,8 +72,8 @@ def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
 
 def _store(store: Store) -> Iterator[Remark]:
     url = url_of(store.url)
-    if url is None or url.scheme not in {"redis", "rediss", "unix", "memory"}:
-        valid = "`redis://host:6379/0`, `rediss://host:6379/0`, `unix:///path?db=0`, `memory://`"
+    if url is None or url.scheme not in {*_STORES, "unix", "memory"}:
+        valid = "`redis://host:6379/0`, `rediss://host:6379/0`, `valkey://…`, `valkeys://…`, `unix:///path?db=0`, `memory://`"
         yield Remark(path=("store", "url"), problem="is no URL of a store", read=shown(store.url), valid=valid)
         return
     if url.scheme == "memory":
@@ -82,10 +84,39 @@ def _store(store: Store) -> Iterator[Remark]:
         yield Remark(path=("store", "url"), problem=problem, severity="warning")
         if store.password:
             yield Remark(path=("store", "password"), problem="is given in `store.url` too; leave it out there")
-    if url.scheme in {"redis", "rediss"} and not url.hostname:
+    if url.scheme in _STORES and not url.hostname:
         yield Remark(path=("store", "url"), problem="names no host", read=shown(store.url))
-    if store.ca_file and url.scheme != "rediss":
-        yield Remark(path=("store", "ca_file"), problem="has no effect: only `rediss://` uses TLS", severity="warning")
+    yield from _database(store.url, url)
+    for name in ("ca_file", "client_cert_file", "client_key_file"):
+        if getattr(store, name) and url.scheme not in _STORES_WITH_TLS:
+            yield Remark(path=("store", name), problem="has no effect: only `rediss://` and `valkeys://` use TLS", severity="warning")
+    if (store.client_cert_file is None) != (store.client_key_file is None):
+        missing = "client_key_file" if store.client_cert_file else "client_cert_file"
+        yield Remark(path=("store", missing), problem="is missing: a certificate for the store needs both its file and its key's")
+
+
+def _database(text: str, url: SplitResult) -> Iterator[Remark]:
+    """Remarks on what stands behind the host. redis-py takes database 0 where it cannot read a number."""
+    path = ("store", "url")
+    number = url.path.strip("/") if url.scheme in _STORES else ""
+    if number and not _NUMBER.fullmatch(number):
+        problem = "names no database: its path is not a number"
+        yield Remark(path=path, problem=problem, read=shown(text), valid="`redis://host:6379/0`")
+    if url.scheme == "unix" and not url.path.startswith("/"):
+        yield Remark(path=path, problem="names no socket", read=shown(text), valid="`unix:///path?db=0`")
+    for name, value in parse_qsl(url.query, keep_blank_values=True):
+        if name != "db":
+            problem = "has an option that means nothing here"
+            yield Remark(path=path, problem=problem, read=shown(name), valid="`?db=0`; the rest are settings of `store`")
+        elif not _NUMBER.fullmatch(value):
+            yield Remark(path=path, problem="names no database: `db` is not a number", read=shown(value), valid="`?db=0`")
+    if url.port == 0:
+        yield Remark(path=path, problem="names port 0", read=shown(text), valid="a port from 1 to 65535")
+
+
+_STORES_WITH_TLS = {"rediss", "valkeys"}
+_STORES = {"redis", "valkey", *_STORES_WITH_TLS}
+_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 
 
 def _sessions(sessions: Sessions) -> Iterator[Remark]:

@@ -34,6 +34,15 @@ ERRORS = [
     (setting("store", "url", to="postgres://host"), "store.url", "is no URL of a store"),
     (setting("store", "url", to="redis://host:port"), "store.url", "is no URL of a store"),
     (setting("store", "url", to="redis:///0"), "store.url", "names no host"),
+    (setting("store", "url", to="redis://host/abc"), "store.url", "names no database"),
+    (setting("store", "url", to="redis://host/0/1"), "store.url", "names no database"),
+    (setting("store", "url", to="unix:///run/redis.sock?db=first"), "store.url", "names no database"),
+    (setting("store", "url", to="unix:redis.sock"), "store.url", "names no socket"),
+    (setting("store", "url", to="redis://host:0/0"), "store.url", "names port 0"),
+    (setting("store", "url", to="redis://host:65536/0"), "store.url", "is no URL of a store"),
+    (setting("store", "url", to="redis://host/0?decode_responses=true"), "store.url", "has an option that means nothing here"),
+    (setting("store", to={"url": "rediss://host/0", "client_cert_file": "/c"}), "store.client_key_file", "is missing"),
+    (setting("store", to={"url": "rediss://host/0", "client_key_file": "/k"}), "store.client_cert_file", "is missing"),
     (setting("store", "deadline", to="9s"), "store.deadline", "is out of bounds"),
     (setting("store", "near_cache_for", to="31s"), "store.near_cache_for", "is out of bounds"),
     (setting("sessions", "idle", to="9h"), "sessions.idle", "is longer than `sessions.absolute`"),
@@ -179,6 +188,7 @@ def test_credentials_that_are_not_used_are_pointed_out(workshop):
 def test_files_for_tls_that_is_not_used_are_pointed_out(workshop):
     workshop.write("ca.pem", certificate(ec.generate_private_key(ec.SECP256R1())))
     assert workshop.finding(setting("store", "ca_file", to="ca.pem")).problem.startswith("has no effect")
+    assert workshop.read(setting("store", to={"url": "valkeys://host/3", "ca_file": "ca.pem"})).findings == ()
     assert workshop.finding(acq("upstream_tls", {"ca_file": "ca.pem"})).problem.startswith("has no effect")
 
 
@@ -290,6 +300,13 @@ def test_the_certificate_that_a_portal_asks_for_is_looked_at(workshop):
         settings["portals"]["acq"] |= {"upstream": "https://acq.internal", "upstream_tls": {"certificate_file": "tls.pem", "key_file": "tls.key"}}
 
     assert workshop.finding(spoil).key == "portals.acq.upstream_tls.key_file"
+
+
+def test_a_certificate_for_the_store_and_its_key_are_a_pair(workshop):
+    workshop.write("tls.pem", certificate(ec.generate_private_key(ec.SECP256R1())))
+    workshop.write("tls.key", pem(ec.generate_private_key(ec.SECP256R1())))
+    spoil = setting("store", to={"url": "rediss://host", "client_cert_file": "tls.pem", "client_key_file": "tls.key"})
+    assert workshop.finding(spoil).key == "store.client_key_file"
 
 
 @pytest.mark.parametrize(("file", "problem"), [("nowhere/audit.log", "is in a directory that does not exist"), (".", "cannot be written")])
