@@ -203,6 +203,7 @@ def _login(parts: Parts) -> Login:
     return Login(
         provider=parts.provider,
         attempts=parts.stores.attempts,
+        seals=parts.stores.seals,
         sign_ins=parts.sign_ins,
         elevations=parts.elevations,
         membership=Membership(store=parts.stores.people),

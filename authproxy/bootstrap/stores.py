@@ -33,6 +33,7 @@ from authproxy.storage.memory import (
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.people import RedisPeople
 from authproxy.storage.redis import RedisConnection
+from authproxy.storage.seals import Seals
 from authproxy.storage.sessions import RedisSessions
 from authproxy.web.management import Check
 
@@ -45,6 +46,7 @@ class Stores:
 
     sessions: RedisSessions | MemorySessions
     attempts: RedisAttempts | MemoryAttempts
+    seals: Seals
     logout_tokens: RedisLogoutTokens | MemoryLogoutTokens
     people: RedisPeople | MemoryPeople
     kept: RedisKept | MemoryKept
@@ -67,11 +69,14 @@ class Stores:
 async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Stores]:
     store, blocks = settings.store, settings.step_up.blocks
     people, addresses = _block_rules(blocks, after=blocks.after), _block_rules(blocks, after=blocks.after_from_address)
+    keys = KeyRing(meanings.record_keys(settings))
+    seals = Seals(keys, fresh=secrets.token_bytes)
     if store.url == MEMORY:
         near_cache = NearCache(keeps_for=store.near_cache_for, silence=None)
         yield Stores(
             sessions=MemorySessions(near_cache),
             attempts=MemoryAttempts(),
+            seals=seals,
             logout_tokens=MemoryLogoutTokens(),
             people=MemoryPeople(),
             kept=MemoryKept(clock=clock),
@@ -90,11 +95,11 @@ async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], dat
         deadline=store.deadline,
         names=names,
     )
-    keys = KeyRing(meanings.record_keys(settings))
     try:
         yield Stores(
             sessions=RedisSessions(connection, keys=keys, fresh=secrets.token_bytes),
-            attempts=RedisAttempts(connection, keys=keys, fresh=secrets.token_bytes),
+            attempts=RedisAttempts(connection),
+            seals=seals,
             logout_tokens=RedisLogoutTokens(connection),
             people=RedisPeople(connection, keys=keys, fresh=secrets.token_bytes),
             kept=RedisKept(connection, keys=keys, fresh=secrets.token_bytes),

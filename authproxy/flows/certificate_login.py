@@ -1,8 +1,9 @@
 """Sign-in by a client certificate: from the chooser to the host where browsers show certificates, and back to the portal.
 
-Two secrets travel, one each way. The way there tells the browser's attempt; who learns of it can show a certificate of their own, and
-nothing else. The way back tells what was shown, and only the browser that showed it learns of it. A session needs both, and the browser's
-flow cookie: neither somebody else's certificate nor somebody else's way back can be slipped into a sign-in.
+Two sealed texts travel, one each way. The one for the way there holds the browser's attempt; who learns of it can show a certificate of
+their own, and nothing else. The one for the way back says what was shown on which attempt, and only the browser that showed it learns of
+it. A session needs that, and the browser's flow cookie: neither somebody else's certificate nor somebody else's way back can be slipped
+into a sign-in. Before a certificate that holds was shown the store keeps nothing, and then one record for each certificate.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import NotAdmitted
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
-from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns, over
+from authproxy.flows.sign_in import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over
 from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.identity.attempt import Attempt
+from authproxy.identity.attempt import SECRET_SIZE, Attempt, Showing
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, TaxNumber
 from authproxy.identity.session import Session
@@ -37,10 +38,6 @@ _SHOWN_FOR: Final = timedelta(minutes=5)
 _HELD_BY_REGISTER: Final[tuple[Claim, ...]] = ("tax_number", "name", "email", "phone_number")
 _ASKED_OF_ACCOUNTS: Final[tuple[Claim, ...]] = ("birthdate", "address")
 """Only accounts at the provider must state them: the register vouches for its people without."""
-
-
-class FindableAttempts(AttemptStore, Protocol):
-    async def find(self, state: str, *, now: datetime) -> Attempt | None: ...
 
 
 class KeptStore(Protocol):
@@ -63,12 +60,27 @@ class Hop:
     """A browser that has come to show a certificate: for which portal, where it then wants to go there, and whether somebody signs in by
     it or, signed in already, proves afresh who they are; then for which route, and which request waits for it."""
 
-    name: str = field(repr=False)
-    portal_id: str
-    return_to: str
-    is_step_up: bool = False
-    route: str = ""
-    held: str | None = field(default=None, repr=False)
+    attempt: Attempt = field(repr=False)
+
+    @property
+    def portal_id(self) -> str:
+        return self.attempt.portal
+
+    @property
+    def return_to(self) -> str:
+        return self.attempt.return_to
+
+    @property
+    def is_step_up(self) -> bool:
+        return self.attempt.step_up_of is not None
+
+    @property
+    def route(self) -> str:
+        return self.attempt.route
+
+    @property
+    def held(self) -> str | None:
+        return self.attempt.held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +109,7 @@ class CertificateLogin:
         rules: CertificateRules,
         validator: Validator,
         register: Register,
-        attempts: FindableAttempts,
+        seals: Seals,
         sign_ins: SignIns,
         elevations: Elevations,
         kept: KeptStore,
@@ -110,7 +122,7 @@ class CertificateLogin:
         self._rules = rules
         self._validator = validator
         self._register = register
-        self._attempts = attempts
+        self._seals = seals
         self._sign_ins = sign_ins
         self._kept = kept
         self._places = places
@@ -121,28 +133,27 @@ class CertificateLogin:
         self._again = CertificateAgain(register=register, kept=kept, proofs=proofs, places=places, level=rules.level, clock=clock)
 
     async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str:
-        """The URL where the browser shows its certificate. Raises CannotAsk."""
-        return await self._begun(Attempt(portal=portal_id, return_to=return_to, browser=browser, opened_at=now, method=_METHOD))
+        """The URL where the browser shows its certificate."""
+        return self._begun(Attempt(
+            portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now, method=_METHOD
+        ))  # fmt: skip
 
     async def begin_step_up(
         self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime
     ) -> str:  # fmt: skip
-        """The URL where the session's person proves afresh who they are by a certificate. Raises CannotAsk."""
-        location = await self._begun(Attempt(
-            portal=portal_id, return_to=return_to, browser=browser, opened_at=now, method=_METHOD, step_up_of=session.session_id,
-            route=route, held=held,
+        """The URL where the session's person proves afresh who they are by a certificate."""
+        location = self._begun(Attempt(
+            portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now, method=_METHOD,
+            step_up_of=session.session_id, route=route, held=held,
         ))  # fmt: skip
         return f"{location}&lang={locale}"
 
-    async def hop(self, name: str, *, now: datetime) -> Hop | None:
-        """The hop of this name, if it is on its way and not too old. Raises CannotAsk."""
-        attempt = await self._attempts.find(name, now=now)
+    def hop(self, text: str, *, now: datetime) -> Hop | None:
+        """The hop that this text was sealed for, if it is not too old."""
+        attempt = self._seals.attempt_in(text)
         if attempt is None or attempt.method != _METHOD or now - attempt.opened_at > self._attempt_for:
             return None
-        return Hop(
-            name=name, portal_id=attempt.portal, return_to=attempt.return_to, is_step_up=attempt.step_up_of is not None,
-            route=attempt.route, held=attempt.held,
-        )  # fmt: skip
+        return Hop(attempt=attempt)
 
     async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused:
         """What becomes of a certificate that was shown on this hop. A refusal leaves the hop as it is: another one may be shown.
@@ -150,23 +161,30 @@ class CertificateLogin:
         found = await self._validator.validate(presented, now=now, mode=self._rules.modes[hop.portal_id])
         if isinstance(found, Refused):
             return found
-        secret = self._fresh(32)
-        shown = shown_certificate.of(found, hop=hop.name, shown_at=now)
-        await self._kept.put(_key(secret), shown.octets(), self._attempt_for)
-        return Accepted(location=f"{self._places[hop.portal_id].callback(_METHOD)}?hop={secret}", validated=found)
+        shown = shown_certificate.of(found, shown_at=now)
+        await self._kept.put(_key(shown.fingerprint), shown.octets(), _SHOWN_FOR)
+        way_back = self._seals.showing_sealed(Showing(attempt=hop.attempt, fingerprint=shown.fingerprint, shown_at=now))
+        return Accepted(location=f"{self._places[hop.portal_id].callback(_METHOD)}?hop={way_back}", validated=found)
 
     async def complete(
         self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, now: datetime
     ) -> Outcome:  # fmt: skip
-        """Ends the attempt on which the certificate was shown. Raises CannotAsk while nobody can say which one that is."""
-        shown = await self._shown(secret)
+        """Ends the attempt on which the certificate was shown. `secret` is the sealed text of the way back. What cannot be asked is a
+        refusal, so that the way back to the page is not lost; raises CannotAsk only where nobody can say whether the browser has a
+        session."""
+        showing = None if secret is None else self._seals.showing_in(secret)
         attempt = await self._sign_ins.taken(
-            None if shown is None else shown.hop, method=_METHOD, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now
-        )
+            None if showing is None else showing.attempt, method=_METHOD, portal_id=portal_id, browser=browser, ticket_text=ticket_text,
+            now=now,
+        )  # fmt: skip
         if not isinstance(attempt, Attempt):
             return attempt
-        # What has no attempt was not shown, and what was shown too long ago proves nothing now.
-        if shown is None or now - shown.shown_at > _SHOWN_FOR:
+        assert showing is not None  # noqa: S101  # without one there is no attempt to take
+        try:
+            shown = await self._shown(showing, now)
+        except CannotAsk as failure:
+            return over(attempt, failure.reason, found=str(failure))
+        if shown is None:
             return over(attempt, Reason.ATTEMPT_TOO_OLD)
         if attempt.step_up_of is not None:
             return await self._again.complete(attempt, shown, ticket_text, now=now)
@@ -180,9 +198,12 @@ class CertificateLogin:
             return SignInRefused(failure.reason, attempt.return_to, found=str(failure))
         return outcome
 
-    async def _shown(self, secret: str | None) -> ShownCertificate | None:
-        octets = None if secret is None else await self._kept.get(_key(secret))
-        return None if octets is None else shown_certificate.read(octets)
+    async def _shown(self, showing: Showing, now: datetime) -> ShownCertificate | None:
+        """None if the certificate was shown more than five minutes ago: ask for it again."""
+        if now - showing.shown_at > _SHOWN_FOR:
+            return None
+        octets = await self._kept.get(_key(showing.fingerprint))
+        return None if octets is None else shown_certificate.read(octets, shown_at=showing.shown_at)
 
     async def _enter(
         self, shown: ShownCertificate, attempt: Attempt, ticket_text: str | None, user_agent: str
@@ -234,14 +255,12 @@ class CertificateLogin:
             claims=(*(claim for claim in _HELD_BY_REGISTER if _held(member, claim) is not None), *_ASKED_OF_ACCOUNTS),
         )
 
-    async def _begun(self, attempt: Attempt) -> str:
-        hop = self._fresh(32)
-        await self._attempts.open(hop, attempt, now=attempt.opened_at)
-        return f"{self._rules.url}/?hop={hop}"
+    def _begun(self, attempt: Attempt) -> str:
+        return f"{self._rules.url}/?hop={self._seals.attempt_sealed(attempt)}"
 
 
-def _key(secret: str) -> str:
-    return f"shown:{secret}"
+def _key(fingerprint: str) -> str:
+    return f"shown:{fingerprint}"
 
 
 def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:

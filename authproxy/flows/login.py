@@ -1,7 +1,8 @@
 """Sign-in by an OpenID provider, from the click on the chooser to the session: the order of the steps is the security of it.
 
-The state is taken once, the browser is recognised before anything is sent anywhere, and only then is the response read (OpenID
-Connect Core §3.1.2, RFC 9700 §2.1, §4.7). Where a person wanted to go stays on the server, so that no URL travels.
+The attempt travels sealed as the state, so that nothing is kept for whoever merely begins. When it comes back it is
+taken, once, the browser is recognised, and only then is the response read and anything sent anywhere (OpenID Connect Core §3.1.2, RFC 9700
+§2.1, §4.7).
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from authproxy.flows.login_again import LoginAgain
 from authproxy.flows.membership import Admitted, NotAdmitted
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.round_trip import Authenticated, ClaimRules, Provider, RoundTrip
-from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns
 from authproxy.identity.assurance import Level
-from authproxy.identity.attempt import Attempt
+from authproxy.identity.attempt import SECRET_SIZE, Attempt
 from authproxy.identity.member import Account, Member
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
-from authproxy.oidc import authorization, claims
+from authproxy.oidc import claims
 from authproxy.oidc.refused import AuthorizationRefused, ClaimsRefused
 
 _METHOD: Final = "rekono"
@@ -44,6 +45,7 @@ class Login:
         *,
         provider: Provider,
         attempts: AttemptStore,
+        seals: Seals,
         sign_ins: SignIns,
         elevations: Elevations,
         membership: Membership,
@@ -53,8 +55,9 @@ class Login:
         clock: Callable[[], datetime],
     ) -> None:
         """`fresh(n)` is URL-safe text of n random bytes."""
-        self._provider = RoundTrip(provider=provider, attempts=attempts, places=places, rules=rules, fresh=fresh)
+        self._provider = RoundTrip(provider=provider, seals=seals, places=places, rules=rules)
         self._attempts = attempts
+        self._fresh = fresh
         self._sign_ins = sign_ins
         self._membership = membership
         self._places = places
@@ -68,7 +71,7 @@ class Login:
         self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool = False
     ) -> str:  # fmt: skip
         """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in there. Raises CannotAsk."""
-        attempt = Attempt(portal=portal_id, return_to=return_to, browser=browser, opened_at=now)
+        attempt = Attempt(portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now)
         return await self._provider.begin(attempt, locale=locale, anew=anew)
 
     async def begin_step_up(
@@ -76,7 +79,8 @@ class Login:
     ) -> str:  # fmt: skip
         """The URL at the provider where the session's person proves afresh who they are. Raises CannotAsk."""
         attempt = Attempt(
-            portal=portal_id, return_to=return_to, browser=browser, opened_at=now, step_up_of=session.session_id, route=route, held=held
+            portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now,
+            step_up_of=session.session_id, route=route, held=held,
         )  # fmt: skip
         return await self._provider.begin(attempt, locale=locale, anew=True)
 
@@ -90,11 +94,10 @@ class Login:
         user_agent: str,
         now: datetime,
     ) -> Outcome:
-        """Ends the attempt that the response belongs to. Raises CannotAsk while nobody can say which one that is; what cannot be asked
-        later is a refusal, so that the way back to the page is not lost."""
-        state = authorization.state_of(parameters)
+        """Ends the attempt that the response belongs to. What cannot be asked is a refusal, so that the way back to the page is not lost;
+        raises CannotAsk only where that way is not known or nobody can say whether the browser has a session."""
         attempt = await self._sign_ins.taken(
-            state, method=_METHOD, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now
+            self._provider.attempt_of(parameters), method=_METHOD, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now
         )  # fmt: skip
         if not isinstance(attempt, Attempt):
             return attempt

@@ -3,16 +3,16 @@ whoever has sent it: a sign-in, or a fresh proof."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from authproxy.access.routes import Claim
-from authproxy.flows.sign_in import AttemptStore, SignInPlace
+from authproxy.flows.sign_in import Seals, SignInPlace
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
-from authproxy.oidc import claims
+from authproxy.oidc import authorization, claims
 from authproxy.oidc.claims import ClaimedIdentity, ClaimNames
 from authproxy.oidc.id_token import VerifiedClaims
 
@@ -47,27 +47,25 @@ class ClaimRules:
 
 class RoundTrip:
     def __init__(
-        self, *, provider: Provider, attempts: AttemptStore, places: Mapping[str, SignInPlace], rules: ClaimRules,
-        fresh: Callable[[int], str],
+        self, *, provider: Provider, seals: Seals, places: Mapping[str, SignInPlace], rules: ClaimRules
     ) -> None:  # fmt: skip
-        """`fresh(n)` is URL-safe text of n random bytes."""
         self._provider = provider
-        self._attempts = attempts
+        self._seals = seals
         self._places = places
         self._rules = rules
-        self._fresh = fresh
 
     async def begin(self, attempt: Attempt, *, locale: str, anew: bool) -> str:
-        """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in there. Raises CannotAsk, and
-        then there is no attempt."""
-        state = self._fresh(32)
-        bound = replace(attempt, nonce=self._fresh(32), code_verifier=self._fresh(48))
-        url = await self._provider.authorization_request(
-            redirect_uri=self._callback(bound), state=state, nonce=bound.nonce, code_verifier=bound.code_verifier, ui_locales=locale,
-            anew=anew,
+        """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in there. Nothing is kept: the
+        attempt itself, sealed, is the state. Raises CannotAsk."""
+        return await self._provider.authorization_request(
+            redirect_uri=self._callback(attempt), state=self._seals.attempt_sealed(attempt), nonce=attempt.nonce,
+            code_verifier=attempt.code_verifier, ui_locales=locale, anew=anew,
         )  # fmt: skip
-        await self._attempts.open(state, bound, now=bound.opened_at)
-        return url
+
+    def attempt_of(self, parameters: Sequence[tuple[str, str]]) -> Attempt | None:
+        """The attempt that a response says it belongs to; None if there is none that is ours."""
+        state = authorization.state_of(parameters)
+        return None if state is None else self._seals.attempt_in(state)
 
     async def authenticated(self, attempt: Attempt, parameters: Sequence[tuple[str, str]]) -> Authenticated:
         """Whom the response proves; the attempt has been taken. Raises AuthorizationRefused and CannotAsk."""

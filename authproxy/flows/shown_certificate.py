@@ -13,9 +13,8 @@ from authproxy.identity.person import TaxNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCertificate:
-    """A certificate that was examined and holds, and the hop on which it was shown."""
+    """A certificate that was examined and holds, and when it was shown."""
 
-    hop: str = field(repr=False)
     shown_at: datetime
     fingerprint: str
     issuer: str
@@ -31,9 +30,8 @@ class ShownCertificate:
         return self.fingerprint[:16]
 
     def octets(self) -> bytes:
+        """Without the time, which belongs to a showing: the same certificate may be shown twice at a time."""
         return json.dumps({
-            "hop": self.hop,
-            "shown_at": self.shown_at.isoformat(),
             "fingerprint": self.fingerprint,
             "issuer": self.issuer,
             "serial": f"{self.serial:x}",
@@ -48,21 +46,20 @@ def certificate_key(fingerprint: str) -> str:
     return f"certificate:{fingerprint}"
 
 
-def of(validated: Validated, *, hop: str, shown_at: datetime) -> ShownCertificate:
+def of(validated: Validated, *, shown_at: datetime) -> ShownCertificate:
     leaf = validated.leaf
     return ShownCertificate(
-        hop=hop, shown_at=shown_at, fingerprint=leaf.fingerprint, issuer=leaf.issuer, serial=leaf.serial_number,
+        shown_at=shown_at, fingerprint=leaf.fingerprint, issuer=leaf.issuer, serial=leaf.serial_number,
         tax_number=validated.tax_number, not_after=leaf.not_after, leaf=validated.path[0],
     )  # fmt: skip
 
 
-def read(octets: bytes) -> ShownCertificate | None:
+def read(octets: bytes, *, shown_at: datetime) -> ShownCertificate | None:
     """None for what another version of the gateway has written in another shape."""
     try:
         fields = json.loads(octets)
         return ShownCertificate(
-            hop=fields["hop"],
-            shown_at=datetime.fromisoformat(fields["shown_at"]),
+            shown_at=shown_at,
             fingerprint=fields["fingerprint"],
             issuer=fields["issuer"],
             serial=int(fields["serial"], 16),

@@ -1,5 +1,5 @@
 """What all sign-ins have in common, whoever vouches for the person: the attempt is this browser's and is taken once, and it ends in a
-session under a ticket that nobody has seen before. Where a person wanted to go stays on the server, so that no URL travels."""
+session under a ticket that nobody has seen before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from authproxy.flows.membership import NotAdmitted, changed_meanwhile
 from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
-from authproxy.identity.attempt import Attempt, TakenAttempt
+from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.person import MemberId, Person
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
@@ -28,9 +28,20 @@ _DONE_ALREADY = frozenset({Reason.ATTEMPT_USED})
 _WORTH_ANOTHER_LOOK = _DONE_ALREADY | {Reason.ATTEMPT_TOO_OLD, Reason.ATTEMPT_UNKNOWN}
 
 
+class Seals(Protocol):
+    """Attempts as text that only this gateway can read and write."""
+
+    def attempt_sealed(self, attempt: Attempt) -> str: ...
+    def attempt_in(self, text: str) -> Attempt | None: ...
+    def showing_sealed(self, showing: Showing) -> str: ...
+    def showing_in(self, text: str) -> Showing | None: ...
+
+
 class AttemptStore(Protocol):
-    async def open(self, state: str, attempt: Attempt, *, now: datetime) -> None: ...
-    async def take(self, state: str, *, now: datetime) -> TakenAttempt | None: ...
+    async def take(self, attempt: Attempt, *, good_until: datetime, now: datetime) -> bool:
+        """Whether nobody has taken it before."""
+        ...
+
     async def note_sign_in(self, browser: str, *, now: datetime) -> int: ...
     async def recent_sign_ins(self, browser: str, *, now: datetime) -> int: ...
 
@@ -127,20 +138,25 @@ class SignIns:
         self._describe_browser = describe_browser
 
     async def taken(
-        self, state: str | None, *, method: SignInMethod, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
+        self, attempt: Attempt | None, *, method: SignInMethod, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
     ) -> Attempt | AlreadySignedIn | SignInRefused | NotProved:  # fmt: skip
-        """The attempt of this state, if it is the portal's, this browser's, unused and young; nobody can take it again in any case.
+        """The attempt, if it is of this method, this portal and this browser, young and unused. Whoever brings it back, nobody can take it
+        again: an address with somebody's proof in it that was opened in a wrong browser is worth nothing in any other afterwards.
 
         A replayed or stale one in a browser that is signed in goes on without a word: a restored tab, the back button. One that was to
         bring a proof is told when it is stale: the browser is signed in all the same, and its person would be asked again.
         """
-        taken = None if state is None else await self._attempts.take(state, now=now)
-        if taken is not None and taken.attempt.method != method:
-            taken = None
-        refused = SignInRefused(Reason.ATTEMPT_UNKNOWN, "/") if taken is None else self._refusal(taken, portal_id, browser, now)
-        if taken is not None and refused is None:
-            return taken.attempt
+        refused: SignInRefused | NotProved | None = SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+        if attempt is not None:
+            refused = await self._refusal(attempt, method, portal_id, browser, now)
+            if refused is None:
+                return attempt
         assert refused is not None  # noqa: S101  # an attempt that is not there has been refused
+        return await self._or_signed_in(refused, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now)
+
+    async def _or_signed_in(
+        self, refused: SignInRefused | NotProved, *, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
+    ) -> AlreadySignedIn | SignInRefused | NotProved:  # fmt: skip
         worth = _WORTH_ANOTHER_LOOK if isinstance(refused, SignInRefused) else _DONE_ALREADY
         is_worth_it = refused.reason in worth and browser is not None
         if is_worth_it and await self.current(ticket_text, portal_id=portal_id, now=now) is not None:
@@ -195,22 +211,29 @@ class SignIns:
         if previous is not None:
             await self._sessions.revoke(previous.session_id)
 
-    def _refusal(
-        self, taken: TakenAttempt, portal_id: str, browser: str | None, now: datetime
+    async def _refusal(
+        self, attempt: Attempt, method: SignInMethod, portal_id: str, browser: str | None, now: datetime
     ) -> SignInRefused | NotProved | None:  # fmt: skip
-        attempt = taken.attempt
-        if attempt.portal != portal_id:
+        is_too_old = now - attempt.opened_at > self._attempt_for
+        failure: CannotAsk | None = None
+        is_first = False
+        try:
+            # Nobody can complete one that is too old: the store need not hear of it.
+            is_first = not is_too_old and await self._attempts.take(attempt, good_until=attempt.opened_at + self._attempt_for, now=now)
+        except CannotAsk as failed:
+            failure = failed
+        # Where another browser's person wanted to go is not this one's business.
+        if attempt.portal != portal_id or attempt.method != method:
             return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
         if browser is None:
             return SignInRefused(Reason.COOKIES_OFF, "/")
         if not hmac.compare_digest(attempt.browser.encode(), browser.encode()):
-            # Where another browser's person wanted to go is not this one's business.
             return SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
-        if taken.already_used:
-            return over(attempt, Reason.ATTEMPT_USED)
-        if now - attempt.opened_at > self._attempt_for:
+        if is_too_old:
             return over(attempt, Reason.ATTEMPT_TOO_OLD)
-        return None
+        if failure is not None:
+            return over(attempt, failure.reason, found=str(failure))
+        return None if is_first else over(attempt, Reason.ATTEMPT_USED)
 
     async def _note(self, browser: str, now: datetime) -> None:
         try:
@@ -219,6 +242,8 @@ class SignIns:
             return  # only the loop breaker's count is lost
 
 
-def over(attempt: Attempt, reason: Reason) -> SignInRefused | NotProved:
+def over(attempt: Attempt, reason: Reason, *, found: str = "") -> SignInRefused | NotProved:
     """How an attempt ends about which nothing more is looked at."""
-    return SignInRefused(reason, attempt.return_to) if attempt.step_up_of is None else not_proved(attempt, reason)
+    if attempt.step_up_of is None:
+        return SignInRefused(reason, attempt.return_to, found=found)
+    return not_proved(attempt, reason, found=found)

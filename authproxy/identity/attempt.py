@@ -1,41 +1,66 @@
-"""PURE: a sign-in attempt, remembered from the click on the chooser until the browser comes back with the proof; or an attempt to prove
-afresh, elsewhere, who is signed in here. The one never does what the other does."""
+"""PURE: a sign-in attempt, from the click on the chooser until the browser comes back with the proof; or an attempt to prove afresh,
+elsewhere, who is signed in here. An attempt with `step_up_of` never starts a session; one without never steps a session up.
+
+Attempts travel with the browser, sealed. No store knows of one before the browser has come back.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from authproxy.identity.assurance import SignInMethod
 from authproxy.identity.session import SessionId
 
+SECRET_SIZE: Final = 32
+"""Random bytes of an attempt."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What must still be true when the browser comes back. It is found by the state and can be taken once."""
+    """What must still be true when the browser comes back."""
 
     portal: str
     return_to: str
-    """Path and query on the portal where the person wanted to go. Kept here so that no URL travels through the provider."""
+    """Path and query on the portal where the person wanted to go."""
     browser: str = field(repr=False)
     """The value of the flow cookie of the browser that began: the response must come from the same one."""
-    nonce: str = field(default="", repr=False)
-    """For an OpenID provider alone, as is the next."""
-    code_verifier: str = field(default="", repr=False)
+    secret: str = field(repr=False)
+    """Text of 32 random bytes, which no other attempt has."""
     opened_at: datetime
     method: SignInMethod = "rekono"
-    """What may end it: nothing that is shown elsewhere."""
+    """The callback that may complete this attempt; another method's callback is refused."""
     step_up_of: SessionId | None = None
-    """The session that is to gain a proof. Such an attempt signs nobody in; one without never steps anybody up."""
+    """The session that is to gain a proof."""
     route: str = ""
     """The name of the route that demands the proof, for a step-up, as is the next."""
     held: str | None = field(default=None, repr=False)
     """The name of a request that waits for the proof."""
 
+    @property
+    def nonce(self) -> str:
+        """What the ID token must repeat (OpenID Connect Core §3.1.2.1). The provider and the browser learn it; the secret does not follow
+        from it."""
+        return _derived("nonce", self.secret)
+
+    @property
+    def code_verifier(self) -> str:
+        """Of 43 characters, for PKCE (RFC 7636 §4.1)."""
+        return _derived("code verifier", self.secret)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakenAttempt:
-    """The attempt, and whether it had been taken before (then it signs nobody in, but still knows where the person wanted to go)."""
+class Showing:
+    """A certificate that holds was shown on an attempt."""
 
     attempt: Attempt
-    already_used: bool
+    fingerprint: str
+    """SHA-256 of the certificate, in hex."""
+    shown_at: datetime
+
+
+def _derived(kind: str, secret: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(f"authproxy {kind}\0{secret}".encode()).digest()).decode().rstrip("=")

@@ -16,7 +16,7 @@ from authproxy.oidc.wire import base64url
 
 # RFC 6749 appendix A.11: a code is VSCHAR of any length; Rekono's has 32. The bound keeps the token request small.
 _CODE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
-_STATE = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
+_STATE = re.compile(r"[\x21-\x7e]{1,2048}", re.ASCII)
 # RFC 6749 §4.1.2.1: what stands for 500 and 503, which cannot be sent through a browser's redirect.
 _OUTAGES = frozenset({"server_error", "temporarily_unavailable"})
 _TOKENS = frozenset({"id_token", "access_token"})

@@ -31,6 +31,8 @@ _FORMAT: Final = b"\x01"
 """Changes only when an older reader could not make sense of the record. New optional fields do not change it: readers ignore what
 they do not know and put the default where something is missing, so that versions can run side by side during an upgrade."""
 _HEAD_SIZE: Final = len(_FORMAT) + _KEY_ID_SIZE
+SEAL_SIZE: Final = _HEAD_SIZE + NONCE_SIZE + 16
+"""Bytes by which a sealed record is longer than what is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ def open_summary(sealed: bytes, *, ring: KeyRing, session_id: SessionId) -> byte
 
 
 def seal_attempt(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
-    """`name` is the hash under which the attempt is kept."""
+    """`name` says for which way the attempt is sealed."""
     return _seal(plaintext, ring, _attempt_key, name, nonce)
 
 

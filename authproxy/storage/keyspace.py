@@ -1,6 +1,6 @@
 """PURE: names of the keys in Redis. What stands in braces is the hash tag, so that every script stays in one slot of a Cluster.
 
-States and browsers are named by their hash: whoever reads the store's keys cannot come back with somebody's state or flow cookie.
+Attempts and browsers are named by their hash: whoever reads the store's keys cannot come back with somebody's attempt or flow cookie.
 """
 
 from __future__ import annotations
@@ -109,12 +109,8 @@ def logout_token(issuer: str, token_id: str) -> str:
     return f"{PREFIX}{name}}}:logout-token"
 
 
-def attempt(name: str) -> str:
-    return f"{PREFIX}{name}}}:attempt"
-
-
-def attempts_of(browser_name: str) -> str:
-    return f"{PREFIX}{browser_name}}}:browser"
+def used_attempt(name: str) -> str:
+    return f"{PREFIX}{name}}}:used-attempt"
 
 
 def sign_ins_of(browser_name: str) -> str:
@@ -129,8 +125,8 @@ def kept_name(key: str) -> str:
     return _hashed("kept", key)
 
 
-def attempt_name(state: str) -> str:
-    return _hashed("state", state)
+def attempt_name(secret: str) -> str:
+    return _hashed("attempt", secret)
 
 
 def browser_name(browser: str) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.identity.attempt import Attempt
+from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary
 
@@ -134,35 +134,47 @@ def browser_in(octets: bytes) -> str | None:
 
 
 def attempt_octets(attempt: Attempt) -> bytes:
-    return octets_of({
-        "portal": attempt.portal,
-        "return_to": attempt.return_to,
-        "browser": attempt.browser,
-        "nonce": attempt.nonce,
-        "code_verifier": attempt.code_verifier,
-        "opened_at": time_text(attempt.opened_at),
-        "method": attempt.method,
-        "step_up_of": attempt.step_up_of,
-        "route": attempt.route,
-        "held": attempt.held,
-    })
+    """Without the place to return to. The names are short, because all of it travels in an address."""
+    fields = {
+        "p": attempt.portal,
+        "b": attempt.browser,
+        "s": attempt.secret,
+        "t": milliseconds(attempt.opened_at),
+        "m": attempt.method,
+        "u": attempt.step_up_of,
+        "r": attempt.route or None,
+        "h": attempt.held,
+    }
+    return octets_of({name: value for name, value in fields.items() if value is not None})
 
 
-def attempt_in(octets: bytes) -> Attempt | None:
+def attempt_in(octets: bytes, return_to: str) -> Attempt | None:
     try:
         fields = json.loads(octets)
         return Attempt(
-            portal=fields["portal"],
-            return_to=fields["return_to"],
-            browser=fields["browser"],
-            nonce=fields["nonce"],
-            code_verifier=fields["code_verifier"],
-            opened_at=time_in(fields["opened_at"]),
-            method=fields.get("method", "rekono"),
-            step_up_of=fields.get("step_up_of"),
-            route=fields.get("route", ""),
-            held=fields.get("held"),
+            portal=fields["p"],
+            return_to=return_to,
+            browser=fields["b"],
+            secret=fields["s"],
+            opened_at=moment_at(fields["t"]),
+            method=fields["m"],
+            step_up_of=fields.get("u"),
+            route=fields.get("r", ""),
+            held=fields.get("h"),
         )
+    except UNREADABLE:
+        return None
+
+
+def showing_octets(showing: Showing) -> bytes:
+    """Without the attempt."""
+    return octets_of({"c": showing.fingerprint, "t": milliseconds(showing.shown_at)})
+
+
+def showing_in(octets: bytes, attempt: Attempt) -> Showing | None:
+    try:
+        fields = json.loads(octets)
+        return Showing(attempt=attempt, fingerprint=fields["c"], shown_at=moment_at(fields["t"]))
     except UNREADABLE:
         return None
 

@@ -6,12 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from authproxy.identity.attempt import Attempt
-
-ATTEMPT_KEPT_FOR: Final = timedelta(hours=24)
-"""Longer than a sign-in may take, so that a late or repeated callback still knows where its person wanted to go."""
-ATTEMPTS_PER_BROWSER: Final = 32
-"""A browser restored with many tabs opens many attempts at once; a script that opens them without end must not fill the store."""
+USE_REMEMBERED_LONGER: Final = timedelta(minutes=2)
+"""That an attempt was used is remembered so much longer than it is good, so that an instance whose clock is behind hears of it too."""
 SIGN_INS_WITHIN: Final = timedelta(seconds=60)
 SIGN_INS_COUNTED: Final = 64
 LOGOUT_TOKEN_HELD_FOR: Final = timedelta(seconds=4)
@@ -23,10 +19,6 @@ CHALLENGES_PER_SESSION: Final = 8
 """A tab each is plenty, and a script that asks for challenges without end must not fill the store."""
 STEP_KEPT_FOR: Final = timedelta(days=2)
 """Much longer than a code by time is good, whatever the clocks do."""
-
-
-def is_kept(attempt: Attempt, now: datetime) -> bool:
-    return now - attempt.opened_at < ATTEMPT_KEPT_FOR
 
 
 def recent(sign_ins: Iterable[datetime], now: datetime) -> int:

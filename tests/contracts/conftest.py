@@ -52,10 +52,10 @@ def sessions(request, keys):
 
 
 @pytest.fixture(params=STORES)
-def attempts(request, keys):
+def attempts(request):
     if request.param == "memory":
         return MemoryAttempts()
-    return RedisAttempts(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+    return RedisAttempts(request.getfixturevalue("redis"))
 
 
 @pytest.fixture(params=STORES)

@@ -77,7 +77,8 @@ async def list_all(sessions):
 def every_question(redis, ticket):
     """About a person of their own: a question whose answer was lost may have been carried out."""
     sessions = sessions_on(redis)
-    attempts, challenges, enrolments = (made(redis, keys=KEYS, fresh=secrets.token_bytes) for made in (RedisAttempts, RedisChallenges, RedisEnrolments))
+    challenges, enrolments = (made(redis, keys=KEYS, fresh=secrets.token_bytes) for made in (RedisChallenges, RedisEnrolments))
+    attempts = RedisAttempts(redis)
     limits = RedisLimits(redis, keys=KEYS, people=RULES, addresses=RULES)
     return {
         "load": lambda: sessions.load(ticket, now=NOW),
@@ -87,8 +88,7 @@ def every_question(redis, ticket):
         "revoke_subject": lambda: sessions.revoke_subject(ISSUER, OTHER),
         "summaries": lambda: sessions.summaries(ISSUER, SUBJECT, now=NOW),
         "all_summaries": lambda: list_all(sessions),
-        "open": lambda: attempts.open("state", attempt_of("browser"), now=NOW),
-        "take": lambda: attempts.take("state", now=NOW),
+        "take": lambda: attempts.take(attempt_of("browser", secret=secrets.token_hex(8)), good_until=NOW + timedelta(minutes=30), now=NOW),
         "note_sign_in": lambda: attempts.note_sign_in("browser", now=NOW),
         "recent_sign_ins": lambda: attempts.recent_sign_ins("browser", now=NOW),
         "rotate": lambda: rotated(sessions, ticket),

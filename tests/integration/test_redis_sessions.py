@@ -27,10 +27,6 @@ def sessions_with(redis, *keys):
     return RedisSessions(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
 
 
-def attempts_with(redis, *keys):
-    return RedisAttempts(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
-
-
 async def started(sessions, **changes):
     ticket = new_ticket()
     session = session_for(ticket, **changes)
@@ -43,17 +39,16 @@ async def everything_in(redis) -> bytes:
     found = []
     for key in await redis.ask("KEYS", "*"):
         kind = await redis.ask("TYPE", key)
-        read = {b"hash": ("HGETALL", key), b"list": ("LRANGE", key, 0, -1), b"zset": ("ZRANGE", key, 0, -1)}[kind]
+        read = {b"hash": ("HGETALL", key), b"list": ("LRANGE", key, 0, -1), b"zset": ("ZRANGE", key, 0, -1), b"string": ("MGET", key)}[kind]
         found += [key, *await redis.ask(*read)]
     return b"\n".join(found)
 
 
 async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket(redis):
-    sessions, attempts = sessions_with(redis), attempts_with(redis)
-    browser, state = "flow-cookie-of-the-browser", "state-of-the-attempt"
+    sessions, attempts = sessions_with(redis), RedisAttempts(redis)
+    browser = "flow-cookie-of-the-browser"
     attempt = attempt_of(browser)
-    await attempts.open(state, attempt, now=NOW)
-    await attempts.take(state, now=NOW)
+    assert await attempts.take(attempt, good_until=NOW + timedelta(minutes=30), now=NOW)
     await attempts.note_sign_in(browser, now=NOW)
     ticket, session = await started(sessions, provider_session="session-at-the-provider")
     await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
@@ -61,7 +56,7 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
     assert store.count(session.session_id.encode()) == 4  # its key, and its places in the indexes
     secret_texts = [
         session.provider_session,
-        browser, state, attempt.nonce, attempt.code_verifier, attempt.return_to, session.id_token, "Firefox",
+        browser, attempt.secret, attempt.nonce, attempt.code_verifier, attempt.return_to, session.id_token, "Firefox",
         *(str(value) for field in fields(session.person) if (value := getattr(session.person, field.name)) is not None), "Ana", "Novak",
         ticket.text, *ticket.text.split(".")[1:],
     ]  # fmt: skip
@@ -73,14 +68,13 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
 
 
 async def test_every_key_is_named_as_documented_and_none_lives_for_ever(redis):
-    sessions, attempts = sessions_with(redis), attempts_with(redis)
+    sessions, attempts = sessions_with(redis), RedisAttempts(redis)
     await started(sessions, provider_session="s-1")
-    await attempts.open("state", attempt_of("browser"), now=NOW)
-    await attempts.take("state", now=NOW)
+    await attempts.take(attempt_of("browser"), good_until=NOW + timedelta(minutes=30), now=NOW)
     await attempts.note_sign_in("browser", now=NOW)
     await RedisLogoutTokens(redis).take(ISSUER, "token", now=NOW)
     keys = await redis.ask("KEYS", "*")
-    kinds = [b"attempt", b"browser", b"logout-token", b"person", b"provider-session", b"session", b"sign-ins", b"subject"]
+    kinds = [b"logout-token", b"person", b"provider-session", b"session", b"sign-ins", b"subject", b"used-attempt"]
     assert sorted(key.rsplit(b":")[-1] for key in keys) == kinds
     assert all(re.fullmatch(rb"authproxy:\{[A-Za-z0-9_-]{24,43}\}:[a-z-]+", key) for key in keys)
     assert all([await redis.ask("PTTL", key) > 0 for key in keys])
@@ -205,19 +199,10 @@ async def test_a_meddled_record_is_not_found(redis, meddled):
     assert sessions.unreadable == 1
 
 
-async def test_an_attempt_under_a_dropped_key_is_not_found_and_counted(redis):
-    await attempts_with(redis, KEY).open("state", attempt_of("browser"), now=NOW)
-    without = attempts_with(redis, NEW_KEY)
-    assert await without.take("state", now=NOW) is None
-    assert without.unreadable == 1
-    assert (await attempts_with(redis, NEW_KEY, KEY).take("state", now=NOW)).already_used is True
-
-
-async def test_dropped_attempts_leave_redis(redis):
-    attempts = attempts_with(redis)
-    for number in range(40):
-        await attempts.open(f"state {number}", attempt_of("browser"), now=NOW)
-    assert len(await redis.ask("KEYS", "*:attempt")) == 32
+async def test_a_used_attempt_is_remembered_until_it_is_over_and_little_longer(redis):
+    await RedisAttempts(redis).take(attempt_of("browser"), good_until=NOW + timedelta(minutes=30), now=NOW + timedelta(minutes=10))
+    [key] = await redis.ask("KEYS", "*:used-attempt")
+    assert timedelta(minutes=20) < timedelta(milliseconds=await redis.ask("PTTL", key)) <= timedelta(minutes=22)
 
 
 async def test_reads_of_one_turn_of_the_loop_go_to_redis_together(redis, server):

@@ -17,8 +17,10 @@ from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Subject
 from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.id_token import VerifiedClaims
+from authproxy.storage.codec import KeyRing
 from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.seals import Seals
 from tests.support.session_builders import ISSUER, NOW
 
 BROWSER = "the-browser"
@@ -62,10 +64,10 @@ class Provider:
 class Attempts(MemoryAttempts):
     cannot_note = cannot_take = False
 
-    async def take(self, state, *, now):
+    async def take(self, attempt, *, good_until, now):
         if self.cannot_take:
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().take(state, now=now)
+        return await super().take(attempt, good_until=good_until, now=now)
 
     async def note_sign_in(self, browser, *, now):
         if self.cannot_note:
@@ -93,6 +95,7 @@ class LoginHouse:
     def __init__(self):
         self.provider = Provider()
         self.attempts = Attempts()
+        self.seals = Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes)
         self.sessions = Sessions(NearCache(keeps_for=timedelta(), silence=None))
         self.elevations = Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes)
         self.people = MemoryPeople()
@@ -108,7 +111,7 @@ class LoginHouse:
         sign_ins = SignIns(attempts=self.attempts, sessions=self.sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
                            describe_browser=str.upper)  # fmt: skip
         return Login(
-            provider=self.provider, attempts=self.attempts, sign_ins=sign_ins, elevations=self.elevations, membership=Membership(store=self.people),
+            provider=self.provider, attempts=self.attempts, seals=self.seals, sign_ins=sign_ins, elevations=self.elevations, membership=Membership(store=self.people),
             places={name: place(name) for name in ("acq", "b2b")},
             rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}),
             fresh=secrets.token_urlsafe, clock=lambda: self.time,

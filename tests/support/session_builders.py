@@ -46,8 +46,7 @@ def attempt_of(browser: str, *, opened_at: datetime = NOW, **changes) -> Attempt
         portal="acq",
         return_to="/statements?month=11",
         browser=browser,
-        nonce="the-nonce-of-the-attempt",
-        code_verifier="the-verifier-of-the-attempt",
+        secret="the-secret-of-the-attempt",
         opened_at=opened_at,
     )
     return replace(attempt, **changes)

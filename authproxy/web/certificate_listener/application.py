@@ -40,7 +40,7 @@ Presenting = Callable[[web.Request], Presented | Refused]
 
 
 class CertificateLogin(Protocol):
-    async def hop(self, name: str, *, now: datetime) -> Hop | None: ...
+    def hop(self, text: str, *, now: datetime) -> Hop | None: ...
     async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused: ...
 
 
@@ -101,7 +101,7 @@ class _Page:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /: 303 back to the portal with the secret that says what was shown, or a page about the certificate."""
         now = self._services.clock()
-        hop = await self._services.login.hop(request.query.get("hop", ""), now=now)
+        hop = self._services.login.hop(request.query.get("hop", ""), now=now)
         portal = self._services.portals.get(hop.portal_id) if hop is not None else None
         if hop is None or portal is None:
             return self._begin_elsewhere(request)

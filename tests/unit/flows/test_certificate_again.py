@@ -26,7 +26,7 @@ LATER = NOW + timedelta(minutes=4)
 HELD = "h" * 43
 OTHER = TaxNumber("99990016")
 SHOWN = ShownCertificate(
-    hop="h", shown_at=LATER, fingerprint="c3" * 32, issuer="CN=Another SubCA,C=SI", serial=7, tax_number=None,
+    shown_at=LATER, fingerprint="c3" * 32, issuer="CN=Another SubCA,C=SI", serial=7, tax_number=None,
     not_after=NOW + timedelta(days=9), leaf=b"DER",
 )  # fmt: skip
 NAMED = (CertificateName(fingerprint=SHOWN.fingerprint),)

@@ -44,7 +44,7 @@ async def test_what_was_sent_is_what_is_redeemed_with(house):
     assert len({state, asked["nonce"], asked["code_verifier"]}) == 3
 
 
-async def test_a_provider_that_cannot_be_asked_opens_no_attempt(house):
+async def test_a_provider_that_cannot_be_asked_begins_no_attempt(house):
     house.provider.failure = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "away")
     with pytest.raises(CannotAsk):
         await house.begin()
@@ -66,19 +66,33 @@ async def test_the_step_up_is_as_old_as_the_authentication(house, auth_time, at)
 
 
 async def test_refusals_come_in_the_order_of_what_may_be_known(house):
-    """Foreign portal before cookie before browser before use before age: an earlier answer hides what a later one would tell."""
-    state = await house.begin()
-    assert await house.complete(state, portal_id="b2b") == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+    """Foreign portal before cookie before browser before age before use: an earlier answer hides what a later one would tell."""
     state = await house.begin()
     await house.complete(state)
-    house.time += timedelta(minutes=31)
-    assert await house.complete(state, browser=None) == SignInRefused(Reason.COOKIES_OFF, "/")
-    assert await house.complete(state, browser="another") == SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
     assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
-    stale = await house.begin()
     house.time += timedelta(minutes=30, seconds=1)
-    assert await house.complete(stale) == SignInRefused(Reason.ATTEMPT_TOO_OLD, "/izpis?a=1")
-    assert len(house.provider.asked) == 1 + 1 + 1 + 1  # three begun, one redeemed: no refusal has asked anybody
+    assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_TOO_OLD, "/izpis?a=1")
+    assert await house.complete(state, browser="another") == SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
+    assert await house.complete(state, browser=None) == SignInRefused(Reason.COOKIES_OFF, "/")
+    assert await house.complete(state, browser=None, portal_id="b2b") == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+    assert len(house.provider.asked) == 1 + 1  # one begun, one redeemed: no refusal has asked anybody
+
+
+@pytest.mark.parametrize("change", [{"browser": "another"}, {"browser": None}, {"portal_id": "b2b"}])
+async def test_an_address_with_a_code_that_was_opened_in_a_wrong_place_is_worth_nothing_in_the_right_one(house, change):
+    """Somebody begins, lets another person sign in at the provider, and learns of the address where that person has landed."""
+    state = await house.begin()
+    assert isinstance(await house.complete(state, **change), SignInRefused)
+    assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
+
+
+async def test_nothing_is_kept_for_whoever_merely_begins_or_comes_back_too_late(house):
+    for _ in range(100):
+        state = await house.begin()
+    house.time += timedelta(minutes=31)
+    await house.complete(state)
+    await house.complete("never sealed by us")
+    assert house.attempts._used == {}
 
 
 async def test_a_response_without_a_state_is_unknown(house):
@@ -120,10 +134,13 @@ async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage_that_keep
     assert await house.complete(state) == SignInRefused(Reason.PROVIDER_UNAVAILABLE, "/izpis?a=1", found="away")
 
 
-async def test_a_store_that_cannot_be_asked_for_the_attempt_is_an_outage(house):
+async def test_a_store_that_cannot_be_asked_for_the_attempt_is_an_outage_that_keeps_the_way_back(house):
+    state = await house.begin()
     house.attempts.cannot_take = True
-    with pytest.raises(CannotAsk):
-        await house.complete("state")
+    assert await house.complete(state) == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis?a=1", found="away")
+    assert len(house.provider.asked) == 1  # begun: the code was not redeemed, and the attempt is as good as before
+    house.attempts.cannot_take = False
+    assert isinstance(await house.complete(state), SignedIn)
 
 
 @pytest.mark.parametrize(

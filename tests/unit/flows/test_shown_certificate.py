@@ -11,13 +11,13 @@ from authproxy.identity.person import TaxNumber
 from tests.support.session_builders import NOW
 
 SHOWN = ShownCertificate(
-    hop="h" * 43, shown_at=NOW, fingerprint="a1" * 32, issuer="CN=ACNLB SubCA,O=NLB d.d.,C=SI", serial=0xEE61ADE0 << 64,
+    shown_at=NOW, fingerprint="a1" * 32, issuer="CN=ACNLB SubCA,O=NLB d.d.,C=SI", serial=0xEE61ADE0 << 64,
     tax_number=TaxNumber("99990008"), not_after=NOW + timedelta(days=9), leaf=bytes(range(256)),
 )  # fmt: skip
 
 
 def test_what_was_shown_comes_back_as_it_was():
-    assert shown_certificate.read(SHOWN.octets()) == SHOWN
+    assert shown_certificate.read(SHOWN.octets(), shown_at=NOW) == SHOWN
 
 
 def test_it_is_named_in_the_audit_by_the_beginning_of_its_fingerprint():
@@ -26,9 +26,8 @@ def test_it_is_named_in_the_audit_by_the_beginning_of_its_fingerprint():
 
 @pytest.mark.parametrize("octets", [b"", b"[]", b"null", b"{}", b"\xff", json.dumps({**json.loads(SHOWN.octets()), "serial": "x"}).encode()])
 def test_another_shape_is_nothing(octets):
-    assert shown_certificate.read(octets) is None
+    assert shown_certificate.read(octets, shown_at=NOW) is None
 
 
-def test_secrets_and_numbers_are_not_shown():
+def test_numbers_are_not_shown():
     assert "99990008" not in repr(SHOWN)
-    assert "hhhh" not in repr(SHOWN)

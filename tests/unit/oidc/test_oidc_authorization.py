@@ -87,11 +87,11 @@ def test_the_endpoint_keeps_its_own_parameters_but_not_ours():
     ("parameters", "state"),
     [
         ([("code", "c"), ("state", "s")], "s"),
-        ([("state", "x" * 512)], "x" * 512),
+        ([("state", "x" * 2048)], "x" * 2048),
         ([("code", "c")], None),
         ([("state", "")], None),
         ([("state", "s"), ("state", "s")], None),
-        ([("state", "x" * 513)], None),
+        ([("state", "x" * 2049)], None),
         ([("state", "a b")], None),
         ([("state", "č")], None),
     ],

@@ -15,7 +15,7 @@ SESSION_ID = new_ticket().session_id
 
 def test_every_key_has_one_hash_tag_and_says_what_it_is():
     names = [
-        keyspace.session(SESSION_ID), keyspace.subject("name"), keyspace.attempt("name"), keyspace.attempts_of("name"),
+        keyspace.session(SESSION_ID), keyspace.subject("name"), keyspace.used_attempt("name"),
         keyspace.sign_ins_of("name"), keyspace.provider_session("name"), keyspace.logout_token("https://provider.example/", "token"),
         keyspace.kept("name"), keyspace.successor(SESSION_ID), keyspace.challenges_of(SESSION_ID), keyspace.challenge("name"),
         keyspace.pending_push("name"), keyspace.enrolments("name"), keyspace.recovery("name"), keyspace.recovery_codes("name"),
@@ -25,18 +25,12 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
     assert len(set(names)) == len(names)
 
 
-def test_the_keys_of_one_browser_are_in_one_slot_of_a_cluster():
-    tag = re.compile(r"\{(.+)\}")
-    browser = keyspace.browser_name("value of the flow cookie")
-    assert tag.search(keyspace.attempts_of(browser))[1] == tag.search(keyspace.sign_ins_of(browser))[1] == browser
-
-
 def test_a_sessions_key_leads_back_to_the_session():
     assert keyspace.session_id_in(keyspace.session(SESSION_ID).encode()) == SESSION_ID
 
 
 def test_keys_of_other_kinds_lead_to_no_session():
-    others = [keyspace.subject("x"), keyspace.attempt("x"), keyspace.attempts_of("x"), "other:{x}:session", "\xff"]
+    others = [keyspace.subject("x"), keyspace.used_attempt("x"), keyspace.sign_ins_of("x"), "other:{x}:session", "\xff"]
     assert [keyspace.session_id_in(name.encode("latin-1")) for name in others] == [None] * 5
 
 

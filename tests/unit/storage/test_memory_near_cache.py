@@ -97,6 +97,6 @@ async def test_attempts_and_sign_ins_that_are_over_take_no_room_for_long():
     attempts = MemoryAttempts()
     for number in range(100):
         now = NOW + number * timedelta(hours=1)
-        await attempts.open(f"state {number}", attempt_of(f"browser {number}", opened_at=now), now=now)
+        await attempts.take(attempt_of("browser", secret=f"secret {number}"), good_until=now + timedelta(minutes=30), now=now)
         await attempts.note_sign_in(f"browser {number}", now=now)
-    assert max(len(attempts._attempts), len(attempts._states), len(attempts._sign_ins)) <= 25
+    assert max(len(attempts._used), len(attempts._sign_ins)) <= 2

@@ -3,15 +3,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from authproxy.storage import retention
-from tests.support.session_builders import NOW, attempt_of
+from tests.support.session_builders import NOW
 
 MOMENT = timedelta(microseconds=1)
-
-
-def test_an_attempt_is_kept_for_a_day():
-    attempt = attempt_of("browser")
-    assert retention.is_kept(attempt, NOW + timedelta(days=1) - MOMENT)
-    assert not retention.is_kept(attempt, NOW + timedelta(days=1))
 
 
 def test_recent_is_less_than_a_minute_ago():
