@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,10 +47,15 @@ def main() -> None:
 @config_option
 def serve(config: Path) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
+    # A log rotation may come at any moment. What comes before the gateway runs waits until it does.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     settings = settings_of(config)
     from authproxy import bootstrap
 
-    bootstrap.run(settings)
+    try:
+        bootstrap.run(settings)
+    except bootstrap.CannotStart as reason:
+        fail(f"authproxy cannot start: {reason}")
 
 
 @main.command("check-config")

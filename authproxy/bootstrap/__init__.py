@@ -9,9 +9,10 @@ from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.meanings import portals
 from authproxy.bootstrap.operators import ExplainedCertificate, explain_certificate, list_sessions, revoke_sessions
 from authproxy.bootstrap.process import run
+from authproxy.bootstrap.starting import CannotStart
 from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
-    "MEMORY", "Desk", "ExplainedCertificate", "Gateway", "desk", "explain_certificate", "list_sessions", "portals", "revoke_sessions",
-    "run", "running", "utc_now",
+    "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "desk", "explain_certificate", "list_sessions", "portals",
+    "revoke_sessions", "run", "running", "utc_now",
 ]  # fmt: skip

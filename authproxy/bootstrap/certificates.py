@@ -27,7 +27,7 @@ from authproxy.certificates.status import Mode
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.client_address import TrustedProxies
-from authproxy.edge.listener import bound
+from authproxy.edge.sockets import Bound
 from authproxy.flows.certificate_login import CertificateLogin, CertificateRules, KeptStore
 from authproxy.flows.certificate_watch import CertificateWatch
 from authproxy.flows.elevation import Elevations
@@ -49,6 +49,7 @@ from authproxy.web.certificate_listener.application import (
     shown_to_us,
 )
 from authproxy.web.management import Check
+from authproxy.web.pages import Links
 from authproxy.web.request_context import PortalPresentation
 
 Clock = Callable[[], datetime]
@@ -196,11 +197,26 @@ def terminator_of(acnlb: Acnlb) -> Terminator:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateListener:
+    """The listener where certificates are shown. `address` are its host and port; None on a Unix socket."""
+
+    address: tuple[str, int] | None
+    bound: Bound
+    servers: tuple[asyncio.AbstractServer, ...]
+
+    def stop(self) -> None:
+        """Takes no more connections; those that are open are served."""
+        self.bound.withdraw()
+        for server in self.servers:
+            server.close()
+
+
 async def serve_certificates(
-    settings: Settings, acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, metrics: Metrics,
+    acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, bound: Bound, links: Links, metrics: Metrics,
     zone: ZoneInfo, resources: AsyncExitStack,
-) -> tuple[str, int] | None:  # fmt: skip
-    """Opens the listener; its host and port, if it has one. Raises OSError or ValueError."""
+) -> CertificateListener:  # fmt: skip
+    """Opens the listener. Raises OSError or ValueError."""
     trusted = TrustedProxies.of(acnlb.trusted_terminators)
     is_own = acnlb.presented_by == "listener"
     presenting: Presenting = shown_to_us if is_own else forwarded_by(terminator_of(acnlb), trusted.trusts)
@@ -209,7 +225,7 @@ async def serve_certificates(
         presenting=presenting,
         client_of=(lambda peer, _forwarded: peer) if is_own else trusted.client,
         portals=portals,
-        links=meanings.links(settings),
+        links=links,
         audit=sign_in.audit,
         metrics=metrics,
         clock=sign_in.clock,
@@ -223,34 +239,32 @@ async def serve_certificates(
     )  # fmt: skip
     await runner.setup()
     resources.push_async_callback(runner.cleanup)
+    assert runner.server is not None  # noqa: S101  # after `setup` there is one
+    connections: Callable[[], asyncio.Protocol] = runner.server
     if is_own:
-        return await _open_tls(acnlb, sign_in.profile, runner, resources)
-    if acnlb.listen.startswith("unix:"):
-        socket = bound(Path(acnlb.listen.removeprefix("unix:")), int(settings.server.unix_socket_mode, 8))
-        await web.SockSite(runner, socket, backlog=_BACKLOG).start()
-        return None
-    await web.TCPSite(runner, *meanings.host_and_port(acnlb.listen), backlog=_BACKLOG).start()
-    return runner.addresses[0][0], runner.addresses[0][1]
+        connections = _with_tls(acnlb, sign_in, connections, resources)
+    loop = asyncio.get_running_loop()
+    servers = []
+    for listening in bound.sockets:
+        servers.append(await loop.create_server(connections, sock=listening, backlog=_BACKLOG))
+        resources.callback(servers[-1].close)
+    bound.publish()
+    name = bound.sockets[0].getsockname()
+    return CertificateListener(address=(name[0], name[1]) if isinstance(name, tuple) else None, bound=bound, servers=tuple(servers))
 
 
-async def _open_tls(acnlb: Acnlb, profile: Profile, runner: web.AppRunner, resources: AsyncExitStack) -> tuple[str, int]:
-    if acnlb.tls is None or runner.server is None:
+def _with_tls(
+    acnlb: Acnlb, sign_in: CertificateSignIn, application: Callable[[], asyncio.Protocol], resources: AsyncExitStack
+) -> tls.TlsConnections:  # fmt: skip
+    if acnlb.tls is None:
         raise ValueError("`acnlb.tls` is missing")
+    meanings.refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())
     context = tls.context(
-        certificate_file=acnlb.tls.certificate_file, key_file=acnlb.tls.key_file, authorities=profile.authorities
+        certificate_file=acnlb.tls.certificate_file, key_file=acnlb.tls.key_file, authorities=sign_in.profile.authorities
     )  # fmt: skip
-    connections = tls.TlsConnections(context, runner.server)
-    server = await asyncio.get_running_loop().create_server(
-        connections, *meanings.host_and_port(acnlb.listen), backlog=_BACKLOG, reuse_address=True
-    )
-
-    async def close() -> None:
-        server.close()
-        connections.abort()
-
-    resources.push_async_callback(close)
-    name = server.sockets[0].getsockname()
-    return name[0], name[1]
+    connections = tls.TlsConnections(context, application)
+    resources.callback(connections.abort)
+    return connections
 
 
 def _begin_of(day: date) -> datetime:

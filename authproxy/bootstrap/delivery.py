@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from authproxy.bootstrap import text_messages
-from authproxy.bootstrap.text_messages import Spawn
+from authproxy.bootstrap.background import Background
 from authproxy.delivery import onepass
 from authproxy.delivery.onepass import OnePassService
 from authproxy.delivery.sms_gateways import FallbackSender
@@ -47,14 +47,16 @@ class Delivery:
 
 
 async def delivery(
-    settings: StepUps, *, clock: Callable[[], datetime], spawn: Spawn, resources: AsyncExitStack, names: Resolver
+    settings: StepUps, *, clock: Callable[[], datetime], background: Background, resources: AsyncExitStack, names: Resolver
 ) -> Delivery:  # fmt: skip
     """Raises OSError or ValueError for files and values that cannot be used."""
     sms = settings.sms
     return Delivery(
-        sms=None if sms is None else await text_messages.sms_sender(sms, clock=clock, spawn=spawn, resources=resources, names=names),
+        sms=None if sms is None else await text_messages.sms_sender(
+            sms, clock=clock, background=background, resources=resources, names=names
+        ),
         onepass=None if settings.onepass is None else await _onepass(settings.onepass, clock, resources, names),
-    )
+    )  # fmt: skip
 
 
 async def _onepass(

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -19,18 +16,22 @@ from authproxy import __version__
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
-from authproxy.bootstrap.certificates import CertificateSignIn, certificate_sign_in, serve_certificates
+from authproxy.bootstrap.background import Background
+from authproxy.bootstrap.certificates import CertificateListener, CertificateSignIn, certificate_sign_in, serve_certificates
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.delivery import delivery
+from authproxy.bootstrap.descriptors import descriptors
 from authproxy.bootstrap.desk import Desk
 from authproxy.bootstrap.names import resolver
-from authproxy.bootstrap.parts import Clock, Parts, Spawn
+from authproxy.bootstrap.own_folders import own_folder
+from authproxy.bootstrap.parts import Clock, Parts
 from authproxy.bootstrap.step_up import held_requests, step_up_services
 from authproxy.bootstrap.stores import stores
-from authproxy.bootstrap.supervision import serve_management
+from authproxy.bootstrap.supervision import TIME_LIMITS, serve_management
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import Listener
 from authproxy.edge.site import Gate, Holding
+from authproxy.edge.sockets import bind
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.flows.access import Access
 from authproxy.flows.back_channel_logout import BackChannelLogout
@@ -68,12 +69,20 @@ class Gateway:
     """A gateway that answers. `addresses` are host and port of its TCP listeners, `management` those of the management listener."""
 
     addresses: tuple[tuple[str, int], ...]
-    management: tuple[str, int]
+    management: tuple[str, int] | None
     audit_file: AuditFile | None
     listener: Listener
     certificates: CertificateSignIn | None
-    certificate_listener: tuple[str, int] | None
+    certificate_listener: CertificateListener | None
     desk: Desk
+
+    async def drain(self, settings: Settings) -> None:
+        """Says that it is going, leaves, and finishes what runs. The management listener answers meanwhile."""
+        timeouts = settings.server.timeouts
+        await self.listener.leave(timeouts.leave.total_seconds())
+        if self.certificate_listener is not None:
+            self.certificate_listener.stop()
+        await self.listener.drain(timeouts.drain.total_seconds())
 
 
 @asynccontextmanager
@@ -81,38 +90,25 @@ async def running(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterato
     """The gateway, from the moment it answers until the block ends; then it drains. Raises OSError or ValueError if it cannot start.
 
     It starts without the provider and without the store: what cannot be asked is answered 503 until it can."""
-    async with AsyncExitStack() as resources, asyncio.TaskGroup() as background:
-        tasks: set[asyncio.Task[None]] = set()
+    background = Background(clock=clock)
+    async with AsyncExitStack() as resources:
         try:
-            parts, audit_file = await _assembled(settings, clock, _spawner(background, tasks), resources)
+            parts, audit_file = await _assembled(settings, clock, background, resources)
             gateway = await _opened(parts, audit_file)
             yield gateway
-            await gateway.listener.drain(settings.server.timeouts.drain.total_seconds())
+            await gateway.drain(settings)
         finally:
-            for task in tasks:
-                task.cancel()
+            await background.end()
 
 
-def _spawner(background: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> Spawn:
-    """Background work that fails must not take the gateway with it: the failure is logged, and the rest goes on."""
-
-    async def guarded(work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception:  # noqa: BLE001  (the last resort for work that nobody waits for)
-            logs.logger("bootstrap").exception("background.failed")
-
-    def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = background.create_task(guarded(work))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return task
-
-    return spawn
-
-
-async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: AsyncExitStack) -> tuple[Parts, AuditFile | None]:
+async def _assembled(
+    settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack
+) -> tuple[Parts, AuditFile | None]:  # fmt: skip
     logs.configure(settings.telemetry.log_level, clock=clock)
+    # First of all: a second gateway by mistake ends here, before it has touched anything.
+    bound = {each.address: each for each in bind(meanings.all_addresses(settings))}
+    for each in bound.values():
+        resources.callback(each.close)
     audit, audit_file = auditing.audit(settings, clock, resources)
     names = await resources.enter_async_context(resolver(settings))
     opened = await resources.enter_async_context(stores(settings, names=names, clock=clock))
@@ -124,7 +120,7 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         signer=signer,
         assertion_lifetime=settings.assertions.lifetime,
         header_names={portal_id: meanings.header_names(portal) for portal_id, portal in settings.portals.items()},
-        spawn=spawn,
+        spawn=background.spawn,
     )
     portals = meanings.portals(settings)
     places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
@@ -148,12 +144,14 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
         audit=audit,
         metrics=Metrics(version=__version__),
         clock=clock,
-        spawn=spawn,
+        background=background,
+        bound=bound,
+        descriptors=descriptors(settings),
         resources=resources,
         places=places,
         sign_ins=sign_ins,
         elevations=elevations,
-        delivery=await delivery(settings.step_up, clock=clock, spawn=spawn, resources=resources, names=names),
+        delivery=await delivery(settings.step_up, clock=clock, background=background, resources=resources, names=names),
         names=names,
         certificates=certificates,
     )
@@ -163,18 +161,33 @@ async def _assembled(settings: Settings, clock: Clock, spawn: Spawn, resources: 
 async def _opened(parts: Parts, audit_file: AuditFile | None) -> Gateway:
     held = held_requests(parts)
     gate = _gate(parts, await _serve_pages(parts, held), held)
-    listener = Listener(gate, tls=meanings.server_tls(parts.settings))
-    addresses = await listener.open(meanings.addresses(parts.settings))
-    management_address = await serve_management(parts, listener)
-    parts.spawn(listener.watch((*(site.pool for site in gate.sites.values()), gate.pages)))
-    parts.spawn(_ask_provider(parts.provider))
+    listener = Listener(gate, tls=meanings.server_tls(parts.settings, parts.clock()), last_descriptor=parts.descriptors.last_for_clients)
+    if not parts.descriptors.are_enough:
+        logs.logger("bootstrap").warning("descriptors.too_few", detail=parts.descriptors.problem)
     certificate_listener = await _serve_certificates(parts)
-    if parts.stores.connection is not None:
-        parts.spawn(invalidation.listen(parts.stores.connection, parts.stores.near_cache, clock=parts.clock))
+    _keep(parts, listener, gate)
+    management_address = await serve_management(parts, listener)
+    # Last: nobody finds a socket of ours before everything behind it is there.
+    addresses = await listener.open(parts.bound[address] for address in meanings.addresses(parts.settings))
     parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
     parts.resources.callback(parts.audit.record, Event.GATEWAY_STOPPED)
     return Gateway(addresses=addresses, management=management_address, audit_file=audit_file, listener=listener,
                    certificates=parts.certificates, certificate_listener=certificate_listener, desk=_desk(parts))  # fmt: skip
+
+
+def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
+    """Everything that must go on for as long as the process lives (gateways for text messages keep theirs in `delivery`)."""
+    keep, stores = parts.background.keep, parts.stores
+    pools = (*(site.pool for site in gate.sites.values()), gate.pages)
+    keep(TIME_LIMITS, lambda: listener.watch(pools))
+    keep("provider_refresh", lambda: _ask_provider(parts.provider))
+    if stores.connection is not None:
+        connection = stores.connection
+        keep("invalidation", lambda: invalidation.listen(connection, stores.near_cache, clock=parts.clock))
+    acnlb, certificates = parts.settings.acnlb, parts.certificates
+    if acnlb is not None and certificates is not None:
+        keep("revocation_lists", certificates.sources.run)
+        keep("certificate_watch", lambda: certificates.keep_looking(acnlb.revocation.sessions_checked_every))
 
 
 def _desk(parts: Parts) -> Desk:
@@ -248,22 +261,20 @@ def _presentations(parts: Parts) -> dict[str, PortalPresentation]:
     }  # fmt: skip
 
 
-async def _serve_certificates(parts: Parts) -> tuple[str, int] | None:
-    """The listener where certificates are shown, and what is asked about them in the background."""
+async def _serve_certificates(parts: Parts) -> CertificateListener | None:
+    """The listener where certificates are shown, if there is one."""
     acnlb, certificates = parts.settings.acnlb, parts.certificates
     if acnlb is None or certificates is None:
         return None
-    parts.spawn(certificates.sources.run())
-    parts.spawn(certificates.keep_looking(acnlb.revocation.sessions_checked_every))
     return await serve_certificates(
-        parts.settings, acnlb, certificates, _presentations(parts), metrics=parts.metrics, zone=_ZONE, resources=parts.resources
-    )
+        acnlb, certificates, _presentations(parts), bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)],
+        links=meanings.links(parts.settings), metrics=parts.metrics, zone=_ZONE, resources=parts.resources,
+    )  # fmt: skip
 
 
 async def _serve_pages(parts: Parts, held: HeldRequests) -> str:
     """The pages on a socket that only this process's user can reach; the edge alone knows where it is."""
-    folder = parts.resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-"))
-    path = str(Path(folder) / "pages.sock")
+    path = str(parts.resources.enter_context(own_folder()) / "pages.sock")
     runner = web.AppRunner(application(_services(parts, held)), access_log=None, handle_signals=False)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
@@ -307,6 +318,6 @@ def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
         identifiers=Identifiers(secrets.token_bytes),
         clock=parts.clock,
         time=asyncio.get_running_loop().time,
-        spawn=parts.spawn,
+        spawn=parts.background.spawn,
         default_port=443 if all(portal.origin.startswith("https:") for portal in every.values()) else 80,
     )

@@ -5,23 +5,28 @@ from __future__ import annotations
 import dataclasses
 import ssl
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from cryptography import x509
 
 from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
 from authproxy.edge.headers import RequestFilter
-from authproxy.edge.listener import Address
 from authproxy.edge.site import Limits, Site
+from authproxy.edge.sockets import Address
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.flows.round_trip import ClaimRules
 from authproxy.flows.sign_in import SignInPlace
 from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
 from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.relying_party import RelyingParty
+from authproxy.settings.certificates import Acnlb
 from authproxy.settings.checks.logos import PNG
+from authproxy.settings.forms import Tls
 from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings, StepUpSettings, Store
 from authproxy.settings.values import key_of
 from authproxy.storage.redis import StoreTls
@@ -119,27 +124,49 @@ def claim_rules(settings: OpenIdProvider) -> ClaimRules:
     return ClaimRules(names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels, leeway=settings.leeway)
 
 
+def all_addresses(settings: Settings) -> tuple[Address, ...]:
+    """Every address on which the gateway listens."""
+    certificates = () if settings.acnlb is None else (certificate_address(settings, settings.acnlb),)
+    return (*addresses(settings), management_address(settings), *certificates)
+
+
 def addresses(settings: Settings) -> tuple[Address, ...]:
-    mode = int(settings.server.unix_socket_mode, 8)
-    return tuple(
-        Address(unix_path=Path(text.removeprefix("unix:")), unix_mode=mode) if text.startswith("unix:") else Address(*host_and_port(text))
-        for text in settings.server.listen
-    )
+    """Where browsers and front proxies connect."""
+    return tuple(_address(settings, "server.listen", text) for text in settings.server.listen)
 
 
-def host_and_port(text: str) -> tuple[str, int]:
+def management_address(settings: Settings) -> Address:
+    return _address(settings, "server.management", settings.server.management)
+
+
+def certificate_address(settings: Settings, acnlb: Acnlb) -> Address:
+    """Where certificates are shown, or forwarded to by the terminator that has seen them."""
+    return _address(settings, "acnlb.listen", acnlb.listen)
+
+
+def _address(settings: Settings, key: str, text: str) -> Address:
+    if text.startswith("unix:"):
+        server = settings.server
+        path = Path(text.removeprefix("unix:"))
+        return Address(key=key, unix_path=path, unix_mode=int(server.unix_socket_mode, 8), unix_group=server.unix_socket_group)
     host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
+    return Address(key=key, host=host.strip("[]"), port=int(port))
 
 
-def server_tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.server.tls is None:
+def server_tls(settings: Settings, now: datetime) -> ssl.SSLContext | None:
+    """Raises OSError or ValueError for a certificate that cannot be used at this time."""
+    tls = settings.server.tls
+    if tls is None:
         return None
+    refuse_expired("server.tls", tls, now)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(settings.server.tls.certificate_file, settings.server.tls.key_file)
+    try:
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
+    except ssl.SSLError:
+        raise ValueError(f"server.tls: {tls.certificate_file} and {tls.key_file} are no certificate and its key") from None
     return context
 
 
@@ -147,6 +174,14 @@ def store_tls(settings: Store) -> StoreTls | None:
     """None where no file is named: what the URL says is then enough."""
     files = StoreTls(ca_file=settings.ca_file, certificate_file=settings.client_cert_file, key_file=settings.client_key_file)
     return None if files == StoreTls() else files
+
+
+def refuse_expired(key: str, tls: Tls, now: datetime) -> None:
+    """A start is the moment at which somebody looks: no browser would accept an expired certificate. Raises OSError or ValueError."""
+    leaf = x509.load_pem_x509_certificates(Path(tls.certificate_file).read_bytes())[0]
+    ends_at = leaf.not_valid_after_utc
+    if ends_at < now:
+        raise ValueError(f"{key}.certificate_file: {tls.certificate_file} expired at {ends_at:%Y-%m-%d %H:%M} UTC; no browser accepts it")
 
 
 def presentation(known: Portal, settings: PortalSettings, sign_in: tuple[SignInMethod, ...]) -> PortalPresentation:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from authproxy.access.routes import Portals
 from authproxy.assertions.signer import AssertionSigner
+from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificates import CertificateSignIn
 from authproxy.bootstrap.delivery import Delivery
+from authproxy.bootstrap.descriptors import Descriptors
 from authproxy.bootstrap.stores import Stores
 from authproxy.dns.resolver import Resolver
+from authproxy.edge.sockets import Address, Bound
 from authproxy.flows.access import Access
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.sign_in import SignInPlace, SignIns
@@ -24,7 +25,6 @@ from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 
 Clock = Callable[[], datetime]
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,10 @@ class Parts:
     audit: Audit
     metrics: Metrics
     clock: Clock
-    spawn: Spawn
+    background: Background
+    bound: Mapping[Address, Bound]
+    """Every address of the settings; nothing listens yet."""
+    descriptors: Descriptors
     resources: AsyncExitStack
     places: Mapping[str, SignInPlace]
     sign_ins: SignIns

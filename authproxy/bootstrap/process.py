@@ -1,35 +1,100 @@
-"""The gateway as a process of its own: signals, and what a supervisor is told."""
+"""The gateway as a process of its own: signals, what a supervisor is told, and an end that nothing holds up."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
 import os
 import signal
 import socket
+import sys
 from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
-from authproxy.bootstrap.gateway import running
+from authproxy.bootstrap.descriptors import raise_limit
+from authproxy.bootstrap.gateway import Gateway, running
+from authproxy.bootstrap.starting import CannotStart, in_one_line
 from authproxy.settings.schema import Settings
+from authproxy.telemetry.logging import logger
+
+_GRACE: Final = 4.0
+"""Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends, whatever hangs."""
+_HURRIED_GRACE: Final = 3.0
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. SIGHUP reopens the audit file. Raises OSError or ValueError if it cannot start."""
+    """Serves until SIGTERM or SIGINT, then drains and ends the process with exit code 0; a second such signal cuts what still runs.
+    SIGHUP reopens the audit file. Raises CannotStart."""
     import uvloop  # noqa: PLC0415  (only a gateway that serves needs it)
 
+    raise_limit()
     uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
-    loop = asyncio.get_running_loop()
-    ending = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
-    async with running(settings) as gateway:
-        if gateway.audit_file is not None:
-            loop.add_signal_handler(signal.SIGHUP, gateway.audit_file.reopen)
+    ending = _Ending(settings)
+    async with contextlib.AsyncExitStack() as open_until_the_end:
+        try:
+            gateway = await open_until_the_end.enter_async_context(running(settings))
+        except Exception as error:
+            raise CannotStart(in_one_line(error, settings)) from error
+        ending.gateway = gateway
+        _on_hangup(gateway)
         _notify("READY=1")
-        await ending.wait()
+        await ending.wanted.wait()
         _notify("STOPPING=1")
+    _end()
+
+
+class _Ending:
+    """What SIGTERM and SIGINT do: the first one begins an orderly end within a fixed time, the second one hastens it."""
+
+    def __init__(self, settings: Settings) -> None:
+        timeouts = settings.server.timeouts
+        self._takes = timeouts.leave.total_seconds() + timeouts.drain.total_seconds() + _GRACE
+        self.wanted = asyncio.Event()
+        self.gateway: Gateway | None = None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked)
+
+    def _asked(self) -> None:
+        if not self.wanted.is_set():
+            self.wanted.set()
+            _end_at_last_after(self._takes)
+        elif self.gateway is not None:
+            _end_at_last_after(_HURRIED_GRACE)
+            self.gateway.listener.hurry()
+
+
+def _on_hangup(gateway: Gateway) -> None:
+    """Handles SIGHUP, which `serve` holds back from its first instruction on: one that came meanwhile is obeyed now."""
+
+    def reopen() -> None:
+        if gateway.audit_file is None:
+            return
+        try:
+            gateway.audit_file.reopen()
+        except OSError as error:
+            logger("bootstrap").error("audit.not_reopened", error=type(error).__name__, number=error.errno)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reopen)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def _end_at_last_after(seconds: float) -> None:
+    """Ends the process with exit code 1 after so many seconds, from a thread that needs neither the loop nor the interpreter's lock."""
+    faulthandler.dump_traceback_later(seconds, exit=True, file=Path(os.devnull).open("wb"))  # noqa: SIM115  (read by that thread until the end)
+
+
+def _end() -> None:
+    """Ends the process now. The ordinary way would wait for threads, and one of them may be asking a name server that never answers."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
 
 
 def _notify(state: str) -> None:

@@ -7,11 +7,15 @@ from aiohttp import web
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.parts import Parts
 from authproxy.edge.listener import Listener
-from authproxy.web.management import Check, management
+from authproxy.web.management import WARNING_ONLY, Check, management
+
+TIME_LIMITS = "time_limits"
+"""The permanent task without which nobody is cut who should be: while it rests, the gateway is not ready."""
+_BACKLOG = 128
 
 
-async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int]:
-    """Opens the management listener; its host and port."""
+async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int] | None:
+    """Opens the management listener; its host and port, or None on a Unix socket."""
 
     async def check_provider() -> Check:
         health = parts.provider.health(parts.clock())
@@ -20,6 +24,9 @@ async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int]:
         return Check(status="failed", detail=health.last_error or "not asked yet")
 
     async def check_listener() -> Check:
+        if listener.lost_addresses:
+            lost = ", ".join(listener.lost_addresses)
+            return Check(status="failed", detail=f"{lost} is no longer our socket: somebody has removed or replaced it; start again")
         return Check(status="ok", detail=f"{listener.connection_count} connections")
 
     async def check_signer() -> Check:
@@ -30,23 +37,28 @@ async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int]:
         detail = "; ".join(f"{name}: {said}" for name, said in sorted(troubles.items()))
         return Check(status="warning" if troubles else "ok", detail=detail[:500] or "all answered")
 
+    kept = parts.background.checks
     built = management(
         checks={
             "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
-            "names": check_names,
+            "names": check_names, "descriptors": parts.descriptors.check, **kept,
             **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
             **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
         },
         is_draining=lambda: listener.is_draining,
         exposition=lambda accept: _exposition(parts, listener, accept),
+        warning_only=WARNING_ONLY | (kept.keys() - {TIME_LIMITS}),
     )  # fmt: skip
     runner = web.AppRunner(built, access_log=None, handle_signals=False)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, *meanings.host_and_port(parts.settings.server.management)).start()
-    address = runner.addresses[0]
-    return address[0], address[1]
+    bound = parts.bound[meanings.management_address(parts.settings)]
+    for listening in bound.sockets:
+        await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+    bound.publish()
+    name = bound.sockets[0].getsockname()
+    return (name[0], name[1]) if isinstance(name, tuple) else None
 
 
 def _exposition(parts: Parts, listener: Listener, accept: str) -> tuple[bytes, str]:
@@ -54,6 +66,9 @@ def _exposition(parts: Parts, listener: Listener, accept: str) -> tuple[bytes, s
     metrics = parts.metrics
     metrics.connections[()] = listener.connection_count
     metrics.tunnels[()] = listener.tunnel_count
+    metrics.connections_refused[("limit",)] = listener.refused_at_limit
+    metrics.connections_refused[("descriptors",)] = listener.refused_without_descriptor
+    parts.background.count(metrics)
     metrics.near_cache_lookups[("hit",)] = parts.access.hits
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
     metrics.audit_lost[()] = parts.audit.lost

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import secrets
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Any
 
+from authproxy.bootstrap.background import Background
 from authproxy.delivery import http_sms
 from authproxy.delivery.agreement import Agreement, DeliveryReports, Signature, Success
 from authproxy.delivery.http_sms import HttpSmsGateway
@@ -21,19 +21,18 @@ from authproxy.settings import delivery as schema
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.management import Check
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
-
 
 async def sms_sender(
-    settings: schema.Sms, *, clock: Callable[[], datetime], spawn: Spawn, resources: AsyncExitStack, names: Resolver | None = None
+    settings: schema.Sms, *, clock: Callable[[], datetime], background: Background, resources: AsyncExitStack,
+    names: Resolver | None = None,
 ) -> FallbackSender:  # fmt: skip
     """Raises OSError or ValueError for files and values that cannot be used."""
     gateways: list[SmsGateway] = []
     for name, gateway in settings.gateways.items():
         if gateway.http is not None:
-            gateways.append(await _http(name, gateway.http, settings.sender, spawn, resources, names))
+            gateways.append(await _http(name, gateway.http, settings.sender, background, resources, names))
         if gateway.smpp is not None:
-            gateways.append(_smpp(name, gateway.smpp, settings.sender, spawn, names))
+            gateways.append(_smpp(name, gateway.smpp, settings.sender, background, names))
     return FallbackSender(gateways, rest=Rest(after=settings.rest.after, lasts=settings.rest.lasts), clock=clock)
 
 
@@ -55,13 +54,13 @@ def count(sender: FallbackSender, metrics: Metrics) -> None:
 
 
 async def _http(
-    name: str, settings: schema.HttpSmsGateway, sender: str, spawn: Spawn, resources: AsyncExitStack, names: Resolver | None
+    name: str, settings: schema.HttpSmsGateway, sender: str, background: Background, resources: AsyncExitStack, names: Resolver | None
 ) -> HttpSmsGateway:  # fmt: skip
     session = http_sms.client_session(
         ca_file=settings.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file, names=names
     )  # fmt: skip
     await resources.enter_async_context(session)
-    return HttpSmsGateway(name, agreement_of(settings, sender), session, spawn=spawn)
+    return HttpSmsGateway(name, agreement_of(settings, sender), session, spawn=background.spawn)
 
 
 def agreement_of(settings: schema.HttpSmsGateway, sender: str) -> Agreement:
@@ -103,7 +102,7 @@ def _authentication(settings: schema.HttpSmsGateway) -> dict[str, str]:
             return {settings.secret_header or "": secret}
 
 
-def _smpp(name: str, settings: schema.SmppGateway, sender: str, spawn: Spawn, names: Resolver | None) -> SmppSmsGateway:
+def _smpp(name: str, settings: schema.SmppGateway, sender: str, background: Background, names: Resolver | None) -> SmppSmsGateway:
     centre = MessageCentre(
         host=settings.host,
         port=settings.port,
@@ -119,6 +118,6 @@ def _smpp(name: str, settings: schema.SmppGateway, sender: str, spawn: Spawn, na
         enquire_every=settings.enquire_every,
         deadline=settings.deadline,
     )
-    gateway = SmppSmsGateway(name, centre, fresh=secrets.randbelow, spawn=spawn, names=names)
-    spawn(gateway.run())
+    gateway = SmppSmsGateway(name, centre, fresh=secrets.randbelow, spawn=background.spawn, names=names)
+    background.keep(f"sms_connection_{name}", gateway.run)
     return gateway

@@ -345,6 +345,12 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         return self._current is None and not self._has_message and not self._queue
 
     @property
+    def descriptor(self) -> int:
+        """The number of its socket in this process; 0 if it has none."""
+        raw = self._transport.get_extra_info("socket")
+        return 0 if raw is None else cast("int", raw.fileno())
+
+    @property
     def is_tunnel(self) -> bool:
         return self._tunnel is not None
 

@@ -1,98 +1,96 @@
-"""Sockets of the edge: opens them, keeps the roll of connections, ends what waits too long, and drains on the way down."""
+"""Sockets of the edge: listens on them, keeps the roll of connections, ends what waits too long, and drains on the way down."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
 from authproxy.edge.client_connection import ClientConnection
-from authproxy.edge.site import Gate
-from authproxy.edge.tls_door import TlsDoor, bound_sockets
+from authproxy.edge.site import Gate, report
+from authproxy.edge.sockets import Bound
+from authproxy.edge.tls_door import TlsDoor
 from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.telemetry.logging import logger
 
 _TICK: Final = 1.0
 _BACKLOG: Final = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen: a Unix socket with its permissions, or host and port."""
-
-    host: str = ""
-    port: int = 0
-    unix_path: Path | None = None
-    unix_mode: int = 0o660
+_LAST_WORDS: Final = 0.1
+"""Seconds between the closing of the listeners and that of idle connections: a request that is on its way then is answered."""
+_CUT_FOR: Final = 1.0
+"""Seconds that cut connections may take to be gone."""
 
 
 class Listener:
-    """All listening sockets of the edge and the connections that came in through them."""
+    """All listening sockets of the edge and the connections that came in through them.
 
-    def __init__(self, gate: Gate, *, tls: ssl.SSLContext | None = None) -> None:
+    `last_descriptor`: connections of clients whose descriptor is above it are closed at once. What is above is for portals, the store and
+    the rest, so that a request that was taken can be served. 0: there are enough for everything."""
+
+    def __init__(self, gate: Gate, *, tls: ssl.SSLContext | None = None, last_descriptor: int = 0) -> None:
         self._gate = gate
         self._tls = tls
-        self._servers: list[asyncio.AbstractServer | TlsDoor] = []
+        self._last_descriptor = last_descriptor
+        self._bound: list[Bound] = []
+        self._servers: list[asyncio.AbstractServer] = []
+        self._doors: list[TlsDoor] = []
         self._connections: set[ClientConnection] = set()
         self._arriving: set[ClientConnection] = set()
         """In the middle of a TLS handshake."""
         self._all_gone = asyncio.Event()
         self._all_gone.set()
+        self._hurried = asyncio.Event()
+        self._is_closed = False
         self.is_draining = False
+        self.refused_at_limit = 0
+        """Connections that were closed at once because there were as many as the settings allow."""
+        self.refused_without_descriptor = 0
+        """Connections that were closed at once because the process has too few descriptors."""
+        self._told_at_limit = 0
+        self._told_without_descriptor = 0
+        self._refused_in_episode = 0
 
-    async def open(self, addresses: tuple[Address, ...]) -> tuple[tuple[str, int], ...]:
-        """Opens every address or raises OSError having opened none. Returns host and port of the TCP ones (a port 0 is chosen here)."""
+    async def open(self, every: Iterable[Bound]) -> tuple[tuple[str, int], ...]:
+        """Listens on all of them, or raises OSError and listens on none. They are closed at the end. Returns host and port of the TCP
+        ones."""
+        self._bound.extend(every)
+        try:
+            for bound in self._bound:
+                for listening in bound.sockets:
+                    await self._listen(listening, is_unix=bound.address.unix_path is not None)
+            for bound in self._bound:
+                bound.publish()
+        except OSError:
+            self._close()
+            raise
+        names = [listening.getsockname() for bound in self._bound for listening in bound.sockets]
+        return tuple((name[0], name[1]) for name in names if isinstance(name, tuple))
+
+    async def _listen(self, listening: socket.socket, *, is_unix: bool) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            for address in addresses:
-                if address.unix_path is not None:
-                    self._servers.append(await self._open_unix(address.unix_path, address.unix_mode))
-                elif self._tls is not None:
-                    await self._open_tls(address, self._tls)
-                else:
-                    self._servers.append(
-                        await loop.create_server(
-                            self._connection, address.host or None, address.port, backlog=_BACKLOG, reuse_address=True
-                        )
-                    )  # fmt: skip
-        except OSError:
-            for server in self._servers:
-                server.close()
-            raise
-        return tuple(
-            (name[0], name[1])
-            for server in self._servers
-            for name in (listening.getsockname() for listening in getattr(server, "sockets", ()))
-            if isinstance(name, tuple)
-        )
-
-    async def _open_unix(self, path: Path, mode: int) -> asyncio.AbstractServer:
-        listening = bound(path, mode)
-        try:
-            return await asyncio.get_running_loop().create_unix_server(self._connection, sock=listening, backlog=_BACKLOG)
-        except OSError:
-            listening.close()
-            raise
-
-    async def _open_tls(self, address: Address, tls: ssl.SSLContext) -> None:
-        places = await asyncio.get_running_loop().getaddrinfo(
-            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for listening in bound_sockets(places):
-            door = TlsDoor(listening, tls, self, handshake_for=self._gate.limits.head_for, spawn=self._gate.spawn)
-            self._servers.append(door)
+        if is_unix:
+            self._servers.append(await loop.create_unix_server(self._connection, sock=listening, backlog=_BACKLOG))
+        elif self._tls is None:
+            self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG))
+        else:
+            door = TlsDoor(listening, self._tls, self, handshake_for=self._gate.limits.head_for, spawn=self._gate.spawn)
+            self._doors.append(door)
             door.open(_BACKLOG)
 
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._gate, self)
 
+    @property
+    def lost_addresses(self) -> tuple[str, ...]:
+        """Unix sockets at whose path there is another one now, or none: nobody new reaches us there."""
+        return tuple(str(bound.address) for bound in self._bound if not self.is_draining and not bound.is_ours)
+
     # What a door tells.
 
-    def arrived(self) -> ClientConnection | None:
-        if self.is_draining or self.connection_count >= self._gate.limits.connections:
+    def arrived(self, descriptor: int) -> ClientConnection | None:
+        if not self._has_room(descriptor):
             return None
         connection = self._connection()
         self._arriving.add(connection)
@@ -101,14 +99,29 @@ class Listener:
     def not_arrived(self, connection: ClientConnection) -> None:
         self._arriving.discard(connection)
 
+    def exhausted(self) -> None:
+        self.refused_without_descriptor += 1
+
     # What connections tell.
 
     def opened(self, connection: ClientConnection) -> bool:
-        self._arriving.discard(connection)
-        if self.connection_count >= self._gate.limits.connections or self.is_draining:
+        if connection in self._arriving:
+            self._arriving.discard(connection)
+        elif not self._has_room(connection.descriptor if self._last_descriptor else 0):
             return False
         self._connections.add(connection)
         self._all_gone.clear()
+        return True
+
+    def _has_room(self, descriptor: int) -> bool:
+        if self._is_closed:
+            return False
+        if self.connection_count >= self._gate.limits.connections:
+            self.refused_at_limit += 1
+            return False
+        if descriptor > self._last_descriptor > 0:
+            self.refused_without_descriptor += 1
+            return False
         return True
 
     def closed(self, connection: ClientConnection) -> None:
@@ -118,7 +131,6 @@ class Listener:
 
     @property
     def connection_count(self) -> int:
-        """Those in the middle of a handshake included."""
         return len(self._connections) + len(self._arriving)
 
     @property
@@ -135,45 +147,104 @@ class Listener:
             self.sweep(loop.time(), pools)
 
     def sweep(self, now: float, pools: tuple[UpstreamPool, ...]) -> None:
-        """Ends what has waited too long at `now`, in the time of the gate."""
+        """Ends what has waited too long at `now`, in the time of the gate. What fails for one connection is cut and holds up no other."""
         for connection in tuple(self._connections):
-            connection.check(now)
+            try:
+                connection.check(now)
+            except Exception as error:  # noqa: BLE001  (whatever it is: time limits of all others are at stake)
+                report(error, "a connection could not be looked after and was cut")
+                connection.abort()
         for pool in pools:
-            pool.expire(now)
+            try:
+                pool.expire(now)
+            except Exception as error:  # noqa: BLE001
+                report(error, "idle connections to a portal could not be looked after")
+        self._tell_of_refusals()
+
+    def _tell_of_refusals(self) -> None:
+        """Says once that connections are refused, and once that it is over."""
+        lacked_descriptor = self.refused_without_descriptor > self._told_without_descriptor
+        fresh = self.refused_at_limit + self.refused_without_descriptor - self._told_at_limit - self._told_without_descriptor
+        self._told_at_limit, self._told_without_descriptor = self.refused_at_limit, self.refused_without_descriptor
+        if fresh and not self._refused_in_episode:
+            cause = "no descriptors left" if lacked_descriptor else "server.limits.connections reached"
+            logger("edge").error("connections.refused", cause=cause, open=len(self._connections))
+        elif self._refused_in_episode and not fresh:
+            logger("edge").warning("connections.accepted_again", refused=self._refused_in_episode)
+        self._refused_in_episode = self._refused_in_episode + fresh if fresh else 0
+
+    # The end.
+
+    def hurry(self) -> None:
+        """Ends the waiting of `drain`: what still runs is cut."""
+        self._hurried.set()
+
+    async def leave(self, for_seconds: float) -> None:
+        """Serves everybody for some time yet, and says so: every answer closes its connection, and supervisors see `is_draining`."""
+        self.is_draining = True
+        await self._first_of(for_seconds, self._hurried)
 
     async def drain(self, within: float) -> bool:
         """Stops listening, lets running requests finish for at most `within` seconds, cuts the rest. Returns whether all had finished.
 
         What would never finish (tunnels, event streams) is ended at once."""
         self.is_draining = True
-        for server in self._servers:
-            server.close()
+        self._stop_listening()
+        await self._first_of(min(_LAST_WORDS, within), self._hurried)
+        self._is_closed = True
+        for door in self._doors:
+            door.cut()
         for connection in tuple(self._connections):
             connection.leave()
+        await self._first_of(within, self._all_gone, self._hurried)
+        if self._all_gone.is_set():
+            return True
+        for connection in tuple(self._connections):
+            connection.abort()
+        await self._first_of(_CUT_FOR, self._all_gone)
+        return False
+
+    def _stop_listening(self) -> None:
+        """Stops listening without a loss: a connection that the kernel has made for us already is served."""
+        left = []
+        for bound in self._bound:
+            bound.withdraw()
+            # A door accepts for itself what is left.
+            if self._tls is None or bound.address.unix_path is not None:
+                left += [listening.dup() for listening in bound.sockets if listening.fileno() >= 0]
+        self._close()
+        for listening in left:
+            with listening:
+                self._accept_rest(listening)
+
+    def _accept_rest(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                accepted, _ = listening.accept()
+            except OSError:  # there is none, or it has gone again
+                return
+            self._gate.start(self._taken(accepted), accepted.close)
+
+    async def _taken(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted)
+
+    def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for door in self._doors:
+            door.close()
+        for bound in self._bound:
+            bound.close()
+
+    @staticmethod
+    async def _first_of(within: float, *events: asyncio.Event) -> None:
+        """Waits until one of the events has happened, for at most `within` seconds."""
+        if within <= 0 or any(event.is_set() for event in events):
+            return
+        waiting = [asyncio.ensure_future(event.wait()) for event in events]
         try:
-            async with asyncio.timeout(within):
-                await self._all_gone.wait()
-        except TimeoutError:
-            for connection in tuple(self._connections):
-                connection.abort()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._all_gone.wait()
-            return False
-        return True
-
-
-def bound(path: Path, mode: int) -> socket.socket:
-    """A bound socket whose permissions stand before it listens: everybody who can connect is a trusted peer.
-
-    A socket that a killed process left behind is removed; a process that still listens there keeps its connections."""
-    if path.is_socket():
-        path.unlink()
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listening.bind(str(path))
-        path.chmod(mode)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+            await asyncio.wait(waiting, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()

@@ -27,12 +27,16 @@ _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 class Roll(Protocol):
     """The listener's side: knows who is connected."""
 
-    def arrived(self) -> ClientConnection | None:
-        """A connection that counts from now on; None if there is no room for one more."""
+    def arrived(self, descriptor: int) -> ClientConnection | None:
+        """A connection that counts from now on; None if there is no room for one more, or not for one with this descriptor."""
         ...
 
     def not_arrived(self, connection: ClientConnection) -> None:
         """Its handshake is over. If that failed, it counts no longer."""
+        ...
+
+    def exhausted(self) -> None:
+        """There is no descriptor for a connection that waits."""
         ...
 
 
@@ -61,11 +65,15 @@ class TlsDoor:
         self._resume()
 
     def close(self) -> None:
-        """Accepts nobody any more, and cuts who has not finished the handshake: a request cannot have come from there."""
+        """Accepts whom the kernel has already answered, and then nobody any more. Handshakes go on."""
         if self._is_open:
+            self._accept()
             self._is_open = False
             asyncio.get_running_loop().remove_reader(self._listening)
         self._listening.close()
+
+    def cut(self) -> None:
+        """Cuts who has not finished the handshake: a request cannot have come from there."""
         for handshake in tuple(self._handshakes):
             handshake.cancel()
 
@@ -82,19 +90,19 @@ class TlsDoor:
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
-                self._pause(error)
+                self._pause()
                 return
             self._admit(taken)
 
-    def _pause(self, error: OSError) -> None:
+    def _pause(self) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listening)
         loop.call_later(_PAUSE, self._resume)
-        loop.call_exception_handler({"message": "a connection could not be accepted", "exception": error})
+        self._roll.exhausted()
 
     def _admit(self, taken: socket.socket) -> None:
         taken.setblocking(False)
-        connection = self._roll.arrived()
+        connection = self._roll.arrived(taken.fileno())
         if connection is None:
             # A reset: whoever was refused must not hold a place in the kernel either.
             with contextlib.suppress(OSError):
@@ -115,22 +123,3 @@ class TlsDoor:
             pass  # no TLS, no common cipher, no end in time: the client's affair
         finally:
             self._roll.not_arrived(connection)
-
-
-def bound_sockets(places: list[Any]) -> list[socket.socket]:
-    """Bound sockets at places as `getaddrinfo` tells them. Raises OSError having bound none."""
-    made: list[socket.socket] = []
-    try:
-        for family, kind, protocol, _, place in dict.fromkeys(places):
-            listening = socket.socket(family, kind, protocol)
-            made.append(listening)
-            listening.setblocking(False)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listening.bind(place)
-    except OSError:
-        for listening in made:
-            listening.close()
-        raise
-    return made

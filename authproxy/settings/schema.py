@@ -43,7 +43,12 @@ class Timeouts:
         timedelta(seconds=60)
     )
     upstream_idle: Annotated[Duration, Field(description="A connection to a portal without a request.")] = timedelta(seconds=30)
-    drain: Annotated[Duration, Field(description="After SIGTERM, how long running requests may take to finish.")] = timedelta(seconds=30)
+    leave: Annotated[
+        Duration,
+        Field(description="After SIGTERM, how long listeners stay open while /readyz already answers 503. Set `5s` to `10s` where a load "
+                          "balancer asks /readyz: a little longer than it takes to notice."),
+    ] = timedelta(0)  # fmt: skip
+    drain: Annotated[Duration, Field(description="After that, how long running requests may take to finish.")] = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +61,12 @@ class Server:
     ] = ("127.0.0.1:8080",)
     tls: Annotated[Tls | None, Field(description="TLS on the TCP listeners; leave out behind a front proxy that ends TLS.")] = None
     unix_socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$", description="Permissions of Unix sockets.")] = "660"
+    unix_socket_group: Annotated[
+        Text | int | None, Field(description="Group of Unix sockets, by name or number; the gateway's user must be in it. Unset: its own.")
+    ] = None
     management: Annotated[
-        Text, Field(description="Listener for /healthz, /readyz and /metrics. Keep it off the public network.")
+        Text,
+        Field(description="Listener for /healthz, /readyz and /metrics, `address:port` or `unix:/path`. Keep it off the public network."),
     ] = "127.0.0.1:8090"
     trusted_proxies: Annotated[
         tuple[Text, ...],

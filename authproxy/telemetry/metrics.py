@@ -99,6 +99,12 @@ class Metrics(Collector):
         )
         self.connections = Series("gauge", "authproxy_connections", "Open client connections.")
         self.tunnels = Series("gauge", "authproxy_tunnels", "Open upgraded connections (WebSocket).")
+        self.connections_refused = Series(
+            "counter", "authproxy_connections_refused", "Client connections closed at once, for want of what.", "cause"
+        )
+        self.background_restarts = Series(
+            "counter", "authproxy_background_restarts", "Permanent tasks that had died and were started again.", "task"
+        )
         self._build = Series("gauge", "authproxy_build_info", "The running version; always 1.", "version")
         self._build[(version,)] = 1
         self._registry = CollectorRegistry()

@@ -26,12 +26,13 @@ class Check:
     detail: str = ""
 
 
+WARNING_ONLY = frozenset({"provider", "revocation", "sms", "onepass"})
 Checks = Mapping[str, Callable[[], Awaitable[Check]]]
 
 
 def management(
     *, checks: Checks, is_draining: Callable[[], bool], exposition: Callable[[str], tuple[bytes, str]],
-    warning_only: frozenset[str] = frozenset({"provider", "revocation", "sms", "onepass"}),
+    warning_only: frozenset[str] = WARNING_ONLY,
 ) -> web.Application:  # fmt: skip
     """`/healthz`, `/readyz` and `/metrics`.
 

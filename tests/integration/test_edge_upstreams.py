@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 import pytest
 import trustme
@@ -110,28 +109,3 @@ async def test_limits_hold_over_tls(authority):
         assert (await client.answer("POST")).status == 413
         edge.pass_time(3)
         await edge.settled(lambda: edge.listener.connection_count == 0)
-
-
-async def test_a_socket_that_a_killed_process_left_behind_is_replaced(tmp_path: Path):
-    async with running_edge() as first:
-        left = first.unix
-        async with running_edge() as second:
-            second.listener._servers[-1].close()
-            from authproxy.edge.listener import Address
-
-            assert left.is_socket()
-            await second.listener.open((Address(unix_path=left),))
-            second.unix = left
-            assert (await (await second.client(unix=True)).ask("GET /")).status == 200
-
-
-async def test_an_address_in_use_opens_nothing(tmp_path: Path):
-    from authproxy.edge.listener import Address, Listener
-
-    async with running_edge() as edge:
-        other = Listener(edge.gate)
-        with pytest.raises(OSError):
-            await other.open((Address("127.0.0.1", 0), Address("127.0.0.1", edge.port)))
-        with pytest.raises(OSError):
-            await other.open((Address(unix_path=tmp_path / "missing" / "edge.sock"),))
-        assert other.connection_count == 0

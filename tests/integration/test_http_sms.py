@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.text_messages import sms_sender
 from authproxy.challenges.message import Sms
 from authproxy.delivery.agreement import Agreement, DeliveryReports, Signature, Success
@@ -152,13 +153,11 @@ async def test_the_settings_of_the_documentation_send_to_the_outbox(outbox):
     [example] = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
     written = yaml.safe_load(example.replace("http://localhost:8083", outbox.url).replace("secret_file: sms-key", f"secret: {KEY['X-API-Key']}"))
     settings = TypeAdapter(Settings).validate_python(written["step_up"]["sms"])
-    tasks = []
+    background = Background(clock=Clock())
     async with contextlib.AsyncExitStack() as resources:
-        sending = await sms_sender(settings, clock=Clock(), spawn=lambda work: tasks.append(asyncio.ensure_future(work)), resources=resources)
+        sending = await sms_sender(settings, clock=Clock(), background=background, resources=resources)
         delivered = await sending.send(SMS)
-        [following] = tasks
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await background.end()
     assert (delivered.gateway, await outbox.texts()) == ("outbox", [("+38640123456", "Bankart", SMS.text)])
 
 

@@ -23,8 +23,9 @@ from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.headers import RequestFilter
-from authproxy.edge.listener import Address, Listener
+from authproxy.edge.listener import Listener
 from authproxy.edge.site import Gate, Holding, Limits, Site
+from authproxy.edge.sockets import Address, bind
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
@@ -450,7 +451,7 @@ async def running_edge(
         gate.time = lambda: loop.time() + edge._offset
         edge.observed, edge.errors, edge.tls = observed, errors, client_tls
         edge.unix = place / "edge.sock"
-        places = await edge.listener.open((Address("127.0.0.1", 0), Address(unix_path=edge.unix)))
+        places = await edge.listener.open(bind((Address(key="tcp", host="127.0.0.1"), Address(key="unix", unix_path=edge.unix))))
         edge.port = places[0][1]
         try:
             yield edge

@@ -223,5 +223,5 @@ def _bounds(sections: Sections) -> Iterator[Remark]:
             )  # fmt: skip
     timeouts = sections.server.timeouts if sections.server else None
     for each in fields(timeouts) if timeouts else ():
-        if each.name != "drain" and not getattr(timeouts, each.name):
+        if each.name not in {"leave", "drain"} and not getattr(timeouts, each.name):
             yield Remark(path=("server", "timeouts", each.name), problem="is nothing at all: every request would end there", read="0s")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import re
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from authproxy.bootstrap import text_messages
+from authproxy.bootstrap.background import Background
 from authproxy.challenges.message import Sms
 from authproxy.telemetry.metrics import Metrics
 
@@ -157,18 +157,14 @@ async def test_the_settings_become_gateways_that_can_be_asked(workshop, smpp):
     assert headers["Authorization"] == "Basic " + base64.b64encode("prehod:gešlo:x".encode()).decode()
     assert (headers["X-Account"], headers["Idempotency-Key"], len(headers["X-Signature"])) == ("7", "r", 64)
     assert (body, agreement.reports.delivered) == (b'{"sender": "Bankart", "recipient": "+38640123456", "text": "x"}', frozenset({"delivered"}))
-    tasks = []
+    background = Background(clock=lambda: datetime.now(UTC))
     async with contextlib.AsyncExitStack() as resources:
-        sender = await text_messages.sms_sender(
-            settings, clock=lambda: datetime.now(UTC), spawn=lambda work: tasks.append(asyncio.ensure_future(work)), resources=resources
-        )
+        sender = await text_messages.sms_sender(settings, clock=lambda: datetime.now(UTC), background=background, resources=resources)
         check = await text_messages.check(sender)
         metrics = Metrics(version="1")
         text_messages.count(sender, metrics)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    assert (len(tasks), check.status, check.detail) == (1, "ok", "2 gateways")
+        await background.end()
+    assert (list(background.checks), check.status, check.detail) == (["sms_connection_two"], "ok", "2 gateways")
     assert dict(metrics.sms_sent) == {}
 
 
@@ -186,7 +182,7 @@ async def test_a_check_tells_which_gateways_fail(workshop):
     away = {"http": {"url": "http://127.0.0.1:1/", "tries": 1}}
     settings = workshop.read(with_gateways(one=away, two=away)).settings.step_up.sms
     async with contextlib.AsyncExitStack() as resources:
-        sender = await text_messages.sms_sender(settings, clock=lambda: datetime.now(UTC), spawn=asyncio.ensure_future, resources=resources)
+        sender = await text_messages.sms_sender(settings, clock=lambda: datetime.now(UTC), background=Background(clock=lambda: datetime.now(UTC)), resources=resources)
         with pytest.raises(Exception, match="no SMS gateway took a message"):
             await sender.send(Sms(recipient="+38640123456", text="x", reference="r"))
         check, metrics = await text_messages.check(sender), Metrics(version="1")

@@ -1,0 +1,124 @@
+"""Work that nobody waits for: one-off work, and permanent tasks that are started again whenever they die.
+
+Nothing here outlives the gateway: at its end everything is cancelled, and what ignores that is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from authproxy.telemetry.logging import logger
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web.management import Check
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 30.0
+_REMEMBERED_FOR: Final = timedelta(minutes=10)
+"""How long `/readyz` warns of a task that has died and runs again."""
+_ENDS_WITHIN: Final = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Permanent:
+    """What is known of one permanent task."""
+
+    started_at: datetime
+    deaths: int = 0
+    died_at: datetime | None = None
+    cause: str = ""
+    is_resting: bool = False
+
+    def check(self, now: datetime) -> Check:
+        if self.died_at is None:
+            return Check(status="ok", detail=f"runs since {_moment(self.started_at)}")
+        history = f"ended {self.deaths} times, the last time at {_moment(self.died_at)} ({self.cause})"
+        if self.is_resting:
+            return Check(status="failed", detail=f"{history}; is about to be started again")
+        status: Literal["warning", "ok"] = "warning" if now - self.died_at < _REMEMBERED_FOR else "ok"
+        return Check(status=status, detail=f"runs since {_moment(self.started_at)}; {history}")
+
+
+class Background:
+    """All background work of one gateway. `pause` is for how many seconds a task rests after its first death; the pauses double."""
+
+    def __init__(self, *, clock: Callable[[], datetime], pause: float = _FIRST_PAUSE, longest: float = _LONGEST_PAUSE) -> None:
+        self._clock = clock
+        self._pause = pause
+        self._longest = longest
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._permanent: dict[str, _Permanent] = {}
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Starts one-off work. If it fails, the failure is logged, and the gateway goes on."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            logger("bootstrap").error("background.failed", exc_info=failure)
+
+    def keep(self, name: str, work: Work) -> None:
+        """Starts work that is to run for ever: whenever it fails or returns it is started again, after growing pauses."""
+        state = self._permanent[name] = _Permanent(started_at=self._clock())
+        self.spawn(self._kept(name, work, state))
+
+    async def _kept(self, name: str, work: Work, state: _Permanent) -> None:
+        loop = asyncio.get_running_loop()
+        pause = self._pause
+        while True:
+            began = loop.time()
+            try:
+                await work()
+                state.cause = "it returned"
+                logger("bootstrap").error("background.ended", task=name)
+            except Exception as error:  # noqa: BLE001  (whatever it is: the work must go on)
+                state.cause = type(error).__name__
+                logger("bootstrap").exception("background.failed", task=name)
+            # What has run for a while is not the fault that comes back at once: it starts afresh.
+            pause = self._pause if loop.time() - began > self._longest else pause
+            state.deaths += 1
+            state.died_at = self._clock()
+            state.is_resting = True
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self._longest)
+            state.is_resting = False
+            state.started_at = self._clock()
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], Awaitable[Check]]]:
+        """A check for readiness for every permanent task, by its name."""
+
+        def checking(state: _Permanent) -> Callable[[], Awaitable[Check]]:
+            async def check() -> Check:
+                return state.check(self._clock())
+
+            return check
+
+        return {name: checking(state) for name, state in self._permanent.items()}
+
+    def count(self, metrics: Metrics) -> None:
+        for name, state in self._permanent.items():
+            metrics.background_restarts[(name,)] = state.deaths
+
+    async def end(self) -> None:
+        """Cancels everything and waits a moment for it. What goes on regardless is left alone: it must not hold up the end."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, left = await asyncio.wait(tasks, timeout=_ENDS_WITHIN)
+            if left:
+                logger("bootstrap").warning("background.left_behind", count=len(left))
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

@@ -1,0 +1,66 @@
+"""File descriptors: as many as the system allows, and whether they are enough for what the settings promise."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from dataclasses import dataclass
+
+from authproxy.settings.schema import Settings
+from authproxy.web.management import Check
+
+_CERTIFICATE_CONNECTIONS = 2000
+"""What the certificate listener takes at most (`web/certificate_listener/tls.py`)."""
+_REST = 256
+"""Store, provider, revocation, messages, listeners, files, and what supervisors ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """`limit` is how many this process may have, `needed` how many it can need."""
+
+    limit: int
+    needed: int
+    connections: int
+    """`server.limits.connections`."""
+
+    @property
+    def are_enough(self) -> bool:
+        return self.limit >= self.needed
+
+    @property
+    def last_for_clients(self) -> int:
+        """The highest descriptor that a client's connection may have; 0 for any. The system always gives the lowest free one, so what is
+        above it stays free for portals and the store: at least half of all."""
+        if self.are_enough:
+            return 0
+        return self.limit - max(min(self.needed - self.connections, self.limit // 2), 1)
+
+    @property
+    def problem(self) -> str:
+        return (
+            f"this process may open {self.limit} files and sockets, and {self.connections} connections with what belongs to them need "
+            f"{self.needed}: raise its limit (LimitNOFILE=, ulimit -n) or lower server.limits"
+        )
+
+    async def check(self) -> Check:
+        if self.are_enough:
+            return Check(status="ok", detail=f"{self.limit} allowed, at most {self.needed} needed")
+        return Check(status="warning", detail=self.problem)
+
+
+def raise_limit() -> None:
+    """Raises the soft limit of this process to the hard one: the usual 1024 are for programs that use select(2)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def descriptors(settings: Settings) -> Descriptors:
+    limits = settings.server.limits
+    # The pages are an upstream like any portal, but both ends of their connections are ours.
+    upstreams = len(settings.portals) + 2
+    needed = limits.connections + upstreams * limits.upstream_connections + _REST
+    if settings.acnlb is not None and settings.acnlb.presented_by == "listener":
+        needed += _CERTIFICATE_CONNECTIONS
+    return Descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], needed, limits.connections)
