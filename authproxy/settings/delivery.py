@@ -56,6 +56,9 @@ class HttpSmsGateway:
     """A gateway that is asked over HTTP. Nothing of a message goes into the URL: URLs are written down everywhere."""
 
     url: Annotated[Text, Field(description="Where messages are handed over, by POST.")]
+    allows_plaintext: Annotated[
+        bool, Field(description="Whether `http://` may lead to another machine: codes can then be read on the way.")
+    ] = False
     content_type: Annotated[
         Text,
         Field(description="JSON, `application/x-www-form-urlencoded`, XML or `text/plain`: how values are written in `body`."),
@@ -120,6 +123,9 @@ class SmppGateway:
         Literal["+", "00", "digits"], Field(description="How numbers are written: `+386…`, `00386…` or `386…`.")
     ] = "digits"
     tls: Annotated[bool, Field(description="Whether the connection is one of TLS.")] = False
+    allows_plaintext: Annotated[
+        bool, Field(description="Whether a connection without TLS may lead to another machine, for one that runs through a tunnel.")
+    ] = False
     ca_file: Annotated[File | None, Field(description="Certificate authority of the message centre. Unset: the system's.")] = None
     enquire_every: Annotated[Duration, Field(description="How often a silent connection is tried.")] = timedelta(seconds=30)
     deadline: Annotated[Duration, Field(description="The longest that a message may take, connecting included.")] = timedelta(seconds=8)

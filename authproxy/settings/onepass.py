@@ -19,6 +19,9 @@ class OnePass:
     url: Annotated[
         str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$", description="Where the service takes enrolments and notifications.")
     ]
+    allows_plaintext: Annotated[
+        bool, Field(description="Whether `http://` may lead to another machine: notifications can then be read on the way.")
+    ] = False
     api_key: Annotated[Secret, Field(description="What the service knows this gateway by, sent as a bearer token.")]
     name: Annotated[Text, Field(description="What phones call this gateway.")] = "Bankart Varni Spletni Prehod"
     timeout: Annotated[Duration, Field(description="The longest that one question may take; a person waits for it.")] = timedelta(seconds=5)

@@ -91,6 +91,9 @@ class Store:
         Field(description="`redis://…`, `valkey://…`, `rediss://…` and `valkeys://…` with TLS, `unix:///path?db=0`, or `memory://` (one "
                           "process, sessions lost at its end)."),
     ] = "redis://127.0.0.1:6379/0"  # fmt: skip
+    allows_plaintext: Annotated[
+        bool, Field(description="Whether `redis://` may lead to another machine: sessions and the password can then be read on the way.")
+    ] = False
     username: Annotated[Text | None, Field(description="User of the store's access control list.")] = None
     password: Annotated[Secret | None, Field(description="Password of the store.")] = None
     ca_file: Annotated[File | None, Field(description="Certificate authority that the store's certificate must come from.")] = None
@@ -312,6 +315,9 @@ class PortalSettings:
         str,
         Field(pattern=r"^(https?://[^/?#@\s]+/?|unix:/.+)$", description="The portal's server: `http://…`, `https://…` or `unix:/path`."),
     ]
+    allows_plaintext: Annotated[
+        bool, Field(description="Whether `http://` may lead to another machine: identities can then be read and changed on the way.")
+    ] = False
     upstream_tls: UpstreamTls = field(default_factory=UpstreamTls)
     preserve_host: Annotated[bool, Field(description="Send the public host to the portal; otherwise the upstream's.")] = True
     sign_in: Annotated[

@@ -14,7 +14,9 @@ from authproxy.settings.document import Document, DocumentUnreadable, Value, par
 from authproxy.settings.environment import Misfit, Override
 from authproxy.settings.findings import Finding, KeyPath, Remark, SettingsInvalid, SettingsUnreadable, dotted
 from authproxy.settings.keys import FILE_SUFFIX
+from authproxy.settings.machine import Machine
 from authproxy.settings.schema import Server, Settings
+from authproxy.settings.this_machine import this_machine
 from authproxy.settings.validation import validated
 
 _LARGEST_FILE = 4 * 1024 * 1024
@@ -36,8 +38,10 @@ def load(path: Path | str, environ: Mapping[str, str]) -> Settings:
     return reading.settings
 
 
-def read(path: Path | str, environ: Mapping[str, str]) -> Reading:
-    """The settings and every finding, warnings included. Raises SettingsUnreadable if there is no file to read."""
+def read(path: Path | str, environ: Mapping[str, str], *, machine: Machine | None = None) -> Reading:
+    """The settings and every finding, warnings included, as on the given machine, by default on this one.
+
+    Raises SettingsUnreadable if there is no file to read."""
     places = _Places(file=str(path))
     try:
         document = _document(Path(path))
@@ -55,7 +59,7 @@ def read(path: Path | str, environ: Mapping[str, str]) -> Reading:
     _override(tree, environ, places)
     unread = secret_files.resolve(tree, places.stands_in_file, places.report)
     settings, sound, remarks = validated(tree, unread)
-    for remark in (*remarks, *checks.remarks(sound)):
+    for remark in (*remarks, *checks.remarks(sound, machine or this_machine())):
         places.report(remark)
     findings = places.in_order()
     has_errors = any(each.severity == "error" for each in findings)

@@ -11,7 +11,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from itertools import pairwise
 from urllib.parse import SplitResult, urlsplit
 
@@ -151,7 +151,14 @@ def name_server(text: str) -> str:
 
 def is_local(host: str | None) -> bool:
     """Whether a host is this machine whatever the name service says (RFC 6761 §6.3)."""
-    return host is not None and (host in {"localhost", "127.0.0.1", "::1"} or host.endswith(".localhost"))
+    if host is None or host == "localhost" or host.endswith(".localhost"):
+        return host is not None
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def url_of(text: str) -> SplitResult | None:

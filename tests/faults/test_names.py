@@ -29,8 +29,9 @@ async def test_a_hanging_name_of_one_portal_stops_neither_the_others_nor_the_sto
         environment = {
             "AUTHPROXY__SERVER__RESOLVERS": names.address, "AUTHPROXY__SERVER__TIMEOUTS__CONNECT": "700ms",
             "AUTHPROXY__PORTALS__B2B__UPSTREAM": f"http://b2b.example:{ports['b2b']}", "AUTHPROXY__STORE__NEAR_CACHE_FOR": "0s",
+            "AUTHPROXY__STORE__ALLOWS_PLAINTEXT": "true", "AUTHPROXY__PORTALS__B2B__ALLOWS_PLAINTEXT": "true",
         }  # fmt: skip
-        acq = {"upstream": f"http://acq.example:{ports['acq']}"}
+        acq = {"upstream": f"http://acq.example:{ports['acq']}", "allows_plaintext": True}
         async with open_house(f"redis://store.example:{store.port}", environment=environment, acq=acq, ports=ports) as house:
             ana = house.person(ANA)
             await ana.signs_in(house.b2b + "/")

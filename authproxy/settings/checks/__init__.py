@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from authproxy.settings.checks import certificates, delivery, files, gateway, portals
+from authproxy.settings.checks import certificates, delivery, files, gateway, plaintext, portals
 from authproxy.settings.findings import Remark
+from authproxy.settings.machine import Machine
 from authproxy.settings.validation import Sections
 
 
-def remarks(sections: Sections) -> Iterator[Remark]:
+def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     """Everything that is to be said about sections which are valid each by itself."""
     yield from gateway.remarks(sections)
     yield from certificates.remarks(sections)
     yield from delivery.remarks(sections)
     yield from portals.remarks(sections)
+    yield from plaintext.remarks(sections, machine)
     yield from files.remarks(sections)

@@ -9,7 +9,7 @@ from authproxy.delivery.template import Template, is_writable
 from authproxy.settings.delivery import HttpSmsGateway, SmppGateway, Sms, SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.validation import Sections
-from authproxy.settings.values import is_local, url_of
+from authproxy.settings.values import url_of
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _OURS = frozenset({"content-length", "content-type", "transfer-encoding", "host", "connection", "accept-encoding", "expect", "upgrade"})
@@ -54,9 +54,6 @@ def _url(path: KeyPath, text: str) -> Iterator[Remark]:
     url = url_of(text)
     if url is None or url.scheme not in {"http", "https"} or not url.hostname or url.username or url.fragment:
         yield Remark(path=path, problem="is no address that can be asked", read=shown(text), valid="`https://…`")
-    elif url.scheme == "http" and not is_local(url.hostname):
-        # Codes would be read by whoever is on the way.
-        yield Remark(path=path, problem="is not `https`", read=shown(text), valid="`http` is for localhost only")
 
 
 def _body(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
@@ -117,8 +114,5 @@ def _smpp(path: KeyPath, smpp: SmppGateway) -> Iterator[Remark]:
     elif len(password) > _SMPP_PASSWORD:
         problem = f"is longer than the {_SMPP_PASSWORD} characters of SMPP 3.4 (§4.1.1); some message centres refuse that"
         yield Remark(path=(*path, "password"), problem=problem, severity="warning")
-    if not smpp.tls and not is_local(smpp.host):
-        problem = "is off: whoever is on the way reads codes and the password, unless the connection runs through a tunnel"
-        yield Remark(path=(*path, "tls"), problem=problem, severity="warning")
     if smpp.ca_file is not None and not smpp.tls:
         yield Remark(path=(*path, "ca_file"), problem="has no effect without `tls`", severity="warning")

@@ -101,7 +101,7 @@ WARNINGS = [
     (setting("server", "trusted_proxies", to=["::/0"]), "server.trusted_proxies[0]", "trusts everybody"),
     (setting("server", "unix_socket_mode", to="666"), "server.unix_socket_mode", "every user of this machine"),
     (setting("store", "url", to="memory://"), "store.url", "keeps sessions in this process"),
-    (setting("store", "url", to="redis://:secret-word@host"), "store.url", "holds a password"),
+    (setting("store", "url", to="rediss://:secret-word@host"), "store.url", "holds a password"),
     (setting("rekono", "prompt", to="login"), "rekono.prompt", "makes Rekono ignore `rekono.max_age`"),
     (setting("server", "listen", to=["127.0.0.1:8080"]), "portals.acq.url", "neither ends TLS"),
     (acq("routes", [{"path": "/a"}, {"path": "/a/b", "level": "30"}]), "portals.acq.routes[1].path", "no effect"),
@@ -170,7 +170,7 @@ def test_a_weak_client_secret_is_found(workshop, secret, severity):
 
 def test_a_password_in_two_places_is_refused(workshop):
     def spoil(settings):
-        settings["store"] = {"url": "redis://:one-word@host", "password_file": str(workshop.secret_file)}
+        settings["store"] = {"url": "rediss://:one-word@host", "password_file": str(workshop.secret_file)}
 
     assert {each.key: each.severity for each in workshop.read(spoil).findings} == {"store.url": "warning", "store.password": "error"}
 

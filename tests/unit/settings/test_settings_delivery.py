@@ -63,7 +63,8 @@ ERRORS = [
     ({"http": HTTP, "smpp": SMPP | {"password": "geslo-8"}}, "", "is both"),
     ({"http": {"url": "ftp://sms.example.si"}}, ".http.url", "is no address"),
     ({"http": {"url": "https://user:pass@sms.example.si"}}, ".http.url", "is no address"),
-    ({"http": {"url": "http://sms.example.si"}}, ".http.url", "is not `https`"),
+    ({"http": {"url": "http://sms.example.si"}}, ".http.url", "would send codes"),
+    ({"smpp": SMPP | {"password": "geslo-8", "tls": False}}, ".smpp.tls", "is off"),
     ({"http": HTTP | {"body": '{"to": "{recipient}"}'}}, ".http.body", "has no place for `{text}`"),
     ({"http": HTTP | {"body": "{recipient} {text}"}}, ".http.body", "is not JSON"),
     ({"http": HTTP | {"content_type": "text/html"}}, ".http.content_type", "is not known here"),
@@ -99,7 +100,6 @@ WARNINGS = [
     ({"http": HTTP | {"user": "prehod"}}, ".http.user", "has no effect with `authentication: none`"),
     ({"http": HTTP | {"deadline": "1s"}}, ".http.deadline", "is shorter than `timeout`"),
     ({"http": HTTP | {"success": {"values": ["ok"]}}}, ".http.success.values", "have no effect without `pointer`"),
-    ({"smpp": SMPP | {"password": "geslo-8", "tls": False}}, ".smpp.tls", "is off"),
     ({"smpp": SMPP | {"password": "nine-long"}}, ".smpp.password", "is longer than the 8 characters"),
 ]
 

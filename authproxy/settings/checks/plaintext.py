@@ -1,0 +1,75 @@
+"""PURE: checks of what would travel in plain text to another machine: sessions, identities, codes and passwords must not, unless the
+operator says so.
+
+Revocation lists and answers are not looked at: they are signed, and their authorities publish them over plain HTTP (RFC 5280 §8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from authproxy.settings.delivery import SmsGateway
+from authproxy.settings.findings import KeyPath, Remark, shown
+from authproxy.settings.machine import Machine
+from authproxy.settings.validation import Sections
+from authproxy.settings.values import is_local, url_of
+
+_PLAIN_STORES = frozenset({"redis", "valkey"})
+
+
+def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
+    """One remark for each counterpart on another machine that is spoken to without TLS."""
+    for path, text, what in _plain(sections):
+        url = url_of(text)
+        if url is not None and url.hostname and not is_here(url.hostname, machine):
+            better = "`rediss://…`" if url.scheme in _PLAIN_STORES else "`https://…`"
+            problem = f"would send {what} to another machine in plain text"
+            valid = f"{better}, an address of this machine, or `allows_plaintext: true` beside it where nobody else can read along"
+            yield Remark(path=path, problem=problem, read=shown(text), valid=valid)
+    for name, gateway in _gateways(sections):
+        smpp = gateway.smpp
+        if smpp is not None and not smpp.tls and not smpp.allows_plaintext and not is_here(smpp.host, machine):
+            problem = "is off: codes and the password would go to another machine in plain text"
+            valid = "`true`, or `allows_plaintext: true` beside it if the connection runs through a tunnel"
+            yield Remark(path=("step_up", "sms", "gateways", name, "smpp", "tls"), problem=problem, valid=valid)
+
+
+def is_here(host: str, machine: Machine) -> bool:
+    """Whether a host is this machine: by name, by a loopback address, or by an address of one of its interfaces."""
+    if is_local(host):
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False  # a name leads elsewhere tomorrow
+    return machine.has_address(host)
+
+
+def _plain(sections: Sections) -> Iterator[tuple[KeyPath, str, str]]:
+    """Every address without TLS that is not allowed to be elsewhere, and what would go there."""
+    store = sections.store
+    if store is not None and not store.allows_plaintext and _scheme(store.url) in _PLAIN_STORES:
+        yield ("store", "url"), store.url, "the store's password and people's sessions"
+    for name, portal in sections.portals.items():
+        if not portal.allows_plaintext and _scheme(portal.upstream) == "http":
+            yield ("portals", name, "upstream"), portal.upstream, "identities, and what people write and read,"
+    onepass = sections.step_up.onepass if sections.step_up else None
+    if onepass is not None and not onepass.allows_plaintext and _scheme(onepass.url) == "http":
+        yield ("step_up", "onepass", "url"), onepass.url, "notifications and the key of this gateway"
+    for name, gateway in _gateways(sections):
+        http, path = gateway.http, ("step_up", "sms", "gateways", name, "http")
+        if http is not None and not http.allows_plaintext:
+            for key, text in ((("url",), http.url), (("reports", "url"), http.reports.url if http.reports else "")):
+                if _scheme(text) == "http":
+                    yield (*path, *key), text, "codes and the secret of this gateway"
+
+
+def _gateways(sections: Sections) -> Iterator[tuple[str, SmsGateway]]:
+    sms = sections.step_up.sms if sections.step_up else None
+    yield from sms.gateways.items() if sms else ()
+
+
+def _scheme(text: str) -> str:
+    url = url_of(text)
+    return url.scheme if url is not None else ""
