@@ -55,7 +55,7 @@ lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
 	$(BIN)/ruff check .
 	$(BIN)/codespell authproxy config deploy tests *.md Makefile pyproject.toml
 	$(BIN)/vulture
-	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock deploy/debian-root deploy/rehearsal
+	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock deploy/debian-root deploy/rehearsal deploy/image
 	$(BIN)/hadolint Dockerfile
 
 .PHONY: types
@@ -84,6 +84,10 @@ $(COMPILED)/.made: $(VENV)/.dev deploy/compiled.py $(SOURCES)
 	# The tests' counterparties are the sandbox, which the wheel leaves out.
 	cp -R authproxy/sandbox $(COMPILED)/authproxy/sandbox
 	touch $@
+
+.PHONY: image
+image: $(VENV)/.dev ## Build the image on bases of Debian packages, and sign somebody in through it (as root on Debian 12)
+	@deploy/image
 
 .PHONY: rehearsal
 rehearsal: ## Run both commands of README.md in a bare Debian (as root; SUITE=trixie, WHOLE=1: all tests, OPTIONS for pytest)
@@ -116,9 +120,8 @@ $(VENV)/.dev: deploy/requirements/dev.txt deploy/requirements/build.txt pyprojec
 	$(PIP) check
 	touch $@ $(VENV)/.sandbox
 
-$(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json | $(VENV)/.dev
+$(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json $(FOREIGN)/package-lock.json | $(VENV)/.dev
 	@echo "Installing the foreign OpenID provider …"
-	# No lock file: it would hold the addresses of the registry. Versions are pinned in package.json.
 	# npm's own starter does not survive being packed into a wheel: it is called by its file.
-	cd $(FOREIGN) && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd $(FOREIGN) && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch node_modules/.made

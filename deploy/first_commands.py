@@ -47,12 +47,13 @@ def demo() -> str:
             began = time.monotonic()
             os.killpg(process.pid, signal.SIGINT)
             process.wait(ENDS_WITHIN)
+            ended = time.monotonic() - began
             if "Traceback" in said.read_text("utf-8"):
                 raise Failed(f"make demo ended with a traceback:\n{said.read_text('utf-8')}")
             left = [place for place in places if _answers(place)]
             if left:
                 raise Failed(f"still answers after Ctrl-C: {left}")
-            return f"{len(places)} places answered; ended {time.monotonic() - began:.1f} s after Ctrl-C"
+            return f"{len(places)} places answered; ended {ended:.1f} s after Ctrl-C"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

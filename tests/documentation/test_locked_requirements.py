@@ -4,6 +4,7 @@ have been published since. What packages require is read from their installed me
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -106,6 +107,15 @@ def test_the_locked_packages_run_on_every_python_that_the_classifiers_name():
         assert str(each.specifier) == f"=={importlib.metadata.version(each.name)}", f"{each.name} is installed in another version than the locked one"
         needed = SpecifierSet(importlib.metadata.metadata(each.name).get("Requires-Python") or "")
         assert [python for python in PYTHONS if not needed.contains(python)] == [], each.name
+
+
+def test_packages_of_node_are_locked_by_hashes_and_without_addresses_of_a_server():
+    packages = json.loads((ROOT / "tests" / "support" / "foreign_provider" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    wanted = json.loads((ROOT / "tests" / "support" / "foreign_provider" / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert packages.pop("")["dependencies"] == wanted
+    assert [name for name, each in packages.items() if not each["integrity"].startswith("sha512-") or "resolved" in each] == []
+    required = {name for each in packages.values() for name in each.get("dependencies", {})}
+    assert [name for name in required if f"node_modules/{name}" not in packages] == []
 
 
 # Documents, the Dockerfile and scripts as operators and CI follow them; a command may go on over several lines.
