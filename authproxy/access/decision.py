@@ -88,6 +88,9 @@ class Reason(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     TOO_MANY_REQUESTS = "too_many_requests"
 
+    # 503: there is no room for this request beside others of the same address or session
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+
     # 502/504: the portal
     PORTAL_UNREACHABLE = "portal_unreachable"
     PORTAL_ANSWER_INVALID = "portal_answer_invalid"

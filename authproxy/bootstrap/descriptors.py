@@ -60,7 +60,9 @@ def descriptors(settings: Settings) -> Descriptors:
     limits = settings.server.limits
     # The pages are an upstream like any portal, but both ends of their connections are ours.
     upstreams = len(settings.portals) + 2
-    needed = limits.connections + upstreams * limits.upstream_connections + _REST
+    # Streams are for clients, and there are never more of them than clients.
+    streams = min(upstreams * limits.upstream_streams, limits.connections)
+    needed = limits.connections + upstreams * limits.upstream_connections + streams + _REST
     if settings.acnlb is not None and settings.acnlb.presented_by == "listener":
         needed += _CERTIFICATE_CONNECTIONS
     return Descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], needed, limits.connections)

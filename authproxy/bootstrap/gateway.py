@@ -30,6 +30,7 @@ from authproxy.bootstrap.stores import stores
 from authproxy.bootstrap.supervision import TIME_LIMITS, serve_management
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import Listener
+from authproxy.edge.shares import Shares
 from authproxy.edge.site import Gate, Holding
 from authproxy.edge.sockets import bind
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
@@ -166,7 +167,7 @@ async def _opened(parts: Parts, audit_file: AuditFile | None) -> Gateway:
         logs.logger("bootstrap").warning("descriptors.too_few", detail=parts.descriptors.problem)
     certificate_listener = await _serve_certificates(parts)
     _keep(parts, listener, gate)
-    management_address = await serve_management(parts, listener)
+    management_address = await serve_management(parts, listener, gate)
     # Last: nobody finds a socket of ours before everything behind it is there.
     addresses = await listener.open(parts.bound[address] for address in meanings.addresses(parts.settings))
     parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
@@ -298,21 +299,25 @@ def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
     server = parts.settings.server
     every = parts.portals.by_host
 
-    def pool(upstream: Upstream) -> UpstreamPool:
+    def pool(upstream: Upstream, reuses: bool) -> UpstreamPool:  # noqa: FBT001  (called here and by `meanings.site` only)
         return UpstreamPool(
             upstream,
             limit=server.limits.upstream_connections,
             connect_for=server.timeouts.connect.total_seconds(),
             idle_for=server.timeouts.upstream_idle.total_seconds(),
+            streams=server.limits.upstream_streams,
+            reuses=reuses,
             names=parts.names,
         )
 
     return Gate(
         sites={host: meanings.site(portal, parts.settings.portals[portal.portal_id], pool) for host, portal in every.items()},
-        pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost")),
+        pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost"), True),
         access=parts.access,
         trusted=TrustedProxies.of(server.trusted_proxies),
         limits=meanings.limits(parts.settings),
+        addresses=Shares(server.limits.connections_per_address),
+        sessions=Shares(server.limits.connections_per_session),
         observer=recorder,
         holding=Holding(requests=held, kept=recorder.held, released=recorder.released),
         identifiers=Identifiers(secrets.token_bytes),

@@ -204,13 +204,13 @@ def logo(file: Path) -> Logo:
     return Logo(body=body, media_type="image/png" if body.startswith(PNG) else "image/svg+xml")
 
 
-def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream], UpstreamPool]) -> Site:
+def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool], UpstreamPool]) -> Site:
     where = upstream(settings)
     scheme = known.origin.partition(":")[0]
     names = header_names(settings)
     return Site(
         portal=known,
-        pool=pool(where),
+        pool=pool(where, settings.upstream_reuse != "never"),
         filter=RequestFilter(value for name, value in dataclasses.asdict(names).items() if name != "encoding" and value),
         host_for_upstream=b"" if settings.preserve_host else where.authority,
         forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n" % (scheme.encode(), known.host.encode()),
@@ -256,6 +256,7 @@ def limits(settings: Settings) -> Limits:
         target_size=sizes.target_size,
         header_count=sizes.header_count,
         body_size=sizes.body_size,
+        body_rate=sizes.body_rate,
         connections=sizes.connections,
         head_for=times.head.total_seconds(),
         idle_for=times.idle.total_seconds(),

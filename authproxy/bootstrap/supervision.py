@@ -7,6 +7,7 @@ from aiohttp import web
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.parts import Parts
 from authproxy.edge.listener import Listener
+from authproxy.edge.site import Gate
 from authproxy.web.management import WARNING_ONLY, Check, management
 
 TIME_LIMITS = "time_limits"
@@ -14,7 +15,7 @@ TIME_LIMITS = "time_limits"
 _BACKLOG = 128
 
 
-async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int] | None:
+async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tuple[str, int] | None:
     """Opens the management listener; its host and port, or None on a Unix socket."""
 
     async def check_provider() -> Check:
@@ -47,7 +48,7 @@ async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int] 
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
         },
         is_draining=lambda: listener.is_draining,
-        exposition=lambda accept: _exposition(parts, listener, accept),
+        exposition=lambda accept: _exposition(parts, listener, gate, accept),
         warning_only=WARNING_ONLY | (kept.keys() - {TIME_LIMITS}),
     )  # fmt: skip
     runner = web.AppRunner(built, access_log=None, handle_signals=False)
@@ -61,7 +62,7 @@ async def serve_management(parts: Parts, listener: Listener) -> tuple[str, int] 
     return (name[0], name[1]) if isinstance(name, tuple) else None
 
 
-def _exposition(parts: Parts, listener: Listener, accept: str) -> tuple[bytes, str]:
+def _exposition(parts: Parts, listener: Listener, gate: Gate, accept: str) -> tuple[bytes, str]:
     """What others count for themselves is fetched when somebody looks."""
     metrics = parts.metrics
     metrics.connections[()] = listener.connection_count
@@ -69,6 +70,11 @@ def _exposition(parts: Parts, listener: Listener, accept: str) -> tuple[bytes, s
     metrics.connections_refused[("limit",)] = listener.refused_at_limit
     metrics.connections_refused[("descriptors",)] = listener.refused_without_descriptor
     parts.background.count(metrics)
+    for portal, pool in (("", gate.pages), *((site.portal.portal_id, site.pool) for site in gate.sites.values())):
+        use = pool.use
+        for state, count in (("in_use", use.in_use), ("idle", use.idle), ("long", use.long), ("waiting", use.waiting)):
+            metrics.upstream_connections[portal, state] = count
+        metrics.upstream_unasked[(portal,)] = pool.unasked
     metrics.near_cache_lookups[("hit",)] = parts.access.hits
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
     metrics.audit_lost[()] = parts.audit.lost

@@ -37,13 +37,14 @@ class Answered(Generic[PeerT]):
     """The telling half of an exchange. Complete once the exchange has ended; times are seconds."""
 
     __slots__ = (
-        "_client", "_decided_at", "_decision", "_dialect", "_ended_at", "_failure", "_gate", "_received", "_site", "_started", "_status",
-        "_target", "_transfer", "head", "request_id",
+        "_address", "_client", "_decided_at", "_decision", "_dialect", "_ended_at", "_failure", "_gate", "_received", "_site", "_started",
+        "_status", "_target", "_transfer", "head", "request_id",
     )  # fmt: skip
 
     def __init__(self, client: PeerT, gate: Gate, head: RequestHead) -> None:
         self.head = head
         self.request_id = ""
+        self._address = ""
         self._client = client
         self._gate = gate
         self._site: Site | None = None
@@ -110,11 +111,11 @@ class Answered(Generic[PeerT]):
     @property
     def client(self) -> str:
         """The address of the client: of the peer, or of whom a trusted peer speaks for."""
-        client = self._client
-        if not client.is_trusted:
-            return client.peer
-        said = self.head.all(b"x-forwarded-for")
-        return self._gate.trusted.client(client.peer, said) if said else client.peer
+        if not self._address:
+            client = self._client
+            said = self.head.all(b"x-forwarded-for") if client.is_trusted else ()
+            self._address = self._gate.trusted.client(client.peer, said) if said else client.peer
+        return self._address
 
     @property
     def dialect(self) -> str | None:

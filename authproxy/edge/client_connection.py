@@ -16,19 +16,20 @@ from typing import Final, Protocol, cast
 import httptools
 
 from authproxy.access.decision import Reason
-from authproxy.edge.client_address import LOCAL_PEER
+from authproxy.edge.client_address import LOCAL_PEER, neighbourhood
 from authproxy.edge.exchange import Exchange
+from authproxy.edge.personal import Personal
 from authproxy.edge.request_head import HeadRefused, RequestHead
 from authproxy.edge.request_reader import RequestReader
 from authproxy.edge.site import Gate, report
 from authproxy.edge.tunnel import Tunnel
+from authproxy.edge.websocket import GOING_AWAY
 
 _LINGER_FOR: Final = 2.0
 """Seconds in which a client may finish sending a request that was answered without its body; then the connection is cut."""
-_SLOWEST_BODY: Final = 256
-"""Bytes per second. A body that drips more slowly uses up its time limit and is cut: a slowloris holds a portal's connection, too."""
 _TOO_EARLY: Final = HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request")
 """A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110 §7.8)."""
+_TOO_MANY: Final = HeadRefused(503, Reason.TOO_MANY_CONNECTIONS, "more connections from one address than it may have")
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 _NO_PARSER: Final = httptools.HttpRequestParser(None)
 """What a closed connection has instead of one."""
@@ -38,6 +39,9 @@ class Connections(Protocol):
     """The listener's side: knows who is connected."""
 
     is_draining: bool
+    """Whether connections are closed with their answers."""
+    is_closed: bool
+    """Whether nobody new comes in, and what would not end by itself is to be ended."""
 
     def opened(self, connection: ClientConnection) -> bool:
         """False if there is no room for one more."""
@@ -62,7 +66,7 @@ class _Waiting:
 class ClientConnection(RequestReader, asyncio.Protocol):
     __slots__ = (
         "_connections", "_current", "_deadline", "_gate", "_is_clogged", "_is_closing", "_is_held", "_is_lingering", "_loop", "_queue",
-        "_receiving", "_transport", "_tunnel", "is_trusted", "peer",
+        "_receiving", "_share", "_transport", "_tunnel", "is_trusted", "peer", "personal",
     )  # fmt: skip
 
     def __init__(self, gate: Gate, connections: Connections) -> None:
@@ -82,6 +86,9 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         self._is_closing = False
         self._is_lingering = False
         self._deadline = 0.0
+        self._share = ""
+        """Under which name this connection counts; empty if it does not (requests that a trusted proxy brings count by themselves)."""
+        self.personal: Personal | None = None
         self.peer = LOCAL_PEER
         self.is_trusted = False
 
@@ -98,6 +105,12 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             self.peer = name[0].removeprefix("::ffff:") if "." in name[0] else name[0]
         self.is_trusted = self._gate.trusted.trusts(self.peer)
         self._deadline = self._gate.time() + self._limits.idle_for
+        if not self.is_trusted:
+            share = neighbourhood(self.peer)
+            if self._gate.addresses.take(share):
+                self._share = share
+            else:
+                self._refuse(_TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -105,6 +118,12 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         self._is_closing = True
         if self._current is not None:
             self._current.client_lost()
+        if self.personal is not None:
+            self.personal.close()
+            self.personal = None
+        if self._share:
+            self._gate.addresses.give_back(self._share)
+            self._share = ""
         # Parser, exchange and tunnel know this connection: without the knots it is freed now, not when the collector comes by.
         self._current = self._receiving = self._tunnel = None
         self._queue.clear()
@@ -177,8 +196,9 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             return
         if receiving is self._current:
             if not self._is_lingering:
-                now = self._gate.time()
-                self._deadline = min(self._deadline + len(piece) / _SLOWEST_BODY, now + self._limits.body_for)
+                # A body that drips uses up its time and is cut: a slowloris holds a portal's connection, too.
+                rate, latest = self._limits.body_rate, self._gate.time() + self._limits.body_for
+                self._deadline = min(self._deadline + len(piece) / rate, latest) if rate else latest
             receiving.request_body(piece)
         elif self._queue:
             self._queue[-1].pieces.append(piece)
@@ -243,6 +263,10 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             with contextlib.suppress(OSError):  # it may have been closed by the other side
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self._transport.abort()
+
+    @property
+    def is_clogged(self) -> bool:
+        return self._is_clogged
 
     def tunnel(self, tunnel: Tunnel) -> None:
         if self._refusal is not None:
@@ -355,14 +379,22 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         return self._tunnel is not None
 
     def leave(self) -> None:
-        """The gateway is going down: ends what would not end by itself. A request that is running may finish."""
+        """The gateway is going down: ends what would not end by itself, in order. A request that is running may finish.
+
+        May be called more than once, and is called every second while the listener drains: an event stream may begin meanwhile."""
+        if self._is_closing:
+            return
         if self._tunnel is not None:
-            self.abort()
+            self._tunnel.close(GOING_AWAY)
+        elif self._current is not None:
+            self._current.leave()
         elif self.is_idle:
             self._close()
 
     def check(self, now: float) -> None:
         """Called about once a second: ends what has waited too long."""
+        if self._connections.is_closed:
+            self.leave()
         is_late = bool(self._deadline) and now > self._deadline
         if self._is_closing:
             if is_late:

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from authproxy.access import target as request_target
-from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired
+from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import held, holding, own_place, refusals, subrequest
 from authproxy.edge.answered import Answered
+from authproxy.edge.client_address import neighbourhood
 from authproxy.edge.headers import RequestFilter, ticket_in
+from authproxy.edge.personal import Personal
 from authproxy.edge.refusals import Answer, PageWanted
 from authproxy.edge.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
@@ -23,7 +25,10 @@ from authproxy.edge.transfer import Transfer
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream_connection import UpstreamConnection
 from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.identity.session import Session
 
+_LARGEST_OWN_BODY: Final = 16 * 1024
+"""Bytes. Forms and logout tokens are collected before the pages are asked, so that a slow body holds none of the connections to them."""
 _PAGES_FILTER: Final = RequestFilter()
 
 
@@ -32,6 +37,8 @@ class Client(Protocol):
 
     peer: str
     is_trusted: bool
+    personal: Personal | None
+    """The upstream connection on which somebody has authenticated over this one."""
 
     def write(self, *pieces: bytes) -> None: ...
     def pause(self) -> None: ...
@@ -41,14 +48,21 @@ class Client(Protocol):
     def tunnel(self, tunnel: Tunnel) -> None: ...
     @property
     def may_stay(self) -> bool: ...
+    @property
+    def is_clogged(self) -> bool: ...
 
 
 class Exchange(Answered[Client]):
-    __slots__ = ("_is_over", "_page", "_pieces", "_request_is_complete", "_ticket", "_trailers", "_when_whole")
+    __slots__ = (
+        "_address_share", "_is_over", "_is_own", "_page", "_pieces", "_request_is_complete", "_session_share", "_ticket", "_trailers",
+        "_when_whole",
+    )  # fmt: skip
 
     def __init__(self, client: Client, gate: Gate, head: RequestHead) -> None:
         super().__init__(client, gate, head)
         self._ticket: str | None = None
+        self._address_share = self._session_share = ""
+        """Under which names this request counts; empty if it does not."""
         self._page: PageWanted | None = None
         self._pieces: list[bytes] = []
         """What has arrived of the body before anybody could take it."""
@@ -56,6 +70,8 @@ class Exchange(Answered[Client]):
         """What waits for the rest of it."""
         self._trailers = b""
         self._request_is_complete = False
+        self._is_own = False
+        """Whether the body is for our own pages, which take small ones only."""
         self._is_over = False
 
     # Deciding.
@@ -100,8 +116,34 @@ class Exchange(Answered[Client]):
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_rest(400, Reason.REQUEST_UNREADABLE)
+        elif (self.head.content_length or 0) > _LARGEST_OWN_BODY:
+            self.refuse_rest(413, Reason.BODY_TOO_LARGE)
+        elif self._client.is_trusted and not self._counts_for_address():
+            self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=self._site.portal if self._site is not None else None))
+        elif self.head.has_body:
+            self._is_own = True
+            self._collect(self._ask_pages)
         else:
-            self._ask_pages(target, self._site)
+            self._ask_pages()
+
+    def _counts_for_address(self) -> bool:
+        """Whether there is room for one more request of the address that a trusted proxy speaks for. The proxy itself has no limit."""
+        if self.client == self._client.peer:
+            return True
+        share = neighbourhood(self.client)
+        if self._gate.addresses.take(share):
+            self._address_share = share
+            return True
+        return False
+
+    def _has_room(self, session: Session) -> bool:
+        """Whether there is room for one more request of this session and its address. It counts until it ends, streams and tunnels too."""
+        if self._client.is_trusted and not self._counts_for_address():
+            return False
+        if self._gate.sessions.take(session.session_id):
+            self._session_share = session.session_id
+            return True
+        return False
 
     def _may_upgrade(self, site: Site) -> bool:
         # A browser sends Origin with every WebSocket handshake and the cookies of whatever site it came from: only pages of the portal
@@ -127,7 +169,10 @@ class Exchange(Answered[Client]):
         self._decision = decision
         if isinstance(decision, Allowed):
             assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's access allows)
-            self._forward(self._site, self._target, decision, self.head)
+            if self._has_room(decision.session):
+                self._forward(self._site, self._target, decision, self.head)
+            else:
+                self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=self._site.portal))
         elif isinstance(decision, StepUpRequired) and holding.may_keep(self._gate, decision, self.head):
             self._collect(self._keep_whole)
         else:
@@ -277,9 +322,10 @@ class Exchange(Answered[Client]):
         outgoing = site.filter.outgoing(head, origin_form=target.origin_form, host=host, added=added)
         self._transfer_to(site.pool, head, outgoing)
 
-    def _ask_pages(self, target: RequestTarget, site: Site | None) -> None:
+    def _ask_pages(self) -> None:
         """Our own pages, reached as a portal is, with the cookies that portals never see."""
-        self._transfer_to(self._gate.pages, self.head, self._head_for_pages(self.head, target.origin_form, site, b""))
+        assert self._target is not None  # noqa: S101  (it is a target that shows whose place this is)
+        self._transfer_to(self._gate.pages, self.head, self._head_for_pages(self.head, self._target.origin_form, self._site, b""))
 
     def _show(self, page: PageWanted) -> None:
         """A refusal that people read: the pages render it, the status is ours."""
@@ -297,7 +343,9 @@ class Exchange(Answered[Client]):
         return _PAGES_FILTER.outgoing(head, origin_form=origin_form, host=head.host or b"-", added=added, keeps_own_cookies=True)
 
     def _transfer_to(self, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
-        transfer = self._transfer = Transfer(owner=self, client=self._client, gate=self._gate, pool=pool, head=head, outgoing=outgoing)
+        transfer = self._transfer = Transfer(
+            owner=self, client=self._client, gate=self._gate, pool=pool, head=head, outgoing=outgoing, ticket=self._ticket
+        )
         pieces, self._pieces = self._pieces, []
         if self._page is None:
             for piece in pieces:
@@ -317,6 +365,8 @@ class Exchange(Answered[Client]):
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         elif self._transfer is not None:
             self._transfer.request_body(piece)
+        elif self._is_own and self._received > _LARGEST_OWN_BODY:
+            self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         else:
             self._pieces.append(piece)
             if self._when_whole is None:
@@ -342,6 +392,11 @@ class Exchange(Answered[Client]):
     def client_may_flow(self, *, flows: bool) -> None:
         if self._transfer is not None:
             self._transfer.client_may_flow(flows=flows)
+
+    def leave(self) -> None:
+        """The gateway is going down: what would never end is ended in order."""
+        if self._transfer is not None:
+            self._transfer.leave()
 
     def check(self, now: float) -> None:
         """Called about once a second while the exchange is the connection's current one: lets nothing hang."""
@@ -375,9 +430,10 @@ class Exchange(Answered[Client]):
     def switched(self, connection: UpstreamConnection) -> None:
         assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's request is forwarded)
         portal, target, ticket = self._site.portal, self._target, self._ticket
-        self._client.tunnel(
-            Tunnel(client=self._client, connection=connection, gate=self._gate, portal=portal, target=target, ticket=ticket)
-        )
+        tunnel = Tunnel(client=self._client, connection=connection, gate=self._gate, portal=portal, target=target, ticket=ticket)
+        if self._transfer is not None:
+            self._transfer.tunnel = tunnel
+        self._client.tunnel(tunnel)
 
     def _finish(self) -> None:
         if self._is_over:
@@ -385,6 +441,12 @@ class Exchange(Answered[Client]):
         self._is_over = True
         self._pieces = []
         self._when_whole = None
+        if self._session_share:
+            self._gate.sessions.give_back(self._session_share)
+            self._session_share = ""
+        if self._address_share:
+            self._gate.addresses.give_back(self._address_share)
+            self._address_share = ""
         self._ended_at = self._gate.time()
         self._gate.observer(self)
         # Exchange and transfer know each other: without the knot both are freed now, not when the collector comes by.

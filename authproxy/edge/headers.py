@@ -40,12 +40,18 @@ _IDENTITY_NAMES: Final = frozenset({
 # Written by the gateway itself, or taken out of the list by request_head.
 _REPLACED: Final = frozenset({b"host", b"cookie", b"content-length", b"expect"})
 
+_ENDLESS: Final = re.compile(rb"\s*(?:text/event-stream|multipart/x-mixed-replace)\s*(?:;|$)", re.IGNORECASE)
 _SEAM: Final = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
 _NEITHER_LETTER_NOR_DIGIT: Final = re.compile(rb"[^a-z0-9]+")
 # Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC 9110 §6.5.1).
 _NOT_IN_TRAILERS: Final = (
     _HOP_BY_HOP | _REPLACED | {b"authorization", b"content-encoding", b"content-type", b"content-range", b"set-cookie", b"trailer"}
 )
+
+
+def is_endless(content_type: bytes) -> bool:
+    """Whether content of that type goes on until somebody ends it."""
+    return _ENDLESS.match(content_type) is not None
 
 
 def folded(name: bytes) -> bytes:

@@ -75,4 +75,5 @@ def released(head: RequestHead, form: HeldRequest) -> RequestHead:
     made.connection = head.connection
     made.content_length = len(form.body)
     made.keeps_alive = head.keeps_alive
+    made.is_personal = head.is_personal
     return made

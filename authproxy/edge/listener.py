@@ -42,7 +42,7 @@ class Listener:
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._hurried = asyncio.Event()
-        self._is_closed = False
+        self.is_closed = False
         self.is_draining = False
         self.refused_at_limit = 0
         """Connections that were closed at once because there were as many as the settings allow."""
@@ -114,7 +114,7 @@ class Listener:
         return True
 
     def _has_room(self, descriptor: int) -> bool:
-        if self._is_closed:
+        if self.is_closed:
             return False
         if self.connection_count >= self._gate.limits.connections:
             self.refused_at_limit += 1
@@ -191,7 +191,7 @@ class Listener:
         self.is_draining = True
         self._stop_listening()
         await self._first_of(min(_LAST_WORDS, within), self._hurried)
-        self._is_closed = True
+        self.is_closed = True
         for door in self._doors:
             door.cut()
         for connection in tuple(self._connections):

@@ -13,8 +13,10 @@ from typing import Final
 _ALLOWED: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Whatever says something about the connection, the framing or our cookies.
-_CONCERNS_US: Final = re.compile(rb"transfer-encoding|set-cookie|upgrade|keep-alive|te|trailer|proxy-[a-z-]+|http2-settings")
+# Whatever says something about the connection, who is authenticated on it, the framing or our cookies.
+_CONCERNS_US: Final = re.compile(
+    rb"transfer-encoding|set-cookie|upgrade|keep-alive|te|trailer|proxy-[a-z-]+|http2-settings|www-authenticate"
+)
 
 _UNKNOWN: Final = 0
 _PASSES: Final = 1

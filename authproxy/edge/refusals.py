@@ -20,6 +20,7 @@ from authproxy.edge.request_head import RequestHead
 RETRY_AFTER: Final = 5
 """Seconds after which it makes sense to ask again."""
 
+_RETRY: Final = b"Retry-After: %d\r\n" % RETRY_AFTER
 NEVER_STORED: Final = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
 _PROBLEM: Final = NEVER_STORED + b"Content-Type: application/problem+json; charset=utf-8\r\n"
 _ALLOW: Final = b"Allow: %s\r\n" % ", ".join(sorted(METHODS)).encode()
@@ -163,7 +164,7 @@ def problem(
     if status == 401 and portal is not None:
         headers += b'WWW-Authenticate: Bearer realm="%s"\r\n' % portal.portal_id.encode()
     if status == 503:
-        headers += b"Retry-After: %d\r\n" % RETRY_AFTER
+        headers += _RETRY
     return Answer(status, headers, _written(members))
 
 
@@ -198,6 +199,8 @@ def plain(status: int, reason: Reason, request_id: str) -> Answer:
     headers = NEVER_STORED + b"Content-Type: text/plain; charset=utf-8\r\n"
     if status == 405:
         headers += _ALLOW
+    elif status == 503:
+        headers += _RETRY
     return Answer(status, headers, text.encode())
 
 

@@ -6,12 +6,16 @@ beside Transfer-Encoding); what it lets through and another server would read di
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from authproxy.access.decision import Reason
 
 Fields = list[tuple[bytes, bytes]]
+
+# NTLM, and SPNEGO by its names (RFC 4559 §4). A challenge may list several schemes; a name inside a quoted string does no harm here.
+_OF_CONNECTIONS: Final = re.compile(rb"(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos)(?:$|[,\s])", re.IGNORECASE)
 
 
 class HeadRefused(ValueError):  # noqa: N818
@@ -28,7 +32,7 @@ class RequestHead:
 
     __slots__ = (
         "_index", "connection", "content_length", "cookies", "expects_continue", "fields", "host", "is_chunked", "is_http_1_0",
-        "keeps_alive", "method", "target", "upgrade",
+        "is_personal", "keeps_alive", "method", "target", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +49,8 @@ class RequestHead:
         self.expects_continue = False
         self.upgrade = upgrade
         self.connection = b""
+        self.is_personal = False
+        """Whether it authenticates the connection that it is sent on (NTLM, Negotiate)."""
         self.keeps_alive = True
         self._index: dict[bytes, list[bytes]] | None = None
 
@@ -83,6 +89,11 @@ class RequestHead:
                 else:
                     values.append(value)
         return index
+
+
+def authenticates_connection(value: bytes) -> bool:
+    """Whether credentials or challenges of that value authenticate the connection that they travel on, and with it every later request."""
+    return _OF_CONNECTIONS.search(value) is not None
 
 
 def parse(method: bytes, target: bytes, version: str, fields: Fields) -> RequestHead:
@@ -138,6 +149,11 @@ def _upgrade(head: RequestHead, value: bytes) -> int:
     return 0
 
 
+def _authorization(head: RequestHead, value: bytes) -> int:
+    head.is_personal = head.is_personal or authenticates_connection(value)
+    return 0
+
+
 def _expect(head: RequestHead, value: bytes) -> int:
     if value.lower() != b"100-continue":
         raise HeadRefused(417, Reason.REQUEST_UNREADABLE, "expectation other than 100-continue")
@@ -153,6 +169,8 @@ _BY_LOWER_NAME: Final = {
     b"connection": _connection,
     b"upgrade": _upgrade,
     b"expect": _expect,
+    b"authorization": _authorization,
+    b"proxy-authorization": _authorization,
 }
 # By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must not fill the memory.
 _readers: Final[dict[bytes, Callable[[RequestHead, bytes], int] | None]] = {}

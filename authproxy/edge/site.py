@@ -14,6 +14,7 @@ from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.headers import RequestFilter
+from authproxy.edge.shares import Shares
 from authproxy.edge.upstream_pool import UpstreamPool
 from authproxy.identity.session import Session
 from authproxy.telemetry.requests import Answered
@@ -94,6 +95,8 @@ class Limits:
     target_size: int = 8 * 1024
     header_count: int = 100
     body_size: int = 0
+    body_rate: int = 256
+    """Bytes per second that a body must have on average; 0 for none."""
     connections: int = 20_000
     head_for: float = 10.0
     idle_for: float = 75.0
@@ -118,6 +121,10 @@ class Gate:
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts background work in the TaskGroup that outlives all connections; the edge uses it through `start` only."""
     default_port: int = 80
+    addresses: Shares = field(default_factory=Shares)
+    """Connections per client address; of those that a trusted proxy brings, the requests that it speaks of."""
+    sessions: Shares = field(default_factory=Shares)
+    """Requests, streams and tunnels per session."""
     holding: Holding | None = None
     """None keeps no forms: whoever needs a fresh proof for one is told that it is lost."""
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)

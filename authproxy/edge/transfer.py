@@ -10,19 +10,25 @@ from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.edge import headers
+from authproxy.edge.personal import Personal
 from authproxy.edge.plain_answer import PlainAnswer
 from authproxy.edge.request_head import Fields, RequestHead
 from authproxy.edge.site import Gate
+from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream_connection import AnswerHead, UpstreamConnection
 from authproxy.edge.upstream_pool import UpstreamPool, UpstreamUnreachable
 
 _CONTINUE_AFTER: Final = 1.0
 """Seconds after which a client that waits for `100 Continue` gets it from us."""
+_LASTS_AFTER: Final = 10.0
+"""Seconds after which an exchange leaves its place among the requests to a portal, if there is room among the streams."""
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"})
 
 
 class Client(Protocol):
     """The client's side of a transfer."""
+
+    personal: Personal | None
 
     def write(self, *pieces: bytes) -> None: ...
     def pause(self) -> None: ...
@@ -58,17 +64,21 @@ class Transfer:
     """`head` frames the request that is sent; it is not always the client's (refusal pages)."""
 
     __slots__ = (
-        "_chunks", "_client", "_connection", "_continue_timer", "_deadline", "_gate", "_head", "_held", "_is_over", "_outgoing",
-        "_owner", "_pool", "_ready", "_request_is_complete", "_stays", "_trailers", "sent", "sent_at", "status",
+        "_chunks", "_client", "_connection", "_continue_timer", "_deadline", "_gate", "_head", "_held", "_is_endless", "_is_over",
+        "_outgoing", "_owner", "_pool", "_ready", "_request_is_complete", "_stays", "_ticket", "_trailers", "sent", "sent_at", "status",
+        "tunnel",
     )  # fmt: skip
 
-    def __init__(self, *, owner: Owner, client: Client, gate: Gate, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
+    def __init__(
+        self, *, owner: Owner, client: Client, gate: Gate, pool: UpstreamPool, head: RequestHead, outgoing: bytes, ticket: str | None
+    ) -> None:
         self._owner = owner
         self._client = client
         self._gate = gate
         self._pool = pool
         self._head = head
         self._outgoing = outgoing
+        self._ticket = ticket
         self._connection: UpstreamConnection | None = None
         self._held: list[bytes] | None = []
         self._request_is_complete = not head.has_body
@@ -79,13 +89,19 @@ class Transfer:
         self._ready: list[bytes] = []
         """What the portal has answered in this turn of the loop, as it goes to the client."""
         self._deadline = 0.0
+        self._is_endless = False
         self._is_over = False
+        self.tunnel: Tunnel | None = None
         self.status = 0
         self.sent = 0
         self.sent_at = 0.0
 
     def start(self) -> None:
-        connection = self._pool.take_idle(self._gate.time())
+        connection = None
+        if self._client.personal is not None:
+            connection = self._client.personal.taken(self._pool, self._ticket)
+        if connection is None:
+            connection = self._pool.take_idle(self._gate.time())
         if connection is not None:
             self._connected(connection)
         else:
@@ -110,6 +126,8 @@ class Transfer:
     def _connected(self, connection: UpstreamConnection) -> None:
         self._connection = connection
         self.sent_at = self._gate.time()
+        if self._head.is_personal:
+            connection.is_personal = True
         connection.begin(self, self._outgoing, is_head_request=self._head.method == "HEAD")
         held, self._held = self._held, None
         if held:
@@ -169,6 +187,8 @@ class Transfer:
         self._is_over = True
         self._held = None
         self._stop_continue_timer()
+        if self.tunnel is not None:
+            self.tunnel.stop()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abandon()
@@ -178,6 +198,18 @@ class Transfer:
         so has an answer of which nothing arrives, or nothing is taken, for too long."""
         if self._deadline and now > self._deadline and not self._is_over and self._connection is not None and self.status != 101:
             self._fail(504, Reason.PORTAL_TIMEOUT)
+        elif self._connection is not None and now - self.sent_at > _LASTS_AFTER and (self.status or not self._request_is_complete):
+            # An answer or a body that takes its time. One that the portal has not begun is a request like any other.
+            self._pool.prolong(self._connection)
+
+    def leave(self) -> None:
+        """The gateway is going down: an answer that would never end is ended in order."""
+        if self._is_endless and not self._is_over:
+            self._stays = False
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.abandon()
+            self.answer_ended([])
 
     # From the portal.
 
@@ -202,10 +234,26 @@ class Transfer:
         self.sent += len(wire)
         self._client.write(*self._ready, wire)
         if connection is not None:
-            if not self._request_is_complete:
-                connection.is_reusable = False
-            self._pool.give_back(connection, self._gate.time())
+            self._give_back(connection)
         self._owner.transferred(keeps_alive=stays)
+
+    def _give_back(self, connection: UpstreamConnection) -> None:
+        if not self._request_is_complete:
+            connection.is_reusable = False
+        if connection.is_personal:
+            self._keep(connection)
+        else:
+            self._pool.give_back(connection, self._gate.time())
+
+    def _keep(self, connection: UpstreamConnection) -> None:
+        """Somebody has authenticated on this connection: it stays with their client connection and session."""
+        before, self._client.personal = self._client.personal, None
+        if before is not None and not before.has(connection):
+            before.close()
+        if self._ticket is None:
+            connection.is_reusable = False
+        if self._pool.keep_personal(connection, self._gate.time()) and self._ticket is not None:
+            self._client.personal = Personal(self._pool, connection, self._ticket)
 
     def answer_began(self, head: AnswerHead) -> None:
         if head.status == 100 or head.status >= 200:
@@ -234,6 +282,10 @@ class Transfer:
         elif self._head.is_http_1_0:
             framing += b"Connection: keep-alive\r\n"
         self._stays = stays
+        if head.is_endless and head.length is None:
+            self._is_endless = True
+            if self._connection is not None:
+                self._pool.prolong(self._connection)
         status_line = b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase)
         is_own = self._pool is self._gate.pages
         if head.lines is not None:
@@ -250,6 +302,7 @@ class Transfer:
         ending = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         self._write(headers.returning(b"HTTP/1.1 101 %s\r\n" % head.phrase, head.fields, ending))
         self.answer_rests()
+        self._pool.prolong(connection)
         self._owner.switched(connection)
 
     def answer_body(self, piece: bytes) -> None:
@@ -260,9 +313,7 @@ class Transfer:
         connection, self._connection = self._connection, None
         self._is_over = True
         if connection is not None:
-            if not self._request_is_complete:
-                connection.is_reusable = False
-            self._pool.give_back(connection, self._gate.time())
+            self._give_back(connection)
         if self._chunks:
             self._write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
         self.answer_rests()
@@ -281,8 +332,10 @@ class Transfer:
             self._fail(502, Reason.PORTAL_ANSWER_INVALID if is_broken_http else Reason.PORTAL_UNREACHABLE)
 
     def tunnel_bytes(self, piece: bytes) -> None:
-        self._write(piece)
-        self.answer_rests()
+        passed = piece if self.tunnel is None else self.tunnel.from_portal(piece)
+        if passed:
+            self._write(passed)
+            self.answer_rests()
 
     def tunnel_ended(self) -> None:
         self._connection = None

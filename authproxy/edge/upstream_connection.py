@@ -12,13 +12,16 @@ from typing import Final, Protocol, cast
 
 import httptools
 
-from authproxy.edge import plain_answer
+from authproxy.edge import headers, plain_answer
 from authproxy.edge.plain_answer import PlainAnswer
-from authproxy.edge.request_head import Fields
+from authproxy.edge.request_head import Fields, authenticates_connection
 
 _LARGEST_HEAD: Final = 256 * 1024
 """Bytes that a portal may send before a final answer's body begins: a broken portal must not fill our memory."""
+_IDLE_TIMEOUT: Final = re.compile(rb"HTTP/1\.[01] 408 ")
+"""What some servers say on a connection that has rested too long, before they close it: unasked, and no attack."""
 _PHRASE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate"})
 _NO_PARSER: Final = httptools.HttpResponseParser(None)
 """What a closed connection has instead of one."""
 
@@ -46,7 +49,7 @@ class AnswerReader(Protocol):
 class AnswerHead:
     """Status, fields and framing of an answer. `length` is None where only chunks or the end of the connection tell."""
 
-    __slots__ = ("fields", "has_body", "is_chunked", "length", "lines", "phrase", "status")
+    __slots__ = ("fields", "has_body", "is_chunked", "is_endless", "length", "lines", "phrase", "status")
 
     def __init__(self, status: int, phrase: bytes, fields: Fields) -> None:
         self.status = status
@@ -56,6 +59,8 @@ class AnswerHead:
         """The fields as they go to the client, where nothing had to be taken apart."""
         self.length: int | None = None
         self.is_chunked = False
+        self.is_endless = False
+        """Whether it is of a kind that goes on until somebody ends it (an event stream)."""
         self.has_body = True
 
 
@@ -64,7 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_before_answer", "_fields", "_found", "_is_head_request", "_is_paused", "_is_tunnel", "_left", "_parser", "_phrase",
-        "_pool", "_reader", "_transport", "idle_since", "is_open", "is_reusable", "served",
+        "_pool", "_reader", "_transport", "idle_since", "is_long", "is_open", "is_personal", "is_reusable", "served",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionOwner) -> None:
@@ -83,7 +88,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._found: str | None = None
         """What is wrong with the answer, found where the parser cannot be stopped."""
         self.is_open = False
-        self.is_reusable = True
+        self.is_reusable = pool.reuses
+        self.is_long = False
+        """Whether it counts among the pool's streams."""
+        self.is_personal = False
+        """Whether somebody has authenticated on it: nobody else may use it any more."""
         self.idle_since = 0.0
         self.served = 0
 
@@ -111,6 +120,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self.is_open and self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def end(self) -> None:
+        """Ends a tunnel. What was written is still sent."""
+        reader, self._reader = self._reader, None
+        self.is_reusable = False
+        self._transport.close()
+        if reader is not None:
+            reader.tunnel_ended()
 
     def abandon(self) -> None:
         """Ends the use of this connection before the answer is complete: it cannot serve anybody else."""
@@ -156,6 +173,8 @@ class UpstreamConnection(asyncio.Protocol):
         reader = self._reader
         if reader is None:
             # Nobody asked: an answer without a request is an attack on the next one (response queue poisoning).
+            if not _IDLE_TIMEOUT.match(data):
+                self._unasked()
             self.is_reusable = False
             self._transport.abort()
         elif self._is_tunnel:
@@ -220,12 +239,18 @@ class UpstreamConnection(asyncio.Protocol):
         piece, rest = data[: self._left], data[self._left :]
         self._left = 0
         if rest:
-            self.is_reusable = False
+            self._unasked()
         # The parser was left behind in the middle of this body.
         self._parser = httptools.HttpResponseParser(self)
         if self._reader is not None:
             self._reader.answer_body(piece)
             self._end([])
+
+    def _unasked(self) -> None:
+        """Bytes that belong to no answer. The portal may send such again, and then while somebody else waits for theirs."""
+        self.is_reusable = False
+        if not self._transport.is_closing():
+            self._pool.spoke_unasked()
 
     def _switch(self, first: bytes) -> None:
         self._is_tunnel = True
@@ -235,6 +260,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _fail(self, found: str) -> None:
         reader, self._reader = self._reader, None
+        if reader is None:
+            self._unasked()
         self.is_reusable = False
         self._transport.abort()
         if reader is not None:
@@ -257,7 +284,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._reader is None:
             # The first bytes of an answer that nobody asked for: they would be taken for the beginning of somebody's next one.
-            self.is_reusable = False
+            self._unasked()
         self._fields = []
         self._phrase = b""
 
@@ -287,6 +314,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._is_head_request and status >= 200:
             # llhttp would wait for the body that a HEAD answer announces and does not have.
             self._parser = httptools.HttpResponseParser(self)
+            if head.length != 0 and status not in {204, 304}:
+                # A portal that sends it all the same would have it read as the answer to the next request, maybe somebody else's.
+                self.is_reusable = False
             self._end([])
 
     def _frame(self, head: AnswerHead) -> None:
@@ -298,6 +328,10 @@ class UpstreamConnection(asyncio.Protocol):
                 head.is_chunked = True
                 if value.lower() != b"chunked":
                     self._found = "the portal's answer has a transfer coding other than chunked"
+            elif length_of_name == 12 and name.lower() == b"content-type":
+                head.is_endless = headers.is_endless(value)
+            elif length_of_name in {16, 18} and name.lower() in _CHALLENGES and authenticates_connection(value):
+                self.is_personal = True
         if self._is_head_request or head.status in (204, 304):
             head.has_body = False
         if not self._parser.should_keep_alive():
@@ -306,6 +340,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_body(self, piece: bytes) -> None:
         reader, answer = self._reader, self._answer
         if reader is None or answer is None:
+            self.is_reusable = False
             return
         if answer.length is not None and len(piece) < answer.length:
             # The rest is counted, not parsed.
@@ -318,4 +353,10 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 class ConnectionOwner(Protocol):
+    @property
+    def reuses(self) -> bool:
+        """Whether a connection may serve more than one request."""
+        ...
+
     def lost(self, connection: UpstreamConnection) -> None: ...
+    def spoke_unasked(self) -> None: ...

@@ -1,6 +1,7 @@
 """Keep-alive connections to one portal: hands out the one that rested least, opens new ones within a limit, and lets the rest expire.
 
-Connections are never shared between portals, and never reused after anything but a complete exchange.
+Connections are never shared between portals, and never reused after anything but a complete exchange. One on which somebody has
+authenticated serves only the client connection that has it (see `personal`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ import contextlib
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.upstream_connection import UpstreamConnection
+
+_REUSES_AGAIN_AFTER: Final = 600.0
+"""Seconds without unasked bytes after which a portal's connections are used more than once again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,26 +41,60 @@ class UpstreamUnreachable(Exception):  # noqa: N818
         self.is_timeout = is_timeout
 
 
+class PoolUse:
+    """How many connections of a pool do what at the moment, and how many requests wait for one."""
+
+    __slots__ = ("idle", "in_use", "long", "waiting")
+
+    def __init__(self, *, in_use: int, idle: int, long: int, waiting: int) -> None:
+        self.in_use = in_use
+        self.idle = idle
+        self.long = long
+        self.waiting = waiting
+
+
 class UpstreamPool:
     """`connect_for` and `idle_for` are seconds. At most `limit` connections exist; who comes then waits until one is free. `names` says
-    which addresses the upstream's host has, within `connect_for` too."""
+    which addresses the upstream's host has, within `connect_for` too.
+
+    Beside them there are up to `streams` connections with exchanges that last. With `reuses` False every connection serves one request.
+    With True that begins by itself when the portal sends bytes that belong to no answer, and ends when it has not done so for a while."""
 
     def __init__(
-        self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float, names: Resolver | None = None
+        self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float, streams: int = 0, reuses: bool = True,
+        names: Resolver | None = None,
     ) -> None:  # fmt: skip
         self._names = names or Resolver()
         self._upstream = upstream
         self._limit = limit
+        self._streams = streams
+        self._may_reuse = reuses
         self._connect_for = connect_for
         self._idle_for = idle_for
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
+        self._personal: dict[UpstreamConnection, None] = {}
+        """Those that rest for their one client, in order."""
         self._connecting = 0
+        self._long = 0
+        self._is_distrusted = False
+        self._distrusted_since: float | None = None
+        self.unasked = 0
+        """How often the portal has sent bytes that belong to no answer."""
         self._waiting: deque[asyncio.Future[UpstreamConnection | None]] = deque()
 
     @property
     def authority(self) -> bytes:
         return self._upstream.authority
+
+    @property
+    def reuses(self) -> bool:
+        return self._may_reuse and not self._is_distrusted
+
+    @property
+    def use(self) -> PoolUse:
+        idle = len(self._idle) + len(self._personal)
+        return PoolUse(in_use=len(self._open) - idle - self._long, idle=idle, long=self._long, waiting=len(self._waiting))
 
     def __repr__(self) -> str:
         return f"<UpstreamPool {len(self._open) - len(self._idle)} busy, {len(self._idle)} idle, {len(self._waiting)} waiting>"
@@ -74,7 +113,10 @@ class UpstreamPool:
         """A new connection, or one that becomes free while the limit is reached. Raises UpstreamUnreachable."""
         try:
             async with asyncio.timeout(self._connect_for):
-                while len(self._open) + self._connecting >= self._limit:
+                while self._is_full():
+                    if self._personal:
+                        # Rather one person proves themselves to the portal again than another waits for a connection that rests.
+                        self._evict(next(iter(self._personal)))
                     connection = await self._wait_for_turn()
                     if connection is not None:
                         return connection
@@ -83,6 +125,9 @@ class UpstreamPool:
             raise UpstreamUnreachable("connecting to the portal took too long", is_timeout=True) from None
         except (OSError, ssl.SSLError) as error:
             raise UpstreamUnreachable(f"no connection to the portal: {type(error).__name__}", is_timeout=False) from None
+
+    def _is_full(self) -> bool:
+        return len(self._open) + self._connecting - self._long >= self._limit
 
     async def _wait_for_turn(self) -> UpstreamConnection | None:
         loop = asyncio.get_running_loop()
@@ -127,6 +172,8 @@ class UpstreamPool:
 
     def give_back(self, connection: UpstreamConnection, now: float) -> None:
         """After a complete exchange: the connection waits for the next one, if both sides allow it."""
+        if connection.is_long:
+            self._shorten(connection)
         if connection.is_open and connection.is_reusable:
             connection.idle_since = now
             # Handed from one to the next, not through the pool: who comes later must not overtake who waits.
@@ -135,8 +182,65 @@ class UpstreamPool:
         else:
             self._discard(connection)
 
+    def keep_personal(self, connection: UpstreamConnection, now: float) -> bool:
+        """As `give_back`, but the connection waits for whoever has it. False if it is closed instead."""
+        if connection.is_long:
+            self._shorten(connection)
+        if not (connection.is_open and connection.is_reusable) or self._waiting:
+            self._discard(connection)
+            return False
+        connection.idle_since = now
+        self._personal[connection] = None
+        return True
+
+    def take_personal(self, connection: UpstreamConnection) -> bool:
+        """Whether a connection that was kept is still there; it is in use then."""
+        if connection not in self._personal:
+            return False
+        del self._personal[connection]
+        if connection.is_open and connection.is_reusable:
+            return True
+        self._discard(connection)
+        return False
+
+    def drop_personal(self, connection: UpstreamConnection) -> None:
+        """Nobody comes for it any more."""
+        if connection in self._personal:
+            self._evict(connection)
+
+    def _evict(self, connection: UpstreamConnection) -> None:
+        del self._personal[connection]
+        self._discard(connection)
+
+    def prolong(self, connection: UpstreamConnection) -> None:
+        """The exchange on this connection lasts: it leaves its place to another request while there is room among the streams."""
+        if not connection.is_long and connection.is_open and self._long < self._streams:
+            connection.is_long = True
+            self._long += 1
+            self._wake_next(None)
+
+    def _shorten(self, connection: UpstreamConnection) -> None:
+        connection.is_long = False
+        self._long -= 1
+        if len(self._open) + self._connecting - self._long > self._limit:
+            connection.is_reusable = False
+
+    def spoke_unasked(self) -> None:
+        """A connection has brought bytes that belong to no answer. Others may do so too, in the wrong moment: none is used again."""
+        self.unasked += 1
+        self._is_distrusted = True
+        self._distrusted_since = None
+        for connection in self._open:
+            connection.is_reusable = False
+        for connection in (*self._idle, *self._personal):
+            self._discard(connection)
+
     def lost(self, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
+        self._personal.pop(connection, None)
+        if connection.is_long:
+            connection.is_long = False
+            self._long -= 1
         with contextlib.suppress(ValueError):  # it may have been in use
             self._idle.remove(connection)
         self._wake_next(None)
@@ -145,11 +249,19 @@ class UpstreamPool:
         """Closes connections that rested too long; called now and then."""
         while self._idle and now - self._idle[0].idle_since >= self._idle_for:
             self._discard(self._idle.popleft())
+        for connection in [one for one in self._personal if now - one.idle_since >= self._idle_for]:
+            self._evict(connection)
+        if self._is_distrusted:
+            if self._distrusted_since is None:
+                self._distrusted_since = now
+            elif now - self._distrusted_since >= _REUSES_AGAIN_AFTER:
+                self._is_distrusted = False
 
     def close(self) -> None:
         for connection in tuple(self._open):
             connection.abandon()
         self._idle.clear()
+        self._personal.clear()
 
     def _discard(self, connection: UpstreamConnection) -> None:
         if connection.is_open:

@@ -27,8 +27,28 @@ class Limits:
     target_size: Annotated[Size, Field(description="Request target in bytes; more is answered 414.")] = 8 * 1024
     header_count: Annotated[int, Field(ge=10, description="Header fields of a request; more is answered 431.")] = 100
     body_size: Annotated[Size, Field(description="Request body in bytes; more is answered 413. 0 for no limit.")] = 0
+    body_rate: Annotated[
+        Size,
+        Field(description="Bytes per second that a request's body must bring on average; a slower one is answered 408 when `timeouts.body` "
+                          "is over. 0 for none."),
+    ] = 256  # fmt: skip
     connections: Annotated[int, Field(ge=1, description="Client connections at a time; more are closed at once.")] = 20_000
+    connections_per_address: Annotated[
+        int,
+        Field(ge=0, description="Connections of one client address at a time, and requests of one for whom a trusted proxy speaks; of IPv6 "
+                                "the network of 64 bits counts. More are answered 503 with `Retry-After`. 0 for no limit."),
+    ] = 2_000  # fmt: skip
+    connections_per_session: Annotated[
+        int,
+        Field(ge=0, description="Requests, streams and WebSockets of one session to its portal at a time; more are answered 503 with "
+                                "`Retry-After`. 0 for no limit."),
+    ] = 128  # fmt: skip
     upstream_connections: Annotated[int, Field(ge=1, description="Connections to one portal at a time; more requests wait.")] = 512
+    upstream_streams: Annotated[
+        int,
+        Field(ge=0, description="Connections to one portal beside those: WebSockets, event streams, and transfers that have taken ten "
+                                "seconds. More of them count as `upstream_connections`."),
+    ] = 2_048  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +339,12 @@ class PortalSettings:
         bool, Field(description="Whether `http://` may lead to another machine: identities can then be read and changed on the way.")
     ] = False
     upstream_tls: UpstreamTls = field(default_factory=UpstreamTls)
+    upstream_reuse: Annotated[
+        Literal["auto", "never"],
+        Field(description="Whether a connection to the portal serves several requests. `auto` stops that for ten minutes when the portal "
+                          "has sent bytes that belong to no answer; `never` is for portals known to do so. NTLM and Negotiate need "
+                          "`auto`."),
+    ] = "auto"  # fmt: skip
     preserve_host: Annotated[bool, Field(description="Send the public host to the portal; otherwise the upstream's.")] = True
     sign_in: Annotated[
         tuple[SignInMethod, ...] | None,

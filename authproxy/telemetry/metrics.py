@@ -105,6 +105,12 @@ class Metrics(Collector):
         self.background_restarts = Series(
             "counter", "authproxy_background_restarts", "Permanent tasks that had died and were started again.", "task"
         )
+        self.upstream_connections = Series(
+            "gauge", "authproxy_upstream_connections",
+            "Connections to portals (empty: to our own pages) in use, idle or long in use, and requests that wait for one.",
+            "portal", "state",
+        )  # fmt: skip
+        self.upstream_unasked = Series("counter", "authproxy_upstream_unasked", "Bytes from portals that belong to no answer.", "portal")
         self._build = Series("gauge", "authproxy_build_info", "The running version; always 1.", "version")
         self._build[(version,)] = 1
         self._registry = CollectorRegistry()

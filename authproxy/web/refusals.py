@@ -80,6 +80,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.BODY_TOO_LARGE: ("request_too_large", 413),
     Reason.REQUEST_TIMEOUT: ("request_unreadable", 408),
     Reason.TOO_MANY_REQUESTS: ("too_many_requests", 429),
+    Reason.TOO_MANY_CONNECTIONS: ("too_many_connections", 503),
     Reason.PORTAL_UNREACHABLE: ("portal_silent", 502),
     Reason.PORTAL_ANSWER_INVALID: ("portal_silent", 502),
     Reason.PORTAL_TIMEOUT: ("portal_silent", 504),

@@ -11,7 +11,7 @@ from tests.support.redis_server import RedisServer
 PROMISED = {
     "authproxy_requests", "authproxy_request_seconds", "authproxy_upstream_seconds", "authproxy_subrequests", "authproxy_sessions_started",
     "authproxy_sign_ins_refused", "authproxy_store_errors", "authproxy_near_cache_lookups", "authproxy_audit_lost", "authproxy_fail_open",
-    "authproxy_connections", "authproxy_tunnels", "authproxy_build_info",
+    "authproxy_connections", "authproxy_tunnels", "authproxy_upstream_connections", "authproxy_upstream_unasked", "authproxy_build_info",
 }  # fmt: skip
 FEW = {"AUTHPROXY__SERVER__LIMITS__CONNECTIONS": "100", "AUTHPROXY__SERVER__LIMITS__UPSTREAM_CONNECTIONS": "50"}
 """Whatever the limits of the machine on which the test runs: they are enough for this."""

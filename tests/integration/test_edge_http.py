@@ -112,7 +112,7 @@ async def test_a_body_arrives_whole_however_it_is_cut_into_reads(body, field):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content", "304 Not Modified", "404 Not Found"])
-async def test_answers_without_a_body_leave_both_connections_usable(method, status):
+async def test_answers_without_a_body_leave_both_connections_usable_unless_a_body_is_announced(method, status):
     async def script(conversation: Conversation) -> None:
         while True:
             head, _ = await conversation.read_request()
@@ -127,7 +127,8 @@ async def test_answers_without_a_body_leave_both_connections_usable(method, stat
             assert answer.status == int(status[:3])
             assert answer.get("content-length") == (None if status[:3] == "204" else b"4")
             assert answer.get("transfer-encoding") is None
-        assert len(edge.portal.conversations) == 1
+        # A portal that sends the body which a HEAD answer announces would have it taken for the next answer.
+        assert len(edge.portal.conversations) == (3 if method == "HEAD" and status[:3] in {"200", "404"} else 1)
 
 
 async def test_early_hints_pass_to_http_1_1_and_not_to_http_1_0():

@@ -400,6 +400,8 @@ async def running_edge(
     portal_unix: bool = False,
     portal_has_small_window: bool = False,
     pool_limit: int = 64,
+    pool_streams: int = 0,
+    pool_reuses: bool = True,
     connect_for: float = 5.0,
     own_headers: Iterable[str] = (),
     portal: Portal = PORTAL,
@@ -428,7 +430,7 @@ async def running_edge(
 
         site = Site(
             portal=portal,
-            pool=UpstreamPool(reached, limit=pool_limit, connect_for=connect_for, idle_for=30),
+            pool=UpstreamPool(reached, limit=pool_limit, connect_for=connect_for, idle_for=30, streams=pool_streams, reuses=pool_reuses),
             filter=RequestFilter(own_headers),
             host_for_upstream=b"",
             forwarded=b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\n" % HOST.encode(),

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import Assertions, OpenIdProvider, Server, Sessions, Store
+from authproxy.settings.schema import Assertions, Limits, OpenIdProvider, Server, Sessions, Store
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, TcpAddress, is_local, key_of, listen_address, name_server, url_of
 
@@ -46,6 +46,7 @@ def _server(server: Server) -> Iterator[Remark]:
     if int(server.unix_socket_mode, 8) & 0o002:
         path, problem = ("server", "unix_socket_mode"), "lets every user of this machine connect, and peers on a Unix socket are trusted"
         yield Remark(path=path, problem=problem, read=server.unix_socket_mode, valid="660 or 600", severity="warning")
+    yield from _shares(server.limits)
     for at, text in enumerate(server.trusted_proxies):
         yield from trusted_peer(("server", "trusted_proxies", at), text)
     for at, text in enumerate(server.resolvers):
@@ -54,6 +55,15 @@ def _server(server: Server) -> Iterator[Remark]:
         except ValueError as error:
             valid = "`10.1.2.3`, `10.1.2.3:5353`, `fd00::53`, `[fd00::53]:5353`"
             yield Remark(path=("server", "resolvers", at), problem=str(error), read=shown(text), valid=valid)
+
+
+def _shares(limits: Limits) -> Iterator[Remark]:
+    """A share that is all there is protects nobody."""
+    for name, whole in (("connections_per_address", "connections"), ("connections_per_session", "upstream_connections")):
+        share, most = getattr(limits, name), getattr(limits, whole)
+        if share >= most:
+            problem = f"has no effect: it is not less than `{whole}`, so that one of them may take everything"
+            yield Remark(path=("server", "limits", name), problem=problem, read=str(share), valid=f"1 to {most - 1}", severity="warning")
 
 
 def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:

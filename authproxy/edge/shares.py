@@ -1,0 +1,31 @@
+"""PURE: how many of something each address or session has at the moment, so that no single one of them takes what all others need."""
+
+from __future__ import annotations
+
+import sys
+
+
+class Shares:
+    """At most `limit` for each name at a time; 0 is no limit. Names that have none are forgotten."""
+
+    __slots__ = ("_limit", "_taken")
+
+    def __init__(self, limit: int = 0) -> None:
+        self._limit = limit or sys.maxsize
+        self._taken: dict[str, int] = {}
+
+    def take(self, name: str) -> bool:
+        """One more for `name`; False, and nothing taken, if it has as many as it may have."""
+        taken = self._taken.get(name, 0)
+        if taken >= self._limit:
+            return False
+        self._taken[name] = taken + 1
+        return True
+
+    def give_back(self, name: str) -> None:
+        """One less, of those that were taken."""
+        taken = self._taken[name]
+        if taken > 1:
+            self._taken[name] = taken - 1
+        else:
+            del self._taken[name]
