@@ -101,6 +101,7 @@ class CertificateSignIn:
 
     def count(self, metrics: Metrics) -> None:
         now, known = self.clock(), self.sources.freshness(self.clock())
+        metrics.fail_open["session_certificate",] = self.watch.unknown
         metrics.revocation_sources.clear()
         metrics.revocation_age.clear()
         for each in known:

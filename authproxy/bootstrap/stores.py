@@ -56,13 +56,21 @@ class Stores:
     near_cache: NearCache
     connection: RedisConnection | None
 
+    @property
+    def unreadable(self) -> dict[str, int]:
+        """How many records no key has opened since the start, by what they should have been."""
+        kinds = {"session": self.sessions, "challenge": self.challenges, "enrolment": self.enrolments}
+        kept_elsewhere = RedisSessions | RedisChallenges | RedisEnrolments
+        return {name: store.unreadable for name, store in kinds.items() if isinstance(store, kept_elsewhere)}
+
     async def check(self) -> Check:
         if self.connection is None:
             return Check(status="warning", detail="in this process: sessions are lost at its end")
         await self.connection.ping()
         if not await self.people.is_under_first_key():
             return Check(status="warning", detail="the register of people needs an older key: run `authproxy people reseal`")
-        return Check(status="ok")
+        unreadable = sum(self.unreadable.values())
+        return Check(status="ok", detail=f"{unreadable} records could not be read since the start" if unreadable else "")
 
 
 @asynccontextmanager

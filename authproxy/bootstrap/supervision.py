@@ -79,6 +79,9 @@ def _exposition(parts: Parts, listener: Listener, gate: Gate, accept: str) -> tu
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
     metrics.audit_lost[()] = parts.audit.lost
     metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
+    metrics.fail_open["tunnel",] = parts.access.let_go_on
+    for record, number in parts.stores.unreadable.items():
+        metrics.store_unreadable[(record,)] = number
     metrics.name_questions["answered",] = parts.names.answered
     metrics.name_questions["failed",] = parts.names.failed
     metrics.names_stale[()] = parts.names.stale

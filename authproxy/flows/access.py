@@ -96,6 +96,8 @@ class Access:
         self._header_names = header_names
         self._spawn = spawn
         self.hits = self.misses = 0
+        self.let_go_on = 0
+        """How often an open tunnel went on because the store could not be asked, for metrics."""
 
     def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
         """The decision, if no question to the store is needed for it."""
@@ -144,6 +146,7 @@ class Access:
         try:
             known: Stored | None = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
         except CannotAsk:
+            self.let_go_on += 1
             return True
         return known is not None and policy.unmet(known.session, portal, route, now) is None
 

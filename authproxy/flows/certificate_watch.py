@@ -42,6 +42,8 @@ class CertificateWatch:
         self._sessions = sessions
         self._kept = kept
         self._validator = validator
+        self.unknown = 0
+        """Certificates about which nobody could say anything, of all looks, for metrics."""
 
     async def look(self, *, now: datetime) -> Looked:
         """Asks about every certificate on which a session rests, and ends the sessions of the revoked. Raises CannotAsk where the store
@@ -53,6 +55,7 @@ class CertificateWatch:
                 holds = await self._holds(fingerprint, now)
             except CannotAsk:
                 unknown += 1
+                self.unknown += 1
                 continue
             if holds:
                 good += 1

@@ -6,7 +6,7 @@ Names follow `authproxy_<noun>_<unit|total>`; labels are portal ids, reason code
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -14,6 +14,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from authproxy.telemetry.durations import BOUNDS, Durations
+
+FAIL_OPEN: Final = ("certificate", "session_certificate", "tunnel")
+"""A sign-in or proof with a certificate of which nobody could say whether it is revoked (`revocation: alarm`), the same of a session that
+rests on one, and a look at an open tunnel while the store was away. There from the start, so that an alarm sees the first one."""
 
 
 class Series(dict[tuple[str, ...], int]):
@@ -90,7 +94,14 @@ class Metrics(Collector):
         )
         self.near_cache_lookups = Series("counter", "authproxy_near_cache_lookups", "Lookups in the near cache of sessions.", "result")
         self.audit_lost = Series("counter", "authproxy_audit_lost", "Audit events that could not be written.")
-        self.fail_open = Series("counter", "authproxy_fail_open", "Requests let through because something could not be asked. Stays 0.")
+        self.fail_open = Series(
+            "counter", "authproxy_fail_open", "What went on although nobody could be asked whether it may.", "what"
+        )
+        for what in FAIL_OPEN:
+            self.fail_open[(what,)] = 0
+        self.store_unreadable = Series(
+            "counter", "authproxy_store_unreadable", "Records of the store that no key opens, or that are none.", "record"
+        )
         self.revocation_sources = Series(
             "gauge", "authproxy_revocation_sources", "Revocation lists and responders by state.", "source", "state"
         )

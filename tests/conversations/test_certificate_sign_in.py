@@ -406,6 +406,8 @@ async def test_a_portal_may_let_people_in_then_and_has_it_recorded(certificate_h
 
         assert page.status == 200
         assert events(house, "certificate.accepted")[0]["reason"] == "revocation_unavailable"
+        metrics = (await Browser().request("GET", house.house.management + "/metrics")).text
+        assert 'authproxy_fail_open_total{what="certificate"} 1.0' in metrics
 
 
 async def test_readiness_and_metrics_tell_of_the_sources(certificate_house):

@@ -63,7 +63,18 @@ async def test_metrics_have_the_promised_names_and_count(house, ana):
     assert values["authproxy_sessions_started_total", (("method", "rekono"), ("portal", "acq"))] == 1
     assert values["authproxy_sign_ins_refused_total", (("reason", "tax_number_missing"),)] == 1
     assert values["authproxy_requests_total", (("decision", "allowed"), ("portal", "acq"), ("reason", ""))] >= 2
-    assert values["authproxy_fail_open_total", ()] == 0
+    assert {value for (name, _), value in values.items() if name == "authproxy_fail_open_total"} == {0}
+
+
+async def test_records_that_no_key_opens_are_counted_and_shown(house, ana):
+    await ana.signs_in(house.acq + "/")
+    spoilt = ana.ticket(house.acq + "/")
+    spoilt = f"{spoilt[:-12]}AAAAAAAA{spoilt[-4:]}"
+    assert (await Browser().request("GET", house.acq + "/", headers={"Cookie": f"__Host-authproxy={spoilt}"})).status == 401
+    metrics = (await Browser().fetch(f"{house.management}/metrics", accept="text/plain")).text
+    assert 'authproxy_store_unreadable_total{record="session"} 1.0' in metrics
+    told = (await Browser().fetch(f"{house.management}/readyz")).json["checks"]["store"]
+    assert (told["status"], told["detail"]) == ("ok", "1 records could not be read since the start")
 
 
 async def test_management_is_no_place_for_portals_and_portals_none_for_management(house):

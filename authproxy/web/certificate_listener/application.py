@@ -145,6 +145,8 @@ class _Page:
         return answer
 
     def _record_accepted(self, validated: Validated, hop: Hop) -> None:
+        if validated.unchecked:
+            self._services.metrics.fail_open["certificate",] += 1
         known_by = ", ".join(dict.fromkeys(good.source.value for good in validated.status))
         self._services.audit.record(
             Event.CERTIFICATE_ACCEPTED, method=_method(hop), reason=Reason.REVOCATION_UNAVAILABLE if validated.unchecked else None,

@@ -3,10 +3,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import authproxy.telemetry
-from authproxy.telemetry.metrics import Metrics
+from authproxy.telemetry.metrics import Histogram, Metrics, Series
 
 README = Path(authproxy.telemetry.__file__).parent / "README.md"
 
@@ -35,7 +36,19 @@ def test_what_is_counted_is_what_is_shown():
 
 
 def test_an_alarm_can_be_set_on_what_has_never_happened():
-    assert samples(Metrics(version="x"))["authproxy_fail_open_total", ()] == 0
+    shown = samples(Metrics(version="x"))
+    assert [shown["authproxy_fail_open_total", (("what", what),)] for what in ("certificate", "session_certificate", "tunnel")] == [0, 0, 0]
+
+
+COUNTED = [name for name, member in vars(Metrics(version="x")).items() if isinstance(member, Series | Histogram) and not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_every_metric_is_counted_somewhere(name):
+    package = Path(authproxy.__file__).parent
+    written = re.compile(rf"metrics\.{name}(\[|\.clear)")
+    homes = [path for path in package.rglob("*.py") if path.name != "metrics.py" and written.search(path.read_text())]
+    assert homes, f"{name} is defined and counted nowhere"
 
 
 def test_reading_a_counter_does_not_make_it_appear():

@@ -87,7 +87,7 @@ async def test_being_alive_asks_nobody():
 async def test_metrics_are_prometheus_text():
     async with listening({}) as session, session.get("/metrics") as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
-        assert "authproxy_fail_open_total 0.0" in await answer.text()
+        assert 'authproxy_fail_open_total{what="certificate"} 0.0' in await answer.text()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
