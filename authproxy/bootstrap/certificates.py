@@ -50,6 +50,7 @@ from authproxy.web.certificate_listener.application import (
 )
 from authproxy.web.management import Check
 from authproxy.web.pages import Links
+from authproxy.web.rates import Rates
 from authproxy.web.request_context import PortalPresentation
 
 Clock = Callable[[], datetime]
@@ -213,9 +214,9 @@ class CertificateListener:
             server.close()
 
 
-async def serve_certificates(
+async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, bound: Bound, links: Links, metrics: Metrics,
-    zone: ZoneInfo, resources: AsyncExitStack,
+    rates: Rates, zone: ZoneInfo, resources: AsyncExitStack,
 ) -> CertificateListener:  # fmt: skip
     """Opens the listener. Raises OSError or ValueError."""
     trusted = TrustedProxies.of(acnlb.trusted_terminators)
@@ -229,6 +230,7 @@ async def serve_certificates(
         links=links,
         audit=sign_in.audit,
         metrics=metrics,
+        rates=rates,
         clock=sign_in.clock,
         fresh=lambda: secrets.token_hex(8),
         zone=zone,

@@ -155,6 +155,7 @@ async def _assembled(
         delivery=await delivery(settings.step_up, clock=clock, background=background, resources=resources, names=names),
         names=names,
         certificates=certificates,
+        rates=meanings.rates(settings),
     )
     return parts, audit_file
 
@@ -248,6 +249,7 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
         clock=parts.clock,
         fresh=secrets.token_urlsafe,
         zone=_ZONE,
+        rates=parts.rates,
         step_up=step_up_services(parts, login, texts, held),
         certificate_login=None if parts.certificates is None else parts.certificates.login,
         certificates_end=lambda now: None if parts.certificates is None else parts.certificates.profile.ends_at(now),
@@ -269,7 +271,7 @@ async def _serve_certificates(parts: Parts) -> CertificateListener | None:
         return None
     return await serve_certificates(
         acnlb, certificates, _presentations(parts), bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)],
-        links=meanings.links(parts.settings), metrics=parts.metrics, zone=_ZONE, resources=parts.resources,
+        links=meanings.links(parts.settings), metrics=parts.metrics, rates=parts.rates, zone=_ZONE, resources=parts.resources,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings, 
 from authproxy.settings.values import key_of
 from authproxy.storage.redis import StoreTls
 from authproxy.web.pages import Links
+from authproxy.web.rates import Rates
 from authproxy.web.request_context import Logo, PortalPresentation
 
 
@@ -247,6 +248,13 @@ def header_names(settings: PortalSettings) -> HeaderNames:
     """The preset's names, but for those that are set."""
     own = {name: value for name, value in dataclasses.asdict(settings.headers).items() if name != "preset" and value is not None}
     return dataclasses.replace(PRESETS[settings.headers.preset], **own)
+
+
+def rates(settings: Settings) -> Rates:
+    most = settings.server.limits.per_minute
+    return Rates({
+        "sign_ins": most.sign_ins, "callbacks": most.callbacks, "logout_tokens": most.logout_tokens, "codes": most.codes,
+    })  # fmt: skip
 
 
 def limits(settings: Settings) -> Limits:

@@ -23,6 +23,7 @@ from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
+from authproxy.web.rates import Rates
 
 Clock = Callable[[], datetime]
 
@@ -49,3 +50,4 @@ class Parts:
     delivery: Delivery
     names: Resolver
     certificates: CertificateSignIn | None
+    rates: Rates

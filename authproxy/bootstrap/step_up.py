@@ -79,6 +79,7 @@ def _enrolling(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes:
         sessions=parts.stores.sessions,
         store=parts.stores.enrolments,
         begun=parts.stores.kept,
+        limits=parts.stores.limits,
         push=push,
         numbers=numbers,
         notices=NoNotices() if sms is None else SmsNotices(sender=sms, numbers=numbers, text=texts.changed),

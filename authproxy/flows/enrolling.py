@@ -31,6 +31,8 @@ from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 
 _BEGUN_FOR: Final = timedelta(minutes=10)
+_BEGUN_PER_HOUR: Final = 30
+"""What was begun is kept for ten minutes, finished or not: a script must not fill the store with it."""
 _LONGEST_LABEL: Final = 40
 
 
@@ -122,6 +124,12 @@ class EnrolmentStore(Protocol):
     async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
 
 
+class Limits(Protocol):
+    async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None:
+        """None if it may be now, and then it counts; otherwise from when on."""
+        ...
+
+
 class PushEnrolling(Protocol):
     async def begin(self, person: Person, *, now: datetime) -> tuple[str, str, datetime]:
         """The enrolment's id, the code to type into the phone, and until when. Raises CannotAsk."""
@@ -151,6 +159,7 @@ class Enrolling:
         sessions: Sessions,
         store: EnrolmentStore,
         begun: KeptStore,
+        limits: Limits,
         push: PushEnrolling | None,
         numbers: Numbers,
         notices: Notices,
@@ -164,6 +173,7 @@ class Enrolling:
         self._sessions = sessions
         self._store = store
         self._begun = begun
+        self._limits = limits
         self._push = push
         self._numbers = numbers
         self._notices = notices
@@ -197,6 +207,11 @@ class Enrolling:
             return ProofNeeded(route=OTHER_PROOF[method], session=session)
         if method == "recovery":
             return await self._make_recovery(visit, session)
+        until = await self._limits.reserve(
+            "\0".join(("begun", *owner_of(session.person))), pause=timedelta(0), per_hour=_BEGUN_PER_HOUR, now=visit.now
+        )  # fmt: skip
+        if until is not None:
+            return NotEnrolled(reason=Reason.STEP_UP_TOO_OFTEN, session=session, until=until)
         if method == "push" and self._push is not None:
             return await self._begin_push(visit, session, self._push, label)
         return await self._begin_totp(visit, session, label)

@@ -20,6 +20,22 @@ from authproxy.settings.step_up import StepUps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRates:
+    """How many requests of a kind one address (of IPv6: one network of 64 bits) may send within a minute; more are 429. 0 for no limit."""
+
+    sign_ins: Annotated[int, Field(ge=0, description="Beginnings of a sign-in.")] = 600
+    callbacks: Annotated[
+        int, Field(ge=0, description="Ends of a sign-in or of a proof that is made elsewhere, and certificates that are shown.")
+    ] = 600
+    logout_tokens: Annotated[
+        int, Field(ge=0, description="Logout tokens that are not believed. Those that are may be any number.")
+    ] = 600
+    codes: Annotated[
+        int, Field(ge=0, description="Requests for a code or notification, answers to them, and methods that are being added.")
+    ] = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much the edge takes at a time."""
 
@@ -49,6 +65,7 @@ class Limits:
         Field(ge=0, description="Connections to one portal beside those: WebSockets, event streams, and transfers that have taken ten "
                                 "seconds. More of them count as `upstream_connections`."),
     ] = 2_048  # fmt: skip
+    per_minute: RequestRates = field(default_factory=RequestRates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,9 @@ class Metrics(Collector):
         self.back_channel_logouts = Series(
             "counter", "authproxy_back_channel_logouts", "Logout tokens of the provider by answer.", "answer"
         )
+        self.requests_limited = Series(
+            "counter", "authproxy_requests_limited", "Requests refused because their address sent too many of a kind.", "kind"
+        )
         self.store_errors = Series("counter", "authproxy_store_errors", "Questions that the session store did not answer.")
         self.name_questions = Series(
             "counter", "authproxy_name_questions", "Questions for the addresses of a name, by outcome: answered, failed.", "outcome"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from urllib.parse import unquote
 
@@ -19,11 +19,13 @@ from authproxy.web.assets import Assets
 from authproxy.web.back_channel_logout import BackChannelLogout, BackChannelLogoutEndpoint
 from authproxy.web.enrolments import Enrolling, EnrolmentPages
 from authproxy.web.held_requests import HeldRequestPages, HeldRequests
+from authproxy.web.limiting import Limiting
 from authproxy.web.login import CertificateLogin, Login, LoginPages
 from authproxy.web.logout import Logout, LogoutPages
 from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, secured
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
 from authproxy.web.proofs import Proofs
+from authproxy.web.rates import Rates
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.session_page import SessionPages, Sessions
@@ -61,6 +63,7 @@ class Services:
     fresh: Callable[[int], str]
     zone: tzinfo
     step_up: StepUpServices
+    rates: Rates = field(default_factory=lambda: Rates({}))
     certificate_login: CertificateLogin | None = None
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
 
@@ -87,29 +90,30 @@ def application(services: Services) -> web.Application:
     provider_logout = BackChannelLogoutEndpoint(
         logout=services.back_channel_logout, audit=services.audit, metrics=services.metrics, clock=services.clock
     )
+    limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     built = web.Application(middlewares=[in_context(services.portals), answering_failures(refusals)], client_max_size=LARGEST_FORM)
     built.on_response_prepare.append(secured)
     built.router.add_routes([
         web.get(PREFIX + "login", login.choose),
-        web.post(PREFIX + "login", login.begin),
+        web.post(PREFIX + "login", limiting.every("sign_ins", login.begin)),
         # A HEAD would spend the state and the code that the GET after it needs.
-        web.get(PREFIX + "callback/rekono", login.complete, allow_head=False),
-        web.get(PREFIX + "callback/acnlb", login.complete_certificate, allow_head=False),
+        web.get(PREFIX + "callback/rekono", limiting.every("callbacks", login.complete), allow_head=False),
+        web.get(PREFIX + "callback/acnlb", limiting.every("callbacks", login.complete_certificate), allow_head=False),
         web.get(PREFIX + "session", session.show),
         web.post(PREFIX + "session/extend", session.extend),
         web.post(PREFIX + "session/end", session.end_others),
         web.get(PREFIX + "logout", logout.ask),
         web.post(PREFIX + "logout", logout.end),
-        web.post(PREFIX + "backchannel-logout", provider_logout.receive),
+        web.post(PREFIX + "backchannel-logout", limiting.refused("logout_tokens", provider_logout.receive)),
         web.get(PREFIX + "jwks.json", _published(services.jwks)),
         web.get(PREFIX + "static/{name}", assets.answer),
         web.get(REFUSAL_PATH, _refusal(refusals)),
-        *_of_step_ups(services, pages, refusals),
+        *_of_step_ups(services, pages, refusals, limiting),
     ])  # fmt: skip
     return built
 
 
-def _of_step_ups(services: Services, pages: Pages, refusals: Refusals) -> list[web.RouteDef]:
+def _of_step_ups(services: Services, pages: Pages, refusals: Refusals, limiting: Limiting) -> list[web.RouteDef]:
     asked = services.step_up
     proofs = Proofs(refusals=refusals, audit=services.audit, metrics=services.metrics, clock=services.clock)
     step_up = StepUpPages(
@@ -122,12 +126,12 @@ def _of_step_ups(services: Services, pages: Pages, refusals: Refusals) -> list[w
     methods = EnrolmentPages(enrolling=asked.enrolling, pages=pages, audit=services.audit, clock=services.clock)
     return [
         web.get(PREFIX + "step-up", step_up.show),
-        web.post(PREFIX + "step-up", step_up.act),
+        web.post(PREFIX + "step-up", limiting.every("codes", step_up.act)),
         web.get(PREFIX + "step-up/status", step_up.status),
         web.get(PREFIX + "step-up/send", held.confirm),
         web.post(PREFIX + "step-up/discard", held.discard),
-        web.post(PREFIX + "session/methods", methods.begin),
-        web.post(PREFIX + "session/methods/finish", methods.finish),
+        web.post(PREFIX + "session/methods", limiting.every("codes", methods.begin)),
+        web.post(PREFIX + "session/methods/finish", limiting.every("codes", methods.finish)),
         web.get(PREFIX + "session/methods/remove", methods.ask_removal),
         web.post(PREFIX + "session/methods/remove", methods.remove),
     ]

@@ -150,7 +150,8 @@ class EnrolmentPages:
     def _not_enrolled(self, request: web.Request, outcome: NotEnrolled) -> web.Response:
         if not request[CONTEXT].is_page_load:
             raise Refused(outcome.reason)
-        return see(request, "session", {"said": _SAID.get(outcome.reason, "method-impossible")})
+        said = _SAID.get(outcome.reason, "method-impossible") if outcome.until is None else "method-too-often"
+        return see(request, "session", {"said": said})
 
 
 def _prove_first(request: web.Request, needed: ProofNeeded) -> web.Response:

@@ -13,7 +13,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.telemetry.logging import logger
 from authproxy.web import request_context
 from authproxy.web.pages import CONTEXT, PREFIX, content_security_policy
-from authproxy.web.refusals import RETURN_TO, Refusals, Refused
+from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 
 PUBLIC_KEYS_PATH = "/.authproxy/jwks.json"
@@ -75,7 +75,8 @@ def answering_failures(refusals: Refusals) -> Middleware:
                 return refusals.answer(request, Reason.UNKNOWN_HOST)
             return await handler(request)
         except Refused as refused:
-            return refusals.answer(request, refused.reason, status=refused.status, return_to=refused.return_to)
+            about = Particulars(wait=refused.wait)
+            return refusals.answer(request, refused.reason, status=refused.status, return_to=refused.return_to, about=about)
         except CannotAsk as failure:
             logger("web").error("request.unanswerable", reason=failure.reason.value, error=str(failure))
             return refusals.answer(request, failure.reason, status=503, return_to=request.get(RETURN_TO, "/"), retry=retry)

@@ -121,8 +121,10 @@ _NOTHING_MORE = Particulars()
 class Refused(Exception):  # noqa: N818
     """Ends the handling of a request with the answer for `reason`."""
 
-    def __init__(self, reason: Reason, *, status: int | None = None, return_to: str = "/") -> None:
+    def __init__(self, reason: Reason, *, status: int | None = None, return_to: str = "/", wait: int | None = None) -> None:
+        """`wait` is as in `Particulars`."""
         super().__init__(reason.value)
+        self.wait = wait
         self.reason = reason
         self.status = status
         self.return_to = return_to

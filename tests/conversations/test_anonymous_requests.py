@@ -75,3 +75,22 @@ async def test_whoever_comes_back_has_left_one_small_key_that_goes_by_itself(hou
     for key in left:
         assert 0 < number(redis_server, "PTTL", key) <= 32 * 60 * 1000
         assert number(redis_server, "MEMORY", "USAGE", key) <= 160
+
+
+async def test_what_comes_too_fast_from_one_address_is_told_to_wait_and_holds_up_no_other(houses):
+    async with houses(environment={"AUTHPROXY__SERVER__LIMITS__PER_MINUTE__SIGN_INS": "2"}) as house:
+        reader, writer = await asyncio.open_unix_connection(str(house.socket))
+
+        async def answered(request):
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            await reader.readexactly(int(re.search(r"Content-Length: (\d+)", head, re.IGNORECASE)[1]))
+            return head
+
+        heads = [await answered(started(house, 7)) for _ in range(3)]
+        assert [head[9:12] for head in heads] == ["303", "303", "429"]
+        assert "Retry-After: 30\r\n" in heads[2]
+        assert (await answered(started(house, 8)))[9:12] == "303"
+        house.clock.advance(seconds=30)
+        assert (await answered(started(house, 7)))[9:12] == "303"
+        writer.close()

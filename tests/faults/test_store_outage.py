@@ -243,7 +243,7 @@ async def test_a_replica_refuses_what_changes_something_and_still_answers_reads(
     ticket, session = await started(sessions)
     server.command("REPLICAOF", "127.0.0.1", str(free_port()))
     questions = every_question(redis, ticket)
-    for name in ("create", "touch", "revoke", "rotate", "open", "note_sign_in", "open_challenge", "try_answer"):
+    for name in ("create", "touch", "revoke", "rotate", "take", "note_sign_in", "open_challenge", "try_answer"):
         assert await timed(questions[name]) < PROMPTLY
         assert redis._idle == []  # the next connection may find the new primary
     assert (await sessions.load(ticket, now=NOW)).session == session
@@ -265,7 +265,7 @@ async def test_a_full_redis_refuses_new_sessions_and_keeps_the_old_ones(server, 
     server.command("CONFIG", "SET", "maxmemory", "1")
     questions = every_question(redis, ticket)
     with structlog.testing.capture_logs() as logs:
-        for name in ("create", "create", "touch", "open", "note_sign_in"):
+        for name in ("create", "create", "touch", "take", "note_sign_in"):
             assert await timed(questions[name]) < PROMPTLY
             assert (await sessions.load(ticket, now=NOW)).session == session
     assert [entry["event"] for entry in logs] == ["store.refusing"]

@@ -32,6 +32,7 @@ from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.application import Services, StepUpServices, application
 from authproxy.web.pages import Links
+from authproxy.web.rates import Rates
 from authproxy.web.request_context import PortalPresentation
 from tests.support.step_up_script import ScriptedEnrolling, ScriptedHeldRequests, ScriptedStepUps
 
@@ -182,7 +183,7 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def running_pages() -> AsyncIterator[House]:
+async def running_pages(*, rates: Rates | None = None) -> AsyncIterator[House]:
     flows, back_channel = ScriptedFlows(), ScriptedBackChannel()
     portals = {"acq": ACQ, "b2b": B2B}
     audit_lines: list[str] = []
@@ -194,6 +195,7 @@ async def running_pages() -> AsyncIterator[House]:
         jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32)),
         metrics=metrics, clock=lambda: NOW, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
         step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
+        rates=rates or Rates({}),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "pages"

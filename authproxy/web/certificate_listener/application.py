@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import Protocol
 
@@ -26,8 +26,10 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.web import request_context
 from authproxy.web.assets import Assets
 from authproxy.web.certificate_listener.tls import CERTIFICATES, OPENSSL_ERRORS
+from authproxy.web.limiting import Limiting
 from authproxy.web.middlewares import answering_failures, secured
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
+from authproxy.web.rates import Rates
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, code_of
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.templating import templates
@@ -58,6 +60,7 @@ class CertificateServices:
     clock: Callable[[], datetime]
     fresh: Callable[[], str]
     zone: tzinfo
+    rates: Rates = field(default_factory=lambda: Rates({}))
 
 
 def certificate_application(services: CertificateServices) -> web.Application:
@@ -66,11 +69,12 @@ def certificate_application(services: CertificateServices) -> web.Application:
     pages = Pages(templates=spoken, assets=assets, links=services.links)
     refusals = Refusals(pages, provider_origins=services.links.provider_origins)
     page = _Page(services, pages, refusals)
+    limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     built = web.Application(middlewares=[_in_context(services), answering_failures(refusals)], client_max_size=1024)
     built.on_response_prepare.append(secured)
     built.router.add_routes([
         # A HEAD would show the certificate for nothing.
-        web.get("/", page.show, allow_head=False),
+        web.get("/", limiting.every("callbacks", page.show), allow_head=False),
         web.get(PREFIX + "static/{name}", assets.answer),
     ])
     return built

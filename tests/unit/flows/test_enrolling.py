@@ -20,7 +20,8 @@ from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage.memory import MemoryEnrolments, MemoryKept, MemoryPeople, MemorySessions
+from authproxy.storage.limits import BlockRules
+from authproxy.storage.memory import MemoryEnrolments, MemoryKept, MemoryLimits, MemoryPeople, MemorySessions
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -55,11 +56,15 @@ class Phones:
         self.forgotten.append(enrolment.device_id)
 
 
+RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
+
+
 class House:
     def __init__(self, *, proof="rekono", proved_at=NOW):
         self.now = NOW
         self.sessions, self.store, self.kept = MemorySessions(), MemoryEnrolments(), MemoryKept(clock=lambda: self.now)
         self.told, self.phones = Told(), Phones()
+        self.limits = MemoryLimits(people=RULES, addresses=RULES)
         self.ticket = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
         event = AuthenticationEvent(method=proof, at=proved_at, source="x", is_step_up=True, level=Level.MEDIUM)
         person = Person(issuer=Issuer("https://idp.example/"), subject=Subject("a1"), name="Ana", email="ana@example.si", phone="+38640123456")
@@ -75,7 +80,7 @@ class House:
 
     def enrolling(self, **changed):
         parts = {
-            "sessions": self.sessions, "store": self.store, "begun": self.kept, "push": self.phones, "numbers": PhoneNumbers(MemoryPeople()),
+            "sessions": self.sessions, "store": self.store, "begun": self.kept, "limits": self.limits, "push": self.phones, "numbers": PhoneNumbers(MemoryPeople()),
             "notices": self.told, "proof_for": timedelta(minutes=5), "issuer_name": "Bankart Varni Spletni Prehod",
             "fresh": secrets.token_urlsafe, "random_bytes": secrets.token_bytes, "below": secrets.randbelow,
         }  # fmt: skip
@@ -272,3 +277,11 @@ async def test_secrets_show_in_no_log(house):
     assert begun.secret not in repr(begun)
     assert begun.name not in repr(begun)
     assert codes.codes[0] not in repr(codes)
+
+
+async def test_a_script_that_begins_without_end_is_stopped_and_leaves_bounded_room(house):
+    """Whatever was begun is kept for ten minutes, finished or not."""
+    outcomes = [await house.begins("totp") for _ in range(40)]
+    assert [isinstance(outcome, TotpBegun) for outcome in outcomes] == [True] * 30 + [False] * 10
+    assert (outcomes[-1].reason, outcomes[-1].until) == (Reason.STEP_UP_TOO_OFTEN, NOW + timedelta(hours=1))
+    assert len(house.kept._kept) == 30

@@ -1,0 +1,58 @@
+"""PURE: how many requests of a kind one address may send within a minute, where a request costs more than its answer: another party is
+asked, or something is kept. Counted in this process alone: of several instances each counts for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final, Literal
+
+from authproxy.challenges.names import address_name
+
+Kind = Literal["sign_ins", "callbacks", "logout_tokens", "codes"]
+_WINDOW: Final = timedelta(minutes=1)
+_MOST_ADDRESSES: Final = 20_000
+_UNKNOWN: Final = frozenset({"", "local"})
+"""Clients of a front proxy on a Unix socket that does not say for whom it speaks. Counted as one, they would be shut out together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """`per_minute` is how many requests of each kind are answered; 0 or none: any number.
+
+    A minute's worth may come at once, and is free again evenly within a minute (the generic cell rate algorithm, which keeps one moment for
+    each address). Of IPv6 the first 64 bits are the address. The 20,000 addresses of a kind that were heard of last are remembered.
+    """
+
+    per_minute: Mapping[Kind, int]
+    _free_at: dict[Kind, dict[str, datetime]] = field(default_factory=dict, repr=False)
+    """By kind and address: when all of the minute's worth is free again."""
+
+    def wait(self, kind: Kind, client: str, now: datetime) -> int | None:
+        """None if a request from this address may be answered now; otherwise after how many seconds one may."""
+        most = self.per_minute.get(kind, 0)
+        if not most or client in _UNKNOWN:
+            return None
+        too_early = self._free(kind, address_name(client), now) + _WINDOW / most - _WINDOW - now
+        return None if too_early <= timedelta() else max(ceil(too_early.total_seconds()), 1)
+
+    def count(self, kind: Kind, client: str, now: datetime) -> None:
+        """Counts a request that is answered."""
+        most = self.per_minute.get(kind, 0)
+        if not most or client in _UNKNOWN:
+            return
+        name = address_name(client)
+        counted = self._free_at.setdefault(kind, {})
+        free = self._free(kind, name, now)
+        counted.pop(name, None)  # it becomes the last one
+        counted[name] = free + _WINDOW / most
+        if len(counted) > _MOST_ADDRESSES:
+            del counted[next(iter(counted))]
+
+    def _free(self, kind: Kind, name: str, now: datetime) -> datetime:
+        free = self._free_at.get(kind, {}).get(name, now)
+        # Nothing is ever free later than in a minute: the clock was set back.
+        return now if free > now + _WINDOW + timedelta(seconds=1) else max(free, now)
