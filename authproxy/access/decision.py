@@ -76,6 +76,7 @@ class Reason(StrEnum):
     SIGNER_UNAVAILABLE = "signer_unavailable"
     REVOCATION_UNAVAILABLE = "revocation_unavailable"
     SENDER_UNAVAILABLE = "sender_unavailable"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
 
     # 400 and its kin: the request itself
     REQUEST_UNREADABLE = "request_unreadable"

@@ -1,37 +1,156 @@
-"""Where audit events go: the file of the settings, or a stream of the process."""
+"""What writes: standard output for logs, and the audit trail in its file or among them."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
+import io
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from authproxy.bootstrap import meanings
+from authproxy.bootstrap.clock import utc_now
+from authproxy.identity.assurance import AuthenticationEvent
+from authproxy.identity.session import Session
 from authproxy.settings.schema import Settings
-from authproxy.telemetry.audit import Audit, AuditFile
+from authproxy.settings.values import key_of
+from authproxy.telemetry import logging as logs
+from authproxy.telemetry.audit import STREAM, Audit, AuditFile, Event
+from authproxy.telemetry.logging import logger
+from authproxy.telemetry.metrics import Metrics
+from authproxy.telemetry.writing import Appending, LineWriter, to_nowhere
+from authproxy.web.management import Check
+
+_FLUSHED_WITHIN = 1.0
+"""Seconds that the end of the gateway waits for a reader of its lines."""
+_WRITTEN_WITHIN = 1.0
+"""Seconds that somebody who signs in waits for the trail."""
 
 
-def to_standard_output(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """What has been opened. `trail` is `log` where the audit trail has no file."""
+
+    log: LineWriter
+    trail: LineWriter
+    audit: Audit
+    file: AuditFile | None
+
+    def reopen(self) -> None:
+        """Goes on in a new audit file after a rotation. What waits is still written to the old one."""
+        if self.file is not None:
+            self.trail.between_lines(self._reopen)
+
+    async def witness(self, session: Session, event: AuthenticationEvent) -> None:
+        """Records a fresh proof before it counts. Raises CannotAsk(AUDIT_UNAVAILABLE) where events are required."""
+        await self.audit.assure(Event.CHALLENGE_APPROVED, session=session, method=event.method)
+
+    def flush(self) -> bool:
+        """Waits a moment for what has been said so far to be written; whether it has been."""
+        is_trail_written = self.trail.flush(_FLUSHED_WITHIN)
+        return self.log.flush(_FLUSHED_WITHIN) and is_trail_written
+
+    async def check_log(self) -> Check:
+        lost = sum(self.log.lost.values())
+        if self.log.is_failing or self.log.is_stuck:
+            return Check(status="warning", detail=f"standard output takes no lines; {lost} are lost since the start")
+        return Check(status="ok", detail=f"{lost} lines lost since the start")
+
+    async def check_audit(self) -> Check:
+        self.trail.retry()
+        if not (self.trail.is_failing or self.trail.is_stuck):
+            return Check(status="ok", detail=f"{self.audit.lost} events lost since the start")
+        found = f"audit events cannot be written; {self.audit.lost} are lost since the start"
+        if self.audit.is_required:
+            return Check(status="failed", detail=f"{found}; nobody is let in meanwhile")
+        return Check(status="warning", detail=found)
+
+    def count(self, metrics: Metrics) -> None:
+        metrics.audit_lost[()] = self.audit.lost
+        for stream, lines in self.log.lost.items():
+            metrics.log_lines_lost[(stream,)] = lines
+
+    def _reopen(self) -> None:
+        try:
+            if self.file is not None:
+                self.file.reopen()
+        except OSError as failure:
+            logger("audit").error("audit.not_reopened", error=type(failure).__name__, number=failure.errno)
 
 
-def to_standard_error(line: str) -> None:
-    sys.stderr.write(line + "\n")
+def writing(settings: Settings, clock: Callable[[], datetime], resources: AsyncExitStack) -> Writing:
+    """Opens both, and sends the process's logs there. Raises OSError for an audit file that cannot be opened."""
+    telemetry = settings.telemetry
+    audit = Audit(
+        lambda line: trail.write(line, stream=STREAM), clock=clock, person_key=person_key(settings),
+        written=lambda line: _written(trail, line), works=lambda: not (trail.is_failing or trail.is_stuck),
+        is_required=telemetry.audit_required,
+    )  # fmt: skip
+    file = None if telemetry.audit_file is None else AuditFile(Path(telemetry.audit_file))
+    log = LineWriter(_standard_output(), told=lambda lost: logs.lines_lost(lost, clock()), on_loss=audit.note_loss)
+    resources.callback(log.close, _FLUSHED_WITHIN)
+    logs.configure(telemetry.log_level, clock=clock, write=log.write)
+    trail = log
+    if file is not None:
+        trail = LineWriter(file.write, told=audit.resumed, on_loss=audit.note_loss)
+        resources.callback(_close, trail, file)
+    return Writing(log=log, trail=trail, audit=audit, file=file)
 
 
-def audit(
-    settings: Settings, clock: Callable[[], datetime], resources: AsyncExitStack, *, otherwise: Callable[[str], None] = to_standard_output
-) -> tuple[Audit, AuditFile | None]:  # fmt: skip
-    """The stream, and its file if it has one; `otherwise` is where it goes without. Raises OSError for a file that cannot be opened."""
-    # The oldest key, so that a person keeps their name in the stream when a new key is put in front.
-    person_key = hmac.new(meanings.record_keys(settings)[-1], b"authproxy audit person", hashlib.sha256).digest()
+def audit_of_a_command(settings: Settings, resources: AsyncExitStack) -> Audit:
     if settings.telemetry.audit_file is None:
-        return Audit(otherwise, clock=clock, person_key=person_key), None
+        return Audit(sys.stderr.write, clock=utc_now, person_key=person_key(settings))
     file = AuditFile(Path(settings.telemetry.audit_file))
     resources.callback(file.close)
-    return Audit(file.write, clock=clock, person_key=person_key), file
+    return Audit(lambda line: file.write(line.encode()), clock=utc_now, person_key=person_key(settings))
+
+
+def person_key(settings: Settings) -> bytes:
+    """The key of the names that stand for people in the trail."""
+    if settings.telemetry.audit_key is not None:
+        return key_of(settings.telemetry.audit_key.get_secret_value())
+    # The oldest key, so that a person keeps their name in the trail until that one is dropped.
+    return hmac.new(meanings.record_keys(settings)[-1], b"authproxy audit person", hashlib.sha256).digest()
+
+
+def _standard_output() -> Callable[[bytes], object]:
+    stream = sys.stdout
+    if stream is None:  # closed by whoever started us; its number may by now be that of anything
+        return to_nowhere
+    try:
+        return Appending(stream.fileno()).write
+    except io.UnsupportedOperation:  # whoever runs the gateway inside a program of theirs has put something else in its place
+        return lambda octets: stream.write(octets.decode())
+
+
+def _close(trail: LineWriter, file: AuditFile) -> None:
+    # A thread that is stuck in the file would write on into whatever gets the number of its descriptor.
+    if trail.close(_FLUSHED_WITHIN):
+        file.close()
+
+
+async def _written(trail: LineWriter, line: str) -> bool:
+    """Whether the line has been written, soon enough for somebody who waits."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[bool] = loop.create_future()
+
+    def settle(is_written: bool) -> None:  # noqa: FBT001  (handed to a callback of the loop)
+        if not outcome.done():
+            outcome.set_result(is_written)
+
+    def settled(is_written: bool) -> None:  # noqa: FBT001
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(settle, is_written)
+
+    trail.write(line, stream=STREAM, settled=settled)
+    try:
+        async with asyncio.timeout(_WRITTEN_WITHIN):
+            return await outcome
+    except TimeoutError:
+        return False

@@ -90,7 +90,7 @@ def _lifted(*, was_lifted: bool) -> str:
 async def desk(settings: Settings) -> AsyncIterator[Desk]:
     """Raises OSError if the audit file cannot be opened: nothing is changed that nobody would hear of."""
     async with AsyncExitStack() as resources:
-        audit, _ = auditing.audit(settings, utc_now, resources, otherwise=auditing.to_standard_error)
+        audit = auditing.audit_of_a_command(settings, resources)
         names = await resources.enter_async_context(resolver(settings))
         opened = await resources.enter_async_context(stores(settings, names=names))
         people = People(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from authproxy import __version__
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
+from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificates import CertificateListener, CertificateSignIn, certificate_sign_in, serve_certificates
 from authproxy.bootstrap.clock import utc_now
@@ -51,7 +51,7 @@ from authproxy.settings.schema import Settings
 from authproxy.storage import invalidation
 from authproxy.telemetry import logging as logs
 from authproxy.telemetry.access_log import AccessLog
-from authproxy.telemetry.audit import Audit, AuditFile, Event
+from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.identifiers import Identifiers
 from authproxy.telemetry.metrics import Metrics
 from authproxy.telemetry.requests import RequestRecorder
@@ -71,7 +71,7 @@ class Gateway:
 
     addresses: tuple[tuple[str, int], ...]
     management: tuple[str, int] | None
-    audit_file: AuditFile | None
+    writing: Writing
     listener: Listener
     certificates: CertificateSignIn | None
     certificate_listener: CertificateListener | None
@@ -94,23 +94,21 @@ async def running(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterato
     background = Background(clock=clock)
     async with AsyncExitStack() as resources:
         try:
-            parts, audit_file = await _assembled(settings, clock, background, resources)
-            gateway = await _opened(parts, audit_file)
+            parts = await _assembled(settings, clock, background, resources)
+            gateway = await _opened(parts)
             yield gateway
             await gateway.drain(settings)
         finally:
             await background.end()
 
 
-async def _assembled(
-    settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack
-) -> tuple[Parts, AuditFile | None]:  # fmt: skip
-    logs.configure(settings.telemetry.log_level, clock=clock)
-    # First of all: a second gateway by mistake ends here, before it has touched anything.
+async def _assembled(settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack) -> Parts:
+    writing = auditing.writing(settings, clock, resources)
+    audit = writing.audit
+    # Before anything else: a second gateway by mistake ends here, before it has touched anything.
     bound = {each.address: each for each in bind(meanings.all_addresses(settings))}
     for each in bound.values():
         resources.callback(each.close)
-    audit, audit_file = auditing.audit(settings, clock, resources)
     names = await resources.enter_async_context(resolver(settings))
     opened = await resources.enter_async_context(stores(settings, names=names, clock=clock))
     session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout, names))
@@ -129,13 +127,13 @@ async def _assembled(
         attempts=opened.attempts, sessions=opened.sessions, attempt_for=settings.sessions.attempt, random_bytes=secrets.token_bytes,
         describe_browser=described,
     )  # fmt: skip
-    elevations = Elevations(sessions=opened.sessions, random_bytes=secrets.token_bytes)
+    elevations = Elevations(sessions=opened.sessions, random_bytes=secrets.token_bytes, witness=writing.witness)
     certificates = None
     if settings.acnlb is not None:
         certificates = await certificate_sign_in(
             settings, settings.acnlb, opened, places, sign_ins, elevations, audit=audit, clock=clock, resources=resources, names=names
         )  # fmt: skip
-    parts = Parts(
+    return Parts(
         settings=settings,
         portals=portals,
         stores=opened,
@@ -156,11 +154,11 @@ async def _assembled(
         names=names,
         certificates=certificates,
         rates=meanings.rates(settings),
+        writing=writing,
     )
-    return parts, audit_file
 
 
-async def _opened(parts: Parts, audit_file: AuditFile | None) -> Gateway:
+async def _opened(parts: Parts) -> Gateway:
     held = held_requests(parts)
     gate = _gate(parts, await _serve_pages(parts, held), held)
     listener = Listener(gate, tls=meanings.server_tls(parts.settings, parts.clock()), last_descriptor=parts.descriptors.last_for_clients)
@@ -173,7 +171,7 @@ async def _opened(parts: Parts, audit_file: AuditFile | None) -> Gateway:
     addresses = await listener.open(parts.bound[address] for address in meanings.addresses(parts.settings))
     parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
     parts.resources.callback(parts.audit.record, Event.GATEWAY_STOPPED)
-    return Gateway(addresses=addresses, management=management_address, audit_file=audit_file, listener=listener,
+    return Gateway(addresses=addresses, management=management_address, writing=parts.writing, listener=listener,
                    certificates=parts.certificates, certificate_listener=certificate_listener, desk=_desk(parts))  # fmt: skip
 
 
@@ -290,8 +288,9 @@ def _recorder(parts: Parts) -> RequestRecorder:
     log = None
     if parts.settings.telemetry.access_log:
         loop = asyncio.get_running_loop()
-        log = AccessLog(sys.stdout.write, clock=parts.clock, later=lambda flush: loop.call_later(_LOG_FLUSHED_WITHIN, flush))
-        parts.resources.callback(sys.stdout.flush)
+        log = AccessLog(
+            parts.writing.log.stream("access"), clock=parts.clock, later=lambda flush: loop.call_later(_LOG_FLUSHED_WITHIN, flush)
+        )
         parts.resources.callback(log.flush)
     return RequestRecorder(access_log=log, metrics=parts.metrics, audit=parts.audit)
 

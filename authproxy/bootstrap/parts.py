@@ -9,6 +9,7 @@ from datetime import datetime
 
 from authproxy.access.routes import Portals
 from authproxy.assertions.signer import AssertionSigner
+from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificates import CertificateSignIn
 from authproxy.bootstrap.delivery import Delivery
@@ -51,3 +52,4 @@ class Parts:
     names: Resolver
     certificates: CertificateSignIn | None
     rates: Rates
+    writing: Writing

@@ -17,7 +17,7 @@ from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.starting import CannotStart, in_one_line
 from authproxy.settings.schema import Settings
-from authproxy.telemetry.logging import logger
+from authproxy.telemetry.logging import hear_the_interpreter
 
 _GRACE: Final = 4.0
 """Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends, whatever hangs."""
@@ -35,6 +35,7 @@ def run(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     ending = _Ending(settings)
+    hear_the_interpreter()
     async with contextlib.AsyncExitStack() as open_until_the_end:
         try:
             gateway = await open_until_the_end.enter_async_context(running(settings))
@@ -71,16 +72,7 @@ class _Ending:
 
 def _on_hangup(gateway: Gateway) -> None:
     """Handles SIGHUP, which `serve` holds back from its first instruction on: one that came meanwhile is obeyed now."""
-
-    def reopen() -> None:
-        if gateway.audit_file is None:
-            return
-        try:
-            gateway.audit_file.reopen()
-        except OSError as error:
-            logger("bootstrap").error("audit.not_reopened", error=type(error).__name__, number=error.errno)
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reopen)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.writing.reopen)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 

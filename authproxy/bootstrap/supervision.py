@@ -42,7 +42,8 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
     built = management(
         checks={
             "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
-            "names": check_names, "descriptors": parts.descriptors.check, **kept,
+            "names": check_names, "descriptors": parts.descriptors.check, "log": parts.writing.check_log,
+            "audit": parts.writing.check_audit, **kept,
             **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
             **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
@@ -77,7 +78,7 @@ def _exposition(parts: Parts, listener: Listener, gate: Gate, accept: str) -> tu
         metrics.upstream_unasked[(portal,)] = pool.unasked
     metrics.near_cache_lookups[("hit",)] = parts.access.hits
     metrics.near_cache_lookups[("miss",)] = parts.access.misses
-    metrics.audit_lost[()] = parts.audit.lost
+    parts.writing.count(metrics)
     metrics.store_errors[()] = parts.stores.connection.failures if parts.stores.connection is not None else 0
     metrics.fail_open["tunnel",] = parts.access.let_go_on
     for record, number in parts.stores.unreadable.items():

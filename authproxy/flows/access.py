@@ -235,6 +235,10 @@ class Access:
         # Asked again: it may have ended in between, and what is said then must be true.
         return await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
 
+    async def discard(self, session: Session) -> None:
+        """Ends a session whose ticket nobody has been given. Raises CannotAsk."""
+        await self._sessions.revoke(session.session_id)
+
     async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]:
         """The same person's other sessions, at every portal. Raises CannotAsk."""
         every = await self._sessions.of_person(session.person, now=now)

@@ -6,7 +6,7 @@ with every proof, were flaws of a rival.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -29,10 +29,23 @@ class RotatingSessions(Protocol):
     ) -> bool: ...  # fmt: skip
 
 
+Witness = Callable[[Session, AuthenticationEvent], Awaitable[None]]
+"""Writes down that this session gains this proof. Raises CannotAsk where that is demanded and cannot be done."""
+
+
+async def _nobody(_session: Session, _event: AuthenticationEvent) -> None:
+    return
+
+
 class Elevations:
-    def __init__(self, *, sessions: RotatingSessions, random_bytes: Callable[[int], bytes]) -> None:
+    """The witness hears of a proof before it counts: what has been counted could be taken back only by signing the person out."""
+
+    def __init__(
+        self, *, sessions: RotatingSessions, random_bytes: Callable[[int], bytes], witness: Witness = _nobody
+    ) -> None:  # fmt: skip
         self._sessions = sessions
         self._random_bytes = random_bytes
+        self._witness = witness
 
     async def add(
         self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime
@@ -44,6 +57,7 @@ class Elevations:
             return None
         new = SessionTicket(self._random_bytes(IDENTIFIER_SIZE), self._random_bytes(SECRET_SIZE))
         stronger = replace(session, session_id=new.session_id, events=with_proof(session.events, event))
+        await self._witness(stronger, event)
         if not await self._sessions.rotate(old, new, stronger, browser=None, now=now):
             return None
         return new.text, stronger

@@ -150,6 +150,7 @@ def gateway_settings(
         # The terminal belongs to the list of places, unless somebody wants to watch.
         "telemetry": {
             "audit_file": str(folder / "audit.log"),
+            "audit_key_file": str(folder / "audit.key"),
             "access_log": is_verbose,
             "log_level": "info" if is_verbose else "warning",
         },

@@ -72,6 +72,7 @@ class Sandbox:
 def _prepared(folder: Path, places: Places, store_url: str, *, is_verbose: bool) -> tuple[Path, str]:
     """Keys and secrets as files that only their owner reads, and the settings file that names them. Keys that are there stay."""
     _secret(folder / "session.keys", lambda: secrets.token_urlsafe(32).encode())
+    _secret(folder / "audit.key", lambda: secrets.token_urlsafe(32).encode())
     _secret(folder / "client.secret", lambda: secrets.token_urlsafe(48).encode())
     _secret(folder / "assertion-current.pem", lambda: keys.generate("ES256"))
     _secret(folder / "assertion-next.pem", lambda: keys.generate("ES256"))

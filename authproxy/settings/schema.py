@@ -408,6 +408,16 @@ class Telemetry:
     audit_file: Annotated[
         File | None, Field(description="Where audit events go, one JSON object a line, opened for appending; unset: standard output.")
     ] = None
+    audit_required: Annotated[
+        bool,
+        Field(description="Let nobody in (503) while audit events cannot be written: no new session, no step-up. Who is signed in already "
+                          "is served. Without it such events are lost, counted and logged."),
+    ] = False  # fmt: skip
+    audit_key: Annotated[
+        Secret | None,
+        Field(description="Key of the names that stand for people in the audit trail: 32 random bytes in hex or base64, the same on every "
+                          "instance. It stays when session keys change; unset: derived from the last of `sessions.keys`."),
+    ] = None  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

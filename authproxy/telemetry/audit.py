@@ -10,24 +10,35 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Final, TypedDict, Unpack
 
 import structlog
 
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger
+from authproxy.telemetry.writing import Appending
 
+STREAM: Final = "audit"
+"""What the trail is called among the streams of a writer."""
 _LONGEST = 256
 
 
 class Event(StrEnum):
     GATEWAY_STARTED = "gateway.started"
     GATEWAY_STOPPED = "gateway.stopped"
+    AUDIT_RESUMED = "audit.resumed"
+    ACT_ANNOUNCED = "act.announced"
+    ACT_ABANDONED = "act.abandoned"
+    ACT_UNREADABLE = "act.unreadable"
     KEY_LOADED = "key.loaded"
+    KEY_ROTATED = "key.rotated"
     SIGN_IN_BEGUN = "sign_in.begun"
     SIGN_IN_REFUSED = "sign_in.refused"
     CERTIFICATE_ACCEPTED = "certificate.accepted"
@@ -41,6 +52,7 @@ class Event(StrEnum):
     PERSON_BLOCKED = "person.blocked"
     PERSON_UNBLOCKED = "person.unblocked"
     PERSON_LINKED = "person.linked"
+    PEOPLE_RESEALED = "people.resealed"
     LINK_REFUSED = "link.refused"
     CHALLENGE_ISSUED = "challenge.issued"
     CHALLENGE_APPROVED = "challenge.approved"
@@ -58,16 +70,23 @@ class Event(StrEnum):
 MEANINGS: Mapping[Event, str] = {
     Event.GATEWAY_STARTED: "The gateway accepts requests.",
     Event.GATEWAY_STOPPED: "The gateway has answered its last request.",
+    Event.AUDIT_RESUMED: "Events can be written again; `detail` is how many are missing before this line.",
+    Event.ACT_ANNOUNCED: "A command is about to change something; `operator` is who runs it where, `detail` the command. What it did "
+    "follows with the same `request_id`.",
+    Event.ACT_ABANDONED: "An announced command has changed nothing, or failed on its way; `detail` says why.",
+    Event.ACT_UNREADABLE: "Alarm: what the store holds as an operator's act does not open under our keys. Somebody should look.",
     Event.KEY_LOADED: "A key that signs assertions was read and is in use or published; `detail` is its `kid` and place.",
+    Event.KEY_ROTATED: "An operator has rotated the keys that sign assertions; `detail` is the `kid` that signs after a restart.",
     Event.SIGN_IN_BEGUN: "A browser was sent to the provider, or to where certificates are shown; `method` says which.",
     Event.SIGN_IN_REFUSED: "A sign-in signed nobody in; `reason` says why.",
     Event.CERTIFICATE_ACCEPTED: "A certificate holds; `detail` is the beginning of its SHA-256 and who says that it is not revoked. With "
     "the `reason` `revocation_unavailable` nobody could say so, and the portal lets that pass.",
     Event.CERTIFICATE_REFUSED: "A certificate was shown, or none, and signs nobody in; `detail` names the rule.",
     Event.SESSION_STARTED: "A person signed in and received a session.",
-    Event.SESSION_ENDED: "A session ended by its own person (`by` is `person`) or by time (`by` is `time`).",
-    Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another browser) or "
-    "`authority` (which has revoked the certificate).",
+    Event.SESSION_ENDED: "A session ended by its own person (`by` is `person`) or by time (`by` is `time`, and `detail` `idle` or "
+    "`absolute`).",
+    Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another browser), "
+    "`authority` (which has revoked the certificate) or `gateway` (which could not write down that it began).",
     Event.PROVIDER_LOGOUT_ACCEPTED: "The provider said who has signed out there; `detail` is how many sessions ended, and what named them.",
     Event.PROVIDER_LOGOUT_REFUSED: "A logout token must not be believed, and nothing ended; `detail` says why.",
     Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed.",
@@ -76,6 +95,7 @@ MEANINGS: Mapping[Event, str] = {
     "which.",
     Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax "
     "number.",
+    Event.PEOPLE_RESEALED: "An operator has written the register anew under the first key; `detail` says how much of it.",
     Event.LINK_REFUSED: "Alarm: an account states what belongs to somebody else in the register; `detail` says what. Somebody should look.",
     Event.CHALLENGE_ISSUED: "A signed-in person was asked for a fresh proof by `method`: a code or a notification was sent, or the browser "
     "was sent to the provider or to where certificates are shown.",
@@ -94,48 +114,105 @@ MEANINGS: Mapping[Event, str] = {
 """The catalogue: every event there is."""
 
 
-class Audit:
-    """Writes events. `write` receives one line without its end; a failure to write is logged, counted in `lost` and not raised:
-    the answer that waits for it has been decided already."""
+class Fields(TypedDict, total=False):
+    """What may be said of an event. `request_id`, `client` and `portal` are those bound to the request in hand by structlog's context
+    variables if not given; `portal`, `session_id` and `person` are those of `session`, if there is one, and so is `method` if not given.
+    """
 
-    def __init__(self, write: Callable[[str], None], *, clock: Callable[[], datetime], person_key: bytes) -> None:
+    session: Session | None
+    person: Person | None
+    reason: str | None
+    by: str | None
+    operator: str | None
+    detail: str | None
+    request_id: str | None
+    client: str | None
+    portal: str | None
+    method: str | None
+    session_id: str | None
+    person_name: str | None
+    at: datetime | None
+
+
+class Audit:
+    """Makes events and hands them over as lines, with their ends. Nothing that goes wrong is ever raised by `record`: the answer that
+    waits for it has been decided already. What is lost is counted in `lost` and logged.
+
+    `write` takes a line and does not wait. `written` says whether a line has really been written, and is asked where that matters.
+    `is_required`: nobody is let in while events cannot be written; `works` says whether, as far as is known, they can.
+    """
+
+    def __init__(
+        self, write: Callable[[str], object], *, clock: Callable[[], datetime], person_key: bytes,
+        written: Callable[[str], Awaitable[bool]] | None = None, is_required: bool = False, works: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
         self.lost = 0
+        self.is_required = is_required
+        self._works = works
         self._write = write
+        self._written = written
         self._clock = clock
         self._person_key = person_key
 
-    def record(  # noqa: PLR0913  (the fields of an event, all of them by name)
-        self, event: Event, *, session: Session | None = None, person: Person | None = None, reason: str | None = None,
-        by: str | None = None, detail: str | None = None, request_id: str | None = None, client: str | None = None,
-        portal: str | None = None, method: str | None = None, session_id: str | None = None,
-    ) -> None:  # fmt: skip
-        """Records an event with the fields that every event has, null where nothing is known.
+    def record(self, event: Event, **fields: Unpack[Fields]) -> None:
+        """Records an event with the fields that every event has, null where nothing is known."""
+        try:
+            self._write(self.line(event, **fields))
+        except Exception as failure:  # noqa: BLE001  (whatever it is, it is no reason to fail for whoever did what is recorded)
+            self._note_loss(event.value, failure)
 
-        `request_id`, `client` and `portal` are those bound to the request in hand by structlog's context variables if not given;
-        `portal`, `session_id` and `person` are those of `session`, if there is one, and so is `method` if not given.
-        """
+    def demand(self) -> None:
+        """Raises CannotAsk(AUDIT_UNAVAILABLE) where events are required and the last ones could not be written: nothing is begun then
+        that would have to be refused at its end, when a code has been spent."""
+        if self.is_required and not self._works():
+            raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "audit events cannot be written")
+
+    async def assure(self, event: Event, **fields: Unpack[Fields]) -> None:
+        """As `record`, before somebody is let in. Where events are required it returns when this one has been written, and raises
+        CannotAsk(AUDIT_UNAVAILABLE) if it cannot be."""
+        if not self.is_required:
+            self.record(event, **fields)
+        elif not await self.confirm(event, **fields):
+            raise CannotAsk(Reason.AUDIT_UNAVAILABLE, f"the audit event {event.value} could not be written")
+
+    async def confirm(self, event: Event, **fields: Unpack[Fields]) -> bool:
+        """As `record`; whether the event has been written."""
+        if self._written is None:
+            lost = self.lost
+            self.record(event, **fields)
+            return self.lost == lost
+        return await self._written(self.line(event, **fields))
+
+    def line(self, event: Event, **fields: Unpack[Fields]) -> str:
+        """The event as one line, with its end."""
         bound = structlog.contextvars.get_contextvars()
-        who = session.person if session is not None else person
-        fields = {
-            "at": self._clock().isoformat(timespec="milliseconds"),
+        session, portal, method = fields.get("session"), fields.get("portal"), fields.get("method")
+        who = session.person if session is not None else fields.get("person")
+        said: dict[str, object] = {
+            "at": (fields.get("at") or self._clock()).isoformat(timespec="milliseconds"),
             "event": event.value,
-            "request_id": request_id or bound.get("request_id"),
+            "request_id": fields.get("request_id") or bound.get("request_id"),
             "portal": portal or (bound.get("portal") if session is None else session.portal),
-            "client": client or bound.get("client"),
+            "client": fields.get("client") or bound.get("client"),
             "method": method or (None if session is None else session.method),
             "level": None if session is None else int(session.level),
-            "session": session_id if session is None else session.session_id,
-            "person": None if who is None else self.name_of(who),
-            "reason": reason,
-            "by": by,
-            "detail": detail,
+            "session": fields.get("session_id") if session is None else session.session_id,
+            "person": fields.get("person_name") if who is None else self.name_of(who),
+            "reason": fields.get("reason"),
+            "by": fields.get("by"),
+            "operator": fields.get("operator"),
+            "detail": fields.get("detail"),
         }
-        line = json.dumps({name: value[:_LONGEST] if isinstance(value, str) else value for name, value in fields.items()})
-        try:
-            self._write(line)
-        except OSError as failure:
-            self.lost += 1
-            logger("audit").error("audit.lost", audit_event=event.value, error=type(failure).__name__, number=failure.errno)
+        return json.dumps({name: value[:_LONGEST] if isinstance(value, str) else value for name, value in said.items()}) + "\n"
+
+    def resumed(self, lost: Mapping[str, int]) -> str:
+        """The line that stands in the trail where events are missing."""
+        return self.line(Event.AUDIT_RESUMED, request_id="-", detail=f"{sum(lost.values())} events lost")
+
+    def note_loss(self, stream: str, text: str, failure: OSError | None) -> None:
+        """Counts and logs an event that could not be written after it had been handed over; what other streams lose is not its business."""
+        if stream == STREAM:
+            self._note_loss(str(json.loads(text)["event"]), failure)
 
     def name_of(self, person: Person) -> str:
         """The name under which a person appears in the stream: 32 hexadecimal digits."""
@@ -144,24 +221,24 @@ class Audit:
         identity = json.dumps(known_by).encode()
         return hmac.new(self._person_key, identity, hashlib.sha256).hexdigest()[:32]
 
+    def _note_loss(self, event: str, failure: Exception | None) -> None:
+        self.lost += 1
+        error, number = ("no room", None) if failure is None else (type(failure).__name__, getattr(failure, "errno", None))
+        logger("audit").error("audit.lost", audit_event=event, error=error, number=number)
 
-class AuditFile:
+
+class AuditFile(Appending):
     """A file that is only ever appended to, one event a line, readable by its owner and group. `reopen` follows a rotation."""
 
     def __init__(self, path: Path) -> None:
+        """Raises OSError."""
         self._path = path
-        self._descriptor = self._opened()
-
-    def write(self, line: str) -> None:
-        """One system call per event, so that lines of several processes do not mix. Raises OSError."""
-        octets = line.encode() + b"\n"
-        written = os.write(self._descriptor, octets)
-        if written != len(octets):
-            raise OSError(28, "the event was written in part")
+        super().__init__(self._opened())
 
     def reopen(self) -> None:
         """Goes on in a new file under the same path (after SIGHUP). Raises OSError and keeps the old one if there can be none."""
         old, self._descriptor = self._descriptor, self._opened()
+        self._is_torn = False
         os.close(old)
 
     def close(self) -> None:

@@ -5,11 +5,13 @@ A line cannot be forged from inside a value: everything outside printable ASCII 
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 import structlog
 
@@ -18,8 +20,9 @@ from authproxy.telemetry.redaction import cleaned
 Processor = Callable[[Any, str, MutableMapping[str, Any]], Any]
 
 
-def configure(level: str, *, clock: Callable[[], datetime], stream: TextIO | None = None) -> None:
-    """Sends every event of at least `level` to `stream` (standard output if not given), those of the standard library's loggers too."""
+def configure(level: str, *, clock: Callable[[], datetime], write: Callable[[str], object]) -> None:
+    """Hands every event of at least `level` to `write` as a whole line, those of the standard library's loggers too. `write` must neither
+    wait nor raise: whoever logs stands in the middle of something else."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -38,7 +41,7 @@ def configure(level: str, *, clock: Callable[[], datetime], stream: TextIO | Non
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    lines = logging.StreamHandler(sys.stdout if stream is None else stream)
+    lines = _Lines(write, clock)
     lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -50,6 +53,45 @@ def configure(level: str, *, clock: Callable[[], datetime], stream: TextIO | Non
     root.handlers[:] = [lines]
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, write: Callable[[str], object], clock: Callable[[], datetime]) -> None:
+        super().__init__()
+        self._write = write
+        self._clock = clock
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  (a value whose text cannot be made is no reason to fail for whoever logs it)
+            self.handleError(record)
+        else:
+            self._write(line + "\n")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name in the standard library)
+        """The library's own would write to standard error, and so wait for its reader."""
+        told = {"event": "log.unprintable", "line": record.lineno, "level": record.levelname.lower(), "logger": record.name}
+        self._write(json.dumps(told | {"at": self._clock().isoformat(timespec="milliseconds")}) + "\n")
+
+
+def lines_lost(lost: Mapping[str, int], now: datetime) -> str:
+    """The line that stands where others are missing, with their numbers by stream."""
+    said = {"event": "log.lines_lost", **lost, "level": "warning", "logger": "telemetry", "at": now.isoformat(timespec="milliseconds")}
+    return json.dumps(said) + "\n"
+
+
+def hear_the_interpreter() -> None:
+    """Makes events of what Python itself would print on standard error, which may have no reader: failures in destructors and threads."""
+
+    def unraisable(failed: sys.UnraisableHookArgs) -> None:
+        logger("python").error("exception.unraisable", where=type(failed.object).__name__, exc_info=failed.exc_value)
+
+    def in_thread(failed: threading.ExceptHookArgs) -> None:
+        logger("python").error("thread.failed", exc_info=failed.exc_value)
+
+    sys.unraisablehook = unraisable
+    threading.excepthook = in_thread
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

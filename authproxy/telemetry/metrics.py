@@ -105,6 +105,9 @@ class Metrics(Collector):
         self.store_unreadable = Series(
             "counter", "authproxy_store_unreadable", "Records of the store that no key opens, or that are none.", "record"
         )
+        self.log_lines_lost = Series(
+            "counter", "authproxy_log_lines_lost", "Lines that standard output did not take, by what they were.", "stream"
+        )
         self.revocation_sources = Series(
             "gauge", "authproxy_revocation_sources", "Revocation lists and responders by state.", "source", "state"
         )

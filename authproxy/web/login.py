@@ -12,9 +12,11 @@ from typing import Protocol, assert_never
 from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.sign_in import AlreadySignedIn, Outcome, SignedIn, SignInRefused
 from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity.person import Person
+from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
@@ -105,7 +107,7 @@ class LoginPages:
             raise Refused(Reason.COOKIES_OFF, return_to=place)
         browser = flow.value or self._fresh(cookies.FLOW_SIZE)
         location = await self._begun(request, method, fields, browser)
-        self._audit.record(Event.SIGN_IN_BEGUN, method=method)
+        await self._audit.assure(Event.SIGN_IN_BEGUN, method=method)
         answer = _see(location)
         if flow.value is None:
             answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, browser))
@@ -128,6 +130,7 @@ class LoginPages:
         """GET callback/acnlb, as `complete`: with the secret of the way back."""
         if self._certificate_login is None:
             raise web.HTTPNotFound
+        self._audit.demand()
         held = cookie_fields(request)
         outcome = await self._certificate_login.complete(
             portal_id=request[CONTEXT].portal.portal_id,
@@ -137,10 +140,11 @@ class LoginPages:
             user_agent=request.headers.get(hdrs.USER_AGENT, ""),
             now=self._clock(),
         )
-        return self._ended(request, outcome)
+        return await self._ended(request, outcome)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """GET callback/rekono: the code's address never stays in the browser, unless it is on a page that leads away from it."""
+        self._audit.demand()
         portal = request[CONTEXT].portal
         held = cookie_fields(request)
         outcome = await self._login.complete(
@@ -151,16 +155,16 @@ class LoginPages:
             user_agent=request.headers.get(hdrs.USER_AGENT, ""),
             now=self._clock(),
         )
-        return self._ended(request, outcome)
+        return await self._ended(request, outcome)
 
-    def _ended(self, request: web.Request, outcome: Outcome) -> web.Response:
+    async def _ended(self, request: web.Request, outcome: Outcome) -> web.Response:
         portal = request[CONTEXT].portal
         place = return_to.safe(outcome.return_to, origin=portal.origin)
         match outcome:
             case SignedIn():
                 if outcome.is_new_link:
                     self._audit.record(Event.PERSON_LINKED, session=outcome.session, by="provider")
-                self._audit.record(Event.SESSION_STARTED, session=outcome.session)
+                await self._record_session(outcome.session)
                 self._metrics.sessions_started[portal.portal_id, outcome.session.method] += 1
                 answer = _see(portal.origin + place)
                 answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, outcome.ticket_text))
@@ -179,6 +183,15 @@ class LoginPages:
                 return self._refusals.answer(request, outcome.reason, return_to=place, about=_particulars(outcome))
             case _:
                 assert_never(outcome)
+
+    async def _record_session(self, session: Session) -> None:
+        """A session of which nobody could hear has never been: its ticket is handed to nobody. Raises CannotAsk."""
+        try:
+            await self._audit.assure(Event.SESSION_STARTED, session=session)
+        except CannotAsk:
+            await self._sessions.discard(session)
+            self._audit.record(Event.SESSION_REVOKED, session=session, by="gateway", reason=Reason.AUDIT_UNAVAILABLE)
+            raise
 
     def _record_register(self, refused: SignInRefused) -> None:
         """What concerns a person of the register beside the refusal."""

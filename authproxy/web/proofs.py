@@ -31,8 +31,8 @@ class Proofs:
         self._clock = clock
 
     def approved(self, request: web.Request, proved: SteppedUp) -> web.Response:
-        """Records the proof and leads on: back to the place, or to the page that shows the request which waits."""
-        self._audit.record(Event.CHALLENGE_APPROVED, session=proved.session, method=proved.method)
+        """Counts the proof, which has been recorded before it counted, and leads on: back to the place, or to the page that shows the
+        request which waits."""
         self._metrics.step_ups[proved.method, "approved"] += 1
         answer = onward(request, proved.return_to, proved.held)
         answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, proved.ticket_text))

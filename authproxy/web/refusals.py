@@ -71,6 +71,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.SIGNER_UNAVAILABLE: ("unavailable", 503),
     Reason.REVOCATION_UNAVAILABLE: ("revocation_unavailable", 503),
     Reason.SENDER_UNAVAILABLE: ("sender_unavailable", 503),
+    Reason.AUDIT_UNAVAILABLE: ("unavailable", 503),
     Reason.REQUEST_UNREADABLE: ("request_unreadable", 400),
     Reason.TARGET_AMBIGUOUS: ("request_unreadable", 400),
     Reason.METHOD_UNSUPPORTED: ("request_unreadable", 405),

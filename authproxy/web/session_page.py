@@ -34,6 +34,8 @@ class Sessions(Protocol):
 
     async def end_other(self, session: Session, session_id: SessionId, *, now: datetime) -> bool: ...
 
+    async def discard(self, session: Session) -> None: ...
+
 
 class SessionPages:
     def __init__(

@@ -74,6 +74,7 @@ class StepUpPages:
     async def act(self, request: web.Request) -> web.StreamResponse:
         """POST step-up: with `method` asks for a proof; with `c` answers, asks for another message (`again`), or looks whether the phone
         has answered (neither `again` nor `code`)."""
+        self._audit.demand()
         fields = await submitted(request, self._audit)
         flow = cookies.flow_in(cookie_fields(request)).value
         browser = flow or self._fresh(cookies.FLOW_SIZE)

@@ -28,6 +28,7 @@ EXAMPLES = sorted(CONFIG.glob("*.yaml"))
 def environ(tmp_path):
     """Stands in for the secrets that a real machine has in the places which the examples name."""
     (tmp_path / "session-keys").write_text(base64.b64encode(os.urandom(32)).decode())
+    (tmp_path / "audit-key").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "secret").write_text("a-secret-of-good-length\n")
     key = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "key.pem").write_bytes(key)
@@ -38,6 +39,7 @@ def environ(tmp_path):
         "AUTHPROXY__STORE__PASSWORD__FILE": str(tmp_path / "secret"),
         "AUTHPROXY__REKONO__CLIENT_SECRET__FILE": str(tmp_path / "secret"),
         "AUTHPROXY__ASSERTIONS__CURRENT_KEY_FILE": str(tmp_path / "key.pem"),
+        "AUTHPROXY__TELEMETRY__AUDIT_KEY__FILE": str(tmp_path / "audit-key"),
         "AUTHPROXY__TELEMETRY__AUDIT_FILE": str(tmp_path / "audit.jsonl"),
     }
 

@@ -126,6 +126,7 @@ class House:
     portal: Counterparty
     """acq."""
     gateway: Gateway | None = None
+    others: list[Gateway] = field(default_factory=list)
 
     @property
     def acq(self) -> str:
@@ -149,6 +150,9 @@ class House:
 
     @property
     def audit(self) -> str:
+        """What has been said so far: gateways write in threads of their own."""
+        for gateway in (self.gateway, *self.others):
+            assert gateway is None or gateway.writing.flush()
         return (self.folder / "audit.log").read_text()
 
     def person(self, email: str = ANA, *, browser: Browser | None = None) -> Person:
@@ -168,7 +172,8 @@ class House:
         """Another instance with the same settings and the same store, and with a clock of its own if it is given one; its port."""
         port = free_port()
         moved = {"AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{port}", "AUTHPROXY__SERVER__MANAGEMENT": f"127.0.0.1:{free_port()}"}
-        async with bootstrap.running(load(self.settings_file, moved), clock=clock or self.clock):
+        async with bootstrap.running(load(self.settings_file, moved), clock=clock or self.clock) as gateway:
+            self.others.append(gateway)
             yield port
 
 

@@ -26,7 +26,7 @@ def log_lines(level: str = "info") -> Iterator[LogLines]:
     root = logging.getLogger()
     handlers, root_level = root.handlers[:], root.level
     written = LogLines()
-    configure(level, clock=lambda: NOW, stream=written)
+    configure(level, clock=lambda: NOW, write=written.write)
     try:
         yield written
     finally:

@@ -131,6 +131,9 @@ class ScriptedFlows:
         self.elsewhere[:] = [summary for summary in self.elsewhere if summary.session_id != session_id]
         return len(self.elsewhere) < before
 
+    async def discard(self, session: Session) -> None:
+        self.open_sessions = {ticket: one for ticket, one in self.open_sessions.items() if one != session}
+
     async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool) -> Ended:
         self._ask()
         session = self.open_sessions.pop(ticket_text or "", None)

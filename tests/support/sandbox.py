@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 _STARTS_WITHIN = 30.0
@@ -41,11 +42,13 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(settings_file: Path, folder: Path, *, port: int, environment: Mapping[str, str] | None = None) -> AsyncIterator[Served]:
-    """`python -m authproxy serve` until it listens on the port; ended by SIGTERM at the latest."""
+async def served(
+    settings_file: Path, folder: Path, *, port: int, environment: Mapping[str, str] | None = None, output: IO[bytes] | None = None
+) -> AsyncIterator[Served]:  # fmt: skip
+    """`python -m authproxy serve` until it listens on the port; ended by SIGTERM at the latest. `output` takes the place of its file."""
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "authproxy", "serve", "-c", str(settings_file), stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=ROOT,
+            sys.executable, "-m", "authproxy", "serve", "-c", str(settings_file), stdin=asyncio.subprocess.DEVNULL, stdout=output or stdout, stderr=stderr, cwd=ROOT,
             env={**os.environ, **(environment or {})},
         )  # fmt: skip
     running = Served(process, folder)

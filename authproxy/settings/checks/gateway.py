@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import Assertions, Limits, OpenIdProvider, Server, Sessions, Store
+from authproxy.settings.schema import Assertions, Limits, OpenIdProvider, Server, Sessions, Store, Telemetry
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, TcpAddress, is_local, key_of, listen_address, name_server, url_of
 
@@ -28,6 +28,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _assertions(sections.assertions)
     if sections.rekono:
         yield from _rekono(sections.rekono)
+    if sections.telemetry:
+        yield from _telemetry(sections.telemetry)
     yield from _bounds(sections)
 
 
@@ -175,6 +177,19 @@ def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
         # `javascript:` and the like would run on our pages.
         if text and (url is None or url.scheme not in {"http", "https"} or not url.hostname):
             yield Remark(path=("rekono", name), problem="is no link to a page", read=shown(text), valid="`https://…`")
+
+
+def _telemetry(telemetry: Telemetry) -> Iterator[Remark]:
+    path = ("telemetry", "audit_key")
+    if telemetry.audit_key is None:
+        problem = "is missing: people in the audit trail get other names when the last of `sessions.keys` is dropped"
+        valid = "`audit_key_file` with a key of `openssl rand -base64 32`, the same on every instance"
+        yield Remark(path=path, problem=problem, valid=valid, severity="warning")
+        return
+    try:
+        key_of(telemetry.audit_key.get_secret_value())
+    except ValueError as error:
+        yield Remark(path=path, problem=str(error))
 
 
 def _client_authentication(rekono: OpenIdProvider) -> Iterator[Remark]:

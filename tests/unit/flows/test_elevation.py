@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.elevation import Elevations, not_proved, with_proof
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.session import SessionId
@@ -37,6 +38,18 @@ async def signed_in(sessions):
     session = session_for(ticket)
     await sessions.create(ticket, session, browser="Firefox", now=NOW)
     return ticket, session
+
+
+async def test_a_proof_that_cannot_be_written_down_does_not_count_and_signs_nobody_out(sessions, signed_in):
+    async def forgetful(session, event):
+        assert (session.events[-1], session.session_id != signed_in[1].session_id) == (event, True)
+        raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "no room")
+
+    ticket, session = signed_in
+    elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, witness=forgetful)
+    with pytest.raises(CannotAsk):
+        await elevations.add(ticket.text, session, proof(), now=LATER)
+    assert (await sessions.load(ticket, now=LATER)).session == session
 
 
 async def test_the_session_has_the_proof_under_a_new_ticket_and_the_old_one_opens_nothing(elevations, sessions, signed_in):

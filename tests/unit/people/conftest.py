@@ -25,6 +25,7 @@ def config(tmp_path, redis_server):
     key = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "assertion.pem").write_bytes(key)
     (tmp_path / "session-keys").write_text(base64.b64encode(os.urandom(32)).decode())
+    (tmp_path / "audit-key").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "client-secret").write_text("a-client-secret-of-good-length")
     settings = {
         "server": {"listen": ["unix:/run/authproxy/edge.sock"]},
@@ -35,7 +36,7 @@ def config(tmp_path, redis_server):
         "portals": {
             name: {"name": name, "url": f"https://{name}.example.si", "upstream": "http://127.0.0.1:9001"} for name in ("acq", "b2b")
         },
-        "telemetry": {"audit_file": str(tmp_path / "audit.jsonl")},
+        "telemetry": {"audit_file": str(tmp_path / "audit.jsonl"), "audit_key_file": str(tmp_path / "audit-key")},
     }
     file = tmp_path / "authproxy.yaml"
     file.write_text(yaml.safe_dump(settings))

@@ -66,7 +66,8 @@ class Desk:
 
     def in_store(self, work):
         async def done():
-            async with bootstrap.stores.stores(load(self.config, {})) as opened:
+            settings = load(self.config, {})
+            async with bootstrap.names.resolver(settings) as names, bootstrap.stores.stores(settings, names=names) as opened:
                 return await work(opened)
 
         return asyncio.run(done())

@@ -26,6 +26,7 @@ class Workshop:
         self.key_file = self.write("assertion.pem", p256_key(), mode=0o600)
         self.secret_file = self.write("client-secret", b"a-client-secret-of-good-length\n", mode=0o400)
         self.keys_file = self.write("session-keys", base64.b64encode(os.urandom(32)) + b"\n", mode=0o400)
+        self.audit_key_file = self.write("audit-key", base64.b64encode(os.urandom(32)) + b"\n", mode=0o400)
 
     def write(self, name: str, content: bytes, *, mode: int = 0o600) -> Path:
         path = self.directory / name
@@ -40,6 +41,7 @@ class Workshop:
             "assertions": {"issuer": "https://gateway.example.si", "current_key_file": str(self.key_file)},
             "rekono": {"client_id": "gateway", "client_secret_file": str(self.secret_file)},
             "portals": {"acq": {"name": "Acquiring", "url": "https://acq.example.si", "upstream": "http://127.0.0.1:9001"}},
+            "telemetry": {"audit_key_file": str(self.audit_key_file)},
         }
 
     def read_text(self, text: str, environ: Mapping[str, str] | None = None) -> Reading:

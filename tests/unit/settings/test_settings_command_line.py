@@ -66,7 +66,7 @@ def test_json_holds_every_finding(config):
     told = json.loads(result.stdout)
     assert (result.exit_code, told["valid"]) == (1, False)
     assert told["findings"] == [
-        {"file": str(config), "line": 17, "key": "telemtry", "problem": 'unknown key; did you mean "telemetry"?', "read": None, "valid": "",
+        {"file": str(config), "line": 19, "key": "telemtry", "problem": 'unknown key; did you mean "telemetry"?', "read": None, "valid": "",
          "severity": "error"}
     ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from authproxy.telemetry.audit import MEANINGS, Audit, AuditFile, Event
 from tests.support.log_lines import NOW, log_lines
 from tests.support.pages_house import SESSION
 
-FIELDS = ["at", "event", "request_id", "portal", "client", "method", "level", "session", "person", "reason", "by", "detail"]
+FIELDS = ["at", "event", "request_id", "portal", "client", "method", "level", "session", "person", "reason", "by", "operator", "detail"]
 README = Path(authproxy.telemetry.__file__).parent / "README.md"
 
 
@@ -98,10 +98,10 @@ def test_the_file_is_appended_to_and_not_for_everybody(tmp_path):
     path.write_text("before\n")
     path.unlink()
     first = AuditFile(path)
-    first.write("one")
+    first.write(b"one\n")
     first.close()
     second = AuditFile(path)
-    second.write("twö")
+    second.write("twö\n".encode())
     second.close()
 
     assert path.read_text(encoding="utf-8") == "one\ntwö\n"
@@ -111,11 +111,11 @@ def test_the_file_is_appended_to_and_not_for_everybody(tmp_path):
 def test_a_rotated_file_is_left_and_a_new_one_begun(tmp_path):
     path = tmp_path / "audit.jsonl"
     file = AuditFile(path)
-    file.write("old")
+    file.write(b"old\n")
     path.rename(tmp_path / "audit.1")
-    file.write("still old")
+    file.write(b"still old\n")
     file.reopen()
-    file.write("new")
+    file.write(b"new\n")
     file.close()
 
     assert (tmp_path / "audit.1").read_text() == "old\nstill old\n"
@@ -129,7 +129,7 @@ def test_without_a_new_file_the_old_one_goes_on(tmp_path):
     folder.rename(tmp_path / "away")
     with pytest.raises(OSError, match="No such file"):
         file.reopen()
-    file.write("kept")
+    file.write(b"kept\n")
     file.close()
 
     assert (tmp_path / "away" / "audit.jsonl").read_text() == "kept\n"
@@ -139,7 +139,7 @@ def test_without_a_new_file_the_old_one_goes_on(tmp_path):
 def test_a_full_disk_is_an_error_of_the_file():
     file = AuditFile(Path("/dev/full"))
     with pytest.raises(OSError, match="No space"):
-        file.write("x")
+        file.write(b"x\n")
     file.close()
 
 
