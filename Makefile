@@ -24,6 +24,8 @@ CONCERNED := tests/unit/access tests/unit/edge tests/unit/flows tests/unit/ident
 	$(patsubst %,tests/conversations/test_%.py,deep_links held_forms membership portal_identity session_life sign_in sign_out step_up_story)
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
 OPTIONS ?=
+# How far `make demo` moves its ports, e.g. `make demo PORTS=+100`.
+PORTS ?= 0
 # What `make rehearsal` takes: bookworm (Debian 12) or trixie (Debian 13).
 SUITE ?= bookworm
 WHOLE ?=
@@ -33,8 +35,8 @@ help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: $(VENV)/.sandbox ## Start the sandbox: portals, gateway and everything around them
-	@exec $(BIN)/python -m authproxy sandbox
+demo: $(VENV)/.sandbox ## Start the sandbox: portals, gateway and everything around them (PORTS=+100 moves its ports)
+	@exec $(BIN)/python -m authproxy sandbox --port-offset $(PORTS)
 
 .PHONY: setup
 setup: ## Set up everything that tests need: packages of the system, of Python and of Node

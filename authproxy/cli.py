@@ -22,6 +22,7 @@ from authproxy.people.command import people
 from authproxy.terminal import (
     FINDINGS,
     UNREADABLE,
+    OneLineGroup,
     config_option,
     fail,
     json_option,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from authproxy.settings.schema import Settings
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="authproxy")
 def main() -> None:
     """Bankart Varni Spletni Prehod: signs people in before they reach a portal."""
@@ -47,8 +48,8 @@ def main() -> None:
 @config_option
 def serve(config: Path) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    # A log rotation may come at any moment. What comes before the gateway runs waits until it does.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    # Logs may be rotated at any moment, also now. A gateway that begins to run looks for itself whether its file is still there.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = settings_of(config)
     from authproxy import bootstrap
 

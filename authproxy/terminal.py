@@ -5,12 +5,13 @@ Whatever a command needs is imported inside it, so that `--help` and completion 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,6 +25,22 @@ config_option = click.option(
     "-c", "--config", envvar="AUTHPROXY_CONFIG", required=True, show_envvar=True, type=click.Path(path_type=Path), help="The settings file."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+class OneLineGroup(click.Group):
+    """Commands that fail in one line and with exit code 1, whatever goes wrong in them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # the reader of our output has gone; click ends quietly
+            from authproxy.bootstrap.starting import in_one_line
+
+            fail(f"authproxy: {in_one_line(error)}")
 
 
 @contextmanager

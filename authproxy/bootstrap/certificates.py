@@ -16,6 +16,7 @@ from aiohttp import web
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap import meanings
+from authproxy.bootstrap.starting import Unusable
 from authproxy.bootstrap.stores import Stores
 from authproxy.certificates import presentation
 from authproxy.certificates.addresses import Addresses
@@ -260,11 +261,14 @@ def _with_tls(
     acnlb: Acnlb, sign_in: CertificateSignIn, application: Callable[[], asyncio.Protocol], resources: AsyncExitStack
 ) -> tls.TlsConnections:  # fmt: skip
     if acnlb.tls is None:
-        raise ValueError("`acnlb.tls` is missing")
+        raise Unusable("acnlb.tls: is missing")
     meanings.refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())
-    context = tls.context(
-        certificate_file=acnlb.tls.certificate_file, key_file=acnlb.tls.key_file, authorities=sign_in.profile.authorities
-    )  # fmt: skip
+    try:
+        context = tls.context(
+            certificate_file=acnlb.tls.certificate_file, key_file=acnlb.tls.key_file, authorities=sign_in.profile.authorities
+        )  # fmt: skip
+    except ValueError as error:
+        raise Unusable(f"acnlb.tls: {error}") from None
     connections = tls.TlsConnections(context, application)
     resources.callback(connections.abort)
     return connections

@@ -15,6 +15,7 @@ from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
+from authproxy.bootstrap.starting import Unusable
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.sockets import Address
@@ -167,7 +168,7 @@ def server_tls(settings: Settings, now: datetime) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(tls.certificate_file, tls.key_file)
     except ssl.SSLError:
-        raise ValueError(f"server.tls: {tls.certificate_file} and {tls.key_file} are no certificate and its key") from None
+        raise Unusable(f"server.tls: {tls.certificate_file} and {tls.key_file} are no certificate and its key") from None
     return context
 
 
@@ -182,7 +183,7 @@ def refuse_expired(key: str, tls: Tls, now: datetime) -> None:
     leaf = x509.load_pem_x509_certificates(Path(tls.certificate_file).read_bytes())[0]
     ends_at = leaf.not_valid_after_utc
     if ends_at < now:
-        raise ValueError(f"{key}.certificate_file: {tls.certificate_file} expired at {ends_at:%Y-%m-%d %H:%M} UTC; no browser accepts it")
+        raise Unusable(f"{key}.certificate_file: {tls.certificate_file} expired at {ends_at:%Y-%m-%d %H:%M} UTC; no browser accepts it")
 
 
 def presentation(known: Portal, settings: PortalSettings, sign_in: tuple[SignInMethod, ...]) -> PortalPresentation:

