@@ -17,7 +17,7 @@ from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.starting import CannotStart, in_one_line
 from authproxy.settings.schema import Settings
-from authproxy.telemetry.logging import hear_the_interpreter
+from authproxy.telemetry.logging import hear_the_interpreter, logger
 
 _GRACE: Final = 4.0
 """Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends, whatever hangs."""

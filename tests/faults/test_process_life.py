@@ -179,13 +179,14 @@ async def test_a_second_signal_hastens_the_end_and_a_hangup_never_ends_anything(
         process.send_signal(signal.SIGHUP)
         await gateway.is_up()
         process.send_signal(signal.SIGHUP)
-        reader, _ = await gateway.begins()
+        reader, writer = await gateway.begins()
         process.terminate()
         await until(lambda: refuses(gateway))
         process.terminate()
         assert await asyncio.wait_for(process.wait(), GRACE) == 0
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
+        writer.close()
 
 
 async def ignores_hangups(process_id: int) -> bool:
@@ -196,11 +197,12 @@ async def ignores_hangups(process_id: int) -> bool:
 async def test_a_process_in_which_everything_hangs_ends_nevertheless(gateway):
     gateway.set("server", "timeouts", {"drain": "2s"})
     async with gateway.running() as process:
-        _ = await gateway.begins()
+        _, writer = await gateway.begins()
         process.terminate()
         await until(lambda: has_noticed(gateway))
         process.send_signal(signal.SIGUSR1)
         assert await asyncio.wait_for(process.wait(), 2 + GRACE) == 1
+        writer.close()
 
 
 async def has_noticed(gateway):
