@@ -63,6 +63,7 @@ ERRORS = [
     (acq("upstream", "http://localhost:8090"), "portals.acq.upstream", "is the gateway itself"),
     (acq("upstream", "unix:/run/authproxy/edge.sock"), "portals.acq.upstream", "is the gateway itself"),
     (acq("upstream", "http://host:port"), "portals.acq.upstream", "is no URL of a server"),
+    (acq("upstream_reuse", "always"), "portals.acq.upstream_reuse", "is not valid"),
     (acq("upstream_tls", {"key_file": "/k"}), "portals.acq.upstream_tls", "has only one of"),
     (acq("sign_in", ["rekono", "acnlb"]), "portals.acq.sign_in", "no section `acnlb`"),
     (acq("routes", [{"path": "/a"}, {"path": "/b", "sign_in": ["acnlb"]}]), "portals.acq.routes[1].sign_in", "by which nobody can sign in at this portal"),
@@ -100,6 +101,8 @@ EVERYTHING_EMPTY = dict.fromkeys(["subject", "name", "email", "tax_number", "met
 WARNINGS = [
     (setting("server", "trusted_proxies", to=["::/0"]), "server.trusted_proxies[0]", "trusts everybody"),
     (setting("server", "unix_socket_mode", to="666"), "server.unix_socket_mode", "every user of this machine"),
+    (setting("server", "limits", "connections_per_address", to=20_000), "server.limits.connections_per_address", "not less than `connections`"),
+    (setting("server", "limits", "connections_per_session", to=600), "server.limits.connections_per_session", "not less than `upstream_connections`"),
     (setting("store", "url", to="memory://"), "store.url", "keeps sessions in this process"),
     (setting("store", "url", to="rediss://:secret-word@host"), "store.url", "holds a password"),
     (setting("rekono", "prompt", to="login"), "rekono.prompt", "makes Rekono ignore `rekono.max_age`"),
@@ -126,6 +129,8 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
     [
         setting("server", "trusted_proxies", to=["10.1.2.0/24", "192.0.2.1", "fd00::/8"]),
         setting("rekono", "issuer", to="http://localhost:8081/openid-connect-server-webapp/"),
+        setting("server", "limits", to={"connections_per_address": 0, "connections_per_session": 0, "upstream_streams": 0, "body_rate": 0}),
+        acq("upstream_reuse", "never"),
         acq("url", "http://acq.localhost:8080"),
         acq("upstream", "unix:/run/acq.sock"),
         acq("idle", "5m"),
