@@ -85,15 +85,14 @@ class Tunnel:
         self._goodbye = asyncio.get_running_loop().call_later(_GOODBYE_FOR, self._end)
         if self._connection.is_open and self._from_client.is_at_border and not self._from_client.has_closed:
             self._connection.write(masked_close_frame(code))
-        if self._from_portal.has_closed:
-            self._has_said_goodbye = True
-        elif self._from_portal.is_at_border:
+        if self._from_portal.is_at_border:
             self._client.write(self._farewell())
         self._connection.resume()
         if self._has_said_goodbye and self._from_client.has_closed:
             self._end()
 
     def _farewell(self) -> bytes:
+        """Our close frame; nothing, where the portal has sent one: a second would be an error (RFC 6455 §5.5.1)."""
         self._has_said_goodbye = True
         return b"" if self._from_portal.has_closed else close_frame(self._code)
 

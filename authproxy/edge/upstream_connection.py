@@ -260,8 +260,6 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _fail(self, found: str) -> None:
         reader, self._reader = self._reader, None
-        if reader is None:
-            self._unasked()
         self.is_reusable = False
         self._transport.abort()
         if reader is not None:

@@ -199,6 +199,28 @@ async def test_bytes_behind_an_answer_are_noticed_whenever_they_come(junk):
         assert (len(edge.portal.conversations), edge.pool.unasked > 0) == (3, True)
 
 
+async def test_bytes_behind_a_large_answer_are_noticed_too():
+    async def sends_more(conversation: Conversation) -> None:
+        await conversation.read_request()
+        await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 50_000)
+        await may_go_on.wait()
+        await conversation.say(b"x" * 50_000 + JUNK)
+        await conversation.read()
+
+    may_go_on = asyncio.Event()
+    async with running_edge(script=sends_more) as edge:
+        client = await edge.client()
+        await client.send(request("GET /"))
+        received = await client.some()
+        while received.count(b"x") < 50_000:
+            received += await client.some()
+        may_go_on.set()
+        while received.count(b"x") < 100_000:
+            received += await client.some()
+        await edge.settled(lambda: edge.pool.unasked == 1 and edge.pool.use.idle == 0)
+        assert received.endswith(b"x")
+
+
 async def test_a_server_that_says_good_bye_to_an_idle_connection_is_trusted_further():
     async def times_out(conversation: Conversation) -> None:
         await conversation.read_request()
