@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from aiohttp import web
+from cryptography import x509
 
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.parts import Parts
 from authproxy.edge.listener import Listener
 from authproxy.edge.site import Gate
+from authproxy.settings import own_certificates
+from authproxy.settings.schema import Settings
 from authproxy.web.management import WARNING_ONLY, Check, management
 
 TIME_LIMITS = "time_limits"
@@ -38,12 +43,20 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
         detail = "; ".join(f"{name}: {said}" for name, said in sorted(troubles.items()))
         return Check(status="warning" if troubles else "ok", detail=detail[:500] or "all answered")
 
+    own = _own_chains(parts.settings)
+
+    async def check_own_certificates() -> Check:
+        now = parts.clock()
+        told = [f"{name}.tls {trouble}" for name, chain, hosts in own for trouble in own_certificates.troubles(chain, hosts, now=now)]
+        return Check(status="warning" if told else "ok", detail="; ".join(told)[:500] or f"{len(own)} in date")
+
     kept = parts.background.checks
     built = management(
         checks={
             "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
             "names": check_names, "descriptors": parts.descriptors.check, "log": parts.writing.check_log,
             "audit": parts.writing.check_audit, **kept,
+            **({"own_certificates": check_own_certificates} if own else {}),
             **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
             **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
@@ -61,6 +74,14 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
     bound.publish()
     name = bound.sockets[0].getsockname()
     return (name[0], name[1]) if isinstance(name, tuple) else None
+
+
+def _own_chains(settings: Settings) -> list[tuple[str, list[x509.Certificate], list[str]]]:
+    """What the gateway shows to browsers, as it has read it at its start: by section, with the hosts that it is for."""
+    return [
+        (name, x509.load_pem_x509_certificates(Path(tls.certificate_file).read_bytes()), hosts)
+        for name, tls, hosts in own_certificates.shown(settings.server, settings.acnlb, settings.portals)
+    ]
 
 
 def _exposition(parts: Parts, listener: Listener, gate: Gate, accept: str) -> tuple[bytes, str]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
 from authproxy.identity.assurance import Level
-from authproxy.settings.forms import Day, Duration, File, Text, Tls
+from authproxy.settings.forms import Day, Duration, File, Form, Text, Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class Acnlb:
 
     url: Annotated[
         str,
+        Form("`https://host[:port]`"),
         Field(pattern=r"^https://[^/?#@\s]+/?$",
               description="Where browsers show their certificate, as they see it: a host or a port of its own, because a browser keeps its "
                           "choice of a certificate for the whole of both."),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from authproxy.settings.forms import Duration, File, Secret, Text
+from authproxy.settings.forms import Duration, File, Form, Secret, Text
 
 GatewayName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """The name of a gateway in logs and metrics."""
@@ -21,11 +21,13 @@ class SmsSuccess:
 
     statuses: Annotated[tuple[int, ...], Field(min_length=1, description="HTTP statuses.")] = (200, 201, 202)
     pointer: Annotated[
-        str | None, Field(pattern=r"^/", description="JSON pointer (RFC 6901) to a value that must be there too, such as `/status`.")
+        str | None, Form("JSON pointer"),
+        Field(pattern=r"^/", description="JSON pointer (RFC 6901) to a value that must be there too, such as `/status`."),
     ] = None
     values: Annotated[tuple[Text, ...], Field(description="One of these it must be. Empty: anything but null and false.")] = ()
     id_pointer: Annotated[
-        str | None, Field(pattern=r"^/", description="JSON pointer to the gateway's own name for the message, such as `/message_id`.")
+        str | None, Form("JSON pointer"),
+        Field(pattern=r"^/", description="JSON pointer to the gateway's own name for the message, such as `/message_id`."),
     ] = None
 
 
@@ -44,7 +46,9 @@ class SmsReports:
     """Where an HTTP gateway tells what became of a message. It is asked a few times within minutes, for the metrics."""
 
     url: Annotated[Text, Field(description="Asked by GET; `{message_id}` is replaced by what stood at `success.id_pointer`.")]
-    pointer: Annotated[str, Field(pattern=r"^/", description="JSON pointer to the state.")] = "/status"
+    pointer: Annotated[str, Form("JSON pointer"), Field(pattern=r"^/", description="JSON pointer to the state, such as `/status`.")] = (
+        "/status"
+    )
     delivered: Annotated[tuple[Text, ...], Field(description="States of a message that has arrived, in any case.")] = ("delivered",)
     failed: Annotated[tuple[Text, ...], Field(description="States of a message that will not arrive.")] = (
         "failed", "undelivered", "undeliverable", "rejected", "expired",
@@ -153,6 +157,7 @@ class Sms:
 
     sender: Annotated[
         str,
+        Form("up to 11 letters and digits, or a number"),
         Field(pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9 ._-]{0,10}|\+?[0-9]{3,15})$",
               description="Who they come from: up to 11 letters and digits, or a number."),
     ]  # fmt: skip

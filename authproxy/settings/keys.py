@@ -113,9 +113,24 @@ def _key(annotation: Any) -> Key:
 def _annotated(annotation: Any) -> Key:
     inner, *notes = get_args(annotation)
     form = next((note.words for note in notes if isinstance(note, Form)), None)
-    key = Key(kind="value", expects=form) if form else _key(inner)
+    key = Key(kind="value", expects=form, optional=type(None) in get_args(inner)) if form else _key(inner)
+    if key.expects in _BOUNDED:
+        bounds = [bound for note in notes if isinstance(note, FieldInfo) for bound in note.metadata]
+        key = dataclasses.replace(key, expects=key.expects + _bounds(bounds))
     meaning = " ".join(note.description for note in notes if isinstance(note, FieldInfo) and note.description)
     return dataclasses.replace(key, meaning=meaning or key.meaning)
+
+
+def _bounds(of: list[Any]) -> str:
+    """Between which numbers, or of how many characters, in words that follow the type."""
+    least, most, longest = (
+        next((getattr(bound, name) for bound in of if hasattr(bound, name)), None) for name in ("ge", "le", "max_length")
+    )  # fmt: skip
+    if longest is not None:
+        return f" of at most {longest} characters"
+    if least is None:
+        return ""
+    return f", {least} or more" if most is None else f" from {least} to {most}"
 
 
 def _union(alternatives: tuple[Any, ...]) -> Key:
@@ -140,4 +155,5 @@ def _choice(words: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
+_BOUNDED = {"whole number", "text"}
 ROOT = tree()

@@ -1,4 +1,5 @@
-"""PURE: what checks want to know of the machine that settings are for: its time, and which addresses are its own."""
+"""PURE: what checks want to know of the machine that settings are for: its time, which addresses are its own, which folders
+there are."""
 
 from __future__ import annotations
 
@@ -12,3 +13,4 @@ class Machine:
     now: datetime
     has_address: Callable[[str], bool]
     """Whether a literal address is one of its interfaces', or leads to itself."""
+    has_folder: Callable[[str], bool]

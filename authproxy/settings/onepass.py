@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from authproxy.settings.forms import Duration, File, Secret, Text
+from authproxy.settings.forms import Duration, File, Form, Secret, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,8 @@ class OnePass:
     nothing more."""
 
     url: Annotated[
-        str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$", description="Where the service takes enrolments and notifications.")
+        str, Form("`https://host[:port]/path`"),
+        Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$", description="Where the service takes enrolments and notifications."),
     ]
     allows_plaintext: Annotated[
         bool, Field(description="Whether `http://` may lead to another machine: notifications can then be read on the way.")

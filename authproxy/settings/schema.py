@@ -15,7 +15,7 @@ from authproxy.access.header_names import Encoding, Preset
 from authproxy.access.routes import Claim, Members
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
 from authproxy.settings.certificates import Acnlb
-from authproxy.settings.forms import Duration, File, HeaderName, PortalId, Secret, Size, Text, Tls
+from authproxy.settings.forms import Duration, File, Form, HeaderName, PortalId, Secret, Size, Text, Tls
 from authproxy.settings.step_up import StepUps
 
 
@@ -97,7 +97,9 @@ class Server:
         Field(min_length=1, description="Where browsers and front proxies connect: `address:port`, `[address]:port` or `unix:/path`."),
     ] = ("127.0.0.1:8080",)
     tls: Annotated[Tls | None, Field(description="TLS on the TCP listeners; leave out behind a front proxy that ends TLS.")] = None
-    unix_socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$", description="Permissions of Unix sockets.")] = "660"
+    unix_socket_mode: Annotated[
+        str, Form("octal permissions"), Field(pattern=r"^0?[0-7]{3}$", description="Permissions of Unix sockets, such as `660`.")
+    ] = "660"
     unix_socket_group: Annotated[
         Text | int | None, Field(description="Group of Unix sockets, by name or number; the gateway's user must be in it. Unset: its own.")
     ] = None
@@ -285,7 +287,7 @@ class StepUpSettings:
 class RouteSettings:
     """A part of a portal with a demand of its own; what is left out is the portal's."""
 
-    path: Annotated[str, Field(pattern=r"^/", description="Prefix at a segment border.")]
+    path: Annotated[str, Form("path"), Field(pattern=r"^/", description="Prefix at a segment border, such as `/payments`.")]
     methods: Annotated[tuple[Text, ...], Field(description="HTTP methods; empty for all.")] = ()
     sign_in: Annotated[
         tuple[SignInMethod, ...] | None, Field(min_length=1, description="Ways of signing in that will do here; unset: the portal's.")
@@ -338,19 +340,20 @@ class PortalSettings:
         Text | None, Field(description="Whom to ask: an e-mail address or a few words, shown on every page.")
     ] = None
     telephone: Annotated[
-        str | None, Field(pattern=r"^\+?[0-9(][0-9 ()/-]{4,24}$", description="Whom to call, shown beside `contact`.")
+        str | None, Form("telephone number such as `+386 1 234 56 78`"),
+        Field(pattern=r"^\+?[0-9(][0-9 ()/-]{4,24}$", description="Whom to call, shown beside `contact`."),
     ] = None
     help_url: Annotated[Text | None, Field(description="Help link of this portal's pages; unset: `rekono.help_url`.")] = None
     logo_file: Annotated[
         File | None, Field(description="The portal's logo on our pages, SVG or PNG of at most 16 KiB; unset: the gateway's icon.")
     ] = None
     url: Annotated[
-        str,
+        str, Form("`https://host[:port]`"),
         Field(pattern=r"^https?://[^/?#@\s]+/?$", description="The portal as browsers see it. Redirect URIs and cookies follow from it."),
     ]
     upstream: Annotated[
-        str,
-        Field(pattern=r"^(https?://[^/?#@\s]+/?|unix:/.+)$", description="The portal's server: `http://…`, `https://…` or `unix:/path`."),
+        str, Form("`http://host[:port]`, `https://host[:port]` or `unix:/path`"),
+        Field(pattern=r"^(https?://[^/?#@\s]+/?|unix:/.+)$", description="The portal's server."),
     ]
     allows_plaintext: Annotated[
         bool, Field(description="Whether `http://` may lead to another machine: identities can then be read and changed on the way.")

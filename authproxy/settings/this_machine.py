@@ -6,13 +6,14 @@ import socket
 from contextlib import closing
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 
 from authproxy.settings.machine import Machine
 
 
 def this_machine() -> Machine:
     now = datetime.now(UTC)  # noqa: TID251  (settings are read before there is anybody who could hand in the time)
-    return Machine(now=now, has_address=_has_address)
+    return Machine(now=now, has_address=_has_address, has_folder=lambda folder: Path(folder).is_dir())
 
 
 def _has_address(text: str) -> bool:

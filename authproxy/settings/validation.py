@@ -129,6 +129,10 @@ def _problem(kind: str, detail: ErrorDetails) -> str:
         return str(detail["ctx"]["error"])
     if kind == "greater_than_equal":
         return f"is less than {detail['ctx']['ge']}"
+    if kind == "less_than_equal":
+        return f"is more than {detail['ctx']['le']}"
+    if kind == "string_too_long":
+        return f"is longer than {detail['ctx']['max_length']} characters"
     return "is not valid"
 
 
@@ -140,4 +144,6 @@ def _names(key: Key | None, path: KeyPath) -> str:
 def _valid(key: Key | None) -> str:
     if key is None:
         return ""
-    return f"{key.expects}. {key.meaning}" if key.meaning and key.kind != "section" else key.expects
+    if key.kind == "section":
+        return f"a section with the keys {', '.join(key.keys)}"
+    return f"{key.expects}. {key.meaning}" if key.meaning else key.expects

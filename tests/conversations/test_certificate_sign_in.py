@@ -291,7 +291,7 @@ async def test_what_begins_at_one_instance_may_be_shown_and_end_at_another(certi
     browser = house.browser("ana.novak")
     async with house.second_gateway() as other:
         way = await choosing(browser, house.acq + PLACE)
-        back = await browser.navigate(way.location.replace(f":{house.port}", f":{other.certificate_listener[1]}"))
+        back = await browser.navigate(way.location.replace(f":{house.port}", f":{other.certificate_listener.address[1]}"))
         page = await browser.navigate(back.location, port=other.addresses[0][1])
 
         assert (page.status, page.location) == (303, house.acq + PLACE)
@@ -416,9 +416,19 @@ async def test_readiness_and_metrics_tell_of_the_sources(certificate_house):
     await signs_in(house.browser("ana.novak"), house.acq + PLACE)
     told = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["revocation"]
     assert told["status"] == "ok", told
+    own = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["own_certificates"]
+    assert own == {"status": "ok", "detail": "1 in date"}
     metrics = (await Browser().request("GET", house.house.management + "/metrics")).text
     assert 'authproxy_revocation_sources{source="ocsp",state="usable"} 1.0' in metrics
     assert 'authproxy_sessions_started_total{method="acnlb",portal="acq"} 1.0' in metrics
+
+
+async def test_readiness_tells_that_the_certificate_of_our_own_listener_ends(certificate_house):
+    house = certificate_house.house
+    house.clock.advance(days=360_000)  # it is good until the year 3000
+    own = (await Browser().request("GET", house.management + "/readyz")).json["checks"]["own_certificates"]
+    assert own["status"] == "warning"
+    assert own["detail"].startswith("acnlb.tls has expired on ")
 
 
 # The end of ACNLB.

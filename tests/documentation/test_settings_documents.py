@@ -19,6 +19,7 @@ from authproxy.settings.document import parse
 from authproxy.settings.sources import read
 from authproxy.web.refusals import PAGES
 from tests.support.certificate_builder import Authority, ec_key, pem
+from tests.support.machine import MACHINE
 
 CONFIG = Path(__file__).parents[2] / "config"
 EXAMPLES = sorted(CONFIG.glob("*.yaml"))
@@ -74,7 +75,7 @@ IDLE_MINUTES = {"acq": 5, "b2b": 5, "bips": 5, "bws": 15, "ecmsweb": 15, "bankom
 
 @pytest.mark.parametrize("name", IDLE_MINUTES)
 def test_the_file_of_a_portal_passes_the_check_without_a_finding_and_is_short_where_payments_are(environ, name):
-    reading = read(CONFIG / f"{name}.yaml", environ)
+    reading = read(CONFIG / f"{name}.yaml", environ, machine=MACHINE)
     assert reading.findings == ()
     [(found, portal)] = reading.settings.portals.items()
     assert (found, portal.url, reading.settings.sessions.idle) == (name, f"https://{name}.bankart.si", timedelta(minutes=IDLE_MINUTES[name]))
@@ -82,17 +83,17 @@ def test_the_file_of_a_portal_passes_the_check_without_a_finding_and_is_short_wh
 
 
 def test_the_file_of_all_portals_says_the_same_of_each_as_its_own_file(environ):
-    together = read(CONFIG / "all-portals.yaml", environ)
+    together = read(CONFIG / "all-portals.yaml", environ, machine=MACHINE)
     assert together.findings == ()
     assert list(together.settings.portals) == list(IDLE_MINUTES)
     for name, portal in together.settings.portals.items():
-        [alone] = read(CONFIG / f"{name}.yaml", environ).settings.portals.values()
+        [alone] = read(CONFIG / f"{name}.yaml", environ, machine=MACHINE).settings.portals.values()
         assert replace(portal, idle=None) == alone
         assert (portal.idle or together.settings.sessions.idle) == timedelta(minutes=IDLE_MINUTES[name])
 
 
 def test_instances_on_one_machine_do_not_take_each_others_places(environ):
-    readings = [read(CONFIG / f"{name}.yaml", environ).settings for name in IDLE_MINUTES]
+    readings = [read(CONFIG / f"{name}.yaml", environ, machine=MACHINE).settings for name in IDLE_MINUTES]
     assert len({each.server.management for each in readings}) == len({each.server.listen for each in readings}) == len(IDLE_MINUTES)
 
 

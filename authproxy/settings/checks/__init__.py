@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from authproxy.settings.checks import certificates, delivery, files, gateway, plaintext, portals
+from authproxy.settings.checks import certificates, delivery, files, gateway, plaintext, portals, surroundings
 from authproxy.settings.findings import Remark
 from authproxy.settings.machine import Machine
 from authproxy.settings.validation import Sections
@@ -17,4 +17,5 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     yield from delivery.remarks(sections)
     yield from portals.remarks(sections)
     yield from plaintext.remarks(sections, machine)
-    yield from files.remarks(sections)
+    yield from surroundings.remarks(sections, machine)
+    yield from files.remarks(sections, machine)

@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from authproxy.settings import own_certificates
 from authproxy.settings.checks import logos
 from authproxy.settings.checks.logos import UnfitLogo
 from authproxy.settings.delivery import SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, Severity
+from authproxy.settings.machine import Machine
 from authproxy.settings.schema import Assertions, Store
 from authproxy.settings.secret_files import octets_of
 from authproxy.settings.validation import Sections
@@ -32,11 +34,9 @@ class _Unusable(ValueError):  # noqa: N818
     """The file cannot be used; the message says why."""
 
 
-def remarks(sections: Sections) -> Iterator[Remark]:
+def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     """Remarks on every file that is named, each at its key."""
-    for name, section in (("server", sections.server), ("acnlb", sections.acnlb)):
-        if section and section.tls:
-            yield from _pair((name, "tls"), section.tls.certificate_file, section.tls.key_file)
+    yield from _own_certificates(sections, machine)
     if sections.store:
         yield from _store(sections.store)
     if sections.rekono:
@@ -62,6 +62,16 @@ def _store(store: Store) -> Iterator[Remark]:
     yield from _authorities(("store", "ca_file"), store.ca_file)
     if store.client_cert_file and store.client_key_file:
         yield from _pair(("store",), store.client_cert_file, store.client_key_file, names=("client_cert_file", "client_key_file"))
+
+
+def _own_certificates(sections: Sections, machine: Machine) -> Iterator[Remark]:
+    for name, tls, hosts in own_certificates.shown(sections.server, sections.acnlb, sections.portals):
+        faults = list(_pair((name, "tls"), tls.certificate_file, tls.key_file))
+        yield from faults
+        if not any(each.severity == "error" and each.path[-1] == "certificate_file" for each in faults):
+            chain = x509.load_pem_x509_certificates(_octets(tls.certificate_file))
+            for trouble in own_certificates.troubles(chain, hosts, now=machine.now):
+                yield Remark(path=(name, "tls", "certificate_file"), problem=trouble, read=tls.certificate_file, severity="warning")
 
 
 def _sms_gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:

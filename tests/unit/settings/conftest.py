@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from authproxy.settings.findings import Finding
 from authproxy.settings.sources import Reading, read
+from tests.support.machine import MACHINE
 
 Spoil = Callable[[dict], object]
 
@@ -36,7 +37,7 @@ class Workshop:
 
     def good(self) -> dict:
         return {
-            "server": {"listen": ["unix:/run/authproxy/edge.sock"]},
+            "server": {"listen": ["unix:/run/authproxy-edge.sock"]},
             "sessions": {"keys_file": str(self.keys_file)},
             "assertions": {"issuer": "https://gateway.example.si", "current_key_file": str(self.key_file)},
             "rekono": {"client_id": "gateway", "client_secret_file": str(self.secret_file)},
@@ -45,7 +46,7 @@ class Workshop:
         }
 
     def read_text(self, text: str, environ: Mapping[str, str] | None = None) -> Reading:
-        return read(self.write("authproxy.yaml", text.encode()), environ or {})
+        return read(self.write("authproxy.yaml", text.encode()), environ or {}, machine=MACHINE)
 
     def read(self, spoil: Spoil | None = None, environ: Mapping[str, str] | None = None) -> Reading:
         settings = self.good()

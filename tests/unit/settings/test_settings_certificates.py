@@ -12,6 +12,7 @@ from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
 from authproxy.settings.certificates import Acnlb
 from tests.support.certificate_builder import Authority, der, ec_key, pem
 from tests.support.certificate_builder import at as moment
+from tests.support.host_certificates import host_certificate
 
 ROOT = Authority.root(key=ec_key(), end=moment(days=5000))
 SUB = ROOT.authority("Test SubCA", key=ec_key(), end=moment(days=4000))
@@ -21,13 +22,14 @@ STRANGER = Authority.root("Stranger", key=ec_key())
 @pytest.fixture
 def acnlb(workshop):
     """A section that is all right but for the authority, which is none of AC NLB's."""
-    own = STRANGER.authority("potrdila.example.si", key=ec_key())
+    key = ec_key()
+    own = host_certificate("potrdila.example.si", key=key)
     return {
         "url": "https://potrdila.example.si",
         "listen": "127.0.0.1:8444",
         "tls": {
-            "certificate_file": str(workshop.write("host.pem", pem(own.certificate).encode())),
-            "key_file": str(workshop.write("host.key", key_pem(own.key))),
+            "certificate_file": str(workshop.write("host.pem", pem(own).encode())),
+            "key_file": str(workshop.write("host.key", key_pem(key))),
         },
         "root_file": str(workshop.write("root.cer", der(ROOT.certificate))),
         "sub_ca_file": str(workshop.write("sub.pem", pem(SUB.certificate).encode())),

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import os
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+
+from tests.support.host_certificates import host_certificate
 
 
 def setting(*path, to):
@@ -61,7 +60,7 @@ ERRORS = [
     (acq("url", "https://acq.example.si:99999"), "portals.acq.url", "is no URL of a portal"),
     (setting("portals", "b2b", to={"name": "B", "url": "https://ACQ.example.si:443/", "upstream": "http://h"}), "portals.b2b.url", "has the same host as portal acq"),
     (acq("upstream", "http://localhost:8090"), "portals.acq.upstream", "is the gateway itself"),
-    (acq("upstream", "unix:/run/authproxy/edge.sock"), "portals.acq.upstream", "is the gateway itself"),
+    (acq("upstream", "unix:/run/authproxy-edge.sock"), "portals.acq.upstream", "is the gateway itself"),
     (acq("upstream", "http://host:port"), "portals.acq.upstream", "is no URL of a server"),
     (acq("upstream_reuse", "always"), "portals.acq.upstream_reuse", "is not valid"),
     (acq("upstream_tls", {"key_file": "/k"}), "portals.acq.upstream_tls", "has only one of"),
@@ -202,10 +201,7 @@ def pem(key, encryption=None):
 
 
 def certificate(key):
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
-    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-    return builder.not_valid_before(start).not_valid_after(start + dt.timedelta(days=900)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return host_certificate("acq.example.si", key=key).public_bytes(Encoding.PEM)
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from datetime import UTC, datetime
 
 import pytest
 import yaml
 
-from authproxy.settings.machine import Machine
 from authproxy.settings.sources import read
 from authproxy.settings.this_machine import this_machine
+from tests.support.machine import MACHINE, OWN_ADDRESS
 
-OWN = "10.9.8.7"
-MACHINE = Machine(now=datetime(2026, 11, 29, tzinfo=UTC), has_address=lambda text: text == OWN)
 SMS = {"sender": "Banka", "gateways": {"mno": {}}}
 
 
@@ -68,7 +65,7 @@ def test_plain_text_to_another_machine_is_an_error(workshop, counterpart, host):
     assert (found, "plain text" in problem, what in problem) == (key, True, True)
 
 
-@pytest.mark.parametrize("host", ["localhost", "portal.localhost", "127.0.0.1", "127.3.2.1", "[::1]", OWN])
+@pytest.mark.parametrize("host", ["localhost", "portal.localhost", "127.0.0.1", "127.3.2.1", "[::1]", OWN_ADDRESS])
 @pytest.mark.parametrize("counterpart", COUNTERPARTS)
 def test_plain_text_stays_on_this_machine(workshop, counterpart, host):
     assert errors(workshop, counterpart(host)[0]) == []
