@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 
 from authproxy.access import policy, target
 from authproxy.access.decision import Reason
+from authproxy.access.own_place import is_own_place
 from authproxy.access.routes import Portal, Portals, Requirement, Route
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.identity.assurance import STEP_UP_METHODS
-
-OWN_PREFIX = "/.authproxy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ def explained(method: str, url: str, portals: Portals) -> Explanation:
 
 def _told(portal: Portal, asked: RequestTarget) -> Explanation:
     lines = [f"{asked.method} {portal.origin}{asked.origin_form}", f"portal   {portal.portal_id}"]
-    if f"{asked.path}/".startswith(f"{OWN_PREFIX}/"):
+    if is_own_place(asked):
         lines += ["route    the gateway's own pages; the portal's are never reached there"]
         return Explanation(text="\n".join(lines), is_served=True)
     route = policy.route_of(portal, asked)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from authproxy.access import own_place
 from authproxy.access import target as request_target
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
+from authproxy.access.own_cookies import ticket_in
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge import held, holding, own_place, refusals, subrequest
+from authproxy.edge import held, holding, refusals, subrequest
 from authproxy.edge.answered import Answered
 from authproxy.edge.client_address import neighbourhood
-from authproxy.edge.headers import RequestFilter, ticket_in
+from authproxy.edge.headers import RequestFilter
 from authproxy.edge.personal import Personal
 from authproxy.edge.refusals import Answer, PageWanted
 from authproxy.edge.request_head import RequestHead
@@ -112,7 +114,7 @@ class Exchange(Answered[Client]):
             self._decide(site, self._target)
 
     def _begin_own(self, target: RequestTarget) -> None:
-        if self._site is None and not own_place.needs_no_portal(target):
+        if self._site is None and not own_place.needs_no_portal(target.path):
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_rest(400, Reason.REQUEST_UNREADABLE)

@@ -135,18 +135,6 @@ def without_own_cookies(cookies: bytes) -> bytes:
     return b";".join(pair for pair in kept if OWN_COOKIE_PREFIX not in pair).strip()
 
 
-def ticket_in(cookies: bytes) -> str | None:
-    """The value of the session cookie; None if it is absent or stands there twice (one of the two was then planted).
-
-    Only `;` parts cookies here. Elsewhere our name is part of another cookie's value, which a neighbouring site can set for its whole
-    domain: `x=1,__Host-authproxy=…` would get around what the `__Host-` prefix is for."""
-    if _SEMICOLON not in cookies:
-        # One cookie, ours or not: what a portal without cookies of its own brings.
-        return cookies[len(_TICKET_COOKIE) :][:160].strip().decode("ascii", "replace") if cookies.startswith(_TICKET_COOKIE) else None
-    values = [pair[len(_TICKET_COOKIE) :] for pair in map(bytes.strip, cookies.split(b";")) if pair.startswith(_TICKET_COOKIE)]
-    return values[0][:160].strip().decode("ascii", "replace") if len(values) == 1 else None
-
-
 def _named_in(connection: bytes) -> frozenset[bytes]:
     """The fields that a Connection value names; `close` and `keep-alive` are options, not fields."""
     return frozenset(token.strip().lower() for token in connection.split(b",")) - {b"close", b"keep-alive", b"upgrade", b""}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from authproxy.access import askers
 from authproxy.access.held_request import NAME_SIZE, RELEASE_FIELD, HeldRequest, is_name
 from authproxy.edge.request_head import RequestHead
 
@@ -39,17 +40,8 @@ def released_name(body: bytes) -> str | None:
 
 def comes_from_portal(head: RequestHead, origin: str) -> bool:
     """Whether a page of the portal's own origin has sent a POST. What another site has made a browser send is neither kept nor sent on:
-    it would leave our confirmation page as the portal's own.
-
-    Fetch Metadata decides where the browser sends it; an opaque `Origin: null` is believed only beside it (Fetch §3.1: pages with
-    `Referrer-Policy: no-referrer` send it)."""
-    sites, senders = head.all(b"sec-fetch-site"), head.all(b"origin")
-    if len(senders) > 1:
-        return False
-    sender = senders[0] if senders else None
-    if sites:
-        return len(sites) == 1 and sites[0] == b"same-origin" and (sender is None or sender == b"null" or sender == origin.encode())
-    return sender == origin.encode()
+    it would leave our confirmation page as the portal's own. Whoever does not tell where it comes from is not believed either."""
+    return askers.comes_from(head.fields, origin) is True
 
 
 def may_keep(head: RequestHead, origin: str, held: Takes) -> bool:

@@ -12,27 +12,17 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from authproxy.access import askers, problems
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal
 from authproxy.access.target import METHODS, RequestTarget
 from authproxy.edge.request_head import RequestHead
 
-RETRY_AFTER: Final = 5
-"""Seconds after which it makes sense to ask again."""
-
-_RETRY: Final = b"Retry-After: %d\r\n" % RETRY_AFTER
+_RETRY: Final = b"Retry-After: %d\r\n" % problems.RETRY_AFTER[503]
 NEVER_STORED: Final = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
-_PROBLEM: Final = NEVER_STORED + b"Content-Type: application/problem+json; charset=utf-8\r\n"
+_PROBLEM: Final = NEVER_STORED + b"Content-Type: %s; charset=utf-8\r\n" % problems.MEDIA_TYPE.encode()
 _ALLOW: Final = b"Allow: %s\r\n" % ", ".join(sorted(METHODS)).encode()
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
-_TITLES: Final = {
-    401: "Sign-in required",
-    410: "The form is not kept any more",
-    403: "Not allowed",
-    502: "The portal does not answer",
-    503: "Temporarily unavailable",
-    504: "The portal does not answer in time",
-}
 _STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410}
 """Of denials that are no 403."""
 
@@ -58,25 +48,8 @@ class PageWanted(NamedTuple):
 
 
 def is_page_load(head: RequestHead, method: str) -> bool:
-    """Whether a person waits for a page: a navigation by Fetch Metadata, or, from a browser without it, a GET that accepts HTML.
-    `method` is the original one, which in a subrequest is not the head's."""
-    mode = purpose = accept = b""
-    scripted = False
-    for name, value in head.fields:
-        match name.lower():
-            case b"sec-fetch-mode":
-                mode = value.lower()
-            case b"sec-purpose" | b"purpose":
-                purpose = value.lower()
-            case b"accept":
-                accept = value.lower()
-            case b"x-requested-with":
-                scripted = True
-    if head.upgrade or scripted or b"prefetch" in purpose or b"prerender" in purpose:
-        return False
-    if mode:
-        return mode == b"navigate"
-    return method in {"GET", "HEAD"} and b"text/html" in accept
+    """Whether a person waits for a page. `method` is the original one, which in a subrequest is not the head's."""
+    return not head.upgrade and askers.is_page_load(head.fields, method)
 
 
 def login_url(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
@@ -155,14 +128,12 @@ def problem(
     levels: tuple[int, int] | None = None,
 ) -> Answer:  # fmt: skip
     """An `application/problem+json` answer with the reason and the request id; for 401 also the place to sign in."""
-    members = _members(status, _TITLES.get(status, HTTPStatus(status).phrase), reason, request_id)
+    members = problems.members(status, reason, request_id, levels=levels)
     headers = _PROBLEM
     if login_url is not None:
         members["login_url"] = login_url
-    if levels is not None:
-        members |= {"level": levels[0], "level_needed": levels[1]}
     if status == 401 and portal is not None:
-        headers += b'WWW-Authenticate: Bearer realm="%s"\r\n' % portal.portal_id.encode()
+        headers += b"WWW-Authenticate: %s\r\n" % problems.challenge(portal.portal_id, reason).encode()
     if status == 503:
         headers += _RETRY
     return Answer(status, headers, _written(members))
@@ -170,23 +141,15 @@ def problem(
 
 def step_up_problem(required: StepUpRequired, request_id: str, location: str) -> Answer:
     """What a script learns of a missing fresh proof: the challenge of RFC 9470 §3, and in the body which methods would do and where a
-    person is asked. Without `acr_values`: the methods are none of the provider's authentication contexts, nor is there a request in
-    which a script could ask for one."""
-    portal, wanted = required.portal, required.route.requirement.step_up
+    person is asked."""
+    wanted = required.route.requirement.step_up
     age = None if wanted is None or wanted.max_age is None else int(wanted.max_age.total_seconds())
-    members = _members(401, "Step-up required", required.reason, request_id)
+    members = problems.members(401, required.reason, request_id)
     members |= {"step_up_url": location, "methods": [] if wanted is None else list(wanted.methods)}
-    challenge = b'WWW-Authenticate: Bearer realm="%s", error="insufficient_user_authentication", error_description="%s"' % (
-        portal.portal_id.encode(), b"a fresh proof by one of the listed methods is required",
-    )  # fmt: skip
     if age is not None:
         members["max_age"] = age
-        challenge += b', max_age="%d"' % age
-    return Answer(401, _PROBLEM + challenge + b"\r\n", _written(members))
-
-
-def _members(status: int, title: str, reason: Reason, request_id: str) -> dict[str, object]:
-    return {"type": "about:blank", "title": title, "status": status, "reason": reason.value, "request_id": request_id}
+    challenge = problems.challenge(required.portal.portal_id, required.reason, max_age=age)
+    return Answer(401, _PROBLEM + b"WWW-Authenticate: %s\r\n" % challenge.encode(), _written(members))
 
 
 def _written(members: dict[str, object]) -> bytes:

@@ -1,10 +1,5 @@
-"""PURE: our two cookies: how they are written, and how strictly they are read (RFC 6265 §4.1, §5.4; prefixes: RFC 6265bis §4.1.3).
-
-Reading is where the prefix `__Host-` is defended. Only `;` separates cookies: a comma is part of a value, and whoever splits there lets
-a sibling host smuggle `x=1,__Host-authproxy=…` past the browser's check of the prefix (a front proxy that joins several Cookie fields by
-comma is therefore read as no ticket). Only space and tab are trimmed: browsers check the prefix before such white space as U+00A0, which
-`str.strip` would remove. A second cookie of our name means that somebody planted one, and then there is none.
-"""
+"""PURE: our two cookies: how they are written, and what a request holds of them. How they are found among others is
+`access.own_cookies`."""
 
 from __future__ import annotations
 
@@ -13,10 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from authproxy.access.own_cookies import FLOW, TICKET, values_in
 from authproxy.identity.ticket import parse
 
-TICKET = "__Host-authproxy"
-FLOW = "__Host-authproxy-flow"
+__all__ = ["FLOW", "FLOW_SIZE", "TICKET", "CookieReading", "flow_in", "removing", "setting", "ticket_in"]
+
 FLOW_SIZE = 32
 """Random bytes of a flow cookie."""
 
@@ -54,12 +50,7 @@ def removing(name: str) -> str:
 
 
 def _read(cookie_fields: Iterable[str], name: str, *, is_well_formed: Callable[[str], bool]) -> CookieReading:
-    values = []
-    for cookie_field in cookie_fields:
-        for pair in cookie_field.split(";"):
-            found, equals, value = pair.partition("=")
-            if equals and found.strip(" \t") == name:
-                values.append(value.strip(" \t"))
+    values = values_in("; ".join(cookie_fields).encode("utf-8", "surrogateescape"), f"{name}=".encode())
     if len(values) > 1:
         return CookieReading(found="several")
     if not values:

@@ -26,7 +26,7 @@ async def submitted(request: web.Request, audit: Audit) -> Mapping[str, str]:
     """The fields of a form that a page of ours has sent. Raises Refused."""
     cookies = cookie_fields(request)
     holds_our_cookie = flow_in(cookies).value is not None or ticket_in(cookies).value is not None
-    if not comes_from_us(request.headers, origin=request[CONTEXT].portal.origin, holds_our_cookie=holds_our_cookie):
+    if not comes_from_us(request.raw_headers, origin=request[CONTEXT].portal.origin, holds_our_cookie=holds_our_cookie):
         audit.record(Event.REQUEST_REFUSED, reason=Reason.FOREIGN_ORIGIN)
         raise Refused(Reason.FOREIGN_ORIGIN)
     return await fields_of(request)

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from authproxy.access import own_place
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.telemetry.logging import logger
@@ -16,8 +17,6 @@ from authproxy.web.pages import CONTEXT, PREFIX, content_security_policy
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 
-PUBLIC_KEYS_PATH = "/.authproxy/jwks.json"
-"""The same at every host: portals fetch it from server to server."""
 REFUSAL_PATH = "/refusal"
 """Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
 
@@ -52,7 +51,7 @@ def in_context(portals: Mapping[str, PortalPresentation]) -> Middleware:
     @web.middleware
     async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
         context = request_context.of(
-            request.headers, method=request.method, chosen_language=request.query.get("lang"), portals=portals
+            request.headers, request.raw_headers, method=request.method, chosen_language=request.query.get("lang"), portals=portals
         )
         request[CONTEXT] = context
         # Reset afterwards: the requests of one connection share one task, and with it the variables.
@@ -91,7 +90,7 @@ def answering_failures(refusals: Refusals) -> Middleware:
 
 def _is_for_any_host(path: str) -> bool:
     """Keys, and the page that says that there is no portal here, with what it needs to look like one of ours."""
-    return path in {REFUSAL_PATH, PUBLIC_KEYS_PATH} or path.startswith(f"{PREFIX}static/")
+    return path == REFUSAL_PATH or own_place.needs_no_portal(path)
 
 
 def _may_be_repeated(request: web.Request) -> bool:

@@ -13,12 +13,11 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from authproxy.access import problems
 from authproxy.access.decision import Reason
+from authproxy.access.problems import RETRY_AFTER
 from authproxy.web.pages import CONTEXT, PREFIX, Pages
 from authproxy.web.request_context import RequestContext
-
-_RETRY_AFTER = {429: "60", 503: "5"}
-"""Seconds. A loop is over when its sign-ins are a minute old; an outage is worth another try soon."""
 
 PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.NO_SESSION: ("sign_in_again", 401),
@@ -158,8 +157,8 @@ class Refusals:
                 answer.headers["Referrer-Policy"] = "strict-origin"
         else:
             answer = problem(status, reason, context, about)
-        if status in _RETRY_AFTER:
-            answer.headers["Retry-After"] = _RETRY_AFTER[status] if about.wait is None else str(about.wait)
+        if status in RETRY_AFTER:
+            answer.headers["Retry-After"] = str(RETRY_AFTER[status] if about.wait is None else about.wait)
         return answer
 
 
@@ -173,32 +172,19 @@ def particulars_in(headers: Mapping[str, str]) -> Particulars:
 
 
 def code_of(reason: Reason, context: RequestContext) -> str:
-    """What a person reads out to the operator, and what the operator finds in the log by its second half."""
-    return f"{reason.value}-{context.request_id}"
+    return problems.code_of(reason, context.request_id)
 
 
 def problem(status: int, reason: Reason, context: RequestContext, about: Particulars = _NOTHING_MORE) -> web.Response:
     """An `application/problem+json` answer; for 401 with the place where a person can sign in, or prove themselves afresh."""
-    members: dict[str, object] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "reason": reason.value,
-        "request_id": context.request_id,
-        "code": code_of(reason, context),
-    }
+    levels = (about.level, about.level_needed) if about.level_needed is not None else None
+    members = problems.members(status, reason, context.request_id, levels=levels)
     if about.missing:
         members["missing"] = about.missing
-    if about.level_needed is not None:
-        members |= {"level": about.level, "level_needed": about.level_needed}
-    answer = web.Response(status=status, content_type="application/problem+json", charset="utf-8")
+    answer = web.Response(status=status, content_type=problems.MEDIA_TYPE, charset="utf-8")
     if status == HTTPStatus.UNAUTHORIZED:
-        challenge = f'Bearer realm="{context.portal.portal_id}"'
-        if reason is Reason.STEP_UP_REQUIRED:
-            members["step_up_url"] = f"{context.portal.origin}{PREFIX}step-up"
-            challenge += ', error="insufficient_user_authentication", error_description="A fresh proof is needed."'  # RFC 9470 §3
-        else:
-            members["login_url"] = f"{context.portal.origin}{PREFIX}login"
-        answer.headers["WWW-Authenticate"] = challenge
+        name, path = ("step_up_url", "step-up") if reason is Reason.STEP_UP_REQUIRED else ("login_url", "login")
+        members[name] = f"{context.portal.origin}{PREFIX}{path}"
+        answer.headers["WWW-Authenticate"] = problems.challenge(context.portal.portal_id, reason)
     answer.text = json.dumps(members) + "\n"
     return answer

@@ -6,9 +6,11 @@ The `X-Authproxy-*` headers are the edge's word: it strips them from what client
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from authproxy.access import askers
 
 Locale = Literal["sl", "en"]
 
@@ -64,9 +66,11 @@ class RequestContext:
 
 
 def of(
-    headers: Mapping[str, str], *, method: str, chosen_language: str | None, portals: Mapping[str, PortalPresentation]
-) -> RequestContext:
-    """The context of a request. `headers` finds names in any case; `chosen_language` is the query's `lang`."""
+    headers: Mapping[str, str], fields: Iterable[tuple[bytes, bytes]], *, method: str, chosen_language: str | None,
+    portals: Mapping[str, PortalPresentation],
+) -> RequestContext:  # fmt: skip
+    """The context of a request. `headers` finds names in any case, `fields` are the same as they came; `chosen_language` is the query's
+    `lang`."""
     request_id = headers.get("X-Request-Id", "")
     chosen = _locale(chosen_language or "")
     return RequestContext(
@@ -75,7 +79,7 @@ def of(
         request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "unknown",
         locale=chosen or preferred_locale(headers.get("Accept-Language", "")),
         locale_is_chosen=chosen is not None,
-        is_page_load=is_page_load(headers, method=method),
+        is_page_load=askers.is_page_load(fields, method),
     )
 
 
@@ -92,29 +96,11 @@ def preferred_locale(accept_language: str) -> Locale:
     return best
 
 
-def is_page_load(headers: Mapping[str, str], *, method: str) -> bool:
-    """Whether a person waits for a page: a navigation by Fetch Metadata, or, from a browser without it, a request that accepts HTML."""
-    purpose = headers.get("Sec-Purpose", headers.get("Purpose", "")).lower()
-    if "X-Requested-With" in headers or "prefetch" in purpose or "prerender" in purpose:
-        return False
-    mode = headers.get("Sec-Fetch-Mode")
-    if mode is not None:
-        return mode.lower() == "navigate"
-    return method in {"GET", "HEAD", "POST"} and "text/html" in headers.get("Accept", "").lower()
-
-
-def comes_from_us(headers: Mapping[str, str], *, origin: str, holds_our_cookie: bool) -> bool:
-    """Whether a POST was sent by a page of the portal's own origin (ASVS 5.0 V3.5.1).
-
-    Fetch Metadata decides where the browser sends it: no page can forge it. An opaque `Origin: null` is believed only beside it, because
-    browsers send that from our own pages that ask for `Referrer-Policy: no-referrer` (Fetch §3.1). Without either header only a
-    SameSite cookie shows that the request did not come from elsewhere.
-    """
-    site = headers.get("Sec-Fetch-Site")
-    sender = headers.get("Origin")
-    if site is not None:
-        return site == "same-origin" and sender in {None, "null", origin}
-    return sender == origin if sender is not None else holds_our_cookie
+def comes_from_us(fields: Iterable[tuple[bytes, bytes]], *, origin: str, holds_our_cookie: bool) -> bool:
+    """Whether a POST was sent by a page of the portal's own origin. Where neither header says so, only a SameSite cookie shows that the
+    request did not come from elsewhere."""
+    said = askers.comes_from(fields, origin)
+    return holds_our_cookie if said is None else said
 
 
 def _locale(text: str) -> Locale | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from authproxy.access.own_place import is_own_place
 from authproxy.access.target import TargetRefused, parse
 
 LONGEST = 2048
@@ -17,8 +18,6 @@ _LONGEST_SHOWN = 60
 
 # What a URL parser can take for `//host`: browsers and proxies read an encoded slash or backslash as a slash sooner or later.
 _LEAVES_THE_HOST = re.compile(r"/(?:/|%2f)|.*%5c", re.IGNORECASE | re.ASCII)
-# Our own places: the chooser as its own target would be a loop, the callback a replay, the sign-out a trap.
-_OWN_PLACE = re.compile(r"/\.authproxy(?:[/;]|%2f|$)", re.IGNORECASE | re.ASCII)
 
 
 def safe(text: str | None, *, origin: str) -> str:
@@ -54,4 +53,5 @@ def _is_ours(place: str) -> bool:
         target = parse(method="GET", target=place, host="portal", accepts_encoded_slash=True)
     except TargetRefused:
         return False
-    return not any(_LEAVES_THE_HOST.match(reading) or _OWN_PLACE.match(reading) for reading in target.readings())
+    # Our own places: the chooser as its own target would be a loop, the callback a replay, the sign-out a trap.
+    return not is_own_place(target) and not any(_LEAVES_THE_HOST.match(reading) for reading in target.readings())

@@ -60,7 +60,9 @@ def test_a_span_is_told_in_whole_units(seconds, span):
     assert f"by any method, at most {span} old" in explained("GET", "https://acq.example.si/", portals).text
 
 
-@pytest.mark.parametrize("path", ["/.authproxy/login", "/.authproxy"])
+@pytest.mark.parametrize(
+    "path", ["/.authproxy/login", "/.authproxy", "/.AUTHPROXY/login", "/.authproxy;x/login", "/.authproxyx", "/%2Eauthproxy/login"]
+)  # fmt: skip
 def test_the_gateways_own_pages_are_not_the_portals(path):
     told = explained("GET", f"https://acq.example.si{path}", PORTALS)
     assert told.is_served

@@ -176,7 +176,9 @@ def _in_context(services: CertificateServices) -> Middleware:
 
     @web.middleware
     async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
-        known = request_context.of(request.headers, method=request.method, chosen_language=request.query.get("lang"), portals={})
+        known = request_context.of(
+            request.headers, request.raw_headers, method=request.method, chosen_language=request.query.get("lang"), portals={}
+        )  # fmt: skip
         forwarded = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall(hdrs.X_FORWARDED_FOR, ())]
         context = replace(known, portal=_NOWHERE, client=services.client_of(_peer(request), forwarded), request_id=services.fresh())
         request[CONTEXT] = context

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from authproxy.edge import headers
-from authproxy.edge.headers import RequestFilter, folded, is_identity, returning, ticket_in, trailers, without_own_cookies
+from authproxy.edge.headers import RequestFilter, folded, is_identity, returning, trailers, without_own_cookies
 from authproxy.edge.request_head import parse
 
 
@@ -84,32 +84,9 @@ def test_nothing_of_ours_is_left_however_it_is_written(cookies):
     assert b"__Host-authproxy" not in without_own_cookies(cookies)
 
 
-@pytest.mark.parametrize(
-    ("cookies", "value"),
-    [
-        (b"__Host-authproxy=t", "t"),
-        (b"a=1; __Host-authproxy=t ;b", "t"),
-        (b"x__Host-authproxy=p; __Host-authproxy=t", "t"),
-        (b"__Host-authproxy=\xff", "\ufffd"),
-        (b"__Host-authproxy=t; __Host-authproxy=t", None),
-        (b"a,__Host-authproxy=t", None),
-        (b"", None),
-        (b"__Host-authproxy", None),
-    ],
-)
-def test_the_ticket_is_read_from_one_cookie_of_our_name(cookies, value):
-    assert ticket_in(cookies) == value
-
-
 def test_cookies_that_a_proxy_joined_by_commas_are_parted_where_ours_begin():
     assert without_own_cookies(b"a=1,2, __Host-authproxy=t, b=3; c=4") == b"a=1,2; b=3; c=4"
     assert without_own_cookies(b'"__Host-authproxy=t"; a=x __Host-authproxy=t; c=4') == b"c=4"
-
-
-def test_an_endless_cookie_is_not_carried_around():
-    found = ticket_in(b"__Host-authproxy=" + b"x" * 8000)
-    assert found is not None
-    assert len(found) == 160
 
 
 def test_an_answer_keeps_what_is_the_portals():

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from authproxy.access.own_place import is_own_place, needs_no_portal
 from authproxy.access.target import RequestTarget
-from authproxy.edge.own_place import is_own_place, needs_no_portal
 
 
 def at(path: str) -> RequestTarget:
@@ -31,4 +31,4 @@ def test_every_spelling_of_our_place_is_ours(path, is_ours):
     [("/.authproxy/jwks.json", True), ("/.authproxy/static/style.css", True), ("/.authproxy/login", False), ("/.authproxy/static", False)],
 )
 def test_keys_and_style_sheets_are_there_on_any_host(path, is_needless):
-    assert needs_no_portal(at(path)) is is_needless
+    assert needs_no_portal(path) is is_needless

@@ -1,4 +1,5 @@
-"""PURE: the gateway's own place on every portal's host: what never reaches a portal, and what is answered on any host."""
+"""PURE: the gateway's own place on every portal's host: what never reaches a portal, and what is answered on any host. The edge asks it of
+requests, the pages of places to return to, and `explain` and `check-config` of what operators write."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ from typing import Final
 
 from authproxy.access.target import RequestTarget
 
-_PREFIX: Final = "/.authproxy"
-_PUBLIC_KEYS: Final = "/.authproxy/jwks.json"
+PREFIX: Final = "/.authproxy/"
+PUBLIC_KEYS: Final = "/.authproxy/jwks.json"
 """Portals fetch it from server to server, under whatever name they reach us."""
+_BARE_PREFIX: Final = "/.authproxy"
 _STATIC: Final = "/.authproxy/static/"
 
 
@@ -20,9 +22,9 @@ def is_own_place(target: RequestTarget) -> bool:
     if ".authproxy" not in path.lower():
         return False
     # Other spellings of our place (`/.AUTHPROXY`, `/.authproxy;x/`) must not reach a portal that takes them for the same.
-    return any(reading.lower().startswith(_PREFIX) for reading in target.readings())
+    return any(reading.lower().startswith(_BARE_PREFIX) for reading in target.readings())
 
 
-def needs_no_portal(target: RequestTarget) -> bool:
+def needs_no_portal(path: str) -> bool:
     """The page that says that there is no portal here needs its style sheet as any other does."""
-    return target.path == _PUBLIC_KEYS or target.path.startswith(_STATIC)
+    return path == PUBLIC_KEYS or path.startswith(_STATIC)

@@ -1,0 +1,43 @@
+"""PURE: our two cookies among those of a request, read by one rule wherever they are asked for (RFC 6265 §4.1, §5.4; prefixes: RFC 6265bis
+§4.1.3).
+
+Reading is where the prefix `__Host-` is defended. Only `;` parts cookies: a comma is part of a value, and whoever parts there lets a
+sibling host smuggle `x=1,__Host-authproxy=…` past the browser's check of the prefix (a front proxy that joins several Cookie fields by
+comma is therefore read as no ticket). Only space and tab are trimmed: browsers check the prefix before such white space as U+00A0. The name
+stands directly before its `=`, as every browser writes it. A second cookie of our name means that somebody planted one, and then there is
+none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TICKET: Final = "__Host-authproxy"
+FLOW: Final = "__Host-authproxy-flow"
+
+_TICKET_COOKIE: Final = b"__Host-authproxy="
+_LONGEST: Final = 160
+"""Bytes of a value; ours are shorter, and nothing longer is carried around."""
+# A number, because CPython raises and drops an exception for every `bytes in bytes` before it looks (1,500 instructions).
+_SEMICOLON: Final = 0x3B
+
+
+def ticket_in(cookies: bytes) -> str | None:
+    """The value of the session cookie in a Cookie field, or in several joined by `;`, whether it is well-formed or not; None if it is
+    absent or stands there twice."""
+    if _SEMICOLON not in cookies:
+        # One cookie, ours or not: what a portal without cookies of its own brings.
+        trimmed = cookies.lstrip(b" \t")
+        return _text(trimmed[len(_TICKET_COOKIE) :]) if trimmed.startswith(_TICKET_COOKIE) else None
+    found = values_in(cookies, _TICKET_COOKIE)
+    return found[0] if len(found) == 1 else None
+
+
+def values_in(cookies: bytes, prefix: bytes) -> list[str]:
+    """The values of all cookies of a name. `prefix` is the name with its `=`."""
+    pairs = [pair.strip(b" \t") for pair in cookies.split(b";")]
+    return [_text(pair[len(prefix) :]) for pair in pairs if pair.startswith(prefix)]
+
+
+def _text(value: bytes) -> str:
+    return value.strip(b" \t")[:_LONGEST].decode("ascii", "replace")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from authproxy.access.askers import comes_from, is_page_load
+
+ORIGIN = "https://acq.example"
+NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
+HTML = (b"Accept", b"text/html,*/*;q=0.8")
+SAME = (b"Sec-Fetch-Site", b"same-origin")
+OURS = (b"Origin", ORIGIN.encode())
+
+
+@pytest.mark.parametrize(
+    ("fields", "method", "is_page"),
+    [
+        ([NAVIGATES], "GET", True),
+        ([NAVIGATES], "POST", True),
+        ([(b"sec-fetch-mode", b"Navigate")], "GET", True),
+        ([(b"Sec-Fetch-Mode", b"cors"), HTML], "GET", False),
+        ([(b"Sec-Fetch-Mode", b"no-cors")], "GET", False),
+        ([(b"Sec-Fetch-Mode", b""), HTML], "GET", True),
+        ([(b"Sec-Fetch-Mode", b"")], "GET", False),
+        ([HTML], "GET", True),
+        ([(b"Accept", b"TEXT/HTML")], "HEAD", True),
+        ([HTML], "POST", True),
+        ([HTML], "PUT", False),
+        ([HTML], "DELETE", False),
+        ([(b"Accept", b"*/*")], "GET", False),
+        ([], "GET", False),
+        ([(b"User-Agent", b"curl/8")], "GET", False),
+        ([NAVIGATES, (b"X-Requested-With", b"XMLHttpRequest")], "GET", False),
+        ([HTML, (b"x-requested-with", b"")], "POST", False),
+        ([NAVIGATES, (b"Sec-Purpose", b"prefetch;prerender")], "GET", False),
+        ([NAVIGATES, (b"Purpose", b"Prefetch")], "GET", False),
+        ([NAVIGATES, (b"Sec-Purpose", b"prerender"), (b"Purpose", b"")], "GET", False),
+    ],
+)
+def test_only_a_person_who_waits_for_a_page_is_shown_one(fields, method, is_page):
+    assert is_page_load(fields, method) is is_page
+
+
+@pytest.mark.parametrize(
+    ("fields", "comes"),
+    [
+        ([SAME], True),
+        ([SAME, OURS], True),
+        ([SAME, (b"Origin", b"null")], True),
+        ([SAME, (b"Origin", b"https://evil.example")], False),
+        ([SAME, OURS, OURS], False),
+        ([SAME, SAME], False),
+        ([(b"Sec-Fetch-Site", b"same-site"), OURS], False),
+        ([(b"Sec-Fetch-Site", b"cross-site"), OURS], False),
+        ([(b"Sec-Fetch-Site", b"none")], False),
+        ([(b"Sec-Fetch-Site", b"")], False),
+        ([(b"origin", ORIGIN.encode())], True),
+        ([(b"Origin", b"null")], False),
+        ([(b"Origin", b"https://acq.example.evil.test")], False),
+        ([(b"Origin", b"http://acq.example")], False),
+        ([OURS, OURS], False),
+        ([HTML], None),
+        ([], None),
+    ],
+)
+def test_only_a_page_of_the_origin_is_believed_and_silence_is_told_apart(fields, comes):
+    assert comes_from(fields, ORIGIN) is comes

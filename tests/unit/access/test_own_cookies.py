@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from authproxy.access.own_cookies import ticket_in, values_in
+
+
+@pytest.mark.parametrize(
+    ("cookies", "value"),
+    [
+        (b"__Host-authproxy=t", "t"),
+        (b" __Host-authproxy= t ", "t"),
+        (b"a=1; __Host-authproxy=t ;b", "t"),
+        (b"a=1;\t__Host-authproxy=t", "t"),
+        (b"x__Host-authproxy=p; __Host-authproxy=t", "t"),
+        (b"__Host-authproxy=\xff", "\ufffd"),
+        (b"__Host-authproxy=t; __Host-authproxy=t", None),
+        (b"__Host-authproxy=; __Host-authproxy=t", None),
+        (b"a,__Host-authproxy=t", None),
+        (b"a=1,__Host-authproxy=t; b=2", None),
+        (b"__Host-authproxy =t", None),
+        (b"a=1; __Host-authproxy =t", None),
+        (b"a=1; __Host-authproxy\t=t", None),
+        (b"\xc2\xa0__Host-authproxy=t", None),
+        (b"a=1; \xc2\xa0__Host-authproxy=t", None),
+        (b"a=1; \x0b__Host-authproxy=t", None),
+        (b"\x0b__Host-authproxy=t", None),
+        (b"a=1; __HOST-authproxy=t", None),
+        (b"__Host-authproxy-flow=t", None),
+        (b"", None),
+        (b"__Host-authproxy", None),
+    ],
+)
+def test_the_ticket_is_read_from_one_cookie_of_our_name(cookies, value):
+    assert ticket_in(cookies) == value
+
+
+@pytest.mark.parametrize("cookies", [b"__Host-authproxy=t", b" __Host-authproxy=t ", b"__Host-authproxy =t", b"\x0b__Host-authproxy=t", b"a=1"])
+def test_a_cookie_is_read_alike_alone_and_among_others(cookies):
+    assert ticket_in(cookies) == ticket_in(cookies + b"; x=1")
+
+
+def test_an_endless_cookie_is_not_carried_around():
+    assert ticket_in(b"__Host-authproxy=" + b"x" * 8000) == "x" * 160
+    assert ticket_in(b"__Host-authproxy=t" + b" " * 200 + b"x; a=1") != "t"
+
+
+def test_every_cookie_of_a_name_is_found():
+    assert values_in(b"a=1; b=2;a=3", b"a=") == ["1", "3"]
