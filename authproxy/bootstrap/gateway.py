@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -45,6 +45,7 @@ from authproxy.flows.membership import Membership
 from authproxy.flows.people import People
 from authproxy.flows.sign_in import SignIns
 from authproxy.identity.person import Issuer
+from authproxy.identity.session import SessionId
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
@@ -110,7 +111,7 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
     for each in bound.values():
         resources.callback(each.close)
     names = await resources.enter_async_context(resolver(settings))
-    opened = await resources.enter_async_context(stores(settings, names=names, clock=clock))
+    opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, alarm=_alarm(audit)))
     session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout, names))
     signer = _signer(settings, audit)
     access = Access(
@@ -184,10 +185,17 @@ def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
     if stores.connection is not None:
         connection = stores.connection
         keep("invalidation", lambda: invalidation.listen(connection, stores.near_cache, clock=parts.clock))
+    if stores.pulse is not None:
+        pulse = stores.pulse
+        keep("store_pulse", lambda: pulse.run(parts.clock))
     acnlb, certificates = parts.settings.acnlb, parts.certificates
     if acnlb is not None and certificates is not None:
         keep("revocation_lists", certificates.sources.run)
         keep("certificate_watch", lambda: certificates.keep_looking(acnlb.revocation.sessions_checked_every))
+
+
+def _alarm(audit: Audit) -> Callable[[SessionId], None]:
+    return lambda session_id: audit.record(Event.SESSION_UNREADABLE, session_id=session_id)
 
 
 def _desk(parts: Parts) -> Desk:

@@ -33,6 +33,8 @@ from authproxy.storage.memory import MemoryKept
 async def list_sessions(settings: Settings) -> list[SessionSummary]:
     """Every live session, the newest first. Raises CannotAsk."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
+        if opened.pulse is not None:
+            await opened.pulse.beat(utc_now())  # the same judgement as the instances have
         found = [summary async for summary in opened.sessions.all_summaries(now=utc_now())]
     return sorted(found, key=lambda summary: summary.started_at, reverse=True)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.clock import utc_now
 from authproxy.dns.resolver import Resolver
+from authproxy.identity.session import SessionId
 from authproxy.settings.schema import Settings
 from authproxy.settings.step_up import Blocks
 from authproxy.storage.attempts import RedisAttempts
@@ -32,6 +34,7 @@ from authproxy.storage.memory import (
 )
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.people import RedisPeople
+from authproxy.storage.pulse import Pulse
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.seals import Seals
 from authproxy.storage.sessions import RedisSessions
@@ -55,6 +58,8 @@ class Stores:
     enrolments: RedisEnrolments | MemoryEnrolments
     near_cache: NearCache
     connection: RedisConnection | None
+    pulse: Pulse | None
+    clock: Callable[[], datetime]
 
     @property
     def unreadable(self) -> dict[str, int]:
@@ -64,17 +69,23 @@ class Stores:
         return {name: store.unreadable for name, store in kinds.items() if isinstance(store, kept_elsewhere)}
 
     async def check(self) -> Check:
-        if self.connection is None:
+        """Whether the store takes writes, and what an operator should mend. Raises CannotAsk."""
+        if self.pulse is None:
             return Check(status="warning", detail="in this process: sessions are lost at its end")
-        await self.connection.ping()
+        await self.pulse.beat(self.clock())
+        warnings = await self.pulse.warnings()
         if not await self.people.is_under_first_key():
-            return Check(status="warning", detail="the register of people needs an older key: run `authproxy people reseal`")
+            warnings.append("the register of people needs an older key: run `authproxy people reseal`")
         unreadable = sum(self.unreadable.values())
-        return Check(status="ok", detail=f"{unreadable} records could not be read since the start" if unreadable else "")
+        notes = [f"{unreadable} records could not be read since the start"] if unreadable else []
+        return Check(status="warning" if warnings else "ok", detail="; ".join([*warnings, *notes]))
 
 
 @asynccontextmanager
-async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Stores]:
+async def stores(
+    settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now, alarm: Callable[[SessionId], None] | None = None
+) -> AsyncIterator[Stores]:
+    """`alarm` is told of sessions under whose name lies what is none."""
     store, blocks = settings.store, settings.step_up.blocks
     people, addresses = _block_rules(blocks, after=blocks.after), _block_rules(blocks, after=blocks.after_from_address)
     keys = KeyRing(meanings.record_keys(settings))
@@ -93,6 +104,8 @@ async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], dat
             enrolments=MemoryEnrolments(),
             near_cache=near_cache,
             connection=None,
+            pulse=None,
+            clock=clock,
         )
         return
     connection = RedisConnection(
@@ -103,9 +116,10 @@ async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], dat
         deadline=store.deadline,
         names=names,
     )
+    pulse = Pulse(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
     try:
         yield Stores(
-            sessions=RedisSessions(connection, keys=keys, fresh=secrets.token_bytes),
+            sessions=RedisSessions(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, alarm=alarm),
             attempts=RedisAttempts(connection),
             seals=seals,
             logout_tokens=RedisLogoutTokens(connection),
@@ -116,7 +130,13 @@ async def stores(settings: Settings, *, names: Resolver, clock: Callable[[], dat
             enrolments=RedisEnrolments(connection, keys=keys, fresh=secrets.token_bytes),
             near_cache=NearCache(keeps_for=store.near_cache_for),
             connection=connection,
+            pulse=pulse,
+            clock=clock,
         )
+        if pulse.endings.untold:
+            # A command ends before the next beat: the instances must hear of what it has ended, in case the store goes back in time.
+            with suppress(CannotAsk):
+                await pulse.tell_endings(clock())
     finally:
         await connection.aclose()
 

@@ -28,6 +28,8 @@ class Stored(Protocol):
     def session(self) -> Session: ...
     @property
     def last_active_at(self) -> datetime: ...
+    @property
+    def forgiven(self) -> timedelta: ...
 
 
 class Cached(Stored, Protocol):
@@ -43,6 +45,7 @@ class NearCache(Protocol):
 class SessionStore(Protocol):
     async def load(self, ticket: SessionTicket, *, now: datetime) -> Stored | None: ...
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None: ...
+    def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None: ...
     async def revoke(self, session_id: SessionId) -> bool: ...
     async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]: ...
 
@@ -53,8 +56,16 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentSession:
+    """`forgiven` is how much of the time since the last activity does not count as idleness, because the store took none."""
+
     session: Session
     last_active_at: datetime
+    forgiven: timedelta = timedelta()
+
+    @property
+    def idle_end(self) -> datetime:
+        """When the session ends if its person does nothing and the absolute end does not come first."""
+        return self.last_active_at + self.session.idle_for + self.forgiven
 
 
 class _Pass:
@@ -74,6 +85,7 @@ class _Pass:
 _FINISHED: Final = "finished"
 _TOUCH_DUE_AT: Final = "touch_due_at"
 _TOUCHES_PER_IDLE: Final = 10
+_TOUCHES_AHEAD: Final = 10_000
 
 
 class Access:
@@ -95,6 +107,8 @@ class Access:
         self._assertion_good_for = assertion_lifetime / 2
         self._header_names = header_names
         self._spawn = spawn
+        self._touches_ahead: dict[SessionId, datetime] = {}
+        """When the next touch is due for sessions whose last activity is still to come by this clock."""
         self.hits = self.misses = 0
         self.let_go_on = 0
         """How often an open tunnel went on because the store could not be asked, for metrics."""
@@ -131,6 +145,8 @@ class Access:
         try:
             cached = await self._read(parsed, now)
         except CannotAsk as refused:
+            # Somebody was here, if that was a session's ticket: they must not be idle for it.
+            self._sessions.note_missed(parsed, now=now)
             return Unavailable(reason=refused.reason, portal=portal)
         if cached is None:
             return AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=portal)
@@ -201,12 +217,25 @@ class Access:
         pause = None
         if not isinstance(due, datetime):
             pause = cached.session.idle_for / _TOUCHES_PER_IDLE
-            due = cached.extras[_TOUCH_DUE_AT] = cached.last_active_at + pause
+            due = cached.extras[_TOUCH_DUE_AT] = self._first_touch_due(cached, pause, now)
         if now >= due:
             cached.extras[_TOUCH_DUE_AT] = now + (pause or cached.session.idle_for / _TOUCHES_PER_IDLE)
             parsed = tickets.parse(ticket)
             if parsed is not None:
                 self._spawn(self._touch(parsed, now))
+
+    def _first_touch_due(self, cached: Cached, pause: timedelta, now: datetime) -> datetime:
+        due = cached.last_active_at + pause
+        if due <= now + pause:
+            return due
+        # Noted by a clock that was ahead, or before this one was set back. The record would run out before that moment comes again.
+        session_id = cached.session.session_id
+        due = self._touches_ahead.get(session_id, now)
+        if not now < due <= now + pause:
+            if len(self._touches_ahead) >= _TOUCHES_AHEAD:
+                self._touches_ahead.clear()
+            due, self._touches_ahead[session_id] = now, now + pause
+        return due
 
     async def _touch(self, ticket: SessionTicket, now: datetime) -> None:
         try:
@@ -223,7 +252,7 @@ class Access:
         stored = None if parsed is None else await self._sessions.load(parsed, now=now)
         if stored is None or stored.session.portal != portal_id:
             return None
-        return CurrentSession(session=stored.session, last_active_at=stored.last_active_at)
+        return CurrentSession(session=stored.session, last_active_at=stored.last_active_at, forgiven=stored.forgiven)
 
     async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
         """The session behind a ticket at this portal, after noting that its person is there. Raises CannotAsk."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NewType
+from typing import Final, NewType
 
 from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
 from authproxy.identity.person import Person
 
+_NOTHING: Final = timedelta()
 SessionId = NewType("SessionId", str)
 """Names a session in logs, in the assertion (`sid`) and to operators. It opens nothing."""
 
@@ -48,9 +49,10 @@ class Session:
         """When the person last proved who they are: `auth_time` of the assertion."""
         return max(event.at for event in self.events)
 
-    def is_over(self, *, last_active_at: datetime, now: datetime) -> bool:
-        """Whether the absolute or the idle end has come. A clock that went back keeps no session alive past its absolute end."""
-        return now >= self.expires_at or now - last_active_at >= self.idle_for
+    def is_over(self, *, last_active_at: datetime, now: datetime, forgiven: timedelta = _NOTHING) -> bool:
+        """Whether the absolute or the idle end has come. `forgiven` is how much of the time since the last activity does not count as
+        idleness. A clock that went back keeps no session alive past its absolute end."""
+        return now >= self.expires_at or now - last_active_at - forgiven >= self.idle_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,6 +143,11 @@ class Store:
     deadline: Annotated[Duration, Field(description="The longest that one question to the store may take, retries included.")] = (
         timedelta(milliseconds=800)
     )
+    forgives: Annotated[
+        Duration,
+        Field(description="While the store takes no writes nobody's activity can be noted: up to so much of that time does not count as "
+                          "idleness. 0 switches it off."),
+    ] = timedelta(minutes=10)  # fmt: skip
     near_cache_for: Annotated[
         Duration,
         Field(description="How long a session that was read from the store is used without asking again. 0 turns the near cache off."),

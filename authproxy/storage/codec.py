@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
@@ -37,10 +37,12 @@ SEAL_SIZE: Final = _HEAD_SIZE + NONCE_SIZE + 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
-    """A session as it was found, and when its person was last active (milliseconds are kept)."""
+    """A session as it was found, and when its person was last active (milliseconds are kept). `forgiven` is how much of the time since
+    then does not count as idleness."""
 
     session: Session = field(repr=False)
     last_active_at: datetime
+    forgiven: timedelta = timedelta()
 
 
 class KeyRing:

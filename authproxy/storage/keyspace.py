@@ -23,6 +23,11 @@ REGISTER_NAMES: Final = f"{PREFIX}register}}:register-names"
 REGISTER_PEOPLE: Final = f"{PREFIX}register}}:register-people"
 REGISTER_DEPARTURES: Final = f"{PREFIX}register}}:register-departures"
 
+# What all instances tell each other, in one slot too.
+PULSE: Final = f"{PREFIX}store}}:pulse"
+OUTAGES: Final = f"{PREFIX}store}}:outages"
+ENDINGS: Final = f"{PREFIX}store}}:endings"
+
 
 def session(session_id: SessionId) -> str:
     return f"{PREFIX}{session_id}{_SESSION_SUFFIX}"

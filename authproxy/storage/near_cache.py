@@ -25,6 +25,7 @@ class CachedSession:
 
     session: Session = field(repr=False)
     last_active_at: datetime
+    forgiven: timedelta
     read_at: datetime
     good_until: datetime
     extras: dict[str, object] = field(default_factory=dict, repr=False)
@@ -69,10 +70,14 @@ class NearCache:
         `now` is the moment before the store was asked.
         """
         session = stored.session
-        good_until = min(now + self._keeps_for, session.expires_at, stored.last_active_at + session.idle_for)
-        entry = CachedSession(session=session, last_active_at=stored.last_active_at, read_at=now, good_until=good_until)
+        idle_end = stored.last_active_at + session.idle_for + stored.forgiven
+        entry = CachedSession(
+            session=session, last_active_at=stored.last_active_at, forgiven=stored.forgiven, read_at=now,
+            good_until=min(now + self._keeps_for, session.expires_at, idle_end),
+        )  # fmt: skip
         previous = self._entries.get(ticket_text)
-        if previous is not None and previous.session == session:
+        # After the clock was set back, what was finished before it is not yet begun: an assertion would come from the future.
+        if previous is not None and previous.session == session and previous.read_at <= now:
             entry.session, entry.extras = previous.session, previous.extras
         if self._keeps_for and not self._is_overtaken(session.session_id, read):
             self._keep(ticket_text, entry)

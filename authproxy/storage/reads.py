@@ -53,4 +53,4 @@ class GatheredReads:
 
 def _own(error: Exception) -> Exception:
     """An exception for one reader: raised in several tasks, the same one would collect all their tracebacks."""
-    return CannotAsk(error.reason, str(error)) if isinstance(error, CannotAsk) else error
+    return type(error)(error.reason, str(error)) if isinstance(error, CannotAsk) else error

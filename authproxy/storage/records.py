@@ -17,6 +17,7 @@ from authproxy.identity.session import Session, SessionId, SessionSummary
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_NOTHING: Final = timedelta()
 _MICROSECOND: Final = timedelta(microseconds=1)
 UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """What authenticated JSON of the wrong shape raises while it is read."""
@@ -103,8 +104,10 @@ def summary_octets(session: Session, browser: str) -> bytes:
     })
 
 
-def live_summary_in(octets: bytes, *, session_id: SessionId, last_active_at: datetime, now: datetime) -> SessionSummary | None:
-    """None too for a session that is over."""
+def live_summary_in(
+    octets: bytes, *, session_id: SessionId, last_active_at: datetime, now: datetime, forgiven: timedelta = _NOTHING
+) -> SessionSummary | None:  # fmt: skip
+    """None too for a session that is over. `forgiven` as in `Session.is_over`."""
     try:
         fields = json.loads(octets)
         summary = SessionSummary(
@@ -122,7 +125,7 @@ def live_summary_in(octets: bytes, *, session_id: SessionId, last_active_at: dat
         idle_for: timedelta = fields["idle_for"] * _MICROSECOND
     except UNREADABLE:
         return None
-    return None if now >= summary.expires_at or now - last_active_at >= idle_for else summary
+    return None if now >= summary.expires_at or now - last_active_at - forgiven >= idle_for else summary
 
 
 def browser_in(octets: bytes) -> str | None:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage import codec, keyspace, records, succession
+from authproxy.storage import activity, codec, keyspace, records, succession
 from authproxy.storage.answers import Command
 from authproxy.storage.codec import KeyRing, StoredSession
+from authproxy.storage.pulse import Pulse
 from authproxy.storage.reads import GatheredReads
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import RedisConnection, WrongType
 
 _UNADOPTED_FOR: Final = timedelta(seconds=10)
 """How long a session lives that is to take the place of another and has not: longer than the question in between takes."""
+_ALARMS: Final = 1000
 
 # Times in scripts are milliseconds since 1970 by the gateway's clock; times to live are spans, so that Redis' own clock does not matter.
 _CREATE: Final = """
@@ -30,29 +33,30 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 """
 # Sessions leave the index at their absolute end and not before. An index that drops a member when its session is gone could drop one
 # whose record is just being written, and that session could then not be found any more when its person is to be signed out.
+# Something else under the index's key is taken away: it names nobody, and would keep its person from signing in for ever.
 _INDEX: Final = """
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+local cleared = redis.pcall('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+if type(cleared) == 'table' and string.find(cleared.err, 'WRONGTYPE', 1, true) then redis.call('DEL', KEYS[1]) end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 redis.call('PEXPIRE', KEYS[1], last[2] - ARGV[2])
 """
-# A session that has been revoked or is over stays so: a late touch must not bring back a hash with nothing but a time in it.
-_TOUCH: Final = """
-local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
-if not fields[1] then return end
-local seen, idle, ends, now = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3]), tonumber(ARGV[1])
-if now <= seen or now >= ends or now - seen >= idle then return end
-redis.call('HSET', KEYS[1], 'seen', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], math.min(idle, ends - now))
-"""
+
 
 
 class RedisSessions:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked."""
 
-    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
-        """`fresh` makes that many random bytes."""
+    def __init__(
+        self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes], pulse: Pulse | None = None,
+        alarm: Callable[[SessionId], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`fresh` makes that many random bytes. `pulse` knows of outages and endings; without one nothing is forgiven. `alarm` is told
+        once of each session under whose name lies what is none."""
         self._connection = connection
+        self._pulse = pulse or Pulse(connection)
+        self._alarm = alarm
+        self._alarmed: set[SessionId] = set()
         self._reads = GatheredReads(connection)
         self._keys = keys
         self._fresh = fresh
@@ -62,7 +66,7 @@ class RedisSessions:
     async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
         """Stores the session, last active `now`. `browser` is the harmless description for summaries. Once this has returned the
         session is found by its ticket, by its subject and by the provider's session."""
-        await self._connection.all(self._storing(ticket, session, browser, now, lives_for=_lifetime(session, now)))
+        await self._connection.all(self._storing(ticket, session, browser, now, lives_for=self._lifetime(session, now)))
 
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
@@ -70,35 +74,65 @@ class RedisSessions:
         """Puts `session`, which is the new ticket's, in the place of the old ticket's; its end is the one in `session`, and it was last
         active `now`. `browser` None keeps the words of the old one. False if the old session has ended, or either is revoked meanwhile:
         then the new one has ended too. Whoever dies in the middle leaves a new one whose ticket nobody has and that ends by itself."""
-        [sealed] = await self._connection.ask("HMGET", keyspace.session(old.session_id), "summary")
+        try:
+            [sealed] = await self._connection.ask("HMGET", keyspace.session(old.session_id), "summary")
+        except WrongType:
+            self._note_unreadable(old.session_id)
+            return False
         if sealed is None:
             return False
         words = self._browser(sealed, old.session_id) if browser is None else browser
         await self._connection.all(self._storing(new, session, words, now, lives_for=_UNADOPTED_FOR))
-        if not await succession.succeed(self._connection, old.session_id, new.session_id, now=now):
+        if not await succession.succeed(self._connection, old.session_id, new.session_id, self._pulse, now=now):
             await self.revoke(new.session_id)
             return False
-        lives_for = records.span_in_milliseconds(_lifetime(session, now))
+        lives_for = records.span_in_milliseconds(self._lifetime(session, now))
         return bool(await self._connection.ask("PEXPIRE", keyspace.session(new.session_id), lives_for))
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
         """The session of this ticket; None if there is none, the secret does not open it, or it is over."""
-        record, seen = await self._reads.read("HMGET", keyspace.session(ticket.session_id), "record", "seen")
+        session_id = ticket.session_id
+        if session_id in self._pulse.endings:
+            return None
+        try:
+            record, seen = await self._reads.read("HMGET", keyspace.session(session_id), "record", "seen")
+        except WrongType:
+            self._note_unreadable(session_id)
+            return None
+        except CannotAsk:
+            self._pulse.outages.failed(now, session_id)
+            raise
         if record is None:
             return None
         plaintext = codec.open_record(record, ring=self._keys, ticket=ticket)
         session = None if plaintext is None else records.session_in(plaintext)
         last_active_at = records.moment(seen)
         if session is None or last_active_at is None:
-            self.unreadable += 1
+            self._note_unreadable(session_id)
             return None
-        if session.is_over(last_active_at=last_active_at, now=now):
-            return None
-        return StoredSession(session=session, last_active_at=last_active_at)
+        forgiven = self._pulse.outages.forgiven(last_active_at, now)
+        if not session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
+            return StoredSession(session=session, last_active_at=last_active_at, forgiven=forgiven)
+        return None if now >= session.expires_at else await self._unless_idle(ticket, session, seen, last_active_at, now)
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Notes activity. Never moves the absolute end and never brings back a session that is gone or over."""
-        await self._connection.ask("EVAL", _TOUCH, 1, keyspace.session(ticket.session_id), records.milliseconds(now))
+        """Notes activity. Never moves the absolute end and never brings back a session that is gone or over. What cannot be written now
+        is written as soon as the store takes it."""
+        outages = self._pulse.outages
+        try:
+            await self._connection.ask(*activity.touch(ticket.session_id, outages, at=now, now=now))
+        except WrongType:
+            self._note_unreadable(ticket.session_id)
+        except CannotAsk:
+            outages.failed(now, ticket.session_id)
+            self.note_missed(ticket, now=now)
+            raise
+
+    def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
+        """Keeps activity that could not be written in memory, and writes it as soon as the store takes it. Nothing is done where outages
+        are not forgiven."""
+        if self._pulse.outages.forgives:
+            self._pulse.missed(ticket.session_id, now)
 
     async def revoke(self, session_id: SessionId) -> bool:
         """Ends the session for every instance, and one that has taken its place; whether there was one."""
@@ -106,7 +140,7 @@ class RedisSessions:
 
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
         """Ends these sessions for every instance, and those that have taken their places; those of the named ones where there was one."""
-        return await succession.ended(self._connection, session_ids)
+        return await succession.ended(self._connection, session_ids, self._pulse.endings)
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
         """Ends all sessions of this person, those under retiring keys too; how many there were."""
@@ -152,6 +186,10 @@ class RedisSessions:
             if int(cursor) == 0:
                 return
 
+    def _lifetime(self, session: Session, now: datetime) -> timedelta:
+        """How long the record lives without activity: as long as outages might let the session live."""
+        return min(session.idle_for + self._pulse.outages.forgives, session.expires_at - now)
+
     def _storing(self, ticket: SessionTicket, session: Session, browser: str, now: datetime, *, lives_for: timedelta) -> list[Command]:
         if session.session_id != ticket.session_id:
             raise ValueError("the session is not the ticket's")
@@ -168,6 +206,35 @@ class RedisSessions:
             *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
             ("EVAL", _CREATE, 1, keyspace.session(session.session_id), record, summary, seen, idle, ends, lives),
         ]
+
+    async def _unless_idle(
+        self, ticket: SessionTicket, session: Session, seen: bytes, last_active_at: datetime, now: datetime
+    ) -> StoredSession | None:  # fmt: skip
+        """The session, if it is not idle after all. That it has ended is written down before anybody is told so: an outage that becomes
+        known later must not wake it, and where it cannot be written there is an outage."""
+        outages = self._pulse.outages
+        if not outages.forgives:
+            return None
+        try:
+            await self._pulse.beat(now)  # other instances may know of an outage
+            forgiven = outages.forgiven(last_active_at, now)
+            if session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
+                if await self._connection.ask(*activity.end(ticket.session_id, seen)):
+                    self._pulse.endings.add([ticket.session_id])
+                    return None
+                return await self.load(ticket, now=now)  # it was active since it was read, or has ended
+        except CannotAsk:
+            outages.failed(now)
+            forgiven = outages.forgiven(last_active_at, now)
+            if session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
+                return None
+        return StoredSession(session=session, last_active_at=last_active_at, forgiven=forgiven)
+
+    def _note_unreadable(self, session_id: SessionId) -> None:
+        self.unreadable += 1
+        if self._alarm is not None and session_id not in self._alarmed and len(self._alarmed) < _ALARMS:
+            self._alarmed.add(session_id)
+            self._alarm(session_id)
 
     def _browser(self, sealed: bytes, session_id: SessionId) -> str:
         plaintext = codec.open_summary(sealed, ring=self._keys, session_id=session_id)
@@ -206,27 +273,37 @@ class RedisSessions:
         return tuple(sorted(found.values(), key=lambda summary: summary.started_at, reverse=True))
 
     async def _members(self, indexes: Sequence[str]) -> list[SessionId]:
-        members = await self._connection.all([("ZRANGE", index, 0, -1) for index in indexes])
-        return [SessionId(member.decode()) for some in members for member in some]
+        answers = await self._connection.each([("ZRANGE", index, 0, -1) for index in indexes])
+        members = [member for answer in answers for member in _unless_wrong_type(answer, [])]
+        return [SessionId(member.decode("ascii", "replace")) for member in members]
 
     async def _live(self, session_ids: Sequence[SessionId], now: datetime) -> list[SessionSummary]:
         if not session_ids:
             return []
         questions: list[Command] = [("HMGET", keyspace.session(session_id), "summary", "seen") for session_id in session_ids]
         found: list[SessionSummary] = []
-        for session_id, (sealed, seen) in zip(session_ids, await self._connection.all(questions), strict=True):
+        for session_id, answer in zip(session_ids, await self._connection.each(questions), strict=True):
+            sealed, seen = _unless_wrong_type(answer, (None, None))
             last_active_at = records.moment(seen)
-            if sealed is None or last_active_at is None:
+            if sealed is None or last_active_at is None or session_id in self._pulse.endings:
                 continue
             plaintext = codec.open_summary(sealed, ring=self._keys, session_id=session_id)
             if plaintext is None:
                 self.unreadable += 1
                 continue
-            summary = records.live_summary_in(plaintext, session_id=session_id, last_active_at=last_active_at, now=now)
+            summary = records.live_summary_in(
+                plaintext, session_id=session_id, last_active_at=last_active_at, now=now,
+                forgiven=self._pulse.outages.forgiven(last_active_at, now),
+            )  # fmt: skip
             if summary is not None:
                 found.append(summary)
         return found
 
 
-def _lifetime(session: Session, now: datetime) -> timedelta:
-    return min(session.idle_for, session.expires_at - now)
+def _unless_wrong_type(answer: Any, otherwise: Any) -> Any:
+    """The answer; something else than a session or an index under its key is as good as nothing. Raises what cannot be asked."""
+    if isinstance(answer, WrongType):
+        return otherwise
+    if isinstance(answer, CannotAsk):
+        raise answer
+    return answer

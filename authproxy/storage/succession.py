@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from authproxy.identity.session import SessionId
-from authproxy.storage import answers, keyspace, records
+from authproxy.storage import activity, answers, keyspace
 from authproxy.storage.answers import Command, Script
+from authproxy.storage.endings import Endings
+from authproxy.storage.pulse import Pulse
 from authproxy.storage.redis import RedisConnection
 
 PAGE: Final = 500
@@ -20,32 +22,37 @@ PAGE: Final = 500
 _Item = TypeVar("_Item")
 
 # One step: whoever revokes the old session at this moment either finds it alive, and then it is not succeeded, or finds who succeeds it.
-_SUCCEED: Final = Script("""
+_SUCCEED: Final = Script(activity.IDLE_TIME + """
 local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
 if not fields[1] then return 0 end
 redis.call('DEL', KEYS[1])
-local seen, idle, ends, now = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3]), tonumber(ARGV[2])
-if now >= ends or now - seen >= idle then return 0 end
+local seen, idle, ends = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3])
+local now, forgives = tonumber(ARGV[2]), tonumber(ARGV[3])
+if now >= ends or idle_time(seen, now, forgives, 4) >= idle then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ends - now)
 return 1
 """, answers.whole)
 
 
-async def succeed(connection: RedisConnection, old: SessionId, new: SessionId, *, now: datetime) -> bool:
+async def succeed(connection: RedisConnection, old: SessionId, new: SessionId, pulse: Pulse, *, now: datetime) -> bool:
     """Ends the old session in favour of the new one, which is stored already; False if it has ended before, revoked or by time."""
-    return bool(await connection.ask(
-        "EVAL", _SUCCEED, 2, keyspace.session(old), keyspace.successor(old), new, records.milliseconds(now)
+    has_succeeded = bool(await connection.ask(
+        "EVAL", _SUCCEED, 2, keyspace.session(old), keyspace.successor(old), new, *activity.judged_by(pulse.outages, now)
     ))  # fmt: skip
+    pulse.endings.add([old])
+    return has_succeeded
 
 
-async def ended(connection: RedisConnection, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
+async def ended(connection: RedisConnection, session_ids: Sequence[SessionId], endings: Endings) -> frozenset[SessionId]:
     """Ends these sessions and those that have taken their places; those of the named ones where there was one."""
     found: set[SessionId] = set()
     followed: set[SessionId] = set()
     waiting = [(session_id, session_id) for session_id in session_ids]
     while waiting:
         # Followed also to a session that was ended a moment ago: it may have been stored only since.
-        waiting = [(origin, heir) for origin, heir in await _end(connection, waiting, found) if heir not in followed]
+        succeeded = await _end(connection, waiting, found)
+        endings.add(session_id for _, session_id in waiting)
+        waiting = [(origin, heir) for origin, heir in succeeded if heir not in followed]
         followed |= {heir for _, heir in waiting}
     return frozenset(found)
 

@@ -46,6 +46,7 @@ class Event(StrEnum):
     SESSION_STARTED = "session.started"
     SESSION_ENDED = "session.ended"
     SESSION_REVOKED = "session.revoked"
+    SESSION_UNREADABLE = "session.unreadable"
     PROVIDER_LOGOUT_ACCEPTED = "provider_logout.accepted"
     PROVIDER_LOGOUT_REFUSED = "provider_logout.refused"
     PERSON_IMPORTED = "person.imported"
@@ -87,6 +88,8 @@ MEANINGS: Mapping[Event, str] = {
     "`absolute`).",
     Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another browser), "
     "`authority` (which has revoked the certificate) or `gateway` (which could not write down that it began).",
+    Event.SESSION_UNREADABLE: "Alarm: what lies in the store under the name of a session does not open. Its person is signed out. Somebody "
+    "has written into the store, a key of `sessions.keys` was dropped too early, or a ticket was forged.",
     Event.PROVIDER_LOGOUT_ACCEPTED: "The provider said who has signed out there; `detail` is how many sessions ended, and what named them.",
     Event.PROVIDER_LOGOUT_REFUSED: "A logout token must not be believed, and nothing ended; `detail` says why.",
     Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed.",

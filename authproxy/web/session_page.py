@@ -113,7 +113,7 @@ def _sign_in_first(request: web.Request) -> web.Response:
 
 
 def _idle_end(current: CurrentSession) -> datetime:
-    return current.last_active_at + current.session.idle_for
+    return current.idle_end
 
 
 def _end(current: CurrentSession) -> datetime:

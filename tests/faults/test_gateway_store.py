@@ -106,6 +106,41 @@ async def test_a_black_hole_is_503(store):
         await until(lambda: is_served(house, ana))
 
 
+REFUSALS = {
+    "OOM": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    "READONLY": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    "NOREPLICAS": (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_while_writes_are_refused_active_people_stay_idle_ones_are_not_revived_and_readiness_says_so(house, store, refusal):
+    breaks, heals = REFUSALS[refusal]
+    idle, ana = house.person("david.horvat@example.si"), house.person()
+    await idle.signs_in(house.acq + "/")
+    house.clock.advance(minutes=4)
+    await ana.signs_in(house.acq + "/")
+    house.clock.advance(minutes=2)  # the idle time is five
+    store.command(*breaks)
+
+    async def is_unready():
+        status, body = await readiness(house)
+        return status == 503 and "refuses writes" in body and refusal in body
+
+    await until(is_unready)
+    for _ in range(4):
+        house.clock.advance(minutes=2)
+        assert await is_served(house, ana)
+    assert not await is_served(house, idle)
+    store.command(*heals)
+    await until(lambda: is_ready(house))
+    house.clock.advance(minutes=2)
+    assert await is_served(house, ana)
+    assert not await is_served(house, idle)
+    house.clock.advance(minutes=5)
+    assert not await is_served(house, ana)
+
+
 async def test_the_near_cache_is_not_believed_for_longer_than_a_second_after_the_store_is_gone(house, store):
     ana = house.person()
     await ana.signs_in(house.acq + "/")
@@ -143,6 +178,11 @@ async def test_a_sign_in_that_cannot_be_kept_signs_nobody_in_and_can_be_begun_ag
     assert landed.status == 200
 
 
-async def is_ready(house):
+async def readiness(house):
     status, _, body = await exchange("GET", f"{house.management}/readyz", [("Host", "localhost"), ("Connection", "close")])
-    return status == 200 and b'"ok"' in body
+    return status, body.decode()
+
+
+async def is_ready(house):
+    status, body = await readiness(house)
+    return status == 200 and '"ok"' in body

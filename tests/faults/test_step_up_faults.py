@@ -31,7 +31,7 @@ pytestmark = pytest.mark.needs("redis-server")
 
 @pytest.fixture(scope="module")
 def store():
-    with RedisServer() as running:
+    with RedisServer("--appendfsync", "no", append_only=True) as running:
         yield running
 
 

@@ -37,7 +37,7 @@ from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new
 pytestmark = pytest.mark.needs("redis-server")
 
 ACL = """on >{password} ~authproxy:* &__redis__:invalidate +ping +select +client|id +client|tracking +subscribe +get +set +hget +hset +hmget +hgetall
-+hincrby +hdel +hkeys +hlen +sadd +scard +srem +srandmember +sunionstore +rename +persist +del +exists +pexpire +eval +scan +zadd +zrange +zrevrange +zremrangebyscore +rpush +lpop +llen +ltrim +lrange"""
++hincrby +hdel +hkeys +hlen +sadd +scard +srem +srandmember +sunionstore +rename +persist +del +exists +pexpire +time +info +cluster|info +eval +scan +zadd +zrange +zrevrange +zremrangebyscore +rpush +lpop +llen +ltrim +lrange"""
 
 
 async def is_served(connection) -> bool:

@@ -15,6 +15,7 @@ from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.codec import StoredSession
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.outages import Outages
 
 _SWEPT_EVERY: Final = timedelta(minutes=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -26,9 +27,13 @@ class _KeptSession:
     secret_hash: bytes = field(repr=False)
     browser: str
     last_active_at: datetime
+    outages: Outages
+
+    def forgiven(self, now: datetime) -> timedelta:
+        return self.outages.forgiven(self.last_active_at, now)
 
     def is_over(self, now: datetime) -> bool:
-        return self.session.is_over(last_active_at=self.last_active_at, now=now)
+        return self.session.is_over(last_active_at=self.last_active_at, now=now, forgiven=self.forgiven(now))
 
     def summary(self) -> SessionSummary:
         return SessionSummary(
@@ -48,8 +53,10 @@ class _KeptSession:
 class MemorySessions:
     """Tells the near cache itself what has changed: build that with `silence=None`."""
 
-    def __init__(self, near_cache: NearCache | None = None) -> None:
+    def __init__(self, near_cache: NearCache | None = None, *, outages: Outages | None = None) -> None:
+        """An in-process store has no outages; whoever knows of one says so."""
         self._near_cache = near_cache
+        self._outages = outages or Outages()
         self._kept: dict[SessionId, _KeptSession] = {}
         self._successors: dict[SessionId, tuple[SessionId, datetime]] = {}
         self._swept_at = _LONG_AGO
@@ -59,7 +66,8 @@ class MemorySessions:
             raise ValueError("the session is not the ticket's")
         self._sweep(now)
         self._kept[session.session_id] = _KeptSession(
-            session=session, secret_hash=hashlib.sha256(ticket.secret).digest(), browser=browser, last_active_at=now
+            session=session, secret_hash=hashlib.sha256(ticket.secret).digest(), browser=browser, last_active_at=now,
+            outages=self._outages,
         )
 
     async def rotate(
@@ -77,15 +85,22 @@ class MemorySessions:
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
         kept = self._kept.get(ticket.session_id)
-        if kept is None or not hmac.compare_digest(kept.secret_hash, hashlib.sha256(ticket.secret).digest()) or kept.is_over(now):
+        if kept is None or not hmac.compare_digest(kept.secret_hash, hashlib.sha256(ticket.secret).digest()):
             return None
-        return StoredSession(session=kept.session, last_active_at=kept.last_active_at)
+        if kept.is_over(now):
+            if self._outages.forgives:
+                await self.revoke(ticket.session_id)  # an outage that becomes known later must not wake it
+            return None
+        return StoredSession(session=kept.session, last_active_at=kept.last_active_at, forgiven=kept.forgiven(now))
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
         kept = self._kept.get(ticket.session_id)
         if kept is not None and not kept.is_over(now) and now > kept.last_active_at:
             kept.last_active_at = now
             self._forget(ticket.session_id)
+
+    def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
+        """Nothing is ever missed here."""
 
     async def revoke(self, session_id: SessionId) -> bool:
         """With the one that has taken its place, however often that has happened."""

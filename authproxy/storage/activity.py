@@ -1,0 +1,58 @@
+"""Scripts that move and judge the idle clock of a session where its record lives.
+
+They judge as `Outages.forgiven` does: outages are handed in as pairs of moments that do not overlap, behind the other arguments.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from authproxy.identity.session import SessionId
+from authproxy.storage import answers, keyspace, records
+from authproxy.storage.answers import Command, Script
+from authproxy.storage.outages import Outages
+
+IDLE_TIME: Final = """
+local function idle_time(seen, now, forgives, first)
+  local away = 0
+  for at = first, #ARGV - 1, 2 do
+    away = away + math.max(0, math.min(tonumber(ARGV[at + 1]), now) - math.max(tonumber(ARGV[at]), seen))
+  end
+  return now - seen - math.min(away, forgives)
+end
+"""
+"""`first` is the place of the first outage among the arguments."""
+# A session that has been revoked or is over stays so: a late touch must not bring back a hash with nothing but a time in it. Where the
+# clock has gone back, `seen` stays, because another instance may have the right time; but the record must not run out under its person.
+_TOUCH: Final = Script(IDLE_TIME + """
+local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
+if not fields[1] then return 0 end
+local seen, idle, ends = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3])
+local at, now, forgives = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if now >= ends or idle_time(seen, at, forgives, 4) >= idle then return 0 end
+if at > seen then redis.call('HSET', KEYS[1], 'seen', ARGV[1]) end
+redis.call('PEXPIRE', KEYS[1], math.min(idle + forgives - (now - at), ends - now))
+return 1
+""", answers.whole)  # fmt: skip
+# Compared with what was read: whoever has been active in between is not ended.
+_END: Final = Script("""
+local seen = redis.call('HGET', KEYS[1], 'seen')
+if seen ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+""", answers.whole)  # fmt: skip
+
+
+def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetime) -> Command:
+    """Notes that the person was active `at` that moment; answers 1, or 0 for a session that is gone or over."""
+    return ("EVAL", _TOUCH, 1, keyspace.session(session_id), records.milliseconds(at), *judged_by(outages, now))
+
+
+def end(session_id: SessionId, seen: bytes) -> Command:
+    """Ends a session that was last active at `seen`; answers 0 if there is none, or it has been active since."""
+    return ("EVAL", _END, 1, keyspace.session(session_id), seen)
+
+
+def judged_by(outages: Outages, now: datetime) -> tuple[int, ...]:
+    """The arguments of a script that judges: the moment, what is forgiven, and the outages."""
+    return (records.milliseconds(now), records.span_in_milliseconds(outages.forgives), *outages.spans(now))

@@ -1,0 +1,278 @@
+"""The pulse of the store: about once a second a write proves that it takes writes, and instances tell each other what all must know.
+
+A beat notes outages, and reads those of others; tells which sessions were ended, and hears of others; writes activity that could not be
+written before; and notices when the store has gone back in time (another run id, another replication id, a count that is lower than it
+was): then everything that is known to have ended is ended once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.identity.session import SessionId
+from authproxy.storage import activity, answers, keyspace, records
+from authproxy.storage.answers import Command, Script
+from authproxy.storage.endings import Endings
+from authproxy.storage.outages import NOTICED_WITHIN, Outage, Outages
+from authproxy.storage.redis import RedisConnection, WrongType
+
+_EVERY: Final = 1.0
+_AGAIN_AFTER: Final = 0.3
+_GAP: Final = NOTICED_WITHIN
+"""So long without any beat of anybody is an outage too: nobody was there whose activity could have been noted."""
+_KEPT_FOR: Final = timedelta(hours=48)
+_PAGE: Final = 500
+_HEARD_AT_ONCE: Final = 20_000
+_MISSED: Final = 50_000
+_WRITTEN_AT_ONCE: Final = 5_000
+_INFO_AGAIN_AFTER: Final = 60
+"""Beats after a refused INFO."""
+_NEVER: Final = float("-inf")
+_SLOTS: Final = 16_384
+_SPAN: Final = re.compile(rb"(\d{1,15}):(\d{1,15})")
+
+# The count comes first: it is the write that a store refuses which is full or has become a replica. Gaps are measured by the store's own
+# clock, because a gateway's may be set. A user of the store who may not ask for the time goes without gaps.
+_BEAT: Final = Script("""
+local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
+local now, gap, kept = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local function note(began, ended)
+  local last = redis.call('LRANGE', KEYS[2], -1, -1)[1]
+  if last then
+    local before, after = string.match(last, '^(%d+):(%d+)$')
+    if after and tonumber(after) >= began and tonumber(before) <= ended then
+      began, ended = math.min(began, tonumber(before)), math.max(ended, tonumber(after))
+      redis.call('LTRIM', KEYS[2], 0, -2)
+    end
+  end
+  redis.call('RPUSH', KEYS[2], string.format('%.0f:%.0f', began, ended))
+  redis.call('LTRIM', KEYS[2], -64, -1)
+  redis.call('PEXPIRE', KEYS[2], kept)
+end
+local time = redis.pcall('TIME')
+if not time.err then
+  local here = time[1] * 1000 + math.floor(time[2] / 1000)
+  local last = tonumber(redis.call('HGET', KEYS[1], 'at') or here)
+  if here - last >= gap then note(now - (here - last), now) end
+  redis.call('HSET', KEYS[1], 'at', string.format('%.0f', here))
+end
+redis.call('PEXPIRE', KEYS[1], kept)
+if ARGV[4] then note(tonumber(ARGV[4]), tonumber(ARGV[5])) end
+return {count, redis.call('LRANGE', KEYS[2], 0, -1)}
+""", lambda answer: isinstance(answer, list) and len(answer) == 2 and answers.whole(answer[0]) and answers.names(answer[1]))  # fmt: skip
+_TELL: Final = Script("""
+local time = redis.pcall('TIME')
+local at = tonumber(ARGV[1])
+if not time.err then at = time[1] * 1000 + math.floor(time[2] / 1000) end
+for each = 3, #ARGV do redis.call('ZADD', KEYS[1], at, ARGV[each]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return #ARGV - 2
+""", answers.whole)  # fmt: skip
+_log = structlog.get_logger(__name__)
+
+
+class Pulse:
+    """`forgives` is how much of an outage does not count as idleness; `remembers` how long a session may live at most."""
+
+    def __init__(
+        self, connection: RedisConnection, *, forgives: timedelta = timedelta(), remembers: timedelta = timedelta(hours=24)
+    ) -> None:
+        self.outages = Outages(forgives=forgives)
+        self.endings = Endings(keeps_for=remembers)
+        self._connection = connection
+        self._remembers = remembers
+        self._missed: dict[SessionId, datetime] = {}
+        self._turn = asyncio.Lock()
+        self._began = _NEVER
+        self._failure: CannotAsk | None = None
+        self._count = 0
+        self._origin: tuple[bytes, ...] | None = None
+        self._info_in = 0
+        self._heard_to: str | bytes = "-inf"
+        self._owes_endings = False
+        self._revision = self._newest_revision = 0
+
+    async def run(self, clock: Callable[[], datetime]) -> None:
+        """Beats until it is cancelled, whatever the store does."""
+        while True:
+            pause = _EVERY
+            try:
+                await self.beat(clock())
+            except CannotAsk:
+                pause = _AGAIN_AFTER
+            await asyncio.sleep(pause)
+
+    async def beat(self, now: datetime) -> None:
+        """Raises CannotAsk where the store takes no writes; otherwise everything that others have told before this moment is known. Many
+        who ask at one moment share one beat."""
+        asked = asyncio.get_running_loop().time()
+        async with self._turn:
+            if self._began >= asked:
+                if self._failure is not None:
+                    raise CannotAsk(self._failure.reason, str(self._failure))
+                return
+            self._began, self._failure = asyncio.get_running_loop().time(), None
+            try:
+                await self._beat(now)
+            except CannotAsk as failure:
+                self._failure = failure
+                self._note_failure(now, failure)
+                raise
+
+    def missed(self, session_id: SessionId, now: datetime) -> None:
+        """Activity that could not be written: it will be."""
+        if session_id in self._missed or len(self._missed) < _MISSED:
+            self._missed[session_id] = now
+
+    async def warnings(self) -> list[str]:
+        """What an operator should mend, in words. Raises CannotAsk, also for a cluster of which a part is not served."""
+        memory, persistence, cluster = await self._connection.each([("INFO", name) for name in ("memory", "persistence", "cluster")])
+        found = []
+        if isinstance(memory, CannotAsk) or isinstance(persistence, CannotAsk):
+            found.append("the store does not say which eviction policy and persistence it has (its user may not ask INFO)")
+        else:
+            policy = _fact(memory, b"maxmemory_policy")
+            if policy not in {b"", b"noeviction"}:
+                found.append(f"the store may evict keys ({policy.decode('ascii', 'replace')}), which signs people out: set `noeviction`")
+            if _fact(persistence, b"aof_enabled") == b"0":
+                found.append("the store keeps no append-only file: a restart forgets sessions or brings back old ones")
+        if not isinstance(cluster, CannotAsk) and _fact(cluster, b"cluster_enabled") == b"1":
+            found += await self._cluster_warnings()
+        if self._revision < self._newest_revision:
+            found.append(
+                f"the register of people went back from revision {self._newest_revision} to {self._revision}: blocks and links since "
+                "then must be made again"
+            )
+        return found
+
+    async def tell_endings(self, now: datetime) -> None:
+        """Tells the other instances which sessions this one has ended. Raises CannotAsk."""
+        untold = self.endings.untold
+        kept = records.span_in_milliseconds(self._remembers)
+        for start in range(0, len(untold), _PAGE):
+            page = untold[start : start + _PAGE]
+            await self._connection.ask("EVAL", _TELL, 1, keyspace.ENDINGS, records.milliseconds(now), kept, *page)
+            self.endings.told(page, now)
+
+    async def _beat(self, now: datetime) -> None:
+        suspects = self.outages.suspects
+        asks_info = self._info_in <= 0
+        questions: list[Command] = [
+            ("EVAL", _BEAT, 2, keyspace.PULSE, keyspace.OUTAGES, records.milliseconds(now), *_milliseconds(_GAP, _KEPT_FOR),
+             *_ends(self.outages.current(now))),
+            ("ZRANGE", keyspace.ENDINGS, self._heard_to, "+inf", "BYSCORE", "LIMIT", 0, _HEARD_AT_ONCE, "WITHSCORES"),
+            ("HGET", keyspace.REGISTER, "revision"),
+            *((("INFO", "server"), ("INFO", "replication")) if asks_info else ()),
+            *(("EXISTS", keyspace.session(session_id)) for session_id in suspects),
+        ]  # fmt: skip
+        beaten, ended, revision, *rest = await self._connection.each(questions)
+        if isinstance(beaten, CannotAsk):
+            await self._clear_way(beaten)
+            raise beaten
+        self._hear(ended, now)
+        went_back = self._has_gone_back(beaten[0], rest[:2] if asks_info else [])
+        self._note_revision(revision)
+        self.outages.learn(map(_outage, filter(None, map(_SPAN.fullmatch, beaten[1]))), now)
+        lost = [answer for answer in rest[2 if asks_info else 0 :] if isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)]
+        if lost:
+            self._note_failure(now, lost[0])
+        else:
+            self._note_success(now)
+        if went_back:
+            _log.warning("store.went_back", endings=len(self.endings))
+            self._owes_endings = True
+        await self._write_what_is_owed(now)
+
+    async def _write_what_is_owed(self, now: datetime) -> None:
+        if self._owes_endings:
+            every = self.endings.every()
+            for start in range(0, len(every), _PAGE):
+                # By name only, and not those that have taken their places: a session that goes on under another name has not ended.
+                await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in every[start : start + _PAGE]])
+            self.endings.tell_again()
+            self._owes_endings = False
+        await self.tell_endings(now)
+        self.endings.sweep(now)
+        missed = list(itertools.islice(self._missed.items(), _WRITTEN_AT_ONCE))
+        for start in range(0, len(missed), _PAGE):
+            page = missed[start : start + _PAGE]
+            written = await self._connection.each([activity.touch(session_id, self.outages, at=at, now=now) for session_id, at in page])
+            for (session_id, at), answer in zip(page, written, strict=True):
+                if (not isinstance(answer, CannotAsk) or isinstance(answer, WrongType)) and self._missed.get(session_id) == at:
+                    del self._missed[session_id]
+
+    async def _clear_way(self, refusal: CannotAsk) -> None:
+        """Whoever has put something else under the keys of the pulse must not make an outage of it."""
+        if isinstance(refusal, WrongType):
+            await self._connection.all([("DEL", key) for key in (keyspace.PULSE, keyspace.OUTAGES)])
+
+    async def _cluster_warnings(self) -> list[str]:
+        [facts] = await self._connection.each([("CLUSTER", "INFO")])
+        if isinstance(facts, CannotAsk):
+            return ["the store does not say whether all of its cluster is served (its user may not ask CLUSTER INFO)"]
+        if _fact(facts, b"cluster_state") != b"ok" or _fact(facts, b"cluster_slots_ok") != str(_SLOTS).encode():
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "a part of the store's cluster is not served (CLUSTER INFO)")
+        return []
+
+    def _hear(self, ended: Any, now: datetime) -> None:
+        if isinstance(ended, CannotAsk) or not ended:
+            return
+        self.endings.learn((SessionId(name.decode("ascii", "replace")) for name in ended[::2]), now)
+        self._heard_to = ended[-1]
+
+    def _has_gone_back(self, count: int, info: list[Any]) -> bool:
+        went_back = count <= self._count
+        self._count = count
+        self._info_in -= 1
+        if info and any(isinstance(each, CannotAsk) for each in info):
+            self._info_in = _INFO_AGAIN_AFTER
+        elif info:
+            origin = (_fact(info[0], b"run_id"), _fact(info[1], b"master_replid"))
+            went_back |= self._origin is not None and self._origin != origin
+            self._origin = origin
+        if went_back:
+            self._heard_to = "-inf"
+        return went_back
+
+    def _note_revision(self, revision: Any) -> None:
+        self._revision = int(revision) if isinstance(revision, bytes) and revision.isdigit() else 0
+        self._newest_revision = max(self._newest_revision, self._revision)
+
+    def _note_failure(self, now: datetime, failure: CannotAsk) -> None:
+        if not self.outages.is_failing:
+            _log.warning("store.outage_began", detail=str(failure))
+        self.outages.failed(now)
+
+    def _note_success(self, now: datetime) -> None:
+        outage = self.outages.current(now)
+        if outage is not None:
+            _log.info("store.outage_ended", seconds=round((outage.ended_at - outage.began_at).total_seconds(), 1))
+        self.outages.taken(now)
+
+
+def _fact(info: bytes | None, name: bytes) -> bytes:
+    """One line of what INFO says; nothing where it does not say it."""
+    found = re.search(rb"^" + name + rb":([^\r\n]*)", info or b"", re.MULTILINE)
+    return found[1].strip() if found else b""
+
+
+def _outage(span: re.Match[bytes]) -> Outage:
+    return Outage(records.moment_at(int(span[1])), records.moment_at(int(span[2])))
+
+
+def _ends(outage: Outage | None) -> tuple[int, ...]:
+    return () if outage is None else (records.milliseconds(outage.began_at), records.milliseconds(outage.ended_at))
+
+
+def _milliseconds(*spans: timedelta) -> tuple[int, ...]:
+    return tuple(records.span_in_milliseconds(span) for span in spans)
