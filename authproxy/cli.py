@@ -154,9 +154,12 @@ def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | N
     settings = settings_of(config)
     from authproxy import bootstrap
 
-    issuer = None if subject is None else issuer or settings.rekono.issuer
     with store_asked():
-        ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
+        if session_id is not None:
+            ended = asyncio.run(bootstrap.revoke_session(settings, session_id))
+        else:
+            named = bootstrap.revoke_sessions(settings, issuer=issuer or settings.rekono.issuer, subject=subject or "")
+            ended = asyncio.run(named)
     click.echo(f"{ended} ended")
     sys.exit(0 if ended else 1)
 
@@ -191,11 +194,13 @@ def list_keys(config: Path, *, as_json: bool) -> None:
 @json_option
 def rotate_keys(config: Path, *, as_json: bool) -> None:
     """Let the next key sign, keep the last one published, and make a new next one. It counts after a restart of the gateway."""
-    from authproxy.assertions.keys import KeyRefused, rotate
+    from authproxy import bootstrap
+    from authproxy.assertions.keys import KeyRefused
 
     settings = settings_of(config)
     try:
-        ring = rotate(_key_files(settings), settings.assertions.algorithm)
+        with store_asked():
+            ring = asyncio.run(bootstrap.rotate_keys(settings))
     except KeyRefused as refused:
         fail(str(refused))
     _print_ring(ring, as_json=as_json)

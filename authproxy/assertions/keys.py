@@ -105,6 +105,17 @@ def generate(algorithm: Algorithm) -> bytes:
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+def demand_rotatable(files: KeyFiles, algorithm: Algorithm) -> None:
+    """Raises KeyRefused where `rotate` would, and changes nothing."""
+    if files.upcoming is None or files.retiring is None:
+        raise _without_places()
+    read_ring(files, algorithm)
+
+
+def _without_places() -> KeyRefused:
+    return KeyRefused("rotation needs the files of all three keys in the settings (next_key_file, retiring_key_file)")
+
+
 def rotate(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
     """Makes the upcoming key the current one, the current one retiring, and a new upcoming one; without an upcoming key only makes
     that, because a key must be published before it signs. Returns the ring as it now lies in the files; it signs after a restart.
@@ -112,7 +123,7 @@ def rotate(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
     Each file is replaced atomically, and at each moment the files hold a usable ring. Raises KeyRefused before anything is changed.
     """
     if files.upcoming is None or files.retiring is None:
-        raise KeyRefused("rotation needs the files of all three keys in the settings (next_key_file, retiring_key_file)")
+        raise _without_places()
     current, upcoming = read_key(files.current), _read_if_there(files.upcoming)
     new = generate(algorithm)
     if upcoming is not None and upcoming.key_id != current.key_id:

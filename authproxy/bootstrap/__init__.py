@@ -7,12 +7,19 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.desk import Desk, desk
 from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.meanings import portals
-from authproxy.bootstrap.operators import ExplainedCertificate, explain_certificate, list_sessions, revoke_sessions
+from authproxy.bootstrap.operators import (
+    ExplainedCertificate,
+    explain_certificate,
+    list_sessions,
+    revoke_session,
+    revoke_sessions,
+    rotate_keys,
+)
 from authproxy.bootstrap.process import run
 from authproxy.bootstrap.starting import CannotStart
 from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
     "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "desk", "explain_certificate", "list_sessions", "portals",
-    "revoke_sessions", "run", "running", "utc_now",
+    "revoke_session", "revoke_sessions", "rotate_keys", "run", "running", "utc_now",
 ]  # fmt: skip

@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 
 from authproxy.bootstrap import meanings
-from authproxy.bootstrap.clock import utc_now
 from authproxy.identity.assurance import AuthenticationEvent
 from authproxy.identity.session import Session
 from authproxy.settings.schema import Settings
@@ -50,6 +49,10 @@ class Writing:
     async def witness(self, session: Session, event: AuthenticationEvent) -> None:
         """Records a fresh proof before it counts. Raises CannotAsk(AUDIT_UNAVAILABLE) where events are required."""
         await self.audit.assure(Event.CHALLENGE_APPROVED, session=session, method=event.method)
+
+    async def confirmed(self, line: str) -> bool:
+        """Whether the line has been written into the trail."""
+        return await _written(self.trail, line)
 
     def flush(self) -> bool:
         """Waits a moment for what has been said so far to be written; whether it has been."""
@@ -101,14 +104,6 @@ def writing(settings: Settings, clock: Callable[[], datetime], resources: AsyncE
         trail = LineWriter(file.write, told=audit.resumed, on_loss=audit.note_loss)
         resources.callback(_close, trail, file)
     return Writing(log=log, trail=trail, audit=audit, file=file)
-
-
-def audit_of_a_command(settings: Settings, resources: AsyncExitStack) -> Audit:
-    if settings.telemetry.audit_file is None:
-        return Audit(sys.stderr.write, clock=utc_now, person_key=person_key(settings))
-    file = AuditFile(Path(settings.telemetry.audit_file))
-    resources.callback(file.close)
-    return Audit(lambda line: file.write(line.encode()), clock=utc_now, person_key=person_key(settings))
 
 
 def person_key(settings: Settings) -> bytes:

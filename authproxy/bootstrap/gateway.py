@@ -15,6 +15,7 @@ from authproxy import __version__
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
+from authproxy.bootstrap.acts import Act, take_over
 from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificates import CertificateListener, CertificateSignIn, certificate_sign_in, serve_certificates
@@ -188,6 +189,9 @@ def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
     if stores.pulse is not None:
         pulse = stores.pulse
         keep("store_pulse", lambda: pulse.run(parts.clock))
+    if stores.acts is not None:
+        acts = stores.acts
+        keep("operators_acts", lambda: take_over(acts, parts.writing))
     acnlb, certificates = parts.settings.acnlb, parts.certificates
     if acnlb is not None and certificates is not None:
         keep("revocation_lists", certificates.sources.run)
@@ -201,7 +205,7 @@ def _alarm(audit: Audit) -> Callable[[SessionId], None]:
 def _desk(parts: Parts) -> Desk:
     kept = parts.stores
     people = People(store=kept.people, sessions=kept.sessions, limits=kept.limits, enrolments=kept.enrolments, clock=parts.clock)
-    return Desk(people, parts.audit, Issuer(parts.settings.assertions.issuer))
+    return Desk(people, Act(parts.audit), Issuer(parts.settings.assertions.issuer))
 
 
 async def _ask_provider(provider: OpenIdProvider) -> None:

@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.assertions.keys import KeyRing, demand_rotatable, rotate
+from authproxy.bootstrap import meanings
+from authproxy.bootstrap.acts import act
 from authproxy.bootstrap.certificates import profile_of, validator_of
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.meanings import ways
@@ -24,10 +27,12 @@ from authproxy.certificates.status import Mode
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.certificates.verdict import Refused
 from authproxy.flows.membership import Membership, refusal
+from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId, SessionSummary
 from authproxy.settings.certificates import Acnlb
 from authproxy.settings.schema import Settings
 from authproxy.storage.memory import MemoryKept
+from authproxy.telemetry.audit import Event
 
 
 async def list_sessions(settings: Settings) -> list[SessionSummary]:
@@ -39,16 +44,37 @@ async def list_sessions(settings: Settings) -> list[SessionSummary]:
     return sorted(found, key=lambda summary: summary.started_at, reverse=True)
 
 
-async def revoke_sessions(
-    settings: Settings, *, session_id: str | None = None, issuer: str | None = None, subject: str | None = None
-) -> int:
-    """Ends one session, or all of a person; how many there were. Raises CannotAsk."""
+async def revoke_session(settings: Settings, session_id: str) -> int:
+    """Ends one session; how many there were. Raises CannotAsk, also where it cannot be written down."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
-        if session_id is not None:
-            return int(await opened.sessions.revoke(SessionId(session_id)))
-        return await opened.sessions.revoke_subject(issuer or settings.rekono.issuer, subject or "")
+        async with act(settings, opened.acts, "sessions revoke", session_id=session_id) as own:
+            ended = int(await opened.sessions.revoke(SessionId(session_id)))
+            if ended:
+                await own.tell(Event.SESSION_REVOKED, session_id=session_id)
+        return ended
 
 
+async def revoke_sessions(settings: Settings, *, issuer: str, subject: str) -> int:
+    """Ends all sessions of a person; how many there were. Raises CannotAsk, also where it cannot be written down."""
+    person = Person(issuer=Issuer(issuer), subject=Subject(subject))
+    async with resolver(settings) as names, stores(settings, names=names) as opened:
+        async with act(settings, opened.acts, "sessions revoke --subject", person=person) as own:
+            ended = await opened.sessions.revoke_subject(issuer, subject)
+            if ended:
+                await own.tell(Event.SESSION_REVOKED, person=person, detail=f"{ended} sessions of this person")
+        return ended
+
+
+async def rotate_keys(settings: Settings) -> KeyRing:
+    """Rotates the keys that sign assertions, which counts after a restart. Raises CannotAsk where it cannot be written down, KeyRefused
+    where a file is missing or cannot be used."""
+    files = meanings.key_files(settings)
+    demand_rotatable(files, settings.assertions.algorithm)  # what cannot work is refused before anybody announces it
+    async with resolver(settings) as names, stores(settings, names=names) as opened:
+        async with act(settings, opened.acts, "keys rotate") as own:
+            ring = rotate(files, settings.assertions.algorithm)
+            await own.tell(Event.KEY_ROTATED, detail=ring.current.key_id)
+        return ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from authproxy.dns.resolver import Resolver
 from authproxy.identity.session import SessionId
 from authproxy.settings.schema import Settings
 from authproxy.settings.step_up import Blocks
+from authproxy.storage.acts import RedisActs
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.challenges import RedisChallenges
 from authproxy.storage.codec import KeyRing
@@ -60,6 +61,8 @@ class Stores:
     connection: RedisConnection | None
     pulse: Pulse | None
     clock: Callable[[], datetime]
+    acts: RedisActs | None = None
+    """Operators' acts that wait for a trail; None where no command can reach the store."""
 
     @property
     def unreadable(self) -> dict[str, int]:
@@ -128,6 +131,7 @@ async def stores(
             challenges=RedisChallenges(connection, keys=keys, fresh=secrets.token_bytes),
             limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
             enrolments=RedisEnrolments(connection, keys=keys, fresh=secrets.token_bytes),
+            acts=RedisActs(connection, keys=keys, fresh=secrets.token_bytes),
             near_cache=NearCache(keeps_for=store.near_cache_for),
             connection=connection,
             pulse=pulse,

@@ -57,7 +57,7 @@ def import_people(file: Path, config: Path, *, dry_run: bool, replace: bool) -> 
     async def take_over(desk: Desk) -> TakenOver | Contradicted:
         return await desk.take_over(listed.people, replaces=replace, is_rehearsal=dry_run)
 
-    outcome = _at_desk(settings, take_over, is_writing=not dry_run)
+    outcome = _at_desk(settings, take_over, command=None if dry_run else "people import --replace" if replace else "people import")
     if isinstance(outcome, Contradicted):
         print_findings(listed.conflicts(outcome.conflicts))
         sys.exit(FINDINGS)
@@ -90,10 +90,15 @@ def list_people(portal: str | None, config: Path, *, as_json: bool) -> None:
 @json_option
 def show_person(person: str, config: Path, *, as_json: bool) -> None:
     """Show what the register knows of a person; numbers are masked."""
-    member = _at_desk(settings_of(config), lambda desk: desk.people.named(person))
-    if member is None:
+
+    async def found(desk: Desk) -> tuple[Member, str] | None:
+        member = await desk.people.named(person)
+        return None if member is None else (member, desk.audit_name_of(member))
+
+    known = _at_desk(settings_of(config), found)
+    if known is None:
         _nobody(person)
-    details = _details(member)
+    details = _details(*known)
     if as_json:
         click.echo(json.dumps(details, ensure_ascii=False, indent=2))
         return
@@ -107,7 +112,7 @@ def show_person(person: str, config: Path, *, as_json: bool) -> None:
 @config_option
 def block_person(person: str, reason: str | None, config: Path) -> None:
     """Let a person in nowhere any more, and sign them out everywhere at once."""
-    _say(person, _at_desk(settings_of(config), lambda desk: desk.block(person, reason), is_writing=True), "blocked")
+    _say(person, _at_desk(settings_of(config), lambda desk: desk.block(person, reason), command="people block", person=person), "blocked")
 
 
 @people.command("unblock")
@@ -120,10 +125,10 @@ def unblock_person(person: str | None, subject: tuple[str, str] | None, config: 
         raise click.UsageError("name either a person of the register or, with --subject, an account")
     settings = settings_of(config)
     if person is not None:
-        outcome = _at_desk(settings, lambda desk: desk.unblock(person), is_writing=True)
+        outcome = _at_desk(settings, lambda desk: desk.unblock(person), command="people unblock", person=person)
         _say(person, outcome, f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}")
     elif subject is not None:
-        was_lifted = _at_desk(settings, lambda desk: desk.forgive(*subject), is_writing=True)
+        was_lifted = _at_desk(settings, lambda desk: desk.forgive(*subject), command="people unblock --subject")
         click.echo(f"{subject[1]}: {_forgotten(was_lifted=was_lifted)}")
 
 
@@ -138,7 +143,9 @@ def link_person(person: str, certificate: Path | None, subject: tuple[str, str] 
         raise click.UsageError("name either a certificate or, with --subject, an account")
     settings = settings_of(config)
     named = _certificate_in(certificate) if certificate is not None else None
-    outcome = _at_desk(settings, lambda desk: desk.link(person, certificate=named, account=subject), is_writing=True)
+    outcome = _at_desk(
+        settings, lambda desk: desk.link(person, certificate=named, account=subject), command="people link", person=person
+    )  # fmt: skip
     _say(person, outcome, "linked")
 
 
@@ -146,25 +153,25 @@ def link_person(person: str, certificate: Path | None, subject: tuple[str, str] 
 @config_option
 def reseal_people(config: Path) -> None:
     """Write the register and what people have enrolled anew under the first of the session keys, so that the others may be dropped."""
-    resealed = _at_desk(settings_of(config), lambda desk: desk.people.reseal(), is_writing=True)
+    resealed = _at_desk(settings_of(config), lambda desk: desk.reseal(), command="people reseal")
     click.echo(f"{resealed.people} people resealed; {resealed.enrolments} enrolments moved")
 
 
-def _at_desk(settings: Settings, work: Callable[[Desk], Awaitable[_Answer]], *, is_writing: bool = False) -> _Answer:
+def _at_desk(
+    settings: Settings, work: Callable[[Desk], Awaitable[_Answer]], *, command: str | None = None, person: str | None = None
+) -> _Answer:  # fmt: skip
+    """`command` names a command that changes something, and is in the audit trail before it does."""
     from authproxy import bootstrap
 
-    if is_writing and settings.store.url == bootstrap.MEMORY:
+    if command is not None and settings.store.url == bootstrap.MEMORY:
         fail(f"store.url is {bootstrap.MEMORY}: what is written there ends with this command")
 
     async def done() -> _Answer:
-        async with bootstrap.desk(settings) as desk:
+        async with bootstrap.desk(settings, command, person=person) as desk:
             return await work(desk)
 
-    try:
-        with store_asked():
-            return asyncio.run(done())
-    except OSError as error:
-        fail(f"telemetry.audit_file: {error.strerror}")
+    with store_asked():
+        return asyncio.run(done())
 
 
 def _list_in(file: Path, settings: Settings) -> PeopleList:
@@ -227,7 +234,7 @@ def _row(member: Member) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _details(member: Member) -> dict[str, object]:
+def _details(member: Member, audit_name: str) -> dict[str, object]:
     from authproxy.identity.member import masked
 
     return {
@@ -241,6 +248,7 @@ def _details(member: Member) -> dict[str, object]:
         "accounts": [f"{account.subject} at {account.issuer}" for account in member.accounts],
         "blocked": None if member.blocked_at is None else time_text(member.blocked_at),
         "reason": member.block_reason,
+        "audit_name": audit_name,
     }
 
 

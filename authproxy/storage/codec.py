@@ -30,6 +30,7 @@ _KEY_ID_SIZE: Final = 4
 _FORMAT: Final = b"\x01"
 """Changes only when an older reader could not make sense of the record. New optional fields do not change it: readers ignore what
 they do not know and put the default where something is missing, so that versions can run side by side during an upgrade."""
+_ACTS: Final = "acts"
 _HEAD_SIZE: Final = len(_FORMAT) + _KEY_ID_SIZE
 SEAL_SIZE: Final = _HEAD_SIZE + NONCE_SIZE + 16
 """Bytes by which a sealed record is longer than what is in it."""
@@ -166,6 +167,14 @@ def open_enrolment(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
     return _open(sealed, ring, _enrolment_key, name)
 
 
+def seal_act(plaintext: bytes, *, ring: KeyRing, nonce: bytes) -> bytes:
+    return _seal(plaintext, ring, _act_key, _ACTS, nonce)
+
+
+def open_act(sealed: bytes, *, ring: KeyRing) -> bytes | None:
+    return _open(sealed, ring, _act_key, _ACTS)
+
+
 def _seal(plaintext: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name: str, nonce: bytes) -> bytes:
     if len(nonce) != NONCE_SIZE:
         raise ValueError("a nonce has 12 bytes")
@@ -212,6 +221,10 @@ def _challenge_key(server_key: bytes) -> bytes:
 
 def _enrolment_key(server_key: bytes) -> bytes:
     return _derived(server_key, b"authproxy enrolment")
+
+
+def _act_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy operator's act")
 
 
 def _derived(server_key: bytes, info: bytes) -> bytes:

@@ -22,6 +22,8 @@ REGISTER: Final = f"{PREFIX}register}}:register"
 REGISTER_NAMES: Final = f"{PREFIX}register}}:register-names"
 REGISTER_PEOPLE: Final = f"{PREFIX}register}}:register-people"
 REGISTER_DEPARTURES: Final = f"{PREFIX}register}}:register-departures"
+ACTS: Final = f"{PREFIX}acts}}:acts"
+ACTS_TAKER: Final = f"{PREFIX}acts}}:taker"
 
 # What all instances tell each other, in one slot too.
 PULSE: Final = f"{PREFIX}store}}:pulse"

@@ -28,7 +28,7 @@ def config(tmp_path, redis_server):
     (tmp_path / "audit-key").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "client-secret").write_text("a-client-secret-of-good-length")
     settings = {
-        "server": {"listen": ["unix:/run/authproxy/edge.sock"]},
+        "server": {"listen": ["unix:/run/authproxy-edge.sock"]},
         "store": {"url": redis_server.socket_url, "deadline": "5s"},
         "sessions": {"keys_file": str(tmp_path / "session-keys")},
         "assertions": {"issuer": "https://gateway.example.si", "current_key_file": str(tmp_path / "assertion.pem")},

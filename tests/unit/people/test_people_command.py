@@ -4,6 +4,9 @@ import asyncio
 import base64
 import json
 import os
+import pwd
+import re
+import socket
 import time
 
 import pytest
@@ -18,6 +21,8 @@ from authproxy.challenges.names import person_name
 from authproxy.cli import main
 from authproxy.identity.member import issuer_and_serial
 from authproxy.settings.sources import load
+from authproxy.storage.acts import MOST_WAITING
+from authproxy.storage.keyspace import ACTS
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -32,7 +37,10 @@ class Desk:
         self.config, self.folder = config, config.parent
 
     def run(self, *arguments, code=0, env=None):
-        result = CliRunner().invoke(main, ["people", *map(str, arguments), "-c", str(self.config)], env=env)
+        return self.run_plain("people", *arguments, code=code, env=env)
+
+    def run_plain(self, *arguments, code=0, env=None):
+        result = CliRunner().invoke(main, [*map(str, arguments), "-c", str(self.config)], env=env)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert result.exit_code == code, result.output
         return result
@@ -47,8 +55,12 @@ class Desk:
     def shown(self, person):
         return json.loads(self.run("show", person, "--json").stdout)
 
+    def every_event(self):
+        """What waits in the store for a gateway to take it over."""
+        return [json.loads(entry) for entry in self.in_store(lambda opened: opened.acts.claim("test"))]
+
     def events(self):
-        return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
+        return [event for event in self.every_event() if event["event"] != "act.announced"]
 
     def sign_in(self, **changes):
         """A session as a gateway would have stored it."""
@@ -110,7 +122,7 @@ def test_a_rehearsal_changes_nothing_and_leaves_no_audit_event(desk):
     result = desk.run("import", desk.file(HEADER + ANA), "--dry-run", "--replace")
     assert result.stdout == "would be: 1 added, 0 changed, 0 removed, 0 as they were\n"
     assert json.loads(desk.run("list", "--json").stdout) == []
-    assert desk.events() == []
+    assert desk.every_event() == []
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfei", HEADER.encode(), f"{HEADER}ana;;Ana Žužemberk;;;acq;;".encode("cp1250")])
@@ -178,7 +190,7 @@ def test_a_certificate_is_linked_from_its_file(desk, tmp_path):
     assert issuer_and_serial(leaf.issuer.rfc4514_string(), leaf.serial_number).value.split("\0") == shown.split(", ", 1)[1].split("@", 1)[::-1]
     assert "this fingerprint is that of ana" in desk.run("link", "cvetka", "--certificate", file, code=1).stderr
     assert "linked" in desk.run("link", "cvetka", "--subject", "https://provider/", "sub").stdout
-    assert [event["event"] for event in desk.events()] == ["person.imported", "person.linked", "person.linked"]
+    assert [event["event"] for event in desk.events()] == ["person.imported", "person.linked", "act.abandoned", "person.linked"]
 
 
 def test_linking_needs_one_thing_and_a_readable_one(desk):
@@ -203,18 +215,106 @@ def test_a_store_that_cannot_be_asked_is_a_sentence(desk):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_nothing_is_changed_that_no_audit_would_hear_of(desk):
-    result = desk.run("block", "ana", code=1, env={"AUTHPROXY__TELEMETRY__AUDIT_FILE": str(desk.folder / "missing" / "audit")})
-    assert "audit_file" in result.stderr
+def test_nothing_is_changed_that_cannot_be_written_down(desk, redis_server):
+    desk.imported(ANA)
+    redis_server.command("EVAL", f"for entry = 1, {MOST_WAITING} do redis.call('RPUSH', KEYS[1], 'x') end", "1", ACTS)
+    result = desk.run("block", "ana", code=1)
+    assert result.stderr.startswith("nothing was changed, because it could not be written down: too many acts wait")
+    assert len(result.stderr.splitlines()) == 1
+    assert desk.shown("ana")["blocked"] is None
 
 
-def test_without_an_audit_file_events_go_to_standard_error(desk):
+def test_an_act_is_announced_by_name_before_it_is_done_and_told_afterwards(desk):
+    desk.run("import", desk.file(HEADER + ANA), env={"SUDO_USER": "jana"})
+    announced, told = desk.every_event()
+    assert (announced["event"], announced["detail"], told["event"]) == ("act.announced", "people import", "person.imported")
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    for event in (announced, told):
+        assert (event["by"], event["operator"]) == ("operator", f"jana as {user} at {socket.gethostname()}")
+    assert announced["request_id"] == told["request_id"] != None  # noqa: E711
+
+
+def test_an_act_of_which_nothing_came_says_so(desk):
+    desk.run("block", "david", code=1)
+    announced, abandoned = desk.every_event()
+    assert (announced["detail"], abandoned["event"], abandoned["detail"]) == ("people block", "act.abandoned", "nothing was changed")
+    assert announced["person"] is not None
+    assert "david" not in json.dumps([announced, abandoned])
+
+
+def test_nothing_of_the_trail_is_printed_on_the_operators_terminal(desk):
     settings = yaml.safe_load(desk.config.read_text())
-    del settings["telemetry"]
+    del settings["telemetry"]["audit_file"]
     desk.config.write_text(yaml.safe_dump(settings))
     result = desk.run("import", desk.file(HEADER + ANA))
-    assert "person.imported" in result.stderr
-    assert "person.imported" not in result.stdout
+    assert "person.imported" not in result.output
+    assert desk.events()[-1]["event"] == "person.imported"
+
+
+def test_a_person_has_one_name_in_the_trail_and_keeps_it_when_session_keys_change(desk):
+    desk.imported(ANA)
+    desk.run("block", "ana")
+    name = desk.shown("ana")["audit_name"]
+    assert desk.events()[-1]["person"] == name
+    assert name in desk.run("show", "ana").stdout
+    keys = desk.folder / "session-keys"
+    new, old = base64.b64encode(os.urandom(32)).decode(), keys.read_text()
+    keys.write_text(f"{new}\n{old}")
+    desk.run("reseal")
+    keys.write_text(new)
+    assert desk.shown("ana")["audit_name"] == name
+
+
+def test_a_session_that_an_operator_ends_is_written_down(desk):
+    desk.sign_in()
+    [known] = json.loads(desk.run_plain("sessions", "list", "--json").stdout)
+    assert desk.run_plain("sessions", "revoke", known["session"]).stdout == "1 ended\n"
+    [told] = desk.events()
+    assert (told["event"], told["by"], told["session"]) == ("session.revoked", "operator", known["session"])
+    desk.run_plain("sessions", "revoke", known["session"], code=1)
+    assert desk.events()[-1]["event"] == "act.abandoned"
+
+
+def test_all_sessions_of_a_person_are_ended_under_the_persons_name(desk):
+    for _ in range(2):
+        desk.sign_in()
+    person = session_for(new_ticket()).person
+    assert desk.run_plain("sessions", "revoke", "--subject", person.subject, "--issuer", person.issuer).stdout == "2 ended\n"
+    [told] = desk.events()
+    assert (told["event"], told["detail"]) == ("session.revoked", "2 sessions of this person")
+    assert re.fullmatch("[0-9a-f]{32}", told["person"])
+
+
+def test_a_rotation_of_keys_is_written_down_or_does_not_happen(desk, redis_server):
+    settings = yaml.safe_load(desk.config.read_text())
+    settings["assertions"] |= {"next_key_file": str(desk.folder / "next.pem"), "retiring_key_file": str(desk.folder / "retiring.pem")}
+    desk.config.write_text(yaml.safe_dump(settings))
+
+    def roles():
+        return {row["role"]: row["kid"] for row in json.loads(desk.run_plain("keys", "list", "--json").stdout)}
+
+    first = roles()
+    refused = desk.run_plain("keys", "rotate", code=1, env={"AUTHPROXY__STORE__URL": "redis://127.0.0.1:1/0"})
+    assert refused.stderr.startswith("nothing was changed, because it could not be written down: ")
+    assert roles() == first
+    desk.run_plain("keys", "rotate")
+    prepared = roles()
+    assert (prepared["current"], set(prepared)) == (first["current"], {"current", "next"})
+    desk.run_plain("keys", "rotate")
+    rotated = roles()
+    assert (rotated["current"], rotated["retiring"]) == (prepared["next"], prepared["current"])
+    assert [(event["event"], event["detail"]) for event in desk.events()] == [
+        ("key.rotated", first["current"]), ("key.rotated", rotated["current"])
+    ]
+
+
+def test_a_store_that_no_gateway_shares_takes_no_act(desk):
+    settings = yaml.safe_load(desk.config.read_text())
+    settings["assertions"] |= {"next_key_file": str(desk.folder / "next.pem"), "retiring_key_file": str(desk.folder / "retiring.pem")}
+    desk.config.write_text(yaml.safe_dump(settings))
+    refused = desk.run_plain("keys", "rotate", code=1, env={"AUTHPROXY__STORE__URL": "memory://"})
+    assert "store.url is memory://, which no gateway shares" in refused.stderr
+    assert not (desk.folder / "next.pem").exists()
 
 
 def test_an_old_key_may_be_dropped_once_the_register_is_resealed(desk):

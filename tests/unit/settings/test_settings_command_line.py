@@ -89,23 +89,6 @@ def test_keys_are_listed_by_role_without_their_secret_half(config):
     assert table == ["role     algorithm  kid", f"current  ES256      {rows[0]['kid']}"]
 
 
-def test_rotation_lets_the_next_key_sign(workshop):
-    settings = workshop.good()
-    settings["assertions"] |= {"next_key_file": "next.pem", "retiring_key_file": "retiring.pem"}
-    config = workshop.write("authproxy.yaml", yaml.safe_dump(settings).encode())
-
-    def roles():
-        return {row["role"]: row["kid"] for row in json.loads(run("keys", "list", "-c", config, "--json").stdout)}
-
-    first = roles()
-    assert run("keys", "rotate", "-c", config).exit_code == 0
-    prepared = roles()
-    assert (prepared["current"], set(prepared)) == (first["current"], {"current", "next"})
-    assert run("keys", "rotate", "-c", config).exit_code == 0
-    rotated = roles()
-    assert (rotated["current"], rotated["retiring"]) == (prepared["next"], prepared["current"])
-
-
 def test_rotation_without_places_for_keys_says_what_is_missing(config):
     result = run("keys", "rotate", "-c", config)
     assert result.exit_code == 1
@@ -130,9 +113,10 @@ def test_a_store_without_sessions_lists_none(config):
 
 
 @pytest.mark.parametrize("arguments", [["an-id"], ["--subject", "somebody"]])
-def test_revoking_what_is_not_there_says_so(config, arguments):
+def test_nothing_is_revoked_where_nobody_would_hear_of_it(config, arguments):
     result = run("sessions", "revoke", *arguments, "-c", config, env=with_store("memory://"))
-    assert (result.exit_code, result.stdout) == (1, "0 ended\n")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nothing was changed" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["list"], ["revoke", "an-id"]])

@@ -1,0 +1,118 @@
+"""Operators' acts in a real store: they wait, they are taken over by one gateway at a time, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from datetime import timedelta
+
+import pytest
+
+from authproxy import bootstrap
+from authproxy.storage.acts import RedisActs
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.keyspace import ACTS, ACTS_TAKER
+from authproxy.storage.redis import RedisConnection
+from tests.support.gateway import open_house, until
+from tests.support.redis_server import RedisServer
+
+pytestmark = pytest.mark.needs("redis-server")
+GENEROUS = timedelta(seconds=20)
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def acts(redis_server):
+    redis_server.command("FLUSHALL")
+    connection = RedisConnection(redis_server.socket_url, deadline=GENEROUS)
+    yield RedisActs(connection, keys=KeyRing((secrets.token_bytes(32),)), fresh=secrets.token_bytes)
+    await connection.aclose()
+
+
+async def test_entries_leave_in_their_order_and_only_when_they_are_settled(acts):
+    for entry in (b"one", b"two", b"three"):
+        assert await acts.append(entry)
+    assert await acts.claim("a") == [b"one", b"two", b"three"]
+    assert await acts.claim("b") == []
+    assert await acts.settle("a", 2)
+    assert await acts.claim("b") == [b"three"]
+    assert await acts.settle("b", 1)
+    assert await acts.claim("a") == []
+
+
+async def test_whoever_dies_in_the_middle_or_is_too_slow_loses_nothing(acts, redis_server):
+    await acts.append(b"one")
+    assert await acts.claim("a", within=timedelta(milliseconds=50)) == [b"one"]
+
+    async def is_free():
+        return redis_server.command("EXISTS", ACTS_TAKER) == b":0\r\n"
+
+    await until(is_free)
+    assert await acts.claim("b") == [b"one"]
+    assert not await acts.settle("a", 1)
+    assert await acts.settle("b", 1)
+
+
+async def test_what_nobody_takes_over_is_bounded(acts):
+    assert await acts.append(b"one", at_most=1)
+    assert not await acts.append(b"two", at_most=1)
+    assert await acts.claim("a") == [b"one"]
+
+
+async def test_whoever_has_no_key_puts_nothing_into_the_trail(acts, redis_server):
+    redis_server.command("RPUSH", ACTS, "forged")
+    assert await acts.claim("a") == [None]
+
+
+async def acts_of_an_operator(house):
+    for _ in range(5):
+        async with bootstrap.desk(house.settings, "people block", person="nobody") as desk:
+            assert await desk.block("nobody", None) is None
+
+
+def acts_in(text):
+    return [(event["event"], event["request_id"], event["operator"]) for event in map(json.loads, text.splitlines()) if event["event"].startswith("act.")]
+
+
+async def test_a_running_gateway_writes_them_down_and_of_two_each_is_written_once(redis_server):
+    redis_server.command("FLUSHALL")
+    async with open_house(redis_server.socket_url) as house, house.second_gateway():
+        await acts_of_an_operator(house)
+
+        async def are_written():
+            return len(acts_in(house.audit)) >= 10 and redis_server.command("LLEN", ACTS) == b":0\r\n"
+
+        await until(are_written, within=20)
+        written = acts_in(house.audit)
+        assert len(written) == len(set(written)) == 10
+        assert {operator for _, _, operator in written} != {None}
+
+
+async def test_they_wait_for_the_next_gateway_where_none_runs_and_for_room_where_there_is_none(redis_server):
+    redis_server.command("FLUSHALL")
+    async with open_house(redis_server.socket_url, has_gateway=False) as house:
+        await acts_of_an_operator(house)
+        audit = house.folder / "audit.log"
+        audit.symlink_to("/dev/full")
+        async with bootstrap.running(house.settings, clock=house.clock) as gateway:
+
+            async def has_tried():
+                return gateway.writing.trail.is_failing
+
+            await until(has_tried)
+            assert redis_server.command("LLEN", ACTS) == b":10\r\n"
+            audit.unlink()
+            gateway.writing.reopen()
+
+            async def are_written():
+                await asyncio.to_thread(gateway.writing.flush)
+                return audit.exists() and len(acts_in(audit.read_text())) >= 10
+
+            await until(are_written, within=20)
+        assert redis_server.command("LLEN", ACTS) == b":0\r\n"
