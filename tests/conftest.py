@@ -1,18 +1,27 @@
-"""What all tests share: programs that a test needs, free ports, and how hypothesis draws."""
+"""What all tests share: programs that a test needs, event loops, free ports, one Chromium, and how hypothesis draws."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
+import uvloop
 from hypothesis import HealthCheck, settings
 
 from authproxy import edge
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+    from tests.support.browser import SharedChromium
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
@@ -55,6 +64,14 @@ def pytest_runtest_makereport():
     return report
 
 
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A module that says `LOOPS = ("asyncio", "uvloop")` runs on both: their transports differ in what they do when, and the gateway
+    must not depend on it."""
+    chosen = getattr(getattr(item, "module", None), "LOOPS", ("asyncio",))
+    every = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {name: every[name] for name in chosen}
+
+
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Gives a port of 127.0.0.1 at which nothing listens, a new one at each call."""
@@ -65,3 +82,22 @@ def free_port() -> Callable[[], int]:
             return int(probe.getsockname()[1])
 
     return port
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _shared_chromium() -> AsyncIterator[SharedChromium]:
+    from tests.support.browser import SharedChromium  # most runs need none, and to import Playwright takes half a second
+
+    shared = SharedChromium()
+    yield shared
+    await shared.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(_shared_chromium: SharedChromium) -> AsyncIterator[Browser]:
+    """The worker's Chromium, without any page of an earlier test. Each test opens contexts of its own: they share no cookie, storage or
+    cache; the clipboard they do share. It lives in the loop of the session: its tests and their fixtures say `loop_scope="session"`."""
+    browser = await _shared_chromium.browser()
+    yield browser
+    for context in browser.contexts:
+        await context.close()

@@ -1,11 +1,12 @@
-"""The whole sandbox as a process, one for the tests of a module, and a Chromium for each test."""
+"""The whole sandbox as a process, one for the tests of a module, and for each test a browser of its own: a context of the worker's Chromium."""
 
 from __future__ import annotations
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession, ClientTimeout
 
-from tests.support.browser import Visitor, chromium
+from tests.support.browser import LookedAt, Visitor
 from tests.support.sandbox import running_sandbox
 from tests.support.tunnelling_proxy import tunnelling_proxy
 
@@ -14,7 +15,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.needs("chromium"))
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +26,19 @@ def sandbox(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def looked_at():
-    """Kinds of pages that were asked about barriers; one of each kind and language is enough."""
-    return set()
+def looked_at(tmp_path_factory, worker_id):
+    """One page of each kind and language is asked about barriers, by whichever worker comes first."""
+    own = tmp_path_factory.getbasetemp()
+    return LookedAt((own if worker_id == "master" else own.parent) / "looked-at")
 
 
-@pytest.fixture
-async def chrome():
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def visitor(chrome, sandbox, looked_at):
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(chromium, sandbox, looked_at):
     """Opens a browser of its own for a person; at the end nothing may have been complained about, and nobody else asked."""
     opened = []
 
     async def visit(email="ana.novak@example.si", **options):
-        context = await chrome.new_context(**options)
+        context = await chromium.new_context(**options)
         person = Visitor(await context.new_page(), sandbox, email, language=options.get("locale", "sl")[:2], looked_at=looked_at)
         opened.append((context, person))
         return person
@@ -54,7 +50,7 @@ async def visitor(chrome, sandbox, looked_at):
         assert person.strangers == []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def proxy():
     async with tunnelling_proxy() as url:
         yield url

@@ -14,6 +14,7 @@ from playwright.async_api import async_playwright, expect
 from tests.support.browser import Visitor
 from tests.support.newcomers import settled
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHOOSER = "main form button[name=method][value=rekono]"
 ALLOW = "button[name=user_oauth_approval][value=true]"
 

@@ -10,6 +10,7 @@ from playwright.async_api import expect
 
 from tests.support.steps import signs_in_with_a_certificate
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 BY_CERTIFICATE = "main form button[name=method][value=acnlb]"
 
 

@@ -12,6 +12,7 @@ from playwright.async_api import expect
 from tests.support.newcomers import settled
 from tests.support.steps import PHONE, fills_in_an_enquiry, says, signs_in_with_the_mouse, tells
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
 TOLD = {
     "sl": ("dodana aplikacija za enkratne kode", "dodan telefon za potisna obvestila", "izdelane nove rezervne kode", "odstranjena aplikacija za"),

@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from tests.support.newcomers import settled
 from tests.support.steps import signs_in_with_the_mouse, tolerates, weighed
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 BUDGET = 30 * 1024
 REKONO, PHONE, OUTBOX, START = 8081, 8082, 8083, 8088
 GATEWAY_PAGES = {

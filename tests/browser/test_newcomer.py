@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import ClientSession, ClientTimeout
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHOOSER = "main form button[name=method][value=rekono]"
 PASSWORD = "konj baterija sponka"
 WORDS = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import Visitor
 from tests.support.newcomers import settled
 from tests.support.steps import fills_in_an_enquiry, proves_by_sms, signs_in_with_the_mouse, tolerates
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 SMS = "main form button[name=method][value=sms]"
 
 

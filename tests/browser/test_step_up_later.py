@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from authproxy.sandbox import stack
@@ -14,6 +15,8 @@ from tests.support.browser import Visitor
 from tests.support.newcomers import settled
 from tests.support.sandbox import RunningSandbox, free_offset
 from tests.support.steps import answers_by_sms, gives_the_password, signs_in_with_the_mouse, tolerates
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Clock:
@@ -31,7 +34,7 @@ def clock():
     return Clock()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def sandbox(tmp_path, clock):
     """In this process, unlike the one that the other walks share."""
     offset = free_offset()
@@ -40,8 +43,8 @@ async def sandbox(tmp_path, clock):
 
 
 @pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
-async def test_a_file_waits_until_its_sender_has_signed_in_again_and_a_late_code_does_not_do(chrome, sandbox, clock, tmp_path, looked_at, locale):
-    context = await chrome.new_context(locale=locale, viewport={"width": 360, "height": 740}, color_scheme="dark")
+async def test_a_file_waits_until_its_sender_has_signed_in_again_and_a_late_code_does_not_do(chromium, sandbox, clock, tmp_path, looked_at, locale):
+    context = await chromium.new_context(locale=locale, viewport={"width": 360, "height": 740}, color_scheme="dark")
     someone, file = await settled(sandbox), tmp_path / "pain001_čšž.xml"
     file.write_bytes(b"<Document/>" * 1000)
     person = Visitor(await context.new_page(), sandbox, someone.email, language=locale[:2], looked_at=looked_at)

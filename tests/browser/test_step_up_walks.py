@@ -26,6 +26,7 @@ from tests.support.steps import (
     weighed,
 )
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 BUDGET = 30 * 1024
 BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
 # Everybody who has a certificate has a phone that answers for the gateway; one for each language, so that nobody is asked too often.

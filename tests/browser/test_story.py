@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHOOSER = "main form button[name=method][value=rekono]"
 SIGN_OUT = "main form[action*='/.authproxy/logout'] button"
 TO_PROVIDER = "main form[data-continue] button"

@@ -24,6 +24,7 @@ from tests.support.steps import (
     tolerates,
 )
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
 
 

@@ -12,16 +12,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 import redis.asyncio
 
 from authproxy.sandbox import stack
 from authproxy.sandbox.places import AUTHORITY_FOLDER
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
-from tests.support.browser import Visitor, chromium
+from tests.support.browser import Visitor
 from tests.support.gateway import ANA, CVETKA, TICKET, Clock, Person, logging_put_back, until
 from tests.support.http_client import Browser
 from tests.support.sandbox import RunningSandbox, free_offset
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 OWN = {"ecmsweb": ("referent", "Kartice-2026!"), "bankomati": ("nadzor", "Bankomat-2026!")}
 
 
@@ -49,7 +51,7 @@ class Town:
         return self._said.getvalue().decode() + self._audit.read_text()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def town(redis_server, authority_state):
     redis_server.command("FLUSHALL")
     clock, said = Clock(), io.BytesIO()
@@ -252,21 +254,20 @@ async def test_a_file_travels_through_to_the_portal(town):
 # In Chromium
 
 
-@pytest.fixture
-async def visitor(town):
-    async with chromium() as browser:
-        opened = []
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(chromium, town):
+    opened = []
 
-        async def visit(locale, **options):
-            context = await browser.new_context(locale=locale, **options)
-            person = Visitor(await context.new_page(), RunningSandbox(town.places.offset), ANA)
-            opened.append(person)
-            return person
+    async def visit(locale, **options):
+        context = await chromium.new_context(locale=locale, **options)
+        person = Visitor(await context.new_page(), RunningSandbox(town.places.offset), ANA)
+        opened.append(person)
+        return person
 
-        yield visit
-        for person in opened:
-            assert person.complaints == []
-            assert person.strangers == []
+    yield visit
+    for person in opened:
+        assert person.complaints == []
+        assert person.strangers == []
 
 
 @pytest.mark.needs("chromium")

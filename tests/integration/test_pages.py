@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from authproxy.access.decision import Reason
 from authproxy.flows.logout import ProviderLogout
 from authproxy.flows.sign_in import SignInRefused
 from authproxy.web.refusals import PAGES
-from tests.support.page_checks import everything_but_our_own, faults_of, headless, signed_in
+from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
 from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
 
 REASON_OF_EACH_PAGE = {name: reason for reason, (name, _status) in PAGES.items()}
@@ -24,13 +23,7 @@ OWN_PAGES = {
 }  # fmt: skip
 SIGNED_IN = {"session", "logout", "logout everywhere"}
 
-pytestmark = pytest.mark.needs("chromium")
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with headless() as browser:
-        yield browser
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize(

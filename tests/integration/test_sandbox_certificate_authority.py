@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-from axe_playwright_python.async_playwright import Axe
+import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,10 +25,10 @@ from authproxy.sandbox.certificate_authority.faults import WAYS
 from authproxy.sandbox.certificate_authority.holdings import HoldingsBroken
 from authproxy.sandbox.certificate_authority.revocations import RevocationsBroken
 from authproxy.sandbox.serving import bound, serving
-from tests.support.browser import chromium
 from tests.support.gateway import Clock, free_port
+from tests.support.page_checks import faults_of
 
-pytestmark = pytest.mark.needs("openssl")
+pytestmark = [pytest.mark.needs("openssl"), pytest.mark.asyncio(loop_scope="session")]
 
 
 @dataclass
@@ -67,7 +67,7 @@ def beginning(tmp_path_factory):
     return folder, port
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def house(beginning, tmp_path):
     made, port = beginning
     state, url, clock = tmp_path / "state", f"http://localhost:{port}", Clock()
@@ -453,26 +453,15 @@ async def test_a_damaged_folder_is_an_error_that_names_the_file_and_stays_as_it_
 # The page
 
 
-@pytest.fixture
-async def chrome():
-    async with chromium() as browser:
-        yield browser
-
-
-async def faults_of(page):
-    """What axe finds with everything unfolded, and what sticks out of the window."""
+async def faults_when_unfolded(page):
     await page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
-    found = (await Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})).response
-    faults = [f"{violation['id']}: {node['target']}" for violation in found["violations"] for node in violation["nodes"]]
-    if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        faults.append("wider than the window")
-    return faults
+    return await faults_of(page)
 
 
 @pytest.mark.needs("chromium")
 @pytest.mark.parametrize(("language", "width", "scheme"), [("sl", 1100, "light"), ("en", 320, "dark")])
-async def test_the_page_has_no_barriers_in_either_language(house, chrome, language, width, scheme):
-    context = await chrome.new_context(locale=language, viewport={"width": width, "height": 900}, color_scheme=scheme)
+async def test_the_page_has_no_barriers_in_either_language(house, chromium, language, width, scheme):
+    context = await chromium.new_context(locale=language, viewport={"width": width, "height": 900}, color_scheme=scheme)
     page, complaints = await context.new_page(), []
     page.on("console", lambda message: complaints.append(message.text))
     await page.goto(house.url)
@@ -481,14 +470,14 @@ async def test_the_page_has_no_barriers_in_either_language(house, chrome, langua
         await page.locator(f"#{service}-how").select_option("stale")
         await page.locator(f"form:has(#{service}-how) button").click()
     assert await page.locator(".services .bad").count() == 2
-    assert await faults_of(page) == []
+    assert await faults_when_unfolded(page) == []
     await context.close()
     assert complaints == []
 
 
 @pytest.mark.needs("chromium")
-async def test_buttons_revoke_and_break_and_undo_both(house, chrome):
-    context = await chrome.new_context(locale="en", java_script_enabled=False)
+async def test_buttons_revoke_and_break_and_undo_both(house, chromium):
+    context = await chromium.new_context(locale="en", java_script_enabled=False)
     page = await context.new_page()
     page.set_default_timeout(15_000)
     await page.goto(house.url)

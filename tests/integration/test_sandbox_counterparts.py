@@ -408,12 +408,13 @@ async def test_without_any_server_the_store_is_in_process_and_says_so():
 
 
 CHILD = """
-import asyncio, sys
+import asyncio, signal, sys
 from authproxy.sandbox.store import embedded_store
 async def main():
     async with embedded_store(None) as (url, what):
         print(url, flush=True)
         await asyncio.Event().wait()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it runs in the background with SIGINT ignored
 try:
     {runner}(main())
 except KeyboardInterrupt:
@@ -427,7 +428,7 @@ async def test_the_server_dies_with_us_however_we_die(how: signal.Signals, runne
     with tempfile.TemporaryDirectory() as folder:  # nobody tidies up after SIGKILL
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", CHILD.format(runner=runner), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=os.environ | {"TMPDIR": folder},
+            env=os.environ | {"TMPDIR": folder}, preexec_fn=_ignores_interrupts,
         )  # fmt: skip
         assert process.stdout is not None
         address = (await process.stdout.readline()).decode().strip().removeprefix("unix://").partition("?")[0]
@@ -439,6 +440,10 @@ async def test_the_server_dies_with_us_however_we_die(how: signal.Signals, runne
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
         assert how == signal.SIGKILL or not Path(address).parent.exists()
+
+
+def _ignores_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 async def _listens(address: str) -> bool:

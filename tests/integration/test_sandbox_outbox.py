@@ -10,14 +10,16 @@ from types import SimpleNamespace
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from authproxy.sandbox.outbox.application import application
 from authproxy.sandbox.outbox.post_office import LARGEST_LETTER
 from authproxy.sandbox.serving import bound, port_of, serving
-from tests.support.browser import Visitor, chromium
+from tests.support.browser import Visitor
 from tests.support.gateway import Clock, until
 from tests.support.sandbox import RunningSandbox
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEY = {"X-API-Key": "peskovnik-sms-2026"}
 SMS = {"sender": "Bankart", "recipient": "+38640123456", "text": "Vaše enkratno geslo je 123456."}
 
@@ -26,7 +28,7 @@ def basic(user, password):
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def outbox():
     listener, smtp = bound(), bound()
     url = f"http://localhost:{port_of(listener)}"
@@ -291,37 +293,36 @@ async def test_the_outbox_can_be_emptied_by_its_own_page_only(outbox):
 
 @pytest.mark.needs("chromium")
 @pytest.mark.parametrize(("locale", "news"), [("sl-SI", "Prispelo je novo sporočilo."), ("en-GB", "A new message has arrived.")])
-async def test_new_messages_appear_by_themselves_and_a_code_is_copied_by_a_button(outbox, locale, news):
-    async with chromium() as browser:
-        context = await browser.new_context(locale=locale, permissions=["clipboard-read", "clipboard-write"])
-        person = Visitor(await context.new_page(), RunningSandbox(0), "")
-        page = person.page
-        await page.goto(f"{outbox.url}/?cleared")
-        assert await page.locator("li[id]").count() == 0
-        await sent(outbox)
-        await page.locator("li[id]").wait_for()
-        assert await page.locator("#news").inner_text() == news
-        await page.locator(".code button").click()
+async def test_new_messages_appear_by_themselves_and_a_code_is_copied_by_a_button(outbox, chromium, locale, news):
+    context = await chromium.new_context(locale=locale, permissions=["clipboard-read", "clipboard-write"])
+    person = Visitor(await context.new_page(), RunningSandbox(0), "")
+    page = person.page
+    await page.goto(f"{outbox.url}/?cleared")
+    assert await page.locator("li[id]").count() == 0
+    await page.evaluate("navigator.clipboard.writeText('nothing yet')")  # all tests share the clipboard
+    await sent(outbox)
+    await page.locator("li[id]").wait_for()
+    assert await page.locator("#news").inner_text() == news
+    await page.locator(".code button").click()
 
-        async def copied():
-            return await page.evaluate("navigator.clipboard.readText()") == "123456"
+    async def copied():
+        return await page.evaluate("navigator.clipboard.readText()") == "123456"
 
-        await until(copied)
-        assert await person.barriers() == []
-        await page.locator("li h2 a").click()
-        await page.wait_for_url("**/messages/*")
-        assert await person.barriers() == []
-        assert (person.complaints, person.strangers) == ([], [])
+    await until(copied)
+    assert await person.barriers() == []
+    await page.locator("li h2 a").click()
+    await page.wait_for_url("**/messages/*")
+    assert await person.barriers() == []
+    assert (person.complaints, person.strangers) == ([], [])
 
 
 @pytest.mark.needs("chromium")
-async def test_without_javascript_the_list_has_its_link_and_its_codes(outbox):
+async def test_without_javascript_the_list_has_its_link_and_its_codes(outbox, chromium):
     await sent(outbox)
-    async with chromium() as browser:
-        page = await (await browser.new_context(java_script_enabled=False, locale="sl-SI", viewport={"width": 320, "height": 700})).new_page()
-        await page.goto(outbox.url)
-        assert await page.locator(".code code").inner_text() == "123456"
-        assert await page.locator(".code button").count() == 0
-        await mailed(outbox, letter())
-        await page.get_by_text("Osveži seznam").click()
-        assert await page.locator("li[id]").count() == 2
+    page = await (await chromium.new_context(java_script_enabled=False, locale="sl-SI", viewport={"width": 320, "height": 700})).new_page()
+    await page.goto(outbox.url)
+    assert await page.locator(".code code").inner_text() == "123456"
+    assert await page.locator(".code button").count() == 0
+    await mailed(outbox, letter())
+    await page.get_by_text("Osveži seznam").click()
+    assert await page.locator("li[id]").count() == 2

@@ -5,35 +5,29 @@ from __future__ import annotations
 import re
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+import pytest_asyncio
 
 from authproxy.sandbox.accounts import PASSWORD
-from tests.support.browser import chromium
 from tests.support.http_client import Browser
 from tests.support.onepass_house import ANA, CVETKA, DAVID, onepass_house
+from tests.support.page_checks import faults_of
 
-pytestmark = pytest.mark.needs("chromium")
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def house():
     async with onepass_house() as house:
         yield house
 
 
-@pytest.fixture
-async def chrome():
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def opens(chrome, house):
+@pytest_asyncio.fixture(loop_scope="session")
+async def opens(chromium, house):
     """A tab of its own; at the end no tab may have complained, nor asked anybody but the sandbox."""
     contexts, complaints, strangers = [], [], []
 
     async def tab(**options):
-        context = await chrome.new_context(**options)
+        context = await chromium.new_context(**options)
         contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(15_000)
@@ -47,15 +41,6 @@ async def opens(chrome, house):
         await context.close()
     assert complaints == []
     assert strangers == []
-
-
-async def faults_of(page):
-    """What axe finds, and what sticks out of the window."""
-    found = (await Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})).response
-    faults = [f"{violation['id']}: {node['target']}" for violation in found["violations"] for node in violation["nodes"]]
-    if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        faults.append("wider than the window")
-    return faults
 
 
 async def gives_the_password(page, house, email=ANA):

@@ -5,28 +5,28 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from authproxy.sandbox.portals.application import application
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
 from authproxy.sandbox.serving import bound, port_of, serving
-from tests.support.browser import Visitor, chromium
+from tests.support.browser import Visitor
 from tests.support.sandbox import RunningSandbox
 from tests.support.vouching_gateway import ISSUER, NOW, VouchingGateway
 
-pytestmark = pytest.mark.needs("chromium")
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 PAGE_BUDGET = 30 * 1024
 
 
-@pytest.fixture
-async def opened():
+@pytest_asyncio.fixture(loop_scope="session")
+async def opened(chromium):
     """Opens a portal as if a gateway stood before it: every request has its assertion."""
     gateway, keys = VouchingGateway(), web.Application()
     keys.router.add_get("/jwks", gateway.key_set)
     async with AsyncExitStack() as stack:
         at = bound()
         await stack.enter_async_context(serving(keys, at))
-        browser = await stack.enter_async_context(chromium())
         visitors = []
 
         async def visit(portal_id, locale, **options):
@@ -34,7 +34,7 @@ async def opened():
             made = application(portal=portal(portal_id), jwks_url=f"http://127.0.0.1:{port_of(at)}/jwks", issuer=ISSUER, clock=lambda: NOW)
             await stack.enter_async_context(serving(made, listener))
             said = {"X-Auth-Assertion": gateway.assertion(aud=portal_id)}
-            context = await browser.new_context(locale=locale, extra_http_headers=said, base_url=f"http://localhost:{port_of(listener)}", **options)
+            context = await chromium.new_context(locale=locale, extra_http_headers=said, base_url=f"http://localhost:{port_of(listener)}", **options)
             visitors.append(Visitor(await context.new_page(), RunningSandbox(0), ""))
             return visitors[-1]
 

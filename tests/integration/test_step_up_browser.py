@@ -11,19 +11,13 @@ from playwright.async_api import Browser, Page, expect
 
 from authproxy.access.decision import Reason
 from authproxy.flows.step_up import NotProved
-from tests.support.page_checks import everything_but_our_own, faults_of, headless, signed_in
+from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
 from tests.support.pages_house import NOW, TICKET, House, front, running_pages
 from tests.support.step_up_script import CODE, HELD, NEW_TICKET, OFFERS, a_form
 
-pytestmark = pytest.mark.needs("chromium")
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 PAYMENT = re.compile(r"https?://[^/]+/pay(?:\?|$)")
 CHOICE = "step-up?rt=/pay&for=payments"
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with headless() as browser:
-        yield browser
 
 
 async def visitor(chromium: Browser, port: int, *, language: str = "en", width: int = 1280, scheme: str = "light", has_script: bool = True) -> Page:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from aiohttp import ClientSession, ClientTimeout
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, CDPSession, Page, async_playwright, expect
 
 from tests.support.sandbox import RunningSandbox
@@ -20,27 +21,92 @@ _STOPS_OF_A_PAGE = 80
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+_PAINTED = """() => {
+    const telling = new Set(["class", "style", "type", "role", "hidden", "open", "disabled", "aria-invalid", "aria-current", "aria-pressed", "aria-expanded"]);
+    const places = new Set(), walk = (element, above) => {
+        const said = [...element.attributes].map(one => telling.has(one.name) ? `${one.name}=${one.value}` : one.name).sort();
+        const place = `${above}/${element.localName}[${said}]`;
+        places.add(place);
+        for (const child of element.children) walk(child, place);
+    };
+    walk(document.documentElement, "");
+    const rules = [...document.styleSheets].map(sheet => [...sheet.cssRules].map(rule => rule.cssText).join());
+    return JSON.stringify([matchMedia("(prefers-color-scheme: dark)").matches, innerWidth, [...places].sort(), rules]);
+}"""
+_CONTRAST_IS_ENOUGH: set[bytes] = set()
+
+
+async def barriers_of(page: Page, *rules: str) -> list[str]:
+    """What axe finds wrong: by all its rules, or by those (or by the tags) that are named.
+
+    Nine tenths of axe's time go into the contrast of colours, which is decided by style sheets, colour scheme, width, and the elements with
+    their places: where all of these are as on a page whose contrast was enough, it is not measured again."""
+    if not await page.evaluate("typeof axe === 'object'"):
+        await page.evaluate(AXE_SCRIPT)
+    painted = hashlib.sha256((await page.evaluate(_PAINTED)).encode()).digest()
+    if painted not in _CONTRAST_IS_ENOUGH:
+        found = await _asked(page, {"runOnly": ["color-contrast"]})
+        if found:
+            return found
+        _CONTRAST_IS_ENOUGH.add(painted)
+    if rules == ("color-contrast",):
+        return []
+    return await _asked(page, {"rules": {"color-contrast": {"enabled": False}}} | ({"runOnly": list(rules)} if rules else {}))
+
+
+async def _asked(page: Page, options: dict[str, object]) -> list[str]:
+    # Only findings leave the page: to carry all that axe has looked at out of it takes longer than to look.
+    ask = "options => axe.run(document, options).then(found => found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.target}`)))"
+    return list(await page.evaluate(ask, options | {"resultTypes": ["violations"]}))
+
+
+class SharedChromium:
+    """One Chromium for all tests of a process, because to start it takes longer than most tests. It is started when it is first needed,
+    and again after it has ended. It belongs to the event loop in which it was started."""
+
+    def __init__(self) -> None:
+        self._running = AsyncExitStack()
+        self._browser: Browser | None = None
+
+    async def browser(self) -> Browser:
+        if self._browser is None or not self._browser.is_connected():
+            await self._running.aclose()
+            playwright = await self._running.enter_async_context(async_playwright())
+            self._browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+            self._running.push_async_callback(self._browser.close)
+        return self._browser
+
+    async def aclose(self) -> None:
+        await self._running.aclose()
+
+
+class LookedAt:
+    """Kinds of pages that axe has been asked about, by any worker of this run: one file for each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def is_first(self, kind: str) -> bool:
+        """Whether nobody has said this before."""
         try:
-            yield browser
-        finally:
-            await browser.close()
+            (self._folder / hashlib.sha256(kind.encode()).hexdigest()).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
 
 class Visitor:
     """A person before the sandbox, in a browser of their own."""
 
-    def __init__(self, page: Page, sandbox: RunningSandbox, email: str, *, language: str = "sl", looked_at: set[str] | None = None) -> None:
+    def __init__(self, page: Page, sandbox: RunningSandbox, email: str, *, language: str = "sl", looked_at: LookedAt | None = None) -> None:
         self.page = page
         self.email = email
         self.language = language
         self.complaints: list[str] = []
         self.strangers: list[str] = []
         self._sandbox = sandbox
-        self._looked_at = set() if looked_at is None else looked_at
+        self._looked_at = looked_at
         self._devtools: CDPSession | None = None
         page.set_default_timeout(_PATIENCE_MS)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None)
@@ -76,12 +142,12 @@ class Visitor:
 
     async def code(self, mode: str) -> str:
         if mode == "otplogin":
-            return (await self._asked(f"{self._sandbox.local(8082)}/api/codes?email={quote(self.email)}"))["code"]
+            return (await self._fetched(f"{self._sandbox.local(8082)}/api/codes?email={quote(self.email)}"))["code"]
         phones = {"ana.novak@example.si": "+38640123456", "bor.kranjc@example.si": "+38640123457", "david.horvat@example.si": "+38640123459"}
         return await self.newest_code(phones[self.email])
 
     @staticmethod
-    async def _asked(url: str):
+    async def _fetched(url: str):
         async with ClientSession(timeout=ClientTimeout(10)) as session, session.get(url) as answer:
             return await answer.json()
 
@@ -103,8 +169,7 @@ class Visitor:
         await self.page.wait_for_load_state()
         assert await self.page.locator("html").get_attribute("lang") == self.language
         kind = f"{self.language} {urlsplit(self.page.url).netloc} {await self.page.title()}"
-        if kind not in self._looked_at:
-            self._looked_at.add(kind)
+        if self._looked_at is None or self._looked_at.is_first(kind):
             assert await self.faults() == [], self.page.url
 
     async def faults(self) -> list[str]:
@@ -113,8 +178,7 @@ class Visitor:
         await page.emulate_media(color_scheme="light", reduced_motion="reduce")
         found = await self.barriers()
         await page.emulate_media(color_scheme="dark")
-        dark = await page.evaluate("axe.run(document, {runOnly: ['color-contrast']})")
-        found += [f"dark: {node['target']}" for one in dark["violations"] for node in one["nodes"]]
+        found += [f"dark: {barrier}" for barrier in await barriers_of(page, "color-contrast")]
         window = page.viewport_size
         await page.set_viewport_size({"width": 320, "height": 640})
         if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
@@ -156,7 +220,7 @@ class Visitor:
 
     async def messages(self, to: str) -> list[dict[str, str]]:
         """What has arrived at an address or a number, newest first."""
-        return list(await self._asked(f"{self._sandbox.local(8083)}/api/messages?to={quote(to)}"))
+        return list(await self._fetched(f"{self._sandbox.local(8083)}/api/messages?to={quote(to)}"))
 
     async def newest_code(self, to: str) -> str:
         """Of the last message to an address or a number."""
@@ -165,5 +229,4 @@ class Visitor:
 
     async def barriers(self) -> list[str]:
         """What axe finds wrong with the page (WCAG 2.2 AA and its own rules)."""
-        found = (await Axe().run(self.page)).response["violations"]
-        return [f"{one['id']}: {node['target']}" for one in found for node in one["nodes"]]
+        return await barriers_of(self.page)

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from playwright.async_api import BrowserContext, Page
 
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
-
+from tests.support.browser import barriers_of
 from tests.support.pages_house import TICKET
-
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-@asynccontextmanager
-async def headless() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 async def signed_in(context: BrowserContext, port: int, ticket: str = TICKET) -> None:
@@ -42,8 +25,7 @@ def everything_but_our_own(page: Page, port: int) -> list[str]:
 
 async def faults_of(page: Page) -> list[str]:
     """What axe finds, and what sticks out of the window."""
-    found = (await Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})).response
-    faults = [f"{violation['id']}: {node['target']}" for violation in found["violations"] for node in violation["nodes"]]
+    faults = await barriers_of(page, "wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
     if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
         faults.append("wider than the window")
     return faults
