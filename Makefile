@@ -32,6 +32,10 @@ PORTS ?= 0
 SUITE ?= bookworm
 WHOLE ?=
 
+# An environment without a Python that runs, or that was moved here from elsewhere, is made anew; of a link only the link is removed.
+_ := $(shell { made=$$(grep '^command = ' $(VENV)/pyvenv.cfg || true); \
+	$(BIN)/python -c '' && [[ -z $$made || $$made == *" $$(realpath $(VENV))" ]] || rm -rf $(VENV); } 2>/dev/null)
+
 .PHONY: help
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -110,13 +114,18 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=... names one)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 
+# Nothing is installed into the environment of another checkout.
+OWN = [[ ! -L $(VENV) ]] || { echo "$(VENV) leads to $$(realpath $(VENV)): remove the link, or use its tools without make" >&2; exit 1; }
+
 $(VENV)/.sandbox: deploy/requirements/sandbox.txt | $(BIN)/python
+	@$(OWN)
 	@echo "Installing what the sandbox needs into $(VENV) …"
 	$(PIP) $(LOCKED) --requirement $<
 	$(PIP) check
 	touch $@
 
 $(VENV)/.dev: deploy/requirements/dev.txt deploy/requirements/build.txt pyproject.toml | $(BIN)/python
+	@$(OWN)
 	@echo "Installing what development needs into $(VENV) …"
 	$(PIP) $(LOCKED) --requirement deploy/requirements/build.txt
 	$(PIP) $(LOCKED_DEV) --requirement $<
