@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from authproxy.access.own_cookies import ticket_in, values_in
 
@@ -47,3 +49,12 @@ def test_an_endless_cookie_is_not_carried_around():
 
 def test_every_cookie_of_a_name_is_found():
     assert values_in(b"a=1; b=2;a=3", b"a=") == ["1", "3"]
+
+
+PIECES = st.sampled_from([b"__Host-authproxy=", b"__Host-authproxy", b";", b"; ", b" ", b"\t", b"=", b",", b"a", b"a=1", b"\x0b", b"\xc2\xa0", b"t"])
+
+
+@given(st.lists(PIECES, max_size=12).map(b"".join))
+def test_the_short_way_finds_what_the_long_way_finds(cookies):
+    values = values_in(cookies, b"__Host-authproxy=")
+    assert ticket_in(cookies) == (values[0] if len(values) == 1 else None)
