@@ -333,6 +333,16 @@ async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(c
         assert "Reused" not in await asks("-sess_in", str(tmp_path / "session"))
 
 
+async def test_certificates_that_are_shown_too_fast_from_one_address_are_told_to_wait(certificate_houses):
+    async with certificate_houses(environment={"AUTHPROXY__SERVER__LIMITS__PER_MINUTE__CALLBACKS": "1"}) as house:
+        await house.enrols(ana(house))
+        browser = house.browser("ana.novak")
+        way = await choosing(browser, house.acq + PLACE)
+        assert (await browser.follow(way)).status == 303
+        again = await browser.follow(way)
+        assert (again.status, again.header("retry-after"), heading(again)) == (429, "60", "Preveč zahtev")
+
+
 async def test_the_address_alone_says_where_to_begin(certificate_house):
     house = certificate_house
     for path in ("/", "/?hop=", "/?hop=" + "A" * 43):
