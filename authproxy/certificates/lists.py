@@ -20,6 +20,7 @@ from authproxy.certificates.addresses import Address
 from authproxy.certificates.crl import RevocationList
 from authproxy.certificates.fetching import Fetcher, Limits, NoAnswer
 from authproxy.certificates.status import Unusable
+from authproxy.telemetry.logging import logger
 
 COOL_DOWN = timedelta(seconds=30)
 """After a failure nobody asks there again for this long."""
@@ -108,7 +109,11 @@ class RevocationLists:
 
     async def _refreshed(self, held: Held, now: datetime) -> None:
         async with held.asking:
-            await self._renew(held, now)
+            try:
+                await self._renew(held, now)
+            except Exception as failure:  # noqa: BLE001  (whatever it is: one list must not keep the others from being asked for)
+                logger("certificates").exception("certificates.list_failed", address=held.address.url)
+                held.failed_at, held.failure, held.due_at = now, type(failure).__name__, now + _RETRY * self._jittered()
 
     async def _renew(self, held: Held, now: datetime) -> None:
         if held.list is None:

@@ -12,6 +12,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked
 from authproxy.flows.shown_certificate import certificate_key
 from authproxy.identity.session import SessionId, SessionSummary
+from authproxy.telemetry.logging import logger
 
 
 class Sessions(Protocol):
@@ -47,21 +48,22 @@ class CertificateWatch:
 
     async def look(self, *, now: datetime) -> Looked:
         """Asks about every certificate on which a session rests, and ends the sessions of the revoked. Raises CannotAsk where the store
-        cannot be asked."""
+        cannot be asked for the sessions. What goes wrong with one certificate is `unknown`, and the others are looked at."""
         ended: list[SessionSummary] = []
         good = unknown = 0
         for fingerprint, summaries in (await self._in_use(now)).items():
             try:
-                holds = await self._holds(fingerprint, now)
+                if await self._holds(fingerprint, now):
+                    good += 1
+                else:
+                    gone = await self._sessions.revoke_all([summary.session_id for summary in summaries])
+                    ended += [summary for summary in summaries if summary.session_id in gone]
             except CannotAsk:
                 unknown += 1
-                self.unknown += 1
-                continue
-            if holds:
-                good += 1
-            else:
-                gone = await self._sessions.revoke_all([summary.session_id for summary in summaries])
-                ended += [summary for summary in summaries if summary.session_id in gone]
+            except Exception:  # noqa: BLE001  (whatever it is: it must not keep the other certificates from being looked at)
+                logger("certificates").exception("certificates.look_failed")
+                unknown += 1
+        self.unknown += unknown
         return Looked(ended=tuple(ended), good=good, unknown=unknown)
 
     async def _in_use(self, now: datetime) -> dict[str, list[SessionSummary]]:

@@ -21,6 +21,7 @@ from authproxy.oidc.key_set import KeySet, VerificationKey
 from authproxy.oidc.refused import AnswerInvalid
 from authproxy.oidc.relying_party import RelyingParty, is_endpoint
 from authproxy.oidc.wire import Unreadable
+from authproxy.telemetry.logging import logger
 
 FRESH_FOR = timedelta(hours=1)
 COOL_DOWN = timedelta(seconds=5)
@@ -136,6 +137,11 @@ class LastGood(Generic[T]):
         except CannotAsk as failure:
             self.failure, self._failed_at = str(failure), self._clock()
             raise
+        except Exception as failure:  # noqa: BLE001  (see below)
+            # Whatever an answer has done to its reader: nobody knows more than if there had been none.
+            logger("oidc").exception("provider.answer_failed")
+            self.failure, self._failed_at = f"its answer could not be read: {type(failure).__name__}", self._clock()
+            raise cannot_ask(self.failure) from None
         self.failure, self.fetched_at = None, self._clock()
         return self.value
 

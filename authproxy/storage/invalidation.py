@@ -16,6 +16,7 @@ import structlog
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.identity.session import SessionId
 from authproxy.storage import keyspace
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.redis import Line, RedisConnection
@@ -68,7 +69,7 @@ async def _beat(line: Line, near_cache: NearCache, clock: Callable[[], datetime]
     # somewhere must not count as fresh. So the channel counts as heard at the moment of asking.
     asked_at = clock()
     await line.say("PING")
-    while (message := await _answer(line))[0] != b"pong":
+    while not _is_pong(message := await _answer(line)):
         _apply(message, near_cache)
     near_cache.heard(asked_at)
 
@@ -90,12 +91,30 @@ async def _answer(line: Line) -> Any:
     return message
 
 
-def _apply(message: list[Any], near_cache: NearCache) -> None:
-    _, _, keys = message
-    if keys is None:  # FLUSHALL, FLUSHDB
+def _is_pong(message: Any) -> bool:
+    return isinstance(message, list) and message[:1] == [b"pong"]
+
+
+def _apply(message: Any, near_cache: NearCache) -> None:
+    """Forgets what a message names. Of one that cannot be read nobody knows what it names, so everything is forgotten; whoever may write
+    to the store can publish one."""
+    try:
+        session_ids = _session_ids(message)
+    except (ValueError, TypeError, AttributeError):
+        _log.warning("store.invalidation_unreadable")
+        session_ids = None
+    if session_ids is None:
         near_cache.forget_all()
         return
-    for key in keys:
-        session_id = keyspace.session_id_in(key)
-        if session_id is not None:
-            near_cache.forget(session_id)
+    for session_id in session_ids:
+        near_cache.forget(session_id)
+
+
+def _session_ids(message: Any) -> list[SessionId] | None:
+    """None for all of them. Raises ValueError, TypeError or AttributeError for what is no message of this channel."""
+    _, _, keys = message
+    if keys is None:  # FLUSHALL, FLUSHDB
+        return None
+    if not isinstance(keys, list):
+        raise TypeError
+    return [session_id for key in keys if (session_id := keyspace.session_id_in(key)) is not None]

@@ -52,6 +52,34 @@ async def test_a_connection_on_which_nothing_happens_is_closed_without_a_word():
         assert (await fresh.everything(), await used.everything()) == (b"", b"")
 
 
+class Unruly:
+    """A connection that cannot be looked after."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+
+    def check(self, now: float) -> None:
+        raise ValueError(f"at {now:.0f} nobody expected this")
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+
+async def test_a_connection_that_cannot_be_looked_after_is_cut_and_the_others_keep_their_time_limits():
+    async with running_edge(limits=SMALL) as edge:
+        unruly = [Unruly(), Unruly()]
+        edge.listener._connections.update(unruly)
+        client = await edge.client()
+        await edge.settled(lambda: edge.listener.connection_count == 3)
+        edge.pass_time(76)
+        assert await client.everything() == b""
+        assert all(each.is_cut for each in unruly)
+        assert len(edge.errors) == 2
+        edge.errors.clear()
+        for each in unruly:
+            edge.listener.closed(each)
+
+
 async def test_a_body_that_stops_is_408_and_the_portal_sees_no_complete_request():
     async with running_edge(limits=SMALL, script=holds) as edge:
         client = await edge.client()

@@ -153,6 +153,17 @@ async def test_an_emptied_store_empties_the_near_cache(server):
         assert len(one.cache) == 0
 
 
+@pytest.mark.parametrize("junk", ["x", "", "authproxy:{}"])
+async def test_a_message_that_cannot_be_read_empties_the_near_cache_and_ends_nothing(server, junk):
+    async with instance(server.socket_url) as one:
+        ticket = await cached_session(one)
+        server.command("PUBLISH", "__redis__:invalidate", junk)
+        await eventually(lambda: not one.holds(ticket))
+        other = await cached_session(one)
+        await one.sessions.revoke(other.session_id)
+        await eventually(lambda: not one.holds(other))
+
+
 async def test_a_record_that_expires_in_redis_leaves_the_near_cache(server):
     async with instance(server.socket_url) as one:
         ticket = await cached_session(one)

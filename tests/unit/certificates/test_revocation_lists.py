@@ -1,0 +1,47 @@
+"""Keeping revocation lists at hand: one that does something to its reader does not keep the others from being asked for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from authproxy.certificates.addresses import Address
+from authproxy.certificates.fetching import Limits
+from authproxy.certificates.lists import RevocationLists
+from tests.support.certificate_builder import Authority, at
+from tests.support.log_lines import log_lines
+
+
+class Fetcher:
+    """Lists by address; an exception is raised."""
+
+    def __init__(self, **lists: object) -> None:
+        self._lists = lists
+
+    async def fetched(self, address, limits, *, question=None):
+        assert (limits.octets, question) == (1 << 20, None)
+        found = self._lists[address.url]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Nowhere:
+    async def get(self, key):
+        return None
+
+    async def put(self, key, value, lives_for):
+        assert value
+
+
+async def test_one_bad_list_ends_nothing():
+    authority = Authority.root()
+    fetcher = Fetcher(odd=TypeError("nobody expected this"), fine=authority.crl().public_bytes(Encoding.DER))
+    limits = Limits(timeout=timedelta(seconds=1), octets=1 << 20)
+    lists = RevocationLists(fetcher, Nowhere(), limits, refresh_every=timedelta(hours=1), max_stale=timedelta(0), jitter=lambda: 0.5)
+    odd, fine = lists.keep([Address("odd", is_named=True), Address("fine", is_named=True)], (authority.certificate,), now=at())
+    with log_lines():
+        await lists.refresh(now=at())
+    assert (odd.list, odd.failure, odd.due_at > at()) == (None, "TypeError", True)
+    assert (fine.list is not None, fine.failure) == (True, None)
