@@ -10,7 +10,7 @@ from typing import Final
 
 from authproxy.edge.client_connection import ClientConnection
 from authproxy.edge.site import Gate, report
-from authproxy.edge.sockets import Bound
+from authproxy.edge.sockets import Bound, CannotListen
 from authproxy.edge.tls_door import TlsDoor
 from authproxy.edge.upstream_pool import UpstreamPool
 from authproxy.telemetry.logging import logger
@@ -53,8 +53,8 @@ class Listener:
         self._refused_in_episode = 0
 
     async def open(self, every: Iterable[Bound]) -> tuple[tuple[str, int], ...]:
-        """Listens on all of them, or raises OSError and listens on none. They are closed at the end. Returns host and port of the TCP
-        ones."""
+        """Listens on all of them, or raises OSError or CannotListen and listens on none. They are closed at the end. Returns host and port
+        of the TCP ones."""
         self._bound.extend(every)
         try:
             for bound in self._bound:
@@ -62,7 +62,7 @@ class Listener:
                     await self._listen(listening, is_unix=bound.address.unix_path is not None)
             for bound in self._bound:
                 bound.publish()
-        except OSError:
+        except (OSError, CannotListen):
             self._close()
             raise
         names = [listening.getsockname() for bound in self._bound for listening in bound.sockets]

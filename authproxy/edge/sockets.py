@@ -23,8 +23,10 @@ _LONGEST_PATH: Final = 107
 """Bytes of a Unix socket's path (unix(7)); connect(2) takes no more."""
 
 
-class CannotListen(OSError):  # noqa: N818
-    """An address that cannot be had. The message is one line that names the setting, the address and the reason."""
+class CannotListen(ValueError):  # noqa: N818
+    """An address that cannot be had. The message is one line that names the setting, the address and the reason.
+
+    No OSError, though most come of one: compiled classes cannot be derived from that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
