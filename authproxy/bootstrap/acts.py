@@ -1,4 +1,5 @@
-"""What operators' commands do, in the audit trail: by whom, where and when, before anything is done, and afterwards what came of it.
+"""What is in the audit trail though no request brings it there: sessions that end by time, and what operators' commands do, by whom,
+where and when, before anything is done, and afterwards what came of it.
 
 A command writes into the store, because it may run on another machine or as somebody who may not write the gateway's files; a running
 gateway takes the entries over, the next one to start if none runs.
@@ -11,8 +12,9 @@ import os
 import pwd
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Final, Unpack
 
 from authproxy.access.decision import Reason
@@ -21,6 +23,7 @@ from authproxy.bootstrap.auditing import Writing, person_key
 from authproxy.bootstrap.clock import utc_now
 from authproxy.settings.schema import Settings
 from authproxy.storage.acts import RedisActs
+from authproxy.storage.open_sessions import EndedByTime, RedisOpenSessions
 from authproxy.telemetry.audit import Audit, Event, Fields
 from authproxy.telemetry.logging import logger
 
@@ -133,3 +136,22 @@ async def _taken_over(acts: RedisActs, writing: Writing, taker: str) -> None:
         written += 1
     if entries:
         await acts.settle(taker, written)
+
+
+async def tell_of_ended(opened: RedisOpenSessions, audit: Audit, clock: Callable[[], datetime]) -> None:
+    """Records sessions that end by time, for ever: each once, by one gateway."""
+    taker = secrets.token_hex(16)
+    while True:
+        await asyncio.sleep(_LOOKED_EVERY)
+        with suppress(CannotAsk):  # the pulse of the store tells of outages
+            ended = await opened.ended(taker, now=clock())
+            told = [each for each in ended if await _is_told(audit, each)]
+            if ended:
+                await opened.settle(taker, told)
+
+
+async def _is_told(audit: Audit, ended: EndedByTime) -> bool:
+    return await audit.confirm(
+        Event.SESSION_ENDED, session_id=ended.session_id, portal=ended.portal, method=ended.method, person_name=ended.person_name,
+        by="time", detail="absolute" if ended.is_absolute else "idle",
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from authproxy import __version__
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
-from authproxy.bootstrap.acts import Act, take_over
+from authproxy.bootstrap.acts import Act, take_over, tell_of_ended
 from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificates import CertificateListener, CertificateSignIn, certificate_sign_in, serve_certificates
@@ -46,7 +46,6 @@ from authproxy.flows.membership import Membership
 from authproxy.flows.people import People
 from authproxy.flows.sign_in import SignIns
 from authproxy.identity.person import Issuer
-from authproxy.identity.session import SessionId
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
@@ -112,7 +111,7 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
     for each in bound.values():
         resources.callback(each.close)
     names = await resources.enter_async_context(resolver(settings))
-    opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, alarm=_alarm(audit)))
+    opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, audit=audit))
     session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout, names))
     signer = _signer(settings, audit)
     access = Access(
@@ -192,14 +191,13 @@ def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
     if stores.acts is not None:
         acts = stores.acts
         keep("operators_acts", lambda: take_over(acts, parts.writing))
+    if stores.open_sessions is not None:
+        opened = stores.open_sessions
+        keep("ended_sessions", lambda: tell_of_ended(opened, parts.audit, parts.clock))
     acnlb, certificates = parts.settings.acnlb, parts.certificates
     if acnlb is not None and certificates is not None:
         keep("revocation_lists", certificates.sources.run)
         keep("certificate_watch", lambda: certificates.keep_looking(acnlb.revocation.sessions_checked_every))
-
-
-def _alarm(audit: Audit) -> Callable[[SessionId], None]:
-    return lambda session_id: audit.record(Event.SESSION_UNREADABLE, session_id=session_id)
 
 
 def _desk(parts: Parts) -> Desk:

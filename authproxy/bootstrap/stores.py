@@ -12,7 +12,6 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.clock import utc_now
 from authproxy.dns.resolver import Resolver
-from authproxy.identity.session import SessionId
 from authproxy.settings.schema import Settings
 from authproxy.settings.step_up import Blocks
 from authproxy.storage.acts import RedisActs
@@ -34,11 +33,13 @@ from authproxy.storage.memory import (
     MemorySessions,
 )
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.open_sessions import RedisOpenSessions
 from authproxy.storage.people import RedisPeople
 from authproxy.storage.pulse import Pulse
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.seals import Seals
 from authproxy.storage.sessions import RedisSessions
+from authproxy.telemetry.audit import Audit, Event
 from authproxy.web.management import Check
 
 MEMORY = "memory://"
@@ -61,6 +62,7 @@ class Stores:
     connection: RedisConnection | None
     pulse: Pulse | None
     clock: Callable[[], datetime]
+    open_sessions: RedisOpenSessions | None = None
     acts: RedisActs | None = None
     """Operators' acts that wait for a trail; None where no command can reach the store."""
 
@@ -86,9 +88,9 @@ class Stores:
 
 @asynccontextmanager
 async def stores(
-    settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now, alarm: Callable[[SessionId], None] | None = None
+    settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now, audit: Audit | None = None
 ) -> AsyncIterator[Stores]:
-    """`alarm` is told of sessions under whose name lies what is none."""
+    """`audit` hears of sessions that end by time, and of those under whose name lies what is none; commands have none."""
     store, blocks = settings.store, settings.step_up.blocks
     people, addresses = _block_rules(blocks, after=blocks.after), _block_rules(blocks, after=blocks.after_from_address)
     keys = KeyRing(meanings.record_keys(settings))
@@ -120,9 +122,18 @@ async def stores(
         names=names,
     )
     pulse = Pulse(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
+    opened = None
+    if audit is not None:
+        opened = RedisOpenSessions(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, name_of=audit.name_of)
+    sessions = RedisSessions(
+        connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, opened=opened,
+        alarm=None if audit is None else lambda session_id: audit.record(Event.SESSION_UNREADABLE, session_id=session_id),
+        idle_ended=None if audit is None else lambda session: audit.record(Event.SESSION_ENDED, session=session, by="time", detail="idle"),
+    )  # fmt: skip
     try:
         yield Stores(
-            sessions=RedisSessions(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, alarm=alarm),
+            sessions=sessions,
+            open_sessions=opened,
             attempts=RedisAttempts(connection),
             seals=seals,
             logout_tokens=RedisLogoutTokens(connection),

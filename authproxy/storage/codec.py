@@ -175,6 +175,14 @@ def open_act(sealed: bytes, *, ring: KeyRing) -> bytes | None:
     return _open(sealed, ring, _act_key, _ACTS)
 
 
+def seal_open_session(plaintext: bytes, *, ring: KeyRing, session_id: SessionId, nonce: bytes) -> bytes:
+    return _seal(plaintext, ring, _open_session_key, session_id, nonce)
+
+
+def open_open_session(sealed: bytes, *, ring: KeyRing, session_id: SessionId) -> bytes | None:
+    return _open(sealed, ring, _open_session_key, session_id)
+
+
 def _seal(plaintext: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name: str, nonce: bytes) -> bytes:
     if len(nonce) != NONCE_SIZE:
         raise ValueError("a nonce has 12 bytes")
@@ -221,6 +229,10 @@ def _challenge_key(server_key: bytes) -> bytes:
 
 def _enrolment_key(server_key: bytes) -> bytes:
     return _derived(server_key, b"authproxy enrolment")
+
+
+def _open_session_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy open session")
 
 
 def _act_key(server_key: bytes) -> bytes:

@@ -18,6 +18,7 @@ from authproxy.identity.ticket import SessionTicket
 from authproxy.storage import activity, codec, keyspace, records, succession
 from authproxy.storage.answers import Command
 from authproxy.storage.codec import KeyRing, StoredSession
+from authproxy.storage.open_sessions import RedisOpenSessions
 from authproxy.storage.pulse import Pulse
 from authproxy.storage.reads import GatheredReads
 from authproxy.storage.redis import RedisConnection, WrongType
@@ -49,13 +50,17 @@ class RedisSessions:
 
     def __init__(
         self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes], pulse: Pulse | None = None,
-        alarm: Callable[[SessionId], None] | None = None,
+        alarm: Callable[[SessionId], None] | None = None, opened: RedisOpenSessions | None = None,
+        idle_ended: Callable[[Session], None] | None = None,
     ) -> None:  # fmt: skip
-        """`fresh` makes that many random bytes. `pulse` knows of outages and endings; without one nothing is forgiven. `alarm` is told
+        """`opened` notes those that begin, and `idle_ended` is told of those that end here because their person was idle.
+        `fresh` makes that many random bytes. `pulse` knows of outages and endings; without one nothing is forgiven. `alarm` is told
         once of each session under whose name lies what is none."""
         self._connection = connection
         self._pulse = pulse or Pulse(connection)
         self._alarm = alarm
+        self._opened = opened
+        self._idle_ended = idle_ended
         self._alarmed: set[SessionId] = set()
         self._reads = GatheredReads(connection)
         self._keys = keys
@@ -205,6 +210,7 @@ class RedisSessions:
         return [
             *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
             ("EVAL", _CREATE, 1, keyspace.session(session.session_id), record, summary, seen, idle, ends, lives),
+            *(() if self._opened is None else (self._opened.noting(session, now),)),
         ]
 
     async def _unless_idle(
@@ -221,6 +227,8 @@ class RedisSessions:
             if session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
                 if await self._connection.ask(*activity.end(ticket.session_id, seen)):
                     self._pulse.endings.add([ticket.session_id])
+                    if self._idle_ended is not None:
+                        self._idle_ended(session)
                     return None
                 return await self.load(ticket, now=now)  # it was active since it was read, or has ended
         except CannotAsk:

@@ -30,7 +30,7 @@ async def test_a_gateway_that_is_well_says_so_check_by_check(houses):
 async def says_so(house):
     assert (await Browser().fetch(f"{house.management}/healthz")).json == {"status": "ok"}
     await until(lambda: is_ready(house))
-    assert await readiness(house) == (200, "ok", dict.fromkeys(("store", "provider", "signer", "listener", "names", "descriptors", "log", "audit", "time_limits", "provider_refresh", "invalidation", "store_pulse", "operators_acts"), "ok"))
+    assert await readiness(house) == (200, "ok", dict.fromkeys(("store", "provider", "signer", "listener", "names", "descriptors", "log", "audit", "time_limits", "provider_refresh", "invalidation", "store_pulse", "operators_acts", "ended_sessions"), "ok"))
 
 
 async def is_ready(house):

@@ -1,0 +1,161 @@
+"""Which sessions are open, so that somebody hears of those that end by time: a record that expires in the store tells nobody.
+
+Each session stands in a sorted set by the moment at which it may have ended. When that has come, one gateway looks: a session that lives
+is looked at again at its new end; one whose record has gone, and that nobody has ended, has ended by time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from authproxy.access.unavailable import CannotAsk
+from authproxy.identity.person import Person
+from authproxy.identity.session import Session, SessionId
+from authproxy.storage import answers, codec, keyspace, records
+from authproxy.storage.answers import Command, Script
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.pulse import Pulse
+from authproxy.storage.redis import RedisConnection
+
+_MARGIN: Final = timedelta(seconds=5)
+"""How long after its end a session is looked at: until then every instance has heard of sessions that somebody has ended."""
+_KEPT_LONGER: Final = timedelta(days=2)
+_AT_ONCE: Final = 100
+_TAKEN_WITHIN: Final = timedelta(seconds=30)
+
+_NOTE: Final = Script("""
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+return 1
+""", answers.whole)
+_CLAIM: Final = Script("""
+local holder = redis.call('GET', KEYS[3])
+if holder and holder ~= ARGV[1] then return {} end
+local due = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[3], 'BYSCORE', 'LIMIT', 0, ARGV[4])
+if #due == 0 then return {} end
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
+local found = {}
+for _, name in ipairs(due) do
+  found[#found + 1] = name
+  found[#found + 1] = redis.call('HGET', KEYS[2], name) or ''
+end
+return found
+""", answers.names)
+# A score of -1 stands for "no longer": whoever may use the store need not be allowed more commands than it uses anyway.
+_SETTLE: Final = Script("""
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+for at = 3, #ARGV, 2 do
+  redis.call('ZADD', KEYS[1], ARGV[at + 1], ARGV[at])
+  if ARGV[at + 1] == '-1' then redis.call('HDEL', KEYS[2], ARGV[at]) end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', -1)
+if ARGV[2] == '1' then redis.call('DEL', KEYS[3]) end
+return 1
+""", answers.whole)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedByTime:
+    """A session that nobody has ended. `person_name` is that of the audit trail."""
+
+    session_id: SessionId
+    portal: str
+    method: str
+    person_name: str
+    is_absolute: bool
+    """Its time was over, active or not; otherwise its person was idle for too long."""
+
+
+class RedisOpenSessions:
+    """Every method raises CannotAsk(STORE_UNAVAILABLE)."""
+
+    def __init__(
+        self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes], pulse: Pulse, name_of: Callable[[Person], str]
+    ) -> None:  # fmt: skip
+        """`fresh` makes that many random bytes; `name_of` tells under which name a person stands in the audit trail: with the server
+        keys alone nobody learns who has a session."""
+        self._connection = connection
+        self._keys = keys
+        self._fresh = fresh
+        self._pulse = pulse
+        self._name_of = name_of
+
+    def noting(self, session: Session, now: datetime) -> Command:
+        """The command that notes a session which begins."""
+        details = records.octets_of({
+            "portal": session.portal, "method": session.method, "person": self._name_of(session.person),
+            "ends": records.milliseconds(session.expires_at),
+        })  # fmt: skip
+        sealed = codec.seal_open_session(details, ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE))
+        # Longer than any session lives: the next one that begins must not shorten it for one that began before.
+        kept = records.span_in_milliseconds(session.expires_at - now + _KEPT_LONGER)
+        due = self._due(now + session.idle_for, session.expires_at)
+        return ("EVAL", _NOTE, 2, keyspace.OPEN_SESSIONS, keyspace.OPEN_DETAILS, session.session_id, due, sealed, kept)
+
+    async def ended(self, taker: str, *, now: datetime) -> Sequence[EndedByTime]:
+        """Those that have ended by time, for this taker alone until it settles or half a minute is over. Forgets those that somebody has
+        ended, and looks again later at those that live."""
+        asked = ("EVAL", _CLAIM, 3, *_KEYS, taker, records.span_in_milliseconds(_TAKEN_WITHIN), records.milliseconds(now), _AT_ONCE)
+        claimed: Sequence[bytes] = await self._connection.ask(*asked)
+        if not claimed:
+            return ()
+        names = [SessionId(name.decode("ascii", "replace")) for name in claimed[::2]]
+        states = await self._connection.each([("HMGET", keyspace.session(name), "seen", "idle", "ends") for name in names])
+        over: list[EndedByTime] = []
+        later: list[tuple[SessionId, int]] = []
+        for name, sealed, state in zip(names, claimed[1::2], states, strict=True):
+            if isinstance(state, CannotAsk):
+                continue  # looked at again at once
+            due = self._next(state, now)
+            told = None if due is not None or name in self._pulse.endings else self._told(name, sealed, now)
+            if told is not None:
+                over.append(told)
+            else:
+                later.append((name, -1 if due is None else due))
+        await self._settle(taker, later, is_done=not over)
+        return over
+
+    async def settle(self, taker: str, told: Sequence[EndedByTime]) -> bool:
+        """These need not be told again. False if somebody else has taken over meanwhile."""
+        return await self._settle(taker, [(each.session_id, -1) for each in told], is_done=True)
+
+    async def _settle(self, taker: str, scores: Sequence[tuple[SessionId, int]], *, is_done: bool) -> bool:
+        words = [word for name, score in scores for word in (name, score)]
+        return bool(await self._connection.ask("EVAL", _SETTLE, 3, *_KEYS, taker, int(is_done), *words))
+
+    def _next(self, state: Sequence[bytes | None], now: datetime) -> int | None:
+        """When a session that lives is looked at again; None for one whose record has gone."""
+        seen, idle, ends = state
+        try:
+            if seen is None or idle is None or ends is None:
+                return None
+            end = records.moment_at(int(seen)) + timedelta(milliseconds=int(idle)) + self._pulse.outages.forgives
+            return max(self._due(end, records.moment_at(int(ends))), records.milliseconds(now + _MARGIN))
+        except records.UNREADABLE:
+            return records.milliseconds(now + _MARGIN)
+
+    def _due(self, end: datetime, ends: datetime) -> int:
+        return records.milliseconds(min(end, ends) + _MARGIN)
+
+    def _told(self, session_id: SessionId, sealed: bytes, now: datetime) -> EndedByTime | None:
+        """None for a session of which nothing is known: what does not open is nothing that may be said."""
+        octets = codec.open_open_session(sealed, ring=self._keys, session_id=session_id)
+        if octets is None:
+            return None
+        try:
+            fields = json.loads(octets)
+            return EndedByTime(
+                session_id=session_id, portal=fields["portal"], method=fields["method"], person_name=fields["person"],
+                is_absolute=records.milliseconds(now) >= int(fields["ends"]),
+            )  # fmt: skip
+        except records.UNREADABLE:
+            return None
+
+
+_KEYS: Final = (keyspace.OPEN_SESSIONS, keyspace.OPEN_DETAILS, keyspace.OPEN_TAKER)
