@@ -155,11 +155,7 @@ def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | N
     from authproxy import bootstrap
 
     with store_asked():
-        if session_id is not None:
-            ended = asyncio.run(bootstrap.revoke_session(settings, session_id))
-        else:
-            named = bootstrap.revoke_sessions(settings, issuer=issuer or settings.rekono.issuer, subject=subject or "")
-            ended = asyncio.run(named)
+        ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
     click.echo(f"{ended} ended")
     sys.exit(0 if ended else 1)
 

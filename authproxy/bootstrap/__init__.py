@@ -11,7 +11,6 @@ from authproxy.bootstrap.operators import (
     ExplainedCertificate,
     explain_certificate,
     list_sessions,
-    revoke_session,
     revoke_sessions,
     rotate_keys,
 )
@@ -21,5 +20,5 @@ from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
     "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "desk", "explain_certificate", "list_sessions", "portals",
-    "revoke_session", "revoke_sessions", "rotate_keys", "run", "running", "utc_now",
+    "revoke_sessions", "rotate_keys", "run", "running", "utc_now",
 ]  # fmt: skip

@@ -44,22 +44,20 @@ async def list_sessions(settings: Settings) -> list[SessionSummary]:
     return sorted(found, key=lambda summary: summary.started_at, reverse=True)
 
 
-async def revoke_session(settings: Settings, session_id: str) -> int:
-    """Ends one session; how many there were. Raises CannotAsk, also where it cannot be written down."""
+async def revoke_sessions(
+    settings: Settings, *, session_id: str | None = None, issuer: str | None = None, subject: str | None = None
+) -> int:
+    """Ends one session, or all of a person; how many there were. Raises CannotAsk, also where it cannot be written down."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
-        async with act(settings, opened.acts, "sessions revoke", session_id=session_id) as own:
-            ended = int(await opened.sessions.revoke(SessionId(session_id)))
-            if ended:
-                await own.tell(Event.SESSION_REVOKED, session_id=session_id)
-        return ended
-
-
-async def revoke_sessions(settings: Settings, *, issuer: str, subject: str) -> int:
-    """Ends all sessions of a person; how many there were. Raises CannotAsk, also where it cannot be written down."""
-    person = Person(issuer=Issuer(issuer), subject=Subject(subject))
-    async with resolver(settings) as names, stores(settings, names=names) as opened:
+        if session_id is not None:
+            async with act(settings, opened.acts, "sessions revoke", session_id=session_id) as own:
+                ended = int(await opened.sessions.revoke(SessionId(session_id)))
+                if ended:
+                    await own.tell(Event.SESSION_REVOKED, session_id=session_id)
+            return ended
+        person = Person(issuer=Issuer(issuer or settings.rekono.issuer), subject=Subject(subject or ""))
         async with act(settings, opened.acts, "sessions revoke --subject", person=person) as own:
-            ended = await opened.sessions.revoke_subject(issuer, subject)
+            ended = await opened.sessions.revoke_subject(person.issuer, person.subject)
             if ended:
                 await own.tell(Event.SESSION_REVOKED, person=person, detail=f"{ended} sessions of this person")
         return ended
