@@ -61,6 +61,9 @@ async def opened(store, tmp_path):
         yield enter
 
 
+REPORT = "/api/jaz?" + "&".join(f"filter%5B{number}%5D.prodajno_mesto={number * 7919:07}" for number in range(52))
+
+
 async def signed_in(provider, *portals, name="ana"):
     guest = Guest(name, provider, Browser())
     for portal in portals:
@@ -79,6 +82,12 @@ async def asks_to_sign_out(guest, portal):
     page = await guest.browser.submit(confirmation, form)
     assert page.status == 200
     return page, next(form for form in page.forms if "id_token_hint" in form.fields)
+
+
+async def test_a_long_place_travels_to_the_provider_and_back(opened):
+    house, provider = await opened()
+    page = await Guest("ana", provider, Browser()).signs_in(house.acq + REPORT, CLIENT_ID)
+    assert (page.status, page.url) == (200, house.acq + REPORT)
 
 
 async def test_a_person_signs_in_and_the_portal_knows_who_it_is(opened):
