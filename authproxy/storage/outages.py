@@ -46,7 +46,7 @@ class Outages:
 
     def forgiven(self, seen: datetime, now: datetime) -> timedelta:
         """How much of the time since `seen` does not count as idleness."""
-        if not self.forgives or now <= seen:
+        if not self.forgives or now <= seen or (not self._known and self._failing_since is None):
             return _NOTHING
         away = sum((min(each.ended_at, now) - max(each.began_at, seen) for each in self._until(now) if _touches(each, seen, now)), _NOTHING)
         return min(away, self.forgives)

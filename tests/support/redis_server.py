@@ -48,8 +48,9 @@ class RedisServer:
     def socket_url(self) -> str:
         return f"unix://{self.socket}"
 
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(self, *options: str) -> None:
+        """With further options, if there are any."""
+        self._process = subprocess.Popen([*self._command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + _STARTS_WITHIN
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
