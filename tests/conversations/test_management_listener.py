@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateway import BOR, until
@@ -75,6 +79,16 @@ async def test_records_that_no_key_opens_are_counted_and_shown(house, ana):
     assert 'authproxy_store_unreadable_total{record="session"} 1.0' in metrics
     told = (await Browser().fetch(f"{house.management}/readyz")).json["checks"]["store"]
     assert (told["status"], told["detail"]) == ("ok", "1 records could not be read since the start")
+
+
+async def test_the_health_check_of_a_container_finds_the_management_listener_on_a_unix_socket(houses, tmp_path):
+    where = {"AUTHPROXY__SERVER__MANAGEMENT": f"unix:{tmp_path}/management.sock"}
+    async with houses(environment=where) as house:
+        asked = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "authproxy", "healthcheck", env={**os.environ, **where, "AUTHPROXY_CONFIG": str(house.settings_file)}, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await asked.communicate()
+        assert (asked.returncode, said.decode()) == (0, f"unix:{tmp_path}/management.sock: 200\n")
 
 
 async def test_management_is_no_place_for_portals_and_portals_none_for_management(house):
