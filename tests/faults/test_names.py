@@ -44,7 +44,7 @@ async def test_a_hanging_name_of_one_portal_stops_neither_the_others_nor_the_sto
                 for _ in range(10):
                     began = time.monotonic()
                     assert (await ana.browser.fetch(house.b2b + "/")).status == 200
-                    assert (await Browser().fetch(f"{house.management}/readyz")).json["checks"]["store"]["status"] == "ok"
+                    assert (await Browser().fetch(f"{house.management}/readyz")).json["checks"]["store"]["status"] != "failed"
                     assert time.monotonic() - began < 1
                 assert not any(each.done() for each in hanging)
             assert {each.result().status for each in hanging} <= {502, 504}

@@ -584,6 +584,16 @@ async def test_a_public_name_is_connected_to_where_it_leads():
         assert [each["host"] for each in await resolver.resolve("93.184.216.34", 80)] == ["93.184.216.34"]
 
 
+@pytest.mark.parametrize("spelling", ["127.1", "2130706433", "127.0.0.01", "127.0.0.1.", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::1%25lo]"])
+async def test_other_spellings_of_this_machine_in_a_certificate_are_not_asked(host, spelling):
+    host.answers["/x"] = web.Response(body=b"reached")
+    async with client_session(public_only=False) as named, client_session(public_only=True) as public:
+        url = host.url.replace("127.0.0.1", spelling).replace("localhost", spelling)
+        with pytest.raises(NoAnswer):
+            await Fetcher(named=named, public=public).fetched(Address(f"{url}/x", is_named=False), LIMITS)
+    assert host.asked == []
+
+
 async def test_a_fetcher_says_only_the_class_of_what_went_wrong(host):
     async def malformed(request):
         request.transport.write(b"HTTP/1.1 200 secret-word\r\nsecret word without colon\r\n\r\n")

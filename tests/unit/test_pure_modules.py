@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -86,3 +88,19 @@ def test_a_foreign_library_is_imported_in_its_home_only(library):
         if path.relative_to(ROOT).parts[0] not in HOMES[library] and any(name.partition(".")[0] == library for name in imports(path))
     }  # fmt: skip
     assert guests == set()
+
+
+def compiled():
+    settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
+    return sorted(path for pattern in settings["modules"] for path in ROOT.parent.glob(pattern))
+
+
+# mypyc/irbuild/prepare.py, `can_subclass_builtin`, and what it treats apart.
+COMPILABLE_BASES = {"BaseException", "Exception", "LookupError", "IndexError", "Warning", "UserWarning", "ValueError", "object", "dict"}
+
+
+@pytest.mark.parametrize("path", compiled(), ids=name_of)
+def test_a_compiled_module_derives_from_no_builtin_that_the_compiler_cannot_take(path):
+    classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+    bases = {base.id for each in classes for base in each.bases if isinstance(base, ast.Name) and hasattr(builtins, base.id)}
+    assert bases <= COMPILABLE_BASES
