@@ -58,11 +58,9 @@ def raise_limit() -> None:
 
 def descriptors(settings: Settings) -> Descriptors:
     limits = settings.server.limits
-    # The pages are an upstream like any portal, but both ends of their connections are ours.
-    upstreams = len(settings.portals) + 2
-    # Streams are for clients, and there are never more of them than clients.
-    streams = min(upstreams * limits.upstream_streams, limits.connections)
-    needed = limits.connections + upstreams * limits.upstream_connections + streams + _REST
+    to_portals = len(settings.portals) * (limits.upstream_connections + limits.upstream_streams)
+    # Whatever goes to a portal has a client. Of the connections to our pages both ends are ours.
+    needed = limits.connections + min(to_portals, limits.connections) + 2 * limits.upstream_connections + _REST
     if settings.acnlb is not None and settings.acnlb.presented_by == "listener":
         needed += _CERTIFICATE_CONNECTIONS
     return Descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], needed, limits.connections)

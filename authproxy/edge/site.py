@@ -119,7 +119,7 @@ class Gate:
     time: Callable[[], float]
     """The loop's monotonic time in seconds, for limits and durations."""
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    """Starts background work in the TaskGroup that outlives all connections; the edge uses it through `start` only."""
+    """Starts background work that outlives all connections; the edge uses it through `start` only."""
     default_port: int = 80
     addresses: Shares = field(default_factory=Shares)
     """Connections per client address; of those that a trusted proxy brings, the requests that it speaks of."""
@@ -130,7 +130,7 @@ class Gate:
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
 
     def start(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
-        """Runs `work` in the background. What it raises is reported and ends in `failed`; in the TaskGroup it would end everybody."""
+        """Runs `work` in the background. What it raises is reported and ends in `failed`; otherwise nobody would be told to give up."""
         self.spawn(_guarded(work, failed))
 
     def site_at(self, raw_host: bytes, default_port: int) -> tuple[str, Site | None]:
