@@ -123,7 +123,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """Where sessions and sign-in attempts are kept."""
+    """Where sessions are kept, and which sign-in attempts have been used."""
 
     url: Annotated[
         Text,
@@ -160,9 +160,10 @@ class Sessions:
 
     keys: Annotated[
         tuple[Secret, ...],
-        Field(min_length=1, description="Keys of records in the store, 32 random bytes each in base64 or hex. The first one encrypts, all "
-                                        "of them decrypt. With several instances a new key goes last everywhere first, then to the front, "
-                                        "and the old one is dropped after `absolute` and `authproxy people reseal`."),
+        Field(min_length=1, description="Keys of records in the store and of sign-ins under way, 32 random bytes each in base64 or hex. "
+                                        "The first one encrypts, all of them decrypt. With several instances a new key goes last "
+                                        "everywhere first, then to the front, and the old one is dropped after `absolute` and "
+                                        "`authproxy people reseal`."),
     ]  # fmt: skip
     idle: Annotated[Duration, Field(description="A session ends after this long without a request (portals may set less).")] = (
         timedelta(minutes=15)

@@ -16,6 +16,8 @@ from authproxy.access.own_cookies import ticket_in, values_in
         (b"a=1;\t__Host-authproxy=t", "t"),
         (b"x__Host-authproxy=p; __Host-authproxy=t", "t"),
         (b"__Host-authproxy=\xff", "\ufffd"),
+        (b"__Host-authproxy=\x0bt", "\x0bt"),
+        (b"a=1; __Host-authproxy=t\x0b", "t\x0b"),
         (b"__Host-authproxy=t; __Host-authproxy=t", None),
         (b"__Host-authproxy=; __Host-authproxy=t", None),
         (b"a,__Host-authproxy=t", None),
