@@ -57,8 +57,9 @@ async def proxy():
 
 
 @pytest.fixture
-def certificate_visitor(visitor, sandbox, tmp_path, proxy):
-    """A browser that shows the certificate of that name, as the authority gives it out for browsers; the host's own one is let pass."""
+def certificate_visitor(proxy, visitor, sandbox, tmp_path):
+    """A browser that shows the certificate of that name, as the authority gives it out for browsers; the host's own one is let pass.
+    The proxy is asked for first, so that it is there for as long as pages load themselves anew."""
 
     async def visit(name, **options):
         origin = f"https://localhost:{8444 + sandbox.offset}"
