@@ -23,6 +23,8 @@ class Descriptors:
     needed: int
     connections: int
     """`server.limits.connections`."""
+    streams: int = 0
+    """Those of `needed` that are for WebSockets and event streams. None is kept for them: they come with clients, not before."""
 
     @property
     def are_enough(self) -> bool:
@@ -34,7 +36,7 @@ class Descriptors:
         above it stays free for portals and the store: at least half of all."""
         if self.are_enough:
             return 0
-        return self.limit - max(min(self.needed - self.connections, self.limit // 2), 1)
+        return self.limit - max(min(self.needed - self.connections - self.streams, self.limit // 2), 1)
 
     @property
     def problem(self) -> str:
@@ -63,4 +65,4 @@ def descriptors(settings: Settings) -> Descriptors:
     needed = limits.connections + min(to_portals, limits.connections) + 2 * limits.upstream_connections + _REST
     if settings.acnlb is not None and settings.acnlb.presented_by == "listener":
         needed += _CERTIFICATE_CONNECTIONS
-    return Descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], needed, limits.connections)
+    return Descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], needed, limits.connections, streams)

@@ -18,3 +18,8 @@ async def test_too_few_are_a_warning_and_some_are_kept_for_portals_and_store(lim
     check = await few.check()
     assert (check.status, f"{limit} files" in check.detail, "LimitNOFILE" in check.detail) == ("warning", True, True)
     assert few.last_for_clients == last
+
+
+def test_streams_take_no_places_of_clients_before_there_are_any():
+    with_streams = Descriptors(limit=20_000, needed=32_304, connections=20_000, streams=10_000)
+    assert with_streams.last_for_clients == 20_000 - 2304
