@@ -9,6 +9,7 @@ from authproxy.identity.session import Session
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.durations import Durations
+from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
 
 _SUSPICIOUS: Final = frozenset({"request_unreadable", "target_ambiguous", "untrusted_peer", "subrequest_unreadable", "foreign_origin"})
@@ -76,7 +77,10 @@ class RequestRecorder:
         elif portal:
             self._observe(portal, answered.seconds, answered.upstream_seconds)
         if self._access_log is not None:
-            self._write_line(self._access_log, answered)
+            try:
+                self._write_line(self._access_log, answered)
+            except Exception as failure:  # noqa: BLE001  (whoever has answered has more to do: time limits, the next request)
+                logger("telemetry").error("request.not_logged", error=type(failure).__name__)
         if reason in _SUSPICIOUS:
             self._record(Event.REQUEST_REFUSED, answered)
         elif decision == "denied" and answered.session is not None:

@@ -70,6 +70,19 @@ async def test_whoever_has_no_key_puts_nothing_into_the_trail(acts, redis_server
     assert await acts.claim("a") == [None]
 
 
+async def test_a_forged_entry_is_an_alarm_in_the_trail_and_nothing_else(redis_server):
+    redis_server.command("FLUSHALL")
+    async with open_house(redis_server.socket_url) as house:
+        redis_server.command("RPUSH", ACTS, '{"event": "session.revoked", "operator": "jana as root at gw1"}')
+
+        async def is_told():
+            return "act.unreadable" in house.audit
+
+        await until(is_told, within=20)
+        events = [json.loads(line)["event"] for line in house.audit.splitlines()]
+        assert sorted(events) == ["act.unreadable", "gateway.started", "key.loaded"]
+
+
 async def acts_of_an_operator(house):
     for _ in range(5):
         async with bootstrap.desk(house.settings, "people block", person="nobody") as desk:

@@ -139,6 +139,17 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
         [idle] = events(house, "session.ended")
         assert (idle["session"], idle["person"], idle["by"], idle["detail"]) == (of_david["session"], of_david["person"], "time", "idle")
 
+        again = house.person(DAVID)
+        assert (await again.signs_in(house.acq + "/")).status == 200
+        spoilt = events(house, "session.started")[-1]["session"]
+        redis_server.command("SET", keyspace.session(spoilt), "no session")
+
+        async def is_out():
+            return (await again.browser.fetch(house.acq + "/")).status == 401
+
+        await until(is_out)
+        assert {event["session"] for event in events(house, "session.unreadable")} == {spoilt}
+
         house.clock.advance(hours=9)
         redis_server.command("DEL", keyspace.session(of_ana["session"]))  # as the store lets it expire, whose clock nobody can move
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,16 +186,18 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def running_pages(*, rates: Rates | None = None) -> AsyncIterator[House]:
+async def running_pages(*, rates: Rates | None = None, written: Callable[[str], Awaitable[bool]] | None = None) -> AsyncIterator[House]:
+    """`written` says whether an audit event has been written; with it such events are required."""
     flows, back_channel = ScriptedFlows(), ScriptedBackChannel()
     portals = {"acq": ACQ, "b2b": B2B}
     audit_lines: list[str] = []
     metrics = Metrics(version="test")
     counter = iter(range(1, 1000))
     step_ups, held, enrolling = ScriptedStepUps(SESSION, NOW), ScriptedHeldRequests(SESSION), ScriptedEnrolling(SESSION, NOW)
+    audit = Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32), written=written, is_required=written is not None)
     services = Services(
         login=flows, logout=flows, back_channel_logout=back_channel, sessions=flows, portals=portals, links=LINKS,
-        jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32)),
+        jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=audit,
         metrics=metrics, clock=lambda: NOW, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
         step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
         rates=rates or Rates({}),

@@ -334,6 +334,7 @@ def test_an_old_key_may_be_dropped_once_the_register_is_resealed(desk):
     desk.in_store(lambda opened: opened.enrolments.add(ANAS, phone))
     with_keys(new, old)
     assert desk.run("reseal").stdout == "1 people resealed; 1 enrolments moved\n"
+    assert (desk.events()[-1]["event"], desk.events()[-1]["detail"]) == ("people.resealed", "1 people, 1 enrolments moved")
     with_keys(new)
     assert desk.shown("ana")["name"] == "Ana Novak"
     assert desk.in_store(lambda opened: opened.enrolments.of(ANAS)) == (phone,)

@@ -149,6 +149,12 @@ def test_the_readme_lists_every_event_with_its_meaning():
     assert dict(rows) == {event.value: meaning for event, meaning in MEANINGS.items()}
 
 
+def test_every_event_is_met_in_a_test_of_what_brings_it_about():
+    tests = Path(__file__).parents[2]
+    written = "".join(path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py") if path != Path(__file__))
+    assert [event.value for event in Event if event.value not in written] == []
+
+
 def test_no_descriptor_is_left_to_children(tmp_path):
     file = AuditFile(tmp_path / "audit.jsonl")
     assert not os.get_inheritable(file._descriptor)

@@ -11,7 +11,7 @@ from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
 from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
-from tests.support.pages_house import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET
+from tests.support.pages_house import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET, running_pages
 
 FLOW_COOKIE = f"__Host-authproxy-flow={FLOW}"
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
@@ -141,6 +141,21 @@ async def test_a_form_that_is_not_ours_in_shape_is_refused(house, body, content_
     async with house.asked("POST", "/.authproxy/login", headers=headers, cookies=FLOW_COOKIE, body=body) as answer:
         assert answer.status == status
     assert house.flows.begun == []
+
+
+async def test_a_session_of_which_no_event_can_be_written_is_taken_back_and_its_ticket_given_to_nobody():
+    async def never(_line):
+        return False
+
+    async with running_pages(written=never) as house:
+        async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono") as answer:
+            assert (answer.status, "audit_unavailable" in await answer.text()) == (503, True)
+        async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+            assert (answer.status, answer.headers.get("Set-Cookie")) == (503, None)
+        assert SESSION not in house.flows.open_sessions.values()
+        event = json.loads(house.audit_lines[-1])
+        assert (event["event"], event["by"], event["session"]) == ("session.revoked", "gateway", SESSION.session_id)
+        assert house.metrics.sessions_started == {}
 
 
 async def test_a_completed_sign_in_sets_the_ticket_and_leaves_the_address_with_the_code(house):
