@@ -60,9 +60,11 @@ def raise_limit() -> None:
 
 def descriptors(settings: Settings) -> Descriptors:
     limits = settings.server.limits
-    to_portals = len(settings.portals) * (limits.upstream_connections + limits.upstream_streams)
+    requests, streams = len(settings.portals) * limits.upstream_connections, len(settings.portals) * limits.upstream_streams
     # Whatever goes to a portal has a client. Of the connections to our pages both ends are ours.
-    needed = limits.connections + min(to_portals, limits.connections) + 2 * limits.upstream_connections + _REST
+    requests = min(requests, limits.connections)
+    streams = min(streams, limits.connections - requests)
+    needed = limits.connections + requests + streams + 2 * limits.upstream_connections + _REST
     if settings.acnlb is not None and settings.acnlb.presented_by == "listener":
         needed += _CERTIFICATE_CONNECTIONS
     return Descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], needed, limits.connections, streams)
