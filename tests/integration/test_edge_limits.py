@@ -14,6 +14,7 @@ import trustme
 from authproxy.edge.site import Limits
 from authproxy.edge.upstream_pool import Upstream
 from tests.support.edge import HOST, Conversation, request, running_edge
+from tests.support.log_lines import log_lines
 
 LOOPS = ("asyncio", "uvloop")
 SMALL = Limits(
@@ -281,6 +282,23 @@ async def test_more_connections_than_the_limit_are_not_served():
         assert (await (await edge.client()).ask("GET /")).status == 200
 
 
+async def test_connections_for_which_no_descriptor_is_left_are_closed_told_once_and_counted():
+    async with running_edge() as edge:
+        served = await edge.client()
+        assert (await served.ask("GET /")).status == 200
+        edge.listener._last_descriptor = 1
+        with log_lines() as log:
+            for _ in range(3):
+                with pytest.raises(ConnectionError):
+                    await (await edge.client()).ask("GET /")
+                edge.pass_time(1)
+            assert (await served.ask("GET /")).status == 200
+            edge.pass_time(1)
+        said = [line["event"] for line in log.lines() if line["event"].startswith("connections.")]
+        assert said == ["connections.refused", "connections.accepted_again"]
+        assert (edge.listener.refused_without_descriptor, edge.listener.refused_at_limit) == (3, 0)
+
+
 async def test_a_client_that_asks_and_never_reads_fills_no_memory():
     async with running_edge() as edge:
         client = await edge.client(has_small_window=True)
@@ -335,6 +353,42 @@ async def test_draining_lets_a_running_request_finish_and_says_so():
         answer = await busy.answer()
         assert (answer.body, answer.get("connection")) == (b"finished", b"close")
         assert await draining
+
+
+async def test_a_connection_that_waits_to_be_accepted_when_draining_begins_is_served():
+    async with running_edge() as edge:
+        waiting = socket.create_connection(("127.0.0.1", edge.port))
+        waiting.setblocking(False)
+        waiting.send(request("GET /"))
+        # From here on the loop has not run: nobody has accepted it yet.
+        assert await edge.listener.drain(5)
+        reader, writer = await asyncio.open_connection(sock=waiting)
+        said = await reader.read()
+        assert (said.startswith(b"HTTP/1.1 200 "), b"onnection: close" in said) == (True, True)
+        writer.close()
+
+
+async def test_while_it_leaves_everybody_is_served_and_told_to_go():
+    async with running_edge() as edge:
+        known = await edge.client()
+        await known.ask("GET /")
+        leaving = asyncio.ensure_future(edge.listener.leave(30))
+        await edge.settled(lambda: edge.listener.is_draining)
+        for client in (known, await edge.client()):
+            answer = await client.ask("GET /")
+            assert (answer.status, answer.get("connection")) == (200, b"close")
+        edge.listener.hurry()
+        await asyncio.wait_for(leaving, 5)
+
+
+async def test_who_is_hurried_cuts_at_once():
+    async with running_edge(script=holds) as edge:
+        client = await edge.client()
+        await client.send(request("GET /"))
+        await edge.settled(lambda: b"GET / " in edge.portal.received)
+        draining = asyncio.ensure_future(edge.listener.drain(30))
+        edge.listener.hurry()
+        assert not await asyncio.wait_for(draining, 5)
 
 
 async def test_draining_cuts_what_does_not_finish():
