@@ -105,10 +105,10 @@ async def houses() -> AsyncIterator[House]:
             yield house
 
 
-async def tried(image: Image) -> list[str]:
+async def tried(image: Image, log: int) -> list[str]:
     async with houses() as house:
         began = time.monotonic()
-        gateway = await image.started(image.command, house, output=None)
+        gateway = await image.started(image.command, house, output=log)
         try:
             await until(lambda: is_well(house, gateway), within=30)
             started = time.monotonic() - began
@@ -151,7 +151,13 @@ async def is_well(house: House, gateway: asyncio.subprocess.Process) -> bool:
 def main() -> None:
     image = Image.read(Path(sys.argv[1]), Path(sys.argv[2]))
     holds_only_what_runs(image)
-    sys.stdout.write("\n".join(asyncio.run(tried(image))) + "\n")
+    log = Path(sys.argv[2]).with_name("gateway.log")
+    try:
+        with log.open("wb") as opened:
+            sys.stdout.write("\n".join(asyncio.run(tried(image, opened.fileno()))) + "\n")
+    except BaseException:
+        sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+        raise
 
 
 if __name__ == "__main__":
