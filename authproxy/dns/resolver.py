@@ -1,8 +1,8 @@
 """The addresses of a name, asked for asynchronously by c-ares: one question per name at a time, answers kept for their time to live.
 
-c-ares reads /etc/hosts and /etc/resolv.conf (name servers, `search`, `options ndots`, timeouts) and notices when they change. Other
-sources of /etc/nsswitch.conf, such as mDNS or LDAP, are not asked. The C library's getaddrinfo would need a thread per question, and the
-event loop has so few of them that one silent name server would stop every other name.
+c-ares reads /etc/hosts and /etc/resolv.conf (name servers, `search`, `options ndots`, timeouts); what changes in them counts for the next
+question. Other sources of /etc/nsswitch.conf, such as mDNS or LDAP, are not asked. The C library's getaddrinfo would need a thread per
+question, and the event loop has so few of them that one silent name server would stop every other name.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import aiodns
@@ -31,6 +33,7 @@ _DOUBTED_AFTER: Final = 5.0
 """Seconds that an answer is old before a connection that cannot be made lets it be asked for again."""
 _NEXT_AFTER: Final = 0.3
 """Seconds for one address of several, before the next one is tried."""
+_CONFIGURATION: Final = "/etc/resolv.conf"
 _NO_SUCH_NAME: Final = frozenset({ARES_ENOTFOUND, ARES_ENODATA})
 _LOCAL: Final = ("127.0.0.1", "::1")
 
@@ -65,18 +68,23 @@ class Resolver:
     """Answers for one event loop. Nothing is opened before the first question.
 
     `servers` (`address` or `address:port`) are asked instead of those of /etc/resolv.conf. `try_for` is how many seconds one server has for
-    its first try, by default what /etc/resolv.conf says. `time` gives seconds that never go back.
+    its first try, by default what /etc/resolv.conf says. `configuration` is a file in the place of that one; `time`
+    gives seconds that never go back.
     """
 
     def __init__(
-        self, *, servers: Sequence[str] = (), try_for: float | None = None, time: Callable[[], float] | None = None
+        self, *, servers: Sequence[str] = (), try_for: float | None = None, configuration: str = _CONFIGURATION,
+        time: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
+        self._configuration = configuration
+        self._read_at: tuple[int, int] | None = None
         self._servers = tuple(servers)
         self._try_for = try_for
         self._time = time or _loop_time
         self._names: dict[str, _Name] = {}
         self._dns: aiodns.DNSResolver | None = None
-        self._extra: set[aiodns.DNSResolver] = set()
+        self._asked: Counter[aiodns.DNSResolver] = Counter()
+        """How many questions are on their way by each channel: one that is not asked any more lives until the last answer."""
         self._is_closed = False
         self.answered = 0
         self.failed = 0
@@ -141,7 +149,7 @@ class Resolver:
     async def aclose(self) -> None:
         """Ends all questions: whoever waits gets NameUnanswered."""
         self._is_closed = True
-        for dns in (*self._extra, *filter(None, [self._dns])):
+        for dns in {*self._asked, *filter(None, [self._dns])}:
             await dns.close()
         for name in self._names.values():
             if name.asking is not None and not name.asking.done():
@@ -171,6 +179,7 @@ class Resolver:
         name.asking_since = now
         dns = self._channel(is_fresh=name.is_doubted)
         name.is_doubted = False
+        self._asked[dns] += 1
         try:
             question = dns.getaddrinfo(key, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
         except UnicodeError:
@@ -179,17 +188,32 @@ class Resolver:
         question.add_done_callback(partial(self._answered, key, name, dns))
 
     def _channel(self, *, is_fresh: bool) -> aiodns.DNSResolver:
-        """c-ares keeps answers for their time to live, too. A doubted one needs a channel that has kept none."""
-        if is_fresh or self._dns is None:
-            made = aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for)
-            if is_fresh:
-                self._extra.add(made)
-                return made
-            self._dns = made
+        """c-ares keeps answers for their time to live, too. A doubted one needs a channel that has kept none.
+
+        c-ares would be told of a new /etc/resolv.conf by the kernel, but not in a container, where that file is mounted from elsewhere."""
+        stamp = self._stamp()
+        if is_fresh:
+            return self._made()
+        if self._dns is None or stamp != self._read_at:
+            self._dns, self._read_at = self._made(), stamp
         return self._dns
 
+    def _made(self) -> aiodns.DNSResolver:
+        elsewhere: dict[str, Any] = {} if self._configuration == _CONFIGURATION else {"resolvconf_path": self._configuration}
+        return aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for, **elsewhere)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """What is another one once the file has changed; None without a file."""
+        try:
+            found = Path(self._configuration).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
     def _answered(self, key: str, name: _Name, dns: aiodns.DNSResolver, question: asyncio.Future[Any]) -> None:
-        self._extra.discard(dns)
+        self._asked[dns] -= 1
+        if not self._asked[dns]:
+            del self._asked[dns]
         now = self._time()
         failure: BaseException | None = NameUnanswered("cancelled") if question.cancelled() else question.exception()
         if failure is None:

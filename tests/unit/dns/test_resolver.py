@@ -208,3 +208,41 @@ async def test_a_session_of_aiohttp_gets_the_addresses_of_the_family_it_wants():
         sessions = SessionResolver(names)
         found = {family: {each["host"] for each in await sessions.resolve(PORTAL, 443, family)} for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC)}
         assert found == {socket.AF_INET: {"192.0.2.1"}, socket.AF_INET6: {"2001:db8::1"}, socket.AF_UNSPEC: {"192.0.2.1", "2001:db8::1"}}
+
+
+@contextlib.asynccontextmanager
+async def configured(tmp_path, *lines):
+    """A resolver that reads a file of the test as others read /etc/resolv.conf, its name server, and what writes another file."""
+    file = tmp_path / "resolv.conf"
+    async with name_server() as server:
+        file.write_text("\n".join((f"nameserver {server.address}", *lines, "")))
+        names = Resolver(configuration=str(file))
+        try:
+            yield names, server, file
+        finally:
+            await names.aclose()
+
+
+async def test_names_are_completed_as_containers_expect_it(tmp_path):
+    async with configured(tmp_path, "search bank.svc.cluster.local svc.cluster.local", "options ndots:5") as (names, server, _):
+        server.records = {"redis.bank.svc.cluster.local": ["192.0.2.1"], "idp.example.si": ["192.0.2.2"]}
+        assert (await names.addresses("redis"), await names.addresses("idp.example.si")) == (("192.0.2.1",), ("192.0.2.2",))
+        assert server.asked == ["redis.bank.svc.cluster.local", "idp.example.si.bank.svc.cluster.local", "idp.example.si.svc.cluster.local", "idp.example.si"]
+
+
+@pytest.mark.parametrize("how", ["written again", "put in its place"])
+async def test_another_name_server_is_asked_once_the_file_names_it(tmp_path, how):
+    async with configured(tmp_path) as (names, first, file), name_server(later__example=["192.0.2.2"]) as second:
+        first.records = {PORTAL: ["192.0.2.1"], "later.example": ["192.0.2.1"]}
+        assert await names.addresses(PORTAL) == ("192.0.2.1",)
+        first.silent.add("slow.example")
+        waiting = asyncio.ensure_future(names.addresses("slow.example"))
+        while "slow.example" not in first.asked:
+            await asyncio.sleep(0)
+        new = file if how == "written again" else file.with_suffix(".new")
+        new.write_text(f"nameserver {second.address}\n")
+        new.replace(file)
+        assert await names.addresses("later.example") == ("192.0.2.2",)
+        first.records["slow.example"] = ["192.0.2.3"]
+        first.speak()
+        assert await waiting == ("192.0.2.3",)
