@@ -172,7 +172,7 @@ async def test_a_gateways_clock_that_is_set_forward_is_no_outage(one, redis):
 
 
 async def test_a_part_of_a_cluster_that_is_gone_is_an_outage_until_its_sessions_can_be_asked_about():
-    with RedisServer("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", append_only=True) as server:
+    with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no", append_only=True) as server:
         server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         redis = RedisConnection(server.socket_url)
         one = Instance(redis)

@@ -217,7 +217,7 @@ async def find_it_again(trouble):
 
 async def form_a_cluster(trouble):
     trouble.server.stop()
-    trouble.server.start("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+    trouble.server.start("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no")
     trouble.server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
     await eventually(lambda: b"cluster_state:ok" in trouble.server.command("CLUSTER", "INFO"))
 

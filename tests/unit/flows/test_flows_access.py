@@ -14,6 +14,7 @@ from authproxy.flows.access import Access
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.storage.memory import MemorySessions
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.outages import Outage, Outages
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 HIGH = Requirement(level=Level.HIGH)
@@ -31,6 +32,7 @@ ROUTES = (
 ACQ = Portal(portal_id="acq", origin="http://acq.example", host="acq.example", routes=ROUTES)
 B2B = Portal(portal_id="b2b", origin="http://b2b.example", host="b2b.example", routes=(Route(name="b2b", path="/", requirement=Requirement()),))
 LIFETIME = timedelta(seconds=60)
+SECOND = timedelta(seconds=1)
 
 
 class Signer:
@@ -53,7 +55,9 @@ class Sessions(MemorySessions):
     """The in-process store, with a count of what it is asked and a plug to pull."""
 
     def __init__(self, near_cache):
-        super().__init__(near_cache)
+        self.outages = Outages(forgives=timedelta(minutes=10))
+        super().__init__(near_cache, outages=self.outages)
+        self.missed = []
         self.loads = self.touches = 0
         self.is_away = False
 
@@ -65,6 +69,9 @@ class Sessions(MemorySessions):
         self._answer()
         self.loads += 1
         return await super().load(ticket, now=now)
+
+    def note_missed(self, ticket, *, now):
+        self.missed.append((ticket, now))
 
     async def touch(self, ticket, *, now):
         self._answer()
@@ -122,6 +129,31 @@ async def test_the_first_request_asks_the_store_and_the_next_ones_do_not(house):
     assert b"X-Auth-Assertion: acq.1\r\n" in allowed.identity_headers
     assert house.now() is allowed
     assert (house.sessions.loads, house.access.hits, house.access.misses) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("is_strict", [False, True])
+async def test_after_the_clock_was_set_back_activity_is_noted_at_once_and_then_every_tenth_of_the_idle_time(house, is_strict):
+    session = await house.signed_in()
+    pause, back = session.idle_for / 10, NOW - timedelta(hours=1)
+    path = "/strict" if is_strict else "/"
+    for at, touches in ((back, 1), (back + pause / 2, 1), (back + pause, 2), (back + pause * 1.5, 2), (back - pause * 4, 3), (back - pause * 3.5, 3)):
+        assert isinstance(house.now(path, at) or await house.later(path, at), Allowed)
+        await house.background()
+        assert house.sessions.touches == touches, at
+
+
+async def test_whoever_asks_while_the_store_is_away_is_noted_as_active(house):
+    await house.signed_in()
+    house.sessions.is_away = True
+    assert (await house.later(at=NOW + SECOND)).reason is Reason.STORE_UNAVAILABLE
+    assert house.sessions.missed == [(house.ticket, NOW + SECOND)]
+
+
+async def test_the_idle_end_that_people_are_shown_leaves_out_time_in_which_the_store_took_no_activity(house):
+    session = await house.signed_in()
+    house.sessions.outages.learn([Outage(NOW + SECOND, NOW + 61 * SECOND)], NOW)
+    current = await house.access.current(portal_id="acq", ticket_text=house.ticket.text, now=NOW + timedelta(minutes=5))
+    assert current.idle_end == NOW + session.idle_for + 60 * SECOND
 
 
 async def test_without_a_ticket_nobody_is_asked(house):

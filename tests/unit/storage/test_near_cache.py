@@ -60,6 +60,21 @@ def test_a_session_is_not_found_after_its_idle_end(cache):
     assert cache.lookup(text, NOW + SECOND) is None
 
 
+def test_time_in_which_the_store_took_no_activity_moves_the_idle_end(cache):
+    text, found = stored(idle_for=SECOND)
+    entry = cache.remember(text, replace(found, forgiven=2 * SECOND), NOW, read=cache.begin_read())
+    assert entry.forgiven == 2 * SECOND
+    assert cache.lookup(text, NOW + 3 * SECOND - MOMENT) is entry
+    assert cache.lookup(text, NOW + 3 * SECOND) is None
+
+
+def test_what_was_finished_before_the_clock_was_set_back_is_not_used_by_the_new_copy(cache):
+    text, found = stored()
+    cache.remember(text, found, NOW, read=cache.begin_read()).extras["finished"] = "an assertion from the future"
+    back = cache.remember(text, found, NOW - timedelta(hours=1), read=cache.begin_read())
+    assert back.extras == {}
+
+
 def test_a_clock_that_was_set_back_makes_nothing_look_young(cache):
     cache.heard(NOW - timedelta(hours=2))
     text, _ = remembered(cache)
