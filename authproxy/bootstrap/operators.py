@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 
 from cryptography import x509
@@ -39,7 +39,9 @@ async def list_sessions(settings: Settings) -> list[SessionSummary]:
     """Every live session, the newest first. Raises CannotAsk."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         if opened.pulse is not None:
-            await opened.pulse.beat(utc_now())  # the same judgement as the instances have
+            # The same judgement as the instances have; who is signed in can be said also while the store takes no writes.
+            with suppress(CannotAsk):
+                await opened.pulse.beat(utc_now())
         found = [summary async for summary in opened.sessions.all_summaries(now=utc_now())]
     return sorted(found, key=lambda summary: summary.started_at, reverse=True)
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from authproxy.bootstrap.operators import list_sessions
 from tests.support.gateway import open_house, until
 from tests.support.http_client import exchange
 from tests.support.redis_server import RedisServer, fault_proxy
@@ -128,6 +129,7 @@ async def test_while_writes_are_refused_active_people_stay_idle_ones_are_not_rev
         return status == 503 and "refuses writes" in body and refusal in body
 
     await until(is_unready)
+    assert await list_sessions(house.settings)  # operators see who is signed in all the same
     for _ in range(4):
         house.clock.advance(minutes=2)
         assert await is_served(house, ana)
