@@ -238,7 +238,7 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
     )
     # A chain in a header may be longer than aiohttp's own limit.
     runner = web.AppRunner(
-        certificate_application(services), access_log=None, handle_signals=False, keepalive_timeout=_IDLE_FOR, shutdown_timeout=2.0,
+        certificate_application(services), access_log=None, handle_signals=False, keepalive_timeout=_IDLE_FOR, shutdown_timeout=0.5,
         max_field_size=presentation.MAX_HEADER_CHARACTERS,
     )  # fmt: skip
     await runner.setup()

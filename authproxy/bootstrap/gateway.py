@@ -28,7 +28,7 @@ from authproxy.bootstrap.own_folders import own_folder
 from authproxy.bootstrap.parts import Clock, Parts
 from authproxy.bootstrap.step_up import held_requests, step_up_services
 from authproxy.bootstrap.stores import stores
-from authproxy.bootstrap.supervision import TIME_LIMITS, serve_management
+from authproxy.bootstrap.supervision import ENDS_WITHIN, TIME_LIMITS, serve_management
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import Listener
 from authproxy.edge.shares import Shares
@@ -286,7 +286,7 @@ async def _serve_certificates(parts: Parts) -> CertificateListener | None:
 async def _serve_pages(parts: Parts, held: HeldRequests) -> str:
     """The pages on a socket that only this process's user can reach; the edge alone knows where it is."""
     path = str(parts.resources.enter_context(own_folder()) / "pages.sock")
-    runner = web.AppRunner(application(_services(parts, held)), access_log=None, handle_signals=False)
+    runner = web.AppRunner(application(_services(parts, held)), access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
     # A full queue of a Unix socket refuses at once, and the edge would answer 503: it holds as many as the edge may open in one moment.

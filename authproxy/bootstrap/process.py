@@ -19,9 +19,9 @@ from authproxy.bootstrap.starting import CannotStart, in_one_line
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.logging import hear_the_interpreter, logger
 
-_GRACE: Final = 4.0
+_GRACE: Final = 6.0
 """Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends, whatever hangs."""
-_HURRIED_GRACE: Final = 3.0
+_HURRIED_GRACE: Final = 4.0
 
 
 def run(settings: Settings) -> None:
@@ -66,9 +66,10 @@ class _Ending:
         if not self.wanted.is_set():
             self.wanted.set()
             _end_at_last_after(self._takes)
-        elif self.gateway is not None:
+        else:
             _end_at_last_after(_HURRIED_GRACE)
-            self.gateway.listener.hurry()
+            if self.gateway is not None:
+                self.gateway.listener.hurry()
 
 
 def _on_hangup(gateway: Gateway) -> None:

@@ -17,6 +17,8 @@ from authproxy.web.management import WARNING_ONLY, Check, management
 
 TIME_LIMITS = "time_limits"
 """The permanent task without which nobody is cut who should be: while it rests, the gateway is not ready."""
+ENDS_WITHIN = 0.5
+"""Seconds that answers of our own applications may take once everything else has ended; then they are cancelled."""
 _BACKLOG = 128
 
 
@@ -65,7 +67,7 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
         exposition=lambda accept: _exposition(parts, listener, gate, accept),
         warning_only=WARNING_ONLY | (kept.keys() - {TIME_LIMITS}),
     )  # fmt: skip
-    runner = web.AppRunner(built, access_log=None, handle_signals=False)
+    runner = web.AppRunner(built, access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
     bound = parts.bound[meanings.management_address(parts.settings)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Iterable
@@ -153,7 +154,8 @@ class Listener:
                 connection.check(now)
             except Exception as error:  # noqa: BLE001  (whatever it is: time limits of all others are at stake)
                 report(error, "a connection could not be looked after and was cut")
-                connection.abort()
+                with contextlib.suppress(Exception):
+                    connection.abort()
         for pool in pools:
             try:
                 pool.expire(now)
@@ -195,7 +197,10 @@ class Listener:
         for door in self._doors:
             door.cut()
         for connection in tuple(self._connections):
-            connection.leave()
+            try:
+                connection.leave()
+            except Exception as error:  # noqa: BLE001  (whatever it is: the end must come for all others)
+                report(error, "a connection could not take its leave")
         await self._first_of(within, self._all_gone, self._hurried)
         if self._all_gone.is_set():
             return True

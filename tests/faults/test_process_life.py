@@ -31,7 +31,7 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(600))
 from authproxy.cli import main
 main(["serve", "-c", sys.argv[1]])
 """
-STARTS_WITHIN, GRACE = 30.0, 6.0
+STARTS_WITHIN, GRACE = 30.0, 9.0
 
 
 class Gateway:
