@@ -41,6 +41,7 @@ _IDENTITY_NAMES: Final = frozenset({
 _REPLACED: Final = frozenset({b"host", b"cookie", b"content-length", b"expect"})
 
 _ENDLESS: Final = re.compile(rb"\s*(?:text/event-stream|multipart/x-mixed-replace)\s*(?:;|$)", re.IGNORECASE)
+_endless_types: Final[dict[bytes, bool]] = {}
 _SEAM: Final = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
 _NEITHER_LETTER_NOR_DIGIT: Final = re.compile(rb"[^a-z0-9]+")
 # Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC 9110 §6.5.1).
@@ -50,8 +51,13 @@ _NOT_IN_TRAILERS: Final = (
 
 
 def is_endless(content_type: bytes) -> bool:
-    """Whether content of that type goes on until somebody ends it."""
-    return _ENDLESS.match(content_type) is not None
+    """Whether content of that type goes on until somebody ends it. Remembers types, of which portals use a few dozen."""
+    known = _endless_types.get(content_type)
+    if known is None:
+        known = _ENDLESS.match(content_type) is not None
+        if len(_endless_types) < 1024:
+            _endless_types[content_type] = known
+    return known
 
 
 def folded(name: bytes) -> bytes:

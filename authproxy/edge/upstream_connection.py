@@ -328,7 +328,7 @@ class UpstreamConnection(asyncio.Protocol):
                     self._found = "the portal's answer has a transfer coding other than chunked"
             elif length_of_name == 12 and name.lower() == b"content-type":
                 head.is_endless = headers.is_endless(value)
-            elif length_of_name in {16, 18} and name.lower() in _CHALLENGES and authenticates_connection(value):
+            elif 16 <= length_of_name <= 18 and name.lower() in _CHALLENGES and authenticates_connection(value):
                 self.is_personal = True
         if self._is_head_request or head.status in (204, 304):
             head.has_body = False
