@@ -77,7 +77,17 @@ def test_lines_are_written_in_their_order_as_they_come(writer_to, tmp_path):
     assert writer.lost == {}
 
 
+def fill(descriptor: int) -> None:
+    """Takes all the room of a pipe, so that the first line that is written to it waits for the reader."""
+    os.set_blocking(descriptor, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(descriptor, b"\n" * 4096)
+    os.set_blocking(descriptor, True)
+
+
 def test_nobody_waits_for_a_reader_that_has_stopped_and_the_gap_is_told_when_it_goes_on(writer_to, pipe):
+    fill(pipe.writing)
     writer = writer_to(Appending(pipe.writing).write, largest=20_000)
     began = time.monotonic()
     for number in range(2000):
