@@ -1,5 +1,5 @@
-"""PURE: the gateway's own place on every portal's host: what never reaches a portal, and what is answered on any host. The edge asks it of
-requests, the pages of places to return to, and `explain` and `check-config` of what operators write."""
+"""PURE: which paths are the gateway's own on every portal's host and never reach a portal, and which of them are answered on any host.
+The edge asks this about requests, the pages about places to return to, and `explain` and `check-config` about what operators write."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def is_own_place(target: RequestTarget) -> bool:
 
 
 def needs_no_portal(path: str) -> bool:
-    """The page that says that there is no portal here needs its style sheet as any other does."""
+    """Whether the path is answered on any host. The page that says that there is no portal here needs its style sheet, too."""
     return path == PUBLIC_KEYS or path.startswith(_STATIC)

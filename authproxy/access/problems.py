@@ -32,7 +32,8 @@ def code_of(reason: Reason, request_id: str) -> str:
 
 
 def members(status: int, reason: Reason, request_id: str, *, levels: tuple[int | None, int] | None = None) -> dict[str, object]:
-    """What every problem tells. `levels` are the one that there is and the one that is needed, where that is what it is about."""
+    """What every problem tells. `levels` are the level that the session has and the one that is needed, for a refusal because of the
+    level."""
     title = _TITLES_BY_REASON.get(reason) or _TITLES.get(status) or HTTPStatus(status).phrase
     told: dict[str, object] = {
         "type": "about:blank",
@@ -48,8 +49,8 @@ def members(status: int, reason: Reason, request_id: str, *, levels: tuple[int |
 
 
 def challenge(portal_id: str, reason: Reason, *, max_age: int | None = None) -> str:
-    """The value of WWW-Authenticate. Without `acr_values`: the methods of a fresh proof are none of the provider's authentication contexts,
-    nor is there a request in which a script could ask for one. `max_age` is in seconds."""
+    """The value of WWW-Authenticate. It has no `acr_values`: the methods of a fresh proof are not authentication contexts of the
+    provider, and a script has no request in which it could ask for one. `max_age` is in seconds."""
     value = f'Bearer realm="{portal_id}"'
     if reason is not Reason.STEP_UP_REQUIRED:
         return value

@@ -1,8 +1,8 @@
-"""What is in the audit trail though no request brings it there: sessions that end by time, and what operators' commands do, by whom,
-where and when, before anything is done, and afterwards what came of it.
+"""Audit events that no request causes: sessions that end by time, and operators' commands. A command records who runs it, where and
+when, before it does anything, and afterwards what came of it.
 
-A command writes into the store, because it may run on another machine or as somebody who may not write the gateway's files; a running
-gateway takes the entries over, the next one to start if none runs.
+A command writes its events into the store, because it may run on another machine or as a user who may not write the gateway's files. A
+running gateway takes them over; if none runs, the next one to start does.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ class Act:
         self._operator = operator
         self._act_id = secrets.token_hex(8)
         self.has_told = False
-        """Whether anything has come of it."""
+        """Whether an event has said what was done."""
 
     async def announce(self, command: str, **concerned: Unpack[Fields]) -> None:
-        """Before anything is done. What raises here must end the command."""
+        """Records the command before it does anything. If this raises, the command must end."""
         try:
             await self._write(Event.ACT_ANNOUNCED, **concerned | Fields(detail=command))
         except CannotAsk as failure:
             raise CannotAsk(failure.reason, f"nothing was changed, because it could not be written down: {failure}") from failure
 
     async def tell(self, event: Event, **fields: Unpack[Fields]) -> None:
-        """What has been done."""
+        """Records what has been done."""
         self.has_told = True
         try:
             await self._write(event, **fields)
         except CannotAsk as failure:
-            raise CannotAsk(failure.reason, f"it was done, and that could not be written down: {failure}") from failure
+            raise CannotAsk(failure.reason, f"it was done, but that could not be written down: {failure}") from failure
 
     async def abandon(self, detail: str) -> None:
         await self._write(Event.ACT_ABANDONED, detail=detail)
@@ -84,7 +84,7 @@ async def act(settings: Settings, acts: RedisActs | None, command: str | None, *
 
 
 def audit_of_commands(settings: Settings, acts: RedisActs | None) -> Audit:
-    """Events that wait in the store until a gateway takes them over."""
+    """The audit trail of commands: its events wait in the store until a gateway takes them over."""
 
     async def written(line: str) -> bool:
         if acts is None:
@@ -129,7 +129,7 @@ async def _taken_over(acts: RedisActs, writing: Writing, taker: str) -> None:
     entries = await acts.claim(taker)
     written = 0
     for entry in entries:
-        # What is under a key that has been dropped stays a gap that somebody sees.
+        # An entry under a key that has been dropped cannot be recorded; the alarm shows the gap.
         line = writing.audit.line(Event.ACT_UNREADABLE) if entry is None else entry.decode()
         if not await writing.confirmed(line):
             break

@@ -1,4 +1,4 @@
-"""What writes: standard output for logs, and the audit trail in its file or among them."""
+"""Where lines go: logs to standard output, audit events into their file or, without one, among the logs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Writing:
         return await _written(self.trail, line)
 
     def flush(self) -> bool:
-        """Waits a moment for what has been said so far to be written; whether it has been."""
+        """Waits a moment until everything that was handed over so far is written. Returns whether it is."""
         is_trail_written = self.trail.flush(_FLUSHED_WITHIN)
         return self.log.flush(_FLUSHED_WITHIN) and is_trail_written
 
@@ -116,7 +116,7 @@ def person_key(settings: Settings) -> bytes:
 
 def _standard_output() -> Callable[[bytes], object]:
     stream = sys.stdout
-    if stream is None:  # closed by whoever started us; its number may by now be that of anything
+    if stream is None:  # whoever started us closed it, and its number may by now belong to another file
         return to_nowhere
     try:
         return Appending(stream.fileno()).write
@@ -125,13 +125,14 @@ def _standard_output() -> Callable[[bytes], object]:
 
 
 def _close(trail: LineWriter, file: AuditFile) -> None:
-    # A thread that is stuck in the file would write on into whatever gets the number of its descriptor.
+    # While the thread hangs in a write the file stays open: the write could otherwise go on into the next file that gets the same
+    # descriptor.
     if trail.close(_FLUSHED_WITHIN):
         file.close()
 
 
 async def _written(trail: LineWriter, line: str) -> bool:
-    """Whether the line has been written, soon enough for somebody who waits."""
+    """Whether the line was written within the time that somebody who signs in waits."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[bool] = loop.create_future()
 

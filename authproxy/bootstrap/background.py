@@ -83,7 +83,7 @@ class Background:
             except Exception as error:  # noqa: BLE001  (whatever it is: the work must go on)
                 state.cause = type(error).__name__
                 logger("bootstrap").exception("background.failed", task=name)
-            # What has run for a while is not the fault that comes back at once: it starts afresh.
+            # A task that has run for a while has no fault that returns at once, so its pauses begin anew.
             pause = self._pause if loop.time() - began > self._longest else pause
             state.deaths += 1
             state.died_at = self._clock()

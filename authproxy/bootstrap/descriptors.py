@@ -61,7 +61,7 @@ def raise_limit() -> None:
 def descriptors(settings: Settings) -> Descriptors:
     limits = settings.server.limits
     requests, streams = len(settings.portals) * limits.upstream_connections, len(settings.portals) * limits.upstream_streams
-    # Whatever goes to a portal has a client. Of the connections to our pages both ends are ours.
+    # A connection to a portal always has a client. A connection to our pages has both ends in this process, so it counts twice.
     requests = min(requests, limits.connections)
     streams = min(streams, limits.connections - requests)
     needed = limits.connections + requests + streams + 2 * limits.upstream_connections + _REST

@@ -97,8 +97,8 @@ def _lifted(*, was_lifted: bool) -> str:
 
 @asynccontextmanager
 async def desk(settings: Settings, command: str | None = None, *, person: str | None = None) -> AsyncIterator[Desk]:
-    """`command` is the name of one that changes something, `person` the id of whom it concerns: both are in the audit trail before the
-    block is entered. Raises CannotAsk where they cannot be written: nothing is changed that nobody would hear of."""
+    """`command` is the name of a command that changes something, `person` the id of the person whom it concerns. Both are in the audit
+    trail before the block is entered. Raises CannotAsk if they cannot be written, so that nothing is changed without a record."""
     issuer = Issuer(settings.assertions.issuer)
     concerned: Fields = {}
     if person is not None:

@@ -1,4 +1,4 @@
-"""Whom the gateway asks for the addresses of others."""
+"""The resolver by which the gateway finds the addresses of others, made from its settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from authproxy.settings.schema import Settings
 
 @asynccontextmanager
 async def resolver(settings: Settings) -> AsyncIterator[Resolver]:
-    """The resolver of the settings; at the end all its questions end."""
+    """The resolver. All its open questions end with the block."""
     names = Resolver(servers=settings.server.resolvers)
     try:
         yield names

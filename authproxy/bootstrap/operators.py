@@ -39,7 +39,7 @@ async def list_sessions(settings: Settings) -> list[SessionSummary]:
     """Every live session, the newest first. Raises CannotAsk."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         if opened.pulse is not None:
-            # The same judgement as the instances have; who is signed in can be said also while the store takes no writes.
+            # Sessions are judged as the instances judge them. This also works while the store takes no writes.
             with suppress(CannotAsk):
                 await opened.pulse.beat(utc_now())
         found = [summary async for summary in opened.sessions.all_summaries(now=utc_now())]
@@ -49,7 +49,7 @@ async def list_sessions(settings: Settings) -> list[SessionSummary]:
 async def revoke_sessions(
     settings: Settings, *, session_id: str | None = None, issuer: str | None = None, subject: str | None = None
 ) -> int:
-    """Ends one session, or all of a person; how many there were. Raises CannotAsk, also where it cannot be written down."""
+    """Ends one session or all of a person, and returns how many there were. Raises CannotAsk, also if the act cannot be written down."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         if session_id is not None:
             async with act(settings, opened.acts, "sessions revoke", session_id=session_id) as own:

@@ -73,7 +73,8 @@ class _Ending:
 
 
 def _on_hangup(gateway: Gateway) -> None:
-    """Obeys SIGHUP, which `serve` ignores from its first instruction on. One that came meanwhile is made up for."""
+    """Obeys SIGHUP, which `serve` ignores from its first instruction on. The file is reopened once right away, for a signal that came
+    during the start."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.writing.reopen)
     gateway.writing.reopen()
 

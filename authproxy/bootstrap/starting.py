@@ -32,7 +32,7 @@ def in_one_line(error: Exception, settings: Settings | None = None) -> str:
         file = str(error.filename)
         key = next((key for key, value in _texts("", settings) if value == file), None)
         return f"{key}: {file}: {reason}" if key else f"{file}: {reason}"
-    # Nobody expected it, and its text may quote what nobody may read.
+    # The text of an unexpected error may contain a secret, so only its type and place are shown.
     return f"unexpected {type(error).__name__} at {_place(error)}"
 
 

@@ -90,7 +90,7 @@ class Stores:
 async def stores(
     settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now, audit: Audit | None = None
 ) -> AsyncIterator[Stores]:
-    """`audit` hears of sessions that end by time, and of those under whose name lies what is none; commands have none."""
+    """`audit` records sessions that end by time, and unreadable values under the name of a session. Commands hand in none."""
     store, blocks = settings.store, settings.step_up.blocks
     people, addresses = _block_rules(blocks, after=blocks.after), _block_rules(blocks, after=blocks.after_from_address)
     keys = KeyRing(meanings.record_keys(settings))
@@ -149,7 +149,8 @@ async def stores(
             clock=clock,
         )
         if pulse.endings.untold:
-            # A command ends before the next beat: the instances must hear of what it has ended, in case the store goes back in time.
+            # A command ends before the next beat, so it tells the instances here which sessions it has ended. They need to know that in
+            # case the store goes back in time.
             with suppress(CannotAsk):
                 await pulse.tell_endings(clock())
     finally:

@@ -16,7 +16,7 @@ from authproxy.settings.schema import Settings
 from authproxy.web.management import WARNING_ONLY, Check, management
 
 TIME_LIMITS = "time_limits"
-"""The permanent task without which nobody is cut who should be: while it rests, the gateway is not ready."""
+"""The permanent task that enforces time limits. While it rests, the gateway is not ready."""
 ENDS_WITHIN = 0.5
 """Seconds that answers of our own applications may take once everything else has ended; then they are cancelled."""
 _BACKLOG = 128
@@ -34,7 +34,7 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
     async def check_listener() -> Check:
         if listener.lost_addresses:
             lost = ", ".join(listener.lost_addresses)
-            return Check(status="failed", detail=f"{lost} is no longer our socket: somebody has removed or replaced it; start again")
+            return Check(status="failed", detail=f"{lost} is no longer our socket (removed or replaced by somebody): restart the gateway")
         return Check(status="ok", detail=f"{listener.connection_count} connections")
 
     async def check_signer() -> Check:
@@ -79,7 +79,8 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
 
 
 def _own_chains(settings: Settings) -> list[tuple[str, list[x509.Certificate], list[str]]]:
-    """What the gateway shows to browsers, as it has read it at its start: by section, with the hosts that it is for."""
+    """The certificates that the gateway shows to browsers, as it has read them at its start: section, chain, and the hosts that they
+    are for."""
     return [
         (name, x509.load_pem_x509_certificates(Path(tls.certificate_file).read_bytes()), hosts)
         for name, tls, hosts in own_certificates.shown(settings.server, settings.acnlb, settings.portals)

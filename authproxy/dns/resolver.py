@@ -24,13 +24,14 @@ from authproxy.telemetry.logging import logger
 STALE_FOR: Final = 86_400.0
 """Seconds beyond its time to live for which an answer is used while the resolver gives no new one (RFC 8767 §5 says one to three days)."""
 _PATIENCE: Final = 0.3
-"""Seconds that a caller waits for a new answer where a stale one would do."""
+"""Seconds that a caller waits for a new answer if there is a stale one."""
 _REST: Final = 30.0
-"""Seconds without a question after a failure, where a stale answer would do (RFC 8767 §5)."""
+"""Seconds without a question after a failure if there is a stale answer (RFC 8767 §5)."""
 _SHORTEST: Final = 1.0
-"""Seconds that any answer is kept, a refusal too: /etc/hosts knows no time to live, and a thousand connections need not ask each."""
+"""Seconds that every answer is kept at least, also "no such name": /etc/hosts has no time to live, and a thousand connections need not
+each ask."""
 _DOUBTED_AFTER: Final = 5.0
-"""Seconds that an answer is old before a connection that cannot be made lets it be asked for again."""
+"""Age of an answer, in seconds, from which the name is asked for again when no address takes a connection."""
 _NEXT_AFTER: Final = 0.3
 """Seconds for one address of several, before the next one is tried."""
 _CONFIGURATION: Final = "/etc/resolv.conf"
@@ -56,7 +57,7 @@ class _Name:
         self.answered_at = 0.0
         self.good_until = 0.0
         self.quiet_until = 0.0
-        """No question is asked before."""
+        """No question is asked before this moment."""
         self.failure: OSError | None = None
         """Why the last question brought no addresses."""
         self.is_doubted = False
@@ -84,7 +85,7 @@ class Resolver:
         self._names: dict[str, _Name] = {}
         self._dns: aiodns.DNSResolver | None = None
         self._asked: Counter[aiodns.DNSResolver] = Counter()
-        """How many questions are on their way by each channel: one that is not asked any more lives until the last answer."""
+        """Open questions of each channel. A channel that was replaced lives until its last answer."""
         self._is_closed = False
         self.answered = 0
         self.failed = 0
@@ -139,7 +140,7 @@ class Resolver:
             return name.addresses
         if name.failure is not None and not isinstance(name.failure, NameUnanswered):
             raise NameUnknown(f"{host} has no address")
-        raise NameUnanswered(f"nobody says which addresses {host} has") from name.failure
+        raise NameUnanswered(f"no name server says which addresses {host} has") from name.failure
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -157,7 +158,7 @@ class Resolver:
                 name.asking.set_result(None)
 
     async def _waited(self, name: _Name, now: float) -> None:
-        """Waits for the question that is on its way; only for a moment where a stale answer would do."""
+        """Waits for the answer to the open question; only for a moment if there is a stale answer."""
         asking = name.asking
         if asking is None:
             return
@@ -188,9 +189,11 @@ class Resolver:
         question.add_done_callback(partial(self._answered, key, name, dns))
 
     def _channel(self, *, is_fresh: bool) -> aiodns.DNSResolver:
-        """c-ares keeps answers for their time to live, too. A doubted one needs a channel that has kept none.
+        """The channel to ask by. c-ares itself keeps answers for their time to live, so a doubted answer needs a new channel, which has
+        kept none.
 
-        c-ares would be told of a new /etc/resolv.conf by the kernel, but not in a container, where that file is mounted from elsewhere."""
+        Changes of /etc/resolv.conf are noticed here, because c-ares learns of them from the kernel, which tells nothing in a container,
+        where the file is mounted from elsewhere."""
         stamp = self._stamp()
         if is_fresh:
             return self._made()
@@ -203,7 +206,7 @@ class Resolver:
         return aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for, **elsewhere)
 
     def _stamp(self) -> tuple[int, int] | None:
-        """What is another one once the file has changed; None without a file."""
+        """A value that is another one after the file has changed; None if there is no file."""
         try:
             found = Path(self._configuration).stat()
         except OSError:
@@ -257,7 +260,7 @@ class Resolver:
             name.addresses = (address, *(each for each in name.addresses if each != address))
 
     def _doubt(self, host: str) -> None:
-        """No address of the host took a connection: perhaps it has moved before its time to live was over."""
+        """No address of the host took a connection. Perhaps the host has moved before the time to live was over."""
         name = self._names.get(host.lower().removesuffix("."))
         now = self._time()
         if name is not None and name.addresses and now - name.answered_at >= _DOUBTED_AFTER and now < name.good_until:

@@ -15,7 +15,7 @@ class SessionResolver(AbstractResolver):
     """For `TCPConnector(resolver=…, use_dns_cache=False)`: the resolver itself keeps answers, for as long as they are good."""
 
     def __init__(self, names: Resolver | None = None) -> None:
-        """Without `names` it has a resolver of its own, which ends with it."""
+        """Without `names` it makes a resolver of its own, and closes that at its end."""
         self._names = names or Resolver()
         self._is_own = names is None
 

@@ -87,7 +87,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         self._is_lingering = False
         self._deadline = 0.0
         self._share = ""
-        """Under which name this connection counts; empty if it does not (requests that a trusted proxy brings count by themselves)."""
+        """The name under which this connection is counted; empty if it is not (behind a trusted proxy the requests are counted
+        instead)."""
         self.personal: Personal | None = None
         self.peer = LOCAL_PEER
         self.is_trusted = False

@@ -64,7 +64,7 @@ class Exchange(Answered[Client]):
         super().__init__(client, gate, head)
         self._ticket: str | None = None
         self._address_share = self._session_share = ""
-        """Under which names this request counts; empty if it does not."""
+        """The names under which this request is counted; empty if it is not."""
         self._page: PageWanted | None = None
         self._pieces: list[bytes] = []
         """What has arrived of the body before anybody could take it."""

@@ -40,7 +40,7 @@ def released_name(body: bytes) -> str | None:
 
 def comes_from_portal(head: RequestHead, origin: str) -> bool:
     """Whether a page of the portal's own origin has sent a POST. What another site has made a browser send is neither kept nor sent on:
-    it would leave our confirmation page as the portal's own. Whoever does not tell where it comes from is not believed either."""
+    it would leave our confirmation page as the portal's own. A request that does not tell where it comes from is not believed either."""
     return askers.comes_from(head.fields, origin) is True
 
 

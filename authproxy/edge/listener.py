@@ -85,10 +85,10 @@ class Listener:
 
     @property
     def lost_addresses(self) -> tuple[str, ...]:
-        """Unix sockets at whose path there is another one now, or none: nobody new reaches us there."""
+        """Unix sockets at whose path there is another socket now, or nothing: no new client reaches us there."""
         return tuple(str(bound.address) for bound in self._bound if not self.is_draining and not bound.is_ours)
 
-    # What a door tells.
+    # What the TLS doors call.
 
     def arrived(self, descriptor: int) -> ClientConnection | None:
         if not self._has_room(descriptor):

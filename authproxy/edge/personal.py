@@ -11,8 +11,8 @@ from authproxy.edge.upstream_pool import UpstreamPool
 
 
 class Personal:
-    """Kept by a client connection between two of its requests. A front proxy may send the requests of several people over that: the
-    session is part of who may use it."""
+    """A client connection keeps this between two of its requests. A front proxy may send the requests of several people over one client
+    connection, so only the session that has authenticated may use it again."""
 
     __slots__ = ("_connection", "_pool", "_ticket")
 

@@ -122,7 +122,7 @@ class Gate:
     """Starts background work that outlives all connections; the edge uses it through `start` only."""
     default_port: int = 80
     addresses: Shares = field(default_factory=Shares)
-    """Connections per client address; of those that a trusted proxy brings, the requests that it speaks of."""
+    """Connections per client address; behind a trusted proxy, requests per client address that it names."""
     sessions: Shares = field(default_factory=Shares)
     """Requests, streams and tunnels per session."""
     holding: Holding | None = None

@@ -59,7 +59,7 @@ class Bound:
         if path is None:
             return
         try:
-            # A rename: at no moment is there nothing at the path, and no moment lies between looking and removing.
+            # A rename replaces what is there in one step: the path is never empty, and nobody can come between a look and a removal.
             _new(path).rename(path)
             self._inode = _inode(path)
         except OSError as error:
@@ -190,7 +190,8 @@ def _locked(address: Address, path: Path) -> int:
             os.close(lock)
             by = holders.described(int(holder)) if holder.isdecimal() else "another process"
             raise CannotListen(f"{address} is taken by {by}") from None
-        # Whoever gives a lock back removes it. Then what we have locked is no longer what others will find.
+        # A process that gives its lock back removes the file. If that happened just now, we have locked a file that nobody else will
+        # find, and try again.
         found = os.fstat(lock)
         if _inode(place) == (found.st_dev, found.st_ino):
             os.ftruncate(lock, 0)

@@ -65,7 +65,7 @@ class TlsDoor:
         self._resume()
 
     def close(self) -> None:
-        """Accepts whom the kernel has already answered, and then nobody any more. Handshakes go on."""
+        """Accepts the connections that the kernel has already made, and then no more. Handshakes go on."""
         if self._is_open:
             self._accept()
             self._is_open = False
@@ -104,7 +104,7 @@ class TlsDoor:
         taken.setblocking(False)
         connection = self._roll.arrived(taken.fileno())
         if connection is None:
-            # A reset: whoever was refused must not hold a place in the kernel either.
+            # A reset, so that a refused connection takes no place in the kernel either.
             with contextlib.suppress(OSError):
                 taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
             taken.close()

@@ -199,7 +199,8 @@ class Transfer:
         if self._deadline and now > self._deadline and not self._is_over and self._connection is not None and self.status != 101:
             self._fail(504, Reason.PORTAL_TIMEOUT)
         elif self._connection is not None and now - self.sent_at > _LASTS_AFTER and (self.status or not self._request_is_complete):
-            # An answer or a body that takes its time. One that the portal has not begun is a request like any other.
+            # The answer or the request's body takes long. While the portal is merely silent after the whole request, it stays a request
+            # like any other.
             self._pool.prolong(self._connection)
 
     def leave(self) -> None:

@@ -64,7 +64,7 @@ class Tunnel:
             self._connection.write(data)
 
     def from_portal(self, data: bytes) -> bytes:
-        """What of it goes to the client."""
+        """Returns the part of it that goes to the client."""
         if not self._code:
             self._from_portal.pass_on(data)
             return data

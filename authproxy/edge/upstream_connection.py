@@ -247,7 +247,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._end([])
 
     def _unasked(self) -> None:
-        """Bytes that belong to no answer. The portal may send such again, and then while somebody else waits for theirs."""
+        """Bytes that belong to no answer. The portal may send such bytes again, perhaps while somebody else waits for an answer."""
         self.is_reusable = False
         if not self._transport.is_closing():
             self._pool.spoke_unasked()

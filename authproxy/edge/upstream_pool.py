@@ -58,7 +58,7 @@ class UpstreamPool:
     which addresses the upstream's host has, within `connect_for` too.
 
     Beside them there are up to `streams` connections with exchanges that last. With `reuses` False every connection serves one request.
-    With True that begins by itself when the portal sends bytes that belong to no answer, and ends when it has not done so for a while."""
+    With True they serve many, except for a while after the portal has sent bytes that belong to no answer."""
 
     def __init__(
         self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float, streams: int = 0, reuses: bool = True,
@@ -115,7 +115,8 @@ class UpstreamPool:
             async with asyncio.timeout(self._connect_for):
                 while self._is_full():
                     if self._personal:
-                        # Rather one person proves themselves to the portal again than another waits for a connection that rests.
+                        # It is better that one person authenticates to the portal again than that another waits for a connection that
+                        # rests.
                         self._evict(next(iter(self._personal)))
                     connection = await self._wait_for_turn()
                     if connection is not None:
@@ -204,7 +205,7 @@ class UpstreamPool:
         return False
 
     def drop_personal(self, connection: UpstreamConnection) -> None:
-        """Nobody comes for it any more."""
+        """Closes a connection that was kept: its client connection has gone."""
         if connection in self._personal:
             self._evict(connection)
 

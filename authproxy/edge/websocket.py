@@ -87,5 +87,6 @@ def close_frame(code: int) -> bytes:
 
 
 def masked_close_frame(code: int) -> bytes:
-    """The same as a client sends it. The mask is nought: it protects proxies from scripts that choose a payload, and this one is ours."""
+    """The same as a client sends it. The mask is zero: masks protect proxies from payloads that scripts choose, and this payload is
+    ours."""
     return b"\x88\x82\x00\x00\x00\x00" + code.to_bytes(2, "big")

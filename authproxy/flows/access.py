@@ -56,7 +56,7 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentSession:
-    """`forgiven` is how much of the time since the last activity does not count as idleness, because the store took none."""
+    """`forgiven` is how much of the time since the last activity does not count as idleness, because the store took no writes then."""
 
     session: Session
     last_active_at: datetime
@@ -108,7 +108,7 @@ class Access:
         self._header_names = header_names
         self._spawn = spawn
         self._touches_ahead: dict[SessionId, datetime] = {}
-        """When the next touch is due for sessions whose last activity is still to come by this clock."""
+        """When the next touch is due for sessions whose last activity lies in the future by this clock."""
         self.hits = self.misses = 0
         self.let_go_on = 0
         """How often an open tunnel went on because the store could not be asked, for metrics."""
@@ -145,7 +145,7 @@ class Access:
         try:
             cached = await self._read(parsed, now)
         except CannotAsk as refused:
-            # Somebody was here, if that was a session's ticket: they must not be idle for it.
+            # If this is the ticket of a session, its person is active, and must not become idle because the store is away.
             self._sessions.note_missed(parsed, now=now)
             return Unavailable(reason=refused.reason, portal=portal)
         if cached is None:
@@ -228,7 +228,8 @@ class Access:
         due = cached.last_active_at + pause
         if due <= now + pause:
             return due
-        # Noted by a clock that was ahead, or before this one was set back. The record would run out before that moment comes again.
+        # The last activity lies in the future: another clock was ahead, or this one was set back. Without a touch the record would
+        # expire before this clock reaches that moment.
         session_id = cached.session.session_id
         due = self._touches_ahead.get(session_id, now)
         if not now < due <= now + pause:

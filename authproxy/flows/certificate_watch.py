@@ -44,7 +44,7 @@ class CertificateWatch:
         self._kept = kept
         self._validator = validator
         self.unknown = 0
-        """Certificates about which nobody could say anything, of all looks, for metrics."""
+        """How often nobody could say whether a certificate is revoked, over all rounds. For metrics."""
 
     async def look(self, *, now: datetime) -> Looked:
         """Asks about every certificate on which a session rests, and ends the sessions of the revoked. Raises CannotAsk where the store

@@ -126,7 +126,7 @@ class EnrolmentStore(Protocol):
 
 class Limits(Protocol):
     async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None:
-        """None if it may be now, and then it counts; otherwise from when on."""
+        """Counts a beginning and returns None if it is allowed now; otherwise returns when the next one is."""
         ...
 
 

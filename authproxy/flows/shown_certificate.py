@@ -30,7 +30,7 @@ class ShownCertificate:
         return self.fingerprint[:16]
 
     def octets(self) -> bytes:
-        """Without the time, which belongs to a showing: the same certificate may be shown twice at a time."""
+        """The record in the store. It has no time, because the same certificate may be shown several times while the record lives."""
         return json.dumps({
             "fingerprint": self.fingerprint,
             "issuer": self.issuer,

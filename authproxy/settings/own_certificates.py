@@ -57,7 +57,8 @@ def _of_chain(chain: Sequence[x509.Certificate]) -> Iterator[str]:
         if below.issuer != above.subject:
             yield "is followed by a certificate that has not issued the one before it; the order is own certificate, its issuer, and so on"
             return
-    # Public authorities issue nothing for hosts from their roots, and say where the certificate between is to be had.
+    # Public authorities issue no host certificates directly from their roots. Their certificates say where the intermediate one is to
+    # be had.
     if len(chain) == 1 and chain[0].issuer != chain[0].subject and _names_its_issuers_certificate(chain[0]):
         yield "stands alone: put the certificate of the authority that has issued it behind it, or some clients find no way to a root"
 

@@ -28,7 +28,7 @@ class RequestRates:
         int, Field(ge=0, description="Ends of a sign-in or of a proof that is made elsewhere, and certificates that are shown.")
     ] = 600
     logout_tokens: Annotated[
-        int, Field(ge=0, description="Logout tokens that are not believed. Those that are may be any number.")
+        int, Field(ge=0, description="Logout tokens that are not believed. Those that are believed are not limited.")
     ] = 600
     codes: Annotated[
         int, Field(ge=0, description="Requests for a code or notification, answers to them, and methods that are being added.")
@@ -51,8 +51,8 @@ class Limits:
     connections: Annotated[int, Field(ge=1, description="Client connections at a time; more are closed at once.")] = 20_000
     connections_per_address: Annotated[
         int,
-        Field(ge=0, description="Connections of one client address at a time, and requests of one for whom a trusted proxy speaks; of IPv6 "
-                                "the network of 64 bits counts. More are answered 503 with `Retry-After`. 0 for no limit."),
+        Field(ge=0, description="Connections of one client address at a time; behind a trusted proxy, requests of one client address. "
+                                "Of IPv6 the network of 64 bits counts. More are answered 503 with `Retry-After`. 0 for no limit."),
     ] = 2_000  # fmt: skip
     connections_per_session: Annotated[
         int,
@@ -62,8 +62,8 @@ class Limits:
     upstream_connections: Annotated[int, Field(ge=1, description="Connections to one portal at a time; more requests wait.")] = 512
     upstream_streams: Annotated[
         int,
-        Field(ge=0, description="Connections to one portal beside those: WebSockets, event streams, and transfers that have taken ten "
-                                "seconds. More of them count as `upstream_connections`."),
+        Field(ge=0, description="Connections to one portal beside `upstream_connections`: WebSockets, event streams, and transfers that "
+                                "have taken ten seconds. Further ones count among `upstream_connections`."),
     ] = 2_048  # fmt: skip
     per_minute: RequestRates = field(default_factory=RequestRates)
 
@@ -83,7 +83,7 @@ class Timeouts:
     leave: Annotated[
         Duration,
         Field(description="After SIGTERM, how long listeners stay open while /readyz already answers 503. Set `5s` to `10s` where a load "
-                          "balancer asks /readyz: a little longer than it takes to notice."),
+                          "balancer asks /readyz: a little longer than the balancer takes to notice."),
     ] = timedelta(0)  # fmt: skip
     drain: Annotated[Duration, Field(description="After that, how long running requests may take to finish.")] = timedelta(seconds=30)
 
@@ -145,7 +145,7 @@ class Store:
     )
     forgives: Annotated[
         Duration,
-        Field(description="While the store takes no writes nobody's activity can be noted: up to so much of that time does not count as "
+        Field(description="While the store takes no writes, nobody's activity can be noted. Up to this much of that time does not count as "
                           "idleness. 0 switches it off."),
     ] = timedelta(minutes=10)  # fmt: skip
     near_cache_for: Annotated[

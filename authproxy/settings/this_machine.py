@@ -20,7 +20,7 @@ def _has_address(text: str) -> bool:
     address = ip_address(text)
     if address.is_multicast:
         return False
-    # Whoever may be bound to is our own (ip(7)); nothing is sent.
+    # An address to which a socket can be bound is this machine's own (ip(7)). Nothing is sent.
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with closing(socket.socket(family, socket.SOCK_DGRAM)) as own:

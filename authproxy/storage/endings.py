@@ -53,7 +53,7 @@ class Endings:
         self._limit()
 
     def told(self, session_ids: Iterable[SessionId], now: datetime) -> None:
-        """The others can know of these now."""
+        """The other instances can know of these now."""
         for session_id in session_ids:
             self._untold.pop(session_id, None)
             if session_id in self._until and self._until[session_id] is None:

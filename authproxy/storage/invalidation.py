@@ -96,8 +96,8 @@ def _is_pong(message: Any) -> bool:
 
 
 def _apply(message: Any, near_cache: NearCache) -> None:
-    """Forgets what a message names. Of one that cannot be read nobody knows what it names, so everything is forgotten; whoever may write
-    to the store can publish one."""
+    """Drops what a message names. If a message cannot be read, everything is dropped, because nobody knows what it names. Anybody who
+    may write to the store can publish such a message."""
     try:
         session_ids = _session_ids(message)
     except (ValueError, TypeError, AttributeError):

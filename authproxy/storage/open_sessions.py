@@ -47,7 +47,7 @@ for _, name in ipairs(due) do
 end
 return found
 """, answers.names)
-# A score of -1 stands for "no longer": whoever may use the store need not be allowed more commands than it uses anyway.
+# A score of -1 marks what is to be removed. The gateway's user needs no right to ZREM in this way: it may use ZREMRANGEBYSCORE anyway.
 _SETTLE: Final = Script("""
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
 for at = 3, #ARGV, 2 do
@@ -122,7 +122,7 @@ class RedisOpenSessions:
         return over
 
     async def settle(self, taker: str, told: Sequence[EndedByTime]) -> bool:
-        """These need not be told again. False if somebody else has taken over meanwhile."""
+        """Notes that these have been told of. False if somebody else has taken over meanwhile."""
         return await self._settle(taker, [(each.session_id, -1) for each in told], is_done=True)
 
     async def _settle(self, taker: str, scores: Sequence[tuple[SessionId, int]], *, is_done: bool) -> bool:
@@ -144,7 +144,7 @@ class RedisOpenSessions:
         return records.milliseconds(min(end, ends) + _MARGIN)
 
     def _told(self, session_id: SessionId, sealed: bytes, now: datetime) -> EndedByTime | None:
-        """None for a session of which nothing is known: what does not open is nothing that may be said."""
+        """None for a session whose details are missing or do not open."""
         octets = codec.open_open_session(sealed, ring=self._keys, session_id=session_id)
         if octets is None:
             return None

@@ -28,7 +28,7 @@ from authproxy.storage.redis import RedisConnection, WrongType
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3
 _GAP: Final = NOTICED_WITHIN
-"""So long without any beat of anybody is an outage too: nobody was there whose activity could have been noted."""
+"""So long without a beat of any instance is an outage, too: no instance was there to note anybody's activity."""
 _KEPT_FOR: Final = timedelta(hours=48)
 _PAGE: Final = 500
 _HEARD_AT_ONCE: Final = 20_000
@@ -130,7 +130,7 @@ class Pulse:
                 raise
 
     def missed(self, session_id: SessionId, now: datetime) -> None:
-        """Activity that could not be written: it will be."""
+        """Keeps activity that could not be written, until the store takes it."""
         if session_id in self._missed or len(self._missed) < _MISSED:
             self._missed[session_id] = now
 
@@ -197,7 +197,7 @@ class Pulse:
         if self._owes_endings:
             every = self.endings.every()
             for start in range(0, len(every), _PAGE):
-                # By name only, and not those that have taken their places: a session that goes on under another name has not ended.
+                # Only these names are deleted, not their successors: a session that goes on under another name has not ended.
                 await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in every[start : start + _PAGE]])
             self.endings.tell_again()
             self._owes_endings = False

@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 
 class WrongType(CannotAsk):
-    """There is something else under the key than what belongs there. It will not be better the next time."""
+    """The key holds a value of another type than it should. Asking again would not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +265,7 @@ async def _answer(connection: AbstractConnection) -> Any:
 
 
 def _refused_by_a_replica(answers: Sequence[Any]) -> list[int]:
-    """At which places."""
+    """The places of the answers with which a replica refused a write."""
     return [at for at, answer in enumerate(answers) if isinstance(answer, ReadOnlyError)]
 
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 USE_REMEMBERED_LONGER: Final = timedelta(minutes=2)
-"""That an attempt was used is remembered so much longer than it is good, so that an instance whose clock is behind hears of it too."""
+"""The use of an attempt is remembered so much longer than the attempt is good, so that an instance whose clock is behind learns of it,
+too."""
 SIGN_INS_WITHIN: Final = timedelta(seconds=60)
 SIGN_INS_COUNTED: Final = 64
 LOGOUT_TOKEN_HELD_FOR: Final = timedelta(seconds=4)

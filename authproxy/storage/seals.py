@@ -29,7 +29,7 @@ _BLOCK: Final = 32
 """The length of a text tells the length of the place to this many bytes only."""
 _LENGTH_SIZE: Final = 2
 _LONGEST_PLACE: Final = 4096
-# Another name each: who has the text for one way has nothing for the other.
+# Each way has a name of its own, so that a text for one way does not open as one for the other.
 _THERE: Final = "on the way to the proof"
 _BACK: Final = "on the way back with a certificate"
 

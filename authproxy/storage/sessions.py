@@ -55,7 +55,7 @@ class RedisSessions:
     ) -> None:  # fmt: skip
         """`opened` notes those that begin, and `idle_ended` is told of those that end here because their person was idle.
         `fresh` makes that many random bytes. `pulse` knows of outages and endings; without one nothing is forgiven. `alarm` is told
-        once of each session under whose name lies what is none."""
+        once of each session under whose name lies an unreadable value."""
         self._connection = connection
         self._pulse = pulse or Pulse(connection)
         self._alarm = alarm
@@ -216,8 +216,8 @@ class RedisSessions:
     async def _unless_idle(
         self, ticket: SessionTicket, session: Session, seen: bytes, last_active_at: datetime, now: datetime
     ) -> StoredSession | None:  # fmt: skip
-        """The session, if it is not idle after all. That it has ended is written down before anybody is told so: an outage that becomes
-        known later must not wake it, and where it cannot be written there is an outage."""
+        """The session, if it is not idle after all. If it is, its record is deleted before anybody is told so, so that an outage that
+        becomes known later does not revive it. If the record cannot be deleted, there is an outage."""
         outages = self._pulse.outages
         if not outages.forgives:
             return None
@@ -309,7 +309,7 @@ class RedisSessions:
 
 
 def _unless_wrong_type(answer: Any, otherwise: Any) -> Any:
-    """The answer; something else than a session or an index under its key is as good as nothing. Raises what cannot be asked."""
+    """The answer, or `otherwise` if the key holds a value of another type. Raises CannotAsk."""
     if isinstance(answer, WrongType):
         return otherwise
     if isinstance(answer, CannotAsk):

@@ -70,7 +70,7 @@ class _Lines(logging.Handler):
             self._write(line + "\n")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name in the standard library)
-        """The library's own would write to standard error, and so wait for its reader."""
+        """The library's own method would write to standard error, and so wait for its reader."""
         told = {"event": "log.unprintable", "line": record.lineno, "level": record.levelname.lower(), "logger": record.name}
         self._write(json.dumps(told | {"at": self._clock().isoformat(timespec="milliseconds")}) + "\n")
 

@@ -93,7 +93,7 @@ class Metrics(Collector):
             "counter", "authproxy_name_questions", "Questions for the addresses of a name, by outcome: answered, failed.", "outcome"
         )
         self.names_stale = Series(
-            "counter", "authproxy_names_stale", "Connections to an address beyond its time to live, because nobody said a newer one."
+            "counter", "authproxy_names_stale", "Connections to an address whose time to live was over, for want of a newer one."
         )
         self.near_cache_lookups = Series("counter", "authproxy_near_cache_lookups", "Lookups in the near cache of sessions.", "result")
         self.audit_lost = Series("counter", "authproxy_audit_lost", "Audit events that could not be written.")
@@ -117,7 +117,7 @@ class Metrics(Collector):
         self.connections = Series("gauge", "authproxy_connections", "Open client connections.")
         self.tunnels = Series("gauge", "authproxy_tunnels", "Open upgraded connections (WebSocket).")
         self.connections_refused = Series(
-            "counter", "authproxy_connections_refused", "Client connections closed at once, for want of what.", "cause"
+            "counter", "authproxy_connections_refused", "Client connections closed at once, by cause: limit, descriptors.", "cause"
         )
         self.background_restarts = Series(
             "counter", "authproxy_background_restarts", "Permanent tasks that had died and were started again.", "task"

@@ -69,7 +69,7 @@ class LineWriter:
         self._on_loss = on_loss
         self._largest = largest
         self._waiting: queue.SimpleQueue[tuple[str, str, Settled | None] | Callable[[], object] | None] = queue.SimpleQueue()
-        # Taken again by its own thread where a destructor warns in the middle, and logs.
+        # A destructor may run in the middle of this code, warn, and so log in the same thread: the lock must be reentrant.
         self._lock = threading.RLock()
         self._octets = 0
         self._thread: threading.Thread | None = None
@@ -149,7 +149,7 @@ class LineWriter:
             taken = self._waiting.get()
             if taken is None:
                 return
-            # Nobody could hear of what is raised here, and everything that is written later would wait for ever.
+            # An exception would end this thread, and every later line would wait for ever.
             with contextlib.suppress(Exception):
                 if callable(taken):
                     taken()

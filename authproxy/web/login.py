@@ -185,7 +185,8 @@ class LoginPages:
                 assert_never(outcome)
 
     async def _record_session(self, session: Session) -> None:
-        """A session of which nobody could hear has never been: its ticket is handed to nobody. Raises CannotAsk."""
+        """Records that the session begins. If that is required and cannot be written, the session is deleted, and its ticket is given
+        to nobody. Raises CannotAsk."""
         try:
             await self._audit.assure(Event.SESSION_STARTED, session=session)
         except CannotAsk:

@@ -47,12 +47,12 @@ class Rates:
         name = address_name(client)
         counted = self._free_at.setdefault(kind, {})
         free = self._free(kind, name, now)
-        counted.pop(name, None)  # it becomes the last one
+        counted.pop(name, None)  # so that it becomes the newest entry
         counted[name] = free + _WINDOW / most
         if len(counted) > _MOST_ADDRESSES:
             del counted[next(iter(counted))]
 
     def _free(self, kind: Kind, name: str, now: datetime) -> datetime:
         free = self._free_at.get(kind, {}).get(name, now)
-        # Nothing is ever free later than in a minute: the clock was set back.
+        # Everything is free again within a minute, so a later moment means that the clock was set back.
         return now if free > now + _WINDOW + timedelta(seconds=1) else max(free, now)

@@ -26,7 +26,7 @@ def _management(sections: Sections) -> Iterator[Remark]:
     address = _address(text)
     if isinstance(address, TcpAddress) and not is_local(address.host):
         literal = ip_address(address.host)
-        problem = "can be asked from every network that reaches this machine: it tells what is away, who is refused and why"
+        problem = "is open to every network that reaches this machine: it shows what is away, and how often and why people are refused"
         valid = "`127.0.0.1:8090`, `unix:/path`, or an address that only supervisors reach"
         if literal.is_unspecified or literal.is_global:
             yield Remark(path=("server", "management"), problem=problem, read=shown(text), valid=valid, severity="warning")
@@ -74,7 +74,7 @@ def _loops(sections: Sections, machine: Machine) -> Iterator[Remark]:
 def _old_sign_ins(sections: Sections) -> Iterator[Remark]:
     rekono = sections.rekono
     if rekono is not None and rekono.max_age is None and rekono.prompt != "login":
-        problem = "is unset: in a browser where somebody signed in at the provider this morning, nobody is asked for anything"
+        problem = "is unset: where a browser is still signed in at the provider, nobody is asked for anything"
         yield Remark(path=("rekono", "max_age"), problem=problem, valid="`5m`, or `prompt: login`", severity="warning")
 
 
