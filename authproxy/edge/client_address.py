@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Any, Final
 
 Address = IPv4Address | IPv6Address
 LOCAL_PEER: Final = "local"
@@ -53,6 +53,12 @@ class TrustedProxies:
             if not self.trusts(client):
                 return client
         return client
+
+
+def peer_of(name: tuple[Any, ...]) -> str:
+    """The address in the name of a TCP peer. A socket for both families shows IPv4 peers as mapped addresses."""
+    address = str(name[0])
+    return address.removeprefix("::ffff:") if "." in address else address
 
 
 def neighbourhood(address: str) -> str:

@@ -16,7 +16,7 @@ from typing import Final, Protocol, cast
 import httptools
 
 from authproxy.access.decision import Reason
-from authproxy.edge.client_address import LOCAL_PEER, neighbourhood
+from authproxy.edge.client_address import LOCAL_PEER, neighbourhood, peer_of
 from authproxy.edge.exchange import Exchange
 from authproxy.edge.personal import Personal
 from authproxy.edge.request_head import HeadRefused, RequestHead
@@ -102,16 +102,19 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             return
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
-            # A socket for both families shows IPv4 peers as mapped addresses.
-            self.peer = name[0].removeprefix("::ffff:") if "." in name[0] else name[0]
+            self.peer = peer_of(name)
         self.is_trusted = self._gate.trusted.trusts(self.peer)
         self._deadline = self._gate.time() + self._limits.idle_for
         if not self.is_trusted:
             share = neighbourhood(self.peer)
             if self._gate.addresses.take(share):
                 self._share = share
-            else:
+            elif self._gate.addresses.take(f"refused {share}"):
+                # It stays for a moment, so that the answer arrives: as many more as may be connected, or others would find no place.
+                self._share = f"refused {share}"
                 self._refuse(_TOO_MANY)
+            else:
+                self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Final
 
+from authproxy.edge.client_address import neighbourhood
 from authproxy.edge.client_connection import ClientConnection
 from authproxy.edge.site import Gate, report
 from authproxy.edge.sockets import Bound, CannotListen
@@ -38,8 +39,8 @@ class Listener:
         self._servers: list[asyncio.AbstractServer] = []
         self._doors: list[TlsDoor] = []
         self._connections: set[ClientConnection] = set()
-        self._arriving: set[ClientConnection] = set()
-        """In the middle of a TLS handshake."""
+        self._arriving: dict[ClientConnection, str] = {}
+        """In the middle of a TLS handshake, and under which name that counts; empty if it does not."""
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._hurried = asyncio.Event()
@@ -90,15 +91,21 @@ class Listener:
 
     # What the TLS doors call.
 
-    def arrived(self, descriptor: int) -> ClientConnection | None:
+    def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
         if not self._has_room(descriptor):
             return None
+        # Beside the connections of the address, not among them: one that has too many of those is told so once it can be.
+        share = "" if self._gate.trusted.trusts(peer) else f"handshakes of {neighbourhood(peer)}"
+        if share and not self._gate.addresses.take(share):
+            return None
         connection = self._connection()
-        self._arriving.add(connection)
+        self._arriving[connection] = share
         return connection
 
     def not_arrived(self, connection: ClientConnection) -> None:
-        self._arriving.discard(connection)
+        share = self._arriving.pop(connection, "")
+        if share:
+            self._gate.addresses.give_back(share)
 
     def exhausted(self) -> None:
         self.refused_without_descriptor += 1
@@ -107,7 +114,7 @@ class Listener:
 
     def opened(self, connection: ClientConnection) -> bool:
         if connection in self._arriving:
-            self._arriving.discard(connection)
+            self.not_arrived(connection)
         elif not self._has_room(connection.descriptor if self._last_descriptor else 0):
             return False
         self._connections.add(connection)

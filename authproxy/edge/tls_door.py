@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
+from authproxy.edge.client_address import peer_of
 from authproxy.edge.client_connection import ClientConnection
 
 _AT_ONCE: Final = 128
@@ -27,8 +28,8 @@ _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 class Roll(Protocol):
     """The listener's side: knows who is connected."""
 
-    def arrived(self, descriptor: int) -> ClientConnection | None:
-        """A connection that counts from now on; None if there is no room for one more, or not for one with this descriptor."""
+    def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
+        """A connection that counts from now on; None if there is no room for one more, not of this peer, or not with this descriptor."""
         ...
 
     def not_arrived(self, connection: ClientConnection) -> None:
@@ -84,7 +85,7 @@ class TlsDoor:
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                taken, _ = self._listening.accept()
+                taken, name = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -92,7 +93,7 @@ class TlsDoor:
                     raise
                 self._pause()
                 return
-            self._admit(taken)
+            self._admit(taken, peer_of(name))
 
     def _pause(self) -> None:
         loop = asyncio.get_running_loop()
@@ -100,9 +101,9 @@ class TlsDoor:
         loop.call_later(_PAUSE, self._resume)
         self._roll.exhausted()
 
-    def _admit(self, taken: socket.socket) -> None:
+    def _admit(self, taken: socket.socket, peer: str) -> None:
         taken.setblocking(False)
-        connection = self._roll.arrived(taken.fileno())
+        connection = self._roll.arrived(taken.fileno(), peer)
         if connection is None:
             # A reset, so that a refused connection takes no place in the kernel either.
             with contextlib.suppress(OSError):

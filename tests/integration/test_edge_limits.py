@@ -11,9 +11,10 @@ import ssl
 import pytest
 import trustme
 
+from authproxy.edge.shares import Shares
 from authproxy.edge.site import Limits
 from authproxy.edge.upstream_pool import Upstream
-from tests.support.edge import HOST, Conversation, request, running_edge
+from tests.support.edge import HOST, Conversation, RawClient, request, running_edge
 from tests.support.log_lines import log_lines
 
 LOOPS = ("asyncio", "uvloop")
@@ -448,6 +449,27 @@ async def test_who_says_nothing_on_a_tls_listener_is_counted_at_once_and_cut_in_
         assert (await (await edge.client()).ask("GET /")).status == 200
         for _, writer in silent:
             writer.close()
+
+
+async def test_one_address_in_its_handshakes_leaves_places_to_others(listener_tls):
+    limits = dataclasses.replace(SMALL, connections=5, head_for=10.0)
+    tls = trusting_anybody()
+    async with running_edge(limits=limits, listener_tls=listener_tls, client_tls=tls) as edge:
+        edge.gate.addresses = Shares(2)
+        silent = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(2)]
+        await edge.settled(lambda: edge.listener.connection_count == 2)
+        for _ in range(4):
+            with contextlib.suppress(ConnectionError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+                await reset_or_closed(reader)
+                writer.close()
+        assert edge.listener.connection_count == 2
+        other = RawClient(*await asyncio.open_connection("127.0.0.1", edge.port, ssl=tls, server_hostname=HOST, local_addr=("127.0.0.2", 0)))
+        assert (await other.ask("GET /")).status == 200
+        other.close()
+        for _, writer in silent:
+            writer.transport.abort()
+        await edge.settled(lambda: edge.gate.addresses._taken == {})
 
 
 async def test_handshakes_that_fail_leave_no_place_taken(listener_tls):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -192,9 +193,26 @@ async def test_more_connections_than_an_address_may_have_are_told_so():
         assert int(answer.get("retry-after") or 0) > 0
         assert await third.everything() == b""
         first.close()
-        await edge.settled(lambda: edge.gate.addresses._taken == {"127.0.0.1": 1})
+        await edge.settled(lambda: edge.gate.addresses._taken.get("127.0.0.1") == 1)
         assert (await (await edge.client()).ask("GET /")).status == 200
         assert (await second.ask("GET /")).status == 200
+
+
+async def test_an_address_that_is_refused_again_and_again_leaves_places_to_others():
+    async with running_edge(limits=Limits(connections=6)) as edge:
+        edge.gate.addresses = Shares(2)
+        held = [await edge.client() for _ in range(4)]
+        await edge.settled(lambda: edge.listener.connection_count == 4)
+        for _ in range(10):
+            with contextlib.suppress(ConnectionError):
+                assert await (await edge.client()).everything() == b""
+        assert edge.listener.connection_count == 4
+        other = RawClient(*await asyncio.open_connection("127.0.0.1", edge.port, local_addr=("127.0.0.2", 0)))
+        assert (await other.ask("GET /")).status == 200
+        other.close()
+        for client in held:
+            client.close()
+        await edge.settled(lambda: edge.gate.addresses._taken == {})
 
 
 async def test_behind_a_trusted_proxy_the_requests_of_an_address_count_and_not_the_proxys_connections():
