@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import stat
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -237,11 +238,12 @@ class AuditFile(Appending):
         """Raises OSError."""
         self._path = path
         super().__init__(self._opened())
+        self._is_torn = self._ends_within_a_line()
 
     def reopen(self) -> None:
         """Goes on in a new file under the same path (after SIGHUP). Raises OSError and keeps the old one if there can be none."""
         old, self._descriptor = self._descriptor, self._opened()
-        self._is_torn = False
+        self._is_torn = self._ends_within_a_line()
         os.close(old)
 
     def close(self) -> None:
@@ -249,3 +251,15 @@ class AuditFile(Appending):
 
     def _opened(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+    def _ends_within_a_line(self) -> bool:
+        """Whether the last line has no end: its writer was killed or found the disk full. What follows must not become a part of it."""
+        found = os.fstat(self._descriptor)
+        if not stat.S_ISREG(found.st_mode) or not found.st_size:
+            return False
+        try:
+            with self._path.open("rb") as read:
+                read.seek(-1, os.SEEK_END)
+                return read.read(1) != b"\n"
+        except OSError:  # we may write it and not read it: an empty line does no harm
+            return True

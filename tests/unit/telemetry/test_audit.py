@@ -122,6 +122,23 @@ def test_a_rotated_file_is_left_and_a_new_one_begun(tmp_path):
     assert path.read_text() == "new\n"
 
 
+@pytest.mark.parametrize("goes_on", ["after a restart", "after SIGHUP"])
+def test_a_line_that_was_cut_off_takes_no_later_one_with_it(tmp_path, goes_on):
+    path = tmp_path / "audit.jsonl"
+    path.write_text('{"event": "one"}\n')
+    file = AuditFile(path)
+    path.write_text('{"event": "one"}\n{"event": "tw')
+    if goes_on == "after SIGHUP":
+        file.reopen()
+    else:
+        file.close()
+        file = AuditFile(path)
+    file.write(b'{"event": "three"}\n')
+    file.close()
+
+    assert path.read_text().splitlines() == ['{"event": "one"}', '{"event": "tw', '{"event": "three"}']
+
+
 def test_without_a_new_file_the_old_one_goes_on(tmp_path):
     folder = tmp_path / "logs"
     folder.mkdir()
