@@ -80,6 +80,13 @@ class Background:
                 await work()
                 state.cause = "it returned"
                 logger("bootstrap").error("background.ended", task=name)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Nobody has cancelled the task: something that it waited for was cancelled, and the work must go on.
+                state.cause = "what it waited for was cancelled"
+                logger("bootstrap").error("background.failed", task=name, cause=state.cause)
             except Exception as error:  # noqa: BLE001  (whatever it is: the work must go on)
                 state.cause = type(error).__name__
                 logger("bootstrap").exception("background.failed", task=name)

@@ -182,7 +182,7 @@ class Pulse:
         self._hear(ended, now)
         went_back = self._has_gone_back(beaten[0], rest[:2] if asks_info else [])
         self._note_revision(revision)
-        self.outages.learn(map(_outage, filter(None, map(_SPAN.fullmatch, beaten[1]))), now)
+        self.outages.learn(filter(None, map(_outage, beaten[1])), now)
         lost = [answer for answer in rest[2 if asks_info else 0 :] if isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)]
         if lost:
             self._note_failure(now, lost[0])
@@ -266,8 +266,11 @@ def _fact(info: bytes | None, name: bytes) -> bytes:
     return found[1].strip() if found else b""
 
 
-def _outage(span: re.Match[bytes]) -> Outage:
-    return Outage(records.moment_at(int(span[1])), records.moment_at(int(span[2])))
+def _outage(text: bytes) -> Outage | None:
+    """None for what is no outage: somebody else has written it."""
+    span = _SPAN.fullmatch(text)
+    began, ended = (None, None) if span is None else (records.moment(span[1]), records.moment(span[2]))
+    return None if began is None or ended is None else Outage(began, ended)
 
 
 def _ends(outage: Outage | None) -> tuple[int, ...]:

@@ -66,6 +66,13 @@ async def own(server_of_its_own):
     await connection.aclose()
 
 
+@pytest.mark.parametrize("text", ["999999999999999:999999999999999", "1:999999999999999", "soon:later", "", "1:2:3"])
+async def test_what_is_no_outage_stops_no_pulse(redis, one, text):
+    await redis.ask("EVAL", f"return redis.call('RPUSH', '{keyspace.OUTAGES}', '{text}')", 0)
+    await one.pulse.beat(NOW)
+    assert one.pulse.outages.forgiven(NOW - MINUTE, NOW) == timedelta()
+
+
 async def test_scripts_and_the_gateway_forgive_alike(redis):
     drawn = random.Random(5)
     script = IDLE_TIME + "return string.format('%.0f', idle_time(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), 4))"

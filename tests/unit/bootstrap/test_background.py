@@ -31,7 +31,7 @@ async def background():
 class Failing:
     """Fails so many times, by itself or by returning, and then works."""
 
-    def __init__(self, *endings: Exception | None) -> None:
+    def __init__(self, *endings: BaseException | None) -> None:
         self._endings = list(endings)
         self.works = asyncio.Event()
 
@@ -58,6 +58,13 @@ async def test_a_task_that_dies_or_returns_is_started_again(background):
     metrics = Metrics(version="x")
     background.count(metrics)
     assert dict(metrics.background_restarts) == {("invalidation",): 3}
+
+
+async def test_a_task_that_waited_for_something_cancelled_is_started_again(background):
+    work = Failing(asyncio.CancelledError())
+    background.keep("certificates", work.run)
+    await asyncio.wait_for(work.works.wait(), 5)
+    assert "what it waited for was cancelled" in (await background.checks["certificates"]()).detail
 
 
 async def test_while_it_rests_the_check_has_failed():
