@@ -48,7 +48,7 @@ def main() -> None:
 @config_option
 def serve(config: Path) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    # Logs may be rotated at any moment, also now. A gateway that begins to run looks for itself whether its file is still there.
+    # Logs may be rotated during the start, too. The audit file is reopened anyway once the gateway runs.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = settings_of(config)
     from authproxy import bootstrap

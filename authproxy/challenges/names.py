@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
+from authproxy.access.client_networks import network_of
 
 ADDRESS = "address:"
 """How the name of an address begins: addresses are shared, and other limits hold for them."""
-_NETWORK_OF_ONE_HOUSEHOLD = 64
 
 
 def person_name(owner: tuple[str, ...]) -> str:
@@ -15,13 +14,5 @@ def person_name(owner: tuple[str, ...]) -> str:
 
 
 def address_name(address: str) -> str:
-    """Of IPv6 the /64: whoever has one address there has all of them. What is no address is a name by itself."""
-    try:
-        read = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ADDRESS + address
-    if isinstance(read, ipaddress.IPv6Address):
-        if read.ipv4_mapped is None:
-            return f"{ADDRESS}{ipaddress.ip_network((read, _NETWORK_OF_ONE_HOUSEHOLD), strict=False)}"
-        read = read.ipv4_mapped
-    return f"{ADDRESS}{read}"
+    """Of IPv6 the network of 64 bits counts: whoever has one address there has all of them."""
+    return ADDRESS + network_of(address)

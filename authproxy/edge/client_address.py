@@ -61,14 +61,6 @@ def peer_of(name: tuple[Any, ...]) -> str:
     return address.removeprefix("::ffff:") if "." in address else address
 
 
-def neighbourhood(address: str) -> str:
-    """The name under which an address is counted: of IPv6 the network of 64 bits, in which everybody may choose addresses at will."""
-    if ":" not in address:
-        return address
-    read = read_address(address)
-    return address if read is None or isinstance(read, IPv4Address) else str(ip_network((int(read) >> 64 << 64, 64)))
-
-
 def read_address(text: str) -> Address | None:
     """An address with an optional port, as proxies write it (`192.0.2.1:4711`, `[2001:db8::1]:4711`, `::ffff:192.0.2.1`)."""
     if text.startswith("["):

@@ -15,8 +15,9 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Reason
-from authproxy.edge.client_address import LOCAL_PEER, neighbourhood, peer_of
+from authproxy.edge.client_address import LOCAL_PEER, peer_of
 from authproxy.edge.exchange import Exchange
 from authproxy.edge.personal import Personal
 from authproxy.edge.request_head import HeadRefused, RequestHead
@@ -106,7 +107,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         self.is_trusted = self._gate.trusted.trusts(self.peer)
         self._deadline = self._gate.time() + self._limits.idle_for
         if not self.is_trusted:
-            share = neighbourhood(self.peer)
+            share = network_of(self.peer)
             if self._gate.addresses.take(share):
                 self._share = share
             elif self._gate.addresses.take(f"refused {share}"):

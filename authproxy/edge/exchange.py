@@ -11,12 +11,12 @@ from typing import Final, Protocol
 
 from authproxy.access import own_place
 from authproxy.access import target as request_target
+from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.own_cookies import ticket_in
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import held, holding, refusals, subrequest
 from authproxy.edge.answered import Answered
-from authproxy.edge.client_address import neighbourhood
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.personal import Personal
 from authproxy.edge.refusals import Answer, PageWanted
@@ -132,7 +132,7 @@ class Exchange(Answered[Client]):
         """Whether there is room for one more request of the address that a trusted proxy speaks for. The proxy itself has no limit."""
         if self.client == self._client.peer:
             return True
-        share = neighbourhood(self.client)
+        share = network_of(self.client)
         if self._gate.addresses.take(share):
             self._address_share = share
             return True

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Final
 
-from authproxy.edge.client_address import neighbourhood
+from authproxy.access.client_networks import network_of
 from authproxy.edge.client_connection import ClientConnection
 from authproxy.edge.site import Gate, report
 from authproxy.edge.sockets import Bound, CannotListen
@@ -95,7 +95,7 @@ class Listener:
         if not self._has_room(descriptor):
             return None
         # Beside the connections of the address, not among them: one that has too many of those is told so once it can be.
-        share = "" if self._gate.trusted.trusts(peer) else f"handshakes of {neighbourhood(peer)}"
+        share = "" if self._gate.trusted.trusts(peer) else f"handshakes of {network_of(peer)}"
         if share and not self._gate.addresses.take(share):
             return None
         connection = self._connection()

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
-from authproxy.edge.client_address import neighbourhood
 from authproxy.edge.shares import Shares
 
 
@@ -25,20 +22,3 @@ def test_names_without_a_share_are_forgotten():
 def test_nought_is_no_limit():
     shares = Shares(0)
     assert all(shares.take("a") for _ in range(100_000))
-
-
-@pytest.mark.parametrize(
-    ("address", "name"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.1"),
-        ("fe80::1%eth0", "fe80::/64"),
-        (":", ":"),
-        ("local", "local"),
-    ],
-)
-def test_an_address_counts_under_the_network_in_which_it_was_chosen(address, name):
-    assert neighbourhood(address) == name
