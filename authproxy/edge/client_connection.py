@@ -111,7 +111,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             if self._gate.addresses.take(share):
                 self._share = share
             elif self._gate.addresses.take(f"refused {share}"):
-                # It stays for a moment, so that the answer arrives: as many more as may be connected, or others would find no place.
+                # The connection stays for a moment, so that its 503 arrives. An address has as many of these as it has connections:
+                # without a limit others would find no place.
                 self._share = f"refused {share}"
                 self._refuse(_TOO_MANY)
             else:

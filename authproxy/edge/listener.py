@@ -40,7 +40,7 @@ class Listener:
         self._doors: list[TlsDoor] = []
         self._connections: set[ClientConnection] = set()
         self._arriving: dict[ClientConnection, str] = {}
-        """In the middle of a TLS handshake, and under which name that counts; empty if it does not."""
+        """Connections in the middle of a TLS handshake, and the name under which each is counted; empty if it is not."""
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._hurried = asyncio.Event()
@@ -94,7 +94,8 @@ class Listener:
     def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
         if not self._has_room(descriptor):
             return None
-        # Beside the connections of the address, not among them: one that has too many of those is told so once it can be.
+        # Handshakes are counted beside the connections of the address, not among them: an address with too many connections still gets
+        # its 503, which needs a handshake.
         share = "" if self._gate.trusted.trusts(peer) else f"handshakes of {network_of(peer)}"
         if share and not self._gate.addresses.take(share):
             return None

@@ -29,7 +29,8 @@ class Roll(Protocol):
     """The listener's side: knows who is connected."""
 
     def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
-        """A connection that counts from now on; None if there is no room for one more, not of this peer, or not with this descriptor."""
+        """A connection that counts from now on; None if there is no room for one more, for one more of this peer, or for one with this
+        descriptor."""
         ...
 
     def not_arrived(self, connection: ClientConnection) -> None:

@@ -267,7 +267,7 @@ def _fact(info: bytes | None, name: bytes) -> bytes:
 
 
 def _outage(text: bytes) -> Outage | None:
-    """None for what is no outage: somebody else has written it."""
+    """None for a text that is no outage, which somebody else must have written."""
     span = _SPAN.fullmatch(text)
     began, ended = (None, None) if span is None else (records.moment(span[1]), records.moment(span[2]))
     return None if began is None or ended is None else Outage(began, ended)

@@ -253,7 +253,8 @@ class AuditFile(Appending):
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def _ends_within_a_line(self) -> bool:
-        """Whether the last line has no end: its writer was killed or found the disk full. What follows must not become a part of it."""
+        """Whether the last line has no end, because its writer was killed or the disk was full. The next event must not become a part
+        of it."""
         found = os.fstat(self._descriptor)
         if not stat.S_ISREG(found.st_mode) or not found.st_size:
             return False
