@@ -27,9 +27,17 @@ _KEPT_LONGER: Final = timedelta(days=2)
 _AT_ONCE: Final = 100
 _TAKEN_WITHIN: Final = timedelta(seconds=30)
 
+# Something else under one of the keys is taken away: it says nothing of any session, and nobody could sign in any more.
 _NOTE: Final = Script("""
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+local function put(command, key, ...)
+  local done = redis.pcall(command, key, ...)
+  if type(done) == 'table' then
+    if string.find(done.err, 'WRONGTYPE', 1, true) then redis.call('DEL', key) end
+    redis.call(command, key, ...)
+  end
+end
+put('ZADD', KEYS[1], ARGV[2], ARGV[1])
+put('HSET', KEYS[2], ARGV[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 return 1

@@ -43,7 +43,12 @@ _SPAN: Final = re.compile(rb"(\d{1,15}):(\d{1,15})")
 # The count comes first: it is the write that a store refuses which is full or has become a replica. Gaps are measured by the store's own
 # clock, because a gateway's may be set. A user of the store who may not ask for the time goes without gaps.
 _BEAT: Final = Script("""
-local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
+local count = redis.pcall('HINCRBY', KEYS[1], 'count', 1)
+if type(count) == 'table' then
+  -- Somebody else has written a count that is none. It must not look like a store that takes no writes.
+  if string.find(count.err, 'not an integer', 1, true) or string.find(count.err, 'overflow', 1, true) then redis.call('DEL', KEYS[1]) end
+  count = redis.call('HINCRBY', KEYS[1], 'count', 1)
+end
 local now, gap, kept = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local function note(began, ended)
   local last = redis.call('LRANGE', KEYS[2], -1, -1)[1]
@@ -61,7 +66,7 @@ end
 local time = redis.pcall('TIME')
 if not time.err then
   local here = time[1] * 1000 + math.floor(time[2] / 1000)
-  local last = tonumber(redis.call('HGET', KEYS[1], 'at') or here)
+  local last = tonumber(redis.call('HGET', KEYS[1], 'at') or '') or here
   if here - last >= gap then note(now - (here - last), now) end
   redis.call('HSET', KEYS[1], 'at', string.format('%.0f', here))
 end

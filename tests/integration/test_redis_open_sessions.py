@@ -61,6 +61,14 @@ async def store(redis_server):
     await connection.aclose()
 
 
+@pytest.mark.parametrize("key", [keyspace.OPEN_SESSIONS, keyspace.OPEN_DETAILS])
+async def test_something_else_under_their_keys_keeps_nobody_from_signing_in(store, key):
+    store.server.command("RPUSH", key, "x")
+    _, session = await store.begun()
+    await store.is_gone(session)
+    assert await store.told() == [(session.session_id, False)]
+
+
 async def test_an_idle_session_is_told_of_until_that_is_settled_and_never_again(store):
     _, session = await store.begun()
     await store.is_gone(session)

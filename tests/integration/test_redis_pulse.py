@@ -66,6 +66,15 @@ async def own(server_of_its_own):
     await connection.aclose()
 
 
+@pytest.mark.parametrize(("field", "value"), [("count", "junk"), ("count", str(2**63 - 1)), ("at", "junk"), ("at", "-1e300")])
+async def test_a_count_or_a_time_that_is_none_looks_like_no_outage(redis, one, field, value):
+    await one.pulse.beat(NOW)
+    await redis.ask("HSET", keyspace.PULSE, field, value)
+    await one.pulse.beat(NOW + SECOND)
+    await one.pulse.beat(NOW + 2 * SECOND)
+    assert not one.pulse.outages.is_failing
+
+
 @pytest.mark.parametrize("text", ["999999999999999:999999999999999", "1:999999999999999", "soon:later", "", "1:2:3"])
 async def test_what_is_no_outage_stops_no_pulse(redis, one, text):
     await redis.ask("EVAL", f"return redis.call('RPUSH', '{keyspace.OUTAGES}', '{text}')", 0)
