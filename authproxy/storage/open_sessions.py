@@ -19,7 +19,7 @@ from authproxy.storage import answers, codec, keyspace, records
 from authproxy.storage.answers import Command, Script
 from authproxy.storage.codec import KeyRing
 from authproxy.storage.pulse import Pulse
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import RedisConnection, WrongType
 
 _MARGIN: Final = timedelta(seconds=5)
 """How long after its end a session is looked at: until then every instance has heard of sessions that somebody has ended."""
@@ -118,9 +118,13 @@ class RedisOpenSessions:
         over: list[EndedByTime] = []
         later: list[tuple[SessionId, int]] = []
         for name, sealed, state in zip(names, claimed[1::2], states, strict=True):
-            if isinstance(state, CannotAsk):
+            due: int | None
+            if isinstance(state, WrongType):
+                due = records.milliseconds(now + _MARGIN)  # not at once: many such values would keep all others from being looked at
+            elif isinstance(state, CannotAsk):
                 continue  # looked at again at once
-            due = self._next(state, now)
+            else:
+                due = self._next(state, now)
             told = None if due is not None or name in self._pulse.endings else self._told(name, sealed, now)
             if told is not None:
                 over.append(told)

@@ -114,6 +114,16 @@ async def test_a_session_that_has_changed_its_ticket_goes_on(store):
     assert await store.told(now=NOW + timedelta(minutes=40)) == [(new.session_id, False)]
 
 
+async def test_values_of_another_type_keep_nobody_else_from_being_told_of(store):
+    for _ in range(100):
+        _, spoilt = await store.begun(idle_for=timedelta(minutes=1))
+        store.server.command("SET", keyspace.session(spoilt.session_id), "no session")
+    _, session = await store.begun(idle_for=timedelta(minutes=2))
+    store.server.command("DEL", keyspace.session(session.session_id))
+    assert await store.told() == []
+    assert await store.told() == [(session.session_id, False)]
+
+
 async def test_nobody_learns_from_the_store_who_has_a_session(store):
     _, session = await store.begun(idle_for=timedelta(minutes=15))
     for command in (("HGETALL", keyspace.OPEN_DETAILS), ("ZRANGE", keyspace.OPEN_SESSIONS, "0", "-1")):
