@@ -67,7 +67,7 @@ class Writing:
 
     async def check_audit(self) -> Check:
         self.trail.retry()
-        if not (self.trail.is_failing or self.trail.is_stuck):
+        if not (self.trail.fails(STREAM) or self.trail.is_stuck):
             return Check(status="ok", detail=f"{self.audit.lost} events lost since the start")
         found = f"audit events cannot be written; {self.audit.lost} are lost since the start"
         if self.audit.is_required:
@@ -92,7 +92,7 @@ def writing(settings: Settings, clock: Callable[[], datetime], resources: AsyncE
     telemetry = settings.telemetry
     audit = Audit(
         lambda line: trail.write(line, stream=STREAM), clock=clock, person_key=person_key(settings),
-        written=lambda line: _written(trail, line), works=lambda: not (trail.is_failing or trail.is_stuck),
+        written=lambda line: _written(trail, line), works=lambda: not (trail.fails(STREAM) or trail.is_stuck),
         is_required=telemetry.audit_required,
     )  # fmt: skip
     file = None if telemetry.audit_file is None else AuditFile(Path(telemetry.audit_file))

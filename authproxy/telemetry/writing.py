@@ -79,6 +79,8 @@ class LineWriter:
         """Lines lost since the start, by stream."""
         self.is_failing = False
         """Whether the last line could not be written, or there was no room for it."""
+        self._without_room: set[str] = set()
+        self._is_broken = False
         self._began_at: float | None = None
 
     @property
@@ -86,6 +88,10 @@ class LineWriter:
         """Whether one line has been on its way for more than a second: its reader has stopped, or its disk hangs."""
         began_at = self._began_at
         return began_at is not None and time.monotonic() - began_at > _SLOWEST
+
+    def fails(self, stream: str) -> bool:
+        """Whether a line of this stream would probably be lost now. That another stream has filled its own share is no reason."""
+        return self._is_broken or stream in self._without_room
 
     def write(self, text: str, *, stream: str = "log", settled: Settled | None = None) -> None:
         """Takes one or more whole lines. `settled` is called once, by another thread perhaps: True when they have been written."""
@@ -163,7 +169,8 @@ class LineWriter:
         if failure is not None:
             self._lose(text, stream, failure)
         else:
-            self.is_failing = False
+            self.is_failing = self._is_broken = False
+            self._without_room.clear()
             self._tell()
         _settle(settled, is_written=failure is None)
 
@@ -183,8 +190,10 @@ class LineWriter:
             untold, self._untold = self._untold, {}
         if not untold:
             return
-        self.is_failing = self._failure_of(self._told(untold)) is not None
-        if self.is_failing:
+        self.is_failing = self._is_broken = self._failure_of(self._told(untold)) is not None
+        if not self.is_failing:
+            self._without_room.clear()
+        else:
             with self._lock:
                 for stream, lines in untold.items():
                     self._untold[stream] = self._untold.get(stream, 0) + lines
@@ -193,6 +202,10 @@ class LineWriter:
         lines = text.count("\n")
         with self._lock:
             self.is_failing = True
+            if failure is None:
+                self._without_room.add(stream)
+            else:
+                self._is_broken = True
             self.lost[stream] = self.lost.get(stream, 0) + lines
             self._untold[stream] = self._untold.get(stream, 0) + lines
         if self._on_loss is not None:

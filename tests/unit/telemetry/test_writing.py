@@ -125,6 +125,21 @@ def test_a_flood_of_access_lines_leaves_room_for_events(writer_to, pipe):
     assert writer.close(_SOON)
 
 
+def test_a_flood_of_access_lines_is_no_failure_of_the_audit_trail(writer_to):
+    goes_on = threading.Event()
+    writer = writer_to(lambda _: goes_on.wait(_SOON), largest=1000)
+    while not writer.lost:
+        writer.write("x" * 99 + "\n", stream="access")
+    assert (writer.fails("access"), writer.fails("audit")) == (True, False)
+    while not writer.lost.get("audit"):
+        writer.write("x" * 99 + "\n", stream="audit")
+    assert writer.fails("audit")
+    goes_on.set()
+    assert writer.flush(_SOON)
+    assert not writer.fails("access")
+    assert not writer.fails("audit")
+
+
 def test_a_stream_that_fails_is_counted_and_raises_nothing(writer_to):
     heard = []
     with Path("/dev/full").open("wb", buffering=0) as full:
