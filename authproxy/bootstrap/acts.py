@@ -101,7 +101,7 @@ def _not_without_being_asked(_line: str) -> None:
 
 
 def operator() -> str:
-    """Who runs this command: `jana as root at gw1`, the first name only where sudo says it."""
+    """Who runs this command: `ops as root at gw1`, the first name only where sudo says it."""
     user = str(os.geteuid())
     with suppress(KeyError):  # containers run as numbers
         user = pwd.getpwuid(os.geteuid()).pw_name

@@ -27,7 +27,7 @@ _KEPT_LONGER: Final = timedelta(days=2)
 _AT_ONCE: Final = 100
 _TAKEN_WITHIN: Final = timedelta(seconds=30)
 
-# Something else under one of the keys is taken away: it says nothing of any session, and nobody could sign in any more.
+# A value of another type under one of the keys is deleted: it says nothing about any session, and nobody could sign in any more.
 _NOTE: Final = Script("""
 local function put(command, key, ...)
   local done = redis.pcall(command, key, ...)

@@ -45,7 +45,7 @@ _SPAN: Final = re.compile(rb"(\d{1,15}):(\d{1,15})")
 _BEAT: Final = Script("""
 local count = redis.pcall('HINCRBY', KEYS[1], 'count', 1)
 if type(count) == 'table' then
-  -- Somebody else has written a count that is none. It must not look like a store that takes no writes.
+  -- The count is no number, so somebody else has written it. That must not look like a store that takes no writes.
   if string.find(count.err, 'not an integer', 1, true) or string.find(count.err, 'overflow', 1, true) then redis.call('DEL', KEYS[1]) end
   count = redis.call('HINCRBY', KEYS[1], 'count', 1)
 end

@@ -32,7 +32,7 @@ from authproxy.storage.answers import Command
 _CLOSING_WITHIN: Final = timedelta(seconds=1)
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 _FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
-"""What is taken from a URL. redis-py would take anything for an option, also one that changes what answers look like."""
+"""What is taken from a URL. redis-py would also take options that change what answers look like."""
 _log = structlog.get_logger(__name__)
 
 
@@ -225,7 +225,7 @@ class Line:
 
 
 class _Tcp(Connection):
-    """redis-py would let the loop ask for the address of its host, in one of few threads."""
+    """A connection whose host is looked up by our resolver. redis-py would have the event loop look it up in one of its few threads."""
 
     def __init__(self, *, names: Resolver, **options: Any) -> None:
         super().__init__(**options)
@@ -287,7 +287,7 @@ def _options(url: str, username: str | None, password: str | None, tls: StoreTls
     if kind is SSLConnection:
         options |= {"connection_class": _Tls, "tls": _context(tls or StoreTls())}
     elif tls is not None:
-        raise ValueError("files for TLS with the store need a rediss:// URL")
+        raise ValueError("files for TLS with the store need a rediss:// or valkeys:// URL")
     if username is not None:
         options["username"] = username
     if password is not None:
