@@ -60,7 +60,7 @@ def _server(server: Server) -> Iterator[Remark]:
 
 
 def _shares(limits: Limits) -> Iterator[Remark]:
-    """A share that is all there is protects nobody."""
+    """A share as large as the whole protects nobody."""
     for name, whole in (("connections_per_address", "connections"), ("connections_per_session", "upstream_connections")):
         share, most = getattr(limits, name), getattr(limits, whole)
         if share >= most:
