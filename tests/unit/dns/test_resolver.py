@@ -224,7 +224,7 @@ async def configured(tmp_path, *lines):
 
 
 async def test_names_are_completed_as_containers_expect_it(tmp_path):
-    async with configured(tmp_path, "search bank.svc.cluster.local svc.cluster.local", "options ndots:5") as (names, server, _):
+    async with configured(tmp_path, "search bank.svc.cluster.local svc.cluster.local", "options ndots:5 timeout:20") as (names, server, _):
         server.records = {"redis.bank.svc.cluster.local": ["192.0.2.1"], "idp.example.si": ["192.0.2.2"]}
         assert (await names.addresses("redis"), await names.addresses("idp.example.si")) == (("192.0.2.1",), ("192.0.2.2",))
         assert server.asked == ["redis.bank.svc.cluster.local", "idp.example.si.bank.svc.cluster.local", "idp.example.si.svc.cluster.local", "idp.example.si"]
