@@ -28,7 +28,7 @@ class Rates:
     """
 
     per_minute: Mapping[Kind, int]
-    _free_at: dict[Kind, dict[str, datetime]] = field(default_factory=dict, repr=False)
+    _free_at: dict[Kind, dict[str, datetime]] = field(default_factory=dict, init=False, repr=False)
     """By kind and address: when all of the minute's worth is free again."""
 
     def wait(self, kind: Kind, client: str, now: datetime) -> int | None:

@@ -58,6 +58,25 @@ async def test_a_script_gets_the_problem(strict):
     assert '"reason": "too_many_requests"' in text
 
 
+CALLBACK = ("GET", "/.authproxy/callback/rekono?state=s&code=c", None)
+FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "forced"),
+    [
+        (SIGN_IN, FOREIGN),
+        (("POST", "/.authproxy/step-up", "method=sms"), FOREIGN),
+        (CALLBACK, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
+        (CALLBACK, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}),
+    ],
+)
+async def test_a_page_of_another_site_keeps_nobody_at_its_readers_address_from_signing_in(strict, request_, forced):
+    said = [(await asked(strict, *request_, headers={**FORM, **forced}))[0] for _ in range(3)]
+    assert (said[0] != 429, said[1:]) == (True, [429, 429])
+    assert (await asked(strict, *request_))[0] != 429
+
+
 async def test_another_address_is_not_held_up(strict):
     await asked(strict, *SIGN_IN)
     assert (await asked(strict, *SIGN_IN, client="203.0.113.8"))[0] == 303
