@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,7 @@ from authproxy.telemetry.audit import Audit, Event, Fields
 from authproxy.telemetry.logging import logger
 
 _LOOKED_EVERY: Final = 1.0
+_USER_NAME: Final = re.compile(r"[\w.@+$-]{1,64}", re.ASCII)
 
 
 class Act:
@@ -105,8 +107,10 @@ def operator() -> str:
     user = str(os.geteuid())
     with suppress(KeyError):  # containers run as numbers
         user = pwd.getpwuid(os.geteuid()).pw_name
-    caller = os.environ.get("SUDO_USER")
-    return f"{caller} as {user} at {socket.gethostname()}" if caller else f"{user} at {socket.gethostname()}"
+    caller = os.environ.get("SUDO_USER", "")
+    # Anybody can set it: what is no name must neither read like another line nor push the user out of the event, which is cut.
+    is_name = _USER_NAME.fullmatch(caller) is not None
+    return f"{caller} as {user} at {socket.gethostname()}" if is_name else f"{user} at {socket.gethostname()}"
 
 
 async def take_over(acts: RedisActs, writing: Writing) -> None:

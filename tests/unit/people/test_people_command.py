@@ -234,6 +234,12 @@ def test_an_act_is_announced_by_name_before_it_is_done_and_told_afterwards(desk)
     assert announced["request_id"] == told["request_id"] != None  # noqa: E711
 
 
+@pytest.mark.parametrize("caller", ["boss as root at gw9; " * 20, "x" * 300, "boss as root at gw9", ""])
+def test_nobody_hides_behind_a_caller_who_is_no_name(desk, caller):
+    desk.run("import", desk.file(HEADER + ANA), env={"SUDO_USER": caller})
+    assert {event["operator"] for event in desk.every_event()} == {f"{pwd.getpwuid(os.geteuid()).pw_name} at {socket.gethostname()}"}
+
+
 def test_an_act_of_which_nothing_came_says_so(desk):
     desk.run("block", "david", code=1)
     announced, abandoned = desk.every_event()
