@@ -176,9 +176,13 @@ class Resolver:
         if self._is_closed:
             name.failure = NameUnanswered("the gateway ends")
             return
+        try:
+            dns = self._channel(is_fresh=name.is_doubted)
+        except Exception as failure:  # noqa: BLE001  (no room, no descriptors, a configuration that is none: c-ares says it in its own way)
+            self._note_failure(key, name, failure, now)
+            return
         name.asking = asyncio.get_running_loop().create_future()
         name.asking_since = now
-        dns = self._channel(is_fresh=name.is_doubted)
         name.is_doubted = False
         self._asked[dns] += 1
         try:

@@ -60,6 +60,17 @@ async def test_an_address_and_this_machine_are_known_without_a_question(host, fo
         assert server.asked == []
 
 
+async def test_a_question_that_cannot_be_begun_is_not_answered_and_the_next_one_is_begun_anew():
+    time = Time()
+    names = Resolver(servers=["no address of a server"], time=time)
+    for _ in range(2):
+        with pytest.raises(NameUnanswered):
+            await asyncio.wait_for(names.addresses(PORTAL), 5)
+        time.ahead += 2
+    assert names.failed == 2
+    await names.aclose()
+
+
 async def test_a_hundred_callers_at_once_are_one_question():
     async with asking(portal__example=["192.0.2.1"]) as (names, server, _):
         server.silent.add(PORTAL)
