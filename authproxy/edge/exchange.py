@@ -232,8 +232,10 @@ class Exchange(Answered[Client]):
         if isinstance(outcome, holding.Refused):
             if not self._is_over:
                 self._refuse(outcome.refusal, outcome.kept_as)
-        elif self._is_over:
+        elif self._is_over or not self._has_room(outcome.allowed.session):
             await outcome.give_back()
+            if not self._is_over:
+                self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal), name)
         else:
             self._decision = outcome.allowed
             self._pieces = [outcome.form.body] if outcome.form.body else []

@@ -12,6 +12,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.edge.shares import Shares
 from authproxy.edge.site import Holding, Limits
 from authproxy.flows.held_requests import HeldRequests
 from authproxy.identity.person import Subject
@@ -236,6 +237,18 @@ async def test_a_form_cannot_be_sent_elsewhere():
         for target in ("/payments", "/payments?old", "/admin?new"):
             assert (await here.send(name, target=target)).status == 410
         assert (await here.send(name)).body == BODY
+
+
+async def test_a_form_that_is_sent_on_counts_for_its_session_and_waits_while_there_is_no_room():
+    async with house() as here:
+        name = await here.keep()
+        here.edge.gate.sessions = Shares(1)
+        assert here.edge.gate.sessions.take(SESSION.session_id)
+        assert (await here.send(name)).status == 503
+        assert here.edge.portal.received == b""
+        here.edge.gate.sessions.give_back(SESSION.session_id)
+        assert (await here.send(name)).body == BODY
+        await here.edge.settled(lambda: here.edge.gate.sessions._taken == {})
 
 
 async def test_who_may_not_come_in_at_this_moment_keeps_the_form():
