@@ -14,8 +14,9 @@ from authproxy.access.decision import Reason
 
 Fields = list[tuple[bytes, bytes]]
 
-# NTLM, and SPNEGO by its names (RFC 4559 §4). A challenge may list several schemes; a name inside a quoted string does no harm here.
-_OF_CONNECTIONS: Final = re.compile(rb"(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos)(?:$|[,\s])", re.IGNORECASE)
+# NTLM, SPNEGO by its names (RFC 4559 §4), and what Windows servers take beside it. A challenge may list several schemes; a name inside a
+# quoted string does no harm here.
+_OF_CONNECTIONS: Final = re.compile(rb"(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos|credssp|pku2u)(?:$|[,\s])", re.IGNORECASE)
 
 
 class HeadRefused(ValueError):  # noqa: N818

@@ -50,7 +50,7 @@ def with_bor(edge) -> None:
     edge.access.sessions[BOR] = replace(SESSION, session_id=SessionId("session-of-bor"))
 
 
-@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate", "negotiate", "Nego2", "Kerberos"])
+@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate", "negotiate", "Nego2", "Kerberos", "CredSSP", "PKU2U"])
 async def test_a_handshake_of_three_legs_succeeds_and_its_connection_serves_nobody_else(scheme):
     async with running_edge(script=remembers_the_connection) as edge:
         with_bor(edge)
