@@ -34,7 +34,7 @@ _DOUBTED_AFTER: Final = 5.0
 """Age of an answer, in seconds, from which the name is asked for again when no address takes a connection."""
 _NEXT_AFTER: Final = 0.3
 """Seconds for one address of several, before the next one is tried."""
-_CONFIGURATION: Final = "/etc/resolv.conf"
+_CONFIGURATION: Final = Path("/etc/resolv.conf")
 _NO_SUCH_NAME: Final = frozenset({ARES_ENOTFOUND, ARES_ENODATA})
 _LOCAL: Final = ("127.0.0.1", "::1")
 
@@ -69,15 +69,12 @@ class Resolver:
     """Answers for one event loop. Nothing is opened before the first question.
 
     `servers` (`address` or `address:port`) are asked instead of those of /etc/resolv.conf. `try_for` is how many seconds one server has for
-    its first try, by default what /etc/resolv.conf says. `configuration` is a file in the place of that one; `time`
-    gives seconds that never go back.
+    its first try, by default what /etc/resolv.conf says. `time` gives seconds that never go back.
     """
 
     def __init__(
-        self, *, servers: Sequence[str] = (), try_for: float | None = None, configuration: str = _CONFIGURATION,
-        time: Callable[[], float] | None = None,
+        self, *, servers: Sequence[str] = (), try_for: float | None = None, time: Callable[[], float] | None = None
     ) -> None:  # fmt: skip
-        self._configuration = configuration
         self._read_at: tuple[int, int] | None = None
         self._servers = tuple(servers)
         self._try_for = try_for
@@ -206,13 +203,12 @@ class Resolver:
         return self._dns
 
     def _made(self) -> aiodns.DNSResolver:
-        elsewhere: dict[str, Any] = {} if self._configuration == _CONFIGURATION else {"resolvconf_path": self._configuration}
-        return aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for, **elsewhere)
+        return aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for)
 
     def _stamp(self) -> tuple[int, int] | None:
         """A value that is another one after the file has changed; None if there is no file."""
         try:
-            found = Path(self._configuration).stat()
+            found = _CONFIGURATION.stat()
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns

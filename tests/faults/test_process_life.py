@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -37,13 +38,12 @@ STARTS_WITHIN, GRACE = 30.0, 9.0
 class Gateway:
     """A gateway by itself: its store is in the process, its provider and its portals are not there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, temporary: Path) -> None:
         self.folder = folder
         self.ports = {name: free_port() for name in ("gateway", "management", "provider", "acq", "b2b")}
         self.settings_file = write_settings(folder, self.ports, "memory://", secrets.token_urlsafe(32), {}, {})
         self.socket = folder / "authproxy.sock"
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
+        self.temporary = temporary
 
     def set(self, section: str, key: str, value: object) -> None:
         written = yaml.safe_load(self.settings_file.read_text())
@@ -107,7 +107,9 @@ class Gateway:
 
 @pytest.fixture
 def gateway(tmp_path):
-    return Gateway(tmp_path)
+    # pytest's own folder may be too deep for a Unix socket in it, and the gateway would go elsewhere.
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as temporary:
+        yield Gateway(tmp_path, Path(temporary))
 
 
 async def test_a_second_start_harms_nobody_and_a_killed_one_leaves_nothing_behind(gateway):
