@@ -54,32 +54,21 @@ async def test_a_connection_on_which_nothing_happens_is_closed_without_a_word():
         assert (await fresh.everything(), await used.everything()) == (b"", b"")
 
 
-class Unruly:
-    """A connection that cannot be looked after."""
-
-    def __init__(self) -> None:
-        self.is_cut = False
-
-    def check(self, now: float) -> None:
-        raise ValueError(f"at {now:.0f} nobody expected this")
-
-    def abort(self) -> None:
-        self.is_cut = True
-
-
 async def test_a_connection_that_cannot_be_looked_after_is_cut_and_the_others_keep_their_time_limits():
+    def fails(answered):
+        raise ValueError(f"nobody expected this of {answered.client}")
+
     async with running_edge(limits=SMALL) as edge:
-        unruly = [Unruly(), Unruly()]
-        edge.listener._connections.update(unruly)
-        client = await edge.client()
+        edge.gate.observer = fails  # it is told of the 408 to an unfinished head
+        unruly, client = [await edge.client(), await edge.client()], await edge.client()
+        for each in unruly:
+            await each.send(b"GET / HTTP/1.1\r\n")
         await edge.settled(lambda: edge.listener.connection_count == 3)
         edge.pass_time(76)
         assert await client.everything() == b""
-        assert all(each.is_cut for each in unruly)
+        await edge.settled(lambda: edge.listener.connection_count == 0)
         assert len(edge.errors) == 2
         edge.errors.clear()
-        for each in unruly:
-            edge.listener.closed(each)
 
 
 async def test_a_body_that_stops_is_408_and_the_portal_sees_no_complete_request():
