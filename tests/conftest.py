@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -86,9 +87,18 @@ def free_port() -> Callable[[], int]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _shared_chromium() -> AsyncIterator[SharedChromium]:
-    from tests.support.browser import SharedChromium  # most runs need none, and to import Playwright takes half a second
+    from tests.support.browser import SHELL, SharedChromium  # most runs need none, and to import Playwright takes half a second
 
-    shared = SharedChromium()
+    shared = SharedChromium(SHELL)
+    yield shared
+    await shared.aclose()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _shared_whole_chromium() -> AsyncIterator[SharedChromium]:
+    from tests.support.browser import WHOLE, SharedChromium
+
+    shared = SharedChromium(WHOLE)
     yield shared
     await shared.aclose()
 
@@ -97,7 +107,20 @@ async def _shared_chromium() -> AsyncIterator[SharedChromium]:
 async def chromium(_shared_chromium: SharedChromium) -> AsyncIterator[Browser]:
     """The worker's Chromium, without any page of an earlier test. Each test opens contexts of its own: they share no cookie, storage or
     cache; the clipboard they do share. It lives in the loop of the session: its tests and their fixtures say `loop_scope="session"`."""
-    browser = await _shared_chromium.browser()
+    async with _without_pages(_shared_chromium) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def whole_chromium(_shared_whole_chromium: SharedChromium) -> AsyncIterator[Browser]:
+    """The same as `chromium`, in the browser that people have, with everything around the page."""
+    async with _without_pages(_shared_whole_chromium) as browser:
+        yield browser
+
+
+@contextlib.asynccontextmanager
+async def _without_pages(shared: SharedChromium) -> AsyncIterator[Browser]:
+    browser = await shared.browser()
     yield browser
     for context in browser.contexts:
         await context.close()

@@ -14,7 +14,7 @@ from tests.support.tunnelling_proxy import tunnelling_proxy
 def pytest_collection_modifyitems(items):
     for item in items:
         if "browser" in item.path.parts:
-            item.add_marker(pytest.mark.needs("chromium"))
+            item.add_marker(pytest.mark.needs("chromium", "chromium-headless-shell"))
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
+import pytest_asyncio
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHOOSER = "main form button[name=method][value=rekono]"
 SIGN_OUT = "main form[action*='/.authproxy/logout'] button"
 TO_PROVIDER = "main form[data-continue] button"
 HEADINGS = {"sl": ("Izberite način prijave", "Vaša seja", "Odjavljeni ste"), "en": ("Choose how to sign in", "Your session", "You are signed out")}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(whole_chromium):
+    """These few are walked in the browser that people have."""
+    return whole_chromium
 
 
 async def heading(visitor):

@@ -270,7 +270,7 @@ async def visitor(chromium, town):
         assert person.strangers == []
 
 
-@pytest.mark.needs("chromium")
+@pytest.mark.needs("chromium-headless-shell")
 @pytest.mark.parametrize(("portal_id", "locale", "welcome"), [("ecmsweb", "sl-SI", "Pozdravljeni, Ana Novak"), ("bankomati", "en-GB", "Welcome, Ana Novak")])
 async def test_both_sign_ins_go_by_the_keyboard_one_after_the_other(town, visitor, portal_id, locale, welcome):
     person = await visitor(locale)
@@ -291,7 +291,7 @@ async def test_both_sign_ins_go_by_the_keyboard_one_after_the_other(town, visito
     assert await page.locator("h1").inner_text() == welcome
 
 
-@pytest.mark.needs("chromium")
+@pytest.mark.needs("chromium-headless-shell")
 async def test_the_start_page_is_free_of_barriers_and_its_first_step_leads_to_a_portal(town, visitor):
     for locale, scheme in (("sl-SI", "light"), ("en-GB", "dark")):
         person = await visitor(locale, color_scheme=scheme, viewport={"width": 320, "height": 800})

@@ -23,7 +23,7 @@ OWN_PAGES = {
 }  # fmt: skip
 SIGNED_IN = {"session", "logout", "logout everywhere"}
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize(

@@ -458,7 +458,7 @@ async def faults_when_unfolded(page):
     return await faults_of(page)
 
 
-@pytest.mark.needs("chromium")
+@pytest.mark.needs("chromium-headless-shell")
 @pytest.mark.parametrize(("language", "width", "scheme"), [("sl", 1100, "light"), ("en", 320, "dark")])
 async def test_the_page_has_no_barriers_in_either_language(house, chromium, language, width, scheme):
     context = await chromium.new_context(locale=language, viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -475,7 +475,7 @@ async def test_the_page_has_no_barriers_in_either_language(house, chromium, lang
     assert complaints == []
 
 
-@pytest.mark.needs("chromium")
+@pytest.mark.needs("chromium-headless-shell")
 async def test_buttons_revoke_and_break_and_undo_both(house, chromium):
     context = await chromium.new_context(locale="en", java_script_enabled=False)
     page = await context.new_page()

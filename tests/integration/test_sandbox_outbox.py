@@ -291,7 +291,7 @@ async def test_the_outbox_can_be_emptied_by_its_own_page_only(outbox):
     assert await listed(outbox) == []
 
 
-@pytest.mark.needs("chromium")
+@pytest.mark.needs("chromium-headless-shell")
 @pytest.mark.parametrize(("locale", "news"), [("sl-SI", "Prispelo je novo sporočilo."), ("en-GB", "A new message has arrived.")])
 async def test_new_messages_appear_by_themselves_and_a_code_is_copied_by_a_button(outbox, chromium, locale, news):
     context = await chromium.new_context(locale=locale, permissions=["clipboard-read", "clipboard-write"])
@@ -316,7 +316,7 @@ async def test_new_messages_appear_by_themselves_and_a_code_is_copied_by_a_butto
     assert (person.complaints, person.strangers) == ([], [])
 
 
-@pytest.mark.needs("chromium")
+@pytest.mark.needs("chromium-headless-shell")
 async def test_without_javascript_the_list_has_its_link_and_its_codes(outbox, chromium):
     await sent(outbox)
     page = await (await chromium.new_context(java_script_enabled=False, locale="sl-SI", viewport={"width": 320, "height": 700})).new_page()

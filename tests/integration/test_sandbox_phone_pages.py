@@ -12,7 +12,7 @@ from tests.support.http_client import Browser
 from tests.support.onepass_house import ANA, CVETKA, DAVID, onepass_house
 from tests.support.page_checks import faults_of
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -27,7 +27,7 @@ async def opens(chromium, house):
     contexts, complaints, strangers = [], [], []
 
     async def tab(**options):
-        context = await chromium.new_context(**options)
+        context = await chromium.new_context(**{"locale": "en-GB"} | options)
         contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(15_000)

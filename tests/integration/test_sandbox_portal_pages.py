@@ -15,7 +15,7 @@ from tests.support.browser import Visitor
 from tests.support.sandbox import RunningSandbox
 from tests.support.vouching_gateway import ISSUER, NOW, VouchingGateway
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
 PAGE_BUDGET = 30 * 1024
 
 

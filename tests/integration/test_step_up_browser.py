@@ -15,7 +15,7 @@ from tests.support.page_checks import everything_but_our_own, faults_of, signed_
 from tests.support.pages_house import NOW, TICKET, House, front, running_pages
 from tests.support.step_up_script import CODE, HELD, NEW_TICKET, OFFERS, a_form
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
 PAYMENT = re.compile(r"https?://[^/]+/pay(?:\?|$)")
 CHOICE = "step-up?rt=/pay&for=payments"
 

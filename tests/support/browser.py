@@ -33,6 +33,11 @@ _PAINTED = """() => {
     const rules = [...document.styleSheets].map(sheet => [...sheet.cssRules].map(rule => rule.cssText).join());
     return JSON.stringify([matchMedia("(prefers-color-scheme: dark)").matches, innerWidth, [...places].sort(), rules]);
 }"""
+_SETTLED = """async () => {
+    await Promise.allSettled(document.getAnimations().map(one => one.finished));
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+"""Colours on their way to others are nobody's, and a page is looked at once it has been painted."""
 _CONTRAST_IS_ENOUGH: set[bytes] = set()
 
 
@@ -41,6 +46,7 @@ async def barriers_of(page: Page, *rules: str) -> list[str]:
 
     Nine tenths of axe's time go into the contrast of colours, which is decided by style sheets, colour scheme, width, and the elements with
     their places: where all of these are as on a page whose contrast was enough, it is not measured again."""
+    await page.evaluate(_SETTLED)
     if not await page.evaluate("typeof axe === 'object'"):
         await page.evaluate(AXE_SCRIPT)
     painted = hashlib.sha256((await page.evaluate(_PAINTED)).encode()).digest()
@@ -60,11 +66,16 @@ async def _asked(page: Page, options: dict[str, object]) -> list[str]:
     return list(await page.evaluate(ask, options | {"resultTypes": ["violations"]}))
 
 
+WHOLE, SHELL = "chromium", "chromium-headless-shell"
+"""The browser that people have, and the same engine without tabs, toolbars and settings: a fresh context costs it a third of the time."""
+
+
 class SharedChromium:
     """One Chromium for all tests of a process, because to start it takes longer than most tests. It is started when it is first needed,
     and again after it has ended. It belongs to the event loop in which it was started."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str) -> None:
+        self._program = program
         self._running = AsyncExitStack()
         self._browser: Browser | None = None
 
@@ -72,7 +83,7 @@ class SharedChromium:
         if self._browser is None or not self._browser.is_connected():
             await self._running.aclose()
             playwright = await self._running.enter_async_context(async_playwright())
-            self._browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+            self._browser = await playwright.chromium.launch(executable_path=shutil.which(self._program), args=_ARGUMENTS)
             self._running.push_async_callback(self._browser.close)
         return self._browser
 

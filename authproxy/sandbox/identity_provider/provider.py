@@ -65,6 +65,8 @@ class Pending:
     session: Session
     request: AuthorizationRequest | None
     vouched: bool = False
+    answered: str | None = field(default=None, repr=False)
+    """Where the person's consent has led: a button that is pressed twice leads there twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

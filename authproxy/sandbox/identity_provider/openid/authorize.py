@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -72,7 +73,8 @@ async def consent(request: web.Request) -> web.Response:
     session = provider.session_of(request)
     handle = request.query.get("request", "")
     pending = provider.pending.get(handle)
-    if session is None or session.email is None or pending is None or pending.session is not session or pending.request is None:
+    is_open = pending is not None and pending.session is session and pending.answered is None
+    if session is None or session.email is None or pending is None or not is_open or pending.request is None:
         return provider.pages.render(request, "error.html", status=400, problem="link_used")
     asked = pending.request
     return provider.pages.render(
@@ -90,13 +92,17 @@ def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> 
     )  # fmt: skip
     if not ours or session is None or session.email is None or pending is None or pending.request is None:
         return provider.pages.render(request, "error.html", status=403, problem="form_old")
+    if pending.answered is not None:
+        return redirect(pending.answered)
     provider.pending.take(form["request"])
     asked = pending.request
     if form["user_oauth_approval"] != "true" or "deny" in form:
         return redirect(_refused(provider, asked, "access_denied"))
     provider.consents.give(session.email, asked.client_id, asked.scopes)
     provider.changed()
-    return _proceed(provider, session, asked, just_signed_in=pending.vouched)
+    response = _proceed(provider, session, asked, just_signed_in=pending.vouched)
+    provider.pending.put(form["request"], replace(pending, answered=response.headers["Location"]))
+    return response
 
 
 def _proceed(provider: Provider, session: Session, asked: AuthorizationRequest, *, just_signed_in: bool) -> web.Response:
