@@ -534,10 +534,14 @@ async def test_a_field_that_is_there_twice_makes_a_form_unreadable_and_counts_no
     assert stepped_up(await sent(ana, two.url, {"c": challenge_id, "code": code}))
 
 
+OF_GATEWAYS = re.compile(rb"authproxy:\{store\}:|authproxy:\{\w+\}:taker$")
+
+
 def contents(store):
-    """Every key with its value and without its time."""
+    """Every key with its value and without its time, but for what gateways write for themselves once a second."""
     with redis.Redis.from_url(store.socket_url) as connection:
-        return {key: connection.dump(key) for key in connection.scan_iter(count=1000)}
+        keys = [key for key in connection.scan_iter(count=1000) if not OF_GATEWAYS.match(key)]
+        return {key: connection.dump(key) for key in keys}
 
 
 async def settled(store):
