@@ -37,7 +37,7 @@ _SETTLED = """async () => {
     await Promise.allSettled(document.getAnimations().map(one => one.finished));
     await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""
-"""Colours on their way to others are nobody's, and a page is looked at once it has been painted."""
+"""Waits until running transitions have ended and the page has been painted, so that no colour is measured halfway."""
 _CONTRAST_IS_ENOUGH: set[bytes] = set()
 
 
