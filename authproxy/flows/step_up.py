@@ -34,7 +34,8 @@ class Visit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What the place demands, and what its person can prove it with. No offers: `lacking` are the methods that would do and that the
-    person does not have, `withheld` those which they have and which their level of trust does not allow here."""
+    person does not have, `withheld` those which they have and which their level of trust does not allow here. `blocked_until` is there
+    where wrong answers have closed methods that the person has: `offers` are then what is still open."""
 
     session: Session
     route: Route

@@ -21,7 +21,7 @@ from authproxy.challenges.names import address_name, person_name
 from authproxy.flows.access import Stored
 from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity import ticket as tickets
-from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, StepUpMethod
+from authproxy.identity.assurance import GUESSABLE, STEP_UP_METHODS, AuthenticationEvent, StepUpMethod
 from authproxy.identity.session import Session, SessionId
 from authproxy.identity.ticket import SessionTicket
 
@@ -123,7 +123,7 @@ class StepUps:
             return None
         demand = await self._demand(visit, session)
         chosen = next((offer.method for offer in demand.offers if offer.method == method), None)
-        if demand.blocked_until is not None:
+        if demand.blocked_until is not None and method in GUESSABLE:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, until=demand.blocked_until)
         if chosen is None:
             return _not_proved(visit, Reason.STEP_UP_IMPOSSIBLE, session)
@@ -157,7 +157,9 @@ class StepUps:
         if earlier.again_at is None:
             return _over(visit, session, standing) or Issued(session, standing, is_new=False)
         visit = replace(visit, return_to=earlier.return_to, held=earlier.held)
-        until = await self._limits.blocked_until(self._names(visit, session), now=visit.now)
+        until = None
+        if earlier.method in GUESSABLE:
+            until = await self._limits.blocked_until(self._names(visit, session), now=visit.now)
         if until is not None:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, standing=standing, until=until)
         method = self._methods[earlier.method]
@@ -197,11 +199,19 @@ class StepUps:
                 offers.append(offer)
             else:
                 withheld.append(name)
+        blocked_until = await self._blocked_until(visit, session, offers)
         return Demand(
-            session=session, route=route, return_to=visit.return_to, held=visit.held, offers=tuple(offers), lacking=tuple(lacking),
-            withheld=tuple(withheld), is_met=route.requirement.step_up is None or wanted.is_met_by(session.events, visit.now),
-            blocked_until=await self._limits.blocked_until(self._names(visit, session), now=visit.now),
+            session=session, route=route, return_to=visit.return_to, held=visit.held, lacking=tuple(lacking), withheld=tuple(withheld),
+            offers=tuple(offer for offer in offers if blocked_until is None or offer.method not in GUESSABLE),
+            is_met=route.requirement.step_up is None or wanted.is_met_by(session.events, visit.now), blocked_until=blocked_until,
         )  # fmt: skip
+
+    async def _blocked_until(self, visit: Visit, session: Session, offers: Sequence[Offer]) -> datetime | None:
+        """Until when none of these that can be guessed is open. A block closes nothing else: otherwise whoever signs in with somebody's
+        password could keep that person from every way, by five wrong codes."""
+        if GUESSABLE.isdisjoint(offer.method for offer in offers):
+            return None
+        return await self._limits.blocked_until(self._names(visit, session), now=visit.now)
 
     def _route(self, visit: Visit) -> Route:
         """The route that demands the proof: the named one, or the one that covers the place."""
@@ -294,16 +304,16 @@ class StepUps:
             return Issued(session, standing, is_new=False)
         if verdict is Verdict.RIGHT:
             return await self._approve(visit, session, standing)
-        until = None
-        if await self._challenges.resolve(challenge.challenge_id, State.REFUSED, now=visit.now) and verdict is Verdict.WRONG:
-            until = await self._limits.try_answer(self._names(visit, session), now=visit.now)
-        return _not_proved(visit, Reason.PUSH_REFUSED, session, standing=replace(standing, state=State.REFUSED), until=until)
+        # A wrong number is not counted with wrong codes: it was chosen on the person's own phone, not guessed in a browser.
+        await self._challenges.resolve(challenge.challenge_id, State.REFUSED, now=visit.now)
+        return _not_proved(visit, Reason.PUSH_REFUSED, session, standing=replace(standing, state=State.REFUSED))
 
     async def _approve(self, visit: Visit, session: Session, standing: Standing) -> SteppedUp | NotProved | None:
         challenge = standing.challenge
         if not await self._challenges.resolve(challenge.challenge_id, State.APPROVED, now=visit.now):
             return _not_proved(visit, Reason.CHALLENGE_OVER, session, standing=standing)
-        await self._limits.forgive(self._names(visit, session))
+        if challenge.method in GUESSABLE:  # another proof says nothing about who has guessed, and must not give them new tries
+            await self._limits.forgive(self._names(visit, session))
         event = AuthenticationEvent(
             method=challenge.method, at=visit.now, source=self._rules.source, amr=_AMR[challenge.method], is_step_up=True,
             level=session.level,

@@ -15,6 +15,8 @@ SignInMethod = Literal["rekono", "acnlb"]
 StepUpMethod = Literal["rekono", "sms", "totp", "push", "certificate", "recovery"]
 STEP_UP_METHODS: Final[tuple[StepUpMethod, ...]] = ("rekono", "push", "totp", "sms", "certificate", "recovery")
 """In the order in which they are offered."""
+GUESSABLE: Final[frozenset[StepUpMethod]] = frozenset({"sms", "totp", "recovery"})
+"""Methods whose answer can be guessed by whoever has the session: wrong answers block these, all together, and no other method."""
 
 
 class Level(IntEnum):

@@ -37,11 +37,11 @@ class Pushes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """What becomes of people and addresses that answer wrongly. A block ends by itself, and each in a row lasts twice as long."""
+    """Wrong codes of people and addresses. A block closes codes and no other method, ends by itself, and each lasts twice as long."""
 
-    after: Annotated[int, Field(ge=1, le=5, description="Wrong answers of one person in a row, over all challenges, before a block.")] = 5
+    after: Annotated[int, Field(ge=1, le=5, description="Wrong codes of one person in a row, over all challenges, before a block.")] = 5
     after_from_address: Annotated[
-        int, Field(ge=5, description="Wrong answers from one address in a row before it is blocked: offices share one.")
+        int, Field(ge=5, description="Wrong codes from one address in a row before it is blocked: offices share one.")
     ] = 30
     lasts: Annotated[Duration, Field(description="How long the first block lasts.")] = timedelta(minutes=15)
     at_most: Annotated[Duration, Field(description="How long a block lasts at most.")] = timedelta(hours=24)

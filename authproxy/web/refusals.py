@@ -16,6 +16,7 @@ from aiohttp import web
 from authproxy.access import problems
 from authproxy.access.decision import Reason
 from authproxy.access.problems import RETRY_AFTER
+from authproxy.challenges.method import Offer
 from authproxy.web.pages import CONTEXT, PREFIX, Pages
 from authproxy.web.request_context import RequestContext
 
@@ -102,7 +103,7 @@ RETURN_TO = web.RequestKey("return_to", str)
 class Particulars:
     """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what the browser sent back.
     `wait` is after how many seconds it is worth while to ask again; `step_up` the query of the page where another proof is chosen;
-    `lacking` and `withheld` are as in `Demand`."""
+    `lacking` and `withheld` are as in `Demand`; `ways` are what can be proved with although other ways are blocked."""
 
     missing: tuple[str, ...] = ()
     level: int | None = None
@@ -113,6 +114,7 @@ class Particulars:
     step_up: Mapping[str, str] | None = field(default=None, repr=False)
     lacking: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    ways: tuple[Offer, ...] = ()
 
 
 _NOTHING_MORE = Particulars()
@@ -149,7 +151,8 @@ class Refusals:
         status = usual_status if status is None else status
         if context.is_page_load:
             answer = self._pages.answer(
-                request, f"refusals/{name}.html", status=status, form_targets=self._provider_origins if reason in _ASK_ANEW else None,
+                request, f"refusals/{name}.html", status=status,
+                form_targets=self._provider_origins if reason in _ASK_ANEW or about.ways else None,
                 reason=reason.value, code=code_of(reason, context), return_to=return_to, retry=retry, about=about,
             )  # fmt: skip
             if reason in _ASK_ANEW:

@@ -101,7 +101,8 @@ class StepUpPages:
 
     def _choice(self, request: web.Request, visit: Visit, demand: Demand) -> web.Response:
         if demand.blocked_until is not None:
-            about = Particulars(wait=seconds_until(demand.blocked_until, visit.now), step_up=place_of(visit))
+            wait = seconds_until(demand.blocked_until, visit.now)
+            about = Particulars(wait=wait, step_up=place_of(visit), ways=demand.offers)
             return self._refusals.answer(request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=about)
         if not demand.offers:
             lost = Particulars(lacking=demand.lacking, withheld=demand.withheld, step_up=place_of(visit))

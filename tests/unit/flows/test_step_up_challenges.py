@@ -343,7 +343,7 @@ async def test_a_challenge_takes_five_answers_and_then_not_even_the_right_one(ho
     assert reason(await house.answers(challenge, house.outbox.code)) is Reason.CHALLENGE_OVER
 
 
-async def test_five_wrong_answers_block_the_person_at_every_address_and_for_every_method(house):
+async def test_five_wrong_answers_block_the_person_at_every_address_and_for_every_method_that_can_be_guessed(house):
     challenge = await house.asked()
     for number in range(5):
         await house.answers(challenge, "wrong", address=f"192.0.2.{number}")
@@ -353,6 +353,51 @@ async def test_five_wrong_answers_block_the_person_at_every_address_and_for_ever
     assert (await house.step_ups().demand(house.visit())).blocked_until == NOW + timedelta(minutes=15)
     house.now += timedelta(minutes=14)
     assert reason(await house.answers(challenge, house.outbox.code)) in {Reason.STEP_UP_BLOCKED, Reason.CHALLENGE_OVER}
+
+
+async def block(house):
+    challenge = await house.asked(place="/pay?id=0")
+    for _ in range(5):
+        await house.answers(challenge, "wrong")
+
+
+async def test_whoever_is_blocked_still_proves_themselves_by_what_nobody_can_guess(house):
+    await block(house)
+    demand = await house.step_ups().demand(house.visit())
+    assert ([offer.method for offer in demand.offers], demand.blocked_until) == (["push"], NOW + timedelta(minutes=15))
+    house.phone.says = Verdict.RIGHT
+    assert isinstance(await house.answers(await house.asked("push"), ""), SteppedUp)
+
+
+async def test_whoever_signed_in_at_the_provider_still_goes_there_when_codes_are_blocked():
+    house = await House(method="rekono").open()
+    await block(house)
+    assert isinstance(await house.step_ups().begin(house.visit(), "rekono"), SentAway)
+
+
+async def test_a_block_that_closes_nothing_here_is_not_spoken_of(house):
+    await block(house)
+    await house.enrolments.put_recovery(house.owner, ())
+    demand = await house.step_ups().demand(house.visit("/paper"))
+    assert (demand.blocked_until, demand.lacking) == (None, ("recovery",))
+
+
+async def test_a_proof_that_nobody_can_guess_gives_no_new_tries_for_codes(house):
+    await block(house)
+    house.phone.says = Verdict.RIGHT
+    stronger = await house.answers(await house.asked("push"), "")
+    house.ticket = SessionTicket(*_parts(stronger.ticket_text))
+    assert reason(await house.step_ups().begin(house.visit("/pay?id=9"), "totp")) is Reason.STEP_UP_BLOCKED
+
+
+async def test_nothing_is_sent_again_while_codes_are_blocked(house):
+    sms = await house.asked()
+    house.now += timedelta(seconds=61)
+    totp = await house.asked("totp", place="/pay?id=8")
+    for _ in range(5):
+        await house.answers(totp, "wrong")
+    assert reason(await house.step_ups().again(house.visit(), sms.challenge_id)) is Reason.STEP_UP_BLOCKED
+    assert len(house.outbox.sent) == 1
 
 
 async def test_a_right_answer_forgets_the_wrong_ones_before_it(house):
@@ -463,11 +508,13 @@ async def test_a_phone_that_says_no_ends_the_challenge_for_good(house, says):
     assert reason(await house.answers(challenge, "")) is Reason.PUSH_REFUSED
 
 
-async def test_five_wrong_numbers_on_a_phone_block_as_five_wrong_codes_do(house):
+async def test_wrong_numbers_on_a_phone_block_nothing(house):
+    """They were chosen on the person's own phone: whoever asks it time and again must not shut its person out."""
     house.phone.says = Verdict.WRONG
-    for number in range(5):
+    for number in range(6):
         await house.answers(await house.asked("push", place=f"/pay?id={number}"), "")
-    assert reason(await house.step_ups().begin(house.visit(), "push")) is Reason.STEP_UP_BLOCKED
+    assert isinstance(await house.step_ups().begin(house.visit(), "push"), Issued)
+    assert isinstance(await house.step_ups().begin(house.visit(), "totp"), Issued)
 
 
 async def test_while_nobody_can_say_what_the_phone_has_answered_it_is_waited_for(house):

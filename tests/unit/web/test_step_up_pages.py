@@ -175,6 +175,31 @@ async def test_a_block_says_how_long_it_lasts(house, wait, words):
         assert "step_up_blocked" in text
 
 
+async def test_whoever_is_blocked_reads_what_still_works_and_chooses_it_there(house):
+    house.step_ups.blocked_until, house.step_ups.offers = NOW + timedelta(minutes=15), (Offer(method="rekono"), Offer(method="push", destination="Pixel"))
+    async with house.asked("GET", f"/.authproxy/step-up?{PLACE}", headers=PAGE, cookies=COOKIE) as answer:
+        text = await answer.text()
+
+        assert answer.status == 429
+        assert "You can still confirm in another way" in text
+        assert re.findall(r'name="method" value="(\w+)"', text) == ["rekono", "push"]
+        assert 'name="rt" value="/pay?a=1"' in text
+        policy = answer.headers["Content-Security-Policy"]
+    house.step_ups.blocked_until = None
+    async with house.asked("GET", f"/.authproxy/step-up?{PLACE}", headers=PAGE, cookies=COOKIE) as answer:
+        assert answer.headers["Content-Security-Policy"] == policy
+    assert (await begun(house, "push")).startswith("step-up?c=")
+
+
+async def test_whoever_is_blocked_and_has_nothing_else_is_offered_nothing(house):
+    house.step_ups.blocked_until, house.step_ups.offers = NOW + timedelta(minutes=15), ()
+    async with house.asked("GET", f"/.authproxy/step-up?{PLACE}", headers=PAGE, cookies=COOKIE) as answer:
+        text = await answer.text()
+
+        assert 'name="method"' not in text
+        assert "Try again" in text
+
+
 # Asking.
 
 
