@@ -32,6 +32,7 @@ class Reason(StrEnum):
     TAX_NUMBER_INCOMPLETE = "tax_number_incomplete"
     PERSONAL_DATA_MISSING = "personal_data_missing"
     CLAIMS_CONTRADICT = "claims_contradict"
+    ESSENTIAL_CLAIM_MISSING = "essential_claim_missing"
     NOT_A_MEMBER = "not_a_member"
     UNTRUSTED_PEER = "untrusted_peer"
     SUBREQUEST_UNREADABLE = "subrequest_unreadable"

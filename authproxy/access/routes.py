@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from authproxy.access.asking import NOTHING, Asking
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level, SignInMethod, StepUpMethod
 
 Members = Literal["anyone", "register"]
@@ -20,18 +21,23 @@ Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_nu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUp:
-    """A proof inside the session by one of these methods, at most `max_age` old; without that any time in the session will do."""
+    """A proof inside the session by one of these methods, at most `max_age` old; without that any time in the session will do. If there
+    are values of `acr`, a proof by `rekono` must state one of them."""
 
     methods: tuple[StepUpMethod, ...] = STEP_UP_METHODS
     max_age: timedelta | None = None
+    acr: tuple[str, ...] = ()
 
     def is_met_by(self, events: Iterable[AuthenticationEvent], now: datetime) -> bool:
         """Whether one of the events is such a proof now. A fresh proof by another method does not help an old one of these. A proof from
         the future, which a clock that was set back leaves behind, counts as one of now."""
         return any(
-            event.is_step_up and event.method in self.methods and (self.max_age is None or now - event.at <= self.max_age)
+            event.is_step_up
+            and event.method in self.methods
+            and (self.max_age is None or now - event.at <= self.max_age)
+            and (not self.acr or event.method != "rekono" or event.acr in self.acr)
             for event in events
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,8 @@ class Route:
     requirement: Requirement
     strict: bool = False
     """Ask the store on every request: the near cache is never used here."""
+    asking: Asking = NOTHING
+    """What the provider is asked for beyond the protocol, for sign-ins and proofs that lead here."""
 
     def covers(self, path: str, method: str) -> bool:
         if self.methods and method not in self.methods:

@@ -231,7 +231,7 @@ def _login(parts: Parts) -> Login:
         elevations=parts.elevations,
         membership=Membership(store=parts.stores.people),
         places=parts.places,
-        rules=meanings.claim_rules(parts.settings.rekono),
+        rules=meanings.claim_rules(parts.settings.rekono, parts.portals),
         fresh=secrets.token_urlsafe,
         clock=parts.clock,
     )

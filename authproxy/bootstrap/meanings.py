@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from authproxy.access.asking import NOTHING, Asking, asking
 from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
@@ -20,6 +21,7 @@ from authproxy.edge.headers import RequestFilter
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.sockets import Address
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.flows.asked import Asked
 from authproxy.flows.round_trip import ClaimRules
 from authproxy.flows.sign_in import SignInPlace
 from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
@@ -38,7 +40,9 @@ from authproxy.web.request_context import Logo, PortalPresentation
 
 def portals(settings: Settings) -> Portals:
     """The portals with their routes, by canonical host."""
-    every = (portal(portal_id, own, ways(settings, own)) for portal_id, own in settings.portals.items())
+    every = (
+        portal(portal_id, own, ways(settings, own), asks=(settings.rekono.parameters,)) for portal_id, own in settings.portals.items()
+    )  # fmt: skip
     return Portals({one.host: one for one in every})
 
 
@@ -48,9 +52,14 @@ def ways(settings: Settings, portal: PortalSettings) -> tuple[SignInMethod, ...]
     return every if portal.sign_in is None else portal.sign_in
 
 
-def portal(portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod, ...]) -> Portal:
+def portal(
+    portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod, ...], *, asks: tuple[Mapping[str, str], ...] = ()
+) -> Portal:  # fmt: skip
+    """A portal; `asks` is what the provider is asked for, whatever the portal."""
     url = urlsplit(settings.url)
     host = canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
+    asks = (*asks, settings.rekono_parameters)
+    askings = [asking((*asks, route.rekono_parameters)) for route in settings.routes]
     routes = [
         Route(
             name=" ".join((f"{portal_id}{route.path}", *route.methods)),
@@ -60,14 +69,16 @@ def portal(portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod
                 level=route.level or settings.level,
                 methods=route.sign_in or methods,
                 claims=route.required_claims,
-                step_up=step_up(route.step_up or settings.step_up),
+                step_up=step_up(route.step_up or settings.step_up, asked),
             ),
             strict=route.strict,
+            asking=asked,
         )
-        for route in settings.routes
+        for route, asked in zip(settings.routes, askings, strict=True)
     ]
-    rest = Requirement(level=settings.level, methods=methods, step_up=step_up(settings.step_up))
-    routes.append(Route(name=portal_id, path="/", requirement=rest))
+    asked = asking(asks)
+    rest = Requirement(level=settings.level, methods=methods, step_up=step_up(settings.step_up, asked))
+    routes.append(Route(name=portal_id, path="/", requirement=rest, asking=asked))
     return Portal(
         portal_id=portal_id,
         origin=f"{url.scheme}://{host}",
@@ -80,9 +91,11 @@ def portal(portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod
     )
 
 
-def step_up(settings: StepUpSettings) -> StepUp | None:
+def step_up(settings: StepUpSettings, asked: Asking = NOTHING) -> StepUp | None:
     """The proof that is demanded; None if none is."""
-    return StepUp(methods=settings.methods or STEP_UP_METHODS, max_age=settings.max_age) if settings.required else None
+    if not settings.required:
+        return None
+    return StepUp(methods=settings.methods or STEP_UP_METHODS, max_age=settings.max_age, acr=asked.acr)
 
 
 def upstream(settings: PortalSettings) -> Upstream:
@@ -119,11 +132,17 @@ def relying_party(settings: OpenIdProvider) -> RelyingParty:
         leeway=settings.leeway,
         timeout=settings.timeout,
         logout_tokens=settings.logout_tokens,
+        audiences=frozenset(settings.audiences),
+        userinfo=settings.userinfo,
+        pushes_requests=settings.pushed_authorization_requests,
     )
 
 
-def claim_rules(settings: OpenIdProvider) -> ClaimRules:
-    return ClaimRules(names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels, leeway=settings.leeway)
+def claim_rules(settings: OpenIdProvider, portals: Portals) -> ClaimRules:
+    return ClaimRules(
+        names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels, leeway=settings.leeway,
+        asked=Asked(portals.by_host.values()),
+    )  # fmt: skip
 
 
 def all_addresses(settings: Settings) -> tuple[Address, ...]:

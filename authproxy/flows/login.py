@@ -119,7 +119,7 @@ class Login:
         try:
             authenticated = await self._provider.authenticated(attempt, parameters)
             identity = self._provider.identity(authenticated, required=place.required_claims)
-            refused = self._refuse_identity(identity, place, attempt.return_to)
+            refused = self._refuse_identity(identity, place, attempt.return_to, self._provider.unconfirmed(attempt, authenticated))
         except ClaimsRefused as refusal:
             refused = SignInRefused(refusal.reason, attempt.return_to, found=str(refusal), person=refusal.person)
         except AuthorizationRefused as refusal:
@@ -135,7 +135,9 @@ class Login:
         return refused
 
     @staticmethod
-    def _refuse_identity(identity: claims.ClaimedIdentity, place: SignInPlace, return_to: str) -> SignInRefused | None:
+    def _refuse_identity(
+        identity: claims.ClaimedIdentity, place: SignInPlace, return_to: str, unconfirmed: str | None
+    ) -> SignInRefused | None:  # fmt: skip
         if identity.missing:
             reason = Reason.TAX_NUMBER_MISSING if "tax_number" in identity.missing else Reason.PERSONAL_DATA_MISSING
             return SignInRefused(reason, return_to, missing=identity.missing, person=identity.person)
@@ -143,6 +145,8 @@ class Login:
             return SignInRefused(
                 Reason.LEVEL_TOO_LOW, return_to, person=identity.person, level=identity.level, level_needed=place.level
             )  # fmt: skip
+        if unconfirmed is not None:
+            return SignInRefused(Reason.ESSENTIAL_CLAIM_MISSING, return_to, found=unconfirmed, person=identity.person)
         return None
 
     async def _enter(

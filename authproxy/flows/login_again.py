@@ -72,6 +72,9 @@ class LoginAgain:
         if identity.level < needed:
             found = f"the account has level {int(identity.level)} now, and {int(needed)} is needed"
             return not_proved(attempt, Reason.LEVEL_TOO_LOW, found=found, session=session)
+        unconfirmed = self._provider.unconfirmed(attempt, authenticated)
+        if unconfirmed is not None:
+            return not_proved(attempt, Reason.ESSENTIAL_CLAIM_MISSING, found=unconfirmed, session=session)
         return await self._stronger(attempt, ticket_text, session, authenticated, identity)
 
     async def _is_their_account(self, session: Session, authenticated: Authenticated) -> bool:

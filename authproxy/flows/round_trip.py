@@ -3,11 +3,12 @@ whoever has sent it: a sign-in, or a fresh proof."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from authproxy.access.asking import NOTHING, Asking
 from authproxy.access.routes import Claim
 from authproxy.flows.sign_in import Seals, SignInPlace
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -28,7 +29,7 @@ class Authenticated(Protocol):
 
 class Provider(Protocol):
     async def authorization_request(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool
+        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool, extra: Mapping[str, str]
     ) -> str: ...  # fmt: skip
     async def authenticate(
         self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
@@ -43,6 +44,8 @@ class ClaimRules:
     names: ClaimNames
     levels: Mapping[str, Level]
     leeway: timedelta = timedelta(seconds=60)
+    asked: Callable[[Attempt], Asking] = lambda _attempt: NOTHING
+    """What the provider is asked for beyond the protocol, for the place that an attempt leads to."""
 
 
 class RoundTrip:
@@ -59,7 +62,7 @@ class RoundTrip:
         attempt itself, sealed, is the state. Raises CannotAsk."""
         return await self._provider.authorization_request(
             redirect_uri=self._callback(attempt), state=self._seals.attempt_sealed(attempt), nonce=attempt.nonce,
-            code_verifier=attempt.code_verifier, ui_locales=locale, anew=anew,
+            code_verifier=attempt.code_verifier, ui_locales=locale, anew=anew, extra=self._rules.asked(attempt).parameters,
         )  # fmt: skip
 
     def attempt_of(self, parameters: Sequence[tuple[str, str]]) -> Attempt | None:
@@ -78,6 +81,11 @@ class RoundTrip:
         return claims.identity(
             authenticated.claims, authenticated.userinfo, names=self._rules.names, levels=self._rules.levels, required=required
         )  # fmt: skip
+
+    def unconfirmed(self, attempt: Attempt, authenticated: Authenticated) -> str | None:
+        """What was essential for the place and has not come back, for operators; None if nothing. What was asked for then counts, by
+        the settings of now: nobody has carried it through the browser."""
+        return self._rules.asked(attempt).unconfirmed(id_token=authenticated.claims.every, userinfo=authenticated.userinfo)
 
     def _callback(self, attempt: Attempt) -> str:
         return self._places[attempt.portal].callback(attempt.method)

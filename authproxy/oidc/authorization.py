@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import quote, unquote_plus, urlencode
 
 from authproxy.access.decision import Reason
@@ -20,6 +21,7 @@ _STATE = re.compile(r"[\x21-\x7e]{1,2048}", re.ASCII)
 # RFC 6749 §4.1.2.1: what stands for 500 and 503, which cannot be sent through a browser's redirect.
 _OUTAGES = frozenset({"server_error", "temporarily_unavailable"})
 _TOKENS = frozenset({"id_token", "access_token"})
+_NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 _PARAMETERS = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"}) | _TOKENS
 
 
@@ -30,22 +32,21 @@ class AuthorizationResponse:
     code: str = field(repr=False)
 
 
-def request(
+def parameters(
     relying_party: RelyingParty,
     *,
-    authorization_endpoint: str,
     redirect_uri: str,
     state: str,
     nonce: str,
     code_verifier: str,
     ui_locales: str,
     anew: bool = False,
-) -> str:
-    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its endpoint's query.
-
-    `anew` asks for a new authentication whoever is signed in at the provider: by the same person after a repair, or by another one.
-    """
+    extra: Mapping[str, str] = _NO_EXTRA,
+) -> dict[str, str]:
+    """What is asked of the provider. `anew` asks for a new authentication whoever is signed in there: by the same person after a repair,
+    or by another one. What `extra` names beside our own parameters is sent as it is."""
     parameters = {
+        **extra,
         "response_type": "code",
         "client_id": relying_party.client_id,
         "redirect_uri": redirect_uri,
@@ -62,7 +63,12 @@ def request(
     # Beside a prompt MITREid does not enforce max_age, but without it there would be no auth_time to check.
     if relying_party.max_age is not None and (anew or prompt is None):
         parameters["max_age"] = str(int(relying_party.max_age.total_seconds()))  # digits only: anything else is a 500 at MITREid
-    endpoint, _, query = authorization_endpoint.partition("?")
+    return parameters
+
+
+def address(endpoint: str, parameters: Mapping[str, str]) -> str:
+    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its endpoint's query."""
+    endpoint, _, query = endpoint.partition("?")
     theirs = [piece for piece in query.split("&") if piece and unquote_plus(piece.partition("=")[0]) not in parameters]
     return f"{endpoint}?{'&'.join([*theirs, urlencode(parameters, quote_via=quote)])}"
 

@@ -34,12 +34,14 @@ class Question:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     """Sent by POST; without a form the question is a GET."""
+    success: int = 200
+    """The status of a good answer."""
     size_limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back: a success, or the provider's own refusal (4xx)."""
+    """What came back: a success (200, or what the question says), or the provider's own refusal (4xx)."""
 
     question: Question
     status: int
@@ -101,7 +103,7 @@ async def _asked(session: aiohttp.ClientSession, question: Question) -> Answer:
         allow_redirects=False,
         auto_decompress=False,
     ) as response:
-        if not (response.status == 200 or 400 <= response.status < 500) or response.status in _LATER:
+        if not (response.status == question.success or 400 <= response.status < 500) or response.status in _LATER:
             raise cannot_ask(f"{question.name} answered {response.status}")
         # A few bytes of gzip can stand for gigabytes; we asked for none.
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":

@@ -19,7 +19,7 @@ from authproxy.oidc import key_set
 from authproxy.oidc.exchange import Question, ask, cannot_ask
 from authproxy.oidc.key_set import KeySet, VerificationKey
 from authproxy.oidc.refused import AnswerInvalid
-from authproxy.oidc.relying_party import RelyingParty, is_endpoint
+from authproxy.oidc.relying_party import ALGORITHMS, Algorithm, RelyingParty, is_endpoint
 from authproxy.oidc.wire import Unreadable
 from authproxy.telemetry.logging import logger
 
@@ -44,6 +44,11 @@ class Metadata:
     end_session_endpoint: str | None
     announces_issuer: bool
     """Whether authorization responses must carry `iss` (RFC 9207 §3)."""
+    pushed_authorization_request_endpoint: str | None = None
+    demands_pushed_requests: bool = False
+    """Whether it refuses authorization requests that were not pushed (RFC 9126 §5)."""
+    userinfo_algorithms: tuple[Algorithm, ...] = ()
+    """By which of the algorithms that may be believed it says that it signs userinfo."""
 
 
 def read(document: Mapping[str, Any], issuer: str) -> Metadata:
@@ -71,7 +76,15 @@ def read(document: Mapping[str, Any], issuer: str) -> Metadata:
         userinfo_endpoint=optional("userinfo_endpoint"),
         end_session_endpoint=optional("end_session_endpoint"),
         announces_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+        pushed_authorization_request_endpoint=optional("pushed_authorization_request_endpoint"),
+        demands_pushed_requests=document.get("require_pushed_authorization_requests") is True,
+        userinfo_algorithms=_algorithms(document.get("userinfo_signing_alg_values_supported")),
     )
+
+
+def _algorithms(announced: object) -> tuple[Algorithm, ...]:
+    """Those that may be believed: signatures by a public key, never `none` and never by the client secret."""
+    return tuple(known for known in ALGORITHMS if isinstance(announced, list) and known in announced)
 
 
 class LastGood(Generic[T]):
@@ -154,6 +167,7 @@ class ProviderMetadata:
         self._session = session
         self.metadata = LastGood(self._fetch_metadata, clock)
         self.keys = LastGood(self._fetch_keys, clock)
+        self._jwks: Mapping[str, Any] = {"keys": []}
         self._keys_for_strangers = LastGood(self._found_keys, clock)
 
     async def current(self) -> Metadata:
@@ -169,6 +183,20 @@ class ProviderMetadata:
         sign-ins, which would then not find a new key."""
         known = (await self.keys.current()).meant_by(key_id)
         return known or (await self._keys_for_strangers.renewed(interval=KEY_SEARCH_INTERVAL)).meant_by(key_id)
+
+    async def userinfo_key(self, key_id: str | None, algorithm: Algorithm) -> VerificationKey | None:
+        """As `key`, for signed userinfo, whose algorithm need not be that of ID tokens."""
+        if algorithm == self._relying_party.algorithm:
+            return await self.key(key_id)
+        await self.keys.current()
+        known = self._published(algorithm).meant_by(key_id)
+        if known is None:
+            await self.keys.renewed(interval=KEY_SEARCH_INTERVAL)
+            known = self._published(algorithm).meant_by(key_id)
+        return known
+
+    def _published(self, algorithm: Algorithm) -> KeySet:
+        return key_set.read(self._jwks, algorithm)
 
     async def refresh(self) -> None:
         """Asks for both ahead of need. Never raises CannotAsk: what failed is found in `failure`, what was known stays known."""
@@ -187,9 +215,11 @@ class ProviderMetadata:
     async def _fetch_keys(self) -> KeySet:
         document = await self._document("JWK set", (await self.current()).jwks_uri)
         try:
-            return key_set.read(document, self._relying_party.algorithm)
+            usable = key_set.read(document, self._relying_party.algorithm)
         except Unreadable as found:
             raise cannot_ask(f"JWK set: {found}") from None
+        self._jwks = document
+        return usable
 
     async def _found_keys(self) -> KeySet:
         await self.keys.refresh()

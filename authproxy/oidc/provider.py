@@ -14,8 +14,10 @@ import aiohttp
 
 from authproxy.oidc import authorization, back_channel_logout, id_token
 from authproxy.oidc.back_channel_logout import LogoutToken
+from authproxy.oidc.client_credentials import ClientCredentials
 from authproxy.oidc.id_token import Expectation, VerifiedClaims
 from authproxy.oidc.metadata import ProviderMetadata
+from authproxy.oidc.pushed_requests import PushedRequests
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.token_endpoint import TokenAnswer, TokenEndpoint
 from authproxy.oidc.userinfo import UserInfo
@@ -58,23 +60,29 @@ class OpenIdProvider:
         self._relying_party = relying_party
         self._clock = clock
         self._metadata = ProviderMetadata(relying_party, session, clock=clock)
-        self._token_endpoint = TokenEndpoint(relying_party, session, clock=clock, fresh=fresh)
-        self._userinfo = UserInfo(relying_party, session)
+        credentials = ClientCredentials(relying_party, clock=clock, fresh=fresh)
+        self._token_endpoint = TokenEndpoint(relying_party, session, credentials)
+        self._pushed_requests = PushedRequests(relying_party, session, credentials)
+        self._userinfo = UserInfo(relying_party, session, self._metadata, clock=clock)
 
     async def authorization_request(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool = False
-    ) -> str:
-        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in there."""
-        return authorization.request(
+        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool = False,
+        extra: Mapping[str, str] | None = None,
+    ) -> str:  # fmt: skip
+        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in there. `extra` are parameters
+        beyond those of the protocol."""
+        metadata = await self._metadata.current()
+        requested = authorization.parameters(
             self._relying_party,
-            authorization_endpoint=(await self._metadata.current()).authorization_endpoint,
             redirect_uri=redirect_uri,
             state=state,
             nonce=nonce,
             code_verifier=code_verifier,
             ui_locales=ui_locales,
             anew=anew,
+            extra=extra or {},
         )
+        return authorization.address(metadata.authorization_endpoint, await self._pushed_requests.parameters(metadata, requested))
 
     async def authenticate(
         self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
@@ -91,7 +99,7 @@ class OpenIdProvider:
             metadata.token_endpoint, code=response.code, redirect_uri=redirect_uri, code_verifier=code_verifier
         )
         claims = await self._verified(tokens, nonce)
-        userinfo = await self._told(metadata.userinfo_endpoint, tokens, claims)
+        userinfo = await self._userinfo.told(metadata, access_token=tokens.access_token, subject=claims.subject)
         return Authenticated(claims=claims, userinfo=userinfo, id_token=tokens.id_token)
 
     async def logout_token(self, text: str) -> LogoutToken:
@@ -127,8 +135,3 @@ class OpenIdProvider:
         # The time is read only now: `iat` is younger than the response that brought the code.
         expected = Expectation(nonce=nonce, access_token=tokens.access_token, now=self._clock())
         return id_token.verified(token, key, self._relying_party, expected)
-
-    async def _told(self, url: str | None, tokens: TokenAnswer, claims: VerifiedClaims) -> Mapping[str, object]:
-        if url is None:
-            return {}
-        return await self._userinfo.ask(url, access_token=tokens.access_token, subject=claims.subject)

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 ClientAuthentication = Literal["client_secret_post", "client_secret_basic", "private_key_jwt"]
 LogoutTokens = Literal["standard", "typed", "draft"]
+UserInfoUse = Literal["required", "optional", "off"]
+Pushing = Literal["auto", "always", "never"]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +38,19 @@ class RelyingParty:
     """How far logout tokens may fall short of today's recommendation (OpenID Connect Back-Channel Logout 1.0 §2.4): `typed` must say by
     `typ` what they are, `draft` ones need no `exp`."""
 
+    audiences: frozenset[str] = frozenset()
+    """Who else may be an audience of the provider's tokens beside us."""
+    userinfo: UserInfoUse = "required"
+    """Whether the userinfo endpoint, where the provider has one, must answer; may be silent or refuse; or is not asked."""
+    pushes_requests: Pushing = "auto"
+    """Whether authorization requests are pushed (RFC 9126): `auto` where the provider demands it."""
+
     def __post_init__(self) -> None:
         if not is_endpoint(self.issuer, issuer=self.issuer) or "?" in self.issuer:
             raise ValueError("issuer: https is needed (http on localhost only), without user, query and fragment")
         if not self.client_id:
             raise ValueError("client_id is empty")
-        if self.client_authentication not in get_args(ClientAuthentication) or self.algorithm not in get_args(Algorithm):
+        if self.client_authentication not in get_args(ClientAuthentication) or self.algorithm not in ALGORITHMS:
             raise ValueError("client_authentication or algorithm is not supported")
         if self.client_authentication == "private_key_jwt":
             if not self.client_key:

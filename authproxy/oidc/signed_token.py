@@ -51,8 +51,8 @@ class Times:
     issued_at: datetime
 
 
-def read(token: str, kind: Kind, algorithm: Algorithm) -> SignedToken:
-    """The parts of a token in JWS compact form whose header suits its kind and the pinned algorithm. Raises TokenRefused."""
+def read(token: str, kind: Kind, *algorithms: Algorithm) -> SignedToken:
+    """The parts of a token in JWS compact form whose header suits its kind and one of the algorithms. Raises TokenRefused."""
     if len(token) > _SIZE_LIMIT:
         raise kind.refused(f"longer than {_SIZE_LIMIT} characters")
     parts = token.split(".")
@@ -63,8 +63,9 @@ def read(token: str, kind: Kind, algorithm: Algorithm) -> SignedToken:
         header = json_object(header_octets)
     except Unreadable as found:
         raise kind.refused(f"header or encoding: {found}") from None
-    if header.get("alg") != algorithm:
-        raise kind.refused(f"signed with another algorithm than {algorithm}")
+    algorithm = next((allowed for allowed in algorithms if allowed == header.get("alg")), None)
+    if algorithm is None:
+        raise kind.refused(f"signed with another algorithm than {' or '.join(algorithms)}")
     if forbidden := header.keys() & _FORBIDDEN_HEADERS:
         raise kind.refused(f"header has {', '.join(sorted(forbidden))}")
     # RFC 8725 §3.11: an access token, an ID token and a logout token are none of each other, though the same key has signed them.
@@ -88,12 +89,19 @@ def claims_of(token: SignedToken, key: VerificationKey) -> dict[str, Any]:
 
 
 def check_parties(claims: Mapping[str, Any], kind: Kind, relying_party: RelyingParty) -> None:
-    """Raises TokenRefused unless the token is from this issuer, for us and for nobody else."""
+    """Raises TokenRefused unless the token is from this issuer, for us, and for nobody else but the audiences that the settings trust."""
     if claims.get("iss") != relying_party.issuer:
         raise kind.refused("iss is not the configured issuer, to the byte")
-    # Of several audiences another one could be the thief; the specification leaves us the right to trust none but ourselves.
-    if claims.get("aud") not in (relying_party.client_id, [relying_party.client_id]):
-        raise kind.refused("aud is not exactly this client")
+    stated = claims.get("aud")
+    audiences = stated if isinstance(stated, list) else [stated]
+    # Of several audiences another one could be the thief (OpenID Connect Core §3.1.3.7): without settings we trust none but ourselves.
+    if relying_party.client_id not in audiences or not all(
+        isinstance(one, str) and (one == relying_party.client_id or one in relying_party.audiences) for one in audiences
+    ):
+        trusted = " and those of `rekono.audiences`" if relying_party.audiences else ""
+        raise kind.refused(f"aud is not exactly this client{trusted}")
+    if len(audiences) > 1 and "azp" not in claims:
+        raise kind.refused("aud names several, and azp does not say that the token is for this client")
     if claims.get("azp", relying_party.client_id) != relying_party.client_id:
         raise kind.refused("azp is another client")
 
@@ -107,6 +115,15 @@ def check_times(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now
     if max(issued_at, not_before) > now + leeway:
         raise kind.refused(f"valid only in {seconds(max(issued_at, not_before) - now)}; are both clocks right?")
     return Times(expires_at=expires_at, issued_at=issued_at)
+
+
+def check_validity(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now: datetime) -> None:
+    """Raises TokenRefused for a token that says that it is over or not valid yet. One that names no times is valid."""
+    if "exp" in claims and now - leeway >= (expires_at := instant(claims, "exp", kind)):
+        raise kind.refused(f"expired {seconds(now - expires_at)} ago; are both clocks right?")
+    for name in ("iat", "nbf"):
+        if name in claims and (begins_at := instant(claims, name, kind)) > now + leeway:
+            raise kind.refused(f"valid only in {seconds(begins_at - now)}; are both clocks right?")
 
 
 def instant(claims: Mapping[str, Any], name: str, kind: Kind) -> datetime:

@@ -261,6 +261,26 @@ class OpenIdProvider:
         Field(description="Which logout tokens are believed: those of Back-Channel Logout 1.0, only those whose `typ` is `logout+jwt`, or "
                           "also those without `exp` (providers from before 2022), for five minutes."),
     ] = "standard"  # fmt: skip
+    userinfo: Annotated[
+        Literal["required", "optional", "off"],
+        Field(description="Whether the userinfo endpoint, where the provider has one, is asked. `optional`: if it is silent or refuses, "
+                          "the claims of the ID token alone count, also for the level. An answer about another `sub` is always refused."),
+    ] = "required"  # fmt: skip
+    audiences: Annotated[
+        tuple[Text, ...],
+        Field(description="Audiences beside `client_id` that the provider's tokens may name. A token with several must name this client as "
+                          "`azp`. Empty: `client_id` is the only one."),
+    ] = ()  # fmt: skip
+    pushed_authorization_requests: Annotated[
+        Literal["auto", "always", "never"],
+        Field(description="Whether authorization requests go to the provider directly (RFC 9126), and the browser carries only their name: "
+                          "`auto` where discovery says that the provider demands it."),
+    ] = "auto"  # fmt: skip
+    parameters: Annotated[
+        dict[str, Text],
+        Field(description="Further parameters of the authorization request, such as `kc_idp_hint`, `domain_hint`, `acr_values` or `claims` "
+                          "(JSON). Those of portals and routes go before these. What `claims` calls essential must come back."),
+    ] = field(default_factory=dict)  # fmt: skip
     claims: ClaimNames = field(default_factory=ClaimNames)
     levels: Annotated[
         dict[str, Level],
@@ -304,6 +324,11 @@ class RouteSettings:
     ] = ()
     step_up: Annotated[StepUpSettings | None, Field(description="Instead of the portal's; unset: the portal's.")] = None
     strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
+    rekono_parameters: Annotated[
+        dict[str, Text],
+        Field(description="As `rekono.parameters`, for sign-ins that lead here and for proofs by `rekono` that are demanded here. If "
+                          "`claims` names values of an essential `acr`, of proofs by `rekono` only one with such a value counts here."),
+    ] = field(default_factory=dict)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +417,9 @@ class PortalSettings:
         Field(description="`anyone` who signs in may come in, or only whom the register of people names for this portal (`register`)."),
     ] = "anyone"
     step_up: StepUpSettings = field(default_factory=StepUpSettings)
+    rekono_parameters: Annotated[
+        dict[str, Text], Field(description="As `rekono.parameters`, for sign-ins at this portal and proofs in their sessions.")
+    ] = field(default_factory=dict)  # fmt: skip
     idle: Annotated[Duration | None, Field(description="As `sessions.idle`, for this portal.")] = None
     routes: Annotated[
         tuple[RouteSettings, ...], Field(description="First match wins; what none covers falls under the portal's demand.")

@@ -32,6 +32,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.TAX_NUMBER_INCOMPLETE: ("tax_number_incomplete", 403),
     Reason.PERSONAL_DATA_MISSING: ("personal_data_missing", 403),
     Reason.CLAIMS_CONTRADICT: ("claims_contradict", 403),
+    Reason.ESSENTIAL_CLAIM_MISSING: ("essential_claim_missing", 403),
     Reason.NOT_A_MEMBER: ("not_a_member", 403),
     Reason.UNTRUSTED_PEER: ("set_up_wrong", 403),
     Reason.SUBREQUEST_UNREADABLE: ("set_up_wrong", 403),
@@ -91,7 +92,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
 
 _ASK_ANEW = frozenset({
     Reason.LEVEL_TOO_LOW, Reason.TAX_NUMBER_MISSING, Reason.TAX_NUMBER_INVALID, Reason.TAX_NUMBER_INCOMPLETE,
-    Reason.PERSONAL_DATA_MISSING, Reason.CLAIMS_CONTRADICT, Reason.NOT_A_MEMBER,
+    Reason.PERSONAL_DATA_MISSING, Reason.CLAIMS_CONTRADICT, Reason.ESSENTIAL_CLAIM_MISSING, Reason.NOT_A_MEMBER,
 })  # fmt: skip
 """Pages with a form that leads to the provider: it asks who is there, though it may have a session."""
 

@@ -13,6 +13,7 @@ ANA = {"x-auth-subject": "90342.KRZTQWMA", "x-auth-name": "Ana Novak", "x-auth-e
 # What the portal receives otherwise than usual.
 RECEIVED = {
     "aud_of_one": {},
+    "userinfo_jwt": {},
     "exp_far_future": {},
     "iat_ahead_a_little": {},
     "kid_missing": {},

@@ -29,7 +29,6 @@ ENDS = {
     "nonce_missing": (*INVALID, "nonce is not the one of this sign-in"),
     "wrong_sub": (*INVALID, "about another subject"),
     "userinfo_sub_differs": (*INVALID, "about another subject"),
-    "userinfo_jwt": (*INVALID, "a JWT, though JSON was asked for"),
     "alg_none": (*INVALID, "signed with another algorithm than RS256"),
     "alg_hs256_client_secret": (*INVALID, "signed with another algorithm than RS256"),
     "alg_hs256_public_key": (*INVALID, "signed with another algorithm than RS256"),

@@ -85,16 +85,16 @@ async def opened(store, key):
         if not (FOREIGN / "node_modules" / "oidc-provider").is_dir():
             (pytest.fail if IN_CI else pytest.skip)("needs npm oidc-provider (make setup installs it)")
 
-        async def enter(authentication="client_secret_post"):
+        async def enter(authentication="client_secret_post", *, settings=None, features=None, **registration):
             ports = {name: free_port() for name in ("gateway", "provider", "acq")}
             origin = f"http://acq.localhost:{ports['gateway']}"
             client = {
                 "client_id": CLIENT_ID, "client_secret": SECRET, "token_endpoint_auth_method": authentication,
                 "redirect_uris": [f"{origin}/.authproxy/callback/rekono"], "post_logout_redirect_uris": [f"{origin}/.authproxy/logout"],
                 "backchannel_logout_uri": f"{origin}/.authproxy/backchannel-logout", "backchannel_logout_session_required": True,
-                "jwks": {"keys": [key.public]},
+                "jwks": {"keys": [key.public]}, **registration,
             }  # fmt: skip
-            said = json.dumps({"port": ports["provider"], "clients": [client], "accounts": ACCOUNTS}).encode()
+            said = json.dumps({"port": ports["provider"], "clients": [client], "accounts": ACCOUNTS, "features": features or {}}).encode()
             await resources.enter_async_context(program("node", str(FOREIGN / "provider.mjs"), port=ports["provider"], stdin=said))
             portal = [str(SUPPORT / "plain_portal.py"), str(free_port()), f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json", f"http://localhost:{ports['gateway']}", "acq"]
             await resources.enter_async_context(program(sys.executable, *portal, port=int(portal[1])))
@@ -102,7 +102,7 @@ async def opened(store, key):
                 "AUTHPROXY__REKONO__ISSUER": f"http://localhost:{ports['provider']}", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
                 "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET, "AUTHPROXY__REKONO__CLIENT_AUTHENTICATION": authentication,
                 "AUTHPROXY__REKONO__SCOPES": "openid,profile,email", "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
-                "AUTHPROXY__PORTALS__ACQ__UPSTREAM": f"http://127.0.0.1:{portal[1]}",
+                "AUTHPROXY__PORTALS__ACQ__UPSTREAM": f"http://127.0.0.1:{portal[1]}", **(settings or {}),
             }  # fmt: skip
             if authentication == "private_key_jwt":
                 environment |= {"AUTHPROXY__REKONO__CLIENT_KEY_FILE": str(key.file), "AUTHPROXY__REKONO__CLIENT_KEY_ID": "gateway-1"}
@@ -204,3 +204,44 @@ async def test_the_plain_portal_lets_nobody_in_without_the_gateway(opened):
     assert (await Browser().fetch(upstream + "/")).status == 403
     forged = {"X-Auth-Assertion": "eyJhbGciOiJub25lIn0.e30.", "X-Auth-Tax-Number": "99990008"}
     assert (await Browser().fetch(upstream + "/", headers=forged)).status == 403
+
+
+TAX_NUMBER_IS_ANAS = json.dumps({"id_token": {"taxnumber": {"essential": True, "value": "99990008"}, "loa": None, "name": None}})
+
+
+async def test_a_provider_that_takes_pushed_requests_only_and_speaks_in_the_id_token_alone(opened):
+    """PAR (RFC 9126), the claims parameter, and no userinfo."""
+    house = await opened(
+        features={
+            "pushedAuthorizationRequests": {"enabled": True, "requirePushedAuthorizationRequests": True}, "claimsParameter": {"enabled": True},
+        },
+        settings={"AUTHPROXY__REKONO__USERINFO": "off", "AUTHPROXY__REKONO__PARAMETERS": json.dumps({"claims": TAX_NUMBER_IS_ANAS})},
+    )  # fmt: skip
+    ana = Guest("ana", house, Browser())
+    page = await ana.signs_in(house.acq + "/izpis")
+    assert (page.status, page.json["tax_number"], page.json["claims"]["level"]) == (200, "99990008", 20)
+    address = next(one.location for one in ana.browser.history if one.is_redirect and "/auth?" in one.location)
+    assert parse_qs(urlsplit(address).query).keys() == {"client_id", "request_uri"}
+    asked = [(one["method"], one["path"]) for one in (await Browser().fetch(f"{house.issuer}/requests")).json]
+    assert asked.count(("POST", "/request")) == 1
+    assert ("GET", "/me") not in asked
+
+
+async def test_signed_userinfo_is_believed_and_an_essential_value_that_does_not_come_back_is_not_forgiven(opened):
+    other = json.dumps({"userinfo": {"taxnumber": {"essential": True, "value": "99990016"}}})
+    house = await opened(
+        features={"jwtUserinfo": {"enabled": True}, "claimsParameter": {"enabled": True}}, userinfo_signed_response_alg="RS256",
+        settings={
+            "AUTHPROXY__PORTALS__ACQ__ROUTES": json.dumps([{"path": "/drugi", "rekono_parameters": {"claims": other, "login_hint": "ana"}}]),
+        },
+    )  # fmt: skip
+    ana = Guest("ana", house, Browser())
+    page = await ana.signs_in(house.acq + "/izpis")
+    assert (page.status, page.json["tax_number"]) == (200, "99990008")
+    somebody = Guest("ana", house, Browser())
+    refused = await somebody.signs_in(house.acq + "/drugi/x")
+    assert (refused.status, somebody.ticket(house.acq)) == (403, None)
+    assert "essential_claim_missing" in refused.text
+    assert "the essential claim `taxnumber` is not in userinfo with a value that was asked for" in house.audit
+    address = next(one.location for one in somebody.browser.history if one.is_redirect and "/auth?" in one.location)
+    assert parse_qs(urlsplit(address).query)["login_hint"] == ["ana"]

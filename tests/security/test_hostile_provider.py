@@ -88,7 +88,7 @@ FOUND = {
         "without an error code": ("400 without a reason",),
         "another subject": ("userinfo of another", "userinfo of nobody"),
         "userinfo endpoint: a JSON member occurs twice": ("userinfo with sub twice",),
-        "a JWT, though": ("userinfo as a JWT",),
+        "userinfo: signed with another algorithm than RS256": ("userinfo as a JWT",),
         "userinfo endpoint: 40": ("userinfo 401", "userinfo 403", "userinfo 404"),
     },
     REFUSED: {"the code was refused": ("invalid_grant", "invalid_request")},

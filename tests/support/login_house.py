@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from authproxy.access.asking import NOTHING
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.elevation import Elevations
@@ -41,6 +42,7 @@ class Provider:
     userinfo: dict = field(default_factory=lambda: dict(USERINFO))
     auth_time: object = NOW
     subject: str = "ana"
+    acr: str = "20"
     provider_session: str | None = None
     id_token: str = "the.id.token"
     failure: Exception | None = None
@@ -56,7 +58,7 @@ class Provider:
         self.asked.append(with_what)
         if self.failure:
             raise self.failure
-        every = {"sub": self.subject, "acr": "20", "amr": ["pwd", "sms"]} | ({"sid": self.provider_session} if self.provider_session else {})
+        every = {"sub": self.subject, "acr": self.acr, "amr": ["pwd", "sms"]} | ({"sid": self.provider_session} if self.provider_session else {})
         claims = VerifiedClaims(issuer=Issuer(ISSUER), subject=Subject(self.subject), auth_time=self.auth_time, every=every)
         return Proof(claims, self.userinfo, self.id_token)
 
@@ -101,6 +103,7 @@ class LoginHouse:
         self.people = MemoryPeople()
         self.time = NOW
         self.level = Level.LOW
+        self.asking = NOTHING
         self.login = self._login()
 
     def _login(self):
@@ -113,7 +116,7 @@ class LoginHouse:
         return Login(
             provider=self.provider, attempts=self.attempts, seals=self.seals, sign_ins=sign_ins, elevations=self.elevations, membership=Membership(store=self.people),
             places={name: place(name) for name in ("acq", "b2b")},
-            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}),
+            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}, asked=lambda _attempt: self.asking),
             fresh=secrets.token_urlsafe, clock=lambda: self.time,
         )  # fmt: skip
 

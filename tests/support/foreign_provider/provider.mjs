@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 
 import Provider from 'oidc-provider';
 
-const { port, clients, accounts } = JSON.parse(await text(process.stdin));
+const { port, clients, accounts, features } = JSON.parse(await text(process.stdin));
 const issuer = `http://localhost:${port}`;
 const requests = [];
 
@@ -34,7 +34,7 @@ function made() {
     jwks: { keys: [freshKey()] },
     cookies: { keys: ['a key that signs cookies for tests'], long: { sameSite: 'none' }, short: { sameSite: 'none' } },
     enableHttpPostMethods: true, // relying parties that keep tokens out of URLs send them in a form
-    features: { backchannelLogout: { enabled: true } },
+    features: { backchannelLogout: { enabled: true }, ...features },
     fetch: told,
     pkce: { required: () => true },
     claims: { openid: ['sub', 'taxnumber', 'loa'], profile: ['name', 'birthdate'], email: ['email', 'email_verified'] },

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.access.routes import Portal, Portals, Requirement, Route
+from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.unavailable import CannotAsk
+from authproxy.identity.assurance import AuthenticationEvent, Level
+from tests.support.session_builders import NOW
 
 
 def route(path: str, *methods: str) -> Route:
@@ -46,6 +48,21 @@ def test_a_portal_is_found_by_its_canonical_host_only():
 
 def test_who_cannot_be_asked_says_why():
     assert CannotAsk(Reason.STORE_UNAVAILABLE, "no answer").reason is Reason.STORE_UNAVAILABLE
+
+
+def proof(acr, method="rekono"):
+    return AuthenticationEvent(method=method, at=NOW, source="s", acr=acr, is_step_up=True, level=Level.HIGH)
+
+
+@pytest.mark.parametrize(
+    ("events", "is_met"),
+    [
+        ([proof("high")], True), ([proof("low")], False), ([proof(None)], False), ([proof("low"), proof("high")], True),
+        ([proof(None, "totp")], True), ([proof("low"), proof(None, "totp")], True),
+    ],
+)  # fmt: skip
+def test_where_an_acr_is_essential_a_proof_by_the_provider_must_state_it_and_another_need_not(events, is_met):
+    assert StepUp(methods=("rekono", "totp"), acr=("substantial", "high")).is_met_by(events, NOW) is is_met
 
 
 def test_reason_codes_are_words_in_snake_case():

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
@@ -158,6 +159,40 @@ async def test_missing_data_is_named_and_makes_no_session(house, without, reason
 async def test_the_level_that_came_back_is_judged(house, demanded, reason):
     house.demand(demanded)
     assert getattr(await house.complete(await house.begin()), "reason", None) is reason
+
+
+HIGH = asking([{"acr_values": "high", "claims": '{"id_token":{"acr":{"essential":true,"value":"high"}}}'}])
+
+
+async def test_what_the_place_asks_for_goes_to_the_provider(house):
+    house.asking = HIGH
+    await house.begin()
+    assert house.provider.asked[-1]["extra"] == HIGH.parameters
+
+
+@pytest.mark.parametrize(("acr", "reason"), [("high", None), ("20", Reason.ESSENTIAL_CLAIM_MISSING)])
+async def test_what_is_essential_for_the_place_must_have_come_back(house, acr, reason):
+    house.asking, house.provider.acr = HIGH, acr
+    outcome = await house.complete(await house.begin())
+    assert getattr(outcome, "reason", None) is reason
+    if reason is not None:
+        assert outcome.found == "the essential claim `acr` is not in the ID token with a value that was asked for"
+        assert outcome.person.subject == "ana"
+        assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
+
+
+async def test_whoever_comes_back_without_what_is_essential_loses_the_session_that_the_browser_had(house):
+    before = await house.complete(await house.begin())
+    house.asking = HIGH
+    assert isinstance(await house.complete(await house.begin(), ticket=before.ticket_text), SignInRefused)
+    assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
+
+
+async def test_essential_claims_of_userinfo_are_looked_for_there(house):
+    house.asking = asking([{"claims": '{"userinfo":{"department":{"essential":true,"values":["cards"]}}}'}])
+    assert (await house.complete(await house.begin())).reason is Reason.ESSENTIAL_CLAIM_MISSING
+    house.provider.userinfo["department"] = "cards"
+    assert isinstance(await house.complete(await house.begin()), SignedIn)
 
 
 async def test_a_level_too_low_says_which_one_there_is_and_which_one_is_needed(house):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
@@ -177,6 +178,20 @@ async def test_a_time_ahead_of_our_clock_makes_no_proof_fresher_than_now(house):
 async def test_an_account_that_has_lost_its_level_proves_nothing_where_more_is_demanded(house, route, level, reason):
     house.provider.userinfo |= {"loa": level}
     assert getattr(await steps_up(house, route=route), "reason", None) is reason
+
+
+HIGH = asking([{"claims": '{"id_token":{"acr":{"essential":true,"value":"high"}}}'}])
+
+
+@pytest.mark.parametrize(("acr", "reason"), [("high", None), ("20", Reason.ESSENTIAL_CLAIM_MISSING)])
+async def test_a_proof_without_what_is_essential_for_the_route_proves_nothing(house, acr, reason):
+    house.asking, house.provider.acr = HIGH, acr
+    outcome = await steps_up(house, route="acq/orders POST", held=HELD)
+    assert house.provider.asked[-2]["extra"] == HIGH.parameters
+    assert getattr(outcome, "reason", None) is reason
+    if reason is not None:
+        assert (outcome.held, outcome.route, outcome.session) == (HELD, "acq/orders POST", house.before.session)
+        assert await has_session(house, house.before.ticket_text)
 
 
 async def test_claims_that_cannot_be_used_prove_nothing(house):

@@ -16,12 +16,13 @@ TAX_NUMBER_SCOPE = "http://idp.rekono.si/openid/taxnumber"
 CODE = "Zk3pTq81LmNv70aRcD5eXwYb9UoJhG2s"
 
 
-def request(endpoint=f"{ISSUER}authorize", *, anew=False, **agreement):
+def request(endpoint=f"{ISSUER}authorize", *, anew=False, extra=None, **agreement):
     relying_party = RelyingParty(issuer=ISSUER, client_id="acq", client_secret="s3cret", scopes=("openid", TAX_NUMBER_SCOPE), **agreement)
-    return authorization.request(
-        relying_party, authorization_endpoint=endpoint, redirect_uri="https://acq.bankart.si/.authproxy/callback/rekono", state="st&te",
-        nonce="n", code_verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", ui_locales="sl", anew=anew,
+    asked = authorization.parameters(
+        relying_party, redirect_uri="https://acq.bankart.si/.authproxy/callback/rekono", state="st&te", nonce="n",
+        code_verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", ui_locales="sl", anew=anew, extra=extra or {},
     )  # fmt: skip
+    return authorization.address(endpoint, asked)
 
 
 def test_the_request_asks_for_a_code_with_everything_that_binds_it():
@@ -66,6 +67,14 @@ def test_a_new_authentication_can_be_asked_for_where_no_age_is_agreed():
 
     assert parameters["prompt"] == "login"
     assert "max_age" not in parameters
+
+
+def test_parameters_beyond_the_protocol_are_sent_and_displace_none_of_its_own():
+    claims = '{"id_token":{"acr":{"essential":true}}}'
+    parameters = dict(parse_qsl(urlsplit(request(extra={"claims": claims, "kc_idp_hint": "banka", "state": "evil", "scope": "evil"})).query))
+
+    assert (parameters["claims"], parameters["kc_idp_hint"]) == (claims, "banka")
+    assert (parameters["state"], parameters["scope"]) == ("st&te", f"openid {TAX_NUMBER_SCOPE}")
 
 
 def test_neither_is_sent_unless_it_is_agreed():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -63,6 +64,45 @@ def test_no_claims_come_out_of_a_forged_or_ambiguous_token(text, found):
 def test_a_token_of_others_or_for_others_is_refused(changes, found):
     with pytest.raises(TokenRefused, match=f"test token: {found}"):
         signed_token.check_parties({**CLAIMS, **changes}, KIND, OURS)
+
+
+TRUSTING = replace(OURS, audiences=frozenset({"account", "realm-management"}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"aud": ["acq", "account"], "azp": "acq"}, {"aud": ["realm-management", "acq", "account"], "azp": "acq"}, {"aud": "acq"}, {"aud": ["acq"]}],
+)
+def test_audiences_that_the_settings_trust_may_stand_beside_us(changes):
+    assert signed_token.check_parties({**CLAIMS, **changes}, KIND, TRUSTING) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"aud": "account", "azp": "acq"}, "aud is not"),
+        ({"aud": ["account"], "azp": "acq"}, "aud is not"),
+        ({"aud": ["account", "realm-management"], "azp": "acq"}, "aud is not"),
+        ({"aud": ["acq", "account", "thief"], "azp": "acq"}, "aud is not"),
+        ({"aud": ["acq", 5], "azp": "acq"}, "aud is not"),
+        ({"aud": ["acq", ["account"]], "azp": "acq"}, "aud is not"),
+        ({"aud": {"acq": "account"}}, "aud is not"),
+        ({"aud": ["acq", "account"]}, "aud names several"),
+        ({"aud": ["acq", "account"], "azp": None}, "azp is another"),
+        ({"aud": ["acq", "account"], "azp": "account"}, "azp is another"),
+        ({"aud": "acq", "azp": "account"}, "azp is another"),
+    ],
+)
+def test_trusted_audiences_open_nothing_to_anybody_else(changes, found):
+    with pytest.raises(TokenRefused, match=f"test token: {found}"):
+        signed_token.check_parties({**CLAIMS, **changes}, KIND, TRUSTING)
+
+
+def test_one_of_several_algorithms_will_do_and_is_known_afterwards():
+    token = signed_token.read(jws(HEADER, CLAIMS, rs(KEY)), KIND, "ES256", "RS256")
+    assert token.algorithm == "RS256"
+    with pytest.raises(TokenRefused, match="another algorithm than ES256 or PS256"):
+        signed_token.read(jws(HEADER, CLAIMS, rs(KEY)), KIND, "ES256", "PS256")
 
 
 @pytest.mark.parametrize("changes", [{}, {"aud": ["acq"]}, {"azp": "acq"}])

@@ -11,6 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from support.hostile_provider import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, CODE, REDIRECT_URI, VERIFIER, HostileProvider, rsa_key
 
+from authproxy.oidc.client_credentials import ClientCredentials
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.token_endpoint import TokenEndpoint
@@ -34,7 +35,7 @@ async def redeemed(hostile: HostileProvider, **agreement):
     """The headers and the form of the token request."""
     relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, **agreement)
     async with client_session(None, timedelta(seconds=10)) as session:
-        endpoint = TokenEndpoint(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        endpoint = TokenEndpoint(relying_party, session, ClientCredentials(relying_party, clock=lambda: NOW, fresh=lambda size: "f" * size))
         tokens = await endpoint.redeem(f"{hostile.issuer}token", code=CODE, redirect_uri=REDIRECT_URI, code_verifier=VERIFIER)
     assert tokens.access_token == ACCESS_TOKEN
     assert ACCESS_TOKEN not in repr(tokens)
@@ -104,8 +105,7 @@ async def test_a_key_without_a_name_is_not_given_one(hostile):
     ],
     ids=["rubbish", "encrypted", "RSA-1024", "secp256k1", "public"],
 )
-async def test_a_key_that_cannot_sign_is_found_out_at_the_start(make):
+def test_a_key_that_cannot_sign_is_found_out_at_the_start(make):
     relying_party = RelyingParty(issuer="https://idp/", client_id="acq", client_key=make(), client_authentication="private_key_jwt")
-    async with client_session(None, timedelta(seconds=1)) as session:
-        with pytest.raises(ValueError, match="client key"):
-            TokenEndpoint(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+    with pytest.raises(ValueError, match="client key"):
+        ClientCredentials(relying_party, clock=lambda: NOW, fresh=lambda size: "f" * size)

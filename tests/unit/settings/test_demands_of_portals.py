@@ -49,6 +49,23 @@ def test_a_route_says_what_is_different_there(workshop):
     }
 
 
+HIGH = '{"id_token":{"acr":{"essential":true,"values":["substantial","high"]}}}'
+
+
+def test_what_the_provider_is_asked_for_is_the_nearest_of_gateway_portal_and_route(workshop):
+    def spoil(settings):
+        settings["rekono"]["parameters"] = {"kc_idp_hint": "banka", "acr_values": "low"}
+        settings["portals"]["acq"] |= {
+            "rekono_parameters": {"acr_values": "substantial"},
+            "routes": [{"path": "/pay", "rekono_parameters": {"claims": HIGH}, "step_up": {"methods": ["rekono"]}}, {"path": "/x"}],
+        }
+
+    found = {route.name: route for portal in meanings.portals(workshop.read(spoil).settings).by_host.values() for route in portal.routes}
+    common = {"kc_idp_hint": "banka", "acr_values": "substantial"}
+    assert {name: route.asking.parameters for name, route in found.items()} == {"acq/pay": common | {"claims": HIGH}, "acq/x": common, "acq": common}
+    assert {name: route.requirement.step_up.acr for name, route in found.items()} == {"acq/pay": ("substantial", "high"), "acq/x": (), "acq": ()}
+
+
 def test_a_route_that_asks_more_of_a_certificate_than_one_gives_lets_nobody_in(workshop):
     root = Authority.root(key=ec_key())
     own, sub = root.authority("potrdila.example.si", key=ec_key()), root.authority("Sub", key=ec_key())

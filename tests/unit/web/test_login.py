@@ -216,6 +216,7 @@ async def test_a_refused_sign_in_is_explained_and_leads_back_to_the_same_place(h
     [
         (Reason.TAX_NUMBER_MISSING, "has no tax number"), (Reason.TAX_NUMBER_INVALID, "not a valid one"), (Reason.TAX_NUMBER_INCOMPLETE, "sent one with seven"),
         (Reason.PERSONAL_DATA_MISSING, "lacks personal data"), (Reason.CLAIMS_CONTRADICT, "two different tax numbers"), (Reason.LEVEL_TOO_LOW, "is not enough"),
+        (Reason.ESSENTIAL_CLAIM_MISSING, "needs a stronger confirmation"),
     ],
 )  # fmt: skip
 async def test_whoever_may_not_come_in_can_sign_in_anew_with_one_click(house, reason, says):
@@ -345,7 +346,7 @@ async def test_a_repeated_proof_goes_on_to_the_request_that_waits(house):
     [
         (Reason.CONSENT_REFUSED, 403), (Reason.ATTEMPT_USED, 400), (Reason.ATTEMPT_TOO_OLD, 400), (Reason.STEP_UP_BY_ANOTHER, 403),
         (Reason.PROOF_TOO_OLD, 403), (Reason.PROVIDER_ANSWER_INVALID, 502), (Reason.PROVIDER_REFUSED, 403), (Reason.PROVIDER_UNAVAILABLE, 503),
-        (Reason.STORE_UNAVAILABLE, 503), (Reason.CERTIFICATE_UNKNOWN, 403),
+        (Reason.STORE_UNAVAILABLE, 503), (Reason.CERTIFICATE_UNKNOWN, 403), (Reason.ESSENTIAL_CLAIM_MISSING, 403),
     ],
 )  # fmt: skip
 async def test_what_proves_nothing_leads_back_to_the_same_choice_and_leaves_the_session_alone(house, reason, status):

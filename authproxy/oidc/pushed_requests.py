@@ -1,0 +1,57 @@
+"""Pushes authorization requests to the provider, so that the browser carries a name for one and nobody on the way can read or change it:
+RFC 9126."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import aiohttp
+
+from authproxy.oidc.client_credentials import ClientCredentials
+from authproxy.oidc.exchange import Question, ask, cannot_ask
+from authproxy.oidc.metadata import Metadata
+from authproxy.oidc.refused import AnswerInvalid
+from authproxy.oidc.relying_party import RelyingParty
+
+_NAME = "pushed authorization request endpoint"
+_SIZE_LIMIT = 16 * 1024
+_REQUEST_URI = re.compile(r"[\x21-\x7e]{1,2048}", re.ASCII)
+
+
+class PushedRequests:
+    def __init__(self, relying_party: RelyingParty, session: aiohttp.ClientSession, credentials: ClientCredentials) -> None:
+        self._relying_party = relying_party
+        self._session = session
+        self._credentials = credentials
+
+    async def parameters(self, metadata: Metadata, requested: Mapping[str, str]) -> Mapping[str, str]:
+        """What the browser carries: the request itself, or its name if it was pushed. Raises CannotAsk if it had to be and was not: no
+        person can help a request that the provider refuses before it has seen them."""
+        if not self._pushes(metadata):
+            return requested
+        url = metadata.pushed_authorization_request_endpoint
+        if url is None:
+            raise cannot_ask("the discovery document has no pushed_authorization_request_endpoint, and requests are to be pushed")
+        # §2: the issuer is the audience that every provider must accept in an assertion.
+        credentials = self._credentials.towards(self._relying_party.issuer)
+        question = Question(
+            name=_NAME, url=url, headers=credentials.headers, form={**requested, **credentials.form}, success=201, size_limit=_SIZE_LIMIT
+        )
+        answer = await ask(self._session, question, timeout=self._relying_party.timeout)
+        if answer.status != 201:
+            raise cannot_ask(f"{_NAME}: the provider does not accept the request ({answer.status}); check the settings of `rekono`")
+        try:
+            document = answer.json_object()
+        except AnswerInvalid as found:
+            raise cannot_ask(str(found)) from None
+        request_uri, expires_in = document.get("request_uri"), document.get("expires_in")
+        if not isinstance(request_uri, str) or not _REQUEST_URI.fullmatch(request_uri):
+            raise cannot_ask(f"{_NAME} answered without a request_uri")
+        if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or expires_in <= 0:
+            raise cannot_ask(f"{_NAME} answered with a request_uri that is over already, or that does not say when it will be")
+        return {"client_id": self._relying_party.client_id, "request_uri": request_uri}
+
+    def _pushes(self, metadata: Metadata) -> bool:
+        wish = self._relying_party.pushes_requests
+        return wish == "always" or (wish == "auto" and metadata.demands_pushed_requests)

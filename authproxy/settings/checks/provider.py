@@ -1,0 +1,88 @@
+"""PURE: checks of what the OpenID provider is asked for beyond the protocol, by the provider's section, portals and routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from authproxy.access.asking import Asking, EssentialClaim, NotAskable, asking, check
+from authproxy.settings.findings import KeyPath, Remark, shown
+from authproxy.settings.schema import OpenIdProvider, PortalSettings, StepUpSettings
+from authproxy.settings.validation import Sections
+
+_INSTEAD = {"scope": "rekono.scopes", "prompt": "rekono.prompt", "max_age": "rekono.max_age"}
+
+
+def remarks(sections: Sections) -> Iterator[Remark]:
+    """Remarks on audiences and parameters, and on what is essential and cannot be checked."""
+    common: Mapping[str, str] = {}
+    if sections.rekono is not None:
+        common = sections.rekono.parameters
+        yield from _audiences(sections.rekono)
+        yield from _parameters(("rekono", "parameters"), common)
+        yield from _essential(("rekono", "parameters"), (common,), common, sections)
+    for name, portal in sections.portals.items():
+        yield from _portal(("portals", name), portal, common, sections)
+
+
+def _portal(path: KeyPath, portal: PortalSettings, common: Mapping[str, str], sections: Sections) -> Iterator[Remark]:
+    own = portal.rekono_parameters
+    here = (*path, "rekono_parameters")
+    yield from _parameters(here, own)
+    yield from _essential(here, (common, own), own, sections)
+    if own and portal.sign_in is not None and "rekono" not in portal.sign_in:
+        problem = "are sent for proofs by `rekono` only: nobody signs in there at this portal"
+        yield Remark(path=here, problem=problem, severity="warning")
+    for at, route in enumerate(portal.routes):
+        there = (*path, "routes", at, "rekono_parameters")
+        yield from _parameters(there, route.rekono_parameters)
+        yield from _essential(there, (common, own, route.rekono_parameters), route.rekono_parameters, sections)
+        demanded = _asked(route.rekono_parameters)
+        if demanded is not None and demanded.essential:
+            yield from _passable(there, demanded.essential, route.step_up or portal.step_up)
+
+
+def _audiences(rekono: OpenIdProvider) -> Iterator[Remark]:
+    for at, audience in enumerate(rekono.audiences):
+        if audience == rekono.client_id or audience in rekono.audiences[:at]:
+            problem = "has no effect: this audience is trusted already"
+            yield Remark(path=("rekono", "audiences", at), problem=problem, read=shown(audience), severity="warning")
+
+
+def _parameters(path: KeyPath, parameters: Mapping[str, str]) -> Iterator[Remark]:
+    for name, value in parameters.items():
+        try:
+            check(name, value)
+        except NotAskable as found:
+            instead = _INSTEAD.get(name.lower())
+            yield Remark(path=(*path, name), problem=str(found), valid="" if instead is None else f"the setting `{instead}`")
+
+
+def _essential(path: KeyPath, layers: tuple[Mapping[str, str], ...], own: Mapping[str, str], sections: Sections) -> Iterator[Remark]:
+    """What the place makes essential by its own parameters and the gateway would never see."""
+    asked = _asked(*layers) if "claims" in own else None
+    if asked is None or sections.rekono is None or sections.rekono.userinfo != "off":
+        return
+    if any(claim.source == "userinfo" for claim in asked.essential):
+        problem = "lets nobody in: it calls a claim of userinfo essential, and `rekono.userinfo` is `off`"
+        yield Remark(path=(*path, "claims"), problem=problem, valid="`id_token` instead of `userinfo`, or `rekono.userinfo: required`")
+
+
+def _passable(path: KeyPath, essential: tuple[EssentialClaim, ...], demand: StepUpSettings) -> Iterator[Remark]:
+    """A session that was begun elsewhere reaches the route without having been asked; only a demanded proof catches it."""
+    values = [claim for claim in essential if claim.source == "id_token" and claim.name == "acr" and claim.values]
+    if values and demand.required and set(demand.methods or ()) == {"rekono"}:
+        return
+    problem = (
+        "calls claims essential, which is looked at when somebody signs in or proves themselves for this route. Whoever has signed in for "
+        "another page comes in without it"
+    )
+    valid = "values of an essential `acr` in `id_token`, and `step_up: {methods: [rekono]}`"
+    yield Remark(path=(*path, "claims"), problem=problem, valid=valid, severity="warning")
+
+
+def _asked(*layers: Mapping[str, str]) -> Asking | None:
+    """None for parameters that cannot be sent, which is said elsewhere."""
+    try:
+        return asking(layers)
+    except NotAskable:
+        return None

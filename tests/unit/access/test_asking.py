@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from authproxy.access.asking import LONGEST, NOTHING, RESERVED, NotAskable, asking, essential_claims
+
+HIGH = {"id_token": {"acr": {"essential": True, "values": ["substantial", "high"]}}}
+
+
+def asked(claims, **others):
+    return asking([{"claims": json.dumps(claims), **others}])
+
+
+def test_what_stands_nearer_to_the_place_counts():
+    found = asking([{"domain_hint": "banka.si", "acr_values": "low"}, {"acr_values": "substantial"}, {"acr_values": "high"}])
+    assert found.parameters == {"domain_hint": "banka.si", "acr_values": "high"}
+    assert found.essential == ()
+
+
+def test_of_two_claims_parameters_only_the_nearer_one_is_essential():
+    found = asking([{"claims": json.dumps(HIGH)}, {"claims": json.dumps({"userinfo": {"name": {"essential": True}}})}])
+    assert [(claim.source, claim.name) for claim in found.essential] == [("userinfo", "name")]
+
+
+def test_nothing_is_asked_for_where_nothing_is_set():
+    assert asking([{}, {}]) == NOTHING
+    assert NOTHING.unconfirmed(id_token={}, userinfo={}) is None
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_what_the_sign_in_rests_on_cannot_be_set_in_any_case(name):
+    for spelling in (name, name.upper(), name.title()):
+        with pytest.raises(NotAskable, match="belongs to the gateway"):
+            asking([{spelling: "x"}])
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a=b", "a&b", "č", "1st", "x" * 65, "a\n"])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(NotAskable, match="no name"):
+        asking([{name: "x"}])
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\x00", "a\u202eb", "x" * (LONGEST + 1)])
+def test_a_value_is_one_visible_line_that_fits_into_a_url(value):
+    with pytest.raises(NotAskable, match="one line"):
+        asking([{"login_hint": value}])
+
+
+def test_a_value_of_the_greatest_length_is_sent():
+    assert asking([{"login_hint": "x" * LONGEST}]).parameters == {"login_hint": "x" * LONGEST}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{", "not JSON"), ("[]", "no JSON object"), ("[" * 100_000, "not JSON"), ('{"id_token":{"acr":null,"acr":null}}', "twice"),
+        ('{"idtoken":{}}', "beside"), ('{"id_token":[]}', "no JSON object in"), ('{"id_token":{"acr":true}}', "neither by null"),
+        ('{"id_token":{"acr":{"essential":"yes"}}}', "neither true nor|true or false"),
+        ('{"id_token":{"acr":{"essential":true,"values":[]}}}', "no list"), ('{"id_token":{"acr":{"values":"high"}}}', "no list"),
+    ],
+)  # fmt: skip
+def test_a_claims_parameter_that_asks_unclearly_is_refused(text, found):
+    with pytest.raises(NotAskable, match=found):
+        essential_claims(text)
+
+
+def test_claims_that_are_merely_wished_for_are_not_essential():
+    assert essential_claims('{"id_token":{"acr":{"value":"high"},"name":null},"userinfo":null}') == ()
+
+
+@pytest.mark.parametrize(
+    ("id_token", "userinfo", "confirmed"),
+    [
+        ({"acr": "high"}, {}, True),
+        ({"acr": "substantial"}, {}, True),
+        ({"acr": "low"}, {}, False),
+        ({"acr": "HIGH"}, {}, False),
+        ({"acr": "high "}, {}, False),
+        ({"acr": ""}, {}, False),
+        ({"acr": None}, {}, False),
+        ({}, {}, False),
+        ({}, {"acr": "high"}, False),
+        ({"acr": ["low", "high"]}, {}, True),
+        ({"acr": ["low"]}, {}, False),
+        ({"acr": []}, {}, False),
+        ({"acr": {"high": "high"}}, {}, False),
+    ],
+)
+def test_an_essential_value_must_come_back_where_it_was_asked_for(id_token, userinfo, confirmed):
+    found = asked(HIGH).unconfirmed(id_token=id_token, userinfo=userinfo)
+    assert (found is None) is confirmed
+    if not confirmed:
+        assert found == "the essential claim `acr` is not in the ID token with a value that was asked for"
+
+
+@pytest.mark.parametrize(("stated", "confirmed"), [("", True), (False, True), (0, True), ([], True), (None, False)])
+def test_an_essential_claim_without_values_must_be_there(stated, confirmed):
+    found = asked({"userinfo": {"department": {"essential": True}}}).unconfirmed(id_token={}, userinfo={"department": stated})
+    assert (found is None) is confirmed
+
+
+@pytest.mark.parametrize(("wanted", "stated"), [(1, True), (True, 1), (0, False), (20, "20"), ("20", 20)])
+def test_values_of_other_json_types_are_other_values(wanted, stated):
+    assert asked({"id_token": {"loa": {"essential": True, "value": wanted}}}).unconfirmed(id_token={"loa": stated}, userinfo={}) is not None
+
+
+def test_every_essential_claim_must_be_confirmed():
+    both = asked({"id_token": {"acr": {"essential": True}}, "userinfo": {"name": {"essential": True}}})
+    assert both.unconfirmed(id_token={"acr": "x"}, userinfo={"name": "Ana"}) is None
+    assert "`name` is not in userinfo at all" in both.unconfirmed(id_token={"acr": "x"}, userinfo={})
+    assert "`acr` is not in the ID token at all" in both.unconfirmed(id_token={}, userinfo={"name": "Ana"})
+
+
+@pytest.mark.parametrize(
+    ("claims", "acr"),
+    [
+        (HIGH, ("substantial", "high")),
+        ({"id_token": {"acr": {"essential": True, "value": "high"}}}, ("high",)),
+        ({"id_token": {"acr": {"essential": True}}}, ()),
+        ({"id_token": {"acr": {"value": "high"}}}, ()),
+        ({"userinfo": {"acr": {"essential": True, "value": "high"}}}, ()),
+        ({"id_token": {"amr": {"essential": True, "value": "sms"}}}, ()),
+    ],
+)
+def test_the_values_of_an_essential_acr_are_known_by_themselves(claims, acr):
+    assert asked(claims).acr == acr
