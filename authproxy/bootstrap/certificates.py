@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -215,6 +215,10 @@ class CertificateListener:
             server.close()
 
 
+def _client_of(trusted: TrustedProxies) -> Callable[[str, Iterable[bytes]], tuple[str, bool]]:
+    return lambda peer, forwarded: (trusted.client(peer, forwarded), trusted.is_nobody(peer, forwarded))
+
+
 async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, bound: Bound, links: Links, metrics: Metrics,
     rates: Rates, zone: ZoneInfo, resources: AsyncExitStack,
@@ -226,7 +230,7 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
     services = CertificateServices(
         login=sign_in.login,
         presenting=presenting,
-        client_of=(lambda peer, _forwarded: peer) if is_own else trusted.client,
+        client_of=(lambda peer, _forwarded: (peer, False)) if is_own else _client_of(trusted),
         portals=portals,
         links=links,
         audit=sign_in.audit,

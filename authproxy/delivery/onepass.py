@@ -1,6 +1,9 @@
 """Speaks to the service that carries notifications to phones, by the contract in README.md; decides what counts as its answer at all.
 
 An answer is whole, small, uncompressed and in time; no redirect is followed. Nothing that it says approves anything: phones sign.
+
+Whether the service is away is judged by what is sent to it. Pages ask for answers again and again while somebody waits, so a slow second
+would count as an outage for everybody, and one person with many tabs could bring it about.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from yarl import URL
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.notification import EnrolledPhone, Notification, PhoneAnswer, Sent, Unanswered, time_text
+from authproxy.delivery.shared_questions import SharedQuestions
 from authproxy.dns.resolver import Resolver
 from authproxy.dns.sessions import SessionResolver
 
@@ -31,13 +35,16 @@ _AWAY_AFTER: Final = 3
 _AWAY_FOR: Final = timedelta(seconds=30)
 _LATER_AT_LEAST: Final = 5
 _LATER_AT_MOST: Final = 600
+_CONNECTIONS: Final = 64
+_CONNECTIONS_FOR_WAITING: Final = 32
+"""Questions for answers that are under way at a time. The other connections are for what is sent."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnePassHealth:
-    """`failures` are those in a row; `asked` and `failed` count from the start."""
+    """`failures` are those in a row, without questions for answers; `asked` and `failed` count every question from the start."""
 
     asked: int
     failed: int
@@ -74,6 +81,9 @@ class OnePassService:
         self._asked = self._failed = self._failures = 0
         self._last_failure = ""
         self._away_until: datetime | None = None
+        self._answers: SharedQuestions[PhoneAnswer | Unanswered] = SharedQuestions(unknown=Unanswered.PENDING)
+        self._phones: SharedQuestions[EnrolledPhone | Unanswered] = SharedQuestions(unknown=Unanswered.PENDING)
+        self._waiting = asyncio.Semaphore(_CONNECTIONS_FOR_WAITING)
 
     @property
     def is_away(self) -> bool:
@@ -96,7 +106,8 @@ class OnePassService:
         })  # fmt: skip
 
     async def answer_to(self, push_id: str) -> PhoneAnswer | Unanswered:
-        return await self._ask("GET", "pushes", _phone_answer, named=push_id, accepted={200, 404})
+        """The service is asked about once a second, however many ask here."""
+        return await self._answers.ask(push_id, lambda: self._waited_for("pushes", _phone_answer, push_id))
 
     async def withdraw(self, push_id: str) -> None:
         await self._ask("DELETE", "pushes", _done, named=push_id, accepted={204, 404})
@@ -107,12 +118,38 @@ class OnePassService:
         })  # fmt: skip
 
     async def enrolled(self, enrolment_id: str) -> EnrolledPhone | Unanswered:
-        return await self._ask("GET", "enrolments", _enrolled_phone, named=enrolment_id, accepted={200, 404})
+        """As `answer_to`."""
+        return await self._phones.ask(enrolment_id, lambda: self._waited_for("enrolments", _enrolled_phone, enrolment_id))
 
     async def remove(self, device_id: str) -> None:
         await self._ask("DELETE", "devices", _done, named=device_id, accepted={204, 404})
 
+    async def _waited_for(self, kind: str, read: Callable[[_Answer], T], named: str) -> T:
+        """An answer for which somebody waits. It is no evidence that the service is there or away."""
+        async with self._waiting:
+            try:
+                return await self._told("GET", kind, read, accepted={200, 404}, named=named)
+            except CannotAsk:
+                self._failed += 1
+                raise
+
     async def _ask(
+        self, method: str, kind: str, read: Callable[[_Answer], T], *, accepted: set[int], named: str | None = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> T:  # fmt: skip
+        try:
+            found = await self._told(method, kind, read, accepted=accepted, named=named, document=document)
+        except CannotAsk as failure:
+            self._failed += 1
+            self._failures += 1
+            self._last_failure = str(failure)
+            if self._failures >= _AWAY_AFTER:
+                self._away_until = self._clock() + _AWAY_FOR
+            raise
+        self._failures, self._away_until = 0, None
+        return found
+
+    async def _told(
         self, method: str, kind: str, read: Callable[[_Answer], T], *, accepted: set[int], named: str | None = None,
         document: Mapping[str, Any] | None = None,
     ) -> T:  # fmt: skip
@@ -120,16 +157,14 @@ class OnePassService:
         url = f"{self._url}/{kind}" if named is None else f"{self._url}/{kind}/{quote(named, safe='')}"
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                found = read(await self._exchanged(method, url, accepted, document))
+                return read(await self._exchanged(method, url, accepted, document))
         except TimeoutError:
-            raise self._trouble(method, kind, f"had no answer within {self._timeout.total_seconds():g} s") from None
+            raise _trouble(method, kind, f"had no answer within {self._timeout.total_seconds():g} s") from None
         except _NotAgreed as fault:
-            raise self._trouble(method, kind, str(fault)) from None
+            raise _trouble(method, kind, str(fault)) from None
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
             # The texts of these may quote what was received; the class says enough.
-            raise self._trouble(method, kind, f"could not be asked: {type(error).__name__}") from None
-        self._failures, self._away_until = 0, None
-        return found
+            raise _trouble(method, kind, f"could not be asked: {type(error).__name__}") from None
 
     async def _exchanged(self, method: str, url: str, accepted: set[int], document: Mapping[str, Any] | None) -> _Answer:
         async with self._session.request(
@@ -150,13 +185,9 @@ class OnePassService:
                 raise _NotAgreed("answered with no JSON object")
             return _Answer(status=response.status, retry_after=response.headers.get("Retry-After", ""), body=body)
 
-    def _trouble(self, method: str, kind: str, what: str) -> CannotAsk:
-        self._failed += 1
-        self._failures += 1
-        self._last_failure = f"OnePass ({method} {kind}) {what}"
-        if self._failures >= _AWAY_AFTER:
-            self._away_until = self._clock() + _AWAY_FOR
-        return CannotAsk(Reason.SENDER_UNAVAILABLE, self._last_failure)
+
+def _trouble(method: str, kind: str, what: str) -> CannotAsk:
+    return CannotAsk(Reason.SENDER_UNAVAILABLE, f"OnePass ({method} {kind}) {what}")
 
 
 def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohttp.ClientSession:
@@ -164,7 +195,7 @@ def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohtt
     nothing unpacked. Connections are not kept: one that is closed just as a notification travels would cost the person the attempt."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True,
+            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=_CONNECTIONS, force_close=True,
             resolver=SessionResolver(names), use_dns_cache=False,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),

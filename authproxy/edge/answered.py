@@ -118,6 +118,12 @@ class Answered(Generic[PeerT]):
         return self._address
 
     @property
+    def client_is_nobody(self) -> bool:
+        """Whether `client` is the address of a proxy that does not say for whom it speaks."""
+        client = self._client
+        return client.is_trusted and self._gate.trusted.is_nobody(client.peer, self.head.all(b"x-forwarded-for"))
+
+    @property
     def dialect(self) -> str | None:
         return self._dialect.name if self._dialect is not None else None
 

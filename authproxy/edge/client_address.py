@@ -42,17 +42,27 @@ class TrustedProxies:
 
     def client(self, peer: str, forwarded_for: Iterable[bytes]) -> str:
         """The address of the client. Asks only a trusted peer; an unreadable chain yields the last hop that could be read."""
+        return self._read(peer, forwarded_for)[0]
+
+    def is_nobody(self, peer: str, forwarded_for: Iterable[bytes]) -> bool:
+        """Whether the address is a proxy's own, because that proxy does not say for whom it speaks, or says it in a way that nobody can
+        read. All of its users have this address: whatever is counted for one client must not be counted for it."""
+        return not self._read(peer, forwarded_for)[1]
+
+    def _read(self, peer: str, forwarded_for: Iterable[bytes]) -> tuple[str, bool]:
+        """The address, and whether it is a client's."""
         client = peer
         if not self.trusts(peer):
-            return client
-        for hop in reversed([hop for value in forwarded_for for hop in value.split(b",")]):
+            return client, True
+        hops = [hop for value in forwarded_for for hop in value.split(b",")]
+        for hop in reversed(hops):
             address = read_address(hop.decode("latin-1").strip())
             if address is None:
-                return client
+                return client, False
             client = str(address)
             if not self.trusts(client):
-                return client
-        return client
+                return client, True
+        return client, bool(hops)
 
 
 def peer_of(name: tuple[Any, ...]) -> str:

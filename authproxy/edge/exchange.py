@@ -130,7 +130,7 @@ class Exchange(Answered[Client]):
 
     def _counts_for_address(self) -> bool:
         """Whether there is room for one more request of the address that a trusted proxy speaks for. The proxy itself has no limit."""
-        if self.client == self._client.peer:
+        if self.client == self._client.peer or self.client_is_nobody:
             return True
         share = network_of(self.client)
         if self._gate.addresses.take(share):
@@ -342,6 +342,9 @@ class Exchange(Answered[Client]):
 
     def _head_for_pages(self, head: RequestHead, origin_form: str, site: Site | None, said: bytes) -> bytes:
         added = b"%sX-Authproxy-Client: %s\r\nX-Request-Id: %s\r\n" % (said, self.client.encode(), self.request_id.encode())
+        if self.client_is_nobody:
+            self._gate.tell_of_nobody(self.client)
+            added += b"X-Authproxy-Client-Is-Nobody: yes\r\n"
         if site is not None:
             added += b"X-Authproxy-Portal: %s\r\n" % site.portal.portal_id.encode()
         return _PAGES_FILTER.outgoing(head, origin_form=origin_form, host=head.host or b"-", added=added, keeps_own_cookies=True)

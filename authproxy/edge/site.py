@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from authproxy.access.decision import Decision, Reason
 from authproxy.access.held_request import HeldRequest
@@ -17,7 +17,11 @@ from authproxy.edge.headers import RequestFilter
 from authproxy.edge.shares import Shares
 from authproxy.edge.upstream_pool import UpstreamPool
 from authproxy.identity.session import Session
+from authproxy.telemetry.logging import logger
 from authproxy.telemetry.requests import Answered
+
+_SILENT_PROXIES: Final = 64
+"""Proxies that are warned about; an operator who has more knows by then."""
 
 
 class Access(Protocol):
@@ -128,6 +132,16 @@ class Gate:
     holding: Holding | None = None
     """None keeps no forms: whoever needs a fresh proof for one is told that it is lost."""
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
+    _silent_proxies: set[str] = field(default_factory=set)
+
+    def tell_of_nobody(self, proxy: str) -> None:
+        """Warns, once for each address, of a proxy that does not say for whom it speaks."""
+        if proxy not in self._silent_proxies and len(self._silent_proxies) < _SILENT_PROXIES:
+            self._silent_proxies.add(proxy)
+            logger("edge").warning(
+                "proxy.names_no_client", proxy=proxy, consequence="limits per address do not count its users",
+                remedy="let it set X-Forwarded-For",
+            )  # fmt: skip
 
     def start(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
         """Runs `work` in the background. What it raises is reported and ends in `failed`; otherwise nobody would be told to give up."""

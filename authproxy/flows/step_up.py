@@ -29,6 +29,8 @@ class Visit:
     return_to: str = "/"
     route: str | None = None
     held: str | None = field(default=None, repr=False)
+    is_counted_by_address: bool = True
+    """False where the address is a proxy's, shared by everybody behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

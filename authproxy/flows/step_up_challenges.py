@@ -347,8 +347,10 @@ class StepUps:
         return session, standing
 
     @staticmethod
-    def _names(visit: Visit, session: Session) -> tuple[str, str]:
-        return person_name(owner_of(session.person)), address_name(visit.address)
+    def _names(visit: Visit, session: Session) -> tuple[str, ...]:
+        """The person, and the address unless it is one that everybody behind a proxy shares."""
+        person = person_name(owner_of(session.person))
+        return (person, address_name(visit.address)) if visit.is_counted_by_address else (person,)
 
 
 def _over(visit: Visit, session: Session, standing: Standing) -> NotProved | None:

@@ -30,7 +30,7 @@ class Limiting:
         """The handler, for so many requests a minute."""
 
         async def limited(request: web.Request) -> web.StreamResponse:
-            client, now = request[CONTEXT].client, self._clock()
+            client, now = request[CONTEXT].counted_client, self._clock()
             rates = self._of_other_pages if _is_another_pages(request) else self._rates
             self._refuse_too_many(rates, kind, client, now)
             rates.count(kind, client, now)
@@ -42,7 +42,7 @@ class Limiting:
         """The same, counting only requests that the handler refuses: whoever is believed may send any number."""
 
         async def limited(request: web.Request) -> web.StreamResponse:
-            client = request[CONTEXT].client
+            client = request[CONTEXT].counted_client
             self._refuse_too_many(self._rates, kind, client, self._clock())
             answer = await handler(request)
             if 400 <= answer.status < 500:

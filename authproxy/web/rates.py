@@ -16,7 +16,7 @@ Kind = Literal["sign_ins", "callbacks", "logout_tokens", "codes"]
 _WINDOW: Final = timedelta(minutes=1)
 _MOST_ADDRESSES: Final = 20_000
 _UNKNOWN: Final = frozenset({"", "local"})
-"""Clients of a front proxy on a Unix socket that does not say for whom it speaks. Counted as one, they would be shut out together."""
+"""Clients of a front proxy that does not say for whom it speaks. Counted as one, they would be shut out together."""
 
 
 @dataclass(frozen=True, slots=True)

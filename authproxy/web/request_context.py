@@ -63,6 +63,13 @@ class RequestContext:
     is_page_load: bool
     base: str = ""
     """The origin of the portal's own pages, where the page stands at another host."""
+    client_is_nobody: bool = False
+    """Whether `client` is a proxy that does not say for whom it speaks: nothing is counted for it."""
+
+    @property
+    def counted_client(self) -> str:
+        """The address for which requests and answers are counted; empty for none."""
+        return "" if self.client_is_nobody else self.client
 
 
 def of(
@@ -80,6 +87,7 @@ def of(
         locale=chosen or preferred_locale(headers.get("Accept-Language", "")),
         locale_is_chosen=chosen is not None,
         is_page_load=askers.is_page_load(fields, method),
+        client_is_nobody="X-Authproxy-Client-Is-Nobody" in headers,
     )
 
 

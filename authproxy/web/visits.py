@@ -29,6 +29,7 @@ def visit_of(request: web.Request, said: Mapping[str, str], *, now: datetime, br
         browser=browser or cookies.flow_in(held).value,
         user_agent=request.headers.get(hdrs.USER_AGENT, ""),
         address=context.client,
+        is_counted_by_address=not context.client_is_nobody,
         locale=context.locale,
         now=now,
         return_to=place,

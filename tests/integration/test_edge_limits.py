@@ -399,6 +399,16 @@ async def test_the_unix_socket_is_for_those_whom_its_permissions_let_in():
         assert HOST.encode() in edge.portal.received
 
 
+async def test_the_pages_hear_that_a_proxy_names_no_client_and_the_log_says_so_once():
+    async with running_edge() as edge:
+        client = await edge.client(unix=True)
+        with log_lines() as log:
+            for said in ((), (), ("X-Forwarded-For: 198.51.100.7",), ("X-Forwarded-For: unknown",)):
+                assert (await client.ask("GET /.authproxy/session", *said)).status == 200
+        assert [b"X-Authproxy-Client-Is-Nobody: yes" in head for head in edge.pages.heads] == [True, True, False, True]
+        assert [line["proxy"] for line in log.lines() if line["event"] == "proxy.names_no_client"] == ["local"]
+
+
 # TLS
 
 

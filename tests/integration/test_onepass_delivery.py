@@ -224,24 +224,56 @@ async def test_after_three_failures_in_a_row_the_service_is_away_for_half_a_minu
     for failures in (1, 2, 3):
         assert not service.is_away
         with pytest.raises(CannotAsk):
-            await service.answer_to("p")
+            await service.withdraw("p")
         assert service.health.failures == failures
     assert service.is_away
-    assert (service.health.asked, service.health.failed, service.health.last_failure) == (3, 3, "OnePass (GET pushes) answered 500")
+    assert (service.health.asked, service.health.failed, service.health.last_failure) == (3, 3, "OnePass (DELETE pushes) answered 500")
     clock.now += timedelta(seconds=30)
     assert not service.is_away
     with pytest.raises(CannotAsk):
-        await service.answer_to("p")
+        await service.withdraw("p")
     assert service.is_away
-    says(hostile, 200, {"state": "pending"})
-    await service.answer_to("p")
+    says(hostile, 204, None)
+    await service.withdraw("p")
     assert not service.is_away
     assert (service.health.failures, service.health.failed) == (0, 4)
 
 
 async def test_nonsense_counts_as_a_failure_as_silence_does(service, hostile):
-    says(hostile, 200, {"state": "approved"})
+    says(hostile, 201, {"activation_code": "?"})
     for _ in range(3):
         with pytest.raises(CannotAsk):
-            await service.answer_to("p")
+            await service.begin_enrolment("e", relying_party="B", account="ana", expires_at=NOW)
     assert service.is_away
+
+
+async def test_waiting_for_a_phone_says_nothing_about_whether_the_service_is_there(service, hostile):
+    for name in range(5):
+        with pytest.raises(CannotAsk, match="answered 500"):
+            await service.answer_to(f"p{name}")
+        with pytest.raises(CannotAsk, match="answered 500"):
+            await service.enrolled(f"e{name}")
+    assert (service.is_away, service.health.failures, service.health.failed) == (False, 0, 10)
+    for _ in range(3):
+        with pytest.raises(CannotAsk):
+            await service.send(PUSH)
+    says(hostile, 200, {"state": "pending"})
+    assert await service.answer_to("another") is Unanswered.PENDING
+    assert service.is_away
+
+
+async def test_five_hundred_questions_for_one_answer_are_few_questions_to_the_service_and_leave_room_for_others(service, hostile):
+    released = asyncio.Event()
+
+    async def slowly(request):
+        await released.wait()
+        return web.json_response({"state": "pending"})
+
+    hostile.answer = lambda request: slowly(request) if request.method == "GET" else web.Response(status=202)
+    asking = [asyncio.ensure_future(service.answer_to("p")) for _ in range(500)]
+    others = [asyncio.ensure_future(service.answer_to(f"of person {number}")) for number in range(80)]
+    assert await service.send(PUSH) is Sent.ACCEPTED
+    released.set()
+    assert set(await asyncio.gather(*asking, *others)) == {Unanswered.PENDING}
+    assert [request.path for request in hostile.asked].count("/api/pushes/p") == 1
+    assert not service.is_away

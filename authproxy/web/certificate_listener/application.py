@@ -48,11 +48,12 @@ class CertificateLogin(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateServices:
-    """What the page asks. `client_of` gives the address of whoever sent a request, `fresh` a new request id."""
+    """What the page asks. `client_of` gives the address of whoever sent a request, and whether that is a terminator which does not say for
+    whom it speaks; `fresh` gives a new request id."""
 
     login: CertificateLogin
     presenting: Presenting
-    client_of: Callable[[str, Iterable[bytes]], str]
+    client_of: Callable[[str, Iterable[bytes]], tuple[str, bool]]
     portals: Mapping[str, PortalPresentation]
     links: Links
     audit: Audit
@@ -180,7 +181,8 @@ def _in_context(services: CertificateServices) -> Middleware:
             request.headers, request.raw_headers, method=request.method, chosen_language=request.query.get("lang"), portals={}
         )  # fmt: skip
         forwarded = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall(hdrs.X_FORWARDED_FOR, ())]
-        context = replace(known, portal=_NOWHERE, client=services.client_of(_peer(request), forwarded), request_id=services.fresh())
+        client, is_nobody = services.client_of(_peer(request), forwarded)
+        context = replace(known, portal=_NOWHERE, client=client, client_is_nobody=is_nobody, request_id=services.fresh())
         request[CONTEXT] = context
         with structlog.contextvars.bound_contextvars(request_id=context.request_id, client=context.client, portal=None):
             return await handler(request)

@@ -67,6 +67,25 @@ def test_the_chain_is_read_from_the_right_and_believed_up_to_the_first_stranger(
     assert TRUSTED.client(peer, chain) == client
 
 
+@pytest.mark.parametrize(
+    ("peer", "chain", "is_nobody"),
+    [
+        (LOCAL_PEER, [], True),
+        (LOCAL_PEER, [b"unknown"], True),
+        (LOCAL_PEER, [b"1.1.1.1"], False),
+        ("10.0.0.1", [], True),
+        ("10.0.0.1", [b"1.1.1.1,junk"], True),
+        ("10.0.0.1", [b"junk,10.0.0.2"], True),
+        ("10.0.0.1", [b"10.0.0.3,10.0.0.2"], False),
+        ("10.0.0.1", [b"10.0.0.1"], False),
+        ("203.0.113.1", [], False),
+        ("203.0.113.1", [b"junk"], False),
+    ],
+)
+def test_a_proxy_that_names_nobody_is_no_client(peer, chain, is_nobody):
+    assert TRUSTED.is_nobody(peer, chain) is is_nobody
+
+
 @given(some.lists(some.binary(max_size=20), max_size=5))
 def test_no_chain_makes_the_client_anything_but_an_address(chain):
     assert ip_address(TRUSTED.client("10.0.0.1", chain))

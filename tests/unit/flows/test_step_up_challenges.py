@@ -531,6 +531,23 @@ async def test_a_new_notification_takes_the_place_of_the_one_before(house):
     assert house.phone.withdrawn == [first.challenge_id]
 
 
+async def test_wrong_answers_from_a_proxy_that_names_nobody_are_the_person_s_alone(house):
+    nameless = {"address": "local", "is_counted_by_address": False}
+    for number in range(8):  # of eight people behind it, each of whom is blocked by themselves
+        other = await House().open()
+        other.limits = house.limits
+        other.session = replace(other.session, person=replace(other.session.person, subject=Subject(f"a{number}x")))
+        other.ticket = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
+        other.session = replace(other.session, session_id=other.ticket.session_id)
+        await other.sessions.create(other.ticket, other.session, browser="Firefox", now=NOW)
+        challenge = await other.asked("sms", **nameless)
+        for _ in range(5):
+            await other.answers(challenge, "000000", **nameless)
+        assert reason(await other.step_ups().begin(other.visit(**nameless), "sms")) is Reason.STEP_UP_BLOCKED
+    challenge = await house.asked("sms", **nameless)
+    assert isinstance(await house.answers(challenge, house.outbox.code, **nameless), SteppedUp)
+
+
 # What enrolling asks for.
 
 

@@ -25,6 +25,12 @@ def test_the_edge_says_portal_client_and_request_id():
     assert (seen.portal, seen.client, seen.request_id) == (ACQ, "203.0.113.7", "abc-1")
 
 
+def test_a_client_that_is_a_proxy_s_own_address_is_counted_under_none():
+    named = context(x_authproxy_client="203.0.113.7")
+    nobody = context(x_authproxy_client="10.0.0.1", x_authproxy_client_is_nobody="yes")
+    assert (named.counted_client, nobody.client, nobody.counted_client) == ("203.0.113.7", "10.0.0.1", "")
+
+
 def test_an_unknown_portal_is_no_portal():
     assert context(x_authproxy_portal="nobody").portal is NO_PORTAL
     assert context().portal is NO_PORTAL

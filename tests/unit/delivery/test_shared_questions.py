@@ -1,0 +1,90 @@
+"""Questions that many ask at once: how many of them reach the counterpart, and that nobody gets an old answer."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.delivery.shared_questions import SharedQuestions
+
+HOUR = timedelta(hours=1)
+
+
+class Counterpart:
+    def __init__(self):
+        self.answers, self.asked, self.may_answer = "no", 0, asyncio.Event()
+        self.may_answer.set()
+
+    async def __call__(self):
+        self.asked += 1
+        await self.may_answer.wait()
+        if isinstance(self.answers, Exception):
+            raise self.answers
+        return self.answers
+
+
+@pytest.fixture
+async def counterpart():
+    return Counterpart()
+
+
+async def test_one_question_is_shared_and_whoever_finds_too_many_waiting_is_told_what_was_known(counterpart):
+    shared = SharedQuestions(unknown="unknown", pause=HOUR)
+    counterpart.may_answer.clear()
+    asking = [asyncio.ensure_future(shared.ask("p", counterpart)) for _ in range(500)]
+    done, waiting = await asyncio.wait(asking, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+    assert (len(waiting), {task.result() for task in done}, counterpart.asked) == (9, {"unknown"}, 1)
+    counterpart.may_answer.set()
+    assert {await task for task in waiting} == {"no"}
+
+
+async def test_a_second_question_may_come_early_and_the_third_waits_for_its_second(counterpart):
+    shared = SharedQuestions(unknown="unknown", pause=timedelta(milliseconds=200))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await shared.ask("p", counterpart) == "no"
+    counterpart.answers = "yes"
+    assert await shared.ask("p", counterpart) == "yes"
+    assert loop.time() - began < 0.2
+    counterpart.answers = "later"
+    assert await shared.ask("p", counterpart) == "later"
+    assert loop.time() - began >= 0.19
+    assert await shared.ask("another", counterpart) == "later"
+
+
+async def test_all_who_wait_hear_of_a_failure_and_the_next_one_asks_again(counterpart):
+    shared = SharedQuestions(unknown="unknown")
+    counterpart.may_answer.clear()
+    counterpart.answers = CannotAsk(Reason.SENDER_UNAVAILABLE, "slow")
+    asking = [asyncio.ensure_future(shared.ask("p", counterpart)) for _ in range(3)]
+    await asyncio.sleep(0)
+    counterpart.may_answer.set()
+    for task in asking:
+        with pytest.raises(CannotAsk, match="slow"):
+            await task
+    counterpart.answers = "yes"
+    assert (await shared.ask("p", counterpart), counterpart.asked) == ("yes", 2)
+
+
+async def test_whoever_asks_and_goes_away_leaves_nobody_waiting(counterpart):
+    shared = SharedQuestions(unknown="unknown")
+    counterpart.may_answer.clear()
+    first = asyncio.ensure_future(shared.ask("p", counterpart))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(shared.ask("p", counterpart))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == "unknown"
+    counterpart.may_answer.set()
+    assert await shared.ask("p", counterpart) == "no"
+
+
+async def test_names_are_forgotten_before_they_fill_the_memory(counterpart):
+    shared = SharedQuestions(unknown="unknown", pause=timedelta(0))
+    for number in range(10_050):
+        await shared.ask(str(number), counterpart)
+    assert len(shared._names) == 10_000
