@@ -1,4 +1,4 @@
-"""What carries messages to people: the gateways for text messages, and the service that notifies phones."""
+"""What carries messages to people: the gateways for text messages, the mail server, and the service that notifies phones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
-from authproxy.bootstrap import text_messages
+from authproxy.bootstrap import mail, text_messages
 from authproxy.bootstrap.background import Background
 from authproxy.delivery import onepass
 from authproxy.delivery.onepass import OnePassService
 from authproxy.delivery.sms_gateways import FallbackSender
+from authproxy.delivery.smtp import SmtpSender
 from authproxy.dns.resolver import Resolver
 from authproxy.settings.onepass import OnePass
 from authproxy.settings.step_up import StepUps
@@ -25,6 +26,10 @@ class Delivery:
 
     sms: FallbackSender | None = None
     onepass: OnePassService | None = None
+    mail: SmtpSender | None = None
+
+    async def check_mail(self) -> Check:
+        return Check(status="ok", detail="none") if self.mail is None else await mail.check(self.mail)
 
     async def check_sms(self) -> Check:
         return Check(status="ok", detail="none") if self.sms is None else await text_messages.check(self.sms)
@@ -56,6 +61,7 @@ async def delivery(
             sms, clock=clock, background=background, resources=resources, names=names
         ),
         onepass=None if settings.onepass is None else await _onepass(settings.onepass, clock, resources, names),
+        mail=None if settings.mail is None else mail.mail_sender(settings.mail, clock=clock, resources=resources),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from authproxy import __version__
+from authproxy.access.routes import Portals
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
@@ -24,6 +25,7 @@ from authproxy.bootstrap.delivery import delivery
 from authproxy.bootstrap.descriptors import descriptors
 from authproxy.bootstrap.desk import Desk
 from authproxy.bootstrap.names import resolver
+from authproxy.bootstrap.notices import notices
 from authproxy.bootstrap.own_folders import own_folder
 from authproxy.bootstrap.parts import Clock, Parts
 from authproxy.bootstrap.step_up import held_requests, step_up_services
@@ -124,9 +126,12 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
     )
     portals = meanings.portals(settings)
     places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
+    sent = await delivery(settings.step_up, clock=clock, background=background, resources=resources, names=names)
+    texts = TextMessages(templates(_ZONE), _presentations(settings, portals))
+    told, watch = notices(opened, sent, texts, clock=clock)
     sign_ins = SignIns(
         attempts=opened.attempts, sessions=opened.sessions, attempt_for=settings.sessions.attempt, random_bytes=secrets.token_bytes,
-        describe_browser=described,
+        describe_browser=described, **({} if watch is None else {"greet": watch.signed_in}),
     )  # fmt: skip
     elevations = Elevations(sessions=opened.sessions, random_bytes=secrets.token_bytes, witness=writing.witness)
     certificates = None
@@ -151,7 +156,9 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
         places=places,
         sign_ins=sign_ins,
         elevations=elevations,
-        delivery=await delivery(settings.step_up, clock=clock, background=background, resources=resources, names=names),
+        delivery=sent,
+        notices=told,
+        texts=texts,
         names=names,
         certificates=certificates,
         rates=meanings.rates(settings),
@@ -182,6 +189,8 @@ def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
     pools = (*(site.pool for site in gate.sites.values()), gate.pages)
     keep(TIME_LIMITS, lambda: listener.watch(pools))
     keep("provider_refresh", lambda: _ask_provider(parts.provider))
+    if parts.notices.has_a_way:
+        keep("notices", parts.notices.run)
     if stores.connection is not None:
         connection = stores.connection
         keep("invalidation", lambda: invalidation.listen(connection, stores.near_cache, clock=parts.clock))
@@ -240,8 +249,7 @@ def _login(parts: Parts) -> Login:
 def _services(parts: Parts, held: HeldRequests) -> Services:
     every = {portal.portal_id: portal for portal in parts.portals.by_host.values()}
     origins = {portal_id: portal.origin for portal_id, portal in every.items()}
-    login, presentations = _login(parts), _presentations(parts)
-    texts = TextMessages(templates(_ZONE), presentations)
+    login, presentations = _login(parts), _presentations(parts.settings, parts.portals)
     return Services(
         login=login,
         logout=Logout(sessions=parts.stores.sessions, provider=parts.provider, origins=origins, fresh=secrets.token_urlsafe),
@@ -258,17 +266,16 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
         fresh=secrets.token_urlsafe,
         zone=_ZONE,
         rates=parts.rates,
-        step_up=step_up_services(parts, login, texts, held),
+        step_up=step_up_services(parts, login, parts.texts, held),
         certificate_login=None if parts.certificates is None else parts.certificates.login,
         certificates_end=lambda now: None if parts.certificates is None else parts.certificates.profile.ends_at(now),
     )
 
 
-def _presentations(parts: Parts) -> dict[str, PortalPresentation]:
-    settings = parts.settings
+def _presentations(settings: Settings, portals: Portals) -> dict[str, PortalPresentation]:
     return {
         portal.portal_id: meanings.presentation(portal, own, meanings.ways(settings, own))
-        for portal in parts.portals.by_host.values() for own in [settings.portals[portal.portal_id]]
+        for portal in portals.by_host.values() for own in [settings.portals[portal.portal_id]]
     }  # fmt: skip
 
 
@@ -278,8 +285,9 @@ async def _serve_certificates(parts: Parts) -> CertificateListener | None:
     if acnlb is None or certificates is None:
         return None
     return await serve_certificates(
-        acnlb, certificates, _presentations(parts), bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)],
-        links=meanings.links(parts.settings), metrics=parts.metrics, rates=parts.rates, zone=_ZONE, resources=parts.resources,
+        acnlb, certificates, _presentations(parts.settings, parts.portals),
+        bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)], links=meanings.links(parts.settings), metrics=parts.metrics,
+        rates=parts.rates, zone=_ZONE, resources=parts.resources,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from authproxy.bootstrap.certificates import CertificateSignIn
 from authproxy.bootstrap.delivery import Delivery
 from authproxy.bootstrap.descriptors import Descriptors
 from authproxy.bootstrap.stores import Stores
+from authproxy.challenges.notices import Notices
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.sockets import Address, Bound
 from authproxy.flows.access import Access
@@ -24,6 +25,7 @@ from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
+from authproxy.web.messages import TextMessages
 from authproxy.web.rates import Rates
 
 Clock = Callable[[], datetime]
@@ -49,6 +51,8 @@ class Parts:
     sign_ins: SignIns
     elevations: Elevations
     delivery: Delivery
+    notices: Notices
+    texts: TextMessages
     names: Resolver
     certificates: CertificateSignIn | None
     rates: Rates

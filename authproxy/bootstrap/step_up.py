@@ -7,7 +7,6 @@ import secrets
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.parts import Parts
 from authproxy.challenges.method import Method
-from authproxy.challenges.notices import NoNotices, SmsNotices
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import PushEnrolling, PushMethod, PushRules
 from authproxy.challenges.recovery import RecoveryMethod
@@ -43,7 +42,7 @@ def step_up_services(parts: Parts, login: Login, texts: TextMessages, held: Held
     return StepUpServices(
         step_ups=_step_ups(parts, login, texts, _methods(parts, texts, numbers, hashes)),
         held=held,
-        enrolling=_enrolling(parts, texts, numbers, hashes),
+        enrolling=_enrolling(parts, numbers, hashes),
     )
 
 
@@ -66,11 +65,12 @@ def _step_ups(parts: Parts, login: Login, texts: TextMessages, methods: list[Met
         ),
         describe_browser=described,
         fresh=secrets.token_urlsafe,
+        notices=parts.notices,
     )
 
 
-def _enrolling(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: CodeHashes) -> Enrolling:
-    sms, onepass = parts.delivery.sms, parts.delivery.onepass
+def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes) -> Enrolling:
+    onepass = parts.delivery.onepass
     named = parts.settings.step_up.onepass
     push = None
     if onepass is not None and named is not None:
@@ -82,7 +82,7 @@ def _enrolling(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes:
         limits=parts.stores.limits,
         push=push,
         numbers=numbers,
-        notices=NoNotices() if sms is None else SmsNotices(sender=sms, numbers=numbers, text=texts.changed),
+        notices=parts.notices,
         proof_for=parts.settings.step_up.enrolment_proof_for,
         issuer_name=_ISSUER_NAME,
         fresh=secrets.token_urlsafe,

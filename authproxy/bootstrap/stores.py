@@ -29,10 +29,12 @@ from authproxy.storage.memory import (
     MemoryKept,
     MemoryLimits,
     MemoryLogoutTokens,
+    MemoryNotices,
     MemoryPeople,
     MemorySessions,
 )
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.notices import RedisNotices
 from authproxy.storage.open_sessions import RedisOpenSessions
 from authproxy.storage.people import RedisPeople
 from authproxy.storage.pulse import Pulse
@@ -58,6 +60,7 @@ class Stores:
     challenges: RedisChallenges | MemoryChallenges
     limits: RedisLimits | MemoryLimits
     enrolments: RedisEnrolments | MemoryEnrolments
+    notices: RedisNotices | MemoryNotices
     near_cache: NearCache
     connection: RedisConnection | None
     pulse: Pulse | None
@@ -107,6 +110,7 @@ async def stores(
             challenges=MemoryChallenges(),
             limits=MemoryLimits(people=people, addresses=addresses),
             enrolments=MemoryEnrolments(),
+            notices=MemoryNotices(),
             near_cache=near_cache,
             connection=None,
             pulse=None,
@@ -142,6 +146,7 @@ async def stores(
             challenges=RedisChallenges(connection, keys=keys, fresh=secrets.token_bytes),
             limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
             enrolments=RedisEnrolments(connection, keys=keys, fresh=secrets.token_bytes),
+            notices=RedisNotices(connection, keys=keys, fresh=secrets.token_bytes),
             acts=RedisActs(connection, keys=keys, fresh=secrets.token_bytes),
             near_cache=NearCache(keeps_for=store.near_cache_for),
             connection=connection,

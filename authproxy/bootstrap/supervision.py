@@ -60,6 +60,7 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
             "audit": parts.writing.check_audit, **kept,
             **({"own_certificates": check_own_certificates} if own else {}),
             **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
+            **({} if parts.delivery.mail is None else {"mail": parts.delivery.check_mail}),
             **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
         },

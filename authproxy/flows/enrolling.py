@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.routes import StepUp
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, owner_of
-from authproxy.challenges.notices import Change
+from authproxy.challenges.notices import Change, Tells
 from authproxy.challenges.push import EnrolmentFailed
 from authproxy.challenges.recovery import fresh_codes, hashes_of
 from authproxy.challenges.sms import Numbers, masked
@@ -144,12 +144,6 @@ class PushEnrolling(Protocol):
         ...
 
 
-class Notices(Protocol):
-    async def tell(self, person: Person, *, change: Change, method: EnrolledMethod, portal_id: str, locale: str) -> None:
-        """Tells the person by a message, if there is a way. Raises nothing: what has changed has changed."""
-        ...
-
-
 class Enrolling:
     """Every method raises CannotAsk, and gives None where nobody is signed in at the portal."""
 
@@ -162,7 +156,7 @@ class Enrolling:
         limits: Limits,
         push: PushEnrolling | None,
         numbers: Numbers,
-        notices: Notices,
+        notices: Tells,
         proof_for: timedelta,
         issuer_name: str,
         fresh: Callable[[int], str],

@@ -4,11 +4,20 @@ provider has verified."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
+from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.enrolment import owner_of
+from authproxy.challenges.notices import Notices
+from authproxy.challenges.sms import masked
 from authproxy.flows.membership import Found
 from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import Person
+from authproxy.identity.session import Session
+from authproxy.telemetry.logging import logger
+
+_LOCALE: Final = "sl"
+"""Whoever has the earlier number is not the one at the browser: the language of the country, and not of that browser."""
 
 
 class People(Protocol):
@@ -28,3 +37,33 @@ class PhoneNumbers:
             return None
         # Where the codes of its people go the bank says itself: no account at the provider changes that.
         return found.member.phone
+
+
+class LastNumbers(Protocol):
+    async def swap_number(self, owner: tuple[str, ...], number: str) -> str | None:
+        """Remembers the number, and returns the one before; None if none is known."""
+        ...
+
+
+class NumberWatch:
+    """Sees at a sign-in that codes would go to another number than before, and tells the earlier one. An account at the provider that
+    somebody has taken over is one whose number they change first."""
+
+    def __init__(self, *, numbers: PhoneNumbers, known: LastNumbers, notices: Notices) -> None:
+        self._numbers = numbers
+        self._known = known
+        self._notices = notices
+
+    async def signed_in(self, session: Session) -> None:
+        """Raises nothing: a sign-in does not depend on it. A person without a number keeps the last one."""
+        person = session.person
+        try:
+            number = await self._numbers.number_of(person)
+            earlier = None if number is None else await self._known.swap_number(owner_of(person), number)
+        except CannotAsk as failure:
+            logger("flows").warning("notice.number_not_compared", error=str(failure))
+            return
+        if number is not None and earlier is not None and earlier != number:
+            await self._notices.tell_of_number(
+                person, earlier=earlier, masked=masked(number), portal_id=session.portal, locale=_LOCALE
+            )  # fmt: skip

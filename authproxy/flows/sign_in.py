@@ -4,7 +4,7 @@ session under a ticket that nobody has seen before."""
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -124,18 +124,27 @@ class Proved:
     """Which data of the person have been stated."""
 
 
+Greeting = Callable[[Session], Awaitable[None]]
+
+
+async def _nobody(_session: Session) -> None:
+    return
+
+
 class SignIns:
     """Every method raises CannotAsk."""
 
     def __init__(
         self, *, attempts: AttemptStore, sessions: WritableSessions, attempt_for: timedelta, random_bytes: Callable[[int], bytes],
-        describe_browser: Callable[[str], str],
+        describe_browser: Callable[[str], str], greet: Greeting = _nobody,
     ) -> None:  # fmt: skip
+        """`greet` hears of every new session, and raises nothing."""
         self._attempts = attempts
         self._sessions = sessions
         self._attempt_for = attempt_for
         self._random_bytes = random_bytes
         self._describe_browser = describe_browser
+        self._greet = greet
 
     async def taken(
         self, attempt: Attempt | None, *, method: SignInMethod, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
@@ -191,6 +200,7 @@ class SignIns:
         await self._sessions.create(ticket, session, browser=self._describe_browser(user_agent), now=now)
         await self.end_previous(ticket_text)
         await self._note(attempt.browser, now)
+        await self._greet(session)
         return SignedIn(ticket.text, attempt.return_to, session)
 
     async def confirmed(

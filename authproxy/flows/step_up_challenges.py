@@ -18,6 +18,7 @@ from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, Sta
 from authproxy.challenges.enrolment import owner_of
 from authproxy.challenges.method import Asked, Method, Offer, TooOften, Verdict
 from authproxy.challenges.names import address_name, person_name
+from authproxy.challenges.notices import Tells
 from authproxy.flows.access import Stored
 from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity import ticket as tickets
@@ -96,6 +97,7 @@ class StepUps:
         rules: StepUpRules,
         describe_browser: Callable[[str], str],
         fresh: Callable[[int], str],
+        notices: Tells | None = None,
     ) -> None:
         """`portal_names(portal_id, locale)` is what people call a portal; `fresh(n)` is URL-safe text of n random bytes."""
         self._sessions = sessions
@@ -109,6 +111,7 @@ class StepUps:
         self._rules = rules
         self._describe_browser = describe_browser
         self._fresh = fresh
+        self._notices = notices
 
     async def demand(self, visit: Visit) -> Demand | None:
         """What the place demands of the person, and what they can prove it with."""
@@ -322,6 +325,9 @@ class StepUps:
         if elevated is None:
             return None
         ticket_text, stronger = elevated
+        if challenge.method == "recovery" and self._notices is not None:
+            # Whoever has found the sheet has everything that its person has.
+            await self._notices.tell(session.person, change="used", method="recovery", portal_id=visit.portal_id, locale=visit.locale)
         return SteppedUp(ticket_text, stronger, challenge.method, challenge.return_to, challenge.held)
 
     # Who and which.

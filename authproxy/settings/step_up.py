@@ -11,6 +11,7 @@ from pydantic import Field
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.settings.delivery import Sms
 from authproxy.settings.forms import Duration, Size, Text
+from authproxy.settings.mail import Mail
 from authproxy.settings.onepass import OnePass
 
 LevelName = Literal["10", "20", "30"]
@@ -81,4 +82,5 @@ class StepUps:
         Duration, Field(description="How old the proof by another method may be when somebody adds or removes a method.")
     ] = timedelta(minutes=5)
     sms: Annotated[Sms | None, Field(description="Leave it out where no codes are sent by text message.")] = None
+    mail: Annotated[Mail | None, Field(description="Leave it out where nobody is told of changes by e-mail.")] = None
     onepass: Annotated[OnePass | None, Field(description="Leave it out where phones are not notified.")] = None

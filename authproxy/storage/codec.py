@@ -84,7 +84,7 @@ class KeyRing:
         """Names of the index of the sessions of somebody in the register, or with a tax number by which they may get there."""
         return self._names(b"authproxy person index", kind, value)
 
-    def owner_names(self, kind: Literal["enrolments", "push"], owner: tuple[str, ...]) -> tuple[str, ...]:
+    def owner_names(self, kind: Literal["enrolments", "push", "notices", "number"], owner: tuple[str, ...]) -> tuple[str, ...]:
         """Names of what belongs to a person (`enrolment.owner_of`), as `subject_names`."""
         return self._names(f"authproxy {kind} of an owner".encode(), *owner)
 
@@ -167,6 +167,15 @@ def open_enrolment(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
     return _open(sealed, ring, _enrolment_key, name)
 
 
+def seal_notice(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
+    """`name` is the owner's."""
+    return _seal(plaintext, ring, _notice_key, name, nonce)
+
+
+def open_notice(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
+    return _open(sealed, ring, _notice_key, name)
+
+
 def seal_act(plaintext: bytes, *, ring: KeyRing, nonce: bytes) -> bytes:
     return _seal(plaintext, ring, _act_key, _ACTS, nonce)
 
@@ -229,6 +238,10 @@ def _challenge_key(server_key: bytes) -> bytes:
 
 def _enrolment_key(server_key: bytes) -> bytes:
     return _derived(server_key, b"authproxy enrolment")
+
+
+def _notice_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy notice")
 
 
 def _open_session_key(server_key: bytes) -> bytes:

@@ -28,6 +28,8 @@ OPEN_TAKER: Final = f"{PREFIX}open}}:taker"
 ACTS: Final = f"{PREFIX}acts}}:acts"
 ACTS_TAKER: Final = f"{PREFIX}acts}}:taker"
 
+NOTICES_DUE: Final = f"{PREFIX}notices}}:due"
+
 # What all instances tell each other, in one slot too.
 PULSE: Final = f"{PREFIX}store}}:pulse"
 OUTAGES: Final = f"{PREFIX}store}}:outages"
@@ -79,6 +81,19 @@ def owner_name_in(key: bytes) -> str:
 
 def recovery_codes(name: str) -> str:
     return f"{PREFIX}{name}}}:recovery-codes"
+
+
+def notes(name: str) -> str:
+    """`name` is one of `KeyRing.owner_names`, as of the next two. With what is due in one slot, because a script takes them together."""
+    return f"{PREFIX}notices}}:notes:{name}"
+
+
+def noticed(name: str) -> str:
+    return f"{PREFIX}notices}}:noticed:{name}"
+
+
+def last_number(name: str) -> str:
+    return f"{PREFIX}{name}}}:number"
 
 
 def accepted_step(name: str) -> str:

@@ -18,6 +18,11 @@ CHALLENGE_KEPT_AFTERWARDS: Final = timedelta(minutes=10)
 """So that a late answer is told apart from one to nothing."""
 CHALLENGES_PER_SESSION: Final = 8
 """A tab each is plenty, and a script that asks for challenges without end must not fill the store."""
+NOTES_KEPT_FOR: Final = timedelta(days=1)
+NOTES_PER_PERSON: Final = 50
+"""What a message says of more changes than these would help nobody."""
+NUMBER_KNOWN_FOR: Final = timedelta(days=730)
+"""From a person's last sign-in. Longer than people stay away who use a portal once a year."""
 STEP_KEPT_FOR: Final = timedelta(days=2)
 """Much longer than a code by time is good, whatever the clocks do."""
 

@@ -13,7 +13,16 @@ from authproxy.storage.codec import KeyRing
 from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.kept import RedisKept
 from authproxy.storage.limits import BlockRules, RedisLimits
-from authproxy.storage.memory import MemoryAttempts, MemoryChallenges, MemoryEnrolments, MemoryKept, MemoryLimits, MemorySessions
+from authproxy.storage.memory import (
+    MemoryAttempts,
+    MemoryChallenges,
+    MemoryEnrolments,
+    MemoryKept,
+    MemoryLimits,
+    MemoryNotices,
+    MemorySessions,
+)
+from authproxy.storage.notices import RedisNotices
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer
@@ -84,3 +93,10 @@ def enrolments(request, keys):
     if request.param == "memory":
         return MemoryEnrolments()
     return RedisEnrolments(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+
+
+@pytest.fixture(params=STORES)
+def notices(request, keys):
+    if request.param == "memory":
+        return MemoryNotices()
+    return RedisNotices(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)

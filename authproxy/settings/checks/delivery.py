@@ -1,4 +1,5 @@
-"""PURE: checks of the gateways for text messages: what an operator would otherwise learn from the first person without a code."""
+"""PURE: checks of the gateways for text messages and of the mail server: what an operator would otherwise learn from the first person who
+gets no message."""
 
 from __future__ import annotations
 
@@ -18,10 +19,14 @@ _SMPP_PASSWORD = 8
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
-    """Remarks on `step_up.sms`, if there is one."""
+    """Remarks on `step_up.sms` and `step_up.mail`, if they are there."""
     sms: Sms | None = sections.step_up.sms if sections.step_up else None
     for name, gateway in sms.gateways.items() if sms else ():
         yield from _gateway(("step_up", "sms", "gateways", name), gateway)
+    mail = sections.step_up.mail if sections.step_up else None
+    if mail is not None and (mail.user is None) != (mail.password is None):
+        missing, given = ("user", "password") if mail.user is None else ("password", "user")
+        yield Remark(path=("step_up", "mail", missing), problem=f"is missing: `{given}` is of no use without it")
 
 
 def _gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:

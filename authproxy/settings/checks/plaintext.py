@@ -33,6 +33,11 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
             problem = "is off: codes and the password would go to another machine in plain text"
             valid = "`true`, or `allows_plaintext: true` beside it if the connection runs through a tunnel"
             yield Remark(path=("step_up", "sms", "gateways", name, "smpp", "tls"), problem=problem, valid=valid)
+    mail = sections.step_up.mail if sections.step_up else None
+    if mail is not None and mail.tls == "none" and not mail.allows_plaintext and not is_here(mail.host, machine):
+        problem = "is `none`: letters and the password would go to another machine in plain text"
+        valid = "`starttls` or `implicit`, or `allows_plaintext: true` beside it where nobody else can read along"
+        yield Remark(path=("step_up", "mail", "tls"), problem=problem, read="none", valid=valid)
 
 
 def is_here(host: str, machine: Machine) -> bool:

@@ -5,10 +5,11 @@ from authproxy.storage.memory.challenges import MemoryChallenges
 from authproxy.storage.memory.enrolments import MemoryEnrolments
 from authproxy.storage.memory.kept import MemoryKept, MemoryLogoutTokens
 from authproxy.storage.memory.limits import MemoryLimits
+from authproxy.storage.memory.notices import MemoryNotices
 from authproxy.storage.memory.people import MemoryPeople
 from authproxy.storage.memory.sessions import MemorySessions
 
 __all__ = [
-    "MemoryAttempts", "MemoryChallenges", "MemoryEnrolments", "MemoryKept", "MemoryLimits", "MemoryLogoutTokens", "MemoryPeople",
-    "MemorySessions",
+    "MemoryAttempts", "MemoryChallenges", "MemoryEnrolments", "MemoryKept", "MemoryLimits", "MemoryLogoutTokens", "MemoryNotices",
+    "MemoryPeople", "MemorySessions",
 ]  # fmt: skip

@@ -118,6 +118,7 @@ class House:
             expires_at=NOW + timedelta(hours=8), idle_for=timedelta(minutes=15),
         )  # fmt: skip
         self.owner = owner_of(self.session.person)
+        self.told = []
         self.secret = secret_of(b"s" * 20)
 
     async def open(self):
@@ -140,7 +141,11 @@ class House:
             elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes), elsewhere={"rekono": AtProvider()},
             portal_names=lambda portal_id, locale: f"{portal_id} ({locale})", describe_browser=lambda _: "Firefox", fresh=secrets.token_urlsafe,
             rules=StepUpRules(levels=LEVELS, tries=5, source="https://gateway.example", enrolment_proof_for=timedelta(minutes=5)),
+            notices=self,
         )  # fmt: skip
+
+    async def tell(self, person, **what):
+        self.told.append((person, what))
 
     def text(self, **said):
         self.said = said
@@ -465,6 +470,16 @@ async def test_a_recovery_code_is_good_once(house):
     challenge = await house.asked("recovery", place="/pay?id=8")
     assert reason(await house.answers(challenge, house.sheet[0])) is Reason.CODE_WRONG
     assert isinstance(await house.answers(challenge, house.sheet[1].upper()), SteppedUp)
+
+
+async def test_whoever_s_recovery_code_was_used_is_told_and_of_no_other_proof(house):
+    stronger = await house.answers(await house.asked("totp"), house.totp())
+    house.ticket = SessionTicket(*_parts(stronger.ticket_text))
+    challenge = await house.asked("recovery", place="/pay?id=8")
+    await house.answers(challenge, "2222222222")
+    assert house.told == []
+    await house.answers(challenge, house.sheet[1])
+    assert house.told == [(house.session.person, {"change": "used", "method": "recovery", "portal_id": "acq", "locale": "sl"})]
 
 
 async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one():

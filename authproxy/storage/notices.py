@@ -1,0 +1,117 @@
+"""What people are still to be told, in Redis: notes that wait for their message, and the number to which a person's codes went last.
+
+A message that is due is taken by one instance, with every note that has come in until then. Nothing depends on the instance that wrote a
+note: when it ends, another one takes the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from authproxy.challenges.notices import Batch
+from authproxy.storage import answers, codec, keyspace, records, retention
+from authproxy.storage.answers import Command, Script
+from authproxy.storage.codec import KeyRing
+from authproxy.storage.redis import RedisConnection
+
+_AT_A_TIME: Final = 50
+"""Messages that one instance takes in one turn."""
+
+_ADD: Final = Script("""
+redis.call('RPUSH', KEYS[2], unpack(ARGV, 5))
+redis.call('LTRIM', KEYS[2], -ARGV[3], -1)
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+if not redis.call('HGET', KEYS[1], ARGV[1]) then
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', math.max(tonumber(ARGV[2]), tonumber(redis.call('GET', KEYS[3]) or 0))))
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
+""", answers.whole)
+_TAKE: Final = Script("""
+local due = redis.call('HGET', KEYS[1], ARGV[1])
+if not due or tonumber(ARGV[2]) < tonumber(due) then return {} end
+local notes = redis.call('LRANGE', KEYS[2], 0, -1)
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
+return notes
+""", answers.names)
+_PUT: Final = Script("""
+local earlier = redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return earlier
+""", answers.text)
+_MOVE: Final = Script("""
+local earlier = redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+return earlier
+""", answers.text)
+
+
+class RedisNotices:
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked. `owner` is
+    `challenges.enrolment.owner_of` the person. Notes that do not open under our keys are left out."""
+
+    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
+        """`fresh` makes that many random bytes."""
+        self._connection = connection
+        self._keys = keys
+        self._fresh = fresh
+
+    async def add(self, owner: tuple[str, ...], note: bytes, *, now: datetime) -> None:
+        """Keeps a note for a day. It is due now, or at the end of the pause after the person's last message."""
+        name = self._keys.owner_names("notices", owner)[0]
+        await self._add(Batch(name, (note,)), due=now)
+
+    async def put_back(self, batch: Batch, *, due: datetime) -> None:
+        """Keeps notes whose message could not be sent, until it is tried again."""
+        await self._add(batch, due=due)
+
+    async def take(self, owner: tuple[str, ...], *, now: datetime, pause: timedelta) -> Batch | None:
+        """The person's notes if a message is due, to exactly one of all who ask. The next message is due `pause` later at the earliest."""
+        return await self._taken(self._keys.owner_names("notices", owner)[0], now, pause)
+
+    async def take_due(self, *, now: datetime, pause: timedelta) -> list[Batch]:
+        """As `take`, of everybody."""
+        waiting = await self._connection.ask("HGETALL", keyspace.NOTICES_DUE)
+        names = [name.decode() for name, due in zip(waiting[::2], waiting[1::2], strict=True) if int(due) <= records.milliseconds(now)]
+        taken = [await self._taken(name, now, pause) for name in names[:_AT_A_TIME]]
+        return [batch for batch in taken if batch is not None]
+
+    async def swap_number(self, owner: tuple[str, ...], number: str) -> str | None:
+        """Makes this the number to which the person's codes went last, and returns the one before; None if none is known."""
+        first, *older = self._keys.owner_names("number", owner)
+        sealed = codec.seal_notice(number.encode(), ring=self._keys, name=first, nonce=self._fresh(codec.NONCE_SIZE))
+        span = records.span_in_milliseconds(retention.NUMBER_KNOWN_FOR)
+        questions: list[Command] = [("EVAL", _PUT, 1, keyspace.last_number(first), sealed, span)]
+        questions += [("EVAL", _MOVE, 1, keyspace.last_number(name)) for name in older]
+        found = await self._connection.all(questions)
+        for name, earlier in zip((first, *older), found, strict=True):
+            opened = None if earlier is None else codec.open_notice(earlier, ring=self._keys, name=name)
+            if opened is not None:
+                return opened.decode()
+        return None
+
+    async def _add(self, batch: Batch, *, due: datetime) -> None:
+        sealed = [
+            codec.seal_notice(note, ring=self._keys, name=batch.name, nonce=self._fresh(codec.NONCE_SIZE)) for note in batch.notes
+        ]  # fmt: skip
+        await self._connection.ask(
+            "EVAL", _ADD, 3, *_keys_of(batch.name), batch.name, records.milliseconds(due), retention.NOTES_PER_PERSON,
+            records.span_in_milliseconds(retention.NOTES_KEPT_FOR), *sealed,
+        )  # fmt: skip
+
+    async def _taken(self, name: str, now: datetime, pause: timedelta) -> Batch | None:
+        found = await self._connection.ask(
+            "EVAL", _TAKE, 3, *_keys_of(name), name, records.milliseconds(now), records.milliseconds(now + pause),
+            max(records.span_in_milliseconds(pause), 1),
+        )  # fmt: skip
+        opened = [codec.open_notice(sealed, ring=self._keys, name=name) for sealed in found]
+        notes = tuple(note for note in opened if note is not None)
+        return Batch(name, notes) if notes else None
+
+
+def _keys_of(name: str) -> tuple[str, str, str]:
+    return keyspace.NOTICES_DUE, keyspace.notes(name), keyspace.noticed(name)
