@@ -1,4 +1,4 @@
-"""PURE: our two cookies among those of a request, read by one rule wherever they are asked for (RFC 6265 §4.1, §5.4; prefixes: RFC 6265bis
+"""PURE: our cookies among those of a request, read by one rule wherever they are asked for (RFC 6265 §4.1, §5.4; prefixes: RFC 6265bis
 §4.1.3).
 
 Reading is where the prefix `__Host-` is defended. Only `;` parts cookies: a comma is part of a value, and whoever parts there lets a
@@ -14,6 +14,8 @@ from typing import Final
 
 TICKET: Final = "__Host-authproxy"
 FLOW: Final = "__Host-authproxy-flow"
+LEFT: Final = "__Host-authproxy-left"
+"""Stands from a sign-out to the next sign-in, so never beside a ticket."""
 
 _TICKET_COOKIE: Final = b"__Host-authproxy="
 _LONGEST: Final = 160

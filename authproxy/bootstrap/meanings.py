@@ -135,6 +135,8 @@ def relying_party(settings: OpenIdProvider) -> RelyingParty:
         audiences=frozenset(settings.audiences),
         userinfo=settings.userinfo,
         pushes_requests=settings.pushed_authorization_requests,
+        logout_method=settings.logout_method,
+        logout_hint=settings.logout_hint,
     )
 
 

@@ -6,7 +6,7 @@ RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0). The return from th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -14,22 +14,13 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import SessionStore
 from authproxy.identity import ticket as tickets
 from authproxy.identity.session import Session, SessionId
+from authproxy.oidc.end_session import EndSessionRequest
 
 _RETURN = "/.authproxy/logout"
 
 
 class Provider(Protocol):
-    async def end_session_endpoint(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderLogout:
-    """What the browser is to post to the provider. The token travels in a body, never in a URL."""
-
-    endpoint: str
-    id_token_hint: str = field(repr=False)
-    post_logout_redirect_uri: str
-    state: str = field(repr=False)
+    async def end_session_request(self, *, id_token: str, post_logout_redirect_uri: str, state: str) -> EndSessionRequest | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +29,7 @@ class Ended:
     `provider_logout` is None where there is nowhere to go."""
 
     session: Session | None
-    provider_logout: ProviderLogout | None
+    provider_logout: EndSessionRequest | None
     others: tuple[SessionId, ...] = ()
 
     @property
@@ -77,18 +68,12 @@ class Logout:
             await self._sessions.revoke(session_id)
         return others
 
-    async def _at_provider(self, session: Session, portal_id: str) -> ProviderLogout | None:
+    async def _at_provider(self, session: Session, portal_id: str) -> EndSessionRequest | None:
         if session.id_token is None:
             return None
         try:
-            endpoint = await self._provider.end_session_endpoint()
+            return await self._provider.end_session_request(
+                id_token=session.id_token, post_logout_redirect_uri=self._origins[portal_id] + _RETURN, state=self._fresh(16)
+            )
         except CannotAsk:
             return None
-        if endpoint is None:
-            return None
-        return ProviderLogout(
-            endpoint=endpoint,
-            id_token_hint=session.id_token,
-            post_logout_redirect_uri=self._origins[portal_id] + _RETURN,
-            state=self._fresh(16),
-        )

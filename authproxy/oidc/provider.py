@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 
 import aiohttp
 
-from authproxy.oidc import authorization, back_channel_logout, id_token
+from authproxy.oidc import authorization, back_channel_logout, end_session, id_token
 from authproxy.oidc.back_channel_logout import LogoutToken
 from authproxy.oidc.client_credentials import ClientCredentials
+from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.oidc.id_token import Expectation, VerifiedClaims
 from authproxy.oidc.metadata import ProviderMetadata
 from authproxy.oidc.pushed_requests import PushedRequests
@@ -110,9 +111,15 @@ class OpenIdProvider:
             raise token.kind.refused("no usable key of the provider is the one that it names")
         return back_channel_logout.verified(token, key, self._relying_party, now=self._clock())
 
-    async def end_session_endpoint(self) -> str | None:
-        """Where a browser may be sent to end its session at the provider (OpenID Connect RP-Initiated Logout §2); None: nowhere."""
-        return (await self._metadata.current()).end_session_endpoint
+    async def end_session_request(self, *, id_token: str, post_logout_redirect_uri: str, state: str) -> EndSessionRequest | None:
+        """How a browser ends its session at the provider; None where it is sent nowhere: by the settings, for want of an endpoint, or
+        because the provider has not answered lately, and the browser would show no page of anybody's."""
+        endpoint = (await self._metadata.current()).end_session_endpoint
+        if endpoint is None or self._metadata.metadata.failure is not None:
+            return None
+        return end_session.request(
+            self._relying_party, endpoint=endpoint, id_token=id_token, post_logout_redirect_uri=post_logout_redirect_uri, state=state
+        )
 
     async def refresh(self) -> None:
         """Asks for metadata and keys ahead of need. Never raises CannotAsk: `health` tells."""

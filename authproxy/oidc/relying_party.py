@@ -12,6 +12,8 @@ ClientAuthentication = Literal["client_secret_post", "client_secret_basic", "pri
 LogoutTokens = Literal["standard", "typed", "draft"]
 UserInfoUse = Literal["required", "optional", "off"]
 Pushing = Literal["auto", "always", "never"]
+LogoutMethod = Literal["get", "post", "none"]
+LogoutHint = Literal["auto", "always", "never"]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
@@ -37,7 +39,10 @@ class RelyingParty:
     logout_tokens: LogoutTokens = "standard"
     """How far logout tokens may fall short of today's recommendation (OpenID Connect Back-Channel Logout 1.0 §2.4): `typed` must say by
     `typ` what they are, `draft` ones need no `exp`."""
-
+    logout_method: LogoutMethod = "get"
+    """How the browser goes to the provider to end its session there; `none`: it does not."""
+    logout_hint: LogoutHint = "auto"
+    """Whether it brings the ID token along. `auto`: in an address only if nothing in the token is about the person."""
     audiences: frozenset[str] = frozenset()
     """Who else may be an audience of the provider's tokens beside us."""
     userinfo: UserInfoUse = "required"

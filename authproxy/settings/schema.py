@@ -281,6 +281,16 @@ class OpenIdProvider:
         Field(description="Further parameters of the authorization request, such as `kc_idp_hint`, `domain_hint`, `acr_values` or `claims` "
                           "(JSON). Those of portals and routes go before these. What `claims` calls essential must come back."),
     ] = field(default_factory=dict)  # fmt: skip
+    logout_method: Annotated[
+        Literal["get", "post", "none"],
+        Field(description="How the browser goes on to the provider after a sign-out, to end its session there as well: at once by `get` "
+                          "(Rekono takes nothing else), by the button of a form (`post`), or not at all."),
+    ] = "get"  # fmt: skip
+    logout_hint: Annotated[
+        Literal["auto", "always", "never"],
+        Field(description="Whether it brings the ID token (`id_token_hint`), without which Rekono does not lead back to the portal. With "
+                          "`auto` it does in a form, and in an address only if nothing in the token is about the person."),
+    ] = "auto"  # fmt: skip
     claims: ClaimNames = field(default_factory=ClaimNames)
     levels: Annotated[
         dict[str, Level],

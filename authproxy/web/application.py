@@ -82,10 +82,10 @@ def application(services: Services) -> web.Application:
     )  # fmt: skip
     session = SessionPages(
         sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock,
-        certificates_end=services.certificates_end, enrolling=services.step_up.enrolling,
+        certificates_end=services.certificates_end, enrolling=services.step_up.enrolling, form_targets=services.links.provider_origins,
     )  # fmt: skip
     logout = LogoutPages(
-        logout=services.logout, sessions=services.sessions, pages=pages, audit=services.audit, clock=services.clock
+        logout=services.logout, sessions=services.sessions, pages=pages, links=services.links, audit=services.audit, clock=services.clock
     )
     provider_logout = BackChannelLogoutEndpoint(
         logout=services.back_channel_logout, audit=services.audit, metrics=services.metrics, clock=services.clock

@@ -1,4 +1,4 @@
-"""PURE: our two cookies: how they are written, and what a request holds of them. How they are found among others is
+"""PURE: our cookies: how they are written, and what a request holds of them. How they are found among others is
 `access.own_cookies`."""
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from authproxy.access.own_cookies import FLOW, TICKET, values_in
+from authproxy.access.own_cookies import FLOW, LEFT, TICKET, values_in
 from authproxy.identity.ticket import parse
+from authproxy.web import signed_out
+from authproxy.web.signed_out import SignedOut
 
-__all__ = ["FLOW", "FLOW_SIZE", "TICKET", "CookieReading", "flow_in", "removing", "setting", "ticket_in"]
+__all__ = ["FLOW", "FLOW_SIZE", "LEFT", "TICKET", "CookieReading", "flow_in", "left_in", "removing", "setting", "ticket_in"]
 
 FLOW_SIZE = 32
 """Random bytes of a flow cookie."""
@@ -36,6 +38,12 @@ def ticket_in(cookie_fields: Iterable[str]) -> CookieReading:
 def flow_in(cookie_fields: Iterable[str]) -> CookieReading:
     """The browser binding in the values of a request's Cookie fields."""
     return _read(cookie_fields, FLOW, is_well_formed=lambda value: _FLOW_VALUE.fullmatch(value) is not None)
+
+
+def left_in(cookie_fields: Iterable[str]) -> SignedOut | None:
+    """What the last sign-out in this browser at this portal has ended, if nobody has signed in since."""
+    reading = _read(cookie_fields, LEFT, is_well_formed=lambda value: signed_out.parse(value) is not None)
+    return None if reading.value is None else signed_out.parse(reading.value)
 
 
 def setting(name: str, value: str) -> str:

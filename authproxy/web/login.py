@@ -121,9 +121,11 @@ class LoginPages:
                 portal_id=context.portal.portal_id, return_to=place, browser=browser, now=self._clock()
             )  # fmt: skip
             return f"{location}&lang={context.locale}" if context.locale_is_chosen else location
+        # After a sign-out the provider may have a session still, and nobody is to be signed in again unasked.
+        is_back = cookies.left_in(cookie_fields(request)) is not None
         return await self._login.begin(
             portal_id=context.portal.portal_id, return_to=place, browser=browser, locale=context.locale, now=self._clock(),
-            anew="anew" in fields,
+            anew=is_back or "anew" in fields,
         )  # fmt: skip
 
     async def complete_certificate(self, request: web.Request) -> web.StreamResponse:
@@ -168,6 +170,8 @@ class LoginPages:
                 self._metrics.sessions_started[portal.portal_id, outcome.session.method] += 1
                 answer = _see(portal.origin + place)
                 answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, outcome.ticket_text))
+                if cookies.left_in(cookie_fields(request)) is not None:
+                    answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.LEFT))
                 return answer
             case AlreadySignedIn():
                 return onward(request, place, outcome.held)

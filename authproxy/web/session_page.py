@@ -40,8 +40,10 @@ class Sessions(Protocol):
 class SessionPages:
     def __init__(
         self, *, sessions: Sessions, pages: Pages, audit: Audit, portals: Mapping[str, PortalPresentation], clock: Callable[[], datetime],
-        certificates_end: Callable[[datetime], datetime | None], enrolling: Enrolling,
+        certificates_end: Callable[[datetime], datetime | None], enrolling: Enrolling, form_targets: tuple[str, ...],
     ) -> None:  # fmt: skip
+        """`form_targets` are where signing out leads."""
+        self._form_targets = form_targets
         self._sessions = sessions
         self._pages = pages
         self._audit = audit
@@ -61,7 +63,7 @@ class SessionPages:
         return self._pages.answer(
             request,
             "session.html",
-            form_targets=(),
+            form_targets=self._form_targets,
             here="session",
             said=request.query.get("said"),
             session=current.session,

@@ -539,5 +539,7 @@ async def test_signing_out_after_a_certificate_asks_nothing_of_the_provider(cert
         ended = await browser.follow(ended)
 
     assert heading(ended) == "Odjavljeni ste"
+    assert "Brskalnik si vaš certifikat zapomni, dokler ga ne zaprete" in ended.text
+    assert "pri Rekonu" not in ended.text
     assert (await browser.fetch(house.acq + "/")).status == 401
     assert not any("endsession" in asked for asked in house.house.provider.asked)

@@ -103,20 +103,33 @@ async def signs_out(person, portal):
 async def test_a_provider_that_signs_out_without_asking_leads_straight_back(house, ana):
     await ana.signs_in(house.acq + "/")
     await house.quirk("endsession_at_once")
-    page = await signs_out(ana, house.acq)
-    form = next(form for form in page.forms if form.action.startswith(house.issuer))
-    answer = await ana.walk(await ana.browser.submit(page, form))
+    answer = await ana.walk(await signs_out(ana, house.acq))
     assert (answer.status, answer.url.partition("?")[0]) == (200, f"{house.acq}/.authproxy/logout")
 
 
-async def test_a_provider_that_asks_before_it_signs_out_leads_back_after_the_answer(house, ana):
+async def test_a_provider_that_takes_nothing_but_forms_gets_one(houses):
+    async with houses(environment={"AUTHPROXY__REKONO__LOGOUT_METHOD": "post"}) as house:
+        ana = house.person()
+        await ana.signs_in(house.acq + "/")
+        await house.quirk("endsession_form_only")
+        page = await signs_out(ana, house.acq)
+        form = next(form for form in page.forms if form.action.startswith(house.issuer))
+        assert (form.method, set(form.fields)) == ("POST", {"client_id", "id_token_hint", "post_logout_redirect_uri", "state"})
+        asked = await ana.browser.follow(await ana.browser.submit(page, form))
+        back = await ana.browser.follow(await ana.browser.submit(asked, asked.forms[0], {"approve": "true"}))
+        assert (back.status, back.url) == (200, f"{house.acq}/.authproxy/logout?state={form.fields['state']}")
+
+
+async def test_a_token_with_the_name_of_somebody_in_it_stays_out_of_addresses(house, ana):
+    await house.quirk("tax_number_in_id_token")
     await ana.signs_in(house.acq + "/")
-    page = await signs_out(ana, house.acq)
-    form = next(form for form in page.forms if form.action.startswith(house.issuer))
-    asked = await ana.browser.follow(await ana.browser.submit(page, form))
-    assert asked.status == 200
-    answer = await ana.walk(await ana.browser.submit(asked, asked.forms[0], {"approve": "true"}))
-    assert (answer.status, answer.url.partition("?")[0]) == (200, f"{house.acq}/.authproxy/logout")
+    onward = await signs_out(ana, house.acq)
+    assert "client_id=" in onward.location
+    assert "id_token_hint" not in onward.location
+    asked = await ana.browser.follow(onward)
+    ended = await ana.browser.submit(asked, asked.forms[0], {"approve": "true"})
+    assert not ended.is_redirect  # without the hint it leads nowhere
+    assert ended.url.startswith(house.issuer)
 
 
 async def test_without_a_place_to_sign_out_at_the_provider_only_the_session_here_ends(houses):

@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from joserfc.jwk import RSAKey
@@ -159,16 +159,19 @@ async def test_a_replaced_signing_key_is_found(opened):
     assert (await Guest("ana", house, Browser()).signs_in(house.acq + "/")).status == 200
 
 
-async def test_signing_out_reaches_the_provider_and_comes_back(opened):
-    house = await opened()
+@pytest.mark.parametrize(("hint", "is_hinted"), [("auto", False), ("always", True)])
+async def test_signing_out_reaches_the_provider_and_comes_back(opened, hint, is_hinted):
+    # Its ID tokens have the tax number in them.
+    house = await opened(settings={"AUTHPROXY__REKONO__LOGOUT_HINT": hint})
     ana = Guest("ana", house, Browser())
     await ana.signs_in(house.acq + "/")
     confirmation = await ana.opens(f"{house.acq}/.authproxy/logout")
-    page = await ana.browser.submit(confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq)))
-    told = next(form for form in page.forms if form.action.startswith(house.issuer))
-    question = await ana.browser.submit(page, told)
+    onward = await ana.browser.submit(confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq)))
+    told = dict(parse_qsl(urlsplit(onward.location).query))
+    assert ("id_token_hint" in told) is is_hinted
+    question = await ana.browser.follow(onward)
     answered = await ana.browser.submit(question, question.forms[0], {"logout": "yes"})
-    assert answered.location == f"{house.acq}/.authproxy/logout?state={told.fields['state']}"
+    assert answered.location == f"{house.acq}/.authproxy/logout?state={told['state']}"
     assert (await ana.browser.follow(answered)).status == 200
     at_the_door = await ana.walk(await ana.opens(house.acq + "/"), stop=lambda answer: 'name="password"' in answer.text)
     assert at_the_door.url.startswith(house.issuer)

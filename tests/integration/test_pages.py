@@ -10,8 +10,8 @@ from aiohttp import web
 from playwright.async_api import Browser
 
 from authproxy.access.decision import Reason
-from authproxy.flows.logout import ProviderLogout
 from authproxy.flows.sign_in import SignInRefused
+from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.web.refusals import PAGES
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
 from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
@@ -182,11 +182,13 @@ async def test_every_other_session_has_an_end_button_of_its_own_name(chromium):
 
 async def provider_that_ends_sessions(seen: list[dict[str, str]]) -> tuple[web.AppRunner, int]:
     async def end(request: web.Request) -> web.StreamResponse:
-        seen.append({**{name: str(value) for name, value in (await request.post()).items()}, "query": request.query_string})
+        told = await request.post() if request.method == "POST" else request.query
+        seen.append({name: str(value) for name, value in told.items()} | {"by": request.method.lower()})
         return web.Response(status=303, headers={"Location": seen[-1]["post_logout_redirect_uri"]})
 
     application = web.Application()
     application.router.add_post("/endsession", end)
+    application.router.add_get("/endsession", end)
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -194,37 +196,38 @@ async def provider_that_ends_sessions(seen: list[dict[str, str]]) -> tuple[web.A
     return runner, site._server.sockets[0].getsockname()[1]
 
 
-async def sign_out(chromium: Browser, port: int, *, with_script: bool) -> str:
+async def sign_out(chromium: Browser, port: int, *, with_script: bool, presses: bool) -> str:
     context = await chromium.new_context(java_script_enabled=with_script, locale="en")
     await signed_in(context, port)
     page = await context.new_page()
     await page.goto(f"http://acq.localhost:{port}/.authproxy/logout")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    if not with_script:
+    if presses:
         await page.get_by_role("button", name="Sign out of Rekono").click()
-    await page.get_by_text("You have no session at").wait_for(timeout=10_000)
-    assert not await context.cookies(f"https://acq.localhost:{port}/")
+    await page.get_by_text("If you have confirmed the sign-out at Rekono").wait_for(timeout=10_000)
+    assert [cookie["name"] for cookie in await context.cookies(f"https://acq.localhost:{port}/")] == ["__Host-authproxy-left"]
     return page.url
 
 
-@pytest.mark.parametrize("with_script", [True, False])
-async def test_signing_out_goes_by_way_of_the_provider_and_comes_back(chromium, with_script):
+@pytest.mark.parametrize(("by", "with_script"), [("post", True), ("post", False)])
+async def test_signing_out_goes_by_way_of_the_provider_and_comes_back(chromium, by, with_script):
     seen: list[dict[str, str]] = []
     provider, provider_port = await provider_that_ends_sessions(seen)
     try:
         async with running_pages() as house, front(house) as port:
-            house.flows.provider_logout = ProviderLogout(
-                endpoint=f"http://localhost:{provider_port}/endsession", id_token_hint="eyJ0.e30.", state="s",
-                post_logout_redirect_uri=f"http://acq.localhost:{port}/.authproxy/logout",
+            back = f"http://acq.localhost:{port}/.authproxy/logout"
+            house.flows.provider_logout = EndSessionRequest(
+                by=by, endpoint=f"http://localhost:{provider_port}/endsession",
+                fields={"id_token_hint": "eyJ0.e30.", "state": "s", "post_logout_redirect_uri": back},
             )  # fmt: skip
-            landed = await sign_out(chromium, port, with_script=with_script)
+            landed = await sign_out(chromium, port, with_script=with_script, presses=by == "post" and not with_script)
     finally:
         await provider.cleanup()
 
     assert landed == f"http://acq.localhost:{port}/.authproxy/logout"
     assert house.flows.open_sessions == {}
-    assert [(form["id_token_hint"], form["state"], form["query"]) for form in seen] == [("eyJ0.e30.", "s", "")]
+    assert [(told["id_token_hint"], told["state"], told["by"]) for told in seen] == [("eyJ0.e30.", "s", by)]
 
 
 async def test_the_way_in_is_the_first_thing_that_a_keyboard_reaches(chromium):

@@ -159,8 +159,8 @@ async def test_discovery_code_pkce_userinfo_and_logout_work_for_a_stranger(sandb
     _, back = await opened(sandbox, "GET", again.authorization_url(), None)
     assert (await again.identity(await again.tokens(back)))["auth_time"] == identity["auth_time"]
 
-    form = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": AFTER_LOGOUT, "state": "bye"}
-    page, base = await opened(sandbox, "POST", party.metadata["end_session_endpoint"], form)
+    told = urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": AFTER_LOGOUT, "state": "bye"})
+    page, base = await opened(sandbox, "GET", f"{party.metadata['end_session_endpoint']}?{told}", None)
     _, end = await opened(sandbox, "POST", urljoin(base, action(page)), hidden(page) | {"approve": "true"})
     assert end == f"{AFTER_LOGOUT}?state=bye"
     page, _ = await opened(sandbox, "GET", again.authorization_url(), None)

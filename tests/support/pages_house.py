@@ -22,12 +22,13 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import CurrentSession
 from authproxy.flows.back_channel_logout import LogoutRefused, SessionsEnded
-from authproxy.flows.logout import Ended, ProviderLogout
+from authproxy.flows.logout import Ended
 from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
+from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.application import Services, StepUpServices, application
@@ -67,9 +68,9 @@ ELSEWHERE = SessionSummary(
     session_id=SessionId("o" * 24), portal="b2b", method="rekono", level=Level.MEDIUM, started_at=NOW - timedelta(hours=2),
     expires_at=NOW + timedelta(hours=6), last_active_at=NOW - timedelta(minutes=5), browser="Firefox, Windows",
 )  # fmt: skip
-PROVIDER_LOGOUT = ProviderLogout(
-    endpoint="https://idp.example.si/endsession", id_token_hint="eyJhbGciOiJub25lIn0.e30.", state="st4te",
-    post_logout_redirect_uri="https://acq.example.si/.authproxy/logout",
+PROVIDER_LOGOUT = EndSessionRequest(
+    by="get", endpoint="https://idp.example.si/endsession",
+    fields={"client_id": "prehod", "post_logout_redirect_uri": "https://acq.example.si/.authproxy/logout", "state": "st4te"},
 )  # fmt: skip
 EDGE = {"X-Authproxy-Portal": "acq", "X-Authproxy-Client": "203.0.113.7", "X-Request-Id": "0123abcd"}
 PAGE = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Accept-Language": "en"}
@@ -83,7 +84,7 @@ class ScriptedFlows:
     outcome: SignedIn | AlreadySignedIn | SignInRefused = field(default_factory=lambda: SignedIn(TICKET, "/", SESSION))
     open_sessions: dict[str, Session] = field(default_factory=lambda: {TICKET: SESSION})
     elsewhere: list[SessionSummary] = field(default_factory=lambda: [ELSEWHERE])
-    provider_logout: ProviderLogout | None = None
+    provider_logout: EndSessionRequest | None = None
     is_looping: bool = False
     down: Reason | None = None
     broken: Exception | None = None

@@ -77,8 +77,8 @@ def _route_openid(router: web.UrlDispatcher, base: str) -> None:
     router.add_post(f"{base}/introspect", token.introspect)
     router.add_get(f"{base}/userinfo", public.userinfo)
     router.add_post(f"{base}/userinfo", public.userinfo)
-    router.add_get(f"{base}/endsession", logout.endsession)
-    router.add_post(f"{base}/endsession", logout.endsession)
+    router.add_get(f"{base}/endsession", logout.ask)
+    router.add_post(f"{base}/endsession", logout.decide)
     router.add_post(f"{base}/register", public.closed)
     router.add_post(f"{base}/devicecode", public.closed)
 

@@ -33,7 +33,6 @@ function made() {
     clients,
     jwks: { keys: [freshKey()] },
     cookies: { keys: ['a key that signs cookies for tests'], long: { sameSite: 'none' }, short: { sameSite: 'none' } },
-    enableHttpPostMethods: true, // relying parties that keep tokens out of URLs send them in a form
     features: { backchannelLogout: { enabled: true }, ...features },
     fetch: told,
     pkce: { required: () => true },

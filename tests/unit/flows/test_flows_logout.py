@@ -9,6 +9,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.logout import Ended, Logout
 from authproxy.identity.ticket import SessionTicket
+from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.storage.memory import MemorySessions
 from authproxy.storage.near_cache import NearCache
 from tests.support.session_builders import NOW, new_ticket, session_for
@@ -20,10 +21,10 @@ class Provider:
     def __init__(self, endpoint):
         self._endpoint = endpoint
 
-    async def end_session_endpoint(self):
+    async def end_session_request(self, **fields):
         if isinstance(self._endpoint, Exception):
             raise self._endpoint
-        return self._endpoint
+        return None if self._endpoint is None else EndSessionRequest(by="get", endpoint=self._endpoint, fields=fields)
 
 
 class Sessions(MemorySessions):
@@ -56,8 +57,8 @@ async def test_the_session_ends_and_the_provider_is_to_be_told(sessions):
     assert ended.was_signed_in
     assert await sessions.load(ticket, now=NOW) is None
     told = ended.provider_logout
-    assert (told.endpoint, told.id_token_hint, told.state) == ("https://provider.example/endsession", ended.session.id_token, "f" * 16)
-    assert told.post_logout_redirect_uri == "https://acq.example/.authproxy/logout"
+    assert (told.endpoint, told.fields["id_token"], told.fields["state"]) == ("https://provider.example/endsession", ended.session.id_token, "f" * 16)
+    assert told.fields["post_logout_redirect_uri"] == "https://acq.example/.authproxy/logout"
     assert ended.session.id_token not in repr(ended)
 
 

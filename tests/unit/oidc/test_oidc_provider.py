@@ -101,13 +101,23 @@ async def test_userinfo_is_not_asked_on_behalf_of_a_token_that_is_not_genuine(ho
 
 
 async def test_logout_goes_where_discovery_says_or_nowhere(hostile, provider):
-    assert await provider.end_session_endpoint() == f"{hostile.issuer}endsession"
+    asked = await provider.end_session_request(id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s")
+
+    assert (asked.by, asked.endpoint, asked.fields["client_id"]) == ("get", f"{hostile.issuer}endsession", CLIENT_ID)
 
 
 async def test_a_provider_without_logout_has_none(hostile, provider):
     hostile.discovery["end_session_endpoint"] = ...
 
-    assert await provider.end_session_endpoint() is None
+    assert await provider.end_session_request(id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s") is None
+
+
+async def test_nobody_is_sent_to_sign_out_at_a_provider_that_does_not_answer(hostile, provider):
+    await provider.refresh()
+    MODES["discovery HTML"](hostile)
+    await provider.refresh()
+
+    assert await provider.end_session_request(id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s") is None
 
 
 async def test_the_gateway_starts_without_its_provider_and_knows_why(hostile, provider):

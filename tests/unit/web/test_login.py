@@ -372,3 +372,18 @@ async def test_who_has_refused_at_rekono_is_told_that_they_are_still_signed_in(h
 
     async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
         assert "You are still signed in; nothing has been confirmed." in await answer.text()
+
+
+async def test_after_a_sign_out_nobody_is_signed_in_again_unasked(house):
+    for held, anew in ((f"{FLOW_COOKIE}; __Host-authproxy-left=ha-", True), (f"{FLOW_COOKIE}; __Host-authproxy-left=odd", False), (FLOW_COOKIE, False)):
+        async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=held, body="method=rekono&rt=%2F") as answer:
+            assert answer.status == 303
+        assert house.flows.begun[-1]["anew"] is anew
+
+
+@pytest.mark.parametrize(("left", "is_removed"), [("; __Host-authproxy-left=h-c", True), ("", False)])
+async def test_a_sign_in_that_comes_about_ends_what_a_sign_out_has_left(house, left, is_removed):
+    async with house.asked("GET", "/.authproxy/callback/rekono?code=c&state=s", cookies=FLOW_COOKIE + left) as answer:
+        assert answer.status == 303
+        removed = [line for line in answer.headers.getall("Set-Cookie") if line.startswith("__Host-authproxy-left=; Max-Age=0")]
+        assert len(removed) == is_removed

@@ -37,3 +37,5 @@ class Quirk:
     authorization_error: str | None = None
     repeats_state: bool = False
     asks_before_sign_out: bool = True
+    takes_sign_out_by: Literal["link", "link or form", "form"] = "link"
+    leads_back_without_hint: bool = False

@@ -172,6 +172,9 @@ _ANSWERS: Mapping[str, Quirk] = {
     "token_no_json": Quirk(says="the token endpoint answers with half of a JSON object", redeeming="stammers"),
     "token_wrong_type": Quirk(says="the token endpoint answers as text/html", redeeming="mislabels"),
     "endsession_at_once": Quirk(says="endsession signs out without asking", asks_before_sign_out=False),
+    "endsession_form": Quirk(says="endsession takes forms of other sites (POST), too", takes_sign_out_by="link or form"),
+    "endsession_form_only": Quirk(says="endsession takes nothing but forms (POST)", takes_sign_out_by="form"),
+    "endsession_client_id": Quirk(says="endsession leads back also where only client_id says who asks", leads_back_without_hint=True),
 }  # fmt: skip
 
 QUIRKS: Mapping[str, Quirk] = {**_IDENTITY, **_SIGNATURES, **_TIMES, **_MISSING, **_TAX_NUMBERS, **_LEVELS, **_ANSWERS}

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from datetime import timedelta
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import jwt
 import pytest
@@ -297,12 +297,12 @@ async def test_a_token_is_revoked_by_its_own_client_only(rekono, visitor):
 async def test_signing_out_is_confirmed_and_then_leads_back_with_the_state(rekono, visitor):
     _, body = await rekono.redeemed((await rekono.signed_in(visitor)).answer["code"])
     hint = {"id_token_hint": body["id_token"], "post_logout_redirect_uri": AFTER_LOGOUT, "state": "bye"}
-    page = await visitor.post(f"{rekono.issuer}endsession", hint)
+    page = await visitor.get(f"{rekono.issuer}endsession?{urlencode(hint)}")
     assert page.title.startswith("Odjava")
-    assert body["id_token"] not in page.url
     stays = await visitor.submit(page, "request", deny="true")
-    assert stays.title.startswith("Nadzorna plošča")
-    page = await visitor.post(f"{rekono.issuer}endsession", hint)
+    assert stays.location == f"{AFTER_LOGOUT}?state=bye"
+    assert "code" in (await visitor.get(rekono.authorize_url())).answer  # still signed in
+    page = await visitor.get(f"{rekono.issuer}endsession?{urlencode(hint)}")
     page = await visitor.submit(page, "request", approve="true")
     assert page.location == f"{AFTER_LOGOUT}?state=bye"
     assert (await visitor.get(rekono.authorize_url())).title.startswith("Prijava")
@@ -329,6 +329,33 @@ async def test_signing_out_leads_nowhere_without_a_good_hint_and_a_registered_ad
     page = await visitor.submit(page, "request", approve="true")
     assert page.location is None
     assert page.title.startswith("Odjavljeni ste")
+
+
+async def quirk(rekono, visitor, name):
+    async with visitor.session.post(f"{rekono.origin}/api/quirks", json={"client_id": "gateway", "quirk": name}) as answer:
+        assert answer.status == 200
+
+
+async def test_a_form_of_another_site_is_no_sign_out_unless_a_quirk_says_so(rekono, visitor):
+    _, body = await rekono.redeemed((await rekono.signed_in(visitor)).answer["code"])
+    hint = {"id_token_hint": body["id_token"], "post_logout_redirect_uri": AFTER_LOGOUT, "state": "bye"}
+    assert (await visitor.post(f"{rekono.issuer}endsession", hint)).status == 405
+    await quirk(rekono, visitor, "endsession_form")
+    page = await visitor.post(f"{rekono.issuer}endsession", hint)
+    assert page.title.startswith("Odjava")
+    assert body["id_token"] not in page.url
+    assert (await visitor.get(f"{rekono.issuer}endsession?{urlencode(hint)}")).title.startswith("Odjava")
+    await quirk(rekono, visitor, "endsession_form_only")
+    assert (await visitor.get(f"{rekono.issuer}endsession?{urlencode(hint)}")).status == 405
+    page = await visitor.post(f"{rekono.issuer}endsession", hint)
+    assert (await visitor.submit(page, "request", approve="true")).location == f"{AFTER_LOGOUT}?state=bye"
+
+
+async def test_a_client_id_leads_back_only_with_a_quirk(rekono, visitor):
+    asked = f"{rekono.issuer}endsession?{urlencode({'client_id': 'gateway', 'post_logout_redirect_uri': AFTER_LOGOUT})}"
+    assert (await visitor.get(asked)).title.startswith("Odjavljeni ste")
+    await quirk(rekono, visitor, "endsession_client_id")
+    assert (await visitor.get(asked)).location == AFTER_LOGOUT
 
 
 async def test_a_sign_out_form_needs_the_value_of_its_page(rekono, visitor):

@@ -1,0 +1,68 @@
+"""PURE: how a browser is sent to the provider to end its session there (OpenID Connect RP-Initiated Logout 1.0 §2).
+
+`id_token_hint` makes some providers come back that otherwise stay on a page of their own (MITREid). In an address it reaches histories and
+logs, so a token with anything about the person in it goes there only if the settings say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import quote, unquote_plus, urlencode
+
+from authproxy.oidc.relying_party import LogoutHint, RelyingParty
+from authproxy.oidc.wire import Unreadable, json_object, octets_of
+
+_OF_THE_PROTOCOL: Final = frozenset({
+    "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "kid", "typ", "nonce", "auth_time", "acr", "amr", "azp", "sid", "at_hash", "c_hash",
+    "s_hash",
+})  # fmt: skip
+_LONGEST_IN_URL: Final = 3072
+"""Characters of a token in an address: browsers and servers take 8 KiB for the whole of a request line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessionRequest:
+    """What the browser is to bring to the provider's `endpoint`: by GET at `location`, or as the fields of a form by POST."""
+
+    by: Literal["get", "post"]
+    endpoint: str
+    fields: Mapping[str, str] = field(repr=False)
+
+    @property
+    def location(self) -> str:
+        """Each parameter occurs once, whatever the provider has put into its endpoint's query."""
+        endpoint, _, query = self.endpoint.partition("?")
+        theirs = [piece for piece in query.split("&") if piece and unquote_plus(piece.partition("=")[0]) not in self.fields]
+        return f"{endpoint}?{'&'.join([*theirs, urlencode(self.fields, quote_via=quote)])}"
+
+
+def request(
+    relying_party: RelyingParty, *, endpoint: str, id_token: str, post_logout_redirect_uri: str, state: str
+) -> EndSessionRequest | None:  # fmt: skip
+    """The request for one session; None where the settings send nobody to the provider."""
+    if relying_party.logout_method == "none":
+        return None
+    fields = {"client_id": relying_party.client_id, "post_logout_redirect_uri": post_logout_redirect_uri, "state": state}
+    if _tells(relying_party.logout_hint, id_token, is_in_url=relying_party.logout_method == "get"):
+        fields["id_token_hint"] = id_token
+    return EndSessionRequest(by=relying_party.logout_method, endpoint=endpoint, fields=fields)
+
+
+def is_impersonal(id_token: str) -> bool:
+    """Whether nothing in the token says more about the person than the provider's name for them. What cannot be read is personal."""
+    try:
+        _, payload, _ = id_token.split(".")
+        claims = json_object(octets_of(payload))
+    except (Unreadable, ValueError):
+        return False
+    subject = claims.get("sub")
+    # A subject may be an e-mail address.
+    return claims.keys() <= _OF_THE_PROTOCOL and isinstance(subject, str) and "@" not in subject
+
+
+def _tells(hint: LogoutHint, id_token: str, *, is_in_url: bool) -> bool:
+    if hint == "auto":
+        return not is_in_url or (len(id_token) <= _LONGEST_IN_URL and is_impersonal(id_token))
+    return hint == "always"
