@@ -255,3 +255,20 @@ async def test_what_waits_is_still_there_after_a_proof_that_did_not_come_about(h
     [again] = [link for link in refused.links if "/.authproxy/step-up?" in link and "held=" in link][:1]
     page = await ana.walk(await ana.opens(again))
     assert any("authproxy-held" in form.fields for form in page.forms)
+
+
+async def test_a_route_with_an_essential_acr_takes_no_proof_without_it_though_its_person_has_just_signed_in(houses):
+    claims = json.dumps({"id_token": {"acr": {"essential": True, "values": ["20"]}}})
+    strict = {"path": "/vnos", "step_up": {"methods": ["rekono"]}, "rekono_parameters": {"claims": claims}}
+    async with houses(acq={"routes": [strict]}) as house:
+        ana = house.person()
+        await ana.signs_in(house.acq + "/")
+        refused = await ana.walk(await at_rekono(ana, house.acq + PLACE))
+        assert refused.status == 403
+        assert "essential_claim_missing" in refused.text
+        assert events(house, "challenge.refused")[0]["detail"] == "the essential claim `acr` is not in the ID token with a value that was asked for"
+        assert (await ana.opens(house.acq + "/")).status == 200
+        await house.quirk("level_20_in_acr")
+        assert (await ana.walk(await at_rekono(ana, house.acq + PLACE))).url == house.acq + PLACE
+        sent = [one.location for one in ana.browser.history if one.is_redirect and "/authorize?" in one.location]
+        assert ["claims=" in address for address in sent] == [False, True, True]

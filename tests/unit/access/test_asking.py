@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from authproxy.access.asking import LONGEST, NOTHING, RESERVED, NotAskable, asking, essential_claims
+from authproxy.access.asking import LONGEST, NOTHING, NotAskable, asking, essential_claims
 
 HIGH = {"id_token": {"acr": {"essential": True, "values": ["substantial", "high"]}}}
 
@@ -29,7 +29,13 @@ def test_nothing_is_asked_for_where_nothing_is_set():
     assert NOTHING.unconfirmed(id_token={}, userinfo={}) is None
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED))
+OURS = (
+    "response_type client_id redirect_uri scope state nonce code_challenge code_challenge_method code_verifier response_mode request request_uri registration prompt "
+    "max_age ui_locales id_token_hint client_secret client_assertion client_assertion_type code grant_type dpop_jkt"
+).split()
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_what_the_sign_in_rests_on_cannot_be_set_in_any_case(name):
     for spelling in (name, name.upper(), name.title()):
         with pytest.raises(NotAskable, match="belongs to the gateway"):
@@ -85,6 +91,7 @@ def test_claims_that_are_merely_wished_for_are_not_essential():
         ({"acr": ["low", "high"]}, {}, True),
         ({"acr": ["low"]}, {}, False),
         ({"acr": []}, {}, False),
+        ({"acr": [["high"]]}, {}, False),
         ({"acr": {"high": "high"}}, {}, False),
     ],
 )
@@ -99,6 +106,17 @@ def test_an_essential_value_must_come_back_where_it_was_asked_for(id_token, user
 def test_an_essential_claim_without_values_must_be_there(stated, confirmed):
     found = asked({"userinfo": {"department": {"essential": True}}}).unconfirmed(id_token={}, userinfo={"department": stated})
     assert (found is None) is confirmed
+
+
+def test_a_value_and_values_may_stand_beside_each_other():
+    either = asked({"id_token": {"acr": {"essential": True, "values": ["a"], "value": "b"}}})
+    assert [either.unconfirmed(id_token={"acr": value}, userinfo={}) is None for value in ("a", "b", "c")] == [True, True, False]
+
+
+def test_a_whole_list_can_be_what_was_asked_for():
+    pair = asked({"id_token": {"amr": {"essential": True, "value": ["pwd", "sms"]}}})
+    assert pair.unconfirmed(id_token={"amr": ["pwd", "sms"]}, userinfo={}) is None
+    assert pair.unconfirmed(id_token={"amr": ["sms", "pwd"]}, userinfo={}) is not None
 
 
 @pytest.mark.parametrize(("wanted", "stated"), [(1, True), (True, 1), (0, False), (20, "20"), ("20", 20)])
