@@ -29,10 +29,11 @@ def test_nothing_is_asked_for_where_nothing_is_set():
     assert NOTHING.unconfirmed(id_token={}, userinfo={}) is None
 
 
-OURS = (
-    "response_type client_id redirect_uri scope state nonce code_challenge code_challenge_method code_verifier response_mode request request_uri registration prompt "
-    "max_age ui_locales id_token_hint client_secret client_assertion client_assertion_type code grant_type dpop_jkt"
-).split()
+OURS = [
+    "response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "code_verifier",
+    "response_mode", "request", "request_uri", "registration", "prompt", "max_age", "ui_locales", "id_token_hint", "client_secret",
+    "client_assertion", "client_assertion_type", "code", "grant_type", "dpop_jkt",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OURS)
