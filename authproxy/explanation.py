@@ -76,6 +76,7 @@ def _route_lines(portal: Portal, route: Route) -> list[str]:
         f"demands  sign-in by {' or '.join(demand.methods)}, level {int(demand.level)} or more",
         f"knowing  {', '.join(dict.fromkeys((*portal.required_claims, *demand.claims))) or 'nothing but the account'}",
         f"proof    {_proof(demand)}",
+        *([f"asks     Rekono for {', '.join(route.asking.parameters)}"] if route.asking.parameters else []),
         "session  asked of the store on every request" if route.strict else "session  from the near cache where it is fresh",
     ]  # fmt: skip
 
@@ -85,9 +86,9 @@ def _proof(demand: Requirement) -> str:
     if wanted is None:
         return "none beside the sign-in"
     methods = "any method" if set(wanted.methods) == set(STEP_UP_METHODS) else " or ".join(wanted.methods)
-    if wanted.max_age is None:
-        return f"a step-up by {methods}, once in the session"
-    return f"a step-up by {methods}, at most {_span(wanted.max_age)} old"
+    when = "once in the session" if wanted.max_age is None else f"at most {_span(wanted.max_age)} old"
+    those = f"; one by rekono with acr {' or '.join(wanted.acr)}" if wanted.acr and "rekono" in wanted.methods else ""
+    return f"a step-up by {methods}, {when}{those}"
 
 
 def _span(span: timedelta) -> str:

@@ -64,6 +64,11 @@ def read(document: Mapping[str, Any], issuer: str) -> Metadata:
             raise Unreadable(f"the discovery document's {name} is no URL that may be used")
         return url
 
+    def usable(name: str) -> str | None:
+        """The URL of something that most sign-ins do without: one that may not be used is none, and the rest of the document holds."""
+        url = document.get(name)
+        return url if isinstance(url, str) and is_endpoint(url, issuer=issuer) else None
+
     def required(name: str) -> str:
         if (url := optional(name)) is None:
             raise Unreadable(f"the discovery document has no {name}")
@@ -76,7 +81,7 @@ def read(document: Mapping[str, Any], issuer: str) -> Metadata:
         userinfo_endpoint=optional("userinfo_endpoint"),
         end_session_endpoint=optional("end_session_endpoint"),
         announces_issuer=document.get("authorization_response_iss_parameter_supported") is True,
-        pushed_authorization_request_endpoint=optional("pushed_authorization_request_endpoint"),
+        pushed_authorization_request_endpoint=usable("pushed_authorization_request_endpoint"),
         demands_pushed_requests=document.get("require_pushed_authorization_requests") is True,
         userinfo_algorithms=_algorithms(document.get("userinfo_signing_alg_values_supported")),
     )

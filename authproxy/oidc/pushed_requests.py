@@ -32,7 +32,7 @@ class PushedRequests:
             return requested
         url = metadata.pushed_authorization_request_endpoint
         if url is None:
-            raise cannot_ask("the discovery document has no pushed_authorization_request_endpoint, and requests are to be pushed")
+            raise cannot_ask("the discovery document has no usable pushed_authorization_request_endpoint, and requests are to be pushed")
         # §2: the issuer is the audience that every provider must accept in an assertion.
         credentials = self._credentials.towards(self._relying_party.issuer)
         question = Question(

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from authproxy.access.asking import asking
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.explanation import explained
 from authproxy.identity.assurance import Level
@@ -51,6 +52,14 @@ def test_a_portal_that_demands_nothing_says_so():
     told = explained("GET", "http://bare.localhost:8080/a", PORTALS).text
     assert "knowing  nothing but the account" in told
     assert "proof    none beside the sign-in" in told
+
+
+def test_what_the_provider_is_asked_for_and_must_confirm_is_told():
+    asked = asking([{"acr_values": "high", "claims": '{"id_token": {"acr": {"essential": true, "values": ["substantial", "high"]}}}'}])
+    route = Route(name="r", path="/", requirement=Requirement(step_up=StepUp(methods=("rekono", "push"), acr=asked.acr)), asking=asked)
+    told = explained("GET", "https://acq.example.si/", Portals({ACQ.host: replace(ACQ, routes=(route,))})).text
+    assert "proof    a step-up by rekono or push, once in the session; one by rekono with acr substantial or high" in told
+    assert "asks     Rekono for acr_values, claims" in told
 
 
 @pytest.mark.parametrize(("seconds", "span"), [(90, "90 s"), (120, "2 min"), (5400, "90 min"), (7200, "2 h")])

@@ -96,6 +96,12 @@ async def test_a_secret_in_the_header_is_not_in_the_form(hostile):
     assert "client_secret" not in form
 
 
+@pytest.mark.parametrize("url", ["http://elsewhere.example/par", 5, ""])
+async def test_an_endpoint_that_nobody_needs_may_be_as_odd_as_it_likes(hostile, url):
+    hostile.discovery |= {"require_pushed_authorization_requests": False, "pushed_authorization_request_endpoint": url}
+    assert "request_uri=" not in await asked(hostile)
+
+
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
@@ -117,8 +123,8 @@ async def test_a_secret_in_the_header_is_not_in_the_form(hostile):
         (lambda p: p.hang_up("par"), "ServerDisconnectedError"),
         (lambda p: p.stall("par"), "no answer within"),
         (lambda p: answers(p, {"padding": "x" * 16_384}), "more than 16384 bytes"),
-        (lambda p: p.discovery.update(pushed_authorization_request_endpoint=...), "no pushed_authorization_request_endpoint"),
-        (lambda p: p.discovery.update(pushed_authorization_request_endpoint="http://elsewhere.example/par"), "no URL that may be used"),
+        (lambda p: p.discovery.update(pushed_authorization_request_endpoint=...), "no usable pushed_authorization"),
+        (lambda p: p.discovery.update(pushed_authorization_request_endpoint="http://elsewhere.example/par"), "no usable pushed_authorization"),
     ],
 )
 async def test_a_request_that_is_refused_or_lost_on_the_way_cannot_be_asked(hostile, fault, found):
