@@ -267,6 +267,7 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
         zone=_ZONE,
         rates=parts.rates,
         step_up=step_up_services(parts, login, parts.texts, held),
+        seals=parts.stores.seals,
         certificate_login=None if parts.certificates is None else parts.certificates.login,
         certificates_end=lambda now: None if parts.certificates is None else parts.certificates.profile.ends_at(now),
     )

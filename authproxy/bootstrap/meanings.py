@@ -257,13 +257,7 @@ def place(settings: Settings, known: Portal) -> SignInPlace:
 
 def links(settings: Settings) -> Links:
     rekono = settings.rekono
-    places = [urlsplit(rekono.issuer), *([] if settings.acnlb is None else [urlsplit(settings.acnlb.url)])]
-    return Links(
-        dashboard_url=rekono.dashboard_url,
-        register_url=rekono.register_url,
-        help_url=rekono.help_url,
-        provider_origins=tuple(f"{place.scheme}://{place.netloc}" for place in places),
-    )
+    return Links(dashboard_url=rekono.dashboard_url, register_url=rekono.register_url, help_url=rekono.help_url)
 
 
 def header_names(settings: PortalSettings) -> HeaderNames:

@@ -149,8 +149,13 @@ class SignIns:
     async def taken(
         self, attempt: Attempt | None, *, method: SignInMethod, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
     ) -> Attempt | AlreadySignedIn | SignInRefused | NotProved:  # fmt: skip
-        """The attempt, if it is of this method, this portal and this browser, young and unused. Whoever brings it back, nobody can take it
-        again: an address with somebody's proof in it that was opened in a wrong browser is worth nothing in any other afterwards.
+        """The attempt, if it is of this method, this portal and this browser, young and unused. From then on nobody can take it again.
+
+        What has no flow cookie leaves the attempt as it is, and the proof that it brings is not looked at. So a program that follows
+        addresses (a mail scanner, a preview) keeps nobody from signing in. An attempt ends in a session only in the browser that began it.
+
+        A browser with another flow cookie spends the attempt. It may be that of a person whom somebody has made prove themselves on an
+        attempt that he has begun: the address with that proof must be worth nothing in his own browser afterwards.
 
         A replayed or stale one in a browser that is signed in goes on without a word: a restored tab, the back button. One that was to
         bring a proof is told when it is stale: the browser is signed in all the same, and its person would be asked again.
@@ -227,11 +232,11 @@ class SignIns:
         is_too_old = now - attempt.opened_at > self._attempt_for
         failure: CannotAsk | None = None
         is_first = False
-        try:
-            # Nobody can complete one that is too old: the store need not hear of it.
-            is_first = not is_too_old and await self._attempts.take(attempt, good_until=attempt.opened_at + self._attempt_for, now=now)
-        except CannotAsk as failed:
-            failure = failed
+        if not is_too_old and browser is not None:
+            try:
+                is_first = await self._attempts.take(attempt, good_until=attempt.opened_at + self._attempt_for, now=now)
+            except CannotAsk as failed:
+                failure = failed
         # Where another browser's person wanted to go is not this one's business.
         if attempt.portal != portal_id or attempt.method != method:
             return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")

@@ -31,6 +31,7 @@ _FORMAT: Final = b"\x01"
 """Changes only when an older reader could not make sense of the record. New optional fields do not change it: readers ignore what
 they do not know and put the default where something is missing, so that versions can run side by side during an upgrade."""
 _ACTS: Final = "acts"
+_REFUSALS: Final = "refusals"
 _HEAD_SIZE: Final = len(_FORMAT) + _KEY_ID_SIZE
 SEAL_SIZE: Final = _HEAD_SIZE + NONCE_SIZE + 16
 """Bytes by which a sealed record is longer than what is in it."""
@@ -131,6 +132,14 @@ def open_attempt(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
     return _open(sealed, ring, _attempt_key, name)
 
 
+def seal_refusal(plaintext: bytes, *, ring: KeyRing, nonce: bytes) -> bytes:
+    return _seal(plaintext, ring, _refusal_key, _REFUSALS, nonce)
+
+
+def open_refusal(sealed: bytes, *, ring: KeyRing) -> bytes | None:
+    return _open(sealed, ring, _refusal_key, _REFUSALS)
+
+
 def seal_member(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
     """`name` is the one under which the register keeps the person."""
     return _seal(plaintext, ring, _member_key, name, nonce)
@@ -222,6 +231,10 @@ def _summary_key(server_key: bytes) -> bytes:
 
 def _attempt_key(server_key: bytes) -> bytes:
     return _derived(server_key, b"authproxy sign-in attempt")
+
+
+def _refusal_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy refused sign-in")
 
 
 def _member_key(server_key: bytes) -> bytes:

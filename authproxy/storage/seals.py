@@ -1,8 +1,10 @@
-"""Attempts as text that travels with the browser: compact, encrypted and authenticated under the server's keys, so that nothing is kept
-for a sign-in that nobody has completed. Neither the provider nor whoever reads a log can open such a text or make one.
+"""Attempts, and why one has failed, as text that travels with the browser: compact, encrypted and authenticated under the server's keys,
+so that nothing is kept for a sign-in that nobody has completed. Neither the provider nor whoever reads a log can open such a text or make
+one.
 
-Format: base64url without padding of what `codec.seal_attempt` makes. Inside stand, each after its length in two bytes: the fields of the
-attempt (JSON), the place to return to (deflate), and for a certificate what was shown (JSON); then zeros up to a multiple of 32 bytes.
+Format: base64url without padding of what `codec.seal_attempt` or `codec.seal_refusal` makes. Inside stand, each after its length in two
+bytes: the fields (JSON), the place to return to (deflate), and for a certificate what was shown (JSON); then zeros up to a multiple of 32
+bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import binascii
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from authproxy.identity.attempt import Attempt, Showing
@@ -45,12 +46,7 @@ class Seals:
     def attempt_sealed(self, attempt: Attempt) -> str:
         """At most `LONGEST` characters. Where the place to return to is too long for that, its query is left out; where its path alone is,
         too, the person returns to the portal's first page."""
-        octets = _packed(attempt, b"")
-        if len(octets) > _LARGEST:
-            octets = _packed(replace(attempt, return_to=attempt.return_to.partition("?")[0]), b"")
-        if len(octets) > _LARGEST:
-            octets = _packed(replace(attempt, return_to="/"), b"")
-        return self._sealed(octets, _THERE)
+        return self._sealed(_fitting(records.attempt_octets(attempt), attempt.return_to), _THERE)
 
     def attempt_in(self, text: str) -> Attempt | None:
         read = self._opened(text, _THERE)
@@ -58,37 +54,68 @@ class Seals:
 
     def showing_sealed(self, showing: Showing) -> str:
         """Longer than the attempt that was sealed for the way there by at most 200 characters."""
-        return self._sealed(_packed(showing.attempt, records.showing_octets(showing)), _BACK)
+        attempt = showing.attempt
+        return self._sealed(_packed(records.attempt_octets(attempt), attempt.return_to, records.showing_octets(showing)), _BACK)
 
     def showing_in(self, text: str) -> Showing | None:
         read = self._opened(text, _BACK)
         return None if read is None else records.showing_in(read[1], read[0])
 
+    def refusal_sealed(self, fields: bytes, return_to: str) -> str:
+        """Why a sign-in was refused, and where its person wanted to go. As long as an attempt, if the fields have at most 900 bytes."""
+        sealed = codec.seal_refusal(_fitting(fields, return_to), ring=self._keys, nonce=self._fresh(codec.NONCE_SIZE))
+        return _text(sealed)
+
+    def refusal_in(self, text: str) -> tuple[bytes, str] | None:
+        sealed = _octets(text)
+        octets = None if sealed is None else codec.open_refusal(sealed, ring=self._keys)
+        read = None if octets is None else _unpacked(octets)
+        return None if read is None else (read[0], read[1])
+
     def _sealed(self, octets: bytes, name: str) -> str:
-        sealed = codec.seal_attempt(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        return _text(codec.seal_attempt(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE)))
 
     def _opened(self, text: str, name: str) -> tuple[Attempt, bytes] | None:
-        if not _TEXT.fullmatch(text):
+        sealed = _octets(text)
+        octets = None if sealed is None else codec.open_attempt(sealed, ring=self._keys, name=name)
+        read = None if octets is None else _unpacked(octets)
+        if read is None:
             return None
-        try:
-            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        except binascii.Error:
-            return None
-        octets = codec.open_attempt(sealed, ring=self._keys, name=name)
-        return None if octets is None else _unpacked(octets)
+        fields, return_to, shown = read
+        attempt = records.attempt_in(fields, return_to)
+        return None if attempt is None else (attempt, shown)
 
 
-def _packed(attempt: Attempt, shown: bytes) -> bytes:
+def _text(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def _octets(text: str) -> bytes | None:
+    if not _TEXT.fullmatch(text):
+        return None
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        return None
+
+
+def _fitting(fields: bytes, return_to: str) -> bytes:
+    """With as much of the place as there is room for."""
+    octets = _packed(fields, return_to)
+    if len(octets) > _LARGEST:
+        octets = _packed(fields, return_to.partition("?")[0])
+    return octets if len(octets) <= _LARGEST else _packed(fields, "/")
+
+
+def _packed(fields: bytes, return_to: str, shown: bytes = b"") -> bytes:
     # The place alone is compressed: what others choose must not share a compression with what is secret.
     deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-    place = deflate.compress(attempt.return_to.encode()) + deflate.flush()
-    parts = (records.attempt_octets(attempt), place, shown)
-    octets = b"".join(len(part).to_bytes(_LENGTH_SIZE, "big") + part for part in parts)
+    place = deflate.compress(return_to.encode()) + deflate.flush()
+    octets = b"".join(len(part).to_bytes(_LENGTH_SIZE, "big") + part for part in (fields, place, shown))
     return octets + bytes(-len(octets) % _BLOCK)
 
 
-def _unpacked(octets: bytes) -> tuple[Attempt, bytes] | None:
+def _unpacked(octets: bytes) -> tuple[bytes, str, bytes] | None:
     parts = []
     for _ in range(3):
         size = int.from_bytes(octets[:_LENGTH_SIZE], "big")
@@ -99,5 +126,4 @@ def _unpacked(octets: bytes) -> tuple[Attempt, bytes] | None:
         return_to = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(place, _LONGEST_PLACE).decode()
     except (zlib.error, UnicodeDecodeError):
         return None
-    attempt = records.attempt_in(fields, return_to)
-    return None if attempt is None else (attempt, shown)
+    return fields, return_to, shown

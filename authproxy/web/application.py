@@ -23,10 +23,12 @@ from authproxy.web.limiting import Limiting
 from authproxy.web.login import CertificateLogin, Login, LoginPages
 from authproxy.web.logout import Logout, LogoutPages
 from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, secured
+from authproxy.web.navigations import Navigations
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
 from authproxy.web.proofs import Proofs
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
+from authproxy.web.refused_sign_ins import PLACE, RefusalSeals, RefusedSignIns
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.session_page import SessionPages, Sessions
 from authproxy.web.step_up import StepUpPages, StepUps
@@ -48,7 +50,8 @@ class StepUpServices:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the one times are shown in.
-    `certificates_end` tells when certificates stop being accepted, once people are to be told."""
+    `certificates_end` tells when certificates stop being accepted, once people are to be told. Without `seals` a refused sign-in is told
+    at the address of its callback."""
 
     login: Login
     logout: Logout
@@ -65,6 +68,7 @@ class Services:
     step_up: StepUpServices
     rates: Rates = field(default_factory=lambda: Rates({}))
     certificate_login: CertificateLogin | None = None
+    seals: RefusalSeals | None = None
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
 
 
@@ -74,24 +78,25 @@ def application(services: Services) -> web.Application:
     spoken = templates(services.zone)
     assets = Assets(spoken)
     pages = Pages(templates=spoken, assets=assets, links=services.links)
-    refusals = Refusals(pages, provider_origins=services.links.provider_origins)
+    refusals = Refusals(pages)
     login = LoginPages(
-        login=services.login, sessions=services.sessions, pages=pages, refusals=refusals, links=services.links, audit=services.audit,
-        metrics=services.metrics, clock=services.clock, fresh=services.fresh, certificate_login=services.certificate_login,
+        login=services.login, sessions=services.sessions, pages=pages, refusals=refusals, audit=services.audit, metrics=services.metrics,
+        clock=services.clock, fresh=services.fresh, certificate_login=services.certificate_login,
         certificates_end=services.certificates_end,
     )  # fmt: skip
     session = SessionPages(
         sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock,
-        certificates_end=services.certificates_end, enrolling=services.step_up.enrolling, form_targets=services.links.provider_origins,
+        certificates_end=services.certificates_end, enrolling=services.step_up.enrolling,
     )  # fmt: skip
-    logout = LogoutPages(
-        logout=services.logout, sessions=services.sessions, pages=pages, links=services.links, audit=services.audit, clock=services.clock
-    )
+    logout = LogoutPages(logout=services.logout, sessions=services.sessions, pages=pages, audit=services.audit, clock=services.clock)
     provider_logout = BackChannelLogoutEndpoint(
         logout=services.back_channel_logout, audit=services.audit, metrics=services.metrics, clock=services.clock
     )
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
-    built = web.Application(middlewares=[in_context(services.portals), answering_failures(refusals)], client_max_size=LARGEST_FORM)
+    navigations = Navigations(services.audit)
+    leaving = [] if services.seals is None else [RefusedSignIns(refusals=refusals, seals=services.seals, clock=services.clock)]
+    middlewares = [in_context(services.portals), *(each.leaving for each in leaving), answering_failures(refusals)]
+    built = web.Application(middlewares=middlewares, client_max_size=LARGEST_FORM)
     built.on_response_prepare.append(secured)
     built.router.add_routes([
         web.get(PREFIX + "login", login.choose),
@@ -99,41 +104,45 @@ def application(services: Services) -> web.Application:
         # A HEAD would spend the state and the code that the GET after it needs.
         web.get(PREFIX + "callback/rekono", limiting.every("callbacks", login.complete), allow_head=False),
         web.get(PREFIX + "callback/acnlb", limiting.every("callbacks", login.complete_certificate), allow_head=False),
-        web.get(PREFIX + "session", session.show),
+        web.get(PREFIX + "session", navigations.or_scripts(session.show)),
         web.post(PREFIX + "session/extend", session.extend),
-        web.post(PREFIX + "session/end", session.end_others),
+        web.post(PREFIX + "session/end", navigations.only(session.end_others)),
         web.get(PREFIX + "logout", logout.ask),
         web.post(PREFIX + "logout", logout.end),
         web.post(PREFIX + "backchannel-logout", limiting.refused("logout_tokens", provider_logout.receive)),
         web.get(PREFIX + "jwks.json", _published(services.jwks)),
         web.get(PREFIX + "static/{name}", assets.answer),
         web.get(REFUSAL_PATH, _refusal(refusals)),
-        *_of_step_ups(services, pages, refusals, limiting),
+        *(web.get(PREFIX + PLACE, each.show) for each in leaving),
+        *_of_step_ups(services, pages, refusals, limiting, navigations),
     ])  # fmt: skip
     return built
 
 
-def _of_step_ups(services: Services, pages: Pages, refusals: Refusals, limiting: Limiting) -> list[web.RouteDef]:
+def _of_step_ups(
+    services: Services, pages: Pages, refusals: Refusals, limiting: Limiting, navigations: Navigations
+) -> list[web.RouteDef]:  # fmt: skip
     asked = services.step_up
     proofs = Proofs(refusals=refusals, audit=services.audit, metrics=services.metrics, clock=services.clock)
     step_up = StepUpPages(
-        step_ups=asked.step_ups, proofs=proofs, pages=pages, refusals=refusals, links=services.links, audit=services.audit,
-        metrics=services.metrics, clock=services.clock, fresh=services.fresh,
+        step_ups=asked.step_ups, proofs=proofs, pages=pages, refusals=refusals, audit=services.audit, metrics=services.metrics,
+        clock=services.clock, fresh=services.fresh,
     )  # fmt: skip
     held = HeldRequestPages(
         held=asked.held, sessions=services.sessions, pages=pages, refusals=refusals, audit=services.audit, clock=services.clock
     )
     methods = EnrolmentPages(enrolling=asked.enrolling, pages=pages, audit=services.audit, clock=services.clock)
+    only = navigations.only
     return [
-        web.get(PREFIX + "step-up", step_up.show),
+        web.get(PREFIX + "step-up", only(step_up.show)),
         web.post(PREFIX + "step-up", limiting.every("codes", step_up.act)),
         web.get(PREFIX + "step-up/status", step_up.status),
-        web.get(PREFIX + "step-up/send", held.confirm),
-        web.post(PREFIX + "step-up/discard", held.discard),
-        web.post(PREFIX + "session/methods", limiting.every("codes", methods.begin)),
-        web.post(PREFIX + "session/methods/finish", limiting.every("codes", methods.finish)),
-        web.get(PREFIX + "session/methods/remove", methods.ask_removal),
-        web.post(PREFIX + "session/methods/remove", methods.remove),
+        web.get(PREFIX + "step-up/send", only(held.confirm)),
+        web.post(PREFIX + "step-up/discard", only(held.discard)),
+        web.post(PREFIX + "session/methods", limiting.every("codes", only(methods.begin))),
+        web.post(PREFIX + "session/methods/finish", limiting.every("codes", only(methods.finish))),
+        web.get(PREFIX + "session/methods/remove", only(methods.ask_removal)),
+        web.post(PREFIX + "session/methods/remove", only(methods.remove)),
     ]
 
 

@@ -75,7 +75,7 @@ class EnrolmentPages:
                 return self._activation(request, outcome, is_waiting=False)
             case RecoveryMade():
                 self.audit.record(Event.METHOD_ENROLLED, session=outcome.session, method="recovery")
-                return self.pages.answer(request, "method_recovery.html", form_targets=(), codes=outcome.codes)
+                return self.pages.answer(request, "method_recovery.html", codes=outcome.codes)
             case ProofNeeded():
                 return _prove_first(request, outcome)
             case NotEnrolled():
@@ -116,7 +116,7 @@ class EnrolmentPages:
         if enrolment is None:
             return see(request, "session", {"said": "method-gone"})
         return self.pages.answer(
-            request, "method_removal.html", form_targets=(), here="session/methods/remove", keep={"id": enrolment_id}, enrolment=enrolment
+            request, "method_removal.html", here="session/methods/remove", keep={"id": enrolment_id}, enrolment=enrolment
         )
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
@@ -141,11 +141,11 @@ class EnrolmentPages:
         secret, (side, dark) = begun.secret, _drawn(begun.uri)
         groups = tuple(secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP))
         return self.pages.answer(
-            request, "method_totp.html", form_targets=(), begun=begun, groups=groups, side=side, dark=dark, is_wrong=is_wrong
+            request, "method_totp.html", begun=begun, groups=groups, side=side, dark=dark, is_wrong=is_wrong
         )
 
     def _activation(self, request: web.Request, begun: PushBegun, *, is_waiting: bool) -> web.Response:
-        return self.pages.answer(request, "method_push.html", form_targets=(), begun=begun, is_waiting=is_waiting)
+        return self.pages.answer(request, "method_push.html", begun=begun, is_waiting=is_waiting)
 
     def _not_enrolled(self, request: web.Request, outcome: NotEnrolled) -> web.Response:
         if not request[CONTEXT].is_page_load:

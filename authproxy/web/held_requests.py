@@ -66,7 +66,7 @@ class HeldRequestPages:
         if waiting is None:
             return self._refusals.answer(request, Reason.HELD_REQUEST_GONE, return_to=visit.return_to)
         return self._pages.answer(
-            request, "step_up_send.html", form_targets=(), here="step-up/send", keep=place_of(visit), waiting=waiting,
+            request, "step_up_send.html", here="step-up/send", keep=place_of(visit), waiting=waiting,
             address=_cut(waiting.target), action=request[CONTEXT].portal.origin + waiting.target, name=visit.held,
             fields=tuple(map(_shown, waiting.fields[:_MOST_SHOWN])), files=tuple(map(_cut, waiting.files[:_MOST_SHOWN])),
             is_whole=waiting.is_whole and max(len(waiting.fields), len(waiting.files)) <= _MOST_SHOWN, back=visit.return_to,

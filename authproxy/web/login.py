@@ -22,7 +22,7 @@ from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, Links, Pages
+from authproxy.web.pages import CONTEXT, Pages
 from authproxy.web.proofs import Proofs, onward
 from authproxy.web.refusals import PAGES, RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.session_page import Sessions
@@ -52,7 +52,7 @@ class LoginPages:
     What a portal's settings name beyond the ways that there are is not shown."""
 
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-        self, *, login: Login, sessions: Sessions, pages: Pages, refusals: Refusals, links: Links, audit: Audit, metrics: Metrics,
+        self, *, login: Login, sessions: Sessions, pages: Pages, refusals: Refusals, audit: Audit, metrics: Metrics,
         clock: Callable[[], datetime], fresh: Callable[[int], str], certificate_login: CertificateLogin | None = None,
         certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
     ) -> None:  # fmt: skip
@@ -64,7 +64,6 @@ class LoginPages:
         self._pages = pages
         self._refusals = refusals
         self._proofs = Proofs(refusals=refusals, audit=audit, metrics=metrics, clock=clock)
-        self._links = links
         self._audit = audit
         self._metrics = metrics
         self._clock = clock
@@ -83,8 +82,8 @@ class LoginPages:
             self._record_refusal(Reason.SIGN_IN_LOOP)
             return self._refusals.answer(request, Reason.SIGN_IN_LOOP, return_to=place, about=Particulars(cookie_found=ticket.found))
         answer = self._pages.answer(
-            request, "login.html", form_targets=self._links.provider_origins, here="login", keep={"rt": place}, rt=place,
-            place=return_to.shown(place), ways=[way for way in portal.sign_in if way in self._ways], after=_just_ended(request, ticket),
+            request, "login.html", here="login", keep={"rt": place}, rt=place, place=return_to.shown(place),
+            ways=[way for way in portal.sign_in if way in self._ways], after=_just_ended(request, ticket),
             certificates_end_at=self._certificates_end(now),
         )  # fmt: skip
         if flow.value is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
@@ -14,7 +13,7 @@ from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies, signed_out
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, Links, Pages
+from authproxy.web.pages import CONTEXT, Pages
 from authproxy.web.session_page import Sessions
 from authproxy.web.signed_out import SignedOut
 
@@ -28,12 +27,11 @@ class Logout(Protocol):
 
 class LogoutPages:
     def __init__(
-        self, *, logout: Logout, sessions: Sessions, pages: Pages, links: Links, audit: Audit, clock: Callable[[], datetime]
-    ) -> None:
+        self, *, logout: Logout, sessions: Sessions, pages: Pages, audit: Audit, clock: Callable[[], datetime]
+    ) -> None:  # fmt: skip
         self._logout = logout
         self._sessions = sessions
         self._pages = pages
-        self._links = links
         self._audit = audit
         self._clock = clock
 
@@ -48,8 +46,8 @@ class LogoutPages:
             left = cookies.left_in(cookie_fields(request))
             return self._pages.answer(request, "signed_out.html", here="logout", has_ended=left is not None, left=left, form=None)
         return self._pages.answer(
-            request, "logout.html", form_targets=self._links.provider_origins, here="logout",
-            keep={"everywhere": "yes"} if everywhere else {}, session=current.session, everywhere="yes" if everywhere else None,
+            request, "logout.html", here="logout", keep={"everywhere": "yes"} if everywhere else {},
+            session=current.session, everywhere="yes" if everywhere else None,
         )  # fmt: skip
 
     async def end(self, request: web.Request) -> web.StreamResponse:
@@ -83,12 +81,4 @@ class LogoutPages:
         """To the provider, or the page. `before` is what an earlier sign-out has ended, where this one has ended nothing."""
         if onward is not None and onward.by == "get":
             return web.Response(status=303, headers={hdrs.LOCATION: onward.location})
-        return self._pages.answer(
-            request, "signed_out.html", form_targets=() if onward is None else (_origin(onward.endpoint),), has_ended=left is not None,
-            left=left or before, form=onward,
-        )  # fmt: skip
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+        return self._pages.answer(request, "signed_out.html", has_ended=left is not None, left=left or before, form=onward)

@@ -13,7 +13,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.telemetry.logging import logger
 from authproxy.web import request_context
-from authproxy.web.pages import CONTEXT, PREFIX, content_security_policy
+from authproxy.web.pages import CONTEXT, NOTHING_LOADED, PREFIX
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 
@@ -21,7 +21,7 @@ REFUSAL_PATH = "/refusal"
 """Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
 
 _ALWAYS = {
-    "Content-Security-Policy": content_security_policy(),
+    "Content-Security-Policy": NOTHING_LOADED,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",

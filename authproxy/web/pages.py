@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
@@ -18,20 +18,46 @@ from authproxy.web.templating import Templates
 PREFIX = own_place.PREFIX
 CONTEXT = web.RequestKey("context", RequestContext)
 _NOTHING_KEPT: Final[Mapping[str, str]] = MappingProxyType({})
-_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action {form_targets}; "
-    "base-uri 'none'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'"
-)
+_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'"
+_LOADS = "; style-src {static}; script-src {static}; img-src {static}; connect-src {own}"
+_STAYS = "; form-action 'self'"
+
+FORMS: Final[Mapping[str, Literal["leads out", "stays"]]] = {
+    "login.html": "leads out",  # to the provider or to where certificates are shown
+    "refusals/level_too_low.html": "leads out",  # these ask the provider anew
+    "refusals/tax_number_missing.html": "leads out",
+    "refusals/tax_number_invalid.html": "leads out",
+    "refusals/tax_number_incomplete.html": "leads out",
+    "refusals/personal_data_missing.html": "leads out",
+    "refusals/claims_contradict.html": "leads out",
+    "refusals/not_a_member.html": "leads out",
+    "refusals/essential_claim_missing.html": "leads out",
+    "refusals/step_up_blocked.html": "leads out",  # the ways that are left: at the provider or where certificates are shown
+    "step_up.html": "leads out",  # to the provider or to where certificates are shown
+    "step_up_code.html": "leads out",  # back to the portal, which may redirect to any place
+    "step_up_waiting.html": "leads out",
+    "step_up_send.html": "leads out",  # a form of the portal, whose answer may be a redirect to any place
+    "logout.html": "leads out",  # to the provider's end of session, and from there wherever that leads
+    "signed_out.html": "leads out",
+    "session.html": "leads out",  # it has a sign-out, too
+    "method_totp.html": "stays",  # whatever these forms answer is another page of ours
+    "method_push.html": "stays",
+    "method_removal.html": "stays",
+}
+"""Pages with a form, and whether a click on it may end at an origin that is not the portal's.
+
+Chromium applies `form-action` to every redirect that follows a form, and stops the navigation without a word to the person. Which origins
+a provider redirects through nobody can list: its authorization endpoint may stand at another origin than its issuer, and lead on to a third
+one. So a page whose forms lead out has no `form-action`. Their actions are written by our templates alone, which escape every value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """Places outside the gateway that pages lead to. `provider_origins` are those that a sign-in form may end up at."""
+    """Places outside the gateway that pages lead to."""
 
     dashboard_url: str
     register_url: str | None
     help_url: str
-    provider_origins: tuple[str, ...]
 
 
 class AssetUrls(Protocol):
@@ -39,10 +65,20 @@ class AssetUrls(Protocol):
     def logo_url(self, portal: PortalPresentation) -> str: ...
 
 
-def content_security_policy(form_targets: tuple[str, ...] = ()) -> str:
-    """The policy of a page whose forms end at our own origin or at `form_targets`. Chromium applies `form-action` to every redirect
-    after a form: without the provider's origin the sign-in button would do nothing at all."""
-    return _POLICY.format(form_targets=" ".join(("'self'", *form_targets)))
+NOTHING_LOADED: Final = _POLICY + _STAYS
+"""The policy of an answer that is no page."""
+
+
+def content_security_policy(template: str, context: RequestContext) -> str:
+    """The policy of a page of ours.
+
+    Style, script and pictures are named by their folder: `'self'` would let in whatever the portal keeps at the same origin. The scheme is
+    that of the page, because none is written before the host."""
+    host = context.portal.origin.rpartition("/")[2]
+    # At the certificate host the origin is the gateway's alone. So it is where there is no portal. A policy cannot name an IPv6 address.
+    is_named = bool(host) and not context.base and not host.startswith("[")
+    static, own = (f"{host}{PREFIX}static/", f"{host}{PREFIX}") if is_named else ("'self'", "'self'")
+    return _POLICY + _LOADS.format(static=static, own=own) + ("" if FORMS.get(template) == "leads out" else _STAYS)
 
 
 class Pages:
@@ -52,10 +88,10 @@ class Pages:
         self._links = links
 
     def answer(
-        self, request: web.Request, template: str, *, status: int = 200, form_targets: tuple[str, ...] | None = None,
-        here: str | None = None, keep: Mapping[str, str] = _NOTHING_KEPT, **values: Any,
+        self, request: web.Request, template: str, *, status: int = 200, here: str | None = None,
+        keep: Mapping[str, str] = _NOTHING_KEPT, **values: Any,
     ) -> web.Response:  # fmt: skip
-        """The page as an answer. `form_targets` is given for pages with a form; a page without one may send none.
+        """The page as an answer.
 
         A page with a form keeps `Referrer-Policy: same-origin`: under `no-referrer` browsers send its forms with `Origin: null`, and
         those without Fetch Metadata could not be told from a stranger's.
@@ -71,8 +107,8 @@ class Pages:
             other = Markup(self._rendered(spoken, template, here=None, keep=keep, other=None, is_other=True, **values))  # noqa: S704  (our own page)
         html = self._rendered(context, template, here=here, keep=keep, other=other, is_other=False, **values)
         answer = web.Response(text=html, status=status, content_type="text/html", charset="utf-8")
-        if form_targets is not None:
-            answer.headers["Content-Security-Policy"] = content_security_policy(form_targets)
+        answer.headers["Content-Security-Policy"] = content_security_policy(template, context)
+        if template in FORMS:
             answer.headers["Referrer-Policy"] = "same-origin"
         return answer
 

@@ -17,7 +17,7 @@ from authproxy.access import problems
 from authproxy.access.decision import Reason
 from authproxy.access.problems import RETRY_AFTER
 from authproxy.challenges.method import Offer
-from authproxy.web.pages import CONTEXT, PREFIX, Pages
+from authproxy.web.pages import CONTEXT, FORMS, PREFIX, Pages
 from authproxy.web.request_context import RequestContext
 
 PAGES: Mapping[Reason, tuple[str, int]] = {
@@ -90,12 +90,6 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
 }
 
 
-_ASK_ANEW = frozenset({
-    Reason.LEVEL_TOO_LOW, Reason.TAX_NUMBER_MISSING, Reason.TAX_NUMBER_INVALID, Reason.TAX_NUMBER_INCOMPLETE,
-    Reason.PERSONAL_DATA_MISSING, Reason.CLAIMS_CONTRADICT, Reason.ESSENTIAL_CLAIM_MISSING, Reason.NOT_A_MEMBER,
-})  # fmt: skip
-"""Pages with a form that leads to the provider: it asks who is there, though it may have a session."""
-
 RETURN_TO = web.RequestKey("return_to", str)
 """Where the person wanted to go, from the moment when the handler of a request knows it: a failure then leads there too."""
 
@@ -121,6 +115,19 @@ class Particulars:
 _NOTHING_MORE = Particulars()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the answer to a request says, if that is a refusal."""
+
+    reason: Reason
+    status: int
+    return_to: str = field(repr=False)
+    about: Particulars
+
+
+TOLD = web.RequestKey("told", Told)
+
+
 class Refused(Exception):  # noqa: N818
     """Ends the handling of a request with the answer for `reason`."""
 
@@ -134,9 +141,8 @@ class Refused(Exception):  # noqa: N818
 
 
 class Refusals:
-    def __init__(self, pages: Pages, *, provider_origins: tuple[str, ...]) -> None:
+    def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._provider_origins = provider_origins
 
     def answer(
         self, request: web.Request, reason: Reason, *, status: int | None = None, return_to: str = "/", retry: str | None = None,
@@ -150,14 +156,15 @@ class Refusals:
         name, usual_status = PAGES[reason]
         context = request[CONTEXT]
         status = usual_status if status is None else status
+        request[TOLD] = Told(reason=reason, status=status, return_to=return_to, about=about)
         if context.is_page_load:
+            template = f"refusals/{name}.html"
             answer = self._pages.answer(
-                request, f"refusals/{name}.html", status=status,
-                form_targets=self._provider_origins if reason in _ASK_ANEW or about.ways else None,
-                reason=reason.value, code=code_of(reason, context), return_to=return_to, retry=retry, about=about,
+                request, template, status=status, reason=reason.value, code=code_of(reason, context), return_to=return_to, retry=retry,
+                about=about,
             )  # fmt: skip
-            if reason in _ASK_ANEW:
-                # The page may stand at an address with a code in it, which no other page needs to see; its form needs an Origin.
+            if template in FORMS:
+                # The page may stand at an address of the portal, which no other page needs to see; its form needs an Origin.
                 answer.headers["Referrer-Policy"] = "strict-origin"
         else:
             answer = problem(status, reason, context, about)

@@ -40,10 +40,8 @@ class Sessions(Protocol):
 class SessionPages:
     def __init__(
         self, *, sessions: Sessions, pages: Pages, audit: Audit, portals: Mapping[str, PortalPresentation], clock: Callable[[], datetime],
-        certificates_end: Callable[[datetime], datetime | None], enrolling: Enrolling, form_targets: tuple[str, ...],
+        certificates_end: Callable[[datetime], datetime | None], enrolling: Enrolling,
     ) -> None:  # fmt: skip
-        """`form_targets` are where signing out leads."""
-        self._form_targets = form_targets
         self._sessions = sessions
         self._pages = pages
         self._audit = audit
@@ -63,7 +61,6 @@ class SessionPages:
         return self._pages.answer(
             request,
             "session.html",
-            form_targets=self._form_targets,
             here="session",
             said=request.query.get("said"),
             session=current.session,

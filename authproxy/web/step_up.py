@@ -20,7 +20,7 @@ from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, Links, Pages, see
+from authproxy.web.pages import CONTEXT, Pages, see
 from authproxy.web.proofs import Proofs, onward, seconds_until, sign_in_first
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.visits import place_of, visit_of
@@ -44,15 +44,14 @@ class StepUps(Protocol):
 
 
 class StepUpPages:
-    def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-        self, *, step_ups: StepUps, proofs: Proofs, pages: Pages, refusals: Refusals, links: Links, audit: Audit, metrics: Metrics,
+    def __init__(
+        self, *, step_ups: StepUps, proofs: Proofs, pages: Pages, refusals: Refusals, audit: Audit, metrics: Metrics,
         clock: Callable[[], datetime], fresh: Callable[[int], str],
     ) -> None:  # fmt: skip
         self._step_ups = step_ups
         self._proofs = proofs
         self._pages = pages
         self._refusals = refusals
-        self._links = links
         self._audit = audit
         self._metrics = metrics
         self._clock = clock
@@ -109,9 +108,8 @@ class StepUpPages:
             return self._refusals.answer(request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=lost)
         is_lost = request.query.get("lost") == "yes"
         return self._pages.answer(
-            request, "step_up.html", form_targets=self._links.provider_origins, here="step-up",
-            keep=place_of(visit) | ({"lost": "yes"} if is_lost else {}), demand=demand, place=return_to.shown(visit.return_to),
-            is_lost=is_lost, is_for_methods=visit.return_to == return_to.SESSION_PAGE,
+            request, "step_up.html", here="step-up", keep=place_of(visit) | ({"lost": "yes"} if is_lost else {}), demand=demand,
+            place=return_to.shown(visit.return_to), is_lost=is_lost, is_for_methods=visit.return_to == return_to.SESSION_PAGE,
         )  # fmt: skip
 
     def _begun(self, request: web.Request, visit: Visit, outcome: Issued | SentAway | NotProved | None) -> web.Response:
@@ -163,7 +161,7 @@ class StepUpPages:
         place = {"rt": challenge.return_to, "for": challenge.route, **({} if challenge.held is None else {"held": challenge.held})}
         reloads = challenge.method == "push" and not outcome.is_answered and request.query.get("calm") != "yes"
         return self._pages.answer(
-            request, "step_up_waiting.html" if challenge.method == "push" else "step_up_code.html", form_targets=(), here="step-up",
+            request, "step_up_waiting.html" if challenge.method == "push" else "step_up_code.html", here="step-up",
             keep={"c": challenge.challenge_id, **place, **({} if reloads else {"calm": "yes"})}, challenge=challenge,
             tries_left=outcome.standing.tries_left, is_answered=outcome.is_answered, reloads=reloads, place=place,
             shown=return_to.shown(challenge.return_to), said=_said(request.query),

@@ -80,6 +80,13 @@ async def test_a_callback_without_the_flow_cookie_explains_cookies(house, ana):
     assert house.provider.asked.count(TOKEN_ENDPOINT) == 0
 
 
+async def test_whatever_follows_an_address_without_the_cookie_leaves_the_attempt_to_its_own_browser(house, ana):
+    callback = await ana.goes_to_callback(f"{house.acq}/izpis/2026/11")
+    assert "cookies_off" in (await Browser().navigate(callback)).text
+    landed = await ana.walk(await ana.browser.navigate(callback))
+    assert (landed.status, landed.url) == (200, f"{house.acq}/izpis/2026/11")
+
+
 async def test_a_browser_that_keeps_no_cookies_is_told_before_it_is_sent_away(house, ana):
     ana.browser.cookies.loses = lambda _name: True
     page = await ana.signs_in(house.acq + "/")

@@ -107,12 +107,15 @@ async def clicks_anew(page, person):
     return await person.browser.submit(page, next(form for form in page.forms if "anew" in form.fields))
 
 
-async def test_whoever_has_repaired_the_account_comes_in_with_the_next_click(house):
+async def test_whoever_has_repaired_the_account_may_load_the_page_again_and_comes_in_with_the_next_click(house):
     bor = house.person(BOR)
     page = await bor.signs_in(house.acq + PLACE)
     assert (page.status, bor.ticket(house.acq)) == (403, None)
     assert "Bor Kranjc, bor.kranjc@example.si" in page.text
+    assert page.url.startswith(f"{house.acq}/.authproxy/login/refused?")
     house.accounts.put(replace(bor.account, tax_number="99990032"))
+    assert (again := await bor.opens(page.url)).text == page.text
+    assert "attempt_used" not in again.text
 
     asked = await clicks_anew(page, bor)
 

@@ -185,7 +185,7 @@ async def test_nothing_is_added_without_a_fresh_proof_by_something_else(house, m
     refused = await sent(ana, house.acq + STEP_UP, {"method": method, "rt": SESSION, "for": f":{method}"})
     assert refused.status == 403
     script = await sent(ana, house.acq + METHODS, {"method": method, "label": ""}, is_script=True)
-    assert (script.status, script.json["reason"]) == (401, "step_up_required")
+    assert (script.status, script.json["reason"]) == (403, "foreign_origin")
     assert await house.messages() == []
 
 

@@ -179,9 +179,11 @@ class Browser:
         self._always = {"User-Agent": user_agent, "Accept-Language": language}
 
     async def navigate(self, url: str, *, headers: Mapping[str, str] | None = None, site: str = "none", port: int | None = None) -> Answer:
-        """As if typed into the address bar, or for another `site` clicked in a page."""
+        """As if typed into the address bar, or for another `site` clicked in a page. Where a refused sign-in is told at an address of its
+        own, the answer is the one from there."""
         navigation = {"Accept": _HTML, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": site, "Sec-Fetch-User": "?1"}
-        return await self.request("GET", url, headers=navigation | dict(headers or {}), port=port)
+        answer = await self.request("GET", url, headers=navigation | dict(headers or {}), port=port)
+        return await self.follow(answer) if answer.is_redirect and "/.authproxy/login/refused?" in answer.location else answer
 
     async def follow(self, answer: Answer) -> Answer:
         """The next request of a redirect. A browser's Origin and site of a chain are those of its start, which nobody here looks at."""

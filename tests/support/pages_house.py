@@ -34,6 +34,7 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.web.application import Services, StepUpServices, application
 from authproxy.web.pages import Links
 from authproxy.web.rates import Rates
+from authproxy.web.refused_sign_ins import RefusalSeals
 from authproxy.web.request_context import PortalPresentation
 from tests.support.step_up_script import ScriptedEnrolling, ScriptedHeldRequests, ScriptedStepUps
 
@@ -47,8 +48,7 @@ ACQ = PortalPresentation(
 B2B = PortalPresentation(portal_id="b2b", origin="http://b2b.example.si", names={"sl": "B2B"}, contact="tel. 01 234 56 78", sign_in=("acnlb",))
 LINKS = Links(
     dashboard_url="https://idp.example.si/dashboard", register_url=None, help_url="https://www.example.si/help",
-    provider_origins=("https://idp.example.si",),
-)  # fmt: skip
+)
 SESSION = Session(
     session_id=SessionId("s" * 24),
     portal="acq",
@@ -85,6 +85,7 @@ class ScriptedFlows:
     open_sessions: dict[str, Session] = field(default_factory=lambda: {TICKET: SESSION})
     elsewhere: list[SessionSummary] = field(default_factory=lambda: [ELSEWHERE])
     provider_logout: EndSessionRequest | None = None
+    provider: str = "https://idp.example.si"
     is_looping: bool = False
     down: Reason | None = None
     broken: Exception | None = None
@@ -101,7 +102,7 @@ class ScriptedFlows:
     async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool) -> str:
         self._ask()
         self.begun.append({"portal": portal_id, "return_to": return_to, "browser": browser, "locale": locale, "anew": anew})
-        return "https://idp.example.si/authorize?state=x"
+        return f"{self.provider}/authorize?state=x"
 
     async def complete(
         self, *, portal_id: str, parameters: Sequence[tuple[str, str]], browser: str | None, ticket_text: str | None, user_agent: str,
@@ -187,8 +188,12 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def running_pages(*, rates: Rates | None = None, written: Callable[[str], Awaitable[bool]] | None = None) -> AsyncIterator[House]:
-    """`written` says whether an audit event has been written; with it such events are required."""
+async def running_pages(
+    *, rates: Rates | None = None, written: Callable[[str], Awaitable[bool]] | None = None, seals: RefusalSeals | None = None,
+    clock: Callable[[], datetime] = lambda: NOW,
+) -> AsyncIterator[House]:  # fmt: skip
+    """`written` says whether an audit event has been written; with it such events are required. With `seals` refused sign-ins are told at
+    addresses of their own."""
     flows, back_channel = ScriptedFlows(), ScriptedBackChannel()
     portals = {"acq": ACQ, "b2b": B2B}
     audit_lines: list[str] = []
@@ -199,9 +204,9 @@ async def running_pages(*, rates: Rates | None = None, written: Callable[[str], 
     services = Services(
         login=flows, logout=flows, back_channel_logout=back_channel, sessions=flows, portals=portals, links=LINKS,
         jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=audit,
-        metrics=metrics, clock=lambda: NOW, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
+        metrics=metrics, clock=clock, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
         step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
-        rates=rates or Rates({}),
+        rates=rates or Rates({}), seals=seals,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "pages"
@@ -221,11 +226,13 @@ async def running_pages(*, rates: Rates | None = None, written: Callable[[str], 
 
 
 @contextlib.asynccontextmanager
-async def front(house: House) -> AsyncIterator[int]:
+async def front(house: House, *, portal_leads_to: str | None = None) -> AsyncIterator[int]:
     """A TCP port before the pages for a real browser; it adds the edge's headers as the edge does.
-    The portal acq then has its origin there."""
+    The portal acq then has its origin there. Its own pages may be redirects to a place elsewhere."""
 
     async def forward(request: web.BaseRequest) -> web.StreamResponse:
+        if portal_leads_to is not None and not request.path.startswith("/.authproxy/"):
+            return web.Response(status=302, headers={"Location": portal_leads_to})
         client_headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}}
         client_headers.update(EDGE)
         async with house.browser.request(

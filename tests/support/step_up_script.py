@@ -57,6 +57,7 @@ class ScriptedStepUps:
     answer_fails: NotProved | None = None
     standing_fails: NotProved | None = None
     down: Reason | None = None
+    provider: str = "https://idp.example.si"
     phone: str = "waits"
     tries_left: int = 5
     waits_already: bool = False
@@ -86,7 +87,7 @@ class ScriptedStepUps:
         if method not in [offer.method for offer in self.offers]:
             return NotProved(reason=Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, held=visit.held, session=session)
         if method in {"rekono", "certificate"}:
-            return SentAway(f"https://idp.example.si/authorize?state={visit.browser}", method, session)
+            return SentAway(f"{self.provider}/authorize?state={visit.browser}", method, session)
         self.messages += 1
         self.asked.append(Challenge(
             challenge_id=ChallengeId(f"challenge-{len(self.asked)}"), method=method, session_id=session.session_id, portal=visit.portal_id,

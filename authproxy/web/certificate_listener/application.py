@@ -68,7 +68,7 @@ def certificate_application(services: CertificateServices) -> web.Application:
     spoken = templates(services.zone)
     assets = Assets(spoken)
     pages = Pages(templates=spoken, assets=assets, links=services.links)
-    refusals = Refusals(pages, provider_origins=services.links.provider_origins)
+    refusals = Refusals(pages)
     page = _Page(services, pages, refusals)
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     built = web.Application(middlewares=[_in_context(services), answering_failures(refusals)], client_max_size=1024)

@@ -79,7 +79,17 @@ async def test_refusals_come_in_the_order_of_what_may_be_known(house):
     assert len(house.provider.asked) == 1 + 1  # one begun, one redeemed: no refusal has asked anybody
 
 
-@pytest.mark.parametrize("change", [{"browser": "another"}, {"browser": None}, {"portal_id": "b2b"}])
+@pytest.mark.parametrize("found", [{}, {"portal_id": "b2b"}])
+async def test_what_has_no_flow_cookie_spends_no_attempt_of_the_right_browser_and_redeems_nothing(house, found):
+    """A mail scanner, a preview, another program of the same person follows the address first."""
+    state = await house.begin()
+    for _ in range(3):
+        assert isinstance(await house.complete(state, browser=None, **found), SignInRefused)
+    assert (house.attempts._used, len(house.provider.asked)) == ({}, 1)
+    assert isinstance(await house.complete(state), SignedIn)
+
+
+@pytest.mark.parametrize("change", [{"browser": "another"}, {"portal_id": "b2b"}])
 async def test_an_address_with_a_code_that_was_opened_in_a_wrong_place_is_worth_nothing_in_the_right_one(house, change):
     """Somebody begins, lets another person sign in at the provider, and learns of the address where that person has landed."""
     state = await house.begin()

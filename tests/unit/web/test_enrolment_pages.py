@@ -125,7 +125,7 @@ async def test_adding_asks_for_a_proof_by_another_method_and_comes_back(house, m
     house.enrolling.has_proof = False
     status, location, _text = await sent(house, "", f"method={method}")
     assert (status, location) == (303, f"{ORIGIN}/.authproxy/step-up?rt=/.authproxy/session&for=%3A{method}")
-    script = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
+    script = {"X-Requested-With": "XMLHttpRequest", "Origin": ORIGIN, "Accept": "application/json"}
     status, _location, text = await sent(house, "", f"method={method}", headers=script)
     assert (status, json.loads(text)["reason"]) == (401, "step_up_required")
 
@@ -140,7 +140,7 @@ async def test_what_could_not_be_added_is_said_on_the_page(house, path, reason, 
 
     assert (status, location) == (303, f"{SESSION_PAGE}?said={said}")
     assert words in await session_page(house, f"?said={said}")
-    script = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
+    script = {"X-Requested-With": "XMLHttpRequest", "Origin": ORIGIN, "Accept": "application/json"}
     assert (await sent(house, path, "method=voice&name=x", headers=script))[0] in {403, 429}
 
 

@@ -27,7 +27,7 @@ async def test_the_chooser_offers_rekono_and_carries_the_way_back(house):
         assert 'value="/orders?tab=1&amp;x=%C4%8D"' in text
         assert "Sign in with a Rekono account" in text
         assert "Create account" in text
-        assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
+        assert "form-action" not in answer.headers["Content-Security-Policy"]
         # Under `no-referrer` a browser without Fetch Metadata would send this form with `Origin: null`.
         assert answer.headers["Referrer-Policy"] == "same-origin"
 
@@ -231,7 +231,7 @@ async def test_whoever_may_not_come_in_can_sign_in_anew_with_one_click(house, re
         assert 'name="rt" value="/orders?a=1"' in text
         assert 'name="anew" value="yes"' in text
         assert "c0de" not in text
-        assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
+        assert "form-action" not in answer.headers["Content-Security-Policy"]
         # The address has a code in it: no page gets to see it, but the form of this one must have an Origin.
         assert answer.headers["Referrer-Policy"] == "strict-origin"
         assert "Set-Cookie" not in answer.headers

@@ -70,6 +70,7 @@ async def test_a_provider_that_wants_a_form_gets_one_that_works_without_a_script
         assert 'name="id_token_hint" value="e30.&lt;i&gt;.e30"' in text
         assert 'name="client_id" value="prehod"' in text
         assert "<button>Sign out of Rekono</button>" in text
+        assert "form-action" not in answer.headers["Content-Security-Policy"]
         assert "Location" not in answer.headers
 
 

@@ -80,7 +80,7 @@ async def test_one_way_alone_still_waits_for_a_click(house):
 
 async def test_a_form_that_leads_to_the_provider_may_be_sent_there(house):
     async with house.asked("GET", f"/.authproxy/step-up?{PLACE}", cookies=COOKIE) as answer:
-        assert "form-action 'self' https://idp.example.si;" in answer.headers["Content-Security-Policy"]
+        assert "form-action" not in answer.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("query", [PLACE, "c=challenge-0&rt=/pay%3Fa%3D1", f"{PLACE}&held={HELD}"])
