@@ -11,7 +11,19 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.flows.people import Changed, Contradicted, People, Resealed, TakenOver
+from authproxy.flows.people import (
+    AccountBlocked,
+    AccountIsOf,
+    AccountUnblocked,
+    Changed,
+    Contradicted,
+    Methods,
+    MethodsRemoved,
+    NotLost,
+    People,
+    Resealed,
+    TakenOver,
+)
 from authproxy.identity.member import Account, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import Listed
@@ -27,9 +39,9 @@ class Desk:
     act: Act
     issuer: Issuer
 
-    def audit_name_of(self, member: Member) -> str:
+    def audit_name_of(self, who: Member | Account) -> str:
         """The name under which the person appears in the audit trail."""
-        return self.act.audit.name_of(member.person(self.issuer))
+        return self.act.audit.name_of(self._person(who))
 
     async def take_over(
         self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False
@@ -40,19 +52,46 @@ class Desk:
             await self.act.tell(Event.PERSON_IMPORTED, detail=detail)
         return outcome
 
+    async def begin_anew(self, listed: Sequence[Listed], *, keeps_methods: bool) -> TakenOver | Contradicted | NotLost:
+        outcome = await self.people.begin_anew(listed, keeps_methods=keeps_methods)
+        if isinstance(outcome, TakenOver):
+            kept = "kept" if keeps_methods else "removed"
+            await self.act.tell(Event.PERSON_IMPORTED, detail=f"a new register: {outcome.added} added; methods {kept}")
+        return outcome
+
     async def block(self, member_id: str, reason: str | None) -> Changed | None:
         return await self._told(Event.PERSON_BLOCKED, await self.people.block(member_id, reason=reason))
 
-    async def unblock(self, member_id: str) -> Changed | None:
+    async def unblock(self, member_id: str, *, removes_methods: bool = False) -> Changed | None:
+        """Their methods go before the block does: in between, nobody can use them."""
+        member = await self.people.named(member_id) if removes_methods else None
+        if member is not None:
+            await self.remove_methods(member)
         return await self._told(Event.PERSON_UNBLOCKED, await self.people.unblock(member_id))
 
-    async def forgive(self, issuer: str, subject: str) -> bool:
-        """Ends what wrong answers have brought upon somebody who is not in the register; whether there was anything."""
-        account = Account(issuer=Issuer(issuer), subject=Subject(subject))
-        was_lifted = await self.people.forgive_account(account)
-        person = Person(issuer=account.issuer, subject=account.subject)
-        await self.act.tell(Event.PERSON_UNBLOCKED, person=person, detail=_lifted(was_lifted=was_lifted))
-        return was_lifted
+    async def block_account(self, account: Account, reason: str | None) -> AccountBlocked | AccountIsOf:
+        """For somebody who is not in the register."""
+        outcome = await self.people.block_account(account, reason=reason)
+        if isinstance(outcome, AccountBlocked):
+            detail = f"{outcome.sessions_ended} sessions ended"
+            await self.act.tell(Event.PERSON_BLOCKED, person=self._person(account), detail=detail)
+        return outcome
+
+    async def unblock_account(self, account: Account, *, removes_methods: bool = False) -> AccountUnblocked:
+        if removes_methods:
+            await self.remove_methods(account)
+        outcome = await self.people.unblock_account(account)
+        await self.act.tell(Event.PERSON_UNBLOCKED, person=self._person(account), detail=_lifted(was_lifted=outcome.was_lifted))
+        return outcome
+
+    async def methods(self, who: Member | Account) -> Methods:
+        return await self.people.methods(who)
+
+    async def remove_method(self, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
+        return await self._told_removed(who, await self.people.remove_method(who, enrolment_id))
+
+    async def remove_methods(self, who: Member | Account) -> MethodsRemoved:
+        return await self._told_removed(who, await self.people.remove_methods(who))
 
     async def enrol(self, member_id: MemberId, enrolment: Enrolment) -> bool:
         """What somebody of the register has enrolled elsewhere; False if they have too many methods."""
@@ -87,6 +126,14 @@ class Desk:
             await self._tell(event, outcome.member, "; ".join(words))
         return outcome
 
+    async def _told_removed(self, who: Member | Account, outcome: MethodsRemoved) -> MethodsRemoved:
+        for method in outcome.removed:
+            await self.act.tell(Event.METHOD_REMOVED, person=self._person(who), method=method)
+        return outcome
+
+    def _person(self, who: Member | Account) -> Person:
+        return who.person(self.issuer) if isinstance(who, Member) else Person(issuer=who.issuer, subject=who.subject)
+
     async def _tell(self, event: Event, member: Member, detail: str) -> None:
         await self.act.tell(event, person=member.person(self.issuer), detail=detail)
 
@@ -96,12 +143,15 @@ def _lifted(*, was_lifted: bool) -> str:
 
 
 @asynccontextmanager
-async def desk(settings: Settings, command: str | None = None, *, person: str | None = None) -> AsyncIterator[Desk]:
-    """`command` is the name of a command that changes something, `person` the id of the person whom it concerns. Both are in the audit
-    trail before the block is entered. Raises CannotAsk if they cannot be written, so that nothing is changed without a record."""
+async def desk(settings: Settings, command: str | None = None, *, person: str | Account | None = None) -> AsyncIterator[Desk]:
+    """`command` is the name of a command that changes something, `person` the id of the person whom it concerns, or their account. Both are
+    in the audit trail before the block is entered. Raises CannotAsk if they cannot be written, so that nothing is changed without a record.
+    """
     issuer = Issuer(settings.assertions.issuer)
     concerned: Fields = {}
-    if person is not None:
+    if isinstance(person, Account):
+        concerned["person"] = Person(issuer=person.issuer, subject=person.subject)
+    elif person is not None:
         concerned["person"] = Person(issuer=issuer, subject=Subject(person), member=MemberId(person))
     async with AsyncExitStack() as resources:
         names = await resources.enter_async_context(resolver(settings))

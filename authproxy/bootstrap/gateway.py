@@ -133,7 +133,9 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
         attempts=opened.attempts, sessions=opened.sessions, attempt_for=settings.sessions.attempt, random_bytes=secrets.token_bytes,
         describe_browser=described, **({} if watch is None else {"greet": watch.signed_in}),
     )  # fmt: skip
-    elevations = Elevations(sessions=opened.sessions, random_bytes=secrets.token_bytes, witness=writing.witness)
+    elevations = Elevations(
+        sessions=opened.sessions, random_bytes=secrets.token_bytes, register=Membership(store=opened.people), witness=writing.witness
+    )
     certificates = None
     if settings.acnlb is not None:
         certificates = await certificate_sign_in(

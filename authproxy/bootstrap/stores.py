@@ -66,6 +66,8 @@ class Stores:
     pulse: Pulse | None
     clock: Callable[[], datetime]
     open_sessions: RedisOpenSessions | None = None
+    members_of: tuple[str, ...] = ()
+    """Portals that let in only who is in the register."""
     acts: RedisActs | None = None
     """Operators' acts that wait for a trail; None where no command can reach the store."""
 
@@ -77,11 +79,13 @@ class Stores:
         return {name: store.unreadable for name, store in kinds.items() if isinstance(store, kept_elsewhere)}
 
     async def check(self) -> Check:
-        """Whether the store takes writes, and what an operator should mend. Raises CannotAsk."""
+        """Whether the store takes writes and has a whole register, and what an operator should mend. Raises CannotAsk."""
         if self.pulse is None:
             return Check(status="warning", detail="in this process: sessions are lost at its end")
         await self.pulse.beat(self.clock())
         warnings = await self.pulse.warnings()
+        if await self.people.revision() == 0 and self.members_of:
+            warnings.append(f"there is no register of people, so that nobody may enter {', '.join(self.members_of)}")
         if not await self.people.is_under_first_key():
             warnings.append("the register of people needs an older key: run `authproxy people reseal`")
         unreadable = sum(self.unreadable.values())
@@ -141,7 +145,7 @@ async def stores(
             attempts=RedisAttempts(connection),
             seals=seals,
             logout_tokens=RedisLogoutTokens(connection),
-            people=RedisPeople(connection, keys=keys, fresh=secrets.token_bytes),
+            people=RedisPeople(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse),
             kept=RedisKept(connection, keys=keys, fresh=secrets.token_bytes),
             challenges=RedisChallenges(connection, keys=keys, fresh=secrets.token_bytes),
             limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
@@ -152,6 +156,7 @@ async def stores(
             connection=connection,
             pulse=pulse,
             clock=clock,
+            members_of=tuple(portal_id for portal_id, portal in settings.portals.items() if portal.members == "register"),
         )
         if pulse.endings.untold:
             # A command ends before the next beat, so it tells the instances here which sessions it has ended. They need to know that in

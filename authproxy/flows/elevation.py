@@ -16,7 +16,8 @@ from authproxy.flows.step_up import NotProved
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import AuthenticationEvent, SignInMethod, StepUpMethod
 from authproxy.identity.attempt import Attempt
-from authproxy.identity.session import Session
+from authproxy.identity.person import Person
+from authproxy.identity.session import Session, SessionId
 from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
 
 PROVES: Final[dict[SignInMethod, StepUpMethod]] = {"rekono": "rekono", "acnlb": "certificate"}
@@ -27,6 +28,13 @@ class RotatingSessions(Protocol):
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
     ) -> bool: ...  # fmt: skip
+    async def revoke(self, session_id: SessionId) -> bool: ...
+
+
+class Register(Protocol):
+    async def is_blocked(self, person: Person) -> bool:
+        """Raises CannotAsk."""
+        ...
 
 
 Witness = Callable[[Session, AuthenticationEvent], Awaitable[None]]
@@ -38,22 +46,28 @@ async def _nobody(_session: Session, _event: AuthenticationEvent) -> None:
 
 
 class Elevations:
-    """The witness hears of a proof before it counts: what has been counted could be taken back only by signing the person out."""
+    """The witness hears of a proof before it counts: what has been counted could be taken back only by signing the person out. The
+    register is asked at each proof, so that a blocked person whose sessions could not all be ended gains nothing."""
 
     def __init__(
-        self, *, sessions: RotatingSessions, random_bytes: Callable[[int], bytes], witness: Witness = _nobody
+        self, *, sessions: RotatingSessions, random_bytes: Callable[[int], bytes], register: Register | None = None,
+        witness: Witness = _nobody,
     ) -> None:  # fmt: skip
         self._sessions = sessions
         self._random_bytes = random_bytes
+        self._register = register
         self._witness = witness
 
     async def add(
         self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime
     ) -> tuple[str, Session] | None:  # fmt: skip
         """The new ticket, and the session with the proof; from then on the old ticket opens nothing. None if it opens nothing already: the
-        session has ended, or has gained another proof at the same moment. Raises CannotAsk."""
+        session has ended, or has gained another proof at the same moment, or its person is blocked and it ends now. Raises CannotAsk."""
         old = tickets.parse(ticket_text)
         if old is None or old.session_id != session.session_id:
+            return None
+        if self._register is not None and await self._register.is_blocked(session.person):
+            await self._sessions.revoke(session.session_id)
             return None
         new = SessionTicket(self._random_bytes(IDENTIFIER_SIZE), self._random_bytes(SECRET_SIZE))
         stronger = replace(session, session_id=new.session_id, events=with_proof(session.events, event))

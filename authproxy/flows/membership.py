@@ -6,7 +6,7 @@ at level 20 or above, and is then the person, whatever else it states; one perso
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -14,7 +14,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.assurance import Level
-from authproxy.identity.member import Account, Member, RegisterKey, issuer_and_serial, tax_number_key
+from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey, issuer_and_serial, tax_number_key
 from authproxy.identity.person import Person, TaxNumber
 
 _LINKED_FROM: Final = Level.MEDIUM
@@ -28,8 +28,18 @@ class Found(Protocol):
     def member(self) -> Member: ...
 
 
+class LookedUp(Protocol):
+    """`blocked` are those keys that were asked for and are accounts of people outside the register who are let in nowhere."""
+
+    @property
+    def people(self) -> Sequence[Found | None]: ...
+    @property
+    def blocked(self) -> Mapping[RegisterKey, BlockedAccount]: ...
+
+
 class PeopleStore(Protocol):
     async def find(self, wanted: Sequence[RegisterKey]) -> Sequence[Found | None]: ...
+    async def look_up(self, wanted: Sequence[RegisterKey]) -> LookedUp: ...
     async def change(self, was: Any, now: Member, *, departs: bool) -> bool: ...
 
 
@@ -94,9 +104,16 @@ class Membership:
         return people[0] if len({member.member_id for member in people}) == 1 else None
 
     async def by_account(self, account: Account) -> Member | None:
-        """The person of the register to whom this account is linked; links nobody."""
-        [found] = await self._store.find([account.key])
-        return None if found is None else found.member
+        """The person of the register to whom this account is linked; links nobody. A blocked account is nobody's."""
+        found = await self._store.look_up([account.key])
+        [owner] = found.people
+        return None if owner is None or found.blocked else owner.member
+
+    async def is_blocked(self, person: Person) -> bool:
+        """Whether an operator has blocked somebody who has a session, or their account."""
+        account = Account(issuer=person.issuer, subject=person.subject)
+        found = await self._store.look_up([account.key, *([] if person.member is None else [RegisterKey("id", person.member)])])
+        return bool(found.blocked) or any(each is not None and each.member.is_blocked for each in found.people)
 
     async def by_sign_in(self, person: Person, level: Level, *, portal_id: str, members: Members) -> Admitted | NotAdmitted:
         """What the register says to somebody whom the provider has just vouched for; links their account if it is the first time.
@@ -108,8 +125,11 @@ class Membership:
         if person.tax_number is not None:
             wanted.append(tax_number_key(person.tax_number))
         for _ in range(_TRIES):
-            linked, namesake, *numbered = await self._store.find(wanted)
+            found = await self._store.look_up(wanted)
+            linked, namesake, *numbered = found.people
             owner = next(iter(numbered), None)
+            if found.blocked:
+                return NotAdmitted(reason=Reason.NOT_A_MEMBER, found="the account is blocked")
             if linked is not None:
                 return _alarm_of(linked.member, owner, person) or _admission(linked.member, person, portal_id, members)
             if namesake is not None:

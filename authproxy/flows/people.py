@@ -1,6 +1,8 @@
 """What operators do with the register of people: take over a list, show, block, let in again, link. Nothing is changed in part.
 
 Whoever loses something by a change (a portal, a certificate, an account, everything) loses their sessions too, at once and everywhere.
+Whoever leaves the register, or has another tax number in it than before, loses what they have enrolled to prove themselves with: it must
+not become somebody else's. People outside the register are named by their account, and can be blocked, too.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ from typing import Any, Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.challenges.enrolment import Enrolment
+from authproxy.challenges.enrolment import EnrolledMethod, Enrolment
 from authproxy.challenges.names import person_name
 from authproxy.flows.membership import Found, PeopleStore
 from authproxy.identity import register
-from authproxy.identity.member import Account, CertificateName, Member, RegisterKey
+from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, Listed
 
 _TRIES: Final = 5
+Owner = tuple[str, ...]
+"""Whose something is, as `challenges.enrolment.owner_of` says it."""
 
 
 class Snapshot(Protocol):
@@ -28,17 +32,32 @@ class Snapshot(Protocol):
     def revision(self) -> int: ...
     @property
     def members(self) -> tuple[Member, ...]: ...
+    @property
+    def blocked(self) -> tuple[BlockedAccount, ...]: ...
+
+
+class Departure(Protocol):
+    @property
+    def member(self) -> Member: ...
+    @property
+    def is_leaving(self) -> bool: ...
 
 
 class Store(PeopleStore, Protocol):
     async def every(self) -> Snapshot: ...
+    async def revision(self) -> int: ...
+    async def is_lost(self) -> bool: ...
     async def take_over(self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]) -> bool: ...
-    async def departures(self) -> Sequence[Found]: ...
+    async def begin_anew(self, members: Sequence[Member]) -> int: ...
+    async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool: ...
+    async def unblock_account(self, account: Account, *, revision: int) -> bool: ...
+    async def departures(self) -> Sequence[Departure]: ...
     async def settle(self, departures: Any) -> None: ...
 
 
 class Sessions(Protocol):
     async def revoke_member(self, member: Member) -> int: ...
+    async def revoke_subject(self, issuer: str, subject: str) -> int: ...
 
 
 class Limits(Protocol):
@@ -46,8 +65,12 @@ class Limits(Protocol):
 
 
 class Enrolments(Protocol):
-    async def add(self, owner: tuple[str, ...], enrolment: Enrolment) -> bool: ...
-    async def remove(self, owner: tuple[str, ...], enrolment_id: str) -> bool: ...
+    async def of(self, owner: Owner) -> Sequence[Enrolment]: ...
+    async def recovery_left(self, owner: Owner) -> int: ...
+    async def add(self, owner: Owner, enrolment: Enrolment) -> bool: ...
+    async def remove(self, owner: Owner, enrolment_id: str) -> bool: ...
+    async def put_recovery(self, owner: Owner, hashes: Sequence[str]) -> None: ...
+    async def remove_all(self, owners: Sequence[Owner]) -> None: ...
     async def reseal(self) -> int: ...
 
 
@@ -70,11 +93,63 @@ class Contradicted:
 
 
 @dataclass(frozen=True, slots=True)
+class NotLost:
+    """Nothing has changed: the register is there and whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     member: Member
     sessions_ended: int
     was_lifted: bool = False
     """Their wrong answers are forgotten: a block from step-ups has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Methods:
+    """What somebody has enrolled, by whatever name they come in. `recovery_left` are recovery codes that still work."""
+
+    enrolments: tuple[Enrolment, ...]
+    recovery_left: int
+
+    @property
+    def kinds(self) -> tuple[EnrolledMethod, ...]:
+        """The method of each, for the audit trail. Recovery codes are one, also where no entry of the list says that there are some."""
+        kinds = [each.method for each in self.enrolments]
+        return (*kinds, "recovery") if self.recovery_left and "recovery" not in kinds else tuple(kinds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodsRemoved:
+    removed: tuple[EnrolledMethod, ...]
+    sessions_ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBlocked:
+    sessions_ended: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUnblocked:
+    was_blocked: bool
+    was_lifted: bool
+    """Their wrong answers are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """Whose the account is in the register, and whether it is blocked itself."""
+
+    member_id: MemberId | None
+    is_blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountIsOf:
+    """Nothing has changed: the account is that of somebody in the register."""
+
+    member_id: MemberId
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +190,26 @@ class People:
             if is_rehearsal:
                 return outcome
             departures = tuple(register.shut_out(before, after))
+            # Before they are known here: somebody else may have had their id, and left while nobody looked after that.
+            await self._enrolments.remove_all([_own(member_id) for member_id in after.keys() - before.keys()])
             if await self._store.take_over(tuple(after.values()), revision=snapshot.revision, departures=departures):
                 return replace(outcome, sessions_ended=await self._end_sessions())
         raise _too_busy()
+
+    async def begin_anew(self, listed: Sequence[Listed], *, keeps_methods: bool) -> TakenOver | Contradicted | NotLost:
+        """Makes the list the whole register after the one before was lost. Nobody can say who has left since, so somebody must say whether
+        people keep what they have enrolled under their ids."""
+        if not await self._store.is_lost():
+            return NotLost()
+        after = register.taken_over({}, listed, replaces=True, now=self._clock())
+        conflicts = tuple(register.conflicts(after.values()))
+        if conflicts:
+            return Contradicted(conflicts)
+        if not keeps_methods:
+            await self._enrolments.remove_all([_own(member_id) for member_id in after])
+        await self._store.begin_anew(tuple(after.values()))
+        ended = [await self._sessions.revoke_member(member) for member in register.shut_out({}, after)]
+        return TakenOver(added=len(after), changed=0, removed=0, unchanged=0, sessions_ended=sum(ended) + await self._end_sessions())
 
     async def every(self) -> Snapshot:
         return await self._store.every()
@@ -135,18 +227,69 @@ class People:
         changed = await self._change(member_id, Member.unblocked)
         if changed is None:
             return None
-        # Their accounts too: a session from before the register knew them answers under its account's name.
-        owners = [("member", member_id), *(("account", account.issuer, account.subject) for account in changed.member.accounts)]
-        return replace(changed, was_lifted=await self._limits.lift([person_name(owner) for owner in owners]))
+        return replace(changed, was_lifted=await self._limits.lift([person_name(owner) for owner in owners_of(changed.member)]))
+
+    async def block_account(self, account: Account, *, reason: str | None) -> AccountBlocked | AccountIsOf:
+        """From now on the account signs in nowhere, and is signed out. It must be one of which the register knows nobody."""
+        for _ in range(_TRIES):
+            revision = await self._store.revision()
+            found = await self._store.look_up([account.key])
+            [owner] = found.people
+            if owner is not None:
+                return AccountIsOf(owner.member.member_id)
+            known = found.blocked.get(account.key)
+            blocked = BlockedAccount(account=account, blocked_at=self._clock() if known is None else known.blocked_at, reason=reason)
+            if await self._store.block_account(blocked, revision=revision):
+                return AccountBlocked(await self._end_sessions())
+        raise _too_busy()
+
+    async def unblock_account(self, account: Account) -> AccountUnblocked:
+        """The account may sign in again, and answer again after wrong answers."""
+        was_lifted = await self.forgive_account(account)
+        for _ in range(_TRIES):
+            revision = await self._store.revision()
+            if not (await self._store.look_up([account.key])).blocked:
+                return AccountUnblocked(was_blocked=False, was_lifted=was_lifted)
+            if await self._store.unblock_account(account, revision=revision):
+                return AccountUnblocked(was_blocked=True, was_lifted=was_lifted)
+        raise _too_busy()
+
+    async def whose(self, account: Account) -> AccountStanding:
+        """What is known of an account."""
+        found = await self._store.look_up([account.key])
+        [owner] = found.people
+        return AccountStanding(None if owner is None else owner.member.member_id, is_blocked=bool(found.blocked))
+
+    async def methods(self, who: Member | Account) -> Methods:
+        """What this person has enrolled to prove themselves with."""
+        owners = owners_of(who)
+        found = [each for owner in owners for each in await self._enrolments.of(owner)]
+        return Methods(enrolments=tuple(found), recovery_left=sum([await self._enrolments.recovery_left(owner) for owner in owners]))
+
+    async def remove_method(self, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
+        """Takes one method away, and signs the person out everywhere: what it has proved is in doubt. Nothing where there is no such."""
+        removed: list[EnrolledMethod] = []
+        for owner in owners_of(who):
+            for each in await self._enrolments.of(owner):
+                if each.enrolment_id == enrolment_id:
+                    await self._remove(owner, each)
+                    removed.append(each.method)
+        return MethodsRemoved(removed=tuple(removed), sessions_ended=await self._end_all(who) if removed else 0)
+
+    async def remove_methods(self, who: Member | Account) -> MethodsRemoved:
+        """Takes all of them away, recovery codes too, and signs the person out everywhere."""
+        there = (await self.methods(who)).kinds
+        await self._enrolments.remove_all(owners_of(who))
+        return MethodsRemoved(removed=there, sessions_ended=await self._end_all(who))
 
     async def forgive_account(self, account: Account) -> bool:
         """Somebody who is not in the register may answer again after wrong answers; whether there were any."""
-        return await self._limits.lift([person_name(("account", account.issuer, account.subject))])
+        return await self._limits.lift([person_name(owner) for owner in owners_of(account)])
 
     async def enrol(self, member_id: MemberId, enrolment: Enrolment) -> bool:
         """The operator knows that this is the person's, and vouches for it: in the place of an earlier one of the same id. False if they
         have too many already."""
-        owner = ("member", member_id)
+        owner = _own(member_id)
         await self._enrolments.remove(owner, enrolment.enrolment_id)
         return await self._enrolments.add(owner, enrolment)
 
@@ -197,8 +340,31 @@ class People:
         while departures := await self._store.departures():
             for departure in departures:
                 ended += await self._sessions.revoke_member(departure.member)
+            await self._enrolments.remove_all([_own(each.member.member_id) for each in departures if each.is_leaving])
             await self._store.settle(departures)
         return ended
+
+    async def _remove(self, owner: Owner, enrolment: Enrolment) -> None:
+        if enrolment.method == "recovery":
+            await self._enrolments.put_recovery(owner, ())
+        await self._enrolments.remove(owner, enrolment.enrolment_id)
+
+    async def _end_all(self, who: Member | Account) -> int:
+        if isinstance(who, Member):
+            return await self._sessions.revoke_member(who)
+        return await self._sessions.revoke_subject(who.issuer, who.subject)
+
+
+def owners_of(who: Member | Account) -> list[Owner]:
+    """Under which names somebody's methods and wrong answers are kept. Of a person of the register also their accounts: a session from
+    before the register knew them goes under its account's name."""
+    if isinstance(who, Account):
+        return [("account", who.issuer, who.subject)]
+    return [_own(who.member_id), *(owner for account in who.accounts for owner in owners_of(account))]
+
+
+def _own(member_id: MemberId) -> Owner:
+    return "member", member_id
 
 
 def _too_busy() -> CannotAsk:

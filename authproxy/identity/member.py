@@ -57,6 +57,15 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockedAccount:
+    """An account of somebody who is not in the register, and who is let in nowhere."""
+
+    account: Account
+    blocked_at: datetime
+    reason: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A person of the register. `portals` are the ids of those they may enter, or `*`: what is not there is denied."""
 

@@ -66,6 +66,13 @@ def shut_out(before: Register, after: Register) -> Iterator[Member]:
             yield now
 
 
+def leaves(was: Member, after: Register) -> bool:
+    """Whether the person leaves the register, or has another tax number in it than before, or none any more: whoever is known by their id
+    from now on may be somebody else, and must not have what they have enrolled."""
+    now = after.get(was.member_id)
+    return now is None or was.tax_number not in (None, now.tax_number)
+
+
 def has_lost(before: Member, after: Member) -> bool:
     """Whether the person had something by which they may have signed in or proved themselves, or somewhere to go, and has it no more. A
     number that is another now is such a thing: codes went there."""

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.terminal import (
-    FINDINGS,
-    UNREADABLE,
-    config_option,
-    fail,
-    json_option,
-    print_findings,
-    print_table,
-    settings_of,
-    store_asked,
-    time_text,
-)
+from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, person_argument, subject_option
+from authproxy.people.methods import methods, names_of, whom
+from authproxy.terminal import FINDINGS, UNREADABLE, config_option, fail, json_option, print_findings, print_table, settings_of, time_text
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
-    from authproxy.flows.people import Changed, Contradicted, TakenOver
-    from authproxy.identity.member import CertificateName, Member
+    from authproxy.flows.people import AccountBlocked, AccountIsOf, Changed, Contradicted, NotLost, TakenOver
+    from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
     from authproxy.people.files import PeopleList
     from authproxy.settings.schema import Settings
-
-_Answer = TypeVar("_Answer")
-person_argument = click.argument("person")
 
 
 @click.group()
@@ -40,24 +26,38 @@ def people() -> None:
     """The register: whom certificates and accounts belong to, and who may enter which portal."""
 
 
+people.add_command(methods)
+
+
 @people.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--replace", is_flag=True, help="Remove whoever is not in the file.")
+@click.option("--new-register", is_flag=True, help="Begin a new register where the old one is lost, with all blocks and links.")
+@click.option("--keep-methods/--remove-methods", "keeps", default=None, help="With --new-register.")
 @config_option
-def import_people(file: Path, config: Path, *, dry_run: bool, replace: bool) -> None:
+def import_people(file: Path, config: Path, *, dry_run: bool, replace: bool, new_register: bool, keeps: bool | None) -> None:
     """Take a list of people (CSV or YAML) over into the register: all of it, or nothing if anything in it is wrong.
 
     Exit code 1: there are findings; 2: there is no list that can be read."""
+    if new_register and (dry_run or keeps is None):
+        raise click.UsageError("--new-register has no rehearsal, and needs --keep-methods or --remove-methods: nobody can say who has left")
+    if keeps is not None and not new_register:
+        raise click.UsageError("--keep-methods and --remove-methods go with --new-register; otherwise whoever leaves loses their methods")
     settings = settings_of(config)
-    from authproxy.flows.people import Contradicted
+    from authproxy.flows.people import Contradicted, NotLost
 
     listed = _list_in(file, settings)
 
-    async def take_over(desk: Desk) -> TakenOver | Contradicted:
+    async def take_over(desk: Desk) -> TakenOver | Contradicted | NotLost:
+        if new_register:
+            return await desk.begin_anew(listed.people, keeps_methods=bool(keeps))
         return await desk.take_over(listed.people, replaces=replace, is_rehearsal=dry_run)
 
-    outcome = _at_desk(settings, take_over, command=None if dry_run else "people import --replace" if replace else "people import")
+    command = "people import --new-register" if new_register else "people import --replace" if replace else "people import"
+    outcome = at_desk(settings, take_over, command=None if dry_run else command)
+    if isinstance(outcome, NotLost):
+        fail("the register is there and whole: without --new-register, or with --replace, the list is taken over into it")
     if isinstance(outcome, Contradicted):
         print_findings(listed.conflicts(outcome.conflicts))
         sys.exit(FINDINGS)
@@ -67,14 +67,18 @@ def import_people(file: Path, config: Path, *, dry_run: bool, replace: bool) -> 
 
 @people.command("list")
 @click.option("--portal", help="Only those who may enter this portal.")
+@click.option("--blocked-accounts", is_flag=True, help="Blocked accounts of people outside the register instead.")
 @config_option
 @json_option
-def list_people(portal: str | None, config: Path, *, as_json: bool) -> None:
+def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_json: bool) -> None:
     """List who is in the register, without their numbers."""
     settings = settings_of(config)
+    if blocked_accounts:
+        _list_blocked_accounts(settings, as_json=as_json)
+        return
     if portal is not None and portal not in settings.portals:
         raise click.UsageError(f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}")
-    snapshot = _at_desk(settings, lambda desk: desk.people.every())
+    snapshot = at_desk(settings, lambda desk: desk.people.every())
     found = [member for member in snapshot.members if portal is None or member.may_enter(portal)]
     rows = [_row(member) for member in sorted(found, key=lambda member: member.member_id)]
     if as_json:
@@ -82,6 +86,24 @@ def list_people(portal: str | None, config: Path, *, as_json: bool) -> None:
         return
     print_table([{name: value if isinstance(value, str) else _words(value) for name, value in row.items()} for row in rows])
     click.echo(f"{len(rows)} people, revision {snapshot.revision}", err=True)
+
+
+def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
+    async def found(desk: Desk) -> list[tuple[BlockedAccount, str]]:
+        return [(each, desk.audit_name_of(each.account)) for each in (await desk.people.every()).blocked]
+
+    rows: list[dict[str, object]] = [
+        {
+            "issuer": each.account.issuer, "subject": each.account.subject, "blocked": time_text(each.blocked_at),
+            "reason": each.reason or "-", "audit_name": audit_name,
+        }
+        for each, audit_name in sorted(at_desk(settings, found), key=lambda pair: pair[0].blocked_at)
+    ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    print_table(rows)
+    click.echo(f"{len(rows)} accounts", err=True)
 
 
 @people.command("show")
@@ -95,9 +117,9 @@ def show_person(person: str, config: Path, *, as_json: bool) -> None:
         member = await desk.people.named(person)
         return None if member is None else (member, desk.audit_name_of(member))
 
-    known = _at_desk(settings_of(config), found)
+    known = at_desk(settings_of(config), found)
     if known is None:
-        _nobody(person)
+        nobody(person)
     details = _details(*known)
     if as_json:
         click.echo(json.dumps(details, ensure_ascii=False, indent=2))
@@ -107,29 +129,47 @@ def show_person(person: str, config: Path, *, as_json: bool) -> None:
 
 
 @people.command("block")
-@person_argument
+@click.argument("person", required=False)
+@subject_option
 @click.option("--reason", help="Kept in the register; no log has it.")
 @config_option
-def block_person(person: str, reason: str | None, config: Path) -> None:
-    """Let a person in nowhere any more, and sign them out everywhere at once."""
-    _say(person, _at_desk(settings_of(config), lambda desk: desk.block(person, reason), command="people block", person=person), "blocked")
+def block_person(person: str | None, subject: tuple[str, str] | None, reason: str | None, config: Path) -> None:
+    """Let somebody in nowhere any more, and sign them out everywhere at once."""
+    _demand_one_name(person, subject)
+    settings = settings_of(config)
+    if person is not None:
+        _say(person, at_desk(settings, lambda desk: desk.block(person, reason), command="people block", person=person), "blocked")
+    elif subject is not None:
+        _block_account(settings, subject, reason)
 
 
 @people.command("unblock")
 @click.argument("person", required=False)
-@click.option("--subject", nargs=2, metavar="ISSUER SUB", help="Somebody who is not in the register, by their account at the provider.")
+@subject_option
+@click.option("--keep-methods/--remove-methods", "keeps", default=None, help="What becomes of what they have enrolled; asked if not said.")
 @config_option
-def unblock_person(person: str | None, subject: tuple[str, str] | None, config: Path) -> None:
-    """Let a blocked person in again, and let them answer again whom wrong codes have blocked."""
-    if (person is None) == (subject is None):
-        raise click.UsageError("name either a person of the register or, with --subject, an account")
+def unblock_person(person: str | None, subject: tuple[str, str] | None, config: Path, *, keeps: bool | None) -> None:
+    """Let somebody blocked in again, and let them answer again whom wrong codes have blocked.
+
+    Whoever has had their account or session may have enrolled something of their own. So it is asked what becomes of that. Without a
+    terminal it must be said."""
+    _demand_one_name(person, subject)
     settings = settings_of(config)
+    who = whom(settings, person, subject)
+    kept = _what_becomes_of_methods(settings, who, keeps=keeps)
     if person is not None:
-        outcome = _at_desk(settings, lambda desk: desk.unblock(person), command="people unblock", person=person)
-        _say(person, outcome, f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}")
+        outcome = at_desk(
+            settings, lambda desk: desk.unblock(person, removes_methods=kept == _REMOVED), command="people unblock", person=person
+        )
+        _say(person, outcome, f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}{kept}")
     elif subject is not None:
-        was_lifted = _at_desk(settings, lambda desk: desk.forgive(*subject), command="people unblock --subject")
-        click.echo(f"{subject[1]}: {_forgotten(was_lifted=was_lifted)}")
+        account = account_of(subject)
+        lifted = at_desk(
+            settings, lambda desk: desk.unblock_account(account, removes_methods=kept == _REMOVED), command="people unblock --subject",
+            person=account,
+        )  # fmt: skip
+        state = "not blocked; " if lifted.was_blocked else ""
+        click.echo(f"{subject[1]}: {state}{_forgotten(was_lifted=lifted.was_lifted)}{kept}")
 
 
 @people.command("link")
@@ -143,7 +183,7 @@ def link_person(person: str, certificate: Path | None, subject: tuple[str, str] 
         raise click.UsageError("name either a certificate or, with --subject, an account")
     settings = settings_of(config)
     named = _certificate_in(certificate) if certificate is not None else None
-    outcome = _at_desk(
+    outcome = at_desk(
         settings, lambda desk: desk.link(person, certificate=named, account=subject), command="people link", person=person
     )  # fmt: skip
     _say(person, outcome, "linked")
@@ -153,25 +193,53 @@ def link_person(person: str, certificate: Path | None, subject: tuple[str, str] 
 @config_option
 def reseal_people(config: Path) -> None:
     """Write the register and what people have enrolled anew under the first of the session keys, so that the others may be dropped."""
-    resealed = _at_desk(settings_of(config), lambda desk: desk.reseal(), command="people reseal")
+    resealed = at_desk(settings_of(config), lambda desk: desk.reseal(), command="people reseal")
     click.echo(f"{resealed.people} people resealed; {resealed.enrolments} enrolments moved")
 
 
-def _at_desk(
-    settings: Settings, work: Callable[[Desk], Awaitable[_Answer]], *, command: str | None = None, person: str | None = None
-) -> _Answer:  # fmt: skip
-    """`command` names a command that changes something, and is in the audit trail before it does."""
-    from authproxy import bootstrap
+_KEPT, _REMOVED = "; methods kept", "; methods removed"
 
-    if command is not None and settings.store.url == bootstrap.MEMORY:
-        fail(f"store.url is {bootstrap.MEMORY}: what is written there ends with this command")
 
-    async def done() -> _Answer:
-        async with bootstrap.desk(settings, command, person=person) as desk:
-            return await work(desk)
+def _demand_one_name(person: str | None, subject: tuple[str, str] | None) -> None:
+    if (person is None) == (subject is None):
+        raise click.UsageError("name either a person of the register or, with --subject, an account")
 
-    with store_asked():
-        return asyncio.run(done())
+
+def _block_account(settings: Settings, subject: tuple[str, str], reason: str | None) -> None:
+    from authproxy.flows.people import AccountIsOf
+
+    account = account_of(subject)
+
+    async def blocked(desk: Desk) -> AccountBlocked | AccountIsOf:
+        return await desk.block_account(account, reason)
+
+    outcome = at_desk(settings, blocked, command="people block --subject", person=account)
+    if isinstance(outcome, AccountIsOf):
+        belongs_to(subject, outcome.member_id)
+    click.echo(f"{subject[1]}: blocked; {outcome.sessions_ended} sessions ended")
+
+
+def _what_becomes_of_methods(settings: Settings, who: Member | Account, *, keeps: bool | None) -> str:
+    """Asks where an operator had blocked somebody who has methods. Wrong codes alone are no reason to ask."""
+    if keeps is not None:
+        return _KEPT if keeps else _REMOVED
+    if not _is_blocked(settings, who):
+        return ""
+    found = at_desk(settings, lambda desk: desk.methods(who))
+    if not found.kinds:
+        return ""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"say --keep-methods or --remove-methods: there are {names_of(found)}")
+    click.echo(f"Enrolled: {names_of(found)}.")
+    return _KEPT if click.confirm("Did the person enrol all of it, and should they keep it?", default=None) else _REMOVED
+
+
+def _is_blocked(settings: Settings, who: Member | Account) -> bool:
+    from authproxy.identity.member import Member
+
+    if isinstance(who, Member):
+        return who.is_blocked
+    return at_desk(settings, lambda desk: desk.people.whose(who)).is_blocked
 
 
 def _list_in(file: Path, settings: Settings) -> PeopleList:
@@ -213,7 +281,7 @@ def _say(person: str, outcome: Changed | Contradicted | None, state: str) -> Non
     from authproxy.flows.people import Contradicted
 
     if outcome is None:
-        _nobody(person)
+        nobody(person)
     if isinstance(outcome, Contradicted):
         fail("; ".join(f"this {each.key.kind} is that of {each.earlier}" for each in outcome.conflicts))
     click.echo(f"{person}: {state}; {outcome.sessions_ended} sessions ended")
@@ -221,10 +289,6 @@ def _say(person: str, outcome: Changed | Contradicted | None, state: str) -> Non
 
 def _forgotten(*, was_lifted: bool) -> str:
     return "wrong answers forgotten" if was_lifted else "no wrong answers"
-
-
-def _nobody(person: str) -> NoReturn:
-    fail(f"nobody in the register has the id {person}")
 
 
 def _row(member: Member) -> dict[str, object]:

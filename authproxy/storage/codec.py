@@ -149,6 +149,15 @@ def open_member(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
     return _open(sealed, ring, _member_key, name)
 
 
+def seal_blocked_account(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
+    """`name` is the one under which the register keeps the account."""
+    return _seal(plaintext, ring, _blocked_account_key, name, nonce)
+
+
+def open_blocked_account(sealed: bytes, *, ring: KeyRing, name: str) -> bytes | None:
+    return _open(sealed, ring, _blocked_account_key, name)
+
+
 def seal_kept(plaintext: bytes, *, ring: KeyRing, name: str, nonce: bytes) -> bytes:
     """`name` is the hash under which the octets are kept."""
     return _seal(plaintext, ring, _kept_key, name, nonce)
@@ -239,6 +248,10 @@ def _refusal_key(server_key: bytes) -> bytes:
 
 def _member_key(server_key: bytes) -> bytes:
     return _derived(server_key, b"authproxy register person")
+
+
+def _blocked_account_key(server_key: bytes) -> bytes:
+    return _derived(server_key, b"authproxy blocked account")
 
 
 def _kept_key(server_key: bytes) -> bytes:

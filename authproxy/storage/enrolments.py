@@ -100,6 +100,21 @@ class RedisEnrolments:
             is_gone |= any(await self._connection.all([_taking_away(stored) for stored in meant]))
         return is_gone
 
+    async def remove_all(self, owners: Sequence[tuple[str, ...]]) -> None:
+        """Forgets all that these people have enrolled, recovery codes too."""
+        # The first name last, as in `put_recovery`: what is moved there in between must not stay.
+        names = [name for owner in owners for name in self._names(owner)[::-1]]
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            swapped = await self._connection.all([
+                *(("EVAL", _SWAP, 1, keyspace.recovery(name), b"") for name in page),
+                *(("DEL", keyspace.enrolments(name)) for name in page),
+            ])  # fmt: skip
+            earlier = [self._recovery_set(was, name) for name, was in zip(page, swapped, strict=False)]
+            gone = [_codes(kept) for kept in earlier if kept is not None]
+            if gone:
+                await self._connection.all([("DEL", key) for key in gone])
+
     async def accept_step(self, enrolment_id: str, step: int) -> bool:
         """Whether this step of time is later than every one that was accepted before; from now on it was. Remembered for two days."""
         key = keyspace.accepted_step(keyspace.enrolment_name(enrolment_id))

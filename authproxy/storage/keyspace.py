@@ -21,6 +21,8 @@ _SESSION_SUFFIX: Final = "}:session"
 REGISTER: Final = f"{PREFIX}register}}:register"
 REGISTER_NAMES: Final = f"{PREFIX}register}}:register-names"
 REGISTER_PEOPLE: Final = f"{PREFIX}register}}:register-people"
+REGISTER_ACCOUNTS: Final = f"{PREFIX}register}}:register-accounts"
+"""Blocked accounts of people who are not in the register."""
 REGISTER_DEPARTURES: Final = f"{PREFIX}register}}:register-departures"
 OPEN_SESSIONS: Final = f"{PREFIX}open}}:open-sessions"
 OPEN_DETAILS: Final = f"{PREFIX}open}}:open-details"
@@ -34,6 +36,8 @@ NOTICES_DUE: Final = f"{PREFIX}notices}}:due"
 PULSE: Final = f"{PREFIX}store}}:pulse"
 OUTAGES: Final = f"{PREFIX}store}}:outages"
 ENDINGS: Final = f"{PREFIX}store}}:endings"
+REGISTER_SEEN: Final = f"{PREFIX}store}}:register-seen"
+"""The newest revision of the register that an instance has seen. It is not in the register's slot, so that it outlives a loss of that."""
 
 
 def session(session_id: SessionId) -> str:

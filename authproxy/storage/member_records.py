@@ -6,12 +6,43 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from authproxy.identity.member import Account, CertificateName, Member
+from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Subject, TaxNumber
 
 
 def member_octets(member: Member) -> bytes:
-    fields = {
+    return _octets(_fields(member))
+
+
+def departure_octets(member: Member, *, is_leaving: bool) -> bytes:
+    """A person whose sessions must end. `is_leaving`: what they have enrolled must go, too."""
+    return _octets(_fields(member) | {"leaves": is_leaving})
+
+
+def is_leaving_in(octets: bytes) -> bool:
+    """What `departure_octets` has said, of a departure that can be read. An older version says nothing of it."""
+    return json.loads(octets).get("leaves") is True
+
+
+def account_octets(blocked: BlockedAccount) -> bytes:
+    return _octets({
+        "issuer": blocked.account.issuer, "subject": blocked.account.subject, "blocked_at": _time_text(blocked.blocked_at),
+        "block_reason": blocked.reason,
+    })  # fmt: skip
+
+
+def account_in(octets: bytes) -> BlockedAccount | None:
+    try:
+        fields = json.loads(octets)
+        account = Account(issuer=Issuer(fields["issuer"]), subject=Subject(fields["subject"]))
+        blocked_at = datetime.fromisoformat(fields["blocked_at"]).astimezone(UTC)
+        return BlockedAccount(account=account, blocked_at=blocked_at, reason=fields.get("block_reason"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _fields(member: Member) -> dict[str, Any]:
+    return {
         "id": member.member_id,
         "name": member.name,
         "tax_number": member.tax_number,
@@ -20,10 +51,9 @@ def member_octets(member: Member) -> bytes:
         "portals": member.portals,
         "certificates": [[each.fingerprint, each.issuer, each.serial] for each in member.certificates],
         "accounts": [[account.issuer, account.subject] for account in member.accounts],
-        "blocked_at": None if member.blocked_at is None else member.blocked_at.astimezone(UTC).isoformat(),
+        "blocked_at": None if member.blocked_at is None else _time_text(member.blocked_at),
         "block_reason": member.block_reason,
     }
-    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def member_in(octets: bytes) -> Member | None:
@@ -44,6 +74,14 @@ def member_in(octets: bytes) -> Member | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _octets(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _time_text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
 
 
 def _tax_number(text: str | None) -> TaxNumber | None:

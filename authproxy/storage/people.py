@@ -1,22 +1,28 @@
-"""The register of people in Redis: sealed entries, found by keyed hashes, changed one at a time or as a whole in one step.
+"""The register of people in Redis: sealed entries, found by keyed hashes, changed one at a time or as a whole in one step. Beside it lie
+the blocked accounts of people who are not in it.
 
 Everything is in one slot and under one server key. What does not open is "cannot be asked": nobody may become unknown, and so
-unblocked, because a key was dropped.
+unblocked, because a key was dropped. The same holds for a register of which a part is lost, or all of it: its parts count each other
+(`register_scripts`), and that there was a register is known to every instance that has seen it, and outside of its slot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.identity.member import Member, RegisterKey
-from authproxy.storage import answers, codec, keyspace, member_records, records
-from authproxy.storage.answers import Command, Script
+from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
+from authproxy.identity.person import MemberId
+from authproxy.identity.register import leaves
+from authproxy.storage import codec, keyspace, member_records, records, register_scripts
+from authproxy.storage.answers import Command
 from authproxy.storage.codec import KeyRing
+from authproxy.storage.pulse import Pulse
 from authproxy.storage.redis import RedisConnection
 
 _PAGE: Final = 500
@@ -25,56 +31,12 @@ _STAGED_FOR: Final = timedelta(minutes=5)
 """An import that dies leaves nothing behind."""
 _READINGS: Final = 5
 _DEPARTURE_NAME: Final = "departure"
-
-
-def _found(answer: Any) -> bool:
-    """Revision, key, and for each name that was asked for nothing or the owner's name and the owner."""
-    if not isinstance(answer, list) or not answers.texts(answer[:2]):
-        return False
-    return all(pair is None or answers.fields(2)(pair) for pair in answer[2:])
-
-
-_FIND: Final = Script("""
-local answer = redis.call('HMGET', KEYS[1], 'revision', 'key')
-for at = 1, #ARGV do
-  local name = redis.call('HGET', KEYS[2], ARGV[at])
-  answer[at + 2] = name and {name, redis.call('HGET', KEYS[3], name)}
-end
-return answer
-""", _found)
-# Compared with what the caller has read, so that of two changes to the same person one starts again; and nobody gets what another has.
-_CHANGE: Final = Script("""
-if redis.call('HGET', KEYS[1], 'key') ~= ARGV[1] then return 0 end
-if redis.call('HGET', KEYS[3], ARGV[2]) ~= ARGV[3] then return 0 end
-local gone = 6 + tonumber(ARGV[6])
-for at = gone + 1, #ARGV do
-  local owner = redis.call('HGET', KEYS[2], ARGV[at])
-  if owner and owner ~= ARGV[2] then return 0 end
-end
-redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
-if ARGV[5] ~= '' then redis.call('SADD', KEYS[4], ARGV[5]) end
-for at = 7, gone do redis.call('HDEL', KEYS[2], ARGV[at]) end
-for at = gone + 1, #ARGV do redis.call('HSET', KEYS[2], ARGV[at], ARGV[2]) end
-return redis.call('HINCRBY', KEYS[1], 'revision', 1)
-""", answers.whole)
-_TAKE_OVER: Final = Script("""
-if (redis.call('HGET', KEYS[1], 'revision') or '0') ~= ARGV[1] then
-  redis.call('DEL', KEYS[5], KEYS[6], KEYS[7])
-  return 0
-end
-if redis.call('HLEN', KEYS[5]) ~= tonumber(ARGV[3]) or redis.call('HLEN', KEYS[6]) ~= tonumber(ARGV[4]) then return -1 end
-if redis.call('SCARD', KEYS[7]) ~= tonumber(ARGV[5]) then return -1 end
-redis.call('DEL', KEYS[2], KEYS[3])
-for at = 5, 6 do
-  if redis.call('PERSIST', KEYS[at]) == 1 then redis.call('RENAME', KEYS[at], KEYS[at - 3]) end
-end
-redis.call('SUNIONSTORE', KEYS[4], KEYS[4], KEYS[7])
-redis.call('DEL', KEYS[7])
-redis.call('HSET', KEYS[1], 'key', ARGV[2])
-return redis.call('HINCRBY', KEYS[1], 'revision', 1)
-""", answers.whole)
 _Item = TypeVar("_Item")
-_LIVE: Final = (keyspace.REGISTER, keyspace.REGISTER_NAMES, keyspace.REGISTER_PEOPLE, keyspace.REGISTER_DEPARTURES)
+_LIVE: Final = (
+    keyspace.REGISTER, keyspace.REGISTER_NAMES, keyspace.REGISTER_PEOPLE, keyspace.REGISTER_ACCOUNTS, keyspace.REGISTER_DEPARTURES,
+)  # fmt: skip
+_COUNTED: Final = 4
+"""So many of them are counted, all but the departures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,48 +48,106 @@ class StoredMember:
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """A person, as they were, whose sessions must end because of a change. `is_leaving`: what they have enrolled must go, too, before
+    somebody else is known by their id."""
+
+    member: Member
+    version: bytes = field(repr=False)
+    is_leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What was found for some keys, as of one moment: people in the order of the keys, and the blocks of accounts among the keys."""
+
+    people: tuple[StoredMember | None, ...]
+    blocked: Mapping[RegisterKey, BlockedAccount] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole register at one moment. Every change raises the revision, which begins with 0 for a register that was never filled."""
+    """The whole register at one moment. Every change raises the revision, which begins with 0 for a register that was never filled.
+    `blocked` are accounts of people outside of it."""
 
     revision: int
     members: tuple[Member, ...]
+    blocked: tuple[BlockedAccount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a register that is whole says of itself. `key` is None where there never was one."""
+
+    revision: int
+    key: bytes | None
+    accounts_key: bytes | None
+
+
+class RegisterLost(CannotAsk):
+    """There was a register, and it, or a part of it, is not there any more."""
 
 
 class RedisPeople:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked, or when what is
-    in it does not open with the keys of the settings."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked, when what is in it
+    does not open with the keys of the settings, and when the register, or a part of it, is lost."""
 
-    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
-        """`fresh` makes that many random bytes."""
+    def __init__(
+        self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes], pulse: Pulse | None = None
+    ) -> None:  # fmt: skip
+        """`fresh` makes that many random bytes. `pulse` knows whether there was a register since this process has started."""
         self._connection = connection
         self._keys = keys
         self._fresh = fresh
+        self._pulse = pulse or Pulse(connection)
 
     async def find(self, wanted: Sequence[RegisterKey]) -> tuple[StoredMember | None, ...]:
         """The people who have these keys, in the same order and as of one moment."""
+        return (await self.look_up(wanted)).people
+
+    async def look_up(self, wanted: Sequence[RegisterKey]) -> LookedUp:
+        """The people who have these keys, and which of the keys are blocked accounts: one question to the store."""
         names = [name for key_id in self._keys.key_ids for name in self._keys.register_names(wanted, key_id)]
-        _, key_id, *found = await self._connection.ask("EVAL", _FIND, 3, *_LIVE[:3], *names)
-        if key_id is None:
-            return (None,) * len(wanted)
-        at = self._keys.key_ids.index(self._known(key_id)) * len(wanted)
-        return tuple(
-            None if pair is None else self._found(key, *pair) for key, pair in zip(wanted, found[at : at + len(wanted)], strict=True)
+        state, found = await self._state(("EVAL", register_scripts.FIND, _COUNTED, *_LIVE[:_COUNTED], *names))
+        people = tuple(
+            None if entry is None or entry[0] is None else self._found(key, entry[0], entry[1])
+            for key, entry in zip(wanted, self._under(state.key, found, len(wanted)), strict=True)
         )
+        blocked = {
+            key: self._blocked(key, state.accounts_key, entry[2])
+            for key, entry in zip(wanted, self._under(state.accounts_key, found, len(wanted)), strict=True)
+            if entry is not None and entry[2] is not None
+        }
+        return LookedUp(people, blocked)
 
     async def every(self) -> Snapshot:
         """Everybody, as of one moment."""
         for _ in range(_READINGS):
-            revision, key_id = await self._connection.ask("HMGET", keyspace.REGISTER, "revision", "key")
-            if revision is None:
-                return Snapshot(0, ())
-            self._known(key_id)
+            state = await self._look()
             names = await self._connection.ask("HKEYS", keyspace.REGISTER_PEOPLE)
             sealed: list[bytes | None] = []
             for page in _pages(names):
                 sealed += await self._connection.ask("HMGET", keyspace.REGISTER_PEOPLE, *page)
-            if await self._connection.ask("HGET", keyspace.REGISTER, "revision") == revision:
-                return Snapshot(int(revision), tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)))
+            accounts = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
+            if int(await self._connection.ask("HGET", keyspace.REGISTER, "revision") or 0) == state.revision:
+                return Snapshot(
+                    state.revision,
+                    tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)),
+                    tuple(self._account(name, each) for name, each in zip(accounts[::2], accounts[1::2], strict=True)),
+                )
         raise CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people changes faster than it can be read")
+
+    async def revision(self) -> int:
+        """That of a register that is whole; 0 if there never was one. Raises CannotAsk if it, or a part of it, is lost."""
+        return (await self._look()).revision
+
+    async def is_lost(self) -> bool:
+        """Whether there was a register, and it, or a part of it, is lost."""
+        try:
+            await self._look()
+        except RegisterLost:
+            return True
+        return False
 
     async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
         """Puts `now` in the place of what was found; False if that has changed meanwhile, or a new key is somebody else's. `departs`: the
@@ -135,20 +155,92 @@ class RedisPeople:
         before = was.member
         if before.member_id != now.member_id:
             raise ValueError("a person's id does not change")
-        _, key_id = await self._connection.ask("HMGET", keyspace.REGISTER, "revision", "key")
-        key_id = self._known(key_id)
+        key_id = self._known((await self._look()).key)
         (name,) = self._keys.register_names([RegisterKey("id", now.member_id)], key_id)
         gone = self._keys.register_names(before.keys - now.keys, key_id)
         added = self._keys.register_names(now.keys - before.keys, key_id)
-        departure = self._sealed(before, _DEPARTURE_NAME) if departs else b""
+        departure = self._departure(before) if departs else b""
         changed = await self._connection.ask(
-            "EVAL", _CHANGE, 4, *_LIVE, key_id, name, was.version, self._sealed(now, name), departure, len(gone), *gone, *added
-        )
-        return bool(changed)
+            "EVAL", register_scripts.CHANGE, len(_LIVE), *_LIVE, key_id, name, was.version, self._sealed(now, name), departure, len(gone),
+            *gone, *added,
+        )  # fmt: skip
+        return self._done(changed)
 
     async def take_over(self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]) -> bool:
-        """Makes this the whole register, in one step and under the first key; False if it is no longer at `revision`, and then nothing has
-        changed. The sessions of `departures` must end. Two people with the same key are the caller's fault: ValueError."""
+        """Makes this the whole register, in one step and under the first key, blocked accounts with it; False if it is no longer at
+        `revision`, and then nothing has changed. The sessions of `departures`, people as they were, must end; what those of them who leave
+        (`identity.register`) have enrolled must go. Two people with the same key are the caller's fault: ValueError."""
+        await self._look()  # a register that is lost is not overwritten by the list of one night
+        accounts = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
+        blocked = [self._account(name, each) for name, each in zip(accounts[::2], accounts[1::2], strict=True)]
+        return await self._taken_over(members, blocked, str(revision), departures)
+
+    async def begin_anew(self, members: Sequence[Member]) -> int:
+        """Makes this the whole register after the one before was lost, or a part of it. Blocked accounts that are still there stay;
+        how many those are."""
+        blocked: list[BlockedAccount] = []
+        accounts = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
+        for name, sealed in zip(accounts[::2], accounts[1::2], strict=True):
+            with suppress(CannotAsk):
+                blocked.append(self._account(name, sealed))
+        await self._taken_over(members, blocked, "", ())
+        return len(blocked)
+
+    async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool:
+        """Blocks an account of which the register knows nobody, in the place of an earlier block; False if the register is no longer at
+        `revision`. Its sessions must end."""
+        was = Member(member_id=MemberId(""), name="", accounts=(blocked.account,))
+        return await self._set_account(blocked.account, blocked, self._departure(was), revision)
+
+    async def unblock_account(self, account: Account, *, revision: int) -> bool:
+        """Ends the block of an account; False if the register is no longer at `revision`."""
+        return await self._set_account(account, None, b"", revision)
+
+    async def departures(self) -> tuple[Departure, ...]:
+        """Some of the people whose sessions must end because of a change; none once all of them are settled."""
+        found = await self._connection.ask("SRANDMEMBER", keyspace.REGISTER_DEPARTURES, _DEPARTURES)
+        return tuple(map(self._departing, found))
+
+    async def settle(self, departures: Sequence[Departure]) -> None:
+        """To be called once the sessions of these have ended."""
+        await self._connection.ask("SREM", keyspace.REGISTER_DEPARTURES, *(each.version for each in departures))
+
+    async def is_under_first_key(self) -> bool:
+        """Whether the register would outlive all keys but the first."""
+        found = await self._connection.ask("HMGET", keyspace.REGISTER, "key", "accounts_key")
+        return all(self._known(key_id) == self._keys.key_ids[0] for key_id in found if key_id is not None)
+
+    async def _look(self) -> _State:
+        return (await self._state(("EVAL", register_scripts.LOOK, _COUNTED, *_LIVE[:_COUNTED])))[0]
+
+    async def _state(self, question: Command) -> tuple[_State, list[Any]]:
+        """What the register says of itself, and what else was answered. Asked together with what is known of it outside."""
+        answer, seen = await self._connection.each([question, ("GET", keyspace.REGISTER_SEEN)])
+        if isinstance(answer, CannotAsk):
+            raise answer
+        if answer[0] == register_scripts.NOT_WHOLE:
+            raise _lost("a part of the register of people is lost")
+        _, revision, key, accounts_key = answer[:4]
+        if revision is None:
+            if isinstance(seen, CannotAsk):
+                raise seen
+            if seen is not None or self._pulse.newest_revision > 0:
+                raise _lost("the register of people is lost")
+        if not (revision or b"0").isdigit():
+            raise _unreadable()
+        state = _State(int(revision or 0), None if revision is None else self._known(key), accounts_key and self._known(accounts_key))
+        return state, answer[4:]
+
+    def _under(self, key_id: bytes | None, found: list[Any], count: int) -> list[Any]:
+        """Of the answers for names made with every key those for names made with this one."""
+        if key_id is None:
+            return [None] * count
+        at = self._keys.key_ids.index(key_id) * count
+        return found[at : at + count]
+
+    async def _taken_over(
+        self, members: Sequence[Member], blocked: Sequence[BlockedAccount], revision: str, departures: Sequence[Member]
+    ) -> bool:  # fmt: skip
         key_id, _ = self._keys.sealing
         names: dict[str, str] = {}
         people: dict[str, bytes] = {}
@@ -158,31 +250,39 @@ class RedisPeople:
             names |= dict.fromkeys(self._keys.register_names(member.keys, key_id), own)
         if len(names) != sum(len(member.keys) for member in members):
             raise ValueError("two people have the same key")
-        leaving = [self._sealed(member, _DEPARTURE_NAME) for member in departures]
+        accounts = [self._sealed_account(each, key_id) for each in blocked]
+        after = {member.member_id: member for member in members}
+        shut_out = [self._departure(member, is_leaving=leaves(member, after)) for member in departures]
         staged = [keyspace.staged(live, self._fresh(12).hex()) for live in _LIVE[1:]]
         await self._stage("HSET", staged[0], list(names.items()))
         await self._stage("HSET", staged[1], list(people.items()))
-        await self._stage("SADD", staged[2], [(sealed,) for sealed in leaving])
+        await self._stage("HSET", staged[2], accounts)
+        await self._stage("SADD", staged[3], [(sealed,) for sealed in shut_out])
+        sizes = (len(names), len(people), len(accounts), len(shut_out))
+        newest = 0 if revision else await self._seen()
         outcome = await self._connection.ask(
-            "EVAL", _TAKE_OVER, 7, *_LIVE, *staged, revision, key_id, len(names), len(people), len(leaving)
+            "EVAL", register_scripts.TAKE_OVER, len(_LIVE) + len(staged), *_LIVE, *staged, revision, key_id, newest, *sizes
         )
-        if outcome < 0:
+        if outcome == register_scripts.GONE_MEANWHILE:
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "what was made ready for the register has gone from the store")
-        return bool(outcome)
+        return self._done(outcome)
 
-    async def departures(self) -> tuple[StoredMember, ...]:
-        """Some of the people whose sessions must end because of a change; none once all of them are settled."""
-        found = await self._connection.ask("SRANDMEMBER", keyspace.REGISTER_DEPARTURES, _DEPARTURES)
-        return tuple(StoredMember(self._opened(_DEPARTURE_NAME.encode(), sealed), sealed) for sealed in found)
+    async def _seen(self) -> int:
+        """The newest revision that anybody has seen."""
+        seen = await self._connection.ask("GET", keyspace.REGISTER_SEEN)
+        return max(self._pulse.newest_revision, int(seen) if seen is not None and seen.isdigit() else 0)
 
-    async def settle(self, departures: Sequence[StoredMember]) -> None:
-        """To be called once the sessions of these have ended."""
-        await self._connection.ask("SREM", keyspace.REGISTER_DEPARTURES, *(each.version for each in departures))
-
-    async def is_under_first_key(self) -> bool:
-        """Whether the register would outlive all keys but the first."""
-        key_id = await self._connection.ask("HGET", keyspace.REGISTER, "key")
-        return key_id is None or self._known(key_id) == self._keys.key_ids[0]
+    async def _set_account(self, account: Account, blocked: BlockedAccount | None, departure: bytes, revision: int) -> bool:
+        state = await self._look()
+        first, _ = self._keys.sealing
+        key_id = state.accounts_key or first
+        name, sealed = self._account_name(account, key_id), b""
+        if blocked is not None:
+            name, sealed = self._sealed_account(blocked, key_id)
+        changed = await self._connection.ask(
+            "EVAL", register_scripts.SET_ACCOUNT, len(_LIVE), *_LIVE, revision, first, key_id, name, sealed, departure
+        )
+        return self._done(changed)
 
     async def _stage(self, command: str, key: str, items: Sequence[tuple[str | bytes, ...]]) -> None:
         kept_for = records.span_in_milliseconds(_STAGED_FOR)
@@ -193,6 +293,45 @@ class RedisPeople:
     def _sealed(self, member: Member, name: str) -> bytes:
         octets = member_records.member_octets(member)
         return codec.seal_member(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
+
+    def _departure(self, member: Member, *, is_leaving: bool = False) -> bytes:
+        octets = member_records.departure_octets(member, is_leaving=is_leaving)
+        return codec.seal_member(octets, ring=self._keys, name=_DEPARTURE_NAME, nonce=self._fresh(codec.NONCE_SIZE))
+
+    def _departing(self, sealed: bytes) -> Departure:
+        octets = codec.open_member(sealed, ring=self._keys, name=_DEPARTURE_NAME)
+        member = None if octets is None else member_records.member_in(octets)
+        if octets is None or member is None:
+            raise _unreadable()
+        return Departure(member, sealed, member_records.is_leaving_in(octets))
+
+    def _account_name(self, account: Account, key_id: bytes) -> str:
+        return self._keys.register_names([account.key], key_id)[0]
+
+    def _sealed_account(self, blocked: BlockedAccount, key_id: bytes) -> tuple[str, bytes]:
+        name = self._account_name(blocked.account, key_id)
+        octets = member_records.account_octets(blocked)
+        return name, codec.seal_blocked_account(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
+
+    def _account(self, name: bytes, sealed: bytes) -> BlockedAccount:
+        octets = codec.open_blocked_account(sealed, ring=self._keys, name=name.decode())
+        blocked = None if octets is None else member_records.account_in(octets)
+        if blocked is None:
+            raise _unreadable()
+        return blocked
+
+    def _blocked(self, key: RegisterKey, key_id: bytes | None, sealed: bytes) -> BlockedAccount:
+        (name,) = self._keys.register_names([key], self._known(key_id))
+        blocked = self._account(name.encode(), sealed)
+        if blocked.account.key != key:
+            raise _unreadable()
+        return blocked
+
+    @staticmethod
+    def _done(outcome: int) -> bool:
+        if outcome == register_scripts.NOT_WHOLE:
+            raise _lost("a part of the register of people is lost")
+        return bool(outcome)
 
     def _found(self, key: RegisterKey, name: bytes, sealed: bytes | None) -> StoredMember:
         member = self._opened(name, sealed)
@@ -215,6 +354,13 @@ class RedisPeople:
 
 def _unreadable() -> CannotAsk:
     return CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people does not open with `sessions.keys`: was a key dropped too early?")
+
+
+def _lost(what: str) -> RegisterLost:
+    return RegisterLost(
+        Reason.STORE_UNAVAILABLE,
+        f"{what}, and with it who is blocked: restore the store, or begin a new register with `authproxy people import --new-register`",
+    )
 
 
 def _pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

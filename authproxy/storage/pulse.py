@@ -71,9 +71,19 @@ if not time.err then
   redis.call('HSET', KEYS[1], 'at', string.format('%.0f', here))
 end
 redis.call('PEXPIRE', KEYS[1], kept)
-if ARGV[4] then note(tonumber(ARGV[4]), tonumber(ARGV[5])) end
-return {count, redis.call('LRANGE', KEYS[2], 0, -1)}
-""", lambda answer: isinstance(answer, list) and len(answer) == 2 and answers.whole(answer[0]) and answers.names(answer[1]))  # fmt: skip
+if ARGV[5] then note(tonumber(ARGV[5]), tonumber(ARGV[6])) end
+local seen = redis.pcall('GET', KEYS[3])
+if type(seen) == 'table' then
+  if string.find(seen.err, 'WRONGTYPE', 1, true) then redis.call('DEL', KEYS[3]) end
+  seen = false
+end
+local before = string.match(seen or '', '^%d+$') or '0'
+local newest = math.max(#before <= 15 and tonumber(before) or 0, tonumber(ARGV[4]))
+local text = string.format('%.0f', newest)
+if newest > 0 and seen ~= text then redis.pcall('SET', KEYS[3], text) end
+return {count, redis.call('LRANGE', KEYS[2], 0, -1), text}
+""", lambda answer: isinstance(answer, list) and len(answer) == 3 and answers.whole(answer[0]) and answers.names(answer[1])
+    and isinstance(answer[2], bytes) and answer[2].isdigit())  # fmt: skip
 _TELL: Final = Script("""
 local time = redis.pcall('TIME')
 local at = tonumber(ARGV[1])
@@ -105,7 +115,9 @@ class Pulse:
         self._info_in = 0
         self._heard_to: str | bytes = "-inf"
         self._owes_endings = False
-        self._revision = self._newest_revision = 0
+        self._revision = 0
+        self.newest_revision = 0
+        """Of the register of people: the newest that this instance has seen, or has been told of. 0 if there was none."""
 
     async def run(self, clock: Callable[[], datetime]) -> None:
         """Beats until it is cancelled, whatever the store does."""
@@ -153,9 +165,9 @@ class Pulse:
                 found.append("the store keeps no append-only file: a restart forgets sessions or brings back old ones")
         if not isinstance(cluster, CannotAsk) and _fact(cluster, b"cluster_enabled") == b"1":
             found += await self._cluster_warnings()
-        if self._revision < self._newest_revision:
+        if self._revision < self.newest_revision:
             found.append(
-                f"the register of people went back from revision {self._newest_revision} to {self._revision}: blocks and links since "
+                f"the register of people went back from revision {self.newest_revision} to {self._revision}: blocks and links since "
                 "then must be made again"
             )
         return found
@@ -173,8 +185,8 @@ class Pulse:
         suspects = self.outages.suspects
         asks_info = self._info_in <= 0
         questions: list[Command] = [
-            ("EVAL", _BEAT, 2, keyspace.PULSE, keyspace.OUTAGES, records.milliseconds(now), *_milliseconds(_GAP, _KEPT_FOR),
-             *_ends(self.outages.current(now))),
+            ("EVAL", _BEAT, 3, keyspace.PULSE, keyspace.OUTAGES, keyspace.REGISTER_SEEN, records.milliseconds(now),
+             *_milliseconds(_GAP, _KEPT_FOR), self.newest_revision, *_ends(self.outages.current(now))),
             ("ZRANGE", keyspace.ENDINGS, self._heard_to, "+inf", "BYSCORE", "LIMIT", 0, _HEARD_AT_ONCE, "WITHSCORES"),
             ("HGET", keyspace.REGISTER, "revision"),
             *((("INFO", "server"), ("INFO", "replication")) if asks_info else ()),
@@ -186,7 +198,7 @@ class Pulse:
             raise beaten
         self._hear(ended, now)
         went_back = self._has_gone_back(beaten[0], rest[:2] if asks_info else [])
-        self._note_revision(revision)
+        self._note_revision(revision, int(beaten[2]))
         self.outages.learn(filter(None, map(_outage, beaten[1])), now)
         lost = [answer for answer in rest[2 if asks_info else 0 :] if isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)]
         if lost:
@@ -249,9 +261,10 @@ class Pulse:
             self._heard_to = "-inf"
         return went_back
 
-    def _note_revision(self, revision: Any) -> None:
-        self._revision = int(revision) if isinstance(revision, bytes) and revision.isdigit() else 0
-        self._newest_revision = max(self._newest_revision, self._revision)
+    def _note_revision(self, revision: Any, seen: int) -> None:
+        if not isinstance(revision, CannotAsk):
+            self._revision = int(revision) if isinstance(revision, bytes) and revision.isdigit() else 0
+        self.newest_revision = max(self.newest_revision, self._revision, seen)
 
     def _note_failure(self, now: datetime, failure: CannotAsk) -> None:
         if not self.outages.is_failing:

@@ -93,8 +93,9 @@ MEANINGS: Mapping[Event, str] = {
     "has written into the store, a key of `sessions.keys` was dropped too early, or a ticket was forged.",
     Event.PROVIDER_LOGOUT_ACCEPTED: "The provider said who has signed out there; `detail` is how many sessions ended, and what named them.",
     Event.PROVIDER_LOGOUT_REFUSED: "A logout token must not be believed, and nothing ended; `detail` says why.",
-    Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed.",
-    Event.PERSON_BLOCKED: "An operator has blocked a person; their sessions have ended.",
+    Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed. "
+    "Who was removed, or has another tax number now, has lost what they had enrolled.",
+    Event.PERSON_BLOCKED: "An operator has blocked a person, or the account of somebody outside the register; their sessions have ended.",
     Event.PERSON_UNBLOCKED: "An operator has let a blocked person in again, or made the gateway forget their wrong answers; `detail` says "
     "which.",
     Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax "
@@ -109,7 +110,7 @@ MEANINGS: Mapping[Event, str] = {
     Event.STEP_UP_BLOCKED: "An answer was not looked at: the person or the address has given too many wrong ones. `detail` says until "
     "when.",
     Event.METHOD_ENROLLED: "A person has added a `method` for fresh proofs.",
-    Event.METHOD_REMOVED: "A person has taken a `method` for fresh proofs away.",
+    Event.METHOD_REMOVED: "A person has taken a `method` for fresh proofs away, or an operator has (`by`); whose, `person` says.",
     Event.REQUEST_HELD: "A form that met the demand for a fresh proof is kept for its person.",
     Event.REQUEST_RELEASED: "The person has seen a kept form and sent it on to the portal.",
     Event.ACCESS_DENIED: "A signed-in person asked for what their session does not allow.",

@@ -83,3 +83,16 @@ async def test_where_everything_is_under_the_first_key_nothing_is_moved(enrolmen
     assert await enrolments.reseal() == 0
     assert await enrolments.of(ANAS) == (enrolment_of(),)
     assert await enrolments.recovery_left(ANAS) == 10
+
+
+async def test_of_people_who_have_left_nothing_stays_and_of_others_everything(enrolments):
+    for owner in (ANAS, BORS):
+        for name in ("app", "phone"):
+            await enrolments.add(owner, enrolment_of(f"{owner[-1]}-{name}"))
+        await enrolments.put_recovery(owner, CODES)
+    await enrolments.remove_all([ANAS, ("member", "somebody-without-anything")])
+    assert (await enrolments.of(ANAS), await enrolments.recovery_left(ANAS)) == ((), 0)
+    assert await enrolments.spend_recovery(ANAS, CODES[0]) is False
+    assert (len(await enrolments.of(BORS)), await enrolments.recovery_left(BORS)) == (2, 10)
+    await enrolments.remove_all([])
+    assert len(await enrolments.of(BORS)) == 2

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy.identity.member import RegisterKey, issuer_and_serial
+from authproxy.identity.member import BlockedAccount, RegisterKey, issuer_and_serial
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.storage.memory import MemoryPeople
 from authproxy.storage.people import RedisPeople
@@ -171,3 +171,73 @@ async def test_a_new_register_is_under_the_first_key(people):
     assert await people.is_under_first_key()
     await filled(people, ANA)
     assert await people.is_under_first_key()
+
+
+# Accounts of people who are not in the register.
+
+THIEF = BlockedAccount(account=account("thief"), blocked_at=NOW, reason="stolen password")
+
+
+async def blocked(people, which=THIEF):
+    assert await people.block_account(which, revision=(await people.every()).revision)
+
+
+async def test_a_blocked_account_is_told_with_the_people_that_are_looked_up(people):
+    wanted = [THIEF.account.key, account("honest").key, by_id("ana")]
+    await blocked(people)
+    assert await people.look_up(wanted) == type(await people.look_up([]))((None, None, None), {THIEF.account.key: THIEF})
+    await filled(people, ANA)
+    found = await people.look_up(wanted)
+    assert ([each and each.member for each in found.people], found.blocked) == ([None, None, ANA], {THIEF.account.key: THIEF})
+    assert (await people.look_up([account("honest").key])).blocked == {}
+
+
+async def test_a_list_that_is_taken_over_leaves_blocked_accounts_blocked(people):
+    await blocked(people)
+    await filled(people, ANA)
+    await filled(people)
+    snapshot = await people.every()
+    assert (snapshot.members, snapshot.blocked, snapshot.revision) == ((), (THIEF,), 3)
+
+
+async def test_the_block_of_an_account_ends_when_it_is_ended_and_no_other_one_does(people):
+    other = replace(THIEF, account=account("other"), reason=None)
+    await blocked(people)
+    await blocked(people, other)
+    assert await people.unblock_account(THIEF.account, revision=2)
+    assert (await people.every()).blocked == (other,)
+    assert (await people.look_up([THIEF.account.key, other.account.key])).blocked == {other.account.key: other}
+    assert await people.unblock_account(other.account, revision=3)
+    assert (await people.every()).blocked == ()
+
+
+async def test_a_block_that_rests_on_what_was_read_before_another_change_is_none(people):
+    await filled(people, ANA)
+    assert not await people.block_account(THIEF, revision=0)
+    assert not await people.unblock_account(THIEF.account, revision=0)
+    assert ((await people.every()).blocked, await people.departures()) == ((), ())
+
+
+async def test_a_blocked_account_departs(people):
+    await blocked(people)
+    [departure] = await people.departures()
+    assert (departure.member.accounts, departure.is_leaving) == ((THIEF.account,), False)
+    await people.settle([departure])
+    assert await people.departures() == ()
+
+
+async def test_of_those_who_depart_it_is_known_who_leaves_or_may_be_somebody_else(people):
+    await filled(people, ANA, CVETKA, DAVID)
+    renumbered = replace(CVETKA, tax_number=TaxNumber("99990032"))
+    assert await people.take_over([ANA, renumbered], revision=1, departures=[ANA, CVETKA, DAVID])
+    assert {each.member.member_id: each.is_leaving for each in await people.departures()} == {"ana": False, "cvetka": True, "david": True}
+
+
+async def test_a_register_that_begins_anew_keeps_blocked_accounts_and_goes_on_counting(people):
+    await filled(people, ANA)
+    await blocked(people)
+    assert await people.begin_anew([CVETKA]) == 1
+    snapshot = await people.every()
+    assert (snapshot.members, snapshot.blocked, snapshot.revision) == ((CVETKA,), (THIEF,), 3)
+    assert await found(people, *EVERY_KEY_OF_ANA[:1], by_id("cvetka")) == [None, CVETKA]
+    assert not await people.is_lost()

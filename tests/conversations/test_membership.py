@@ -10,9 +10,12 @@ import websockets
 
 from authproxy import bootstrap
 from authproxy.access.decision import Reason
+from authproxy.identity.member import Account
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import Listed
+from authproxy.storage import keyspace
 from tests.support.gateway import ANA, BOR, CVETKA, DAVID, TICKET, until
+from tests.support.http_client import Browser
 
 MEMBERS_ONLY = {"AUTHPROXY__PORTALS__ACQ__MEMBERS": "register"}
 ENTERED = Listed(member_id=MemberId("e-1"), name="Ana Novak", tax_number=TaxNumber("99990008"), portals=("acq",))
@@ -123,6 +126,41 @@ async def test_a_blocked_person_is_out_on_two_instances_within_a_second_and_cann
         await at_desk(house, lambda desk: desk.unblock("e-1"))
         assert (await house.person(ANA).signs_in(f"{house.acq}/")).status == 200
         assert [event["event"] for event in await told(house, "person.blocked", "person.unblocked")] == ["person.blocked", "person.unblocked"]
+
+
+async def test_a_blocked_account_outside_the_register_is_out_on_two_instances_within_a_second_and_cannot_come_back(house):
+    async with house.second_gateway() as port:
+        ana = house.person(ANA)
+        await ana.signs_in(f"{house.acq}/")
+        assert await is_open(ana, house.acq, port=port)
+        blocked = Account(issuer=house.issuer, subject=ana.account.subject)
+        assert (await at_desk(house, lambda desk: desk.block_account(blocked, "stolen password"))).sessions_ended == 1
+        assert await until(lambda: is_shut(ana, house.acq), within=1.0) < 1
+        assert await until(lambda: is_shut(ana, house.acq, port=port), within=1.0) < 1
+        page = await house.person(ANA).signs_in(f"{house.acq}/")
+        assert (page.status, "not_a_member-" in page.text) == (403, True)
+        assert (await house.person(CVETKA).signs_in(f"{house.acq}/")).status == 200
+        assert "stolen" not in page.text + house.audit
+        await at_desk(house, lambda desk: desk.unblock_account(blocked))
+        assert (await house.person(ANA).signs_in(f"{house.acq}/")).status == 200
+
+
+async def test_a_lost_register_lets_in_nobody_and_signs_nobody_out(house, redis_server):
+    await entered(house, ENTERED)
+    await at_desk(house, lambda desk: desk.block("e-1", None))
+    cvetka = house.person(CVETKA)
+    await cvetka.signs_in(f"{house.acq}/")
+    redis_server.command("DEL", keyspace.REGISTER_NAMES)
+    page = await house.person(ANA).signs_in(f"{house.acq}/")
+    assert (page.status, "store_unavailable-" in page.text) == (503, True)
+    ready = await Browser().fetch(f"{house.management}/readyz")
+    assert (ready.status, ready.json["checks"]["store"]["status"]) == (503, "failed")
+    assert "a part of the register of people is lost" in ready.json["checks"]["store"]["detail"]
+    assert await is_open(cvetka, house.acq)
+    redis_server.command("DEL", keyspace.REGISTER, keyspace.REGISTER_PEOPLE)
+    assert (await house.person(ANA).signs_in(f"{house.acq}/")).status == 503
+    ready = await Browser().fetch(f"{house.management}/readyz")
+    assert "the register of people is lost" in ready.json["checks"]["store"]["detail"]
 
 
 async def test_whoever_a_new_list_leaves_out_is_signed_out(houses):

@@ -30,6 +30,11 @@ class MemoryEnrolments:
     async def remove(self, owner: _Owner, enrolment_id: str) -> bool:
         return self._enrolments.get(owner, {}).pop(enrolment_id, None) is not None
 
+    async def remove_all(self, owners: Sequence[_Owner]) -> None:
+        for owner in owners:
+            self._enrolments.pop(owner, None)
+            self._recovery.pop(owner, None)
+
     async def accept_step(self, enrolment_id: str, step: int) -> bool:
         if self._steps.get(enrolment_id, -1) >= step:
             return False

@@ -8,7 +8,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.membership import Admitted, Membership, NotAdmitted, refusal
 from authproxy.identity.assurance import Level
-from authproxy.identity.member import RegisterKey
+from authproxy.identity.member import BlockedAccount, RegisterKey
 from authproxy.identity.person import Person, Subject, TaxNumber
 from authproxy.storage.memory import MemoryPeople
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, REKONO, SUBCA, account, linked
@@ -190,3 +190,29 @@ async def test_an_account_names_its_person_and_links_nobody(house):
 async def test_codes_for_a_member_go_where_the_register_says(house):
     await house.enter(replace(ANA, phone="+38640999888"))
     assert (await house.sign_in()).person.phone == "+38640999888"
+
+
+async def test_a_blocked_account_comes_in_nowhere_whatever_it_states(house):
+    blocked = BlockedAccount(account=account("rekono-thief"), blocked_at=NOW)
+    assert await house.store.block_account(blocked, revision=1)
+    for number, members in ((None, "anyone"), ("99990008", "anyone"), ("99990008", "register")):
+        told = await house.sign_in("rekono-thief", number, members=members)
+        assert (told.reason, told.found, told.is_alarm) == (Reason.NOT_A_MEMBER, "the account is blocked", False)
+    assert (await house.member("ana")).accounts == ()
+    assert isinstance(await house.sign_in("rekono-honest", None, members="anyone"), Admitted)
+
+
+async def test_a_blocked_account_that_somebody_has_linked_proves_nothing(house):
+    await house.sign_in()
+    assert await house.store.block_account(BlockedAccount(account=account(), blocked_at=NOW), revision=2)
+    assert await house.membership.by_account(account()) is None
+
+
+async def test_whether_somebody_with_a_session_is_blocked_is_known_by_their_account_and_their_id(house):
+    def person(subject, member=None):
+        return Person(issuer=REKONO, subject=Subject(subject), member=member)
+
+    await house.enter(ANA.blocked(NOW, None), CVETKA)
+    assert await house.store.block_account(BlockedAccount(account=account("thief"), blocked_at=NOW), revision=2)
+    asked = [person("thief"), person("rekono-ana", ANA.member_id), person("honest"), person("cvetka", CVETKA.member_id)]
+    assert [await house.membership.is_blocked(each) for each in asked] == [True, True, False, False]

@@ -7,9 +7,21 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.challenges.enrolment import Enrolment
 from authproxy.challenges.names import person_name
-from authproxy.flows.people import Changed, Contradicted, People, Resealed, TakenOver
+from authproxy.flows.people import (
+    AccountIsOf,
+    AccountStanding,
+    AccountUnblocked,
+    Changed,
+    Contradicted,
+    NotLost,
+    People,
+    Resealed,
+    TakenOver,
+)
 from authproxy.identity.member import CertificateName
+from authproxy.identity.person import Person, TaxNumber
 from authproxy.identity.register import Listed
 from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
@@ -31,12 +43,12 @@ class Sessions(MemorySessions):
 class House:
     def __init__(self):
         self.store, self.sessions, self.time = MemoryPeople(), Sessions(), NOW
-        self.limits = MemoryLimits(people=ONE_ANSWER, addresses=ONE_ANSWER)
+        self.limits, self.enrolments = MemoryLimits(people=ONE_ANSWER, addresses=ONE_ANSWER), MemoryEnrolments()
         self.open_desk()
 
     def open_desk(self):
         self.people = People(
-            store=self.store, sessions=self.sessions, limits=self.limits, enrolments=MemoryEnrolments(), clock=lambda: self.time
+            store=self.store, sessions=self.sessions, limits=self.limits, enrolments=self.enrolments, clock=lambda: self.time
         )
 
     async def enter(self, *members):
@@ -47,6 +59,15 @@ class House:
         person = replace(session_for(ticket).person, member=member.member_id)
         await self.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
         return ticket
+
+    async def has(self, *owner):
+        """Something of each kind that people enrol."""
+        for method in ("totp", "push"):
+            await self.enrolments.add(owner, Enrolment(enrolment_id=f"{owner[-1]}-{method}", method=method, label="", enrolled_at=NOW))
+        await self.enrolments.put_recovery(owner, ["a", "b"])
+
+    async def left(self, *owner):
+        return [each.method for each in await self.enrolments.of(owner)], await self.enrolments.recovery_left(owner)
 
     async def is_in(self, ticket):
         return await self.sessions.load(ticket, now=NOW) is not None
@@ -208,3 +229,133 @@ async def test_whoever_is_overtaken_starts_again_and_gives_up_in_the_end(times, 
         else:
             with pytest.raises(CannotAsk, match="changed by others"):
                 await work()
+
+
+# What people have enrolled.
+
+ALL = (["push", "totp"], 2)
+NOTHING = ([], 0)
+
+
+@pytest.mark.parametrize(("list_", "replaces", "left"), [
+    ([listed(CVETKA)], True, NOTHING), ([listed(ANA, tax_number=TaxNumber("99990024"))], False, NOTHING), ([listed(ANA, tax_number=None)], False, NOTHING),
+    ([listed(ANA, portals=("acq",), phone="+38640999999")], False, ALL), ([listed(ANA, is_blocked=True)], False, ALL), ([listed(CVETKA)], False, ALL),
+], ids=["leaves", "another tax number", "no tax number", "another portal and phone", "blocked", "as they were"])  # fmt: skip
+async def test_whoever_leaves_or_may_be_somebody_else_loses_what_they_have_enrolled(house, list_, replaces, left):
+    await house.has("member", "ana")
+    await house.has("member", "cvetka")
+    await house.people.take_over(list_, replaces=replaces)
+    assert await house.left("member", "ana") == left
+    assert await house.left("member", "cvetka") == ALL
+
+
+async def test_whoever_gets_the_id_of_somebody_else_gets_nothing_that_they_have_enrolled(house):
+    await house.has("member", "david")
+    assert await house.people.take_over([listed(DAVID)], replaces=False, is_rehearsal=True) == TakenOver(added=1, changed=0, removed=0, unchanged=2)
+    assert await house.left("member", "david") == ALL
+    await house.people.take_over([listed(DAVID)], replaces=False)
+    assert await house.left("member", "david") == NOTHING
+
+
+async def test_methods_that_a_command_could_not_remove_are_removed_by_the_next_one(house):
+    await house.has("member", "ana")
+    house.sessions.is_away = True
+    with pytest.raises(CannotAsk):
+        await house.people.take_over([listed(CVETKA)], replaces=True)
+    house.sessions.is_away = False
+    await house.people.unblock("cvetka")
+    assert await house.left("member", "ana") == NOTHING
+
+
+async def test_all_that_somebody_has_enrolled_is_shown_and_removed_by_whatever_account_they_did(house):
+    await house.people.link_account("ana", account())
+    ana, ticket = await house.people.named("ana"), await house.signed_in(ANA)
+    await house.has("member", "ana")
+    await house.has("account", account().issuer, account().subject)
+    await house.has("member", "cvetka")
+    found = await house.people.methods(ana)
+    assert (sorted(each.enrolment_id for each in found.enrolments), found.recovery_left) == (["ana-push", "ana-totp", "rekono-ana-push", "rekono-ana-totp"], 4)
+    removed = await house.people.remove_methods(ana)
+    assert (sorted(removed.removed), removed.sessions_ended) == (["push", "push", "recovery", "totp", "totp"], 1)
+    assert await house.left("member", "ana") == await house.left("account", account().issuer, account().subject) == NOTHING
+    assert (await house.left("member", "cvetka"), await house.is_in(ticket)) == (ALL, False)
+
+
+async def test_one_method_is_removed_and_its_person_signed_out(house):
+    ticket = await house.signed_in(ANA)
+    await house.has("member", "ana")
+    assert (await house.people.remove_method(ANA, "cvetka-totp")).removed == ()
+    assert await house.is_in(ticket)
+    removed = await house.people.remove_method(ANA, "ana-totp")
+    assert (removed.removed, removed.sessions_ended, await house.is_in(ticket)) == (("totp",), 1, False)
+    assert await house.left("member", "ana") == (["push"], 2)
+
+
+async def test_removing_the_sheet_removes_its_codes(house):
+    await house.has("member", "ana")
+    await house.enrolments.add(("member", "ana"), Enrolment(enrolment_id="sheet", method="recovery", label="", enrolled_at=NOW))
+    assert (await house.people.remove_method(ANA, "sheet")).removed == ("recovery",)
+    assert await house.enrolments.recovery_left(("member", "ana")) == 0
+
+
+# People outside the register.
+
+
+async def test_an_account_outside_the_register_is_blocked_signed_out_and_let_in_again(house):
+    ticket = new_ticket()
+    person = Person(issuer=account().issuer, subject=account("thief").subject)
+    await house.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
+    blocked = await house.people.block_account(account("thief"), reason="stolen password")
+    assert (blocked.sessions_ended, await house.is_in(ticket)) == (1, False)
+    house.time += timedelta(hours=1)
+    await house.people.block_account(account("thief"), reason=None)
+    [known] = (await house.people.every()).blocked
+    assert (known.account, known.blocked_at, known.reason) == (account("thief"), NOW, None)
+    assert await house.people.whose(account("thief")) == AccountStanding(None, is_blocked=True)
+    assert await house.people.unblock_account(account("thief")) == AccountUnblocked(was_blocked=True, was_lifted=False)
+    assert await house.people.unblock_account(account("thief")) == AccountUnblocked(was_blocked=False, was_lifted=False)
+
+
+async def test_the_account_of_somebody_in_the_register_is_not_blocked_by_itself(house):
+    await house.people.link_account("ana", account())
+    assert await house.people.block_account(account(), reason=None) == AccountIsOf("ana")
+    assert (await house.people.every()).blocked == ()
+
+
+async def test_sessions_of_an_account_that_could_not_be_ended_are_ended_by_the_next_command(house):
+    ticket = new_ticket()
+    person = Person(issuer=account().issuer, subject=account("thief").subject)
+    await house.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
+    house.sessions.is_away = True
+    with pytest.raises(CannotAsk):
+        await house.people.block_account(account("thief"), reason=None)
+    house.sessions.is_away = False
+    assert (await house.people.unblock("cvetka")).sessions_ended == 1
+    assert not await house.is_in(ticket)
+
+
+# A register that is lost.
+
+
+class Lost(MemoryPeople):
+    async def is_lost(self):
+        return True
+
+
+@pytest.mark.parametrize(("keeps", "left"), [(True, ALL), (False, NOTHING)])
+async def test_a_new_register_signs_out_whom_its_list_blocks_and_keeps_methods_where_that_is_said(keeps, left):
+    house = House()
+    house.store = Lost()
+    house.open_desk()
+    await house.has("member", "ana")
+    ticket = await house.signed_in(ANA)
+    outcome = await house.people.begin_anew([listed(ANA, is_blocked=True), listed(CVETKA)], keeps_methods=keeps)
+    assert outcome == TakenOver(added=2, changed=0, removed=0, unchanged=0, sessions_ended=1)
+    assert (await house.left("member", "ana"), await house.is_in(ticket)) == (left, False)
+    contradicted = await house.people.begin_anew([listed(ANA), listed(DAVID, tax_number=ANA.tax_number)], keeps_methods=keeps)
+    assert isinstance(contradicted, Contradicted)
+
+
+async def test_a_register_that_is_whole_is_not_begun_anew(house):
+    assert await house.people.begin_anew([], keeps_methods=True) == NotLost()
+    assert await house.people.named("ana") == ANA

@@ -1,0 +1,55 @@
+"""What the commands of the register have in common: the desk at which they work, and how somebody is named there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import click
+
+from authproxy.terminal import fail, store_asked
+
+if TYPE_CHECKING:
+    from authproxy.bootstrap import Desk
+    from authproxy.identity.member import Account
+    from authproxy.settings.schema import Settings
+
+_Answer = TypeVar("_Answer")
+person_argument = click.argument("person")
+subject_option = click.option(
+    "--subject", nargs=2, metavar="ISSUER SUB", help="Somebody who is not in the register, by their account at the provider."
+)
+
+
+def at_desk(
+    settings: Settings, work: Callable[[Desk], Awaitable[_Answer]], *, command: str | None = None, person: str | Account | None = None
+) -> _Answer:  # fmt: skip
+    """`command` names a command that changes something, and is in the audit trail before it does."""
+    from authproxy import bootstrap
+
+    if command is not None and settings.store.url == bootstrap.MEMORY:
+        fail(f"store.url is {bootstrap.MEMORY}: what is written there ends with this command")
+
+    async def done() -> _Answer:
+        async with bootstrap.desk(settings, command, person=person) as desk:
+            return await work(desk)
+
+    with store_asked():
+        return asyncio.run(done())
+
+
+def account_of(subject: tuple[str, str]) -> Account:
+    from authproxy.identity.member import Account
+    from authproxy.identity.person import Issuer, Subject
+
+    issuer, sub = subject
+    return Account(issuer=Issuer(issuer), subject=Subject(sub))
+
+
+def nobody(person: str) -> NoReturn:
+    fail(f"nobody in the register has the id {person}")
+
+
+def belongs_to(subject: tuple[str, str], member_id: str) -> NoReturn:
+    fail(f"the account {subject[1]} is that of {member_id} in the register: name that person instead")

@@ -1,0 +1,110 @@
+"""`authproxy people methods …`: what somebody has enrolled to prove themselves with, and taking it away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, subject_option
+from authproxy.terminal import config_option, fail, json_option, print_table, settings_of, time_text
+
+if TYPE_CHECKING:
+    from authproxy.bootstrap import Desk
+    from authproxy.flows.people import Methods, MethodsRemoved
+    from authproxy.identity.member import Account, Member
+    from authproxy.settings.schema import Settings
+
+_WORDS = ("list", "remove")
+
+
+@click.command("methods")
+@click.argument("words", nargs=-1, metavar="[PERSON] [list | remove ID | remove --all]")
+@subject_option
+@click.option("--all", "is_all", is_flag=True, help="With `remove`: everything, recovery codes too.")
+@config_option
+@json_option
+def methods(words: tuple[str, ...], subject: tuple[str, str] | None, config: Path, *, is_all: bool, as_json: bool) -> None:
+    """Show what somebody has enrolled to prove who they are, or take it away.
+
+    Name a PERSON of the register, or an account with --subject. Without a further word the methods are listed. `remove` takes one or all of
+    them away and signs the person out everywhere. An ID that begins with a dash stands after `--`."""
+    person, words = (None, words) if subject is not None else (words[0] if words else None, words[1:])
+    if person is None and subject is None:
+        raise click.UsageError("name either a person of the register or, with --subject, an account")
+    action = words[0] if words else "list"
+    _demand_sense(action, words[1:], is_all=is_all)
+    settings = settings_of(config)
+    who = whom(settings, person, subject)
+    named = person or (subject or ("", ""))[1]
+    if action == "list":
+        _show(at_desk(settings, lambda desk: desk.methods(who)), as_json=as_json)
+        return
+    removed = _remove_all(settings, who) if is_all else _remove(settings, who, words[1])
+    click.echo(f"{named}: {', '.join(removed.removed) or 'nothing'} removed; {removed.sessions_ended} sessions ended")
+
+
+def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None) -> Member | Account:
+    """The person of the register, or the account if it is nobody's there; ends the command otherwise."""
+    if subject is not None:
+        account = account_of(subject)
+        standing = at_desk(settings, lambda desk: desk.people.whose(account))
+        if standing.member_id is not None:
+            belongs_to(subject, standing.member_id)
+        return account
+    member = at_desk(settings, lambda desk: desk.people.named(person or ""))
+    if member is None:
+        nobody(person or "")
+    return member
+
+
+def names_of(found: Methods) -> str:
+    """In words, for a question and for a message."""
+    named = [f"{each.method} “{each.label}”" if each.label else each.method for each in found.enrolments]
+    if found.recovery_left and not any(each.method == "recovery" for each in found.enrolments):
+        named.append("recovery")
+    return ", ".join(named)
+
+
+def _remove_all(settings: Settings, who: Member | Account) -> MethodsRemoved:
+    return at_desk(settings, lambda desk: desk.remove_methods(who), command="people methods remove --all", person=_named(who))
+
+
+def _remove(settings: Settings, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
+    async def removed(desk: Desk) -> MethodsRemoved:
+        return await desk.remove_method(who, enrolment_id)
+
+    outcome = at_desk(settings, removed, command="people methods remove", person=_named(who))
+    if not outcome.removed:
+        fail(f"there is no method {enrolment_id}: `authproxy people methods … list` shows those that there are")
+    return outcome
+
+
+def _named(who: Member | Account) -> str | Account:
+    from authproxy.identity.member import Member
+
+    return who.member_id if isinstance(who, Member) else who
+
+
+def _demand_sense(action: str, names: Sequence[str], *, is_all: bool) -> None:
+    if action not in _WORDS:
+        raise click.UsageError(f"say `list`, `remove ID` or `remove --all`, not {action!r}")
+    if action == "list" and (names or is_all):
+        raise click.UsageError("`list` shows everything: it takes neither an ID nor --all")
+    if action == "remove" and len(names) != (0 if is_all else 1):
+        raise click.UsageError("say which: `remove ID`, or `remove --all`")
+
+
+def _show(found: Methods, *, as_json: bool) -> None:
+    rows: list[dict[str, object]] = [
+        {"id": each.enrolment_id, "method": each.method, "label": each.label or "-", "enrolled_at": time_text(each.enrolled_at)}
+        for each in found.enrolments
+    ]
+    if as_json:
+        click.echo(json.dumps({"methods": rows, "recovery_codes_left": found.recovery_left}, ensure_ascii=False, indent=2))
+        return
+    print_table(rows)
+    click.echo(f"{len(rows)} methods, {found.recovery_left} recovery codes left", err=True)
