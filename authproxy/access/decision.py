@@ -18,6 +18,7 @@ class Reason(StrEnum):
     # 401: signing in helps
     NO_SESSION = "no_session"
     SESSION_ENDED = "session_ended"
+    ACCOUNT_WITHDRAWN = "account_withdrawn"
     SESSION_OF_ANOTHER_PORTAL = "session_of_another_portal"
 
     # 401: a fresh proof helps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from authproxy.access.routes import Portals
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, meanings
+from authproxy.bootstrap.accounts import account_checks
 from authproxy.bootstrap.acts import Act, take_over, tell_of_ended
 from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
@@ -116,6 +117,8 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
     opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, audit=audit))
     session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout, names))
     signer = _signer(settings, audit)
+    provider = OpenIdProvider(meanings.relying_party(settings.rekono), session, clock=clock, fresh=secrets.token_urlsafe)
+    accounts = account_checks(settings.rekono, opened, provider, audit)
     access = Access(
         sessions=opened.sessions,
         near_cache=opened.near_cache,
@@ -123,6 +126,7 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
         assertion_lifetime=settings.assertions.lifetime,
         header_names={portal_id: meanings.header_names(portal) for portal_id, portal in settings.portals.items()},
         spawn=background.spawn,
+        look_at_account=None if accounts is None else accounts.look,
     )
     portals = meanings.portals(settings)
     places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
@@ -145,7 +149,7 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
         settings=settings,
         portals=portals,
         stores=opened,
-        provider=OpenIdProvider(meanings.relying_party(settings.rekono), session, clock=clock, fresh=secrets.token_urlsafe),
+        provider=provider,
         signer=signer,
         access=access,
         audit=audit,
@@ -163,6 +167,7 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
         texts=texts,
         names=names,
         certificates=certificates,
+        accounts=accounts,
         rates=meanings.rates(settings),
         writing=writing,
     )
@@ -245,6 +250,17 @@ def _login(parts: Parts) -> Login:
         rules=meanings.claim_rules(parts.settings.rekono, parts.portals),
         fresh=secrets.token_urlsafe,
         clock=parts.clock,
+        accounts=None if parts.accounts is None else parts.accounts.watch,
+    )
+
+
+def _logout(parts: Parts, origins: Mapping[str, str]) -> Logout:
+    def let_go(grant: str) -> None:
+        if parts.accounts is not None:
+            parts.background.spawn(parts.accounts.watch.let_go(grant))
+
+    return Logout(
+        sessions=parts.stores.sessions, provider=parts.provider, origins=origins, fresh=secrets.token_urlsafe, let_go=let_go
     )
 
 
@@ -254,7 +270,7 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
     login, presentations = _login(parts), _presentations(parts.settings, parts.portals)
     return Services(
         login=login,
-        logout=Logout(sessions=parts.stores.sessions, provider=parts.provider, origins=origins, fresh=secrets.token_urlsafe),
+        logout=_logout(parts, origins),
         back_channel_logout=BackChannelLogout(
             provider=parts.provider, sessions=parts.stores.sessions, tokens=parts.stores.logout_tokens
         ),

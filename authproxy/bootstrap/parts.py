@@ -9,6 +9,7 @@ from datetime import datetime
 
 from authproxy.access.routes import Portals
 from authproxy.assertions.signer import AssertionSigner
+from authproxy.bootstrap.accounts import AccountChecks
 from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificates import CertificateSignIn
@@ -55,5 +56,6 @@ class Parts:
     texts: TextMessages
     names: Resolver
     certificates: CertificateSignIn | None
+    accounts: AccountChecks | None
     rates: Rates
     writing: Writing

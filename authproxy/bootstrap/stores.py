@@ -19,6 +19,7 @@ from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.challenges import RedisChallenges
 from authproxy.storage.codec import KeyRing
 from authproxy.storage.enrolments import RedisEnrolments
+from authproxy.storage.grants import RedisGrants
 from authproxy.storage.kept import RedisKept
 from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.logout_tokens import RedisLogoutTokens
@@ -26,6 +27,7 @@ from authproxy.storage.memory import (
     MemoryAttempts,
     MemoryChallenges,
     MemoryEnrolments,
+    MemoryGrants,
     MemoryKept,
     MemoryLimits,
     MemoryLogoutTokens,
@@ -61,6 +63,7 @@ class Stores:
     limits: RedisLimits | MemoryLimits
     enrolments: RedisEnrolments | MemoryEnrolments
     notices: RedisNotices | MemoryNotices
+    grants: RedisGrants | MemoryGrants
     near_cache: NearCache
     connection: RedisConnection | None
     pulse: Pulse | None
@@ -115,6 +118,7 @@ async def stores(
             limits=MemoryLimits(people=people, addresses=addresses),
             enrolments=MemoryEnrolments(),
             notices=MemoryNotices(),
+            grants=MemoryGrants(),
             near_cache=near_cache,
             connection=None,
             pulse=None,
@@ -151,6 +155,7 @@ async def stores(
             limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
             enrolments=RedisEnrolments(connection, keys=keys, fresh=secrets.token_bytes),
             notices=RedisNotices(connection, keys=keys, fresh=secrets.token_bytes),
+            grants=RedisGrants(connection, keys=keys, fresh=secrets.token_bytes),
             acts=RedisActs(connection, keys=keys, fresh=secrets.token_bytes),
             near_cache=NearCache(keeps_for=store.near_cache_for),
             connection=connection,

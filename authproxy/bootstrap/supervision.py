@@ -63,6 +63,7 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
             **({} if parts.delivery.mail is None else {"mail": parts.delivery.check_mail}),
             **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
             **({} if parts.certificates is None else {"revocation": parts.certificates.check}),
+            **({} if parts.accounts is None else {"accounts": parts.accounts.check}),
         },
         is_draining=lambda: listener.is_draining,
         exposition=lambda accept: _exposition(parts, listener, gate, accept),
@@ -114,4 +115,6 @@ def _exposition(parts: Parts, listener: Listener, gate: Gate, accept: str) -> tu
     parts.delivery.count(metrics)
     if parts.certificates is not None:
         parts.certificates.count(metrics)
+    if parts.accounts is not None:
+        parts.accounts.count(metrics)
     return metrics.exposition(accept)

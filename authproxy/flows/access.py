@@ -100,7 +100,10 @@ class Access:
         assertion_lifetime: timedelta,
         header_names: Mapping[str, HeaderNames],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        look_at_account: Callable[[Session, datetime], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
+        """`look_at_account` is told of active sessions, about as often as activity is written back."""
+        self._look_at_account = look_at_account
         self._sessions = sessions
         self._near_cache = near_cache
         self._signer = signer
@@ -223,6 +226,8 @@ class Access:
             parsed = tickets.parse(ticket)
             if parsed is not None:
                 self._spawn(self._touch(parsed, now))
+            if self._look_at_account is not None and cached.session.grant is not None:
+                self._spawn(self._look_at_account(cached.session, now))
 
     def _first_touch_due(self, cached: Cached, pause: timedelta, now: datetime) -> datetime:
         due = cached.last_active_at + pause

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
@@ -24,6 +24,7 @@ from authproxy.flows.round_trip import Authenticated, ClaimRules, Provider, Roun
 from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns
 from authproxy.identity.assurance import Level
 from authproxy.identity.attempt import SECRET_SIZE, Attempt
+from authproxy.identity.grant import Grant
 from authproxy.identity.member import Account, Member
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
@@ -37,6 +38,10 @@ _LOOP_AFTER = 3
 class Membership(Protocol):
     async def by_sign_in(self, person: Person, level: Level, *, portal_id: str, members: Members) -> Admitted | NotAdmitted: ...
     async def by_account(self, account: Account) -> Member | None: ...
+
+
+class Accounts(Protocol):
+    async def hold(self, grant: Grant | None, *, lives_for: timedelta, now: datetime) -> str | None: ...
 
 
 class Login:
@@ -53,8 +58,10 @@ class Login:
         rules: ClaimRules,
         fresh: Callable[[int], str],
         clock: Callable[[], datetime],
+        accounts: Accounts | None = None,
     ) -> None:
-        """`fresh(n)` is URL-safe text of n random bytes."""
+        """`fresh(n)` is URL-safe text of n random bytes. Without `accounts` nothing is kept that the provider could be asked with later."""
+        self._accounts = accounts
         self._provider = RoundTrip(provider=provider, seals=seals, places=places, rules=rules)
         self._attempts = attempts
         self._fresh = fresh
@@ -172,7 +179,10 @@ class Login:
     async def _sign_in(
         self, identity: claims.ClaimedIdentity, authenticated: Authenticated, attempt: Attempt, ticket_text: str | None, user_agent: str
     ) -> SignedIn:  # fmt: skip
-        now = self._clock()
+        now, place = self._clock(), self._places[attempt.portal]
+        grant = None
+        if self._accounts is not None:
+            grant = await self._accounts.hold(authenticated.grant, lives_for=place.expires_after, now=now)
         proved = Proved(
             person=identity.person,
             method=_METHOD,
@@ -181,8 +191,8 @@ class Login:
             id_token=authenticated.id_token,
             provider_session=authenticated.claims.provider_session,
             claims=identity.present,
+            grant=grant,
         )
-        place = self._places[attempt.portal]
         return await self._sign_ins.start(proved, attempt, place, ticket_text=ticket_text, user_agent=user_agent, now=now)
 
 

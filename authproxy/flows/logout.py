@@ -39,9 +39,12 @@ class Ended:
 
 class Logout:
     def __init__(
-        self, *, sessions: SessionStore, provider: Provider, origins: Mapping[str, str], fresh: Callable[[int], str]
+        self, *, sessions: SessionStore, provider: Provider, origins: Mapping[str, str], fresh: Callable[[int], str],
+        let_go: Callable[[str], None] = lambda _grant: None,
     ) -> None:  # fmt: skip
-        """`origins` are the portals' public origins by portal id."""
+        """`origins` are the portals' public origins by portal id. `let_go` is told of the grants of sessions that have ended, and does not
+        wait for what becomes of them."""
+        self._let_go = let_go
         self._sessions = sessions
         self._provider = provider
         self._origins = origins
@@ -59,6 +62,8 @@ class Logout:
         others = await self._end_others(stored.session, now) if everywhere else ()
         # Last, so that whoever has to try again can: the ticket is what the trying is done with.
         await self._sessions.revoke(ticket.session_id)
+        if stored.session.grant is not None:
+            self._let_go(stored.session.grant)
         return Ended(session=stored.session, provider_logout=await self._at_provider(stored.session, portal_id), others=others)
 
     async def _end_others(self, session: Session, now: datetime) -> tuple[SessionId, ...]:

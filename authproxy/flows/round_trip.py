@@ -13,6 +13,7 @@ from authproxy.access.routes import Claim
 from authproxy.flows.sign_in import Seals, SignInPlace
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
+from authproxy.identity.grant import Grant
 from authproxy.oidc import authorization, claims
 from authproxy.oidc.claims import ClaimedIdentity, ClaimNames
 from authproxy.oidc.id_token import VerifiedClaims
@@ -25,6 +26,8 @@ class Authenticated(Protocol):
     def userinfo(self) -> Mapping[str, object]: ...
     @property
     def id_token(self) -> str: ...
+    @property
+    def grant(self) -> Grant | None: ...
 
 
 class Provider(Protocol):

@@ -122,6 +122,8 @@ class Proved:
     provider_session: str | None = field(default=None, repr=False)
     claims: tuple[Claim, ...] = ()
     """Which data of the person have been stated."""
+    grant: str | None = field(default=None, repr=False)
+    """As `Session.grant`."""
 
 
 Greeting = Callable[[Session], Awaitable[None]]
@@ -201,6 +203,7 @@ class SignIns:
             id_token=proved.id_token,
             provider_session=proved.provider_session,
             claims=proved.claims,
+            grant=proved.grant,
         )
         await self._sessions.create(ticket, session, browser=self._describe_browser(user_agent), now=now)
         await self.end_previous(ticket_text)

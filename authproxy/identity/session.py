@@ -38,6 +38,8 @@ class Session:
     somebody who signed in with a certificate its SHA-256, because this session ends with it."""
     claims: tuple[str, ...] = ()
     """Which data of the person were stated at sign-in, by the names that routes demand them under."""
+    grant: str | None = field(default=None, repr=False)
+    """The secret by which the provider's tokens of this session are found and opened (`Grant`); None if none are kept."""
 
     @property
     def certificates(self) -> tuple[str, ...]:

@@ -64,6 +64,11 @@ def cannot_ask(message: str) -> CannotAsk:
     return CannotAsk(Reason.PROVIDER_UNAVAILABLE, message)
 
 
+def has_been_sent(failure: CannotAsk) -> bool:
+    """Whether the question that `ask` has failed with may have reached the provider, which may have acted on it."""
+    return not isinstance(failure.__context__, aiohttp.ClientConnectorError)
+
+
 def client_session(ca_file: str | None, timeout: timedelta, names: Resolver | None = None) -> aiohttp.ClientSession:
     """A session for one provider: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given).
 

@@ -42,6 +42,8 @@ class Metadata:
     jwks_uri: str
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
+    revocation_endpoint: str | None = None
+    introspection_endpoint: str | None = None
     announces_issuer: bool
     """Whether authorization responses must carry `iss` (RFC 9207 §3)."""
     pushed_authorization_request_endpoint: str | None = None
@@ -80,6 +82,8 @@ def read(document: Mapping[str, Any], issuer: str) -> Metadata:
         jwks_uri=required("jwks_uri"),
         userinfo_endpoint=optional("userinfo_endpoint"),
         end_session_endpoint=optional("end_session_endpoint"),
+        revocation_endpoint=usable("revocation_endpoint"),
+        introspection_endpoint=usable("introspection_endpoint"),
         announces_issuer=document.get("authorization_response_iss_parameter_supported") is True,
         pushed_authorization_request_endpoint=usable("pushed_authorization_request_endpoint"),
         demands_pushed_requests=document.get("require_pushed_authorization_requests") is True,

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 
 import aiohttp
 
+from authproxy.identity.grant import Grant
 from authproxy.oidc import authorization, back_channel_logout, end_session, id_token
+from authproxy.oidc.account import Account, Stands, Withdrawn
 from authproxy.oidc.back_channel_logout import LogoutToken
 from authproxy.oidc.client_credentials import ClientCredentials
 from authproxy.oidc.end_session import EndSessionRequest
@@ -26,11 +28,13 @@ from authproxy.oidc.userinfo import UserInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticated:
-    """A sign-in at the provider that has passed every check of the protocol. `id_token` is kept as a hint for the logout only."""
+    """A sign-in at the provider that has passed every check of the protocol. `id_token` is kept as a hint for the logout only; `grant` is
+    what the account may be asked about with later, None if there is no way to."""
 
     claims: VerifiedClaims
     userinfo: Mapping[str, object] = field(repr=False)
     id_token: str = field(repr=False)
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ class OpenIdProvider:
         self._token_endpoint = TokenEndpoint(relying_party, session, credentials)
         self._pushed_requests = PushedRequests(relying_party, session, credentials)
         self._userinfo = UserInfo(relying_party, session, self._metadata, clock=clock)
+        self._account = Account(relying_party, session, credentials, metadata=self._metadata, clock=clock)
 
     async def authorization_request(
         self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool = False,
@@ -101,7 +106,8 @@ class OpenIdProvider:
         )
         claims = await self._verified(tokens, nonce)
         userinfo = await self._userinfo.told(metadata, access_token=tokens.access_token, subject=claims.subject)
-        return Authenticated(claims=claims, userinfo=userinfo, id_token=tokens.id_token)
+        grant = self._grant(tokens, can_introspect=metadata.introspection_endpoint is not None)
+        return Authenticated(claims=claims, userinfo=userinfo, id_token=tokens.id_token, grant=grant)
 
     async def logout_token(self, text: str) -> LogoutToken:
         """What a logout token asks for. Raises TokenRefused if it must not be believed; whether it was used before is not known here."""
@@ -121,6 +127,14 @@ class OpenIdProvider:
             self._relying_party, endpoint=endpoint, id_token=id_token, post_logout_redirect_uri=post_logout_redirect_uri, state=state
         )
 
+    async def ask_about(self, grant: Grant) -> Stands | Withdrawn:
+        """Whether the account that the grant was given for still stands."""
+        return await self._account.ask(grant)
+
+    async def end_grant(self, grant: Grant) -> None:
+        """Tells the provider that the grant is not needed any more."""
+        await self._account.end(grant)
+
     async def refresh(self) -> None:
         """Asks for metadata and keys ahead of need. Never raises CannotAsk: `health` tells."""
         await self._metadata.refresh()
@@ -133,6 +147,13 @@ class OpenIdProvider:
             usable_keys=0 if keys.value is None else len(keys.value.keys),
             last_error=metadata.failure or keys.failure,
         )
+
+    def _grant(self, tokens: TokenAnswer, *, can_introspect: bool) -> Grant | None:
+        if tokens.refresh_token is not None:
+            return Grant(refresh_token=tokens.refresh_token)
+        if not can_introspect or tokens.expires_in is None:
+            return None
+        return Grant(access_token=tokens.access_token, ends_at=self._clock() + timedelta(seconds=tokens.expires_in))
 
     async def _verified(self, tokens: TokenAnswer, nonce: str) -> VerifiedClaims:
         token = id_token.read(tokens.id_token, self._relying_party.algorithm)

@@ -15,7 +15,8 @@ from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused
 from authproxy.oidc.relying_party import RelyingParty
 
 _SIZE_LIMIT = 64 * 1024
-_ACCESS_TOKEN = re.compile(r"[\x20-\x7e]{1,32768}", re.ASCII)
+_LONGEST_LIFETIME = 366 * 24 * 3600
+_TOKEN = re.compile(r"[\x20-\x7e]{1,32768}", re.ASCII)
 # RFC 6749 §5.2: these say that the agreement is wrong. No user can help it, and every user meets it.
 _OUR_FAULT = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"})
 
@@ -26,6 +27,9 @@ class TokenAnswer:
 
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_in: int | None = None
+    """Seconds that the access token is good for; None if the provider does not say."""
 
 
 class TokenEndpoint:
@@ -65,8 +69,20 @@ def _tokens(document: dict[str, Any]) -> TokenAnswer:
     id_token, access_token, token_type = (document.get(name) for name in ("id_token", "access_token", "token_type"))
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise AnswerInvalid("token endpoint: the token type is not Bearer")
-    if not isinstance(access_token, str) or not _ACCESS_TOKEN.fullmatch(access_token):
+    if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
         raise AnswerInvalid("token endpoint: no access token")
     if not isinstance(id_token, str):
         raise AnswerInvalid("token endpoint: no ID token")
-    return TokenAnswer(id_token=id_token, access_token=access_token)
+    expires_in = document.get("expires_in")
+    return TokenAnswer(
+        id_token=id_token,
+        access_token=access_token,
+        refresh_token=refresh_token_in(document),
+        expires_in=expires_in if type(expires_in) is int and 0 < expires_in < _LONGEST_LIFETIME else None,
+    )
+
+
+def refresh_token_in(document: dict[str, Any]) -> str | None:
+    """The refresh token in an answer; None if there is none that could be sent back."""
+    refresh_token = document.get("refresh_token")
+    return refresh_token if isinstance(refresh_token, str) and _TOKEN.fullmatch(refresh_token) else None

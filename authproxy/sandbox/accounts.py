@@ -49,6 +49,8 @@ class Account:
     tax_number: str | None = field(default=None, repr=False)
     address: Address | None = field(default=None, repr=False)
     totp_secret: str | None = field(default=None, repr=False)
+    is_enabled: bool = True
+    """Nobody signs in to an account that is not."""
 
     @property
     def name(self) -> str | None:
@@ -113,10 +115,11 @@ def _key(email: str) -> str:
     return email.strip().casefold()
 
 
-def _account(*, address: dict[str, Any] | None, level: int, **texts: str | None) -> Account:
-    if type(level) is not int or not all(isinstance(text, str | None) for text in texts.values()):
-        raise TypeError("an account's level is a number and everything else a text")
-    return Account(**texts, level=level, address=Address(**address) if address is not None else None)  # type: ignore[arg-type]
+def _account(*, address: dict[str, Any] | None, level: int, is_enabled: bool = True, **texts: str | None) -> Account:
+    if type(level) is not int or type(is_enabled) is not bool or not all(isinstance(text, str | None) for text in texts.values()):
+        raise TypeError("an account's level is a number, is_enabled a truth value, and everything else a text")
+    found = Address(**address) if address is not None else None
+    return Account(**texts, level=level, is_enabled=is_enabled, address=found)  # type: ignore[arg-type]
 
 
 def people(fresh: Callable[[int], bytes]) -> Accounts:

@@ -291,6 +291,12 @@ class OpenIdProvider:
         Field(description="Whether it brings the ID token (`id_token_hint`), without which Rekono does not lead back to the portal. With "
                           "`auto` it does in a form, and in an address only if nothing in the token is about the person."),
     ] = "auto"  # fmt: skip
+    recheck_every: Annotated[
+        Duration | None,
+        Field(description="How often, while a person is active, the provider is asked whether their account still stands. A no ends the "
+                          "session. By a refresh token (at Rekono: add the scope `offline_access`), otherwise by introspection, for as "
+                          "long as the access token lives. Unset: never."),
+    ] = None  # fmt: skip
     claims: ClaimNames = field(default_factory=ClaimNames)
     levels: Annotated[
         dict[str, Level],

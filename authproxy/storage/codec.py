@@ -32,6 +32,7 @@ _FORMAT: Final = b"\x01"
 they do not know and put the default where something is missing, so that versions can run side by side during an upgrade."""
 _ACTS: Final = "acts"
 _REFUSALS: Final = "refusals"
+_GRANT: Final = "grant"
 _HEAD_SIZE: Final = len(_FORMAT) + _KEY_ID_SIZE
 SEAL_SIZE: Final = _HEAD_SIZE + NONCE_SIZE + 16
 """Bytes by which a sealed record is longer than what is in it."""
@@ -113,6 +114,15 @@ def seal_record(plaintext: bytes, *, ring: KeyRing, ticket: SessionTicket, nonce
 
 def open_record(sealed: bytes, *, ring: KeyRing, ticket: SessionTicket) -> bytes | None:
     return _open(sealed, ring, lambda key: _record_key(key, ticket.secret), ticket.session_id)
+
+
+def seal_grant(plaintext: bytes, *, ring: KeyRing, secret: str, nonce: bytes) -> bytes:
+    """`secret` is the one in the session's record."""
+    return _seal(plaintext, ring, lambda key: _grant_key(key, secret), _GRANT, nonce)
+
+
+def open_grant(sealed: bytes, *, ring: KeyRing, secret: str) -> bytes | None:
+    return _open(sealed, ring, lambda key: _grant_key(key, secret), _GRANT)
 
 
 def seal_summary(plaintext: bytes, *, ring: KeyRing, session_id: SessionId, nonce: bytes) -> bytes:
@@ -232,6 +242,10 @@ def _open(sealed: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name:
 
 def _record_key(server_key: bytes, secret: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=_KEY_SIZE, salt=server_key, info=b"authproxy session record").derive(secret)
+
+
+def _grant_key(server_key: bytes, secret: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=_KEY_SIZE, salt=server_key, info=b"authproxy session grant").derive(secret.encode())
 
 
 def _summary_key(server_key: bytes) -> bytes:

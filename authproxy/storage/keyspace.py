@@ -154,6 +154,14 @@ def kept_name(key: str) -> str:
     return _hashed("kept", key)
 
 
+def grant(name: str) -> str:
+    return f"{PREFIX}{name}}}:grant"
+
+
+def grant_name(secret: str) -> str:
+    return _hashed("grant", secret)
+
+
 def attempt_name(secret: str) -> str:
     return _hashed("attempt", secret)
 

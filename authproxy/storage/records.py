@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt, Showing
+from authproxy.identity.grant import Grant
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary
 
@@ -65,6 +66,7 @@ def session_octets(session: Session) -> bytes:
         "id_token": session.id_token,
         "provider_session": session.provider_session,
         "claims": session.claims,
+        "grant": session.grant,
     })
 
 
@@ -84,6 +86,7 @@ def session_in(octets: bytes) -> Session | None:
             id_token=fields.get("id_token"),
             provider_session=fields.get("provider_session"),
             claims=tuple(fields.get("claims", ())),
+            grant=fields.get("grant"),
         )
     except UNREADABLE:
         return None
@@ -132,6 +135,28 @@ def browser_in(octets: bytes) -> str | None:
     """The words for the browser in a summary."""
     try:
         return str(json.loads(octets)["browser"])
+    except UNREADABLE:
+        return None
+
+
+def grant_octets(grant: Grant) -> bytes:
+    fields = {
+        "refresh_token": grant.refresh_token,
+        "access_token": grant.access_token,
+        "ends_at": None if grant.ends_at is None else time_text(grant.ends_at),
+    }
+    return octets_of(fields)
+
+
+def grant_in(octets: bytes) -> Grant | None:
+    try:
+        fields = json.loads(octets)
+        ends_at = fields.get("ends_at")
+        return Grant(
+            refresh_token=fields.get("refresh_token"),
+            access_token=fields.get("access_token"),
+            ends_at=None if ends_at is None else time_in(ends_at),
+        )
     except UNREADABLE:
         return None
 

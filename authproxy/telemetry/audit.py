@@ -88,7 +88,8 @@ MEANINGS: Mapping[Event, str] = {
     Event.SESSION_ENDED: "A session ended by its own person (`by` is `person`) or by time (`by` is `time`, and `detail` `idle` or "
     "`absolute`).",
     Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another browser), "
-    "`authority` (which has revoked the certificate) or `gateway` (which could not write down that it began).",
+    "`authority` (which has revoked the certificate) or `gateway` (which could not write down that it began). With the `reason` "
+    "`account_withdrawn` the provider was asked and does not stand for the account any more.",
     Event.SESSION_UNREADABLE: "Alarm: what lies in the store under the name of a session does not open. Its person is signed out. Somebody "
     "has written into the store, a key of `sessions.keys` was dropped too early, or a ticket was forged.",
     Event.PROVIDER_LOGOUT_ACCEPTED: "The provider said who has signed out there; `detail` is how many sessions ended, and what named them.",

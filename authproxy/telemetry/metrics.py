@@ -15,9 +15,10 @@ from prometheus_client.registry import Collector
 
 from authproxy.telemetry.durations import BOUNDS, Durations
 
-FAIL_OPEN: Final = ("certificate", "session_certificate", "tunnel")
+FAIL_OPEN: Final = ("certificate", "session_certificate", "session_account", "tunnel")
 """A sign-in or proof with a certificate of which nobody could say whether it is revoked (`revocation: alarm`), the same of a session that
-rests on one, and a look at an open tunnel while the store was away. There from the start, so that an alarm sees the first one."""
+rests on one, a session about whose account the provider said nothing, and a look at an open tunnel while the store was away. There from the
+start, so that an alarm sees the first one."""
 
 
 class Series(dict[tuple[str, ...], int]):

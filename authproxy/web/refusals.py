@@ -23,6 +23,7 @@ from authproxy.web.request_context import RequestContext
 PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.NO_SESSION: ("sign_in_again", 401),
     Reason.SESSION_ENDED: ("sign_in_again", 401),
+    Reason.ACCOUNT_WITHDRAWN: ("sign_in_again", 401),
     Reason.SESSION_OF_ANOTHER_PORTAL: ("sign_in_again", 401),
     Reason.UNKNOWN_HOST: ("unknown_host", 403),
     Reason.LEVEL_TOO_LOW: ("level_too_low", 403),

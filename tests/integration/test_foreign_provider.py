@@ -193,6 +193,49 @@ async def test_ending_the_session_at_the_provider_ends_ours_and_not_that_of_the_
     assert '"detail": "1 ended, named by sid"' in house.audit
 
 
+RECHECKED = {"AUTHPROXY__REKONO__RECHECK_EVERY": "60s"}
+REFRESHING = {"grant_types": ["authorization_code", "refresh_token"]}
+
+
+async def asked(house, path):
+    return len([one for one in (await Browser().fetch(f"{house.issuer}/requests")).json if (one["method"], one["path"]) == ("POST", path)])
+
+
+async def test_an_account_that_the_provider_does_not_know_any_more_is_signed_out(opened):
+    house = await opened(settings=RECHECKED, **REFRESHING)
+    ana = Guest("ana", house, Browser())
+    assert (await ana.signs_in(house.acq + "/")).status == 200
+    for number in range(2, 4):  # its refresh tokens are good once
+        house.clock.advance(seconds=70)
+        assert (await ana.opens(house.acq + "/")).status != 303  # it reaches the portal, whose clock is not ours
+
+        async def has_refreshed(number=number):
+            return await asked(house, "/token") == number
+
+        await until(has_refreshed)
+    assert (await Browser().request("POST", f"{house.issuer}/disable?id=ana")).status == 200
+    house.clock.advance(seconds=70)
+
+    async def is_over():
+        return (await ana.opens(house.acq + "/")).status == 303
+
+    assert await until(is_over) < 1.0
+    assert '"reason": "account_withdrawn", "by": "provider", "operator": null, "detail": "refresh token: invalid_grant"' in house.audit
+
+
+async def test_signing_out_revokes_the_refresh_token(opened):
+    house = await opened("private_key_jwt", settings=RECHECKED, features={"revocation": {"enabled": True}}, **REFRESHING)
+    ana = Guest("ana", house, Browser())
+    await ana.signs_in(house.acq + "/")
+    confirmation = await ana.opens(f"{house.acq}/.authproxy/logout")
+    await ana.browser.submit(confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq)))
+
+    async def is_revoked():
+        return await asked(house, "/token/revocation") == 1
+
+    await until(is_revoked)
+
+
 async def test_a_person_without_a_tax_number_is_refused_here_too(opened):
     house = await opened()
     eva = Guest("eva", house, Browser())

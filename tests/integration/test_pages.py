@@ -210,7 +210,7 @@ async def sign_out(chromium: Browser, port: int, *, with_script: bool, presses: 
     return page.url
 
 
-@pytest.mark.parametrize(("by", "with_script"), [("post", True), ("post", False)])
+@pytest.mark.parametrize(("by", "with_script"), [("post", True), ("post", False), ("get", False)])
 async def test_signing_out_goes_by_way_of_the_provider_and_comes_back(chromium, by, with_script):
     seen: list[dict[str, str]] = []
     provider, provider_port = await provider_that_ends_sessions(seen)

@@ -300,6 +300,7 @@ def _counterparties(
         name="Bankart Varni Spletni Prehod",
         redirect_uris=tuple(f"{portal.url}/.authproxy/callback/rekono" for portal in settings.portals.values()),
         post_logout_redirect_uris=tuple(f"{portal.url}/.authproxy/logout" for portal in settings.portals.values()),
+        may_introspect=True,
     )
     issuer, gateway = settings.rekono.issuer, settings.assertions.issuer
     jwks = f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json"

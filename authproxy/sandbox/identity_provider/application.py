@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     made.router.add_get("/api/", _interface)
     made.router.add_post("/api/quirks", _switch_on)
     made.router.add_delete("/api/quirks", _clear)
+    made.router.add_post("/api/accounts", _switch_account)
     provider.pages.furnish(made, style="/style.css")
     return made
 
@@ -114,6 +116,7 @@ async def _interface(request: web.Request) -> web.Response:
     return web.json_response({
         "POST /api/quirks": {"client_id": "…", "quirk": "one of `quirks`"},
         "DELETE /api/quirks": "switches all of them off",
+        "POST /api/accounts": {"email": "…", "enabled": "false: nobody signs in to it, and whatever it has led to is over; true: again"},
         f"{relying_parties.ROOT}/": "OnePass for relying parties: POST enrolments, POST pushes, …, with the API key as a bearer token",
         "quirks": {name: quirk.says for name, quirk in QUIRKS.items()},
         "active": request.app[PROVIDER].quirks.names(),
@@ -130,6 +133,20 @@ async def _switch_on(request: web.Request) -> web.Response:
     if quirk.rotates_key:
         await asyncio.to_thread(provider.keys.rotate)
     return web.json_response({"active": provider.quirks.names()})
+
+
+async def _switch_account(request: web.Request) -> web.Response:
+    provider = request.app[PROVIDER]
+    body = await json_object(request)
+    email, enabled = body.get("email"), body.get("enabled")
+    account = provider.accounts.find(email) if isinstance(email, str) else None
+    if account is None or not isinstance(enabled, bool):
+        return web.json_response({"error": "unknown email, or enabled is neither true nor false"}, status=400)
+    provider.accounts.put(replace(account, is_enabled=enabled))
+    if not enabled:
+        provider.end_everything(account.email)
+    provider.changed()
+    return web.json_response({"email": account.email, "enabled": enabled})
 
 
 async def _clear(request: web.Request) -> web.Response:

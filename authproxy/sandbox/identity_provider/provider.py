@@ -123,6 +123,8 @@ class Provider:
         self.vouchers: Expiring[Voucher] = Expiring(clock, timedelta(minutes=1))
         self.codes: Expiring[Grant] = Expiring(clock, timedelta(minutes=5))
         self.access_tokens: Expiring[Grant] = Expiring(clock, timedelta(seconds=ACCESS_TOKEN_SECONDS))
+        self.spent_refresh_tokens: Expiring[Grant] = Expiring(clock, timedelta(days=30))
+        self.refresh_tokens: Expiring[Grant] = Expiring(clock, timedelta(days=30))
         self.logouts: Expiring[LogoutRequest] = Expiring(clock, timedelta(minutes=30))
         self.consents = Consents()
         self.used_steps: dict[str, int] = {}
@@ -159,13 +161,14 @@ class Provider:
         self.state.changed()
 
     def end_access(self, email: str, client_id: str | None = None) -> None:
-        """Makes void what one client, or every client, was given for this person: codes and access tokens."""
+        """Makes void what one client, or every client, was given for this person: codes, access and refresh tokens."""
 
         def is_meant(grant: Grant) -> bool:
             return grant.login_name == email and client_id in {None, grant.request.client_id}
 
         self.codes.forget_where(is_meant)
         self.access_tokens.forget_where(is_meant)
+        self.refresh_tokens.forget_where(is_meant)
 
     def end_everything(self, email: str) -> None:
         """Somebody may have known the old password: nobody is signed in any more."""

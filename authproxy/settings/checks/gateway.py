@@ -171,6 +171,10 @@ def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
     if rekono.prompt and rekono.max_age is not None:
         problem = "makes Rekono ignore `rekono.max_age`: set one of the two, the other to `null`"
         yield Remark(path=("rekono", "prompt"), problem=problem, read=rekono.prompt, severity="warning")
+    if rekono.recheck_every is not None and "offline_access" not in rekono.scopes:
+        problem = "may work for the life of an access token only: Rekono gives refresh tokens for the scope `offline_access`"
+        valid = "`offline_access` among `rekono.scopes`"
+        yield Remark(path=("rekono", "recheck_every"), problem=problem, valid=valid, severity="warning")
     for name in ("dashboard_url", "register_url", "help_url"):
         text = getattr(rekono, name)
         url = url_of(text) if text else None
@@ -229,6 +233,7 @@ _BOUNDS: dict[tuple[str, str], tuple[timedelta, timedelta, str]] = {
     ("assertions", "lifetime"): (10 * _SECOND, 10 * _MINUTE, "an assertion cannot be revoked, and clocks differ"),
     ("rekono", "leeway"): (0 * _SECOND, 5 * _MINUTE, "it prolongs every token"),
     ("rekono", "timeout"): (_SECOND, _MINUTE, "a person waits for it"),
+    ("rekono", "recheck_every"): (30 * _SECOND, 8 * _HOUR, "each session asks the provider so often, and lives no longer than eight hours"),
     ("rekono", "max_age"): (0 * _SECOND, 24 * _HOUR, "it is about fresh proof"),
     ("acnlb.revocation", "timeout"): (0.1 * _SECOND, 20 * _SECOND, "a person waits for it"),
     ("acnlb.revocation", "max_stale"): (0 * _SECOND, 7 * 24 * _HOUR, "a certificate may have been revoked since"),

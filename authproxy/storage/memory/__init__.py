@@ -3,6 +3,7 @@
 from authproxy.storage.memory.attempts import MemoryAttempts
 from authproxy.storage.memory.challenges import MemoryChallenges
 from authproxy.storage.memory.enrolments import MemoryEnrolments
+from authproxy.storage.memory.grants import MemoryGrants
 from authproxy.storage.memory.kept import MemoryKept, MemoryLogoutTokens
 from authproxy.storage.memory.limits import MemoryLimits
 from authproxy.storage.memory.notices import MemoryNotices
@@ -10,6 +11,6 @@ from authproxy.storage.memory.people import MemoryPeople
 from authproxy.storage.memory.sessions import MemorySessions
 
 __all__ = [
-    "MemoryAttempts", "MemoryChallenges", "MemoryEnrolments", "MemoryKept", "MemoryLimits", "MemoryLogoutTokens", "MemoryNotices",
-    "MemoryPeople", "MemorySessions",
+    "MemoryAttempts", "MemoryChallenges", "MemoryEnrolments", "MemoryGrants", "MemoryKept", "MemoryLimits", "MemoryLogoutTokens",
+    "MemoryNotices", "MemoryPeople", "MemorySessions",
 ]  # fmt: skip

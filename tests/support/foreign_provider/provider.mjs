@@ -1,5 +1,6 @@
 // An OpenID provider written by others (panva/node-oidc-provider) with its own sign-in pages, as a program for tests.
-// Settings are one JSON object on standard input: { port, clients, accounts }. `POST /rotate` replaces the signing key.
+// Settings are one JSON object on standard input: { port, clients, accounts }. `POST /rotate` replaces the signing key,
+// `POST /disable?id=` takes an account away.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer, request as ask } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -38,6 +39,8 @@ function made() {
     pkce: { required: () => true },
     claims: { openid: ['sub', 'taxnumber', 'loa'], profile: ['name', 'birthdate'], email: ['email', 'email_verified'] },
     findAccount: (_context, id) => (id in accounts ? { accountId: id, claims: () => ({ sub: id, ...accounts[id] }) } : undefined),
+    issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'), // whether it was asked for or not, as some do
+    rotateRefreshToken: true,
     ttl: { Session: 3600, Grant: 3600, Interaction: 3600, AccessToken: 600, IdToken: 600 },
   });
 }
@@ -49,6 +52,9 @@ createServer((request, response) => {
   const path = request.url.split('?')[0];
   if (path === '/rotate') {
     handle = made().callback();
+    response.end();
+  } else if (path === '/disable') {
+    delete accounts[new URL(request.url, issuer).searchParams.get('id')];
     response.end();
   } else if (path === '/requests') {
     response.end(JSON.stringify(requests));

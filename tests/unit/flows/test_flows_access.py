@@ -85,11 +85,16 @@ class House:
         self.sessions = Sessions(self.near_cache)
         self.signer = Signer()
         self.begun = []
+        self.accounts_seen = []
         self.access = Access(
             sessions=self.sessions, near_cache=self.near_cache, signer=self.signer, assertion_lifetime=LIFETIME,
             header_names={"acq": HeaderNames(), "b2b": HeaderNames()}, spawn=self.begun.append,
+            look_at_account=self.look_at_account,
         )  # fmt: skip
         self.ticket = new_ticket()
+
+    async def look_at_account(self, session, now):
+        self.accounts_seen.append((session.session_id, now))
 
     async def signed_in(self, ticket=None, **changes):
         ticket = ticket or self.ticket
@@ -140,6 +145,23 @@ async def test_after_the_clock_was_set_back_activity_is_noted_at_once_and_then_e
         assert isinstance(house.now(path, at) or await house.later(path, at), Allowed)
         await house.background()
         assert house.sessions.touches == touches, at
+
+
+async def test_the_account_behind_a_session_is_looked_at_beside_its_activity_and_before_no_answer(house):
+    session = await house.signed_in(grant="secret")
+    pause = session.idle_for / 10
+    for at, looked_at in ((NOW, 0), (NOW + pause / 2, 0), (NOW + pause, 1), (NOW + pause, 1), (NOW + pause * 2, 2)):
+        assert isinstance(house.now(at=at) or await house.later(at=at), Allowed)
+        await house.background()
+        assert len(house.accounts_seen) == looked_at, at
+    assert house.accounts_seen[0] == (session.session_id, NOW + pause)
+
+
+async def test_a_session_without_the_providers_tokens_is_not_looked_at(house):
+    session = await house.signed_in()
+    await house.later(at=NOW + session.idle_for / 2)
+    await house.background()
+    assert (house.sessions.touches, house.accounts_seen) == (1, [])
 
 
 async def test_whoever_asks_while_the_store_is_away_is_noted_as_active(house):

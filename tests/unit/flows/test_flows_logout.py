@@ -41,8 +41,8 @@ def sessions():
     return Sessions(NearCache(keeps_for=timedelta(), silence=None))
 
 
-def logout(sessions, endpoint="https://provider.example/endsession"):
-    return Logout(sessions=sessions, provider=Provider(endpoint), origins={"acq": "https://acq.example"}, fresh=lambda size: "f" * size)
+def logout(sessions, endpoint="https://provider.example/endsession", **more):
+    return Logout(sessions=sessions, provider=Provider(endpoint), origins={"acq": "https://acq.example"}, fresh=lambda size: "f" * size, **more)
 
 
 async def signed_in(sessions, **changes):
@@ -122,3 +122,15 @@ async def test_an_end_everywhere_that_fails_leaves_the_ticket_to_try_again_with(
     with pytest.raises(CannotAsk):
         await logout(sessions).end(portal_id="acq", ticket_text=mine.text, now=NOW, everywhere=True)
     assert await sessions.load(mine, now=NOW) is not None
+
+
+async def test_the_tokens_of_a_session_are_let_go_once_it_has_ended_and_not_before(sessions):
+    let_go = []
+    ticket = await signed_in(sessions, grant="secret")
+    sessions.cannot_revoke = True
+    with pytest.raises(CannotAsk):
+        await logout(sessions, let_go=let_go.append).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
+    assert let_go == []
+    sessions.cannot_revoke = False
+    await logout(sessions, let_go=let_go.append).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
+    assert let_go == ["secret"]

@@ -102,3 +102,25 @@ def test_what_is_essential_on_a_route_and_can_be_walked_around_is_a_warning(work
 
 def test_a_wish_on_a_route_is_nobodys_error(workshop):
     assert found(workshop, portal={"routes": [{"path": "/pay", "rekono_parameters": {"acr_values": "high"}}]}) == []
+
+
+def test_rechecks_without_refresh_tokens_are_a_warning(workshop):
+    assert [each[:2] for each in found(workshop, rekono={"recheck_every": "5m"})] == [("rekono.recheck_every", "warning")]
+    assert found(workshop, rekono={"recheck_every": "5m", "scopes": ["openid", "offline_access"]}) == []
+
+
+@pytest.mark.parametrize("span", ["29s", "9h"])
+def test_rechecks_have_bounds(workshop, span):
+    [(at, severity, words)] = found(workshop, rekono={"recheck_every": span, "scopes": ["openid", "offline_access"]})
+    assert (at, severity, "30s to 28800s" in words) == ("rekono.recheck_every", "error", True)
+
+
+def test_how_people_sign_out_reaches_the_relying_party(workshop):
+    party = meanings.relying_party(workshop.read().settings.rekono)
+    assert (party.logout_method, party.logout_hint) == ("get", "auto")
+
+    def spoil(settings):
+        settings["rekono"] |= {"logout_method": "none", "logout_hint": "never"}
+
+    party = meanings.relying_party(workshop.read(spoil).settings.rekono)
+    assert (party.logout_method, party.logout_hint) == ("none", "never")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt, Showing
+from authproxy.identity.grant import Grant
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 from authproxy.storage import records
@@ -40,8 +41,9 @@ PERSONS = every_field_of(
 SESSIONS = every_field_of(
     Session, session_id=TEXT, portal=TEXT, person=PERSONS, method=st.sampled_from(["rekono", "acnlb"]), level=st.sampled_from(Level),
     events=st.lists(EVENTS, max_size=3).map(tuple), started_at=MOMENTS, expires_at=MOMENTS, idle_for=SPANS, id_token=OPTIONAL,
-    provider_session=OPTIONAL, claims=st.lists(TEXT).map(tuple),
+    provider_session=OPTIONAL, claims=st.lists(TEXT).map(tuple), grant=OPTIONAL,
 )  # fmt: skip
+GRANTS = every_field_of(Grant, refresh_token=OPTIONAL, access_token=OPTIONAL, ends_at=st.none() | MOMENTS)
 ATTEMPTS = every_field_of(
     Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, secret=TEXT, opened_at=MOMENTS,
     method=st.sampled_from(["rekono", "acnlb"]), step_up_of=OPTIONAL, route=TEXT, held=OPTIONAL,
@@ -53,6 +55,15 @@ SESSION = session_for(new_ticket())
 @given(SESSIONS)
 def test_a_session_comes_back_as_it_was(session):
     assert records.session_in(records.session_octets(session)) == session
+
+
+@given(GRANTS)
+def test_a_grant_comes_back_as_it_was(grant):
+    assert records.grant_in(records.grant_octets(grant)) == grant
+
+
+def test_a_grant_of_another_shape_is_none():
+    assert [records.grant_in(octets) for octets in (b"[]", b"7", b"{", b'{"ends_at": 7}')] == [None] * 4
 
 
 @given(ATTEMPTS)

@@ -57,7 +57,7 @@ async def password(request: web.Request) -> web.Response:
     provider.wrong_passwords.count(email.casefold())
     account = provider.accounts.find(email)
     is_right = await provider.fits(form.get("password", ""), account.password_hash if account is not None else None)
-    if account is None or not is_right:
+    if account is None or not is_right or not account.is_enabled:
         return _login_window(request, csrf, attempt.login, email=email, problem="credentials")
     provider.wrong_passwords.forget(email.casefold())
     if attempt.email != account.email:

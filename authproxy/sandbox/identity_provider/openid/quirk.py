@@ -36,6 +36,7 @@ class Quirk:
     redeeming: Redeeming = "works"
     authorization_error: str | None = None
     repeats_state: bool = False
+    rotates_refresh_tokens: bool = False
     asks_before_sign_out: bool = True
     takes_sign_out_by: Literal["link", "link or form", "form"] = "link"
     leads_back_without_hint: bool = False

@@ -171,6 +171,13 @@ _ANSWERS: Mapping[str, Quirk] = {
     "token_huge": Quirk(says="the token endpoint answers with 2 MB", redeeming="floods"),
     "token_no_json": Quirk(says="the token endpoint answers with half of a JSON object", redeeming="stammers"),
     "token_wrong_type": Quirk(says="the token endpoint answers as text/html", redeeming="mislabels"),
+    "refresh_rotates": Quirk(
+        says="a refresh token is good once: each answer has a new one, and one that comes again ends all that it has led to",
+        rotates_refresh_tokens=True,
+    ),
+    "introspection_missing": Quirk(
+        says="discovery has no introspection_endpoint, for everybody", discovery=_without("introspection_endpoint")
+    ),
     "endsession_at_once": Quirk(says="endsession signs out without asking", asks_before_sign_out=False),
     "endsession_form": Quirk(says="endsession takes forms of other sites (POST), too", takes_sign_out_by="link or form"),
     "endsession_form_only": Quirk(says="endsession takes nothing but forms (POST)", takes_sign_out_by="form"),

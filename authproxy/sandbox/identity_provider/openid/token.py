@@ -34,6 +34,8 @@ async def token(request: web.Request) -> web.Response:
     for quirk in provider.quirks.of(client.client_id):
         if (failure := await _failure(provider, request, quirk, form)) is not None:
             return failure
+    if form.get("grant_type") == "refresh_token":
+        return _refreshed(provider, client, form.get("refresh_token", ""))
     try:
         grant = _granted(provider, client, form)
     except _NotGranted as fault:
@@ -67,10 +69,14 @@ async def revoke(request: web.Request) -> web.Response:
         client = provider.authentication.client(request.headers.get("Authorization"), form, now=provider.clock())
     except BadCredentials as fault:
         return _bad_credentials(fault)
-    grant = provider.access_tokens.get(form.get("token", ""))
+    given = form.get("token", "")
+    refreshing = provider.refresh_tokens.get(given)
+    grant = refreshing or provider.access_tokens.get(given)
     if grant is not None and grant.request.client_id != client.client_id:
         return web.Response(status=403)
-    provider.access_tokens.take(form.get("token", ""))
+    if refreshing is not None:
+        _end(provider, refreshing)
+    provider.access_tokens.take(given)
     return web.Response(status=200)
 
 
@@ -84,7 +90,8 @@ async def introspect(request: web.Request) -> web.Response:
         return _bad_credentials(fault)
     if not client.may_introspect:
         return web.Response(status=403)
-    grant = provider.access_tokens.get(form.get("token", ""))
+    given = form.get("token", "")
+    grant = provider.access_tokens.get(given) or provider.refresh_tokens.get(given)
     if grant is None:
         return web.json_response({"active": False})
     expires = int(grant.issued_at.timestamp()) + tokens.ACCESS_TOKEN_SECONDS
@@ -92,6 +99,32 @@ async def introspect(request: web.Request) -> web.Response:
         "active": True, "scope": " ".join(grant.request.scopes), "exp": expires, "sub": grant.subject,
         "user_id": grant.login_name, "client_id": grant.request.client_id, "token_type": "Bearer",
     })  # fmt: skip
+
+
+def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Response:
+    """As MITREid: the same refresh token comes back, and one that nobody knows is 401 `invalid_token`. With the quirk each is good once."""
+    rotates = any(quirk.rotates_refresh_tokens for quirk in provider.quirks.of(client.client_id))
+    spent = provider.spent_refresh_tokens.get(refresh_token)
+    if spent is not None:
+        _end(provider, spent)
+    grant = provider.refresh_tokens.get(refresh_token)
+    if grant is None or grant.request.client_id != client.client_id:
+        fault = ("invalid_grant", 400) if rotates else ("invalid_token", 401)
+        return web.json_response(
+            {"error": fault[0], "error_description": f"Invalid refresh token: {refresh_token}"}, status=fault[1], headers=_PRIVATE
+        )
+    if rotates:
+        provider.refresh_tokens.take(refresh_token)
+        provider.spent_refresh_tokens.put(refresh_token, grant)
+        refresh_token = provider.fresh(24).hex()
+        provider.refresh_tokens.put(refresh_token, grant)
+    return web.json_response(_answer(provider, client, grant, refresh_token=refresh_token), headers=_PRIVATE)
+
+
+def _end(provider: Provider, grant: Grant) -> None:
+    """Makes void whatever this grant has led to."""
+    provider.access_tokens.forget_where(lambda other: other is grant)
+    provider.refresh_tokens.forget_where(lambda other: other is grant)
 
 
 def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
@@ -115,8 +148,13 @@ def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
     return grant
 
 
-def _answer(provider: Provider, client: Client, grant: Grant) -> dict[str, str | int]:
+def _answer(provider: Provider, client: Client, grant: Grant, *, refresh_token: str | None = None) -> dict[str, str | int]:
+    """The tokens; `refresh_token` is the one to give back where one was used."""
     now, quirks = provider.clock(), provider.quirks
+    is_again = refresh_token is not None
+    if refresh_token is None and "offline_access" in grant.request.scopes:
+        refresh_token = provider.fresh(24).hex()
+        provider.refresh_tokens.put(refresh_token, grant)
     access_token = provider.keys.sign(
         tokens.access_token_claims(grant, issuer=provider.issuer, identifier=provider.new_uuid(), now=now),
     )
@@ -125,10 +163,14 @@ def _answer(provider: Provider, client: Client, grant: Grant) -> dict[str, str |
         "access_token": access_token, "token_type": "Bearer", "expires_in": tokens.ACCESS_TOKEN_SECONDS - 1,
         "scope": " ".join(grant.request.scopes),
     }  # fmt: skip
+    if refresh_token is not None:
+        answer["refresh_token"] = refresh_token
     if "openid" in grant.request.scopes:
         claims = tokens.id_token_claims(
             grant, issuer=provider.issuer, key_id=provider.keys.key_id, identifier=provider.new_uuid(), now=now,
         )  # fmt: skip
+        if is_again:
+            claims.pop("auth_time", None)
         answer["id_token"] = provider.keys.id_token(
             quirks.id_token(client.client_id, claims), signature=quirks.signature(client.client_id),
             names_key=all(quirk.names_key for quirk in quirks.of(client.client_id)), client_secret=client.client_secret,

@@ -294,6 +294,58 @@ async def test_a_token_is_revoked_by_its_own_client_only(rekono, visitor):
     assert json.loads((await post("introspect", **ours, token=token))[1]) == {"active": False}
 
 
+async def refreshed(rekono, token):
+    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": "gateway", "client_secret": "a secret & more"}
+    async with rekono.http.post(f"{rekono.issuer}token", data=form) as response:
+        return response.status, await response.json()
+
+
+async def with_offline_access(rekono, visitor):
+    url = rekono.authorize_url(scope="openid offline_access", max_age="300")
+    _, body = await rekono.redeemed((await rekono.signed_in(visitor, url=url)).answer["code"])
+    return body["refresh_token"]
+
+
+async def test_a_refresh_token_stays_the_same_and_states_no_time_of_authentication(rekono, visitor):
+    token = await with_offline_access(rekono, visitor)
+    for _ in range(2):
+        status, body = await refreshed(rekono, token)
+        assert (status, body["refresh_token"]) == (200, token)
+        assert (payload(body["id_token"])["nonce"], "auth_time" in payload(body["id_token"])) == ("n1", False)
+    assert (await refreshed(rekono, "stranger"))[:1] == (401,)
+    assert (await refreshed(rekono, "stranger"))[1]["error"] == "invalid_token"
+
+
+async def test_without_offline_access_there_is_no_refresh_token(rekono, visitor):
+    _, body = await rekono.redeemed((await rekono.signed_in(visitor)).answer["code"])
+    assert "refresh_token" not in body
+
+
+async def test_a_refresh_token_that_is_used_twice_ends_all_that_it_has_led_to(rekono, visitor):
+    first = await with_offline_access(rekono, visitor)
+    await quirk(rekono, visitor, "refresh_rotates")
+    second = (await refreshed(rekono, first))[1]["refresh_token"]
+    assert second != first
+    assert (await refreshed(rekono, first))[1]["error"] == "invalid_grant"
+    assert (await refreshed(rekono, second))[0] == 400
+
+
+async def test_a_disabled_account_has_no_session_and_no_token_and_nobody_signs_in_to_it(rekono, visitor):
+    token = await with_offline_access(rekono, visitor)
+    for enabled in (False, True):
+        async with visitor.session.post(f"{rekono.origin}/api/accounts", json={"email": "ana.novak@example.si", "enabled": enabled}) as answer:
+            assert (answer.status, (await answer.json())["enabled"]) == (200, enabled)
+        assert (await refreshed(rekono, token))[0] == 401
+        page = await rekono.password_given(visitor)
+        assert page.title.startswith("Potrditev") is enabled, page.title
+
+
+@pytest.mark.parametrize("said", [{"email": "nobody@example.si", "enabled": False}, {"email": "ana.novak@example.si", "enabled": 0}, {}])
+async def test_an_account_is_switched_by_its_name_and_a_truth_value(rekono, visitor, said):
+    async with visitor.session.post(f"{rekono.origin}/api/accounts", json=said) as answer:
+        assert answer.status == 400
+
+
 async def test_signing_out_is_confirmed_and_then_leads_back_with_the_state(rekono, visitor):
     _, body = await rekono.redeemed((await rekono.signed_in(visitor)).answer["code"])
     hint = {"id_token_hint": body["id_token"], "post_logout_redirect_uri": AFTER_LOGOUT, "state": "bye"}

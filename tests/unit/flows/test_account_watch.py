@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.account_watch import AccountWatch
+from authproxy.identity.grant import Grant
+from authproxy.oidc.account import Stands, Withdrawn
+from authproxy.storage.memory import MemoryGrants, MemorySessions
+from authproxy.storage.near_cache import NearCache
+from tests.support.session_builders import NOW, new_ticket, session_for
+
+EVERY, HOUR = timedelta(minutes=1), timedelta(hours=1)
+REFRESH, ACCESS = Grant(refresh_token="r1"), Grant(access_token="a1", ends_at=NOW + HOUR)
+DUE = NOW + EVERY
+NO = Withdrawn("refresh token: invalid_grant")
+SILENCE = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "token endpoint gave no answer within 10 s")
+
+
+class Provider:
+    """Answers what it is told to, and notes what it was asked with."""
+
+    def __init__(self):
+        self.says = Stands()
+        self.asked, self.ended = [], []
+
+    async def ask_about(self, grant):
+        self.asked.append(grant)
+        await asyncio.sleep(0)
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+    async def end_grant(self, grant):
+        self.ended.append(grant)
+        if isinstance(self.says, Exception):
+            raise self.says
+
+
+class House:
+    def __init__(self):
+        self.provider, self.grants = Provider(), MemoryGrants()
+        self.sessions = MemorySessions(NearCache(keeps_for=timedelta(), silence=None))
+        self.watch = self.instance()
+
+    def instance(self):
+        return AccountWatch(provider=self.provider, grants=self.grants, sessions=self.sessions, every=EVERY, fresh=lambda size: "s" * size)
+
+    async def session(self, grant):
+        self.ticket = new_ticket()
+        secret = await self.watch.hold(grant, lives_for=8 * HOUR, now=NOW)
+        session = session_for(self.ticket, grant=secret)
+        await self.sessions.create(self.ticket, session, browser="", now=NOW)
+        return session
+
+    async def is_open(self):
+        return await self.sessions.load(self.ticket, now=NOW) is not None
+
+
+@pytest.fixture
+def house():
+    return House()
+
+
+async def test_an_account_that_stands_changes_nothing_and_is_asked_about_once_in_each_interval(house):
+    session = await house.session(REFRESH)
+    assert await house.watch.look(session, now=NOW) is None
+    for at in (DUE, DUE + EVERY / 2, DUE + EVERY):
+        assert await house.watch.look(session, now=at) is None
+    assert house.provider.asked == [REFRESH, REFRESH]
+    assert (await house.is_open(), house.watch.unknown, house.watch.failure) == (True, 0, None)
+
+
+async def test_a_no_ends_the_session_and_says_why(house):
+    session = await house.session(REFRESH)
+    house.provider.says = NO
+    assert await house.watch.look(session, now=DUE) == "refresh token: invalid_grant"
+    assert not await house.is_open()
+    assert await house.grants.take(session.grant) is None
+
+
+async def test_a_no_ends_the_session_that_has_changed_its_ticket_meanwhile(house):
+    session = await house.session(REFRESH)
+    old, house.ticket = house.ticket, new_ticket()
+    await house.sessions.rotate(old, house.ticket, session_for(house.ticket, grant=session.grant), browser=None, now=NOW)
+    house.provider.says = NO
+    await house.watch.look(session, now=DUE)
+    assert not await house.is_open()
+
+
+@pytest.mark.parametrize("grant", [REFRESH, ACCESS], ids=["refresh token", "access token"])
+async def test_silence_changes_nothing_and_is_seen(house, grant):
+    session = await house.session(grant)
+    house.provider.says = SILENCE
+    assert await house.watch.look(session, now=DUE) is None
+    assert (await house.is_open(), house.watch.unknown, house.watch.failure) == (True, 1, str(SILENCE))
+    house.provider.says = Stands()
+    await house.watch.look(session, now=DUE + EVERY)
+    assert house.watch.failure is None
+
+
+async def test_two_instances_never_use_one_token_at_the_same_time(house):
+    session = await house.session(REFRESH)
+    await asyncio.gather(*(instance.look(session, now=DUE) for instance in (house.watch, house.instance()) for _ in range(25)))
+    assert house.provider.asked == [REFRESH]
+
+
+async def test_a_token_that_is_replaced_is_used_the_next_time_by_any_instance(house):
+    session = await house.session(REFRESH)
+    house.provider.says = Stands(Grant(refresh_token="r2"))
+    await house.watch.look(session, now=DUE)
+    await house.instance().look(session, now=DUE + EVERY)
+    assert house.provider.asked == [REFRESH, Grant(refresh_token="r2")]
+
+
+async def test_a_no_after_a_lost_answer_is_no_proof_because_the_token_may_have_been_replaced(house):
+    session = await house.session(REFRESH)
+    house.provider.says = SILENCE
+    await house.watch.look(session, now=DUE)
+    house.provider.says = NO
+    assert await house.watch.look(session, now=DUE + EVERY) is None
+    assert (await house.is_open(), house.watch.unknown) == (True, 2)
+    assert "says nothing about the account" in house.watch.failure
+    await house.watch.look(session, now=DUE + 2 * EVERY)
+    assert len(house.provider.asked) == 2
+
+
+async def test_a_no_about_an_access_token_is_a_no_also_after_silence(house):
+    session = await house.session(ACCESS)
+    house.provider.says = SILENCE
+    await house.watch.look(session, now=DUE)
+    house.provider.says = Withdrawn("introspection: the access token is not active")
+    assert await house.watch.look(session, now=DUE + EVERY) is not None
+    assert not await house.is_open()
+
+
+async def test_a_yes_after_silence_ends_the_doubt(house):
+    session = await house.session(REFRESH)
+    for says, at in ((SILENCE, DUE), (Stands(), DUE + EVERY), (NO, DUE + 2 * EVERY)):
+        house.provider.says = says
+        await house.watch.look(session, now=at)
+    assert not await house.is_open()
+
+
+async def test_a_session_without_tokens_is_not_asked_about(house):
+    session = session_for(new_ticket())
+    assert await house.watch.look(session, now=DUE + HOUR) is None
+    assert house.provider.asked == []
+
+
+async def test_a_provider_that_gives_nothing_to_ask_with_is_seen(house):
+    assert await house.watch.hold(None, lives_for=HOUR, now=NOW) is None
+    assert (house.watch.unknown, "offline_access" in house.watch.failure) == (1, True)
+
+
+async def test_a_sign_out_has_the_provider_forget_the_tokens_and_does_not_fail_with_it(house):
+    session = await house.session(REFRESH)
+    house.provider.says = SILENCE
+    await house.watch.let_go(session.grant)
+    await house.watch.let_go(session.grant)
+    assert house.provider.ended == [REFRESH]
+    assert await house.watch.look(session, now=DUE) is None
+    assert house.provider.asked == []
