@@ -2,6 +2,9 @@
 
 Every line is always there and never empty (`-` stands for nothing): a front proxy that copies headers would otherwise leave the
 client's own copy in place (an advisory against Caddy's `copy_headers`).
+
+Display names are written as the portal wants them, and may lose something by it. What a portal finds somebody by (subject, e-mail address,
+tax number) is written so that different values stay different and `percent decoding` gives back exactly the value.
 """
 
 from __future__ import annotations
@@ -19,21 +22,23 @@ from authproxy.identity.session import Session
 
 NOTHING: Final = b"-"
 
+_VISIBLE_AND_BLANK: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What `unicodedata` does not take apart and Slovenian bank users' names contain.
 _FOLDED: Final = str.maketrans({"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"})
 
 
 def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
-    """The finished block, each line ended by CRLF. Control characters are replaced before any encoding, so that a claim can never
-    end a line."""
+    """The finished block, each line ended by CRLF. Control characters in names are replaced before any encoding, and those in identifiers
+    are percent-encoded, so that a claim can never end a line. Raises ValueError for an identifier that has no UTF-8: whoever it belongs to
+    cannot be told from others."""
     person = session.person
     encode = _ENCODERS[names.encoding]
     values = (
-        (names.subject, _free_text(person.subject_for_portals, encode)),
+        (names.subject, _identifier(person.subject_for_portals)),
         (names.name, _free_text(person.name, encode)),
-        (names.email, _free_text(person.email, encode)),
-        (names.tax_number, person.tax_number),
+        (names.email, _identifier(person.email)),
+        (names.tax_number, _identifier(person.tax_number)),
         (names.method, session.method),
         (names.level, str(int(session.level))),
         (names.step_up, _step_ups(session)),
@@ -46,9 +51,24 @@ def _value(value: str | bytes | None) -> bytes:
     return (value.encode("ascii") if isinstance(value, str) else value or b"") or NOTHING
 
 
+def _identifier(value: str | None) -> str:
+    """The value with everything percent-encoded that a header could lose or change: what is not visible ASCII, blanks at the ends, the
+    percent sign itself, and a lone `-`, which would say that there is none."""
+    if not value:
+        return ""
+    if value == "-":
+        return "%2D"
+    text = quote(value, safe=_VISIBLE_AND_BLANK)
+    inner = text.strip(" ")
+    if len(inner) == len(text):
+        return text
+    leading = len(text) - len(text.lstrip(" "))
+    return "%20" * leading + inner + "%20" * (len(text) - leading - len(inner))
+
+
 def _free_text(value: str | None, encode: Callable[[str], bytes]) -> bytes:
-    """What other people have written, as the portal wants it. Everything else in the block is ASCII of our own making and stays as it
-    is: base64 around the assertion would be one that no portal expects."""
+    """What other people have written to be read, as the portal wants it. Everything else in the block stays as it is: base64 around the
+    assertion would be one that no portal expects."""
     # A lone surrogate is valid JSON (`"\ud800"`) and no encoding knows it.
     text = _CONTROL.sub(" ", value or "").encode("utf-8", "replace").decode().strip()
     return encode(text).strip()
@@ -73,7 +93,7 @@ def _base64(text: str) -> bytes:
 
 # `percent` leaves printable ASCII as it is, but for the percent sign itself: it decodes to the same text either way.
 _ENCODERS: Final[dict[Encoding, Callable[[str], bytes]]] = {
-    "percent": lambda text: quote(text, safe="".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")).encode(),
+    "percent": lambda text: quote(text, safe=_VISIBLE_AND_BLANK).encode(),
     "ascii-fold": _folded,
     "latin1": lambda text: unicodedata.normalize("NFC", text).encode("latin-1", "replace"),
     "utf8": lambda text: text.encode(),

@@ -99,3 +99,31 @@ def test_a_name_with_a_line_end_stays_in_its_line():
 
 def test_a_member_is_known_by_the_id_of_the_register():
     assert values(session(member="m-1"))[b"X-Auth-Subject"] == b"m-1"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_people_who_differ_by_a_blank_a_caron_or_a_dash_stay_different_people(encoding):
+    subjects = ["ana", "ana ", " ana", "ana\u00a0", "žiga", "ziga", "z\u030ciga", "李", "?", "-", "%2D", "", "a b", "a%20b", "a\tb", "a\nb", "Đ", "D"]
+    lines = [values(session(subject=subject), encoding=encoding)[b"X-Auth-Subject"] for subject in subjects]
+    assert len(set(lines)) == len(subjects)
+    assert lines[:3] == [b"ana", b"ana%20", b"%20ana"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(("field", "header"), [("subject", b"X-Auth-Subject"), ("member", b"X-Auth-Subject"), ("email", b"X-Auth-Email")])
+@given(value=st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30))
+def test_what_a_portal_finds_somebody_by_comes_back_as_it_was(encoding, field, header, value):
+    written = values(session(**{field: value}), encoding=encoding)[header]
+    assert unquote(written.decode("ascii"), errors="strict") == value
+    assert written == written.strip()
+    assert written != b"-"
+    assert all(0x20 <= octet < 0x7F for octet in written)
+
+
+def test_addresses_that_look_alike_without_their_caron_stay_different():
+    assert values(session(email="žiga@example.si"), encoding="ascii-fold")[b"X-Auth-Email"] == b"%C5%BEiga@example.si"
+
+
+def test_a_subject_that_no_header_can_carry_is_refused():
+    with pytest.raises(ValueError, match="surrogates"):
+        values(session(subject="ana\ud800"))
