@@ -74,7 +74,9 @@ class Gateway:
             "store": {"url": "memory://"},
             "sessions": {"keys": [secrets.token_urlsafe(32)]},
             "assertions": {"issuer": "http://localhost:1", "current_key_file": str(key)},
-            "rekono": {"issuer": "http://localhost:1/", "client_id": "bench", "client_secret": secrets.token_urlsafe(32)},
+            "rekono": {
+                "issuer": "http://localhost:1/", "client_id": "bench", "client_secret": secrets.token_urlsafe(32), "step_up_by": "always",
+            },
             "portals": {"acq": {"name": "ACQ", "url": f"http://{_HOST}", "upstream": "http://127.0.0.1:1"}},
             "telemetry": {"access_log": False},
         }  # fmt: skip

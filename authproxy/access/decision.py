@@ -70,6 +70,7 @@ class Reason(StrEnum):
     STEP_UP_IMPOSSIBLE = "step_up_impossible"
     STEP_UP_BY_ANOTHER = "step_up_by_another"
     PROOF_TOO_OLD = "proof_too_old"
+    PROOF_TOO_WEAK = "proof_too_weak"
     HELD_REQUEST_GONE = "held_request_gone"
 
     # 503: somebody who must be asked cannot be asked

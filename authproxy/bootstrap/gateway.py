@@ -67,6 +67,8 @@ from authproxy.web.templating import templates
 _ZONE = ZoneInfo("Europe/Ljubljana")
 _PROVIDER_ASKED_EVERY = 300.0
 _LOG_FLUSHED_WITHIN = 0.2
+_HEADERS_OF_THE_EDGE = 16
+"""More than it ever adds to a request for our pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,7 +315,13 @@ async def _serve_certificates(parts: Parts) -> CertificateListener | None:
 async def _serve_pages(parts: Parts, held: HeldRequests) -> str:
     """The pages on a socket that only this process's user can reach; the edge alone knows where it is."""
     path = str(parts.resources.enter_context(own_folder()) / "pages.sock")
-    runner = web.AppRunner(application(_services(parts, held)), access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
+    sizes = parts.settings.server.limits
+    largest = sizes.head_size + sizes.target_size
+    runner = web.AppRunner(
+        application(_services(parts, held)), access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN,
+        # What the edge lets through is bounded there; less would be answered with a line of text (of 8,190 bytes by default).
+        max_line_size=largest, max_field_size=largest, max_headers=sizes.header_count + _HEADERS_OF_THE_EDGE,
+    )  # fmt: skip
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
     # A full queue of a Unix socket refuses at once, and the edge would answer 503: it holds as many as the edge may open in one moment.

@@ -22,16 +22,16 @@ from authproxy.edge.site import Limits, Site
 from authproxy.edge.sockets import Address
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.flows.asked import Asked
-from authproxy.flows.round_trip import ClaimRules
+from authproxy.flows.round_trip import ClaimRules, StepUpBy
 from authproxy.flows.sign_in import SignInPlace
 from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
-from authproxy.oidc.claims import ClaimNames
+from authproxy.oidc.claims import ClaimNames, VerifiedWhenAbsent
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.settings.certificates import Acnlb
 from authproxy.settings.checks.logos import PNG
 from authproxy.settings.forms import Tls
 from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings, StepUpSettings, Store
-from authproxy.settings.values import key_of
+from authproxy.settings.values import is_rekonos_own, key_of
 from authproxy.storage.redis import StoreTls
 from authproxy.web.pages import Links
 from authproxy.web.rates import Rates
@@ -141,10 +141,22 @@ def relying_party(settings: OpenIdProvider) -> RelyingParty:
 
 
 def claim_rules(settings: OpenIdProvider, portals: Portals) -> ClaimRules:
+    absent = settings.verified_when_absent
     return ClaimRules(
         names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels, leeway=settings.leeway,
-        asked=Asked(portals.by_host.values()),
+        when_absent=VerifiedWhenAbsent(
+            email=is_rekonos_own(settings.issuer) if absent.email is None else absent.email, phone_number=absent.phone_number
+        ),
+        step_up_by=step_up_by(settings), asked=Asked(portals.by_host.values()),
     )  # fmt: skip
+
+
+def step_up_by(settings: OpenIdProvider) -> StepUpBy:
+    """Which sign-ins at the provider are a fresh proof."""
+    stated = settings.step_up_by
+    if isinstance(stated, dict):
+        return StepUpBy(amr=frozenset(stated.get("amr", ())), acr=frozenset(stated.get("acr", ())))
+    return StepUpBy(every=is_rekonos_own(settings.issuer) if stated is None else stated == "always")
 
 
 def all_addresses(settings: Settings) -> tuple[Address, ...]:

@@ -114,7 +114,9 @@ def _methods(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: C
 
 def _elsewhere(parts: Parts, login: Login) -> dict[StepUpMethod, Elsewhere]:
     people = parts.stores.people
-    ways: dict[StepUpMethod, Elsewhere] = {"rekono": AtProvider(login, people, issuer=parts.settings.rekono.issuer)}
+    ways: dict[StepUpMethod, Elsewhere] = {}
+    if meanings.step_up_by(parts.settings.rekono).is_possible:
+        ways["rekono"] = AtProvider(login, people, issuer=parts.settings.rekono.issuer)
     if parts.certificates is not None:
         knows = parts.certificates.profile.believes_tax_numbers
         ways["certificate"] = ByCertificate(parts.certificates.login, people, knows_tax_numbers=knows)

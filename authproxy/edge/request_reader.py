@@ -5,12 +5,16 @@ What must be refused is noted and not raised: the parser cannot be stopped in th
 
 from __future__ import annotations
 
+from typing import Final
+
 import httptools
 
 from authproxy.access.decision import Reason
 from authproxy.edge import headers, request_head
 from authproxy.edge.request_head import Fields, HeadRefused, RequestHead
 from authproxy.edge.site import Limits
+
+_CALLBACKS: Final = (b"/.authproxy/callback/rekono?", b"/.authproxy/callback/acnlb?")
 
 
 class RequestReader:
@@ -104,7 +108,10 @@ class RequestReader:
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
-        if len(self._target) > self._limits.target_size:
+        if len(self._target) <= self._limits.target_size:
+            return
+        # Whoever comes back from a sign-in with a longer one is told on a page what to do: the pages judge it, within the whole head.
+        if len(self._target) > self._largest_head or not self._target.startswith(_CALLBACKS):
             self._refusal = self._refusal or HeadRefused(414, Reason.TARGET_TOO_LONG, "target is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -15,7 +15,6 @@ from typing import Final, Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows import round_trip
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.login_again import LoginAgain
 from authproxy.flows.membership import Admitted, NotAdmitted
@@ -130,7 +129,7 @@ class Login:
         except ClaimsRefused as refusal:
             refused = SignInRefused(refusal.reason, attempt.return_to, found=str(refusal), person=refusal.person)
         except AuthorizationRefused as refusal:
-            return SignInRefused(refusal.reason, attempt.return_to, found=str(refusal))
+            return SignInRefused(refusal.reason, attempt.return_to, found=str(refusal), provider_error=refusal.error)
         if refused is None:
             entered = await self._enter(identity, authenticated, attempt, ticket_text, user_agent)
             if isinstance(entered, SignedIn):
@@ -187,7 +186,7 @@ class Login:
             person=identity.person,
             method=_METHOD,
             level=identity.level,
-            event=round_trip.event(identity, now=now),
+            event=self._provider.event(identity, now=now),
             id_token=authenticated.id_token,
             provider_session=authenticated.claims.provider_session,
             claims=identity.present,

@@ -1,7 +1,8 @@
 """A fresh proof by signing in again at the provider: by the same person, after it was asked for, at a level that the place accepts.
 
 What was asked (`prompt=login`) is not what came back: MITREid forgets `max_age` beside a prompt, and a prompt can be cut out of the address
-on the way. So `auth_time` decides (OpenID Connect Core §2, §3.1.2.1), and the account, by (`iss`, `sub`).
+on the way. So these decide: `auth_time` (OpenID Connect Core §2, §3.1.2.1), the account by (`iss`, `sub`), and whether such a sign-in is a
+fresh proof at all (`rekono.step_up_by`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows import round_trip
 from authproxy.flows.elevation import not_proved
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.round_trip import Authenticated, RoundTrip
@@ -54,7 +54,10 @@ class LoginAgain:
             return await self._redeem(attempt, parameters, ticket_text, session)
         except AuthenticationTooOld as refusal:
             return not_proved(attempt, Reason.PROOF_TOO_OLD, found=str(refusal), session=session)
-        except (AuthorizationRefused, CannotAsk) as refusal:
+        except AuthorizationRefused as refusal:
+            refused = not_proved(attempt, refusal.reason, found=str(refusal), session=session)
+            return replace(refused, provider_error=refusal.error)
+        except CannotAsk as refusal:
             return not_proved(attempt, refusal.reason, found=str(refusal), session=session)
 
     async def _redeem(
@@ -100,4 +103,8 @@ class LoginAgain:
         if session.method == "rekono" and authenticated.claims.provider_session is not None:
             renewed = replace(renewed, provider_session=authenticated.claims.provider_session)
         now = self._clock()
-        return await self._proofs.end(attempt, ticket_text, renewed, round_trip.event(identity, now=now), now=now)
+        event = self._provider.event(identity, now=now)
+        if not event.is_step_up:
+            found = "the ID token states none of the `amr` and `acr` that make a sign-in a fresh proof (`rekono.step_up_by`)"
+            return not_proved(attempt, Reason.PROOF_TOO_WEAK, found=found, session=session)
+        return await self._proofs.end(attempt, ticket_text, renewed, event, now=now)

@@ -91,13 +91,14 @@ class AlreadySignedIn:
 
 @dataclass(frozen=True, slots=True)
 class SignInRefused:
-    """Nobody was signed in. `found` is for operators and holds no secret; `person` is known where the protocol had succeeded, and the
-    two levels where one is below the other."""
+    """Nobody was signed in. `found` is for operators and holds no secret; `provider_error` is the provider's error code, if it stated a
+    registered one; `person` is known where the protocol had succeeded, and the two levels where one is below the other."""
 
     reason: Reason
     return_to: str
     missing: tuple[str, ...] = ()
     found: str = ""
+    provider_error: str | None = None
     person: Person | None = field(default=None, repr=False)
     level: Level | None = None
     level_needed: Level | None = None

@@ -95,6 +95,8 @@ class NotProved:
     state: State | None = None
     until: datetime | None = None
     found: str = ""
+    provider_error: str | None = None
+    """The provider's error code, if it stated a registered one."""
     route: str | None = None
     """The name of the route that demands the proof, where the browser comes back from elsewhere and its address does not say it."""
 

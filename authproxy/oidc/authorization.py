@@ -11,12 +11,13 @@ from types import MappingProxyType
 from urllib.parse import quote, unquote_plus, urlencode
 
 from authproxy.access.decision import Reason
-from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused
+from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused, registered
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.wire import base64url
 
-# RFC 6749 appendix A.11: a code is VSCHAR of any length; Rekono's has 32. The bound keeps the token request small.
-_CODE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
+# RFC 6749 appendix A.11: a code is VSCHAR of any length. Rekono's has 32 characters, those of Microsoft's providers up to 2,500.
+# The bound keeps the token request small.
+_CODE = re.compile(r"[\x20-\x7e]{1,8192}", re.ASCII)
 _STATE = re.compile(r"[\x21-\x7e]{1,2048}", re.ASCII)
 # RFC 6749 §4.1.2.1: what stands for 500 and 503, which cannot be sent through a browser's redirect.
 _OUTAGES = frozenset({"server_error", "temporarily_unavailable"})
@@ -97,7 +98,7 @@ def read_response(parameters: Sequence[tuple[str, str]], *, expected_issuer: str
     if "error" in received:
         raise _refused(received)
     if not _CODE.fullmatch(received.get("code", "")):
-        raise AnswerInvalid("authorization response: no code, or none that RFC 6749 allows")
+        raise AnswerInvalid("authorization response: no code, or none that RFC 6749 allows, or one of more than 8192 characters")
     return AuthorizationResponse(received["code"])
 
 
@@ -105,7 +106,7 @@ def _refused(received: dict[str, str]) -> AuthorizationRefused:
     if "code" in received:
         return AnswerInvalid("authorization response: both an error and a code")
     if received["error"] == "access_denied":
-        return AuthorizationRefused(Reason.CONSENT_REFUSED, "authorization response: access_denied")
-    if received["error"] in _OUTAGES:
-        return AuthorizationRefused(Reason.PROVIDER_UNAVAILABLE, f"authorization response: {received['error']}")
-    return AuthorizationRefused(Reason.PROVIDER_REFUSED, "authorization response: an error other than access_denied")
+        return AuthorizationRefused(Reason.CONSENT_REFUSED, "authorization response: access_denied", error="access_denied")
+    reason = Reason.PROVIDER_UNAVAILABLE if received["error"] in _OUTAGES else Reason.PROVIDER_REFUSED
+    error = registered(received["error"])
+    return AuthorizationRefused(reason, f"authorization response: {error or 'an error whose code is not registered'}", error=error)

@@ -48,6 +48,14 @@ class ClaimNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedWhenAbsent:
+    """Whether an e-mail address and a telephone number count as verified where the provider says neither yes nor no."""
+
+    email: bool = True
+    phone_number: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedIdentity:
     """The person as the provider states them, what is `present` of all that is known of people, and what is missing of what was required.
     `acr` and `amr` are the provider's words."""
@@ -62,16 +70,19 @@ class ClaimedIdentity:
 
 
 def identity(
-    id_token: VerifiedClaims, userinfo: Claims, *, names: ClaimNames, levels: Mapping[str, Level], required: Sequence[Claim]
-) -> ClaimedIdentity:
+    id_token: VerifiedClaims, userinfo: Claims, *, names: ClaimNames, levels: Mapping[str, Level], required: Sequence[Claim],
+    when_absent: VerifiedWhenAbsent = VerifiedWhenAbsent(),
+) -> ClaimedIdentity:  # fmt: skip
     """The identity. Raises ClaimsRefused for a tax number that is invalid, or two that differ, whether or not one is required."""
     sources = (userinfo, id_token.every)
     person = Person(
         issuer=id_token.issuer,
         subject=id_token.subject,
         name=_first(lambda source: _name(source, names), sources),
-        email=_first(lambda source: _email(source, names.email), sources),
-        phone=_first(lambda source: _phone(source, names.phone_number), sources),
+        email=_verified("email_verified", sources, lambda source: _email(source, names.email), when_absent=when_absent.email),
+        phone=_verified(
+            "phone_number_verified", sources, lambda source: _phone(source, names.phone_number), when_absent=when_absent.phone_number
+        ),
     )
     person = replace(person, tax_number=_tax_number(sources, names.tax_number, of=person))
     stated: dict[Claim, bool] = {
@@ -142,6 +153,16 @@ def _first(read: Callable[[Claims], str | None], sources: Iterable[Claims]) -> s
     return next((text for source in sources if (text := read(source)) is not None), None)
 
 
+def _verified(flag: str, sources: Sequence[Claims], read: Callable[[Claims], str | None], *, when_absent: bool) -> str | None:
+    """The first value that is verified. A source that denies it wins over whatever the other one says. A source that says yes speaks of
+    its own value, and of the other's only where that is the same or it has none."""
+    if any(not (source[flag] is True or source[flag] == "true") for source in sources if flag in source):
+        return None
+    stated = [(read(source), flag in source) for source in sources]
+    vouched = {value for value, is_vouched in stated if is_vouched}
+    return next((value for value, _ in stated if value is not None and (when_absent or value in vouched or None in vouched)), None)
+
+
 def _name(source: Claims, names: ClaimNames) -> str | None:
     given, family = _text(source, names.given_name), _text(source, names.family_name)
     name = _text(source, names.name) or (f"{given} {family}" if given and family else None)
@@ -154,13 +175,13 @@ def _email(source: Claims, names: Sequence[str]) -> str | None:
     # More than one `@`: mail software disagrees on which part is the domain. A shortened address is somebody else's: none is cut.
     if email is None or len(email) > _TEXT_LIMIT or not _EMAIL.fullmatch(email):
         return None
-    return email if source.get("email_verified", True) in (True, "true") else None
+    return email
 
 
 def _phone(source: Claims, names: Sequence[str]) -> str | None:
     """E.164. A number without its country is a Slovenian one if it can be; where a code may be sent is nothing to guess at."""
     text = _text(source, names)
-    if text is None or source.get("phone_number_verified", True) not in (True, "true"):
+    if text is None:
         return None
     digits = _BETWEEN_DIGITS.sub("", text)
     digits = _AT_HOME.sub(r"+386\1", digits) if _AT_HOME.fullmatch(digits) else f"+{digits[2:]}" if digits.startswith("00") else digits

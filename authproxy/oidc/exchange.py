@@ -19,7 +19,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.dns.resolver import Resolver
 from authproxy.dns.sessions import SessionResolver
-from authproxy.oidc.refused import AnswerInvalid
+from authproxy.oidc.refused import AnswerInvalid, registered
 from authproxy.oidc.wire import Ambiguous, Unreadable, json_object
 
 _LATER = frozenset({408, 425, 429})
@@ -58,6 +58,19 @@ class Answer:
             raise AnswerInvalid(f"{self.question.name}: {ambiguous}") from None
         except Unreadable as unreadable:
             raise cannot_ask(f"{self.question.name} answered {self.status}: {unreadable}") from None
+
+    @property
+    def error(self) -> str | None:
+        """The error code in a refusal, if there is a registered one (RFC 6749 §5.2). Descriptions are not read."""
+        try:
+            return registered(self.json_object().get("error"))
+        except (AnswerInvalid, CannotAsk):
+            return None
+
+    @property
+    def said(self) -> str:
+        """A refusal for operators: the status, and the error code if there is a registered one."""
+        return f"{self.status}" if self.error is None else f"{self.status}, {self.error}"
 
 
 def cannot_ask(message: str) -> CannotAsk:

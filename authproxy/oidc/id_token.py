@@ -17,7 +17,8 @@ from authproxy.oidc.relying_party import Algorithm, RelyingParty
 from authproxy.oidc.signed_token import Kind, SignedToken, instant, is_identifier, seconds
 from authproxy.oidc.wire import base64url
 
-_KIND = Kind("ID token", frozenset({"JWT"}))
+# Providers that put a person's groups into the token need more than the 16 KiB of others.
+_KIND = Kind("ID token", frozenset({"JWT"}), longest=64 * 1024)
 _OLDEST = timedelta(minutes=10)
 
 

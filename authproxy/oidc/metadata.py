@@ -26,8 +26,14 @@ from authproxy.telemetry.logging import logger
 FRESH_FOR = timedelta(hours=1)
 COOL_DOWN = timedelta(seconds=5)
 """After a failure nobody asks again for this long: a dead provider is not asked once per user."""
-KEY_SEARCH_INTERVAL = timedelta(minutes=1)
-"""Tokens with an unknown `kid` make us ask for the keys again at most this often."""
+STRANGERS_KEY_SEARCH_INTERVAL = timedelta(minutes=1)
+"""Tokens that anybody may send make us look for an unknown key at most this often."""
+KEY_SEARCHES = 5
+"""How often in a row tokens of the token endpoint, which are the provider's own, may make us look for an unknown key."""
+KEY_SEARCH_BACK_AFTER = timedelta(seconds=10)
+"""After this long there is one search more, up to `KEY_SEARCHES`."""
+_TRIED_AGAIN_AFTER = (0.1, 0.4)
+"""Seconds. A code is valid once: the keys that its token needs are asked for again before the sign-in is given up."""
 _SIZE_LIMIT = 256 * 1024
 
 T = TypeVar("T")
@@ -107,6 +113,8 @@ class LastGood(Generic[T]):
         self._fetch = fetch
         self._clock = clock
         self._asking = asyncio.Lock()
+        self.failures = 0
+        """How many questions have failed since the start."""
         self._renewed_at: datetime | None = None
         self._failed_at: datetime | None = None
         self.value: T | None = None
@@ -138,6 +146,23 @@ class LastGood(Generic[T]):
                 raise cannot_ask(self.failure)
             return self.value
 
+    async def newer_than(self, seen: T | None, may_ask: Callable[[], bool], *, failures: int) -> tuple[T, bool] | None:
+        """Another value than the one that was seen, and whether it has been asked for in this call; None if none may be asked for now.
+
+        Raises CannotAsk if the question failed, or if somebody else's has failed since there were so many `failures`: however many try
+        again, one asks. That a question has failed a moment before that is no reason here not to ask.
+        """
+        async with self._asking:
+            if self.value is not None and self.value is not seen:
+                return self.value, False
+            if self.failures > failures and self.failure is not None:
+                raise cannot_ask(self.failure)
+            if may_ask():
+                return await self._ask(at_once=True), True
+            if self.failure is not None:
+                raise cannot_ask(self.failure)
+            return None
+
     async def refresh(self) -> None:
         """Asks for the value, however fresh it is. A failure is kept in `failure`, not raised."""
         async with self._asking:
@@ -151,21 +176,44 @@ class LastGood(Generic[T]):
         # Not before either: a clock that was set back must not stretch the span.
         return since is not None and timedelta(0) <= self._clock() - since < span
 
-    async def _ask(self) -> T:
-        if self.failure is not None and self._is_within(COOL_DOWN, self._failed_at):
+    async def _ask(self, *, at_once: bool = False) -> T:
+        if self.failure is not None and not at_once and self._is_within(COOL_DOWN, self._failed_at):
             raise cannot_ask(self.failure)
         try:
             self.value = await self._fetch()
         except CannotAsk as failure:
-            self.failure, self._failed_at = str(failure), self._clock()
+            self._failed(str(failure))
             raise
         except Exception as failure:  # noqa: BLE001  (see below)
             # Whatever an answer has done to its reader: nobody knows more than if there had been none.
             logger("oidc").exception("provider.answer_failed")
-            self.failure, self._failed_at = f"its answer could not be read: {type(failure).__name__}", self._clock()
-            raise cannot_ask(self.failure) from None
+            raise cannot_ask(self._failed(f"its answer could not be read: {type(failure).__name__}")) from None
         self.failure, self.fetched_at = None, self._clock()
         return self.value
+
+    def _failed(self, found: str) -> str:
+        self.failures += 1
+        self.failure, self._failed_at = found, self._clock()
+        return found
+
+
+class _Searches:
+    """How many searches for unknown keys are left: a token bucket."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._left = float(KEY_SEARCHES)
+        self._counted_at = clock()
+
+    def take(self) -> bool:
+        """Whether there is one, which is then used up. A clock that goes back brings none."""
+        now = self._clock()
+        self._left = min(KEY_SEARCHES, self._left + max(now - self._counted_at, timedelta(0)) / KEY_SEARCH_BACK_AFTER)
+        self._counted_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 class ProviderMetadata:
@@ -177,30 +225,56 @@ class ProviderMetadata:
         self.metadata = LastGood(self._fetch_metadata, clock)
         self.keys = LastGood(self._fetch_keys, clock)
         self._jwks: Mapping[str, Any] = {"keys": []}
+        self._searches = _Searches(clock)
         self._keys_for_strangers = LastGood(self._found_keys, clock)
 
     async def current(self) -> Metadata:
         return await self.metadata.current()
 
+    async def have_keys(self) -> None:
+        """Asks for the keys, more than once if need be, unless there are some. Raises CannotAsk."""
+        if self.keys.value is None:
+            await self._newer_keys(None, lambda: True)
+
     async def key(self, key_id: str | None) -> VerificationKey | None:
-        """The key that a token means; asks for the keys again if it is none that we know. None if it still is none."""
-        known = (await self.keys.current()).meant_by(key_id)
-        return known or (await self.keys.renewed(interval=KEY_SEARCH_INTERVAL)).meant_by(key_id)
+        """The key that a token of the token endpoint means; asks for the keys again, more than once if need be, if it is none that we know.
+        None if it still is none."""
+        keys = await self.keys.current()
+        # What somebody else was asking for when the token arrived may be older than its key: then it is looked for once more.
+        for _ in range(2):
+            known = keys.meant_by(key_id)
+            newer = None if known is not None else await self._newer_keys(keys, self._searches.take)
+            if newer is None:
+                return known
+            keys, is_newest = newer
+            if is_newest:
+                break
+        return keys.meant_by(key_id)
+
+    async def key_instead(self, key: VerificationKey, key_id: str | None) -> VerificationKey | None:
+        """Another key that a token of the token endpoint means, after this one has not signed it: a provider may have put a new key in the
+        place of the old one without a new name, or uses no names. None if there is no other."""
+        keys = await self.keys.current()
+        if keys.meant_by(key_id) is key:
+            newer = await self._newer_keys(keys, self._searches.take)
+            keys = keys if newer is None else newer[0]
+        found = keys.meant_by(key_id)
+        return None if found is key else found
 
     async def key_for_stranger(self, key_id: str | None) -> VerificationKey | None:
         """As `key`, for tokens that anybody may send: these have a search of their own, so that forged ones do not use up that of the
         sign-ins, which would then not find a new key."""
         known = (await self.keys.current()).meant_by(key_id)
-        return known or (await self._keys_for_strangers.renewed(interval=KEY_SEARCH_INTERVAL)).meant_by(key_id)
+        return known or (await self._keys_for_strangers.renewed(interval=STRANGERS_KEY_SEARCH_INTERVAL)).meant_by(key_id)
 
     async def userinfo_key(self, key_id: str | None, algorithm: Algorithm) -> VerificationKey | None:
         """As `key`, for signed userinfo, whose algorithm need not be that of ID tokens."""
         if algorithm == self._relying_party.algorithm:
             return await self.key(key_id)
-        await self.keys.current()
+        keys = await self.keys.current()
         known = self._published(algorithm).meant_by(key_id)
         if known is None:
-            await self.keys.renewed(interval=KEY_SEARCH_INTERVAL)
+            await self._newer_keys(keys, self._searches.take)
             known = self._published(algorithm).meant_by(key_id)
         return known
 
@@ -229,6 +303,22 @@ class ProviderMetadata:
             raise cannot_ask(f"JWK set: {found}") from None
         self._jwks = document
         return usable
+
+    async def _newer_keys(self, seen: KeySet | None, may_ask: Callable[[], bool]) -> tuple[KeySet, bool] | None:
+        """As `LastGood.newer_than`; a question that fails is asked again, as long as one may take altogether."""
+        pauses, failures = list(_TRIED_AGAIN_AFTER), self.keys.failures
+        try:
+            async with asyncio.timeout(self._relying_party.timeout.total_seconds()):
+                while True:
+                    try:
+                        return await self.keys.newer_than(seen, may_ask, failures=failures)
+                    except CannotAsk:
+                        if not pauses:
+                            raise
+                    failures = self.keys.failures
+                    await asyncio.sleep(pauses.pop(0))
+        except TimeoutError:
+            raise cannot_ask(self.keys.failure or "JWK set was not there in time") from None
 
     async def _found_keys(self) -> KeySet:
         await self.keys.refresh()

@@ -7,7 +7,7 @@ hand has been checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import aiohttp
@@ -63,6 +63,8 @@ class OpenIdProvider:
         fresh: Callable[[int], str],
     ) -> None:
         self._relying_party = relying_party
+        # Whoever is sent a `max_age` has to state `auth_time` (OpenID Connect Core §2).
+        self._dating = relying_party if relying_party.max_age is not None else replace(relying_party, max_age=timedelta(0))
         self._clock = clock
         self._metadata = ProviderMetadata(relying_party, session, clock=clock)
         credentials = ClientCredentials(relying_party, clock=clock, fresh=fresh)
@@ -72,14 +74,14 @@ class OpenIdProvider:
         self._account = Account(relying_party, session, credentials, metadata=self._metadata, clock=clock)
 
     async def authorization_request(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool = False,
+        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool = False, dated: bool = False,
         extra: Mapping[str, str] | None = None,
     ) -> str:  # fmt: skip
-        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in there. `extra` are parameters
-        beyond those of the protocol."""
+        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in there; `dated`: and to state when
+        it did. `extra` are parameters beyond those of the protocol."""
         metadata = await self._metadata.current()
         requested = authorization.parameters(
-            self._relying_party,
+            self._dating if dated else self._relying_party,
             redirect_uri=redirect_uri,
             state=state,
             nonce=nonce,
@@ -101,6 +103,7 @@ class OpenIdProvider:
         response = authorization.read_response(
             parameters, expected_issuer=self._relying_party.issuer, issuer_is_announced=metadata.announces_issuer
         )
+        await self._metadata.have_keys()  # without them the code would be spent in vain
         tokens = await self._token_endpoint.redeem(
             metadata.token_endpoint, code=response.code, redirect_uri=redirect_uri, code_verifier=code_verifier
         )
@@ -160,6 +163,8 @@ class OpenIdProvider:
         key = await self._metadata.key(token.key_id)
         if key is None:
             raise token.kind.refused("no usable key of the provider is the one that it names")
+        if not key.has_signed(token.signing_input, token.signature):
+            key = await self._metadata.key_instead(key, token.key_id) or key
         # The time is read only now: `iat` is younger than the response that brought the code.
         expected = Expectation(nonce=nonce, access_token=tokens.access_token, now=self._clock())
         return id_token.verified(token, key, self._relying_party, expected)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.oidc.client_credentials import ClientCredentials
 from authproxy.oidc.exchange import Question, ask, cannot_ask
 from authproxy.oidc.metadata import Metadata
@@ -40,7 +42,8 @@ class PushedRequests:
         )
         answer = await ask(self._session, question, timeout=self._relying_party.timeout)
         if answer.status != 201:
-            raise cannot_ask(f"{_NAME}: the provider does not accept the request ({answer.status}); check the settings of `rekono`")
+            found = f"{_NAME}: the provider does not accept the request ({answer.said}); check the settings of `rekono`"
+            raise CannotAsk(Reason.PROVIDER_REFUSED, found)
         try:
             document = answer.json_object()
         except AnswerInvalid as found:

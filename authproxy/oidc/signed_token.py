@@ -16,7 +16,6 @@ from authproxy.oidc.refused import TokenRefused
 from authproxy.oidc.relying_party import Algorithm, RelyingParty
 from authproxy.oidc.wire import Unreadable, is_visible, json_object, octets_of
 
-_SIZE_LIMIT = 16 * 1024
 # Members that would bring a key of the token's choice, change how the rest is read, or demand what we do not know (RFC 7515 §4.1.11).
 _FORBIDDEN_HEADERS = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"})
 _LAST_SECOND = 253_402_300_799  # of the year 9999, beyond which there is no datetime
@@ -24,10 +23,12 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999, beyond which there is no dat
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a token is meant to be. `types` are the values of `typ` that say so, in capitals; a token without `typ` says `JWT`."""
+    """What a token is meant to be. `types` are the values of `typ` that say so, in capitals; a token without `typ` says `JWT`. Nothing is
+    read of one that has more than `longest` characters."""
 
     name: str
     types: frozenset[str]
+    longest: int = 16 * 1024
 
     def refused(self, found: str) -> TokenRefused:
         return TokenRefused(f"{self.name}: {found}")
@@ -53,8 +54,8 @@ class Times:
 
 def read(token: str, kind: Kind, *algorithms: Algorithm) -> SignedToken:
     """The parts of a token in JWS compact form whose header suits its kind and one of the algorithms. Raises TokenRefused."""
-    if len(token) > _SIZE_LIMIT:
-        raise kind.refused(f"longer than {_SIZE_LIMIT} characters")
+    if len(token) > kind.longest:
+        raise kind.refused(f"longer than {kind.longest} characters")
     parts = token.split(".")
     if len(parts) != 3:
         raise kind.refused("not three parts")

@@ -10,15 +10,15 @@ import aiohttp
 
 from authproxy.access.decision import Reason
 from authproxy.oidc.client_credentials import ClientCredentials
-from authproxy.oidc.exchange import Answer, Question, ask, cannot_ask
+from authproxy.oidc.exchange import Answer, Question, ask
 from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused
 from authproxy.oidc.relying_party import RelyingParty
 
-_SIZE_LIMIT = 64 * 1024
+_SIZE_LIMIT = 256 * 1024  # both tokens, with room for what else a provider puts into the answer
 _LONGEST_LIFETIME = 366 * 24 * 3600
 _TOKEN = re.compile(r"[\x20-\x7e]{1,32768}", re.ASCII)
-# RFC 6749 §5.2: these say that the agreement is wrong. No user can help it, and every user meets it.
-_OUR_FAULT = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"})
+# RFC 6749 §5.2: these say that the provider does not take us for its client. No user can help it, and every user meets it.
+_OUR_FAULT = frozenset({"invalid_client", "unauthorized_client"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,8 @@ class TokenEndpoint:
         self._credentials = credentials
 
     async def redeem(self, url: str, *, code: str, redirect_uri: str, code_verifier: str) -> TokenAnswer:
-        """The tokens for the code. Raises AuthorizationRefused if the provider says no, CannotAsk if it says nothing or knows us not."""
+        """The tokens for the code. Raises AuthorizationRefused if the provider says no, to the code or to us, and CannotAsk if it says
+        nothing."""
         credentials = self._credentials.towards(url)
         form = {
             "grant_type": "authorization_code",
@@ -55,13 +56,15 @@ class TokenEndpoint:
         return _tokens(answer.json_object())
 
 
-def _refused(answer: Answer) -> Exception:
-    error = answer.json_object().get("error")
-    if answer.status == 401 or (isinstance(error, str) and error in _OUR_FAULT):
-        return cannot_ask(f"token endpoint: the provider does not accept this relying party ({answer.status}); check its settings")
-    if isinstance(error, str):
-        # MITREid repeats the code in `error_description`: it is not even read.
-        return AuthorizationRefused(Reason.PROVIDER_REFUSED, f"token endpoint: the code was refused ({answer.status})")
+def _refused(answer: Answer) -> AuthorizationRefused:
+    error = answer.error
+    # A 401 speaks of our authentication, whatever stands in it: some providers send a page along.
+    if answer.status == 401 or error in _OUR_FAULT:
+        found = "the provider does not accept this relying party; check `rekono.client_id`, `rekono.client_secret_file` or the key"
+        return AuthorizationRefused(Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: {found}", error=error)
+    # MITREid repeats the code in `error_description`: it is not even read.
+    if isinstance(answer.json_object().get("error"), str):
+        return AuthorizationRefused(Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: the code was refused", error=error)
     return AnswerInvalid(f"token endpoint: {answer.status} without an error code (RFC 6749 §5.2)")
 
 

@@ -16,9 +16,9 @@ from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.signed_token import Kind
 from authproxy.telemetry.logging import logger
 
-_SIZE_LIMIT = 64 * 1024
+_SIZE_LIMIT = 256 * 1024
 _NAME = "userinfo endpoint"
-_KIND = Kind("userinfo", frozenset({"JWT"}))
+_KIND = Kind("userinfo", frozenset({"JWT"}), longest=64 * 1024)
 
 
 class UserInfo:

@@ -40,7 +40,11 @@ class Limits:
     """How much the edge takes at a time."""
 
     head_size: Annotated[Size, Field(description="Request head in bytes; more is answered 431.")] = 32 * 1024
-    target_size: Annotated[Size, Field(description="Request target in bytes; more is answered 414.")] = 8 * 1024
+    target_size: Annotated[
+        Size,
+        Field(description="Request target in bytes; more is answered 414. The one with which a browser comes back from a sign-in may take "
+                          "the room of `head_size`, too."),
+    ] = 8 * 1024  # fmt: skip
     header_count: Annotated[int, Field(ge=10, description="Header fields of a request; more is answered 431.")] = 100
     body_size: Annotated[Size, Field(description="Request body in bytes; more is answered 413. 0 for no limit.")] = 0
     body_rate: Annotated[
@@ -203,11 +207,22 @@ class ClaimNames:
     family_name: Annotated[tuple[Text, ...], Field(description="Family name, where there is no full one.")] = ("family_name",)
     birthdate: Annotated[tuple[Text, ...], Field(description="Date of birth: required to be there, not stored.")] = ("birthdate",)
     address: Annotated[tuple[Text, ...], Field(description="Address, text or object: required to be there, not stored.")] = ("address",)
-    email: Annotated[tuple[Text, ...], Field(description="E-mail address; left out if `email_verified` is false.")] = ("email",)
+    email: Annotated[tuple[Text, ...], Field(description="E-mail address; left out unless it is verified.")] = ("email",)
     phone_number: Annotated[
         tuple[Text, ...],
-        Field(description="Telephone; kept with the session unless `phone_number_verified` is false: codes may be sent there."),
+        Field(description="Telephone; kept with the session if it is verified: codes may be sent there."),
     ] = ("phone_number",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedWhenAbsent:
+    """What counts as verified where the provider states no `email_verified` or `phone_number_verified`, in userinfo or in the ID token. A
+    `false` in either of them always counts."""
+
+    email: Annotated[
+        bool | None, Field(description="E-mail address. Unset: true at Rekono's own issuer, false at any other.")
+    ] = None
+    phone_number: Annotated[bool, Field(description="Telephone: codes may be sent to a verified one.")] = False
 
 
 _LEVELS: dict[str, Level] = {
@@ -247,6 +262,12 @@ class OpenIdProvider:
         Duration | None,
         Field(description="How long ago the provider may have authenticated the person at most; `auth_time` is checked. Unset: not asked."),
     ] = timedelta(minutes=5)
+    step_up_by: Annotated[
+        dict[Literal["amr", "acr"], tuple[Text, ...]] | Literal["always", "never"] | None,
+        Field(description="Which sign-ins at the provider are a fresh proof (`rekono`), too: `always`, `never`, or those whose ID token "
+                          "states one of the words that are listed under `amr` or `acr`. It must state `auth_time`, too: a sign-in "
+                          "without it is no proof. Unset: `always` at Rekono's own issuer; with any other one it must be set."),
+    ] = None  # fmt: skip
     prompt: Annotated[
         Literal["login", "consent", "select_account"] | None,
         Field(description="Sent as is. Rekono's software ignores max_age when any prompt is sent: set one of the two."),
@@ -298,6 +319,7 @@ class OpenIdProvider:
                           "long as the access token lives. Unset: never."),
     ] = None  # fmt: skip
     claims: ClaimNames = field(default_factory=ClaimNames)
+    verified_when_absent: VerifiedWhenAbsent = field(default_factory=VerifiedWhenAbsent)
     levels: Annotated[
         dict[str, Level],
         Field(description="Values of the level claim, in any case, and the level they stand for; what is not in the table is 10. "
@@ -312,7 +334,8 @@ class OpenIdProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpSettings:
-    """A fresh proof inside the session. A sign-in at Rekono counts as one by `rekono`, one with a certificate does not count."""
+    """A fresh proof inside the session. A sign-in at Rekono counts as one by `rekono` (see `rekono.step_up_by`), one with a certificate
+    does not count."""
 
     required: Annotated[bool, Field(description="Whether one is demanded at all.")] = True
     methods: Annotated[
@@ -364,7 +387,9 @@ class IdentityHeaders:
     step_up: Annotated[HeaderName | None, Field(description="Methods and times of step-ups.")] = None
     assertion: Annotated[HeaderName | None, Field(description="The signed identity assertion (JWT).")] = None
     encoding: Annotated[
-        Encoding, Field(description="How text outside ASCII is written: `percent` encodes UTF-8, `ascii-fold` turns š into s.")
+        Encoding,
+        Field(description="How names outside ASCII are written: `percent` encodes UTF-8, `ascii-fold` turns š into s. Subject, e-mail "
+                          "address and tax number are percent-encoded where needed, whatever stands here."),
     ] = "percent"
 
 

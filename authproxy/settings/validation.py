@@ -92,6 +92,11 @@ def _remarks(error: ValidationError) -> Iterator[Remark]:
             yield _remark(path, key, detail)
 
 
+def _is_branch(part: str) -> bool:
+    """Whether the library names an alternative of a union here and not a key, below one that may hold names or a plain value."""
+    return "[" in part or part == "constrained-str"
+
+
 def _place(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
     """The key that a location speaks of. The library adds marks of its own: `[key]` for a name, a union's branch for its values."""
     path: KeyPath = ()
@@ -99,7 +104,7 @@ def _place(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
     for part in location:
         if key is None or (key.kind == "value") or part == "[key]":
             break
-        if key.expects.startswith("text or") and part not in {"sl", "en"}:
+        if key.kind == "names" and " or " in key.expects and _is_branch(str(part)):
             continue
         path = (*path, part)
         key = key.keys.get(str(part)) if key.kind == "section" else key.item

@@ -161,6 +161,14 @@ def is_local(host: str | None) -> bool:
     return (mapped or address).is_loopback
 
 
+def is_rekonos_own(issuer: str) -> bool:
+    """Whether an issuer is Rekono itself, or this machine's stand-in for it in the sandbox and in tests."""
+    url = url_of(issuer)
+    if url is None:
+        return False
+    return url.hostname == "idp.rekono.si" or (is_local(url.hostname) and url.path.rstrip("/") == "/openid-connect-server-webapp")
+
+
 def url_of(text: str) -> SplitResult | None:
     """The parts of a URL; None if it has none that can be used. `hostname` and `port` may be asked without fear."""
     try:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from http import HTTPStatus
 from typing import Protocol, assert_never
 
 from aiohttp import hdrs, web
@@ -18,13 +17,12 @@ from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit, Event
-from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, Pages
-from authproxy.web.proofs import Proofs, onward
-from authproxy.web.refusals import PAGES, RETURN_TO, Particulars, Refusals, Refused
+from authproxy.web.proofs import Proofs, log_trouble, onward
+from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.session_page import Sessions
 
 
@@ -181,8 +179,7 @@ class LoginPages:
             case SignInRefused():
                 self._record_register(outcome)
                 self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.found or None)
-                if PAGES[outcome.reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
-                    logger("web").error("request.unanswerable", reason=outcome.reason.value, error=outcome.found)
+                log_trouble(outcome.reason, outcome.found)
                 return self._refusals.answer(request, outcome.reason, return_to=place, about=_particulars(outcome))
             case _:
                 assert_never(outcome)
@@ -216,7 +213,7 @@ class LoginPages:
 def _particulars(refused: SignInRefused) -> Particulars:
     return Particulars(
         missing=refused.missing, level=refused.level, level_needed=refused.level_needed,
-        who=refused.person.known_as if refused.person is not None else None,
+        who=refused.person.known_as if refused.person is not None else None, provider_error=refused.provider_error,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from authproxy.web.pages import CONTEXT, see
 from authproxy.web.refusals import PAGES, Particulars, Refusals, Refused
 
 _ONE_MINUTE: Final = timedelta(minutes=1)
+_OF_THE_PROVIDER: Final = frozenset({Reason.PROVIDER_REFUSED, Reason.PROVIDER_ANSWER_INVALID})
 
 
 class Proofs:
@@ -57,8 +58,7 @@ class Proofs:
         if outcome.state is State.EXHAUSTED and outcome.reason is Reason.CODE_WRONG:  # later answers find it so
             self._audit.record(Event.CHALLENGE_EXHAUSTED, session=session, method=method)
         self._metrics.step_ups[outcome.method or "", outcome.reason] += 1
-        if PAGES[outcome.reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
-            logger("web").error("request.unanswerable", reason=outcome.reason.value, error=outcome.found)
+        log_trouble(outcome.reason, outcome.found)
 
     def told(self, request: web.Request, outcome: NotProved, *, route: str | None = None) -> web.Response:
         """The page or the problem for what was not proved; `route` is the one that demands the proof, where it is known."""
@@ -67,9 +67,18 @@ class Proofs:
         way = {"rt": place, "for": known, "held": outcome.held}
         about = Particulars(
             wait=None if outcome.until is None else seconds_until(outcome.until, self._clock()),
-            step_up={name: value for name, value in way.items() if value is not None},
+            step_up={name: value for name, value in way.items() if value is not None}, provider_error=outcome.provider_error,
         )  # fmt: skip
         return self._refusals.answer(request, outcome.reason, return_to=place, about=about)
+
+
+def log_trouble(reason: Reason, found: str) -> None:
+    """Logs an end of a sign-in or of a proof that operators should know of: an outage, or a provider that says no or what cannot be
+    believed. `found` holds no secret."""
+    if PAGES[reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
+        logger("web").error("request.unanswerable", reason=reason.value, error=found)
+    elif reason in _OF_THE_PROVIDER:
+        logger("web").warning("provider.refused", reason=reason.value, error=found)
 
 
 def onward(request: web.Request, place: str, held: str | None) -> web.Response:

@@ -67,6 +67,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.STEP_UP_IMPOSSIBLE: ("step_up_impossible", 403),
     Reason.STEP_UP_BY_ANOTHER: ("step_up_by_another", 403),
     Reason.PROOF_TOO_OLD: ("proof_too_old", 403),
+    Reason.PROOF_TOO_WEAK: ("proof_too_weak", 403),
     Reason.HELD_REQUEST_GONE: ("held_request_gone", 410),
     Reason.STORE_UNAVAILABLE: ("unavailable", 503),
     Reason.PROVIDER_UNAVAILABLE: ("provider_unavailable", 503),
@@ -99,7 +100,8 @@ RETURN_TO = web.RequestKey("return_to", str)
 class Particulars:
     """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what the browser sent back.
     `wait` is after how many seconds it is worth while to ask again; `step_up` the query of the page where another proof is chosen;
-    `lacking` and `withheld` are as in `Demand`; `ways` are what can be proved with although other ways are blocked."""
+    `lacking` and `withheld` are as in `Demand`; `ways` are what can be proved with although other ways are blocked; `provider_error` is
+    the provider's error code, for the help desk."""
 
     missing: tuple[str, ...] = ()
     level: int | None = None
@@ -111,6 +113,7 @@ class Particulars:
     lacking: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     ways: tuple[Offer, ...] = ()
+    provider_error: str | None = None
 
 
 _NOTHING_MORE = Particulars()
@@ -193,6 +196,8 @@ def problem(status: int, reason: Reason, context: RequestContext, about: Particu
     members = problems.members(status, reason, context.request_id, levels=levels)
     if about.missing:
         members["missing"] = about.missing
+    if about.provider_error is not None:
+        members["provider_error"] = about.provider_error
     answer = web.Response(status=status, content_type=problems.MEDIA_TYPE, charset="utf-8")
     if status == HTTPStatus.UNAUTHORIZED:
         name, path = ("step_up_url", "step-up") if reason is Reason.STEP_UP_REQUIRED else ("login_url", "login")

@@ -39,15 +39,15 @@ ENDS = {
     "auth_time_missing": (*INVALID, "auth_time is missing"),
     "auth_time_old": (*INVALID, "longer than max_age"),
     "code_too_long": (*INVALID, "no code, or none that RFC 6749 allows"),
-    "code_reused": (*REFUSED, "the code was refused (400)"),
-    "error_with_state": (*REFUSED, "an error other than access_denied"),
+    "code_reused": (*REFUSED, "400, invalid_grant: the code was refused"),
+    "error_with_state": (*REFUSED, "authorization response: invalid_scope"),
     "error_without_state": (*UNKNOWN, None),
     "state_missing": (*UNKNOWN, None),
     "state_wrong": (*UNKNOWN, None),
     "access_denied": (403, "consent_refused", "access_denied"),
     "error_overloaded": (*AWAY, "temporarily_unavailable"),
     "token_500_html": (*AWAY, "token endpoint answered 500"),
-    "token_huge": (*AWAY, "more than 65536 bytes"),
+    "token_huge": (*AWAY, "more than 262144 bytes"),
     "token_no_json": (*AWAY, "not JSON"),
     "token_wrong_type": (*AWAY, "something other than JSON"),
     "tax_number_missing": (*NO_TAX_NUMBER, None),
@@ -94,6 +94,25 @@ async def test_nobody_comes_in_where(house, ana, quirk):
     await house.quirk(None)
     assert (await ana.signs_in(house.acq + PLACE)).url == house.acq + PLACE
     assert ana.ticket(house.acq) is not None
+
+
+async def test_a_wrong_client_secret_is_told_as_that_and_not_as_silence(houses):
+    async with houses(environment={"AUTHPROXY__REKONO__CLIENT_SECRET": "the-secret-of-another-gateway"}) as house:
+        ana = house.person()
+        page = await ana.signs_in(house.acq + PLACE)
+        assert (page.status, ana.ticket(house.acq)) == (403, None)
+        assert "Rekono je prijavo zavrnil" in page.text
+        assert "<code>invalid_client</code>" in page.text
+        (event,) = refusals(house)
+        assert (event["reason"], "401, invalid_client" in event["detail"], "rekono.client_secret" in event["detail"]) == ("provider_refused", True, True)
+
+
+async def test_a_provider_that_comes_back_with_an_error_of_its_own_is_quoted_nowhere(house, ana):
+    callback = await ana.goes_to_callback(house.acq + PLACE)
+    page = await ana.walk(await ana.opens(f"{callback.partition('?')[0]}?error=Ana_Novak&error_description=99990008&state={callback.partition('state=')[2]}"))
+    assert page.status == 403
+    assert not any(word in page.text + house.audit for word in ("Ana_Novak", "99990008"))
+    assert refusals(house)[0]["detail"] == "authorization response: an error whose code is not registered"
 
 
 async def test_a_slow_token_endpoint_is_not_waited_for_longer_than_the_settings_say(houses):

@@ -154,6 +154,40 @@ async def test_an_account_whose_level_has_fallen_still_proves_who_it_is_where_no
     assert (await whoami(ana, house.acq))["level"] == 20
 
 
+async def test_a_sign_in_of_which_rekono_says_no_time_is_no_proof_and_one_that_is_asked_for_is(houses):
+    routes = [{"path": PLACE, "step_up": {"methods": ["rekono"], "max_age": "10s"}}]
+    async with houses(acq={"routes": routes}, environment={"AUTHPROXY__REKONO__MAX_AGE": "null"}) as house:
+        ana = house.person()
+        await ana.opens(await ana.goes_to_callback(house.acq + "/"))
+        ana.browser.cookies.put(house.acq, TICKET, None)
+        await ana.opens(await ana.goes_to_callback(house.acq + PLACE))  # Rekono knows the browser and asks nobody
+        assert (await whoami(ana, house.acq))["step_up"] == []
+        assert (await ana.opens(house.acq + PLACE)).is_redirect
+
+        page = await ana.walk(await at_rekono(ana, house.acq + PLACE))
+        assert (page.status, page.url) == (200, house.acq + PLACE)
+        assert [proof["method"] for proof in (await whoami(ana, house.acq))["step_up"]] == ["rekono"]
+
+
+async def test_where_no_sign_in_is_a_proof_nobody_is_sent_to_rekono_for_one(houses):
+    async with houses(environment={"AUTHPROXY__REKONO__STEP_UP_BY": "never"}) as house:
+        ana = house.person()
+        await ana.opens(await ana.goes_to_callback(house.acq + "/"))
+        page = await asked(ana, house.acq + "/")
+        assert not any(("method", "rekono") in form.buttons for form in page.forms)
+        assert (page.status, "step_up_impossible" in page.text) == (403, True)
+
+
+async def test_a_sign_in_without_the_words_that_count_proves_nothing_and_says_so(houses):
+    async with houses(acq=ACQ, environment={"AUTHPROXY__REKONO__STEP_UP_BY": '{"amr": ["mfa"]}'}) as house:
+        ana = house.person()
+        await ana.opens(await ana.goes_to_callback(house.acq + "/"))
+        refused = await ana.walk(await at_rekono(ana, house.acq + PLACE))
+        assert (refused.status, heading(refused)) == (403, "Ta prijava ne potrjuje, da ste to res vi")
+        [event] = events(house, "challenge.refused")
+        assert (event["reason"], "rekono.step_up_by" in event["detail"]) == ("proof_too_weak", True)
+
+
 async def test_of_two_tabs_the_first_to_come_back_counts_and_the_second_finds_its_way(house, ana):
     async def returning():
         return await ana.walk(await at_rekono(ana, house.acq + PLACE), stop=back)

@@ -99,7 +99,7 @@ async def opened(store, key):
             portal = [str(SUPPORT / "plain_portal.py"), str(free_port()), f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json", f"http://localhost:{ports['gateway']}", "acq"]
             await resources.enter_async_context(program(sys.executable, *portal, port=int(portal[1])))
             environment = {
-                "AUTHPROXY__REKONO__ISSUER": f"http://localhost:{ports['provider']}", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+                "AUTHPROXY__REKONO__ISSUER": f"http://localhost:{ports['provider']}", "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
                 "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET, "AUTHPROXY__REKONO__CLIENT_AUTHENTICATION": authentication,
                 "AUTHPROXY__REKONO__SCOPES": "openid,profile,email", "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
                 "AUTHPROXY__PORTALS__ACQ__UPSTREAM": f"http://127.0.0.1:{portal[1]}", **(settings or {}),

@@ -50,7 +50,7 @@ async def opened(store, tmp_path):
             }  # fmt: skip
             provider = await resources.enter_async_context(glewlwyd.running(tmp_path, ports["provider"], client=client, people=PEOPLE))
             settings = {
-                "AUTHPROXY__REKONO__ISSUER": provider.issuer, "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+                "AUTHPROXY__REKONO__ISSUER": provider.issuer, "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
                 "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET, "AUTHPROXY__REKONO__SCOPES": "openid",
                 "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name", "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": "tax_number,name",
             }  # fmt: skip

@@ -329,7 +329,7 @@ MODES: dict[str, Mode] = {
     "padded": _altered(lambda token: token.replace(".", "=.", 1)),
     "white space": _altered(lambda token: token + "\n"),
     "not ASCII": _altered(lambda token: token[:-1] + "é"),
-    "longer than 16 kB": _claims(padding="x" * 16_000),
+    "longer than 64 KiB": _claims(padding="x" * 49_000),
     "longer than 10 MB": _claims(padding="x" * 10_000_000),
     "a header member twice": _token(
         lambda p, _, claims: jws(b'{"alg":"none","alg":"RS256","kid":"rsa1"}', claims, rs(p.key))
@@ -435,6 +435,7 @@ MODES: dict[str, Mode] = {
     "invalid_client": lambda p: p.answer("token", {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401),
     "invalid_client as 400": lambda p: p.answer("token", {"error": "invalid_client"}, status=400),
     "unauthorized for another reason": lambda p: p.answer("token", {"error": "unauthorized"}, status=401),
+    "unauthorized as a page": lambda p: p.answer("token", HTML, status=401, content_type="text/html"),
     "400 without a reason": lambda p: p.answer("token", {"error": ["invalid_grant"]}, status=400),
     "400 HTML": lambda p: p.answer("token", HTML, status=400, content_type="text/html"),
     # Userinfo

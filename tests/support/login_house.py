@@ -12,7 +12,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.login import Login
 from authproxy.flows.membership import Membership
-from authproxy.flows.round_trip import ClaimRules
+from authproxy.flows.round_trip import ALWAYS, ClaimRules
 from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Subject
@@ -94,7 +94,8 @@ class Sessions(MemorySessions):
 
 
 class LoginHouse:
-    def __init__(self):
+    def __init__(self, *, step_up_by=ALWAYS):
+        self.step_up_by = step_up_by
         self.provider = Provider()
         self.attempts = Attempts()
         self.seals = Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes)
@@ -116,7 +117,8 @@ class LoginHouse:
         return Login(
             provider=self.provider, attempts=self.attempts, seals=self.seals, sign_ins=sign_ins, elevations=self.elevations, membership=Membership(store=self.people),
             places={name: place(name) for name in ("acq", "b2b")},
-            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}, asked=lambda _attempt: self.asking),
+            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}, asked=lambda _attempt: self.asking,
+                             step_up_by=self.step_up_by),
             fresh=secrets.token_urlsafe, clock=lambda: self.time,
         )  # fmt: skip
 

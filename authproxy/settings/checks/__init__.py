@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from authproxy.settings.checks import certificates, delivery, files, gateway, plaintext, portals, provider, surroundings
+from authproxy.settings.checks import certificates, delivery, files, gateway, plaintext, portals, proofs_at_provider, provider, surroundings
 from authproxy.settings.findings import Remark
 from authproxy.settings.machine import Machine
 from authproxy.settings.validation import Sections
@@ -13,6 +13,7 @@ from authproxy.settings.validation import Sections
 def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     """Everything that is to be said about sections which are valid each by itself."""
     yield from gateway.remarks(sections)
+    yield from proofs_at_provider.remarks(sections)
     yield from certificates.remarks(sections)
     yield from delivery.remarks(sections)
     yield from portals.remarks(sections)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from authproxy.identity.assurance import STEP_UP_METHODS, Level, SignInMethod, StepUpMethod
+from authproxy.settings.checks.proofs_at_provider import is_never
 from authproxy.settings.findings import KeyPath, Remark
 from authproxy.settings.schema import PortalSettings, RouteSettings, StepUpSettings
 from authproxy.settings.validation import Sections
@@ -86,7 +87,10 @@ def _methods(path: KeyPath, demand: StepUpSettings, levels: list[Level], section
         problem = "is recovery codes alone: whoever has used up theirs could prove nothing any more"
         yield Remark(path=path, problem=problem, read=read, valid="at least one other method")
     elif wanted and not wanted & _set_up(sections):
-        problem = "can be met by nobody: what these methods need is not set up (`acnlb` for `certificate`, `step_up.sms` for `sms`)"
+        problem = (
+            "can be met by nobody: what these methods need is not set up (`acnlb` for `certificate`, `step_up.sms` for `sms`), or does not "
+            "count (`rekono.step_up_by`)"
+        )
         yield Remark(path=path, problem=problem, read=read, valid=", ".join(sorted(_set_up(sections))))
     elif wanted and not wanted & _allowed(sections, levels):
         those = " or ".join(str(int(level)) for level in levels)
@@ -100,11 +104,13 @@ def _set_up(sections: Sections) -> set[StepUpMethod]:
         missing.add("certificate")
     if sections.step_up is not None and sections.step_up.sms is None:
         missing.add("sms")
+    if is_never(sections):
+        missing.add("rekono")
     return set(STEP_UP_METHODS) - missing
 
 
 def _allowed(sections: Sections, levels: list[Level]) -> set[StepUpMethod]:
     if sections.step_up is None:
         return set(STEP_UP_METHODS)
-    allowed: set[StepUpMethod] = {"rekono"}
+    allowed: set[StepUpMethod] = set() if is_never(sections) else {"rekono"}
     return allowed.union(*(methods for name, methods in sections.step_up.levels.items() if int(name) in levels))

@@ -169,7 +169,10 @@ def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
     if "openid" not in rekono.scopes:
         yield Remark(path=("rekono", "scopes"), problem="lack `openid`: without it there is no ID token", read=" ".join(rekono.scopes))
     if rekono.prompt and rekono.max_age is not None:
-        problem = "makes Rekono ignore `rekono.max_age`: set one of the two, the other to `null`"
+        problem = (
+            "makes Rekono ignore `rekono.max_age` and leave out when the person has authenticated, without which a sign-in is no fresh "
+            "proof: set one of the two, the other to `null`"
+        )
         yield Remark(path=("rekono", "prompt"), problem=problem, read=rekono.prompt, severity="warning")
     if rekono.recheck_every is not None and "offline_access" not in rekono.scopes:
         problem = "may work for the life of an access token only: Rekono gives refresh tokens for the scope `offline_access`"

@@ -74,7 +74,10 @@ def _loops(sections: Sections, machine: Machine) -> Iterator[Remark]:
 def _old_sign_ins(sections: Sections) -> Iterator[Remark]:
     rekono = sections.rekono
     if rekono is not None and rekono.max_age is None and rekono.prompt != "login":
-        problem = "is unset: where a browser is still signed in at the provider, nobody is asked for anything"
+        problem = (
+            "is unset: where a browser is still signed in at the provider, nobody is asked for anything, and the provider need not state "
+            "when the person has authenticated, without which a sign-in is no fresh proof"
+        )
         yield Remark(path=("rekono", "max_age"), problem=problem, valid="`5m`, or `prompt: login`", severity="warning")
 
 

@@ -7,6 +7,7 @@ import pytest
 from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.round_trip import StepUpBy
 from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import Member, RegisterKey
@@ -56,11 +57,37 @@ async def test_an_authentication_ahead_of_our_clock_counts_from_now(house):
     assert (await house.complete(await house.begin())).session.authenticated_at == NOW
 
 
-@pytest.mark.parametrize(("auth_time", "at"), [(None, NOW), (NOW - timedelta(minutes=4), NOW - timedelta(minutes=4))])
-async def test_the_step_up_is_as_old_as_the_authentication(house, auth_time, at):
-    house.provider.auth_time = auth_time
+async def test_the_step_up_is_as_old_as_the_authentication(house):
+    house.provider.auth_time = NOW - timedelta(minutes=4)
     (event,) = (await house.complete(await house.begin())).session.events
-    assert (event.at, event.is_step_up) == (at, True)
+    assert (event.at, event.is_step_up) == (NOW - timedelta(minutes=4), True)
+
+
+async def test_a_sign_in_of_which_nobody_says_when_it_was_is_no_proof(house):
+    house.provider.auth_time = None
+    (event,) = (await house.complete(await house.begin())).session.events
+    assert (event.at, event.is_step_up) == (NOW, False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_proof"),
+    [
+        (StepUpBy(every=True), True),
+        (StepUpBy(), False),
+        (StepUpBy(amr=frozenset({"sms", "otp"})), True),
+        (StepUpBy(amr=frozenset({"mfa"})), False),
+        (StepUpBy(acr=frozenset({"20"})), True),
+        (StepUpBy(acr=frozenset({"30"}), amr=frozenset({"SMS"})), False),
+        (StepUpBy(acr=frozenset({"30"}), amr=frozenset({"pwd"})), True),
+    ],
+)
+async def test_the_settings_say_which_sign_ins_are_a_proof(rule, is_proof):
+    house = LoginHouse(step_up_by=rule)
+    (event,) = (await house.complete(await house.begin())).session.events
+    assert event.is_step_up is is_proof
+    house.provider.auth_time = None
+    (event,) = (await house.complete(await house.begin())).session.events
+    assert not event.is_step_up
 
 
 # Refusals, in the order in which they are looked for.

@@ -8,6 +8,7 @@ import pytest
 from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.round_trip import StepUpBy
 from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
 from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -149,6 +150,20 @@ async def test_an_authentication_from_before_it_was_asked_for_proves_nothing(hou
 async def test_an_authentication_of_which_nobody_says_when_it_was_proves_nothing(house):
     house.provider.auth_time = None
     assert (await steps_up(house)).reason is Reason.PROOF_TOO_OLD
+
+
+async def test_a_sign_in_that_is_no_proof_by_the_settings_changes_nothing(house):
+    weak = LoginHouse(step_up_by=StepUpBy(amr=frozenset({"mfa"})))
+    weak.before = await weak.complete(await weak.begin())
+    outcome = await steps_up(weak)
+    assert (outcome.reason, outcome.session) == (Reason.PROOF_TOO_WEAK, weak.before.session)
+    assert await has_session(weak, weak.before.ticket_text)
+
+
+async def test_the_provider_is_to_say_when_it_was_for_a_proof_and_not_for_a_sign_in(house):
+    assert house.provider.asked[0]["dated"] is False
+    await house.begin_step_up(house.before.session)
+    assert house.provider.asked[-1]["dated"] is True
 
 
 async def test_what_the_id_token_itself_tells_of_an_old_authentication_is_told_as_that(house):

@@ -113,7 +113,7 @@ def read(*parameters, announced=False):
     return read_response(parameters, expected_issuer=ISSUER, issuer_is_announced=announced)
 
 
-@pytest.mark.parametrize("code", [CODE, "x", "x" * 512, "a b~!\"'"])
+@pytest.mark.parametrize("code", [CODE, "x", "x" * 4096, "x" * 8192, "a b~!\"'"])
 def test_a_code_of_any_shape_that_rfc_6749_allows_is_taken(code):
     assert read(("code", code), ("state", "s")).code == code
 
@@ -136,7 +136,7 @@ def test_the_code_does_not_show():
     [
         ([], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", "")], False, Reason.PROVIDER_ANSWER_INVALID),
-        ([("code", "x" * 513)], False, Reason.PROVIDER_ANSWER_INVALID),
+        ([("code", "x" * 8193)], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", "a\nb")], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", "č")], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", CODE), ("code", CODE)], False, Reason.PROVIDER_ANSWER_INVALID),
@@ -163,3 +163,25 @@ def test_any_other_response_is_refused_and_none_of_it_is_repeated(parameters, an
 
     assert refusal.value.reason == reason
     assert CODE not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("access_denied", "access_denied"),
+        ("login_required", "login_required"),
+        ("unauthorized_client", "unauthorized_client"),
+        ("server_error", "server_error"),
+        (f"odd {CODE}", None),
+        ("ana.novak", None),
+        ("", None),
+    ],
+)
+def test_operators_are_told_the_providers_error_if_it_is_a_registered_one(error, told):
+    with pytest.raises(AuthorizationRefused) as refusal:
+        read(("error", error), ("error_description", "Ana Novak, 99990008"))
+
+    assert refusal.value.error == told
+    assert (told or "not registered") in str(refusal.value)
+    assert "Ana" not in str(refusal.value)
+    assert not error or told or error not in str(refusal.value)

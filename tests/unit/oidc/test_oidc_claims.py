@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from authproxy.access.decision import Reason
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Subject
-from authproxy.oidc.claims import ClaimedIdentity, ClaimNames, identity
+from authproxy.oidc.claims import ClaimedIdentity, ClaimNames, VerifiedWhenAbsent, identity
 from authproxy.oidc.id_token import VerifiedClaims
 from authproxy.oidc.refused import ClaimsRefused
 
@@ -19,13 +19,16 @@ LEVELS = {"10": Level.LOW, "20": Level.MEDIUM, "30": Level.HIGH, "srednja": Leve
 NAMES = ClaimNames(tax_number=("taxnumber", "davcna_stevilka"), level=("loa", "acr"))
 ANA = {
     "name": "Ana Novak", "birthdate": "1990-01-01", "email": "ana.novak@example.si", "email_verified": True,
-    "phone_number": "+38640123456", "address": {"locality": "Ljubljana"}, "taxnumber": "99990008", "loa": 20,
+    "phone_number": "+38640123456", "phone_number_verified": True, "address": {"locality": "Ljubljana"}, "taxnumber": "99990008", "loa": 20,
 }  # fmt: skip
 
 
-def claimed(userinfo=None, required=EVERYTHING, names=NAMES, **id_token) -> ClaimedIdentity:
+SAYS_NOTHING = VerifiedWhenAbsent()
+
+
+def claimed(userinfo=None, required=EVERYTHING, names=NAMES, when_absent=SAYS_NOTHING, **id_token) -> ClaimedIdentity:
     verified = VerifiedClaims(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), auth_time=NOW, every=id_token)
-    return identity(verified, ANA if userinfo is None else userinfo, names=names, levels=LEVELS, required=required)
+    return identity(verified, ANA if userinfo is None else userinfo, names=names, levels=LEVELS, required=required, when_absent=when_absent)
 
 
 def test_userinfo_of_a_complete_account_makes_a_person():
@@ -267,16 +270,55 @@ def test_codes_may_be_sent_to_a_number_that_can_be_read_in_one_way_only(stated):
     assert stated == "" or stated not in repr(found)
 
 
-@pytest.mark.parametrize(("verified", "phone"), [(True, True), ("true", True), (..., True), (False, False), ("false", False), (None, False), (0, False)])
+@pytest.mark.parametrize(("verified", "phone"), [(True, True), ("true", True), (..., False), (False, False), ("false", False), (None, False), (0, False), (1, False)])
 def test_no_code_goes_to_a_number_that_the_provider_has_not_verified(verified, phone):
-    found = claimed(ANA if verified is ... else ANA | {"phone_number_verified": verified})
+    userinfo = {name: value for name, value in ANA.items() if name != "phone_number_verified"}
+    found = claimed(userinfo if verified is ... else userinfo | {"phone_number_verified": verified})
     assert (found.person.phone is not None) is phone
     assert found.missing == ()
 
 
+VALUES = {"email": "ana@example.si", "phone_number": "+38640123456"}
+
+
+def kept(found, claim):
+    return found.person.email if claim == "email" else found.person.phone
+
+
+@pytest.mark.parametrize("claim", VALUES)
+@pytest.mark.parametrize("denying", ["userinfo", "id_token"])
+def test_whoever_denies_that_it_is_verified_wins_over_the_other(claim, denying):
+    yes, no = ({claim: VALUES[claim], f"{claim}_verified": said} for said in (True, False))
+    userinfo, id_token = (no, yes) if denying == "userinfo" else (yes, no)
+    assert kept(claimed(yes, required=(), **yes), claim) == VALUES[claim]
+    assert kept(claimed(userinfo, required=(), **id_token), claim) is None
+    assert kept(claimed(yes, required=(), **{f"{claim}_verified": False}), claim) is None
+
+
+@pytest.mark.parametrize("claim", VALUES)
+@pytest.mark.parametrize("when_absent", [True, False])
+def test_what_nobody_says_anything_about_is_for_the_settings_to_say(claim, when_absent):
+    rule = VerifiedWhenAbsent(email=when_absent, phone_number=when_absent)
+    assert kept(claimed({claim: VALUES[claim]}, required=(), when_absent=rule), claim) == (VALUES[claim] if when_absent else None)
+    assert kept(claimed({claim: VALUES[claim], f"{claim}_verified": True}, required=(), when_absent=rule), claim) == VALUES[claim]
+
+
+def test_a_yes_speaks_of_the_value_beside_it_and_of_no_other():
+    strict = VerifiedWhenAbsent(email=False)
+    theirs = {"email": "ana@example.si", "email_verified": True}
+    assert claimed({"email": "mallory@example.si"}, required=(), when_absent=strict, **theirs).person.email == "ana@example.si"
+    assert claimed({"email": "ana@example.si"}, required=(), when_absent=strict, **theirs).person.email == "ana@example.si"
+    assert claimed({"email": "ana@example.si"}, required=(), when_absent=strict, email_verified=True).person.email == "ana@example.si"
+
+
+@pytest.mark.parametrize("odd", [[], {}, ["true"], "TRUE", "yes", 1.0])
+def test_only_true_says_that_it_is_verified(odd):
+    assert claimed(VALUES | {"email_verified": odd, "phone_number_verified": odd}, required=()).present == ("phone_number",)
+
+
 def test_the_number_comes_from_the_first_that_states_a_usable_one():
     assert claimed(ANA | {"phone_number": "none"}, phone_number="+38640999888").person.phone == "+38640999888"
-    assert claimed(ANA, phone_number="+38640999888").person.phone == "+38640123456"
+    assert claimed(ANA, phone_number="+38640999888", phone_number_verified=True).person.phone == "+38640123456"
 
 
 def test_what_is_stated_is_remembered_whether_or_not_it_was_required():

@@ -51,8 +51,8 @@ def returned(provider: OpenIdProvider, *parameters: tuple[str, str]):
     return provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)
 
 
-def request(provider: OpenIdProvider):
-    return provider.authorization_request(redirect_uri=REDIRECT_URI, state="s", nonce=NONCE, code_verifier=VERIFIER, ui_locales="sl")
+def request(provider: OpenIdProvider, **how: bool):
+    return provider.authorization_request(redirect_uri=REDIRECT_URI, state="s", nonce=NONCE, code_verifier=VERIFIER, ui_locales="sl", **how)
 
 
 async def test_the_browser_is_sent_to_the_endpoint_that_discovery_names(hostile, provider):
@@ -60,6 +60,16 @@ async def test_the_browser_is_sent_to_the_endpoint_that_discovery_names(hostile,
 
     assert f"{url.scheme}://{url.netloc}{url.path}" == f"{hostile.issuer}authorize"
     assert parse_qs(url.query)["redirect_uri"] == [REDIRECT_URI]
+
+
+@pytest.mark.parametrize(("agreed", "sent"), [(None, "0"), (timedelta(minutes=5), "300")])
+async def test_a_proof_is_asked_for_with_a_time_also_where_no_age_is_agreed(hostile, agreed, sent):
+    relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=agreed)
+    async with client_session(None, relying_party.timeout) as session:
+        provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        asked = {dated: parse_qs(urlsplit(await request(provider, anew=True, dated=dated)).query) for dated in (True, False)}
+    assert (asked[True]["prompt"], asked[True]["max_age"]) == (["login"], [sent])
+    assert ("max_age" in asked[False]) is (agreed is not None)
 
 
 async def test_a_sign_in_proves_a_subject_and_brings_what_is_told_of_it(hostile, provider):
@@ -80,6 +90,20 @@ async def test_the_provider_may_change_its_key_between_two_sign_ins(hostile, pro
     hostile.jwks = [rsa_jwk(hostile.key, kid="rsa2")]
 
     assert (await returned(provider)).claims.subject == SUBJECT
+
+
+async def test_the_provider_may_change_its_key_under_the_same_name(hostile, provider):
+    await returned(provider)
+    hostile.key = rsa_key("second")
+    hostile.jwks = [rsa_jwk(hostile.key, kid="rsa1")]
+    assert (await returned(provider)).claims.subject == SUBJECT
+
+
+async def test_no_code_is_spent_while_the_keys_cannot_be_had(hostile, provider):
+    hostile.always("jwk", status=503)
+    with pytest.raises(CannotAsk):
+        await returned(provider)
+    assert hostile.hits["token"] == 0
 
 
 async def test_a_refused_consent_asks_the_provider_for_nothing_more(hostile, provider):

@@ -105,8 +105,8 @@ async def test_an_endpoint_that_nobody_needs_may_be_as_odd_as_it_likes(hostile, 
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
-        (lambda p: answers(p, {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401), "does not accept the request (401)"),
-        (lambda p: answers(p, {"error": "invalid_scope"}, status=400), "does not accept the request (400)"),
+        (lambda p: answers(p, {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401), "does not accept the request (401, invalid_client)"),
+        (lambda p: answers(p, {"error": "invalid_scope"}, status=400), "does not accept the request (400, invalid_scope)"),
         (lambda p: answers(p, {"request_uri": NAME, "expires_in": 60}, status=200), "answered 200"),
         (lambda p: answers(p, {"error": "server_error"}, status=500), "answered 500"),
         (lambda p: answers(p, b"<html>", content_type="text/html"), "other than JSON"),
@@ -131,7 +131,7 @@ async def test_a_request_that_is_refused_or_lost_on_the_way_cannot_be_asked(host
     fault(hostile)
     with pytest.raises(CannotAsk) as failure:
         await asked(hostile, timeout=timedelta(seconds=0.3 if found == "no answer within" else 20))
-    assert failure.value.reason is Reason.PROVIDER_UNAVAILABLE
+    assert failure.value.reason is (Reason.PROVIDER_REFUSED if "does not accept" in found else Reason.PROVIDER_UNAVAILABLE)
     assert found in str(failure.value)
     assert CLIENT_SECRET not in f"{failure.value!r} {failure.value.__cause__}"
     assert hostile.canary_hits == 0

@@ -19,6 +19,10 @@ def setting(*path, to):
     return spoil
 
 
+def many(*spoils):
+    return lambda settings: [spoil(settings) for spoil in spoils]
+
+
 def acq(name, to):
     return setting("portals", "acq", name, to=to)
 
@@ -74,6 +78,12 @@ ERRORS = [
     (acq("step_up", {"method": ["push"]}), "portals.acq.step_up.method", 'did you mean "methods"?'),
     (acq("routes", [{"path": "/a", "step_up": {"methods": ["recovery"]}}]), "portals.acq.routes[0].step_up.methods", "is recovery codes alone"),
     (acq("routes", [{"path": "/a", "required_claims": ["shoe_size"]}]), "portals.acq.routes[0].required_claims[0]", "is not valid"),
+    (setting("rekono", "issuer", to="https://login.example.si/realm"), "rekono.step_up_by", "is missing: the issuer is not Rekono's own"),
+    (setting("rekono", "issuer", to="http://localhost:8081/op/"), "rekono.step_up_by", "is missing: the issuer is not Rekono's own"),
+    (setting("rekono", "step_up_by", to={"amr": [], "acr": []}), "rekono.step_up_by", "names no word that counts"),
+    (setting("rekono", "step_up_by", to="sometimes"), "rekono.step_up_by", "is not valid"),
+    (setting("rekono", "step_up_by", to={"amr": ["mfa"], "arc": ["x"]}), "rekono.step_up_by.arc", "is no name that can be used here"),
+    (many(setting("rekono", "step_up_by", to="never"), acq("step_up", {"methods": ["rekono"]})), "portals.acq.step_up.methods", "does not count"),
     (acq("idle", "9h"), "portals.acq.idle", "is longer than `sessions.absolute`"),
     (acq("idle", "0"), "portals.acq.idle", "is nothing at all"),
     (acq("routes", [{"path": "/a", "methods": ["get"]}]), "portals.acq.routes[0].methods[0]", 'did you mean "GET"?'),
@@ -105,6 +115,12 @@ WARNINGS = [
     (setting("store", "url", to="memory://"), "store.url", "keeps sessions in this process"),
     (setting("store", "url", to="rediss://:secret-word@host"), "store.url", "holds a password"),
     (setting("rekono", "prompt", to="login"), "rekono.prompt", "makes Rekono ignore `rekono.max_age`"),
+    (setting("rekono", "step_up_by", to="never"), "rekono.step_up_by", "leaves nobody a first proof"),
+    (many(setting("rekono", "max_age", to=None), setting("rekono", "prompt", to="login"), acq("step_up", {"max_age": "10m"})),
+     "portals.acq.step_up.max_age", "is met by no sign-in that was not asked for as a proof"),
+    (many(setting("rekono", "max_age", to=None), setting("rekono", "prompt", to="login"),
+          acq("routes", [{"path": "/a", "step_up": {"methods": ["rekono"], "max_age": "10s"}}])),
+     "portals.acq.routes[0].step_up.max_age", "the provider need not state when"),
     (setting("server", "listen", to=["127.0.0.1:8080"]), "portals.acq.url", "neither ends TLS"),
     (acq("routes", [{"path": "/a"}, {"path": "/a/b", "level": "30"}]), "portals.acq.routes[1].path", "no effect"),
     (acq("routes", [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["POST"]}, {"path": "/a/b", "methods": ["POST", "GET"]}]),
@@ -138,6 +154,10 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
         acq("routes", [{"path": "/a/b"}, {"path": "/a", "methods": ["GET"]}, {"path": "/a"}, {"path": "/administer"}, {"path": "/"}]),
         acq("name", {"sl": "Portal", "en": "Portal"}),
         acq("step_up", {"required": False}),
+        *(many(setting("rekono", "issuer", to="https://login.example.si/realm"), setting("rekono", "step_up_by", to=by))
+          for by in ("always", {"amr": ["mfa", "otp"]}, {"acr": ["urn:example:loa:2"], "amr": []})),
+        many(setting("rekono", "step_up_by", to="never"), acq("step_up", {"required": False})),
+        setting("rekono", "verified_when_absent", to={"email": "false", "phone_number": "true"}),
         acq("step_up", {"methods": ["push", "sms", "certificate", "rekono"], "max_age": "5m"}),
         acq("routes", [{"path": "/a", "sign_in": ["rekono"], "required_claims": ["phone_number"], "level": "30", "step_up": {"methods": ["totp"], "max_age": "8h"}}]),
     ],
