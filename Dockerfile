@@ -1,7 +1,8 @@
 # Stage 1 installs exactly what is locked, compiles and builds the wheel; stage 2 holds the result: no compiler, no pip and no root.
 # Both bases have the same Python under the same path, called `python`; that of stage 1 has a C compiler and the headers of Python as well.
-ARG BUILD_BASE=python:3.11-bookworm
-ARG BASE=python:3.11-slim-bookworm
+# Both are named by digest: a tag can be moved to something else. Newer ones come in with a change of these lines, or by --build-arg.
+ARG BUILD_BASE=python:3.11.16-bookworm@sha256:b99029c95d3d37fb1e4e76d287f7984373dca77c665885986e31b2c95260c13c
+ARG BASE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${BUILD_BASE} AS build
 WORKDIR /src

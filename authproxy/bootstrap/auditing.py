@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import io
 import sys
 from collections.abc import Callable
@@ -13,6 +11,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authproxy.bootstrap import meanings
 from authproxy.identity.assurance import AuthenticationEvent
@@ -111,7 +112,8 @@ def person_key(settings: Settings) -> bytes:
     if settings.telemetry.audit_key is not None:
         return key_of(settings.telemetry.audit_key.get_secret_value())
     # The oldest key, so that a person keeps their name in the trail until that one is dropped.
-    return hmac.new(meanings.record_keys(settings)[-1], b"authproxy audit person", hashlib.sha256).digest()
+    oldest = meanings.record_keys(settings)[-1]
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authproxy audit person").derive(oldest)
 
 
 def _standard_output() -> Callable[[bytes], object]:

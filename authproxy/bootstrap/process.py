@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import faulthandler
 import os
+import resource
 import signal
 import socket
 import sys
@@ -26,10 +27,11 @@ _HURRIED_GRACE: Final = 4.0
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, then drains and ends the process with exit code 0; a second such signal cuts what still runs.
-    SIGHUP reopens the audit file. Raises CannotStart."""
+    SIGHUP reopens the audit file. A crash leaves no core file. Raises CannotStart."""
     import uvloop  # noqa: PLC0415  (only a gateway that serves needs it)
 
     raise_limit()
+    _leave_no_core()
     uvloop.run(_serve(settings))
 
 
@@ -90,6 +92,12 @@ def _end() -> None:
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(0)
+
+
+def _leave_no_core() -> None:
+    """A core file would hold keys, tickets and tokens, and lie about for years. Nobody can raise the limit again."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _notify(state: str) -> None:

@@ -1,6 +1,7 @@
 """PURE: short codes that people read and type: how they are made, what is kept of them, and how a typed one is read.
 
-Of a code a keyed hash is kept, under a key that the store does not have: six digits have no secret of their own to hide behind.
+Of a code a keyed hash is kept, under a key that the store does not have: six digits have no secret of their own to hide behind. That key
+is derived from a server key by HKDF-SHA256 (RFC 5869).
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_LABEL: Final = b"authproxy one-time code"
+_KEY_SIZE: Final = 32
 _BETWEEN = re.compile(r"[\s\-\u2010-\u2015\u2212.]")
 _LONGEST_TYPED = 64
 _RECOVERY_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -42,7 +49,7 @@ class CodeHashes:
     """Keyed hashes of codes. The first key makes them, all of them recognise: instances may have the keys in different order."""
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
-        self._keys = tuple(hmac.digest(key, b"authproxy one-time code", "sha256") for key in keys)
+        self._keys = tuple(HKDF(algorithm=SHA256(), length=_KEY_SIZE, salt=None, info=_LABEL).derive(key) for key in keys)
 
     def of(self, name: str, code: str) -> str:
         """The hash that is kept of a code. `name` is whose or what for: the same code elsewhere has another."""

@@ -95,18 +95,23 @@ class SmsMethod:
         )  # fmt: skip
         await self._sender.send(Sms(recipient=number, text=text, reference=challenge_id))
         return Issue(
-            lives_for=rules.lives_for, answer=self._hashes.of(challenge_id, code), destination=masked(number),
+            lives_for=rules.lives_for, answer=self._hashes.of(_sent(challenge_id, number), code), destination=masked(number),
             again_after=rules.again_after,
         )  # fmt: skip
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
-        # The number may have been changed since: what went to the old one proves nothing any more.
+        # The number may have been changed since: what went to the old one proves nothing any more. The hash is of code and number, so that
+        # a number which looks the same when it is masked is another one.
         number = await self._numbers.number_of(person)
-        is_right = self._hashes.fits(challenge.challenge_id, answer, challenge.answer)
-        return Verdict.RIGHT if is_right and number is not None and masked(number) == challenge.destination else Verdict.WRONG
+        is_right = number is not None and self._hashes.fits(_sent(challenge.challenge_id, number), answer, challenge.answer)
+        return Verdict.RIGHT if is_right else Verdict.WRONG
 
     async def withdraw(self, challenge: Challenge) -> None:
         """A message that has gone cannot be called back; its challenge ends."""
+
+
+def _sent(challenge_id: ChallengeId, number: str) -> str:
+    return f"{challenge_id}\0{number}"
 
 
 def masked(number: str) -> str:

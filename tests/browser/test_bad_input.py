@@ -230,7 +230,7 @@ async def test_a_provider_that_fails_in_the_middle_leaves_a_way_back_to_the_same
             async with scripts.post(quirks, json={"client_id": "bankart-varni-spletni-prehod", "quirk": "token_500_html"}) as answer:
                 assert answer.status == 200
             await person.presses(ALLOW)
-            await page.wait_for_url(re.compile("/callback/rekono"))
+            await page.wait_for_url(re.compile("/login/refused"))
             assert await person.faults() == []
         finally:
             await scripts.delete(quirks)

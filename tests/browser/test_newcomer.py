@@ -76,7 +76,7 @@ async def test_from_a_portal_to_an_account_to_its_data_to_the_portal(visitor, sa
     await page.wait_for_url(re.compile("confirm_access"))
     assert await person.barriers() == []
     await page.locator("button[name=user_oauth_approval][value=true]").click()
-    await page.wait_for_url(re.compile("/callback/rekono"))
+    await page.wait_for_url(re.compile("/login/refused"))
 
     dashboard = await page.locator(f"main a[href^='{sandbox.local(8081)}']").first.get_attribute("href")
     await page.goto(dashboard)  # the link itself opens a window of its own

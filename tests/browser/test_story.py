@@ -102,7 +102,10 @@ async def test_somebody_without_a_tax_number_is_told_what_to_do(visitor, sandbox
     await person.page.goto(f"{sandbox.portal('acq')}/izpis/2026/11")
     await person.presses(CHOOSER)
     await person.proves_who_they_are("otplogin")
-    await person.page.wait_for_url(re.compile("/callback/rekono"))
+    await person.page.wait_for_url(re.compile("/login/refused"))
+    assert "davčna številka" in await heading(person)
+    assert not re.search("code=|state=", person.page.url)
+    await person.page.reload()
     assert "davčna številka" in await heading(person)
     assert await person.page.locator(f"main:visible a[href^='{sandbox.local(8081)}']").count() == 1
     assert await person.barriers() == []

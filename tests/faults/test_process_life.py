@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -189,6 +190,14 @@ async def test_a_second_signal_hastens_the_end_and_a_hangup_never_ends_anything(
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
         writer.close()
+
+
+async def test_a_crash_leaves_no_core_file_however_large_ones_the_system_allows(gateway):
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    async with gateway.running() as process:
+        [core] = [line.split() for line in Path(f"/proc/{process.pid}/limits").read_text().splitlines() if line.startswith("Max core file size")]
+        assert core[-3:] == ["0", "0", "bytes"]
 
 
 async def ignores_hangups(process_id: int) -> bool:

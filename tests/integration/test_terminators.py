@@ -80,6 +80,9 @@ async def test_a_person_shows_a_certificate_to_the_terminator_and_is_signed_in(f
     me = (await browser.fetch(f"{house.acq}/.authproxy/session")).json
     assert (me["subject"], me["method"], me["level"]) == ("ana", "acnlb", 20)
     assert events(front, "certificate.accepted")[-1]["detail"].startswith(f"certificate {house.leaf('ana.novak').fingerprint[:16]}:")
+    # What tells the browser's attempt, on the way there and back, is in no log of the terminator.
+    assert any("?hop=" in one.url for one in browser.history)
+    assert [file.name for file in front.folder.rglob("*") if file.is_file() and b"hop=" in file.read_bytes()] == []
 
 
 async def test_who_shows_none_gets_the_page_about_that(front: Terminated) -> None:

@@ -103,11 +103,13 @@ ENVOY = Terminator(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminated:
-    """A house whose certificate host is behind a terminator. `listen` is the gateway's own listener behind it."""
+    """A house whose certificate host is behind a terminator. `listen` is the gateway's own listener behind it, and all that the
+    terminator writes is in `folder`."""
 
     certificates: CertificateHouse
     terminator: Terminator
     listen: str
+    folder: Path
 
 
 @contextlib.asynccontextmanager
@@ -118,7 +120,7 @@ async def behind(terminator: Terminator, store_url: str, authority: Path, folder
     if terminator.listens_on_socket:
         environment["AUTHPROXY__ACNLB__TRUSTED_TERMINATORS"] = ""
     async with open_certificate_house(store_url, authority, environment=environment) as house, _running(terminator, house, folder, listen):
-        yield Terminated(certificates=house, terminator=terminator, listen=listen)
+        yield Terminated(certificates=house, terminator=terminator, listen=listen, folder=folder)
 
 
 def forwarding(presented_by: str) -> dict[str, str]:

@@ -1,0 +1,57 @@
+"""A code by text message proves something for the number that it went to, and for no other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from authproxy.challenges.challenge import Challenge, ChallengeId
+from authproxy.challenges.message import Delivered
+from authproxy.challenges.method import Asked, Verdict
+from authproxy.challenges.one_time_code import CodeHashes
+from authproxy.challenges.sms import CodeRules, SmsMethod
+from authproxy.identity.person import Issuer, Person, Subject
+from authproxy.identity.session import SessionId
+
+NOW = datetime(2026, 3, 2, 13, 5, tzinfo=UTC)
+ANA = Person(issuer=Issuer("https://idp.example.si/"), subject=Subject("ana"))
+
+
+class Vouched:
+    number = "+38640123456"
+
+    async def number_of(self, _person):
+        return self.number
+
+
+class Outbox:
+    sent = ()
+
+    async def send(self, sms):
+        self.sent = (*self.sent, sms)
+        return Delivered(gateway="test", message_id="1")
+
+    async def reserve(self, _name, **_rule):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict"),
+    [("+38640123456", Verdict.RIGHT), ("+38641999456", Verdict.WRONG), ("+386401234560", Verdict.WRONG), (None, Verdict.WRONG)],
+    ids=["the same", "one with the same last digits", "a longer one", "none any more"],
+)
+async def test_a_code_is_right_for(number, verdict):
+    vouched, outbox = Vouched(), Outbox()
+    method = SmsMethod(
+        sender=outbox, numbers=vouched, messages=outbox, text=lambda **said: said["code"], hashes=CodeHashes((b"k" * 32,)),
+        rules=CodeRules(), below=lambda most: most // 2,
+    )  # fmt: skip
+    asked = Asked(person=ANA, portal_id="acq", portal_name="ACQ", origin="https://acq.example.si", place="/", browser="", address="", locale="sl")
+    issue = await method.issue(asked, ChallengeId("c"), now=NOW)
+    challenge = Challenge(
+        challenge_id=ChallengeId("c"), method="sms", session_id=SessionId("s"), portal="acq", route="acq", return_to="/", answer=issue.answer,
+        destination=issue.destination, issued_at=NOW, expires_at=NOW + timedelta(minutes=5),
+    )  # fmt: skip
+    vouched.number = number
+    assert await method.verify(challenge, ANA, outbox.sent[0].text, now=NOW) is verdict
