@@ -205,7 +205,7 @@ async def sign_out(chromium: Browser, port: int, *, with_script: bool, presses: 
     await page.keyboard.press("Enter")
     if presses:
         await page.get_by_role("button", name="Sign out of Rekono").click()
-    await page.get_by_text("If you have confirmed the sign-out at Rekono").wait_for(timeout=10_000)
+    await page.get_by_text("If you have signed out of Rekono as well").wait_for(timeout=10_000)
     assert [cookie["name"] for cookie in await context.cookies(f"https://acq.localhost:{port}/")] == ["__Host-authproxy-left"]
     return page.url
 

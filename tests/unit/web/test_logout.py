@@ -86,11 +86,11 @@ async def test_a_script_that_signs_somebody_out_is_not_sent_to_another_origin(ho
 @pytest.mark.parametrize(
     ("left", "said", "unsaid"),
     [
-        ("ha-", ["Your session at Merchant portal has ended.", "If you have confirmed the sign-out at Rekono", "close all windows"], ["no session", "certificate"]),
-        ("hu-", ["Your session at Merchant portal has ended.", "Rekono has not been ended", "close all windows"], ["no session", "If you have confirmed"]),
-        ("ea-", ["All your sessions have ended", "If you have confirmed the sign-out at Rekono"], ["no session"]),
-        ("h-c", ["Your session at Merchant portal has ended.", "remembers your certificate until it is closed"], ["session at Rekono", "sign-out at Rekono"]),
-        ("hac", ["If you have confirmed the sign-out at Rekono", "remembers your certificate until it is closed"], ["no session"]),
+        ("ha-", ["Your session at Merchant portal has ended.", "If you have signed out of Rekono as well", "close all windows"], ["no session", "certificate"]),
+        ("hu-", ["Your session at Merchant portal has ended.", "Rekono has not been ended", "close all windows"], ["no session", "If you have signed out"]),
+        ("ea-", ["All your sessions have ended", "If you have signed out of Rekono as well"], ["no session"]),
+        ("h-c", ["Your session at Merchant portal has ended.", "remembers your certificate until it is closed"], ["at Rekono", "of Rekono"]),
+        ("hac", ["If you have signed out of Rekono as well", "remembers your certificate until it is closed"], ["no session"]),
         (None, ["You have no session at Merchant portal."], ["at Rekono", "certificate", "has ended"]),
         ("zzz", ["You have no session at Merchant portal."], ["at Rekono", "certificate", "has ended"]),
     ],
