@@ -36,6 +36,6 @@ def unmet(session: Session, portal: Portal, route: Route, now: datetime) -> Reas
     missing = [claim for claim in demand.claims if claim not in session.claims]
     if missing:
         return Reason.TAX_NUMBER_MISSING if "tax_number" in missing else Reason.PERSONAL_DATA_MISSING
-    if demand.step_up is not None and not demand.step_up.is_met_by(session.events, now):
+    if demand.step_up is not None and not demand.step_up.is_met_by(session.events, now, demand.level):
         return Reason.STEP_UP_REQUIRED
     return None

@@ -28,12 +28,14 @@ class StepUp:
     max_age: timedelta | None = None
     acr: tuple[str, ...] = ()
 
-    def is_met_by(self, events: Iterable[AuthenticationEvent], now: datetime) -> bool:
-        """Whether one of the events is such a proof now. A fresh proof by another method does not help an old one of these. A proof from
-        the future, which a clock that was set back leaves behind, counts as one of now."""
+    def is_met_by(self, events: Iterable[AuthenticationEvent], now: datetime, level: Level = Level.LOW) -> bool:
+        """Whether one of the events is such a proof now, made by somebody who was trusted to that level then. A fresh proof by another
+        method does not help an old one of these. A proof from the future, which a clock that was set back leaves behind, counts as one of
+        now."""
         return any(
             event.is_step_up
             and event.method in self.methods
+            and event.worth >= level
             and (self.max_age is None or now - event.at <= self.max_age)
             and (not self.acr or event.method != "rekono" or event.acr in self.acr)
             for event in events

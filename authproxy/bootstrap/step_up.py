@@ -17,6 +17,7 @@ from authproxy.flows.elsewhere import AtProvider, ByCertificate
 from authproxy.flows.enrolling import Enrolling
 from authproxy.flows.held_requests import HeldRequests
 from authproxy.flows.login import Login
+from authproxy.flows.method_changes import MethodChanges
 from authproxy.flows.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up_challenges import Elsewhere, StepUpRules, StepUps
 from authproxy.identity.assurance import StepUpMethod
@@ -39,14 +40,22 @@ def held_requests(parts: Parts) -> HeldRequests:
 def step_up_services(parts: Parts, login: Login, texts: TextMessages, held: HeldRequests) -> StepUpServices:
     numbers = PhoneNumbers(parts.stores.people)
     hashes = CodeHashes(meanings.record_keys(parts.settings))
+    methods, elsewhere = _methods(parts, texts, numbers, hashes), _elsewhere(parts, login)
+    changes = MethodChanges(
+        enrolments=parts.stores.enrolments, people=parts.stores.people,
+        set_up=frozenset({method.method for method in methods} | set(elsewhere)),
+        proof_for=parts.settings.step_up.enrolment_proof_for,
+    )  # fmt: skip
     return StepUpServices(
-        step_ups=_step_ups(parts, login, texts, _methods(parts, texts, numbers, hashes)),
+        step_ups=_step_ups(parts, texts, methods, elsewhere, changes),
         held=held,
-        enrolling=_enrolling(parts, numbers, hashes),
+        enrolling=_enrolling(parts, numbers, hashes, changes),
     )
 
 
-def _step_ups(parts: Parts, login: Login, texts: TextMessages, methods: list[Method]) -> StepUps:
+def _step_ups(
+    parts: Parts, texts: TextMessages, methods: list[Method], elsewhere: dict[StepUpMethod, Elsewhere], changes: MethodChanges
+) -> StepUps:  # fmt: skip
     settings, stores = parts.settings, parts.stores
     return StepUps(
         sessions=stores.sessions,
@@ -54,14 +63,14 @@ def _step_ups(parts: Parts, login: Login, texts: TextMessages, methods: list[Met
         limits=stores.limits,
         elevations=parts.elevations,
         methods=methods,
-        elsewhere=_elsewhere(parts, login),
+        elsewhere=elsewhere,
+        changes=changes,
         portals={portal.portal_id: portal for portal in parts.portals.by_host.values()},
         portal_names=texts.portal_name,
         rules=StepUpRules(
             levels={int(level): frozenset(allowed) for level, allowed in settings.step_up.levels.items()},
             tries=settings.step_up.codes.tries,
             source=settings.assertions.issuer,
-            enrolment_proof_for=settings.step_up.enrolment_proof_for,
         ),
         describe_browser=described,
         fresh=secrets.token_urlsafe,
@@ -69,7 +78,7 @@ def _step_ups(parts: Parts, login: Login, texts: TextMessages, methods: list[Met
     )
 
 
-def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes) -> Enrolling:
+def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes, changes: MethodChanges) -> Enrolling:
     onepass = parts.delivery.onepass
     named = parts.settings.step_up.onepass
     push = None
@@ -83,7 +92,7 @@ def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes) -> Enrol
         push=push,
         numbers=numbers,
         notices=parts.notices,
-        proof_for=parts.settings.step_up.enrolment_proof_for,
+        changes=changes,
         issuer_name=_ISSUER_NAME,
         fresh=secrets.token_urlsafe,
         random_bytes=secrets.token_bytes,
@@ -117,7 +126,8 @@ def _elsewhere(parts: Parts, login: Login) -> dict[StepUpMethod, Elsewhere]:
     ways: dict[StepUpMethod, Elsewhere] = {}
     if meanings.step_up_by(parts.settings.rekono).is_possible:
         ways["rekono"] = AtProvider(login, people, issuer=parts.settings.rekono.issuer)
-    if parts.certificates is not None:
+    acnlb = parts.settings.acnlb
+    if parts.certificates is not None and acnlb is not None:
         knows = parts.certificates.profile.believes_tax_numbers
-        ways["certificate"] = ByCertificate(parts.certificates.login, people, knows_tax_numbers=knows)
+        ways["certificate"] = ByCertificate(parts.certificates.login, people, knows_tax_numbers=knows, level=acnlb.level)
     return ways

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from authproxy.identity.assurance import StepUpMethod
+from authproxy.identity.assurance import Level, StepUpMethod
 from authproxy.identity.session import SessionId
 
 ChallengeId = NewType("ChallengeId", str)
@@ -52,6 +52,8 @@ class Challenge:
     expires_at: datetime
     again_at: datetime | None = None
     """From when on another message may be asked for; None where none is sent."""
+    level: Level = Level.LOW
+    """What the proof will be worth at most. Nothing that was enrolled at a lower level may answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

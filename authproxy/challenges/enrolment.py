@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from authproxy.identity.assurance import Level
 from authproxy.identity.person import Person
 
 EnrolledMethod = Literal["totp", "push", "recovery"]
@@ -24,6 +25,8 @@ class Enrolment:
     secret: str = field(default="", repr=False)
     device_id: str | None = field(default=None, repr=False)
     """The name of the phone at the service that delivers notifications."""
+    level: Level = Level.LOW
+    """How far its person was trusted when it was made. What it proves is worth no more than this."""
 
 
 def owner_of(person: Person) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from authproxy.challenges.challenge import Challenge, ChallengeId
-from authproxy.identity.assurance import StepUpMethod
+from authproxy.identity.assurance import Level, StepUpMethod
 from authproxy.identity.person import Person
 
 
@@ -28,6 +28,8 @@ class Asked:
     """A few harmless words (`Firefox, Windows`)."""
     address: str
     locale: str
+    level: Level = Level.LOW
+    """What the proof must be worth: nothing that was enrolled at a lower level is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class Offer:
 
     method: StepUpMethod
     destination: str = ""
+    level: Level | None = None
+    """What a proof by it is worth at most; None where that is the level of the session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Issue:
     enrolment_id: str | None = None
     destination: str = ""
     again_after: timedelta | None = None
+    level: Level | None = None
+    """As of `Offer`."""
 
 
 class TooOften(Exception):  # noqa: N818

@@ -107,13 +107,16 @@ class PushMethod:
         self._below = below
 
     async def offer(self, person: Person) -> Offer | None:
-        phone = await self._phone(person)
-        return None if phone is None or self._service.is_away else Offer(method=self.method, destination=phone.label)
+        phones = await self._phones(person)
+        if not phones or self._service.is_away:
+            return None
+        return Offer(method=self.method, destination=_newest(phones).label, level=max(each.level for each in phones))
 
     async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        phone = await self._phone(asked.person)
-        if phone is None:
+        phones = [each for each in await self._phones(asked.person) if each.level >= asked.level]
+        if not phones:
             raise _undelivered("the person has no phone any more")
+        phone = _newest(phones)
         owner = owner_of(asked.person)
         await self._reserve(owner, now)
         await self._put_aside(owner, challenge_id, now)
@@ -125,7 +128,7 @@ class PushMethod:
             raise _undelivered("the service does not know the phone any more")
         return Issue(
             lives_for=self._rules.lives_for, answer=notification.question, number=notification.number, enrolment_id=phone.enrolment_id,
-            destination=phone.label,
+            destination=phone.label, level=phone.level,
         )  # fmt: skip
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
@@ -154,10 +157,6 @@ class PushMethod:
 
     async def _phones(self, person: Person) -> list[Enrolment]:
         return [each for each in await self._enrolments.of(owner_of(person)) if each.method == "push"]
-
-    async def _phone(self, person: Person) -> Enrolment | None:
-        """Of several phones the one that was enrolled last is asked: the others may lie in a drawer."""
-        return max(await self._phones(person), key=lambda each: each.enrolled_at, default=None)
 
     async def _reserve(self, owner: tuple[str, ...], now: datetime) -> None:
         """As many places as notifications within ten minutes, each free again ten minutes after it was taken: exact at any moment, by a
@@ -245,6 +244,11 @@ class PushEnrolling:
         return tuple(
             base64.b32encode(bytes.fromhex(made)).decode()[:_SECRET_LENGTH] for made in self._hashes.every(f"onepass:{enrolment_id}", "")
         )
+
+
+def _newest(phones: Sequence[Enrolment]) -> Enrolment:
+    """Of several phones the one that was enrolled last is asked: the others may lie in a drawer."""
+    return max(phones, key=lambda each: each.enrolled_at)
 
 
 def _numbers(below: Callable[[int], int]) -> tuple[str, ...]:

@@ -14,17 +14,18 @@ from typing import Final, Protocol
 
 from authproxy.challenges import one_time_code
 from authproxy.challenges.challenge import Challenge, ChallengeId
-from authproxy.challenges.enrolment import owner_of
+from authproxy.challenges.enrolment import Enrolment, owner_of
 from authproxy.challenges.method import Asked, Issue, Offer, Verdict
 from authproxy.challenges.names import person_name
 from authproxy.challenges.one_time_code import as_typed
-from authproxy.identity.assurance import StepUpMethod
+from authproxy.identity.assurance import Level, StepUpMethod
 from authproxy.identity.person import Person
 
 CODES: Final = 10
 
 
 class RecoveryCodes(Protocol):
+    async def every(self, owner: tuple[str, ...]) -> Sequence[Enrolment]: ...
     async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
     async def spend_recovery(self, owner: tuple[str, ...], code_hash: str) -> bool: ...
 
@@ -37,18 +38,26 @@ class RecoveryMethod:
         self._lives_for = lives_for
 
     async def offer(self, person: Person) -> Offer | None:
-        return Offer(method=self.method) if await self._codes.recovery_left(owner_of(person)) else None
+        owner = owner_of(person)
+        if not await self._codes.recovery_left(owner):
+            return None
+        return Offer(method=self.method, level=await self._level(owner))
 
     async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        return Issue(lives_for=self._lives_for)
+        return Issue(lives_for=self._lives_for, level=await self._level(owner_of(asked.person)))
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
         owner = owner_of(person)
+        if await self._level(owner) < challenge.level:
+            return Verdict.WRONG  # the sheet is another one than at the beginning
         kept = await asyncio.to_thread(_kept, owner, answer)
         return Verdict.RIGHT if await self._codes.spend_recovery(owner, kept) else Verdict.WRONG
 
     async def withdraw(self, challenge: Challenge) -> None:
         """Nothing was sent."""
+
+    async def _level(self, owner: tuple[str, ...]) -> Level:
+        return max((each.level for each in await self._codes.every(owner) if each.method == "recovery"), default=Level.LOW)
 
 
 def fresh_codes(below: Callable[[int], int]) -> tuple[str, ...]:

@@ -42,13 +42,19 @@ class TotpMethod:
 
     async def offer(self, person: Person) -> Offer | None:
         enrolled = await self._of(person)
-        return Offer(method=self.method, destination=_named(enrolled)) if enrolled else None
+        if not enrolled:
+            return None
+        return Offer(method=self.method, destination=_named(enrolled), level=max(each.level for each in enrolled))
 
     async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        return Issue(lives_for=self._lives_for, destination=_named(await self._of(asked.person)))
+        accepted = [each for each in await self._of(asked.person) if each.level >= asked.level]
+        level = min((each.level for each in accepted), default=asked.level)
+        return Issue(lives_for=self._lives_for, destination=_named(accepted), level=level)
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
         for enrolment in await self._of(person):
+            if enrolment.level < challenge.level:
+                continue
             step = matching_step(enrolment.secret, answer, now)
             if step is not None and await self._enrolments.accept_step(enrolment.enrolment_id, step):
                 return Verdict.RIGHT

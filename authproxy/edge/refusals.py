@@ -17,6 +17,7 @@ from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Re
 from authproxy.access.routes import Portal
 from authproxy.access.target import METHODS, RequestTarget
 from authproxy.edge.request_head import RequestHead
+from authproxy.identity.assurance import Level
 
 _RETRY: Final = b"Retry-After: %d\r\n" % problems.RETRY_AFTER[503]
 NEVER_STORED: Final = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
@@ -148,6 +149,9 @@ def step_up_problem(required: StepUpRequired, request_id: str, location: str) ->
     members |= {"step_up_url": location, "methods": [] if wanted is None else list(wanted.methods)}
     if age is not None:
         members["max_age"] = age
+    level = required.route.requirement.level
+    if level > Level.LOW:
+        members["level_needed"] = int(level)
     challenge = problems.challenge(required.portal.portal_id, required.reason, max_age=age)
     return Answer(401, _PROBLEM + b"WWW-Authenticate: %s\r\n" % challenge.encode(), _written(members))
 

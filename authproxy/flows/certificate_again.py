@@ -11,6 +11,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows import membership
 from authproxy.flows.elevation import not_proved
+from authproxy.flows.method_changes import asked_for
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
 from authproxy.flows.sign_in import SignInPlace
@@ -59,7 +60,7 @@ class CertificateAgain:
             # Before the session rests on it: from then on the certificate can be asked about.
             await self._kept.put(certificate_key(shown.fingerprint), shown.leaf, self._places[attempt.portal].expires_after)
             at = self._clock()
-            return await self._proofs.end(attempt, ticket_text, session, self._event(shown, at), now=at)
+            return await self._proofs.end(attempt, ticket_text, session, self._event(attempt, shown, at), now=at)
         except CannotAsk as failure:
             return not_proved(attempt, failure.reason, found=str(failure), session=session)
 
@@ -83,7 +84,7 @@ class CertificateAgain:
         is_theirs = shown.tax_number == person.tax_number and (linked is None or linked.tax_number == person.tax_number)
         return None if is_theirs and person.tax_number is not None else Reason.STEP_UP_BY_ANOTHER
 
-    def _event(self, shown: ShownCertificate, now: datetime) -> AuthenticationEvent:
+    def _event(self, attempt: Attempt, shown: ShownCertificate, now: datetime) -> AuthenticationEvent:
         return AuthenticationEvent(
             method="certificate",
             at=min(shown.shown_at, now),
@@ -91,4 +92,5 @@ class CertificateAgain:
             amr=("pop",),  # RFC 8176 §2: possession of the key was proved
             is_step_up=True,
             level=self._level,
+            asked_for=asked_for(attempt.route),
         )

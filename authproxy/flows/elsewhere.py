@@ -11,6 +11,7 @@ from authproxy.access.routes import Route
 from authproxy.challenges.method import Offer
 from authproxy.flows.membership import Found
 from authproxy.flows.step_up import Visit
+from authproxy.identity.assurance import Level
 from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
@@ -49,17 +50,19 @@ class AtProvider:
 class ByCertificate:
     """For whom the register knows a certificate, or whose tax number is known where the settings find a person by that."""
 
-    def __init__(self, begins: Begins, people: People, *, knows_tax_numbers: bool) -> None:
+    def __init__(self, begins: Begins, people: People, *, knows_tax_numbers: bool, level: Level) -> None:
+        """`level` is what a certificate is trusted with."""
         self._begins = begins
         self._people = people
         self._knows_tax_numbers = knows_tax_numbers
+        self._level = level
 
     async def offer(self, session: Session) -> Offer | None:
         member = await _member(self._people, session.person)
         is_known = (member is not None and bool(member.certificates)) or (
             self._knows_tax_numbers and session.person.tax_number is not None
         )  # fmt: skip
-        return Offer(method="certificate") if is_known else None
+        return Offer(method="certificate", level=self._level) if is_known else None
 
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
         return await _begun(self._begins, visit, session, route)

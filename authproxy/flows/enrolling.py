@@ -1,8 +1,8 @@
 """What people enrol to prove themselves with, and take away again, on the page about their session.
 
-Adding needs a fresh proof by another method, removing one by any: whoever has got hold of an open session alone can neither put a phone of
-their own in, nor take the person's out (a second factor registered without proving the first was an advisory against a rival). What has
-changed is told to the person by a message.
+Which proof comes first, `method_changes` says: whoever has got hold of an open session or of the account at the provider can neither put a
+phone of their own in nor take the person's out. An enrolment carries the level of trust at which it was made, which is never above
+that of the proof before it. What has changed is told to the person by a message.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
-from authproxy.access.routes import StepUp
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, owner_of
 from authproxy.challenges.notices import Change, Tells
 from authproxy.challenges.push import EnrolmentFailed
@@ -23,10 +22,11 @@ from authproxy.challenges.recovery import fresh_codes, hashes_of
 from authproxy.challenges.sms import Numbers, masked
 from authproxy.challenges.totp import SECRET_SIZE, matching_step, secret_of, uri_of
 from authproxy.flows.held_requests import KeptStore
+from authproxy.flows.method_changes import ANY_PROOF, OTHER_PROOF, MethodChanges
 from authproxy.flows.step_up import Visit
-from authproxy.flows.step_up_challenges import ANY_PROOF, OTHER_PROOF, Sessions
+from authproxy.flows.step_up_challenges import Sessions
 from authproxy.identity import ticket as tickets
-from authproxy.identity.assurance import STEP_UP_METHODS
+from authproxy.identity.assurance import Level
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 
@@ -116,11 +116,13 @@ class NotEnrolled:
 
 
 class EnrolmentStore(Protocol):
-    async def of(self, owner: tuple[str, ...]) -> Sequence[Enrolment]: ...
+    async def every(self, owner: tuple[str, ...]) -> Sequence[Enrolment]: ...
     async def add(self, owner: tuple[str, ...], enrolment: Enrolment) -> bool: ...
     async def remove(self, owner: tuple[str, ...], enrolment_id: str) -> bool: ...
     async def accept_step(self, enrolment_id: str, step: int) -> bool: ...
-    async def put_recovery(self, owner: tuple[str, ...], hashes: Sequence[str]) -> None: ...
+    async def make_recovery(
+        self, owner: tuple[str, ...], hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None
+    ) -> bool: ...  # fmt: skip
     async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
 
 
@@ -157,7 +159,7 @@ class Enrolling:
         push: PushEnrolling | None,
         numbers: Numbers,
         notices: Tells,
-        proof_for: timedelta,
+        changes: MethodChanges,
         issuer_name: str,
         fresh: Callable[[int], str],
         random_bytes: Callable[[int], bytes],
@@ -171,7 +173,7 @@ class Enrolling:
         self._push = push
         self._numbers = numbers
         self._notices = notices
-        self._proof_for = proof_for
+        self._changes = changes
         self._issuer_name = issuer_name
         self._fresh = fresh
         self._random_bytes = random_bytes
@@ -184,7 +186,7 @@ class Enrolling:
         owner = owner_of(session.person)
         number = await self._numbers.number_of(session.person)
         return EnrolmentList(
-            session=session, enrolments=tuple(await self._store.of(owner)), recovery_left=await self._store.recovery_left(owner),
+            session=session, enrolments=tuple(await self._store.every(owner)), recovery_left=await self._store.recovery_left(owner),
             possible=("totp", "push", "recovery") if self._push is not None else ("totp", "recovery"),
             phone=None if number is None else masked(number),
         )  # fmt: skip
@@ -196,19 +198,21 @@ class Enrolling:
             return None
         if method not in OTHER_PROOF or (method == "push" and self._push is None):
             return NotEnrolled(reason=Reason.STEP_UP_IMPOSSIBLE, session=session)
-        others = tuple(other for other in STEP_UP_METHODS if other != method)
-        if not StepUp(methods=others, max_age=self._proof_for).is_met_by(session.events, visit.now):
+        demand = await self._changes.demand(session.person, OTHER_PROOF[method])
+        proof = demand.proof_of(session, visit.now)
+        if proof is None:
             return ProofNeeded(route=OTHER_PROOF[method], session=session)
+        level = min(session.level, proof.worth)
         if method == "recovery":
-            return await self._make_recovery(visit, session)
+            return await self._make_recovery(visit, session, level)
         until = await self._limits.reserve(
             "\0".join(("begun", *owner_of(session.person))), pause=timedelta(0), per_hour=_BEGUN_PER_HOUR, now=visit.now
         )  # fmt: skip
         if until is not None:
             return NotEnrolled(reason=Reason.STEP_UP_TOO_OFTEN, session=session, until=until)
         if method == "push" and self._push is not None:
-            return await self._begin_push(visit, session, self._push, label)
-        return await self._begin_totp(visit, session, label)
+            return await self._begin_push(visit, session, self._push, label, level)
+        return await self._begin_totp(visit, session, label, level)
 
     async def finish(self, visit: Visit, name: str, typed: str) -> Enrolled | Waiting | NotEnrolled | None:
         """Ends what was begun: with the first code of an application, or once the phone has come."""
@@ -236,20 +240,19 @@ class Enrolling:
             return Waiting(
                 begun=PushBegun(name=name, activation_code=begun.secret, expires_at=begun.expires_at, session=session)
             )  # fmt: skip
-        return await self._add(visit, session, name, enrolment)
+        return await self._add(visit, session, name, dataclasses.replace(enrolment, level=begun.level))
 
     async def remove(self, visit: Visit, enrolment_id: str) -> Removed | ProofNeeded | NotEnrolled | None:
         session = await self._session(visit)
         if session is None:
             return None
         owner = owner_of(session.person)
-        enrolment = next((each for each in await self._store.of(owner) if each.enrolment_id == enrolment_id), None)
+        enrolment = next((each for each in await self._store.every(owner) if each.enrolment_id == enrolment_id), None)
         if enrolment is None:
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)
-        if not StepUp(max_age=self._proof_for).is_met_by(session.events, visit.now):
+        demand = await self._changes.demand(session.person, ANY_PROOF)
+        if demand.proof_of(session, visit.now) is None:
             return ProofNeeded(route=ANY_PROOF, session=session)
-        if enrolment.method == "recovery":
-            await self._store.put_recovery(owner, ())
         if not await self._store.remove(owner, enrolment_id):
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)
         if enrolment.method == "push" and self._push is not None:
@@ -257,28 +260,29 @@ class Enrolling:
         await self._tell(visit, session, "removed", enrolment.method)
         return Removed(enrolment=enrolment, session=session)
 
-    async def _make_recovery(self, visit: Visit, session: Session) -> RecoveryMade:
+    async def _make_recovery(self, visit: Visit, session: Session, level: Level) -> RecoveryMade | NotEnrolled:
+        """Of many who ask at the same moment one sees a sheet: every sheet that is shown works."""
         owner = owner_of(session.person)
+        earlier = next((each.enrolment_id for each in await self._store.every(owner) if each.method == "recovery"), None)
         codes = fresh_codes(self._below)
-        for earlier in [each for each in await self._store.of(owner) if each.method == "recovery"]:
-            await self._store.remove(owner, earlier.enrolment_id)
-        await self._store.put_recovery(owner, await hashes_of(owner, codes))
-        await self._store.add(owner, Enrolment(enrolment_id=self._fresh(12), method="recovery", label="", enrolled_at=visit.now))
+        listing = Enrolment(enrolment_id=self._fresh(12), method="recovery", label="", enrolled_at=visit.now, level=level)
+        if not await self._store.make_recovery(owner, await hashes_of(owner, codes), listing, instead_of=earlier):
+            return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session, method="recovery")
         await self._tell(visit, session, "enrolled", "recovery")
         return RecoveryMade(codes=codes, session=session)
 
-    async def _begin_totp(self, visit: Visit, session: Session, label: str) -> TotpBegun:
+    async def _begin_totp(self, visit: Visit, session: Session, label: str, level: Level) -> TotpBegun:
         begun = _Begun(
             owner=owner_of(session.person), session_id=session.session_id, method="totp", enrolment_id=self._fresh(12),
-            label=_tidied(label), secret=secret_of(self._random_bytes(SECRET_SIZE)), expires_at=visit.now + _BEGUN_FOR,
+            label=_tidied(label), secret=secret_of(self._random_bytes(SECRET_SIZE)), expires_at=visit.now + _BEGUN_FOR, level=level,
         )  # fmt: skip
         return self._shown(begun, await self._keep(begun), session)
 
-    async def _begin_push(self, visit: Visit, session: Session, push: PushEnrolling, label: str) -> PushBegun:
+    async def _begin_push(self, visit: Visit, session: Session, push: PushEnrolling, label: str, level: Level) -> PushBegun:
         enrolment_id, activation_code, until = await push.begin(session.person, now=visit.now)
         begun = _Begun(
             owner=owner_of(session.person), session_id=session.session_id, method="push", enrolment_id=enrolment_id, label=_tidied(label),
-            secret=activation_code, expires_at=min(until, visit.now + _BEGUN_FOR),
+            secret=activation_code, expires_at=min(until, visit.now + _BEGUN_FOR), level=level,
         )  # fmt: skip
         name = await self._keep(begun)
         return PushBegun(name=name, activation_code=activation_code, expires_at=begun.expires_at, session=session)
@@ -320,6 +324,7 @@ class _Begun:
     label: str = field(repr=False)
     secret: str = field(repr=False)
     expires_at: datetime
+    level: Level
 
     def is_of(self, session: Session) -> bool:
         return (self.owner, self.session_id) == (owner_of(session.person), session.session_id)
@@ -332,12 +337,15 @@ class _Begun:
         """None for what another version of the gateway has written in another shape."""
         try:
             fields = json.loads(octets)
-            return cls(**fields | {"owner": tuple(fields["owner"]), "expires_at": datetime.fromisoformat(fields["expires_at"])})
+            until, level = datetime.fromisoformat(fields["expires_at"]), Level(fields["level"])
+            return cls(**fields | {"owner": tuple(fields["owner"]), "expires_at": until, "level": level})
         except (ValueError, TypeError, KeyError):
             return None
 
     def enrolment(self, now: datetime) -> Enrolment:
-        return Enrolment(enrolment_id=self.enrolment_id, method=self.method, label=self.label, enrolled_at=now, secret=self.secret)
+        return Enrolment(
+            enrolment_id=self.enrolment_id, method=self.method, label=self.label, enrolled_at=now, secret=self.secret, level=self.level
+        )
 
 
 def _key(name: str) -> str:

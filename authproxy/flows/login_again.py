@@ -15,6 +15,7 @@ from typing import Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.elevation import not_proved
+from authproxy.flows.method_changes import asked_for
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.round_trip import Authenticated, RoundTrip
 from authproxy.flows.sign_in import SignInPlace
@@ -103,7 +104,7 @@ class LoginAgain:
         if session.method == "rekono" and authenticated.claims.provider_session is not None:
             renewed = replace(renewed, provider_session=authenticated.claims.provider_session)
         now = self._clock()
-        event = self._provider.event(identity, now=now)
+        event = replace(self._provider.event(identity, now=now), asked_for=asked_for(attempt.route))
         if not event.is_step_up:
             found = "the ID token states none of the `amr` and `acr` that make a sign-in a fresh proof (`rekono.step_up_by`)"
             return not_proved(attempt, Reason.PROOF_TOO_WEAK, found=found, session=session)

@@ -9,6 +9,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.routes import Route
 from authproxy.challenges.challenge import Standing, State
 from authproxy.challenges.method import Offer
+from authproxy.flows.method_changes import ChangeDemand
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.identity.session import Session
 
@@ -36,8 +37,9 @@ class Visit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What the place demands, and what its person can prove it with. No offers: `lacking` are the methods that would do and that the
-    person does not have, `withheld` those which they have and which their level of trust does not allow here. `blocked_until` is there
-    where wrong answers have closed methods that the person has: `offers` are then what is still open."""
+    person does not have, `withheld` those which they have and which are not worth enough here: their level of trust does not allow them,
+    or they were added at a lower level. `blocked_until` is there where wrong answers have closed methods that the person has: `offers` are
+    then what is still open."""
 
     session: Session
     route: Route
@@ -47,6 +49,8 @@ class Demand:
     offers: tuple[Offer, ...] = ()
     lacking: tuple[StepUpMethod, ...] = ()
     withheld: tuple[StepUpMethod, ...] = ()
+    change: ChangeDemand | None = None
+    """Where the proof is for a change of the person's ways to confirm."""
     blocked_until: datetime | None = None
 
 

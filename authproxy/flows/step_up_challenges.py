@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
@@ -20,9 +20,10 @@ from authproxy.challenges.method import Asked, Method, Offer, TooOften, Verdict
 from authproxy.challenges.names import address_name, person_name
 from authproxy.challenges.notices import Tells
 from authproxy.flows.access import Stored
+from authproxy.flows.method_changes import ChangeDemand, MethodChanges, asked_for, is_change
 from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity import ticket as tickets
-from authproxy.identity.assurance import GUESSABLE, STEP_UP_METHODS, AuthenticationEvent, StepUpMethod
+from authproxy.identity.assurance import GUESSABLE, STEP_UP_METHODS, AuthenticationEvent, Level, StepUpMethod
 from authproxy.identity.session import Session, SessionId
 from authproxy.identity.ticket import SessionTicket
 
@@ -69,12 +70,11 @@ class StepUpRules:
     levels: Mapping[int, frozenset[StepUpMethod]]
     tries: int
     source: str
-    enrolment_proof_for: timedelta
 
 
-OTHER_PROOF: Final[Mapping[str, str]] = {"totp": ":totp", "push": ":push", "recovery": ":recovery"}
-"""In the place of a route: what somebody needs who adds a method, a fresh proof by another."""
-ANY_PROOF: Final = ":any"
+_EVERYBODYS: Final[frozenset[StepUpMethod]] = frozenset({"rekono"})
+_OWN: Final[frozenset[StepUpMethod]] = frozenset({"push", "totp", "certificate", "recovery"})
+"""Factors of one's own, which prove for a change of methods at every level."""
 _OWN_PAGE: Final = "/.authproxy/session"
 # RFC 8176 §2. A phone's signature and a code on paper have no words of their own: possession of a key, and a password that is good once.
 _AMR: Final[Mapping[StepUpMethod, tuple[str, ...]]] = {"sms": ("sms",), "totp": ("otp",), "push": ("pop",), "recovery": ("otp",)}
@@ -92,6 +92,7 @@ class StepUps:
         elevations: Elevations,
         methods: Sequence[Method],
         elsewhere: Mapping[StepUpMethod, Elsewhere],
+        changes: MethodChanges,
         portals: Mapping[str, Portal],
         portal_names: Callable[[str, str], str],
         rules: StepUpRules,
@@ -106,6 +107,7 @@ class StepUps:
         self._elevations = elevations
         self._methods = {method.method: method for method in methods}
         self._elsewhere = elsewhere
+        self._changes = changes
         self._portals = portals
         self._portal_names = portal_names
         self._rules = rules
@@ -136,7 +138,7 @@ class StepUps:
         waiting = await self._waiting(visit, session, demand.route, chosen)
         if waiting is not None:
             return Issued(session, waiting, is_new=False)
-        return await self._issue(visit, session, demand.route.name, self._methods[chosen])
+        return await self._issue(visit, session, demand.route.name, demand.route.requirement.level, self._methods[chosen])
 
     async def standing(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None:
         """The challenge as it stands: for its page, and for the script that waits. Changes nothing."""
@@ -166,7 +168,7 @@ class StepUps:
         if until is not None:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, standing=standing, until=until)
         method = self._methods[earlier.method]
-        issued = await self._issue(visit, session, earlier.route, method)
+        issued = await self._issue(visit, session, earlier.route, earlier.level, method)
         if isinstance(issued, Issued) and await self._challenges.resolve(earlier.challenge_id, State.EXPIRED, now=visit.now):
             await method.withdraw(earlier)
         return replace(issued, standing=standing) if isinstance(issued, NotProved) else issued
@@ -185,20 +187,21 @@ class StepUps:
     # What is offered.
 
     async def _demand(self, visit: Visit, session: Session) -> Demand:
-        route = self._route(visit)
+        change = await self._changes.demand(session.person, visit.route or "") if is_change(visit.route) else None
+        route = self._route(visit, change)
         wanted = route.requirement.step_up or StepUp()
-        allowed = self._rules.levels.get(int(session.level), frozenset())
+        allowed = self._allowed(session, change)
         offers: list[Offer] = []
         lacking: list[StepUpMethod] = []
         withheld: list[StepUpMethod] = []
         for name in STEP_UP_METHODS:
             if name not in wanted.methods or (name not in self._methods and name not in self._elsewhere):
                 continue
-            is_allowed = name == "rekono" or name in allowed
+            is_allowed = name in allowed
             offer = await (self._elsewhere[name].offer(session) if name in self._elsewhere else self._methods[name].offer(session.person))
             if offer is None:
                 lacking += [name] if is_allowed else []
-            elif is_allowed:
+            elif is_allowed and _worth(session, offer.level) >= route.requirement.level:
                 offers.append(offer)
             else:
                 withheld.append(name)
@@ -206,7 +209,7 @@ class StepUps:
         return Demand(
             session=session, route=route, return_to=visit.return_to, held=visit.held, lacking=tuple(lacking), withheld=tuple(withheld),
             offers=tuple(offer for offer in offers if blocked_until is None or offer.method not in GUESSABLE),
-            is_met=route.requirement.step_up is None or wanted.is_met_by(session.events, visit.now), blocked_until=blocked_until,
+            change=change, is_met=_is_met(session, route, change, visit.now), blocked_until=blocked_until,
         )  # fmt: skip
 
     async def _blocked_until(self, visit: Visit, session: Session, offers: Sequence[Offer]) -> datetime | None:
@@ -216,15 +219,18 @@ class StepUps:
             return None
         return await self._limits.blocked_until(self._names(visit, session), now=visit.now)
 
-    def _route(self, visit: Visit) -> Route:
+    def _allowed(self, session: Session, change: ChangeDemand | None) -> frozenset[StepUpMethod]:
+        """The methods that this person's level of trust allows. Whoever changes their ways to confirm may prove any of them: what is asked
+        is whether the person is the same, and not how much they are trusted."""
+        allowed = self._rules.levels.get(int(session.level), frozenset()) | _EVERYBODYS
+        return allowed if change is None else allowed | _OWN
+
+    def _route(self, visit: Visit, change: ChangeDemand | None) -> Route:
         """The route that demands the proof: the named one, or the one that covers the place."""
         own = visit.route or ""
-        if own == ANY_PROOF or own in OTHER_PROOF.values():
-            methods = tuple(method for method in STEP_UP_METHODS if f":{method}" != own)
-            return Route(
-                name=own, path=_OWN_PAGE,
-                requirement=Requirement(step_up=StepUp(methods=methods, max_age=self._rules.enrolment_proof_for)),
-            )  # fmt: skip
+        if change is not None:
+            step_up = StepUp(methods=change.methods, max_age=change.max_age)
+            return Route(name=own, path=_OWN_PAGE, requirement=Requirement(step_up=step_up))
         portal = self._portals[visit.portal_id]
         named = next((route for route in portal.routes if route.name == own), None)
         path = visit.return_to.partition("?")[0]
@@ -242,12 +248,13 @@ class StepUps:
 
     # What is asked.
 
-    async def _issue(self, visit: Visit, session: Session, route: str, method: Method) -> Issued | NotProved:
+    async def _issue(self, visit: Visit, session: Session, route: str, level: Level, method: Method) -> Issued | NotProved:
         challenge_id = ChallengeId(self._fresh(16))
         asked = Asked(
             person=session.person, portal_id=visit.portal_id, portal_name=self._portal_names(visit.portal_id, visit.locale),
             origin=self._portals[visit.portal_id].origin, place=visit.return_to.partition("?")[0],
             browser=self._describe_browser(visit.user_agent), address=visit.address, locale=visit.locale,
+            level=level,
         )  # fmt: skip
         try:
             issue = await method.issue(asked, challenge_id, now=visit.now)
@@ -261,7 +268,7 @@ class StepUps:
             challenge_id=challenge_id, method=method.method, session_id=session.session_id, portal=visit.portal_id, route=route,
             return_to=visit.return_to, held=visit.held, answer=issue.answer, number=issue.number, enrolment_id=issue.enrolment_id,
             destination=issue.destination, issued_at=visit.now, expires_at=visit.now + issue.lives_for,
-            again_at=None if issue.again_after is None else visit.now + issue.again_after,
+            again_at=None if issue.again_after is None else visit.now + issue.again_after, level=_worth(session, issue.level),
         )  # fmt: skip
         await self._challenges.open(challenge, tries=self._rules.tries, now=visit.now)
         return Issued(session, Standing(challenge=challenge, state=State.PENDING, tries_left=self._rules.tries), is_new=True)
@@ -319,7 +326,7 @@ class StepUps:
             await self._limits.forgive(self._names(visit, session))
         event = AuthenticationEvent(
             method=challenge.method, at=visit.now, source=self._rules.source, amr=_AMR[challenge.method], is_step_up=True,
-            level=session.level,
+            level=_worth(session, challenge.level), asked_for=asked_for(challenge.route),
         )  # fmt: skip
         elevated = await self._elevations.add(visit.ticket_text or "", session, event, now=visit.now)
         if elevated is None:
@@ -357,6 +364,18 @@ class StepUps:
         """The person, and the address unless it is one that everybody behind a proxy shares."""
         person = person_name(owner_of(session.person))
         return (person, address_name(visit.address)) if visit.is_counted_by_address else (person,)
+
+
+def _worth(session: Session, level: Level | None) -> Level:
+    """What a proof is worth that is good for this level at most: a step-up raises nobody's."""
+    return session.level if level is None else min(session.level, level)
+
+
+def _is_met(session: Session, route: Route, change: ChangeDemand | None, now: datetime) -> bool:
+    if change is not None:
+        return change.proof_of(session, now) is not None
+    demand = route.requirement
+    return demand.step_up is None or demand.step_up.is_met_by(session.events, now, demand.level)
 
 
 def _over(visit: Visit, session: Session, standing: Standing) -> NotProved | None:

@@ -39,3 +39,10 @@ class AuthenticationEvent:
     amr: tuple[str, ...] = ()
     is_step_up: bool
     level: Level | None = None
+    asked_for: str | None = None
+    """For which change of the person's ways to confirm the proof was asked for; None for every other proof."""
+
+    @property
+    def worth(self) -> Level:
+        """The highest level of a route for which it is a proof: the lowest one where nobody has said more."""
+        return Level.LOW if self.level is None else self.level

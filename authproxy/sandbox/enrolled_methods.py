@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from authproxy.challenges.enrolment import Enrolment
+from authproxy.identity.assurance import Level
 from authproxy.identity.person import MemberId
 from authproxy.sandbox.installation import Enrolled
 
 
 def enrolments(enrolled: Enrolled, *, now: datetime) -> Iterator[tuple[MemberId, Enrolment]]:
-    """Under ids that are the same at the next start. The register knows people by the first part of their address."""
+    """Under ids that are the same at the next start, good at every level. The register knows people by the first part of their address."""
     name = enrolled.email.partition("@")[0]
     yield MemberId(name), Enrolment(
-        enrolment_id=f"onepass-codes-{name}", method="totp", label="OnePass", enrolled_at=now, secret=enrolled.totp_secret
+        enrolment_id=f"onepass-codes-{name}", method="totp", label="OnePass", enrolled_at=now, secret=enrolled.totp_secret, level=Level.HIGH
     )  # fmt: skip
     yield MemberId(name), Enrolment(
         enrolment_id=f"onepass-phone-{name}", method="push", label=enrolled.device_name, enrolled_at=now, secret=enrolled.public_key,
-        device_id=enrolled.device_id,
+        device_id=enrolled.device_id, level=Level.HIGH,
     )  # fmt: skip

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment
-from authproxy.identity.assurance import STEP_UP_METHODS
+from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from authproxy.identity.session import SessionId
 from authproxy.storage.records import UNREADABLE, octets_of, time_in, time_text
 
@@ -23,10 +23,12 @@ class Owned(NamedTuple):
 
 
 class RecoverySet(NamedTuple):
-    """Whose recovery codes are where. Only this record knows the name of the set."""
+    """Whose recovery codes are where. Only this record knows the name of the set. `listing` is how the set is shown to its person; older
+    versions kept it elsewhere, or lost it."""
 
     owner: tuple[str, ...]
     set_id: str
+    listing: Enrolment | None = None
 
 
 def challenge_octets(challenge: Challenge) -> bytes:
@@ -46,6 +48,7 @@ def challenge_octets(challenge: Challenge) -> bytes:
         "issued_at": time_text(challenge.issued_at),
         "expires_at": time_text(challenge.expires_at),
         "again_at": None if challenge.again_at is None else time_text(challenge.again_at),
+        "level": challenge.level,
     })
 
 
@@ -70,50 +73,65 @@ def challenge_in(octets: bytes) -> Challenge | None:
             issued_at=time_in(fields["issued_at"]),
             expires_at=time_in(fields["expires_at"]),
             again_at=None if again_at is None else time_in(again_at),
+            level=_level(fields),
         )
     except UNREADABLE:
         return None
 
 
 def owned_octets(owned: Owned) -> bytes:
-    enrolment = owned.enrolment
-    return octets_of({
-        "owner": owned.owner,
+    return octets_of({"owner": owned.owner, **_enrolment_fields(owned.enrolment)})
+
+
+def owned_in(octets: bytes) -> Owned | None:
+    try:
+        fields = json.loads(octets)
+        return Owned(_owner(fields["owner"]), _enrolment(fields))
+    except UNREADABLE:
+        return None
+
+
+def recovery_set_octets(kept: RecoverySet) -> bytes:
+    listing = None if kept.listing is None else _enrolment_fields(kept.listing)
+    return octets_of({"owner": kept.owner, "set": kept.set_id, "listing": listing})
+
+
+def recovery_set_in(octets: bytes) -> RecoverySet | None:
+    try:
+        fields = json.loads(octets)
+        listing = fields.get("listing")
+        return RecoverySet(_owner(fields["owner"]), str(fields["set"]), None if listing is None else _enrolment(listing))
+    except UNREADABLE:
+        return None
+
+
+def _enrolment_fields(enrolment: Enrolment) -> dict[str, Any]:
+    return {
         "id": enrolment.enrolment_id,
         "method": enrolment.method,
         "label": enrolment.label,
         "enrolled_at": time_text(enrolment.enrolled_at),
         "secret": enrolment.secret,
         "device": enrolment.device_id,
-    })
+        "level": enrolment.level,
+    }
 
 
-def owned_in(octets: bytes) -> Owned | None:
-    try:
-        fields = json.loads(octets)
-        enrolment = Enrolment(
-            enrolment_id=fields["id"],
-            method=_one_of(_ENROLLED, fields["method"]),
-            label=fields.get("label", ""),
-            enrolled_at=time_in(fields["enrolled_at"]),
-            secret=fields["secret"],
-            device_id=fields.get("device"),
-        )
-        return Owned(_owner(fields["owner"]), enrolment)
-    except UNREADABLE:
-        return None
+def _enrolment(fields: dict[str, Any]) -> Enrolment:
+    return Enrolment(
+        enrolment_id=fields["id"],
+        method=_one_of(_ENROLLED, fields["method"]),
+        label=fields.get("label", ""),
+        enrolled_at=time_in(fields["enrolled_at"]),
+        secret=fields["secret"],
+        device_id=fields.get("device"),
+        level=_level(fields),
+    )
 
 
-def recovery_set_octets(kept: RecoverySet) -> bytes:
-    return octets_of({"owner": kept.owner, "set": kept.set_id})
-
-
-def recovery_set_in(octets: bytes) -> RecoverySet | None:
-    try:
-        fields = json.loads(octets)
-        return RecoverySet(_owner(fields["owner"]), str(fields["set"]))
-    except UNREADABLE:
-        return None
+def _level(fields: dict[str, Any]) -> Level:
+    """The lowest for what an older version has written, which kept no level."""
+    return Level(fields.get("level", Level.LOW))
 
 
 def _owner(parts: list[str]) -> tuple[str, ...]:

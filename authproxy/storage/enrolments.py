@@ -7,7 +7,7 @@ an older one is found, and moved by `reseal`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from authproxy.challenges.enrolment import Enrolment
@@ -18,6 +18,8 @@ from authproxy.storage.codec import KeyRing
 from authproxy.storage.redis import RedisConnection
 
 MOST: Final = 10
+UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When something was enrolled of which nobody has written down when."""
 _SET_ID_SIZE: Final = 16
 _PAGE: Final = 500
 _READINGS: Final = 5
@@ -32,6 +34,12 @@ return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 _TAKE_AWAY: Final = Script("""
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 return redis.call('HDEL', KEYS[1], ARGV[1])
+""", answers.whole)
+# A set of recovery codes and the listings that an older version kept beside it go together.
+_DROP_SET: Final = Script("""
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+for at = 2, #ARGV do redis.call('HDEL', KEYS[2], ARGV[at]) end
+return redis.call('DEL', KEYS[1])
 """, answers.whole)
 _SWAP: Final = Script("""
 local earlier = redis.call('GET', KEYS[1])
@@ -64,6 +72,39 @@ class _Stored(NamedTuple):
         return self.owned.enrolment.enrolment_id
 
 
+class _StoredSet(NamedTuple):
+    """A set of recovery codes as it was found: under which of its owner's names."""
+
+    name: str
+    sealed: bytes
+    kept: RecoverySet
+
+
+class _Found(NamedTuple):
+    """All that one person has."""
+
+    methods: list[_Stored]
+    """Listings of recovery codes by an older version are among them."""
+    sets: list[_StoredSet]
+    """The one that counts last."""
+
+    @property
+    def recovery(self) -> Enrolment | None:
+        """How the recovery codes are shown to their person; always there where there is a set of them."""
+        listed = [stored.owned.enrolment for stored in self.methods if stored.owned.enrolment.method == "recovery"]
+        if not self.sets:
+            return listed[0] if listed else None
+        kept = self.sets[-1].kept
+        return kept.listing or (listed[0] if listed else _unlisted(kept))
+
+    @property
+    def every(self) -> tuple[Enrolment, ...]:
+        found = {each.enrolment_id: each.owned.enrolment for each in self.methods if each.owned.enrolment.method != "recovery"}
+        recovery = self.recovery
+        every = [*found.values(), *([] if recovery is None else [recovery])]
+        return tuple(sorted(every, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
+
+
 class RedisEnrolments:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked. `owner` is
     `challenges.enrolment.owner_of` the person."""
@@ -77,9 +118,13 @@ class RedisEnrolments:
         """Enrolments that were there and did not open since the start. For metrics."""
 
     async def of(self, owner: tuple[str, ...]) -> tuple[Enrolment, ...]:
-        """What this person has enrolled, the oldest first."""
-        found = {stored.enrolment_id: stored.owned.enrolment for stored in await self._stored(owner)}
-        return tuple(sorted(found.values(), key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
+        """What this person has enrolled, the oldest first. Recovery codes that nobody has listed are only in `every`."""
+        return tuple(each for each in await self.every(owner) if each.enrolled_at > UNKNOWN)
+
+    async def every(self, owner: tuple[str, ...]) -> tuple[Enrolment, ...]:
+        """All that proves something for this person, the oldest first. Codes that an older version has made and not listed were
+        enrolled at `UNKNOWN`."""
+        return (await self._found(owner)).every
 
     async def add(self, owner: tuple[str, ...], enrolment: Enrolment, *, most: int = MOST) -> bool:
         """False, and nothing added, for whoever has that many, or this one, already."""
@@ -94,7 +139,11 @@ class RedisEnrolments:
         is_gone = False
         # Looked at again, because it may have been moved under another key since it was read.
         for _ in range(_READINGS):
-            meant = [stored for stored in await self._stored(owner) if stored.enrolment_id == enrolment_id]
+            found = await self._found(owner)
+            if found.sets and found.recovery is not None and found.recovery.enrolment_id == enrolment_id:
+                is_gone |= await self._drop_sets(found)
+                continue
+            meant = [stored for stored in found.methods if stored.enrolment_id == enrolment_id]
             if not meant:
                 break
             is_gone |= any(await self._connection.all([_taking_away(stored) for stored in meant]))
@@ -121,18 +170,37 @@ class RedisEnrolments:
         kept_for = records.span_in_milliseconds(retention.STEP_KEPT_FOR)
         return bool(await self._connection.ask("EVAL", _ACCEPT, 1, key, step, kept_for))
 
+    async def make_recovery(self, owner: tuple[str, ...], hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None) -> bool:
+        """Makes these the person's recovery codes, shown as `listing`, if those that there are now are shown under the id `instead_of`
+        (None: there are none). False otherwise, and then nothing has changed: of many who begin at the same moment one gets True."""
+        found = await self._found(owner)
+        earlier = found.recovery
+        if (None if earlier is None else earlier.enrolment_id) != instead_of:
+            return False
+        first, *older = self._names(owner)
+        kept = RecoverySet(owner, self._fresh(_SET_ID_SIZE).hex(), listing)
+        codes = await self._prepared(kept, hashes)
+        sealed = self._sealed(challenge_records.recovery_set_octets(kept), first)
+        was = next((each.sealed for each in found.sets if each.name == first), b"")
+        # One write for the set and its listing: neither is ever there without the other.
+        if not await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), was, sealed):
+            await self._connection.ask("DEL", codes)
+            return False
+        listings = [_taking_away(each) for each in found.methods if each.owned.enrolment.method == "recovery"]
+        await self._connection.all([
+            ("PERSIST", codes), *(("EVAL", _SWAP, 1, keyspace.recovery(name), b"") for name in older), *listings,
+            *(("DEL", _codes(each.kept)) for each in found.sets),
+        ])  # fmt: skip
+        return True
+
     async def put_recovery(self, owner: tuple[str, ...], hashes: Sequence[str]) -> None:
-        """Makes these the person's recovery codes; no earlier one counts any more. None at all takes them away."""
+        """Makes these the person's recovery codes whatever there was; no earlier one counts any more. None at all takes them away."""
         first, *older = self._names(owner)
         sealed, codes = b"", ""
         if hashes:
             kept = RecoverySet(owner, self._fresh(_SET_ID_SIZE).hex())
             sealed = self._sealed(challenge_records.recovery_set_octets(kept), first)
-            codes = _codes(kept)
-            members = [keyspace.recovery_code_name(kept.set_id, each) for each in hashes]
-            await self._connection.all([
-                ("SADD", codes, *members), ("PEXPIRE", codes, records.span_in_milliseconds(_MADE_READY_FOR))
-            ])  # fmt: skip
+            codes = await self._prepared(kept, hashes)
         # The first name last here too: what is moved there in between must not stay.
         swapped = await self._connection.all([
             *(("EVAL", _SWAP, 1, keyspace.recovery(name), b"") for name in older),
@@ -143,6 +211,27 @@ class RedisEnrolments:
         gone = [_codes(kept) for kept in earlier if kept is not None]
         if gone:
             await self._connection.all([("DEL", key) for key in gone])
+
+    async def _prepared(self, kept: RecoverySet, hashes: Sequence[str]) -> str:
+        """The key of the codes of a set that does not count yet."""
+        codes = _codes(kept)
+        members = [keyspace.recovery_code_name(kept.set_id, each) for each in hashes]
+        await self._connection.all([
+            ("SADD", codes, *members), ("PEXPIRE", codes, records.span_in_milliseconds(_MADE_READY_FOR))
+        ])  # fmt: skip
+        return codes
+
+    async def _drop_sets(self, found: _Found) -> bool:
+        listings = [stored for stored in found.methods if stored.owned.enrolment.method == "recovery"]
+        dropped = await self._connection.all([
+            ("EVAL", _DROP_SET, 2, keyspace.recovery(each.name), keyspace.enrolments(each.name), each.sealed,
+             *(stored.field for stored in listings if stored.name == each.name))
+            for each in found.sets
+        ])  # fmt: skip
+        gone = [_codes(each.kept) for each, is_gone in zip(found.sets, dropped, strict=True) if is_gone]
+        if gone:
+            await self._connection.all([("DEL", key) for key in gone])
+        return bool(gone)
 
     async def spend_recovery(self, owner: tuple[str, ...], code_hash: str) -> bool:
         """Whether this is one of the person's codes; nobody is told so of it again."""
@@ -203,11 +292,16 @@ class RedisEnrolments:
             if int(cursor) == 0:
                 return
 
-    async def _stored(self, owner: tuple[str, ...]) -> list[_Stored]:
+    async def _found(self, owner: tuple[str, ...]) -> _Found:
         # The first name last: what is being moved there is then seen under one of them, or under both.
         names = self._names(owner)[::-1]
-        found = await self._connection.all([("HGETALL", keyspace.enrolments(name)) for name in names])
-        return [stored for name, flat in zip(names, found, strict=True) for stored in self._read(name, flat)]
+        answers_to = await self._connection.all([
+            *(("HGETALL", keyspace.enrolments(name)) for name in names), *(("GET", keyspace.recovery(name)) for name in names)
+        ])  # fmt: skip
+        methods = [stored for name, flat in zip(names, answers_to[: len(names)], strict=True) for stored in self._read(name, flat)]
+        # A set that does not open is counted where a code is looked for in it.
+        opened = [(name, sealed, self._opened_set(sealed, name)) for name, sealed in zip(names, answers_to[len(names) :], strict=True)]
+        return _Found(methods, [_StoredSet(name, sealed, kept) for name, sealed, kept in opened if kept is not None])
 
     def _read(self, name: str, flat: Sequence[bytes]) -> list[_Stored]:
         """What opens of a person's hash, which came as fields and values by turns."""
@@ -229,12 +323,13 @@ class RedisEnrolments:
         return next((kept for kept in reversed(opened) if kept is not None), None)
 
     def _recovery_set(self, sealed: bytes | None, name: str) -> RecoverySet | None:
-        if sealed is None:
-            return None
-        plaintext = codec.open_enrolment(sealed, ring=self._keys, name=name)
-        kept = None if plaintext is None else challenge_records.recovery_set_in(plaintext)
-        self.unreadable += kept is None
+        kept = self._opened_set(sealed, name)
+        self.unreadable += sealed is not None and kept is None
         return kept
+
+    def _opened_set(self, sealed: bytes | None, name: str) -> RecoverySet | None:
+        plaintext = None if sealed is None else codec.open_enrolment(sealed, ring=self._keys, name=name)
+        return None if plaintext is None else challenge_records.recovery_set_in(plaintext)
 
     def _sealed(self, octets: bytes, name: str) -> bytes:
         return codec.seal_enrolment(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
@@ -245,6 +340,12 @@ class RedisEnrolments:
 
 def _taking_away(stored: _Stored) -> Command:
     return ("EVAL", _TAKE_AWAY, 1, keyspace.enrolments(stored.name), stored.field, stored.sealed)
+
+
+def _unlisted(kept: RecoverySet) -> Enrolment:
+    """How a set is shown that nobody has listed."""
+    name = keyspace.recovery_set_name(kept.set_id)[:_SET_ID_SIZE]
+    return Enrolment(enrolment_id=f"recovery-{name}", method="recovery", label="", enrolled_at=UNKNOWN)
 
 
 def _place(name: str, field: str) -> str:

@@ -229,6 +229,7 @@ def _event_fields(event: AuthenticationEvent) -> dict[str, Any]:
         "amr": event.amr,
         "is_step_up": event.is_step_up,
         "level": event.level,
+        "asked_for": event.asked_for,
     }
 
 
@@ -242,6 +243,7 @@ def _event(fields: dict[str, Any]) -> AuthenticationEvent:
         amr=tuple(fields.get("amr", ())),
         is_step_up=fields["is_step_up"],
         level=None if level is None else Level(level),
+        asked_for=fields.get("asked_for"),
     )
 
 

@@ -100,8 +100,8 @@ RETURN_TO = web.RequestKey("return_to", str)
 class Particulars:
     """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what the browser sent back.
     `wait` is after how many seconds it is worth while to ask again; `step_up` the query of the page where another proof is chosen;
-    `lacking` and `withheld` are as in `Demand`; `ways` are what can be proved with although other ways are blocked; `provider_error` is
-    the provider's error code, for the help desk."""
+    `lacking` and `withheld` are as in `Demand`; `needs_own`: a factor of one's own is to be proved; `ways` are what can be proved with
+    although other ways are blocked; `provider_error` is the provider's error code, for the help desk."""
 
     missing: tuple[str, ...] = ()
     level: int | None = None
@@ -112,6 +112,7 @@ class Particulars:
     step_up: Mapping[str, str] | None = field(default=None, repr=False)
     lacking: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    needs_own: bool = False
     ways: tuple[Offer, ...] = ()
     provider_error: str | None = None
 

@@ -104,7 +104,8 @@ class StepUpPages:
             about = Particulars(wait=wait, step_up=place_of(visit), ways=demand.offers)
             return self._refusals.answer(request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=about)
         if not demand.offers:
-            lost = Particulars(lacking=demand.lacking, withheld=demand.withheld, step_up=place_of(visit))
+            needs_own = demand.change is not None and not demand.change.is_first
+            lost = Particulars(lacking=demand.lacking, withheld=demand.withheld, needs_own=needs_own, step_up=place_of(visit))
             return self._refusals.answer(request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=lost)
         is_lost = request.query.get("lost") == "yes"
         return self._pages.answer(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
+from authproxy.identity.assurance import Level
 from tests.support.challenge_builders import ANAS, BORS, enrolment_of
 from tests.support.session_builders import NOW
 
@@ -75,6 +77,50 @@ async def test_no_recovery_codes_take_the_old_ones_away(enrolments):
 async def test_recovery_codes_are_no_enrolment_by_themselves(enrolments):
     await enrolments.put_recovery(ANAS, CODES)
     assert await enrolments.of(ANAS) == ()
+
+
+LISTED = enrolment_of("sheet", method="recovery", label="", secret="", level=Level.MEDIUM)
+
+
+async def test_recovery_codes_are_listed_with_the_methods_and_removed_like_them(enrolments):
+    for number in range(10):
+        await enrolments.add(ANAS, enrolment_of(f"e-{number}"))
+    assert await enrolments.make_recovery(ANAS, CODES, LISTED, instead_of=None) is True
+    assert LISTED in await enrolments.of(ANAS)
+    assert await enrolments.remove(BORS, "sheet") is False
+    assert sum(await asyncio.gather(*(enrolments.remove(ANAS, "sheet") for _ in range(10)))) == 1
+    assert [each.method for each in await enrolments.every(ANAS)] == ["totp"] * 10
+    assert (await enrolments.recovery_left(ANAS), await enrolments.spend_recovery(ANAS, CODES[0])) == (0, False)
+
+
+async def test_recovery_codes_that_nobody_has_listed_are_among_everything_and_can_be_removed(enrolments):
+    await enrolments.put_recovery(ANAS, CODES)
+    [unlisted] = await enrolments.every(ANAS)
+    assert (unlisted.method, unlisted.level) == ("recovery", Level.LOW)
+    assert await enrolments.remove(ANAS, unlisted.enrolment_id) is True
+    assert (await enrolments.every(ANAS), await enrolments.recovery_left(ANAS)) == ((), 0)
+
+
+async def test_of_many_who_make_recovery_codes_at_once_one_does_and_its_codes_are_those_that_work(enrolments):
+    sheets = [[f"{number}-{code}" for code in CODES] for number in range(6)]
+    listings = [replace(LISTED, enrolment_id=f"sheet-{number}") for number in range(6)]
+    made = await asyncio.gather(*(
+        enrolments.make_recovery(ANAS, sheet, listing, instead_of=None) for sheet, listing in zip(sheets, listings, strict=True)
+    ))  # fmt: skip
+    assert sum(made) == 1
+    winner = made.index(True)
+    assert await enrolments.of(ANAS) == (listings[winner],)
+    assert [await enrolments.spend_recovery(ANAS, sheet[0]) for sheet in sheets] == made
+
+
+async def test_recovery_codes_take_the_place_of_those_that_are_named_and_of_no_others(enrolments):
+    newer = replace(LISTED, enrolment_id="newer")
+    assert await enrolments.make_recovery(ANAS, CODES, LISTED, instead_of="others") is False
+    assert await enrolments.make_recovery(ANAS, CODES, LISTED, instead_of=None) is True
+    assert await enrolments.make_recovery(ANAS, ["new"], newer, instead_of=None) is False
+    assert await enrolments.make_recovery(ANAS, ["new"], newer, instead_of="sheet") is True
+    assert await enrolments.of(ANAS) == (newer,)
+    assert [await enrolments.spend_recovery(ANAS, code) for code in (CODES[0], "new")] == [False, True]
 
 
 async def test_where_everything_is_under_the_first_key_nothing_is_moved(enrolments):

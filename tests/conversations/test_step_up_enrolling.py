@@ -18,6 +18,7 @@ from tests.support.step_up_house import (
     landed,
     offered,
     open_step_up_house,
+    proved_again,
     sent,
     stepped_up,
     wrong,
@@ -43,8 +44,8 @@ async def david(house):
 
 
 async def proved(house, person):
-    """A fresh proof by text message."""
-    await landed(person, await answered(person, await begun(person, house.acq + PLACE, "sms"), await house.code_sent(person.email)))
+    """A fresh proof by text message, for a first method."""
+    await proved_again(house, person, "sms")
 
 
 async def adds(house, person, method, label=""):
@@ -90,6 +91,7 @@ async def test_an_application_is_added_after_a_proof_and_proves_from_then_on(hou
     assert (needed.status, needed.location.partition("?")[0]) == (303, f"{house.acq}{STEP_UP}")
     page = await david.browser.follow(needed)
     assert offered(page) == {"rekono", "sms"}
+    assert "To bo vaš prvi način potrjevanja" in page.text
     answer = await answered(david, await chosen(david, page, "sms"), await house.code_sent(DAVID))
     assert answer.location == f"{house.acq}{SESSION}"
 
@@ -125,6 +127,7 @@ async def test_a_code_is_good_once_though_the_enrolment_has_just_taken_it(house,
 
 async def test_a_phone_is_added_by_its_code_and_answers_from_then_on(house):
     ana = await house.signed_in()
+    await proved_again(house, ana, "totp", ":push")
     page = await adds(house, ana, "push", "Službeni telefon")
     code = activation_code_on(house, page)
     waiting = await ana.browser.submit(page, finishing(page))
@@ -134,6 +137,7 @@ async def test_a_phone_is_added_by_its_code_and_answers_from_then_on(house):
     assert "Službeni telefon" in added.text
     assert "dodan telefon" in (await house.messages())[0]
 
+    house.advance(minutes=6)
     challenge = await begun(ana, house.acq + PLACE, "push")
     assert "Službeni telefon" in challenge.text  # of several phones the newest is asked
     await house.answers_push()
@@ -142,12 +146,13 @@ async def test_a_phone_is_added_by_its_code_and_answers_from_then_on(house):
 
 async def test_recovery_codes_are_shown_once_and_new_ones_make_the_old_ones_worthless(house):
     ana = await house.signed_in()
+    await proved_again(house, ana, "push", ":recovery")
     old = shown_codes(house, await adds(house, ana, "recovery"))
     new = shown_codes(house, await adds(house, ana, "recovery"))
     assert len(set(old) | set(new)) == 20
     page = await ana.opens(house.acq + SESSION)
     assert not any(code in page.text for code in old + new)
-    challenge = await begun(ana, house.acq + PLACE, "recovery")
+    challenge = await landed(ana, await sent(ana, house.acq + STEP_UP, {"method": "recovery", "rt": SESSION, "for": ":any"}))
     assert not stepped_up(await answered(ana, challenge, old[0]))
     assert stepped_up(await answered(ana, challenge, new[0]))
     assert [event["method"] for event in house.events("method.enrolled")][-2:] == ["recovery", "recovery"]
@@ -172,21 +177,43 @@ async def test_the_earlier_number_hears_at_the_next_sign_in_that_codes_go_to_ano
     assert len(await house.messages()) == 1
 
 
-@pytest.mark.parametrize("method", ["totp", "push", "recovery"])
-async def test_nothing_is_added_without_a_fresh_proof_by_something_else(house, method):
+@pytest.mark.parametrize(("method", "proofs"), [("totp", {"push"}), ("push", {"totp"}), ("recovery", {"push", "totp"})])
+async def test_nothing_is_added_without_a_fresh_proof_by_something_else_of_ones_own(house, method, proofs):
     ana = await house.signed_in()
     house.advance(minutes=6)
     needed = await adds(house, ana, method)
     assert (needed.status, needed.location.partition("?")[0]) == (303, f"{house.acq}{STEP_UP}")
     page = await ana.browser.follow(needed)
-    assert method not in offered(page)
-    assert {"rekono", "sms"} <= offered(page)
-    # Nor by asking for it at the form, nor with a proof by the same.
-    refused = await sent(ana, house.acq + STEP_UP, {"method": method, "rt": SESSION, "for": f":{method}"})
-    assert refused.status == 403
+    assert offered(page) == proofs
+    assert "z enim od načinov, ki jih že imate" in page.text
+    # Nor by asking for it at the form: not by the same, and not by what a thief of the account has.
+    for other in (method, "rekono", "sms"):
+        refused = await sent(ana, house.acq + STEP_UP, {"method": other, "rt": SESSION, "for": f":{method}"})
+        assert refused.status == 403
     script = await sent(ana, house.acq + METHODS, {"method": method, "label": ""}, is_script=True)
     assert (script.status, script.json["reason"]) == (403, "foreign_origin")
     assert await house.messages() == []
+
+
+async def test_a_sign_in_at_rekono_alone_makes_and_removes_no_factor_beside_those_that_are_there(house):
+    """A fresh session of whoever has the account at Rekono, and nothing else of its person's."""
+    thief = await house.signed_in()
+    link, *_ = removals(await thief.opens(house.acq + SESSION))
+    refused = [await adds(house, thief, method) for method in ("totp", "push", "recovery")]
+    refused.append(await sent(thief, f"{house.acq}{METHODS}/remove", {"id": link.partition("id=")[2]}))
+    assert [answer.location.partition("?")[0] for answer in refused] == [f"{house.acq}{STEP_UP}"] * 4
+    pages = [await thief.browser.follow(answer) for answer in refused]
+    assert [offered(page) & {"rekono", "sms"} for page in pages] == [set()] * 4
+    assert house.events("challenge.issued") == []
+
+
+async def test_the_first_factor_takes_a_sign_in_that_was_asked_for_and_is_told_of(house):
+    david = await house.signed_in(DAVID)
+    page = await david.browser.follow(await adds(house, david, "totp"))
+    assert offered(page) == {"rekono", "sms"}
+    back = await david.walk(await chosen(david, page, "rekono"))
+    assert back.url == house.acq + SESSION
+    secret_on(house, await adds(house, david, "totp"))
 
 
 async def test_a_proof_by_the_same_method_adds_no_other_of_its_kind(house):
@@ -199,6 +226,7 @@ async def test_a_proof_by_the_same_method_adds_no_other_of_its_kind(house):
 
 async def test_what_was_begun_in_one_session_is_not_finished_in_another(house):
     ana = await house.signed_in()
+    await proved_again(house, ana, "push")
     page = await adds(house, ana, "totp")
     secret = secret_on(house, page)
     other = await house.signed_in()
@@ -212,6 +240,7 @@ async def test_what_was_begun_in_one_session_is_not_finished_in_another(house):
 
 async def test_what_is_begun_waits_ten_minutes(house):
     ana = await house.signed_in()
+    await proved_again(house, ana, "push")
     page = await adds(house, ana, "totp")
     secret = secret_on(house, page)
     house.advance(minutes=10, seconds=1)
@@ -225,6 +254,7 @@ def removals(page):
 
 async def test_what_is_removed_proves_nothing_any_more_and_the_person_hears_of_it(house):
     ana = await house.signed_in()
+    await proved_again(house, ana, "totp")
     first, *_ = removals(await ana.opens(house.acq + SESSION))
     question = await ana.opens(first)
     assert len(removals(await ana.opens(house.acq + SESSION))) == 2
@@ -232,6 +262,7 @@ async def test_what_is_removed_proves_nothing_any_more_and_the_person_hears_of_i
     page = await landed(ana, await ana.browser.submit(question, form))
     assert len(removals(page)) == 1
     [removed] = house.events("method.removed")
+    house.advance(minutes=6)
     assert removed["method"] not in offered(await asked(ana, house.acq + PLACE))
     assert "odstranjen" in (await house.messages())[0]
     again = await ana.browser.submit(question, form)
@@ -253,7 +284,8 @@ async def test_nothing_is_removed_without_a_fresh_proof_and_nothing_of_somebody_
 
 async def test_a_challenge_that_waits_for_a_removed_phone_cannot_be_approved_by_it(house):
     ana = await house.signed_in()
-    page = await begun(ana, house.acq + PLACE, "push")
+    await proved_again(house, ana, "totp")
+    page = await begun(ana, f"{house.acq}/piskotek", "push")
     await house.answers_push()
     phone = next(link for link in removals(await ana.opens(house.acq + SESSION)) if "phone" in link)
     await sent(ana, f"{house.acq}{METHODS}/remove", {"id": phone.partition("id=")[2]})
@@ -263,6 +295,7 @@ async def test_a_challenge_that_waits_for_a_removed_phone_cannot_be_approved_by_
 
 async def test_more_than_ten_methods_are_not_kept(house):
     ana = await house.signed_in()
+    await proved_again(house, ana, "push")
     for _ in range(8):
         await with_application(house, ana)
     page = await adds(house, ana, "totp")

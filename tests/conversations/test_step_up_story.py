@@ -25,6 +25,7 @@ from tests.support.step_up_house import (
     landed,
     offered,
     open_step_up_house,
+    proved_again,
     sent,
     stepped_up,
     wrong,
@@ -49,7 +50,7 @@ async def proves(house, person, method, place=PLACE):
     """From the place by way of a proof back to it; the answer of the portal."""
     email = person.email
     if method == "recovery":
-        [code, *_] = await sheet_of(house, person)
+        [code, *_] = await house.sheet(email)
     page = await begun(person, house.acq + place, method)
     if method == "sms":
         code = await house.code_sent(email)
@@ -59,16 +60,6 @@ async def proves(house, person, method, place=PLACE):
         await house.answers_push(email=email)
         code = None
     return await landed(person, await answered(person, page, code))
-
-
-async def sheet_of(house, person):
-    """Recovery codes, fresh from the session page."""
-    page = await person.opens(f"{house.acq}/.authproxy/session")
-    [form] = [form for form in page.forms if ("method", "recovery") in form.buttons]
-    made = await person.browser.submit(page, form, {"method": "recovery"})
-    codes = list(dict.fromkeys(re.findall(r"<li>([2-9a-z]{5}-[2-9a-z]{5})</li>", made.text)))  # they stand there in both languages
-    assert len(codes) == 10
-    return [house.keep_secret(code) for code in codes]
 
 
 async def received(house, person):
@@ -277,12 +268,14 @@ async def test_what_a_level_of_trust_does_not_allow_is_not_offered(house):
 
     david = await house.signed_in(DAVID)
     assert offered(await asked(david, house.acq + PLACE)) == {"sms"}
+    await proved_again(house, david, "sms")
     # A phone is of no use at level 10, though he may have one.
     begins = await sent(david, f"{house.acq}/.authproxy/session/methods", {"method": "push", "label": "Davidov telefon"})
     code = re.search(r'<p class="number">([A-Z0-9-]+)</p>', begins.text)[1]
     assert (await house.activates(code, "Telefon")).status == 201
     [finish] = [form for form in begins.forms if form.action.endswith("/session/methods/finish")]
     assert "Davidov telefon" in (await landed(david, await david.browser.submit(begins, finish))).text
+    house.advance(minutes=6)
     assert offered(await asked(david, house.acq + PLACE)) == {"sms"}
     refused = await asked(david, f"{house.acq}/piskotek")
     assert (refused.status, "pri vaši stopnji zaupanja tu ne veljajo" in refused.text) == (403, True)
@@ -414,7 +407,7 @@ async def test_a_challenge_that_nobody_answers_is_over_after_five_minutes(house)
 
 async def test_a_recovery_code_is_good_once(house):
     ana = await house.signed_in()
-    codes = await sheet_of(house, ana)
+    codes = await house.sheet()
     assert (await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "recovery"), codes[3]))).url == house.acq + PLACE
     house.advance(minutes=6)
     page = await begun(ana, house.acq + PLACE, "recovery")

@@ -21,6 +21,7 @@ from tests.support.step_up_house import (
     landed,
     offered,
     open_step_up_house,
+    proved_again,
     sent,
     sent_form,
     stepped_up,
@@ -168,6 +169,7 @@ async def test_a_service_that_goes_away_while_a_phone_is_asked_leaves_the_page_w
 
 async def test_a_change_that_the_person_cannot_be_told_of_is_made_and_logged(house):
     ana = await house.signed_in()
+    await proved_again(house, ana, "push")
     await house.breaks_sms("error")
     made = await sent(ana, f"{house.acq}/.authproxy/session/methods", {"method": "recovery"})
     assert made.status == 200

@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 
 import pyotp
 
+from authproxy.challenges.enrolment import Enrolment
+from authproxy.identity.assurance import Level
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import Listed
@@ -26,6 +28,7 @@ from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS
 from tests.support.certificate_house import CertificateHouse, open_certificate_house
 from tests.support.gateway import ANA, CVETKA, House, Person, free_port, open_house, origin
 from tests.support.http_client import Answer, Browser, Form
+from tests.support.recovery_sheets import sheet_of
 
 FRESH = ("push", "totp", "sms", "recovery")
 """What `DEMANDING` takes: not even a sign-in a moment ago."""
@@ -115,6 +118,15 @@ class StepUpHouse:
     async def activates(self, code: str, name: str) -> Answer:
         """Types an activation code into the person's phone."""
         return await self._asks("phone", "POST", "/api/links", {"code": self.keep_secret(code), "name": name})
+
+    async def sheet(self, email: str = ANA) -> list[str]:
+        """The codes of a sheet that somebody of the register has had for long."""
+        assert self.house.gateway is not None
+        owner = ("member", email.partition("@")[0])
+        codes, kept = await sheet_of(owner)
+        listing = Enrolment(enrolment_id="sheet", method="recovery", label="", enrolled_at=self.house.clock(), level=Level.HIGH)
+        assert await self.house.gateway.desk.people._enrolments.make_recovery(owner, kept, listing, instead_of=None)
+        return [self.keep_secret(code) for code in codes]
 
     # What operators do.
 
@@ -248,6 +260,17 @@ async def chosen(person: Person, page: Answer, method: str) -> Answer:
 
 async def begun(person: Person, place: str, method: str) -> Answer:
     return await chosen(person, await asked(person, place), method)
+
+
+async def proved_again(house: StepUpHouse, person: Person, method: str, change: str = ":any") -> None:
+    """A fresh proof, as the page about the session asks for one before `change`."""
+    asked_for = {"method": method, "rt": "/.authproxy/session", "for": change}
+    page = await landed(person, await sent(person, house.acq + STEP_UP, asked_for))
+    code = house.app_code(person.email) if method == "totp" else await house.code_sent(person.email) if method == "sms" else None
+    if method == "push":
+        await house.answers_push(email=person.email)
+    answer = await answered(person, page, code)
+    assert stepped_up(answer), answer.text
 
 
 def answering(page: Answer) -> Form:

@@ -37,6 +37,7 @@ SLOVENE = {
     "ACNLB certificate": "certifikat ACNLB",
     # The gateway: a fresh proof
     "Confirm that it is you": "Potrdite, da ste to vi",
+    "This will be your first way to confirm.": "To bo vaš prvi način potrjevanja.",
     "Code by text message": "Koda iz SMS-sporočila",
     "One-time code from an application": "Enkratna koda iz aplikacije",
     "Push notification": "Potisno obvestilo",

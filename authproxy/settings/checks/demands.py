@@ -18,6 +18,7 @@ def remarks(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterat
     """Remarks on the demands of one portal, and of its routes."""
     yield from _ways(path, portal, sections)
     yield from _step_up((*path, "step_up"), portal.step_up, _levels(portal.sign_in, portal.level, sections), sections)
+    yield from _worth((*path, "step_up", "methods"), portal.step_up, portal.level, sections)
     for at, route in enumerate(portal.routes):
         yield from _route((*path, "routes", at), route, portal, sections)
     if portal.members == "register" and sections.store and sections.store.url == "memory://":
@@ -55,6 +56,7 @@ def _route(path: KeyPath, route: RouteSettings, portal: PortalSettings, sections
         yield Remark(path=(*path, "level"), problem=problem, read=str(int(level)))
     if route.step_up is not None:
         yield from _step_up((*path, "step_up"), route.step_up, _levels(own or portal.sign_in, level, sections), sections)
+        yield from _worth((*path, "step_up", "methods"), route.step_up, level, sections)
 
 
 def _levels(ways: tuple[SignInMethod, ...] | None, level: Level, sections: Sections) -> list[Level]:
@@ -96,6 +98,13 @@ def _methods(path: KeyPath, demand: StepUpSettings, levels: list[Level], section
         those = " or ".join(str(int(level)) for level in levels)
         problem = f"can be met by nobody: `step_up.levels` allows none of them to people of level {those}"
         yield Remark(path=path, problem=problem, read=read, valid=", ".join(sorted(_allowed(sections, levels))))
+
+
+def _worth(path: KeyPath, demand: StepUpSettings, level: Level, sections: Sections) -> Iterator[Remark]:
+    if demand.required and "certificate" in (demand.methods or ()) and sections.acnlb is not None and level > sections.acnlb.level:
+        given = int(sections.acnlb.level)
+        problem = f"names `certificate`, which does not count here: it proves level {given} (`acnlb.level`), not {int(level)}"
+        yield Remark(path=path, problem=problem, read=", ".join(demand.methods or ()), severity="warning")
 
 
 def _set_up(sections: Sections) -> set[StepUpMethod]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.storage.enrolments import MOST
+from authproxy.storage.enrolments import MOST, UNKNOWN
 
 _Owner = tuple[str, ...]
 
@@ -14,10 +14,14 @@ class MemoryEnrolments:
     def __init__(self) -> None:
         self._enrolments: dict[_Owner, dict[str, Enrolment]] = {}
         self._recovery: dict[_Owner, set[str]] = {}
+        self._listings: dict[_Owner, Enrolment] = {}
         self._steps: dict[str, int] = {}
 
     async def of(self, owner: _Owner) -> tuple[Enrolment, ...]:
-        theirs = self._enrolments.get(owner, {}).values()
+        return tuple(each for each in await self.every(owner) if each.enrolled_at > UNKNOWN)
+
+    async def every(self, owner: _Owner) -> tuple[Enrolment, ...]:
+        theirs = [*self._enrolments.get(owner, {}).values(), *([self._listings[owner]] if owner in self._listings else [])]
         return tuple(sorted(theirs, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
 
     async def add(self, owner: _Owner, enrolment: Enrolment, *, most: int = MOST) -> bool:
@@ -28,12 +32,16 @@ class MemoryEnrolments:
         return True
 
     async def remove(self, owner: _Owner, enrolment_id: str) -> bool:
+        if owner in self._listings and self._listings[owner].enrolment_id == enrolment_id:
+            await self.put_recovery(owner, ())
+            return True
         return self._enrolments.get(owner, {}).pop(enrolment_id, None) is not None
 
     async def remove_all(self, owners: Sequence[_Owner]) -> None:
         for owner in owners:
             self._enrolments.pop(owner, None)
             self._recovery.pop(owner, None)
+            self._listings.pop(owner, None)
 
     async def accept_step(self, enrolment_id: str, step: int) -> bool:
         if self._steps.get(enrolment_id, -1) >= step:
@@ -41,8 +49,18 @@ class MemoryEnrolments:
         self._steps[enrolment_id] = step
         return True
 
+    async def make_recovery(self, owner: _Owner, hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None) -> bool:
+        earlier = self._listings.get(owner)
+        if (None if earlier is None else earlier.enrolment_id) != instead_of:
+            return False
+        self._recovery[owner], self._listings[owner] = set(hashes), listing
+        return True
+
     async def put_recovery(self, owner: _Owner, hashes: Sequence[str]) -> None:
         self._recovery[owner] = set(hashes)
+        self._listings.pop(owner, None)
+        if hashes:
+            self._listings[owner] = Enrolment(enrolment_id="recovery", method="recovery", label="", enrolled_at=UNKNOWN)
 
     async def spend_recovery(self, owner: _Owner, code_hash: str) -> bool:
         theirs = self._recovery.get(owner, set())

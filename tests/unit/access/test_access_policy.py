@@ -73,8 +73,8 @@ def test_a_portal_for_members_lets_nobody_elses_session_in():
     assert unmet(member, PORTAL, REST, START) is None
 
 
-def proof(method="sms", ago=timedelta(0), *, is_step_up=True):
-    return AuthenticationEvent(method=method, at=START - ago, source="gateway", is_step_up=is_step_up)
+def proof(method="sms", ago=timedelta(0), *, is_step_up=True, level=Level.MEDIUM):
+    return AuthenticationEvent(method=method, at=START - ago, source="gateway", is_step_up=is_step_up, level=level)
 
 
 def lacks(step_up, *events, **changes):
@@ -108,6 +108,18 @@ def test_a_proof_counts_by_its_method_and_its_age(step_up, events, is_met):
 
 def test_a_fresh_proof_by_a_weaker_method_helps_no_old_one_by_a_stronger():
     assert lacks(FIVE_MINUTES, proof("certificate", 60 * MINUTE), proof("sms"), proof("rekono")) is Reason.STEP_UP_REQUIRED
+
+
+@pytest.mark.parametrize(("level", "counts"), [(None, False), (Level.LOW, False), (Level.MEDIUM, True), (Level.HIGH, True)])
+def test_a_proof_counts_only_where_no_higher_level_is_demanded_than_it_was_made_at(level, counts):
+    assert lacks(StepUp(), proof("rekono", level=level)) is (None if counts else Reason.STEP_UP_REQUIRED)
+    assert StepUp().is_met_by([proof("rekono", level=level)], START)
+
+
+def test_a_proof_of_a_low_level_is_not_mended_by_a_higher_one_by_another_method():
+    wanted = StepUp(methods=("totp",))
+    assert lacks(wanted, proof("totp", level=Level.LOW), proof("sms", level=Level.HIGH)) is Reason.STEP_UP_REQUIRED
+    assert lacks(wanted, proof("totp", level=Level.LOW), proof("totp", level=Level.HIGH)) is None
 
 
 def test_a_proof_is_asked_only_of_those_whom_it_would_let_in():

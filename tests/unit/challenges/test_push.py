@@ -17,6 +17,7 @@ from authproxy.challenges.method import Asked, Offer, TooOften, Verdict
 from authproxy.challenges.notification import Sent, Unanswered
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import EnrolmentFailed, PushEnrolling, PushMethod, PushRules
+from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import SessionId
 from authproxy.storage.limits import BlockRules
@@ -81,7 +82,7 @@ async def house():
 
 
 async def test_a_phone_is_offered_by_its_name_to_whoever_has_one(house):
-    assert await house.method.offer(ANA) == Offer(method="push", destination="Anin telefon")
+    assert await house.method.offer(ANA) == Offer(method="push", destination="Anin telefon", level=Level.LOW)
     assert await house.method.offer(BOR) is None
 
 

@@ -1,5 +1,6 @@
 """Adding and removing methods, on the stores of one process: what proof comes first, what counts when, and who is told."""
 
+import asyncio
 import json
 import secrets
 from dataclasses import replace
@@ -14,14 +15,17 @@ from authproxy.challenges.push import EnrolmentFailed
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.totp import TotpMethod
 from authproxy.flows.enrolling import Enrolled, Enrolling, NotEnrolled, ProofNeeded, PushBegun, RecoveryMade, Removed, TotpBegun, Waiting
+from authproxy.flows.method_changes import MethodChanges
 from authproxy.flows.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up import Visit
-from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.identity.person import Issuer, Person, Subject
+from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
+from authproxy.identity.member import CertificateName, Member
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryEnrolments, MemoryKept, MemoryLimits, MemoryPeople, MemorySessions
+from tests.support.challenge_builders import challenge_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -59,17 +63,23 @@ class Phones:
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 
 
+SIGN_IN = AuthenticationEvent(method="rekono", at=NOW, source="https://idp.example/", is_step_up=True, level=Level.MEDIUM)
+
+
 class House:
-    def __init__(self, *, proof="rekono", proved_at=NOW):
+    """Somebody who has just signed in at Rekono, and has then proved who they are once more where ways to confirm are changed."""
+
+    def __init__(self, *, proof="rekono", proved_at=NOW, asked_for=":any"):
         self.now = NOW
         self.sessions, self.store, self.kept = MemorySessions(), MemoryEnrolments(), MemoryKept(clock=lambda: self.now)
         self.told, self.phones = Told(), Phones()
         self.limits = MemoryLimits(people=RULES, addresses=RULES)
         self.ticket = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
-        event = AuthenticationEvent(method=proof, at=proved_at, source="x", is_step_up=True, level=Level.MEDIUM)
+        event = replace(SIGN_IN, method=proof, at=proved_at, source="x", asked_for=asked_for)
+        self.people = MemoryPeople()
         person = Person(issuer=Issuer("https://idp.example/"), subject=Subject("a1"), name="Ana", email="ana@example.si", phone="+38640123456")
         self.session = Session(
-            session_id=self.ticket.session_id, portal="acq", method="rekono", level=Level.MEDIUM, events=(event,), started_at=NOW, person=person,
+            session_id=self.ticket.session_id, portal="acq", method="rekono", level=Level.MEDIUM, events=(SIGN_IN, event), started_at=NOW, person=person,
             expires_at=NOW + timedelta(hours=8), idle_for=timedelta(hours=1),
         )  # fmt: skip
         self.owner = owner_of(person)
@@ -78,10 +88,25 @@ class House:
         await self.sessions.create(self.ticket, self.session, browser="Firefox", now=NOW)
         return self
 
+    async def proves(self, method, *, level=Level.MEDIUM, asked_for=None):
+        """One more proof, at this moment."""
+        event = replace(SIGN_IN, method=method, at=self.now, source="gateway", level=level, asked_for=asked_for)
+        self.session = replace(self.session, events=(*self.session.events, event))
+        await self.open()
+
+    async def has(self, method, **changes):
+        """What was enrolled long ago."""
+        enrolment = Enrolment(enrolment_id=f"old {method}", method=method, label="", enrolled_at=NOW, secret="A" * 32, level=Level.MEDIUM)
+        if method == "recovery":
+            assert await self.store.make_recovery(self.owner, ["hash"], enrolment, instead_of=None)
+        else:
+            assert await self.store.add(self.owner, replace(enrolment, **changes))
+
     def enrolling(self, **changed):
+        changes = MethodChanges(enrolments=self.store, people=self.people, set_up=frozenset(STEP_UP_METHODS), proof_for=timedelta(minutes=5))
         parts = {
-            "sessions": self.sessions, "store": self.store, "begun": self.kept, "limits": self.limits, "push": self.phones, "numbers": PhoneNumbers(MemoryPeople()),
-            "notices": self.told, "proof_for": timedelta(minutes=5), "issuer_name": "Bankart Varni Spletni Prehod",
+            "sessions": self.sessions, "store": self.store, "begun": self.kept, "limits": self.limits, "push": self.phones, "numbers": PhoneNumbers(self.people),
+            "notices": self.told, "changes": changes, "issuer_name": "Bankart Varni Spletni Prehod",
             "fresh": secrets.token_urlsafe, "random_bytes": secrets.token_bytes, "below": secrets.randbelow,
         }  # fmt: skip
         return Enrolling(**parts | changed)
@@ -122,8 +147,7 @@ async def test_the_code_of_the_enrolment_is_used_up_by_it(house):
     begun = await house.begins("totp")
     code = house.code(begun)
     await house.finishes(begun, code)
-    challenge = None
-    verdict = await TotpMethod(enrolments=house.store, lives_for=timedelta(minutes=5)).verify(challenge, house.session.person, code, now=house.now)
+    verdict = await TotpMethod(enrolments=house.store, lives_for=timedelta(minutes=5)).verify(challenge_of(), house.session.person, code, now=house.now)
     assert verdict.name == "WRONG"
 
 
@@ -152,17 +176,96 @@ async def test_without_a_fresh_proof_nothing_is_added(method):
     assert needed.route == f":{method}"
 
 
-async def test_a_fresh_proof_by_the_same_method_adds_none_of_it():
-    house = await House(proof="totp").open()
+async def test_a_fresh_proof_by_the_same_method_adds_none_of_it_where_there_is_another(house):
+    await house.has("totp")
+    await house.proves("totp")
+    assert isinstance(await house.begins("totp"), TotpBegun)
+    assert isinstance(await house.begins("push"), PushBegun)
+    await house.has("push")
     assert isinstance(await house.begins("totp"), ProofNeeded)
     assert isinstance(await house.begins("push"), PushBegun)
 
 
-async def test_a_sign_in_that_is_no_step_up_is_no_proof():
-    house = House(proof="acnlb")
-    house.session = replace(house.session, events=(replace(house.session.events[0], is_step_up=False),))
+@pytest.mark.parametrize("method", ["rekono", "acnlb"])
+async def test_the_sign_in_that_opened_the_session_adds_no_first_method(house, method):
+    house.session = replace(house.session, events=(replace(SIGN_IN, method=method),))
     await house.open()
     assert isinstance(await house.begins("totp"), ProofNeeded)
+
+
+@pytest.mark.parametrize("method", ["rekono", "certificate", "sms"])
+async def test_the_first_method_takes_a_proof_that_was_asked_for_where_methods_are_changed(method):
+    house = await House(proof=method, asked_for=None).open()
+    assert isinstance(await house.begins("totp"), ProofNeeded)
+    await house.proves(method, asked_for=":totp")
+    assert isinstance(await house.begins("totp"), TotpBegun)
+
+
+@pytest.mark.parametrize("method", ["rekono", "sms"])
+@pytest.mark.parametrize("own", ["totp", "push", "recovery"])
+async def test_whoever_has_a_factor_adds_and_removes_none_by_signing_in_again_or_by_their_number(house, own, method):
+    await house.has(own)
+    await house.proves(method, asked_for=":any")
+    added = [await house.begins(other) for other in ("totp", "push", "recovery")]
+    removed = await house.enrolling().remove(house.visit(), f"old {own}")
+    assert [type(outcome) for outcome in (*added, removed)] == [ProofNeeded] * 4
+    await house.proves(own)
+    assert isinstance(await house.enrolling().remove(house.visit(), f"old {own}"), Removed)
+
+
+async def test_the_certificate_that_the_register_links_is_a_factor_of_ones_own(house):
+    member = Member(member_id=MemberId("ana"), name="Ana", certificates=(CertificateName(fingerprint="ab" * 32),))
+    await house.people.take_over([member], revision=(await house.people.every()).revision, departures=())
+    house.session = replace(house.session, person=replace(house.session.person, member=MemberId("ana")))
+    await house.open()
+    assert isinstance(await house.begins("totp"), ProofNeeded)
+    await house.proves("certificate")
+    assert isinstance(await house.begins("totp"), TotpBegun)
+
+
+async def test_what_this_gateway_does_not_have_protects_nothing(house):
+    await house.has("push")
+    without = MethodChanges(enrolments=house.store, people=house.people, set_up=frozenset({"rekono", "totp"}), proof_for=timedelta(minutes=5))
+    assert (await without.demand(house.session.person, ":totp")).is_first
+    assert not (await house.enrolling()._changes.demand(house.session.person, ":totp")).is_first
+
+
+async def test_recovery_codes_that_are_used_up_are_no_factor(house):
+    await house.has("recovery")
+    assert await house.store.spend_recovery(house.owner, "hash")
+    assert isinstance(await house.begins("totp"), TotpBegun)
+
+
+async def test_what_is_added_carries_the_level_of_the_session_and_of_the_proof_before_it(house):
+    begun = await house.begins("totp")
+    assert (await house.finishes(begun, house.code(begun))).enrolment.level is Level.MEDIUM
+    await house.proves("totp", level=Level.LOW)
+    house.phones.has_come = True
+    assert (await house.finishes(await house.begins("push"))).enrolment.level is Level.LOW
+    assert isinstance(await house.begins("recovery"), RecoveryMade)
+    levels = {each.method: each.level for each in await house.store.of(house.owner)}
+    assert levels == {"totp": Level.MEDIUM, "push": Level.LOW, "recovery": Level.LOW}
+
+
+async def test_ten_methods_hide_no_recovery_codes(house):
+    for number in range(10):
+        await house.has("totp", enrolment_id=str(number))
+    await house.proves("totp")
+    made = await house.begins("recovery")
+    assert isinstance(made, RecoveryMade)
+    listed = await house.enrolling().listed(house.visit())
+    [recovery] = [each for each in listed.enrolments if each.method == "recovery"]
+    assert (len(listed.enrolments), listed.recovery_left) == (11, 10)
+    assert isinstance(await house.enrolling().remove(house.visit(), recovery.enrolment_id), Removed)
+    assert await house.store.recovery_left(house.owner) == 0
+
+
+async def test_of_six_who_ask_for_recovery_codes_at_once_one_sees_a_sheet_and_it_works(house):
+    outcomes = await asyncio.gather(*(house.begins("recovery") for _ in range(6)))
+    [made] = [outcome for outcome in outcomes if isinstance(outcome, RecoveryMade)]
+    assert [outcome.reason for outcome in outcomes if outcome is not made] == [Reason.CHALLENGE_OVER] * 5
+    method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5))
+    assert (await method.verify(challenge_of(), house.session.person, made.codes[9], now=NOW)).name == "RIGHT"
 
 
 async def test_what_was_begun_in_another_session_is_not_finished_in_this_one(house):
@@ -213,11 +316,12 @@ async def test_without_a_push_service_no_phone_is_possible(house):
 
 async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(house):
     first = await house.begins("recovery")
+    await house.proves("recovery")
     second = await house.begins("recovery")
     assert isinstance(second, RecoveryMade)
     assert len(set(second.codes)) == 10
     method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5))
-    verdicts = [(await method.verify(None, house.session.person, code, now=NOW)).name for code in (first.codes[0], second.codes[0], second.codes[0])]
+    verdicts = [(await method.verify(challenge_of(), house.session.person, code, now=NOW)).name for code in (first.codes[0], second.codes[0], second.codes[0])]
     assert verdicts == ["WRONG", "RIGHT", "WRONG"]
     listed = await house.enrolling().listed(house.visit())
     assert (len(listed.enrolments), listed.recovery_left) == (1, 9)
@@ -231,7 +335,9 @@ async def test_removing_takes_a_fresh_proof_and_is_told(house):
     needed = await house.enrolling().remove(house.visit(), enrolment.enrolment_id)
     assert isinstance(needed, ProofNeeded)
     assert needed.route == ":any"
-    house.now = NOW
+    await house.proves("rekono", asked_for=":any")
+    assert isinstance(await house.enrolling().remove(house.visit(), enrolment.enrolment_id), ProofNeeded)
+    await house.proves("push")
     assert isinstance(await house.enrolling().remove(house.visit(), enrolment.enrolment_id), Removed)
     assert (house.phones.forgotten, house.told.changes[-1]) == (["d1"], ("removed", "push"))
     assert await house.store.of(house.owner) == ()
@@ -240,6 +346,7 @@ async def test_removing_takes_a_fresh_proof_and_is_told(house):
 async def test_removing_recovery_codes_leaves_none_of_them(house):
     await house.begins("recovery")
     [enrolment] = await house.store.of(house.owner)
+    await house.proves("recovery")
     await house.enrolling().remove(house.visit(), enrolment.enrolment_id)
     assert await house.store.recovery_left(house.owner) == 0
 
@@ -251,7 +358,8 @@ async def test_nobody_removes_what_is_not_theirs(house):
 
 async def test_after_ten_methods_there_is_no_room_for_another(house):
     for number in range(10):
-        await house.store.add(house.owner, Enrolment(enrolment_id=str(number), method="totp", label="", enrolled_at=NOW, secret="A" * 32))
+        await house.has("totp", enrolment_id=str(number))
+    await house.proves("totp")
     begun = await house.begins("totp")
     assert isinstance(await house.finishes(begun, house.code(begun)), NotEnrolled)
 

@@ -21,13 +21,15 @@ from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod, secret_of
 from authproxy.flows.elevation import Elevations
+from authproxy.flows.elsewhere import ByCertificate
+from authproxy.flows.method_changes import ANY_PROOF, MethodChanges
 from authproxy.flows.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up import Issued, NotProved, SentAway, SteppedUp, Visit
-from authproxy.flows.step_up_challenges import ANY_PROOF, StepUpRules, StepUps
+from authproxy.flows.step_up_challenges import StepUpRules, StepUps
 from authproxy.identity import ticket as tickets
-from authproxy.identity.assurance import AuthenticationEvent, Level
+from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
 from authproxy.identity.member import Member
-from authproxy.identity.person import Issuer, MemberId, Person, Subject
+from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.limits import BlockRules
@@ -38,13 +40,14 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PHONE = "+38640123456"
 
 
-def route(name, path="/", **step_up):
-    return Route(name=name, path=path, requirement=Requirement(methods=("rekono", "acnlb"), step_up=StepUp(**step_up)))
+def route(name, path="/", level=Level.LOW, **step_up):
+    return Route(name=name, path=path, requirement=Requirement(level=level, methods=("rekono", "acnlb"), step_up=StepUp(**step_up)))
 
 
 PORTALS = {
     "acq": Portal(portal_id="acq", origin="https://acq.example", host="acq.example",
-                  routes=(route("acq/pay", "/pay", max_age=timedelta(minutes=5)), route("acq/paper", "/paper", methods=("recovery",)), route("acq"))),
+                  routes=(route("acq/pay", "/pay", max_age=timedelta(minutes=5)), route("acq/paper", "/paper", methods=("recovery",)),
+                          route("acq/most", "/most", level=Level.HIGH), route("acq/trusted", "/trusted", level=Level.MEDIUM), route("acq"))),
     "b2b": Portal(portal_id="b2b", origin="https://b2b.example", host="b2b.example", routes=(route("b2b"),)),
 }  # fmt: skip
 LEVELS = {10: frozenset({"sms", "totp", "recovery"}), 20: frozenset({"sms", "totp", "push", "recovery"}), 30: frozenset({"totp", "push", "certificate", "recovery"})}
@@ -123,12 +126,18 @@ class House:
 
     async def open(self):
         await self.sessions.create(self.ticket, self.session, browser="Firefox", now=NOW)
-        await self.enrolments.add(self.owner, Enrolment(enrolment_id="e1", method="totp", label="telefon", enrolled_at=NOW, secret=self.secret))
+        await self.adds("e1", self.secret)
         self.sheet, kept = await sheet_of(self.owner)
-        await self.enrolments.put_recovery(self.owner, kept)
+        listing = Enrolment(enrolment_id="r1", method="recovery", label="", enrolled_at=NOW, level=Level.HIGH)
+        await self.enrolments.make_recovery(self.owner, kept, listing, instead_of=None)
         return self
 
-    def step_ups(self):
+    async def adds(self, name, secret, level=Level.HIGH):
+        """An application for codes, made by somebody who was trusted so far."""
+        enrolment = Enrolment(enrolment_id=name, method="totp", label=f"telefon {name}", enrolled_at=NOW, secret=secret, level=level)
+        assert await self.enrolments.add(self.owner, enrolment)
+
+    def step_ups(self, **changed):
         numbers = PhoneNumbers(self.people)
         sms = SmsMethod(
             sender=self.outbox, numbers=numbers, messages=self.limits, hashes=self.hashes, rules=CodeRules(), below=secrets.randbelow,
@@ -136,11 +145,13 @@ class House:
         )
         methods = [TotpMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5)),
                    RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5)), sms, self.phone]  # fmt: skip
+        elsewhere = {"rekono": AtProvider()} | changed.get("elsewhere", {})
         return StepUps(
             sessions=self.sessions, challenges=self.challenges, limits=self.limits, portals=PORTALS, methods=methods,
-            elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes), elsewhere={"rekono": AtProvider()},
+            elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes), elsewhere=elsewhere,
             portal_names=lambda portal_id, locale: f"{portal_id} ({locale})", describe_browser=lambda _: "Firefox", fresh=secrets.token_urlsafe,
-            rules=StepUpRules(levels=LEVELS, tries=5, source="https://gateway.example", enrolment_proof_for=timedelta(minutes=5)),
+            rules=StepUpRules(levels=LEVELS, tries=5, source="https://gateway.example"),
+            changes=MethodChanges(enrolments=self.enrolments, people=self.people, set_up=frozenset(STEP_UP_METHODS), proof_for=timedelta(minutes=5)),
             notices=self,
         )  # fmt: skip
 
@@ -215,6 +226,56 @@ async def test_whoever_came_from_the_provider_goes_there_again():
     outcome = await house.step_ups().begin(house.visit(), "rekono")
     assert isinstance(outcome, SentAway)
     assert outcome.location.endswith("route=acq/pay")
+
+
+# What a proof is worth.
+
+
+async def test_what_was_added_at_a_lower_level_is_not_asked_where_a_higher_one_is_demanded(house):
+    await house.enrolments.remove(house.owner, "e1")
+    await house.adds("low", house.secret, Level.LOW)
+    demand = await house.step_ups().demand(house.visit("/trusted"))
+    assert [offer.method for offer in demand.offers] == ["push", "sms", "recovery"]
+    assert demand.withheld == ("totp",)
+    assert reason(await house.step_ups().begin(house.visit("/trusted"), "totp")) is Reason.STEP_UP_IMPOSSIBLE
+
+
+async def test_a_proof_is_worth_what_its_enrolment_is_wherever_it_was_asked_for(house):
+    await house.enrolments.remove(house.owner, "e1")
+    await house.adds("low", house.secret, Level.LOW)
+    stronger = await house.answers(await house.asked("totp"), house.totp())
+    assert stronger.session.events[-1].level is Level.LOW
+    assert (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text))).is_met
+    assert not (await house.step_ups().demand(house.visit("/trusted", ticket=stronger.ticket_text))).is_met
+
+
+async def test_of_two_applications_only_the_one_of_the_level_answers_for_a_place_that_demands_it(house):
+    other = secret_of(b"o" * 20)
+    await house.adds("low", other, Level.LOW)
+    challenge = await house.asked("totp", place="/trusted")
+    assert challenge.destination == "telefon e1"
+    assert reason(await house.answers(challenge, pyotp.TOTP(other).at(house.now))) is Reason.CODE_WRONG
+    assert (await house.answers(challenge, house.totp())).session.events[-1].level is Level.MEDIUM
+
+
+async def test_recovery_codes_that_were_changed_for_lower_ones_meanwhile_prove_nothing_more(house):
+    challenge = await house.asked("recovery", place="/trusted")
+    sheet, kept = await sheet_of(house.owner)
+    listing = Enrolment(enrolment_id="r2", method="recovery", label="", enrolled_at=NOW)
+    assert await house.enrolments.make_recovery(house.owner, kept, listing, instead_of="r1")
+    assert reason(await house.answers(challenge, sheet[0])) is Reason.CODE_WRONG
+
+
+async def test_a_certificate_is_not_offered_where_it_is_not_trusted_so_far():
+    high = await House(level=Level.HIGH).open()
+    ways = {"certificate": ByCertificate(None, high.people, knows_tax_numbers=True, level=Level.MEDIUM)}
+    high.session = replace(high.session, person=replace(high.session.person, tax_number=TaxNumber("10000009")))
+    await high.sessions.create(high.ticket, high.session, browser="", now=NOW)
+    step_ups = high.step_ups(elsewhere=ways)
+    assert "certificate" in [offer.method for offer in (await step_ups.demand(high.visit("/trusted"))).offers]
+    demand = await step_ups.demand(high.visit("/most"))
+    assert "certificate" not in [offer.method for offer in demand.offers]
+    assert "certificate" in demand.withheld
 
 
 async def test_a_proof_made_in_time_meets_the_demand_and_one_too_old_does_not(house):

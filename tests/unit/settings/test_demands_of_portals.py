@@ -82,7 +82,11 @@ def test_a_route_that_asks_more_of_a_certificate_than_one_gives_lets_nobody_in(w
             {"path": "/card", "sign_in": ["acnlb"], "level": "30"},
             {"path": "/less", "sign_in": ["acnlb"], "level": "20", "step_up": {"methods": ["certificate"]}},
             {"path": "/enough", "sign_in": ["acnlb"], "level": "20", "step_up": {"methods": ["certificate", "totp"]}},
+            {"path": "/worth", "level": "30", "step_up": {"methods": ["certificate", "totp"]}},
         ]
 
     found = [(each.key, each.severity) for each in workshop.read(spoil).findings if each.key.startswith("portals")]
-    assert found == [("portals.acq.routes[1].level", "error"), ("portals.acq.routes[2].step_up.methods", "error")]
+    assert found == [
+        ("portals.acq.routes[1].level", "error"), ("portals.acq.routes[2].step_up.methods", "error"),
+        ("portals.acq.routes[4].step_up.methods", "warning"),
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from authproxy.challenges.challenge import Challenge
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.identity.assurance import STEP_UP_METHODS
+from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from authproxy.storage import challenge_records as records
 from authproxy.storage.challenge_records import Owned, RecoverySet
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
@@ -20,11 +20,11 @@ OPTIONAL = st.none() | TEXT
 CHALLENGES = st.builds(
     Challenge, challenge_id=TEXT, method=st.sampled_from(STEP_UP_METHODS), session_id=TEXT, portal=TEXT, route=TEXT, return_to=TEXT,
     held=OPTIONAL, purpose=TEXT, answer=TEXT, number=OPTIONAL, enrolment_id=OPTIONAL, destination=TEXT, issued_at=st.just(NOW),
-    expires_at=st.just(NOW), again_at=st.none() | st.just(NOW),
+    expires_at=st.just(NOW), again_at=st.none() | st.just(NOW), level=st.sampled_from(Level),
 )  # fmt: skip
 ENROLMENTS = st.builds(
     Enrolment, enrolment_id=TEXT, method=st.sampled_from(["totp", "push", "recovery"]), label=TEXT, enrolled_at=st.just(NOW), secret=TEXT,
-    device_id=OPTIONAL,
+    device_id=OPTIONAL, level=st.sampled_from(Level),
 )  # fmt: skip
 OWNERS = st.lists(TEXT, min_size=1).map(tuple)
 
@@ -38,7 +38,7 @@ def changed(octets, **changes):
 
 
 def test_no_field_is_forgotten():
-    assert (len(dataclasses.fields(Challenge)), len(dataclasses.fields(Enrolment))) == (15, 6)
+    assert (len(dataclasses.fields(Challenge)), len(dataclasses.fields(Enrolment))) == (16, 7)
 
 
 @given(CHALLENGES)
@@ -51,9 +51,18 @@ def test_an_enrolment_comes_back_as_it_was_with_its_owner(owner, enrolment):
     assert records.owned_in(records.owned_octets(Owned(owner, enrolment))) == Owned(owner, enrolment)
 
 
-@given(OWNERS, TEXT)
-def test_a_set_of_recovery_codes_comes_back_as_it_was(owner, set_id):
-    assert records.recovery_set_in(records.recovery_set_octets(RecoverySet(owner, set_id))) == RecoverySet(owner, set_id)
+@given(OWNERS, TEXT, st.none() | ENROLMENTS)
+def test_a_set_of_recovery_codes_comes_back_as_it_was(owner, set_id, listing):
+    kept = RecoverySet(owner, set_id, listing)
+    assert records.recovery_set_in(records.recovery_set_octets(kept)) == kept
+
+
+def test_what_an_older_version_has_written_without_a_level_has_the_lowest():
+    older = without(records.owned_octets(Owned(ANAS, enrolment_of(level=Level.HIGH))), "level")
+    assert records.owned_in(older).enrolment.level is Level.LOW
+    assert records.challenge_in(without(records.challenge_octets(challenge_of(level=Level.HIGH)), "level")).level is Level.LOW
+    older = without(records.recovery_set_octets(RecoverySet(ANAS, "set", enrolment_of())), "listing")
+    assert records.recovery_set_in(older) == RecoverySet(ANAS, "set")
 
 
 def test_what_a_neighbouring_version_leaves_out_has_its_default_and_what_it_adds_is_ignored():
