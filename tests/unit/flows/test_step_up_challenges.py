@@ -485,6 +485,25 @@ async def test_of_fifty_right_answers_at_one_moment_one_wins_and_nobody_is_block
     assert await house.limits.blocked_until([person_name(house.owner), address_name("192.0.2.1")], now=house.now) is None
 
 
+class Overtaken(Phone):
+    """Another instance ends the challenge while this one asks what the phone has said."""
+
+    def __init__(self, house):
+        super().__init__()
+        self.house = house
+
+    async def verify(self, challenge, person, answer, *, now):
+        await self.house.challenges.resolve(challenge.challenge_id, State.EXPIRED, now=now)
+        return Verdict.RIGHT
+
+
+async def test_a_right_answer_to_a_challenge_that_another_instance_has_just_ended_proves_nothing(house):
+    house.phone = Overtaken(house)
+    outcome = await house.answers(await house.asked("push"), "")
+    assert reason(outcome) is Reason.CHALLENGE_OVER
+    assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
+
+
 async def test_a_code_of_one_session_is_none_in_another_of_the_same_person(house):
     challenge = await house.asked()
     other = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
