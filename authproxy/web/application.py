@@ -106,7 +106,7 @@ def application(services: Services) -> web.Application:
         web.get(PREFIX + "callback/acnlb", limiting.every("callbacks", login.complete_certificate), allow_head=False),
         web.get(PREFIX + "session", navigations.or_scripts(session.show)),
         web.post(PREFIX + "session/extend", session.extend),
-        web.post(PREFIX + "session/end", navigations.only(session.end_others)),
+        web.post(PREFIX + "session/end", navigations.without_worker(session.end_others)),
         web.get(PREFIX + "logout", logout.ask),
         web.post(PREFIX + "logout", logout.end),
         web.post(PREFIX + "backchannel-logout", limiting.refused("logout_tokens", provider_logout.receive)),
@@ -132,17 +132,17 @@ def _of_step_ups(
         held=asked.held, sessions=services.sessions, pages=pages, refusals=refusals, audit=services.audit, clock=services.clock
     )
     methods = EnrolmentPages(enrolling=asked.enrolling, pages=pages, audit=services.audit, clock=services.clock)
-    only = navigations.only
+    only, without_worker = navigations.only, navigations.without_worker
     return [
         web.get(PREFIX + "step-up", only(step_up.show)),
         web.post(PREFIX + "step-up", limiting.every("codes", step_up.act)),
         web.get(PREFIX + "step-up/status", step_up.status),
         web.get(PREFIX + "step-up/send", only(held.confirm)),
         web.post(PREFIX + "step-up/discard", only(held.discard)),
-        web.post(PREFIX + "session/methods", limiting.every("codes", only(methods.begin))),
-        web.post(PREFIX + "session/methods/finish", limiting.every("codes", only(methods.finish))),
-        web.get(PREFIX + "session/methods/remove", only(methods.ask_removal)),
-        web.post(PREFIX + "session/methods/remove", only(methods.remove)),
+        web.post(PREFIX + "session/methods", limiting.every("codes", without_worker(methods.begin))),
+        web.post(PREFIX + "session/methods/finish", limiting.every("codes", without_worker(methods.finish))),
+        web.get(PREFIX + "session/methods/remove", without_worker(methods.ask_removal)),
+        web.post(PREFIX + "session/methods/remove", without_worker(methods.remove)),
     ]
 
 

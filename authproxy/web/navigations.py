@@ -8,6 +8,7 @@ for it is cut off (`Cross-Origin-Opener-Policy`).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from aiohttp import web
@@ -19,6 +20,9 @@ from authproxy.web.refusals import Refused
 
 _MODE: Final = "Sec-Fetch-Mode"
 _DESTINATION: Final = "Sec-Fetch-Dest"
+_WINDOW: Final = ("document",)
+_WINDOW_BY_WORKER: Final = ("document", "empty")
+"""The second is what browsers say where a service worker of the portal fetches the page in their place."""
 
 
 class Navigations:
@@ -28,12 +32,20 @@ class Navigations:
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
 
-    def only(self, handler: Handler) -> Handler:
-        """The handler, for whoever navigates in a window or tab."""
+    def without_worker(self, handler: Handler) -> Handler:
+        """The handler, for whoever navigates in a window, and whose answer no service worker of the portal gets to see."""
 
         async def navigated(request: web.Request) -> web.StreamResponse:
-            if not _is(request, _MODE, "navigate") or not _is(request, _DESTINATION, "document"):
-                self._refuse()
+            self._demand(request, _WINDOW)
+            return await handler(request)
+
+        return navigated
+
+    def only(self, handler: Handler) -> Handler:
+        """The handler, for whoever navigates in a window. A portal may have a worker that passes navigations on."""
+
+        async def navigated(request: web.Request) -> web.StreamResponse:
+            self._demand(request, _WINDOW_BY_WORKER)
             return await handler(request)
 
         return navigated
@@ -42,17 +54,16 @@ class Navigations:
         """The same for a handler that tells scripts no more than they may know: frames alone are refused."""
 
         async def asked(request: web.Request) -> web.StreamResponse:
-            if request.headers.get(_MODE) == "navigate" and not _is(request, _DESTINATION, "document"):
-                self._refuse()
+            if request.headers.get(_MODE) == "navigate":
+                self._demand(request, _WINDOW_BY_WORKER)
             return await handler(request)
 
         return asked
 
-    def _refuse(self) -> None:
+    def _demand(self, request: web.Request, destinations: Collection[str]) -> None:
+        """Raises Refused if the browser says that this is no navigation, or one to something else."""
+        modes, said = (request.headers.getall(name, ()) for name in (_MODE, _DESTINATION))
+        if all(mode == "navigate" for mode in modes) and all(one in destinations for one in said):
+            return
         self._audit.record(Event.REQUEST_REFUSED, reason=Reason.FOREIGN_ORIGIN, detail="asked by a script or for a frame, by no navigation")
         raise Refused(Reason.FOREIGN_ORIGIN)
-
-
-def _is(request: web.Request, name: str, expected: str) -> bool:
-    """Whether the header says so, or is not there."""
-    return all(value == expected for value in request.headers.getall(name, ()))

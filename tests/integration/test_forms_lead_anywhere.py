@@ -72,7 +72,10 @@ class Place:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def place() -> AsyncIterator[Place]:
-    async with origins() as (provider, arrived), running_pages() as house, front(house, portal_leads_to=f"{provider}/portal") as port:
+    def portal(_request: web.BaseRequest) -> web.Response:
+        return web.Response(status=302, headers={"Location": f"{provider}/portal"})
+
+    async with origins() as (provider, arrived), running_pages() as house, front(house, portal=portal) as port:
         yield Place(house, port, provider, arrived)
 
 

@@ -226,13 +226,13 @@ async def running_pages(
 
 
 @contextlib.asynccontextmanager
-async def front(house: House, *, portal_leads_to: str | None = None) -> AsyncIterator[int]:
+async def front(house: House, *, portal: Callable[[web.BaseRequest], web.Response] | None = None) -> AsyncIterator[int]:
     """A TCP port before the pages for a real browser; it adds the edge's headers as the edge does.
-    The portal acq then has its origin there. Its own pages may be redirects to a place elsewhere."""
+    The portal acq then has its origin there. `portal` answers what is not ours."""
 
     async def forward(request: web.BaseRequest) -> web.StreamResponse:
-        if portal_leads_to is not None and not request.path.startswith("/.authproxy/"):
-            return web.Response(status=302, headers={"Location": portal_leads_to})
+        if portal is not None and not request.path.startswith("/.authproxy/"):
+            return portal(request)
         client_headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}}
         client_headers.update(EDGE)
         async with house.browser.request(

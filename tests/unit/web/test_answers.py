@@ -65,6 +65,7 @@ async def test_every_answer_carries_the_security_headers(house, method, path, st
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["Referrer-Policy"] in {"no-referrer", "same-origin"}
         assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert "camera=()" in headers["Permissions-Policy"]
         assert "Server" not in headers

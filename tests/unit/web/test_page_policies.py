@@ -89,6 +89,13 @@ async def test_whoever_navigates_gets_it_also_with_a_browser_that_says_nothing(h
         assert "x9fhk" in await answer.text()
 
 
+@pytest.mark.parametrize(("path", "status"), [("session", 200), ("step-up?rt=/a", 200), ("session/methods/remove?id=e1", 403)])
+async def test_a_service_worker_that_passes_navigations_on_gets_pages_without_secrets_and_changes(house, path, status):
+    by_worker = {**PAGE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "empty"}
+    async with house.asked("GET", f"/.authproxy/{path}", headers=by_worker, cookies=COOKIE) as answer:
+        assert answer.status == status
+
+
 async def test_what_scripts_may_ask_they_still_get(house):
     script = {"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
     async with house.asked("GET", "/.authproxy/session", headers=script, cookies=COOKIE) as answer:
