@@ -90,8 +90,9 @@ async def test_a_secret_that_it_does_not_know_is_told_apart_from_its_being_away(
     async with opened(AUTHPROXY__REKONO__CLIENT_SECRET="another", AUTHPROXY__REKONO__CLIENT_AUTHENTICATION=authentication) as house:
         ana = Guest(ANA, house, Browser(patience=60))
         page = await ana.signs_in(house.acq + "/")
-        assert (page.status, ana.ticket(house.acq)) == (503, None)
+        assert (page.status, ana.ticket(house.acq)) == (403, None)
         assert "does not accept this relying party" in house.audit
+        assert ("<code>invalid_client</code>" in page.text) is (authentication == "client_secret_post")  # the other code is not registered
 
 
 async def test_a_refused_consent_signs_nobody_in(opened):
@@ -118,6 +119,17 @@ async def test_a_proof_that_has_grown_old_is_renewed_by_the_password_and_by_noth
         assert (sent(ana)["prompt"], "max_age" in sent(ana)) == ("login", True)
         page = await ana.walk(question)
         assert (page.status, page.url) == (200, house.acq + "/izpis/2026/11")
+
+
+async def test_it_says_when_somebody_has_proved_themselves_where_no_max_age_is_agreed_too(opened):
+    async with opened(AUTHPROXY__REKONO__MAX_AGE="null") as house:
+        ana = Guest(ANA, house, Browser(patience=60))
+        signed_in = await ana.walk(await ana.opens(house.acq + "/"), stop=lambda answer: answer.is_redirect and "/step-up?" in answer.location)
+        assert "max_age" not in sent(ana)
+        choice = await ana.browser.follow(signed_in)  # a sign-in of which nobody says when it was is no proof
+        page = await ana.walk(choice)
+        assert (page.status, page.url) == (200, house.acq + "/")
+        assert (sent(ana)["prompt"], sent(ana)["max_age"]) == ("login", "0")
 
 
 async def test_signing_out_asks_there_ends_both_sessions_and_leads_back(opened):
