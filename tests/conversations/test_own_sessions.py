@@ -51,6 +51,8 @@ async def test_signing_out_everywhere_ends_the_sessions_at_every_portal(house, a
     assert "Želite končati vse seje?" in question.text
 
     done = await presses(ana, question, ("everywhere", "yes"))
+    assert done.location.startswith(f"{house.issuer}endsession?")
+    done = await ana.opens(f"{house.acq}/.authproxy/logout?lang=sl")
 
     assert "Vse vaše seje so končane, na vseh portalih in v vseh brskalnikih." in done.text
     await until(lambda: is_out(other, house.b2b))

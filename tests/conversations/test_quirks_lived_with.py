@@ -107,17 +107,18 @@ async def test_a_provider_that_signs_out_without_asking_leads_straight_back(hous
     assert (answer.status, answer.url.partition("?")[0]) == (200, f"{house.acq}/.authproxy/logout")
 
 
-async def test_a_provider_that_takes_nothing_but_forms_gets_one(houses):
+async def test_a_provider_that_takes_forms_gets_one_if_the_settings_say_so(houses):
     async with houses(environment={"AUTHPROXY__REKONO__LOGOUT_METHOD": "post"}) as house:
-        ana = house.person()
-        await ana.signs_in(house.acq + "/")
-        await house.quirk("endsession_form_only")
-        page = await signs_out(ana, house.acq)
-        form = next(form for form in page.forms if form.action.startswith(house.issuer))
-        assert (form.method, set(form.fields)) == ("POST", {"client_id", "id_token_hint", "post_logout_redirect_uri", "state"})
-        asked = await ana.browser.follow(await ana.browser.submit(page, form))
-        back = await ana.browser.follow(await ana.browser.submit(asked, asked.forms[0], {"approve": "true"}))
-        assert (back.status, back.url) == (200, f"{house.acq}/.authproxy/logout?state={form.fields['state']}")
+        for quirk in ("endsession_form", "endsession_form_only"):
+            ana = house.person()
+            await house.quirk(quirk)
+            await ana.signs_in(house.acq + "/")
+            page = await signs_out(ana, house.acq)
+            form = next(form for form in page.forms if form.action.startswith(house.issuer))
+            assert (form.method, set(form.fields)) == ("POST", {"client_id", "id_token_hint", "post_logout_redirect_uri", "state"})
+            asked = await ana.browser.follow(await ana.browser.submit(page, form))
+            back = await ana.browser.follow(await ana.browser.submit(asked, asked.forms[0], {"approve": "true"}))
+            assert (back.status, back.url) == (200, f"{house.acq}/.authproxy/logout?state={form.fields['state']}")
 
 
 async def test_a_token_with_the_name_of_somebody_in_it_stays_out_of_addresses(house, ana):
@@ -130,6 +131,8 @@ async def test_a_token_with_the_name_of_somebody_in_it_stays_out_of_addresses(ho
     ended = await ana.browser.submit(asked, asked.forms[0], {"approve": "true"})
     assert not ended.is_redirect  # without the hint it leads nowhere
     assert ended.url.startswith(house.issuer)
+    await house.quirk("endsession_client_id")
+    assert (await ana.browser.navigate(onward.location)).location.startswith(f"{house.acq}/.authproxy/logout?state=")
 
 
 async def test_without_a_place_to_sign_out_at_the_provider_only_the_session_here_ends(houses):
@@ -145,5 +148,5 @@ async def test_without_a_place_to_sign_out_at_the_provider_only_the_session_here
 
 
 def test_every_quirk_is_met_by_the_gateway_in_some_conversation():
-    texts = "".join(path.read_text() for path in Path(__file__).parent.glob("test_quirks_*.py"))
+    texts = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     assert [quirk for quirk in QUIRKS if f'"{quirk}"' not in texts] == []

@@ -145,6 +145,16 @@ async def test_signing_out_has_the_provider_forget_the_tokens(houses):
         assert await grants(house) == []
 
 
+async def test_a_provider_that_gives_nothing_to_ask_with_is_seen_in_readyz(houses):
+    async with houses(environment=RECHECKED, provider_is_up=False) as house:
+        await house.provider.start()
+        await house.quirk("introspection_missing")
+        house.clock.advance(minutes=1)
+        ana = house.person()
+        assert (await ana.signs_in(house.acq + "/")).status == 200
+        assert "offline_access" in (await accounts_check(house))[1]["detail"]
+
+
 async def test_without_the_setting_no_token_is_kept(houses):
     async with houses(environment={"AUTHPROXY__REKONO__SCOPES": f"{SCOPES},offline_access"}) as house:
         await house.person().signs_in(house.acq + "/")
