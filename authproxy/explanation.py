@@ -86,8 +86,14 @@ def _proof(demand: Requirement) -> str:
     if wanted is None:
         return "none beside the sign-in"
     methods = "any method" if set(wanted.methods) == set(STEP_UP_METHODS) else " or ".join(wanted.methods)
-    when = "once in the session" if wanted.max_age is None else f"at most {_span(wanted.max_age)} old"
     those = f"; one by rekono with acr {' or '.join(wanted.acr)}" if wanted.acr and "rekono" in wanted.methods else ""
+    if wanted.is_per_request:
+        seen = f", showing {', '.join(wanted.shows)}" if wanted.shows else ""
+        return (
+            f"a step-up by {methods} for this one request{seen}{those}: a form that is kept, or a GET, used once\n"
+            f"         behind a front proxy that asks subrequests nothing can be bound: refused with {Reason.REQUEST_CANNOT_BE_BOUND}"
+        )
+    when = "once in the session" if wanted.max_age is None else f"at most {_span(wanted.max_age)} old"
     return f"a step-up by {methods}, {when}{those}"
 
 

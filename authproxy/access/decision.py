@@ -72,6 +72,7 @@ class Reason(StrEnum):
     PROOF_TOO_OLD = "proof_too_old"
     PROOF_TOO_WEAK = "proof_too_weak"
     HELD_REQUEST_GONE = "held_request_gone"
+    REQUEST_CANNOT_BE_BOUND = "request_cannot_be_bound"
 
     # 503: somebody who must be asked cannot be asked
     STORE_UNAVAILABLE = "store_unavailable"
@@ -132,6 +133,11 @@ class StepUpRequired:
     session: Session
     reason: Reason = Reason.STEP_UP_REQUIRED
 
+    @property
+    def is_per_request(self) -> bool:
+        """Whether the proof is to be given for this one request."""
+        return self.route.requirement.is_per_request
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
@@ -153,3 +159,11 @@ class Unavailable:
 
 Decision = Allowed | AuthenticationRequired | StepUpRequired | Denied | Unavailable
 Refusal = AuthenticationRequired | StepUpRequired | Denied | Unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What became of a request that needs a proof of its own. `proof` names the one that was used for it; empty if none was."""
+
+    decision: Decision
+    proof: str = ""

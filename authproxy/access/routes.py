@@ -27,11 +27,20 @@ class StepUp:
     methods: tuple[StepUpMethod, ...] = STEP_UP_METHODS
     max_age: timedelta | None = None
     acr: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+    """Fields of the form (of a GET: of its query) that the person sees where they prove themselves."""
+
+    @property
+    def is_per_request(self) -> bool:
+        """Whether every request needs a proof of its own (`max_age: 0`). No evidence of the session will do then."""
+        return self.max_age is not None and not self.max_age
 
     def is_met_by(self, events: Iterable[AuthenticationEvent], now: datetime, level: Level = Level.LOW) -> bool:
         """Whether one of the events is such a proof now, made by somebody who was trusted to that level then. A fresh proof by another
         method does not help an old one of these. A proof from the future, which a clock that was set back leaves behind, counts as one of
         now."""
+        if self.is_per_request:
+            return False
         return any(
             event.is_step_up
             and event.method in self.methods
@@ -50,6 +59,11 @@ class Requirement:
     methods: tuple[SignInMethod, ...] = ("rekono",)
     claims: tuple[Claim, ...] = ()
     step_up: StepUp | None = None
+
+    @property
+    def is_per_request(self) -> bool:
+        """Whether every request needs a proof of its own."""
+        return self.step_up is not None and self.step_up.is_per_request
 
     @property
     def decays(self) -> bool:

@@ -129,6 +129,7 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
         header_names={portal_id: meanings.header_names(portal) for portal_id, portal in settings.portals.items()},
         spawn=background.spawn,
         look_at_account=None if accounts is None else accounts.look,
+        used_proofs=opened.used_proofs,
     )
     portals = meanings.portals(settings)
     places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}

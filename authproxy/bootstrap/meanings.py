@@ -95,7 +95,7 @@ def step_up(settings: StepUpSettings, asked: Asking = NOTHING) -> StepUp | None:
     """The proof that is demanded; None if none is."""
     if not settings.required:
         return None
-    return StepUp(methods=settings.methods or STEP_UP_METHODS, max_age=settings.max_age, acr=asked.acr)
+    return StepUp(methods=settings.methods or STEP_UP_METHODS, max_age=settings.max_age, acr=asked.acr, shows=settings.shows)
 
 
 def upstream(settings: PortalSettings) -> Upstream:

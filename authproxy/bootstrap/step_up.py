@@ -12,6 +12,7 @@ from authproxy.challenges.push import PushEnrolling, PushMethod, PushRules
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod
+from authproxy.flows.bound_requests import BoundRequests
 from authproxy.flows.browser import described
 from authproxy.flows.elsewhere import AtProvider, ByCertificate
 from authproxy.flows.enrolling import Enrolling
@@ -47,14 +48,15 @@ def step_up_services(parts: Parts, login: Login, texts: TextMessages, held: Held
         proof_for=parts.settings.step_up.enrolment_proof_for,
     )  # fmt: skip
     return StepUpServices(
-        step_ups=_step_ups(parts, texts, methods, elsewhere, changes),
+        step_ups=_step_ups(parts, texts, methods, elsewhere, changes, held),
         held=held,
         enrolling=_enrolling(parts, numbers, hashes, changes),
     )
 
 
 def _step_ups(
-    parts: Parts, texts: TextMessages, methods: list[Method], elsewhere: dict[StepUpMethod, Elsewhere], changes: MethodChanges
+    parts: Parts, texts: TextMessages, methods: list[Method], elsewhere: dict[StepUpMethod, Elsewhere], changes: MethodChanges,
+    held: HeldRequests,
 ) -> StepUps:  # fmt: skip
     settings, stores = parts.settings, parts.stores
     return StepUps(
@@ -75,6 +77,7 @@ def _step_ups(
         describe_browser=described,
         fresh=secrets.token_urlsafe,
         notices=parts.notices,
+        bound=BoundRequests(held=held, used=stores.used_proofs),
     )
 
 

@@ -34,6 +34,7 @@ from authproxy.storage.memory import (
     MemoryNotices,
     MemoryPeople,
     MemorySessions,
+    MemoryUsedProofs,
 )
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.notices import RedisNotices
@@ -43,6 +44,7 @@ from authproxy.storage.pulse import Pulse
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.seals import Seals
 from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.used_proofs import RedisUsedProofs
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web.management import Check
 
@@ -64,6 +66,7 @@ class Stores:
     enrolments: RedisEnrolments | MemoryEnrolments
     notices: RedisNotices | MemoryNotices
     grants: RedisGrants | MemoryGrants
+    used_proofs: RedisUsedProofs | MemoryUsedProofs
     near_cache: NearCache
     connection: RedisConnection | None
     pulse: Pulse | None
@@ -119,6 +122,7 @@ async def stores(
             enrolments=MemoryEnrolments(),
             notices=MemoryNotices(),
             grants=MemoryGrants(),
+            used_proofs=MemoryUsedProofs(clock=clock),
             near_cache=near_cache,
             connection=None,
             pulse=None,
@@ -156,6 +160,7 @@ async def stores(
             enrolments=RedisEnrolments(connection, keys=keys, fresh=secrets.token_bytes),
             notices=RedisNotices(connection, keys=keys, fresh=secrets.token_bytes),
             grants=RedisGrants(connection, keys=keys, fresh=secrets.token_bytes),
+            used_proofs=RedisUsedProofs(connection),
             acts=RedisActs(connection, keys=keys, fresh=secrets.token_bytes),
             near_cache=NearCache(keeps_for=store.near_cache_for),
             connection=connection,

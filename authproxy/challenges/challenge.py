@@ -41,6 +41,10 @@ class Challenge:
     return_to: str
     held: str | None = field(default=None, repr=False)
     """The name of a request that waits for this proof."""
+    binding: str | None = field(default=None, repr=False)
+    """Which one request the proof is for (`access.bound_proof`); None for one that is for the session."""
+    shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """What the person sees of that request: names and values of its form, as it stood when they were asked."""
     purpose: str = "step_up"
     """Or `enrolment`: of what is about to be enrolled, and by no session that shows nothing else."""
     answer: str = field(default="", repr=False)

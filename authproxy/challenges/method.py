@@ -30,6 +30,8 @@ class Asked:
     locale: str
     level: Level = Level.LOW
     """What the proof must be worth: nothing that was enrolled at a lower level is asked."""
+    shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values of the form that waits for this proof and no other, each on one line; what they are is told with the question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

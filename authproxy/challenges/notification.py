@@ -1,7 +1,9 @@
 """PURE: what a phone is asked and what it signs, to the byte: the OnePass contract (delivery/README.md). ECDSA over P-256 with SHA-256 (as
 RFC 7518 §3.4 has it), so that neither the service that carries a notification nor the network can approve anything.
 
-The signed text names all that its person saw (dynamic linking, Regulation (EU) 2018/389 Art. 5): an answer is good for nothing else.
+The signed text names all that its person saw, and an answer is good for nothing else. By itself that is the portal, the place there and
+the browser. Only where a route demands one proof for each request (`max_age: 0`) and names the fields to show are the values of the form
+among it, and the proof serves that form alone.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 _COORDINATE: Final = 32
 _LONGEST: Final = 200
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+_VERSIONS: Final = ("onepass-answer-v1", "onepass-answer-v2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +42,18 @@ class Notification:
     expires_at: datetime
     number: str = field(repr=False)
     choices: tuple[str, ...] = field(repr=False)
+    shows: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values of the form that is to be confirmed."""
 
     @property
     def question(self) -> str:
-        """What a phone signs, up to its answer."""
-        return lines(
-            "onepass-answer-v1", push=self.push_id, device=self.device_id, portal=self.portal, place=self.place, browser=self.browser,
-            address=self.address, issued=time_text(self.issued_at), expires=time_text(self.expires_at),
-        )  # fmt: skip
+        """What a phone signs, up to its answer. A phone that does not know of `shows` signs the first version, which is then worth nothing:
+        its person has not seen them."""
+        return (
+            lines(_VERSIONS[bool(self.shows)], push=self.push_id, device=self.device_id, portal=self.portal, place=self.place)
+            + shown_lines(self.shows)
+            + lines(browser=self.browser, address=self.address, issued=time_text(self.issued_at), expires=time_text(self.expires_at))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,13 @@ def lines(*heads: str, **fields: str) -> str:
     if any(unicodedata.category(sign) == "Cc" for value in fields.values() for sign in value):
         raise ValueError("a value with a control character cannot be signed")
     return "".join(f"{line}\n" for line in (*heads, *(f"{name}: {value}" for name, value in fields.items())))
+
+
+def shown_lines(shows: tuple[tuple[str, str], ...]) -> str:
+    """The lines for what is shown of a form: how many pairs, and then each in two lines. Nothing where nothing is shown."""
+    if not shows:
+        return ""
+    return lines(shows=str(len(shows))) + "".join(lines(name=name, value=value) for name, value in shows)
 
 
 def shown(text: str) -> str:

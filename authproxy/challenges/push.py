@@ -182,7 +182,7 @@ class PushMethod:
         return Notification(
             push_id=challenge_id, device_id=device_id, portal=shown(asked.portal_name), place=shown(asked.place),
             browser=shown(asked.browser), address=shown(asked.address), issued_at=issued_at, expires_at=issued_at + self._rules.lives_for,
-            number=choices[self._below(_CHOICES)], choices=choices,
+            number=choices[self._below(_CHOICES)], choices=choices, shows=tuple((shown(name), shown(value)) for name, value in asked.shown),
         )  # fmt: skip
 
 

@@ -45,8 +45,10 @@ class Messages(Protocol):
 
 
 class CodeText(Protocol):
-    def __call__(self, *, code: str, portal_name: str, origin: str, minutes: int, locale: str) -> str:
-        """The message in the person's language."""
+    def __call__(
+        self, *, code: str, portal_name: str, origin: str, minutes: int, locale: str, shown: tuple[tuple[str, str], ...] = ()
+    ) -> str:  # fmt: skip
+        """The message in the person's language. `shown` are names and values of what the code confirms."""
         ...
 
 
@@ -91,7 +93,7 @@ class SmsMethod:
         code = one_time_code.digits(rules.digits, self._below)
         text = self._text(
             code=code, portal_name=asked.portal_name, origin=asked.origin, minutes=int(rules.lives_for.total_seconds()) // 60,
-            locale=asked.locale,
+            locale=asked.locale, shown=asked.shown,
         )  # fmt: skip
         await self._sender.send(Sms(recipient=number, text=text, reference=challenge_id))
         return Issue(

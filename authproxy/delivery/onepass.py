@@ -103,6 +103,7 @@ class OnePassService:
             "place": notification.place, "browser": notification.browser, "address": notification.address,
             "issued_at": time_text(notification.issued_at), "expires_at": time_text(notification.expires_at),
             "number": notification.number, "choices": list(notification.choices),
+            **({"shows": [{"name": name, "value": value} for name, value in notification.shows]} if notification.shows else {}),
         })  # fmt: skip
 
     async def answer_to(self, push_id: str) -> PhoneAnswer | Unanswered:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from authproxy.access import own_place
+from authproxy.access import bound_proof, own_place
 from authproxy.access import target as request_target
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
@@ -175,10 +175,33 @@ class Exchange(Answered[Client]):
                 self._forward(self._site, self._target, decision, self.head)
             else:
                 self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=self._site.portal))
-        elif isinstance(decision, StepUpRequired) and holding.may_keep(self._gate, decision, self.head):
-            self._collect(self._keep_whole)
+        elif isinstance(decision, StepUpRequired):
+            self._lacks_proof(decision)
         else:
             self._refuse(decision)
+
+    def _lacks_proof(self, required: StepUpRequired) -> None:
+        head = self.head
+        if holding.may_keep(self._gate, required, head):
+            self._collect(self._keep_whole)
+        elif not required.is_per_request or head.method == "HEAD":
+            self._refuse(required)
+        elif head.method == "GET" and not head.has_body and not head.upgrade:
+            self._gate.start(self._admit(required), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+        else:
+            self._refuse(holding.unbound(required))
+
+    async def _admit(self, required: StepUpRequired) -> None:
+        """A GET that needs a proof of its own goes to the portal if one was given for it, and uses that up."""
+        gate, target = self._gate, self._target
+        assert target is not None  # noqa: S101  (nothing is decided without a target)
+        admitted = await gate.access.admit_once(required, target, bound_proof.of_place(target.origin_form), gate.clock())
+        if self._is_over:
+            await gate.access.give_back(admitted.proof)
+        elif isinstance(admitted.decision, Allowed):
+            self._decided(admitted.decision)
+        else:
+            self._refuse(admitted.decision)
 
     def _refuse(self, refusal: Refusal, kept_as: str | None = None) -> None:
         assert self._target is not None  # noqa: S101  (nothing is decided without a target)
@@ -278,6 +301,9 @@ class Exchange(Answered[Client]):
             self._answer_original(decision, original, dialect)
 
     def _answer_original(self, decision: Decision, original: RequestTarget, dialect: Dialect) -> None:
+        if isinstance(decision, StepUpRequired) and decision.is_per_request:
+            # A front proxy keeps the body to itself, and may ask more than once for one request.
+            decision = holding.unbound(decision)
         self._decided_at = self._gate.time()
         self._decision = decision
         self._say(subrequest.answer(decision, original=original, head=self.head, dialect=dialect, request_id=self.request_id))

@@ -5,7 +5,8 @@ What goes wrong before a form is on its way leaves it where it is.
 
 from __future__ import annotations
 
-from authproxy.access.decision import Allowed, Denied, Reason, Refusal, StepUpRequired, Unavailable
+from authproxy.access import bound_proof
+from authproxy.access.decision import Admitted, Allowed, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
@@ -29,17 +30,21 @@ class Refused:
 class Released:
     """A form that was taken: it goes to the portal now, or back."""
 
-    __slots__ = ("_holding", "_name", "allowed", "form")
+    __slots__ = ("_gate", "_holding", "_name", "_proof", "allowed", "form")
 
-    def __init__(self, allowed: Allowed, form: HeldRequest, holding: Holding, name: str) -> None:
+    def __init__(self, allowed: Allowed, form: HeldRequest, gate: Gate, holding: Holding, name: str, proof: str) -> None:
         self.allowed = allowed
         self.form = form
+        self._gate = gate
         self._holding = holding
         self._name = name
+        self._proof = proof
 
     async def give_back(self) -> None:
         """A browser that was told twice to send gives the first request up: the second must find the form."""
         await self._holding.requests.give_back(self._name, self.allowed.session, self.form)
+        if self._proof:
+            await self._gate.access.give_back(self._proof)
 
 
 def may_keep(gate: Gate, required: StepUpRequired, head: RequestHead) -> bool:
@@ -49,11 +54,18 @@ def may_keep(gate: Gate, required: StepUpRequired, head: RequestHead) -> bool:
 
 
 async def keep(gate: Gate, holding: Holding, required: StepUpRequired, form: HeldRequest) -> Refused:
-    """Keeps a form, and answers its request. A store that is away loses nothing without a word."""
+    """Keeps a form, and answers its request. A store that is away loses nothing without a word. Where each form needs a proof of its own,
+    one for a form that is not kept would be for nothing."""
     try:
-        return Refused(required, await holding.requests.keep(required.session, form, now=gate.clock()))
+        name = await holding.requests.keep(required.session, form, now=gate.clock())
     except CannotAsk as refused:
         return Refused(Unavailable(reason=refused.reason, portal=required.portal))
+    return Refused(unbound(required)) if name is None and required.is_per_request else Refused(required, name)
+
+
+def unbound(required: StepUpRequired) -> Denied:
+    """The refusal of a request that needs a proof of its own and to which none can be bound."""
+    return Denied(reason=Reason.REQUEST_CANNOT_BE_BOUND, portal=required.portal, route=required.route, session=required.session)
 
 
 async def release(
@@ -64,14 +76,31 @@ async def release(
     decision = gate.access.decide_now(portal, target, ticket, gate.clock())
     if decision is None:
         decision = await gate.access.decide(portal, target, ticket, gate.clock())
-    if not isinstance(decision, Allowed):
+    is_per_request = isinstance(decision, StepUpRequired) and decision.is_per_request
+    if not isinstance(decision, Allowed) and not is_per_request:
         return Refused(decision, name)
     if not held.comes_from_portal(head, portal.origin):
         return Refused(Denied(reason=Reason.FOREIGN_ORIGIN, portal=portal))
+    proof = ""
     try:
+        if isinstance(decision, StepUpRequired):
+            admitted = await _admitted(gate, holding, decision, target, name)
+            decision, proof = admitted.decision, admitted.proof
+        if not isinstance(decision, Allowed):
+            return Refused(decision, name)
         form = await holding.requests.take(name, decision.session, target.origin_form)
     except CannotAsk as refused:
+        if proof:
+            await gate.access.give_back(proof)
         return Refused(Unavailable(reason=refused.reason, portal=portal))
     if form is None:
         return Refused(Denied(reason=Reason.HELD_REQUEST_GONE, portal=portal))
-    return Released(decision, form, holding, name)
+    return Released(decision, form, gate, holding, name, proof)
+
+
+async def _admitted(gate: Gate, holding: Holding, required: StepUpRequired, target: RequestTarget, name: str) -> Admitted:
+    """Whether there is a proof for exactly this form. Raises CannotAsk."""
+    form = await holding.requests.found(name, required.session)
+    if form is None or form.target != target.origin_form:
+        return Admitted(decision=Denied(reason=Reason.HELD_REQUEST_GONE, portal=required.portal))
+    return await gate.access.admit_once(required, target, bound_proof.of_form(name, form), gate.clock())

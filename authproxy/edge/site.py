@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from authproxy.access.decision import Decision, Reason
+from authproxy.access.decision import Admitted, Decision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
@@ -35,6 +35,14 @@ class Access(Protocol):
         """The decision. Never raises for what the store or a signer does: that is Unavailable."""
         ...
 
+    async def admit_once(self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime) -> Admitted:
+        """Lets in one request for which its person has given a proof, once. Never raises."""
+        ...
+
+    async def give_back(self, proof: str) -> None:
+        """The request that the proof was used for has not been sent."""
+        ...
+
     async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
         """Whether an open tunnel may go on. Does not count as activity; a store that cannot be asked ends no tunnel."""
         ...
@@ -49,6 +57,10 @@ class HeldRequests(Protocol):
 
     async def keep(self, session: Session, request: HeldRequest, *, now: datetime) -> str | None:
         """The name under which the form is kept; None if it is not."""
+        ...
+
+    async def found(self, name: str, session: Session) -> HeldRequest | None:
+        """The form, if it is this person's. It stays where it is."""
         ...
 
     async def take(self, name: str, session: Session, target: str) -> HeldRequest | None:

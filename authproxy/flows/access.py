@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from authproxy.access import policy
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access import bound_proof, policy
+from authproxy.access.decision import Admitted, Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Route
 from authproxy.access.target import RequestTarget
@@ -48,6 +49,11 @@ class SessionStore(Protocol):
     def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None: ...
     async def revoke(self, session_id: SessionId) -> bool: ...
     async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]: ...
+
+
+class UsedProofs(Protocol):
+    async def use(self, proof: str) -> bool: ...
+    async def give_back(self, proof: str) -> None: ...
 
 
 class Signer(Protocol):
@@ -101,8 +107,10 @@ class Access:
         header_names: Mapping[str, HeaderNames],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         look_at_account: Callable[[Session, datetime], Coroutine[Any, Any, None]] | None = None,
+        used_proofs: UsedProofs | None = None,
     ) -> None:
-        """`look_at_account` is told of active sessions, about as often as activity is written back."""
+        """`look_at_account` is told of active sessions, about as often as activity is written back. Without `used_proofs` nobody can say
+        whether a proof for one request was used already, and none lets anybody in."""
         self._look_at_account = look_at_account
         self._sessions = sessions
         self._near_cache = near_cache
@@ -110,6 +118,7 @@ class Access:
         self._assertion_good_for = assertion_lifetime / 2
         self._header_names = header_names
         self._spawn = spawn
+        self._used_proofs = used_proofs
         self._touches_ahead: dict[SessionId, datetime] = {}
         """When the next touch is due for sessions whose last activity lies in the future by this clock."""
         self.hits = self.misses = 0
@@ -167,7 +176,36 @@ class Access:
         except CannotAsk:
             self.let_go_on += 1
             return True
-        return known is not None and policy.unmet(known.session, portal, route, now) is None
+        reason = Reason.SESSION_ENDED if known is None else policy.unmet(known.session, portal, route, now)
+        # What needs a proof for each request was let in by one, which is used up.
+        return reason is None or (reason is Reason.STEP_UP_REQUIRED and route.requirement.is_per_request)
+
+    async def admit_once(self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime) -> Admitted:
+        """Lets in one request for which its person has given a proof, once; `required` as it was if there is no such proof, or it has been
+        used. The portal sees the proof as a step-up, on this request only. Never raises for what the store or the signer does."""
+        used, session = self._used_proofs, required.session
+        if used is None:
+            return Admitted(decision=required)
+        name = ""
+        try:
+            for proof in bound_proof.given(session.events, binding, required.route.requirement, now):
+                name = proof.bound_to or ""
+                if not await used.use(name):
+                    continue
+                events = tuple(replace(event, is_step_up=True) if event.bound_to == name else event for event in session.events)
+                own = (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
+                block = self._identity(required.portal, replace(session, events=events), now, bound_to=own)
+                allowed = Allowed(portal=required.portal, route=required.route, session=session, identity_headers=block)
+                return Admitted(decision=allowed, proof=name)
+        except CannotAsk as refused:
+            return Admitted(decision=Unavailable(reason=refused.reason, portal=required.portal))
+        return Admitted(decision=required)
+
+    async def give_back(self, proof: str) -> None:
+        """The request that the proof was used for has not been sent, and may come again. A store that is away costs another proof."""
+        if self._used_proofs is not None and proof:
+            with contextlib.suppress(CannotAsk):
+                await self._used_proofs.give_back(proof)
 
     async def _read(self, ticket: SessionTicket, now: datetime) -> Cached | None:
         read = self._near_cache.begin_read()

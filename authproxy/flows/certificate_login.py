@@ -138,13 +138,14 @@ class CertificateLogin:
             portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now, method=_METHOD
         ))  # fmt: skip
 
-    async def begin_step_up(
-        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime
+    async def begin_step_up(  # noqa: PLR0913  (what an attempt is made of)
+        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime,
+        binding: str | None = None,
     ) -> str:  # fmt: skip
         """The URL where the session's person proves afresh who they are by a certificate."""
         location = self._begun(Attempt(
             portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now, method=_METHOD,
-            step_up_of=session.session_id, route=route, held=held,
+            step_up_of=session.session_id, route=route, held=held, binding=binding,
         ))  # fmt: skip
         return f"{location}&lang={locale}"
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
+from authproxy.access.bound_proof import GOOD_FOR, MOST
 from authproxy.access.decision import Reason
 from authproxy.flows.step_up import NotProved
 from authproxy.identity import ticket as tickets
@@ -20,6 +21,8 @@ from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId
 from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket
 
+_UNIQUE: Final = 16
+"""Random bytes that tell two proofs for one request apart."""
 PROVES: Final[dict[SignInMethod, StepUpMethod]] = {"rekono": "rekono", "acnlb": "certificate"}
 """What a proof is called that is made as a sign-in is."""
 
@@ -59,10 +62,13 @@ class Elevations:
         self._witness = witness
 
     async def add(
-        self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime
+        self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime, binding: str | None = None
     ) -> tuple[str, Session] | None:  # fmt: skip
-        """The new ticket, and the session with the proof; from then on the old ticket opens nothing. None if it opens nothing already: the
-        session has ended, or has gained another proof at the same moment, or its person is blocked and it ends now. Raises CannotAsk."""
+        """The new ticket, and the session with the proof; from then on the old ticket opens nothing. With a `binding` the proof is for that
+        one request. None if the ticket opens nothing already: the session has ended, or has gained another proof at the same moment, or its
+        person is blocked and it ends now. Raises CannotAsk."""
+        if binding is not None:
+            event = replace(event, is_step_up=False, bound_to=f"{binding}.{self._random_bytes(_UNIQUE).hex()}")
         old = tickets.parse(ticket_text)
         if old is None or old.session_id != session.session_id:
             return None
@@ -79,11 +85,16 @@ class Elevations:
 
 def with_proof(events: tuple[AuthenticationEvent, ...], proof: AuthenticationEvent) -> tuple[AuthenticationEvent, ...]:
     """The evidence with a new proof in it: the sign-in, and of later proofs by one method and source the newest, so that a session may be
-    stepped up as often as its person likes and its record does not grow."""
-    sign_in, *later = events
+    stepped up as often as its person likes and its record does not grow. Proofs that are for one request are kept beside them while they
+    are good, the last few."""
+    sign_in, *every = events
+    bound = [event for event in every if event.bound_to is not None and proof.at - event.at <= GOOD_FOR]
+    later = [event for event in every if event.bound_to is None]
+    if proof.bound_to is not None:
+        return sign_in, *later, *bound[-(MOST - 1) :], proof
     newest = {(event.method, event.source): event for event in later}
     known = newest.pop((proof.method, proof.source), None)
-    return sign_in, *newest.values(), proof if known is None or known.at <= proof.at else known
+    return sign_in, *newest.values(), proof if known is None or known.at <= proof.at else known, *bound
 
 
 def not_proved(attempt: Attempt, reason: Reason, *, found: str = "", session: Session | None = None) -> NotProved:

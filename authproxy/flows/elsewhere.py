@@ -22,8 +22,9 @@ class People(Protocol):
 
 
 class Begins(Protocol):
-    async def begin_step_up(
-        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime
+    async def begin_step_up(  # noqa: PLR0913  (what an attempt is made of)
+        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime,
+        binding: str | None = None,
     ) -> str:
         """Where the browser goes. Raises CannotAsk."""
         ...
@@ -78,5 +79,5 @@ async def _member(people: People, person: Person) -> Member | None:
 async def _begun(begins: Begins, visit: Visit, session: Session, route: Route) -> str:
     return await begins.begin_step_up(
         portal_id=visit.portal_id, return_to=visit.return_to, route=route.name, held=visit.held, session=session,
-        browser=visit.browser or "", locale=visit.locale, now=visit.now,
+        browser=visit.browser or "", locale=visit.locale, now=visit.now, binding=visit.binding,
     )  # fmt: skip

@@ -24,11 +24,13 @@ _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Names and values in order, and the names of files. `is_whole` is False where there is more than is shown."""
+    """Names and values in order, and the names of files. `is_whole` is False where there is more than is shown, `is_complete` where whole
+    fields are missing."""
 
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     files: tuple[str, ...] = field(default=(), repr=False)
     is_whole: bool = True
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ def contents(content_type: str, body: bytes) -> Contents:
         fields=tuple((name[:_LONGEST], value[:_LONGEST]) for name, value in fields),
         files=tuple(name[:_LONGEST] for name in files),
     )
-    is_whole = shown == parts and (cut.fields, cut.files) == (fields, files) and bool(parts or not body)
-    return replace(cut, is_whole=is_whole)
+    is_complete = shown == parts and bool(parts or not body)
+    return replace(cut, is_whole=is_complete and (cut.fields, cut.files) == (fields, files), is_complete=is_complete)
 
 
 def media_type(content_type: str) -> str:

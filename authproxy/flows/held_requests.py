@@ -77,7 +77,7 @@ class HeldRequests:
 
     async def shown(self, name: str, session: Session) -> ShownRequest | None:
         """What would be sent. It stays where it is."""
-        request = await self._found(name, session)
+        request = await self.found(name, session)
         if request is None:
             return None
         inside = contents(request.content_type, request.body)
@@ -88,7 +88,7 @@ class HeldRequests:
 
     async def take(self, name: str, session: Session, target: str) -> HeldRequest | None:
         """The form, to exactly one of those who ask for it at the address to which it was sent. For all others it stays where it is."""
-        found = await self._found(name, session)
+        found = await self.found(name, session)
         if found is None or found.target != target:
             return None
         taken = await self._kept.take(_key(name))
@@ -100,9 +100,10 @@ class HeldRequests:
 
     async def discard(self, name: str, session: Session) -> bool:
         """Forgets a form; False if there was none."""
-        return await self._found(name, session) is not None and await self._kept.take(_key(name)) is not None
+        return await self.found(name, session) is not None and await self._kept.take(_key(name)) is not None
 
-    async def _found(self, name: str, session: Session) -> HeldRequest | None:
+    async def found(self, name: str, session: Session) -> HeldRequest | None:
+        """The form, which stays where it is."""
         octets = await self._kept.get(_key(name)) if is_name(name) else None
         return None if octets is None else _read(octets, session)
 

@@ -80,13 +80,14 @@ class Login:
         attempt = Attempt(portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now)
         return await self._provider.begin(attempt, locale=locale, anew=anew)
 
-    async def begin_step_up(
-        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime
+    async def begin_step_up(  # noqa: PLR0913  (what an attempt is made of)
+        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime,
+        binding: str | None = None,
     ) -> str:  # fmt: skip
         """The URL at the provider where the session's person proves afresh who they are. Raises CannotAsk."""
         attempt = Attempt(
             portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now,
-            step_up_of=session.session_id, route=route, held=held,
+            step_up_of=session.session_id, route=route, held=held, binding=binding,
         )  # fmt: skip
         return await self._provider.begin(attempt, locale=locale, anew=True)
 

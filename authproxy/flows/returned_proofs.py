@@ -35,7 +35,9 @@ class ReturnedProofs:
         self, attempt: Attempt, ticket_text: str | None, session: Session, event: AuthenticationEvent, *, now: datetime
     ) -> SteppedUp | NotProved:  # fmt: skip
         """The session with the proof; whatever ended it meanwhile has the last word."""
-        added = None if ticket_text is None else await self._elevations.add(ticket_text, session, event, now=now)
+        added = None if ticket_text is None else await self._elevations.add(
+            ticket_text, session, event, now=now, binding=attempt.binding
+        )  # fmt: skip
         if added is None:
             return not_proved(attempt, Reason.SESSION_ENDED, found="the session has ended during the proof")
         ticket, stronger = added

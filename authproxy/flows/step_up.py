@@ -30,6 +30,10 @@ class Visit:
     return_to: str = "/"
     route: str | None = None
     held: str | None = field(default=None, repr=False)
+    binding: str | None = field(default=None, repr=False)
+    """Which one request the proof is for, once that is known (`access.bound_proof`); never from the address of a page."""
+    shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """What the person sees of that request."""
     is_counted_by_address: bool = True
     """False where the address is a proxy's, shared by everybody behind it."""
 
@@ -52,6 +56,12 @@ class Demand:
     change: ChangeDemand | None = None
     """Where the proof is for a change of the person's ways to confirm."""
     blocked_until: datetime | None = None
+    binding: str | None = field(default=None, repr=False)
+    """Which one request the proof is for (`access.bound_proof`), where its route demands one for each."""
+    shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """What the person sees of that request. Names and values are as somebody has written them: escape them."""
+    is_readable: bool = True
+    """False for a request of which nobody can say what the portal would find in it: no proof can be given for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from authproxy.challenges.method import Asked, Method, Offer, TooOften, Verdict
 from authproxy.challenges.names import address_name, person_name
 from authproxy.challenges.notices import Tells
 from authproxy.flows.access import Stored
+from authproxy.flows.bound_requests import BoundRequest, BoundRequests, Gone
 from authproxy.flows.method_changes import ChangeDemand, MethodChanges, asked_for, is_change
 from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity import ticket as tickets
@@ -49,7 +50,7 @@ class Limits(Protocol):
 
 class Elevations(Protocol):
     async def add(
-        self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime
+        self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime, binding: str | None = None
     ) -> tuple[str, Session] | None: ...  # fmt: skip
 
 
@@ -99,8 +100,10 @@ class StepUps:
         describe_browser: Callable[[str], str],
         fresh: Callable[[int], str],
         notices: Tells | None = None,
+        bound: BoundRequests | None = None,
     ) -> None:
-        """`portal_names(portal_id, locale)` is what people call a portal; `fresh(n)` is URL-safe text of n random bytes."""
+        """`portal_names(portal_id, locale)` is what people call a portal; `fresh(n)` is URL-safe text of n random bytes. `bound` is needed
+        where a route demands a proof for each request."""
         self._sessions = sessions
         self._challenges = challenges
         self._limits = limits
@@ -114,6 +117,7 @@ class StepUps:
         self._describe_browser = describe_browser
         self._fresh = fresh
         self._notices = notices
+        self._bound = bound
 
     async def demand(self, visit: Visit) -> Demand | None:
         """What the place demands of the person, and what they can prove it with."""
@@ -127,6 +131,9 @@ class StepUps:
         if session is None:
             return None
         demand = await self._demand(visit, session)
+        if not demand.is_readable:
+            return _not_proved(visit, Reason.REQUEST_CANNOT_BE_BOUND, session)
+        visit = replace(visit, binding=demand.binding, shown=demand.shown)
         chosen = next((offer.method for offer in demand.offers if offer.method == method), None)
         if demand.blocked_until is not None and method in GUESSABLE:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, until=demand.blocked_until)
@@ -161,7 +168,7 @@ class StepUps:
         earlier = standing.challenge
         if earlier.again_at is None:
             return _over(visit, session, standing) or Issued(session, standing, is_new=False)
-        visit = replace(visit, return_to=earlier.return_to, held=earlier.held)
+        visit = replace(visit, return_to=earlier.return_to, held=earlier.held, binding=earlier.binding, shown=earlier.shown)
         until = None
         if earlier.method in GUESSABLE:
             until = await self._limits.blocked_until(self._names(visit, session), now=visit.now)
@@ -189,6 +196,13 @@ class StepUps:
     async def _demand(self, visit: Visit, session: Session) -> Demand:
         change = await self._changes.demand(session.person, visit.route or "") if is_change(visit.route) else None
         route = self._route(visit, change)
+        request = None
+        if self._bound is not None:
+            request = await self._bound.of(visit, session, self._portals[visit.portal_id], route)
+        if isinstance(request, Gone):
+            # Nothing is left that a proof could be for; the page of the form says so.
+            return Demand(session=session, route=route, return_to=visit.return_to, held=visit.held, is_met=True)
+        route = route if request is None else request.route
         wanted = route.requirement.step_up or StepUp()
         allowed = self._allowed(session, change)
         offers: list[Offer] = []
@@ -209,8 +223,17 @@ class StepUps:
         return Demand(
             session=session, route=route, return_to=visit.return_to, held=visit.held, lacking=tuple(lacking), withheld=tuple(withheld),
             offers=tuple(offer for offer in offers if blocked_until is None or offer.method not in GUESSABLE),
-            change=change, is_met=_is_met(session, route, change, visit.now), blocked_until=blocked_until,
+            change=change, is_met=await self._is_met(visit, session, route, change, request), blocked_until=blocked_until,
+            binding=None if request is None else request.binding, shown=() if request is None else request.shown or (),
+            is_readable=request is None or request.shown is not None,
         )  # fmt: skip
+
+    async def _is_met(
+        self, visit: Visit, session: Session, route: Route, change: ChangeDemand | None, request: BoundRequest | None
+    ) -> bool:  # fmt: skip
+        if request is not None and self._bound is not None:
+            return await self._bound.is_proved(request, session, visit)
+        return _is_met(session, route, change, visit.now)
 
     async def _blocked_until(self, visit: Visit, session: Session, offers: Sequence[Offer]) -> datetime | None:
         """Until when none of these that can be guessed is open. A block closes nothing else: otherwise whoever signs in with somebody's
@@ -242,7 +265,8 @@ class StepUps:
             if standing is None or standing.state_at(visit.now) is not State.PENDING or standing.tries_left < 1:
                 continue
             known = standing.challenge
-            if (known.method, known.route, known.return_to, known.held) == (method, route.name, visit.return_to, visit.held):
+            asked_for = (method, route.name, visit.return_to, visit.held, visit.binding, visit.shown)
+            if (known.method, known.route, known.return_to, known.held, known.binding, known.shown) == asked_for:
                 return standing
         return None
 
@@ -253,7 +277,7 @@ class StepUps:
         asked = Asked(
             person=session.person, portal_id=visit.portal_id, portal_name=self._portal_names(visit.portal_id, visit.locale),
             origin=self._portals[visit.portal_id].origin, place=visit.return_to.partition("?")[0],
-            browser=self._describe_browser(visit.user_agent), address=visit.address, locale=visit.locale,
+            browser=self._describe_browser(visit.user_agent), address=visit.address, locale=visit.locale, shown=visit.shown,
             level=level,
         )  # fmt: skip
         try:
@@ -266,9 +290,10 @@ class StepUps:
             return _not_proved(visit, failure.reason, session, method=method.method, found=str(failure))
         challenge = Challenge(
             challenge_id=challenge_id, method=method.method, session_id=session.session_id, portal=visit.portal_id, route=route,
-            return_to=visit.return_to, held=visit.held, answer=issue.answer, number=issue.number, enrolment_id=issue.enrolment_id,
-            destination=issue.destination, issued_at=visit.now, expires_at=visit.now + issue.lives_for,
-            again_at=None if issue.again_after is None else visit.now + issue.again_after, level=_worth(session, issue.level),
+            return_to=visit.return_to, held=visit.held, binding=visit.binding, shown=visit.shown, answer=issue.answer,
+            number=issue.number, enrolment_id=issue.enrolment_id, destination=issue.destination, issued_at=visit.now,
+            expires_at=visit.now + issue.lives_for, again_at=None if issue.again_after is None else visit.now + issue.again_after,
+            level=_worth(session, issue.level),
         )  # fmt: skip
         await self._challenges.open(challenge, tries=self._rules.tries, now=visit.now)
         return Issued(session, Standing(challenge=challenge, state=State.PENDING, tries_left=self._rules.tries), is_new=True)
@@ -328,7 +353,7 @@ class StepUps:
             method=challenge.method, at=visit.now, source=self._rules.source, amr=_AMR[challenge.method], is_step_up=True,
             level=_worth(session, challenge.level), asked_for=asked_for(challenge.route),
         )  # fmt: skip
-        elevated = await self._elevations.add(visit.ticket_text or "", session, event, now=visit.now)
+        elevated = await self._elevations.add(visit.ticket_text or "", session, event, now=visit.now, binding=challenge.binding)
         if elevated is None:
             return None
         ticket_text, stronger = elevated

@@ -41,6 +41,9 @@ class AuthenticationEvent:
     level: Level | None = None
     asked_for: str | None = None
     """For which change of the person's ways to confirm the proof was asked for; None for every other proof."""
+    bound_to: str | None = None
+    """The one request that this proof was given for, and a name that no other proof has (`access.bound_proof`); None for all others.
+    `is_step_up` is False then: it proves nothing for the rest of the session."""
 
     @property
     def worth(self) -> Level:

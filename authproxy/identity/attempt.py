@@ -39,6 +39,8 @@ class Attempt:
     """The name of the route that demands the proof, for a step-up, as is the next."""
     held: str | None = field(default=None, repr=False)
     """The name of a request that waits for the proof."""
+    binding: str | None = field(default=None, repr=False)
+    """Which one request the proof is for (`access.bound_proof`); None for one that is for the session."""
 
     @property
     def nonce(self) -> str:

@@ -344,8 +344,16 @@ class StepUpSettings:
                                         "they have. Unset: by any."),
     ] = None  # fmt: skip
     max_age: Annotated[
-        Duration | None, Field(description="How old the proof may be at most. Unset: once in the session will do.")
-    ] = None
+        Duration | None,
+        Field(description="How old the proof may be at most. Unset: once in the session will do. 0: every request needs a proof of its "
+                          "own, which serves exactly that form, or that GET, once; only in reverse-proxy mode."),
+    ] = None  # fmt: skip
+    shows: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\[\]-]{1,40}$")], ...],
+        Form("list of names of form fields"),
+        Field(max_length=5, description="With `max_age: 0`: fields of the form (of a GET: of its query) whose values stand on the page of "
+                                        "the proof, in the text message and on the phone."),
+    ] = ()  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ def challenge_octets(challenge: Challenge) -> bytes:
         "route": challenge.route,
         "return_to": challenge.return_to,
         "held": challenge.held,
+        "binding": challenge.binding,
+        "shown": challenge.shown,
         "purpose": challenge.purpose,
         "answer": challenge.answer,
         "number": challenge.number,
@@ -64,6 +66,8 @@ def challenge_in(octets: bytes) -> Challenge | None:
             route=fields["route"],
             return_to=fields["return_to"],
             held=fields.get("held"),
+            binding=fields.get("binding"),
+            shown=tuple((str(name), str(value)) for name, value in fields.get("shown", ())),
             # Neither by default: a challenge that does not say what it is for, or what answers it, is none.
             purpose=fields["purpose"],
             answer=fields["answer"],

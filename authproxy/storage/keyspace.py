@@ -138,6 +138,14 @@ def logout_token(issuer: str, token_id: str) -> str:
     return f"{PREFIX}{name}}}:logout-token"
 
 
+def used_proof(name: str) -> str:
+    return f"{PREFIX}{name}}}:used-proof"
+
+
+def proof_name(proof: str) -> str:
+    return _hashed("proof", proof)
+
+
 def used_attempt(name: str) -> str:
     return f"{PREFIX}{name}}}:used-attempt"
 

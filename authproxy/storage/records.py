@@ -172,6 +172,7 @@ def attempt_octets(attempt: Attempt) -> bytes:
         "u": attempt.step_up_of,
         "r": attempt.route or None,
         "h": attempt.held,
+        "x": attempt.binding,
     }
     return octets_of({name: value for name, value in fields.items() if value is not None})
 
@@ -189,6 +190,7 @@ def attempt_in(octets: bytes, return_to: str) -> Attempt | None:
             step_up_of=fields.get("u"),
             route=fields.get("r", ""),
             held=fields.get("h"),
+            binding=fields.get("x"),
         )
     except UNREADABLE:
         return None
@@ -230,6 +232,7 @@ def _event_fields(event: AuthenticationEvent) -> dict[str, Any]:
         "is_step_up": event.is_step_up,
         "level": event.level,
         "asked_for": event.asked_for,
+        **({} if event.bound_to is None else {"bound_to": event.bound_to}),
     }
 
 
@@ -244,6 +247,7 @@ def _event(fields: dict[str, Any]) -> AuthenticationEvent:
         is_step_up=fields["is_step_up"],
         level=None if level is None else Level(level),
         asked_for=fields.get("asked_for"),
+        bound_to=fields.get("bound_to"),
     )
 
 

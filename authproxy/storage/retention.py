@@ -23,6 +23,8 @@ NOTES_PER_PERSON: Final = 50
 """What a message says of more changes than these would help nobody."""
 NUMBER_KNOWN_FOR: Final = timedelta(days=730)
 """From a person's last sign-in. Longer than people stay away who use a portal once a year."""
+USED_PROOF_REMEMBERED_FOR: Final = timedelta(hours=1)
+"""A proof for one request is good for five minutes, whatever the clocks of the instances say."""
 STEP_KEPT_FOR: Final = timedelta(days=2)
 """Much longer than a code by time is good, whatever the clocks do."""
 

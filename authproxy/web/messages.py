@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 from authproxy.challenges.notices import Note
 from authproxy.web.request_context import Locale, PortalPresentation
 from authproxy.web.templating import Templates
+
+_LONGEST_IN_TEXT: Final = 40
+"""Signs of a value. A text message has room for 70 where there are letters such as č."""
 
 
 class TextMessages:
@@ -20,9 +24,15 @@ class TextMessages:
         known = self._portals.get(portal_id)
         return "" if known is None else known.name(_locale(locale))
 
-    def code(self, *, code: str, portal_name: str, origin: str, minutes: int, locale: str) -> str:
-        """With the line that binds the code to the portal's host at the end, so that browsers fill it in there alone."""
-        return self._said("code", locale, code=code, portal_name=portal_name, minutes=minutes, host=urlsplit(origin).hostname or "")
+    def code(
+        self, *, code: str, portal_name: str, origin: str, minutes: int, locale: str, shown: tuple[tuple[str, str], ...] = ()
+    ) -> str:  # fmt: skip
+        """With the line that binds the code to the portal's host at the end, so that browsers fill it in there alone. `shown` is what the
+        code confirms: what stands before it cannot be taken for that line, because values have no line feed."""
+        return self._said(
+            "code", locale, code=code, portal_name=portal_name, minutes=minutes, host=urlsplit(origin).hostname or "",
+            shown=[(name, value[:_LONGEST_IN_TEXT]) for name, value in shown],
+        )  # fmt: skip
 
     def changed(self, *, change: str, method: str, number: str, portal_id: str, locale: str) -> str:
         what = self._what(change, method, number, locale)

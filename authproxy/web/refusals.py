@@ -69,6 +69,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.PROOF_TOO_OLD: ("proof_too_old", 403),
     Reason.PROOF_TOO_WEAK: ("proof_too_weak", 403),
     Reason.HELD_REQUEST_GONE: ("held_request_gone", 410),
+    Reason.REQUEST_CANNOT_BE_BOUND: ("request_cannot_be_bound", 403),
     Reason.STORE_UNAVAILABLE: ("unavailable", 503),
     Reason.PROVIDER_UNAVAILABLE: ("provider_unavailable", 503),
     Reason.SIGNER_UNAVAILABLE: ("unavailable", 503),

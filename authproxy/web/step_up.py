@@ -68,6 +68,8 @@ class StepUpPages:
             return sign_in_first(request, visit.return_to)
         if demand.is_met:
             return onward(request, demand.return_to, demand.held)
+        if not demand.is_readable:
+            return self._refusals.answer(request, Reason.REQUEST_CANNOT_BE_BOUND, return_to=visit.return_to)
         return self._choice(request, visit, demand)
 
     async def act(self, request: web.Request) -> web.StreamResponse:

@@ -21,10 +21,12 @@ from authproxy.storage.memory import (
     MemoryLimits,
     MemoryNotices,
     MemorySessions,
+    MemoryUsedProofs,
 )
 from authproxy.storage.notices import RedisNotices
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.used_proofs import RedisUsedProofs
 from tests.support.redis_server import RedisServer
 
 GENEROUS = timedelta(seconds=20)
@@ -100,3 +102,10 @@ def notices(request, keys):
     if request.param == "memory":
         return MemoryNotices()
     return RedisNotices(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+
+
+@pytest.fixture(params=STORES)
+def used_proofs(request):
+    if request.param == "memory":
+        return MemoryUsedProofs(clock=lambda: datetime.now(UTC))
+    return RedisUsedProofs(request.getfixturevalue("redis"))

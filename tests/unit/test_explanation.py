@@ -105,3 +105,11 @@ def test_a_refusal_carries_its_reason_and_what_was_found(method, url, said):
 
 def test_a_gateway_without_portals_says_so():
     assert explained("GET", "https://x/", Portals()).text.endswith("there are: none")
+
+
+def test_a_demand_for_each_request_is_told_with_where_it_cannot_be_met():
+    alone = Requirement(step_up=StepUp(methods=("push",), max_age=timedelta(0), shows=("amount", "payee")))
+    portal = replace(ACQ, routes=(Route(name="pay", path="/", requirement=alone),))
+    told = explained("POST", "https://acq.example.si/pay", Portals({portal.host: portal}))
+    assert "proof    a step-up by push for this one request, showing amount, payee: a form that is kept, or a GET, used once" in told.text
+    assert "asks subrequests nothing can be bound: refused with request_cannot_be_bound" in told.text

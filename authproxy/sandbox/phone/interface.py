@@ -119,6 +119,7 @@ def _shown_link(link: Link, push: LinkPush) -> dict[str, Any]:
         "id": push.push_id, "email": link.account, "for": push.portal, "place": push.place, "number": push.number,
         "choices": list(push.choices), "at": push.issued_at, "expires_at": push.expires_at, "browser": push.browser,
         "address": push.address,
+        **({"shows": [{"name": name, "value": value} for name, value in push.shows]} if push.shows else {}),
     }  # fmt: skip
 
 

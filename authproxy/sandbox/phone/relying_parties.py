@@ -45,6 +45,8 @@ class LinkPush:
     expires_at: str
     number: str = field(repr=False)
     choices: tuple[str, ...] = field(repr=False)
+    shows: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """What of the form is to be confirmed: names and values."""
 
     @property
     def at(self) -> datetime:
@@ -98,10 +100,15 @@ class RelyingParties:
 
     async def answer(self, link: Link, push: LinkPush, *, action: str, number: str) -> int:
         """Signs, and sends. The status: 204 taken, 400 wrong number, 404 unknown, 409 over."""
-        signed = link.signed(statement(
-            "onepass-answer-v1", push=push.push_id, device=link.device_id, portal=push.portal, place=push.place, browser=push.browser,
-            address=push.address, issued=push.issued_at, expires=push.expires_at, action=action, number=number or "-",
+        version = "onepass-answer-v2" if push.shows else "onepass-answer-v1"
+        asked = statement(version, push=push.push_id, device=link.device_id, portal=push.portal, place=push.place)
+        shown = f"shows: {len(push.shows)}\n" if push.shows else ""
+        shown += "".join(f"name: {name}\nvalue: {value}\n" for name, value in push.shows)
+        rest = "".join(f"{name}: {value}\n" for name, value in (
+            ("browser", push.browser), ("address", push.address), ("issued", push.issued_at), ("expires", push.expires_at),
+            ("action", action), ("number", number or "-"),
         ))  # fmt: skip
+        signed = link.signed(asked + shown + rest)
         path = f"/phones/{link.device_id}/pushes/{quote(push.push_id, safe='')}"
         document = {"action": action, "number": number, "signature": signed}
         async with self._onepass.asked("POST", path, token=link.device_token, json=document) as (status, _):
@@ -112,8 +119,11 @@ class RelyingParties:
             pass
 
 
-def _push(*, choices: list[str], device_id: str, **texts: Any) -> LinkPush:  # noqa: ARG001  (the link says which phone this is)
-    push = LinkPush(choices=tuple(choices), **texts)
-    if push.at.tzinfo is None or not all(text.isprintable() for text in texts.values()):
+def _push(  # (the link says which phone this is)
+    *, choices: list[str], device_id: str, shows: list[dict[str, str]] | None = None, **texts: Any,  # noqa: ARG001
+) -> LinkPush:  # fmt: skip
+    pairs = tuple((one["name"], one["value"]) for one in shows or ())
+    push = LinkPush(choices=tuple(choices), shows=pairs, **texts)
+    if push.at.tzinfo is None or not all(text.isprintable() for text in (*texts.values(), *(text for pair in pairs for text in pair))):
         raise ValueError("a notification that cannot be shown")
     return push

@@ -19,6 +19,9 @@ def remarks(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterat
     yield from _ways(path, portal, sections)
     yield from _step_up((*path, "step_up"), portal.step_up, _levels(portal.sign_in, portal.level, sections), sections)
     yield from _worth((*path, "step_up", "methods"), portal.step_up, portal.level, sections)
+    if _is_per_request(portal.step_up):
+        problem = "demands a proof of its own for every page, picture and script that no route covers"
+        yield Remark(path=(*path, "step_up", "max_age"), problem=problem, read="0s", valid="`max_age: 0` on a route", severity="warning")
     for at, route in enumerate(portal.routes):
         yield from _route((*path, "routes", at), route, portal, sections)
     if portal.members == "register" and sections.store and sections.store.url == "memory://":
@@ -68,18 +71,26 @@ def _levels(ways: tuple[SignInMethod, ...] | None, level: Level, sections: Secti
 
 def _step_up(path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections) -> Iterator[Remark]:
     if not demand.required:
-        if demand.methods is not None or demand.max_age is not None:
-            problem = "says that no proof is demanded, so `methods` and `max_age` have no effect"
+        if demand.methods is not None or demand.max_age is not None or demand.shows:
+            problem = "says that no proof is demanded, so `methods`, `max_age` and `shows` have no effect"
             yield Remark(path=(*path, "required"), problem=problem, read="false", severity="warning")
         return
     yield from _methods((*path, "methods"), demand, levels, sections)
+    if demand.shows and not _is_per_request(demand):
+        problem = "has no effect without `max_age: 0`: a proof for the session confirms no form"
+        yield Remark(path=(*path, "shows"), problem=problem, read=", ".join(demand.shows), severity="warning")
+    if _is_per_request(demand) and sections.step_up is not None and not sections.step_up.held.size:
+        problem = "lets no form through: `step_up.held.size` is 0, and a form that is not kept cannot be confirmed"
+        yield Remark(path=(*path, "max_age"), problem=problem, read="0s", severity="warning")
     if demand.max_age is None:
         return
-    if demand.max_age <= timedelta(0):
-        yield Remark(path=(*path, "max_age"), problem="is nothing at all: every proof would be too old when it arrives", read="0s")
     if sections.sessions and demand.max_age > sections.sessions.absolute:
         problem = "is longer than `sessions.absolute`: no session lives to see a proof so old, and leaving it out says the same"
         yield Remark(path=(*path, "max_age"), problem=problem, severity="warning")
+
+
+def _is_per_request(demand: StepUpSettings) -> bool:
+    return demand.required and demand.max_age == timedelta(0)
 
 
 def _methods(path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections) -> Iterator[Remark]:

@@ -9,8 +9,9 @@ from authproxy.storage.memory.limits import MemoryLimits
 from authproxy.storage.memory.notices import MemoryNotices
 from authproxy.storage.memory.people import MemoryPeople
 from authproxy.storage.memory.sessions import MemorySessions
+from authproxy.storage.memory.used_proofs import MemoryUsedProofs
 
 __all__ = [
     "MemoryAttempts", "MemoryChallenges", "MemoryEnrolments", "MemoryGrants", "MemoryKept", "MemoryLimits", "MemoryLogoutTokens",
-    "MemoryNotices", "MemoryPeople", "MemorySessions",
+    "MemoryNotices", "MemoryPeople", "MemorySessions", "MemoryUsedProofs",
 ]  # fmt: skip

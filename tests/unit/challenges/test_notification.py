@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -54,6 +55,21 @@ def test_the_example_in_the_readme_is_what_is_sent_and_signed(example):
     statement = answer_statement(question, action=example["answer"]["action"], number=example["answer"]["number"])
     assert statement == example["signed"].encode()
     assert is_signed(statement, example["answer"]["signature"], public_key_pem(example["enrolled"]["public_key"]))
+
+
+def test_what_is_shown_of_a_form_is_among_what_is_signed_and_no_two_forms_have_one_text():
+    push = Notification(
+        push_id="p", device_id="d", portal="P", place="/pay", browser="B", address="a", issued_at=NOW, expires_at=NOW, number="47", choices=("47",),
+        shows=(("amount", "120,50"), ("payee", "Ana")),
+    )  # fmt: skip
+    [block] = [text for text in blocks("text") if text.startswith("place: ")]
+    assert block in push.question
+    assert push.question.startswith("onepass-answer-v2\n")
+    others = [(("amount", "120,50"),), (("amount", "120,50"), ("payee", "Bor")), (("amount", ""), ("name", "120,50"), ("payee", "Ana")), ()]
+    assert len({push.question, *(replace(push, shows=shows).question for shows in others)}) == 5
+    assert replace(push, shows=()).question.startswith("onepass-answer-v1\n")
+    with pytest.raises(ValueError, match="control character"):
+        _ = replace(push, shows=(("amount", "1\nvalue: 2"),)).question
 
 
 def test_the_example_of_an_enrolment_in_the_readme_is_what_a_phone_proves(example):

@@ -74,7 +74,7 @@ ERRORS = [
     (acq("step_up", {"methods": ["certificate", "sms"]}), "portals.acq.step_up.methods", "what these methods need is not set up"),
     (acq("step_up", {"methods": ["sms", "voice"]}), "portals.acq.step_up.methods[1]", "is not valid"),
     (acq("step_up", {"methods": []}), "portals.acq.step_up.methods", "is empty"),
-    (acq("step_up", {"max_age": "0s"}), "portals.acq.step_up.max_age", "is nothing at all"),
+    (acq("step_up", {"max_age": 0, "shows": ["a: b"]}), "portals.acq.step_up.shows", "is not valid"),
     (acq("step_up", {"method": ["push"]}), "portals.acq.step_up.method", 'did you mean "methods"?'),
     (acq("routes", [{"path": "/a", "step_up": {"methods": ["recovery"]}}]), "portals.acq.routes[0].step_up.methods", "is recovery codes alone"),
     (acq("routes", [{"path": "/a", "required_claims": ["shoe_size"]}]), "portals.acq.routes[0].required_claims[0]", "is not valid"),
@@ -127,6 +127,9 @@ WARNINGS = [
      "portals.acq.routes[2].path", "no effect"),
     (acq("headers", EVERYTHING_EMPTY), "portals.acq.headers", "are all empty"),
     (acq("step_up", {"required": False, "max_age": "5m"}), "portals.acq.step_up.required", "have no effect"),
+    (acq("step_up", {"max_age": 0}), "portals.acq.step_up.max_age", "a proof of its own for every page, picture and script"),
+    (acq("step_up", {"shows": ["amount"]}), "portals.acq.step_up.shows", "has no effect without `max_age: 0`"),
+    (acq("routes", [{"path": "/a", "step_up": {"required": False, "shows": ["amount"]}}]), "portals.acq.routes[0].step_up.required", "`shows` have no effect"),
     (acq("step_up", {"max_age": "9h"}), "portals.acq.step_up.max_age", "is longer than `sessions.absolute`"),
     (acq("routes", [{"path": "/a", "step_up": {"required": False, "methods": ["push"]}}]), "portals.acq.routes[0].step_up.required", "have no effect"),
 ]  # fmt: skip
@@ -159,6 +162,7 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
         many(setting("rekono", "step_up_by", to="never"), acq("step_up", {"required": False})),
         setting("rekono", "verified_when_absent", to={"email": "false", "phone_number": "true"}),
         acq("step_up", {"methods": ["push", "sms", "certificate", "rekono"], "max_age": "5m"}),
+        acq("routes", [{"path": "/a", "step_up": {"methods": ["push"], "max_age": 0, "shows": ["amount", "payee[0].name"]}}]),
         acq("routes", [{"path": "/a", "sign_in": ["rekono"], "required_claims": ["phone_number"], "level": "30", "step_up": {"methods": ["totp"], "max_age": "8h"}}]),
     ],
 )
@@ -366,3 +370,20 @@ def test_a_section_with_faults_of_its_own_blames_no_portal(workshop):
         settings["portals"]["acq"]["step_up"] = {"methods": ["sms"]}
 
     assert workshop.finding(spoil).key == "step_up.codes.digits"
+
+
+def test_a_proof_for_each_form_where_no_form_is_kept_is_pointed_out(workshop):
+    def spoil(settings):
+        acq("routes", [{"path": "/a", "step_up": {"max_age": 0}}])(settings)
+        settings["step_up"] = {"held": {"size": 0}}
+
+    [finding] = workshop.read(spoil).findings
+    assert (finding.key, finding.severity) == ("portals.acq.routes[0].step_up.max_age", "warning")
+    assert "`step_up.held.size` is 0" in finding.problem
+
+
+@pytest.mark.parametrize(("missing", "given"), [("user", "password"), ("password", "user")])
+def test_a_mail_server_needs_name_and_password_or_neither(workshop, missing, given):
+    mail = {"host": "mail.example.si", "sender": "prehod@example.si", given: "a-word"}
+    findings = workshop.read(lambda settings: settings.update(step_up={"mail": mail})).findings
+    assert [finding.key for finding in findings if finding.severity == "error"] == [f"step_up.mail.{missing}"]

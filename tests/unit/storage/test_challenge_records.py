@@ -19,8 +19,9 @@ TEXT = st.text()
 OPTIONAL = st.none() | TEXT
 CHALLENGES = st.builds(
     Challenge, challenge_id=TEXT, method=st.sampled_from(STEP_UP_METHODS), session_id=TEXT, portal=TEXT, route=TEXT, return_to=TEXT,
-    held=OPTIONAL, purpose=TEXT, answer=TEXT, number=OPTIONAL, enrolment_id=OPTIONAL, destination=TEXT, issued_at=st.just(NOW),
-    expires_at=st.just(NOW), again_at=st.none() | st.just(NOW), level=st.sampled_from(Level),
+    held=OPTIONAL, binding=OPTIONAL, shown=st.lists(st.tuples(TEXT, TEXT)).map(tuple), purpose=TEXT, answer=TEXT, number=OPTIONAL,
+    enrolment_id=OPTIONAL, destination=TEXT, issued_at=st.just(NOW), expires_at=st.just(NOW), again_at=st.none() | st.just(NOW),
+    level=st.sampled_from(Level),
 )  # fmt: skip
 ENROLMENTS = st.builds(
     Enrolment, enrolment_id=TEXT, method=st.sampled_from(["totp", "push", "recovery"]), label=TEXT, enrolled_at=st.just(NOW), secret=TEXT,
@@ -38,7 +39,7 @@ def changed(octets, **changes):
 
 
 def test_no_field_is_forgotten():
-    assert (len(dataclasses.fields(Challenge)), len(dataclasses.fields(Enrolment))) == (16, 7)
+    assert (len(dataclasses.fields(Challenge)), len(dataclasses.fields(Enrolment))) == (18, 7)
 
 
 @given(CHALLENGES)

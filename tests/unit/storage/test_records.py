@@ -33,7 +33,7 @@ def every_field_of(record, **strategies):
 
 EVENTS = every_field_of(
     AuthenticationEvent, method=TEXT, at=MOMENTS, source=TEXT, acr=OPTIONAL, amr=st.lists(TEXT).map(tuple), is_step_up=st.booleans(),
-    level=st.none() | st.sampled_from(Level), asked_for=OPTIONAL,
+    level=st.none() | st.sampled_from(Level), asked_for=OPTIONAL, bound_to=OPTIONAL,
 )  # fmt: skip
 PERSONS = every_field_of(
     Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL, member=OPTIONAL, phone=OPTIONAL
@@ -46,7 +46,7 @@ SESSIONS = every_field_of(
 GRANTS = every_field_of(Grant, refresh_token=OPTIONAL, access_token=OPTIONAL, ends_at=st.none() | MOMENTS)
 ATTEMPTS = every_field_of(
     Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, secret=TEXT, opened_at=MOMENTS,
-    method=st.sampled_from(["rekono", "acnlb"]), step_up_of=OPTIONAL, route=TEXT, held=OPTIONAL,
+    method=st.sampled_from(["rekono", "acnlb"]), step_up_of=OPTIONAL, route=TEXT, held=OPTIONAL, binding=OPTIONAL,
 )  # fmt: skip
 
 SESSION = session_for(new_ticket())

@@ -115,10 +115,17 @@ def _carried(body: dict[str, Any]) -> Carried:
     names = ("push_id", "device_id", "portal", "place", "browser", "address", "issued_at", "expires_at", "number")
     shown = {name: text(body, name) for name in names}
     _moment(body, "issued_at")  # a phone shows it
+    pairs = {"shows": _pairs(body["shows"])} if "shows" in body else {}
     return Carried(
-        push_id=shown["push_id"], device_id=shown["device_id"], number=shown["number"], shown={**shown, "choices": choices},
+        push_id=shown["push_id"], device_id=shown["device_id"], number=shown["number"], shown={**shown, "choices": choices, **pairs},
         expires_at=_moment(body, "expires_at"),
     )  # fmt: skip
+
+
+def _pairs(shows: Any) -> list[dict[str, str]]:
+    if not isinstance(shows, list) or not all(isinstance(one, dict) for one in shows):
+        raise web.HTTPBadRequest
+    return [{"name": text(one, "name"), "value": text(one, "value")} for one in shows]
 
 
 def _moment(body: dict[str, Any], member: str) -> datetime:
