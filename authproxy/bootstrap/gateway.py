@@ -32,6 +32,7 @@ from authproxy.bootstrap.parts import Clock, Parts
 from authproxy.bootstrap.step_up import held_requests, step_up_services
 from authproxy.bootstrap.stores import stores
 from authproxy.bootstrap.supervision import ENDS_WITHIN, TIME_LIMITS, serve_management
+from authproxy.challenges.recovery import COST, Cost
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.listener import Listener
 from authproxy.edge.shares import Shares
@@ -93,14 +94,15 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Gateway]:
+async def running(settings: Settings, *, clock: Clock = utc_now, sheet_cost: Cost = COST) -> AsyncIterator[Gateway]:
     """The gateway, from the moment it answers until the block ends; then it drains. Raises OSError or ValueError if it cannot start.
+    `sheet_cost` is how slowly recovery codes are hashed.
 
     It starts without the provider and without the store: what cannot be asked is answered 503 until it can."""
     background = Background(clock=clock)
     async with AsyncExitStack() as resources:
         try:
-            parts = await _assembled(settings, clock, background, resources)
+            parts = await _assembled(settings, clock, background, resources, sheet_cost)
             gateway = await _opened(parts)
             yield gateway
             await gateway.drain(settings)
@@ -108,7 +110,9 @@ async def running(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterato
             await background.end()
 
 
-async def _assembled(settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack) -> Parts:
+async def _assembled(
+    settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack, sheet_cost: Cost
+) -> Parts:  # fmt: skip
     writing = auditing.writing(settings, clock, resources)
     audit = writing.audit
     # Before anything else: a second gateway by mistake ends here, before it has touched anything.
@@ -150,6 +154,7 @@ async def _assembled(settings: Settings, clock: Clock, background: Background, r
         )  # fmt: skip
     return Parts(
         settings=settings,
+        sheet_cost=sheet_cost,
         portals=portals,
         stores=opened,
         provider=provider,

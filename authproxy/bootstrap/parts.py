@@ -17,6 +17,7 @@ from authproxy.bootstrap.delivery import Delivery
 from authproxy.bootstrap.descriptors import Descriptors
 from authproxy.bootstrap.stores import Stores
 from authproxy.challenges.notices import Notices
+from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.sockets import Address, Bound
 from authproxy.flows.access import Access
@@ -35,6 +36,8 @@ Clock = Callable[[], datetime]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     settings: Settings
+    sheet_cost: Cost
+    """How slowly recovery codes are hashed."""
     portals: Portals
     stores: Stores
     provider: OpenIdProvider

@@ -100,6 +100,7 @@ def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes, changes:
         fresh=secrets.token_urlsafe,
         random_bytes=secrets.token_bytes,
         below=secrets.randbelow,
+        sheet_cost=parts.sheet_cost,
     )
 
 
@@ -108,7 +109,7 @@ def _methods(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: C
     codes, pushes, stores = parts.settings.step_up.codes, parts.settings.step_up.pushes, parts.stores
     methods: list[Method] = [
         TotpMethod(enrolments=stores.enrolments, lives_for=codes.lives_for),
-        RecoveryMethod(codes=stores.enrolments, lives_for=codes.lives_for),
+        RecoveryMethod(codes=stores.enrolments, lives_for=codes.lives_for, cost=parts.sheet_cost),
     ]
     if parts.delivery.sms is not None:
         rules = CodeRules(digits=codes.digits, lives_for=codes.lives_for, again_after=codes.again_after, per_hour=codes.per_hour)

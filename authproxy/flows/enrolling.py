@@ -18,7 +18,7 @@ from authproxy.access.decision import Reason
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, owner_of
 from authproxy.challenges.notices import Change, Tells
 from authproxy.challenges.push import EnrolmentFailed
-from authproxy.challenges.recovery import fresh_codes, hashes_of
+from authproxy.challenges.recovery import COST, Cost, fresh_codes, hashes_of
 from authproxy.challenges.sms import Numbers, masked
 from authproxy.challenges.totp import SECRET_SIZE, matching_step, secret_of, uri_of
 from authproxy.flows.held_requests import KeptStore
@@ -164,6 +164,7 @@ class Enrolling:
         fresh: Callable[[int], str],
         random_bytes: Callable[[int], bytes],
         below: Callable[[int], int],
+        sheet_cost: Cost = COST,
     ) -> None:
         """`issuer_name` is what authenticator applications call us."""
         self._sessions = sessions
@@ -178,6 +179,7 @@ class Enrolling:
         self._fresh = fresh
         self._random_bytes = random_bytes
         self._below = below
+        self._sheet_cost = sheet_cost
 
     async def listed(self, visit: Visit) -> EnrolmentList | None:
         session = await self._session(visit)
@@ -266,7 +268,7 @@ class Enrolling:
         earlier = next((each.enrolment_id for each in await self._store.every(owner) if each.method == "recovery"), None)
         codes = fresh_codes(self._below)
         listing = Enrolment(enrolment_id=self._fresh(12), method="recovery", label="", enrolled_at=visit.now, level=level)
-        if not await self._store.make_recovery(owner, await hashes_of(owner, codes), listing, instead_of=earlier):
+        if not await self._store.make_recovery(owner, await hashes_of(owner, codes, cost=self._sheet_cost), listing, instead_of=earlier):
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session, method="recovery")
         await self._tell(visit, session, "enrolled", "recovery")
         return RecoveryMade(codes=codes, session=session)

@@ -27,7 +27,7 @@ from authproxy.identity.session import SessionId
 from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits, MemoryPeople
 from tests.support.push_service import CarryingService, PhoneKey
-from tests.support.recovery_sheets import sheet_of
+from tests.support.recovery_sheets import QUICK, sheet_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
@@ -80,7 +80,7 @@ class Subjects:
         )  # fmt: skip
 
     def _recovery(self) -> RecoveryMethod:
-        return RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5))
+        return RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK)
 
     async def prepared(self) -> Subjects:
         for one in (self.ana, self.bor):

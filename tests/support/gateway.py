@@ -39,6 +39,7 @@ from authproxy.sandbox.serving import bound, serving
 from authproxy.settings.schema import Settings
 from authproxy.settings.sources import load
 from tests.support.http_client import Answer, Browser, Form
+from tests.support.recovery_sheets import QUICK
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
 TICKET, FLOW = "__Host-authproxy", "__Host-authproxy-flow"
@@ -172,7 +173,7 @@ class House:
         """Another instance with the same settings and the same store, and with a clock of its own if it is given one; its port."""
         port = free_port()
         moved = {"AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{port}", "AUTHPROXY__SERVER__MANAGEMENT": f"127.0.0.1:{free_port()}"}
-        async with bootstrap.running(load(self.settings_file, moved), clock=clock or self.clock) as gateway:
+        async with bootstrap.running(load(self.settings_file, moved), clock=clock or self.clock, sheet_cost=QUICK) as gateway:
             self.others.append(gateway)
             yield port
 
@@ -281,7 +282,7 @@ async def open_house(
         house = House(clock=clock, ports=ports, folder=folder, settings_file=file, settings=settings, secret=secret, accounts=accounts,
                       linked=linked, provider=others["provider"], portal=others["acq"])  # fmt: skip
         if has_gateway:
-            house.gateway = await resources.enter_async_context(bootstrap.running(settings, clock=clock))
+            house.gateway = await resources.enter_async_context(bootstrap.running(settings, clock=clock, sheet_cost=QUICK))
         yield house
 
 

@@ -26,6 +26,7 @@ from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryEnrolments, MemoryKept, MemoryLimits, MemoryPeople, MemorySessions
 from tests.support.challenge_builders import challenge_of
+from tests.support.recovery_sheets import QUICK
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -107,7 +108,7 @@ class House:
         parts = {
             "sessions": self.sessions, "store": self.store, "begun": self.kept, "limits": self.limits, "push": self.phones, "numbers": PhoneNumbers(self.people),
             "notices": self.told, "changes": changes, "issuer_name": "Bankart Varni Spletni Prehod",
-            "fresh": secrets.token_urlsafe, "random_bytes": secrets.token_bytes, "below": secrets.randbelow,
+            "fresh": secrets.token_urlsafe, "random_bytes": secrets.token_bytes, "below": secrets.randbelow, "sheet_cost": QUICK,
         }  # fmt: skip
         return Enrolling(**parts | changed)
 
@@ -264,7 +265,7 @@ async def test_of_six_who_ask_for_recovery_codes_at_once_one_sees_a_sheet_and_it
     outcomes = await asyncio.gather(*(house.begins("recovery") for _ in range(6)))
     [made] = [outcome for outcome in outcomes if isinstance(outcome, RecoveryMade)]
     assert [outcome.reason for outcome in outcomes if outcome is not made] == [Reason.CHALLENGE_OVER] * 5
-    method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5))
+    method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5), cost=QUICK)
     assert (await method.verify(challenge_of(), house.session.person, made.codes[9], now=NOW)).name == "RIGHT"
 
 
@@ -320,7 +321,7 @@ async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(hous
     second = await house.begins("recovery")
     assert isinstance(second, RecoveryMade)
     assert len(set(second.codes)) == 10
-    method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5))
+    method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5), cost=QUICK)
     verdicts = [(await method.verify(challenge_of(), house.session.person, code, now=NOW)).name for code in (first.codes[0], second.codes[0], second.codes[0])]
     assert verdicts == ["WRONG", "RIGHT", "WRONG"]
     listed = await house.enrolling().listed(house.visit())

@@ -34,7 +34,7 @@ from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
-from tests.support.recovery_sheets import sheet_of
+from tests.support.recovery_sheets import QUICK, sheet_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PHONE = "+38640123456"
@@ -144,7 +144,7 @@ class House:
             text=self.text,
         )
         methods = [TotpMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5)),
-                   RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5)), sms, self.phone]  # fmt: skip
+                   RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK), sms, self.phone]  # fmt: skip
         elsewhere = {"rekono": AtProvider()} | changed.get("elsewhere", {})
         return StepUps(
             sessions=self.sessions, challenges=self.challenges, limits=self.limits, portals=PORTALS, methods=methods,
