@@ -10,6 +10,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.round_trip import StepUpBy
 from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import Level
+from authproxy.identity.attempt import Attempt
 from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.ticket import parse
@@ -294,6 +295,34 @@ async def test_a_session_remembers_which_data_were_stated_and_where_codes_may_be
     assert session.events[0].level is Level.MEDIUM
 
 
+async def test_a_session_remembers_what_the_provider_needs_for_its_end(house):
+    house.provider.provider_session = "at-the-provider"
+    session = (await house.complete(await house.begin())).session
+    assert (session.id_token, session.provider_session, session.idle_for) == ("the.id.token", "at-the-provider", timedelta(minutes=5))
+
+
+async def test_an_attempt_that_was_begun_with_a_certificate_ends_at_no_other_callback(house):
+    attempt = Attempt(portal="acq", return_to="/izpis", browser=BROWSER, secret="s" * 43, opened_at=house.time, method="acnlb")
+    outcome = await house.complete(house.seals.attempt_sealed(attempt))
+    assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+    assert house.provider.asked == []
+
+
+async def test_an_attempt_is_good_for_exactly_as_long_as_the_settings_say(house):
+    state, late = await house.begin(), await house.begin()
+    house.time += timedelta(minutes=30)
+    assert isinstance(await house.complete(state), SignedIn)
+    house.time += timedelta(milliseconds=1)
+    assert (await house.complete(late)).reason is Reason.ATTEMPT_TOO_OLD
+
+
+async def test_an_old_attempt_in_a_browser_that_is_signed_in_goes_on_without_a_word(house):
+    late = await house.begin()
+    house.time = house.provider.auth_time = NOW + timedelta(minutes=31)
+    signed_in = await house.complete(await house.begin())
+    assert await house.complete(late, ticket=signed_in.ticket_text) == AlreadySignedIn("/izpis?a=1")
+
+
 @pytest.mark.parametrize("phone", ["+38640999888", None])
 async def test_the_codes_of_a_member_go_where_the_bank_says_and_not_where_the_account_does(house, phone):
     await house.people.take_over([entered(phone=phone)], revision=0, departures=())
@@ -306,6 +335,7 @@ async def test_whom_the_register_refuses_leaves_no_session_behind(house):
     await house.people.take_over([entered(blocked_at=NOW)], revision=0, departures=())
     refused = await house.complete(await house.begin(), ticket=before.ticket_text)
     assert (refused.reason, refused.found, refused.person.subject) == (Reason.NOT_A_MEMBER, "the person is blocked", "ana")
+    assert (refused.by_register.reason, refused.by_register.member.member_id) == (Reason.NOT_A_MEMBER, "m-1")
     assert await house.sessions.load(parse(before.ticket_text), now=NOW) is None
 
 

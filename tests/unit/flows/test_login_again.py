@@ -87,6 +87,29 @@ async def test_nobody_counts_it_as_a_sign_in_that_goes_round_in_circles(house):
     assert not await house.login.looping(browser=BROWSER, now=house.time)
 
 
+async def test_a_provider_that_names_no_session_this_time_has_not_ended_the_one_that_it_named(house):
+    house.provider.provider_session = "at-the-provider"
+    house.before = await house.complete(await house.begin())
+    house.provider.provider_session = None
+    assert (await steps_up(house)).session.provider_session == "at-the-provider"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "found"),
+    [
+        ({"subject": "bor"}, Reason.STEP_UP_BY_ANOTHER, "another account"),
+        ({"auth_time": NOW}, Reason.PROOF_TOO_OLD, "240 s before it was asked for"),
+        ({"userinfo": {"taxnumber": "99990008", "loa": 10}}, Reason.LEVEL_TOO_LOW, "level 10 now, and 20 is needed"),
+    ],
+)
+async def test_what_proves_nothing_is_told_to_operators_with_the_session_that_it_was_for(house, change, reason, found):
+    for name, value in change.items():
+        setattr(house.provider, name, value)
+    outcome = await steps_up(house, route="acq/orders POST")
+    assert (outcome.reason, outcome.session) == (reason, house.before.session)
+    assert found in outcome.found
+
+
 # Whoever comes back.
 
 
