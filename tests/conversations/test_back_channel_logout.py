@@ -31,7 +31,7 @@ async def provider():
 @pytest.fixture
 def with_provider(houses, provider):
     settings = {
-        "AUTHPROXY__REKONO__ISSUER": provider.issuer, "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+        "AUTHPROXY__REKONO__ISSUER": provider.issuer, "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
         "AUTHPROXY__REKONO__CLIENT_SECRET": CLIENT_SECRET, "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
         "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": "tax_number,name",
     }  # fmt: skip

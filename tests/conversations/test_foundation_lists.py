@@ -228,7 +228,7 @@ async def speaking():
 async def signed_in(houses, speaking):
     """A house with that provider, and the browser of somebody whom it has signed in there in its session `office`."""
     settings = {
-        "AUTHPROXY__REKONO__ISSUER": speaking.issuer, "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+        "AUTHPROXY__REKONO__ISSUER": speaking.issuer, "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
         "AUTHPROXY__REKONO__CLIENT_SECRET": CLIENT_SECRET, "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
     }  # fmt: skip
     async with houses(environment=settings, provider_is_up=False) as house:
