@@ -13,6 +13,7 @@ from authproxy.bootstrap.stores import stores
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.flows.people import (
     AccountBlocked,
+    AccountIsBlocked,
     AccountIsOf,
     AccountUnblocked,
     Changed,
@@ -103,8 +104,9 @@ class Desk:
 
     async def link(
         self, member_id: str, *, certificate: CertificateName | None = None, account: tuple[str, str] | None = None
-    ) -> Changed | Contradicted | None:  # fmt: skip
+    ) -> Changed | Contradicted | AccountIsBlocked | None:  # fmt: skip
         """Links one of the two."""
+        outcome: Changed | Contradicted | AccountIsBlocked | None
         if certificate is not None:
             outcome = await self.people.link_certificate(member_id, certificate)
         else:

@@ -146,6 +146,11 @@ class AccountStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountIsBlocked:
+    """Nothing has changed: the block of the account must be ended first."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountIsOf:
     """Nothing has changed: the account is that of somebody in the register."""
 
@@ -297,8 +302,10 @@ class People:
         """The operator has seen the certificate and knows whose it is."""
         return await self._link(member_id, lambda member: member.with_certificate(certificate), tuple(certificate.keys))
 
-    async def link_account(self, member_id: str, account: Account) -> Changed | Contradicted | None:
+    async def link_account(self, member_id: str, account: Account) -> Changed | Contradicted | AccountIsBlocked | None:
         """The operator knows whose account this is. It takes the place of the person's earlier one at this provider."""
+        if (await self.whose(account)).is_blocked:
+            return AccountIsBlocked()
         return await self._link(member_id, lambda member: member.with_account(account), (account.key,))
 
     async def reseal(self) -> Resealed:

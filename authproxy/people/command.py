@@ -15,7 +15,7 @@ from authproxy.terminal import FINDINGS, UNREADABLE, config_option, fail, json_o
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
-    from authproxy.flows.people import AccountBlocked, AccountIsOf, Changed, Contradicted, NotLost, TakenOver
+    from authproxy.flows.people import AccountBlocked, AccountIsBlocked, AccountIsOf, Changed, Contradicted, NotLost, TakenOver
     from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
     from authproxy.people.files import PeopleList
     from authproxy.settings.schema import Settings
@@ -277,11 +277,13 @@ def _certificate_in(file: Path) -> CertificateName:
     return CertificateName(fingerprint=leaf.fingerprint(SHA256()).hex(), issuer=leaf.issuer.rfc4514_string(), serial=leaf.serial_number)
 
 
-def _say(person: str, outcome: Changed | Contradicted | None, state: str) -> None:
-    from authproxy.flows.people import Contradicted
+def _say(person: str, outcome: Changed | Contradicted | AccountIsBlocked | None, state: str) -> None:
+    from authproxy.flows.people import AccountIsBlocked, Contradicted
 
     if outcome is None:
         nobody(person)
+    if isinstance(outcome, AccountIsBlocked):
+        fail("the account is blocked: end that first with `authproxy people unblock --subject`")
     if isinstance(outcome, Contradicted):
         fail("; ".join(f"this {each.key.kind} is that of {each.earlier}" for each in outcome.conflicts))
     click.echo(f"{person}: {state}; {outcome.sessions_ended} sessions ended")

@@ -9,7 +9,6 @@ unblocked, because a key was dropped. The same holds for a register of which a p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -128,12 +127,10 @@ class RedisPeople:
             sealed: list[bytes | None] = []
             for page in _pages(names):
                 sealed += await self._connection.ask("HMGET", keyspace.REGISTER_PEOPLE, *page)
-            accounts = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
+            blocked = await self._blocked_accounts()
             if int(await self._connection.ask("HGET", keyspace.REGISTER, "revision") or 0) == state.revision:
                 return Snapshot(
-                    state.revision,
-                    tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)),
-                    tuple(self._account(name, each) for name, each in zip(accounts[::2], accounts[1::2], strict=True)),
+                    state.revision, tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)), tuple(blocked)
                 )
         raise CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people changes faster than it can be read")
 
@@ -171,18 +168,12 @@ class RedisPeople:
         `revision`, and then nothing has changed. The sessions of `departures`, people as they were, must end; what those of them who leave
         (`identity.register`) have enrolled must go. Two people with the same key are the caller's fault: ValueError."""
         await self._look()  # a register that is lost is not overwritten by the list of one night
-        accounts = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
-        blocked = [self._account(name, each) for name, each in zip(accounts[::2], accounts[1::2], strict=True)]
-        return await self._taken_over(members, blocked, str(revision), departures)
+        return await self._taken_over(members, await self._blocked_accounts(), str(revision), departures)
 
     async def begin_anew(self, members: Sequence[Member]) -> int:
         """Makes this the whole register after the one before was lost, or a part of it. Blocked accounts that are still there stay;
         how many those are."""
-        blocked: list[BlockedAccount] = []
-        accounts = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
-        for name, sealed in zip(accounts[::2], accounts[1::2], strict=True):
-            with suppress(CannotAsk):
-                blocked.append(self._account(name, sealed))
+        blocked = await self._blocked_accounts()
         await self._taken_over(members, blocked, "", ())
         return len(blocked)
 
@@ -312,6 +303,10 @@ class RedisPeople:
         name = self._account_name(blocked.account, key_id)
         octets = member_records.account_octets(blocked)
         return name, codec.seal_blocked_account(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
+
+    async def _blocked_accounts(self) -> list[BlockedAccount]:
+        found = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
+        return [self._account(name, sealed) for name, sealed in zip(found[::2], found[1::2], strict=True)]
 
     def _account(self, name: bytes, sealed: bytes) -> BlockedAccount:
         octets = codec.open_blocked_account(sealed, ring=self._keys, name=name.decode())

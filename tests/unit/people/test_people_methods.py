@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -124,6 +127,22 @@ def test_without_a_terminal_it_must_be_said_what_becomes_of_methods(desk, choice
     assert desk.left(owner) == left
 
 
+@pytest.mark.parametrize(("answer", "said", "left"), [("y", "methods kept", (["push", "totp"], 2)), ("n", "methods removed", ([], 0))])
+def test_at_a_terminal_it_is_asked(desk, answer, said, left):
+    desk.enrol(ANAS)
+    desk.run("block", "ana")
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "authproxy", "people", "unblock", "ana", "-c", str(desk.config)]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as asked:
+        os.write(ours, f"{answer}\n".encode())
+        told, _ = asked.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert "Enrolled: push “Telefon”, totp “Telefon”, recovery." in told
+    assert told.strip().endswith(f"{said}; 0 sessions ended")
+    assert desk.left(ANAS) == left
+
+
 def test_whoever_was_blocked_by_wrong_codes_alone_keeps_their_methods_unasked(desk):
     desk.enrol(ANAS)
     desk.answer_wrongly(ANAS)
@@ -146,6 +165,12 @@ def test_an_account_outside_the_register_is_blocked_listed_and_let_in_again(desk
     assert [event["event"] for event in events] == ["act.announced", "person.blocked", "act.announced", "person.unblocked"]
     assert {event["person"] for event in events} == {row["audit_name"]}
     assert "geslo" not in json.dumps(events)
+
+
+def test_a_blocked_account_is_linked_to_nobody(desk):
+    desk.run("block", *SUBJECT)
+    assert desk.run("link", "ana", *SUBJECT, code=1).stderr.startswith("the account is blocked: end that first")
+    assert desk.shown("ana")["accounts"] == []
 
 
 def test_blocking_needs_one_name(desk):
