@@ -55,6 +55,8 @@ async def told(house, *names):
 
 async def test_a_portal_for_members_admits_whom_the_register_names_and_nobody_else(houses):
     async with houses(environment=MEMBERS_ONLY) as house:
+        ready = (await Browser().fetch(f"{house.management}/readyz")).json["checks"]["store"]
+        assert (ready["status"], "no register of people, so that nobody may enter acq" in ready["detail"]) == ("warning", True)
         await entered(house, ENTERED, CVETKA_ENTERED)
         ana, cvetka = house.person(ANA), house.person(CVETKA)
         assert (await ana.signs_in(f"{house.acq}/")).status == 200

@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 import websockets
 
+from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.names import resolver
+from authproxy.bootstrap.stores import stores
+from authproxy.identity.member import Account, BlockedAccount
 from tests.support.certificate_house import signs_in
 from tests.support.gateway import CVETKA, DAVID, TICKET, Person, until
 from tests.support.step_up_house import (
@@ -333,6 +337,19 @@ async def test_an_operator_ends_the_block_of_somebody_who_is_in_no_register(hous
     assert "wrong answers forgotten" in await unblocked(house, "--subject", house.house.issuer, subject)
     house.advance(seconds=61)
     assert (await proves(house, david, "sms")).url == house.acq + PLACE
+
+
+async def test_a_person_who_was_blocked_and_still_has_a_session_gains_no_proof_by_it_and_loses_it(house):
+    """As when the command that blocks has died before it ended their sessions."""
+    david = await house.signed_in(DAVID)
+    page = await begun(david, house.acq + PLACE, "sms")
+    theirs = Account(issuer=house.house.issuer, subject=house.house.accounts.find(DAVID).subject)
+    settings = house.house.settings
+    async with resolver(settings) as names, stores(settings, names=names) as opened:
+        assert await opened.people.block_account(BlockedAccount(account=theirs, blocked_at=utc_now()), revision=await opened.people.revision())
+    answer = await answered(david, page, await house.code_sent(DAVID))
+    assert (answer.status, "/.authproxy/login" in answer.location, answer.all("set-cookie")) == (303, True, [])
+    assert "/.authproxy/login" in (await david.opens(house.acq + "/")).location
 
 
 async def unblocked(house, *who):
