@@ -65,7 +65,7 @@ class Limits(Protocol):
 
 
 class Enrolments(Protocol):
-    async def of(self, owner: Owner) -> Sequence[Enrolment]: ...
+    async def every(self, owner: Owner) -> Sequence[Enrolment]: ...
     async def recovery_left(self, owner: Owner) -> int: ...
     async def add(self, owner: Owner, enrolment: Enrolment) -> bool: ...
     async def remove(self, owner: Owner, enrolment_id: str) -> bool: ...
@@ -114,9 +114,8 @@ class Methods:
 
     @property
     def kinds(self) -> tuple[EnrolledMethod, ...]:
-        """The method of each, for the audit trail. Recovery codes are one, also where no entry of the list says that there are some."""
-        kinds = [each.method for each in self.enrolments]
-        return (*kinds, "recovery") if self.recovery_left and "recovery" not in kinds else tuple(kinds)
+        """The method of each, for the audit trail."""
+        return tuple(each.method for each in self.enrolments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,14 +267,14 @@ class People:
     async def methods(self, who: Member | Account) -> Methods:
         """What this person has enrolled to prove themselves with."""
         owners = owners_of(who)
-        found = [each for owner in owners for each in await self._enrolments.of(owner)]
+        found = [each for owner in owners for each in await self._enrolments.every(owner)]
         return Methods(enrolments=tuple(found), recovery_left=sum([await self._enrolments.recovery_left(owner) for owner in owners]))
 
     async def remove_method(self, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
         """Takes one method away, and signs the person out everywhere: what it has proved is in doubt. Nothing where there is no such."""
         removed: list[EnrolledMethod] = []
         for owner in owners_of(who):
-            for each in await self._enrolments.of(owner):
+            for each in await self._enrolments.every(owner):
                 if each.enrolment_id == enrolment_id:
                     await self._remove(owner, each)
                     removed.append(each.method)

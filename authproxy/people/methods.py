@@ -63,10 +63,7 @@ def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None
 
 def names_of(found: Methods) -> str:
     """In words, for a question and for a message."""
-    named = [f"{each.method} “{each.label}”" if each.label else each.method for each in found.enrolments]
-    if found.recovery_left and not any(each.method == "recovery" for each in found.enrolments):
-        named.append("recovery")
-    return ", ".join(named)
+    return ", ".join(f"{each.method} “{each.label}”" if each.label else each.method for each in found.enrolments)
 
 
 def _remove_all(settings: Settings, who: Member | Account) -> MethodsRemoved:
@@ -100,9 +97,12 @@ def _demand_sense(action: str, names: Sequence[str], *, is_all: bool) -> None:
 
 def _show(found: Methods, *, as_json: bool) -> None:
     rows: list[dict[str, object]] = [
-        {"id": each.enrolment_id, "method": each.method, "label": each.label or "-", "enrolled_at": time_text(each.enrolled_at)}
+        {
+            "id": each.enrolment_id, "method": each.method, "label": each.label or "-", "level": int(each.level),
+            "enrolled_at": time_text(each.enrolled_at) if each.enrolled_at.timestamp() > 0 else "-",
+        }
         for each in found.enrolments
-    ]
+    ]  # fmt: skip
     if as_json:
         click.echo(json.dumps({"methods": rows, "recovery_codes_left": found.recovery_left}, ensure_ascii=False, indent=2))
         return

@@ -58,7 +58,8 @@ def test_methods_are_listed_without_what_proves_anything(desk):
         assert "2026-11-29T10:00:00Z" in shown.stdout
         assert shown.stderr.endswith("2 recovery codes left\n")
     told = json.loads(desk.run("methods", "ana", "--json").stdout)
-    assert {"id": "-phone", "method": "push", "label": "Telefon", "enrolled_at": "2026-11-29T10:00:00Z"} in told["methods"]
+    assert {"id": "-phone", "method": "push", "label": "Telefon", "level": 10, "enrolled_at": "2026-11-29T10:00:00Z"} in told["methods"]
+    assert [each["enrolled_at"] for each in told["methods"] if each["method"] == "recovery"] == ["-"]  # nobody has written down when
     assert told["recovery_codes_left"] == 2
     assert [event["event"] for event in desk.every_event()] == ["act.announced", "person.imported"]
 
@@ -138,7 +139,7 @@ def test_at_a_terminal_it_is_asked(desk, answer, said, left):
         told, _ = asked.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
-    assert "Enrolled: push “Telefon”, totp “Telefon”, recovery." in told
+    assert "Enrolled: recovery, push “Telefon”, totp “Telefon”." in told
     assert told.strip().endswith(f"{said}; 0 sessions ended")
     assert desk.left(ANAS) == left
 
