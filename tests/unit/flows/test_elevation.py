@@ -53,11 +53,14 @@ async def test_a_proof_that_cannot_be_written_down_does_not_count_and_signs_nobo
 
 
 class Register:
-    """Blocks everybody."""
+    """Blocks everybody, or those whom it names."""
+
+    def __init__(self, *named):
+        self.named = named
 
     async def is_blocked(self, person):
         assert person.subject
-        return True
+        return not self.named or person.subject in self.named
 
 
 async def test_a_blocked_person_who_still_has_a_session_gains_no_proof_and_loses_it(sessions, signed_in):
@@ -65,6 +68,12 @@ async def test_a_blocked_person_who_still_has_a_session_gains_no_proof_and_loses
     elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, register=Register())
     assert await elevations.add(ticket.text, session, proof(), now=LATER) is None
     assert await sessions.load(ticket, now=LATER) is None
+
+
+async def test_a_register_that_blocks_somebody_else_is_in_nobodys_way(sessions, signed_in):
+    ticket, session = signed_in
+    elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, register=Register("somebody else"))
+    assert await elevations.add(ticket.text, session, proof(), now=LATER) is not None
 
 
 async def test_the_session_has_the_proof_under_a_new_ticket_and_the_old_one_opens_nothing(elevations, sessions, signed_in):
