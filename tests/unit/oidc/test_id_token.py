@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA512
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +121,18 @@ def test_an_authentication_that_is_too_old_is_told_apart_from_a_token_that_is_wr
     with pytest.raises(TokenRefused) as wrong:
         judged(claiming(auth_time=SECONDS + 3600))
     assert not isinstance(wrong.value, AuthenticationTooOld)
+
+
+@pytest.mark.parametrize(("digest", "is_believed"), [("sha512", True), ("sha256", False)])
+def test_at_hash_beside_ed25519_is_by_the_hash_of_that(digest, is_believed):
+    key = Ed25519PrivateKey.generate()
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": b64(key.public_key().public_bytes_raw())}
+    half = hashlib.new(digest, ACCESS_TOKEN.encode()).digest()
+    token = jws({"alg": "EdDSA"}, {**CLAIMS, "at_hash": b64(half[: len(half) // 2])}, key.sign)
+    relying_party = RelyingParty(issuer=ISSUER, client_id="acq", client_secret="s", algorithm="EdDSA")
+    public = key_set.read({"keys": [jwk]}, "EdDSA").keys[0]
+    with contextlib.nullcontext() if is_believed else pytest.raises(TokenRefused, match="at_hash"):
+        verified(read(token, "EdDSA"), public, relying_party, Expectation(nonce=NONCE, access_token=ACCESS_TOKEN, now=NOW))
 
 
 def test_at_hash_follows_the_algorithm():
