@@ -12,6 +12,7 @@ from aiohttp import ClientSession, ClientTimeout
 from playwright.async_api import async_playwright, expect
 
 from tests.support.browser import Visitor
+from tests.support.languages import walked_in
 from tests.support.newcomers import settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -60,7 +61,7 @@ async def test_a_name_in_any_letters_is_greeted_whole(visitor, sandbox, given_na
     await expect(person.page.locator("dl").first).to_contain_text(f"{given_name} {family_name}")
 
 
-@pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
+@walked_in("sl-SI")
 async def test_an_email_address_of_three_hundred_characters_is_answered_with_a_sentence(visitor, sandbox, locale):
     person, long = await visitor(locale=locale), f"{'č' * 150}@{'d' * 60}.{'e' * 60}.example.si"
     long = long.replace("@", "x" * (300 - len(long)) + "@")
@@ -165,7 +166,7 @@ async def test_two_tabs_begun_at_once_come_each_to_its_own_page(visitor, sandbox
     assert (second.complaints, second.strangers) == ([], [])
 
 
-@pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
+@walked_in("en-GB")
 async def test_a_callback_that_a_stranger_sends_signs_nobody_in_and_offers_a_beginning(visitor, sandbox, locale):
     someone, stranger, person = await settled(sandbox), await visitor(locale=locale), await visitor(locale=locale)
     await at_the_consent(stranger, someone, f"{sandbox.portal('acq')}/izpis/2026/11")
@@ -198,7 +199,7 @@ async def callback_kept_back(stranger):
     return paused["request"]["url"]
 
 
-@pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
+@walked_in("sl-SI")
 async def test_a_browser_without_cookies_is_told_about_cookies(sandbox, tmp_path, locale):
     """With the setting of Chromium that blocks all of them."""
     preferences = tmp_path / "Default" / "Preferences"

@@ -1,4 +1,4 @@
-"""What somebody adds to their account and takes away again on the page about their session, by the keyboard alone and in both languages; and
+"""What somebody adds to their account and takes away again on the page about their session, by the keyboard alone; and
 what a script tells them of it."""
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import pyotp
 import pytest
 from playwright.async_api import expect
 
+from tests.support.languages import walked_in
 from tests.support.newcomers import settled
 from tests.support.steps import (
     PHONE,
@@ -22,12 +23,11 @@ from tests.support.steps import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
 TOLD = {"sl": "dodan telefon za potisna obvestila", "en": "a phone for notifications was added"}
 """At once; of the changes that follow within minutes one message tells later."""
 
 
-@BOTH
+@walked_in("sl-SI")
 async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visitor, sandbox, locale):
     someone, person, phone = await settled(sandbox), await visitor(locale=locale), await visitor(locale=locale)
     page, session = person.page, f"{sandbox.portal('bips')}/.authproxy/session"

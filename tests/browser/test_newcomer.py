@@ -8,6 +8,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp import ClientSession, ClientTimeout
 
+from tests.support.languages import walked_in
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHOOSER = "main form button[name=method][value=rekono]"
 PASSWORD = "konj baterija sponka"
@@ -62,8 +64,9 @@ async def registers(person, sandbox, email, phone, words):
     return puk
 
 
-@pytest.mark.parametrize(("language", "locale"), [("sl", "sl-SI"), ("en", "en-GB")])
-async def test_from_a_portal_to_an_account_to_its_data_to_the_portal(visitor, sandbox, language, locale):
+@walked_in("sl-SI")
+async def test_from_a_portal_to_an_account_to_its_data_to_the_portal(visitor, sandbox, locale):
+    language = locale[:2]
     words, email, phone = WORDS[language], f"eva.{language}@example.si", {"sl": "041 111 222", "en": "041 333 444"}[language]
     tax_number = {"sl": "99990059", "en": "99990067"}[language]
     person = await visitor(locale=locale)
@@ -116,8 +119,9 @@ async def test_from_a_portal_to_an_account_to_its_data_to_the_portal(visitor, sa
     person.complaints.clear()
 
 
-@pytest.mark.parametrize(("language", "locale"), [("sl", "sl-SI"), ("en", "en-GB")])
-async def test_a_lost_password_is_replaced_with_the_puk_code(visitor, sandbox, language, locale):
+@walked_in("en-GB")
+async def test_a_lost_password_is_replaced_with_the_puk_code(visitor, sandbox, locale):
+    language = locale[:2]
     words, email, phone = WORDS[language], f"jan.{language}@example.si", {"sl": "041 555 666", "en": "041 777 888"}[language]
     person = await visitor(locale=locale)
     page = person.page

@@ -12,6 +12,7 @@ from playwright.async_api import expect
 
 from authproxy.sandbox import stack
 from tests.support.browser import Visitor
+from tests.support.languages import walked_in
 from tests.support.newcomers import settled
 from tests.support.sandbox import RunningSandbox, free_offset
 from tests.support.steps import answers_by_sms, gives_the_password, signs_in_with_the_mouse, tolerates
@@ -42,7 +43,7 @@ async def sandbox(tmp_path, clock):
         yield RunningSandbox(offset)
 
 
-@pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
+@walked_in("en-GB")
 async def test_a_file_waits_until_its_sender_has_signed_in_again_and_a_late_code_does_not_do(chromium, sandbox, clock, tmp_path, looked_at, locale):
     context = await chromium.new_context(locale=locale, viewport={"width": 360, "height": 740}, color_scheme="dark")
     someone, file = await settled(sandbox), tmp_path / "pain001_čšž.xml"

@@ -1,4 +1,4 @@
-"""Fresh proofs by the keyboard alone, in both languages: by every method, from the page that asks for one to the page that was wanted, and
+"""Fresh proofs by the keyboard alone, in one of the two languages each: by every method, from the page that asks for one to the page that was wanted, and
 with a form that waits in between."""
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import PASSWORD
+from tests.support.languages import walked_in
 from tests.support.newcomers import newcomer, settled
 from tests.support.steps import (
     allows,
@@ -28,11 +29,8 @@ from tests.support.steps import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BUDGET = 30 * 1024
-BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
 # Everybody who has a certificate has a phone that answers for the gateway; one for each language, so that nobody is asked too often.
-ENROLLED = pytest.mark.parametrize(
-    ("locale", "name", "called"), [("sl-SI", "ana.novak", "Ana Novak"), ("en-GB", "cvetka.zupan", "Cvetka Zupan")]
-)
+ENROLLED = {"sl-SI": ("ana.novak", "Ana Novak"), "en-GB": ("cvetka.zupan", "Cvetka Zupan")}
 
 
 async def weight(person):
@@ -48,7 +46,7 @@ async def is_thanked(person):
     await expect(person.page.get_by_role("status").locator("code")).to_have_text(re.compile(r"^POI-\d+"))
 
 
-@BOTH
+@walked_in("sl-SI")
 async def test_a_form_waits_for_the_proof_is_shown_and_is_sent_once(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     page, place = person.page, f"{sandbox.portal('bips')}/poizvedba"
@@ -77,7 +75,7 @@ async def test_a_form_waits_for_the_proof_is_shown_and_is_sent_once(visitor, san
     tolerates(person, 410)
 
 
-@BOTH
+@walked_in("en-GB")
 async def test_a_form_that_is_not_to_be_sent_after_all_is_forgotten_and_the_next_one_goes_through(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     page, place = person.page, f"{sandbox.portal('bips')}/poizvedba"
@@ -97,8 +95,9 @@ async def test_a_form_that_is_not_to_be_sent_after_all_is_forgotten_and_the_next
     tolerates(person, 410)
 
 
-@ENROLLED
-async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(certificate_visitor, visitor, sandbox, locale, name, called):
+@walked_in("sl-SI")
+async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(certificate_visitor, visitor, sandbox, locale):
+    name, called = ENROLLED[locale]
     person, phone = await certificate_visitor(name, locale=locale), await visitor(f"{name}@example.si", locale=locale)
     page, place = person.page, f"{sandbox.portal('b2b')}/transakcije?kraj=Celje"
     await signs_in_with_a_certificate(person, place)
@@ -125,8 +124,9 @@ async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(ce
     await page.wait_for_url(place)
 
 
-@ENROLLED
-async def test_by_a_notification_that_is_refused_first_and_then_approved(certificate_visitor, visitor, sandbox, locale, name, called):
+@walked_in("en-GB")
+async def test_by_a_notification_that_is_refused_first_and_then_approved(certificate_visitor, visitor, sandbox, locale):
+    name, _ = ENROLLED[locale]
     person, phone = await certificate_visitor(name, locale=locale), await visitor(f"{name}@example.si", locale=locale)
     place = f"{sandbox.portal('bws')}/vnos"
     await signs_in_with_a_certificate(person, place)
@@ -168,7 +168,7 @@ async def test_by_a_notification_in_a_browser_without_javascript(certificate_vis
     await page.wait_for_url(place)
 
 
-@BOTH
+@walked_in("en-GB")
 async def test_with_a_certificate_in_a_session_of_a_rekono_account(certificate_visitor, visitor, sandbox, locale):
     """At the high level of trust: a text message is not enough there, and a certificate is."""
     person, phone = await certificate_visitor("cvetka.zupan", locale=locale), await visitor("cvetka.zupan@example.si", locale=locale)

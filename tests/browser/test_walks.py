@@ -1,4 +1,4 @@
-"""Every flow of the source documents by the keyboard alone, in both languages. At each step the name of what has the focus is what a
+"""Every flow of the source documents by the keyboard alone, in one of the two languages each. At each step the name of what has the focus is what a
 screen reader would say, and every kind of page is asked about barriers when it is first reached."""
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from playwright.async_api import expect
 
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
 from tests.support.browser import PASSWORD, Visitor
+from tests.support.languages import walked_in
 from tests.support.newcomers import newcomer, settled
 from tests.support.steps import (
     allows,
@@ -25,7 +26,6 @@ from tests.support.steps import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-BOTH = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
 
 
 async def opens_in_a_window_of_its_own(person, link):
@@ -51,7 +51,7 @@ async def creates_an_account(person, someone):
     await person.page.keyboard.press("Enter")
 
 
-@BOTH
+@walked_in("sl-SI")
 async def test_from_no_account_at_all_to_the_page_that_was_asked_for_first(visitor, sandbox, locale):
     person, someone = await visitor(locale=locale), newcomer()
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11?stran=2"
@@ -88,7 +88,7 @@ async def test_from_no_account_at_all_to_the_page_that_was_asked_for_first(visit
     tolerates(person, 403)
 
 
-@BOTH
+@walked_in("en-GB")
 async def test_with_a_one_time_code_from_the_phone_and_out_again(visitor, sandbox, locale):
     someone, phone, person = await settled(sandbox), await visitor(locale=locale), await visitor(locale=locale)
     await phone.page.goto(f"{sandbox.local(8082)}/accounts/new")
@@ -125,7 +125,7 @@ async def adds_the_account(phone, someone):
     await phone.stands_at("Accounts")
 
 
-@BOTH
+@walked_in("sl-SI")
 async def test_by_a_notification_that_is_refused_first_and_then_approved(visitor, sandbox, locale):
     email = {"sl-SI": "ana.novak@example.si", "en-GB": "cvetka.zupan@example.si"}[locale]
     person, phone = await visitor(email, locale=locale), await visitor(email, locale=locale)
@@ -152,7 +152,7 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(visitor
     await person.page.wait_for_url(place)
 
 
-@BOTH
+@walked_in("en-GB")
 async def test_whoever_refuses_consent_is_told_so_and_gets_in_by_consenting(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     place = f"{sandbox.portal('acq')}/izpis/2026/11"
@@ -170,7 +170,7 @@ async def test_whoever_refuses_consent_is_told_so_and_gets_in_by_consenting(visi
     tolerates(person, 403)
 
 
-@BOTH
+@walked_in("sl-SI")
 async def test_an_account_that_is_begun_on_the_phone_ends_on_the_phone(visitor, sandbox, locale):
     someone, phone = newcomer(), await visitor(locale=locale)
     await phone.page.goto(f"{sandbox.local(8082)}/")
@@ -185,7 +185,7 @@ async def test_an_account_that_is_begun_on_the_phone_ends_on_the_phone(visitor, 
     await expect(phone.page.locator(".card", has_text=someone.email)).to_be_visible()
 
 
-@BOTH
+@walked_in("en-GB")
 async def test_a_forgotten_password_on_the_way_to_a_portal_does_not_lose_the_way(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     page, place = person.page, f"{sandbox.portal('bips')}/?od=geslo"
@@ -205,7 +205,7 @@ async def test_a_forgotten_password_on_the_way_to_a_portal_does_not_lose_the_way
     await page.wait_for_url(place)
 
 
-@BOTH
+@walked_in("sl-SI")
 async def test_own_sessions_are_looked_at_and_ended_one_or_all(visitor, sandbox, locale):
     someone = await settled(sandbox)
     here, there = await visitor(locale=locale), await visitor(locale=locale)
@@ -240,7 +240,7 @@ async def test_own_sessions_are_looked_at_and_ended_one_or_all(visitor, sandbox,
     await there.stands_at("Choose how to sign in")
 
 
-@BOTH
+@walked_in("en-GB")
 async def test_six_portals_with_one_sign_in_and_two_that_ask_again(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     places = {portal_id: f"{sandbox.portal(portal_id)}{portal(portal_id).tables[0].path}" for portal_id in PORTAL_IDS}

@@ -22,7 +22,9 @@ def fetched(pattern: str) -> Path | None:
 
 
 @contextlib.asynccontextmanager
-async def java_program(command: Sequence[str], folder: Path, *, discovery: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[None]:
+async def java_program(
+    command: Sequence[str], folder: Path, *, discovery: str, environment: Mapping[str, str] | None = None, within: float = STARTS_WITHIN
+) -> AsyncIterator[None]:  # fmt: skip
     """Runs the command in the folder until its discovery document can be had, and ends it with everything that it has started."""
     log = folder / "log"
     with log.open("wb") as output:
@@ -34,13 +36,13 @@ async def java_program(command: Sequence[str], folder: Path, *, discovery: str, 
     async def answers() -> bool:
         assert process.returncode is None, log.read_text(errors="replace")[-4000:]
         try:
-            return (await Browser(patience=STARTS_WITHIN).fetch(discovery)).status == 200
+            return (await Browser(patience=within).fetch(discovery)).status == 200
         except OSError:
             await asyncio.sleep(0.1)
             return False
 
     try:
-        await until(answers, within=STARTS_WITHIN)
+        await until(answers, within=within)
         yield
     finally:
         if process.returncode is None:
