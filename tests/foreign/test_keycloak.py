@@ -43,7 +43,7 @@ def opened(store, issuer, gateway_port):
     def enter(*, acq=None, **environment):
         settings = {
             "AUTHPROXY__REKONO__ISSUER": issuer, "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID, "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET,
-            "AUTHPROXY__REKONO__SCOPES": "openid,profile,email", "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
+            "AUTHPROXY__REKONO__SCOPES": "openid,profile,email", "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
             "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": "tax_number,name", **environment,
         }  # fmt: skip
         store.command("FLUSHALL")
@@ -90,7 +90,7 @@ async def test_a_person_without_a_tax_number_is_refused(opened):
 async def test_a_secret_that_it_does_not_know_is_told_apart_from_its_being_away(opened):
     async with opened(AUTHPROXY__REKONO__CLIENT_SECRET="another") as house:
         page = await Guest(ANA, house, Browser(patience=60)).signs_in(house.acq + "/")
-        assert page.status == 503
+        assert page.status == 403
         assert "does not accept this relying party" in house.audit
 
 
