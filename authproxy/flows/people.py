@@ -312,6 +312,7 @@ class People:
         for _ in range(_TRIES):
             snapshot = await self._store.every()
             if await self._store.take_over(snapshot.members, revision=snapshot.revision, departures=()):
+                await self._end_sessions()  # departures that a command has left behind are not resealed
                 return Resealed(len(snapshot.members), await self._enrolments.reseal())
         raise _too_busy()
 

@@ -316,6 +316,7 @@ async def test_five_wrong_answers_block_for_a_quarter_of_an_hour_and_an_operator
         answer = await answered(ana, page, code)
     blocked = await asked(ana, house.acq + PLACE)
     assert (answer.status, blocked.status, blocked.header("retry-after")) == (403, 429, "900")
+    assert offered(blocked) == {"push"}
     assert (await ana.opens(house.acq + "/")).status == 200
     for name in ("sms", "totp"):
         assert (await sent(ana, house.acq + STEP_UP, {"method": name, "rt": PLACE, "for": "acq/prejeto"})).status == 429

@@ -196,6 +196,15 @@ async def test_resealing_changes_nobody(house):
     assert (after.members, after.revision) == (before.members, before.revision + 1)
 
 
+async def test_resealing_leaves_no_departure_under_an_older_key(house):
+    house.sessions.is_away = True
+    with pytest.raises(CannotAsk):
+        await house.people.take_over([listed(CVETKA)], replaces=True)
+    house.sessions.is_away = False
+    await house.people.reseal()
+    assert await house.store.departures() == ()
+
+
 class Overtaken(MemoryPeople):
     """Somebody else is always faster, or is so the first time."""
 
