@@ -22,6 +22,10 @@ CERTIFICATE_PORT = 8444
 _DEMANDING: dict[str, list[dict[str, object]]] = {
     "bips": [
         {"path": "/poizvedba", "methods": ["POST"], "step_up": {"methods": ["push", "totp", "sms", "certificate"], "max_age": "5m"}},
+        {
+            "path": "/placilo", "methods": ["POST"],
+            "step_up": {"methods": ["push", "totp", "sms"], "max_age": 0, "shows": ["amount", "payee"]},
+        },
     ],
     "b2b": [{"path": "/oddaja", "methods": ["POST"], "step_up": {"max_age": "5m"}}],
 }

@@ -4,6 +4,7 @@ with a form that waits in between."""
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from playwright.async_api import expect
@@ -149,6 +150,39 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(certifi
     await says(phone, "Approved. Go back to the browser.")
     await person.page.wait_for_url(place)
     tolerates(person, 403)
+
+
+@BOTH
+async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount_and_payee(visitor, sandbox, locale):
+    ana = SimpleNamespace(email="ana.novak@example.si", password=PASSWORD, sent_to="+38640123456")
+    person, phone = await visitor(locale=locale), await visitor(locale=locale)
+    page, place = person.page, f"{sandbox.portal('bips')}/placilo"
+    await signs_in_with_the_mouse(person, ana, place)
+    await person.types("Payee", "Žaga <b>Novak</b>")
+    await person.types("Amount (EUR)", "1.250,00")
+    await person.does("Send the order")
+    await person.stands_at("Confirm that it is you")
+    seen = {"amount", "1.250,00", "payee", "Žaga <b>Novak</b>"}
+    assert set(await page.locator("dl").locator("dt, dd").all_inner_texts()) == seen
+    assert await weight(person) < BUDGET
+    await person.does("Push notification")
+    await person.stands_at("Confirm on your phone")
+    assert set(await page.locator("dl").locator("dt, dd").all_inner_texts()) == seen
+    await opens_the_notification(phone, sandbox, of="BIPS portal", heading="Is it you who is doing this?")
+    assert seen < set(await phone.page.locator("dl").locator("dt, dd").all_inner_texts())
+    await chooses_the_number(phone, await page.locator(".number").inner_text())
+    await phone.does("Approve")
+    await says(phone, "Approved. Go back to the browser.")
+
+    await person.stands_at("Check what is about to be sent")
+    await person.does("Send")
+    await expect(page.get_by_role("status").locator("code")).to_have_text(re.compile(r"^PLA-\d+"))
+    # The next order needs a proof of its own.
+    await page.goto(place)
+    await person.types("Payee", "Žaga")
+    await person.types("Amount (EUR)", "1")
+    await person.does("Send the order")
+    await person.stands_at("Confirm that it is you")
 
 
 async def test_by_a_notification_in_a_browser_without_javascript(certificate_visitor, visitor, sandbox):
