@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.grant import Grant, Turn
@@ -15,6 +15,9 @@ from authproxy.identity.session import Session, SessionId
 from authproxy.oidc.account import Stands, Withdrawn
 from authproxy.oidc.exchange import has_been_sent
 from authproxy.telemetry.logging import logger
+
+_LIVES_BEYOND: Final = timedelta(hours=1)
+"""How much longer than an idle session its grant lives: an outage may prolong the session by as much (`store.forgives`)."""
 
 
 class Provider(Protocol):
@@ -24,7 +27,7 @@ class Provider(Protocol):
 
 class Grants(Protocol):
     async def keep(self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime) -> None: ...
-    async def turn(self, secret: str, *, every: timedelta, now: datetime) -> Turn | None: ...
+    async def turn(self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime) -> Turn | None: ...
     async def settle(self, secret: str, grant: Grant | None = None) -> None: ...
     async def take(self, secret: str) -> Grant | None: ...
 
@@ -48,13 +51,14 @@ class AccountWatch:
         self.unknown = 0
         self.failure: str | None = None
 
-    async def hold(self, grant: Grant | None, *, lives_for: timedelta, now: datetime) -> str | None:
-        """Keeps what a sign-in has brought; the secret that its session must remember. Raises CannotAsk(STORE_UNAVAILABLE)."""
+    async def hold(self, grant: Grant | None, *, idle_for: timedelta, now: datetime) -> str | None:
+        """Keeps what a sign-in has brought; the secret that its session must remember, which ends when its person is idle for so long.
+        Raises CannotAsk(STORE_UNAVAILABLE)."""
         if grant is None:
             self._note("the provider gives no refresh token (scope offline_access) and names no introspection endpoint")
             return None
         secret = self._fresh(32)
-        await self._grants.keep(secret, grant, due_at=now + self._every, lives_for=lives_for, now=now)
+        await self._grants.keep(secret, grant, due_at=now + self._every, lives_for=idle_for + _LIVES_BEYOND, now=now)
         return secret
 
     async def look(self, session: Session, *, now: datetime) -> str | None:
@@ -63,7 +67,8 @@ class AccountWatch:
         if session.grant is None:
             return None
         try:
-            turn = await self._grants.turn(session.grant, every=self._every, now=now)
+            lives_for = session.idle_for + _LIVES_BEYOND
+            turn = await self._grants.turn(session.grant, every=self._every, lives_for=lives_for, now=now)
             return None if turn is None else await self._asked(session, session.grant, turn)
         except CannotAsk as failure:
             self._note(str(failure))

@@ -40,7 +40,7 @@ class Membership(Protocol):
 
 
 class Accounts(Protocol):
-    async def hold(self, grant: Grant | None, *, lives_for: timedelta, now: datetime) -> str | None: ...
+    async def hold(self, grant: Grant | None, *, idle_for: timedelta, now: datetime) -> str | None: ...
 
 
 class Login:
@@ -182,7 +182,7 @@ class Login:
         now, place = self._clock(), self._places[attempt.portal]
         grant = None
         if self._accounts is not None:
-            grant = await self._accounts.hold(authenticated.grant, lives_for=place.expires_after, now=now)
+            grant = await self._accounts.hold(authenticated.grant, idle_for=place.idle_for, now=now)
         proved = Proved(
             person=identity.person,
             method=_METHOD,

@@ -18,8 +18,8 @@ _OF_THE_PROTOCOL: Final = frozenset({
     "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "kid", "typ", "nonce", "auth_time", "acr", "amr", "azp", "sid", "at_hash", "c_hash",
     "s_hash",
 })  # fmt: skip
-_LONGEST_IN_URL: Final = 3072
-"""Characters of a token in an address: browsers and servers take 8 KiB for the whole of a request line."""
+_LONGEST_IN_URL: Final = 2048
+"""Characters of a token in an address: a front proxy takes 4 KiB for the whole head of our answer by default (nginx)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

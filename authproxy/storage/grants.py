@@ -26,6 +26,7 @@ _TURN: Final = Script("""
 local found = redis.call('HMGET', KEYS[1], 'sealed', 'due', 'asked')
 if not found[1] then return {} end
 local now, every, due = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(found[2] or '0')
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if now < due and due <= now + every then return {} end
 redis.call('HSET', KEYS[1], 'due', now + every, 'asked', '1')
 return {found[1], found[3] or ''}
@@ -58,10 +59,10 @@ class RedisGrants:
         due, lives = records.milliseconds(due_at), records.span_in_milliseconds(lives_for)
         await self._connection.ask("EVAL", _KEEP, 1, self._key(secret), self._sealed(secret, grant), due, lives)
 
-    async def turn(self, secret: str, *, every: timedelta, now: datetime) -> Turn | None:
+    async def turn(self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime) -> Turn | None:
         """The turn, if one is due, to exactly one of those who ask; the next one is due `every` later, whatever becomes of this one.
-        `settle` must follow once the provider has answered, or has certainly not been asked."""
-        asked = (records.milliseconds(now), records.span_in_milliseconds(every))
+        `settle` must follow once the provider has answered, or has certainly not been asked. The grant lives so long from now on."""
+        asked = (records.milliseconds(now), records.span_in_milliseconds(every), records.span_in_milliseconds(lives_for))
         found = await self._connection.ask("EVAL", _TURN, 1, self._key(secret), *asked)
         grant = self._opened(secret, found[0]) if found else None
         return None if grant is None else Turn(grant=grant, is_doubtful=bool(found[1]))

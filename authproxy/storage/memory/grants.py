@@ -24,9 +24,12 @@ class MemoryGrants:
         self._kept = {name: kept for name, kept in self._kept.items() if now < kept.ends_at}
         self._kept[secret] = _Kept(grant=grant, due_at=due_at, ends_at=now + lives_for)
 
-    async def turn(self, secret: str, *, every: timedelta, now: datetime) -> Turn | None:
+    async def turn(self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime) -> Turn | None:
         kept = self._kept.get(secret)
-        if kept is None or now >= kept.ends_at or now < kept.due_at <= now + every:
+        if kept is None or now >= kept.ends_at:
+            return None
+        kept.ends_at = now + lives_for
+        if now < kept.due_at <= now + every:
             return None
         turn = Turn(grant=kept.grant, is_doubtful=kept.is_asked)
         kept.due_at, kept.is_asked = now + every, True

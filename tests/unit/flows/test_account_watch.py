@@ -52,7 +52,7 @@ class House:
 
     async def session(self, grant):
         self.ticket = new_ticket()
-        secret = await self.watch.hold(grant, lives_for=8 * HOUR, now=NOW)
+        secret = await self.watch.hold(grant, idle_for=HOUR, now=NOW)
         session = session_for(self.ticket, grant=secret)
         await self.sessions.create(self.ticket, session, browser="", now=NOW)
         return session
@@ -153,7 +153,7 @@ async def test_a_session_without_tokens_is_not_asked_about(house):
 
 
 async def test_a_provider_that_gives_nothing_to_ask_with_is_seen(house):
-    assert await house.watch.hold(None, lives_for=HOUR, now=NOW) is None
+    assert await house.watch.hold(None, idle_for=HOUR, now=NOW) is None
     assert (house.watch.unknown, "offline_access" in house.watch.failure) == (1, True)
 
 
