@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from authproxy.access.decision import Reason
@@ -63,6 +65,16 @@ def proof(acr, method="rekono"):
 )  # fmt: skip
 def test_where_an_acr_is_essential_a_proof_by_the_provider_must_state_it_and_another_need_not(events, is_met):
     assert StepUp(methods=("rekono", "totp"), acr=("substantial", "high")).is_met_by(events, NOW) is is_met
+
+
+@pytest.mark.parametrize("acr", [None, "", "high"])
+def test_where_no_acr_is_essential_any_proof_by_the_provider_will_do(acr):
+    assert StepUp(methods=("rekono",)).is_met_by([proof(acr)], NOW)
+
+
+@pytest.mark.parametrize("method", ["rekono", "totp"])
+def test_what_is_no_proof_meets_no_demand_for_one(method):
+    assert not StepUp().is_met_by([replace(proof("high", method), is_step_up=False)], NOW)
 
 
 def test_reason_codes_are_words_in_snake_case():

@@ -91,6 +91,14 @@ async def test_the_settings_say_which_sign_ins_are_a_proof(rule, is_proof):
     assert not event.is_step_up
 
 
+@pytest.mark.parametrize(
+    ("rule", "is_possible"),
+    [(StepUpBy(every=True), True), (StepUpBy(amr=frozenset({"sms"})), True), (StepUpBy(acr=frozenset({"30"})), True), (StepUpBy(), False)],
+)
+def test_a_fresh_proof_is_possible_where_some_sign_in_can_be_one(rule, is_possible):
+    assert rule.is_possible is is_possible
+
+
 # Refusals, in the order in which they are looked for.
 
 
