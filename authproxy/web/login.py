@@ -142,7 +142,7 @@ class LoginPages:
         return await self._ended(request, outcome)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
-        """GET callback/rekono: the code's address never stays in the browser, unless it is on a page that leads away from it."""
+        """GET callback/rekono. A refusal is sent on to an address of its own (`refused_sign_ins`): that of the code stays in no browser."""
         self._audit.demand()
         portal = request[CONTEXT].portal
         held = cookie_fields(request)
