@@ -134,7 +134,8 @@ class _Page:
     def _begin_elsewhere(self, request: web.Request) -> web.Response:
         accepting = [portal for portal in self._services.portals.values() if "acnlb" in portal.sign_in]
         return self._pages.answer(
-            request, "certificate_host.html", status=400, portals=accepting, code=code_of(Reason.ATTEMPT_UNKNOWN, request[CONTEXT])
+            request, "certificate_host.html", status=400, portals=accepting, code=code_of(Reason.ATTEMPT_UNKNOWN, request[CONTEXT]),
+            about=Particulars(),
         )  # fmt: skip
 
     def _refuse(self, request: web.Request, refused: Refused, hop: Hop, presented: Presented | None) -> web.Response:
