@@ -152,7 +152,7 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(certifi
     tolerates(person, 403)
 
 
-@BOTH
+@walked_in("sl-SI")
 async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount_and_payee(visitor, sandbox, locale):
     ana = SimpleNamespace(email="ana.novak@example.si", password=PASSWORD, sent_to="+38640123456")
     person, phone = await visitor(locale=locale), await visitor(locale=locale)
