@@ -23,6 +23,7 @@ def claims(
     issued_at = _seconds(now)
     person = session.person
     method, url = bound_to or (None, None)
+    authenticated_at = session.authenticated_at
     stated = {
         "iss": issuer,
         "aud": portal_id,
@@ -31,7 +32,7 @@ def claims(
         "jti": token_id,
         "iat": issued_at,
         "exp": issued_at + int(lifetime.total_seconds()),
-        "auth_time": _seconds(session.authenticated_at),
+        "auth_time": None if authenticated_at is None else _seconds(authenticated_at),
         "acr": _acr(session),
         # A set in RFC 8176, but its order should not change from one assertion to the next.
         "amr": list(dict.fromkeys(word for event in session.events for word in event.amr)),

@@ -128,6 +128,7 @@ class RoundTrip:
             amr=identity.amr,
             is_step_up=identity.auth_time is not None and self._rules.step_up_by.covers(identity),
             level=identity.level,
+            is_dated=identity.auth_time is not None,
         )
 
     def _callback(self, attempt: Attempt) -> str:

@@ -39,6 +39,8 @@ class AuthenticationEvent:
     amr: tuple[str, ...] = ()
     is_step_up: bool
     level: Level | None = None
+    is_dated: bool = True
+    """Whether the source has said when it was. `at` is otherwise when it vouched for somebody who may have proved it long before."""
     asked_for: str | None = None
     """For which change of the person's ways to confirm the proof was asked for; None for every other proof."""
     bound_to: str | None = None

@@ -47,9 +47,9 @@ class Session:
         return tuple(dict.fromkeys(event.source.removeprefix("sha256:") for event in self.events if event.source.startswith("sha256:")))
 
     @property
-    def authenticated_at(self) -> datetime:
-        """When the person last proved who they are: `auth_time` of the assertion."""
-        return max(event.at for event in self.events)
+    def authenticated_at(self) -> datetime | None:
+        """When the person last proved who they are: `auth_time` of the assertion. None where nobody says when."""
+        return max((event.at for event in self.events if event.is_dated), default=None)
 
     def is_over(self, *, last_active_at: datetime, now: datetime, forgiven: timedelta = _NOTHING) -> bool:
         """Whether the absolute or the idle end has come. `forgiven` is how much of the time since the last activity does not count as

@@ -232,6 +232,7 @@ def _event_fields(event: AuthenticationEvent) -> dict[str, Any]:
         "is_step_up": event.is_step_up,
         "level": event.level,
         "asked_for": event.asked_for,
+        **({} if event.is_dated else {"is_dated": False}),
         **({} if event.bound_to is None else {"bound_to": event.bound_to}),
     }
 
@@ -246,6 +247,7 @@ def _event(fields: dict[str, Any]) -> AuthenticationEvent:
         amr=tuple(fields.get("amr", ())),
         is_step_up=fields["is_step_up"],
         level=None if level is None else Level(level),
+        is_dated=fields.get("is_dated", True),
         asked_for=fields.get("asked_for"),
         bound_to=fields.get("bound_to"),
     )

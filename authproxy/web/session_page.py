@@ -126,6 +126,7 @@ def _seconds(span: timedelta) -> int:
 
 def _described(current: CurrentSession, now: datetime) -> web.Response:
     session = current.session
+    authenticated_at = session.authenticated_at
     members = {
         "subject": session.person.subject,
         "name": session.person.name,
@@ -137,7 +138,7 @@ def _described(current: CurrentSession, now: datetime) -> web.Response:
             {"method": event.method, "at": event.at.isoformat(timespec="seconds")} for event in session.events if event.is_step_up
         ],
         "started_at": session.started_at.isoformat(timespec="seconds"),
-        "authenticated_at": session.authenticated_at.isoformat(timespec="seconds"),
+        "authenticated_at": None if authenticated_at is None else authenticated_at.isoformat(timespec="seconds"),
         "expires_at": session.expires_at.isoformat(timespec="seconds"),
         "idle_ends_at": _idle_end(current).isoformat(timespec="seconds"),
         # Spans too: the browser's clock may be wrong.

@@ -7,6 +7,7 @@ import pytest
 from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.assertions.claims import claims
 from authproxy.flows.round_trip import StepUpBy
 from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import Level
@@ -15,6 +16,7 @@ from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.ticket import parse
 from authproxy.oidc.refused import TokenRefused
+from authproxy.storage.records import session_in, session_octets
 from tests.support.login_house import BROWSER, USERINFO, LoginHouse
 from tests.support.session_builders import ISSUER, NOW
 
@@ -66,8 +68,13 @@ async def test_the_step_up_is_as_old_as_the_authentication(house):
 
 async def test_a_sign_in_of_which_nobody_says_when_it_was_is_no_proof(house):
     house.provider.auth_time = None
-    (event,) = (await house.complete(await house.begin())).session.events
+    session = (await house.complete(await house.begin())).session
+    (event,) = session.events
     assert (event.at, event.is_step_up) == (NOW, False)
+    assert session.authenticated_at is None
+    said = claims(session, issuer="https://gateway.example", portal_id="acq", now=NOW, lifetime=timedelta(minutes=1), token_id="j")
+    assert not {"auth_time", "step_up"} & said.keys()
+    assert session_in(session_octets(session)) == session
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def every_field_of(record, **strategies):
 
 EVENTS = every_field_of(
     AuthenticationEvent, method=TEXT, at=MOMENTS, source=TEXT, acr=OPTIONAL, amr=st.lists(TEXT).map(tuple), is_step_up=st.booleans(),
-    level=st.none() | st.sampled_from(Level), asked_for=OPTIONAL, bound_to=OPTIONAL,
+    level=st.none() | st.sampled_from(Level), is_dated=st.booleans(), asked_for=OPTIONAL, bound_to=OPTIONAL,
 )  # fmt: skip
 PERSONS = every_field_of(
     Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL, member=OPTIONAL, phone=OPTIONAL
