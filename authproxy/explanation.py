@@ -14,7 +14,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.own_place import is_own_place
 from authproxy.access.routes import Portal, Portals, Requirement, Route
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.identity.assurance import STEP_UP_METHODS
+from authproxy.identity.assurance import STEP_UP_METHODS, Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +85,17 @@ def _proof(demand: Requirement) -> str:
     wanted = demand.step_up
     if wanted is None:
         return "none beside the sign-in"
+    level = "" if demand.level == Level.LOW else f", of level {int(demand.level)} or more"
     methods = "any method" if set(wanted.methods) == set(STEP_UP_METHODS) else " or ".join(wanted.methods)
     those = f"; one by rekono with acr {' or '.join(wanted.acr)}" if wanted.acr and "rekono" in wanted.methods else ""
     if wanted.is_per_request:
         seen = f", showing {', '.join(wanted.shows)}" if wanted.shows else ""
         return (
-            f"a step-up by {methods} for this one request{seen}{those}: a form that is kept, or a GET, used once\n"
+            f"a step-up by {methods} for this one request{level}{seen}{those}: a form that is kept, or a GET, used once\n"
             f"         behind a front proxy that asks subrequests nothing can be bound: refused with {Reason.REQUEST_CANNOT_BE_BOUND}"
         )
     when = "once in the session" if wanted.max_age is None else f"at most {_span(wanted.max_age)} old"
-    return f"a step-up by {methods}, {when}{those}"
+    return f"a step-up by {methods}, {when}{level}{those}"
 
 
 def _span(span: timedelta) -> str:

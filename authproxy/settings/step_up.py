@@ -79,7 +79,7 @@ class StepUps:
     blocks: Blocks = field(default_factory=Blocks)
     held: HeldRequests = field(default_factory=HeldRequests)
     enrolment_proof_for: Annotated[
-        Duration, Field(description="How old the proof by another method may be when somebody adds or removes a method.")
+        Duration, Field(description="How old the proof may be that comes before somebody adds or removes a method.")
     ] = timedelta(minutes=5)
     sms: Annotated[Sms | None, Field(description="Leave it out where no codes are sent by text message.")] = None
     mail: Annotated[Mail | None, Field(description="Leave it out where nobody is told of changes by e-mail.")] = None

@@ -62,7 +62,7 @@ class EnrolmentPages:
     clock: Callable[[], datetime]
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
-        """POST session/methods: adds a `method`, under the name `label`. A fresh proof by another may have to come first."""
+        """POST session/methods: adds a `method`, under the name `label`. A fresh proof may have to come first."""
         fields = await submitted(request, self.audit)
         visit = visit_of(request, fields, now=self.clock())
         outcome = await self.enrolling.begin(visit, fields.get("method", ""), fields.get("label", ""))

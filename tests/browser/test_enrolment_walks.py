@@ -23,7 +23,7 @@ from tests.support.steps import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-TOLD = {"sl": "dodan telefon za potisna obvestila", "en": "a phone for notifications was added"}
+TOLD = {"sl": "dodan telefon za potisna obvestila", "en": "phone for notifications was added"}
 """At once; of the changes that follow within minutes one message tells later."""
 
 

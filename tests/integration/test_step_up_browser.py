@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from authproxy.access.decision import Reason
+from authproxy.flows.method_changes import ChangeDemand
 from authproxy.flows.step_up import NotProved
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
 from tests.support.pages_house import NOW, TICKET, House, front, running_pages
@@ -39,9 +40,17 @@ async def every_page(house: House, page: Page, port: int) -> AsyncIterator[str]:
     """Stops at each page of a fresh proof, and says which it is."""
     step_ups, enrolling = house.step_ups, house.enrolling
     step_ups.again_in = timedelta(seconds=40)
-    for name, path in (("choice", CHOICE), ("lost", f"{CHOICE}&lost=yes"), ("kept", f"{CHOICE}&held={HELD}"), ("methods", "step-up?rt=/.authproxy/session")):
+    for name, path in (("choice", CHOICE), ("lost", f"{CHOICE}&lost=yes"), ("kept", f"{CHOICE}&held={HELD}")):
         await page.goto(place(port, path))
         yield name
+    for is_first in (True, False):
+        step_ups.change = ChangeDemand(methods=("totp",), max_age=timedelta(minutes=5), is_first=is_first)
+        await page.goto(place(port, "step-up?rt=/.authproxy/session&for=:totp"))
+        yield "the first method" if is_first else "another method"
+    step_ups.offers = ()
+    await page.goto(place(port, "step-up?rt=/.authproxy/session&for=:totp"))
+    yield "no method of one's own"
+    step_ups.offers, step_ups.change = OFFERS, None
     for method in ("sms", "totp", "recovery", "push"):
         await page.goto(place(port, CHOICE))
         await page.click(f"button[value={method}]")
@@ -84,7 +93,7 @@ async def test_every_page_of_a_proof_is_accessible_fits_its_window_and_breaks_no
             assert await page.locator("html").get_attribute("lang") == language, name
             assert await faults_of(page) == [], name
             seen.append(name)
-        assert len(seen) == 19
+        assert len(seen) == 21
         assert complaints == []
 
 

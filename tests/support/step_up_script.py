@@ -23,6 +23,7 @@ from authproxy.flows.enrolling import (
     Waiting,
 )
 from authproxy.flows.held_requests import ShownRequest
+from authproxy.flows.method_changes import ChangeDemand
 from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
@@ -52,6 +53,7 @@ class ScriptedStepUps:
     blocked_until: datetime | None = None
     lacking: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    change: ChangeDemand | None = None
     begin_fails: NotProved | None = None
     again_fails: NotProved | None = None
     answer_fails: NotProved | None = None
@@ -77,7 +79,7 @@ class ScriptedStepUps:
         session = self._session(visit)
         return None if session is None else Demand(
             session=session, route=PAYMENTS, return_to=visit.return_to, held=visit.held, is_met=self.is_met, offers=self.offers,
-            lacking=self.lacking, withheld=self.withheld, blocked_until=self.blocked_until,
+            lacking=self.lacking, withheld=self.withheld, blocked_until=self.blocked_until, change=self.change,
         )  # fmt: skip
 
     async def begin(self, visit: Visit, method: str) -> Issued | SentAway | NotProved | None:

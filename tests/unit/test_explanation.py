@@ -36,7 +36,7 @@ def test_the_route_and_what_it_demands_are_told():
         "because  it is the first of 2 that covers path and method",
         "demands  sign-in by rekono, level 20 or more",
         "knowing  tax_number, name, birthdate, address, phone_number",
-        "proof    a step-up by push or certificate, at most 5 min old",
+        "proof    a step-up by push or certificate, at most 5 min old, of level 20 or more",
         "session  asked of the store on every request",
     ]
 
