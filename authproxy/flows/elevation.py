@@ -65,10 +65,13 @@ class Elevations:
         self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime, binding: str | None = None
     ) -> tuple[str, Session] | None:  # fmt: skip
         """The new ticket, and the session with the proof; from then on the old ticket opens nothing. With a `binding` the proof is for that
-        one request. None if the ticket opens nothing already: the session has ended, or has gained another proof at the same moment, or its
-        person is blocked and it ends now. Raises CannotAsk."""
+        one request, and one that was `asked_for` where methods are changed is for that alone. None if the ticket opens nothing already: the
+        session has ended, or has gained another proof at the same moment, or its person is blocked and it ends now. Raises CannotAsk."""
         if binding is not None:
             event = replace(event, is_step_up=False, bound_to=f"{binding}.{self._random_bytes(_UNIQUE).hex()}")
+        if event.asked_for is not None:
+            # More methods are accepted there than the person's level of trust allows on routes.
+            event = replace(event, is_step_up=False)
         old = tickets.parse(ticket_text)
         if old is None or old.session_id != session.session_id:
             return None
@@ -84,16 +87,16 @@ class Elevations:
 
 
 def with_proof(events: tuple[AuthenticationEvent, ...], proof: AuthenticationEvent) -> tuple[AuthenticationEvent, ...]:
-    """The evidence with a new proof in it: the sign-in, and of later proofs by one method and source the newest, so that a session may be
-    stepped up as often as its person likes and its record does not grow. Proofs that are for one request are kept beside them while they
-    are good, the last few."""
+    """The evidence with a new proof in it: the sign-in, and of later proofs by one method and source, and for one purpose, the newest, so
+    that a session may be stepped up as often as its person likes and its record does not grow. Proofs that are for one request are kept
+    beside them while they are good, the last few."""
     sign_in, *every = events
     bound = [event for event in every if event.bound_to is not None and proof.at - event.at <= GOOD_FOR]
     later = [event for event in every if event.bound_to is None]
     if proof.bound_to is not None:
         return sign_in, *later, *bound[-(MOST - 1) :], proof
-    newest = {(event.method, event.source): event for event in later}
-    known = newest.pop((proof.method, proof.source), None)
+    newest = {(event.method, event.source, event.asked_for): event for event in later}
+    known = newest.pop((proof.method, proof.source, proof.asked_for), None)
     return sign_in, *newest.values(), proof if known is None or known.at <= proof.at else known, *bound
 
 

@@ -43,8 +43,8 @@ class ChangeDemand:
         return max((event for event in session.events if self._accepts(event, now)), key=lambda event: event.worth, default=None)
 
     def _accepts(self, event: AuthenticationEvent, now: datetime) -> bool:
-        is_fresh = event.is_step_up and event.method in self.methods and now - event.at <= self.max_age
-        return is_fresh and (event.asked_for is not None or not self.is_first)
+        is_for_this = event.asked_for is not None or (event.is_step_up and not self.is_first)
+        return is_for_this and event.method in self.methods and now - event.at <= self.max_age
 
 
 class Enrolments(Protocol):

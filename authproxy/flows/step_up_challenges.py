@@ -197,7 +197,7 @@ class StepUps:
         change = await self._changes.demand(session.person, visit.route or "") if is_change(visit.route) else None
         route = self._route(visit, change)
         request = None
-        if self._bound is not None:
+        if self._bound is not None and change is None:
             request = await self._bound.of(visit, session, self._portals[visit.portal_id], route)
         if isinstance(request, Gone):
             # Nothing is left that a proof could be for; the page of the form says so.

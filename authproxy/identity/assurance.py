@@ -42,7 +42,8 @@ class AuthenticationEvent:
     is_dated: bool = True
     """Whether the source has said when it was. `at` is otherwise when it vouched for somebody who may have proved it long before."""
     asked_for: str | None = None
-    """For which change of the person's ways to confirm the proof was asked for; None for every other proof."""
+    """For which change of the person's ways to confirm the proof was asked for; None for every other proof. `is_step_up` is False where it
+    is set: such a proof meets no demand of a route."""
     bound_to: str | None = None
     """The one request that this proof was given for, and a name that no other proof has (`access.bound_proof`); None for all others.
     `is_step_up` is False then: it proves nothing for the rest of the session."""

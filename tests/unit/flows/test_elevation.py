@@ -85,6 +85,13 @@ async def test_the_session_has_the_proof_under_a_new_ticket_and_the_old_one_open
     assert stronger.session_id == parse(text).session_id != session.session_id
 
 
+async def test_a_proof_for_a_change_of_methods_is_no_step_up_and_puts_none_aside(elevations, signed_in):
+    ticket, session = signed_in
+    text, stronger = await elevations.add(ticket.text, session, proof(), now=LATER)
+    _, stronger = await elevations.add(text, stronger, proof(asked_for=":any"), now=LATER)
+    assert stronger.events == (*session.events, proof(), replace(proof(asked_for=":any"), is_step_up=False))
+
+
 async def test_nothing_else_about_the_session_moves(elevations, signed_in):
     ticket, session = signed_in
     _, stronger = await elevations.add(ticket.text, session, proof(level=Level.HIGH), now=LATER)

@@ -654,6 +654,14 @@ async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
     assert "totp" in [offer.method for offer in anything.offers]
 
 
+async def test_a_proof_for_a_change_of_methods_meets_the_demand_of_no_place(house):
+    """There more methods are accepted than the level of trust allows elsewhere."""
+    session_page = {"place": "/.authproxy/session", "route": ANY_PROOF}
+    stronger = await house.answers(await house.asked("totp", **session_page), house.totp())
+    assert (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text, **session_page))).is_met
+    assert not (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text))).is_met
+
+
 @pytest.mark.parametrize("named", ["acq/pay", "b2b", "made up", ":nothing", ""])
 async def test_a_route_that_is_named_wrongly_demands_what_the_place_does(house, named):
     demand = await house.step_ups().demand(house.visit("/paper", route=named))
