@@ -43,6 +43,13 @@ def test_a_proof_asks_for_what_the_route_demands_wherever_it_leads_to(named, nam
     assert found.parameters == {"place": name}
 
 
+def test_an_encoded_slash_is_read_as_the_portal_reads_it():
+    tolerant = Asked([replace(ACQ, accepts_encoded_slash=True)])
+    assert tolerant(attempt(return_to="/admin/a%2Fb")).parameters == {"place": "acq/admin"}
+    assert tolerant(attempt(return_to="/admin%2Fb")).parameters == {"place": "acq"}
+    assert ASKED(attempt(return_to="/admin/a%2Fb")).parameters == {"place": "acq"}
+
+
 def test_a_portal_that_is_no_longer_there_asks_for_nothing():
     assert ASKED(attempt(portal="gone")) == NOTHING
 

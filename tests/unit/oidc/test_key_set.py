@@ -35,6 +35,17 @@ def test_elliptic_curve_keys_serve_the_algorithm_of_their_curve():
     assert usable(ec_jwk(ec_key("ec"), kid="e"), algorithm="ES384").keys == ()
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "curve", "name", "size"),
+    [("ES256", ec.SECP256R1(), "P-256", 32), ("ES384", ec.SECP384R1(), "P-384", 48), ("ES512", ec.SECP521R1(), "P-521", 66)],
+)
+def test_each_curve_serves_its_own_algorithm_and_no_other(algorithm, curve, name, size):
+    point = ec.generate_private_key(curve).public_key().public_numbers()
+    jwk = {"kty": "EC", "crv": name, "x": number(point.x, size), "y": number(point.y, size)}
+    served = [one for one in ("ES256", "ES384", "ES512", "RS256", "EdDSA") if usable(jwk, algorithm=one).keys]
+    assert served == [algorithm]
+
+
 def test_ed25519_keys_serve_eddsa():
     private = ed25519.Ed25519PrivateKey.generate()
     x = b64(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
