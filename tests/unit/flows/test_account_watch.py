@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 
+import aiohttp
 import pytest
 
 from authproxy.access.decision import Reason
@@ -127,6 +129,16 @@ async def test_a_no_after_a_lost_answer_is_no_proof_because_the_token_may_have_b
     assert "says nothing about the account" in house.watch.failure
     await house.watch.look(session, now=DUE + 2 * EVERY)
     assert len(house.provider.asked) == 2
+
+
+async def test_a_question_that_has_never_left_here_casts_no_doubt_on_the_token(house):
+    session = await house.session(REFRESH)
+    house.provider.says = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "token endpoint could not be asked: ClientConnectorError")
+    house.provider.says.__context__ = aiohttp.ClientConnectorError(SimpleNamespace(host="provider.example", port=443, ssl=True), OSError())
+    await house.watch.look(session, now=DUE)
+    house.provider.says = NO
+    assert await house.watch.look(session, now=DUE + EVERY) is not None
+    assert not await house.is_open()
 
 
 async def test_a_no_about_an_access_token_is_a_no_also_after_silence(house):
