@@ -21,17 +21,24 @@ _STOPS_OF_A_PAGE = 80
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-_PAINTED = """() => {
+_SEEN = """() => {
     const telling = new Set(["class", "style", "type", "role", "hidden", "open", "disabled", "aria-invalid", "aria-current", "aria-pressed", "aria-expanded"]);
-    const places = new Set(), walk = (element, above) => {
-        const said = [...element.attributes].map(one => telling.has(one.name) ? `${one.name}=${one.value}` : one.name).sort();
+    // What is there for people to read, to send or to follow differs from page to page: of that it counts whether there is anything.
+    const saying = new Set(["aria-label", "alt", "title", "placeholder", "value", "href", "src", "action", "content", "lang", "hreflang", "datetime"]);
+    const places = new Set(), whole = [];
+    const walk = (element, above) => {
+        const attributes = [...element.attributes];
+        const said = attributes.map(one => telling.has(one.name) ? `${one.name}=${one.value}` : one.name).sort();
         const place = `${above}/${element.localName}[${said}]`;
         places.add(place);
+        const exact = attributes.map(one => `${one.name}=${saying.has(one.name) ? one.value.trim() !== "" : one.value}`).sort();
+        whole.push(`${above}/${element.localName}[${exact}]`, [...element.childNodes].map(one => one.nodeType === 3 && one.data.trim() !== "").join());
         for (const child of element.children) walk(child, place);
     };
     walk(document.documentElement, "");
     const rules = [...document.styleSheets].map(sheet => [...sheet.cssRules].map(rule => rule.cssText).join());
-    return JSON.stringify([matchMedia("(prefers-color-scheme: dark)").matches, innerWidth, [...places].sort(), rules]);
+    const looks = [matchMedia("(prefers-color-scheme: dark)").matches, innerWidth, rules];
+    return [JSON.stringify([...looks, [...places].sort()]), JSON.stringify([...looks, whole, document.title !== ""])];
 }"""
 _SETTLED = """async () => {
     await Promise.allSettled(document.getAnimations().map(one => one.finished));
@@ -39,25 +46,34 @@ _SETTLED = """async () => {
 }"""
 """Waits until running transitions have ended and the page has been painted, so that no colour is measured halfway."""
 _CONTRAST_IS_ENOUGH: set[bytes] = set()
+_WITHOUT_BARRIERS: set[tuple[bytes, tuple[str, ...]]] = set()
 
 
 async def barriers_of(page: Page, *rules: str) -> list[str]:
     """What axe finds wrong: by all its rules, or by those (or by the tags) that are named.
 
     Nine tenths of axe's time go into the contrast of colours, which is decided by style sheets, colour scheme, width, and the elements with
-    their places: where all of these are as on a page whose contrast was enough, it is not measured again."""
+    their places: where all of these are as on a page whose contrast was enough, it is not measured again. All other rules look at elements
+    and attributes as well, and at whether there is a text, not at its words: where all of that is as on a page in which they have found
+    nothing, they are not asked again. So of two pages that differ in their words only, as in two languages, axe looks at one."""
     await page.evaluate(_SETTLED)
+    painted, whole = (hashlib.sha256(text.encode()).digest() for text in await page.evaluate(_SEEN))
+    has_contrast, is_known = painted in _CONTRAST_IS_ENOUGH, rules == ("color-contrast",) or (whole, rules) in _WITHOUT_BARRIERS
+    if has_contrast and is_known:
+        return []
     if not await page.evaluate("typeof axe === 'object'"):
         await page.evaluate(AXE_SCRIPT)
-    painted = hashlib.sha256((await page.evaluate(_PAINTED)).encode()).digest()
-    if painted not in _CONTRAST_IS_ENOUGH:
+    if not has_contrast:
         found = await _asked(page, {"runOnly": ["color-contrast"]})
         if found:
             return found
         _CONTRAST_IS_ENOUGH.add(painted)
-    if rules == ("color-contrast",):
+    if is_known:
         return []
-    return await _asked(page, {"rules": {"color-contrast": {"enabled": False}}} | ({"runOnly": list(rules)} if rules else {}))
+    found = await _asked(page, {"rules": {"color-contrast": {"enabled": False}}} | ({"runOnly": list(rules)} if rules else {}))
+    if not found:
+        _WITHOUT_BARRIERS.add((whole, rules))
+    return found
 
 
 async def _asked(page: Page, options: dict[str, object]) -> list[str]:
