@@ -43,7 +43,24 @@ def portals(settings: Settings) -> Portals:
     every = (
         portal(portal_id, own, ways(settings, own), asks=(settings.rekono.parameters,)) for portal_id, own in settings.portals.items()
     )  # fmt: skip
+    if not step_up_by(settings.rekono).is_possible:
+        every = (_without_proofs_at_provider(one) for one in every)
     return Portals({one.host: one for one in every})
+
+
+def _without_proofs_at_provider(portal: Portal) -> Portal:
+    """The portal whose demands no sign-in at the provider meets: nobody is told to make one there either."""
+    return dataclasses.replace(
+        portal, routes=tuple(dataclasses.replace(route, requirement=_met_elsewhere(route.requirement)) for route in portal.routes)
+    )
+
+
+def _met_elsewhere(demand: Requirement) -> Requirement:
+    wanted = demand.step_up
+    if wanted is None:
+        return demand
+    methods = tuple(method for method in wanted.methods if method != "rekono")
+    return dataclasses.replace(demand, step_up=dataclasses.replace(wanted, methods=methods))
 
 
 def ways(settings: Settings, portal: PortalSettings) -> tuple[SignInMethod, ...]:

@@ -49,6 +49,19 @@ def test_a_route_says_what_is_different_there(workshop):
     }
 
 
+def test_where_no_sign_in_is_a_proof_no_place_names_one(workshop):
+    def spoil(settings):
+        settings["rekono"]["step_up_by"] = "never"
+        settings["portals"]["acq"]["routes"] = [{"path": "/pay", "step_up": {"methods": ["totp", "rekono"], "max_age": "5m"}}, {"path": "/open", "step_up": {"required": False}}]
+
+    portals = meanings.portals(workshop.read(spoil).settings)
+    found = {route.name: route.requirement.step_up for portal in portals.by_host.values() for route in portal.routes}
+    assert found == {
+        "acq/pay": StepUp(methods=("totp",), max_age=timedelta(minutes=5)), "acq/open": None,
+        "acq": StepUp(methods=tuple(method for method in STEP_UP_METHODS if method != "rekono")),
+    }  # fmt: skip
+
+
 HIGH = '{"id_token":{"acr":{"essential":true,"values":["substantial","high"]}}}'
 
 
