@@ -354,6 +354,11 @@ async def test_while_the_service_is_away_the_phone_says_so_and_the_gateway_asks_
     for _ in range(3):
         with pytest.raises(CannotAsk):
             await gateway.sees(challenge)
+    # Waiting is no evidence; that nothing can be sent is.
+    assert await gateway.method.offer(person(ANA)) is not None
+    for somebody in (ANA, ANA, CVETKA):
+        with pytest.raises(CannotAsk):
+            await gateway.asks(somebody)
     assert await gateway.method.offer(person(ANA)) is None
 
 
