@@ -186,6 +186,8 @@ class Notices:
             for note in notes:
                 if now - note.at >= _TRIED_FOR:
                     _lost(note.change, note.method, failure)
+                else:
+                    logger("challenges").warning("notice.waits", change=note.change, method=note.method, error=str(failure))
             return [note for note in notes if now - note.at < _TRIED_FOR]
         return []
 

@@ -135,7 +135,9 @@ async def test_every_way_that_there_is_is_used(person, has_sms, has_mail, by_sms
 
 async def test_what_one_way_has_not_taken_is_tried_again_by_that_way_alone_also_by_another_instance(house):
     house.sms.is_down = True
-    await house.changes()
+    with structlog.testing.capture_logs() as logs:
+        await house.changes()
+    assert [line["event"] for line in logs] == ["notice.waits"]
     assert (house.sms.sent, len(house.mail.sent)) == ([], 1)
     house.sms.is_down = False
     house.now += 5 * MINUTE
@@ -150,7 +152,7 @@ async def test_what_cannot_be_sent_for_an_hour_is_lost_and_logged(house):
         for _ in range(20):
             house.now += 5 * MINUTE
             await house.notices.send_due()
-    assert [line["event"] for line in logs] == ["notice.lost"]
+    assert [line["event"] for line in logs] == ["notice.waits"] * 11 + ["notice.lost"]
     assert "40123456" not in json.dumps(logs, default=str)
 
 
