@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -58,6 +59,12 @@ def test_each_required_claim_is_missed_by_its_name(missing, blank):
 
     assert claimed(userinfo).missing == (missing,)
     assert claimed(userinfo, required=()).missing == ()
+
+
+@pytest.mark.parametrize("blank", [None, "", " ", "\u200b", 5])
+def test_a_name_that_says_nothing_leaves_it_to_the_next_one(blank):
+    names = replace(NAMES, name=("full_name", "name"))
+    assert claimed({**ANA, "full_name": blank}, names=names).person.name == "Ana Novak"
 
 
 @pytest.mark.parametrize("value", ["99990008", " SI99990008 ", "si 9999-0008", 99990008])
