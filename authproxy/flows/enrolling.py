@@ -32,7 +32,8 @@ from authproxy.identity.session import Session
 
 _BEGUN_FOR: Final = timedelta(minutes=10)
 _BEGUN_PER_HOUR: Final = 30
-"""What was begun is kept for ten minutes, finished or not: a script must not fill the store with it."""
+"""What was begun is kept for ten minutes, finished or not: a script must not fill the store with it. A sheet of recovery codes takes
+seconds of a processor."""
 _LONGEST_LABEL: Final = 40
 
 
@@ -205,13 +206,13 @@ class Enrolling:
         if proof is None:
             return ProofNeeded(route=OTHER_PROOF[method], session=session)
         level = min(session.level, proof.worth)
-        if method == "recovery":
-            return await self._make_recovery(visit, session, level)
         until = await self._limits.reserve(
             "\0".join(("begun", *owner_of(session.person))), pause=timedelta(0), per_hour=_BEGUN_PER_HOUR, now=visit.now
         )  # fmt: skip
         if until is not None:
             return NotEnrolled(reason=Reason.STEP_UP_TOO_OFTEN, session=session, until=until)
+        if method == "recovery":
+            return await self._make_recovery(visit, session, level)
         if method == "push" and self._push is not None:
             return await self._begin_push(visit, session, self._push, label, level)
         return await self._begin_totp(visit, session, label, level)

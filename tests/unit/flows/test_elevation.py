@@ -89,7 +89,9 @@ async def test_a_proof_for_a_change_of_methods_is_no_step_up_and_puts_none_aside
     ticket, session = signed_in
     text, stronger = await elevations.add(ticket.text, session, proof(), now=LATER)
     _, stronger = await elevations.add(text, stronger, proof(asked_for=":any"), now=LATER)
-    assert stronger.events == (*session.events, proof(), replace(proof(asked_for=":any"), is_step_up=False))
+    for_a_change = replace(proof(asked_for=":any"), is_step_up=False)
+    assert stronger.events == (*session.events, proof(), for_a_change)
+    assert with_proof(stronger.events, proof()) == (*session.events, for_a_change, proof())
 
 
 async def test_nothing_else_about_the_session_moves(elevations, signed_in):

@@ -388,6 +388,13 @@ async def test_secrets_show_in_no_log(house):
     assert codes.codes[0] not in repr(codes)
 
 
+async def test_a_script_that_makes_sheets_without_end_is_stopped(house):
+    for _ in range(30):
+        assert isinstance(await house.begins("totp"), TotpBegun)
+    refused = await house.begins("recovery")
+    assert (refused.reason, await house.store.recovery_left(house.owner)) == (Reason.STEP_UP_TOO_OFTEN, 0)
+
+
 async def test_a_script_that_begins_without_end_is_stopped_and_leaves_bounded_room(house):
     """Whatever was begun is kept for ten minutes, finished or not."""
     outcomes = [await house.begins("totp") for _ in range(40)]
