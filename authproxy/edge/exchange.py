@@ -200,6 +200,8 @@ class Exchange(Answered[Client]):
             await gate.access.give_back(admitted.proof)
         elif isinstance(admitted.decision, Allowed):
             self._decided(admitted.decision)
+            if isinstance(self._decision, Unavailable):  # there was no room for it
+                await gate.access.give_back(admitted.proof)
         else:
             self._refuse(admitted.decision)
 

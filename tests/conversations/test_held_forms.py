@@ -99,6 +99,19 @@ async def test_a_proof_that_grew_old_before_the_click_is_asked_again_and_the_for
     assert sent(house) == 1
 
 
+async def test_where_each_form_needs_a_proof_of_its_own_signing_in_again_serves_one_form(houses):
+    alone = [{"path": "/vnos", "methods": ["POST"], "step_up": {"methods": ["rekono"], "max_age": 0, "shows": ["besedilo"]}}]
+    async with houses(acq={"idle": "30m", "routes": alone}) as house:
+        ana = house.person()
+        await ana.signs_in(house.acq + "/")
+        for already in (0, 1):
+            met = await send_form(ana, house)
+            assert (met.status, sent(house)) == (303, already)
+            page = await ana.walk(met)
+            assert (await ana.browser.submit(page, sending(page))).status == 200
+            assert sent(house) == already + 1
+
+
 async def test_what_is_not_to_be_sent_is_forgotten(house, ana):
     page = await ana.walk(await send_form(ana, house))
     [discard] = [form for form in page.forms if form.action.endswith("/step-up/discard")]
