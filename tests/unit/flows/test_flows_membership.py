@@ -121,6 +121,8 @@ async def test_a_blocked_person_comes_in_nowhere_and_is_not_linked(house, member
         ((replace(ANAS_CERTIFICATE, fingerprint=None),), True),
         ((replace(ANAS_CERTIFICATE, fingerprint="b2" * 32),), False),
         ((replace(ANAS_CERTIFICATE, fingerprint=None, serial=1),), False),
+        ((replace(ANAS_CERTIFICATE, issuer=None, serial=None), replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2)), True),
+        ((replace(ANAS_CERTIFICATE, fingerprint="b2" * 32), replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2)), False),
         ((), False),
     ],
 )
@@ -147,6 +149,7 @@ async def test_the_tax_number_in_a_certificate_counts_where_it_is_handed_over_an
 def test_why_somebody_may_not_come_in_names_nobody():
     told = refusal(ANA, portal_id="bips", members="register")
     assert (told.reason, refusal(ANA, portal_id="bips", members="anyone")) == (Reason.NOT_A_MEMBER, None)
+    assert told.member == ANA
     assert refusal(ANA, portal_id="acq", members="register") is None
     assert refusal(ANA.blocked(NOW, "x"), portal_id="acq", members="anyone").found == "the person is blocked"
     assert "Novak" not in repr(told)
@@ -178,6 +181,7 @@ async def test_of_two_accounts_that_claim_a_person_at_the_same_moment_the_second
     told = await Membership(store=store).by_sign_in(person, Level.HIGH, portal_id="acq", members="register")
     assert isinstance(told, NotAdmitted)
     assert told.is_alarm
+    assert told.member.member_id == "ana"
 
 
 async def test_an_account_names_its_person_and_links_nobody(house):
