@@ -22,10 +22,10 @@ COMPILED := build/compiled
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
 # What goes through compiled modules, and differs if one of them does (tests/README.md).
 CONCERNED := tests/unit/access tests/unit/edge tests/unit/flows tests/unit/identity tests/unit/telemetry tests/contracts \
-	$(wildcard tests/unit/storage/test_*near_cache.py tests/integration/test_edge_*.py tests/integration/test_nginx_*.py) \
+	$(wildcard tests/unit/storage/test_*near_cache.py tests/integration/test_edge_*.py) tests/integration/test_nginx_story.py \
 	$(patsubst %,tests/security/test_%.py,framing header_spoofing random_bytes targets) \
 	tests/faults/test_gateway_store.py \
-	$(patsubst %,tests/conversations/test_%.py,deep_links held_forms portal_identity session_life sign_in)
+	$(patsubst %,tests/conversations/test_%.py,portal_identity session_life sign_in)
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
 OPTIONS ?=
 # How far `make demo` moves its ports, e.g. `make demo PORTS=+100`.
