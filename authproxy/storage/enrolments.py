@@ -87,6 +87,8 @@ class _Found(NamedTuple):
     """Listings of recovery codes by an older version are among them."""
     sets: list[_StoredSet]
     """The one that counts last."""
+    sealed: bytes | None
+    """The record of the set under the first name, readable or not."""
 
     @property
     def recovery(self) -> Enrolment | None:
@@ -181,9 +183,8 @@ class RedisEnrolments:
         kept = RecoverySet(owner, self._fresh(_SET_ID_SIZE).hex(), listing)
         codes = await self._prepared(kept, hashes)
         sealed = self._sealed(challenge_records.recovery_set_octets(kept), first)
-        was = next((each.sealed for each in found.sets if each.name == first), b"")
         # One write for the set and its listing: neither is ever there without the other.
-        if not await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), was, sealed):
+        if not await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), found.sealed or b"", sealed):
             await self._connection.ask("DEL", codes)
             return False
         listings = [_taking_away(each) for each in found.methods if each.owned.enrolment.method == "recovery"]
@@ -301,7 +302,8 @@ class RedisEnrolments:
         methods = [stored for name, flat in zip(names, answers_to[: len(names)], strict=True) for stored in self._read(name, flat)]
         # A set that does not open is counted where a code is looked for in it.
         opened = [(name, sealed, self._opened_set(sealed, name)) for name, sealed in zip(names, answers_to[len(names) :], strict=True)]
-        return _Found(methods, [_StoredSet(name, sealed, kept) for name, sealed, kept in opened if kept is not None])
+        sets = [_StoredSet(name, sealed, kept) for name, sealed, kept in opened if kept is not None]
+        return _Found(methods, sets, answers_to[-1])
 
     def _read(self, name: str, flat: Sequence[bytes]) -> list[_Stored]:
         """What opens of a person's hash, which came as fields and values by turns."""

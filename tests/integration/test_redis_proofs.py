@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -196,6 +197,39 @@ async def test_new_recovery_codes_leave_nothing_of_the_old_ones_behind(redis, ot
     await asyncio.gather(*(enrolments.put_recovery(ANAS, [f"hash-{number}"]) for number in range(10) for enrolments in both))
     assert len(await redis.ask("KEYS", "*:recovery-codes")) == await both[0].recovery_left(ANAS) == 1
     await both[0].put_recovery(ANAS, ())
+    assert await redis.ask("KEYS", "*") == []
+
+
+SHEET = enrolment_of("sheet", method="recovery", secret="")
+
+
+async def test_a_record_of_recovery_codes_that_does_not_open_is_replaced_by_new_ones(redis):
+    [name] = KeyRing((KEY,)).owner_names("enrolments", ANAS)
+    await redis.ask("SET", keyspace.recovery(name), b"not ours")
+    enrolments = enrolments_on(redis)
+    assert await enrolments.make_recovery(ANAS, CODES, SHEET, instead_of=None) is True
+    assert (await enrolments.of(ANAS), await enrolments.spend_recovery(ANAS, CODES[0])) == ((SHEET,), True)
+
+
+async def test_recovery_codes_and_their_listing_change_their_key_together(redis):
+    assert await enrolments_on(redis).make_recovery(ANAS, CODES, SHEET, instead_of=None)
+    both = enrolments_on(redis, NEW_KEY, KEY)
+    assert await both.of(ANAS) == (SHEET,)
+    assert await both.reseal() == 1
+    alone = enrolments_on(redis, NEW_KEY)
+    assert (await alone.of(ANAS), await alone.spend_recovery(ANAS, CODES[0])) == ((SHEET,), True)
+    assert await both.make_recovery(ANAS, ["new"], replace(SHEET, enrolment_id="newer"), instead_of="sheet")
+    assert [each.enrolment_id for each in await alone.of(ANAS)] == ["newer"]
+    assert await alone.remove(ANAS, "newer")
+    assert await redis.ask("KEYS", "*") == []
+
+
+async def test_listings_that_an_older_version_kept_beside_the_codes_are_shown_and_go_with_them(redis):
+    enrolments = enrolments_on(redis)
+    await enrolments.put_recovery(ANAS, CODES)
+    assert await enrolments.add(ANAS, SHEET)
+    assert await enrolments.every(ANAS) == (SHEET,)
+    assert await enrolments.remove(ANAS, "sheet")
     assert await redis.ask("KEYS", "*") == []
 
 
