@@ -17,7 +17,9 @@ from authproxy.edge.plain_answer import PlainAnswer
 from authproxy.edge.request_head import Fields, authenticates_connection
 
 _LARGEST_HEAD: Final = 256 * 1024
-"""Bytes that a portal may send before a final answer's body begins: a broken portal must not fill our memory."""
+"""Bytes that a portal may send before a final answer's body begins, and in trailers: a broken portal must not fill our memory."""
+_VERSIONS: Final = frozenset({"1.1", "1.0"})
+_NOWHERE: Final = -1
 _IDLE_TIMEOUT: Final = re.compile(rb"HTTP/1\.[01] 408 ")
 """What some servers say on a connection that has rested too long, before they close it: unasked, and no attack."""
 _PHRASE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -68,8 +70,8 @@ class UpstreamConnection(asyncio.Protocol):
     """Belongs to one exchange at a time; between two it is idle in the pool, where anything that arrives closes it."""
 
     __slots__ = (
-        "_answer", "_before_answer", "_fields", "_found", "_is_head_request", "_is_paused", "_is_tunnel", "_left", "_parser", "_phrase",
-        "_pool", "_reader", "_transport", "idle_since", "is_long", "is_open", "is_personal", "is_reusable", "served",
+        "_after_size", "_answer", "_before_answer", "_fields", "_found", "_is_head_request", "_is_paused", "_is_tunnel", "_left", "_parser",
+        "_phrase", "_pool", "_reader", "_transport", "idle_since", "is_long", "is_open", "is_personal", "is_reusable", "served",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionOwner) -> None:
@@ -85,6 +87,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_tunnel = False
         self._is_paused = False
         self._before_answer = 0
+        self._after_size = _NOWHERE
+        """About how much has arrived behind the size of a chunk while none of the chunk's own bytes has. After the last chunk, which has
+        none, these are the trailers."""
         self._found: str | None = None
         """What is wrong with the answer, found where the parser cannot be stopped."""
         self.is_open = False
@@ -105,6 +110,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._found = None
         self._answer = None
         self._before_answer = 0
+        self._after_size = _NOWHERE
         self.served += 1
         self._transport.write(head)
 
@@ -228,12 +234,24 @@ class UpstreamConnection(asyncio.Protocol):
             self.abandon()
             raise
         except httptools.HttpParserError:
-            self._fail("the portal's answer is not HTTP")
+            if self._after_size != _NOWHERE and self._found is None:
+                self._end_without_trailers()
+            else:
+                self._fail("the portal's answer is not HTTP")
         else:
             if self._found is not None:
                 self._fail(self._found)
             elif self._reader is not None and self._answer is None and self._before_answer > _LARGEST_HEAD:
                 self._fail("the head of the portal's answer is too large")
+            elif self._after_size != _NOWHERE:
+                self._after_size += len(data)
+                if self._after_size > _LARGEST_HEAD:
+                    self._end_without_trailers()
+
+    def _end_without_trailers(self) -> None:
+        """The answer is complete with its last chunk (RFC 9112 §7.1). What follows cannot be read, and nothing else will be."""
+        self.is_reusable = False
+        self._end([])
 
     def _finish_counted(self, data: bytes) -> None:
         piece, rest = data[: self._left], data[self._left :]
@@ -268,6 +286,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _end(self, trailers: Fields) -> None:
         reader, self._reader = self._reader, None
         self._answer = None
+        self._after_size = _NOWHERE
         # The client may have stopped the reading with the last piece; the next exchange must find the connection flowing.
         self.resume()
         if reader is not None:
@@ -300,6 +319,9 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         head = AnswerHead(status, self._phrase, self._fields)
         self._fields = []
+        if self._parser.get_http_version() not in _VERSIONS:
+            self._found = "the portal's answer is of another version of HTTP"
+            return
         if status < 100 or not _PHRASE.fullmatch(self._phrase) or (status == 101 and not self._parser.should_upgrade()):
             self._found = "the portal's status line is malformed, or switches to no protocol"
             return
@@ -308,23 +330,32 @@ class UpstreamConnection(asyncio.Protocol):
             if self._found is not None:
                 return
             self._answer = head
+            if not head.has_body and self._may_have_body(head):
+                self.is_reusable = False
         reader.answer_began(head)
         if self._is_head_request and status >= 200:
             # llhttp would wait for the body that a HEAD answer announces and does not have.
             self._parser = httptools.HttpResponseParser(self)
-            if head.length != 0 and status not in {204, 304}:
-                # A portal that sends it all the same would have it read as the answer to the next request, maybe somebody else's.
-                self.is_reusable = False
             self._end([])
+
+    @staticmethod
+    def _may_have_body(answer: AnswerHead) -> bool:
+        """Whether the portal may send a body behind an answer that has none (to HEAD, 204, 304). It would be read as the answer to the next
+        request, which may be somebody else's, and it may come at any time. So only the head counts, not how long nothing has come."""
+        if answer.is_chunked or answer.length:
+            return True
+        return answer.length is None and answer.status not in {204, 304}
 
     def _frame(self, head: AnswerHead) -> None:
         for name, value in head.fields:
             length_of_name = len(name)
             if length_of_name == 14 and name.lower() == b"content-length":
-                head.length = int(value) if value.isdigit() else None
+                digits = value.strip(b" \t")
+                head.length = int(digits) if digits.isdigit() else None
             elif length_of_name == 17 and name.lower() == b"transfer-encoding":
                 head.is_chunked = True
-                if value.lower() != b"chunked":
+                # Blanks behind a value are no part of it (RFC 9110 §5.5). A tab stays: behind one, llhttp knows no chunks.
+                if value.rstrip(b" ").lower() != b"chunked":
                     self._found = "the portal's answer has a transfer coding other than chunked"
             elif length_of_name == 12 and name.lower() == b"content-type":
                 head.is_endless = headers.is_endless(value)
@@ -335,7 +366,11 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._parser.should_keep_alive():
             self.is_reusable = False
 
+    def on_chunk_header(self) -> None:
+        self._after_size = 0
+
     def on_body(self, piece: bytes) -> None:
+        self._after_size = _NOWHERE
         reader, answer = self._reader, self._answer
         if reader is None or answer is None:
             self.is_reusable = False

@@ -63,6 +63,9 @@ async def test_a_chunked_answer_that_was_cut_does_not_look_complete_to_http_1_0(
         b"HTTP/1.1 200 O\x00K\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 000 Nothing\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n",
         b"",
     ],
 )
@@ -123,17 +126,95 @@ async def test_bytes_behind_an_answer_poison_nobody(extra, first, comes):
         assert [b"/second" in one.received for one in edge.portal.conversations] == [False, True]
 
 
-async def test_a_body_behind_a_head_answer_poisons_nobody():
+@pytest.mark.parametrize(
+    ("method", "status", "framing"),
+    [
+        ("HEAD", b"200 OK", b"Content-Length: 8"),
+        ("HEAD", b"200 OK", b"X-Framing: none"),
+        ("HEAD", b"304 No", b"Transfer-Encoding: chunked"),
+        ("GET", b"304 No", b"Content-Length: 8"),
+        ("GET", b"204 No", b"Content-Length: 8"),
+        ("GET", b"204 No", b"Transfer-Encoding: chunked"),
+    ],
+)
+async def test_what_a_portal_sends_behind_an_answer_without_a_body_is_nobodys_answer(method, status, framing):
+    """Ten times the rest comes when the next person's request is on its way, which is the worst moment of all."""
+
     async def script(conversation: Conversation) -> None:
-        _head, _ = await conversation.read_request()
-        await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await conversation.read_request()
+        await conversation.say(b"HTTP/1.1 %s\r\n%s\r\n\r\n" % (status, framing))
+        await conversation.read_until(b"\r\n\r\n")
+        await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned")
+
+    async def honest(conversation: Conversation) -> None:
+        await conversation.read_request()
+        await conversation.answer(b"honest")
+        await conversation.read()
+
+    async with running_edge(script=script) as edge:
+        client, other = await edge.client(), await edge.client()
+        for number in range(10):
+            edge.portal.script = script
+            assert (await client.ask(f"{method} /bare")).status == int(status[:3])
+            edge.portal.script = honest
+            assert (await other.ask(f"GET /{number}")).body == b"honest"
+            await edge.settled(edge.portal.conversations[-2].is_over.is_set)
+            edge.pool.close()
+
+
+BAD_TRAILERS = (b"X-Field : space\r\n\r\n", b"nonsense\r\n\r\n", b"Content-Length: 5\r\n\r\n", b"X-Null: \x00\r\n\r\n", b"A: b\nC: d\r\n\r\n")
+
+
+@pytest.mark.parametrize("trailers", [*BAD_TRAILERS, b"X-Endless: " + 300_000 * b"x"])
+@pytest.mark.parametrize("comes", ["at once", "in two pieces"])
+async def test_a_bad_trailer_costs_the_connection_to_the_portal_and_not_the_answer(trailers, comes):
+    body_is_there = asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_request()
+        whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+        if comes == "at once":
+            await conversation.say(whole + trailers)
+        else:
+            await conversation.say(whole)
+            await body_is_there.wait()
+            await conversation.say(trailers)
         await conversation.read()
 
     async with running_edge(script=script) as edge:
         client = await edge.client()
-        assert (await client.ask("HEAD /")).status == 200
-        assert len((await client.ask("GET /")).body) == 38
-        assert len(edge.portal.conversations) == 2
+        await client.send(request("GET /"))
+        if comes == "in two pieces":
+            early = b""
+            while b"hello" not in early:
+                early += await client.some()
+            body_is_there.set()
+            client.unread(early)
+        answer = await client.answer()
+        assert (answer.body, answer.trailers) == (b"hello", [])
+        await edge.settled(edge.portal.conversations[0].is_over.is_set)
+
+
+async def test_blanks_behind_a_value_are_no_part_of_it():
+    answers = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5 \r\nSet-Cookie: a=b\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\t \r\nSet-Cookie: a=b\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length:  5 \t\r\nConnection: keep-alive \r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ]
+
+    async def script(conversation: Conversation) -> None:
+        for answer in answers:
+            await conversation.read_request()
+            await conversation.say(answer)
+        await conversation.read()
+
+    async with running_edge(script=script) as edge:
+        client = await edge.client()
+        for length in (b"5", b"5", b"5", None):
+            answer = await client.ask("GET /")
+            assert (answer.status, answer.body, answer.get("content-length")) == (200, b"hello", length)
+        assert len(edge.portal.conversations) == 1
 
 
 # Connections that the portal has closed

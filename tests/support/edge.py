@@ -314,6 +314,10 @@ class RawClient:
             else:
                 raise ConnectionResetError(f"the edge closed instead of answering: {event}")
 
+    def unread(self, data: bytes) -> None:
+        """Gives back what `some` has read, to be read by `answer`."""
+        self._rest = data + self._rest
+
     async def some(self) -> bytes:
         return await asyncio.wait_for(self.reader.read(65536), PATIENCE)
 
