@@ -43,7 +43,12 @@ def smpp(host, **more):
     return {"step_up": {"sms": SMS | {"gateways": {"mno": {"smpp": centre}}}}}, ("step_up.sms.gateways.mno.smpp.tls", "codes")
 
 
-COUNTERPARTS = (store, upstream, onepass, sms, sms_reports, smpp)
+def mail(host, **more):
+    section = {"host": host.strip("[]"), "sender": "prehod@bankart.example", "tls": "none"} | more
+    return {"step_up": {"mail": section}}, ("step_up.mail.tls", "letters")
+
+
+COUNTERPARTS = (store, upstream, onepass, sms, sms_reports, smpp, mail)
 
 
 def merged(into, what):
@@ -78,7 +83,7 @@ def test_an_operator_may_allow_it_where_it_is_said(workshop, counterpart):
 
 @pytest.mark.parametrize("sections", [
     {"store": {"url": "rediss://store.example.si"}}, {"store": {"url": "unix:///run/redis.sock"}}, {"portals": {"acq": {"upstream": "https://10.1.2.3"}}},
-    {"portals": {"acq": {"upstream": "unix:/run/portal.sock"}}}, smpp("10.1.2.3", tls=True)[0],
+    {"portals": {"acq": {"upstream": "unix:/run/portal.sock"}}}, smpp("10.1.2.3", tls=True)[0], mail("10.1.2.3", tls="starttls")[0],
 ])  # fmt: skip
 def test_what_is_encrypted_or_a_socket_needs_no_permission(workshop, sections):
     assert errors(workshop, sections) == []
