@@ -17,6 +17,8 @@ def at(path: str) -> RequestTarget:
         ("/.AUTHPROXY/login", True),
         ("/.authproxy", True),
         ("/.authproxy;x/login", True),
+        ("/;x/.authproxy/login", True),
+        ("/%2F.authproxy/login", True),
         ("/page/.authproxy/login", False),
         ("/authproxy/login", False),
         ("/", False),

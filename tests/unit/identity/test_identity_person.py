@@ -19,6 +19,18 @@ def test_a_tax_number_is_accepted_exactly_when_it_can_have_been_issued(digits):
     assert accepted == ddv.is_valid(digits)
 
 
+@pytest.mark.parametrize("last", range(10))
+@pytest.mark.parametrize("first", ["1500006", "1500001"])
+def test_where_no_check_digit_exists_there_is_no_number_and_ten_is_written_as_nought(first, last):
+    """The weighted sums of these two leave 0 and 1 when divided by 11."""
+    if (first, last) == ("1500001", 0):
+        assert tax_number("15000010") == "15000010"
+        assert ddv.is_valid("15000010")
+    else:
+        with pytest.raises(InvalidTaxNumber, match="check digit"):
+            tax_number(f"{first}{last}")
+
+
 @pytest.mark.parametrize("written", ["99990008", "SI99990008", "si 9999 0008", " 9999-00-08 ", "SI-99990008"])
 def test_the_ways_of_writing_it_are_one_number(written):
     assert tax_number(written) == "99990008"
