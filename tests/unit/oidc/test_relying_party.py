@@ -90,3 +90,8 @@ def test_freshness_is_demanded_by_max_age_alone():
 )
 def test_things_are_sent_in_the_clear_only_on_this_machine(url, issuer, may):
     assert is_endpoint(url, issuer=issuer) is may
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "file", "ws", "gopher", "httpx"])
+def test_nothing_is_sent_by_another_scheme_on_this_machine_either(scheme):
+    assert not is_endpoint(f"{scheme}://localhost:8081/x", issuer="http://localhost:8081/")
