@@ -99,3 +99,23 @@ def test_whoever_is_removed_or_arrives_blocked_is_shut_out():
     blocked = CVETKA.blocked(NOW, None)
     assert list(register.shut_out(by_id(ANA), by_id(blocked, DAVID))) == [ANA, blocked]
     assert list(register.shut_out(by_id(blocked), by_id(blocked))) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "leaves"),
+    [
+        ((), True),
+        ((CVETKA,), True),
+        ((ANA,), False),
+        ((replace(ANA, tax_number=TaxNumber("99990121")),), True),
+        ((replace(ANA, tax_number=None),), True),
+        ((replace(ANA, name="Ana Kovač", phone="+38640111222"),), False),
+        ((ANA.blocked(NOW, None),), False),
+    ],
+)
+def test_whoever_is_gone_or_has_another_tax_number_leaves_what_they_have_enrolled(after, leaves):
+    assert register.leaves(ANA, by_id(*after)) is leaves
+
+
+def test_who_had_no_tax_number_may_get_one_and_keep_everything():
+    assert not register.leaves(replace(ANA, tax_number=None), by_id(ANA))
