@@ -154,3 +154,22 @@ async def test_whoever_stays_signed_in_there_is_led_back_all_the_same_and_asked_
         assert (await ana.browser.follow(back)).status == 200
         assert asks_for_the_password(await ana.walk(await ana.opens(house.acq + "/"), stop=asks_for_the_password))
         assert sent(ana)["prompt"] == "login"
+
+
+async def test_a_grant_that_is_taken_back_there_ends_the_session_here(opened):
+    scopes = {"AUTHPROXY__REKONO__SCOPES": "openid,profile,email,offline_access", "AUTHPROXY__REKONO__RECHECK_EVERY": "1m"}
+    async with opened(**scopes) as house:
+        ana = Guest(ANA, house, Browser(patience=60))
+        assert (await ana.signs_in(house.acq + "/")).status == 200
+        house.clock.advance(minutes=2)
+        assert (await ana.opens(house.acq + "/")).status == 200
+        granted = (await ana.browser.fetch(f"{house.issuer}api/tokens/refresh")).json
+        for token in granted:
+            assert (await ana.browser.request("DELETE", f"{house.issuer}api/tokens/refresh/{token['id']}")).status == 200
+        house.clock.advance(minutes=2)
+
+        async def is_over():
+            return (await ana.opens(house.acq + "/")).status == 303
+
+        await until(is_over, within=10)
+        assert granted
