@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.support import keycloak
 from tests.support.gateway import free_port, open_house, until
 from tests.support.http_client import Browser
-from tests.support.keycloak import ANA, CLIENT_ID, EVA, SECRET, Administrator, Guest
+from tests.support.keycloak import ANA, BOR, CLIENT_ID, EVA, SECRET, Administrator, Guest
 from tests.support.redis_server import RedisServer
 
 pytestmark = [pytest.mark.needs("java", "redis-server"), pytest.mark.asyncio(loop_scope="module")]
@@ -144,3 +144,18 @@ async def test_a_proof_that_has_grown_old_is_renewed_by_the_password_and_by_noth
         assert sent(ana)["prompt"] == "login"
         page = await ana.walk(question)
         assert (page.status, page.url) == (200, house.acq + "/izpis/2026/11")
+
+
+async def test_an_account_that_is_disabled_there_is_signed_out_here(opened, issuer):
+    async with opened(AUTHPROXY__REKONO__RECHECK_EVERY="1m") as house:
+        bor = Guest(BOR, house, Browser(patience=60))
+        assert (await bor.signs_in(house.acq + "/")).status == 200
+        house.clock.advance(minutes=2)
+        assert (await bor.opens(house.acq + "/")).status == 200
+        await Administrator(issuer).disables(BOR)
+        house.clock.advance(minutes=2)
+
+        async def is_over():
+            return (await bor.opens(house.acq + "/")).status == 303
+
+        await until(is_over, within=10)

@@ -1,4 +1,4 @@
-"""Keycloak 26 in its development mode: a realm with one client and two people, everything kept in a folder of its own."""
+"""Keycloak 26 in its development mode: a realm with one client and three people, everything kept in a folder of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.http_client import Answer, Browser, Form
 from tests.support.java_programs import FETCHED, fetched, java_program
 
 CLIENT_ID, SECRET = "gateway", "a-secret-of-good-length"
-ANA, EVA = "ana@example.si", "eva@example.si"
+ANA, BOR, EVA = "ana@example.si", "bor@example.si", "eva@example.si"
 _NEEDED = "keycloak-quarkus-dist-*.zip"
 
 
@@ -97,7 +97,7 @@ def _realm(portals: Sequence[str]) -> dict[str, Any]:
                 "backchannel.logout.url": f"{portals[0]}/.authproxy/backchannel-logout",
             },
         }],
-        "users": [_person(ANA, "Ana", "Novák", taxnumber="99990008", loa="20"), _person(EVA, "Eva", "Brez", loa="20")],
+        "users": [_person(ANA, "Ana", "Novák", taxnumber="99990008", loa="20"), _person(EVA, "Eva", "Brez", loa="20"), _person(BOR, "Bor", "Kranjc", taxnumber="99990024")],
     }  # fmt: skip
 
 
