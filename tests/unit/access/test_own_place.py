@@ -34,3 +34,7 @@ def test_every_spelling_of_our_place_is_ours(path, is_ours):
 )
 def test_keys_and_style_sheets_are_there_on_any_host(path, is_needless):
     assert needs_no_portal(path) is is_needless
+
+
+def test_an_encoded_backslash_alone_is_read_as_a_slash_too():
+    assert "/admin/x" in at("/admin%5Cx").readings()
