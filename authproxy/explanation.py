@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from authproxy.access import policy, target
+from authproxy.access import other_places, policy, target
 from authproxy.access.decision import Reason
 from authproxy.access.own_place import is_own_place
 from authproxy.access.routes import Portal, Portals, Requirement, Route
@@ -53,6 +53,9 @@ def _told(portal: Portal, asked: RequestTarget) -> Explanation:
     if is_own_place(asked):
         lines += ["route    the gateway's own pages; the portal's are never reached there"]
         return Explanation(text="\n".join(lines), is_served=True)
+    if asked.method not in portal.methods:
+        because = f"the portal is asked with {', '.join(sorted(portal.methods))}"
+        return Explanation(text="\n".join([*lines, f"refused  {Reason.METHOD_UNSUPPORTED}: {because}"]), is_served=False)
     route = policy.route_of(portal, asked)
     if route is None:
         ways = {(found.name if found else "none") for found in (portal.route(path, asked.method) for path in asked.readings())}
@@ -62,7 +65,17 @@ def _told(portal: Portal, asked: RequestTarget) -> Explanation:
             else "no route covers it"
         )
         return Explanation(text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {because}"]), is_served=False)
-    return Explanation(text="\n".join([*lines, *_route_lines(portal, route)]), is_served=True)
+    return Explanation(text="\n".join([*lines, *_route_lines(portal, route), *_other_places(portal, asked)]), is_served=True)
+
+
+def _other_places(portal: Portal, asked: RequestTarget) -> list[str]:
+    """What else is judged, for a request without `Depth`."""
+    lines = [f"also     must be allowed: {other.method} {other.path}" for other in other_places.judged_with(portal, asked, None, ())]
+    if asked.method in {"COPY", "MOVE"}:
+        lines.append("also     PUT and DELETE at the Destination, and everything below it")
+    if asked.method == "OPTIONS" and portal.passes_preflights:
+        lines.append("or       a CORS preflight: passed on for nobody, without a session")
+    return lines
 
 
 def _route_lines(portal: Portal, route: Route) -> list[str]:

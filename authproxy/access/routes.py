@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from authproxy.access import methods as http_methods
 from authproxy.access.asking import NOTHING, Asking
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level, SignInMethod, StepUpMethod
 
@@ -104,6 +105,12 @@ class Portal:
     routes: tuple[Route, ...]
     required_claims: tuple[Claim, ...] = ("tax_number", "name", "birthdate", "address")
     members: Members = "anyone"
+    methods: frozenset[str] = http_methods.ORDINARY
+    """HTTP methods that are passed on, those of WebDAV included."""
+    webdav: bool = False
+    """Whether the portal knows WebDAV: then DELETE acts on whole collections, too."""
+    passes_preflights: bool = False
+    """Whether the portal answers CORS preflights itself. Nobody is signed in for them."""
     accepts_encoded_slash: bool = False
     binds_assertion: bool = False
     """Mint an assertion for every request, bound to its method and URL (`htm`, `htu`)."""

@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from authproxy.access import methods
 from authproxy.access.decision import Reason
-
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
-                     "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"})  # fmt: skip
-"""Methods that a portal may be asked with: exact case, because some servers fold it. CONNECT, TRACE and TRACK are not among them."""
 
 # What needs no second look: no escape, no dot segment, no empty segment, no parameter, nothing outside RFC 3986 `pchar`.
 _PLAIN_PATH: Final = re.compile(r"/(?:[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*(?:/(?=[^/.])|/?$))*", re.ASCII)
@@ -106,7 +103,7 @@ def parse(*, method: str, target: str, host: str, default_port: int = 80, accept
     `target` is origin-form, or absolute-form whose authority is the Host (RFC 9112 §3.2.2 would let the authority win; a portal
     that looks at Host instead would then serve another site than the one judged). Raises TargetRefused otherwise.
     """
-    if method not in METHODS:
+    if method not in methods.KNOWN:
         raise TargetRefused(Reason.METHOD_UNSUPPORTED, "method is not supported")
     if target[:1] != "/":
         target = _origin_form_of_absolute(target, host, default_port)

@@ -13,6 +13,7 @@ from cryptography import x509
 
 from authproxy.access.asking import NOTHING, Asking, asking
 from authproxy.access.header_names import PRESETS, HeaderNames
+from authproxy.access.methods import ORDINARY, WEBDAV
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
@@ -103,9 +104,18 @@ def portal(
         routes=tuple(routes),
         required_claims=settings.required_claims,
         members=settings.members,
+        methods=passed_methods(settings),
+        webdav=settings.webdav,
+        passes_preflights=settings.preflight == "pass",
         accepts_encoded_slash=settings.accepts_encoded_slash,
         binds_assertion=settings.binds_assertion,
     )
+
+
+def passed_methods(settings: PortalSettings) -> frozenset[str]:
+    """The HTTP methods that a portal is asked with."""
+    named = ORDINARY if settings.methods is None else frozenset(settings.methods)
+    return named | WEBDAV if settings.webdav else named
 
 
 def step_up(settings: StepUpSettings, asked: Asking = NOTHING) -> StepUp | None:

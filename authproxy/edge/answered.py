@@ -7,6 +7,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.target import RequestTarget
+from authproxy.edge.preflight import Preflight
 from authproxy.edge.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
 from authproxy.edge.subrequest import Dialect
@@ -20,6 +21,7 @@ _NAMES: Final[dict[type[object], str]] = {
     StepUpRequired: "step_up_required",
     Denied: "denied",
     Unavailable: "unavailable",
+    Preflight: "preflight",
 }
 
 
@@ -49,7 +51,7 @@ class Answered(Generic[PeerT]):
         self._gate = gate
         self._site: Site | None = None
         self._target: RequestTarget | None = None
-        self._decision: Decision | None = None
+        self._decision: Decision | Preflight | None = None
         self._failure: Reason | None = None
         self._dialect: Dialect | None = None
         self._transfer: Transfer | None = None
@@ -97,7 +99,7 @@ class Answered(Generic[PeerT]):
         if self._failure is not None:
             return self._failure.value
         decision = self._decision
-        return None if decision is None or isinstance(decision, Allowed) else decision.reason.value
+        return None if decision is None or isinstance(decision, (Allowed, Preflight)) else decision.reason.value
 
     @property
     def rule(self) -> str | None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from authproxy.access import bound_proof, own_place
+from authproxy.access import bound_proof, methods, own_place, policy
 from authproxy.access import target as request_target
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.own_cookies import ticket_in
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge import held, holding, refusals, subrequest
+from authproxy.edge import beside, held, holding, refusals, subrequest
 from authproxy.edge.answered import Answered
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.personal import Personal
+from authproxy.edge.preflight import Preflight, is_preflight
 from authproxy.edge.refusals import Answer, PageWanted
 from authproxy.edge.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
@@ -106,6 +107,8 @@ class Exchange(Answered[Client]):
             self._begin_own(self._target)
         elif site is None:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
+        elif head.method not in site.portal.methods:
+            self.refuse_rest(405, Reason.METHOD_UNSUPPORTED)
         elif head.upgrade and not self._may_upgrade(site):
             self._decided(Denied(reason=Reason.FOREIGN_ORIGIN, portal=site.portal))
         elif head.content_length == held.RELEASE_SIZE and gate.holding is not None and held.may_release(head):
@@ -155,11 +158,47 @@ class Exchange(Answered[Client]):
 
     def _decide(self, site: Site, target: RequestTarget) -> None:
         self._ticket = ticket_in(self.head.cookies)
+        if target.method not in methods.ON_ONE_PLACE and self._takes_longer(site, target):
+            return
         decision = self._gate.access.decide_now(site.portal, target, self._ticket, self._gate.clock())
         if decision is not None:
             self._decided(decision)
         else:
             self._gate.start(self._decide_later(site, target), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+
+    def _takes_longer(self, site: Site, target: RequestTarget) -> bool:
+        """Whether the target does not decide alone about this request; it is then answered, or will be."""
+        head, portal = self.head, site.portal
+        if portal.passes_preflights and is_preflight(head, target.method):
+            self._pass_preflight(site, target)
+            return True
+        try:
+            others = beside.also_judged(portal, target, head)
+        except TargetRefused as refused:
+            if refused.reason is Reason.FOREIGN_ORIGIN:
+                self._decided(Denied(reason=refused.reason, portal=portal))
+            else:
+                self.refuse_rest(400, refused.reason)
+            return True
+        if others:
+            self._gate.start(self._decide_with(site, target, others), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+        return bool(others)
+
+    async def _decide_with(self, site: Site, target: RequestTarget, others: list[RequestTarget]) -> None:
+        decision = await beside.decision(self._gate, site.portal, target, others, self._ticket)
+        if not self._is_over:
+            self._decided(decision)
+
+    def _pass_preflight(self, site: Site, target: RequestTarget) -> None:
+        if policy.route_of(site.portal, target) is None:
+            self._decided(Denied(reason=Reason.TARGET_AMBIGUOUS, portal=site.portal))
+            return
+        self._decided_at = self._gate.time()
+        self._decision = Preflight(portal=site.portal)
+        if self._client.is_trusted and not self._counts_for_address():
+            self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal))
+        else:
+            self._forward(site, target, b"", self.head)
 
     async def _decide_later(self, site: Site, target: RequestTarget) -> None:
         decision = await self._gate.access.decide(site.portal, target, self._ticket, self._gate.clock())
@@ -172,7 +211,7 @@ class Exchange(Answered[Client]):
         if isinstance(decision, Allowed):
             assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's access allows)
             if self._has_room(decision.session):
-                self._forward(self._site, self._target, decision, self.head)
+                self._forward(self._site, self._target, decision.identity_headers, self.head)
             else:
                 self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=self._site.portal))
         elif isinstance(decision, StepUpRequired):
@@ -265,7 +304,7 @@ class Exchange(Answered[Client]):
             self._decision = outcome.allowed
             self._pieces = [outcome.form.body] if outcome.form.body else []
             waiting.released(self)
-            self._forward(site, target, outcome.allowed, held.released(self.head, outcome.form))
+            self._forward(site, target, outcome.allowed.identity_headers, held.released(self.head, outcome.form))
 
     # Subrequests of front proxies.
 
@@ -291,14 +330,35 @@ class Exchange(Answered[Client]):
         if site is None:
             self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
             return
-        decision = gate.access.decide_now(site.portal, original, self._ticket, gate.clock())
+        self._decide_original(site, original, dialect)
+
+    def _decide_original(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
+        gate, portal = self._gate, site.portal
+        if original.method not in portal.methods:
+            self._answer_original(Denied(reason=Reason.METHOD_UNSUPPORTED, portal=portal), original, dialect)
+            return
+        others: list[RequestTarget] = []
+        if original.method not in methods.ON_ONE_PLACE:
+            if portal.passes_preflights and is_preflight(self.head, original.method) and policy.route_of(portal, original) is not None:
+                self._decision = Preflight(portal=portal)
+                self._say(subrequest.passed(self.request_id))
+                return
+            try:
+                others = beside.also_judged(portal, original, self.head)
+            except TargetRefused as refused:
+                self._answer_original(Denied(reason=refused.reason, portal=portal), original, dialect)
+                return
+        decision = None if others else gate.access.decide_now(portal, original, self._ticket, gate.clock())
         if decision is not None:
             self._answer_original(decision, original, dialect)
         else:
-            gate.start(self._answer_later(site, original, dialect), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+            gate.start(self._answer_later(site, original, dialect, others), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
 
-    async def _answer_later(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
-        decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
+    async def _answer_later(self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]) -> None:
+        if others:
+            decision = await beside.decision(self._gate, site.portal, original, others, self._ticket)
+        else:
+            decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
         if not self._is_over:
             self._answer_original(decision, original, dialect)
 
@@ -326,7 +386,8 @@ class Exchange(Answered[Client]):
             if self._transfer.status:
                 self.broken()
                 return
-        self._say(refusals.plain(status, reason, self.request_id), keeps_alive=False)
+        methods_here = self._site.portal.methods if self._site is not None else methods.ORDINARY
+        self._say(refusals.plain(status, reason, self.request_id, methods_here), keeps_alive=False)
 
     @property
     def may_stay(self) -> bool:
@@ -346,10 +407,10 @@ class Exchange(Answered[Client]):
 
     # Forwarding.
 
-    def _forward(self, site: Site, target: RequestTarget, allowed: Allowed, head: RequestHead) -> None:
+    def _forward(self, site: Site, target: RequestTarget, identity: bytes, head: RequestHead) -> None:
         identifiers = self._gate.identifiers
         own = f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: {identifiers.trace_parent()}\r\n"
-        added = allowed.identity_headers + site.forwarded + own.encode()
+        added = identity + site.forwarded + own.encode()
         host = site.host_for_upstream or target.host.encode()
         outgoing = site.filter.outgoing(head, origin_form=target.origin_form, host=host, added=added)
         self._transfer_to(site.pool, head, outgoing)
@@ -448,7 +509,7 @@ class Exchange(Answered[Client]):
         self._transfer = None
         if self._page is not None:
             self._say(refusals.plain(self._page.status, self._page.reason, self.request_id))
-        elif not isinstance(self._decision, Allowed) or self._target is None:
+        elif not isinstance(self._decision, (Allowed, Preflight)) or self._target is None:
             self._say(refusals.problem(503, Reason.UNEXPECTED, self.request_id))
         else:
             self._failure = reason

@@ -12,17 +12,16 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from authproxy.access import askers, problems
+from authproxy.access import askers, methods, problems
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal
-from authproxy.access.target import METHODS, RequestTarget
+from authproxy.access.target import RequestTarget
 from authproxy.edge.request_head import RequestHead
 from authproxy.identity.assurance import Level
 
 _RETRY: Final = b"Retry-After: %d\r\n" % problems.RETRY_AFTER[503]
 NEVER_STORED: Final = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
 _PROBLEM: Final = NEVER_STORED + b"Content-Type: %s; charset=utf-8\r\n" % problems.MEDIA_TYPE.encode()
-_ALLOW: Final = b"Allow: %s\r\n" % ", ".join(sorted(METHODS)).encode()
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410}
 """Of denials that are no 403."""
@@ -160,12 +159,13 @@ def _written(members: dict[str, object]) -> bytes:
     return json.dumps(members, ensure_ascii=True).encode() + b"\n"
 
 
-def plain(status: int, reason: Reason, request_id: str) -> Answer:
-    """An answer for whoever cannot be told apart: one line of text that names the reason and repeats nothing that was sent."""
+def plain(status: int, reason: Reason, request_id: str, allowed: frozenset[str] = methods.ORDINARY) -> Answer:
+    """An answer for whoever cannot be told apart: one line of text that names the reason and repeats nothing that was sent. `allowed` are
+    the methods that would not have been answered 405."""
     text = f"{status} {HTTPStatus(status).phrase}: {reason.value}\nRequest: {request_id}\n"
     headers = NEVER_STORED + b"Content-Type: text/plain; charset=utf-8\r\n"
     if status == 405:
-        headers += _ALLOW
+        headers += b"Allow: %s\r\n" % ", ".join(sorted(allowed)).encode()
     elif status == 503:
         headers += _RETRY
     return Answer(status, headers, text.encode())

@@ -111,6 +111,11 @@ def answer(decision: Decision, *, original: RequestTarget, head: RequestHead, di
     return refusal
 
 
+def passed(request_id: str) -> Answer:
+    """What the front proxy is told of a CORS preflight that goes to the portal: nothing about anybody."""
+    return Answer(200, NEVER_STORED + b"X-Request-Id: %s\r\n" % request_id.encode())
+
+
 def refusal(reason: Reason, request_id: str) -> Answer:
     """The answer to a subrequest from a stranger, or that does not say what was asked: never an allow (an authentication bypass of
     CVSS 10 began with a parse error that answered 200)."""

@@ -477,6 +477,22 @@ class PortalSettings:
     binds_assertion: Annotated[
         bool, Field(description="Mint an assertion for every request, bound to its method and URL by `htm` and `htu`.")
     ] = False
+    methods: Annotated[
+        tuple[Text, ...] | None,
+        Field(min_length=1, description="HTTP methods that are passed on; every other one is answered 405. Unset: `GET`, `HEAD`, `POST`, "
+                                        "`PUT`, `PATCH`, `DELETE` and `OPTIONS`."),
+    ] = None  # fmt: skip
+    webdav: Annotated[
+        bool,
+        Field(description="Pass the methods of WebDAV on, too. What they act on beside their target is judged with it: the `Destination` "
+                          "of `COPY` and `MOVE`, and every route below a collection."),
+    ] = False  # fmt: skip
+    preflight: Annotated[
+        Literal["refuse", "pass"],
+        Field(description="What becomes of a CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`, no cookie, no "
+                          "credentials, no body): `pass` sends it to the portal for nobody, `refuse` answers 401. The request after it "
+                          "needs a session in either case."),
+    ] = "refuse"  # fmt: skip
     accepts_encoded_slash: Annotated[bool, Field(description="Pass `%2F` and `%5C` in paths instead of refusing them.")] = False
     websocket_origins: Annotated[
         tuple[Text, ...], Field(description="Origins beside the portal's own whose pages may open WebSockets.")

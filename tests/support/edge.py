@@ -68,6 +68,8 @@ class TicketAccess:
         self.asked: list[RequestTarget] = []
         self.revoked: set[str] = set()
         self.lacks_proof: set[str] = set()
+        self.closed: tuple[str, ...] = ()
+        """Paths that begin in one of these ways are nobody's to enter."""
         self.sessions: dict[str, Session] = {}
         """Whose a ticket is, if it is not Ana's."""
         self.may_answer = asyncio.Event()
@@ -75,6 +77,8 @@ class TicketAccess:
 
     def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
         self.asked.append(target)
+        if self.closed and target.path.startswith(self.closed):
+            return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
         return None if ticket == SLOW else self._decision(portal, ticket)
 
     async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from authproxy.access.asking import asking
+from authproxy.access.methods import KNOWN
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.explanation import explained
 from authproxy.identity.assurance import Level
@@ -88,6 +89,7 @@ def test_the_gateways_own_pages_are_not_the_portals(path):
         ("GET", "https://acq.example.si:8443/", "refused  unknown_host"),
         ("GET", "https://user@acq.example.si/", "refused  request_unreadable: host is malformed"),
         ("TRACE", "https://acq.example.si/", "refused  method_unsupported"),
+        ("COPY", "https://acq.example.si/", "refused  method_unsupported: the portal is asked with DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
         ("GET", "https://acq.example.si/a/../b", "refused  target_ambiguous: path contains a dot segment"),
         ("GET", "https://acq.example.si/a#b", "refused  request_unreadable"),
         ("POST", "https://acq.example.si/x//admin;y/", "route    rest"),
@@ -113,3 +115,13 @@ def test_a_demand_for_each_request_is_told_with_where_it_cannot_be_met():
     told = explained("POST", "https://acq.example.si/pay", Portals({portal.host: portal}))
     assert "proof    a step-up by push for this one request, showing amount, payee: a form that is kept, or a GET, used once" in told.text
     assert "asks subrequests nothing can be bound: refused with request_cannot_be_bound" in told.text
+
+
+def test_what_else_a_request_acts_on_is_told():
+    route = Route(name="acq/x/secret", path="/x/secret", requirement=Requirement())
+    portal = replace(ACQ, methods=KNOWN, webdav=True, passes_preflights=True, routes=(route, *ACQ.routes))
+    told = {method: explained(method, "https://acq.example.si/x", Portals({ACQ.host: portal})).text for method in ("MOVE", "OPTIONS", "PUT")}
+    assert "also     must be allowed: GET /x\nalso     must be allowed: DELETE /x\nalso     must be allowed: MOVE /x/secret\n" in told["MOVE"]
+    assert told["MOVE"].endswith("also     PUT and DELETE at the Destination, and everything below it")
+    assert told["OPTIONS"].endswith("or       a CORS preflight: passed on for nobody, without a session")
+    assert "also" not in told["PUT"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 
-from authproxy.access import target
+from authproxy.access import methods, target
 from authproxy.access.header_names import PRESETS
 from authproxy.access.own_place import is_own_place
 from authproxy.access.routes import Requirement, Route
@@ -16,8 +16,8 @@ from authproxy.settings.schema import PortalSettings, RouteSettings, Server
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, TcpAddress, is_local, listen_address, url_of
 
-# RFC 9110 §5.6.2, without what gateways to CGI and WSGI fold into one another (`_` and `-`), and without the rest that nobody needs.
-_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
+# RFC 9110 §5.6.2, without what nobody needs.
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _RESERVED = {
     "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive", "proxy-connection", "te",
     "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade", "via", "x-request-id",
@@ -34,7 +34,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _reachable(path, portal, sections.server)
         yield from _upstream(path, portal, sections.server)
         yield from demands.remarks(path, portal, sections)
-        yield from _routes(path, portal.routes)
+        yield from _methods(path, portal)
+        yield from _routes(path, portal)
         yield from _headers(path, portal)
         yield from _origins(path, portal)
 
@@ -103,16 +104,41 @@ def _listeners(server: Server | None) -> Iterator[TcpAddress | SocketPath]:
         yield address
 
 
-def _routes(path: KeyPath, routes: tuple[RouteSettings, ...]) -> Iterator[Remark]:
+def _methods(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    named = portal.methods or ()
+    for at, method in enumerate(named):
+        if method in methods.WEBDAV and not portal.webdav:
+            problem = "is a method of WebDAV, which acts on more than its target"
+            yield Remark(path=(*path, "methods", at), problem=problem, read=shown(method), valid="`webdav: true` passes all of them on")
+        else:
+            yield from _method((*path, "methods", at), method)
+    if "HEAD" in named and "GET" not in named:
+        yield Remark(path=(*path, "methods"), problem="have `HEAD` without `GET`, whose head it is", severity="warning")
+    if portal.preflight == "pass" and portal.methods is not None and "OPTIONS" not in named:
+        yield Remark(path=(*path, "preflight"), problem="has no effect: `methods` lack `OPTIONS`", severity="warning")
+
+
+def _method(path: KeyPath, method: str) -> Iterator[Remark]:
+    if method not in methods.KNOWN:
+        nearest = f'; did you mean "{method.upper()}"?' if method.upper() in methods.KNOWN else ""
+        valid = ", ".join(sorted(methods.KNOWN))
+        yield Remark(path=path, problem=f"is no method that is passed on{nearest}", read=shown(method), valid=valid)
+
+
+def _routes(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
     earlier: list[Route] = []
-    for at, settings in enumerate(routes):
+    passed = (methods.ORDINARY if portal.methods is None else frozenset(portal.methods)) | (methods.WEBDAV if portal.webdav else set())
+    for at, settings in enumerate(portal.routes):
         route_path = (*path, "routes", at)
         faults = list(_route(route_path, settings))
         yield from faults
         if faults:
             continue
-        methods = settings.methods or tuple(target.METHODS)
-        if all(any(route.covers(settings.path, method) for route in earlier) for method in methods):
+        covered = [method for method in settings.methods or passed if method in passed]
+        if not covered:
+            problem = "is a rule that has no effect: the portal's `methods` and `webdav` pass none of its methods on"
+            yield Remark(path=(*route_path, "methods"), problem=problem, read=", ".join(settings.methods), severity="warning")
+        elif all(any(route.covers(settings.path, method) for route in earlier) for method in covered):
             problem = "is a rule that has no effect: earlier ones cover every request of it"
             yield Remark(path=(*route_path, "path"), problem=problem, read=settings.path, severity="warning")
         earlier.append(Route(name=settings.path, path=settings.path, methods=settings.methods, requirement=Requirement()))
@@ -120,10 +146,7 @@ def _routes(path: KeyPath, routes: tuple[RouteSettings, ...]) -> Iterator[Remark
 
 def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
     for at, method in enumerate(route.methods):
-        if method not in target.METHODS:
-            nearest = f'; did you mean "{method.upper()}"?' if method.upper() in target.METHODS else ""
-            valid = ", ".join(sorted(target.METHODS))
-            yield Remark(path=(*path, "methods", at), problem=f"is no method that is passed on{nearest}", read=shown(method), valid=valid)
+        yield from _method((*path, "methods", at), method)
     try:
         canonical = target.parse(method="GET", target=route.path, host="localhost")
     except target.TargetRefused as refused:
@@ -146,13 +169,18 @@ def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
         name = getattr(PRESETS[portal.headers.preset], each.name) if own is None else own
         if not name:
             continue
-        at, folded = (*path, "headers", each.name), name.lower()
+        # Portals that get headers as variables (CGI, WSGI) cannot tell `_` from `-`.
+        at, folded = (*path, "headers", each.name), name.lower().replace("_", "-")
         if folded in taken:
             yield Remark(path=at, problem=f"is the same header as `{taken[folded]}`", read=shown(name))
         elif own is not None and not _HEADER_NAME.fullmatch(name):  # a preset's names are another product's, with its habits
-            yield Remark(path=at, problem="is no header name", read=shown(name), valid="letters, digits and `-`, beginning with a letter")
+            valid = "letters, digits, `-` and `_`, beginning with a letter"
+            yield Remark(path=at, problem="is no header name", read=shown(name), valid=valid)
         elif own is not None and (folded in _RESERVED or folded.startswith(("x-forwarded-", "x-authproxy-", "sec-", "proxy-"))):
             yield Remark(path=at, problem="is a header that has a meaning of its own", read=shown(name))
+        elif own is not None and "_" in name:
+            problem = "has an underscore: an nginx before the portal drops such a header without a word"
+            yield Remark(path=at, problem=problem, read=shown(name), valid="`underscores_in_headers on` there, or `-`", severity="warning")
         taken.setdefault(folded, each.name)
     if all(getattr(portal.headers, each.name) == "" for each in fields(portal.headers) if each.name not in {"encoding", "preset"}):
         yield Remark(path=(*path, "headers"), problem="are all empty: the portal would not learn who it is", severity="warning")

@@ -169,7 +169,8 @@ def test_plain_refusals_name_the_reason(status):
 
 
 def test_405_says_what_is_allowed():
-    assert b"\r\nAllow: COPY, DELETE, GET, " in refusals.plain(405, Reason.METHOD_UNSUPPORTED, "r1").headers
+    assert b"\r\nAllow: DELETE, GET, HEAD, " in refusals.plain(405, Reason.METHOD_UNSUPPORTED, "r1").headers
+    assert b"\r\nAllow: GET, PURGE\r\n" in refusals.plain(405, Reason.METHOD_UNSUPPORTED, "r1", frozenset({"PURGE", "GET"})).headers
 
 
 def test_a_status_without_a_title_of_its_own_has_the_standards_phrase():
