@@ -19,7 +19,7 @@ _PATH_CHARACTERS: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%|^\[\]-]*", 
 # Browsers leave more raw in queries. `#` would start a fragment; white space and controls end the line for some reader.
 _QUERY_CHARACTERS: Final = re.compile(r"[\x21\x22\x24-\x7e]*", re.ASCII)
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})?", re.ASCII)
-_HOST: Final = re.compile(r"(?P<name>[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+_HOST: Final = re.compile(r"(?P<name>[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?", re.ASCII)
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # UTF-8 sequences that spell an ASCII character in more bytes than it needs (`%C0%AE` for a dot): never valid, decoded by some.
 _OVERLONG: Final = re.compile(r"%C[01]%[89AB][0-9A-F]|%E0%[89][0-9A-F]%[89AB][0-9A-F]|%F0%8[0-9A-F]", re.ASCII)
@@ -77,7 +77,7 @@ class RequestTarget:
 
 
 def canonical_host(text: str, default_port: int) -> str:
-    """The canonical form of a `Host` value: lower case, one trailing dot dropped, the default port dropped.
+    """The canonical form of a `Host` value: lower case, without one trailing dot, an empty port (RFC 3986 §3.2.3) and the default port.
 
     Raises TargetRefused for anything that is no host (user information, white space, raw non-ASCII, a port above 65535)."""
     lowered = text.lower()
@@ -88,8 +88,8 @@ def canonical_host(text: str, default_port: int) -> str:
     # Some letters outside ASCII become ASCII in lower case: the Kelvin sign is a `k`.
     if match is None or ".." in lowered or not text.isascii():
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "host is malformed")
-    if match["port"] is None:
-        return lowered
+    if not match["port"]:
+        return match["name"]
     number = int(match["port"])
     if not 0 < number < 65536:
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "host has an impossible port")

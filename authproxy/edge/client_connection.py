@@ -167,6 +167,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         if not self._has_message:
             self._deadline = self._gate.time() + self._limits.head_for
             self._has_message = True
+            self._line = data
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:
@@ -211,7 +212,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         receiving = self._receiving
-        if receiving is None or self._refusal is not None:
+        if receiving is None or self._refusal is not None or self._interrupted is not None:
             return
         lines = self._finished_trailers()
         if lines is None:

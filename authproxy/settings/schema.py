@@ -39,11 +39,11 @@ class RequestRates:
 class Limits:
     """How much the edge takes at a time."""
 
-    head_size: Annotated[Size, Field(description="Request head in bytes; more is answered 431.")] = 32 * 1024
+    head_size: Annotated[Size, Field(description="Request head in bytes, with the request line; more is answered 431.")] = 32 * 1024
     target_size: Annotated[
         Size,
         Field(description="Request target in bytes; more is answered 414. The one with which a browser comes back from a sign-in may take "
-                          "the room of `head_size`, too."),
+                          "all of `head_size`."),
     ] = 8 * 1024  # fmt: skip
     header_count: Annotated[int, Field(ge=10, description="Header fields of a request; more is answered 431.")] = 100
     body_size: Annotated[Size, Field(description="Request body in bytes; more is answered 413. 0 for no limit.")] = 0

@@ -195,6 +195,35 @@ async def test_a_field_that_never_ends_is_431_before_it_fills_the_memory():
         assert (await client.answer()).status == 431
 
 
+async def test_a_head_has_exactly_the_size_that_is_said_however_it_arrives():
+    async with running_edge(limits=SMALL) as edge:
+        largest = request("GET /page?a=b", "X-Field: " + "x" * (4096 - len(request("GET /page?a=b", "X-Field: "))))
+        assert len(largest) == 4096
+        for pieces in ((largest,), (largest[:100], largest[100:2000], largest[2000:3500], largest[3500:])):
+            client = await edge.client()
+            await edge.settled(lambda: edge.listener.connection_count == 1)
+            [connection] = edge.listener._connections
+            for piece in pieces:
+                connection.data_received(piece)
+            assert (await client.answer()).status == 200
+            client.close()
+            await edge.settled(lambda: edge.listener.connection_count == 0)
+        assert (await edge.exchange(largest.replace(b"xx", b"xxx", 1))).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_an_upload_in_ever_so_many_chunks_is_no_large_head():
+    async with running_edge(limits=SMALL) as edge:
+        client = await edge.client()
+        await client.send(request("POST /", "Transfer-Encoding: chunked"))
+        await edge.settled(lambda: bool(edge.portal.conversations))
+        [connection] = edge.listener._connections
+        for _ in range(1000):
+            for piece in (b"1;abc", b"def\r\n", b"x\r\n"):
+                connection.data_received(piece)
+        connection.data_received(b"0\r\n\r\n")
+        assert (await client.answer("POST")).status == 200
+
+
 async def test_trailers_and_chunk_extensions_count_as_head():
     async with running_edge(limits=SMALL, script=holds) as edge:
         for endless in (b"1;", b"0\r\nX: ", b"0\r\n" + b"X: y\r\n" * 50):

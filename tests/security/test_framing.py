@@ -24,13 +24,13 @@ CL, TE = b"Content-Length: 5", b"Transfer-Encoding: chunked"
 
 LENGTHS = [
     b"+5", b"-5", b" +5", b"5 5", b"5,5", b"5, 5", b"5,6", b"0x5", b"5.0", b"5e0", b"5;", b"05 ,", b"\x0b5", b"5\x0b", b"\xef\xbc\x95",
-    b"", b" ", b"five", b"1_0", b"99999999999999999999", b"18446744073709551616", b"18446744073709551621", b"5\t5", b'"5"', b"(5)", b"5 ", b"5\t",
+    b"", b" ", b"five", b"1_0", b"99999999999999999999", b"18446744073709551616", b"18446744073709551621", b"5\t5", b'"5"', b"(5)", b"5 5 ",
 ]  # fmt: skip
 CODINGS = [
     b"identity", b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked, identity", b"identity, chunked", b"chunked, chunked", b"chunked,",
     b",chunked", b"xchunked", b"chunkedx", b"chunk", b"chunked;q=1", b'"chunked"', b"chunked chunked", b"\x0bchunked", b"chunked\x0b",
-    b"chu\x00nked", b"", b"cow", b"trailers", b"deflate", b"compress", b"chunked\x00", b"\xe9chunked", b"chunked, cow", b"chunked ",
-    b"chunked\t",
+    b"chu\x00nked", b"", b"cow", b"trailers", b"deflate", b"compress", b"chunked\x00", b"\xe9chunked", b"chunked, cow", b"chunked, ",
+    b"chunked\t",  # a blank that RFC 9110 allows and llhttp takes for another coding
 ]  # fmt: skip
 SIZES = [
     b"", b" ", b"-1", b"+1", b"0x1", b"1 ", b" 1", b"1\t", b"g", b"1g", b"1 1", b"1,", b"1_0", b"ffffffffffffffffff", b"10000000000000000",
@@ -98,8 +98,10 @@ AMBIGUOUS = {
     "tab in the request line": post(CL).replace(b"POST ", b"POST\t", 1),
     "space behind the version": post(CL, version=b"HTTP/1.1 "),
     "space before the method": b" " + post(CL),
-    "a declined upgrade with a body": post(b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 51", body=SMUGGLED),
-    "a declined upgrade with chunks": post(b"Connection: Upgrade", b"Upgrade: h2c", TE),
+    "a declined upgrade with a body framed in two ways": post(b"Connection: Upgrade", b"Upgrade: h2c", CL, TE),
+    "a declined upgrade with a bad chunk": post(b"Connection: Upgrade", b"Upgrade: h2c", TE, body=b"2\r\nhello\r\n0\r\n\r\n" + SMUGGLED),
+    "RTSP/1.0": post(CL, version=b"RTSP/1.0"),
+    "RTSP/1.1": post(CL, version=b" RTSP/1.1"),
     "websocket with a body": post(b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 5").replace(b"POST", b"GET", 1),
     "chunk terminator missing": post(TE, body=b"5\r\nhelloXX0\r\n\r\n" + SMUGGLED),
     "chunk terminator a bare LF": post(TE, body=b"5\r\nhello\n0\r\n\r\n" + SMUGGLED),
@@ -138,6 +140,15 @@ UNAMBIGUOUS = {
     "spaces before a length": post(b"Content-Length:  5", body=b"hello"),
     "tab before a coding": post(b"Transfer-Encoding:\tchunked", body=b"5\r\nhello\r\n0\r\n\r\n"),
     "coding in capitals": post(b"TRANSFER-ENCODING: CHUNKED", body=b"5\r\nhello\r\n0\r\n\r\n"),
+    "space behind a length": post(b"Content-Length: 5 ", body=b"hello"),
+    "blanks behind a length": post(b"Content-Length: 5 \t ", body=b"hello"),
+    "space behind a coding": post(b"Transfer-Encoding: chunked  ", body=b"5\r\nhello\r\n0\r\n\r\n"),
+    "blanks behind the host": post(CL, head=H.replace(b"localhost\r", b"localhost \t\r"), body=b"hello"),
+    "host with an empty port": post(CL, head=H.replace(b"localhost\r", b"localhost:\r"), body=b"hello"),
+    "space behind an option": post(CL, b"Connection: keep-alive ", body=b"hello"),
+    "a declined upgrade with a body": post(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAQ", CL, body=b"hello"),
+    "a declined upgrade with chunks": post(b"Connection: Upgrade", b"Upgrade: h2c", TE, body=b"5\r\nhello\r\n0\r\n\r\n"),
+    "a POST that offers websocket": post(b"Connection: Upgrade", b"Upgrade: websocket", CL, body=b"hello"),
     "size with leading zeros": post(TE, body=b"0005\r\nhello\r\n000\r\n\r\n"),
     "chunk extension": post(TE, body=b'5;a=b;c="d"\r\nhello\r\n0;e\r\n\r\n'),
     "underscore beside a length": post(b"Content-Length: 5", b"Content_Length: 9", b"Transfer_Encoding: chunked", body=b"hello"),
@@ -205,7 +216,60 @@ async def test_what_has_one_meaning_reaches_the_portal_in_one_spelling(accepted)
         head, _, rest = edge.portal.received.partition(b"\r\n\r\n")
         framing = [line for line in head.split(CRLF) if b"ength" in line or b"ncoding" in line]
         assert framing in ([b"Content-Length: 5"], [b"Transfer-Encoding: chunked"])
+        assert f"Host: {HOST}".encode() in head.split(CRLF)
+        assert b"pgrade" not in head
+        assert b"HTTP2" not in head
         assert rest.startswith((b"helloGET /next", b"5\r\nhello\r\n0\r\n\r\nGET /next"))
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+async def test_a_body_beside_a_declined_upgrade_is_whole_however_it_arrives(framing):
+    body = b"hello" if "Length" in framing else b"5;x=y\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"
+    sent = request("POST /1", framing, "Connection: Upgrade", "Upgrade: h2c", "Expect: 100-continue ", body=body) + request("GET /2")
+    async with running_edge() as edge:
+        for at in range(1, len(sent), 11):
+            client = await edge.client()
+            await edge.settled(lambda: edge.listener.connection_count == 1)
+            [connection] = edge.listener._connections
+            for piece in (sent[:at], sent[at:]):
+                connection.data_received(piece)
+            assert [(await client.answer(method)).body for method in ("POST", "GET")] == [b"POST /1 HTTP/1.1", b"GET /2 HTTP/1.1"], at
+            client.close()
+            await edge.settled(lambda: edge.listener.connection_count == 0)
+        end = b"\r\n\r\nhello" if "Length" in framing else b"0\r\nX-Sum: 1\r\n\r\n"
+        assert edge.portal.received.count(end) == edge.portal.received.count(b"POST /1 ") > 20
+
+
+async def test_the_end_of_a_connection_is_asked_for_beside_a_declined_upgrade():
+    async with running_edge() as edge:
+        wish = request("POST /1", "Connection: close, Upgrade", "Upgrade: h2c", "Content-Length: 5", body=b"hello")
+        answer = await edge.exchange(wish)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("protocol", ["RTSP/1.0", " RTSP/1.1"])
+async def test_another_protocol_is_refused_wherever_its_line_stands(protocol):
+    foreign = request("GET /attack").replace(b"HTTP/1.1", protocol.encode(), 1)
+    async with running_edge() as edge:
+        for first, rest in ((request("GET /before") + foreign, b""), (foreign[:9], foreign[9:]), (foreign[:17], foreign[17:]), (b"\r\n" + foreign, b"")):
+            client = await edge.client()
+            await edge.settled(lambda: edge.listener.connection_count == 1)
+            [connection] = edge.listener._connections
+            connection.data_received(first)
+            connection.data_received(rest)
+            said = await client.everything()
+            assert said.count(b"HTTP/1.1 505 ") == 1, said
+            client.close()
+            await edge.settled(lambda: edge.listener.connection_count == 0)
+        assert b"/attack" not in edge.portal.received
+
+
+async def test_a_field_that_speaks_of_another_protocol_is_none():
+    async with running_edge() as edge:
+        client = await edge.client()
+        await client.send(request("GET /1", "User-Agent: player RTSP/1.0") + request("GET /2", "User-Agent: player RTSP/1.0"))
+        assert [(await client.answer()).status for _ in range(2)] == [200, 200]
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "TRACK", "get", "Get", "GeT", "post", "FOO", "PURGE", "LINK", "MKACTIVITY", "M-SEARCH"])

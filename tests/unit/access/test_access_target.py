@@ -152,6 +152,9 @@ def test_the_readings_are_what_a_portal_might_take_the_path_for(path, readings):
         ("acq.example.", "acq.example"),
         ("acq.example:80", "acq.example"),
         ("acq.example.:80", "acq.example"),
+        ("acq.example:", "acq.example"),
+        ("acq.example.:", "acq.example"),
+        ("[::1]:", "[::1]"),
         ("acq.example:0080", "acq.example"),
         ("acq.example:8080", "acq.example:8080"),
         ("acq.example.:8080", "acq.example:8080"),
@@ -170,7 +173,7 @@ def test_a_host_has_one_form(text, canonical):
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "..", "acq..example", "acq.example..", "a b", "a@b", "a/b", "a:", ":80", "a:b", "a:0", "a:65536", "a:123456", "-a", "a-", "č.si", "[::1", "::1", "a,b", "a;b", "a\n", "[::1]x", "a:80:80", "\u212a.si"],
+    ["", ".", "..", "acq..example", "acq.example..", "a b", "a@b", "a/b", ":", ":80", "a:b", "a:0", "a:65536", "a:123456", "-a", "a-", "č.si", "[::1", "::1", "a,b", "a;b", "a\n", "[::1]x", "a:80:80", "\u212a.si"],
 )  # fmt: skip
 def test_what_is_no_host_is_refused(text):
     with pytest.raises(TargetRefused):
