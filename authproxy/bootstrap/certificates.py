@@ -221,7 +221,7 @@ def _client_of(trusted: TrustedProxies) -> Callable[[str, Iterable[bytes]], tupl
 
 async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, bound: Bound, links: Links, metrics: Metrics,
-    rates: Rates, zone: ZoneInfo, resources: AsyncExitStack,
+    rates: Rates, hsts: str | None, zone: ZoneInfo, resources: AsyncExitStack,
 ) -> CertificateListener:  # fmt: skip
     """Opens the listener. Raises OSError or ValueError."""
     trusted = TrustedProxies.of(acnlb.trusted_terminators)
@@ -236,6 +236,7 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
         audit=sign_in.audit,
         metrics=metrics,
         rates=rates,
+        hsts=hsts,
         clock=sign_in.clock,
         fresh=lambda: secrets.token_hex(8),
         zone=zone,

@@ -292,6 +292,7 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
         fresh=secrets.token_urlsafe,
         zone=_ZONE,
         rates=parts.rates,
+        hsts=meanings.hsts(parts.settings.server.hsts),
         step_up=step_up_services(parts, login, parts.texts, held),
         seals=parts.stores.seals,
         certificate_login=None if parts.certificates is None else parts.certificates.login,
@@ -314,7 +315,7 @@ async def _serve_certificates(parts: Parts) -> CertificateListener | None:
     return await serve_certificates(
         acnlb, certificates, _presentations(parts.settings, parts.portals),
         bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)], links=meanings.links(parts.settings), metrics=parts.metrics,
-        rates=parts.rates, zone=_ZONE, resources=parts.resources,
+        rates=parts.rates, hsts=meanings.hsts(parts.settings.server.hsts), zone=_ZONE, resources=parts.resources,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ssl
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ from authproxy.oidc.relying_party import RelyingParty
 from authproxy.settings.certificates import Acnlb
 from authproxy.settings.checks.logos import PNG
 from authproxy.settings.forms import Tls
-from authproxy.settings.schema import OpenIdProvider, PortalSettings, Settings, StepUpSettings, Store
+from authproxy.settings.schema import Hsts, OpenIdProvider, PortalSettings, Settings, StepUpSettings, Store
 from authproxy.settings.values import is_rekonos_own, key_of
 from authproxy.storage.redis import StoreTls
 from authproxy.web.pages import Links
@@ -303,6 +303,13 @@ def header_names(settings: PortalSettings) -> HeaderNames:
     """The preset's names, but for those that are set."""
     own = {name: value for name, value in dataclasses.asdict(settings.headers).items() if name != "preset" and value is not None}
     return dataclasses.replace(PRESETS[settings.headers.preset], **own)
+
+
+def hsts(settings: Hsts | None) -> str | None:
+    """The value of `Strict-Transport-Security` (RFC 6797 §6.1); None where it is not sent."""
+    if settings is None:
+        return None
+    return f"max-age={settings.max_age // timedelta(seconds=1)}" + ("; includeSubDomains" if settings.include_subdomains else "")
 
 
 def rates(settings: Settings) -> Rates:

@@ -99,6 +99,8 @@ def _value(key: Key, text: str) -> Value:
     text = text.strip()
     if key.optional and text == "null":
         return None
+    if key.optional and key.kind == "section" and text == "off":
+        return text
     if key.kind == "list" and not text.startswith("["):
         return [item.strip() for item in text.split(",")] if text else []
     if key.kind == "section" or (text[:1] in {"[", "{"} and key.kind != "value"):

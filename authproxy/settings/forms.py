@@ -18,6 +18,11 @@ class Form:
     words: str
 
 
+def unless_off(value: object) -> object:
+    """None for the word that switches a section off."""
+    return None if value == "off" else value
+
+
 Duration = Annotated[timedelta, BeforeValidator(duration_of), Form("duration")]
 Day = Annotated[date, BeforeValidator(day_of), Form("day")]
 Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0), Form("size")]

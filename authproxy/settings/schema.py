@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from authproxy.access.header_names import Encoding, Preset
 from authproxy.access.routes import Claim, Members
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
 from authproxy.settings.certificates import Acnlb
-from authproxy.settings.forms import Duration, File, Form, HeaderName, PortalId, Secret, Size, Text, Tls
+from authproxy.settings.forms import Duration, File, Form, HeaderName, PortalId, Secret, Size, Text, Tls, unless_off
 from authproxy.settings.step_up import StepUps
 
 
@@ -93,6 +93,18 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hsts:
+    """What our pages say by `Strict-Transport-Security` (RFC 6797). `hsts: off` sends none: for a front proxy that does."""
+
+    max_age: Annotated[Duration, Field(description="For how long. 0 makes browsers forget what they were told before.")] = (
+        timedelta(days=365)
+    )
+    include_subdomains: Annotated[
+        bool, Field(description="Whether it holds for all names below the host, too. Set false while one of them has no HTTPS.")
+    ] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """Listeners, and who is believed on them."""
 
@@ -121,6 +133,7 @@ class Server:
         Field(description="Name servers (`address` or `address:port`) that are asked for the addresses of portals, store, provider and "
                           "gateways. Empty: those of /etc/resolv.conf."),
     ] = ()  # fmt: skip
+    hsts: Annotated[Hsts | None, BeforeValidator(unless_off)] = field(default_factory=Hsts)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
 

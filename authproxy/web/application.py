@@ -22,7 +22,7 @@ from authproxy.web.held_requests import HeldRequestPages, HeldRequests
 from authproxy.web.limiting import Limiting
 from authproxy.web.login import CertificateLogin, Login, LoginPages
 from authproxy.web.logout import Logout, LogoutPages
-from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, secured
+from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, securing
 from authproxy.web.navigations import Navigations
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
 from authproxy.web.proofs import Proofs
@@ -50,8 +50,8 @@ class StepUpServices:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the one times are shown in.
-    `certificates_end` tells when certificates stop being accepted, once people are to be told. Without `seals` a refused sign-in is told
-    at the address of its callback."""
+    `hsts` is the value of `Strict-Transport-Security`, None for no such header. `certificates_end` tells when certificates stop being
+    accepted, once people are to be told. Without `seals` a refused sign-in is told at the address of its callback."""
 
     login: Login
     logout: Logout
@@ -67,6 +67,7 @@ class Services:
     zone: tzinfo
     step_up: StepUpServices
     rates: Rates = field(default_factory=lambda: Rates({}))
+    hsts: str | None = None
     certificate_login: CertificateLogin | None = None
     seals: RefusalSeals | None = None
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
@@ -97,7 +98,7 @@ def application(services: Services) -> web.Application:
     leaving = [] if services.seals is None else [RefusedSignIns(refusals=refusals, seals=services.seals, clock=services.clock)]
     middlewares = [in_context(services.portals), *(each.leaving for each in leaving), answering_failures(refusals)]
     built = web.Application(middlewares=middlewares, client_max_size=LARGEST_FORM)
-    built.on_response_prepare.append(secured)
+    built.on_response_prepare.append(securing(services.hsts))
     built.router.add_routes([
         web.get(PREFIX + "login", login.choose),
         web.post(PREFIX + "login", limiting.every("sign_ins", login.begin)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import hdrs, web
@@ -33,18 +33,22 @@ _ALWAYS = {
     "midi=(), payment=(), publickey-credentials-create=(), usb=()",
     "Cache-Control": "no-store",
 }
-_ONE_YEAR = "max-age=31536000; includeSubDomains"
 _REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_UNSUPPORTED, 413: Reason.BODY_TOO_LARGE}
 
 
-async def secured(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal before an answer's head is written: also for answers that no handler of ours has made."""
-    for name, value in _ALWAYS.items():
-        response.headers.setdefault(name, value)
-    context = request.get(CONTEXT)
-    if context is not None and context.portal.origin.startswith("https:"):
-        response.headers.setdefault("Strict-Transport-Security", _ONE_YEAR)
-    response.headers.pop(hdrs.SERVER, None)
+def securing(hsts: str | None) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Signal before an answer's head is written: also for answers that no handler of ours has made. `hsts` is what pages of portals on
+    HTTPS say by `Strict-Transport-Security` (RFC 6797 §6.1), None for no such header."""
+
+    async def secured(request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in _ALWAYS.items():
+            response.headers.setdefault(name, value)
+        context = request.get(CONTEXT)
+        if hsts is not None and context is not None and context.portal.origin.startswith("https:"):
+            response.headers.setdefault("Strict-Transport-Security", hsts)
+        response.headers.pop(hdrs.SERVER, None)
+
+    return secured
 
 
 def in_context(portals: Mapping[str, PortalPresentation]) -> Middleware:

@@ -190,7 +190,7 @@ class House:
 @contextlib.asynccontextmanager
 async def running_pages(
     *, rates: Rates | None = None, written: Callable[[str], Awaitable[bool]] | None = None, seals: RefusalSeals | None = None,
-    clock: Callable[[], datetime] = lambda: NOW,
+    clock: Callable[[], datetime] = lambda: NOW, hsts: str | None = "max-age=31536000; includeSubDomains",
 ) -> AsyncIterator[House]:  # fmt: skip
     """`written` says whether an audit event has been written; with it such events are required. With `seals` refused sign-ins are told at
     addresses of their own."""
@@ -206,7 +206,7 @@ async def running_pages(
         jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=audit,
         metrics=metrics, clock=clock, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
         step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
-        rates=rates or Rates({}), seals=seals,
+        rates=rates or Rates({}), seals=seals, hsts=hsts,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "pages"

@@ -227,6 +227,7 @@ _PLACEHOLDERS = {"changeme", "change-me", "change me", "secret", "password", "ex
 
 _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 _BOUNDS: dict[tuple[str, str], tuple[timedelta, timedelta, str]] = {
+    ("server.hsts", "max_age"): (0 * _SECOND, 730 * 24 * _HOUR, "browsers cannot be told otherwise while the host has no HTTPS"),
     ("store", "deadline"): (0.02 * _SECOND, 5 * _SECOND, "everybody waits this long for a 503 while the store is away"),
     ("store", "forgives"): (0 * _SECOND, _HOUR, "somebody who has gone away may stay signed in for so much longer"),
     ("store", "near_cache_for"): (0 * _SECOND, 30 * _SECOND, "a revoked session may live on so long if the store's messages are lost"),

@@ -27,7 +27,7 @@ from authproxy.web import request_context
 from authproxy.web.assets import Assets
 from authproxy.web.certificate_listener.tls import CERTIFICATES, OPENSSL_ERRORS
 from authproxy.web.limiting import Limiting
-from authproxy.web.middlewares import answering_failures, secured
+from authproxy.web.middlewares import answering_failures, securing
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, code_of
@@ -62,6 +62,7 @@ class CertificateServices:
     fresh: Callable[[], str]
     zone: tzinfo
     rates: Rates = field(default_factory=lambda: Rates({}))
+    hsts: str | None = None
 
 
 def certificate_application(services: CertificateServices) -> web.Application:
@@ -72,7 +73,7 @@ def certificate_application(services: CertificateServices) -> web.Application:
     page = _Page(services, pages, refusals)
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     built = web.Application(middlewares=[_in_context(services), answering_failures(refusals)], client_max_size=1024)
-    built.on_response_prepare.append(secured)
+    built.on_response_prepare.append(securing(services.hsts))
     built.router.add_routes([
         # A HEAD would show the certificate for nothing.
         web.get("/", limiting.every("callbacks", page.show), allow_head=False),

@@ -12,7 +12,7 @@ import authproxy.web
 from authproxy.access.decision import Reason
 from authproxy.web.refusals import PAGES
 from tests.support.log_lines import log_lines
-from tests.support.pages_house import FORM, PAGE, TICKET
+from tests.support.pages_house import FORM, PAGE, TICKET, running_pages
 
 EVERYTHING = [
     ("GET", "/.authproxy/login", 200),
@@ -78,6 +78,12 @@ async def test_every_answer_carries_the_security_headers(house, method, path, st
 async def test_a_portal_on_plain_http_promises_no_tls(house):
     async with house.asked("GET", "/.authproxy/login", headers={**PAGE, "X-Authproxy-Portal": "b2b"}) as answer:
         assert "Strict-Transport-Security" not in answer.headers
+
+
+@pytest.mark.parametrize("hsts", [None, "max-age=0"])
+async def test_how_long_browsers_use_tls_alone_is_as_set(hsts):
+    async with running_pages(hsts=hsts) as house, house.asked("GET", "/.authproxy/login") as answer:
+        assert answer.headers.getall("Strict-Transport-Security", []) == ([] if hsts is None else [hsts])
 
 
 async def test_a_wrong_method_is_told_the_right_ones(house):
