@@ -6,6 +6,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from asn1crypto import ocsp as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
@@ -22,6 +23,8 @@ NONCE_OCTETS = 32
 WITHOUT_NEXT_UPDATE = timedelta(minutes=5)
 """An answer without `nextUpdate` says that a newer one can be had at any time (RFC 6960 §4.2.2.1): it is good for about now."""
 _KNOWN = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.OCSP_NO_CHECK})
+_TRUE = b"\x01\x01\xff"
+"""What marks an extension as critical, in DER."""
 _HASHES = {algorithm.name: algorithm for algorithm in (hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512())}  # noqa: S303
 
 
@@ -53,6 +56,7 @@ def status(octets: bytes, question: Question, terms: Terms, *, now: datetime, so
         answer = _successful(ocsp.load_der_ocsp_response(octets))
         _check_signature(answer, question.subject.issuer, now)
         _check_nonce(answer, question, terms)
+        _check_extensions(octets)
         return _judged(_single(answer, question), octets, terms, now, source)
     except Unusable:
         raise
@@ -108,6 +112,16 @@ def _check_nonce(answer: ocsp.OCSPResponse, question: Question, terms: Terms) ->
         return
     if not hmac.compare_digest(returned, question.nonce):
         raise Unusable("the nonce is that of another question")
+
+
+def _check_extensions(octets: bytes) -> None:
+    """RFC 6960 §4.4: an answer with a critical extension that is not known says something else than we understand."""
+    if _TRUE not in octets:
+        return
+    said = asn1.OCSPResponse.load(octets).response_data
+    stated = [*(said["response_extensions"] or ()), *(each for single in said["responses"] for each in single["single_extensions"] or ())]
+    if any(each["critical"].native and each["extn_id"].native != "nonce" for each in stated):
+        raise Unusable("the answer has a critical extension that is not known")
 
 
 def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> None:

@@ -22,6 +22,10 @@ from authproxy.certificates.verdict import Refused
 
 _DEPTH = 3
 """Certificates of CAs between leaf and anchor. AC NLB has one."""
+_UNDERSTOOD: frozenset[type[x509.GeneralName]] = frozenset(
+    {x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress}
+)
+"""Kinds of names whose constraints every reader here can apply; of addresses all but one can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,37 @@ def _built(
     for authority in path[1:]:
         if weak := profiles.weakness(authority):
             return _untrusted(f"a certificate of the path is weak: {weak.detail}")
-    return path
+    try:
+        return _beyond_constraints(path) or path
+    except ValueError:
+        return _untrusted("a CA of the path has an extension that cannot be read")
+
+
+def _beyond_constraints(path: tuple[x509.Certificate, ...]) -> Refused | None:
+    """RFC 5280 §4.2.1.10: names that a CA constrains in a way that not every reader understands are refused, whatever they are."""
+    for depth, authority in enumerate(path[1:], start=1):
+        kinds = _constrained_kinds(authority)
+        if kinds - _UNDERSTOOD:
+            return _untrusted("a CA of the path constrains names of a kind that is not understood here")
+        if x509.IPAddress in kinds and any(_has_address(below) for below in path[:depth]):
+            return _untrusted("a certificate names an IP address, and a CA above it constrains those")
+    return None
+
+
+def _constrained_kinds(authority: x509.Certificate) -> frozenset[type[x509.GeneralName]]:
+    try:
+        stated = authority.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(type(name) for name in (*(stated.permitted_subtrees or ()), *(stated.excluded_subtrees or ())))
+
+
+def _has_address(certificate: x509.Certificate) -> bool:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    return any(isinstance(name, x509.IPAddress) for name in names)
 
 
 def _untrusted(found: str) -> Refused:

@@ -1,68 +1,90 @@
-"""PURE: the same path once more, by `pyhanko-certvalidator`: RFC 5280 §6 with policies and §6.3, RFC 6960.
+"""PURE: the path that `path_validation` has found, judged by two readers of other makers. Both must agree, and nobody else is asked.
 
-Its own search for paths is never used: crafted chains keep it busy for seconds. It fetches nothing and sees no root of the system.
+How the work is divided, so that every question has one answer wherever a certificate is shown:
+
+- `profiles` has the rules of the authority and those whose failure people are told.
+- `path_validation` (`cryptography`) finds the path: signatures, time, CAs, usages, lengths, names. It is the strictest of the three, and
+  knows no certificate policies.
+- `pyhanko-certvalidator` is here for the policies (RFC 5280 §6.1, the whole tree), which no other library reads, and as a second reader of
+  the rest. Its own search for paths is never used: crafted chains keep it busy for seconds. It sees no root of the system.
+- OpenSSL is here because it is written in another language by other people, and because it reads host names in common names, as the
+  others do not. It takes the exact path, no matter who ended TLS. It is not asked to be strict (X509_V_FLAG_X509_STRICT): that demands of a
+  person's certificate what the profile does not, the identifier of the issuer's key, and of anchors what nobody has promised;
+  `path_validation` demands it of intermediates. It is given no purpose, because `profiles` has judged the usages, and no time: it takes the
+  last second of a certificate for over, and two have looked at the clock.
+- Revocation is judged by `revocation` alone, from `crl` and `ocsp`. A second reading of lists and answers would decide by their size (it
+  takes seconds for each megabyte), by what a library does not know (hashes of RFC 6960 other than SHA-1 and SHA-256, a responder that the
+  certificate does not name), or by what it demands beyond RFC 5280 (the delta list that §5.2.6 leaves to the reader).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
 from asn1crypto import x509 as asn1
+from OpenSSL import crypto
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.errors import InsufficientRevinfoError, RevokedError
-from pyhanko_certvalidator.ltv.poe import POEManager
+from pyhanko_certvalidator.errors import ValidationError
 from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.policy_decl import (
-    CertRevTrustPolicy,
-    NonRevokedStatusAssertion,
-    PKIXValidationParams,
-    RevocationCheckingPolicy,
-    RevocationCheckingRule,
-)
+from pyhanko_certvalidator.policy_decl import CertRevTrustPolicy, PKIXValidationParams, RevocationCheckingPolicy, RevocationCheckingRule
 from pyhanko_certvalidator.registry import CertificateRegistry, SimpleTrustManager
-from pyhanko_certvalidator.revinfo.archival import process_legacy_crl_input, process_legacy_ocsp_input
-from pyhanko_certvalidator.revinfo.manager import RevinfoManager
 from pyhanko_certvalidator.validate import async_validate_path
 
 from authproxy.access.decision import Reason
 from authproxy.certificates.path_validation import Path
 from authproxy.certificates.profiles import Profile
-from authproxy.certificates.status import Good, Source
 from authproxy.certificates.verdict import Refused
 
 # Its messages name the holders of certificates; what it finds is returned.
 logging.getLogger("pyhanko_certvalidator").setLevel(logging.CRITICAL + 1)
 
-_LARGE = 128 * 1024
-"""A list beyond this size keeps this library busy for too long (measured: 1.5 s for each MiB): there our own reading has to do."""
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME, for which pyOpenSSL has no name."""
+_REVOCATION_IS_JUDGED_ELSEWHERE = CertRevTrustPolicy(
+    RevocationCheckingPolicy(ee_certificate_rule=RevocationCheckingRule.NO_CHECK, intermediate_ca_cert_rule=RevocationCheckingRule.NO_CHECK)
+)
 
 
-def opinion(path: Path, status: Sequence[Good | None], profile: Profile, *, now: datetime) -> Refused | None:
-    """None if the path holds here, too. `status` is what was found out for each pair of the path; None where nothing was, and that is let
-    pass. A failure of the library itself refuses."""
+def opinion(path: Path, profile: Profile, *, now: datetime) -> Refused | None:
+    """None if the path holds for both readers. One that cannot read the path at all refuses it, too."""
+    return _of_pyhanko(path, profile, now) or _of_openssl(path)
+
+
+def _of_pyhanko(path: Path, profile: Profile, now: datetime) -> Refused | None:
     try:
-        _examine(path, status, profile, now)
-    except RevokedError:
-        return Refused(reason=Reason.CERTIFICATE_REVOKED, detail="the second examination finds a certificate of the path revoked")
-    except InsufficientRevinfoError:
-        return _untrusted("the second examination does not accept what was found out about revocation")
-    except Exception as error:  # noqa: BLE001  (its own errors, and TypeError and others for crafted certificates: all refuse)
+        leaf, *above, anchor = certificates = [asn1.Certificate.load(der) for der in path.der]
+        finish(
+            async_validate_path(
+                _context(certificates, now),
+                ValidationPath(CertTrustAnchor(anchor), above[::-1], leaf),
+                parameters=_parameters(profile),
+            )
+        )
+    except ValidationError as error:
         return _untrusted(f"the second examination refuses the path: {type(error).__name__}")
+    except Exception as error:  # noqa: BLE001  (TypeError, NotImplementedError and others for crafted certificates)
+        return _untrusted(f"the second examination cannot judge the path: {type(error).__name__}")
     return None
 
 
-def _examine(path: Path, status: Sequence[Good | None], profile: Profile, now: datetime) -> None:
-    leaf, *above, anchor = certificates = [asn1.Certificate.load(der) for der in path.der]
-    validation = async_validate_path(
-        _context(certificates, status, now),
-        ValidationPath(CertTrustAnchor(anchor), above[::-1], leaf),
-        parameters=_parameters(profile),
-    )
-    finish(validation)
+def _of_openssl(path: Path) -> Refused | None:
+    leaf, *above, anchor = (crypto.X509.from_cryptography(certificate) for certificate in path.certificates)
+    store = crypto.X509Store()
+    # An anchor is trusted as configured, also where another authority has signed it.
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN | _NO_CHECK_TIME)
+    store.add_cert(anchor)
+    try:
+        crypto.X509StoreContext(store, leaf, above).verify_certificate()
+    except crypto.X509StoreContextError as found:
+        code, depth, said = found.errors
+        return _untrusted(f"OpenSSL refuses the path: {said} (code {code}, certificate {depth} of the path)")
+    except crypto.Error:
+        return _untrusted("OpenSSL cannot judge the path")
+    return None
 
 
 def _parameters(profile: Profile) -> PKIXValidationParams:
@@ -73,53 +95,14 @@ def _parameters(profile: Profile) -> PKIXValidationParams:
     )
 
 
-def _context(certificates: list[asn1.Certificate], status: Sequence[Good | None], now: datetime) -> ValidationContext:
-    anchors = SimpleTrustManager.build(trust_roots=[certificates[-1]])
-    registry = CertificateRegistry.build(certificates)
-    passed_on = [good for subject, good in zip(certificates, status, strict=False) if good and _can_be_read(good, subject)]
-    evidence = RevinfoManager(
-        registry,
-        POEManager(),
-        crls=process_legacy_crl_input([good.evidence for good in passed_on if good.source is Source.CRL]),
-        ocsps=process_legacy_ocsp_input([good.evidence for good in passed_on if good.source is not Source.CRL]),
-        assertions=[
-            NonRevokedStatusAssertion(subject.sha256, now)
-            for subject, good in zip(certificates, status, strict=False)
-            if good and good not in passed_on
-        ],
-    )
+def _context(certificates: list[asn1.Certificate], now: datetime) -> ValidationContext:
     return ValidationContext(
-        trust_manager=anchors,
-        certificate_registry=registry,
-        revinfo_manager=evidence,
+        trust_manager=SimpleTrustManager.build(trust_roots=[certificates[-1]]),
+        certificate_registry=CertificateRegistry.build(certificates),
         moment=now,
-        revinfo_policy=_policy(status),
+        revinfo_policy=_REVOCATION_IS_JUDGED_ELSEWHERE,
         time_tolerance=timedelta(0),
     )
-
-
-def _can_be_read(good: Good, subject: asn1.Certificate) -> bool:
-    """Whether this library can judge the evidence: it looks at OCSP only for certificates that name a responder, knows no `max_stale`,
-    and reads large lists slowly."""
-    if good.is_stale or len(good.evidence) > _LARGE:
-        return False
-    return good.source is Source.CRL or bool(subject.ocsp_urls)
-
-
-def _policy(status: Sequence[Good | None]) -> CertRevTrustPolicy:
-    leaf, *above = (*status, None)
-    return CertRevTrustPolicy(
-        RevocationCheckingPolicy(
-            ee_certificate_rule=_rule(leaf is not None),
-            intermediate_ca_cert_rule=_rule(bool(above[:-1]) and all(above[:-1])),
-        ),
-        # A responder whose clock is some seconds ahead of ours is not refused: our own reading has bounded that.
-        retroactive_revinfo=True,
-    )
-
-
-def _rule(is_known: bool) -> RevocationCheckingRule:  # noqa: FBT001
-    return RevocationCheckingRule.CRL_OR_OCSP_REQUIRED if is_known else RevocationCheckingRule.NO_CHECK
 
 
 def _untrusted(found: str) -> Refused:

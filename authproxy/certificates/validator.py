@@ -1,4 +1,5 @@
-"""A client certificate from the handshake to the verdict: rules and path, revocation, second opinion, in this order.
+"""A client certificate from the handshake to the verdict: rules and path, revocation, second opinion, in this order. There is no other
+verdict: wherever and however a certificate was shown, and when an operator asks about it, it is this one.
 
 What computes does so in threads of its own, for no longer than two seconds, so that nobody's certificate holds up the others' requests.
 """
@@ -69,7 +70,7 @@ class CertificateValidator:
         if refused is not None:
             return examination, refused
         known = [status if isinstance(status, Good) else None for status in found]
-        refused = await self.computed(lambda: second_opinion.opinion(path, known, self._profile, now=now))
+        refused = await self.computed(lambda: second_opinion.opinion(path, self._profile, now=now))
         examination = examination.after(Check.SECOND_OPINION, refused)
         return examination, refused or self._validated(path, known, unchecked, now)
 

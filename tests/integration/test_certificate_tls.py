@@ -12,8 +12,9 @@ import trustme
 import uvloop
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from authproxy.certificates.presentation import presented
 from authproxy.web.certificate_listener import tls
-from authproxy.web.certificate_listener.tls import CERTIFICATES, OPENSSL_ERRORS, TlsConnections
+from authproxy.web.certificate_listener.tls import CERTIFICATES, TlsConnections
 from tests.support.certificate_builder import Authority, der, ec_key, pem
 
 ROOT = Authority.root(key=ec_key())
@@ -29,7 +30,7 @@ class Echo(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
-        self.seen.append((transport.get_extra_info(CERTIFICATES), transport.get_extra_info(OPENSSL_ERRORS)))
+        self.seen.append(transport.get_extra_info(CERTIFICATES))
 
     def data_received(self, data):
         if data == b"end":
@@ -66,12 +67,17 @@ def holder(authority):
     return Authority(authority.person(key=key, end=authority.certificate.not_valid_after_utc), key)
 
 
-def showing(folder, who=None):
+def with_chain_of(count):
+    """A person, and so many certificates to be shown behind theirs."""
+    return holder(SUB), *[SUB.certificate] * count
+
+
+def showing(folder, who=None, *chain):
     context = ssl.create_default_context()
     HOST_CA.configure_trust(context)
     if who is not None:
         file = folder / "client.pem"
-        file.write_bytes(who.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem(who.certificate).encode())
+        file.write_bytes(who.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + "".join(map(pem, (who.certificate, *chain))).encode())
         context.load_cert_chain(file)
     return context
 
@@ -89,16 +95,28 @@ async def ended(reader, writer):
     return said
 
 
-async def test_the_certificate_reaches_the_application_with_what_openssl_thinks_of_it(tmp_path):
+async def test_whatever_certificate_is_shown_reaches_the_application_unjudged(tmp_path):
     person, stranger, seen = holder(SUB), holder(Authority.root("Stranger", key=ec_key())), []
     async with listening(tmp_path, seen) as port:
         for who in (person, stranger, None):
             assert await ended(*await connected(port, showing(tmp_path, who))) == b"ended"
     shown = [each for each in seen if each != "gone"]
-    assert shown[0] == ((der(person.certificate),), ())
-    assert shown[1][0] == (der(stranger.certificate),)
-    assert shown[1][1] != ()
-    assert shown[2] == ((), ())
+    assert shown == [(der(person.certificate),), (der(stranger.certificate),), ()]
+
+
+async def test_of_a_long_chain_the_application_hears_enough_to_refuse_it(tmp_path):
+    who, seen = with_chain_of(20), []
+    async with listening(tmp_path, seen) as port:
+        assert await ended(*await connected(port, showing(tmp_path, *who))) == b"ended"
+    assert presented(*seen[0]).detail == "more than 5 certificates"
+
+
+async def test_more_certificates_than_are_examined_at_all_end_the_handshake(tmp_path):
+    who, seen = with_chain_of(120), []
+    async with listening(tmp_path, seen) as port:
+        with contextlib.suppress(ssl.SSLError, OSError):
+            assert await ended(*await connected(port, showing(tmp_path, *who))) != b"ended"
+    assert seen == []
 
 
 async def test_much_is_carried_both_ways_in_pieces(tmp_path):

@@ -21,7 +21,7 @@ HOMES = {
     "pydantic": {"settings", "storage"},
     "uvloop": {"bootstrap", "sandbox"},
     "click": {"cli.py", "certificate_command.py", "health_command.py", "terminal.py", "people"},
-    "OpenSSL": {"web"},
+    "OpenSSL": {"web", "certificates"},
     "aiodns": {"dns"},
 }
 

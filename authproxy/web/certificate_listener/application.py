@@ -25,7 +25,7 @@ from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import request_context
 from authproxy.web.assets import Assets
-from authproxy.web.certificate_listener.tls import CERTIFICATES, OPENSSL_ERRORS
+from authproxy.web.certificate_listener.tls import CERTIFICATES
 from authproxy.web.limiting import Limiting
 from authproxy.web.middlewares import answering_failures, securing
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
@@ -122,11 +122,6 @@ class _Page:
         if isinstance(presented, Refused):
             return self._refuse(request, presented, hop, None)
         found = await self._services.login.show(hop, presented, now=now)
-        objections = request.get_extra_info(OPENSSL_ERRORS, ())
-        if isinstance(found, Accepted) and objections:
-            # Two of three validators are not enough.
-            codes = ", ".join(str(code) for code in dict.fromkeys(objections))
-            found = Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=f"OpenSSL objects to it (verification codes {codes})")
         if isinstance(found, Refused):
             return self._refuse(request, found, hop, presented)
         self._record_accepted(found.validated, hop)

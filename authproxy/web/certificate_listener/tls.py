@@ -15,12 +15,14 @@ from typing import Any, Final, cast
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
+from authproxy.certificates.presentation import MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES
+
 CERTIFICATES: Final = "client_certificates"
 """Name of the transport's extra information: the DER of what the client has shown, its own certificate first."""
-OPENSSL_ERRORS: Final = "openssl_errors"
-"""Name of the transport's extra information: the codes of what OpenSSL objects to in it (X509_STORE_CTX_get_error(3))."""
 
 _PIECE = 64 * 1024
+_HANDSHAKE_OCTETS = MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES + 8 * 1024
+"""As much as the certificates that are examined at all take, and room for the rest: the others would be read for nothing."""
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
@@ -39,13 +41,11 @@ def context(*, certificate_file: str, key_file: str, authorities: Sequence[x509.
         made.check_privatekey()
     except SSL.Error:
         raise ValueError(f"{certificate_file} and {key_file} are no certificate and its key") from None
-    store = made.get_cert_store()
-    assert store is not None  # noqa: S101  # a context has one
-    store.set_flags(crypto.X509StoreFlags.X509_STRICT)
     for authority in authorities:
-        store.add_cert(crypto.X509.from_cryptography(authority))
         made.add_client_ca(authority)
-    made.set_verify(SSL.VERIFY_PEER, _noted)
+    # OpenSSL trusts nobody here, and follows no chain: whether the certificate holds is judged once, by `certificates`.
+    made.set_verify_depth(0)
+    made.set_verify(SSL.VERIFY_PEER, _let_pass)
     return made
 
 
@@ -53,10 +53,8 @@ def _http(_connection: SSL.Connection, offered: list[bytes]) -> Any:
     return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _noted(connection: SSL.Connection, _certificate: crypto.X509, code: int, _depth: int, _passed: int) -> bool:
-    """What OpenSSL objects to is kept for the page; the handshake goes on."""
-    if code:
-        connection.get_app_data().append(code)
+def _let_pass(_connection: SSL.Connection, _certificate: crypto.X509, _code: int, _depth: int, _passed: int) -> bool:
+    """The handshake goes on with whatever was shown, so that a page can say what is wrong with it."""
     return True
 
 
@@ -101,13 +99,12 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         self._tls = SSL.Connection(tls, None)
         self._tls.set_accept_state()
-        self._errors: list[int] = []
-        self._tls.set_app_data(self._errors)
         self._make = application
         self._inner: asyncio.Protocol | None = None
         self._handshake_for = handshake_for
         self._connections = connections
         self._is_closing = False
+        self._room = _HANDSHAKE_OCTETS
         self._patience: asyncio.TimerHandle | None = None
         self.wire: asyncio.Transport
 
@@ -122,14 +119,21 @@ class _Connection(asyncio.Protocol):
         self._patience = asyncio.get_running_loop().call_later(self._handshake_for, self.wire.abort)
 
     def data_received(self, data: bytes) -> None:
-        self._tls.bio_write(data)
+        # Of what comes before the handshake has ended no more is read than there is room for.
+        now, later = (data, b"") if self._inner is not None else (data[: self._room], data[self._room :])
+        self._room -= len(now)
+        self._tls.bio_write(now)
         try:
             if self._inner is None:
                 self._tls.do_handshake()
                 self._begin()
+            if later:
+                self._tls.bio_write(later)
             self._read()
         except SSL.WantReadError:
             self._flush()
+            if later and self._inner is None:
+                self.wire.abort()
         except SSL.Error:
             # The other side has closed, or does not keep to the protocol: an alert of ours for it may be waiting.
             self._flush()
@@ -177,8 +181,6 @@ class _Connection(asyncio.Protocol):
     def told(self, name: str, default: Any) -> Any:
         if name == CERTIFICATES:
             return self._certificates()
-        if name == OPENSSL_ERRORS:
-            return tuple(self._errors)
         return self._tls.get_context() if name == "sslcontext" else self.wire.get_extra_info(name, default)
 
     def _begin(self) -> None:
@@ -198,7 +200,7 @@ class _Connection(asyncio.Protocol):
 
     def _certificates(self) -> tuple[bytes, ...]:
         own = self._tls.get_peer_certificate()
-        shown = [] if own is None else [own, *(self._tls.get_peer_cert_chain() or ())]
+        shown = [] if own is None else [own, *(self._tls.get_peer_cert_chain() or ())][: MAX_CERTIFICATES + 1]
         return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in shown)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from asn1crypto import ocsp as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519
@@ -229,3 +230,26 @@ def test_an_answer_is_of_now(this_update, next_update, is_good):
     else:
         with pytest.raises(Unusable):
             said(octets)
+
+
+@pytest.mark.parametrize(("is_critical", "is_good"), [(True, False), (False, True)])
+@pytest.mark.parametrize("place", ["response_extensions", "single_extensions"])
+def test_a_critical_extension_that_is_not_known_says_nothing(place, is_critical, is_good):
+    octets = _extended(SUB.answer(LEAF), SUB.key, place, critical=is_critical)
+    if is_good:
+        assert isinstance(said(octets), Good)
+    else:
+        with pytest.raises(Unusable, match="critical extension"):
+            said(octets)
+
+
+def _extended(octets, key, place, *, critical):
+    response = asn1.OCSPResponse.load(octets)
+    basic = response["response_bytes"]["response"].parsed
+    told = basic["tbs_response_data"]
+    where = told if place == "response_extensions" else told["responses"][0]
+    where[place] = [{"extn_id": "1.3.6.1.4.1.99999.1", "critical": critical, "extn_value": b"\x05\x00"}]
+    basic["signature"] = key.sign(told.dump(force=True), ec.ECDSA(hashes.SHA256()))
+    return asn1.OCSPResponse(
+        {"response_status": "successful", "response_bytes": {"response_type": "basic_ocsp_response", "response": asn1.BasicOCSPResponse.load(basic.dump(force=True))}}
+    ).dump()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 
 import pytest
@@ -223,3 +224,33 @@ def test_a_detail_does_not_repeat_the_holder():
         refused = examined(leaf).outcome
         assert "Ana" not in repr(refused)
         assert refused.detail
+
+
+def constrained(*permitted, excluded=None):
+    return ROOT.authority(names=x509.NameConstraints(permitted_subtrees=list(permitted) or None, excluded_subtrees=excluded))
+
+
+@pytest.mark.parametrize("is_permitted", [True, False])
+def test_constraints_on_names_that_not_every_reader_understands_are_refused_by_name(is_permitted):
+    other = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x03ana")
+    sub = constrained(other) if is_permitted else constrained(excluded=[other])
+    outcome = examined(sub.person(), profile=trusting(ROOT, sub)).outcome
+    assert (outcome.reason, outcome.detail) == (
+        Reason.CERTIFICATE_UNTRUSTED, "a CA of the path constrains names of a kind that is not understood here",
+    )  # fmt: skip
+
+
+def test_constraints_on_addresses_matter_to_certificates_that_name_some():
+    sub = constrained(x509.IPAddress(ipaddress.ip_network("10.0.0.0/8")))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("10.0.0.1"))])
+    assert reason(sub.person(), profile=trusting(ROOT, sub)) is None
+    assert examined(sub.person(email=address), profile=trusting(ROOT, sub)).outcome.detail == (
+        "a certificate names an IP address, and a CA above it constrains those"
+    )
+    assert reason(SUB.person(email=address)) is None
+
+
+def test_an_extension_of_an_authority_that_cannot_be_read_is_refused_by_name():
+    odd = ROOT.authority(others=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x30\x03abc"), False)])
+    outcome = examined(odd.person(), profile=trusting(ROOT, odd)).outcome
+    assert (outcome.reason, outcome.detail) == (Reason.CERTIFICATE_UNTRUSTED, "a CA of the path has an extension that cannot be read")

@@ -5,27 +5,24 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from authproxy.access.decision import Reason
 from authproxy.certificates import profiles
-from authproxy.certificates.path_validation import examination
+from authproxy.certificates.leaf import read
+from authproxy.certificates.path_validation import Path, examination
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Profile
 from authproxy.certificates.second_opinion import finish, opinion
-from authproxy.certificates.status import Good, Source
-from tests.support.certificate_builder import NOW, PERSON, Authority, at, der, lists_at, partition, policies, responder_at
+from tests.support.certificate_builder import ABSENT, NOW, PERSON, Authority, at, der, name, policies
 
 ROOT = Authority.root()
 SUB = ROOT.authority()
-URL = "http://lists.example.si/1.crl"
-LEAF = SUB.person(lists=lists_at(URL), responder=responder_at("http://ocsp.example.si/"))
+LEAF = SUB.person()
 
 
 def path_of(leaf=LEAF, sub=SUB, root=ROOT, **changes):
@@ -34,95 +31,63 @@ def path_of(leaf=LEAF, sub=SUB, root=ROOT, **changes):
     return found.outcome, profile
 
 
-def by_list(made, *, is_stale=False):
-    return Good(source=Source.CRL, this_update=NOW, next_update=at(1), is_stale=is_stale, evidence=made.public_bytes(Encoding.DER))
-
-
-def by_answer(octets, source=Source.OCSP):
-    return Good(source=source, this_update=NOW, next_update=at(1), evidence=octets)
-
-
-def seen(*status, leaf=LEAF, **changes):
+def seen(*, leaf=LEAF, **changes):
     path, profile = path_of(leaf, **changes)
-    refused = opinion(path, status, profile, now=NOW)
-    return refused and refused.reason
+    refused = opinion(path, profile, now=NOW)
+    return refused and refused.detail
 
 
-ABOVE = by_list(ROOT.crl())
+def held_to_be(*certificates):
+    """A path as the first examination might return it if it overlooked something."""
+    return Path(leaf=read(certificates[0]), certificates=certificates)
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        (by_list(SUB.crl()), ABOVE),
-        (by_list(SUB.crl(point=partition(x509.UniformResourceIdentifier(URL)))), ABOVE),
-        (by_answer(SUB.answer(LEAF)), ABOVE),
-        (by_answer(SUB.responder().answer(LEAF, issuer=SUB)), ABOVE),
-        (by_answer(SUB.answer(LEAF), Source.STAPLED), ABOVE),
-        (by_answer(SUB.answer(LEAF, this_update=at(seconds=50))), ABOVE),
-        (by_list(SUB.crl(next_update=at(seconds=-1)), is_stale=True), ABOVE),
-        (by_list(SUB.crl()),),
-        (None, None),
-        (by_list(SUB.crl()), None),
-    ],
-    ids=["list", "partition", "answer", "delegated", "stapled", "a minute ahead", "stale", "the CA is not asked about", "nothing known", "leaf only"],
-)
-def test_what_the_first_examination_found_good_is_good(status):
-    assert seen(*status) is None
+def test_a_path_that_the_first_examination_found_holds():
+    assert seen() is None
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        (by_list(SUB.crl(LEAF)), ABOVE),
-        (by_answer(SUB.answer(LEAF, status=ocsp.OCSPCertStatus.REVOKED)), ABOVE),
-        (by_list(SUB.crl()), by_list(ROOT.crl(SUB.certificate))),
-    ],
-    ids=["by list", "by answer", "the CA"],
-)
-def test_what_the_first_examination_overlooked_is_revoked(status):
-    assert seen(*status) is Reason.CERTIFICATE_REVOKED
+def test_an_anchor_is_trusted_as_configured_also_where_another_authority_has_signed_it():
+    assert seen(root=SUB, intermediates=()) is None
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        (by_list(ROOT.crl()), ABOVE),
-        (by_list(SUB.crl(next_update=at(seconds=-1))), ABOVE),
-        (by_answer(SUB.answer(SUB.person())), ABOVE),
-        (by_list(SUB.crl()), by_list(SUB.crl())),
-        (by_list(SUB.crl(point=partition(x509.UniformResourceIdentifier("http://lists.example.si/2.crl")))), ABOVE),
-    ],
-    ids=["another issuer's list", "a list out of date", "an answer about somebody else", "nothing about the CA", "another partition"],
-)
-def test_evidence_that_does_not_hold_is_refused(status):
-    assert seen(*status) is Reason.CERTIFICATE_UNTRUSTED
+def test_a_certificate_without_the_identifier_of_its_issuers_key_or_for_any_usage_holds():
+    assert seen(leaf=SUB.person(aki=ABSENT)) is None
+    assert seen(leaf=SUB.person(usages=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]))) is None
 
 
-def test_a_responder_that_the_certificate_does_not_name_is_taken_from_the_first_examination():
-    leaf = SUB.person()
-    assert seen(by_answer(SUB.answer(leaf)), ABOVE, leaf=leaf) is None
+@pytest.mark.parametrize("now", [LEAF.not_valid_before_utc, LEAF.not_valid_after_utc], ids=["first", "last"])
+def test_a_certificate_holds_from_its_first_second_to_its_last(now):
+    path, profile = path_of()
+    assert opinion(path, profile, now=now) is None
 
 
-def test_a_large_list_is_taken_from_the_first_examination():
-    many = [SUB.person() for _ in range(3)]
-    made = SUB.crl(*many * 1500)
-    assert len(made.public_bytes(Encoding.DER)) > 128 * 1024
-    started = time.monotonic()
-    assert seen(by_list(made), ABOVE) is None
-    assert time.monotonic() - started < 1
+def test_what_the_first_examination_overlooked_is_refused_by_name():
+    stranger = ROOT.authority()
+    path = held_to_be(LEAF, stranger.certificate, ROOT.certificate)
+    refused = opinion(path, path_of()[1], now=NOW)
+    assert (refused.reason, refused.detail) == (Reason.CERTIFICATE_UNTRUSTED, "the second examination refuses the path: PathValidationError")
+
+
+def test_what_only_openssl_objects_to_is_refused_by_name():
+    """It reads a host's name in a common name where no alternative name is one, and applies constraints to it."""
+    inside = ROOT.authority(names=x509.NameConstraints(permitted_subtrees=[x509.DNSName("bank.example.si")], excluded_subtrees=None))
+    leaf = inside.person(name("ana.example.com"))
+    assert seen(leaf=leaf, sub=inside) == "OpenSSL refuses the path: permitted subtree violation (code 47, certificate 0 of the path)"
+    assert seen(leaf=inside.person(), sub=inside) is None
 
 
 def test_an_authority_that_does_not_allow_the_policy_is_refused():
     narrow = ROOT.authority("Narrow", policies=policies("1.3.6.1.4.1.7597.1.5.12"))
     leaf = narrow.person(policies=policies(PERSON))
-    assert seen(None, None, leaf=leaf, sub=narrow) is Reason.CERTIFICATE_UNTRUSTED
-    assert seen(None, None, leaf=leaf, sub=narrow, accepted_policies=frozenset()) is None
+    assert seen(leaf=leaf, sub=narrow) == "the second examination refuses the path: PathValidationError"
+    assert seen(leaf=leaf, sub=narrow, accepted_policies=frozenset()) is None
 
 
-def test_whatever_makes_the_library_fail_is_refused():
-    broken = Good(source=Source.CRL, this_update=NOW, next_update=at(1), evidence=b"\x30\x03garbage")
-    assert seen(broken, ABOVE) is Reason.CERTIFICATE_UNTRUSTED
+def test_a_path_that_the_library_fails_on_is_refused_by_name():
+    other = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x03ana")
+    odd = ROOT.authority(names=x509.NameConstraints(permitted_subtrees=[other], excluded_subtrees=None))
+    refused = opinion(held_to_be(odd.person(), odd.certificate, ROOT.certificate), path_of()[1], now=NOW)
+    assert refused.detail == "the second examination cannot judge the path: TypeError"
 
 
 def test_an_examination_that_waits_for_something_is_none():
@@ -135,18 +100,18 @@ def test_an_examination_that_waits_for_something_is_none():
 
 def test_time_has_no_tolerance():
     path, profile = path_of(SUB.person(end=at(1)))
-    assert opinion(path, (None, None), profile, now=at(1)) is None
-    assert opinion(path, (None, None), profile, now=at(1) + timedelta(seconds=1)).reason is Reason.CERTIFICATE_UNTRUSTED
+    assert opinion(path, profile, now=at(1)) is None
+    assert opinion(path, profile, now=at(1) + timedelta(seconds=1)).reason is Reason.CERTIFICATE_UNTRUSTED
 
 
 def test_the_library_for_roots_of_the_system_is_never_loaded():
     # It fails to load beside the OpenSSL of Debian 12, and would trust the system's roots.
     program = "import sys, authproxy.certificates.second_opinion; sys.exit('oscrypto' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-    assert seen(by_list(SUB.crl()), ABOVE) is None
+    assert seen() is None
     assert "oscrypto" not in sys.modules
 
 
 def test_nothing_is_said_to_logs_about_holders(caplog):
-    seen(by_list(SUB.crl(LEAF)), ABOVE)
+    opinion(held_to_be(LEAF, ROOT.authority().certificate, ROOT.certificate), path_of()[1], now=NOW)
     assert caplog.text == ""

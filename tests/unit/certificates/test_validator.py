@@ -7,12 +7,15 @@ import threading
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.certificates import crl, profiles
+from authproxy.certificates import crl, ocsp, profiles
 from authproxy.certificates.explain import Outcome, lines
+from authproxy.certificates.ocsp import Question, Terms
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Check, Profile, Sunset
 from authproxy.certificates.status import Good, Mode, Unusable
@@ -196,4 +199,24 @@ async def test_two_hundred_at_once_leave_the_loop_free():
         stop = True
     assert {type(verdict) for verdict in verdicts} == {Validated}
     assert longest < (last - began) / 4
+    validator.close()
+
+
+async def test_a_list_that_names_a_delta_list_does_whatever_its_size(validating):
+    """RFC 5280 §5.2.6: delta lists are for those who want them."""
+    at_hand = (x509.FreshestCRL([x509.DistributionPoint([x509.UniformResourceIdentifier("http://lists.example.si/delta.crl")], None, None, None)]), False)
+    for others in ((), [SUB.person() for _ in range(40)] * 100):
+        made = SUB.crl(*others, others=(at_hand,))
+        assert isinstance(await validating(made, ROOT.crl()).validate(SHOWN, now=NOW, mode=Mode.HARD), Validated)
+
+
+async def test_an_answer_that_names_the_certificate_by_any_usual_hash_does(validating):
+    class Answers:
+        async def status(self, subject, *, now, stapled=None):
+            issuer = SUB if subject.certificate == LEAF else ROOT
+            octets = issuer.answer(subject.certificate, id_hash=hashes.SHA384())
+            return ocsp.status(octets, Question(subject=subject), Terms(max_age=timedelta(hours=8)), now=now)
+
+    validator = CertificateValidator(profile(), Answers())
+    assert isinstance(await validator.validate(SHOWN, now=NOW, mode=Mode.HARD), Validated)
     validator.close()
