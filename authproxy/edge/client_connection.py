@@ -350,7 +350,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             self._queue.pop()
         if self._current is None and not self._queue:
             exchange = self._current = Exchange(self, self._gate, RequestHead("GET", "", is_http_1_0=False, fields=[]))
-            exchange.refuse_rest(refusal.status, refusal.reason)
+            exchange.refuse_unread(refusal.status, refusal.reason, self._target)
 
     def _close(self) -> None:
         if self._is_closing:

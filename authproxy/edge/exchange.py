@@ -386,8 +386,17 @@ class Exchange(Answered[Client]):
             if self._transfer.status:
                 self.broken()
                 return
+        if self._dialect is not None:
+            self._say(subrequest.refusal(reason, self.request_id, status=503 if status in {500, 503} else 403), keeps_alive=False)
+            return
         methods_here = self._site.portal.methods if self._site is not None else methods.ORDINARY
         self._say(refusals.plain(status, reason, self.request_id, methods_here), keeps_alive=False)
+
+    def refuse_unread(self, status: int, reason: Reason, target: bytes) -> None:
+        """Refuses a request whose head could not be read further than to its target. A front proxy makes a fault of its own of every answer
+        that it does not know, so that a subrequest is refused as such."""
+        self._dialect = DIALECTS.get(target.decode("latin-1"))
+        self.refuse_rest(status, reason)
 
     @property
     def may_stay(self) -> bool:

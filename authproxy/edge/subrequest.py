@@ -116,7 +116,7 @@ def passed(request_id: str) -> Answer:
     return Answer(200, NEVER_STORED + b"X-Request-Id: %s\r\n" % request_id.encode())
 
 
-def refusal(reason: Reason, request_id: str) -> Answer:
+def refusal(reason: Reason, request_id: str, *, status: int = 403) -> Answer:
     """The answer to a subrequest from a stranger, or that does not say what was asked: never an allow (an authentication bypass of
-    CVSS 10 began with a parse error that answered 200)."""
-    return problem(403, reason, request_id)
+    CVSS 10 began with a parse error that answered 200). 503 stands for a fault of ours. nginx makes 500 of every other status."""
+    return problem(status, reason, request_id)

@@ -191,7 +191,28 @@ async def test_a_longer_path_than_the_endpoint_is_not_the_endpoint():
             assert answer.body.startswith(b"<h1>page /.authproxy/auth/")  # the pages answer it, with what they have there: nothing
 
 
-async def test_a_crash_of_the_decision_is_500_and_ends_nobody_else():
+@pytest.mark.parametrize(
+    "field",
+    ["User-Agent: a\x01b", "Accept: a\x7f", "Cookie: a\x01=b", "Expect: foo", "Content-Length: x", "Transfer-Encoding: gzip", "Host: again", "no colon",
+     "X-Long: " + "x" * 40_000, "\r\n".join(f"X-{number}: x" for number in range(101))],
+    ids=lambda field: field[:20],
+)  # fmt: skip
+async def test_whatever_is_wrong_with_a_subrequest_it_is_refused_as_one(field):
+    async with running_edge() as edge:
+        answer = await answered(edge, subrequest(field))
+        assert (answer.status, answer.get("content-type")) == (403, b"application/problem+json; charset=utf-8")
+        assert answer.get("connection") == b"close"
+        assert answer.all("x-auth-subject") == []
+        assert edge.observed[-1]["dialect"] == "nginx"
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.2", "HTTP/2.0", "RTSP/1.0"])
+async def test_a_subrequest_in_another_version_is_refused_as_one(version):
+    async with running_edge() as edge:
+        assert (await answered(edge, subrequest().replace(b"HTTP/1.1", version.encode(), 1))).status == 403
+
+
+async def test_a_crash_of_the_decision_is_a_fault_and_ends_nobody_else():
     class Broken:
         def decide_now(self, portal, target, ticket, now):
             if ticket == "1.later":
@@ -207,9 +228,10 @@ async def test_a_crash_of_the_decision_is_500_and_ends_nobody_else():
     async with running_edge() as edge:
         sound, edge.gate.access = edge.gate.access, Broken()
         for ticket in ("1.now", "1.later"):
-            for data in (subrequest(ticket=ticket), f"GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy={ticket}\r\n\r\n".encode()):
+            request = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy={ticket}\r\n\r\n".encode()
+            for data, status in ((subrequest(ticket=ticket), 503), (request, 500)):
                 answer = await answered(edge, data)
-                assert (answer.status, answer.get("connection")) == (500, b"close")
+                assert (answer.status, answer.get("connection")) == (status, b"close")
         assert [str(one["exception"]) for one in edge.errors] == ["nobody expected this"] * 2 + ["nor this"] * 2
         edge.errors.clear()
         edge.gate.access = sound

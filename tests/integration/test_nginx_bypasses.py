@@ -218,3 +218,20 @@ async def test_framing_that_two_readers_read_differently_smuggles_nothing(front:
     await front.raw(head + framing + smuggled)
 
     assert not [received for received in front.portal.received if "smuggled" in received.target]
+
+
+ODD = {
+    "control in the agent": "User-Agent: a\x01b", "control in what is accepted": "Accept: text/html\x7f", "control in the mode": "Sec-Fetch-Mode: a\x01",
+    "control in the referer": "Referer: http://acq.localhost/\x01", "101 fields": "\r\n".join(f"X-{number}: x" for number in range(101)),
+    "an expectation of nobody's": "Expect: foo", "a control in a cookie of somebody": "Cookie: a=\x01", "an upgrade": "Upgrade: h2c\r\nHTTP2-Settings: AAQ",
+    "a long field": "X-Long: " + "x" * 7000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", [pytest.param(field, id=name) for name, field in ODD.items()])
+async def test_an_odd_request_never_looks_like_an_outage(front: Front, ana: Person, field: str) -> None:
+    assert status_of(await front.raw_get("/admin", field)) in {303, 401, 403}
+    # What goes on to the portal is the portal's to judge: it refuses some of these by itself.
+    answer = await front.raw_get("/public/odd", field, cookie=front.cookie(ana))
+    assert status_of(answer) not in {401, 500, 502, 503}
+    assert status_of(answer) != 403 or "Cookie" in field
