@@ -108,8 +108,9 @@ rehearsal: ## Run both commands of README.md in a bare Debian (as root; SUITE=tr
 	@SUITE="$(SUITE)" WHOLE="$(WHOLE)" OPTIONS="$(OPTIONS)" deploy/rehearsal
 
 .PHONY: reference
-reference: $(VENV)/.sandbox ## Write the reference of settings into config/README.md
+reference: $(VENV)/.sandbox ## Write the reference of settings, and the names of headers that nginx removes
 	$(BIN)/python -m authproxy.settings.reference config/README.md
+	$(BIN)/python deploy/nginx/cleared.py
 
 .PHONY: clean
 clean: ## Remove what was made

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from authproxy.edge import identity_names
 from authproxy.edge.request_head import Fields, RequestHead
 
 OWN_COOKIE_PREFIX: Final = b"__Host-authproxy"
@@ -26,17 +27,8 @@ _HOP_BY_HOP: Final = frozenset({
     b"upgrade", b"http2-settings",
 })  # fmt: skip
 
-_IDENTITY_PREFIXES: Final = (
-    b"x-auth-", b"x-authproxy-", b"x-forwarded-", b"x-original-", b"x-idproxy-", b"remote-", b"x-remote-", b"x-authentik-",
-    b"x-authenticated-", b"x-pomerium-", b"x-vouch-", b"x-token-", b"cf-access-", b"cf-connecting-", b"x-goog-authenticated-",
-    b"x-goog-iap-", b"x-amzn-oidc-", b"x-amzn-ava-", b"ssl-client-", b"x-ssl-", b"x-client-cert", b"client-cert", b"oidc-",
-    b"lm-remote-", b"headername", b"headervalue", b"x-webauth-",
-)  # fmt: skip
-_IDENTITY_NAMES: Final = frozenset({
-    b"forwarded", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip", b"x-rewrite-url", b"x-http-method",
-    b"x-http-method-override", b"x-method-override", b"x-arr-clientcert", b"gap-signature", b"auth-user", b"auth-mail", b"auth-cn",
-    b"auth-groups", b"x-user", b"proxy", b"x-request-id", b"traceparent", b"tracestate",
-})  # fmt: skip
+_IDENTITY_PREFIXES: Final[tuple[bytes, ...]] = tuple(prefix.encode() for prefix in identity_names.FAMILIES)
+_IDENTITY_NAMES: Final = frozenset(name.encode() for name in identity_names.NAMES)
 # Written by the gateway itself, or taken out of the list by request_head.
 _REPLACED: Final = frozenset({b"host", b"cookie", b"content-length", b"expect"})
 

@@ -1,0 +1,35 @@
+"""The snippets for nginx and the edge know the same names of headers that no client may send to a portal."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+from authproxy.edge import identity_names
+from authproxy.edge.headers import folded, is_identity
+from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
+
+NGINX = Path(__file__).parents[2] / "deploy" / "nginx"
+MADE = runpy.run_path(str(NGINX / "cleared.py"))
+
+
+def written(snippet: str) -> str:
+    return (NGINX / "authproxy" / snippet).read_text(encoding="utf-8")
+
+
+def test_the_lists_are_made_from_those_of_the_edge():
+    assert written("cleared.conf") == MADE["cleared"](), "run `make reference`"
+    assert written("families.conf") == MADE["families"](), "run `make reference`"
+
+
+def test_what_nginx_removes_or_sets_is_what_the_edge_removes():
+    mentioned = re.findall(r"^proxy_set_header (\S+)", written("cleared.conf") + written("headers.conf"), re.MULTILINE)
+    names = {folded(name.encode()).decode() for name in mentioned}
+    assert names >= {*identity_names.known(), *(folded(name.encode()).decode() for name in IDENTITY_NAMES + FORWARDING_NAMES)}
+    others = {name for name in names if not is_identity(name.encode())}
+    assert others == {"host", "connection", "upgrade", "cookie", "destination", "depth", "http2-settings"}
+
+
+def test_every_known_name_is_in_the_form_by_which_the_edge_judges():
+    assert [name for name in identity_names.known() if folded(name.encode()) != name.encode() or not is_identity(name.encode())] == []
