@@ -6,14 +6,15 @@ person prove themselves for it without seeing what they send.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from authproxy.access import bound_proof
 from authproxy.access.routes import Portal, Route
-from authproxy.flows.form_contents import Contents, contents
+from authproxy.flows.form_contents import contents, is_plain
 from authproxy.flows.held_requests import HeldRequests
 from authproxy.flows.step_up import Visit
 from authproxy.identity.session import Session
@@ -23,6 +24,7 @@ _ABSENT: Final = "–"
 _BETWEEN: Final = " | "
 _MOST_VALUES: Final = 3
 _URLENCODED: Final = "application/x-www-form-urlencoded"
+_BETWEEN_WORDS: Final = re.compile(r"[^0-9a-z]+", re.ASCII)
 
 
 class UsedProofs(Protocol):
@@ -31,8 +33,8 @@ class UsedProofs(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundRequest:
-    """`shown` are names and values of its fields, each on one line and not endless; None if the form cannot be read as a whole, so that
-    nobody can say what the portal would find in it."""
+    """`shown` are names and values of its fields, each on one line and not endless; None if the form cannot be read as a whole, or is
+    written as no browser writes forms, so that nobody can say what the portal would find in it."""
 
     route: Route
     binding: str = field(repr=False)
@@ -58,15 +60,17 @@ class BoundRequests:
             route = portal.route(path, "GET")
             if route is None or not route.requirement.is_per_request or (named is not route and not named.requirement.is_per_request):
                 return None
-            shown = _shown(route, contents(_URLENCODED, query.encode("latin-1", "replace")))
+            shown = _shown(route, _query(query))
             return BoundRequest(route=route, binding=bound_proof.of_place(visit.return_to), shown=shown)
         form = await self._held.found(visit.held, session)
         if form is None:
             return Gone() if named.requirement.is_per_request else None
-        route = portal.route(form.target.partition("?")[0], "POST")
+        path, _, query = form.target.partition("?")
+        route = portal.route(path, "POST")
         if route is None or not route.requirement.is_per_request:
             return None
-        shown = _shown(route, contents(form.content_type, form.body))
+        # Many programs read the fields of a form in its query as well, some before those in its body.
+        shown = _shown(route, _query(query), _Part(form.content_type, form.body))
         return BoundRequest(route=route, binding=bound_proof.of_form(visit.held, form), shown=shown)
 
     async def is_proved(self, request: BoundRequest, session: Session, visit: Visit) -> bool:
@@ -77,16 +81,40 @@ class BoundRequests:
         return False
 
 
-def _shown(route: Route, inside: Contents) -> tuple[tuple[str, str], ...] | None:
+class _Part(NamedTuple):
+    """A part of a request in which a portal looks for fields."""
+
+    content_type: str
+    octets: bytes
+
+
+def _query(query: str) -> _Part:
+    return _Part(_URLENCODED, query.encode("latin-1", "replace"))
+
+
+def _shown(route: Route, *parts: _Part) -> tuple[tuple[str, str], ...] | None:
     names = route.requirement.step_up.shows if route.requirement.step_up is not None else ()
     if not names:
         return ()
-    if not inside.is_complete:
+    inside = [contents(*part) for part in parts]
+    if not all(is_plain(*part) for part in parts) or not all(each.is_complete for each in inside):
         return None
-    found = tuple((name, [value for field_name, value in inside.fields if field_name == name]) for name in names)
-    if any(len(values) > _MOST_VALUES for _, values in found):
+    fields = [each for part in inside for each in part.fields]
+    found = tuple((name, [value for field_name, value in fields if _may_be(field_name, name)]) for name in names)
+    is_file = any(_may_be(field_name, name) for part in inside for field_name in part.file_fields for name in names)
+    if is_file or any(len(values) > _MOST_VALUES for _, values in found):
         return None
     return tuple((name, _value(values)) for name, values in found)
+
+
+def _may_be(field_name: str, name: str) -> bool:
+    """Whether some program takes a field of the one name for that of the other: programs fold case, drop blanks, end names at NUL and
+    at brackets, and read `a.b`, `a[b]` and `a_b` alike. What is shown too much harms nobody."""
+    return _folded(name) in {_folded(part) for part in (field_name, field_name.partition("[")[0], field_name.partition("\ufffd")[0])}
+
+
+def _folded(name: str) -> str:
+    return _BETWEEN_WORDS.sub("_", unicodedata.normalize("NFKC", name).casefold()).strip("_")
 
 
 def _value(values: Sequence[str]) -> str:

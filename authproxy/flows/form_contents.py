@@ -18,17 +18,31 @@ _BOUNDARY: Final = re.compile(r';[ \t]*boundary=(?:"([^"]{1,70})"|([^\s;",]{1,70
 _DISPOSITION: Final = re.compile(rb"\r\ncontent-disposition:([^\r\n]*)", re.IGNORECASE)
 _NAME: Final = re.compile(rb';[ \t]*name="([^"]*)"', re.IGNORECASE)
 _FILE_NAME: Final = re.compile(rb';[ \t]*filename="([^"]*)"', re.IGNORECASE)
+# As browsers write them (HTML Standard §4.10.22.7 and §4.10.22.8). Programs agree on these and on little else: some also part fields at
+# `;`, read EBCDIC or UTF-7 where the type says so, take names without quotation marks, or find boundaries that others do not.
+_PLAIN_URLENCODED: Final = re.compile(rb"[!-:<-~]*")
+_PLAIN_TYPE: Final = re.compile(
+    r"application/x-www-form-urlencoded(?:;[ ]?charset=(?:utf-8|us-ascii|iso-8859-(?:1|2|15)|windows-125[02]))?"
+    r"|multipart/form-data;[ ]?boundary=[0-9A-Za-z'()+_,./:=?-]{1,70}",
+    re.ASCII | re.IGNORECASE,
+)
+_PLAIN_PART: Final = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="[^"\r\n\\]*"(?:; filename="[^"\r\n\\]*"(?:\r\nContent-Type: [^\r\n]*)?)?\r\n\r\n.*',
+    re.DOTALL,
+)
+_OTHER_CHARSET: Final = "_charset_"
 # Control characters but tab and line feed, and those that turn the direction of writing: they show other things than are sent.
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Names and values in order, and the names of files. `is_whole` is False where there is more than is shown, `is_complete` where whole
-    fields are missing."""
+    """Names and values in order, and the names of files and of the fields that they are in. `is_whole` is False where there is more than
+    is shown, `is_complete` where whole fields are missing."""
 
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     files: tuple[str, ...] = field(default=(), repr=False)
+    file_fields: tuple[str, ...] = field(default=(), repr=False)
     is_whole: bool = True
     is_complete: bool = True
 
@@ -49,9 +63,32 @@ def contents(content_type: str, body: bytes) -> Contents:
     cut = Contents(
         fields=tuple((name[:_LONGEST], value[:_LONGEST]) for name, value in fields),
         files=tuple(name[:_LONGEST] for name in files),
+        file_fields=tuple(_text(part.name)[:_LONGEST] for part in shown if part.file is not None),
     )
     is_complete = shown == parts and bool(parts or not body)
     return replace(cut, is_whole=is_complete and (cut.fields, cut.files) == (fields, files), is_complete=is_complete)
+
+
+def is_plain(content_type: str, body: bytes) -> bool:
+    """Whether the body is written as a browser writes it, so that every program finds the fields in it that `contents` finds."""
+    if not _PLAIN_TYPE.fullmatch(content_type):
+        return False
+    if media_type(content_type) == "application/x-www-form-urlencoded":
+        return _PLAIN_URLENCODED.fullmatch(body) is not None and not _names_charset(body)
+    delimiter = b"--" + content_type.partition("=")[2].encode("ascii")
+    first, *parts, last = body.split(delimiter) if delimiter in body else (b"?", b"")
+    inner = [part.removesuffix(b"\r\n") for part in parts]
+    return (
+        not first
+        and last in {b"--", b"--\r\n"}
+        and all(part.endswith(b"\r\n") for part in parts)
+        and all(_PLAIN_PART.fullmatch(part) for part in inner)
+        and not any(b'name="_charset_"' in part for part in inner)
+    )
+
+
+def _names_charset(body: bytes) -> bool:
+    return any(_text(part.name) == _OTHER_CHARSET for part in _urlencoded(body))
 
 
 def media_type(content_type: str) -> str:

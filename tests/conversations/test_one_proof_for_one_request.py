@@ -189,6 +189,8 @@ async def test_a_form_with_more_fields_than_can_be_shown_is_refused(house):
     assert (crowded.status, "Tega tu ni mogoče potrditi" in crowded.text) == (403, True)
     twice = await landed(ana, await pays(house, ana, PAYMENT + b"&amount=9999"))
     assert "120,50 | 9999" in twice.text
+    in_query = await landed(ana, await sent_form(ana, f"{house.acq}/vnos?Amount=9999", PAYMENT))
+    assert "9999 | 120,50" in in_query.text
 
 
 async def test_an_address_that_names_another_route_shows_the_same_and_a_proof_for_it_serves_nothing_else(house):

@@ -39,7 +39,7 @@ def test_a_multipart_form_is_shown_by_its_fields_and_the_names_of_its_files():
         b"X-Other: 1\r\n\r\nwithout a disposition",
     )
     assert contents(MULTIPART, body) == Contents(
-        fields=(("purpose", "plača\nnovember"), ("", "without a head"), ("", "without a disposition")), files=("plače.csv",)
+        fields=(("purpose", "plača\nnovember"), ("", "without a head"), ("", "without a disposition")), files=("plače.csv",), file_fields=("list", "none")
     )
 
 
