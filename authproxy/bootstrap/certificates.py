@@ -58,6 +58,8 @@ Clock = Callable[[], datetime]
 _IDLE_FOR = 15.0
 """Seconds that a connection without a request stays open: a browser shows its certificate and goes."""
 _BACKLOG = 1024
+_REMEMBERED_FOR = timedelta(hours=1)
+"""How long readiness tells of a certificate about which nobody may be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +95,18 @@ class CertificateSignIn:
 
     async def check(self) -> Check:
         """For readiness: whether somebody can say today what is revoked."""
+        now = self.clock()
         # What has not been asked yet will be in a moment.
-        known = [each for each in self.sources.freshness(self.clock()) if each.answered_at is not None or each.failure is not None]
-        silent = [f"{each.source.value} {each.address}: {each.failure or 'out of date'}" for each in known if not each.is_usable]
-        usable = len(known) - len(silent)
-        if silent:
-            return Check(status="warning" if usable else "failed", detail="; ".join(silent)[:500])
+        known = [each for each in self.sources.freshness(now) if each.answered_at is not None or each.failure is not None]
+        told = [f"{each.source.value} {each.address}: {each.failure or 'out of date'}" for each in known if not each.is_usable]
+        usable = len(known) - len(told)
+        last = self.sources.nobody_to_ask_at
+        if last is not None and now - last < _REMEMBERED_FOR:
+            told.insert(0, f"at {last:%H:%M:%S} UTC a certificate was shown about which no list and no responder may be asked: it "
+                           "names no address that `acnlb.revocation` allows")  # fmt: skip
+            usable = 0
+        if told:
+            return Check(status="warning" if usable else "failed", detail="; ".join(told)[:500])
         return Check(status="ok", detail=f"{usable} sources")
 
     def count(self, metrics: Metrics) -> None:
@@ -186,6 +194,8 @@ def rules_of(settings: CertificateRevocation) -> Rules:
         ),
         ocsp_timeout=settings.timeout,
         max_stale=settings.max_stale,
+        refresh_every=settings.refresh_every,
+        list_octets=settings.largest_list,
     )
 
 

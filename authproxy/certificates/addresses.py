@@ -48,14 +48,22 @@ class Addresses:
             return (Address(self.ocsp, is_named=True),)
         return tuple(dict.fromkeys(self._permitted(_responders(certificate))))
 
+    def lead_anywhere(self, certificate: x509.Certificate) -> bool:
+        """Whether there is anything to ask about the certificate."""
+        return bool(self.of_named_lists or self.of_responders(certificate) or self.of_lists(certificate))
+
     @property
     def of_named_lists(self) -> tuple[Address, ...]:
         return tuple(Address(url, is_named=True) for url in self.crls)
 
     def of_lists(self, certificate: x509.Certificate) -> tuple[Address, ...]:
         """Where the lists are that the certificate names as its own."""
-        stated = (name.value for point in points(certificate) for name in point.full_name or () if _is_url(name))
-        return tuple(dict.fromkeys(self._permitted(stated)))
+        return tuple(dict.fromkeys(self._permitted(_lists(certificate))))
+
+    @staticmethod
+    def named_in(certificate: x509.Certificate) -> tuple[str, ...]:
+        """Every address of a responder or a list that the certificate names, whether it may be asked or not."""
+        return tuple(dict.fromkeys((*_responders(certificate), *_lists(certificate))))
 
     def _permitted(self, urls: Iterable[str]) -> Iterator[Address]:
         for url in urls:
@@ -67,6 +75,10 @@ class Addresses:
                     yield Address(replaced, is_named=True)
             elif _host(url) in self.allowed_hosts:
                 yield Address(url, is_named=False)
+
+
+def _lists(certificate: x509.Certificate) -> list[str]:
+    return [name.value for point in points(certificate) for name in point.full_name or () if _is_url(name)]
 
 
 def _responders(certificate: x509.Certificate) -> list[str]:

@@ -1,6 +1,7 @@
 """PURE: certificate revocation lists, whole and partitioned (RFC 5280 §5, §6.3): which ones may be believed about which certificate.
 
-Delta lists and indirect ones are refused: no authority here publishes them, and half-understood they hide revocations.
+Delta lists and lists of some reasons only are read for one thing: whom they name is revoked. That somebody is not in them says nothing.
+Indirect lists are refused: no authority here publishes them, and half-understood they hide revocations.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusab
 
 CLOCK_SKEW = timedelta(seconds=60)
 """How far ahead of ours an authority's clock may be."""
-_KNOWN = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.CRL_NUMBER})
+_KNOWN = frozenset({
+    ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.CRL_NUMBER,
+    ExtensionOID.DELTA_CRL_INDICATOR,
+})  # fmt: skip
 _KNOWN_OF_ENTRIES = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE})
 
 
@@ -33,6 +37,8 @@ class RevocationList:
     point: x509.IssuingDistributionPoint | None = field(repr=False)
     revoked: Mapping[int, tuple[datetime, str]] = field(repr=False)
     der: bytes = field(repr=False)
+    partial: str | None = None
+    """Why the list does not name everybody who is revoked (`a delta list`). It says of nobody that they are good."""
 
     def status(self, subject: Subject, *, now: datetime, max_stale: timedelta) -> Good | Revoked:
         """What the list says of a certificate of its issuer. Raises Unusable if it is not about it, or not of now.
@@ -45,6 +51,10 @@ class RevocationList:
             _check_scope(self.point, subject)
         if (entry := self.revoked.get(subject.certificate.serial_number)) is not None:
             return Revoked(source=Source.CRL, at=entry[0], reason=entry[1])
+        if self.partial is not None:
+            raise Unusable(self.partial)
+        if self.point is not None and not _is_of_point(self.point, subject, every_reason=True):
+            raise Unusable("the certificate names the list for some reasons only")
         if now + CLOCK_SKEW < self.this_update:
             raise Unusable("the list is of the future")
         if now > self.next_update + max_stale:
@@ -103,25 +113,30 @@ def check_usage(issuer: x509.Certificate, *, crl: bool) -> None:
 
 
 def _read(parsed: x509.CertificateRevocationList, issuer: x509.Certificate) -> RevocationList:
-    point = None
+    point = partial = None
     for extension in parsed.extensions:
         if extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:
-            raise Unusable("a delta list")
+            partial = "a delta list"
         if extension.critical and extension.oid not in _KNOWN:
             raise Unusable("the list has a critical extension that is not known")
         if isinstance(extension.value, x509.IssuingDistributionPoint):
             point = extension.value
-    if point is not None and (point.indirect_crl or point.only_contains_attribute_certs or point.only_some_reasons):
-        raise Unusable("an indirect list, or one of some reasons or attribute certificates only")
+    if point is not None and (point.indirect_crl or point.only_contains_attribute_certs):
+        raise Unusable("an indirect list, or one of attribute certificates only")
+    if point is not None and point.only_some_reasons:
+        partial = "a list of some reasons only"
     if parsed.next_update_utc is None:
         raise Unusable("the list does not say when the next one is due")
+    entries = ((entry.serial_number, _entry(entry)) for entry in parsed)
     return RevocationList(
         issuer=issuer,
         this_update=parsed.last_update_utc,
         next_update=parsed.next_update_utc,
         point=point,
-        revoked={entry.serial_number: _entry(entry) for entry in parsed},
+        # Only delta lists say of a certificate that it is no longer on hold: then they do not name it as revoked.
+        revoked={serial: entry for serial, entry in entries if entry[1] != x509.ReasonFlags.remove_from_crl.value},
         der=parsed.public_bytes(Encoding.DER),
+        partial=partial,
     )
 
 
@@ -142,23 +157,30 @@ def _check_scope(point: x509.IssuingDistributionPoint, subject: Subject) -> None
         raise Unusable("the list is of end entities only")
     if point.only_contains_ca_certs and not subject.is_authority:
         raise Unusable("the list is of authorities only")
-    if point.full_name is None and point.relative_name is None:
-        return
-    if not _names(point.full_name, point.relative_name, subject.certificate.issuer) & _names_of_points(subject.certificate):
+    if not _is_of_point(point, subject, every_reason=False):
         raise Unusable("the list is another partition than the certificate's")
 
 
-def _names_of_points(certificate: x509.Certificate) -> frozenset[object]:
-    """Every name under which the certificate knows its list. Points with a reason or another issuer are not for whole, direct lists."""
-    return frozenset().union(*(_names(point.full_name, point.relative_name, certificate.issuer) for point in points(certificate)))
+def _is_of_point(point: x509.IssuingDistributionPoint, subject: Subject, *, every_reason: bool) -> bool:
+    """Whether the certificate names this partition; with `every_reason`, for all reasons of revocation. A list that is no partition is
+    everybody's."""
+    if point.full_name is None and point.relative_name is None:
+        return True
+    own = _names(point.full_name, point.relative_name, subject.certificate.issuer)
+    return any(
+        own & _names(stated.full_name, stated.relative_name, subject.certificate.issuer)
+        for stated in points(subject.certificate)
+        if stated.reasons is None or not every_reason
+    )
 
 
 def points(certificate: x509.Certificate) -> list[x509.DistributionPoint]:
+    """Where the certificate's issuer publishes lists about it. Points of other issuers are for indirect lists."""
     try:
         stated = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
         return []
-    return [point for point in stated if point.reasons is None and point.crl_issuer is None]
+    return [point for point in stated if point.crl_issuer is None]
 
 
 def _names(

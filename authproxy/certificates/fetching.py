@@ -17,6 +17,8 @@ from authproxy.certificates.addresses import Address
 from authproxy.dns.resolver import Resolver
 from authproxy.dns.sessions import SessionResolver
 
+_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError, ConnectionError)
+"""The connection was lost, or there was none."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -38,10 +40,16 @@ class Fetcher:
         self._public = public
 
     async def fetched(self, address: Address, limits: Limits, *, question: bytes | None = None) -> bytes:
-        """The body of the answer; with a question it is asked by POST (RFC 6960 §A.1). Raises NoAnswer."""
+        """The body of the answer; with a question it is asked by POST (RFC 6960 §A.1). Where the connection is lost, it is asked once
+        more within the same time. Raises NoAnswer."""
         try:
             async with asyncio.timeout(limits.timeout.total_seconds()):
-                return await self._asked(address, limits, question)
+                try:
+                    return await self._asked(address, limits, question)
+                except _LOST as lost:
+                    if isinstance(lost, aiohttp.ClientSSLError):
+                        raise  # it would not be trusted the second time either
+                    return await self._asked(address, limits, question)
         except TimeoutError:
             raise NoAnswer(f"no answer within {limits.timeout.total_seconds():g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:

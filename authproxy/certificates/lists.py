@@ -19,11 +19,10 @@ from authproxy.certificates import crl
 from authproxy.certificates.addresses import Address
 from authproxy.certificates.crl import RevocationList
 from authproxy.certificates.fetching import Fetcher, Limits, NoAnswer
+from authproxy.certificates.pauses import Pauses
 from authproxy.certificates.status import Unusable
 from authproxy.telemetry.logging import logger
 
-COOL_DOWN = timedelta(seconds=30)
-"""After a failure nobody asks there again for this long."""
 _RETRY = timedelta(minutes=1)
 _AT_MOST = 256
 """Partitions that certificates may make us keep."""
@@ -44,8 +43,10 @@ class Held:
     address: Address
     issuers: tuple[x509.Certificate, ...] = field(repr=False)
     list: RevocationList | None = field(default=None, repr=False)
+    partial: RevocationList | None = field(default=None, repr=False)
+    """The newest one that was found there and names only some of the revoked. It takes the place of no whole list."""
     fetched_at: datetime | None = None
-    failed_at: datetime | None = None
+    pauses: Pauses = field(default_factory=Pauses)
     failure: str | None = None
     due_at: datetime | None = None
     used_at: datetime | None = None
@@ -58,16 +59,13 @@ class Held:
     def is_current(self, now: datetime) -> bool:
         return self.list is not None and now <= self.list.next_update
 
-    def is_cooling(self, now: datetime) -> bool:
-        return self.failed_at is not None and timedelta(0) <= now - self.failed_at < COOL_DOWN
-
 
 class RevocationLists:
     """The lists of some authorities. `jitter` gives a fresh random number from 0 to 1, so that instances do not ask together."""
 
     def __init__(
         self, fetcher: Fetcher, store: RevocationStore, limits: Limits, *, refresh_every: timedelta, max_stale: timedelta,
-        jitter: Callable[[], float],
+        jitter: Callable[[], float], clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._fetcher = fetcher
         self._store = store
@@ -75,6 +73,7 @@ class RevocationLists:
         self._refresh_every = refresh_every
         self._max_stale = max_stale
         self._jitter = jitter
+        self._clock = clock
         self._held: dict[tuple[bytes, str], Held] = {}
 
     @property
@@ -94,9 +93,10 @@ class RevocationLists:
 
     async def current(self, held: Held, *, now: datetime) -> RevocationList | None:
         """The list, asked for if it is missing or out of date and that has not just failed; None if there is none at all."""
-        if not held.is_current(now) and not held.is_cooling(now):
+        if not held.is_current(now) and not held.pauses.is_resting(now):
             async with held.asking:
-                if not held.is_current(now) and not held.is_cooling(now):
+                # Whoever has waited here may know of a failure that is younger than their own question.
+                if not held.is_current(now) and not held.pauses.is_resting(max(now, self._clock())):
                     await self._renew(held, now)
         return held.list
 
@@ -113,24 +113,37 @@ class RevocationLists:
                 await self._renew(held, now)
             except Exception as failure:  # noqa: BLE001  (whatever it is: one list must not keep the others from being asked for)
                 logger("certificates").exception("certificates.list_failed", address=held.address.url)
-                held.failed_at, held.failure, held.due_at = now, type(failure).__name__, now + _RETRY * self._jittered()
+                self._failed(held, type(failure).__name__, now)
 
     async def _renew(self, held: Held, now: datetime) -> None:
         if held.list is None:
             await self._take_shared(held, now)
         try:
-            octets = await self._fetcher.fetched(held.address, self._limits)
-            found = await self._read(octets, held, now)
+            found = await self._fetched(held, now)
         except (NoAnswer, Unusable) as failure:
-            held.failed_at, held.failure, held.due_at = now, str(failure), now + _RETRY * self._jittered()
+            self._failed(held, str(failure), now)
             return
-        held.fetched_at, held.failed_at, held.failure = now, None, None
+        held.pauses.answered()
+        held.fetched_at, held.failure = now, None
         # A list that is older than the one at hand, however valid, may hide what has been revoked since.
         if held.list is None or found.this_update >= held.list.this_update:
             held.list = found
         held.due_at = now + self._until_next(held.list, now) * self._jittered()
         with suppress(CannotAsk):
             await self._store.put(held.key, held.list.der, max(held.list.next_update + self._max_stale - now, timedelta(seconds=1)))
+
+    def _failed(self, held: Held, why: str, asked_at: datetime) -> None:
+        held.pauses.failed(asked_at=asked_at, now=self._clock())
+        held.failure, held.due_at = why, asked_at + _RETRY * self._jittered()
+
+    async def _fetched(self, held: Held, now: datetime) -> RevocationList:
+        """Raises NoAnswer, or Unusable for what is no list that names everybody."""
+        found = await self._read(await self._fetcher.fetched(held.address, self._limits), held, now)
+        if found.partial is None:
+            return found
+        if held.partial is None or found.this_update >= held.partial.this_update:
+            held.partial = found
+        raise Unusable(found.partial)
 
     async def _take_shared(self, held: Held, now: datetime) -> None:
         with suppress(CannotAsk, Unusable):

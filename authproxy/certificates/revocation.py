@@ -21,8 +21,9 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import ocsp, profiles
 from authproxy.certificates.addresses import Address, Addresses
 from authproxy.certificates.fetching import Fetcher, Limits, NoAnswer
-from authproxy.certificates.lists import COOL_DOWN, Held, RevocationLists, RevocationStore
+from authproxy.certificates.lists import Held, RevocationLists, RevocationStore
 from authproxy.certificates.ocsp import Question, Terms
+from authproxy.certificates.pauses import Pauses
 from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
 
 _OCSP_OCTETS = 64 * 1024
@@ -73,8 +74,10 @@ class Freshness:
 @dataclass(slots=True, kw_only=True)
 class _Responder:
     answered_at: datetime | None = None
-    failed_at: datetime | None = None
     failure: str | None = None
+    pauses: Pauses = field(default_factory=Pauses)
+    probe: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """After a failure one question goes ahead, and the others wait for how it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +108,12 @@ class RevocationSources:
             refresh_every=rules.refresh_every,
             max_stale=rules.max_stale,
             jitter=self._jitter,
+            clock=clock,
         )
         self._answers: OrderedDict[tuple[bytes, int], _Answer] = OrderedDict()
         self._responders: dict[str, _Responder] = {}
+        self.nobody_to_ask_at: datetime | None = None
+        """When somebody last showed a certificate about which no list and no responder may be asked."""
         self._named_lists = self._keep_own_lists(tuple(authorities))
 
     async def run(self) -> None:
@@ -133,8 +139,15 @@ class RevocationSources:
             found = None
             said.append(f"nothing found out within {self._rules.patience.total_seconds():g} s")
         if found is None:
-            raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, "; ".join(said) or "no list and no responder may be asked")
+            raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, "; ".join(said) or self._nobody_to_ask(subject, now))
         return found
+
+    def _nobody_to_ask(self, subject: Subject, now: datetime) -> str:
+        if self._rules.addresses.lead_anywhere(subject.certificate):
+            return "nobody has answered"
+        self.nobody_to_ask_at = now
+        named = ", ".join(self._rules.addresses.named_in(subject.certificate)[:3]) or "none"
+        return f"no list and no responder may be asked (addresses in the certificate: {named})"
 
     def freshness(self, now: datetime) -> tuple[Freshness, ...]:
         """What is known of every list and responder, for readiness and metrics."""
@@ -178,7 +191,7 @@ class RevocationSources:
             self._listed(held, subject, now)
             or self._stapled(stapled, subject, now, said)
             or await self._recent(subject, now)
-            or await self._asked(question, now, said)
+            or await self._asked(question, said)
             or await self._in_lists(held, subject, now, said)
             or self._kept(subject, now)
         )
@@ -186,9 +199,9 @@ class RevocationSources:
     def _listed(self, held: list[Held], subject: Subject, now: datetime) -> Revoked | None:
         """Whether a list at hand names the certificate, whatever else may say that it is good."""
         for each in held:
-            if each.list is not None:
+            for stated in filter(None, (each.list, each.partial)):
                 with suppress(Unusable):
-                    found = each.list.status(subject, now=now, max_stale=self._rules.max_stale)
+                    found = stated.status(subject, now=now, max_stale=self._rules.max_stale)
                     if isinstance(found, Revoked):
                         return found
         return None
@@ -226,27 +239,38 @@ class RevocationSources:
             return ocsp.status(known.octets, Question(subject=subject), self._rules.terms, now=now)
         return None
 
-    async def _asked(self, question: Question, now: datetime, said: list[str]) -> Good | Revoked | None:
+    async def _asked(self, question: Question, said: list[str]) -> Good | Revoked | None:
         for address in self._rules.addresses.of_responders(question.subject.certificate):
             responder = self._responders.setdefault(address.url, _Responder())
-            if responder.failed_at is not None and timedelta(0) <= now - responder.failed_at < COOL_DOWN:
-                said.append(f"OCSP: {responder.failure}, a moment ago")
-                continue
             try:
-                return await self._answered(address, responder, question)
+                return await self._answered_in_turn(address, responder, question)
             except (NoAnswer, Unusable) as failure:
                 said.append(f"OCSP: {failure}")
         return None
 
+    async def _answered_in_turn(self, address: Address, responder: _Responder, question: Question) -> Good | Revoked:
+        """Everybody asks a responder that answers. One that has failed rests, and then is asked by one at a time until it answers."""
+        if not responder.pauses.in_a_row:
+            return await self._answered(address, responder, question)
+        async with responder.probe:
+            if responder.pauses.is_resting(self._clock()):
+                raise NoAnswer(f"{responder.failure}, a moment ago")
+            if responder.pauses.in_a_row:
+                return await self._answered(address, responder, question)
+        return await self._answered(address, responder, question)
+
     async def _answered(self, address: Address, responder: _Responder, question: Question) -> Good | Revoked:
         limits = Limits(timeout=self._rules.ocsp_timeout, octets=_OCSP_OCTETS)
+        asked_at = self._clock()
         try:
             octets = await self._fetcher.fetched(address, limits, question=question.octets())
         except NoAnswer as failure:
-            responder.failed_at, responder.failure = self._clock(), str(failure)
+            responder.pauses.failed(asked_at=asked_at, now=self._clock())
+            responder.failure = str(failure)
             raise
         now = self._clock()
-        responder.answered_at, responder.failed_at = now, None
+        responder.answered_at = now
+        responder.pauses.answered()
         try:
             found = ocsp.status(octets, question, self._rules.terms, now=now)
         except Unusable as failure:
@@ -262,6 +286,8 @@ class RevocationSources:
     async def _in_lists(self, held: list[Held], subject: Subject, now: datetime, said: list[str]) -> Good | Revoked | None:
         for each in held:
             found = await self._lists.current(each, now=now)
+            if (revoked := self._listed([each], subject, now)) is not None:
+                return revoked
             try:
                 if found is not None:
                     return found.status(subject, now=now, max_stale=self._rules.max_stale)

@@ -56,7 +56,7 @@ class CertificateAgain:
         try:
             refused = await self._refusal(session.person, shown, self._places[attempt.portal])
             if refused is not None:
-                return not_proved(attempt, refused, found=f"certificate {shown.short_name}", session=session)
+                return not_proved(attempt, refused, found=f"certificate {shown.fingerprint}", session=session)
             # Before the session rests on it: from then on the certificate can be asked about.
             await self._kept.put(certificate_key(shown.fingerprint), shown.leaf, self._places[attempt.portal].expires_after)
             at = self._clock()

@@ -230,7 +230,7 @@ class CertificateLogin:
             return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", found=found)
         member = await self._register.by_certificate(shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number)
         if member is None:
-            return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", found=f"certificate {shown.short_name}")
+            return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", found=f"certificate {shown.fingerprint}")
         told = membership.refusal(member, portal_id=place.portal_id, members=place.members) or _incomplete(member, place)
         if told is not None:
             return SignInRefused(told.reason, "/", found=told.found, person=member.person(self._rules.issuer), by_register=told)

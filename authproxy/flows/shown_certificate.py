@@ -24,11 +24,6 @@ class ShownCertificate:
     leaf: bytes = field(repr=False)
     """DER."""
 
-    @property
-    def short_name(self) -> str:
-        """Enough of the fingerprint to find the certificate in the audit."""
-        return self.fingerprint[:16]
-
     def octets(self) -> bytes:
         """The record in the store. It has no time, because the same certificate may be shown several times while the record lives."""
         return json.dumps({

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
 from authproxy.identity.assurance import Level
-from authproxy.settings.forms import Day, Duration, File, Form, Text, Tls
+from authproxy.settings.forms import Day, Duration, File, Form, Size, Text, Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,12 @@ class CertificateRevocation:
         Duration,
         Field(description="How long after its own end the last good answer still counts while its source is away. 0: not at all."),
     ] = timedelta(0)
+    refresh_every: Annotated[
+        Duration,
+        Field(description="How old a list at hand may become before it is fetched again, if it does not end sooner. A revocation that is "
+                          "only in a list counts after this time at the latest."),
+    ] = timedelta(hours=1)  # fmt: skip
+    largest_list: Annotated[Size, Field(description="The largest list that is read.")] = 8 * 1024 * 1024
     sessions_checked_every: Annotated[
         Duration, Field(description="How often it is asked about the certificates of people who are signed in.")
     ] = timedelta(minutes=5)

@@ -18,6 +18,7 @@ from authproxy.settings.keys import FILE_SUFFIX, REQUIRED, Key
 BEGIN = "<!-- reference: begin (made by `make reference`) -->"
 END = "<!-- reference: end -->"
 _UNITS = ((timedelta(hours=1), "h"), (timedelta(minutes=1), "m"), (timedelta(seconds=1), "s"), (timedelta(milliseconds=1), "ms"))
+_SIZES = (("MiB", 1024 * 1024), ("KiB", 1024))
 
 
 def text() -> str:
@@ -48,8 +49,8 @@ def written(value: Any, key: Key) -> str:
         return "[" + ", ".join(written(item, key) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {written(item, key)}" for name, item in value.items()) + "}"
-    if key.expects == "size" and value and not value % 1024:
-        return f"{value // 1024}KiB"
+    if key.expects == "size":
+        return next((f"{value // unit}{name}" for name, unit in _SIZES if value and not value % unit), str(value))
     return str(value.value) if isinstance(value, IntEnum) else str(value)
 
 

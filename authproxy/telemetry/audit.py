@@ -81,9 +81,10 @@ MEANINGS: Mapping[Event, str] = {
     Event.KEY_ROTATED: "An operator has rotated the keys that sign assertions; `detail` is the `kid` that signs after a restart.",
     Event.SIGN_IN_BEGUN: "A browser was sent to the provider, or to where certificates are shown; `method` says which.",
     Event.SIGN_IN_REFUSED: "A sign-in signed nobody in; `reason` says why.",
-    Event.CERTIFICATE_ACCEPTED: "A certificate holds; `detail` is the beginning of its SHA-256 and who says that it is not revoked. With "
+    Event.CERTIFICATE_ACCEPTED: "A certificate holds; `detail` is its SHA-256 and who says that it is not revoked. With "
     "the `reason` `revocation_unavailable` nobody could say so, and the portal lets that pass.",
-    Event.CERTIFICATE_REFUSED: "A certificate was shown, or none, and signs nobody in; `detail` names the rule.",
+    Event.CERTIFICATE_REFUSED: "A certificate was shown, or none, and signs nobody in; `detail` is its SHA-256 and the rule, or, with "
+    "the `reason` `revocation_unavailable`, who could not be asked.",
     Event.SESSION_STARTED: "A person signed in and received a session.",
     Event.SESSION_ENDED: "A session ended by its own person (`by` is `person`) or by time (`by` is `time`, and `detail` `idle` or "
     "`absolute`).",

@@ -83,12 +83,14 @@ def answering_failures(refusals: Refusals) -> Middleware:
             about = Particulars(wait=refused.wait)
             return refusals.answer(request, refused.reason, status=refused.status, return_to=refused.return_to, about=about)
         except CannotAsk as failure:
-            logger("web").error("request.unanswerable", reason=failure.reason.value, error=str(failure))
+            # Said again: whoever has found out for which portal this is has bound it further down only.
+            portal = request[CONTEXT].portal.portal_id or None
+            logger("web").error("request.unanswerable", reason=failure.reason.value, error=str(failure), portal=portal)
             return refusals.answer(request, failure.reason, status=503, return_to=request.get(RETURN_TO, "/"), retry=retry)
         except web.HTTPException as failure:
             return _translated(refusals, request, failure)
         except Exception:  # noqa: BLE001  (the last resort: whatever it is, the client gets an answer and the operator the trace)
-            logger("web").exception("request.failed", path=request.path)
+            logger("web").exception("request.failed", path=request.path, portal=request[CONTEXT].portal.portal_id or None)
             return refusals.answer(request, Reason.UNEXPECTED, return_to=request.get(RETURN_TO, "/"), retry=retry)
 
     return answering_failures

@@ -16,6 +16,7 @@ from authproxy.access.decision import Reason
 from tests.support.certificate_house import ana, choosing, signs_in, to_certificate_host
 from tests.support.gateway import FLOW, TICKET, until
 from tests.support.http_client import Browser, Form
+from tests.support.log_lines import log_lines
 
 PLACE = "/?izpis=2026-11"
 
@@ -48,7 +49,7 @@ async def test_a_certificate_of_the_register_leads_to_the_page_that_was_asked_fo
     assert (me["subject"], me["name"], me["method"], me["level"]) == ("ana", "Ana Novak", "acnlb", 20)
     started, accepted = events(house, "session.started"), events(house, "certificate.accepted")
     assert (started[0]["method"], started[0]["level"]) == ("acnlb", 20)
-    assert accepted[0]["detail"].startswith(f"certificate {house.leaf('ana.novak').fingerprint[:16]}: not revoked, says ")
+    assert accepted[0]["detail"].startswith(f"certificate {house.leaf('ana.novak').fingerprint}: not revoked, says ")
 
 
 async def test_what_travels_says_neither_who_nor_where(certificate_house):
@@ -143,7 +144,7 @@ async def test_a_valid_certificate_that_nobody_has_registered_signs_nobody_in(ce
     assert (page.status, heading(page)) == (403, "Vaš certifikat ni vpisan v register")
     assert session_of(house, browser) is None
     [event] = events(house, "sign_in.refused")
-    assert (event["reason"], event["detail"]) == ("certificate_unknown", f"certificate {house.leaf('gregor.zagar').fingerprint[:16]}")
+    assert (event["reason"], event["detail"]) == ("certificate_unknown", f"certificate {house.leaf('gregor.zagar').fingerprint}")
 
 
 @pytest.mark.parametrize("changes", [{"is_blocked": True}, {"tax_number": None}])
@@ -401,10 +402,15 @@ async def test_nobody_signs_in_while_revocation_cannot_be_found_out(certificate_
     await house.enrols(ana(house))
     await house.authority.stop()
     browser = house.browser("ana.novak")
-    page = await to_certificate_host(browser, house.acq + PLACE)
+    with log_lines() as log:
+        page = await to_certificate_host(browser, house.acq + PLACE)
 
+    assert [line["portal"] for line in log.lines() if line["event"] == "request.unanswerable"] == ["acq"]
     assert (page.status, heading(page), page.header("retry-after")) == (503, "Certifikata ni bilo mogoče preveriti", "5")
     assert events(house, "session.started") == []
+    [event] = events(house, "certificate.refused")
+    assert (event["reason"], event["portal"], event["method"]) == ("revocation_unavailable", "acq", "acnlb")
+    assert event["detail"].startswith(f"certificate {house.leaf('ana.novak').fingerprint}: OCSP: ")
 
 
 async def test_a_portal_may_let_people_in_then_and_has_it_recorded(certificate_houses):
@@ -417,6 +423,16 @@ async def test_a_portal_may_let_people_in_then_and_has_it_recorded(certificate_h
         assert events(house, "certificate.accepted")[0]["reason"] == "revocation_unavailable"
         metrics = (await Browser().request("GET", house.house.management + "/metrics")).text
         assert 'authproxy_fail_open_total{what="certificate"} 1.0' in metrics
+
+
+async def test_readiness_tells_of_certificates_about_which_nobody_may_be_asked(certificate_houses):
+    alarm = {"AUTHPROXY__PORTALS__ACQ__REVOCATION": "alarm", "AUTHPROXY__PORTALS__B2B__REVOCATION": "alarm"}
+    async with certificate_houses(environment=alarm | {"AUTHPROXY__ACNLB__REVOCATION__MOVED": ""}) as house:
+        await house.enrols(ana(house))
+        assert (await signs_in(house.browser("ana.novak"), house.acq + PLACE)).status == 200
+        told = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["revocation"]
+        assert (told["status"], "no list and no responder may be asked" in told["detail"]) == ("warning", True)
+        assert "no list and no responder may be asked (addresses in the certificate: " in events(house, "certificate.accepted")[0]["detail"]
 
 
 async def test_readiness_and_metrics_tell_of_the_sources(certificate_house):

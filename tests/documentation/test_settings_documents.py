@@ -18,7 +18,7 @@ from authproxy.settings import keys, reference
 from authproxy.settings.document import parse
 from authproxy.settings.sources import read
 from authproxy.web.refusals import PAGES
-from tests.support.certificate_builder import Authority, ec_key, pem
+from tests.support.certificate_builder import Authority, ec_key, lists_at, pem
 from tests.support.machine import MACHINE
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -50,7 +50,7 @@ def with_authority(file, environ, folder):
     if file.name != "authproxy.example.yaml":
         return environ
     root = Authority.root(key=ec_key())
-    sub, host = root.authority(key=ec_key()), root.authority("potrdila.example.si", key=ec_key())
+    sub, host = root.authority(key=ec_key(), lists=lists_at("http://acldap.nlb.si/crl/root.crl")), root.authority("potrdila.example.si", key=ec_key())
     made = {"ROOT_FILE": pem(root.certificate), "SUB_CA_FILE": pem(sub.certificate), "TLS__CERTIFICATE_FILE": pem(host.certificate)}
     made["TLS__KEY_FILE"] = host.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     given = {}

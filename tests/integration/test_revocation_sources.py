@@ -316,6 +316,80 @@ async def test_a_list_that_cannot_be_believed_says_nothing(sources, host, how, w
     assert word in await failure_of(await sources(list_timeout=timedelta(seconds=0.3), list_octets=60_000), about(BOR))
 
 
+PARTIAL = {
+    "delta": {"others": ((x509.DeltaCRLIndicator(1), True),)},
+    "some reasons": {"point": partition(only_some_reasons=frozenset({x509.ReasonFlags.key_compromise}))},
+}
+
+
+@pytest.mark.parametrize("kind", PARTIAL)
+async def test_whom_a_list_names_that_does_not_name_all_is_revoked_even_while_the_rest_is_let_pass(sources, host, kind):
+    host.publish("/sub.crl", SUB.crl(BOR, **PARTIAL[kind]))
+    ours = await sources()
+    validator = CertificateValidator(Profile(anchors=(ROOT.certificate,), intermediates=(SUB.certificate,)), ours)
+    try:
+        for _ in range(2):  # once with the list asked for on the spot, once with it at hand
+            refused = await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=Mode.ALARM)
+            assert refused.reason is Reason.CERTIFICATE_REVOKED
+        admitted = await validator.validate(Presented(leaf=der(ANA)), now=NOW, mode=Mode.ALARM)
+        assert kind in admitted.unchecked
+    finally:
+        validator.close()
+
+
+def losing(times, then):
+    """Ends so many connections without a word, and answers afterwards."""
+    left = [times]
+
+    async def answer(request):
+        if left[0]:
+            left[0] -= 1
+            request.transport.abort()
+            await asyncio.Event().wait()
+        return await then(request)
+
+    return answer
+
+
+async def test_one_lost_connection_keeps_nobody_out(sources, host):
+    host.respond()
+    host.answers["/ocsp"] = losing(1, host.answers["/ocsp"])
+    ours = await sources()
+    assert isinstance(await said(ours), Good)
+    assert [each.failure for each in ours.freshness(NOW) if each.source is Source.OCSP] == [None]
+
+
+async def test_a_responder_that_is_back_after_a_second_is_asked_by_one_and_then_by_all(sources, host, clock):
+    host.respond()
+    host.answers["/ocsp"] = losing(2, host.answers["/ocsp"])
+    ours = await sources(ocsp_fresh_for=timedelta(0))
+    assert "could not be asked" in await failure_of(ours)
+    assert "a moment ago" in await failure_of(ours)
+    asked = host.asked.count("/ocsp")
+    clock.now = at(seconds=1.1)
+    found = await asyncio.gather(*(said(ours, now=clock.now) for _ in range(5)))
+    assert {type(each) for each in found} == {Good}
+    assert (asked, host.asked.count("/ocsp")) == (2, 7)
+
+
+async def test_a_responder_that_stays_away_is_asked_once_by_all_who_wait(sources, host, clock):
+    host.answers["/ocsp"] = failing
+    ours = await sources()
+    await failure_of(ours)
+    clock.now = at(seconds=1.1)
+    await asyncio.gather(*(failure_of(ours, now=clock.now) for _ in range(5)))
+    assert host.asked.count("/ocsp") == 2
+    clock.now = at(seconds=2.2)  # two seconds are not over yet
+    await failure_of(ours, now=clock.now)
+    assert host.asked.count("/ocsp") == 2
+
+
+async def test_a_certificate_about_which_nobody_may_be_asked_is_remembered(sources):
+    ours = await sources(addresses=Addresses(allowed_hosts=frozenset({"other.example.si"})))
+    assert f"(addresses in the certificate: {ANSWERS}, {LIST})" in await failure_of(ours)
+    assert ours.nobody_to_ask_at == NOW
+
+
 async def test_nobody_there_says_nothing(sources):
     gone = f"http://127.0.0.1:{free_port()}"
     ours = await sources(addresses=Addresses(overrides={HOST: gone}))

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from authproxy.access.target import TargetRefused, canonical_host
+from authproxy.certificates.addresses import Addresses
 from authproxy.certificates.profiles import ACNLB_ROOT, ACNLB_SUB, issued
 from authproxy.settings.certificates import Acnlb, CertificateRevocation
 from authproxy.settings.checks.gateway import trusted_peer
@@ -20,6 +21,7 @@ from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, listen_address, url_of
 
 _LARGEST = 64 * 1024
+_SMALLEST_LIST = 1024
 _PEM = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -36,8 +38,15 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     yield from _presented(acnlb)
     if acnlb.warn_from > acnlb.stop_at:
         yield Remark(path=("acnlb", "warn_from"), problem="is later than `stop_at`: nobody would be told", read=str(acnlb.warn_from))
-    yield from _addresses(acnlb.revocation)
-    yield from _authorities(acnlb)
+    if acnlb.revocation.largest_list < _SMALLEST_LIST:
+        problem, read = "is less than a list needs, so that none could be read", str(acnlb.revocation.largest_list)
+        yield Remark(path=("acnlb", "revocation", "largest_list"), problem=problem, read=read, valid="1KiB or more; 8MiB is usual")
+    faults = list(_addresses(acnlb.revocation))
+    yield from faults
+    found: dict[str, x509.Certificate] = {}
+    yield from _authorities(acnlb, found)
+    if len(found) == 2 and issued(found["root_file"], found["sub_ca_file"]) and not faults:
+        yield from _nobody_to_ask(acnlb.revocation, found["sub_ca_file"], sections)
 
 
 def authority(file: Path) -> x509.Certificate:
@@ -111,8 +120,26 @@ def _addresses(revocation: CertificateRevocation) -> Iterator[Remark]:
             yield Remark(path=at_key, problem="is no address that can be asked", read=shown(text), valid="`http://…` or `https://…`")
 
 
-def _authorities(acnlb: Acnlb) -> Iterator[Remark]:
-    found: dict[str, x509.Certificate] = {}
+def _nobody_to_ask(revocation: CertificateRevocation, sub_ca: x509.Certificate, sections: Sections) -> Iterator[Remark]:
+    """Each sign-in asks about SubCA too: where nobody may be asked about it, every sign-in ends with 503."""
+    hard = [name for name, portal in sections.portals.items() if portal.revocation == "hard" and "acnlb" in (portal.sign_in or ("acnlb",))]
+    addresses = Addresses(
+        allowed_hosts=frozenset(revocation.allowed_hosts), overrides=revocation.moved, ocsp=revocation.ocsp_url, crls=revocation.crl_urls
+    )
+    if not hard or addresses.lead_anywhere(sub_ca):
+        return
+    named = ", ".join(Addresses.named_in(sub_ca)[:3]) or "none"
+    yield Remark(
+        path=("acnlb", "revocation"),
+        problem="no list and no responder may be asked whether ACNLB SubCA is revoked, so that nobody could sign in with a certificate at "
+                f"{', '.join(hard)} (`revocation: hard`)",
+        read=f"addresses in SubCA: {named}",
+        valid="`ocsp_url`, `crl_urls`, or the host of such an address in `allowed_hosts` or `moved`",
+    )  # fmt: skip
+
+
+def _authorities(acnlb: Acnlb, found: dict[str, x509.Certificate]) -> Iterator[Remark]:
+    """Puts those that can be read into `found`."""
     for key, file in (("root_file", acnlb.root_file), ("sub_ca_file", acnlb.sub_ca_file)):
         try:
             found[key] = authority(Path(file))

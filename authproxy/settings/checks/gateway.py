@@ -239,6 +239,7 @@ _BOUNDS: dict[tuple[str, str], tuple[timedelta, timedelta, str]] = {
     ("rekono", "timeout"): (_SECOND, _MINUTE, "a person waits for it"),
     ("rekono", "recheck_every"): (30 * _SECOND, 8 * _HOUR, "each session asks the provider so often, and lives no longer than eight hours"),
     ("rekono", "max_age"): (0 * _SECOND, 24 * _HOUR, "it is about fresh proof"),
+    ("acnlb.revocation", "refresh_every"): (_MINUTE, 24 * _HOUR, "lists are asked for once a minute at most"),
     ("acnlb.revocation", "timeout"): (0.1 * _SECOND, 20 * _SECOND, "a person waits for it"),
     ("acnlb.revocation", "max_stale"): (0 * _SECOND, 7 * 24 * _HOUR, "a certificate may have been revoked since"),
     ("acnlb.revocation", "sessions_checked_every"): (10 * _SECOND, _HOUR, "a revoked certificate keeps its sessions for so long"),

@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import presentation
 from authproxy.certificates.presentation import Presented, Terminator
 from authproxy.certificates.verdict import Refused, Validated
@@ -121,7 +122,11 @@ class _Page:
         presented = self._services.presenting(request)
         if isinstance(presented, Refused):
             return self._refuse(request, presented, hop, None)
-        found = await self._services.login.show(hop, presented, now=now)
+        try:
+            found = await self._services.login.show(hop, presented, now=now)
+        except CannotAsk as failure:
+            self._record_refused(failure.reason, str(failure), hop, presented)
+            raise
         if isinstance(found, Refused):
             return self._refuse(request, found, hop, presented)
         self._record_accepted(found.validated, hop)
@@ -135,16 +140,19 @@ class _Page:
         )  # fmt: skip
 
     def _refuse(self, request: web.Request, refused: Refused, hop: Hop, presented: Presented | None) -> web.Response:
-        name = None if presented is None else hashlib.sha256(presented.leaf).hexdigest()[:16]
-        detail = " ".join(filter(None, (name and f"certificate {name}:", refused.detail)))
-        self._services.audit.record(Event.CERTIFICATE_REFUSED, reason=refused.reason, method=_method(hop), detail=detail)
-        if hop.is_step_up:
-            self._services.metrics.step_ups[_method(hop), refused.reason] += 1
-        else:
-            self._services.metrics.sign_ins_refused[(refused.reason,)] += 1
+        self._record_refused(refused.reason, refused.detail, hop, presented)
         answer = self._refusals.answer(request, refused.reason, return_to=hop.return_to, about=_way_back(hop))
         answer.force_close()
         return answer
+
+    def _record_refused(self, reason: Reason, told: str, hop: Hop, presented: Presented | None) -> None:
+        name = None if presented is None else hashlib.sha256(presented.leaf).hexdigest()
+        detail = " ".join(filter(None, (name and f"certificate {name}:", told)))
+        self._services.audit.record(Event.CERTIFICATE_REFUSED, reason=reason, method=_method(hop), detail=detail)
+        if hop.is_step_up:
+            self._services.metrics.step_ups[_method(hop), reason] += 1
+        else:
+            self._services.metrics.sign_ins_refused[(reason,)] += 1
 
     def _record_accepted(self, validated: Validated, hop: Hop) -> None:
         if validated.unchecked:
@@ -152,8 +160,8 @@ class _Page:
         known_by = ", ".join(dict.fromkeys(good.source.value for good in validated.status))
         self._services.audit.record(
             Event.CERTIFICATE_ACCEPTED, method=_method(hop), reason=Reason.REVOCATION_UNAVAILABLE if validated.unchecked else None,
-            detail=f"certificate {validated.leaf.fingerprint[:16]}: not revoked, says {known_by}" if not validated.unchecked
-            else f"certificate {validated.leaf.fingerprint[:16]}: {validated.unchecked}",
+            detail=f"certificate {validated.leaf.fingerprint}: not revoked, says {known_by}" if not validated.unchecked
+            else f"certificate {validated.leaf.fingerprint}: {validated.unchecked}",
         )  # fmt: skip
 
 

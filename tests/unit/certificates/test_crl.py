@@ -107,8 +107,6 @@ UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"
         ((), ((UNKNOWN, True),), False),
         ((), ((x509.InvalidityDate(at(-3).replace(tzinfo=None)), True),), True),
         ((), ((x509.CertificateIssuer([x509.DirectoryName(name("Other"))]), True),), False),
-        (((x509.DeltaCRLIndicator(1), True),), (), False),
-        (((x509.DeltaCRLIndicator(1), False),), (), False),
     ],
 )
 def test_critical_words_must_be_understood(others, entry_others, is_read):
@@ -120,7 +118,7 @@ def test_critical_words_must_be_understood(others, entry_others, is_read):
             read(made)
 
 
-@pytest.mark.parametrize("kind", [{"indirect_crl": True}, {"only_contains_attribute_certs": True}, {"only_some_reasons": frozenset({x509.ReasonFlags.key_compromise})}])
+@pytest.mark.parametrize("kind", [{"indirect_crl": True}, {"only_contains_attribute_certs": True}])
 def test_lists_of_something_else_are_refused(kind):
     with pytest.raises(Unusable, match="indirect"):
         read(SUB.crl(point=partition(HERE, **kind)))
@@ -161,11 +159,34 @@ def test_a_partition_says_nothing_of_a_certificate_that_names_none():
         said(SUB.crl(point=partition(HERE)), OTHER)
 
 
-@pytest.mark.parametrize("restricted", [{"reasons": frozenset({x509.ReasonFlags.key_compromise}), "crl_issuer": None}, {"reasons": None, "crl_issuer": [x509.DirectoryName(name("Other"))]}])
-def test_points_for_some_reasons_or_by_other_issuers_do_not_count(restricted):
-    odd = SUB.person(lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, **restricted)]))
-    with pytest.raises(Unusable, match="partition"):
+SOME_REASONS = frozenset({x509.ReasonFlags.key_compromise})
+DELTA = {"others": ((x509.DeltaCRLIndicator(1), True),)}
+
+
+@pytest.mark.parametrize(("partial", "word"), [(DELTA, "delta"), ({"others": ((x509.DeltaCRLIndicator(1), False),)}, "delta"), ({"point": partition(HERE, only_some_reasons=SOME_REASONS)}, "some reasons")])
+def test_a_list_that_names_only_some_says_who_is_revoked_and_of_nobody_that_they_are_good(partial, word):
+    assert isinstance(said(SUB.crl(LEAF, **partial)), Revoked)
+    with pytest.raises(Unusable, match=word):
+        said(SUB.crl(OTHER, **partial))
+
+
+def test_a_delta_list_that_takes_somebody_off_hold_does_not_name_them():
+    with pytest.raises(Unusable, match="delta"):
+        said(SUB.crl(LEAF, reason=x509.ReasonFlags.remove_from_crl, **DELTA))
+
+
+def test_a_point_for_some_reasons_leads_to_who_is_revoked_and_to_nobody_who_is_good():
+    odd = SUB.person(lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, SOME_REASONS, None)]))
+    assert isinstance(said(SUB.crl(odd, point=partition(HERE)), odd), Revoked)
+    with pytest.raises(Unusable, match="some reasons"):
         said(SUB.crl(point=partition(HERE)), odd)
+    assert isinstance(said(SUB.crl(), odd), Good)
+
+
+def test_points_of_other_issuers_do_not_count():
+    odd = SUB.person(lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, None, [x509.DirectoryName(name("Other"))])]))
+    with pytest.raises(Unusable, match="partition"):
+        said(SUB.crl(odd, point=partition(HERE)), odd)
 
 
 def test_a_list_of_end_entities_says_nothing_of_authorities():

@@ -20,10 +20,6 @@ def test_what_was_shown_comes_back_as_it_was():
     assert shown_certificate.read(SHOWN.octets(), shown_at=NOW) == SHOWN
 
 
-def test_it_is_named_in_the_audit_by_the_beginning_of_its_fingerprint():
-    assert SHOWN.short_name == "a1" * 8
-
-
 @pytest.mark.parametrize("octets", [b"", b"[]", b"null", b"{}", b"\xff", json.dumps({**json.loads(SHOWN.octets()), "serial": "x"}).encode()])
 def test_another_shape_is_nothing(octets):
     assert shown_certificate.read(octets, shown_at=NOW) is None

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from authproxy.access.routes import Requirement, StepUp
 from authproxy.bootstrap import meanings
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
-from tests.support.certificate_builder import Authority, der, ec_key, pem
+from tests.support.certificate_builder import Authority, der, ec_key, lists_at, pem
 
 
 def requirements(workshop, **portal):
@@ -81,7 +81,7 @@ def test_what_the_provider_is_asked_for_is_the_nearest_of_gateway_portal_and_rou
 
 def test_a_route_that_asks_more_of_a_certificate_than_one_gives_lets_nobody_in(workshop):
     root = Authority.root(key=ec_key())
-    own, sub = root.authority("potrdila.example.si", key=ec_key()), root.authority("Sub", key=ec_key())
+    own, sub = root.authority("potrdila.example.si", key=ec_key()), root.authority("Sub", key=ec_key(), lists=lists_at("http://acldap.nlb.si/crl/root.crl"))
     key = own.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def spoil(settings):

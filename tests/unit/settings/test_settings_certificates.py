@@ -10,12 +10,13 @@ from authproxy.bootstrap import meanings
 from authproxy.certificates.presentation import Form
 from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
 from authproxy.settings.certificates import Acnlb
-from tests.support.certificate_builder import Authority, der, ec_key, pem
+from tests.support.certificate_builder import Authority, der, ec_key, lists_at, pem
 from tests.support.certificate_builder import at as moment
 from tests.support.host_certificates import host_certificate
 
 ROOT = Authority.root(key=ec_key(), end=moment(days=5000))
-SUB = ROOT.authority("Test SubCA", key=ec_key(), end=moment(days=4000))
+LISTS = lists_at("http://acldap.nlb.si/crl/acnlb-root.crl")
+SUB = ROOT.authority("Test SubCA", key=ec_key(), end=moment(days=4000), lists=LISTS)
 STRANGER = Authority.root("Stranger", key=ec_key())
 
 
@@ -91,6 +92,10 @@ ERRORS = [
     ({"revocation": {"ocsp_url": "ldap://acldap.nlb.si"}}, "acnlb.revocation.ocsp_url", "is no address that can be asked"),
     ({"revocation": {"crl_urls": ["http://me@host/"]}}, "acnlb.revocation.crl_urls[0]", "is no address that can be asked"),
     ({"revocation": {"moved": {"http://acldap.nlb.si/": "elsewhere"}}}, 'acnlb.revocation.moved."http://acldap.nlb.si/"', "is no address"),
+    ({"revocation": {"refresh_every": "30s"}}, "acnlb.revocation.refresh_every", "is out of bounds"),
+    ({"revocation": {"largest_list": 0}}, "acnlb.revocation.largest_list", "is less than a list needs"),
+    ({"revocation": {"allowed_hosts": []}}, "acnlb.revocation", "so that nobody could sign in with a certificate at acq"),
+    ({"revocation": {"allowed_hosts": ["other.si"]}}, "acnlb.revocation", "no list and no responder may be asked"),
     ({"revocation": {"timeout": "1h"}}, "acnlb.revocation.timeout", "is out of bounds"),
     ({"revocation": {"sessions_checked_every": "1s"}}, "acnlb.revocation.sessions_checked_every", "is out of bounds"),
     ({"revocation": {"max_stale": "30d"}}, "acnlb.revocation.max_stale", "is out of bounds"),
@@ -102,6 +107,29 @@ def test_what_cannot_work_is_an_error(workshop, acnlb, changes, key, problem):
     [(found_key, found)] = findings(workshop, acnlb | changes, "error")
     assert found_key == key
     assert problem in found
+
+
+SOURCES = [
+    {"ocsp_url": "http://ocsp.example.si/"},
+    {"crl_urls": ["http://lists.example.si/sub.crl"]},
+    {"moved": {"http://acldap.nlb.si/": "http://lists.example.si/"}},
+]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_one_source_is_enough(workshop, acnlb, source):
+    assert findings(workshop, acnlb | {"revocation": {"allowed_hosts": []} | source}, "error") == []
+
+
+def test_where_sign_ins_go_on_without_a_source_or_use_no_certificate_none_is_demanded(workshop, acnlb):
+    def without(**portal):
+        def spoil(settings):
+            settings["acnlb"] = acnlb | {"revocation": {"allowed_hosts": []}}
+            settings["portals"]["acq"].update(portal)
+
+        return [each.key for each in workshop.read(spoil).findings if each.severity == "error"]
+
+    assert (without(revocation="alarm"), without(sign_in=["rekono"]), without()) == ([], [], ["acnlb.revocation"])
 
 
 WARNINGS = [
