@@ -4,8 +4,9 @@ person is never recognised by names: they are T61, BMP or UTF-8 text in any orde
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from authproxy.identity.person import InvalidTaxNumber, TaxNumber, tax_number
 
 _SHOWN_CHARACTERS = 300
+_TAX_NUMBER = re.compile(r"TINSI-[0-9]{8}", re.ASCII)
 # Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and paragraph separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -42,7 +44,8 @@ class Leaf:
     surname: str | None = field(repr=False)
     organization: str | None = field(repr=False)
     email: str | None = field(repr=False)
-    subject_serial: str | None = field(repr=False)
+    tax_number: TaxNumber | None = field(repr=False)
+    """The number in a `TINSI-` serial number (ETSI EN 319 412-1 §5.1.3), if it is valid. Whether it counts the profile says."""
 
     @property
     def known_as(self) -> str | None:
@@ -50,22 +53,14 @@ class Leaf:
         full = " ".join(filter(None, (self.given_name, self.surname)))
         return self.common_name or full or None
 
-    @property
-    def tax_number(self) -> TaxNumber | None:
-        """The number in a `TINSI-` serial number (ETSI EN 319 412-1 §5.1.3), if it is valid. Whether it counts the profile says."""
-        if self.subject_serial is None or not self.subject_serial.startswith("TINSI-"):
-            return None
-        try:
-            return tax_number(self.subject_serial.removeprefix("TINSI-"))
-        except InvalidTaxNumber:
-            return None
-
 
 def read(certificate: x509.Certificate) -> Leaf:
-    """What the certificate says. Raises UnreadableLeaf where identity or rules would rest on what cannot be read, never for names."""
+    """What the certificate says. Raises UnreadableLeaf where identity or rules would rest on what cannot be read or says two things, never
+    for names."""
     try:
         der = certificate.public_bytes(Encoding.DER)
-        issuer, serial, subject = issuer_name(certificate), certificate.serial_number, _subject(der)
+        stated = _attributes(der)
+        issuer, serial, subject = issuer_name(certificate), certificate.serial_number, _shown_first(stated)
         validity = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         policies = _policies(certificate)
     except Exception as error:  # noqa: BLE001  (two parsers, each with exceptions of its own for what is crafted)
@@ -82,7 +77,7 @@ def read(certificate: x509.Certificate) -> Leaf:
         surname=subject.get("surname"),
         organization=subject.get("organization_name"),
         email=_email(certificate) or subject.get("email_address"),
-        subject_serial=subject.get("serial_number"),
+        tax_number=_tax_number([value for name, value in stated if name == "serial_number"]),
     )
 
 
@@ -91,21 +86,36 @@ def issuer_name(certificate: x509.Certificate) -> str:
     return certificate.issuer.rfc4514_string()
 
 
-def _subject(der: bytes) -> dict[str, str]:
-    """The first value of each attribute. asn1crypto reads T61 text octet by octet, where `cryptography` reads nothing at all."""
+def _tax_number(serial_numbers: Iterable[str]) -> TaxNumber | None:
+    """From what the certificate says to the letter, and not from what is shown of it."""
+    stated = {serial_number for serial_number in serial_numbers if serial_number.startswith("TINSI-")}
+    if len(stated) > 1:
+        raise UnreadableLeaf("it states two tax numbers")
+    for only in stated:
+        with suppress(InvalidTaxNumber):
+            return tax_number(only.removeprefix("TINSI-")) if _TAX_NUMBER.fullmatch(only) else None
+    return None
+
+
+def _shown_first(stated: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The first value of each attribute of which something can be seen."""
     found: dict[str, str] = {}
-    with suppress(Exception):
-        for name, value in _attributes(der):
-            found.setdefault(name, value)
+    for name, value in stated:
+        if text := shown(value):
+            found.setdefault(name, text)
     return found
 
 
-def _attributes(der: bytes) -> Iterator[tuple[str, str]]:
+def _attributes(der: bytes) -> list[tuple[str, str]]:
+    """The names and texts of the subject. asn1crypto reads T61 text octet by octet, where `cryptography` reads nothing at all."""
+    found: list[tuple[str, str]] = []
     for several in asn1.Certificate.load(der).subject.chosen:
         for attribute in several:
-            value = attribute["value"].native
-            if isinstance(value, str) and (text := shown(value)):
-                yield attribute["type"].native, text
+            with suppress(Exception):
+                value = attribute["value"].native
+                if isinstance(value, str):
+                    found.append((attribute["type"].native, value))
+    return found
 
 
 def shown(text: str) -> str:

@@ -94,7 +94,7 @@ def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presente
 
 def _read(fields: list[tuple[str, str]], by: Terminator) -> Presented | Refused:
     certificate = _only(fields, by.certificate_header)
-    chain = _only(fields, by.chain_header) if by.chain_header else None
+    chain = _joined(fields, by.chain_header) if by.chain_header else None
     if by.verify_header and (refused := _verdict(_only(fields, by.verify_header), by.form)):
         return refused
     if certificate is None or certificate.strip() in _NOTHING:
@@ -129,16 +129,32 @@ def _unreadable(found: str) -> Refused:
 
 
 def _only(fields: list[tuple[str, str]], name: str) -> str | None:
-    """The value of the one field of that name. Spellings that other software takes for the same name count, too: a terminator that sets
-    `X-SSL-Client-Cert` does not remove a client's `X_SSL_Client_Cert`."""
-    found = [(spelled, value) for spelled, value in fields if _folded(spelled) == _folded(name)]
-    if not found:
-        return None
-    if len(found) > 1 or found[0][0].lower() != name.lower():
+    """The value of the one field of that name."""
+    values = _values(fields, name)
+    if len(values) > 1:
         raise _Unreadable(f"{name} occurs twice, or under another spelling")
-    if len(found[0][1]) > MAX_HEADER_CHARACTERS:
+    return _bounded(values[0], name) if values else None
+
+
+def _joined(fields: list[tuple[str, str]], name: str) -> str | None:
+    """The list of all the fields of that name (RFC 8941 §4.2: several lines are one list, joined by commas)."""
+    values = _values(fields, name)
+    return _bounded(", ".join(values), name) if values else None
+
+
+def _values(fields: list[tuple[str, str]], name: str) -> list[str]:
+    """Spellings that other software takes for the same name count, too, and are refused: a terminator that sets `X-SSL-Client-Cert` does
+    not remove a client's `X_SSL_Client_Cert`."""
+    found = [(spelled, value) for spelled, value in fields if _folded(spelled) == _folded(name)]
+    if any(spelled.lower() != name.lower() for spelled, _ in found):
+        raise _Unreadable(f"{name} occurs twice, or under another spelling")
+    return [value for _, value in found]
+
+
+def _bounded(value: str, name: str) -> str:
+    if len(value) > MAX_HEADER_CHARACTERS:
         raise _Unreadable(f"{name} is longer than {MAX_HEADER_CHARACTERS} characters")
-    return found[0][1]
+    return value
 
 
 def _folded(name: str) -> str:
@@ -233,6 +249,9 @@ def _blocks(pem: str) -> list[str]:
 def _unescaped(value: str) -> str:
     if re.search(r"%(?![0-9A-Fa-f]{2})", value):
         raise _Unreadable("a percent sign that escapes nothing")
+    if not value.isascii():
+        # Octets that are no text arrive as lone surrogates, which cannot be written as octets again.
+        raise _Unreadable("characters outside of ASCII")
     try:
         return unquote_to_bytes(value).decode("ascii")
     except UnicodeDecodeError:

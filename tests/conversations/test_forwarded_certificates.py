@@ -39,6 +39,13 @@ async def test_each_product_has_its_people_signed_in_and_who_goes_around_it_is_n
         assert stranger.cookies.get(house.acq, TICKET) is None
 
 
+async def test_octets_that_are_no_text_are_refused_with_a_page(certificate_houses):
+    async with certificate_houses(environment=forwarding(Form.NGINX)) as house:
+        browser = Browser()
+        page = await browser.request("GET", await way_of(house, browser), headers=[("X-SSL-Client-Cert", b"%41\xff"), ("X-SSL-Client-Verify", "SUCCESS")])
+        assert (page.status, page.json["reason"]) == (403, "certificate_unreadable")
+
+
 @pytest.mark.parametrize("form", Form)
 async def test_a_field_that_a_product_has_appended_to_a_clients_own_signs_nobody_in(certificate_houses, form):
     """What happens where a terminator adds its field and leaves the client's in place."""

@@ -205,6 +205,25 @@ def test_a_chain_is_not_needed():
     assert from_headers(GOOD[Form.RFC9440][:1], terminator(Form.RFC9440)) == Presented(leaf=der(LEAF))
 
 
+def test_a_chain_on_several_lines_is_one_list():
+    """RFC 8941 §4.2, and what the lines hold together is bounded."""
+    third = Authority.root().certificate
+    lines = [("Client-Cert-Chain", f"{sequence(SUB.certificate)}, {sequence(OTHER)}"), ("client-cert-chain", sequence(third))]
+    assert from_headers([*GOOD[Form.RFC9440][:1], *lines], terminator(Form.RFC9440)) == Presented(
+        leaf=der(LEAF), chain=(der(SUB.certificate), der(OTHER), der(third))
+    )
+    for wrong in (("Client_Cert_Chain", sequence(third)), ("Client-Cert-Chain", ""), ("Client-Cert-Chain", sequence(third) * 40)):
+        assert from_headers([*GOOD[Form.RFC9440], wrong], terminator(Form.RFC9440)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("odd", ["%41\udcff", "\u010d", "\udc80"])
+def test_octets_outside_of_ascii_are_refused(form, odd):
+    followed = envoy(Cert=quote(pem(LEAF)) + odd) if form is Form.ENVOY else GOOD[form][0][1] + odd
+    for value in (followed, odd):
+        assert from_headers(shown(form, value), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
+
+
 def test_a_handshake_without_certificates_showed_none():
     assert presented().reason is Reason.CERTIFICATE_MISSING
 
@@ -221,7 +240,8 @@ def test_neither_a_refusal_nor_what_was_presented_repeats_the_certificate():
 
 
 pieces = st.sampled_from([GOOD[form][0][1] for form in Form] + [sequence(OTHER), ":", ",", ";", "%", "Cert=", '"', "-----END CERTIFICATE-----"])
-values = st.lists(pieces | st.text(max_size=20), max_size=4).map("".join)
+octets_of_headers = st.binary(max_size=20).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
+values = st.lists(pieces | st.text(max_size=20) | octets_of_headers, max_size=4).map("".join)
 
 
 @given(form=st.sampled_from(Form), certificate=values, chain=values)
