@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
 from authproxy.challenges.challenge import State
+from authproxy.challenges.method import Offer
 from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.logging import logger
@@ -60,14 +61,18 @@ class Proofs:
         self._metrics.step_ups[outcome.method or "", outcome.reason] += 1
         log_trouble(outcome.reason, outcome.found)
 
-    def told(self, request: web.Request, outcome: NotProved, *, route: str | None = None) -> web.Response:
-        """The page or the problem for what was not proved; `route` is the one that demands the proof, where it is known."""
+    def told(
+        self, request: web.Request, outcome: NotProved, *, route: str | None = None, ways: tuple[Offer, ...] = ()
+    ) -> web.Response:  # fmt: skip
+        """The page or the problem for what was not proved; `route` is the one that demands the proof, where it is known, and `ways` are
+        what can be proved meanwhile."""
         place = return_to.safe(outcome.return_to, origin=request[CONTEXT].portal.origin)
         known = route if outcome.standing is None else outcome.standing.challenge.route
         way = {"rt": place, "for": known, "held": outcome.held}
         about = Particulars(
             wait=None if outcome.until is None else seconds_until(outcome.until, self._clock()),
-            step_up={name: value for name, value in way.items() if value is not None}, provider_error=outcome.provider_error,
+            step_up={name: value for name, value in way.items() if value is not None}, ways=ways,
+            provider_error=outcome.provider_error,
         )  # fmt: skip
         return self._refusals.answer(request, outcome.reason, return_to=place, about=about)
 

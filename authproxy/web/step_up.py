@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol, assert_never
 
@@ -14,6 +15,7 @@ from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
 from authproxy.challenges.challenge import State
+from authproxy.challenges.method import Offer
 from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit, Event
@@ -27,6 +29,9 @@ from authproxy.web.visits import place_of, visit_of
 
 _SAID_ON_THE_PAGE: Final = frozenset({Reason.CODE_WRONG, Reason.STEP_UP_TOO_OFTEN, Reason.SENDER_UNAVAILABLE})
 """After these the same challenge can still be answered, and its page says what was wrong."""
+
+_BLOCKS: Final = frozenset({Reason.CODE_WRONG, Reason.STEP_UP_BLOCKED})
+"""With an `until`, these say that wrong codes have closed what can be guessed."""
 
 
 class StepUps(Protocol):
@@ -83,13 +88,13 @@ class StepUpPages:
         challenge_id = fields.get("c")
         if challenge_id is None:
             outcome = await self._step_ups.begin(visit, fields.get("method", ""))
-            answer = self._begun(request, visit, outcome)
+            answer = await self._begun(request, visit, outcome)
             if flow is None and isinstance(outcome, SentAway):
                 answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, browser))
             return answer
         if fields.get("again") == "yes":
-            return self._begun(request, visit, await self._step_ups.again(visit, challenge_id))
-        return self._answered(request, visit, await self._step_ups.answer(visit, challenge_id, fields.get("code", "")))
+            return await self._begun(request, visit, await self._step_ups.again(visit, challenge_id))
+        return await self._answered(request, visit, await self._step_ups.answer(visit, challenge_id, fields.get("code", "")))
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         """GET step-up/status: for the script of the waiting page. Anything but `pending` is told by the page, which is asked next."""
@@ -115,7 +120,7 @@ class StepUpPages:
             place=return_to.shown(visit.return_to), is_lost=is_lost, is_for_methods=visit.return_to == return_to.SESSION_PAGE,
         )  # fmt: skip
 
-    def _begun(self, request: web.Request, visit: Visit, outcome: Issued | SentAway | NotProved | None) -> web.Response:
+    async def _begun(self, request: web.Request, visit: Visit, outcome: Issued | SentAway | NotProved | None) -> web.Response:
         match outcome:
             case None:
                 return sign_in_first(request, visit.return_to)
@@ -128,11 +133,11 @@ class StepUpPages:
                 self._record_issued(outcome.session, outcome.method)
                 return web.Response(status=303, headers={hdrs.LOCATION: outcome.location})
             case NotProved():
-                return self._not_proved(request, visit, outcome)
+                return await self._not_proved(request, visit, outcome)
             case _:
                 assert_never(outcome)
 
-    def _answered(self, request: web.Request, visit: Visit, outcome: SteppedUp | Issued | NotProved | None) -> web.Response:
+    async def _answered(self, request: web.Request, visit: Visit, outcome: SteppedUp | Issued | NotProved | None) -> web.Response:
         match outcome:
             case None:
                 return sign_in_first(request, visit.return_to)
@@ -141,17 +146,25 @@ class StepUpPages:
             case Issued():
                 return _see_challenge(request, visit, outcome.standing.challenge.challenge_id)
             case NotProved():
-                return self._not_proved(request, visit, outcome)
+                return await self._not_proved(request, visit, outcome)
             case _:
                 assert_never(outcome)
 
-    def _not_proved(self, request: web.Request, visit: Visit, outcome: NotProved) -> web.Response:
+    async def _not_proved(self, request: web.Request, visit: Visit, outcome: NotProved) -> web.Response:
         self._proofs.record(outcome)
         standing = outcome.standing
         is_open = standing is not None and standing.state_at(visit.now) is State.PENDING
         if standing is not None and is_open and outcome.reason in _SAID_ON_THE_PAGE and request[CONTEXT].is_page_load:
             return _see_challenge(request, visit, standing.challenge.challenge_id, said=outcome.reason.value)
-        return self._proofs.told(request, outcome, route=visit.route)
+        return self._proofs.told(request, outcome, route=visit.route, ways=await self._left(request, visit, outcome))
+
+    async def _left(self, request: web.Request, visit: Visit, outcome: NotProved) -> tuple[Offer, ...]:
+        """What somebody can prove now who must wait before the next code is taken: the page that says so offers it."""
+        if outcome.until is None or outcome.reason not in _BLOCKS or not request[CONTEXT].is_page_load:
+            return ()
+        route = visit.route if outcome.standing is None else outcome.standing.challenge.route
+        demand = await self._step_ups.demand(replace(visit, return_to=outcome.return_to, held=outcome.held, route=route))
+        return () if demand is None else demand.offers
 
     def _asked(self, request: web.Request, visit: Visit, outcome: Issued | NotProved | None) -> web.Response:
         """The page of a challenge."""

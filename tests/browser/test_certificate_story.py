@@ -17,7 +17,7 @@ BY_CERTIFICATE = "main form button[name=method][value=acnlb]"
 async def test_the_address_alone_leads_to_the_portals(certificate_visitor, sandbox):
     person = await certificate_visitor(None, locale="en-GB")
     await person.page.goto(f"https://localhost:{8444 + sandbox.offset}/")
-    assert await heading(person) == "Begin on the page of the portal"
+    assert await heading(person) == "Begin at the portal"
     assert await person.barriers() == []
     await person.page.locator(f"main:visible a[href='{sandbox.portal('bws')}/']").click()
     await person.page.wait_for_url(re.compile(re.escape(f"{sandbox.portal('bws')}/.authproxy/login")))
@@ -38,7 +38,7 @@ async def test_from_a_deep_link_with_a_certificate_and_a_code_by_text_message(ce
     person = await certificate_visitor(name, locale=locale)
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11?a=1"
     await signs_in_with_a_certificate(person, place)
-    await person.does("Code by text message")
+    await person.does("SMS")
     await person.stands_at("Enter the code from the text message")
     assert number[-3:] in await page.locator("main").inner_text()
     assert number not in await page.content()
@@ -52,7 +52,7 @@ async def test_from_a_deep_link_with_a_certificate_and_a_code_by_text_message(ce
     await page.goto(f"{sandbox.portal('acq')}/.authproxy/session")
     await person.stands_at("Your session")
     proofs = page.locator("dl").nth(1).locator("dd")
-    await expect(proofs.filter(has_text=person.say("Code by text message"))).to_have_count(1)
+    await expect(proofs.filter(has_text=person.say("SMS"))).to_have_count(1)
     await expect(proofs.filter(has_text=person.say("ACNLB certificate"))).to_have_count(2)  # the sign-in, and the proof that it was
 
 
@@ -61,7 +61,7 @@ REFUSED = {
     "franc.golob": ("Vaš certifikat je potekel", "Your certificate has expired"),
     "gregor.zagar": ("Vaš certifikat ni vpisan v register", "Your certificate is not registered"),
     "seal": ("Ta certifikat pripada organizaciji", "This certificate belongs to an organisation"),
-    None: ("Brskalnik ni predložil certifikata", "Your browser has shown no certificate"),
+    None: ("Brskalnik ni predložil certifikata", "Your browser has presented no certificate"),
 }
 
 

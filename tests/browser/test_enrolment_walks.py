@@ -39,8 +39,8 @@ async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visi
     await proves_by_sms(person, someone.sent_to)
     await adds_a_phone(person, phone, sandbox, someone)
     # The next one takes one of their own, and nothing that a thief of the account has.
-    await person.does("Add an application for codes")
-    await person.stands_at("Confirm that it is you")
+    await person.does("Add an application for one-time passwords")
+    await person.stands_at("Confirm your identity")
     assert await page.locator("main form button").all_inner_texts() == [person.say("Push notification")]
     await person.does("Push notification")
     await person.stands_at("Confirm on your phone")
@@ -51,26 +51,26 @@ async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visi
     await adds_a_list(person)
     assert await person.faults() == []
     assert await page.locator(".cards li b").all_inner_texts() == [
-        f"{person.say('Push notification')}: Žigov", f"{person.say('One-time code from an application')}: Moj telefon", person.say("Recovery codes"),
+        f"{person.say('Push notification')}: Žigov", f"{person.say('One-time password')}: Moj telefon", person.say("Recovery codes"),
     ]  # fmt: skip
 
     other = await visitor(locale=locale)
     await signs_in_with_the_mouse(other, someone, f"{sandbox.portal('bips')}/poizvedba")
     await fills_in_an_enquiry(other, "IP260021", "")
-    await other.stands_at("Confirm that it is you")
+    await other.stands_at("Confirm your identity")
     # A phone that answers is not enough at the low level of trust, and the page says so.
     assert await other.page.locator("main form button").all_inner_texts() == [
-        other.say("One-time code from an application"), other.say("Code by text message"),
+        other.say("One-time password"), other.say("SMS"),
     ]  # fmt: skip
     await expect(other.page.locator("main .about").last).to_contain_text(other.say("Push notification"))
-    await other.does("One-time code from an application")
+    await other.does("One-time password")
     await other.stands_at("Enter the code from the application")
     await expect(other.page.locator("main")).to_contain_text("Moj telefon")
     await other.sends(("Code", next_code(secret)))
-    await other.stands_at("Check what is about to be sent")
+    await other.stands_at("Check the data before you send them")
 
     await page.goto(session)
-    await removes(person, "One-time code from an application")
+    await removes(person, "One-time password")
     assert await page.locator("[aria-labelledby=methods] .cards li").count() == 2
     texts = [message["text"] for message in await person.messages(someone.sent_to)]
     assert any(TOLD[person.language] in text for text in texts)
@@ -87,12 +87,12 @@ async def adds_an_application(person):
     page = person.page
     await person.stands_at("Your session")
     await person.types("Name of the phone", "Moj telefon")
-    await person.does("Add an application for codes")
-    await person.stands_at("Adding an application for codes")
+    await person.does("Add an application for one-time passwords")
+    await person.stands_at("Adding an application for one-time passwords")
     secret = "".join(await page.locator(".groups:visible span").all_inner_texts())
     await person.sends(("Code that the application shows now", "000 000"))
     await expect(page.get_by_role("alert").locator("visible=true")).to_be_focused()
-    await person.stands_at("Adding an application for codes")
+    await person.stands_at("Adding an application for one-time passwords")
     assert "".join(await page.locator(".groups:visible span").all_inner_texts()) == secret
     await person.sends(("Code that the application shows now", pyotp.TOTP(secret).now()))
     await person.stands_at("Your session")

@@ -17,8 +17,8 @@ GATEWAY_PAGES = {
     "/.authproxy/login?rt=/izpis/2026/11": "Choose how to sign in",
     "/.authproxy/login?after=sign-out": "Choose how to sign in",
     "/.authproxy/logout": "You are signed out",
-    "/.authproxy/callback/rekono": "This sign-in attempt is not known",
-    "/.authproxy/nothing": "This page does not exist",
+    "/.authproxy/callback/rekono": "This sign-in cannot be found",
+    "/.authproxy/nothing": "The page cannot be found",
 }
 GATEWAY_PAGES_OF_THE_SIGNED_IN = {
     "/.authproxy/session": "Your session",
@@ -27,7 +27,7 @@ GATEWAY_PAGES_OF_THE_SIGNED_IN = {
     "/.authproxy/logout?everywhere=yes": "Sign out everywhere?",
     "/.authproxy/session?said=method-added": "Your session",
     "/.authproxy/step-up?c=nothing": "This confirmation is over",
-    "/.authproxy/step-up/send?held=nothing": "What you wanted to send is no longer kept",
+    "/.authproxy/step-up/send?held=nothing": "The data that you wanted to send are no longer kept",
 }
 SANDBOX_PAGES = {
     (REKONO, "/"): "Identity provider of the sandbox",
@@ -68,7 +68,7 @@ async def opens_each(person, pages, *, budget=None):
 async def test_the_gateways_pages_for_those_who_are_not_signed_in(visitor, sandbox, locale):
     person = await visitor(locale=locale)
     pages = {f"{sandbox.portal('acq')}{path}": heading for path, heading in GATEWAY_PAGES.items()}
-    pages[f"http://nikogar.localhost:{8080 + sandbox.offset}/"] = "There is no portal here"
+    pages[f"http://nikogar.localhost:{8080 + sandbox.offset}/"] = "There is no portal at this address"
     assert await opens_each(person, pages, budget=BUDGET) == []
 
 

@@ -19,7 +19,7 @@ async def at_the_choice(person, sandbox, someone):
     """With a form that waits."""
     await signs_in_with_the_mouse(person, someone, f"{sandbox.portal('bips')}/poizvedba")
     await fills_in_an_enquiry(person, "IP260033", "")
-    await person.stands_at("Confirm that it is you")
+    await person.stands_at("Confirm your identity")
 
 
 async def is_told_how_long_to_wait(page):
@@ -31,7 +31,7 @@ async def test_five_wrong_codes_end_on_a_page_that_says_how_long_to_wait(visitor
     someone, person = await settled(sandbox), await visitor(locale="sl-SI")
     page = person.page
     await at_the_choice(person, sandbox, someone)
-    await person.does("Code by text message")
+    await person.does("SMS")
     await person.stands_at("Enter the code from the text message")
     right = await person.newest_code(someone.sent_to)
     wrong = "000000" if right != "000000" else "111111"
@@ -48,8 +48,8 @@ async def test_five_wrong_codes_end_on_a_page_that_says_how_long_to_wait(visitor
     await person.sends(("Code", wrong))
     await person.stands_at("The code was not accepted")
     await is_told_how_long_to_wait(page)
-    await person.does("Begin anew")
-    await person.stands_at("Too many wrong answers")
+    await person.does("Begin again")
+    await person.stands_at("Too many wrong codes")
     await is_told_how_long_to_wait(page)
     assert await page.locator(SMS).count() == 0
     await page.goto(f"{sandbox.portal('bips')}/kliring")
@@ -69,7 +69,7 @@ async def test_a_button_that_is_pressed_twice_sends_one_message_and_an_answer_gi
     await page.get_by_role("button", name="Potrdi").dblclick()
     await expect(page.locator("h1:visible")).to_have_text(re.compile("Preverite, kaj bo poslano|Ta potrditev ne velja več"))
     await page.goto(f"{sandbox.portal('bips')}/.authproxy/session")
-    await expect(page.locator("dl").nth(1)).to_contain_text("Koda iz SMS-sporočila")
+    await expect(page.locator("dl").nth(1)).to_contain_text("SMS")
     tolerates(person, 403)
 
 
@@ -80,13 +80,13 @@ async def test_two_tabs_with_a_form_each_are_led_on_by_one_proof(visitor, sandbo
     other = Visitor(await person.page.context.new_page(), sandbox, someone.email, looked_at=person._looked_at)
     await other.page.goto(f"{sandbox.portal('bips')}/poizvedba")
     await fills_in_an_enquiry(other, "IP260034", "drugi zavihek")
-    await other.stands_at("Confirm that it is you")
+    await other.stands_at("Confirm your identity")
     await proves_by_sms(person, someone.sent_to, typed="  {0} – {1} ")
-    await person.stands_at("Check what is about to be sent")
-    await other.does("Code by text message")
+    await person.stands_at("Check the data before you send them")
+    await other.does("SMS")
     await other.stands_at("Too many messages")
     await other.does("Try another way")
-    await other.stands_at("Check what is about to be sent")
+    await other.stands_at("Check the data before you send them")
     assert "drugi zavihek" in await other.page.locator("main").inner_text()
     await other.does("Send")
     await expect(other.page.get_by_role("status")).to_contain_text("Poizvedba je poslana.")

@@ -54,16 +54,16 @@ async def test_a_form_waits_for_the_proof_is_shown_and_is_sent_once(visitor, san
     await signs_in_with_the_mouse(person, someone, place)
     await person.stands_at("Enquiry about a payment")
     await fills_in_an_enquiry(person, "IP260042", 'Žiro & "račun" <b>ni</b> prispel')
-    await person.stands_at("Confirm that it is you")
+    await person.stands_at("Confirm your identity")
     assert await page.get_by_role("status").count() == 1
     assert await weight(person) < BUDGET
-    await person.does("Code by text message")
+    await person.does("SMS")
     await person.stands_at("Enter the code from the text message")
     assert await weight(person) < BUDGET
     code = await person.newest_code(someone.sent_to)
     await person.sends(("Code", f"{code[:3]} {code[3:]}"))
 
-    await person.stands_at("Check what is about to be sent")
+    await person.stands_at("Check the data before you send them")
     assert await weight(person) < BUDGET
     shown = await page.locator("dd").all_inner_texts()
     assert {"BIPS portal", "POST /poizvedba", "IP260042", 'Žiro & "račun" <b>ni</b> prispel'} <= set(shown)
@@ -72,7 +72,7 @@ async def test_a_form_waits_for_the_proof_is_shown_and_is_sent_once(visitor, san
     await expect(page.locator("main")).to_contain_text('Žiro & "račun" <b>ni</b> prispel')
 
     await page.go_back()
-    await person.stands_at("What you wanted to send is no longer kept")
+    await person.stands_at("The data that you wanted to send are no longer kept")
     tolerates(person, 410)
 
 
@@ -83,12 +83,12 @@ async def test_a_form_that_is_not_to_be_sent_after_all_is_forgotten_and_the_next
     await signs_in_with_the_mouse(person, someone, place)
     await fills_in_an_enquiry(person, "IP260011", "pomota")
     await proves_by_sms(person, someone.sent_to, typed="{0}-{1}")
-    await person.stands_at("Check what is about to be sent")
+    await person.stands_at("Check the data before you send them")
     waiting = page.url
     await person.does("Do not send")
     await person.stands_at("Enquiry about a payment")
     await page.goto(waiting)
-    await person.stands_at("What you wanted to send is no longer kept")
+    await person.stands_at("The data that you wanted to send are no longer kept")
     await page.goto(place)
     await fills_in_an_enquiry(person, "IP260012", "zares")
     await is_thanked(person)
@@ -102,7 +102,7 @@ async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(ce
     person, phone = await certificate_visitor(name, locale=locale), await visitor(f"{name}@example.si", locale=locale)
     page, place = person.page, f"{sandbox.portal('b2b')}/transakcije?kraj=Celje"
     await signs_in_with_a_certificate(person, place)
-    await person.does("One-time code from an application")
+    await person.does("One-time password")
     await person.stands_at("Enter the code from the application")
     await person.sends(("Code", await code_on_the_phone(phone, sandbox, called)))
     await page.wait_for_url(place)
@@ -140,8 +140,8 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(certifi
     await says(phone, "Refused…")
 
     await person.stands_at("The confirmation was refused on the phone")
-    await person.does("Begin anew")
-    await person.stands_at("Confirm that it is you")
+    await person.does("Begin again")
+    await person.stands_at("Confirm your identity")
     await person.does("Push notification")
     await person.stands_at("Confirm on your phone")
     await opens_the_notification(phone, sandbox, of="BWS portal", heading="Is it you who is doing this?")
@@ -161,7 +161,7 @@ async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount
     await person.types("Payee", "Žaga <b>Novak</b>")
     await person.types("Amount (EUR)", "1.250,00")
     await person.does("Send the order")
-    await person.stands_at("Confirm that it is you")
+    await person.stands_at("Confirm your identity")
     seen = {"amount", "1.250,00", "payee", "Žaga <b>Novak</b>"}
     assert set(await page.locator("dl").locator("dt, dd").all_inner_texts()) == seen
     assert await weight(person) < BUDGET
@@ -174,7 +174,7 @@ async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount
     await phone.does("Approve")
     await says(phone, "Approved. Go back to the browser.")
 
-    await person.stands_at("Check what is about to be sent")
+    await person.stands_at("Check the data before you send them")
     await person.does("Send")
     await expect(page.get_by_role("status").locator("code")).to_have_text(re.compile(r"^PLA-\d+"))
     # The next order needs a proof of its own.
@@ -182,7 +182,7 @@ async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount
     await person.types("Payee", "Žaga")
     await person.types("Amount (EUR)", "1")
     await person.does("Send the order")
-    await person.stands_at("Confirm that it is you")
+    await person.stands_at("Confirm your identity")
 
 
 async def test_by_a_notification_in_a_browser_without_javascript(certificate_visitor, visitor, sandbox):
@@ -192,7 +192,7 @@ async def test_by_a_notification_in_a_browser_without_javascript(certificate_vis
     await page.goto(place)
     await page.get_by_role("button", name="Prijava s certifikatom ACNLB").press("Enter")
     await page.get_by_role("button", name="Potisno obvestilo").press("Enter")
-    await expect(page.locator("h1")).to_have_text("Potrdite v telefonu")
+    await expect(page.locator("h1")).to_have_text("Potrdite na telefonu")
     await opens_the_notification(phone, sandbox, of="BIPS portal", heading="Is it you who is doing this?")
     await chooses_the_number(phone, await page.locator(".number").inner_text())
     await phone.does("Approve")
@@ -218,9 +218,9 @@ async def test_with_a_certificate_in_a_session_of_a_rekono_account(certificate_v
         await allows(person)
     await person.stands_at("Enquiry about a payment")
     await fills_in_an_enquiry(person, "IP260007", "")
-    await person.stands_at("Confirm that it is you")
-    assert await page.get_by_role("button", name=person.say("Code by text message")).count() == 0
-    await person.does("Confirm with an ACNLB certificate")
-    await person.stands_at("Check what is about to be sent")
+    await person.stands_at("Confirm your identity")
+    assert await page.get_by_role("button", name=person.say("SMS")).count() == 0
+    await person.does("Digital certificate of ACNLB")
+    await person.stands_at("Check the data before you send them")
     await person.does("Send")
     await is_thanked(person)

@@ -195,7 +195,7 @@ async def test_a_certificate_shown_on_somebody_elses_way_signs_neither_of_them_i
 
     for secret in (way.partition("hop=")[2], "A" * 43, ""):
         stolen = await attacker.navigate(f"{house.acq}/.authproxy/callback/acnlb?hop={secret}")
-        assert (stolen.status, heading(stolen)) == (400, "Ta poskus prijave ni znan")
+        assert (stolen.status, heading(stolen)) == (400, "Te prijave ni mogoče najti")
     await victim.navigate(house.acq + PLACE)
     landed = await victim.follow(back)
     assert landed.status == 400
@@ -215,7 +215,7 @@ async def test_the_way_back_is_worth_nothing_in_another_browser(certificate_hous
     assert "izpis" not in stolen.text
     assert session_of(house, thief) is None
     late = await owner.follow(back)
-    assert (late.status, heading(late)) == (400, "Ta poskus prijave je že porabljen")
+    assert (late.status, heading(late)) == (400, "Ta prijava je že bila uporabljena")
 
 
 async def test_a_repeated_way_back_goes_on_without_a_word_where_somebody_is_signed_in(certificate_house):
@@ -282,7 +282,7 @@ async def test_an_attempt_at_the_provider_is_no_way_to_show_a_certificate_nor_th
 
     assert (await browser.navigate(f"{house.url}/?hop={state}")).status == 400
     page = await browser.navigate(f"{house.acq}/.authproxy/callback/rekono?state={hop}&code=c")
-    assert (page.status, heading(page)) == (400, "Ta poskus prijave ni znan")
+    assert (page.status, heading(page)) == (400, "Te prijave ni mogoče najti")
 
 
 async def test_what_begins_at_one_instance_may_be_shown_and_end_at_another(certificate_house):
@@ -347,7 +347,7 @@ async def test_the_address_alone_says_where_to_begin(certificate_house):
     house = certificate_house
     for path in ("/", "/?hop=", "/?hop=" + "A" * 43):
         page = await house.browser("ana.novak").navigate(house.url + path)
-        assert (page.status, heading(page)) == (400, "Začnite na strani portala")
+        assert (page.status, heading(page)) == (400, "Začnite na portalu")
         assert f"{house.acq}/" in page.links
     assert (await house.browser().navigate(house.url + "/.authproxy/login")).status == 404
 
@@ -355,7 +355,7 @@ async def test_the_address_alone_says_where_to_begin(certificate_house):
 async def test_the_language_that_was_chosen_is_spoken_on_the_way(certificate_house):
     house = certificate_house
     page = await to_certificate_host(house.browser(), f"{house.acq}/.authproxy/login?lang=en")
-    assert heading(page) == "Your browser has shown no certificate"
+    assert heading(page) == "Your browser has presented no certificate"
 
 
 # Revocation.
@@ -554,7 +554,7 @@ async def test_signing_out_after_a_certificate_asks_nothing_of_the_provider(cert
         ended = await browser.follow(ended)
 
     assert heading(ended) == "Odjavljeni ste"
-    assert "Brskalnik si vaš certifikat zapomni, dokler ga ne zaprete" in ended.text
+    assert "Brskalnik si vaš certifikat zapomni, dokler brskalnika ne zaprete" in ended.text
     assert "pri Rekonu" not in ended.text
     assert (await browser.fetch(house.acq + "/")).status == 401
     assert not any("endsession" in asked for asked in house.house.provider.asked)

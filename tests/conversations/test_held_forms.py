@@ -211,7 +211,7 @@ async def test_what_no_form_of_a_page_can_be_is_said_to_be_lost(before_a_portal,
     met = await sent_form(ana, f"{house.acq}/vnos", b"{}", content_type=content_type)
     assert met.location.endswith("&lost=yes")
     page = await ana.browser.follow(met)
-    assert "Tega, kar ste pravkar poslali, portal ni prejel" in page.text
+    assert "Portal podatkov, ki ste jih pravkar poslali, ni prejel" in page.text
     assert (offered(page) >= {"totp"}, posts(portal)) == (True, [])
 
 

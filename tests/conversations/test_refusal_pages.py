@@ -17,18 +17,18 @@ AGAIN = "/.authproxy/login?rt=/izpis/2026/11%3Fod%3D1"
 # By reason: status, title in Slovene and English, and the way on: the chooser, or a new sign-in at Rekono that asks anew.
 PAGES = {
     "tax_number_missing": (403, "V računu Rekono manjka davčna številka", "Your Rekono account has no tax number", "anew"),
-    "tax_number_invalid": (403, "Davčna številka ne more biti pravilna", "The tax number cannot be right", "anew"),
+    "tax_number_invalid": (403, "Davčna številka ni veljavna", "The tax number is not valid", "anew"),
     "tax_number_incomplete": (403, "Davčni številki manjka števka", "The tax number lacks a digit", "anew"),
-    "personal_data_missing": (403, "V računu Rekono manjkajo osebni podatki", "Your Rekono account lacks personal data", "anew"),
-    "claims_contradict": (403, "Rekono je poslal podatke, ki si nasprotujejo", "Rekono has sent data that contradict each other", "anew"),
+    "personal_data_missing": (403, "V računu Rekono manjka datum rojstva", "Your Rekono account has no date of birth", "anew"),
+    "claims_contradict": (403, "Podatki iz računa Rekono se ne ujemajo", "The data from your Rekono account contradict each other", "anew"),
     "level_too_low": (403, "Vaša stopnja zaupanja ne zadošča", "Your level of trust is not enough", "anew"),
     "consent_refused": (403, "Soglasje zavrnjeno", "You have not allowed access", "chooser"),
     "provider_refused": (403, "Rekono je prijavo zavrnil", "Rekono has refused the sign-in", "chooser"),
-    "provider_answer_invalid": (502, "Odgovoru, ki ga je poslal Rekono, ni mogoče zaupati", "Rekono has sent an answer that cannot be trusted", "chooser"),
+    "provider_answer_invalid": (502, "Odgovora storitve Rekono ni mogoče preveriti", "The answer from Rekono could not be verified", "chooser"),
     "provider_unavailable": (503, "Rekono se ne odziva", "Rekono does not answer", "chooser"),
-    "attempt_used": (400, "Ta poskus prijave je že porabljen", "This sign-in attempt has been used", "chooser"),
+    "attempt_used": (400, "Ta prijava je že bila uporabljena", "This sign-in has been used already", "chooser"),
     "attempt_too_old": (400, "Vaš poskus prijave je potekel", "Your sign-in attempt has timed out", "chooser"),
-    "attempt_unknown": (400, "Ta poskus prijave ni znan", "This sign-in attempt is not known", "front page"),
+    "attempt_unknown": (400, "Te prijave ni mogoče najti", "This sign-in cannot be found", "front page"),
     "attempt_of_another_browser": (400, "Ta prijava se je začela v drugem brskalniku", "This sign-in was begun in another browser", "front page"),
     "cookies_off": (400, "Vaš brskalnik ne shranjuje piškotkov", "Your browser keeps no cookies", "front page"),
 }
@@ -88,17 +88,20 @@ def leads_on(page, house, way):
 
 
 @pytest.mark.parametrize(
-    ("quirks", "missing"),
-    [(["birthdate_missing"], ["birthdate"]), (["name_missing", "address_missing"], ["name", "address"]),
-     (["tax_number_missing", "birthdate_missing"], ["tax_number", "birthdate"])],
+    ("quirks", "missing", "title"),
+    [(["birthdate_missing"], ["birthdate"], "manjka datum rojstva"), (["name_missing", "address_missing"], ["name", "address"], "manjkajo ime in priimek ter naslov"),
+     (["tax_number_missing", "birthdate_missing"], ["tax_number", "birthdate"], "manjkata davčna številka ter datum rojstva")],
     ids=["one thing", "two things", "the tax number and more"],
 )  # fmt: skip
-async def test_everything_that_is_missing_is_named_on_the_page_and_to_scripts(house, ana, quirks, missing):
+async def test_everything_that_is_missing_is_named_in_the_title_on_the_page_and_to_scripts(house, ana, quirks, missing, title):
     words = {"birthdate": "datum rojstva", "name": "ime in priimek", "address": "naslov", "tax_number": "davčna številka"}
     for quirk in quirks:
         await house.quirk(quirk)
     page = await ana.signs_in(house.acq + PLACE)
-    assert re.findall(r"<li>(.*?)</li>", page.text.partition("<main>")[2].partition("</main>")[0]) == [words[claim] for claim in missing]
+    listed = re.findall(r"<li>(.*?)</li>", page.text.partition("<main>")[2].partition("</main>")[0])
+    assert listed == ([words[claim] for claim in missing] if len(missing) > 1 else [])
+    assert f"<title>V računu Rekono {title} –" in page.text
+    assert f"<h1>V računu Rekono {title}</h1>" in page.text
     assert house.settings.rekono.dashboard_url in page.links
     assert (await ana.browser.fetch(await ana.goes_to_callback(house.acq + PLACE))).json["missing"] == missing
 

@@ -13,7 +13,7 @@ from tests.support.http_client import Browser
 NO_SESSION = "nimate odprte seje"
 ENDED = "Vaša seja na portalu »ACQ« je končana"
 IF_CONFIRMED = "Če ste se odjavili tudi iz računa Rekono"
-MAY_GO_ON = "Vaša seja pri Rekonu s tem ni končana"
+MAY_GO_ON = "V računu Rekono ste morda še prijavljeni."
 
 
 async def signs_out(person, portal):

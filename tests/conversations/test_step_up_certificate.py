@@ -97,7 +97,7 @@ async def test_somebody_elses_certificate_proves_nothing_and_changes_nothing(hou
     person = await signed_in(house, shows="ana.novak")
     before = person.ticket(house.acq)
     refused = await proves(person.browser, house.acq + PLACE)
-    assert (refused.status, heading(refused), person.ticket(house.acq)) == (403, "Potrdil je nekdo drug", before)
+    assert (refused.status, heading(refused), person.ticket(house.acq)) == (403, "Istovetnost je potrdil nekdo drug", before)
     assert (await person.opens(house.acq + "/")).status == 200
     [event] = events(house, "challenge.refused")
     assert (event["reason"], event["method"]) == ("step_up_by_another", "certificate")

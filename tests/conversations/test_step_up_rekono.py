@@ -110,7 +110,7 @@ async def test_somebody_elses_account_proves_nothing_and_changes_nothing(house, 
     page = await at_rekono(ana, house.acq + PLACE)
     ana.email = CVETKA
     refused = await ana.walk(page)
-    assert (refused.status, heading(refused)) == (403, "Potrdil je nekdo drug")
+    assert (refused.status, heading(refused)) == (403, "Istovetnost je potrdil nekdo drug")
     ana.email = ANA
     assert ana.ticket(house.acq) == before
     assert (await ana.opens(house.acq + "/")).status == 200
@@ -183,7 +183,7 @@ async def test_a_sign_in_without_the_words_that_count_proves_nothing_and_says_so
         ana = house.person()
         await ana.opens(await ana.goes_to_callback(house.acq + "/"))
         refused = await ana.walk(await at_rekono(ana, house.acq + PLACE))
-        assert (refused.status, heading(refused)) == (403, "Ta prijava ne potrjuje, da ste to res vi")
+        assert (refused.status, heading(refused)) == (403, "Prijava ne zadošča za potrditev istovetnosti")
         [event] = events(house, "challenge.refused")
         assert (event["reason"], "rekono.step_up_by" in event["detail"]) == ("proof_too_weak", True)
 

@@ -282,7 +282,7 @@ async def test_what_a_level_of_trust_does_not_allow_is_not_offered(house):
     house.advance(minutes=6)
     assert offered(await asked(david, house.acq + PLACE)) == {"sms"}
     refused = await asked(david, f"{house.acq}/piskotek")
-    assert (refused.status, "pri vaši stopnji zaupanja tu ne veljajo" in refused.text) == (403, True)
+    assert (refused.status, "pri vaši stopnji zaupanja tu niso na voljo" in refused.text) == (403, True)
     assert await house.pushes(DAVID) == []
 
 
@@ -291,7 +291,7 @@ async def test_whoever_has_nothing_is_told_how_to_get_it_and_can_open_the_rest(h
     met = await david.opens(f"{house.acq}/piskotek")
     page = await david.browser.follow(met)
     assert (page.status, offered(page)) == (403, set())
-    assert heading(page) == "Nimate načina, s katerim bi potrdili, da ste to vi"
+    assert heading(page) == "Nimate načina za potrditev istovetnosti"
     refused = await sent(david, house.acq + STEP_UP, {"method": "push", "rt": "/piskotek", "for": "acq/piskotek"})
     assert refused.status == 403
     [session_page] = {link.partition("?")[0] for link in page.links if "/.authproxy/session" in link}
@@ -369,7 +369,7 @@ async def test_whoever_refuses_on_the_phone_is_asked_whether_it_was_them(house):
     page = await begun(ana, house.acq + PLACE, "push")
     await house.answers_push("refuse")
     refused = await answered(ana, page)
-    assert (refused.status, heading(refused), stepped_up(refused)) == (403, "Potrditev je bila v telefonu zavrnjena", False)
+    assert (refused.status, heading(refused), stepped_up(refused)) == (403, "Potrditev je bila na telefonu zavrnjena", False)
     assert [event["reason"] for event in house.events("challenge.refused")] == ["push_refused"]
     assert (await ana.opens(house.acq + PLACE)).is_redirect
 
@@ -467,7 +467,7 @@ async def test_language_follows_the_person(house):
     ana = await house.signed_in()
     page = await asked(ana, house.acq + PLACE)
     english = await ana.opens(f"{page.url}&lang=en")
-    assert "Confirm that it is you" in heading(english)
+    assert "Confirm your identity" in heading(english)
     shown = await chosen(ana, english, "sms")
     assert "Enter the code from the text message" in shown.text
     assert "is your code for ACQ" in (await house.messages())[0]

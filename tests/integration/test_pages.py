@@ -163,7 +163,7 @@ async def test_the_session_page_is_worked_by_the_keyboard_alone(chromium):
             reached.append(await page.evaluate("document.activeElement.innerText"))
             assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         assert reached == [
-            "Podaljšaj sejo", "Odjava", "", "Dodaj aplikacijo za kode", "Dodaj potisna obvestila OnePass", "Ustvari nove rezervne kode", "Končaj", "Končaj vse druge seje", "Odjava povsod", "Na portal", "podpora@example.si",
+            "Podaljšaj sejo", "Odjava", "", "Dodaj aplikacijo za enkratna gesla", "Dodaj potisna obvestila OnePass", "Ustvari nove rezervne kode", "Končaj", "Končaj vse druge seje", "Odjava povsod", "Na portal", "podpora@example.si",
             "Vprašanja in odgovori o storitvi Rekono", "Slovenščina", "English",
         ]  # fmt: skip
 

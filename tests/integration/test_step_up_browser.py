@@ -181,7 +181,7 @@ async def test_the_back_button_after_a_proof_ends_in_a_page_that_helps(chromium)
         house.step_ups.standing_fails = NotProved(reason=Reason.CHALLENGE_OVER, return_to="/pay", session=house.step_ups.session)
         await page.go_back()
         await expect(page.locator("h1:visible")).to_have_text("This confirmation is over")
-        await page.get_by_role("link", name="Begin anew").click()
+        await page.get_by_role("link", name="Begin again").click()
         await expect(page.locator("h1")).to_have_text("Choose how to sign in")
 
 
@@ -208,7 +208,7 @@ async def test_a_method_is_added_by_keyboard_alone(chromium):
         await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/session/methods")
-        await page.get_by_label("Koda, ki jo aplikacija prikazuje zdaj").fill("1")
+        await page.get_by_label("Koda, ki jo zdaj prikazuje aplikacija").fill("1")
         await page.keyboard.press("Enter")
         await expect(page.locator(".error:visible")).to_be_focused()
         await page.get_by_role("link", name="English").click()

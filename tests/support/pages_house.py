@@ -190,7 +190,7 @@ class House:
 @contextlib.asynccontextmanager
 async def running_pages(
     *, rates: Rates | None = None, written: Callable[[str], Awaitable[bool]] | None = None, seals: RefusalSeals | None = None,
-    clock: Callable[[], datetime] = lambda: NOW, hsts: str | None = "max-age=31536000; includeSubDomains",
+    clock: Callable[[], datetime] = lambda: NOW, hsts: str | None = "max-age=31536000; includeSubDomains", links: Links = LINKS,
 ) -> AsyncIterator[House]:  # fmt: skip
     """`written` says whether an audit event has been written; with it such events are required. With `seals` refused sign-ins are told at
     addresses of their own."""
@@ -202,7 +202,7 @@ async def running_pages(
     step_ups, held, enrolling = ScriptedStepUps(SESSION, NOW), ScriptedHeldRequests(SESSION), ScriptedEnrolling(SESSION, NOW)
     audit = Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32), written=written, is_required=written is not None)
     services = Services(
-        login=flows, logout=flows, back_channel_logout=back_channel, sessions=flows, portals=portals, links=LINKS,
+        login=flows, logout=flows, back_channel_logout=back_channel, sessions=flows, portals=portals, links=links,
         jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=audit,
         metrics=metrics, clock=clock, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
         step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),

@@ -87,7 +87,7 @@ async def signs_in_with_a_certificate(person: Visitor, place: str) -> None:
     await person.page.goto(place)
     await person.stands_at("Choose how to sign in")
     await person.does("Sign in with an ACNLB certificate")
-    await person.stands_at("Confirm that it is you")
+    await person.stands_at("Confirm your identity")
 
 
 async def fills_in_an_enquiry(person: Visitor, reference: str, about: str) -> None:
@@ -98,8 +98,8 @@ async def fills_in_an_enquiry(person: Visitor, reference: str, about: str) -> No
 
 
 async def proves_by_sms(person: Visitor, number: str, *, typed: str = "{0}{1}") -> None:
-    await person.stands_at("Confirm that it is you")
-    await person.does("Code by text message")
+    await person.stands_at("Confirm your identity")
+    await person.does("SMS")
     await person.stands_at("Enter the code from the text message")
     code = await person.newest_code(number)
     await person.sends(("Code", typed.format(code[:3], code[3:])))

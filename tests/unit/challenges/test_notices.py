@@ -78,7 +78,7 @@ def house():
 async def test_the_first_change_is_told_at_once_and_twenty_six_more_make_one_message_that_says_so(house):
     await house.changes()
     assert house.texts == [
-        ("+38640123456", "Trgovci: Vašemu računu je bila dodana aplikacija za enkratne kode. Če tega niste storili vi, takoj pokličite skrbnika v svoji banki.")
+        ("+38640123456", "Trgovci: Vašemu računu je bila dodana aplikacija za enkratna gesla. Če tega niste storili vi, takoj pokličite skrbnika v svoji banki.")
     ]
     for _ in range(26):
         house.now += timedelta(seconds=1)
@@ -107,9 +107,9 @@ async def test_no_two_messages_have_one_reference(house):
 async def test_a_letter_says_what_has_changed_and_when_in_the_person_s_language(house):
     await house.changes("used", "recovery", locale="en")
     [letter] = house.mail.sent
-    assert (letter.recipient, letter.subject) == ("ana@example.si", "Merchants: a change to how you confirm that it is you")
+    assert (letter.recipient, letter.subject) == ("ana@example.si", "Merchants: a change to your ways to confirm your identity")
     at = NOW.astimezone(ZoneInfo("Europe/Ljubljana"))
-    assert f"{at:%d. %m. %Y %H:%M}  A recovery code of your account was used." in letter.text
+    assert f"{at:%Y-%m-%d %H:%M}  A recovery code of your account was used." in letter.text
     assert "If this was not you, call the administrator in your bank now." in letter.text
 
 
@@ -178,7 +178,7 @@ async def test_notes_of_other_versions_are_read_as_far_as_they_are_known(house):
     await house.store.add(owner_of(ANA), json.dumps(newer).encode(), now=NOW)
     await house.store.add(owner_of(ANA), b"?", now=NOW)
     await house.notices.send_due()
-    assert house.texts[0][1].startswith("Trgovci: Vaš način potrjevanja se je spremenil.")
+    assert house.texts[0][1].startswith("Trgovci: Vaši načini potrjevanja istovetnosti so se spremenili.")
     await house.store.add(owner_of(replace(ANA, subject=Subject("bor"))), replace(note, portal_id="gone").octets(), now=NOW)
     await house.notices.send_due()
     assert len(house.sms.sent) == 2
@@ -200,7 +200,7 @@ async def test_the_earlier_number_hears_that_codes_go_to_another_one(house):
     await watch.signed_in(session_of(replace(ANA, phone="+38640777888")))
     [(recipient, text)] = house.texts
     assert recipient == "+38640123456"
-    assert "drugo številko, ••• 888" in text
+    assert "drugo številko: ••• 888" in text
     assert "••• 888" in house.mail.sent[0].text
     await watch.signed_in(session_of(replace(ANA, phone="+38640777888")))
     assert len(house.texts) == 1

@@ -96,8 +96,8 @@ async def test_a_host_that_is_nobodys_has_no_pages(house):
         text = await answer.text()
 
         assert answer.status == 403
-        assert "There is no portal here" in text
-        assert "<title>There is no portal here</title>" in text
+        assert "There is no portal at this address" in text
+        assert "<title>There is no portal at this address</title>" in text
 
 
 async def test_a_fault_of_ours_tells_nothing_and_is_recorded_with_the_request_id(house):

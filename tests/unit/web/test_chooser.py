@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
-from tests.support.pages_house import ACQ, OTHER_TICKET, PAGE
+from tests.support.pages_house import ACQ, LINKS, OTHER_TICKET, PAGE, running_pages
 
 SLOVENE = {**PAGE, "Accept-Language": "sl"}
 
@@ -38,7 +39,18 @@ async def test_without_an_address_of_its_own_registration_begins_as_a_sign_in_an
     text = await chooser(house, headers=SLOVENE)
 
     assert text.count('name="method" value="rekono"') == 2
-    assert "Gumb »Ustvari račun« izberite tudi v prijavnem oknu Rekono." in text
+    assert "»Ustvari račun« izberite tudi v prijavnem oknu Rekono." in text
+
+
+async def test_registration_with_an_address_of_its_own_is_one_click_away_and_leaves_the_chooser_open():
+    links = replace(LINKS, register_url="https://idp.example.si/register?a=1&b=2")
+    async with running_pages(links=links) as house:
+        text = await chooser(house, headers=SLOVENE)
+
+    assert text.count('name="method" value="rekono"') == 1
+    [link] = re.findall(r"<a [^>]*idp.example.si/register[^>]*>", text)
+    assert 'href="https://idp.example.si/register?a=1&amp;b=2" target="_blank" rel="noopener noreferrer"' in link
+    assert "Ko ustvarite račun, se vrnite na to stran in se prijavite." in text
 
 
 @pytest.mark.parametrize(

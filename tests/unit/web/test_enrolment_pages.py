@@ -46,7 +46,7 @@ async def test_the_page_lists_every_method_and_a_button_of_its_own_name_for_each
     text = await session_page(house)
 
     assert "Push notification: Anin &lt;telefon&gt;" in text
-    assert ">One-time code from an application</b>" in text
+    assert ">One-time password</b>" in text
     assert "2026-02-27 14:05</time>" in text
     assert "••• 456" in text
     assert 'href="/.authproxy/session/methods/remove?id=push-1"' in text
@@ -59,7 +59,7 @@ async def test_the_page_says_by_what_and_when_the_person_has_proved_themselves(h
 
 
 async def test_whoever_has_added_nothing_reads_that(house):
-    assert "You have added none yet." in await session_page(house)
+    assert "You have not added any yet." in await session_page(house)
 
 
 @pytest.mark.parametrize(("left", "words"), [(1, "je še 1 koda"), (2, "sta še 2 kodi"), (4, "so še 4 kode"), (10, "je še 10 kod"), (0, "je še 0 kod")])
@@ -131,7 +131,7 @@ async def test_adding_asks_for_a_proof_by_another_method_and_comes_back(house, m
 
 
 @pytest.mark.parametrize(("path", "reason", "said", "words"), [
-    ("", None, "method-impossible", "not available at the moment"), ("/finish", Reason.CHALLENGE_OVER, "method-expired", "You can begin anew"),
+    ("", None, "method-impossible", "not available at the moment"), ("/finish", Reason.CHALLENGE_OVER, "method-expired", "You can begin again"),
     ("/finish", Reason.STEP_UP_TOO_OFTEN, "method-too-many", "Remove one first"),
 ])  # fmt: skip
 async def test_what_could_not_be_added_is_said_on_the_page(house, path, reason, said, words):

@@ -59,9 +59,9 @@ async def test_nobody_is_led_away_from_the_portal(house, place):
 @pytest.mark.parametrize(
     ("cookie", "cause"),
     [
-        (FLOW_COOKIE, "did not send back the cookie"),
-        (f"{FLOW_COOKIE}; __Host-authproxy={OTHER_TICKET}", "lost or was ended"),
-        (f"{TICKET_COOKIE}; {FLOW_COOKIE}; {TICKET_COOKIE}", "two session cookies"),
+        (FLOW_COOKIE, "does not keep cookies"),
+        (f"{FLOW_COOKIE}; __Host-authproxy={OTHER_TICKET}", "your session has ended each time"),
+        (f"{TICKET_COOKIE}; {FLOW_COOKIE}; {TICKET_COOKIE}", "a session cookie that is not ours"),
     ],
 )
 async def test_a_loop_ends_on_a_page_that_names_its_cause(house, cookie, cause):
@@ -186,11 +186,11 @@ async def test_a_replayed_callback_of_somebody_signed_in_goes_on_silently(house)
     ("reason", "status", "says"),
     [
         (Reason.ATTEMPT_USED, 400, "has been used"),
-        (Reason.ATTEMPT_UNKNOWN, 400, "is not known"),
+        (Reason.ATTEMPT_UNKNOWN, 400, "cannot be found"),
         (Reason.ATTEMPT_TOO_OLD, 400, "has timed out"),
         (Reason.ATTEMPT_OF_ANOTHER_BROWSER, 400, "begun in another browser"),
         (Reason.CONSENT_REFUSED, 403, "not allowed access"),
-        (Reason.PROVIDER_ANSWER_INVALID, 502, "cannot be trusted"),
+        (Reason.PROVIDER_ANSWER_INVALID, 502, "could not be verified"),
     ],
 )
 async def test_a_refused_sign_in_is_explained_and_leads_back_to_the_same_place(house, reason, status, says):
@@ -214,7 +214,7 @@ async def test_a_refused_sign_in_is_explained_and_leads_back_to_the_same_place(h
 @pytest.mark.parametrize(
     ("reason", "says"),
     [
-        (Reason.TAX_NUMBER_MISSING, "has no tax number"), (Reason.TAX_NUMBER_INVALID, "not a valid one"), (Reason.TAX_NUMBER_INCOMPLETE, "sent one with seven"),
+        (Reason.TAX_NUMBER_MISSING, "has no tax number"), (Reason.TAX_NUMBER_INVALID, "is not valid"), (Reason.TAX_NUMBER_INCOMPLETE, "has only seven"),
         (Reason.PERSONAL_DATA_MISSING, "lacks personal data"), (Reason.CLAIMS_CONTRADICT, "two different tax numbers"), (Reason.LEVEL_TOO_LOW, "is not enough"),
         (Reason.ESSENTIAL_CLAIM_MISSING, "needs a stronger confirmation"),
     ],
@@ -371,7 +371,7 @@ async def test_who_has_refused_at_rekono_is_told_that_they_are_still_signed_in(h
     house.flows.outcome = AGAIN
 
     async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
-        assert "You are still signed in; nothing has been confirmed." in await answer.text()
+        assert "You are still signed in, but your identity has not been confirmed." in await answer.text()
 
 
 async def test_after_a_sign_out_nobody_is_signed_in_again_unasked(house):

@@ -68,7 +68,7 @@ async def test_the_page_can_be_loaded_again_and_says_the_same_with_the_code_of_t
 
     for status, _, text in (first, again):
         assert status == 403
-        assert "Your Rekono account has no tax number" in text
+        assert "Your Rekono account has no tax number or date of birth</h1>" in text
         assert "<li>date of birth</li>" in text
         assert "as Bor &lt;Kranjc&gt; Čepič, bor@example.si." in text
         assert 'name="rt" value="/orders?a=1"' in text
@@ -90,8 +90,8 @@ async def test_the_address_tells_its_readers_nothing(house, secret):
     [
         (SignInRefused(Reason.LEVEL_TOO_LOW, "/a", level=Level.LOW, level_needed=Level.MEDIUM), 403, "<dd>medium (20)</dd>"),
         (SignInRefused(Reason.ATTEMPT_USED, "/a"), 400, 'href="/.authproxy/login?rt=/a"'),
-        (SignInRefused(Reason.PROVIDER_ANSWER_INVALID, "/a"), 502, "cannot be trusted"),
-        (SignInRefused(Reason.STORE_UNAVAILABLE, "/a"), 503, "unavailable for a moment"),
+        (SignInRefused(Reason.PROVIDER_ANSWER_INVALID, "/a"), 502, "could not be verified"),
+        (SignInRefused(Reason.STORE_UNAVAILABLE, "/a"), 503, "is not available at the moment"),
         (NotProved(reason=Reason.CONSENT_REFUSED, return_to="/a?b", held="h" * 43, session=SESSION, method="rekono", route="acq/a POST"), 403,
          f'href="/.authproxy/step-up?rt=/a%3Fb&amp;for=acq/a+POST&amp;held={"h" * 43}"'),
     ],
@@ -159,7 +159,7 @@ async def test_a_script_is_told_where_it_has_asked_and_the_chosen_language_goes_
     async with house.asked("GET", CALLBACK, cookies=COOKIE, headers={"Sec-Fetch-Mode": "cors"}) as answer:
         assert (answer.status, (await answer.json(content_type=None))["missing"]) == (403, ["tax_number", "birthdate"])
     refused = await address(house, path=CALLBACK + "&lang=sl")
-    assert "V računu Rekono manjka davčna številka" in (await read(house, refused))[2]
+    assert "V računu Rekono manjkata davčna številka ter datum rojstva</h1>" in (await read(house, refused))[2]
 
 
 async def test_a_long_way_back_is_cut_as_it_is_in_an_attempt(house):

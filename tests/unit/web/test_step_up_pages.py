@@ -107,7 +107,7 @@ async def test_no_proof_leads_to_another_host_or_to_a_trap(house, place):
 async def test_the_page_about_the_session_is_a_place_to_come_back_to(house):
     _status, text = await page(house, "step-up?rt=/.authproxy/session&for=:totp")
 
-    assert "Whoever changes how you confirm could act in your name." in text
+    assert "Anyone who could change your ways to confirm could act in your name." in text
     assert house.step_ups.visits[-1].return_to == "/.authproxy/session"
 
 
@@ -121,7 +121,7 @@ async def test_what_can_be_no_name_is_none(house, query, route, held):
 
 
 @pytest.mark.parametrize(("query", "words"), [
-    (f"{PLACE}&lost=yes", "could not be kept"), (f"{PLACE}&held={HELD}", "you will see it once more"),
+    (f"{PLACE}&lost=yes", "could not be kept"), (f"{PLACE}&held={HELD}", "you can check them once more"),
 ])  # fmt: skip
 async def test_what_was_sent_before_is_not_passed_over_in_silence(house, query, words):
     _status, text = await page(house, f"step-up?{query}")
@@ -133,18 +133,18 @@ async def test_what_was_sent_before_is_not_passed_over_in_silence(house, query, 
 async def test_an_application_that_was_given_no_name_is_called_nothing(house):
     house.step_ups.offers = (Offer(method="totp"),)
     _status, text = await page(house, f"step-up?{PLACE}")
-    assert "From the application that you have added.</p>" in text
+    assert "The application that you have added shows the code.</p>" in text
     assert "Open the application that you have added.</p>" in (await page(house, await begun(house, "totp")))[1]
 
 
 @pytest.mark.parametrize(("signed_in_with", "words"), [
-    ("rekono", "<b>ACNLB certificate</b>, <b>Push notification</b>."), ("acnlb", "<b>Push notification</b>."),
+    ("rekono", "<b>Digital certificate of ACNLB</b>, <b>Push notification</b>."), ("acnlb", "<b>Push notification</b>."),
 ])  # fmt: skip
 async def test_what_the_level_of_trust_does_not_allow_is_named_unless_somebody_signed_in_by_it(house, signed_in_with, words):
     house.step_ups.session = replace(house.step_ups.session, method=signed_in_with)
     house.step_ups.withheld = ("certificate", "push")
     _status, text = await page(house, f"step-up?{PLACE}")
-    assert f"Not accepted at your level of trust: {words}</p>" in re.sub(r"\s*\n", "", text)
+    assert f"Not available at your level of trust: {words}</p>" in re.sub(r"\s*\n", "", text)
 
 
 async def test_whoever_has_none_of_the_ways_reads_how_to_get_one(house):
@@ -181,7 +181,7 @@ async def test_whoever_is_blocked_reads_what_still_works_and_chooses_it_there(ho
         text = await answer.text()
 
         assert answer.status == 429
-        assert "You can still confirm in another way" in text
+        assert "You can still confirm your identity another way" in text
         assert re.findall(r'name="method" value="(\w+)"', text) == ["rekono", "push"] * 2  # in both languages
         assert 'name="rt" value="/pay?a=1"' in text
         policy = answer.headers["Content-Security-Policy"]
@@ -197,7 +197,8 @@ async def test_whoever_is_blocked_and_has_nothing_else_is_offered_nothing(house)
         text = await answer.text()
 
         assert 'name="method"' not in text
-        assert "Try again" in text
+        assert "in 15 minutes" in text
+        assert "step-up?" not in text  # which leads nowhere but to this page
 
 
 # Asking.
@@ -277,7 +278,7 @@ async def test_a_store_that_is_away_ends_nothing(house):
 
 
 @pytest.mark.parametrize(("method", "words"), [
-    ("sms", "We have sent a code to the number ••• 456."), ("totp", "Open the application that you have added as “Anin &lt;telefon&gt;”."),
+    ("sms", "We have sent a code to the number ••• 456."), ("totp", "Open the application “Anin &lt;telefon&gt;”."),
     ("recovery", "Each code on your list works once."),
 ])  # fmt: skip
 async def test_the_page_of_a_code_says_where_it_is_and_until_when_it_is_good(house, method, words):
@@ -289,7 +290,7 @@ async def test_the_page_of_a_code_says_where_it_is_and_until_when_it_is_good(hou
     assert "5 minutes left" in text
     assert ('inputmode="numeric"' in text) == (method != "recovery")
     assert ('autocomplete="one-time-code"' in text) == (method != "recovery")
-    assert ("again" in text) == (method == "sms")
+    assert ('name="again"' in text) == (method == "sms")
     assert 'class="error"' not in text
 
 
@@ -350,6 +351,35 @@ async def test_the_last_wrong_code_ends_the_challenge_and_says_so(house):
     assert "code_wrong-0123abcd" in text
     assert 'href="/.authproxy/step-up?rt=/pay%3Fa%3D1&amp;for=payments"' in text
     assert events(house)[1:] == [("challenge.refused", "totp", "code_wrong"), ("challenge.exhausted", "totp", None)]
+
+
+async def test_the_wrong_code_that_closes_codes_says_until_when_and_offers_what_works(house):
+    await begun(house, "totp")
+    house.step_ups.answer_fails = NotProved(
+        reason=Reason.CODE_WRONG, return_to="/pay?a=1", until=NOW + timedelta(minutes=15), state=State.EXHAUSTED
+    )
+    house.step_ups.offers = (Offer(method="push", destination="Pixel"), Offer(method="rekono"))
+    async with house.asked("POST", "/.authproxy/step-up", headers={**FORM, "Accept-Language": "sl"}, cookies=COOKIE, body=f"c=challenge-0&code=1&{PLACE}") as answer:
+        text = (await answer.text()).partition('lang="en" tabindex')[0]
+        assert "form-action" not in answer.headers["Content-Security-Policy"]
+
+    assert "Koda ni bila sprejeta" in text
+    assert "Znova lahko poskusite čez 15 minut." in text
+    assert re.findall(r'name="method" value="(\w+)"', text) == ["push", "rekono"]
+    assert [re.search(f'name="{name}" value="([^"]*)"', text)[1] for name in ("rt", "for")] == ["/pay?a=1", "payments"]
+    assert "Začni znova" not in text  # that leads to the page of the block
+
+
+@pytest.mark.parametrize("body", ["method=totp", "c=challenge-0&again=yes"])
+async def test_whoever_asks_for_a_code_while_codes_are_blocked_is_offered_what_works(house, body):
+    await begun(house, "sms")
+    blocked = NotProved(reason=Reason.STEP_UP_BLOCKED, return_to="/pay?a=1", until=NOW + timedelta(minutes=15))
+    house.step_ups.begin_fails = house.step_ups.again_fails = blocked
+    house.step_ups.offers = (Offer(method="push", destination="Pixel"),)
+    status, _location, text, _headers = await sent(house, f"{body}&{PLACE}")
+
+    assert (status, "in 15 minutes" in text) == (429, True)
+    assert re.findall(r'name="method" value="(\w+)"', text) == ["push"] * 2
 
 
 async def test_an_answer_to_a_challenge_that_was_exhausted_before_does_not_exhaust_it_again(house):
@@ -419,7 +449,7 @@ async def test_looking_at_a_challenge_that_is_over_is_no_event(house):
 async def test_another_message_is_asked_for_on_the_page_of_the_code(house):
     house.step_ups.again_in = timedelta(seconds=40)
     _status, text = await page(house, await begun(house, "sms"), headers=SLOVENE)
-    assert "Mogoče čez 40 sekund." in text
+    assert "Novo sporočilo lahko zahtevate čez 40 sekund." in text
     status, location, _text, _headers = await sent(house, f"c=challenge-0&again=yes&{PLACE}")
     assert (status, "c=challenge-1" in location) == (303, True)
     assert events(house) == [("challenge.issued", "sms", None)] * 2
@@ -492,7 +522,7 @@ async def test_a_phone_that_has_refused_asks_whether_somebody_else_is_there(hous
     status, _location, text, headers = await sent(house, f"c=challenge-0&{PLACE}")
 
     assert status == 403
-    assert "Somebody else" in text or "somebody else may be using your session" in text
+    assert "Somebody else may be using your session" in text
     assert 'href="/.authproxy/logout?everywhere=yes"' in text
     assert "Set-Cookie" not in headers
     assert events(house)[1:] == [("challenge.refused", "push", "push_refused")]
