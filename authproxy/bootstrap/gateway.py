@@ -363,8 +363,10 @@ def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
             names=parts.names,
         )
 
+    sites = {host: meanings.site(portal, parts.settings.portals[portal.portal_id], pool) for host, portal in every.items()}
     return Gate(
-        sites={host: meanings.site(portal, parts.settings.portals[portal.portal_id], pool) for host, portal in every.items()},
+        sites=sites,
+        default_site=meanings.default_site(sites, server.default_portal),
         pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost"), True),
         access=parts.access,
         trusted=TrustedProxies.of(server.trusted_proxies),

@@ -144,6 +144,13 @@ def upstream(settings: PortalSettings) -> Upstream:
     )
 
 
+def default_site(sites: Mapping[str, Site], named: str | None) -> Site | None:
+    """Who is asked by requests that name no host: the portal of that name, or the only one."""
+    if named is None:
+        return next(iter(sites.values())) if len(sites) == 1 else None
+    return next(site for site in sites.values() if site.portal.portal_id == named)
+
+
 def relying_party(settings: OpenIdProvider) -> RelyingParty:
     return RelyingParty(
         issuer=settings.issuer,

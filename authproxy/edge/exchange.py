@@ -89,7 +89,7 @@ class Exchange(Answered[Client]):
             self._answer_subrequest(dialect)
             return
         try:
-            host, site = gate.site_at(head.host, gate.default_port)
+            host, site = gate.site_at(head.host or self._host_of_nobody(), gate.default_port)
             self._site = site
             self._target = request_target.parse(
                 method=head.method,
@@ -99,7 +99,11 @@ class Exchange(Answered[Client]):
                 accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
             )
         except TargetRefused as refused:
-            self.refuse_rest(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
+            if head.target == "*" and head.method == "OPTIONS" and self._site is not None:
+                # Asked of the server and not of a place in it (RFC 9110 §9.3.7): load balancers ask so whether anybody is there.
+                self._say(refusals.options(self._site.portal.methods))
+            else:
+                self.refuse_rest(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
             return
         if gate.limits.body_size and (head.content_length or 0) > gate.limits.body_size:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
@@ -115,6 +119,11 @@ class Exchange(Answered[Client]):
             self._collect(self._decide_whole)
         else:
             self._decide(site, self._target)
+
+    def _host_of_nobody(self) -> bytes:
+        """The host that is meant where none is named. HTTP/1.1 demands one (RFC 9112 §3.2)."""
+        site = self._gate.default_site
+        return site.portal.host.encode() if site is not None and self.head.is_http_1_0 else b""
 
     def _begin_own(self, target: RequestTarget) -> None:
         if self._site is None and not own_place.needs_no_portal(target.path):
@@ -169,6 +178,10 @@ class Exchange(Answered[Client]):
     def _takes_longer(self, site: Site, target: RequestTarget) -> bool:
         """Whether the target does not decide alone about this request; it is then answered, or will be."""
         head, portal = self.head, site.portal
+        if target.method == "OPTIONS" and not head.host and self._ticket is None:
+            # What HAProxy sends to see whether a server is up.
+            self._say(refusals.options(portal.methods))
+            return True
         if portal.passes_preflights and is_preflight(head, target.method):
             self._pass_preflight(site, target)
             return True

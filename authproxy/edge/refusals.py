@@ -97,7 +97,8 @@ def answer(
         return step_up_problem(refusal, request_id, location)
     if isinstance(refusal, AuthenticationRequired):
         location = login_url(refusal.portal, target, head)
-        if is_page:
+        # Without a host it is no browser and no script of a page, but a load balancer: it takes a redirect for a sign of life, 401 for none.
+        if is_page or (head.is_http_1_0 and not head.host and head.method in {"GET", "HEAD"}):
             return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
         return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
     status = 503 if isinstance(refusal, Unavailable) else _STATUSES.get(refusal.reason, 403)
@@ -121,6 +122,11 @@ def _particulars(refusal: Denied | Unavailable, target: RequestTarget, head: Req
         said += b"X-Authproxy-Person: %s\r\n" % quote(refusal.session.person.known_as).encode()
     levels = _levels(refusal)
     return said if levels is None else said + b"X-Authproxy-Levels: %d %d\r\n" % levels
+
+
+def options(allowed: frozenset[str]) -> Answer:
+    """What may be asked here, to whoever asks (RFC 9110 §9.3.7)."""
+    return Answer(200, b"Allow: %s\r\n" % ", ".join(sorted(allowed)).encode())
 
 
 def problem(

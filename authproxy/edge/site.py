@@ -137,6 +137,8 @@ class Gate:
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts background work that outlives all connections; the edge uses it through `start` only."""
     default_port: int = 80
+    default_site: Site | None = None
+    """Who is asked by a request of HTTP/1.0 that names no host; None: nobody."""
     addresses: Shares = field(default_factory=Shares)
     """Connections per client address; behind a trusted proxy, requests per client address that it names."""
     sessions: Shares = field(default_factory=Shares)

@@ -128,6 +128,11 @@ class Server:
         Field(description="Addresses or networks whose X-Forwarded-For is believed and who may ask subrequests. Peers on a Unix socket are "
                           "trusted by the permissions of the socket. Empty by default: nobody is."),
     ] = ()  # fmt: skip
+    default_portal: Annotated[
+        Text | None,
+        Field(description="Portal that answers requests of HTTP/1.0 without `Host`, such as health checks of load balancers. Unset: the "
+                          "only one there is; with several they are answered 400."),
+    ] = None  # fmt: skip
     resolvers: Annotated[
         tuple[Text, ...],
         Field(description="Name servers (`address` or `address:port`) that are asked for the addresses of portals, store, provider and "

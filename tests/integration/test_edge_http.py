@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.support.edge import FORBIDDEN, HOST, SLOW, UNANSWERABLE, Conversation, request, running_edge
+from tests.support.edge import COOKIE, FORBIDDEN, HOST, SLOW, UNANSWERABLE, Conversation, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")
 
@@ -161,6 +161,42 @@ async def test_an_answer_that_ends_with_the_connection_is_chunked_for_http_1_1_a
         assert old.endswith(b"\r\n\r\nuntil the end")
         assert b"Connection: close\r\n" in old
         assert b"ransfer-" not in old
+
+
+@pytest.mark.parametrize("host", ["", "Host:\r\n"])
+async def test_a_health_check_that_names_no_host_gets_a_sign_of_life_from_the_default_portal(host):
+    async with running_edge() as edge:
+        asked = [f"{line}\r\n{host}\r\n".encode() for line in ("GET / HTTP/1.0", "HEAD / HTTP/1.0", "OPTIONS / HTTP/1.0", "OPTIONS * HTTP/1.0")]
+        assert [(await edge.exchange(one))[9:12] for one in asked] == [b"400"] * 4
+        edge.gate.default_site = edge.gate.sites[HOST]
+        answers = [await edge.exchange(one) for one in asked]
+        assert [answer[9:12] for answer in answers] == [b"303", b"303", b"200", b"200"]
+        assert f"\r\nLocation: http://{HOST}/.authproxy/login?rt=/\r\n".encode() in answers[0]
+        assert b"\r\nAllow: DELETE, GET, " in answers[3]
+        assert edge.portal.conversations == []
+
+
+async def test_whoever_names_no_host_is_judged_by_the_default_portal_as_everybody_else():
+    async with running_edge() as edge:
+        edge.gate.default_site = edge.gate.sites[HOST]
+        answer = await edge.exchange(f"GET /page HTTP/1.0\r\n{COOKIE}\r\n".encode())
+        assert (answer[9:12], edge.access.asked[-1].host) == (b"200", HOST)
+        assert f"\r\nHost: {HOST}\r\n".encode() in edge.portal.received
+        assert (await edge.exchange(f"GET http://other.example/ HTTP/1.0\r\n{COOKIE}\r\n".encode()))[9:12] == b"400"
+        assert (await edge.exchange(f"GET /page HTTP/1.1\r\n{COOKIE}\r\n".encode()))[9:12] == b"400"
+        assert (await edge.exchange(f"GET /page HTTP/1.1\r\nHost:\r\n{COOKIE}\r\n".encode()))[9:12] == b"400"
+        assert (await edge.exchange(f"OPTIONS /page HTTP/1.0\r\n{COOKIE}\r\n".encode())).endswith(b"OPTIONS /page HTTP/1.1")
+        assert len(edge.portal.received.split(b"HTTP/1.1\r\n")) == 3
+
+
+async def test_the_server_as_a_whole_says_what_may_be_asked_at_a_portal_and_at_no_other_host():
+    async with running_edge() as edge:
+        client = await edge.client()
+        answer = await client.ask("OPTIONS *", cookie="")
+        assert (answer.status, answer.body) == (200, b"")
+        assert (await client.ask("GET /")).status == 200
+        assert (await edge.exchange(request("OPTIONS *", host="other.example")))[9:12] == b"400"
+        assert (await edge.exchange(request("GET *")))[9:12] == b"400"
 
 
 async def test_http_1_0_keeps_the_connection_only_if_it_asks_to():

@@ -27,6 +27,10 @@ _RESERVED = {
 def remarks(sections: Sections) -> Iterator[Remark]:
     """Remarks on every portal, and on what portals have in common."""
     hosts: dict[str, str] = {}
+    default = sections.server.default_portal if sections.server else None
+    if default is not None and sections.portals and default not in sections.portals:
+        path: KeyPath = ("server", "default_portal")
+        yield Remark(path=path, problem="is no portal", read=shown(default), valid=", ".join(sorted(sections.portals)))
     for name, portal in sections.portals.items():
         path = ("portals", name)
         yield from _url(path, portal, hosts, name)

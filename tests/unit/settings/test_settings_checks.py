@@ -62,6 +62,7 @@ ERRORS = [
     (setting("rekono", "client_authentication", to="private_key_jwt"), "rekono.client_key_file", "is missing: `private_key_jwt` needs it"),
     (setting("rekono", "help_url", to="javascript:alert(1)"), "rekono.help_url", "is no link to a page"),
     (setting("rekono", "register_url", to="//host"), "rekono.register_url", "is no link to a page"),
+    (setting("server", "default_portal", to="acg"), "server.default_portal", "is no portal"),
     (acq("url", "http://acq.example.si"), "portals.acq.url", "is not `https`"),
     (acq("url", "https://acq..example.si"), "portals.acq.url", "host is malformed"),
     (acq("url", "https://acq.example.si:99999"), "portals.acq.url", "is no URL of a portal"),
