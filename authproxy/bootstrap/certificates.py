@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
+from OpenSSL import SSL
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -217,6 +218,8 @@ class CertificateListener:
     address: tuple[str, int] | None
     bound: Bound
     servers: tuple[asyncio.AbstractServer, ...]
+    renew: Callable[[], None]
+    """Reads the listener's own certificate anew. Raises OSError or ValueError, and changes nothing then."""
 
     def stop(self) -> None:
         """Takes no more connections; those that are open are served."""
@@ -260,8 +263,15 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
     resources.push_async_callback(runner.cleanup)
     assert runner.server is not None  # noqa: S101  # after `setup` there is one
     connections: Callable[[], asyncio.Protocol] = runner.server
+    own: tls.TlsConnections | None = None
     if is_own:
-        connections = _with_tls(acnlb, sign_in, connections, resources)
+        connections = own = tls.TlsConnections(_tls(acnlb, sign_in), connections)
+        resources.callback(own.abort)
+
+    def renew() -> None:
+        if own is not None:
+            own.renew(_tls(acnlb, sign_in))
+
     loop = asyncio.get_running_loop()
     servers = []
     for listening in bound.sockets:
@@ -269,24 +279,20 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
         resources.callback(servers[-1].close)
     bound.publish()
     name = bound.sockets[0].getsockname()
-    return CertificateListener(address=(name[0], name[1]) if isinstance(name, tuple) else None, bound=bound, servers=tuple(servers))
+    address = (name[0], name[1]) if isinstance(name, tuple) else None
+    return CertificateListener(address=address, bound=bound, servers=tuple(servers), renew=renew)
 
 
-def _with_tls(
-    acnlb: Acnlb, sign_in: CertificateSignIn, application: Callable[[], asyncio.Protocol], resources: AsyncExitStack
-) -> tls.TlsConnections:  # fmt: skip
+def _tls(acnlb: Acnlb, sign_in: CertificateSignIn) -> SSL.Context:
     if acnlb.tls is None:
         raise Unusable("acnlb.tls: is missing")
     meanings.refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())
     try:
-        context = tls.context(
+        return tls.context(
             certificate_file=acnlb.tls.certificate_file, key_file=acnlb.tls.key_file, authorities=sign_in.profile.authorities
         )  # fmt: skip
     except ValueError as error:
         raise Unusable(f"acnlb.tls: {error}") from None
-    connections = tls.TlsConnections(context, application)
-    resources.callback(connections.abort)
-    return connections
 
 
 def _begin_of(day: date) -> datetime:

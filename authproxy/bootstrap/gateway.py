@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from authproxy.bootstrap.descriptors import descriptors
 from authproxy.bootstrap.desk import Desk
 from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.notices import notices
+from authproxy.bootstrap.own_certificates import OwnCertificates
 from authproxy.bootstrap.own_folders import own_folder
 from authproxy.bootstrap.parts import Clock, Parts
 from authproxy.bootstrap.step_up import held_requests, step_up_services
@@ -82,6 +83,7 @@ class Gateway:
     listener: Listener
     certificates: CertificateSignIn | None
     certificate_listener: CertificateListener | None
+    own_certificates: OwnCertificates
     desk: Desk
 
     async def drain(self, settings: Settings) -> None:
@@ -182,6 +184,7 @@ async def _assembled(
 
 
 async def _opened(parts: Parts) -> Gateway:
+    own = OwnCertificates(parts.settings, parts.clock)
     held = held_requests(parts)
     gate = _gate(parts, await _serve_pages(parts, held), held)
     listener = Listener(gate, tls=meanings.server_tls(parts.settings, parts.clock()), last_descriptor=parts.descriptors.last_for_clients)
@@ -189,13 +192,28 @@ async def _opened(parts: Parts) -> Gateway:
         logs.logger("bootstrap").warning("descriptors.too_few", detail=parts.descriptors.problem)
     certificate_listener = await _serve_certificates(parts)
     _keep(parts, listener, gate)
-    management_address = await serve_management(parts, listener, gate)
+    own.renewals = _renewals(parts, listener, certificate_listener)
+    if own.are_there:
+        parts.background.keep("certificate_files", own.keep_looking)
+    management_address = await serve_management(parts, listener, gate, own)
     # Last: nobody finds a socket of ours before everything behind it is there.
     addresses = await listener.open(parts.bound[address] for address in meanings.addresses(parts.settings))
     parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
     parts.resources.callback(parts.audit.record, Event.GATEWAY_STOPPED)
     return Gateway(addresses=addresses, management=management_address, writing=parts.writing, listener=listener,
-                   certificates=parts.certificates, certificate_listener=certificate_listener, desk=_desk(parts))  # fmt: skip
+                   certificates=parts.certificates, certificate_listener=certificate_listener, own_certificates=own,
+                   desk=_desk(parts))  # fmt: skip
+
+
+def _renewals(parts: Parts, listener: Listener, certificate_listener: CertificateListener | None) -> dict[str, Callable[[], None]]:
+    """How each listener reads its certificate anew."""
+
+    def renew_edge() -> None:
+        made = meanings.server_tls(parts.settings, parts.clock())
+        if made is not None:
+            listener.renew_tls(made)
+
+    return {"server": renew_edge} | ({} if certificate_listener is None else {"acnlb": certificate_listener.renew})
 
 
 def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:

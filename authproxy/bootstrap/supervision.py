@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from aiohttp import web
-from cryptography import x509
 
 from authproxy.bootstrap import meanings
+from authproxy.bootstrap.own_certificates import OwnCertificates
 from authproxy.bootstrap.parts import Parts
 from authproxy.edge.listener import Listener
 from authproxy.edge.site import Gate
-from authproxy.settings import own_certificates
-from authproxy.settings.schema import Settings
 from authproxy.web.management import WARNING_ONLY, Check, management
 
 TIME_LIMITS = "time_limits"
@@ -22,7 +18,7 @@ ENDS_WITHIN = 0.5
 _BACKLOG = 128
 
 
-async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tuple[str, int] | None:
+async def serve_management(parts: Parts, listener: Listener, gate: Gate, own: OwnCertificates) -> tuple[str, int] | None:
     """Opens the management listener; its host and port, or None on a Unix socket."""
 
     async def check_provider() -> Check:
@@ -45,20 +41,13 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
         detail = "; ".join(f"{name}: {said}" for name, said in sorted(troubles.items()))
         return Check(status="warning" if troubles else "ok", detail=detail[:500] or "all answered")
 
-    own = _own_chains(parts.settings)
-
-    async def check_own_certificates() -> Check:
-        now = parts.clock()
-        told = [f"{name}.tls {trouble}" for name, chain, hosts in own for trouble in own_certificates.troubles(chain, hosts, now=now)]
-        return Check(status="warning" if told else "ok", detail="; ".join(told)[:500] or f"{len(own)} in date")
-
     kept = parts.background.checks
     built = management(
         checks={
             "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
             "names": check_names, "descriptors": parts.descriptors.check, "log": parts.writing.check_log,
             "audit": parts.writing.check_audit, **kept,
-            **({"own_certificates": check_own_certificates} if own else {}),
+            **({"own_certificates": own.check} if own.are_there else {}),
             **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
             **({} if parts.delivery.mail is None else {"mail": parts.delivery.check_mail}),
             **({} if parts.delivery.onepass is None else {"onepass": parts.delivery.check_onepass}),
@@ -66,7 +55,7 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
             **({} if parts.accounts is None else {"accounts": parts.accounts.check}),
         },
         is_draining=lambda: listener.is_draining,
-        exposition=lambda accept: _exposition(parts, listener, gate, accept),
+        exposition=lambda accept: _exposition(parts, listener, gate, own, accept),
         warning_only=WARNING_ONLY | (kept.keys() - {TIME_LIMITS}),
     )  # fmt: skip
     runner = web.AppRunner(built, access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
@@ -80,16 +69,7 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate) -> tupl
     return (name[0], name[1]) if isinstance(name, tuple) else None
 
 
-def _own_chains(settings: Settings) -> list[tuple[str, list[x509.Certificate], list[str]]]:
-    """The certificates that the gateway shows to browsers, as it has read them at its start: section, chain, and the hosts that they
-    are for."""
-    return [
-        (name, x509.load_pem_x509_certificates(Path(tls.certificate_file).read_bytes()), hosts)
-        for name, tls, hosts in own_certificates.shown(settings.server, settings.acnlb, settings.portals)
-    ]
-
-
-def _exposition(parts: Parts, listener: Listener, gate: Gate, accept: str) -> tuple[bytes, str]:
+def _exposition(parts: Parts, listener: Listener, gate: Gate, own: OwnCertificates, accept: str) -> tuple[bytes, str]:
     """What others count for themselves is fetched when somebody looks."""
     metrics = parts.metrics
     metrics.connections[()] = listener.connection_count
@@ -113,6 +93,7 @@ def _exposition(parts: Parts, listener: Listener, gate: Gate, accept: str) -> tu
     metrics.name_questions["failed",] = parts.names.failed
     metrics.names_stale[()] = parts.names.stale
     parts.delivery.count(metrics)
+    own.count(metrics)
     if parts.certificates is not None:
         parts.certificates.count(metrics)
     if parts.accounts is not None:

@@ -81,6 +81,12 @@ class Listener:
             self._doors.append(door)
             door.open(_BACKLOG)
 
+    def renew_tls(self, tls: ssl.SSLContext) -> None:
+        """Shows another certificate from the next connection on. For a listener that was made with TLS."""
+        self._tls = tls
+        for door in self._doors:
+            door.renew(tls)
+
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._gate, self)
 

@@ -61,6 +61,10 @@ class TlsDoor:
     def sockets(self) -> tuple[socket.socket, ...]:
         return (self._listening,) if self._is_open else ()
 
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """From the next connection on."""
+        self._tls = tls
+
     def open(self, backlog: int) -> None:
         self._listening.listen(backlog)
         self._is_open = True

@@ -115,6 +115,10 @@ class Metrics(Collector):
         self.revocation_age = Series(
             "gauge", "authproxy_revocation_age_seconds", "Age of the oldest revocation list or answer in use.", "source"
         )
+        self.certificate_days_left = Series(
+            "gauge", "authproxy_certificate_days_left",
+            "Whole days until the certificate expires that the section's listener shows to browsers; below 0: it has expired.", "section",
+        )  # fmt: skip
         self.connections = Series("gauge", "authproxy_connections", "Open client connections.")
         self.tunnels = Series("gauge", "authproxy_tunnels", "Open upgraded connections (WebSocket).")
         self.connections_refused = Series(

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import trustme
 
 from authproxy import bootstrap
 from authproxy.access.decision import Reason
@@ -425,6 +426,21 @@ async def test_a_portal_may_let_people_in_then_and_has_it_recorded(certificate_h
         assert 'authproxy_fail_open_total{what="certificate"} 1.0' in metrics
 
 
+async def test_a_replaced_host_certificate_is_shown_from_the_next_connection_on(certificate_house):
+    house, folder = certificate_house, certificate_house.folder.parent
+    fresh = trustme.CA()
+    issued = fresh.issue_cert("localhost")
+    (folder / "host.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    (folder / "host.key").write_bytes(issued.private_key_pem.bytes())
+    trusting = ssl.create_default_context()
+    fresh.configure_trust(trusting)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await Browser(tls=trusting).request("GET", f"{house.url}/")
+
+    house.house.gateway.own_certificates.look()
+    assert (await Browser(tls=trusting).request("GET", f"{house.url}/")).status == 400
+
+
 async def test_readiness_tells_of_certificates_about_which_nobody_may_be_asked(certificate_houses):
     alarm = {"AUTHPROXY__PORTALS__ACQ__REVOCATION": "alarm", "AUTHPROXY__PORTALS__B2B__REVOCATION": "alarm"}
     async with certificate_houses(environment=alarm | {"AUTHPROXY__ACNLB__REVOCATION__MOVED": ""}) as house:
@@ -442,7 +458,7 @@ async def test_readiness_and_metrics_tell_of_the_sources(certificate_house):
     told = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["revocation"]
     assert told["status"] == "ok", told
     own = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["own_certificates"]
-    assert own == {"status": "ok", "detail": "1 in date"}
+    assert (own["status"], re.fullmatch(r"acnlb\.tls: \d+ days left", own["detail"]) is not None) == ("ok", True)
     metrics = (await Browser().request("GET", house.house.management + "/metrics")).text
     assert 'authproxy_revocation_sources{source="ocsp",state="usable"} 1.0' in metrics
     assert 'authproxy_sessions_started_total{method="acnlb",portal="acq"} 1.0' in metrics

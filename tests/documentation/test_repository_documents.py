@@ -82,7 +82,7 @@ def test_the_settings_of_the_readme_are_settings():
 def test_every_check_of_readiness_is_in_the_documents():
     """Permanent tasks are checks under the names with which they are kept."""
     sources = "".join(path.read_text() for path in (ROOT / "authproxy/bootstrap").glob("*.py"))
-    names = set(re.findall(r'\bkeep\(f?"(\w+)', sources)) | set(re.findall(r'"(\w+)": (?:check_|parts\.\w+\.check)', sources)) | {"time_limits", "draining"}
+    names = set(re.findall(r'\bkeep\(f?"(\w+)', sources)) | set(re.findall(r'"(\w+)": (?:check_|[\w.]+\.check)', sources)) | {"time_limits", "draining"}
     assert {"store", "names", "own_certificates", "ended_sessions", "sms_connection_"} <= names
     told = (ROOT / "deploy/README.md").read_text().partition("## What `/readyz` checks")[2].partition("\n## ")[0]
     assert [name for name in sorted(names) if f"`{name}" not in told] == []

@@ -479,6 +479,20 @@ async def test_who_says_nothing_on_a_tls_listener_is_counted_at_once_and_cut_in_
             writer.close()
 
 
+async def test_a_renewed_certificate_is_shown_from_the_next_connection_on(listener_tls):
+    authority, renewed = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST).configure_cert(renewed)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with running_edge(limits=SMALL, listener_tls=listener_tls, client_tls=trusting_anybody()) as edge:
+        before = await edge.client()
+        assert (await before.ask("GET /")).status == 200
+        edge.listener.renew_tls(renewed)
+        assert (await before.ask("GET /")).status == 200  # what is open goes on
+        _, writer = await asyncio.open_connection("127.0.0.1", edge.port, ssl=trusting, server_hostname=HOST)
+        writer.close()
+
+
 async def test_one_address_in_its_handshakes_leaves_places_to_others(listener_tls):
     limits = dataclasses.replace(SMALL, connections=5, head_for=10.0)
     tls = trusting_anybody()

@@ -73,6 +73,10 @@ class TlsConnections:
         self._limit = limit
         self._open: set[_Connection] = set()
 
+    def renew(self, tls: SSL.Context) -> None:
+        """From the next connection on."""
+        self._tls = tls
+
     def __call__(self) -> asyncio.Protocol:
         return _Connection(self._tls, self._application, self._handshake_for, self)
 
