@@ -233,8 +233,8 @@ def _client_of(trusted: TrustedProxies) -> Callable[[str, Iterable[bytes]], tupl
 
 
 async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-    acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, bound: Bound, links: Links, metrics: Metrics,
-    rates: Rates, hsts: str | None, zone: ZoneInfo, resources: AsyncExitStack,
+    acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, nowhere: PortalPresentation, bound: Bound,
+    links: Links, metrics: Metrics, rates: Rates, hsts: str | None, zone: ZoneInfo, resources: AsyncExitStack,
 ) -> CertificateListener:  # fmt: skip
     """Opens the listener. Raises OSError or ValueError."""
     trusted = TrustedProxies.of(acnlb.trusted_terminators)
@@ -245,6 +245,7 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
         presenting=presenting,
         client_of=(lambda peer, _forwarded: (peer, False)) if is_own else _client_of(trusted),
         portals=portals,
+        nowhere=nowhere,
         links=links,
         audit=sign_in.audit,
         metrics=metrics,

@@ -15,7 +15,7 @@ from authproxy import __version__
 from authproxy.access.routes import Portals
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
-from authproxy.bootstrap import auditing, meanings
+from authproxy.bootstrap import auditing, looks, meanings
 from authproxy.bootstrap.accounts import account_checks
 from authproxy.bootstrap.acts import Act, take_over, tell_of_ended
 from authproxy.bootstrap.auditing import Writing
@@ -302,6 +302,7 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
         ),
         sessions=parts.access,
         portals=presentations,
+        nowhere=looks.nowhere(parts.settings.pages),
         links=meanings.links(parts.settings),
         jwks=parts.signer.jwks,
         audit=parts.audit,
@@ -320,7 +321,7 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
 
 def _presentations(settings: Settings, portals: Portals) -> dict[str, PortalPresentation]:
     return {
-        portal.portal_id: meanings.presentation(portal, own, meanings.ways(settings, own))
+        portal.portal_id: looks.presentation(portal, own, settings.pages, meanings.ways(settings, own))
         for portal in portals.by_host.values() for own in [settings.portals[portal.portal_id]]
     }  # fmt: skip
 
@@ -331,7 +332,7 @@ async def _serve_certificates(parts: Parts) -> CertificateListener | None:
     if acnlb is None or certificates is None:
         return None
     return await serve_certificates(
-        acnlb, certificates, _presentations(parts.settings, parts.portals),
+        acnlb, certificates, _presentations(parts.settings, parts.portals), nowhere=looks.nowhere(parts.settings.pages),
         bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)], links=meanings.links(parts.settings), metrics=parts.metrics,
         rates=parts.rates, hsts=meanings.hsts(parts.settings.server.hsts), zone=_ZONE, resources=parts.resources,
     )  # fmt: skip

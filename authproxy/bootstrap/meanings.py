@@ -29,14 +29,12 @@ from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
 from authproxy.oidc.claims import ClaimNames, VerifiedWhenAbsent
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.settings.certificates import Acnlb
-from authproxy.settings.checks.logos import PNG
 from authproxy.settings.forms import Tls
 from authproxy.settings.schema import Hsts, OpenIdProvider, PortalSettings, Settings, StepUpSettings, Store
 from authproxy.settings.values import is_rekonos_own, key_of
 from authproxy.storage.redis import StoreTls
 from authproxy.web.pages import Links
 from authproxy.web.rates import Rates
-from authproxy.web.request_context import Logo, PortalPresentation
 
 
 def portals(settings: Settings) -> Portals:
@@ -251,26 +249,6 @@ def refuse_expired(key: str, tls: Tls, now: datetime) -> None:
     ends_at = leaf.not_valid_after_utc
     if ends_at < now:
         raise Unusable(f"{key}.certificate_file: {tls.certificate_file} expired at {ends_at:%Y-%m-%d %H:%M} UTC; no browser accepts it")
-
-
-def presentation(known: Portal, settings: PortalSettings, sign_in: tuple[SignInMethod, ...]) -> PortalPresentation:
-    names = {"sl": settings.name} if isinstance(settings.name, str) else {str(locale): name for locale, name in settings.name.items()}
-    return PortalPresentation(
-        portal_id=known.portal_id,
-        origin=known.origin,
-        names=names,
-        contact=settings.contact,
-        telephone=settings.telephone,
-        help_url=settings.help_url,
-        logo=logo(Path(settings.logo_file)) if settings.logo_file is not None else None,
-        sign_in=sign_in,
-    )
-
-
-def logo(file: Path) -> Logo:
-    """The portal's logo, which `check-config` has looked into. Raises OSError."""
-    body = file.read_bytes()
-    return Logo(body=body, media_type="image/png" if body.startswith(PNG) else "image/svg+xml")
 
 
 def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool], UpstreamPool]) -> Site:

@@ -18,6 +18,8 @@ from authproxy.settings.certificates import Acnlb
 from authproxy.settings.forms import Duration, File, Form, HeaderName, PortalId, Secret, Size, Text, Tls, unless_off
 from authproxy.settings.step_up import StepUps
 
+_TELEPHONE = r"^\+?[0-9(][0-9 ()/-]{4,24}$"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRates:
@@ -430,21 +432,47 @@ class UpstreamTls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PortalSettings:
-    """One portal: where it is, and what it demands of people."""
+class Look:
+    """What the gateway's pages look like, and whom they name for questions. What a portal has of its own goes before `pages` of all."""
 
-    name: Annotated[dict[Literal["sl", "en"], Text] | Text, Field(description="The portal's name on our pages, one or per language.")]
+    name: Annotated[
+        dict[Literal["sl", "en"], Text] | Text | None,
+        Field(description="What stands below the portal's name, one or per language; unset: *Bankart Varni Spletni Prehod*."),
+    ] = None
+    colour: Annotated[
+        str | None, Form("colour such as `#0b4f6c`"),
+        Field(pattern="^#[0-9A-Fa-f]{6}$", description="Of buttons, links and the edge at the top. On white it needs a contrast of 4.5. In "
+                                                       "dark mode it is lighter by itself."),
+    ] = None  # fmt: skip
+    logo_file: Annotated[File | None, Field(description="SVG or PNG of at most 16 KiB; unset: the gateway's icon.")] = None
+    font_file: Annotated[File | None, Field(description="Font of the pages, WOFF2 of at most 64 KiB; unset: the system's.")] = None
     contact: Annotated[
         Text | None, Field(description="Whom to ask: an e-mail address or a few words, shown on every page.")
     ] = None
     telephone: Annotated[
         str | None, Form("telephone number such as `+386 1 234 56 78`"),
-        Field(pattern=r"^\+?[0-9(][0-9 ()/-]{4,24}$", description="Whom to call, shown beside `contact`."),
+        Field(pattern=_TELEPHONE, description="Whom to call, shown beside `contact`."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalSettings:
+    """One portal: where it is, and what it demands of people."""
+
+    name: Annotated[dict[Literal["sl", "en"], Text] | Text, Field(description="The portal's name on our pages, one or per language.")]
+    contact: Annotated[
+        Text | None,
+        Field(description="Whom to ask: an e-mail address or a few words, shown on every page; unset: `pages.contact`."),
+    ] = None
+    telephone: Annotated[
+        str | None, Form("telephone number such as `+386 1 234 56 78`"),
+        Field(pattern=_TELEPHONE, description="Whom to call, shown beside `contact`; unset: `pages.telephone`."),
     ] = None
     help_url: Annotated[Text | None, Field(description="Help link of this portal's pages; unset: `rekono.help_url`.")] = None
     logo_file: Annotated[
-        File | None, Field(description="The portal's logo on our pages, SVG or PNG of at most 16 KiB; unset: the gateway's icon.")
+        File | None, Field(description="The portal's logo on our pages, SVG or PNG of at most 16 KiB; unset: `pages.logo_file`.")
     ] = None
+    pages: Look = field(default_factory=Look)
     url: Annotated[
         str, Form("`https://host[:port]`"),
         Field(pattern=r"^https?://[^/?#@\s]+/?$", description="The portal as browsers see it. Redirect URIs and cookies follow from it."),
@@ -554,6 +582,7 @@ class Settings:
     rekono: OpenIdProvider
     acnlb: Annotated[Acnlb | None, Field(description="Leave it out where nobody signs in with a certificate.")] = None
     step_up: StepUps = field(default_factory=StepUps)
+    pages: Look = field(default_factory=Look)
     portals: Annotated[
         dict[PortalId, PortalSettings],
         Field(min_length=1, description="The portals by short name (`a-z`, digits, `-`): `aud` of the assertion, and the name in logs."),

@@ -17,7 +17,7 @@ from authproxy.settings.certificates import Acnlb
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.keys import Key
-from authproxy.settings.schema import Assertions, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
+from authproxy.settings.schema import Assertions, Look, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
 from authproxy.settings.step_up import StepUps
 
 _SETTINGS = TypeAdapter(Settings)
@@ -34,6 +34,7 @@ class Sections:
     rekono: OpenIdProvider | None = None
     acnlb: Acnlb | None = None
     step_up: StepUps | None = None
+    pages: Look | None = None
     portals: dict[str, PortalSettings] = field(default_factory=dict)
     telemetry: Telemetry | None = None
     faulty: frozenset[str] = frozenset()
@@ -43,7 +44,7 @@ class Sections:
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "server": TypeAdapter(Server), "store": TypeAdapter(Store), "sessions": TypeAdapter(Sessions), "assertions": TypeAdapter(Assertions),
     "rekono": TypeAdapter(OpenIdProvider), "acnlb": TypeAdapter(Acnlb | None), "step_up": TypeAdapter(StepUps),
-    "telemetry": TypeAdapter(Telemetry),
+    "pages": TypeAdapter(Look), "telemetry": TypeAdapter(Telemetry),
 }  # fmt: skip
 _PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 

@@ -29,7 +29,7 @@ from authproxy.web.proofs import Proofs
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
 from authproxy.web.refused_sign_ins import PLACE, RefusalSeals, RefusedSignIns
-from authproxy.web.request_context import PortalPresentation
+from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 from authproxy.web.session_page import SessionPages, Sessions
 from authproxy.web.step_up import StepUpPages, StepUps
 from authproxy.web.templating import templates
@@ -50,8 +50,9 @@ class StepUpServices:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the one times are shown in.
-    `hsts` is the value of `Strict-Transport-Security`, None for no such header. `certificates_end` tells when certificates stop being
-    accepted, once people are to be told. Without `seals` a refused sign-in is told at the address of its callback."""
+    `hsts` is the value of `Strict-Transport-Security`, None for no such header; `nowhere` stands for the portal of a host
+    that is nobody's. `certificates_end` tells when certificates stop being accepted, once people are to be told. Without `seals` a refused
+    sign-in is told at the address of its callback."""
 
     login: Login
     logout: Logout
@@ -68,6 +69,7 @@ class Services:
     step_up: StepUpServices
     rates: Rates = field(default_factory=lambda: Rates({}))
     hsts: str | None = None
+    nowhere: PortalPresentation = NO_PORTAL
     certificate_login: CertificateLogin | None = None
     seals: RefusalSeals | None = None
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
@@ -96,7 +98,8 @@ def application(services: Services) -> web.Application:
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     navigations = Navigations(services.audit)
     leaving = [] if services.seals is None else [RefusedSignIns(refusals=refusals, seals=services.seals, clock=services.clock)]
-    middlewares = [in_context(services.portals), *(each.leaving for each in leaving), answering_failures(refusals)]
+    middlewares = [in_context(services.portals, services.nowhere), *(each.leaving for each in leaving)]
+    middlewares.append(answering_failures(refusals, services.nowhere))
     built = web.Application(middlewares=middlewares, client_max_size=LARGEST_FORM)
     built.on_response_prepare.append(securing(services.hsts))
     built.router.add_routes([

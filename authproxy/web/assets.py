@@ -1,4 +1,5 @@
-"""The static files: the style sheet, the scripts with their words in every language, the icon, and the portal's logo."""
+"""The static files: the style sheet, the scripts with their words in every language, the icon, and what a portal looks like: its logo,
+font and colours."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import gzip
 import hashlib
 import json
 import mimetypes
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 
 from aiohttp import hdrs, web
@@ -14,8 +16,8 @@ from authproxy.web.pages import CONTEXT, PREFIX
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.templating import Templates
 
-LOGO = "logo"
-"""The name under which every portal has its own; the host tells whose."""
+LOGO, FONT, LOOK = "logo", "font", "look.css"
+"""The names under which every portal has its own; the host tells whose."""
 
 _NAMES = ("pages.css", "session.js", "waiting.js", "icon.svg")
 _WORDS_STAND_HERE = b"/* words */ {}"
@@ -41,12 +43,17 @@ class Assets:
         """Where the portal's own logo is, or the gateway's icon for one that has none."""
         return self.url("icon.svg") if portal.logo is None else f"{PREFIX}static/{LOGO}?v={_digest(portal.logo.body)}"
 
+    def look_url(self, portal: PortalPresentation) -> str:
+        """Where the portal's own colours and font are; empty where it has none."""
+        look = _look(portal)
+        return f"{PREFIX}static/{LOOK}?v={_digest(look)}" if look else ""
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The file. During an update two versions of the gateway answer under one name: only the version that was asked for is
         kept, the other one is asked for again."""
         name = request.match_info["name"]
-        if name == LOGO:
-            return _logo(request)
+        if name in _OF_THE_PORTAL:
+            return _OF_THE_PORTAL[name](request)
         body = self._bodies.get(name)
         if body is None:
             raise web.HTTPNotFound
@@ -78,12 +85,44 @@ def _logo(request: web.Request) -> web.Response:
     return answer
 
 
+def _font_of(request: web.Request) -> web.Response:
+    font = request[CONTEXT].portal.font
+    if font is None:
+        raise web.HTTPNotFound
+    return _kept(request, font, media_type="font/woff2", digest=_digest(font))
+
+
+def _look_of(request: web.Request) -> web.Response:
+    look = _look(request[CONTEXT].portal)
+    if not look:
+        raise web.HTTPNotFound
+    return _kept(request, look, media_type="text/css", digest=_digest(look))
+
+
+def _look(portal: PortalPresentation) -> bytes:
+    """The style sheet with the portal's own colours and font, read after `pages.css`; empty where it has none."""
+    rules = []
+    if portal.colours is not None:
+        rules = [_properties(portal.colours.light), f"@media (prefers-color-scheme: dark) {{ {_properties(portal.colours.dark)} }}"]
+    if portal.font is not None:
+        source = f'url("{FONT}?v={_digest(portal.font)}") format("woff2")'
+        rules += [
+            f'@font-face {{ font-family: "house"; src: {source}; font-display: swap; }}',
+            'html { font-family: "house", system-ui, sans-serif; }',
+        ]
+    return "\n".join(rules).encode()
+
+
+def _properties(values: Mapping[str, str]) -> str:
+    return ":root { " + " ".join(f"--{name}: {value};" for name, value in values.items()) + " }"
+
+
 def _kept(request: web.Request, body: bytes, *, media_type: str, digest: str, variant: str = "") -> web.Response:
     etag = f'"{digest}{variant}"'
     headers = {"ETag": etag, "Cache-Control": _IMMUTABLE if request.query.get("v") == digest else "no-cache"}
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers=headers)
-    charset = None if media_type == "image/png" else "utf-8"
+    charset = None if media_type in {"image/png", "font/woff2"} else "utf-8"
     return web.Response(body=body, content_type=media_type, charset=charset, headers=headers)
 
 
@@ -95,3 +134,6 @@ def _words(templates: Templates) -> bytes:
 
 def _digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:12]
+
+
+_OF_THE_PORTAL: dict[str, Callable[[web.Request], web.Response]] = {LOGO: _logo, FONT: _font_of, LOOK: _look_of}

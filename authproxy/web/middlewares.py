@@ -15,7 +15,7 @@ from authproxy.telemetry.logging import logger
 from authproxy.web import request_context
 from authproxy.web.pages import CONTEXT, NOTHING_LOADED, PREFIX
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
-from authproxy.web.request_context import NO_PORTAL, PortalPresentation
+from authproxy.web.request_context import PortalPresentation
 
 REFUSAL_PATH = "/refusal"
 """Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
@@ -51,14 +51,15 @@ def securing(hsts: str | None) -> Callable[[web.Request, web.StreamResponse], Aw
     return secured
 
 
-def in_context(portals: Mapping[str, PortalPresentation]) -> Middleware:
+def in_context(portals: Mapping[str, PortalPresentation], nowhere: PortalPresentation) -> Middleware:
     """Gives every request its context, and every log line and audit event below it the request id, client and portal."""
 
     @web.middleware
     async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
         context = request_context.of(
-            request.headers, request.raw_headers, method=request.method, chosen_language=request.query.get("lang"), portals=portals
-        )
+            request.headers, request.raw_headers, method=request.method, chosen_language=request.query.get("lang"), portals=portals,
+            nowhere=nowhere,
+        )  # fmt: skip
         request[CONTEXT] = context
         # Reset afterwards: the requests of one connection share one task, and with it the variables.
         with structlog.contextvars.bound_contextvars(
@@ -69,14 +70,15 @@ def in_context(portals: Mapping[str, PortalPresentation]) -> Middleware:
     return in_context
 
 
-def answering_failures(refusals: Refusals) -> Middleware:
-    """Turns whatever is raised below into an answer: nothing of an error's text reaches the client."""
+def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = None) -> Middleware:
+    """Turns whatever is raised below into an answer: nothing of an error's text reaches the client. Where the portal is `nowhere`, almost
+    all is refused."""
 
     @web.middleware
     async def answering_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
         retry = "" if _may_be_repeated(request) else None
         try:
-            if request[CONTEXT].portal is NO_PORTAL and not _is_for_any_host(request.path):
+            if request[CONTEXT].portal is nowhere and not _is_for_any_host(request.path):
                 return refusals.answer(request, Reason.UNKNOWN_HOST)
             return await handler(request)
         except Refused as refused:

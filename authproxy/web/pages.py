@@ -64,6 +64,7 @@ class Links:
 class AssetUrls(Protocol):
     def url(self, name: str) -> str: ...
     def logo_url(self, portal: PortalPresentation) -> str: ...
+    def look_url(self, portal: PortalPresentation) -> str: ...
 
 
 NOTHING_LOADED: Final = _POLICY + _STAYS
@@ -79,7 +80,8 @@ def content_security_policy(template: str, context: RequestContext) -> str:
     # At the certificate host the origin is the gateway's alone. So it is where there is no portal. A policy cannot name an IPv6 address.
     is_named = bool(host) and not context.base and not host.startswith("[")
     static, own = (f"{host}{PREFIX}static/", f"{host}{PREFIX}") if is_named else ("'self'", "'self'")
-    return _POLICY + _LOADS.format(static=static, own=own) + ("" if FORMS.get(template) == "leads out" else _STAYS)
+    font = f"; font-src {static}" if context.portal.font is not None else ""
+    return _POLICY + _LOADS.format(static=static, own=own) + font + ("" if FORMS.get(template) == "leads out" else _STAYS)
 
 
 class Pages:
@@ -117,7 +119,8 @@ class Pages:
         return self._templates[context.locale].get_template(template).render(
             context=context, portal=context.portal, portal_name=context.portal.name(context.locale), locale=context.locale,
             links=self._links, help_url=context.portal.help_url or self._links.help_url, link=_Linker(context).link,
-            asset=self._assets.url, logo_url=self._assets.logo_url, **values,
+            asset=self._assets.url, logo_url=self._assets.logo_url,
+            look_url=self._assets.look_url(context.portal), house_name=context.portal.house_name(context.locale), **values,
         )  # fmt: skip
 
 

@@ -25,9 +25,17 @@ class Logo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Colours:
+    """Values (`#rrggbb`) of custom properties of the style sheet, by their names, on white and on dark paper."""
+
+    light: Mapping[str, str]
+    dark: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortalPresentation:
     """A portal as its users see it. `names` is by language, `contact` and `telephone` whom they may ask, `help_url` where they may read
-    (None: where everybody may)."""
+    (None: where everybody may). `house_names` is what stands for the name of the gateway, `font` a WOFF2 file."""
 
     portal_id: str
     origin: str
@@ -35,17 +43,28 @@ class PortalPresentation:
     contact: str | None = None
     telephone: str | None = None
     help_url: str | None = None
+    house_names: Mapping[str, str] = field(default_factory=dict)
     logo: Logo | None = None
+    colours: Colours | None = None
+    font: bytes | None = field(default=None, repr=False)
     sign_in: tuple[str, ...] = ("rekono",)
 
     def name(self, locale: str) -> str:
         """Its name in that language, or in any; empty for no portal."""
-        return self.names.get(locale) or next(iter(self.names.values()), "")
+        return _name(self.names, locale)
+
+    def house_name(self, locale: str) -> str:
+        """What the gateway is called here, in that language or in any; empty for its own name."""
+        return _name(self.house_names, locale)
 
     @property
     def telephone_url(self) -> str:
         """The number as a link (RFC 3966), without what people write between its digits."""
         return "tel:" + "".join(sign for sign in self.telephone or "" if sign in "+0123456789")
+
+
+def _name(names: Mapping[str, str], locale: str) -> str:
+    return names.get(locale) or next(iter(names.values()), "")
 
 
 NO_PORTAL = PortalPresentation(portal_id="", origin="", names={}, sign_in=())
@@ -74,14 +93,14 @@ class RequestContext:
 
 def of(
     headers: Mapping[str, str], fields: Iterable[tuple[bytes, bytes]], *, method: str, chosen_language: str | None,
-    portals: Mapping[str, PortalPresentation],
+    portals: Mapping[str, PortalPresentation], nowhere: PortalPresentation = NO_PORTAL,
 ) -> RequestContext:  # fmt: skip
     """The context of a request. `headers` finds names in any case, `fields` are the same as they came; `chosen_language` is the query's
-    `lang`."""
+    `lang`, `nowhere` stands for a portal that is not among them."""
     request_id = headers.get("X-Request-Id", "")
     chosen = _locale(chosen_language or "")
     return RequestContext(
-        portal=portals.get(headers.get("X-Authproxy-Portal", ""), NO_PORTAL),
+        portal=portals.get(headers.get("X-Authproxy-Portal", ""), nowhere),
         client=headers.get("X-Authproxy-Client", ""),
         request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "unknown",
         locale=chosen or preferred_locale(headers.get("Accept-Language", "")),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from authproxy.settings.checks import certificates, delivery, files, gateway, plaintext, portals, proofs_at_provider, provider, surroundings
+from authproxy.settings.checks import (
+    certificates,
+    delivery,
+    files,
+    gateway,
+    looks,
+    plaintext,
+    portals,
+    proofs_at_provider,
+    provider,
+    surroundings,
+)
 from authproxy.settings.findings import Remark
 from authproxy.settings.machine import Machine
 from authproxy.settings.validation import Sections
@@ -17,6 +28,7 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     yield from certificates.remarks(sections)
     yield from delivery.remarks(sections)
     yield from portals.remarks(sections)
+    yield from looks.remarks(sections)
     yield from provider.remarks(sections)
     yield from plaintext.remarks(sections, machine)
     yield from surroundings.remarks(sections, machine)

@@ -18,10 +18,12 @@ from authproxy.settings.checks.logos import UnfitLogo
 from authproxy.settings.delivery import SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, Severity
 from authproxy.settings.machine import Machine
-from authproxy.settings.schema import Assertions, Store
+from authproxy.settings.schema import Assertions, Look, Store
 from authproxy.settings.secret_files import octets_of
 from authproxy.settings.validation import Sections
 
+_WOFF2 = b"wOF2"
+_LARGEST_FONT = 64 * 1024
 _LARGEST = 4 * 1024 * 1024
 _HOW = {
     "ES256": "`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`",
@@ -50,8 +52,10 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
         yield from _authorities((*path, "ca_file"), portal.upstream_tls.ca_file)
         if portal.upstream_tls.certificate_file and portal.upstream_tls.key_file:
             yield from _pair(path, portal.upstream_tls.certificate_file, portal.upstream_tls.key_file)
-        if portal.logo_file:
-            yield from _logo(("portals", portal_id, "logo_file"), portal.logo_file)
+        yield from _logo(("portals", portal_id, "logo_file"), portal.logo_file)
+        yield from _look(("portals", portal_id, "pages"), portal.pages)
+    if sections.pages:
+        yield from _look(("pages",), sections.pages)
     for name, gateway in sections.step_up.sms.gateways.items() if sections.step_up and sections.step_up.sms else ():
         yield from _sms_gateway(("step_up", "sms", "gateways", name), gateway)
     if sections.telemetry and sections.telemetry.audit_file:
@@ -91,7 +95,23 @@ def _ring(ring: Assertions) -> Iterator[Remark]:
             yield from _key(("assertions", name), file, algorithm="any")
 
 
-def _logo(path: KeyPath, file: str) -> Iterator[Remark]:
+def _look(path: KeyPath, look: Look) -> Iterator[Remark]:
+    yield from _logo((*path, "logo_file"), look.logo_file)
+    if look.font_file is None:
+        return
+    try:
+        octets = _octets(look.font_file)
+    except _Unusable as error:
+        yield Remark(path=(*path, "font_file"), problem=str(error), read=look.font_file)
+        return
+    if not octets.startswith(_WOFF2) or len(octets) > _LARGEST_FONT:
+        problem = f"has {len(octets)} bytes" if octets.startswith(_WOFF2) else "is no font in the format WOFF2"
+        yield Remark(path=(*path, "font_file"), problem=problem, read=look.font_file, valid="a WOFF2 file of at most 64 KiB")
+
+
+def _logo(path: KeyPath, file: str | None) -> Iterator[Remark]:
+    if file is None:
+        return
     try:
         logos.check(_octets(file))
     except (_Unusable, UnfitLogo) as error:

@@ -32,11 +32,8 @@ from authproxy.web.middlewares import answering_failures, securing
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, code_of
-from authproxy.web.request_context import PortalPresentation
+from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 from authproxy.web.templating import templates
-
-_NOWHERE = PortalPresentation(portal_id="", origin="", names={}, sign_in=())
-"""Stands where it is not known yet for which portal a certificate is shown."""
 
 Presenting = Callable[[web.Request], Presented | Refused]
 """What was shown on the connection of a request, or forwarded with it."""
@@ -50,7 +47,7 @@ class CertificateLogin(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateServices:
     """What the page asks. `client_of` gives the address of whoever sent a request, and whether that is a terminator which does not say for
-    whom it speaks; `fresh` gives a new request id."""
+    whom it speaks; `fresh` gives a new request id. `nowhere` stands where it is not known yet for which portal a certificate is shown."""
 
     login: CertificateLogin
     presenting: Presenting
@@ -64,6 +61,7 @@ class CertificateServices:
     zone: tzinfo
     rates: Rates = field(default_factory=lambda: Rates({}))
     hsts: str | None = None
+    nowhere: PortalPresentation = NO_PORTAL
 
 
 def certificate_application(services: CertificateServices) -> web.Application:
@@ -112,8 +110,10 @@ class _Page:
         portal = self._services.portals.get(hop.portal_id) if hop is not None else None
         if hop is None or portal is None:
             return self._begin_elsewhere(request)
-        # The portal's logo is at the portal: the policy of our pages lets none in from another host.
-        request[CONTEXT] = replace(request[CONTEXT], portal=replace(portal, logo=None), base=portal.origin)
+        # What the portal's pages look like is at the portal: the policy of our pages lets nothing in from another host.
+        house = self._services.nowhere
+        seen = replace(portal, logo=house.logo, colours=house.colours, font=house.font)
+        request[CONTEXT] = replace(request[CONTEXT], portal=seen, base=portal.origin)
         request[RETURN_TO] = hop.return_to
         with structlog.contextvars.bound_contextvars(portal=portal.portal_id):
             return await self._shown(request, hop, now)
@@ -187,7 +187,7 @@ def _in_context(services: CertificateServices) -> Middleware:
         )  # fmt: skip
         forwarded = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall(hdrs.X_FORWARDED_FOR, ())]
         client, is_nobody = services.client_of(_peer(request), forwarded)
-        context = replace(known, portal=_NOWHERE, client=client, client_is_nobody=is_nobody, request_id=services.fresh())
+        context = replace(known, portal=services.nowhere, client=client, client_is_nobody=is_nobody, request_id=services.fresh())
         request[CONTEXT] = context
         with structlog.contextvars.bound_contextvars(request_id=context.request_id, client=context.client, portal=None):
             return await handler(request)
