@@ -421,6 +421,9 @@ class Exchange(Answered[Client]):
     def _say(self, answer: Answer, *, keeps_alive: bool = True) -> None:
         head = self.head
         keeps_alive = keeps_alive and self.may_stay
+        if self._dialect is not None and head.has_body:
+            # A front proxy that announces the body of the original request may keep it to itself: the next question would be read as it.
+            keeps_alive = False
         self._status = answer.status
         wire = refusals.head_bytes(answer, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)
         self._client.write(wire if head.method == "HEAD" else wire + answer.body)

@@ -39,6 +39,16 @@ async def test_allow_is_200_with_every_identity_header_and_no_cookie(ticket):
         assert edge.observed[0]["path"] == "/page"
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 300", "Transfer-Encoding: chunked"])
+async def test_a_question_that_announces_a_body_is_the_last_one_on_its_connection(framing):
+    async with running_edge() as edge:
+        client = await edge.client(unix=True)
+        await client.send(subrequest(framing))
+        said = await client.everything()
+        assert said.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nConnection: close\r\n" in said
+
+
 async def test_a_page_load_without_a_session_is_401_with_the_place_to_sign_in():
     async with running_edge() as edge:
         answer = await answered(edge, subrequest(PAGE, ticket=None))

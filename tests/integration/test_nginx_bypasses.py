@@ -32,7 +32,8 @@ async def front(redis_server: RedisServer) -> AsyncIterator[Front]:
     location /public/ { proxy_pass http://portal; }
     location /authentik/ { include authproxy/headers.conf; proxy_set_header X-Authentik-Uid $authproxy_subject; proxy_pass http://portal; }
     """
-    async with behind_nginx(redis_server.socket_url, more=more) as opened:
+    acq = {"webdav": True, "preflight": "pass", "routes": [{"path": "/vault", "level": "30"}]}
+    async with behind_nginx(redis_server.socket_url, more=more, acq=acq) as opened:
         yield opened
 
 
@@ -194,6 +195,50 @@ async def test_the_session_of_one_portal_opens_no_other_behind_the_same_nginx(fr
     assert status_of(answer) == 401
     assert b"session_of_another_portal" in answer
     assert len(front.portal.received) == seen
+
+
+async def test_a_copy_goes_where_nginx_has_asked_about_and_nowhere_else(front: Front, ana: Person) -> None:
+    async def sent(line: str, *fields: str) -> int:
+        head = [f"{line} HTTP/1.1", f"Host: {front.host}", f"Cookie: {front.cookie(ana)}", "Connection: close", *fields]
+        return status_of(await front.raw("\r\n".join([*head, "", ""])))
+
+    assert await sent("COPY /a", f"Destination: {front.url}/b", "Depth: 0") == 200
+    assert (front.portal.last.method, front.portal.last.all("Destination"), front.portal.last.all("Depth")) == ("COPY", [f"{front.url}/b"], ["0"])
+    seen = len(front.portal.received)
+    for line, *fields in (
+        ("COPY /a", f"Destination: {front.url}/vault/x"), ("MOVE /a", "Destination: /v%61ult"), ("MOVE /a",), ("COPY /vault/x", "Destination: /b"),
+        ("MOVE /a", "Destination: http://evil.example/b"), ("COPY /", "Destination: /b"), ("DELETE /",), ("COPY /", "Destination: /b", "Depth: 1"),
+    ):  # fmt: skip
+        assert await sent(line, *fields) == 403, (line, fields)
+    assert len(front.portal.received) == seen
+    # Of two fields nginx tells of the first, or of both as one; the portal gets no other than that.
+    if await sent("COPY /a", "Destination: /b", "Destination: /vault/x") == 200:
+        assert front.portal.last.all("Destination") == ["/b"]
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+async def test_the_body_of_one_person_is_no_part_of_the_next_question(front: Front, ana: Person, framing: str) -> None:
+    body = "GET /" if framing.startswith("Content") else "5\r\nGET /\r\n0\r\n\r\n"
+    for _ in range(3):
+        answer = await front.raw(f"POST /a HTTP/1.1\r\nHost: {front.host}\r\nConnection: close\r\n{framing}\r\n\r\n{body}")
+        assert (status_of(answer), status_of(await front.raw_get("/a", cookie=front.cookie(ana)))) == (401, 200)
+
+
+async def test_a_preflight_passes_nginx_for_nobody_and_what_is_none_does_not(front: Front) -> None:
+    fields = ["Origin: https://partner.example", "Access-Control-Request-Method: PUT"]
+
+    async def sent(*more: str, method: str = "OPTIONS", body: str = "") -> int:
+        head = [f"{method} /api HTTP/1.1", f"Host: {front.host}", "Connection: close", *fields, *more]
+        return status_of(await front.raw("\r\n".join([*head, "", body])))
+
+    seen = len(front.portal.received)
+    assert await sent("X-Auth-Subject: mallory") == 200
+    assert front.portal.last.all("Access-Control-Request-Method") == ["PUT"]
+    assert [name for name, _ in front.portal.last.headers if name.lower() in {*OURS, "cookie"}] == []
+    assert [
+        await sent("Cookie: a=b"), await sent("Authorization: Basic eDp5"), await sent("Content-Length: 1", body="x"), await sent(method="GET"),
+    ] == [401, 401, 401, 401]  # fmt: skip
+    assert len(front.portal.received) == seen + 1
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "FOO"])

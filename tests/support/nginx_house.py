@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tests.support.gateway import House, Person, open_house
 from tests.support.http_client import Answer
@@ -88,11 +89,11 @@ def says(answer: Answer, name: str) -> str | None:
 
 
 @asynccontextmanager
-async def behind_nginx(store_url: str, *, more: str = "") -> AsyncIterator[Front]:
-    """`more` goes into the portal's server block."""
+async def behind_nginx(store_url: str, *, more: str = "", acq: Mapping[str, Any] | None = None) -> AsyncIterator[Front]:
+    """`more` goes into the portal's server block, `acq` are settings of that portal."""
     port = free_port()
     url = f"http://acq.localhost:{port}"
     environment = {"AUTHPROXY__PORTALS__ACQ__URL": url, "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}"}
-    async with recording_portal() as portal, open_house(store_url, environment=environment) as house:
+    async with recording_portal() as portal, open_house(store_url, environment=environment, acq=acq) as house:
         with Nginx(_SERVERS.format(port=port, portal=portal.port, more=more), port=port, gateway=house.socket, folder=house.folder) as nginx:
             yield Front(house=house, nginx=nginx, portal=portal, url=url)
