@@ -240,6 +240,18 @@ async def test_the_way_in_is_the_first_thing_that_a_keyboard_reaches(chromium):
         assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+async def test_on_paper_the_ways_to_sign_in_are_lines_of_text(chromium):
+    async with running_pages() as house, front(house) as port:
+        page = await (await chromium.new_context(locale="sl")).new_page()
+        await page.goto(f"http://acq.localhost:{port}/.authproxy/login")
+        await page.emulate_media(media="print")
+        ways = page.locator("main button:visible")
+
+        assert await ways.all_inner_texts() == ["Prijava z računom Rekono", "Ustvari račun"]
+        looks = "nodes => nodes.map(node => [getComputedStyle(node).borderTopWidth, getComputedStyle(node).backgroundColor])"
+        assert await ways.evaluate_all(looks) == [["0px", "rgba(0, 0, 0, 0)"]] * 2
+
+
 async def test_the_other_language_is_one_click_away_and_keeps_the_way_back(chromium):
     async with running_pages() as house, front(house) as port:
         page = await (await chromium.new_context(locale="sl")).new_page()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -178,3 +179,15 @@ async def test_what_an_address_says_is_never_repeated(house, said):
 
         assert ('role="status"' in text) == (said in {"ended", "others-ended"})
         assert "<b>" not in text.replace("<b>Merchant portal</b>", "").replace("<b>Need help?</b>", "")
+
+
+async def test_one_button_is_the_main_one_and_what_ends_something_is_a_link_of_its_colour(house):
+    for method in ("totp", "push", "recovery"):
+        house.enrolling.enrols(method)
+    async with house.asked("GET", "/.authproxy/session", cookies=TICKET_COOKIE) as answer:
+        text = await answer.text()
+
+    looks = [(" ".join(words.split()), re.sub(r' class="|"', "", look)) for look, words in re.findall(r'<(?:button|a)((?: class="[^"]*")?)[^>]*>([^<]*)<', text)]
+    assert [words for words, look in looks if not look and "<footer>" not in text.partition(words)[0]] == ["Extend the session"]
+    assert {words for words, look in looks if look == "link danger"} == {"Remove", "End", "End all other sessions", "Sign out everywhere"}
+    assert len([look for _, look in looks if look == "quiet"]) == 3
