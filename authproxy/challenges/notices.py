@@ -122,13 +122,14 @@ class Notices:
         except CannotAsk as failure:
             _lost(change, method, failure)
             phone = None
-        await self._note(person, Note(
+        await self._note(owner_of(person), Note(
             change=change, method=method, at=self._clock(), portal_id=portal_id, locale=locale, phone=phone, email=person.email
         ))  # fmt: skip
 
     async def tell_of_number(self, person: Person, *, earlier: str, masked: str, portal_id: str, locale: str) -> None:
-        """Tells the earlier number that codes go to another one from now on: whoever has changed it has the new one."""
-        await self._note(person, Note(
+        """Tells the earlier number that codes go to another one from now on: whoever has changed it has the new one. It waits for no other
+        message and is lost among none, or whoever makes many changes before and after would keep it from the person."""
+        await self._note(("number", *owner_of(person)), Note(
             change="number", at=self._clock(), portal_id=portal_id, locale=locale, number=masked, phone=earlier, email=person.email
         ))  # fmt: skip
 
@@ -146,7 +147,7 @@ class Notices:
         except CannotAsk as failure:
             logger("challenges").warning("notice.waits", error=str(failure))
 
-    async def _note(self, person: Person, note: Note) -> None:
+    async def _note(self, owner: tuple[str, ...], note: Note) -> None:
         if self._sms is None:
             note = replace(note, phone=None)
         if self._mail is None:
@@ -155,7 +156,7 @@ class Notices:
             event = "notice.without_address" if self.has_a_way else "notice.without_sender"
             logger("challenges").warning(event, change=note.change, method=note.method)
             return
-        owner, now = owner_of(person), self._clock()
+        now = self._clock()
         try:
             await self._store.add(owner, note.octets(), now=now)
             batch = await self._store.take(owner, now=now, pause=PAUSE)

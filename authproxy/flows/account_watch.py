@@ -28,7 +28,7 @@ class Provider(Protocol):
 class Grants(Protocol):
     async def keep(self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime) -> None: ...
     async def turn(self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime) -> Turn | None: ...
-    async def settle(self, secret: str, grant: Grant | None = None) -> None: ...
+    async def settle(self, secret: str, grant: Grant | None = None) -> bool: ...
     async def take(self, secret: str) -> Grant | None: ...
 
 
@@ -78,10 +78,17 @@ class AccountWatch:
         """Forgets the tokens of a session that its person has ended, and has the provider forget them. Never raises CannotAsk."""
         try:
             grant = await self._grants.take(secret)
-            if grant is not None:
-                await self._provider.end_grant(grant)
         except CannotAsk as failure:
-            logger("oidc").warning("tokens.not_revoked", reason=failure.reason.value, error=str(failure))
+            _not_revoked(failure)
+            return
+        if grant is not None:
+            await self._end(grant)
+
+    async def _end(self, grant: Grant) -> None:
+        try:
+            await self._provider.end_grant(grant)
+        except CannotAsk as failure:
+            _not_revoked(failure)
 
     async def _asked(self, session: Session, secret: str, turn: Turn) -> str | None:
         try:
@@ -92,8 +99,10 @@ class AccountWatch:
                 await self._grants.settle(secret)
             raise
         if isinstance(told, Stands):
-            await self._grants.settle(secret, told.grant)
             self.failure = None
+            if not await self._grants.settle(secret, told.grant) and told.grant is not None:
+                # Its person has signed out during the question: what was revoked then is the token before this one.
+                await self._end(told.grant)
             return None
         if turn.is_doubtful and turn.grant.refresh_token is not None:
             # Spent by a question whose answer was lost, or refused: nobody can tell, and nobody is signed out by a guess.
@@ -109,3 +118,7 @@ class AccountWatch:
         self.unknown += 1
         self.failure = failure
         logger("oidc").warning("account.unknown", error=failure)
+
+
+def _not_revoked(failure: CannotAsk) -> None:
+    logger("oidc").warning("tokens.not_revoked", reason=failure.reason.value, error=str(failure))

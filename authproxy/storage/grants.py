@@ -67,10 +67,10 @@ class RedisGrants:
         grant = self._opened(secret, found[0]) if found else None
         return None if grant is None else Turn(grant=grant, is_doubtful=bool(found[1]))
 
-    async def settle(self, secret: str, grant: Grant | None = None) -> None:
-        """Nothing about the grant is doubtful, and `grant` takes its place if there is one. A grant that is gone stays gone."""
+    async def settle(self, secret: str, grant: Grant | None = None) -> bool:
+        """Nothing about the grant is doubtful, and `grant` takes its place if there is one. False for one that is gone: it stays gone."""
         sealed = b"" if grant is None else self._sealed(secret, grant)
-        await self._connection.ask("EVAL", _SETTLE, 1, self._key(secret), sealed)
+        return bool(await self._connection.ask("EVAL", _SETTLE, 1, self._key(secret), sealed))
 
     async def take(self, secret: str) -> Grant | None:
         """The grant, to exactly one of those who ask for it; nobody has a turn with it any more."""

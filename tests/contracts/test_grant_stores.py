@@ -53,14 +53,14 @@ async def test_a_question_without_an_answer_leaves_a_doubt_that_an_answer_ends(g
 
 async def test_a_new_token_takes_the_place_of_the_old_one(grants, secret):
     await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE)
-    await grants.settle(secret, SECOND)
+    assert await grants.settle(secret, SECOND)
     assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY) == Turn(grant=SECOND, is_doubtful=False)
 
 
 async def test_a_grant_is_taken_once_and_does_not_come_back(grants, secret):
     taken = await asyncio.gather(*(grants.take(secret) for _ in range(20)))
     assert [grant for grant in taken if grant is not None] == [FIRST]
-    await grants.settle(secret, SECOND)
+    assert not await grants.settle(secret, SECOND)
     assert await grants.take(secret) is None
     assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE) is None
 

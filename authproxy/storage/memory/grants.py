@@ -35,10 +35,12 @@ class MemoryGrants:
         kept.due_at, kept.is_asked = now + every, True
         return turn
 
-    async def settle(self, secret: str, grant: Grant | None = None) -> None:
+    async def settle(self, secret: str, grant: Grant | None = None) -> bool:
         kept = self._kept.get(secret)
-        if kept is not None:
-            kept.is_asked, kept.grant = False, grant or kept.grant
+        if kept is None:
+            return False
+        kept.is_asked, kept.grant = False, grant or kept.grant
+        return True
 
     async def take(self, secret: str) -> Grant | None:
         kept = self._kept.pop(secret, None)

@@ -206,6 +206,17 @@ async def test_the_earlier_number_hears_that_codes_go_to_another_one(house):
     assert len(house.texts) == 1
 
 
+async def test_many_changes_do_not_keep_the_earlier_number_from_hearing_of_the_new_one(house):
+    watch = NumberWatch(numbers=Numbers(), known=house.store, notices=house.notices)
+    await watch.signed_in(session_of(ANA))
+    thief = replace(ANA, phone="+38640777888")
+    await house.changes(person=thief)
+    await watch.signed_in(session_of(thief))
+    for _ in range(60):
+        await house.changes("removed", person=thief)
+    assert [text for recipient, text in house.texts if recipient == ANA.phone and "••• 888" in text]
+
+
 async def test_a_sign_in_does_not_depend_on_the_number_being_compared(house):
     class Away:
         async def swap_number(self, owner, number):

@@ -177,3 +177,12 @@ async def test_a_sign_out_has_the_provider_forget_the_tokens_and_does_not_fail_w
     assert house.provider.ended == [REFRESH]
     assert await house.watch.look(session, now=DUE) is None
     assert house.provider.asked == []
+
+
+@pytest.mark.parametrize("says", [Stands(Grant(refresh_token="r2")), Stands()], ids=["a new token", "the same token"])
+async def test_a_token_that_comes_while_its_person_signs_out_is_revoked_too(house, says):
+    session = await house.session(REFRESH)
+    house.provider.says = says
+    await asyncio.gather(house.watch.look(session, now=DUE), house.instance().let_go(session.grant))
+    assert house.provider.ended == [REFRESH, *([] if says.grant is None else [says.grant])]
+    assert await house.grants.take(session.grant) is None

@@ -58,7 +58,7 @@ def test_a_claim_that_is_not_of_the_protocol_is_about_the_person(name):
     assert not is_impersonal(token(MITREID | {name: "x"}))
 
 
-@pytest.mark.parametrize("subject", ["ana@example.si", None, 99990008])
+@pytest.mark.parametrize("subject", ["ana@example.si", None, 99990008, "99990008", "SI99990008", "0101985505004", "Ana Novak"])
 def test_a_subject_may_say_who_somebody_is(subject):
     assert not is_impersonal(token(MITREID | {"sub": subject}))
 
