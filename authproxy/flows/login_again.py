@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -24,7 +24,10 @@ from authproxy.identity.attempt import Attempt
 from authproxy.identity.member import Account, Member
 from authproxy.identity.session import Session
 from authproxy.oidc.claims import ClaimedIdentity
+from authproxy.oidc.id_token import auth_time_in
 from authproxy.oidc.refused import AuthenticationTooOld, AuthorizationRefused
+
+_SECOND: Final = timedelta(seconds=1)
 
 
 class Register(Protocol):
@@ -67,7 +70,7 @@ class LoginAgain:
         authenticated = await self._provider.authenticated(attempt, parameters)
         if not await self._is_their_account(session, authenticated):
             return not_proved(attempt, Reason.STEP_UP_BY_ANOTHER, found="another account has signed in", session=session)
-        stale = self._stale(authenticated.claims.auth_time, attempt)
+        stale = self._stale(authenticated.claims.auth_time, attempt, session)
         if stale is not None:
             return not_proved(attempt, Reason.PROOF_TOO_OLD, found=stale, session=session)
         identity = self._provider.identity(authenticated, required=())
@@ -89,11 +92,15 @@ class LoginAgain:
         member = await self._register.by_account(account)
         return member is not None and member.member_id == person.member and not member.is_blocked
 
-    def _stale(self, auth_time: datetime | None, attempt: Attempt) -> str | None:
+    def _stale(self, auth_time: datetime | None, attempt: Attempt, session: Session) -> str | None:
         if auth_time is None:
             return "the ID token does not say when the person has authenticated"
         if auth_time < attempt.opened_at - self._leeway:
             return f"the person authenticated {int((attempt.opened_at - auth_time).total_seconds())} s before it was asked for"
+        # Within the leeway a prompt that was cut out would make two proofs of one authentication. Both times are of one clock, in seconds.
+        earlier = None if session.id_token is None else auth_time_in(session.id_token)
+        if earlier is not None and auth_time <= earlier <= attempt.opened_at - _SECOND:
+            return "the person has not authenticated anew since the session's last sign-in or proof at the provider"
         return None
 
     async def _stronger(

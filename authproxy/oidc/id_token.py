@@ -12,10 +12,10 @@ from typing import Any
 from authproxy.identity.person import Issuer, Subject
 from authproxy.oidc import signed_token
 from authproxy.oidc.key_set import VerificationKey
-from authproxy.oidc.refused import AuthenticationTooOld
+from authproxy.oidc.refused import AnswerInvalid, AuthenticationTooOld
 from authproxy.oidc.relying_party import Algorithm, RelyingParty
 from authproxy.oidc.signed_token import Kind, SignedToken, instant, is_identifier, seconds
-from authproxy.oidc.wire import base64url
+from authproxy.oidc.wire import Unreadable, base64url, json_object, octets_of
 
 # Providers that put a person's groups into the token need more than the 16 KiB of others.
 _KIND = Kind("ID token", frozenset({"JWT"}), longest=64 * 1024)
@@ -64,6 +64,15 @@ def verified(token: SignedToken, key: VerificationKey, relying_party: RelyingPar
         auth_time=_auth_time(claims, relying_party, expected.now),
         every=claims,
     )
+
+
+def auth_time_in(token: str) -> datetime | None:
+    """When the person of a token that was verified before had authenticated, by the provider's clock; None if it does not say."""
+    try:
+        claims = json_object(octets_of(token.split(".")[1]))
+        return instant(claims, "auth_time", _KIND) if "auth_time" in claims else None
+    except (Unreadable, IndexError, AnswerInvalid):
+        return None
 
 
 def _check_binding(claims: dict[str, Any], algorithm: Algorithm, expected: Expectation) -> None:

@@ -130,10 +130,11 @@ class LoginHouse:
         url = await self.login.begin(portal_id="acq", return_to="/izpis?a=1", browser=BROWSER, locale="sl", now=self.time)
         return url.partition("state=")[2]
 
-    async def begin_step_up(self, session, *, route="acq", held=None):
+    async def begin_step_up(self, session, *, route="acq", held=None, binding=None):
         url = await self.login.begin_step_up(
-            portal_id="acq", return_to="/orders?a=1", route=route, held=held, session=session, browser=BROWSER, locale="sl", now=self.time
-        )
+            portal_id="acq", return_to="/orders?a=1", route=route, held=held, session=session, browser=BROWSER, locale="sl",
+            now=self.time, binding=binding,
+        )  # fmt: skip
         return url.partition("state=")[2]
 
     async def complete(self, state, *, browser=BROWSER, ticket=None, portal_id="acq"):

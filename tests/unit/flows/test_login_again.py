@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -21,6 +23,11 @@ from tests.support.session_builders import ISSUER, NOW, new_ticket, session_for
 
 HELD = "h" * 43
 CERTIFICATE = AuthenticationEvent(method="acnlb", at=NOW, source="sha256:" + "a1" * 32, amr=("pop",), is_step_up=False)
+
+
+def id_token(auth_time):
+    at = auth_time.timestamp() if isinstance(auth_time, datetime) else auth_time
+    return f"e30.{base64.urlsafe_b64encode(json.dumps({'auth_time': at}).encode()).decode().rstrip('=')}.signature"
 
 
 @pytest.fixture
@@ -108,6 +115,33 @@ async def test_what_proves_nothing_is_told_to_operators_with_the_session_that_it
     outcome = await steps_up(house, route="acq/orders POST")
     assert (outcome.reason, outcome.session) == (reason, house.before.session)
     assert found in outcome.found
+
+
+@pytest.mark.parametrize("binding", [None, "the request"], ids=["for the session", "for one request"])
+async def test_one_authentication_at_the_provider_makes_one_proof_though_a_prompt_was_cut_out_within_the_leeway(house, binding):
+    house.provider.auth_time, house.provider.id_token = house.time, id_token(house.time)
+    outcome = await steps_up(house, binding=binding)
+    house.before = replace(house.before, ticket_text=outcome.ticket_text, session=outcome.session)
+    house.time += timedelta(seconds=20)
+    again = await steps_up(house, binding=binding and "another request")
+    assert (again.reason, again.session) == (Reason.PROOF_TOO_OLD, outcome.session)
+    assert "has not authenticated anew" in again.found
+    house.provider.auth_time, house.provider.id_token = house.time, id_token(house.time)
+    assert isinstance(await steps_up(house), SteppedUp)
+
+
+async def test_the_sign_in_that_opened_the_session_is_not_the_proof_that_is_asked_for_a_moment_later(house):
+    house.time = house.provider.auth_time = NOW
+    house.provider.id_token = id_token(NOW)
+    house.before = await house.complete(await house.begin())
+    house.time += timedelta(seconds=5)
+    assert (await steps_up(house, route=":totp")).reason is Reason.PROOF_TOO_OLD
+
+
+@pytest.mark.parametrize("unreadable", ["", "a.b", "e30.e30.x", id_token("soon"), id_token(True)])
+async def test_an_earlier_token_that_states_no_time_is_no_reason_to_refuse(house, unreadable):
+    house.before = replace(house.before, session=replace(house.before.session, id_token=unreadable))
+    assert isinstance(await steps_up(house), SteppedUp)
 
 
 # Whoever comes back.
