@@ -97,7 +97,7 @@ def answer(
         return step_up_problem(refusal, request_id, location)
     if isinstance(refusal, AuthenticationRequired):
         location = login_url(refusal.portal, target, head)
-        # Without a host it is no browser and no script of a page, but a load balancer: it takes a redirect for a sign of life, 401 for none.
+        # Without a host it is no browser and no script of a page, but a load balancer: it takes a redirect for life, 401 for none.
         if is_page or (head.is_http_1_0 and not head.host and head.method in {"GET", "HEAD"}):
             return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
         return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
