@@ -101,6 +101,9 @@ class Reason(StrEnum):
     PORTAL_ANSWER_INVALID = "portal_answer_invalid"
     PORTAL_TIMEOUT = "portal_timeout"
 
+    # 508: the request comes back to us
+    LOOP_DETECTED = "loop_detected"
+
     # 500
     UNEXPECTED = "unexpected"
 

@@ -40,6 +40,7 @@ from authproxy.edge.shares import Shares
 from authproxy.edge.site import Gate, Holding
 from authproxy.edge.sockets import bind
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.edge.via import Via
 from authproxy.flows.access import Access
 from authproxy.flows.back_channel_logout import BackChannelLogout
 from authproxy.flows.browser import described
@@ -371,7 +372,9 @@ def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
     server = parts.settings.server
     every = parts.portals.by_host
 
-    def pool(upstream: Upstream, reuses: bool) -> UpstreamPool:  # noqa: FBT001  (called here and by `meanings.site` only)
+    forwarder = Via(server.via)
+
+    def pool(upstream: Upstream, reuses: bool, via: Via = forwarder) -> UpstreamPool:  # noqa: FBT001  (called here and by `meanings.site`)
         return UpstreamPool(
             upstream,
             limit=server.limits.upstream_connections,
@@ -380,13 +383,14 @@ def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
             streams=server.limits.upstream_streams,
             reuses=reuses,
             names=parts.names,
+            via=via,
         )
 
     sites = {host: meanings.site(portal, parts.settings.portals[portal.portal_id], pool) for host, portal in every.items()}
     return Gate(
         sites=sites,
         default_site=meanings.default_site(sites, server.default_portal),
-        pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost"), True),
+        pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost"), True, Via()),
         access=parts.access,
         trusted=TrustedProxies.of(server.trusted_proxies),
         limits=meanings.limits(parts.settings),

@@ -15,7 +15,7 @@ from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.own_cookies import ticket_in
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge import beside, held, holding, refusals, subrequest
+from authproxy.edge import beside, held, holding, refusals, subrequest, via
 from authproxy.edge.answered import Answered
 from authproxy.edge.headers import RequestFilter
 from authproxy.edge.personal import Personal
@@ -425,7 +425,8 @@ class Exchange(Answered[Client]):
             # A front proxy that announces the body of the original request may keep it to itself: the next question would be read as it.
             keeps_alive = False
         self._status = answer.status
-        wire = refusals.head_bytes(answer, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)
+        date = self._gate.date_line()
+        wire = refusals.head_bytes(answer, date=date, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)
         self._client.write(wire if head.method == "HEAD" else wire + answer.body)
         self._finish()
         self._client.ended(keeps_alive=keeps_alive)
@@ -433,12 +434,30 @@ class Exchange(Answered[Client]):
     # Forwarding.
 
     def _forward(self, site: Site, target: RequestTarget, identity: bytes, head: RequestHead) -> None:
-        identifiers = self._gate.identifiers
-        own = f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: {identifiers.trace_parent()}\r\n"
+        if self.head.is_relayed and self._must_stay(site, head):
+            return
+        identifiers, name = self._gate.identifiers, site.pool.via
+        own = (
+            f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: {identifiers.trace_parent()}\r\n"
+            f"{name.text_of_1_0 if head.is_http_1_0 else name.text}"
+        )
         added = identity + site.forwarded + own.encode()
         host = site.host_for_upstream or target.host.encode()
         outgoing = site.filter.outgoing(head, origin_form=target.origin_form, host=host, added=added)
         self._transfer_to(site.pool, head, outgoing)
+
+    def _must_stay(self, site: Site, head: RequestHead) -> bool:
+        """Whether an allowed request must not go on to the portal, by what it says of intermediaries on its way; it is answered then."""
+        if site.pool.via.is_circle(self.head.all(b"via")):
+            self._fail_here(508, Reason.LOOP_DETECTED)
+            return True
+        left = via.forwards_left(head)
+        if left == 0:
+            self._say(refusals.options(site.portal.methods))
+            return True
+        if left is not None:
+            head.fields = via.with_one_forward_less(head.fields, left)
+        return False
 
     def _ask_pages(self) -> None:
         """Our own pages, reached as a portal is, with the cookies that portals never see."""
@@ -537,11 +556,15 @@ class Exchange(Answered[Client]):
         elif not isinstance(self._decision, (Allowed, Preflight)) or self._target is None:
             self._say(refusals.problem(503, Reason.UNEXPECTED, self.request_id))
         else:
-            self._failure = reason
-            if refusals.is_page_load(self.head, self._target.method):
-                self._show(PageWanted(status, reason))
-            else:
-                self._say(refusals.problem(status, reason, self.request_id))
+            self._fail_here(status, reason)
+
+    def _fail_here(self, status: int, reason: Reason) -> None:
+        """An allowed request that the portal cannot answer, or must not get."""
+        self._failure = reason
+        if refusals.is_page_load(self.head, self.method):
+            self._show(PageWanted(status, reason))
+        else:
+            self._say(refusals.problem(status, reason, self.request_id))
 
     def broken(self) -> None:
         """An answer that cannot be completed must not look complete: the connection is cut."""

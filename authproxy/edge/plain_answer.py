@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 _ALLOWED: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Whatever says something about the connection, who is authenticated on it, the framing or our cookies.
 _CONCERNS_US: Final = re.compile(
@@ -23,22 +23,29 @@ _PASSES: Final = 1
 _IS_LENGTH: Final = 2
 _IS_CONNECTION: Final = 3
 _IS_NOT_PLAIN: Final = 4
+_IS_DATE: Final = 5
 # By spelling, so that a line costs one look-up; portals use a few dozen, and a strange one's inventions must not fill the memory.
-_status_lines: Final[dict[bytes, tuple[int, bytes]]] = {}
+_status_lines: Final[dict[bytes, int]] = {}
 _meanings: Final[dict[bytes, int]] = {}
 
 
 class PlainAnswer:
-    """`lines` are the fields without Connection and Content-Length, each ended by CRLF; the body begins at `body_at`."""
+    """`status_line` is without its end; `lines` are the fields without Connection and Content-Length, each ended by CRLF; the body begins
+    at `body_at`."""
 
-    __slots__ = ("body_at", "length", "lines", "phrase", "status")
+    __slots__ = ("body_at", "has_date", "length", "lines", "status", "status_line")
 
-    def __init__(self, status: int, phrase: bytes, lines: bytes, length: int, body_at: int) -> None:
+    def __init__(self, status: int, status_line: bytes, lines: bytes, length: int, body_at: int, *, has_date: bool) -> None:
         self.status = status
-        self.phrase = phrase
+        self.status_line = status_line
         self.lines = lines
         self.length = length
         self.body_at = body_at
+        self.has_date = has_date
+
+    @property
+    def phrase(self) -> bytes:
+        return self.status_line[len(b"HTTP/1.1 200 ") :]
 
 
 def read(data: bytes) -> PlainAnswer | None:
@@ -51,12 +58,13 @@ def read(data: bytes) -> PlainAnswer | None:
     # Only what parts the lines may be left: neither a control character nor a CR or LF of its own.
     if len(head.translate(None, _ALLOWED)) != 2 * len(fields) - 2:
         return None
-    line = fields[0]
-    status = _status_lines.get(line) or _status_of(line)
-    if not status[0]:
+    status_line = fields[0]
+    status = _status_lines.get(status_line) or _status_of(status_line)
+    if not status:
         return None
     digits: bytes | None = None
     connection: bytes | None = None
+    has_date = False
     kept: list[bytes] = []
     for index in range(1, len(fields)):
         line = fields[index]
@@ -70,6 +78,9 @@ def read(data: bytes) -> PlainAnswer | None:
             kept.append(line)
         elif meaning == _IS_LENGTH and digits is None:
             digits = value.strip()
+        elif meaning == _IS_DATE:
+            kept.append(line)
+            has_date = True
         elif meaning == _IS_CONNECTION and connection is None:
             connection = value.strip()
         else:
@@ -78,9 +89,8 @@ def read(data: bytes) -> PlainAnswer | None:
     length = _length(digits, connection)
     if len(data) - body_at > length:
         return None
-    if kept:
-        kept.append(b"")
-    return PlainAnswer(status[0], status[1], b"\r\n".join(kept), length, body_at)
+    kept.append(b"")
+    return PlainAnswer(status, status_line, b"\r\n".join(kept), length, body_at, has_date=has_date)
 
 
 def _length(digits: bytes | None, connection: bytes | None) -> int:
@@ -90,10 +100,10 @@ def _length(digits: bytes | None, connection: bytes | None) -> int:
     return int(digits)
 
 
-def _status_of(line: bytes) -> tuple[int, bytes]:
-    """Status and phrase; 0 for an answer that is not plain."""
+def _status_of(line: bytes) -> int:
+    """The status; 0 for an answer that is not plain."""
     match = _STATUS_LINE.fullmatch(line)
-    status = (int(match[1]), match[2]) if match is not None else (0, b"")
+    status = int(match[1]) if match is not None else 0
     if len(_status_lines) < 256:
         _status_lines[line] = status
     return status
@@ -103,6 +113,8 @@ def _meaning_of(name: bytes) -> int:
     lower = name.lower()
     if not _TOKEN.fullmatch(name) or _CONCERNS_US.fullmatch(lower):
         meaning = _IS_NOT_PLAIN
+    elif lower == b"date":
+        meaning = _IS_DATE
     else:
         meaning = _IS_LENGTH if lower == b"content-length" else _IS_CONNECTION if lower == b"connection" else _PASSES
     if len(_meanings) < 1024:

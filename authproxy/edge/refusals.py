@@ -177,9 +177,9 @@ def plain(status: int, reason: Reason, request_id: str, allowed: frozenset[str] 
     return Answer(status, headers, text.encode())
 
 
-def head_bytes(given: Answer, *, keeps_alive: bool, is_http_1_0: bool) -> bytes:
-    """Status line, headers and framing of a complete answer."""
+def head_bytes(given: Answer, *, date: bytes, keeps_alive: bool, is_http_1_0: bool) -> bytes:
+    """Status line, headers and framing of a complete answer. `date` is a finished line."""
     connection = b"" if keeps_alive and not is_http_1_0 else b"Connection: keep-alive\r\n" if keeps_alive else b"Connection: close\r\n"
-    return b"HTTP/1.1 %d %s\r\n%sContent-Length: %d\r\n%s\r\n" % (
-        given.status, _PHRASES[given.status], given.headers, len(given.body), connection,
+    return b"HTTP/1.1 %d %s\r\n%s%sContent-Length: %d\r\n%s\r\n" % (
+        given.status, _PHRASES[given.status], date, given.headers, len(given.body), connection,
     )  # fmt: skip

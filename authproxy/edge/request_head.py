@@ -33,7 +33,7 @@ class RequestHead:
 
     __slots__ = (
         "_index", "connection", "content_length", "cookies", "expects_continue", "fields", "host", "is_chunked", "is_http_1_0",
-        "is_personal", "keeps_alive", "method", "target", "upgrade",
+        "is_personal", "is_relayed", "keeps_alive", "method", "target", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +52,8 @@ class RequestHead:
         self.connection = b""
         self.is_personal = False
         """Whether it authenticates the connection that it is sent on (NTLM, Negotiate)."""
+        self.is_relayed = False
+        """Whether it says anything of intermediaries on its way (Via, Max-Forwards)."""
         self.keeps_alive = True
         self._index: dict[bytes, list[bytes]] | None = None
 
@@ -162,6 +164,12 @@ def _expect(head: RequestHead, value: bytes) -> int:
     return 0
 
 
+def _relayed(head: RequestHead, value: bytes) -> int:
+    del value
+    head.is_relayed = True
+    return 0
+
+
 _BY_LOWER_NAME: Final = {
     b"host": _host,
     b"cookie": _cookie,
@@ -172,6 +180,8 @@ _BY_LOWER_NAME: Final = {
     b"expect": _expect,
     b"authorization": _authorization,
     b"proxy-authorization": _authorization,
+    b"via": _relayed,
+    b"max-forwards": _relayed,
 }
 # By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must not fill the memory.
 _readers: Final[dict[bytes, Callable[[RequestHead, bytes], int] | None]] = {}

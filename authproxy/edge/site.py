@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import formatdate
 from typing import Any, Final, Protocol
 
 from authproxy.access.decision import Admitted, Decision, Reason, StepUpRequired
@@ -145,6 +146,8 @@ class Gate:
     """Requests, streams and tunnels per session."""
     holding: Holding | None = None
     """None keeps no forms: whoever needs a fresh proof for one is told that it is lost."""
+    _date: bytes = b""
+    _date_until: float = 0.0
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
     _silent_proxies: set[str] = field(default_factory=set)
 
@@ -156,6 +159,15 @@ class Gate:
                 "proxy.names_no_client", proxy=proxy, consequence="limits per address do not count its users",
                 remedy="let it set X-Forwarded-For",
             )  # fmt: skip
+
+    def date_line(self) -> bytes:
+        """The finished Date line of an answer that is made at this moment (RFC 9110 §6.6.1). Written anew once a second."""
+        now = self.time()
+        if now >= self._date_until:
+            at = self.clock().timestamp()
+            self._date = b"Date: %s\r\n" % formatdate(at, usegmt=True).encode()
+            self._date_until = now + 1.0 - at % 1.0
+        return self._date
 
     def start(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
         """Runs `work` in the background. What it raises is reported and ends in `failed`; otherwise nobody would be told to give up."""

@@ -229,9 +229,10 @@ class Transfer:
         self.status = plain.status
         stays = self._owner.may_stay
         keeping = b"" if stays and not self._head.is_http_1_0 else b"Connection: keep-alive\r\n" if stays else b"Connection: close\r\n"
-        wire = b"HTTP/1.1 %d %s\r\n%sContent-Length: %d\r\n%s\r\n%s" % (
-            plain.status, plain.phrase, plain.lines, plain.length, keeping, body,
-        )  # fmt: skip
+        added = self._pool.via.line
+        if not plain.has_date:
+            added += self._gate.date_line()
+        wire = b"%s\r\n%s%sContent-Length: %d\r\n%s\r\n%s" % (plain.status_line, plain.lines, added, plain.length, keeping, body)
         self.sent += len(wire)
         self._client.write(*self._ready, wire)
         if connection is not None:
@@ -282,6 +283,9 @@ class Transfer:
             framing += b"Connection: close\r\n"
         elif self._head.is_http_1_0:
             framing += b"Connection: keep-alive\r\n"
+        if not head.has_date:
+            framing += self._gate.date_line()
+        framing += self._pool.via.line_of_1_0 if head.is_http_1_0 else self._pool.via.line
         self._stays = stays
         if head.is_endless and head.length is None:
             self._is_endless = True

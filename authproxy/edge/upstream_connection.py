@@ -51,7 +51,9 @@ class AnswerReader(Protocol):
 class AnswerHead:
     """Status, fields and framing of an answer. `length` is None where only chunks or the end of the connection tell."""
 
-    __slots__ = ("fields", "has_body", "is_chunked", "is_endless", "length", "lines", "phrase", "status")
+    __slots__ = (
+        "fields", "has_body", "has_date", "is_chunked", "is_endless", "is_http_1_0", "length", "lines", "phrase", "status",
+    )  # fmt: skip
 
     def __init__(self, status: int, phrase: bytes, fields: Fields) -> None:
         self.status = status
@@ -64,6 +66,8 @@ class AnswerHead:
         self.is_endless = False
         """Whether it is of a kind that goes on until somebody ends it (an event stream)."""
         self.has_body = True
+        self.has_date = False
+        self.is_http_1_0 = False
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -209,6 +213,7 @@ class UpstreamConnection(asyncio.Protocol):
         head = AnswerHead(plain.status, plain.phrase, [])
         head.lines = plain.lines
         head.length = plain.length
+        head.has_date = plain.has_date
         self._answer = head
         reader.answer_began(head)
         body = data[plain.body_at :]
@@ -319,7 +324,9 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         head = AnswerHead(status, self._phrase, self._fields)
         self._fields = []
-        if self._parser.get_http_version() not in _VERSIONS:
+        version = self._parser.get_http_version()
+        head.is_http_1_0 = version == "1.0"
+        if version not in _VERSIONS:
             self._found = "the portal's answer is of another version of HTTP"
             return
         if status < 100 or not _PHRASE.fullmatch(self._phrase) or (status == 101 and not self._parser.should_upgrade()):
@@ -357,6 +364,8 @@ class UpstreamConnection(asyncio.Protocol):
                 # Blanks behind a value are no part of it (RFC 9110 §5.5). A tab stays: behind one, llhttp knows no chunks.
                 if value.rstrip(b" ").lower() != b"chunked":
                     self._found = "the portal's answer has a transfer coding other than chunked"
+            elif length_of_name == 4 and name.lower() == b"date":
+                head.has_date = True
             elif length_of_name == 12 and name.lower() == b"content-type":
                 head.is_endless = headers.is_endless(value)
             elif 16 <= length_of_name <= 18 and name.lower() in _CHALLENGES and authenticates_connection(value):

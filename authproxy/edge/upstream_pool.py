@@ -15,9 +15,11 @@ from typing import Final
 
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.upstream_connection import UpstreamConnection
+from authproxy.edge.via import Via
 
 _REUSES_AGAIN_AFTER: Final = 600.0
 """Seconds without unasked bytes after which a portal's connections are used more than once again."""
+_NOBODY: Final = Via()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +60,14 @@ class UpstreamPool:
     which addresses the upstream's host has, within `connect_for` too.
 
     Beside them there are up to `streams` connections with exchanges that last. With `reuses` False every connection serves one request.
-    With True they serve many, except for a while after the portal has sent bytes that belong to no answer."""
+    With True they serve many, except for a while after the portal has sent bytes that belong to no answer. `via` is the name under which
+    requests and answers are forwarded; none where the other side is a part of the gateway."""
 
     def __init__(
         self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float, streams: int = 0, reuses: bool = True,
-        names: Resolver | None = None,
+        names: Resolver | None = None, via: Via = _NOBODY,
     ) -> None:  # fmt: skip
+        self.via = via
         self._names = names or Resolver()
         self._upstream = upstream
         self._limit = limit

@@ -140,6 +140,14 @@ class Server:
         Field(description="Name servers (`address` or `address:port`) that are asked for the addresses of portals, store, provider and "
                           "gateways. Empty: those of /etc/resolv.conf."),
     ] = ()  # fmt: skip
+    via: Annotated[
+        str,
+        Form("name in Via"),
+        Field(pattern=r"^([A-Za-z0-9._-]{1,64}(:[0-9]{1,5})?)?$",
+              description="The name in `Via` on requests and answers that the gateway forwards (RFC 9110 §7.6.3), by which it notices "
+                          "that a request goes in circles. Gateways behind each other need names of their own. Some portals do not "
+                          "compress what they send through a proxy (nginx: `gzip_proxied`). Empty: none."),
+    ] = "authproxy"  # fmt: skip
     hsts: Annotated[Hsts | None, BeforeValidator(unless_off)] = field(default_factory=Hsts)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)

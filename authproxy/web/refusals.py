@@ -89,6 +89,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.PORTAL_UNREACHABLE: ("portal_silent", 502),
     Reason.PORTAL_ANSWER_INVALID: ("portal_silent", 502),
     Reason.PORTAL_TIMEOUT: ("portal_silent", 504),
+    Reason.LOOP_DETECTED: ("set_up_wrong", 508),
     Reason.UNEXPECTED: ("unexpected", 500),
 }
 

@@ -27,6 +27,7 @@ from authproxy.edge.listener import Listener
 from authproxy.edge.site import Gate, Holding, Limits, Site
 from authproxy.edge.sockets import Address, bind
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.edge.via import Via
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId
@@ -413,6 +414,7 @@ async def running_edge(
     connect_for: float = 5.0,
     own_headers: Iterable[str] = (),
     portal: Portal = PORTAL,
+    via: str = "authproxy",
     holding: Holding | None = None,
 ) -> AsyncIterator[Edge]:
     """An edge on a TCP port and a Unix socket, with one portal and the pages behind it. Fails the test for any error nobody expected."""
@@ -438,7 +440,9 @@ async def running_edge(
 
         site = Site(
             portal=portal,
-            pool=UpstreamPool(reached, limit=pool_limit, connect_for=connect_for, idle_for=30, streams=pool_streams, reuses=pool_reuses),
+            pool=UpstreamPool(
+                reached, limit=pool_limit, connect_for=connect_for, idle_for=30, streams=pool_streams, reuses=pool_reuses, via=Via(via)
+            ),
             filter=RequestFilter(own_headers),
             host_for_upstream=b"",
             forwarded=b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\n" % HOST.encode(),

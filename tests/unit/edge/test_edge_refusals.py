@@ -182,5 +182,5 @@ def test_a_status_without_a_title_of_its_own_has_the_standards_phrase():
     [(True, False, b""), (True, True, b"Connection: keep-alive\r\n"), (False, False, b"Connection: close\r\n"), (False, True, b"Connection: close\r\n")],
 )
 def test_the_connection_is_said_where_it_is_not_understood(keeps_alive, is_http_1_0, connection):
-    written = refusals.head_bytes(Answer(403, b"X: y\r\n", b"body"), keeps_alive=keeps_alive, is_http_1_0=is_http_1_0)
-    assert written == b"HTTP/1.1 403 Forbidden\r\nX: y\r\nContent-Length: 4\r\n" + connection + b"\r\n"
+    written = refusals.head_bytes(Answer(403, b"X: y\r\n", b"body"), date=b"Date: now\r\n", keeps_alive=keeps_alive, is_http_1_0=is_http_1_0)
+    assert written == b"HTTP/1.1 403 Forbidden\r\nDate: now\r\nX: y\r\nContent-Length: 4\r\n" + connection + b"\r\n"

@@ -122,6 +122,7 @@ def agrees_with_llhttp(data):
     assert llhttp.body == data[plain.body_at :]
     assert llhttp.is_complete == (len(llhttp.body) == plain.length)
     assert llhttp.keeps_alive
+    assert plain.has_date == (b"date" in dict(told))
 
 
 @given(st.lists(st.tuples(names, values), max_size=6), bodies)
