@@ -262,6 +262,7 @@ def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool
         host_for_upstream=b"" if settings.preserve_host else where.authority,
         forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n" % (scheme.encode(), known.host.encode()),
         websocket_origins=frozenset(origin.encode() for origin in (known.origin, *settings.websocket_origins)),
+        scheme_for_upstream=b"http" if where.tls is None else b"https",
     )
 
 

@@ -8,19 +8,20 @@ from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
 from authproxy.edge import holding
 from authproxy.edge.request_head import RequestHead
-from authproxy.edge.site import Gate
+from authproxy.edge.site import Gate, Site
 
 
-def also_judged(portal: Portal, target: RequestTarget, head: RequestHead) -> list[RequestTarget]:
-    """What must be allowed beside the target. From now on `Destination` is the path that was judged: a portal may know itself by another
-    scheme or host than its clients do. Raises TargetRefused."""
+def also_judged(site: Site, target: RequestTarget, head: RequestHead) -> list[RequestTarget]:
+    """What must be allowed beside the target. From now on `Destination` is the place that was judged, as the portal knows itself: behind
+    plain HTTP mod_dav takes an `https` destination for another server's, and a mere path for a mistake. Raises TargetRefused."""
+    portal = site.portal
     destination = other_places.destination_of(portal, target, head.all(b"destination"))
     # A field that Connection names is not passed on: the portal would act as if it had never been there.
     depth = () if b"depth" in head.connection.lower() else head.all(b"depth")
     judged = other_places.judged_with(portal, target, destination, depth)
     if destination is not None:
-        path = destination.path.encode()
-        head.fields = [(name, path if name.lower() == b"destination" else value) for name, value in head.fields]
+        there = b"%s://%s%s" % (site.scheme_for_upstream, site.host_for_upstream or target.host.encode(), destination.path.encode())
+        head.fields = [(name, there if name.lower() == b"destination" else value) for name, value in head.fields]
     return judged
 
 

@@ -186,7 +186,7 @@ class Exchange(Answered[Client]):
             self._pass_preflight(site, target)
             return True
         try:
-            others = beside.also_judged(portal, target, head)
+            others = beside.also_judged(site, target, head)
         except TargetRefused as refused:
             if refused.reason is Reason.FOREIGN_ORIGIN:
                 self._decided(Denied(reason=refused.reason, portal=portal))
@@ -357,7 +357,7 @@ class Exchange(Answered[Client]):
                 self._say(subrequest.passed(self.request_id))
                 return
             try:
-                others = beside.also_judged(portal, original, self.head)
+                others = beside.also_judged(site, original, self.head)
             except TargetRefused as refused:
                 self._answer_original(Denied(reason=refused.reason, portal=portal), original, dialect)
                 return

@@ -102,6 +102,8 @@ class Site:
     forwarded: bytes
     """Finished X-Forwarded-Proto and X-Forwarded-Host lines."""
     websocket_origins: frozenset[bytes]
+    scheme_for_upstream: bytes = b"http"
+    """How the portal's server is reached, and by which scheme it knows itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ async def test_a_copy_goes_through_with_the_destination_that_was_judged(sent, re
     async with running_edge(portal=WEBDAV) as edge:
         answer = await (await edge.client()).ask("COPY /a", f"Destination: {sent}", "Overwrite: F")
         assert answer.status == 200
-        assert f"\r\nDestination: {received}\r\n".encode() in edge.portal.received
+        assert f"\r\nDestination: http://{HOST}{received}\r\n".encode() in edge.portal.received
         asked = {(target.method, target.path) for target in edge.access.asked}
         assert asked == {("COPY", "/a"), ("GET", "/a"), ("COPY", received), ("PUT", received), ("DELETE", received)}
 
@@ -92,6 +92,14 @@ async def test_a_destination_on_two_lines_missing_or_elsewhere_goes_nowhere():
             assert (await (await edge.client()).ask("MOVE /a", *fields)).status == status, fields
             assert (await nginx_is_told(edge, "MOVE", "/a", *fields)).status == 403, fields
         assert edge.portal.conversations == []
+
+
+async def test_a_portal_gets_the_destination_as_it_knows_itself():
+    async with running_edge(portal=WEBDAV) as edge:
+        site = edge.gate.sites[HOST]
+        site.host_for_upstream, site.scheme_for_upstream = b"inside:8443", b"https"
+        assert (await (await edge.client()).ask("COPY /a", f"Destination: http://{HOST}/b")).status == 200
+        assert b"\r\nDestination: https://inside:8443/b\r\n" in edge.portal.received
 
 
 async def test_whoever_is_not_signed_in_copies_nothing_and_is_told_where_to_sign_in():
