@@ -42,6 +42,7 @@ def explained(method: str, url: str, portals: Portals) -> Explanation:
         asked = target.parse(
             method=method, target=origin_form if origin_form.startswith("/") else f"/{origin_form}", host=host,
             default_port=default_port, accepts_encoded_slash=portal.accepts_encoded_slash,
+            accepts_encoded_percent=portal.accepts_encoded_percent,
         )  # fmt: skip
     except TargetRefused as refused:
         return _refused(method, url, refused.reason, str(refused))

@@ -52,7 +52,10 @@ def destination_of(portal: Portal, target: RequestTarget, values: Sequence[bytes
         text = f"/{path}"
     if "?" in text:
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "Destination has a query")
-    found = parse(method=target.method, target=text, host=target.host, accepts_encoded_slash=portal.accepts_encoded_slash)
+    found = parse(
+        method=target.method, target=text, host=target.host, accepts_encoded_slash=portal.accepts_encoded_slash,
+        accepts_encoded_percent=portal.accepts_encoded_percent,
+    )  # fmt: skip
     if is_own_place(found):
         raise TargetRefused(Reason.FOREIGN_ORIGIN, "Destination is the gateway's own place")
     return found

@@ -19,7 +19,7 @@ def is_own_place(target: RequestTarget) -> bool:
     path = target.path
     if path.startswith("/.authproxy/"):
         return True
-    if ".authproxy" not in path.lower():
+    if ".authproxy" not in path.lower() and "%25" not in path:
         return False
     # Other spellings of our place (`/.AUTHPROXY`, `/.authproxy;x/`) must not reach a portal that takes them for the same.
     return any(reading.lower().startswith(_BARE_PREFIX) for reading in target.readings())

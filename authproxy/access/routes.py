@@ -112,6 +112,7 @@ class Portal:
     passes_preflights: bool = False
     """Whether the portal answers CORS preflights itself. Nobody is signed in for them."""
     accepts_encoded_slash: bool = False
+    accepts_encoded_percent: bool = False
     binds_assertion: bool = False
     """Mint an assertion for every request, bound to its method and URL (`htm`, `htu`)."""
 

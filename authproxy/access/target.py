@@ -7,6 +7,7 @@ readers could read in two ways: nineteen of the rivals' recent bypasses are "the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from authproxy.access import methods
@@ -19,6 +20,10 @@ _PATH_CHARACTERS: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%|^\[\]-]*", 
 # Browsers leave more raw in queries. `#` would start a fragment; white space and controls end the line for some reader.
 _QUERY_CHARACTERS: Final = re.compile(r"[\x21\x22\x24-\x7e]*", re.ASCII)
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})?", re.ASCII)
+_WHOLE_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
+_MOST_DECODINGS: Final = 3
+"""How often a path may be decoded before nothing in it looks encoded."""
+_ENCODED_TWICE: Final = re.compile(r"%25(?=[0-9A-Fa-f]{2})", re.ASCII)
 _HOST: Final = re.compile(r"(?P<name>[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?", re.ASCII)
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # UTF-8 sequences that spell an ASCII character in more bytes than it needs (`%C0%AE` for a dot): never valid, decoded by some.
@@ -64,16 +69,32 @@ class RequestTarget:
         return self.path if self.query is None else f"{self.path}?{self.query}"
 
     def readings(self) -> tuple[str, ...]:
-        """The path, and the other paths which a portal might take it for: decoded slashes (where a portal has opted in to them), merged
-        empty segments, dropped `;parameters`. A rule that decides differently for two of them cannot be applied."""
+        """The path, and the other paths which a portal might take it for: decoded once more or slashes decoded (where a portal has opted in
+        to them), merged empty segments, dropped `;parameters`. A rule that decides differently for two of them cannot be applied."""
         path = self.path
-        if "//" not in path and ";" not in path and "%2F" not in path and "%5C" not in path:
+        if "//" not in path and ";" not in path and "%2F" not in path and "%5C" not in path and "%25" not in path:
             return (path,)
         found: dict[str, None] = {}
-        for slashes in (path, re.sub("%2F|%5C", "/", path)):
-            for parameters in (slashes, re.sub(r";[^/]*", "", slashes)):
-                found[parameters] = found[re.sub(r"/{2,}", "/", parameters)] = None
+        for decoded in _decoded_readings(path):
+            for slashes in (decoded, re.sub("%2F|%5C", "/", decoded)):
+                for parameters in (slashes, re.sub(r";[^/]*", "", slashes)):
+                    found[parameters] = found[re.sub(r"/{2,}", "/", parameters)] = None
         return tuple(found)
+
+
+def _decoded_readings(path: str) -> Iterator[str]:
+    """The canonical path, and what it is to a portal that decodes twice, three times and so on."""
+    yield path
+    while _ENCODED_TWICE.search(path):
+        path = _decoded_once_more(path)
+        yield path
+
+
+def _decoded_once_more(path: str) -> str:
+    """With the escapes that stand behind an encoded percent sign, in canonical form."""
+    return _WHOLE_ESCAPE.sub(
+        lambda escape: chr(int(escape[1], 16)) if int(escape[1], 16) in _UNRESERVED else escape[0].upper(), _ENCODED_TWICE.sub("%", path)
+    )
 
 
 def canonical_host(text: str, default_port: int) -> str:
@@ -96,7 +117,15 @@ def canonical_host(text: str, default_port: int) -> str:
     return match["name"] if number == default_port else f"{match['name']}:{number}"
 
 
-def parse(*, method: str, target: str, host: str, default_port: int = 80, accepts_encoded_slash: bool = False) -> RequestTarget:
+def parse(
+    *,
+    method: str,
+    target: str,
+    host: str,
+    default_port: int = 80,
+    accepts_encoded_slash: bool = False,
+    accepts_encoded_percent: bool = False,
+) -> RequestTarget:
     """The canonical target of a request line. `host` is what `canonical_host` made of the Host field. Guarantees that parsing the
     result again gives the same result.
 
@@ -108,10 +137,13 @@ def parse(*, method: str, target: str, host: str, default_port: int = 80, accept
     if target[:1] != "/":
         target = _origin_form_of_absolute(target, host, default_port)
     path, question_mark, query = target.partition("?")
+    decodings = _MOST_DECODINGS if accepts_encoded_percent else 1
     return RequestTarget(
         method,
         host,
-        path if _PLAIN_PATH.fullmatch(path) else _canonical_path(path, accepts_encoded_slash=accepts_encoded_slash),
+        path
+        if _PLAIN_PATH.fullmatch(path)
+        else _canonical_path(path, accepts_encoded_slash=accepts_encoded_slash, decodings=decodings),
         _checked_query(query) if question_mark else None,
     )
 
@@ -132,7 +164,8 @@ def _checked_query(query: str) -> str:
     return query
 
 
-def _canonical_path(path: str, *, accepts_encoded_slash: bool) -> str:
+def _canonical_path(path: str, *, accepts_encoded_slash: bool, decodings: int) -> str:
+    """The canonical form, if no more than `decodings` readers behind each other can decode it."""
     if not _PATH_CHARACTERS.fullmatch(path):
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "path contains a character that must be encoded")
     if path.startswith("//"):
@@ -140,8 +173,11 @@ def _canonical_path(path: str, *, accepts_encoded_slash: bool) -> str:
     if "%" in path:
         path = _ESCAPE.sub(lambda escape: _canonical_escape(escape, accepts_encoded_slash=accepts_encoded_slash), path)
         # Judged on the result: `%25%32%65` has become `%252e` only now.
-        if re.search(r"%25[0-9A-Fa-f]{2}", path):
-            raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path is percent-encoded twice")
+        if _ENCODED_TWICE.search(path):
+            if decodings == 1:
+                raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path is percent-encoded twice")
+            # What a portal that decodes once more would read must pass here as well.
+            _canonical_path(_ENCODED_TWICE.sub("%", path), accepts_encoded_slash=accepts_encoded_slash, decodings=decodings - 1)
         if _OVERLONG.search(path):
             raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains an overlong UTF-8 sequence")
     # Some servers split at encoded slashes and drop `;parameters` before they resolve dots: both readings must be free of them.

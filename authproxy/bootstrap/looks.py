@@ -31,6 +31,8 @@ def presentation(known: Portal, settings: PortalSettings, pages: Look, sign_in: 
         colours=_colours(own.colour or pages.colour),
         font=_font(own.font_file or pages.font_file),
         sign_in=sign_in,
+        accepts_encoded_slash=settings.accepts_encoded_slash,
+        accepts_encoded_percent=settings.accepts_encoded_percent,
     )
 
 

@@ -106,6 +106,7 @@ def portal(
         webdav=settings.webdav,
         passes_preflights=settings.preflight == "pass",
         accepts_encoded_slash=settings.accepts_encoded_slash,
+        accepts_encoded_percent=settings.accepts_encoded_percent,
         binds_assertion=settings.binds_assertion,
     )
 

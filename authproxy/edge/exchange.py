@@ -97,6 +97,7 @@ class Exchange(Answered[Client]):
                 host=host,
                 default_port=gate.default_port,
                 accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
+                accepts_encoded_percent=site is not None and site.portal.accepts_encoded_percent,
             )
         except TargetRefused as refused:
             if head.target == "*" and head.method == "OPTIONS" and self._site is not None:

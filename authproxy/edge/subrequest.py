@@ -80,6 +80,7 @@ def original(head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]) -> tup
             target=raw.decode("ascii"),
             host=host,
             accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
+            accepts_encoded_percent=site is not None and site.portal.accepts_encoded_percent,
         )
         for name in dialect.must_agree:
             if any(value != raw for value in index.get(name, ())):

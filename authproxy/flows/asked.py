@@ -32,7 +32,10 @@ def _named(portal: Portal, name: str) -> Route | None:
 
 def _entered(portal: Portal, place: str) -> Route | None:
     try:
-        entered = target.parse(method="GET", target=place, host=portal.host, accepts_encoded_slash=portal.accepts_encoded_slash)
+        entered = target.parse(
+            method="GET", target=place, host=portal.host, accepts_encoded_slash=portal.accepts_encoded_slash,
+            accepts_encoded_percent=portal.accepts_encoded_percent,
+        )  # fmt: skip
     except target.TargetRefused:
         return None
     return route_of(portal, entered)

@@ -548,6 +548,11 @@ class PortalSettings:
                           "needs a session in either case."),
     ] = "refuse"  # fmt: skip
     accepts_encoded_slash: Annotated[bool, Field(description="Pass `%2F` and `%5C` in paths instead of refusing them.")] = False
+    accepts_encoded_percent: Annotated[
+        bool,
+        Field(description="Pass `%25` before two hex digits in paths (a file named `22%DDV.pdf`) instead of refusing it as encoded twice. "
+                          "What a portal that decodes twice would read is judged, too."),
+    ] = False  # fmt: skip
     websocket_origins: Annotated[
         tuple[Text, ...], Field(description="Origins beside the portal's own whose pages may open WebSockets.")
     ] = ()

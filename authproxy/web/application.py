@@ -14,7 +14,6 @@ from aiohttp.typedefs import Handler
 from authproxy.access.decision import Reason
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
-from authproxy.web import return_to
 from authproxy.web.assets import Assets
 from authproxy.web.back_channel_logout import BackChannelLogout, BackChannelLogoutEndpoint
 from authproxy.web.enrolments import Enrolling, EnrolmentPages
@@ -168,7 +167,7 @@ def _refusal(refusals: Refusals) -> Handler:
         is_error = len(status) == 3 and status.isdecimal() and status[0] in "45"
         return refusals.answer(
             request, reason, status=int(status) if is_error else None, retry="", about=particulars_in(request.headers),
-            return_to=return_to.safe(unquote(request.headers.get("X-Authproxy-Return-To", "")), origin=request[CONTEXT].portal.origin),
+            return_to=request[CONTEXT].portal.place(unquote(request.headers.get("X-Authproxy-Return-To", ""))),
         )  # fmt: skip
 
     return answer

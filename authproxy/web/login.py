@@ -71,7 +71,7 @@ class LoginPages:
         """GET login: the ways to sign in; straight on for somebody who has; a stop for a browser that goes round in circles."""
         portal = request[CONTEXT].portal
         now = self._clock()
-        place = request[RETURN_TO] = return_to.safe(request.query.get("rt"), origin=portal.origin)
+        place = request[RETURN_TO] = portal.place(request.query.get("rt"))
         ticket = cookies.ticket_in(cookie_fields(request))
         if await self._sessions.current(portal_id=portal.portal_id, ticket_text=ticket.value, now=now) is not None:
             return _see(portal.origin + place)
@@ -92,7 +92,7 @@ class LoginPages:
         """POST login: to the provider, or to where certificates are shown, with the browser bound to the attempt."""
         context = request[CONTEXT]
         fields = await submitted(request, self._audit)
-        place = request[RETURN_TO] = return_to.safe(fields.get("rt"), origin=context.portal.origin)
+        place = request[RETURN_TO] = context.portal.place(fields.get("rt"))
         method = fields.get("method")
         if method not in self._ways or method not in context.portal.sign_in:
             self._record_refusal(Reason.METHOD_NOT_ALLOWED_HERE)
@@ -158,7 +158,7 @@ class LoginPages:
 
     async def _ended(self, request: web.Request, outcome: Outcome) -> web.Response:
         portal = request[CONTEXT].portal
-        place = return_to.safe(outcome.return_to, origin=portal.origin)
+        place = portal.place(outcome.return_to)
         match outcome:
             case SignedIn():
                 if outcome.is_new_link:

@@ -66,7 +66,7 @@ class Proofs:
     ) -> web.Response:  # fmt: skip
         """The page or the problem for what was not proved; `route` is the one that demands the proof, where it is known, and `ways` are
         what can be proved meanwhile."""
-        place = return_to.safe(outcome.return_to, origin=request[CONTEXT].portal.origin)
+        place = request[CONTEXT].portal.place(outcome.return_to)
         known = route if outcome.standing is None else outcome.standing.challenge.route
         way = {"rt": place, "for": known, "held": outcome.held}
         about = Particulars(
@@ -89,7 +89,7 @@ def log_trouble(reason: Reason, found: str) -> None:
 def onward(request: web.Request, place: str, held: str | None) -> web.Response:
     """303 to where somebody goes who has proved what was asked."""
     context = request[CONTEXT]
-    place = return_to.safe(place, origin=context.portal.origin)
+    place = context.portal.place(place)
     if held is not None:
         return see(request, "step-up/send", {"held": held, "rt": place})
     return web.Response(status=303, headers={hdrs.LOCATION: context.portal.origin + place})

@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from authproxy.access.decision import Reason
-from authproxy.web import cookies, return_to
+from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields
 from authproxy.web.pages import CONTEXT, PREFIX, see
 from authproxy.web.refusals import TOLD, Particulars, Refusals, Told
@@ -79,7 +79,7 @@ class RefusedSignIns:
         refused = None if read is None else _read(*read)
         if refused is None or refused.portal_id != context.portal.portal_id or not _is_for(refused, _browser_of(request)):
             return see(request, "login")
-        place = return_to.safe(refused.told.return_to, origin=context.portal.origin)
+        place = context.portal.place(refused.told.return_to)
         if abs(self._clock() - refused.at) > _LIVES_FOR:
             return see(request, "login", {"rt": place})
         # The code for the help desk is that of the request which was refused: the log knows it by that.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from authproxy.access import askers
+from authproxy.web import return_to
 
 Locale = Literal["sl", "en"]
 
@@ -48,6 +49,14 @@ class PortalPresentation:
     colours: Colours | None = None
     font: bytes | None = field(default=None, repr=False)
     sign_in: tuple[str, ...] = ("rekono",)
+    accepts_encoded_slash: bool = False
+    accepts_encoded_percent: bool = False
+
+    def place(self, text: str | None) -> str:
+        """The place on the portal that `text` names (`return_to.safe`)."""
+        return return_to.safe(
+            text, origin=self.origin, accepts_encoded_slash=self.accepts_encoded_slash, accepts_encoded_percent=self.accepts_encoded_percent
+        )
 
     def name(self, locale: str) -> str:
         """Its name in that language, or in any; empty for no portal."""

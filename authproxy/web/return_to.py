@@ -20,8 +20,8 @@ _LONGEST_SHOWN = 60
 _LEAVES_THE_HOST = re.compile(r"/(?:/|%2f)|.*%5c", re.IGNORECASE | re.ASCII)
 
 
-def safe(text: str | None, *, origin: str) -> str:
-    """The path and query of `text` if it names a place on the portal at `origin`, otherwise `/`.
+def safe(text: str | None, *, origin: str, accepts_encoded_slash: bool = False, accepts_encoded_percent: bool = False) -> str:
+    """The path and query of `text` if it names a place on the portal at `origin` that the portal may be asked for, otherwise `/`.
 
     A fragment is dropped: it never belonged to a request. Of what is longer than 2048 characters only the path is kept. The result
     begins with exactly one slash, is printable ASCII, and has neither scheme nor host for any reader.
@@ -29,7 +29,12 @@ def safe(text: str | None, *, origin: str) -> str:
     place = _without_origin(text or "", origin).partition("#")[0]
     if len(place) > LONGEST:
         place = place.partition("?")[0]
-    return place if place == SESSION_PAGE or (len(place) <= LONGEST and _is_ours(place)) else HOME
+    if place == SESSION_PAGE:
+        return place
+    is_ours = len(place) <= LONGEST and _is_ours(
+        place, accepts_encoded_slash=accepts_encoded_slash, accepts_encoded_percent=accepts_encoded_percent
+    )
+    return place if is_ours else HOME
 
 
 def shown(place: str) -> str:
@@ -46,11 +51,14 @@ def _without_origin(text: str, origin: str) -> str:
     return "/" + rest if rest[:1] in {"", "?", "#"} else rest
 
 
-def _is_ours(place: str) -> bool:
+def _is_ours(place: str, *, accepts_encoded_slash: bool, accepts_encoded_percent: bool) -> bool:
     if not place.startswith("/") or "\\" in place:
         return False
     try:
-        target = parse(method="GET", target=place, host="portal", accepts_encoded_slash=True)
+        target = parse(
+            method="GET", target=place, host="portal", accepts_encoded_slash=accepts_encoded_slash,
+            accepts_encoded_percent=accepts_encoded_percent,
+        )  # fmt: skip
     except TargetRefused:
         return False
     # Our own places: the chooser as its own target would be a loop, the callback a replay, the sign-out a trap.

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from authproxy.access.held_request import is_name
 from authproxy.flows.step_up import Visit
-from authproxy.web import cookies, return_to
+from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields
 from authproxy.web.pages import CONTEXT
 from authproxy.web.refusals import RETURN_TO
@@ -22,7 +22,7 @@ def visit_of(request: web.Request, said: Mapping[str, str], *, now: datetime, br
     flow cookie that the answer will set."""
     context, held = request[CONTEXT], cookie_fields(request)
     route, name = said.get("for", ""), said.get("held", "")
-    place = request[RETURN_TO] = return_to.safe(said.get("rt"), origin=context.portal.origin)
+    place = request[RETURN_TO] = context.portal.place(said.get("rt"))
     return Visit(
         portal_id=context.portal.portal_id,
         ticket_text=cookies.ticket_in(held).value,

@@ -22,23 +22,25 @@ TARGETS = some.one_of(
 )
 
 
-def parsed(target: str, *, opted_in: bool = False) -> RequestTarget | None:
+def parsed(target: str, *, opted_in: bool = False, percent: bool = False) -> RequestTarget | None:
     try:
-        return parse(method="GET", target=target, host="acq.example", accepts_encoded_slash=opted_in)
+        return parse(
+            method="GET", target=target, host="acq.example", accepts_encoded_slash=opted_in, accepts_encoded_percent=percent
+        )  # fmt: skip
     except TargetRefused:
         return None
 
 
-@given(TARGETS, some.booleans())
-def test_a_canonical_target_is_its_own_canonical_form(target, opted_in):
-    found = parsed(target, opted_in=opted_in)
+@given(TARGETS, some.booleans(), some.booleans())
+def test_a_canonical_target_is_its_own_canonical_form(target, opted_in, percent):
+    found = parsed(target, opted_in=opted_in, percent=percent)
     if found is not None:
-        assert parsed(found.origin_form, opted_in=opted_in) == found
+        assert parsed(found.origin_form, opted_in=opted_in, percent=percent) == found
 
 
-@given(TARGETS, some.booleans())
-def test_no_reading_of_a_canonical_path_holds_a_dot_segment_or_a_control(target, opted_in):
-    found = parsed(target, opted_in=opted_in)
+@given(TARGETS, some.booleans(), some.booleans())
+def test_no_reading_of_a_canonical_path_holds_a_dot_segment_or_a_control(target, opted_in, percent):
+    found = parsed(target, opted_in=opted_in, percent=percent)
     if found is not None:
         for reading in found.readings():
             assert reading.startswith("/")
@@ -55,6 +57,25 @@ def test_without_opting_in_no_slash_is_hidden(target):
     if found is not None:
         assert not re.search("%2F|%5C|%252F|%255C", found.path)
         assert not found.path.startswith("//")
+
+
+@given(TARGETS)
+def test_without_opting_in_to_slashes_a_portal_that_decodes_twice_finds_none_either(target):
+    found = parsed(target, percent=True)
+    if found is not None:
+        assert not any(re.search("%2F|%5C", reading) for reading in found.readings())
+
+
+def test_a_percent_sign_in_a_name_passes_where_it_is_wanted_and_what_a_second_decoding_makes_of_it_is_judged():
+    found = parsed("/22%25DDV.pdf", percent=True)
+    assert found is not None
+    assert (found.path, set(found.readings())) == ("/22%25DDV.pdf", {"/22%25DDV.pdf", "/22%DDV.pdf"})
+    assert parsed("/22%25DDV.pdf") is None
+    again = parsed("/%2561dmin/%252561", percent=True)
+    assert again is not None
+    assert {"/admin/%2561", "/admin/a"} <= set(again.readings())
+    for hidden in ("/%252e%252e/x", "/a%252Fb", "/a%2500", "/%25c0%25ae", "/%25252e./", "/a%25" + "25" * 4000, "/%25%32%65%25%32%65/"):
+        assert parsed(hidden, percent=True) is None, hidden
 
 
 @given(TARGETS)

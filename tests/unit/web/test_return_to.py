@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from hypothesis import example, given
@@ -41,6 +41,22 @@ def test_a_place_elsewhere_becomes_the_portals_home_or_stays_on_the_portal(text)
     assert not place.lower().startswith("/.authproxy")
 
 
+@pytest.mark.parametrize("text", PAYLOADS)
+def test_a_portal_that_accepts_more_in_its_paths_lets_nobody_be_sent_elsewhere(text):
+    place = safe(text, origin=ORIGIN, accepts_encoded_slash=True, accepts_encoded_percent=True)
+
+    for _ in range(4):
+        assert is_on_the_portal(place)
+        assert not place.lower().startswith("/.authproxy")
+        place = unquote(place)
+
+
+def test_a_place_that_its_portal_may_not_be_asked_for_is_none():
+    assert safe("/a%2Fb", origin=ORIGIN, accepts_encoded_slash=True) == "/a%2Fb"
+    assert safe("/22%25DDV.pdf", origin=ORIGIN, accepts_encoded_percent=True) == "/22%25DDV.pdf"
+    assert safe("/a%252Fb", origin=ORIGIN, accepts_encoded_percent=True) == "/"
+
+
 def test_the_corpus_is_not_thinned_out():
     assert len(set(PAYLOADS)) >= 200
 
@@ -53,7 +69,8 @@ def test_the_corpus_is_not_thinned_out():
         ("/", "/"),
         ("/orders/7?tab=a%20b&next=//x", "/orders/7?tab=a%20b&next=//x"),
         ("/%C4%8Dek", "/%C4%8Dek"),
-        ("/a%2Fb", "/a%2Fb"),
+        ("/a%2Fb", "/"),
+        ("/22%25DDV.pdf", "/"),
         ("/a#b", "/a"),
         ("?q=1", "/?q=1"),
         (ORIGIN, "/"),
