@@ -6,14 +6,24 @@ The same validator, profile and register as those of a running gateway: it canno
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.terminal import UNREADABLE, config_option, fail, json_option, print_table, settings_of, store_asked, time_text
+from authproxy.terminal import (
+    UNREADABLE,
+    config_option,
+    fail,
+    json_option,
+    print_json,
+    print_table,
+    settings_of,
+    store_asked,
+    time_text,
+    visible,
+)
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import ExplainedCertificate
@@ -29,7 +39,7 @@ _CHECKS = {
     "key_usage": "its key may sign",
     "extended_key_usage": "it may be used for signing in",
     "path": "a path leads from it to the root",
-    "second_opinion": "a second validator agrees",
+    "second_opinion": "two other validators agree",
     "revocation": "nobody has revoked it",
 }
 
@@ -44,7 +54,7 @@ def certificate() -> None:
 @config_option
 @json_option
 def explain_certificate(file: Path, config: Path, *, as_json: bool) -> None:
-    """Say what the certificate in FILE (PEM or DER) says, which check it passes or fails, and whom it would sign in.
+    """Say what the certificate in FILE (PEM, DER or .p7b) says, which check it passes or fails, and whom it would sign in where.
 
     Asks its issuer's lists and responders. Exit code 0: it signs somebody in; 1: it does not; 2: there is no file that can be read."""
     settings = settings_of(config)
@@ -60,7 +70,7 @@ def explain_certificate(file: Path, config: Path, *, as_json: bool) -> None:
     with store_asked():
         explained = asyncio.run(bootstrap.explain_certificate(settings, octets))
     if as_json:
-        click.echo(json.dumps(_described(explained), ensure_ascii=False, indent=2))
+        print_json(_described(explained))
     else:
         _print(explained)
     sys.exit(0 if explained.admits else 1)
@@ -68,27 +78,34 @@ def explain_certificate(file: Path, config: Path, *, as_json: bool) -> None:
 
 def _described(explained: ExplainedCertificate) -> dict[str, object]:
     return {
+        "file": explained.kind,
         "says": _says(explained),
         "checks": [{"check": line.check, "outcome": line.outcome, "detail": line.detail} for line in explained.lines],
         "person": explained.person,
         "portals": explained.portals,
         "refused": explained.refused,
+        "refused_at": {portal_id: told for portal_id, told in explained.told_at.items() if told is not None},
     }
 
 
 def _print(explained: ExplainedCertificate) -> None:
+    click.echo(f"{'file':13}{explained.kind}")
     for name, value in _says(explained).items():
-        click.echo(f"{name:13}{value}")
+        click.echo(f"{name:13}{visible(str(value))}")
     click.echo()
-    marks = {"passed": "yes", "failed": "NO", "not_reached": "–"}
+    marks = {"passed": "yes", "failed": "NO", "not_reached": "–", "unknown": "?"}
     print_table([
         {"": marks[line.outcome], "check": _CHECKS[line.check], "because": line.detail or ""} for line in explained.lines
     ])  # fmt: skip
     click.echo()
     if explained.admits:
-        click.echo(f"signs in {explained.person} at: {', '.join(explained.portals)}")
-    else:
-        click.echo(f"signs nobody in: {explained.refused}")
+        click.echo(f"signs in {visible(str(explained.person))} at: {', '.join(explained.portals)}")
+    elif explained.refused or not explained.told_at:
+        click.echo(f"signs nobody in: {visible(explained.refused or 'no portal takes certificates')}")
+        return
+    for portal_id, told in explained.told_at.items():
+        if told is not None:
+            click.echo(f"signs nobody in at {portal_id}: {visible(told)}")
 
 
 def _says(explained: ExplainedCertificate) -> dict[str, object]:

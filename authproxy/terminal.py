@@ -6,6 +6,7 @@ Whatever a command needs is imported inside it, so that `--help` and completion 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -78,9 +79,25 @@ def print_findings(findings: Iterable[Finding]) -> None:
 def print_table(rows: Sequence[Mapping[str, object]]) -> None:
     if not rows:
         return
-    widths = [max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]]
-    for cells in [list(rows[0]), *([str(cell) for cell in row.values()] for row in rows)]:
+    shown = [{name: visible(str(cell)) for name, cell in row.items()} for row in rows]
+    widths = [max(len(name), *(len(row[name]) for row in shown)) for name in shown[0]]
+    for cells in [list(shown[0]), *(list(row.values()) for row in shown)]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def visible(text: str) -> str:
+    """The text with everything that cannot be seen written out: what a certificate or a register says must not command a terminal."""
+    return "".join(character if character.isprintable() else _written_out(character) for character in text)
+
+
+def print_json(value: object) -> None:
+    """For programs and people: JSON in which everything that cannot be seen is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo("".join(each if each.isprintable() or each == "\n" else _written_out(each) for each in text))
+
+
+def _written_out(character: str) -> str:
+    return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
 
 
 def time_text(moment: object) -> str:

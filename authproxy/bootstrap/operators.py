@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from dataclasses import dataclass, field, replace
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.keys import KeyRing, demand_rotatable, rotate
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.acts import act
-from authproxy.bootstrap.certificates import profile_of, validator_of
+from authproxy.bootstrap.certificates import validator_of
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.meanings import ways
 from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import Stores, stores
-from authproxy.certificates import explain, path_validation, presentation
+from authproxy.certificates import explain, files, presentation
+from authproxy.certificates.files import Kind
 from authproxy.certificates.leaf import Leaf
-from authproxy.certificates.path_validation import Examination
-from authproxy.certificates.presentation import Presented
-from authproxy.certificates.profiles import Profile
 from authproxy.certificates.status import Mode
-from authproxy.certificates.validator import CertificateValidator
-from authproxy.certificates.verdict import Refused
-from authproxy.flows.membership import Membership, refusal
+from authproxy.certificates.verdict import Refused, Validated
+from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, not_admitted
+from authproxy.flows.membership import Membership
+from authproxy.flows.sign_in import SignInPlace
+from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId, SessionSummary
 from authproxy.settings.certificates import Acnlb
@@ -79,70 +77,78 @@ async def rotate_keys(settings: Settings) -> KeyRing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedCertificate:
-    """What a certificate says, how it was examined, and whom it signs in where. `refused` is a reason and what is behind it."""
+    """What a file is, what the certificate in it says, how it was examined, and what becomes of it at each portal."""
 
-    leaf: Leaf | None
-    lines: tuple[explain.Line, ...]
+    kind: Kind
+    leaf: Leaf | None = None
+    lines: tuple[explain.Line, ...] = ()
     person: str | None = None
-    portals: tuple[str, ...] = ()
     refused: str | None = None
+    """A reason and what is behind it, if it is the same at all portals."""
+    told_at: Mapping[str, str | None] = field(default_factory=dict)
+    """By portal where certificates sign people in: a reason and what is behind it, or None where it signs its holder in."""
+
+    @property
+    def portals(self) -> tuple[str, ...]:
+        """Where it signs its holder in."""
+        return tuple(portal_id for portal_id, told in self.told_at.items() if told is None)
 
     @property
     def admits(self) -> bool:
-        return self.refused is None
+        return bool(self.portals)
 
 
 async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCertificate:
     """The same examination as at a sign-in, with the register's word. Raises CannotAsk where the store cannot be asked."""
     if settings.acnlb is None:
         raise ValueError("no section `acnlb`")
-    shown = presentation.presented(*_certificates_in(octets))
+    found = files.contents(octets)
+    if not found.certificates:
+        return ExplainedCertificate(kind=found.kind, refused=f"{Reason.CERTIFICATE_UNREADABLE}: it is {found.kind}")
+    shown = presentation.presented(*found.certificates)
     if isinstance(shown, Refused):
-        return ExplainedCertificate(leaf=None, lines=(), refused=f"{shown.reason}: {shown.detail}")
+        return ExplainedCertificate(kind=found.kind, refused=f"{shown.reason}: {shown.detail}")
     async with AsyncExitStack() as resources:
         names = await resources.enter_async_context(resolver(settings))
         opened = await resources.enter_async_context(stores(settings, names=names))
         validator = await validator_of(settings.acnlb, MemoryKept(clock=utc_now), clock=utc_now, resources=resources, names=names)
-        examination, unknown = await _examined(validator, shown, profile_of(settings.acnlb))
-        told = ExplainedCertificate(leaf=examination.leaf, lines=explain.lines(examination))
-        if isinstance(outcome := examination.outcome, Refused):
-            return replace(told, refused=f"{outcome.reason}: {outcome.detail}")
-        if unknown is not None or examination.leaf is None:
-            return replace(told, refused=f"{Reason.REVOCATION_UNAVAILABLE}: {unknown}")
-        return await _with_register(told, examination.leaf, settings, settings.acnlb, opened)
+        # Mode `alarm` tells everything that can be found out; what follows from what cannot, each portal decides.
+        examination, verdict = await validator.examine(shown, now=utc_now(), mode=Mode.ALARM)
+        unchecked = verdict.unchecked if isinstance(verdict, Validated) else None
+        told = ExplainedCertificate(
+            kind=found.kind, leaf=examination.leaf, lines=explain.lines(examination, unchecked=unchecked)
+        )  # fmt: skip
+        if isinstance(verdict, Refused):
+            return replace(told, refused=f"{verdict.reason}: {verdict.detail}")
+        return await _at_portals(told, verdict, settings, settings.acnlb, opened)
 
 
-async def _examined(validator: CertificateValidator, shown: Presented, profile: Profile) -> tuple[Examination, CannotAsk | None]:
-    """The examination; without its end and with the reason where nobody can say whether the certificate is revoked."""
-    now = utc_now()
-    try:
-        return (await validator.examine(shown, now=now, mode=Mode.HARD))[0], None
-    except CannotAsk as unknown:
-        return path_validation.examination(shown, profile, now=now), unknown
-
-
-async def _with_register(
-    told: ExplainedCertificate, leaf: Leaf, settings: Settings, acnlb: Acnlb, opened: Stores
+async def _at_portals(
+    told: ExplainedCertificate, validated: Validated, settings: Settings, acnlb: Acnlb, opened: Stores
 ) -> ExplainedCertificate:  # fmt: skip
+    leaf = validated.leaf
     member = await Membership(store=opened.people).by_certificate(
-        leaf.fingerprint, (leaf.issuer, leaf.serial_number), tax_number=leaf.tax_number if acnlb.believes_tax_numbers else None
+        leaf.fingerprint, (leaf.issuer, leaf.serial_number), tax_number=validated.tax_number
     )
+    at = {
+        portal.portal_id: _told_at(meanings.place(settings, portal), Mode(own.revocation), validated, member, acnlb)
+        for portal in meanings.portals(settings).by_host.values()
+        for own in [settings.portals[portal.portal_id]]
+        if "acnlb" in ways(settings, own)
+    }
+    reasons = set(at.values())
+    return replace(
+        told, person=None if member is None else member.member_id, told_at=at, refused=next(iter(reasons)) if len(reasons) == 1 else None
+    )  # fmt: skip
+
+
+def _told_at(place: SignInPlace, mode: Mode, validated: Validated, member: Member | None, acnlb: Acnlb) -> str | None:
+    """What a sign-in at this portal ends with, in the order in which it asks."""
+    if validated.unchecked is not None and mode is Mode.HARD:
+        return f"{Reason.REVOCATION_UNAVAILABLE}: {validated.unchecked}"
+    if acnlb.level < place.level:
+        return f"{Reason.METHOD_NOT_ALLOWED_HERE}: {LESS_THAN_DEMANDED}"
     if member is None:
-        return replace(told, refused=f"{Reason.CERTIFICATE_UNKNOWN}: nobody in the register has it")
-    portals = tuple(
-        portal_id
-        for portal_id, portal in settings.portals.items()
-        if "acnlb" in ways(settings, portal) and refusal(member, portal_id=portal_id, members=portal.members) is None
-    )
-    refused = None if portals else f"{Reason.NOT_A_MEMBER}: {'blocked' if member.is_blocked else 'no portal is open to them'}"
-    return replace(told, person=member.member_id, portals=portals, refused=refused)
-
-
-def _certificates_in(octets: bytes) -> list[bytes]:
-    """The certificates of a PEM text, whatever else stands in it, or the octets themselves."""
-    if b"-----BEGIN" not in octets:
-        return [octets]
-    try:
-        return [certificate.public_bytes(Encoding.DER) for certificate in x509.load_pem_x509_certificates(octets)]
-    except ValueError:
-        return [octets]
+        return f"{Reason.CERTIFICATE_UNKNOWN}: nobody in the register has it"
+    told = not_admitted(member, place)
+    return None if told is None else f"{told.reason}: {told.found}"

@@ -14,6 +14,8 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_REACHED = "not_reached"
+    UNKNOWN = "unknown"
+    """Nobody could say. What follows from it every portal decides (`Mode`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +28,21 @@ class Line:
     detail: str | None = None
 
 
-def lines(examination: Examination) -> tuple[Line, ...]:
-    """A line for every check there is, in the order of the examination; those behind the last one that was made are not reached."""
+def lines(examination: Examination, *, unchecked: str | None = None) -> tuple[Line, ...]:
+    """A line for every check there is, in the order of the examination; those behind the last one that was made are not reached.
+    `unchecked` is why nobody could say whether the certificate is revoked, if nobody could."""
     made = dict(examination.checks)
-    return tuple(_line(check, made[check]) if check in made else _not_reached(check) for check in Check)
+    told = [_line(check, made[check]) if check in made else _not_reached(check) for check in Check]
+    return tuple(_unknown(line.check, unchecked) if unchecked and line.check is Check.REVOCATION else line for line in told)
 
 
 def _line(check: Check, refused: Refused | None) -> Line:
     outcome = Outcome.FAILED if refused else Outcome.PASSED
     return Line(check=check, outcome=outcome, sentence=_sentence(check, outcome), detail=refused.detail if refused else None)
+
+
+def _unknown(check: Check, why: str) -> Line:
+    return Line(check=check, outcome=Outcome.UNKNOWN, sentence=_sentence(check, Outcome.UNKNOWN), detail=why)
 
 
 def _not_reached(check: Check) -> Line:

@@ -32,6 +32,7 @@ from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, TaxNumber
 from authproxy.identity.session import Session
 
+LESS_THAN_DEMANDED: Final = "a certificate gives less than the level that the portal demands"
 _METHOD: Final = "acnlb"
 _SHOWN_FOR: Final = timedelta(minutes=5)
 """How long after it was shown a certificate signs somebody in: the way back takes a moment."""
@@ -226,12 +227,11 @@ class CertificateLogin:
 
     async def _ask_register(self, shown: ShownCertificate, place: SignInPlace) -> Member | SignInRefused:
         if self._rules.level < place.level:
-            found = "a certificate gives less than the level that the portal demands"
-            return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", found=found)
+            return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", found=LESS_THAN_DEMANDED)
         member = await self._register.by_certificate(shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number)
         if member is None:
             return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", found=f"certificate {shown.fingerprint}")
-        told = membership.refusal(member, portal_id=place.portal_id, members=place.members) or _incomplete(member, place)
+        told = not_admitted(member, place)
         if told is not None:
             return SignInRefused(told.reason, "/", found=told.found, person=member.person(self._rules.issuer), by_register=told)
         return member
@@ -262,6 +262,11 @@ class CertificateLogin:
 
 def _key(fingerprint: str) -> str:
     return f"shown:{fingerprint}"
+
+
+def not_admitted(member: Member, place: SignInPlace) -> NotAdmitted | None:
+    """Why the holder of a certificate may not come in at a portal; None for whoever may."""
+    return membership.refusal(member, portal_id=place.portal_id, members=place.members) or _incomplete(member, place)
 
 
 def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:

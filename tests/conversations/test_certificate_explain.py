@@ -8,8 +8,12 @@ import os
 import sys
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from tests.support.certificate_house import ana
+from authproxy import bootstrap
+from authproxy.certificates.files import Kind
+from tests.support.certificate_house import ana, signs_in
 from tests.support.sandbox import ROOT
 
 
@@ -68,18 +72,35 @@ async def test_for_people_it_is_a_table_with_the_reasons(certificate_house):
     assert "signs nobody in: certificate_not_for_signing_in" in said
 
 
-async def test_while_nobody_can_be_asked_it_says_so(certificate_house):
-    house = certificate_house
-    await house.authority.stop()
-    code, told, checks = await explained(house, "ana.novak")
+async def test_while_nobody_can_be_asked_each_portal_tells_its_own_story_as_the_listener_does(certificate_houses):
+    async with certificate_houses(environment={"AUTHPROXY__PORTALS__B2B__REVOCATION": "alarm"}) as house:
+        await house.enrols(ana(house))
+        await house.authority.stop()
+        told = await bootstrap.explain_certificate(house.house.settings, (house.folder / "private" / "ana.novak.pem").read_bytes())
 
-    assert (code, checks["path"], checks["revocation"]) == (1, "passed", "not_reached")
-    assert told["refused"].startswith("revocation_unavailable: ")
+        checks = {line.check: line.outcome for line in told.lines}
+        assert (checks["revocation"], checks["second_opinion"]) == ("unknown", "passed")
+        assert (told.person, told.portals, told.refused) == ("ana", ("b2b",), None)
+        assert told.told_at["acq"].startswith("revocation_unavailable: ")
+        pages = [await signs_in(house.browser("ana.novak"), origin + "/") for origin in (house.acq, house.house.b2b)]
+        assert [page.status for page in pages] == [503, 200]
+
+
+async def test_a_portal_that_demands_more_than_a_certificate_gives_is_named_with_its_reason_and_a_bundle_is_opened(certificate_houses):
+    async with certificate_houses(acq={"level": 30}) as house:
+        await house.enrols(ana(house))
+        chain = [x509.load_pem_x509_certificate((house.folder / file).read_bytes()) for file in ("sub.pem", "private/ana.novak.pem")]
+        told = await bootstrap.explain_certificate(house.house.settings, pkcs7.serialize_certificates(chain, Encoding.DER))
+        assert (told.kind, told.portals) == (Kind.BUNDLE, ("b2b",))
+        assert told.told_at["acq"].startswith("method_not_allowed_here: ")
+
+        told = await bootstrap.explain_certificate(house.house.settings, (house.folder / "sub.pem").read_bytes())
+        assert (told.kind, told.portals) == (Kind.AUTHORITY, ())
 
 
 async def test_what_is_no_certificate_and_what_is_no_file(certificate_house, tmp_path):
     (tmp_path / "letter.txt").write_text("Spoštovani")
     code, said, _ = await explain(certificate_house, tmp_path / "letter.txt")
-    assert (code, "signs nobody in: certificate_unreadable" in said) == (1, True)
+    assert (code, "signs nobody in: certificate_unreadable: it is no certificate" in said) == (1, True)
     code, _, errors = await explain(certificate_house, tmp_path / "nowhere.pem")
     assert (code, "cannot be read" in errors) == (2, True)

@@ -25,3 +25,10 @@ def test_what_comes_after_is_added():
     assert isinstance(examination.outcome, Path)
     assert examination.after(Check.SECOND_OPINION, refused).outcome is refused
     assert {line.check for line in lines(examination) if line.outcome is Outcome.PASSED} == {Check.READABLE, Check.REVOCATION}
+
+
+def test_what_nobody_could_say_is_neither_a_yes_nor_a_no():
+    examination = Examination(checks=((Check.READABLE, None), (Check.REVOCATION, None), (Check.SECOND_OPINION, None)), outcome=Path(leaf=None, certificates=()))
+    told = {line.check: (line.outcome, line.detail) for line in lines(examination, unchecked="nobody answers")}
+    assert told[Check.REVOCATION] == (Outcome.UNKNOWN, "nobody answers")
+    assert told[Check.SECOND_OPINION] == (Outcome.PASSED, None)

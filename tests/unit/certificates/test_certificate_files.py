@@ -1,0 +1,61 @@
+"""What a file is that somebody takes for a certificate."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, pkcs7, pkcs12
+
+from authproxy.certificates.files import Contents, Kind, contents
+from tests.support.certificate_builder import Authority, der, ec_key, name, pem
+
+SUB = Authority.root().authority()
+KEY = ec_key()
+LEAF = SUB.person(key=KEY)
+REQUEST = x509.CertificateSigningRequestBuilder().subject_name(name("Ana")).sign(KEY, hashes.SHA256())
+PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def bundle(encoding):
+    return pkcs7.serialize_certificates([SUB.certificate, LEAF], encoding)
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind"),
+    [
+        (der(LEAF), Kind.CERTIFICATE),
+        (b"Bag Attributes\n" + pem(SUB.certificate).encode() + pem(LEAF).encode(), Kind.CERTIFICATE),
+        (PRIVATE + pem(LEAF).encode(), Kind.CERTIFICATE),
+        (bundle(Encoding.DER), Kind.BUNDLE),
+        (bundle(Encoding.PEM), Kind.BUNDLE),
+    ],
+)
+def test_the_certificate_of_a_person_comes_first(octets, kind):
+    found = contents(octets)
+    assert (found.kind, found.certificates[0]) == (kind, der(LEAF))
+    assert set(found.certificates[1:]) <= {der(SUB.certificate)}
+
+
+def test_an_authority_alone_is_named_as_one():
+    assert contents(pem(SUB.certificate).encode()) == Contents(kind=Kind.AUTHORITY, certificates=(der(SUB.certificate),))
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind"),
+    [
+        (pkcs12.serialize_key_and_certificates(b"ana", KEY, LEAF, None, BestAvailableEncryption(b"secret")), Kind.WITH_KEY),
+        (pkcs12.serialize_key_and_certificates(b"ana", KEY, LEAF, None, NoEncryption()), Kind.WITH_KEY),
+        (REQUEST.public_bytes(Encoding.DER), Kind.REQUEST),
+        (REQUEST.public_bytes(Encoding.PEM), Kind.REQUEST),
+        (SUB.crl().public_bytes(Encoding.DER), Kind.REVOCATION_LIST),
+        (SUB.crl().public_bytes(Encoding.PEM), Kind.REVOCATION_LIST),
+        (PRIVATE, Kind.KEY),
+        (b"", Kind.UNKNOWN),
+        (b"Dear bank", Kind.UNKNOWN),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", Kind.UNKNOWN),
+        (b"\x30\x82\xff\xff" + bytes(20), Kind.UNKNOWN),
+    ],
+)
+def test_what_is_no_certificate_is_named_as_what_it_is(octets, kind):
+    assert contents(octets) == Contents(kind=kind)
