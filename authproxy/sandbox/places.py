@@ -122,6 +122,7 @@ def gateway_settings(
             "client_id": CLIENT_ID,
             "client_secret_file": str(folder / "client.secret"),
             "dashboard_url": places.local(PROVIDER_PORT) + "/IdP-RM-Front/chooselogin/rekono.htm",
+            "register_url": places.local(PROVIDER_PORT) + "/IdP-RM-Front/register/start.htm",
         },
         "acnlb": {
             "url": places.certificates,

@@ -112,7 +112,7 @@ def _applications(
         )),
         (PROVIDER_PORT, identity_provider.application(
             issuer=places.issuer, clients=(client,), accounts=accounts, outbox_url=places.local(OUTBOX_PORT), clock=clock,
-            installed=installed, linked=linked, state_file=folder / "provider.json",
+            installed=installed, linked=linked, state_file=folder / "provider.json", phone_url=places.local(PHONE_PORT),
         )),
         (CERTIFICATE_AUTHORITY_PORT, certificate_authority.application(
             base_url=places.local(CERTIFICATE_AUTHORITY_PORT), clock=clock, state_dir=folder / AUTHORITY_FOLDER,
@@ -202,7 +202,7 @@ def _greeting(sandbox: Sandbox) -> str:
         "  Bankart Varni Spletni Prehod: sandbox",
         "",
         *greeting(sandbox.places, portals(), person="ana.novak@example.si", password=PASSWORD),
-        f"  Sessions are in      {sandbox.store.what}",
+        f"  Sessions are in      {sandbox.store.what[1]}",
         f"  Settings             {sandbox.settings_file}",
         f"  Audit events         {sandbox.settings_file.parent / 'audit.log'} (`--verbose` shows the logs here)",
         f"  Subrequests          unix:{sandbox.socket}",

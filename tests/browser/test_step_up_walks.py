@@ -66,7 +66,7 @@ async def test_a_form_waits_for_the_proof_is_shown_and_is_sent_once(visitor, san
     await person.stands_at("Check the data before you send them")
     assert await weight(person) < BUDGET
     shown = await page.locator("dd").all_inner_texts()
-    assert {"BIPS portal", "POST /poizvedba", "IP260042", 'Žiro & "račun" <b>ni</b> prispel'} <= set(shown)
+    assert {"BIPS portal", "/poizvedba", "IP260042", 'Žiro & "račun" <b>ni</b> prispel'} <= set(shown)
     await person.does("Send")
     await is_thanked(person)
     await expect(page.locator("main")).to_contain_text('Žiro & "račun" <b>ni</b> prispel')
@@ -210,7 +210,7 @@ async def test_with_a_certificate_in_a_session_of_a_rekono_account(certificate_v
     await page.goto(place)
     await person.does("Sign in with a Rekono account")
     await gives_the_password(person, newcomer(email=person.email, password=PASSWORD))
-    await person.does("ONE-TIME PASSWORD…")
+    await person.does("One-time password…")
     await person.stands_at("Enter the one-time password")
     await person.sends(("One-time password", await code_on_the_phone(phone, sandbox, "Cvetka Zupan")))
     await page.wait_for_url(lambda url: "confirm_access" in url or url == place)

@@ -57,14 +57,15 @@ async def test_from_no_account_at_all_to_the_page_that_was_asked_for_first(visit
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11?stran=2"
     await page.goto(place)
     await person.stands_at("Choose how to sign in")
-    await person.does("Create account")
-    await person.stands_at("Sign in to your Rekono account")
-    await person.does("Create account")
-    await creates_an_account(person, someone)
+    beside = await opens_in_a_window_of_its_own(person, "Create account…")
+    await creates_an_account(beside, someone)
+    await beside.stands_at("Dashboard")
+    await beside.page.close()
+    await person.does("Sign in with a Rekono account")
     await allows(person)
-    await person.stands_at("Your Rekono account has no tax number")
+    await person.stands_at("Your Rekono account has no tax number, name, date of birth or address")
 
-    beside = await opens_in_a_window_of_its_own(person, "Enter the tax number at Rekono…")
+    beside = await opens_in_a_window_of_its_own(person, "Complete the data at Rekono…")
     await beside.stands_at("Dashboard")
     await beside.does("Next")
     await beside.stands_at("Enter the PIN code")
@@ -96,7 +97,7 @@ async def test_with_a_one_time_code_from_the_phone_and_out_again(visitor, sandbo
     place = f"{sandbox.portal('b2b')}/transakcije?kraj=Celje"
     await chooses_rekono(person, place)
     await gives_the_password(person, someone)
-    await person.does("ONE-TIME PASSWORD…")
+    await person.does("One-time password…")
     await person.stands_at("Enter the one-time password")
     await phone.does(f"{someone.given_name} {someone.family_name} {someone.email}")
     await phone.stands_at(f"{someone.given_name} {someone.family_name}")
@@ -132,7 +133,7 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(visitor
     place = f"{sandbox.portal('acq')}/izpis/2026/11"
     await chooses_rekono(person, place)
     await gives_the_password(person, newcomer(email=email, password=PASSWORD))
-    await person.does("PUSH NOTIFICATION…")
+    await person.does("Push notification…")
     await person.stands_at("Confirm the sign-in on the phone")
     await opens_the_notification(phone, sandbox, of="Bankart Varni Spletni Prehod", heading="Is it you who is signing in?")
     await phone.does("Refuse")
@@ -180,7 +181,7 @@ async def test_an_account_that_is_begun_on_the_phone_ends_on_the_phone(visitor, 
     await phone.does("Create an account")
     await creates_an_account(phone, someone)
     await phone.stands_at("The Rekono account is created")
-    await phone.page.goto(f"{sandbox.local(8082)}/accounts/new")
+    await phone.does("Back to OnePass")
     await adds_the_account(phone, someone)
     await expect(phone.page.locator(".card", has_text=someone.email)).to_be_visible()
 

@@ -116,6 +116,28 @@ async def test_an_account_that_another_phone_has_taken_is_named(house, person):
     assert (await house.asks("GET", f"{house.phone.url}/api/pushes?email={ANA}")).json == {"error": "not_enrolled"}
 
 
+async def test_the_phone_opens_with_the_notification_that_waits_and_its_menu_leads_to_the_codes(house, person):
+    await sets_pin(house, person)
+    await house.asked_to_confirm(Browser())
+    [push] = await house.pushes(ANA)
+    place = f"{house.phone.url}/accounts/{house.installation(ANA).device_id}/pushes/{push['id']}"
+    opened_with = await opened(house, person)
+    assert (opened_with.url, title(opened_with)) == (place, "Potrdite prijavo")
+    assert f"{house.phone.url}/accounts" in opened_with.links
+    accounts = await opened(house, person, "/accounts")
+    assert (title(accounts), place in accounts.links) == ("Računi", True)
+    answered = await pressed(person, opened_with, "action=refuse", action="refuse")
+    assert title(answered) == "Računi"
+    assert title(await opened(house, person)) == "Računi"
+
+
+async def test_of_several_notifications_the_phone_opens_with_the_list(house, person):
+    await house.asked_to_confirm(Browser())
+    await house.asked_to_confirm(Browser(), CVETKA)
+    page = await opened(house, person)
+    assert (title(page), page.text.count('class="card push"')) == ("Računi", 2)
+
+
 @pytest.mark.parametrize("email", ["", "no-address", "a@" + "x" * 400])
 async def test_an_address_that_is_none_is_asked_for_again(house, person, email):
     page = await pressed(person, await opened(house, person, "/accounts/new"), "email", email=email)
@@ -185,16 +207,17 @@ async def test_an_account_that_is_not_on_the_phone_is_a_page_that_leads_back(hou
 
 
 async def waiting(house, person):
-    """The page of the one notification that waits."""
-    link = next(link for link in (await opened(house, person)).links if "/pushes/" in link)
-    return await person.navigate(link)
+    """The page of the one notification that waits, with which the phone opens."""
+    page = await opened(house, person)
+    assert "/pushes/" in page.url
+    return page
 
 
 async def test_a_notification_says_who_what_when_and_from_where(house, person):
     await house.asked_to_confirm(Browser(user_agent="Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"))
     house.clock.advance(seconds=14)
     page = await waiting(house, person)
-    for shown in ("Bankart Varni Spletni Prehod", ANA, "pred 14 s", "10:00:12 UTC", "Firefox, Windows, 127.0.0.1"):
+    for shown in ("Bankart Varni Spletni Prehod", ANA, "pred 14 sekundami", "10:00:12 UTC", "Firefox, Windows, 127.0.0.1"):
         assert shown in page.text
     [push] = await house.pushes(ANA)
     assert re.findall(r'type="radio"[^>]* value="(\d+)"', page.text) == push["choices"]

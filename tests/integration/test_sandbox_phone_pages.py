@@ -52,9 +52,8 @@ async def gives_the_password(page, house, email=ANA):
 
 
 async def chooses(phone, house, number, action):
-    """On the phone, as a thumb does it: the notification, the number, the answer."""
+    """On the phone, as a thumb does it: the notification that it opens with, the number, the answer."""
     await phone.goto(house.phone.url)
-    await phone.locator("a.push").first.click()
     if number is not None:
         await phone.get_by_role("radio", name=number, exact=True).check()
     await phone.locator(f"button[value={action}]").click()
@@ -185,7 +184,7 @@ async def test_every_page_of_the_phone_is_accessible_and_fits_its_window(opens, 
     [push] = await house.pushes(ANA)
 
     place_of_push = f"/accounts/{device}/pushes/{push['id']}"
-    for path in ("/", "/accounts/new", f"/accounts/{device}", f"/accounts/{device}/overview", f"/accounts/{device}/remove", place_of_push, "/settings", "/pin"):
+    for path in ("/", "/accounts", "/accounts/new", f"/accounts/{device}", f"/accounts/{device}/overview", f"/accounts/{device}/remove", place_of_push, "/settings", "/pin"):
         await phone.goto(f"{house.phone.url}{path}")
         await is_fine(path)
     await phone.goto(f"{house.phone.url}/accounts/new")

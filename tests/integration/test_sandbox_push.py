@@ -11,7 +11,7 @@ from authproxy.sandbox.accounts import PASSWORD
 from tests.support.http_client import Browser
 from tests.support.onepass_house import ANA, BOR, CVETKA, DAVID, REDIRECT_URI, arrived, onepass_house, pressed, title
 
-WAITING, CONSENT = "Potrditev v telefonu", "Dovoljenje za posredovanje podatkov"
+WAITING, CONSENT = "Potrditev na telefonu", "Dovoljenje za posredovanje podatkov"
 
 
 @pytest.fixture

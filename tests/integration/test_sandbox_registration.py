@@ -8,7 +8,7 @@ import secrets
 import pytest
 
 from authproxy.sandbox.identity_provider.provider import PROVIDER
-from tests.support.rekono import LONG_PASSWORD, REDIRECT_URI, Guest, answer_in, puk_on, running_rekono, title
+from tests.support.rekono import LONG_PASSWORD, PHONE_URL, REDIRECT_URI, Guest, answer_in, puk_on, running_rekono, title
 
 EVA, PHONE = "eva.cuk@example.si", "+38641234567"
 TYPED = {"email": EVA, "phone": "041 234 567", "password": LONG_PASSWORD}
@@ -67,6 +67,7 @@ async def test_a_registration_from_the_phone_ends_with_the_way_back_to_it(rekono
     page = await eva.registers(await eva.get(f"{rekono.origin}{CREATE}?from=phone"))
     assert title(page) == "Račun je ustvarjen"
     assert "Vrnite se na telefon" in page.text
+    assert f"{PHONE_URL}/accounts/new" in page.links
     assert rekono.accounts.find(EVA) is not None
 
 

@@ -28,6 +28,7 @@ AFTER_LOGOUT = "http://rp.example.si/bye"
 CLIENT = Client(client_id="rp", client_secret="rp-secret", redirect_uris=(REDIRECT_URI,), post_logout_redirect_uris=(AFTER_LOGOUT,), name="Tuja aplikacija", may_introspect=True)
 SCOPE = "openid profile email phone address http://idp.rekono.si/openid/taxnumber"
 LONG_PASSWORD = "konj baterija sponka"
+PHONE_URL = "http://phone.example.si"
 
 
 class StandingClock:
@@ -100,7 +101,7 @@ async def running_rekono(
     async with contextlib.AsyncExitStack() as stack:
         for each in (listener, outbox_listener):
             stack.enter_context(each)
-        made = provider_application(issuer=issuer, clients=(CLIENT,), accounts=accounts, outbox_url=outbox, clock=clock, state_file=state_file, fresh=fresh)
+        made = provider_application(issuer=issuer, clients=(CLIENT,), accounts=accounts, outbox_url=outbox, clock=clock, state_file=state_file, fresh=fresh, phone_url=PHONE_URL)
         outbox_runs = await stack.enter_async_context(contextlib.AsyncExitStack())
         await outbox_runs.enter_async_context(serving(outbox_application(clock=clock), outbox_listener))
         await stack.enter_async_context(serving(made, listener))

@@ -45,7 +45,7 @@ async def gives_the_password(person: Visitor, someone: Newcomer) -> None:
 
 
 async def answers_by_sms(person: Visitor, someone: Newcomer, *, key: str = "Enter") -> None:
-    await person.does("SMS PASSWORD…", key=key)
+    await person.does("SMS…", key=key)
     await person.stands_at("Enter the one-time password")
     await person.sends(("One-time password", await person.newest_code(someone.sent_to)))
 
@@ -125,10 +125,10 @@ async def code_on_the_phone(phone: Visitor, sandbox: RunningSandbox, name: str) 
 
 
 async def opens_the_notification(phone: Visitor, sandbox: RunningSandbox, *, of: str, heading: str) -> None:
+    """It is what the phone opens with."""
     await phone.page.goto(f"{sandbox.local(PHONE)}/")
-    await phone.stands_at("Accounts")
-    await phone.does(f"{of}…")
     await phone.stands_at(heading)
+    assert of in await phone.page.locator("main").inner_text()
 
 
 async def chooses_the_number(phone: Visitor, number: str) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 Language = Literal["sl", "en"]
+Unit = Literal["minutes", "seconds", "seconds ago"]
 LANGUAGES: tuple[Language, ...] = ("sl", "en")
+
+_SLOVENE: Mapping[Unit, tuple[str, str, str, str]] = {
+    "minutes": ("minuto", "minuti", "minute", "minut"),
+    "seconds": ("sekundo", "sekundi", "sekunde", "sekund"),
+    "seconds ago": ("sekundo", "sekundama", "sekundami", "sekundami"),
+}
+"""For one, two, three or four, and more, as they stand after "čez" (minutes, seconds) and after "pred" (seconds ago)."""
 
 
 def chosen(text: str | None) -> Language | None:
@@ -22,6 +31,14 @@ def preferred(accept_language: str) -> Language:
         if language is not None:
             weights[language] = max(weights[language], _weight(parameter.strip()))
     return "en" if weights["en"] > weights["sl"] else "sl"
+
+
+def span(language: Language, count: int, unit: Unit) -> str:
+    """A number with its unit, in the case that goes with "čez" or "pred" in Slovene and with "in" or "ago" in English."""
+    if language == "en":
+        word = unit.partition(" ")[0]
+        return f"{count} {word[:-1] if count == 1 else word}"
+    return f"{count} {_SLOVENE[unit][{1: 0, 2: 1, 3: 2, 4: 2}.get(count % 100, 3)]}"
 
 
 def _weight(parameter: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from aiohttp.typedefs import Handler
 from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
-from authproxy.sandbox.furniture.language import Language, chosen, preferred
+from authproxy.sandbox.furniture.language import Language, chosen, preferred, span
 
 _LANGUAGE_COOKIE = "sandbox-language"
 _A_YEAR = 365 * 24 * 3600
@@ -94,7 +95,9 @@ class Pages:
 
     def text(self, request: web.Request, template: str, **values: Any) -> str:
         language = language_of(request)
-        return self._environment.get_template(template).render(lang=language, t=_translator(language), **values)
+        return self._environment.get_template(template).render(
+            lang=language, t=_translator(language), span=partial(span, language), **values
+        )  # fmt: skip
 
     async def _protect(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault("Content-Security-Policy", self._policy)

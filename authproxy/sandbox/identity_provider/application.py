@@ -28,18 +28,19 @@ from authproxy.sandbox.installation import Installation, Link
 def application(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
     clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, installed: Iterable[Installation] = (),
-    linked: Iterable[Link] = (), onepass_api_key: str = SANDBOX_API_KEY, state_file: Path | None = None,
+    linked: Iterable[Link] = (), onepass_api_key: str = SANDBOX_API_KEY, state_file: Path | None = None, phone_url: str = "",
 ) -> web.Application:  # fmt: skip
     """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server lives.
 
     `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are activated already,
     `linked` those that answer a relying party, which shows `onepass_api_key`. With a `state_file` a restart keeps accounts, consents and
-    phones. Raises StateBroken or OSError for one that cannot be read.
+    phones. `phone_url` is where a registration leads back that a phone has asked for. Raises StateBroken or OSError for a state file that
+    cannot be read.
     """
     made = web.Application(client_max_size=64 * 1024)
     provider = made[PROVIDER] = Provider(
         issuer=issuer, clients=clients, accounts=accounts, outbox_url=outbox_url, clock=clock, fresh=fresh,
-        installed=installed, linked=linked, onepass_api_key=onepass_api_key, state_file=state_file,
+        installed=installed, linked=linked, onepass_api_key=onepass_api_key, state_file=state_file, phone_url=phone_url,
     )  # fmt: skip
     made.cleanup_ctx.append(_outgoing)
     made.on_startup.append(_remember_beginning)

@@ -101,7 +101,7 @@ class Provider:
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self, *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
         clock: Callable[[], datetime], fresh: Callable[[int], bytes], installed: Iterable[Installation] = (),
-        linked: Iterable[Link] = (), onepass_api_key: str, state_file: Path | None = None,
+        linked: Iterable[Link] = (), onepass_api_key: str, state_file: Path | None = None, phone_url: str = "",
     ) -> None:  # fmt: skip
         self.issuer = issuer
         self.base = urlsplit(issuer).path.rstrip("/")
@@ -139,6 +139,7 @@ class Provider:
         self.linked_phones = LinkedPhones(linked)
         self.relay = Relay(clock)
         self.onepass_api_key = onepass_api_key
+        self.phone_url = phone_url.rstrip("/")
         self.wrong_links = Frequency(clock, allowed=20, window=timedelta(minutes=10))
         """Codes of relying parties that led to no enrolment, by the address that asks."""
         self.registrations: Expiring[Registration] = Expiring(clock, timedelta(minutes=30))

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from authproxy.sandbox.furniture.pages import Pages, language_of
 from authproxy.sandbox.installation import Installation
-from authproxy.sandbox.phone.device import Phone
+from authproxy.sandbox.phone.device import Incoming, Phone
 from authproxy.sandbox.phone.forms import read, to
 from authproxy.sandbox.phone.onepass import Activated, NotInstalledError, Push, UnreachableError
 
@@ -23,6 +23,7 @@ class Screens:
 
     def route(self, router: web.UrlDispatcher) -> None:
         router.add_get("/", self.home)
+        router.add_get("/accounts", self.accounts)
         router.add_get("/incoming", self.incoming)
         router.add_get("/accounts/new", self.add)
         router.add_post("/accounts/new", self.start)
@@ -35,8 +36,23 @@ class Screens:
         router.add_post("/accounts/{account}/pushes/{push}", self.answer)
 
     async def home(self, request: web.Request) -> web.Response:
+        """What the phone opens with: the notification that waits, or the accounts. Where several wait, they stand above the accounts."""
+        incoming = await self._phone.incoming()
+        waiting = [
+            *(f"/accounts/{account.device_id}/pushes/{push.id}" for account, push in incoming.pushes),
+            *(f"/links/{link.device_id}/pushes/{push.push_id}" for link, push in incoming.link_pushes),
+        ]
+        if len(waiting) == 1 and "said" not in request.query:
+            return to(waiting[0])
+        return self._home(request, incoming)
+
+    async def accounts(self, request: web.Request) -> web.Response:
+        """The same without opening anything, for whoever wants a code while a notification waits."""
+        return self._home(request, await self._phone.incoming())
+
+    def _home(self, request: web.Request, incoming: Incoming) -> web.Response:
         return self._shown(
-            request, "home.html", accounts=self._phone.accounts, links=self._phone.links, incoming=await self._phone.incoming(),
+            request, "home.html", accounts=self._phone.accounts, links=self._phone.links, incoming=incoming,
             said=request.query.get("said", ""), has_pin=self._phone.lock.has_pin,
         )  # fmt: skip
 

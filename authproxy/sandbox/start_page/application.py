@@ -32,8 +32,9 @@ class Place:
     """User names and passwords of a portal that has a sign-in of its own."""
 
 
-def application(*, places: Iterable[Place], accounts: Accounts, password: str, store: str) -> web.Application:
-    """A page of the places in the order given, portals first; `store` says in a few words where sessions are kept."""
+def application(*, places: Iterable[Place], accounts: Accounts, password: str, store: tuple[str, str]) -> web.Application:
+    """A page of the places in the order given, portals first; `store` says in a few words where sessions are kept, in Slovene and in
+    English."""
     pages = Pages("authproxy.sandbox.start_page")
     listed = sorted(places, key=lambda place: place.kind != "portal")
 

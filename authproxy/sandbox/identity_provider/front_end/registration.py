@@ -224,7 +224,8 @@ def _page(
             )  # fmt: skip
         case "done":
             return provider.pages.render(
-                found.request, "registered.html", goes_on=goes_on, is_from_phone=registration.login is None, **values
+                found.request, "registered.html", goes_on=goes_on, is_from_phone=registration.login is None, phone_url=provider.phone_url,
+                **values,
             )  # fmt: skip
 
 
