@@ -12,7 +12,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from OpenSSL import SSL
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -284,7 +283,7 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
     return CertificateListener(address=address, bound=bound, servers=tuple(servers), renew=renew)
 
 
-def _tls(acnlb: Acnlb, sign_in: CertificateSignIn) -> SSL.Context:
+def _tls(acnlb: Acnlb, sign_in: CertificateSignIn) -> tls.TlsContext:
     if acnlb.tls is None:
         raise Unusable("acnlb.tls: is missing")
     meanings.refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())

@@ -20,13 +20,16 @@ from authproxy.certificates.presentation import MAX_CERTIFICATE_BYTES, MAX_CERTI
 CERTIFICATES: Final = "client_certificates"
 """Name of the transport's extra information: the DER of what the client has shown, its own certificate first."""
 
+TlsContext = SSL.Context
+"""What connections are made with."""
+
 _PIECE = 64 * 1024
 _HANDSHAKE_OCTETS = MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES + 8 * 1024
 """As much as the certificates that are examined at all take, and room for the rest: the others would be read for nothing."""
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def context(*, certificate_file: str, key_file: str, authorities: Sequence[x509.Certificate]) -> SSL.Context:
+def context(*, certificate_file: str, key_file: str, authorities: Sequence[x509.Certificate]) -> TlsContext:
     """Raises OSError or ValueError for files that are no certificate and key. Nothing is ever resumed: every connection shows anew."""
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
     made.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -73,7 +76,7 @@ class TlsConnections:
         self._limit = limit
         self._open: set[_Connection] = set()
 
-    def renew(self, tls: SSL.Context) -> None:
+    def renew(self, tls: TlsContext) -> None:
         """From the next connection on."""
         self._tls = tls
 
