@@ -71,8 +71,11 @@ def test_a_destination_that_is_no_place_of_the_portal_is_refused(sent, reason):
     assert refused.value.reason is reason
 
 
-def test_a_portal_that_opted_in_to_encoded_slashes_has_them_in_destinations_too():
+def test_what_a_portal_has_opted_in_to_holds_for_destinations_too():
     assert destination(b"/a%2fb", portal=dataclasses.replace(PORTAL, accepts_encoded_slash=True)).path == "/a%2Fb"
+    assert destination(b"/22%25DDV.pdf", portal=dataclasses.replace(PORTAL, accepts_encoded_percent=True)).path == "/22%25DDV.pdf"
+    with pytest.raises(TargetRefused):
+        destination(b"/22%25DDV.pdf")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PROPFIND", "LOCK", "OPTIONS"])
