@@ -113,6 +113,7 @@ class RequestReader:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             interrupted, self._interrupted = self._interrupted, None
+            self._read = b""  # a tunnel may last for hours
             self._parser = httptools.HttpRequestParser(self) if interrupted is None else self._resumed(interrupted)
             return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError:
