@@ -35,6 +35,7 @@ from authproxy.terminal import (
 
 if TYPE_CHECKING:
     from authproxy.assertions.keys import KeyFiles, KeyRing
+    from authproxy.bootstrap import OpenSession
     from authproxy.settings.schema import Settings
 
 
@@ -118,20 +119,26 @@ def sessions() -> None:
 
 
 @sessions.command("list")
+@click.option("--person", help="Only those of this person: an id in the register, a `sub`, or a name in the audit trail.")
+@click.option("--portal", help="Only those at this portal.")
+@click.option("--hashes", is_flag=True, help="Name people as the audit trail does, for whoever may not see who they are.")
 @config_option
 @json_option
-def list_sessions(config: Path, *, as_json: bool) -> None:
-    """List the open sessions, without anything that would open one."""
+def list_sessions(person: str | None, portal: str | None, config: Path, *, hashes: bool, as_json: bool) -> None:
+    """List the open sessions and whose they are, without anything that would open one. Tax numbers are masked."""
     settings = settings_of(config)
+    if portal is not None and portal not in settings.portals:
+        raise click.UsageError(f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}")
     from authproxy import bootstrap
 
     with store_asked():
-        found = asyncio.run(bootstrap.list_sessions(settings))
+        found = asyncio.run(bootstrap.list_sessions(settings, person=person, portal=portal))
     rows = [
         {
-            "session": each.session_id, "portal": each.portal, "method": each.method, "level": int(each.level),
-            "started_at": time_text(each.started_at), "last_active_at": time_text(each.last_active_at),
-            "expires_at": time_text(each.expires_at), "browser": each.browser,
+            "session": each.summary.session_id, "portal": each.summary.portal, **_whose(each, hashes=hashes), "method": each.summary.method,
+            "level": int(each.summary.level), "started_at": time_text(each.summary.started_at),
+            "last_active_at": time_text(each.summary.last_active_at), "expires_at": time_text(each.summary.expires_at),
+            "browser": each.summary.browser,
         }
         for each in found
     ]  # fmt: skip
@@ -142,20 +149,36 @@ def list_sessions(config: Path, *, as_json: bool) -> None:
     click.echo(f"{len(rows)} open", err=True)
 
 
+def _whose(each: OpenSession, *, hashes: bool) -> dict[str, object]:
+    """The columns about the person. What an older version of the gateway has not written down is a dash."""
+    if hashes:
+        return {"person": each.audit_name or "-"}
+    person = each.summary.person
+    name, known_by = (None, None) if person is None else (person.name, person.subject_for_portals)
+    return {"person": known_by or "-", "name": name or "-", "tax_number": each.summary.tax_number or "-"}
+
+
 @sessions.command("revoke")
 @click.argument("session_id", required=False)
+@click.option("--person", help="End all sessions of this person, named as `sessions list` does (with or without --hashes).")
 @click.option("--subject", help="End all sessions of this person (the provider's `sub`).")
 @click.option("--issuer", help="The provider that names the person; by default the configured one.")
 @config_option
-def revoke_sessions(session_id: str | None, subject: str | None, issuer: str | None, config: Path) -> None:
+def revoke_sessions(session_id: str | None, person: str | None, subject: str | None, issuer: str | None, config: Path) -> None:
     """End one session, or all of a person. Exit code 1 if there was none."""
-    if (session_id is None) == (subject is None):
-        raise click.UsageError("name either a session or, with --subject, a person")
+    if [session_id, person, subject].count(None) != 2:
+        raise click.UsageError("name either a session or, with --person or --subject, a person")
     settings = settings_of(config)
     from authproxy import bootstrap
 
     with store_asked():
-        ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
+        if person is not None:
+            try:
+                ended = asyncio.run(bootstrap.revoke_sessions_of(settings, person))
+            except bootstrap.SeveralPeople as several:
+                fail(str(several))
+        else:
+            ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
     click.echo(f"{ended} ended")
     sys.exit(0 if ended else 1)
 

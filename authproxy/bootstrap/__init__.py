@@ -9,9 +9,12 @@ from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.meanings import portals
 from authproxy.bootstrap.operators import (
     ExplainedCertificate,
+    OpenSession,
+    SeveralPeople,
     explain_certificate,
     list_sessions,
     revoke_sessions,
+    revoke_sessions_of,
     rotate_keys,
 )
 from authproxy.bootstrap.process import run
@@ -19,6 +22,6 @@ from authproxy.bootstrap.starting import CannotStart
 from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
-    "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "desk", "explain_certificate", "list_sessions", "portals",
-    "revoke_sessions", "rotate_keys", "run", "running", "utc_now",
+    "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "OpenSession", "SeveralPeople", "desk", "explain_certificate",
+    "list_sessions", "portals", "revoke_sessions", "revoke_sessions_of", "rotate_keys", "run", "running", "utc_now",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.keys import KeyRing, demand_rotatable, rotate
 from authproxy.bootstrap import meanings
-from authproxy.bootstrap.acts import act
+from authproxy.bootstrap.acts import act, audit_of_commands
 from authproxy.bootstrap.certificates import validator_of
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.meanings import ways
@@ -33,15 +33,60 @@ from authproxy.storage.memory import MemoryKept
 from authproxy.telemetry.audit import Event
 
 
-async def list_sessions(settings: Settings) -> list[SessionSummary]:
-    """Every live session, the newest first. Raises CannotAsk."""
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A live session, and the name under which its person appears in the audit trail: empty for one of an older version."""
+
+    summary: SessionSummary
+    audit_name: str
+
+    def is_of(self, person: str) -> bool:
+        """Whether this is the person's id in the register, their `sub`, or their name in the audit trail."""
+        known = self.summary.person
+        return known is not None and person in {known.member, known.subject, self.audit_name}
+
+
+async def list_sessions(settings: Settings, *, person: str | None = None, portal: str | None = None) -> list[OpenSession]:
+    """The live sessions of the person (`OpenSession.is_of`), or everybody's, at the portal or all of them, the newest first. Raises
+    CannotAsk."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
-        if opened.pulse is not None:
-            # Sessions are judged as the instances judge them. This also works while the store takes no writes.
-            with suppress(CannotAsk):
-                await opened.pulse.beat(utc_now())
-        found = [summary async for summary in opened.sessions.all_summaries(now=utc_now())]
-    return sorted(found, key=lambda summary: summary.started_at, reverse=True)
+        found = await _open_sessions(settings, opened)
+    return [each for each in found if (person is None or each.is_of(person)) and portal in (None, each.summary.portal)]
+
+
+async def _open_sessions(settings: Settings, opened: Stores) -> list[OpenSession]:
+    if opened.pulse is not None:
+        # Sessions are judged as the instances judge them. This also works while the store takes no writes.
+        with suppress(CannotAsk):
+            await opened.pulse.beat(utc_now())
+    audit = audit_of_commands(settings, opened.acts)
+    found = [
+        OpenSession(summary, "" if summary.person is None else audit.name_of(summary.person))
+        async for summary in opened.sessions.all_summaries(now=utc_now())
+    ]  # fmt: skip
+    return sorted(found, key=lambda each: each.summary.started_at, reverse=True)
+
+
+class SeveralPeople(ValueError):  # noqa: N818
+    """More than one person is known by the name; the message has their names in the audit trail."""
+
+
+async def revoke_sessions_of(settings: Settings, person: str) -> int:
+    """Ends all sessions of the person (`OpenSession.is_of`), and returns how many there were. Raises SeveralPeople, and CannotAsk, also if
+    the act cannot be written down."""
+    async with resolver(settings) as names, stores(settings, names=names) as opened:
+        found = [each for each in await _open_sessions(settings, opened) if each.is_of(person)]
+        people = {each.audit_name: each.summary.person for each in found}
+        if len(people) > 1:
+            raise SeveralPeople(f"several people are known by that: say one of {', '.join(sorted(people))}")
+        [whose] = people.values() or [None]
+        if whose is None:
+            return 0
+        async with act(settings, opened.acts, "sessions revoke --person", person=whose) as own:
+            ended = len(await opened.sessions.revoke_all([each.summary.session_id for each in found]))
+            if ended:
+                await own.tell(Event.SESSION_REVOKED, person=whose, detail=f"{ended} sessions of this person")
+        return ended
 
 
 async def revoke_sessions(

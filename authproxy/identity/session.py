@@ -73,3 +73,7 @@ class SessionSummary:
     certificates: tuple[str, ...] = ()
     """As `Session.certificates`."""
     provider_session: str | None = field(default=None, repr=False)
+    person: Person | None = field(default=None, repr=False)
+    """The person's names and nothing else of them; None for a session that an older version has begun."""
+    tax_number: str | None = field(default=None, repr=False)
+    """Masked."""

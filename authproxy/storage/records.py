@@ -13,6 +13,7 @@ from typing import Any, Final
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant
+from authproxy.identity.member import masked
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary
 
@@ -104,6 +105,8 @@ def summary_octets(session: Session, browser: str) -> bytes:
         "browser": browser,
         "provider_session": session.provider_session,
         "certificates": session.certificates,
+        "person": [session.person.issuer, session.person.subject, session.person.member, session.person.name],
+        "tax_number": None if session.person.tax_number is None else masked(session.person.tax_number),
     })
 
 
@@ -124,11 +127,20 @@ def live_summary_in(
             browser=fields["browser"],
             certificates=tuple(fields.get("certificates", ())),
             provider_session=fields.get("provider_session"),
+            person=_named(fields.get("person")),
+            tax_number=fields.get("tax_number"),
         )
         idle_for: timedelta = fields["idle_for"] * _MICROSECOND
     except UNREADABLE:
         return None
     return None if now >= summary.expires_at or now - last_active_at - forgiven >= idle_for else summary
+
+
+def _named(fields: list[Any] | None) -> Person | None:
+    if fields is None:
+        return None
+    issuer, subject, member, name = fields
+    return Person(issuer=issuer, subject=subject, member=member, name=name)
 
 
 def browser_in(octets: bytes) -> str | None:

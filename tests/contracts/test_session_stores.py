@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.identity.person import Issuer, Subject
+from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.ticket import SessionTicket
 from tests.support.people_builders import ANA, CVETKA, DAVID, account, linked
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
@@ -148,6 +148,14 @@ async def test_summaries_tell_what_a_person_may_see_newest_first(sessions):
     assert (first.portal, first.method, first.level, first.started_at, first.expires_at) == (
         newer.portal, newer.method, newer.level, newer.started_at, newer.expires_at,
     )  # fmt: skip
+
+
+async def test_a_summary_names_its_person_and_has_no_number_of_theirs(sessions):
+    await started(sessions, person=Person(issuer=ISSUER, subject=SUBJECT, name="Ana", email="ana@example.si", phone="+38640123456", tax_number="99990008"))
+    [summary] = await sessions.summaries(ISSUER, SUBJECT, now=NOW)
+    assert summary.person == Person(issuer=ISSUER, subject=SUBJECT, name="Ana")
+    assert summary.tax_number == "*****008"
+    assert "Ana" not in repr(summary)
 
 
 async def test_summaries_leave_out_what_is_over(sessions):

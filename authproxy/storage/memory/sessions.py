@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from authproxy.identity.member import Member
+from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
@@ -36,6 +36,7 @@ class _KeptSession:
         return self.session.is_over(last_active_at=self.last_active_at, now=now, forgiven=self.forgiven(now))
 
     def summary(self) -> SessionSummary:
+        person = self.session.person
         return SessionSummary(
             session_id=self.session.session_id,
             portal=self.session.portal,
@@ -47,6 +48,8 @@ class _KeptSession:
             browser=self.browser,
             certificates=self.session.certificates,
             provider_session=self.session.provider_session,
+            person=Person(issuer=person.issuer, subject=person.subject, member=person.member, name=person.name),
+            tax_number=None if person.tax_number is None else masked(person.tax_number),
         )
 
 

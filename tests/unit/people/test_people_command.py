@@ -7,6 +7,7 @@ import pwd
 import re
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.member import issuer_and_serial
+from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.storage.acts import MOST_WAITING
 from authproxy.storage.keyspace import ACTS
 from tests.support.people_desk import ANA, ANAS, CVETKA, HEADER, Desk
@@ -225,6 +227,37 @@ def test_all_sessions_of_a_person_are_ended_under_the_persons_name(desk):
     [told] = desk.events()
     assert (told["event"], told["detail"]) == ("session.revoked", "2 sessions of this person")
     assert re.fullmatch("[0-9a-f]{32}", told["person"])
+
+
+def test_sessions_are_listed_with_their_people_and_ended_by_what_is_listed(desk):
+    ana = Person(issuer=Issuer("https://idp.example/"), subject=Subject("a-1"), name="Ana Novak", tax_number=TaxNumber("99990008"))
+    bor = replace(ana, subject=Subject("b-1"), name="Bor Kos", member=MemberId("bor"))
+    for person in (ana, ana, bor):
+        desk.sign_in(person=person)
+
+    def listed(*arguments):
+        return json.loads(desk.run_plain("sessions", "list", "--json", *arguments).stdout)
+
+    assert [(row["person"], row["name"], row["tax_number"]) for row in listed("--person", "a-1", "--portal", "acq")] == [("a-1", "Ana Novak", "*****008")] * 2
+    assert listed("--person", "nobody") == []
+    assert "there is no portal nowhere" in desk.run_plain("sessions", "list", "--portal", "nowhere", code=2).stderr
+    hashed = desk.run_plain("sessions", "list", "--hashes", "--json").stdout
+    assert not any(known in hashed for known in ("Ana", "Bor", "a-1", "b-1", '"bor"', "008"))
+    [name] = {row["person"] for row in listed("--hashes", "--person", "bor")}
+    assert desk.run_plain("sessions", "revoke", "--person", name).stdout == "1 ended\n"
+    assert desk.events()[-1]["person"] == name
+    assert desk.run_plain("sessions", "revoke", "--person", "a-1").stdout == "2 ended\n"
+    assert desk.events()[-1]["detail"] == "2 sessions of this person"
+    assert desk.run_plain("sessions", "revoke", "--person", "a-1", code=1).stdout == "0 ended\n"
+
+
+def test_of_two_people_of_one_name_none_is_signed_out_by_it(desk):
+    for issuer in ("https://one.example/", "https://two.example/"):
+        desk.sign_in(person=Person(issuer=Issuer(issuer), subject=Subject("1")))
+    refused = desk.run_plain("sessions", "revoke", "--person", "1", code=1).stderr
+    named = re.findall("[0-9a-f]{32}", refused)
+    assert (len(set(named)), len(json.loads(desk.run_plain("sessions", "list", "--json").stdout))) == (2, 2)
+    assert desk.run_plain("sessions", "revoke", "--person", named[0]).stdout == "1 ended\n"
 
 
 def test_a_rotation_of_keys_is_written_down_or_does_not_happen(desk, redis_server):
