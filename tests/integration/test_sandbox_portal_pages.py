@@ -71,6 +71,18 @@ async def test_every_kind_of_page_is_free_of_barriers_and_fits_a_narrow_screen(o
     assert person.complaints == []
 
 
+async def test_of_a_row_that_is_wider_than_a_phone_one_sees_whose_it_is(opened):
+    person = await opened("acq", "sl-SI", viewport={"width": 375, "height": 800})
+    page = person.page
+    await page.goto(portal("acq").tables[0].path)
+    table, names = page.locator(".scroll"), page.locator(".scroll tbody th")
+    assert await table.evaluate("node => node.scrollWidth > node.clientWidth")
+    await table.evaluate("node => node.scrollTo(node.scrollWidth, 0)")
+
+    assert await names.first.evaluate("node => node.getBoundingClientRect().left >= 0")
+    assert "rgba(0, 0, 0, 0)" not in await names.evaluate_all("nodes => nodes.map(node => getComputedStyle(node).backgroundColor)")
+
+
 @pytest.mark.parametrize("portal_id", PORTAL_IDS)
 async def test_a_form_that_is_wrong_is_summed_up_and_one_that_is_right_has_a_receipt(opened, portal_id):
     person = await opened(portal_id, "sl-SI")
