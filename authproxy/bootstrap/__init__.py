@@ -16,6 +16,7 @@ from authproxy.bootstrap.operators import (
     revoke_sessions,
     revoke_sessions_of,
     rotate_keys,
+    whether_accepted,
 )
 from authproxy.bootstrap.process import run
 from authproxy.bootstrap.starting import CannotStart
@@ -24,4 +25,5 @@ from authproxy.bootstrap.stores import MEMORY
 __all__ = [
     "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "OpenSession", "SeveralPeople", "desk", "explain_certificate",
     "list_sessions", "portals", "revoke_sessions", "revoke_sessions_of", "rotate_keys", "run", "running", "utc_now",
+    "whether_accepted",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.challenges.enrolment import Enrolment
+from authproxy.flows import refused_certificates
 from authproxy.flows.people import (
     AccountBlocked,
     AccountIsBlocked,
@@ -20,11 +21,13 @@ from authproxy.flows.people import (
     Contradicted,
     Methods,
     MethodsRemoved,
+    NotLinked,
     NotLost,
     People,
     Resealed,
     TakenOver,
 )
+from authproxy.flows.refused_certificates import KeptStore
 from authproxy.identity.member import Account, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import Listed
@@ -39,6 +42,7 @@ class Desk:
     people: People
     act: Act
     issuer: Issuer
+    kept: KeptStore
 
     def audit_name_of(self, who: Member | Account) -> str:
         """The name under which the person appears in the audit trail."""
@@ -113,8 +117,25 @@ class Desk:
             issuer, subject = account or ("", "")
             outcome = await self.people.link_account(member_id, Account(issuer=Issuer(issuer), subject=Subject(subject)))
         if isinstance(outcome, Changed):
-            await self._tell(Event.PERSON_LINKED, outcome.member, "certificate" if certificate is not None else "account")
+            await self._tell(Event.PERSON_LINKED, outcome.member, "account" if certificate is None else _named(certificate))
         return outcome
+
+    async def unlink(self, member_id: str, what: CertificateName | Account) -> Changed | NotLinked | None:
+        outcome = await self.people.unlink(member_id, what)
+        if isinstance(outcome, Changed):
+            told = "account" if isinstance(what, Account) else _named(what)
+            await self._tell(Event.PERSON_UNLINKED, outcome.member, f"{told}; {outcome.sessions_ended} sessions ended")
+        return outcome
+
+    async def refused_certificate(self, code: str) -> bytes | None:
+        """The certificate (DER) that was refused with this code because nobody in the register has it; None after some days."""
+        return await refused_certificates.of_code(self.kept, code)
+
+    async def export(self) -> tuple[Member, ...]:
+        """Everybody in the register, with all that it holds of them."""
+        members = (await self.people.every()).members
+        await self.act.tell(Event.PEOPLE_EXPORTED, detail=f"{len(members)} people")
+        return members
 
     async def reseal(self) -> Resealed:
         resealed = await self.people.reseal()
@@ -144,6 +165,12 @@ def _lifted(*, was_lifted: bool) -> str:
     return "wrong answers forgotten" if was_lifted else "no wrong answers"
 
 
+def _named(certificate: CertificateName) -> str:
+    if certificate.fingerprint is not None:
+        return f"certificate {certificate.fingerprint}"
+    return f"certificate {certificate.serial or 0:x}@{certificate.issuer}"
+
+
 @asynccontextmanager
 async def desk(settings: Settings, command: str | None = None, *, person: str | Account | None = None) -> AsyncIterator[Desk]:
     """`command` is the name of a command that changes something, `person` the id of the person whom it concerns, or their account. Both are
@@ -162,4 +189,4 @@ async def desk(settings: Settings, command: str | None = None, *, person: str | 
         people = People(
             store=opened.people, sessions=opened.sessions, limits=opened.limits, enrolments=opened.enrolments, clock=utc_now
         )
-        yield Desk(people, own, issuer)
+        yield Desk(people, own, issuer, opened.kept)

@@ -246,7 +246,7 @@ def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
 def _desk(parts: Parts) -> Desk:
     kept = parts.stores
     people = People(store=kept.people, sessions=kept.sessions, limits=kept.limits, enrolments=kept.enrolments, clock=parts.clock)
-    return Desk(people, Act(parts.audit), Issuer(parts.settings.assertions.issuer))
+    return Desk(people, Act(parts.audit), Issuer(parts.settings.assertions.issuer), kept.kept)
 
 
 async def _ask_provider(provider: OpenIdProvider) -> None:

@@ -6,19 +6,23 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.keys import KeyRing, demand_rotatable, rotate
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.acts import act, audit_of_commands
-from authproxy.bootstrap.certificates import validator_of
+from authproxy.bootstrap.certificates import profile_of, validator_of
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.meanings import ways
 from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import Stores, stores
-from authproxy.certificates import explain, files, presentation
+from authproxy.certificates import explain, files, path_validation, presentation
 from authproxy.certificates.files import Kind
 from authproxy.certificates.leaf import Leaf
+from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, not_admitted
@@ -197,3 +201,14 @@ def _told_at(place: SignInPlace, mode: Mode, validated: Validated, member: Membe
         return f"{Reason.CERTIFICATE_UNKNOWN}: nobody in the register has it"
     told = not_admitted(member, place)
     return None if told is None else f"{told.reason}: {told.found}"
+
+
+def whether_accepted(settings: Settings, certificate: x509.Certificate) -> str:
+    """Whether the profile takes the certificate today, for an operator. Asks nobody whether it is revoked."""
+    if settings.acnlb is None:
+        return "nobody yet: the settings have no section `acnlb`"
+    presented = Presented(leaf=certificate.public_bytes(Encoding.DER))
+    outcome = path_validation.examination(presented, profile_of(settings.acnlb), now=utc_now()).outcome
+    if isinstance(outcome, Refused):
+        return f"nobody: {outcome.reason} ({outcome.detail})"
+    return "yes, unless it is revoked"

@@ -9,6 +9,7 @@ into a sign-in. Before a certificate that holds was shown the store keeps nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -19,13 +20,14 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows import membership, shown_certificate
+from authproxy.flows import membership, refused_certificates, shown_certificate
 from authproxy.flows.certificate_again import CertificateAgain
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import NotAdmitted
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
 from authproxy.flows.sign_in import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over
+from authproxy.flows.step_up import NotProved
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import SECRET_SIZE, Attempt, Showing
 from authproxy.identity.member import Member
@@ -169,9 +171,11 @@ class CertificateLogin:
         return Accepted(location=f"{self._places[hop.portal_id].callback(_METHOD)}?hop={way_back}", validated=found)
 
     async def complete(
-        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, now: datetime
+        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, request_id: str,
+        now: datetime,
     ) -> Outcome:  # fmt: skip
-        """Ends the attempt on which the certificate was shown. `secret` is the sealed text of the way back. What cannot be asked is a
+        """Ends the attempt on which the certificate was shown. `secret` is the sealed text of the way back. A certificate of nobody is kept
+        for the operator under `request_id`. What cannot be asked is a
         refusal, so that the way back to the page is not lost; raises CannotAsk only where nobody can say whether the browser has a
         session."""
         showing = None if secret is None else self._seals.showing_in(secret)
@@ -188,8 +192,19 @@ class CertificateLogin:
             return over(attempt, failure.reason, found=str(failure))
         if shown is None:
             return over(attempt, Reason.ATTEMPT_TOO_OLD)
+        outcome: Outcome
         if attempt.step_up_of is not None:
-            return await self._again.complete(attempt, shown, ticket_text, now=now)
+            outcome = await self._again.complete(attempt, shown, ticket_text, now=now)
+        else:
+            outcome = await self._signed_in(attempt, shown, ticket_text, user_agent)
+        if isinstance(outcome, SignInRefused | NotProved) and outcome.reason is Reason.CERTIFICATE_UNKNOWN:
+            with suppress(CannotAsk):  # the page is right without it
+                await refused_certificates.keep(self._kept, shown, request_id)
+        return outcome
+
+    async def _signed_in(
+        self, attempt: Attempt, shown: ShownCertificate, ticket_text: str | None, user_agent: str
+    ) -> SignedIn | SignInRefused:  # fmt: skip
         try:
             outcome = await self._enter(shown, attempt, ticket_text, user_agent)
             if isinstance(outcome, SignInRefused):

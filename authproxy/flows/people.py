@@ -150,6 +150,11 @@ class AccountIsBlocked:
 
 
 @dataclass(frozen=True, slots=True)
+class NotLinked:
+    """Nothing has changed: the person does not have this certificate or account."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountIsOf:
     """Nothing has changed: the account is that of somebody in the register."""
 
@@ -306,6 +311,19 @@ class People:
         if (await self.whose(account)).is_blocked:
             return AccountIsBlocked()
         return await self._link(member_id, lambda member: member.with_account(account), (account.key,))
+
+    async def unlink(self, member_id: str, what: CertificateName | Account) -> Changed | NotLinked | None:
+        """The certificate or account signs in as this person no more. Their sessions end."""
+        found = await self._found(member_id)
+        if found is None:
+            return None
+        if not self._without(found.member, what).keys < found.member.keys:
+            return NotLinked()
+        return await self._change(member_id, lambda member: self._without(member, what))
+
+    @staticmethod
+    def _without(member: Member, what: CertificateName | Account) -> Member:
+        return member.without_account(what) if isinstance(what, Account) else member.without_certificate(what)
 
     async def reseal(self) -> Resealed:
         """Writes everything anew under the first key, so that the others may be dropped."""

@@ -110,6 +110,14 @@ class Member:
         others = tuple(other for other in self.certificates if not keys.intersection(other.keys))
         return replace(self, certificates=(*others, certificate))
 
+    def without_certificate(self, certificate: CertificateName) -> Member:
+        """Without whatever names this certificate, however fully."""
+        keys = set(certificate.keys)
+        return replace(self, certificates=tuple(each for each in self.certificates if not keys.intersection(each.keys)))
+
+    def without_account(self, account: Account) -> Member:
+        return replace(self, accounts=tuple(each for each in self.accounts if each != account))
+
     def blocked(self, at: datetime, reason: str | None) -> Member:
         return replace(self, blocked_at=at, block_reason=reason)
 

@@ -12,6 +12,7 @@ from authproxy.terminal import fail, store_asked
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
+    from authproxy.flows.people import AccountIsBlocked, Changed, Contradicted
     from authproxy.identity.member import Account
     from authproxy.settings.schema import Settings
 
@@ -53,3 +54,15 @@ def nobody(person: str) -> NoReturn:
 
 def belongs_to(subject: tuple[str, str], member_id: str) -> NoReturn:
     fail(f"the account {subject[1]} is that of {member_id} in the register: name that person instead")
+
+
+def say(person: str, outcome: Changed | Contradicted | AccountIsBlocked | None, state: str) -> None:
+    from authproxy.flows.people import AccountIsBlocked, Contradicted
+
+    if outcome is None:
+        nobody(person)
+    if isinstance(outcome, AccountIsBlocked):
+        fail("the account is blocked: end that first with `authproxy people unblock --subject`")
+    if isinstance(outcome, Contradicted):
+        fail("; ".join(f"this {each.key.kind} is that of {each.earlier}" for each in outcome.conflicts))
+    click.echo(f"{person}: {state}; {outcome.sessions_ended} sessions ended")

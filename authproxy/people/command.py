@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, person_argument, subject_option
+from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, person_argument, say, subject_option
+from authproxy.people.export import export_people
+from authproxy.people.links import link_person, unlink_person
 from authproxy.people.methods import methods, names_of, whom
 from authproxy.terminal import FINDINGS, UNREADABLE, config_option, fail, json_option, print_findings, print_table, settings_of, time_text
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
-    from authproxy.flows.people import AccountBlocked, AccountIsBlocked, AccountIsOf, Changed, Contradicted, NotLost, TakenOver
+    from authproxy.flows.people import AccountBlocked, AccountIsOf, Contradicted, NotLost, TakenOver
     from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
     from authproxy.people.files import PeopleList
     from authproxy.settings.schema import Settings
@@ -27,6 +29,9 @@ def people() -> None:
 
 
 people.add_command(methods)
+people.add_command(link_person)
+people.add_command(unlink_person)
+people.add_command(export_people)
 
 
 @people.command("import")
@@ -138,7 +143,7 @@ def block_person(person: str | None, subject: tuple[str, str] | None, reason: st
     _demand_one_name(person, subject)
     settings = settings_of(config)
     if person is not None:
-        _say(person, at_desk(settings, lambda desk: desk.block(person, reason), command="people block", person=person), "blocked")
+        say(person, at_desk(settings, lambda desk: desk.block(person, reason), command="people block", person=person), "blocked")
     elif subject is not None:
         _block_account(settings, subject, reason)
 
@@ -161,7 +166,7 @@ def unblock_person(person: str | None, subject: tuple[str, str] | None, config: 
         outcome = at_desk(
             settings, lambda desk: desk.unblock(person, removes_methods=kept == _REMOVED), command="people unblock", person=person
         )
-        _say(person, outcome, f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}{kept}")
+        say(person, outcome, f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}{kept}")
     elif subject is not None:
         account = account_of(subject)
         lifted = at_desk(
@@ -170,23 +175,6 @@ def unblock_person(person: str | None, subject: tuple[str, str] | None, config: 
         )  # fmt: skip
         state = "not blocked; " if lifted.was_blocked else ""
         click.echo(f"{subject[1]}: {state}{_forgotten(was_lifted=lifted.was_lifted)}{kept}")
-
-
-@people.command("link")
-@person_argument
-@click.option("--certificate", type=click.Path(path_type=Path, dir_okay=False), help="A PEM file with the person's certificate.")
-@click.option("--subject", nargs=2, metavar="ISSUER SUB", help="The person's account at the provider, in the place of an earlier one.")
-@config_option
-def link_person(person: str, certificate: Path | None, subject: tuple[str, str] | None, config: Path) -> None:
-    """Say whose certificate or account this is. You must have seen both: the certificate or account, and the person."""
-    if (certificate is None) == (subject is None):
-        raise click.UsageError("name either a certificate or, with --subject, an account")
-    settings = settings_of(config)
-    named = _certificate_in(certificate) if certificate is not None else None
-    outcome = at_desk(
-        settings, lambda desk: desk.link(person, certificate=named, account=subject), command="people link", person=person
-    )  # fmt: skip
-    _say(person, outcome, "linked")
 
 
 @people.command("reseal")
@@ -258,35 +246,6 @@ def _list_in(file: Path, settings: Settings) -> PeopleList:
         click.echo(f"{len(listed.findings)} findings; nothing was changed", err=True)
         sys.exit(FINDINGS)
     return listed
-
-
-def _certificate_in(file: Path) -> CertificateName:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    from authproxy.identity.member import CertificateName
-
-    try:
-        certificates = x509.load_pem_x509_certificates(file.read_bytes())
-    except OSError as error:
-        click.echo(f"{file}: cannot be read: {error.strerror}", err=True)
-        sys.exit(UNREADABLE)
-    except ValueError:
-        fail(f"{file}: is no certificate in PEM")
-    leaf = certificates[0]
-    return CertificateName(fingerprint=leaf.fingerprint(SHA256()).hex(), issuer=leaf.issuer.rfc4514_string(), serial=leaf.serial_number)
-
-
-def _say(person: str, outcome: Changed | Contradicted | AccountIsBlocked | None, state: str) -> None:
-    from authproxy.flows.people import AccountIsBlocked, Contradicted
-
-    if outcome is None:
-        nobody(person)
-    if isinstance(outcome, AccountIsBlocked):
-        fail("the account is blocked: end that first with `authproxy people unblock --subject`")
-    if isinstance(outcome, Contradicted):
-        fail("; ".join(f"this {each.key.kind} is that of {each.earlier}" for each in outcome.conflicts))
-    click.echo(f"{person}: {state}; {outcome.sessions_ended} sessions ended")
 
 
 def _forgotten(*, was_lifted: bool) -> str:

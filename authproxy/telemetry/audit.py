@@ -54,7 +54,9 @@ class Event(StrEnum):
     PERSON_BLOCKED = "person.blocked"
     PERSON_UNBLOCKED = "person.unblocked"
     PERSON_LINKED = "person.linked"
+    PERSON_UNLINKED = "person.unlinked"
     PEOPLE_RESEALED = "people.resealed"
+    PEOPLE_EXPORTED = "people.exported"
     LINK_REFUSED = "link.refused"
     CHALLENGE_ISSUED = "challenge.issued"
     CHALLENGE_APPROVED = "challenge.approved"
@@ -101,7 +103,10 @@ MEANINGS: Mapping[Event, str] = {
     Event.PERSON_UNBLOCKED: "An operator has let a blocked person in again, or made the gateway forget their wrong answers; `detail` says "
     "which.",
     Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax "
-    "number.",
+    "number. Of a certificate `detail` is the SHA-256.",
+    Event.PERSON_UNLINKED: "An account or a certificate signs in as this person no more; their sessions have ended. `detail` "
+    "is the certificate's SHA-256.",
+    Event.PEOPLE_EXPORTED: "An operator has written the register into a file, with tax numbers; `detail` says how many people.",
     Event.PEOPLE_RESEALED: "An operator has written the register anew under the first key; `detail` says how much of it.",
     Event.LINK_REFUSED: "Alarm: an account states what belongs to somebody else in the register; `detail` says what. Somebody should look.",
     Event.CHALLENGE_ISSUED: "A signed-in person was asked for a fresh proof by `method`: a code or a notification was sent, or the browser "

@@ -41,7 +41,8 @@ class CertificateLogin(Protocol):
     async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str: ...
 
     async def complete(
-        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, now: datetime
+        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, request_id: str,
+        now: datetime,
     ) -> Outcome: ...  # fmt: skip
 
 
@@ -137,6 +138,7 @@ class LoginPages:
             browser=cookies.flow_in(held).value,
             ticket_text=cookies.ticket_in(held).value,
             user_agent=request.headers.get(hdrs.USER_AGENT, ""),
+            request_id=request[CONTEXT].request_id,
             now=self._clock(),
         )
         return await self._ended(request, outcome)

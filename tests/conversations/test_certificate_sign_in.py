@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import ssl
@@ -146,6 +147,21 @@ async def test_a_valid_certificate_that_nobody_has_registered_signs_nobody_in(ce
     assert session_of(house, browser) is None
     [event] = events(house, "sign_in.refused")
     assert (event["reason"], event["detail"]) == ("certificate_unknown", f"certificate {house.leaf('gregor.zagar').fingerprint}")
+
+
+async def test_the_code_of_the_page_links_the_certificate_that_was_shown(certificate_house):
+    house = certificate_house
+    await house.enrols(ana(house, certificates=()))
+    page = await signs_in(house.browser("ana.novak"), house.acq + PLACE)
+    [code] = set(re.findall(r"<code>(certificate_unknown-\w+)</code>", page.text))
+    assert "Sporočite mu tudi kodo s te strani" in page.text
+
+    async with bootstrap.desk(house.house.settings) as desk:
+        assert await desk.refused_certificate("certificate_unknown-0000000000000000") is None
+        shown = await desk.refused_certificate(code)
+        assert hashlib.sha256(shown).hexdigest() == house.leaf("ana.novak").fingerprint
+        await desk.link("ana", certificate=house.named("ana.novak"))
+    assert (await signs_in(house.browser("ana.novak"), house.acq + PLACE)).status == 200
 
 
 @pytest.mark.parametrize("changes", [{"is_blocked": True}, {"tax_number": None}])

@@ -13,12 +13,14 @@ import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs7, pkcs12
 
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.member import issuer_and_serial
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.storage.acts import MOST_WAITING
 from authproxy.storage.keyspace import ACTS
+from tests.support.certificate_builder import Authority, der, ec_key, pem
 from tests.support.people_desk import ANA, ANAS, CVETKA, HEADER, Desk
 from tests.support.session_builders import NOW, new_ticket, session_for
 
@@ -114,28 +116,112 @@ def test_nobody_of_that_id_is_an_exit_code(desk, command):
     assert result.stderr == "nobody in the register has the id david\n"
 
 
-def test_a_certificate_is_linked_from_its_file(desk, tmp_path):
-    import trustme
+ROOT = Authority.root()
+SUB = ROOT.authority()
+LEAF = SUB.person()
 
+
+def bundle(*certificates, encoding=Encoding.DER):
+    return pkcs7.serialize_certificates(certificates, encoding)
+
+
+FORMS = {
+    "ana.pem": pem(LEAF).encode(),
+    "chain.pem": (pem(SUB.certificate) + pem(LEAF) + pem(ROOT.certificate)).encode(),
+    "ana.cer": der(LEAF),
+    "ana.p7b": bundle(SUB.certificate, LEAF),
+    "pem.p7b": bundle(LEAF, ROOT.certificate, encoding=Encoding.PEM),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_certificate_is_linked_from_its_file_whatever_its_form_and_order(desk, tmp_path, name):
     desk.imported(ANA, CVETKA)
-    pem = trustme.CA().issue_cert("ana@example.si").cert_chain_pems[0].bytes()
-    leaf = x509.load_pem_x509_certificate(pem)
-    file = tmp_path / "ana.pem"
-    file.write_bytes(pem)
-    assert desk.run("link", "ana", "--certificate", file).stdout == "ana: linked; 0 sessions ended\n"
+    (tmp_path / name).write_bytes(FORMS[name])
+    linked = desk.run("link", "ana", "--certificate", tmp_path / name, "--yes")
+    assert linked.stdout == "ana: linked; 0 sessions ended\n"
+    fingerprint = LEAF.fingerprint(SHA256()).hex()
+    assert all(each in linked.stderr for each in ("holder       Ana Novak\n", f"sha-256      {fingerprint}\n", "nobody yet: the settings have no section"))
     [shown] = desk.shown("ana")["certificates"]
-    assert shown.startswith(leaf.fingerprint(SHA256()).hex())
-    assert issuer_and_serial(leaf.issuer.rfc4514_string(), leaf.serial_number).value.split("\0") == shown.split(", ", 1)[1].split("@", 1)[::-1]
-    assert "this fingerprint is that of ana" in desk.run("link", "cvetka", "--certificate", file, code=1).stderr
+    assert shown.startswith(fingerprint)
+    assert issuer_and_serial(LEAF.issuer.rfc4514_string(), LEAF.serial_number).value.split("\0") == shown.split(", ", 1)[1].split("@", 1)[::-1]
+    assert "this fingerprint is that of ana" in desk.run("link", "cvetka", "--certificate", tmp_path / name, "--yes", code=1).stderr
+    [event] = [event for event in desk.events() if event["event"] == "person.linked"]
+    assert event["detail"] == f"certificate {fingerprint}"
+
+
+ODD = {
+    "is the certificate of an authority (a CA)": pem(SUB.certificate).encode(),
+    "holds the certificates of 2 holders": (pem(LEAF) + pem(SUB.person())).encode(),
+    "is a request for a certificate": x509.CertificateSigningRequestBuilder().subject_name(LEAF.subject).sign(ec_key(), SHA256()).public_bytes(Encoding.DER),
+    "is a PKCS #12 file (.p12, .pfx)": pkcs12.serialize_key_and_certificates(b"ana", ec_key(), None, None, BestAvailableEncryption(b"secret")),
+    "is no certificate in DER": b"rubbish",
+}
+
+
+@pytest.mark.parametrize("problem", ODD)
+def test_what_is_nobodys_certificate_is_not_linked_and_is_named(desk, tmp_path, problem):
+    desk.imported(ANA)
+    (tmp_path / "odd").write_bytes(ODD[problem])
+    assert problem in desk.run("link", "ana", "--certificate", tmp_path / "odd", "--yes", code=1).stderr
+    assert desk.shown("ana")["certificates"] == []
+
+
+def test_without_a_terminal_linking_must_be_agreed_to(desk, tmp_path):
+    desk.imported(ANA)
+    (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
+    assert "say --yes" in desk.run("link", "ana", "--certificate", tmp_path / "ana.pem", code=2).stderr
+    assert desk.shown("ana")["certificates"] == []
+
+
+def test_an_account_is_linked_and_unlinked(desk):
+    desk.imported(CVETKA)
     assert "linked" in desk.run("link", "cvetka", "--subject", "https://provider/", "sub").stdout
-    assert [event["event"] for event in desk.events()] == ["person.imported", "person.linked", "act.abandoned", "person.linked"]
+    assert "has no such account" in desk.run("unlink", "cvetka", "--subject", "https://provider/", "other", code=1).stderr
+    assert desk.run("unlink", "cvetka", "--subject", "https://provider/", "sub").stdout == "cvetka: unlinked; 0 sessions ended\n"
+    assert desk.shown("cvetka")["accounts"] == []
+    assert [event["event"] for event in desk.events()] == ["person.imported", "person.linked", "act.abandoned", "person.unlinked"]
+
+
+@pytest.mark.parametrize("how", ["file", "fingerprint", "serial"])
+def test_a_certificate_is_unlinked_by_any_of_its_names(desk, tmp_path, how):
+    desk.imported(ANA)
+    (tmp_path / "ana.p7b").write_bytes(FORMS["ana.p7b"])
+    desk.run("link", "ana", "--certificate", tmp_path / "ana.p7b", "--yes")
+    fingerprint, serial = desk.shown("ana")["certificates"][0].split(", ", 1)
+    name = {"file": tmp_path / "ana.p7b", "fingerprint": fingerprint, "serial": serial}[how]
+    assert desk.run("unlink", "ana", "--certificate", name).stdout == "ana: unlinked; 0 sessions ended\n"
+    assert desk.shown("ana")["certificates"] == []
+    assert "has no such certificate" in desk.run("unlink", "ana", "--certificate", name, code=1).stderr
+
+
+def test_what_names_no_certificate_unlinks_nothing(desk):
+    desk.imported(ANA)
+    assert "is no SHA-256 fingerprint" in desk.run("unlink", "ana", "--certificate", "nowhere", code=1).stderr
+    desk.run("unlink", "ana", code=2)
+
+
+def test_an_export_is_an_import_that_changes_nothing(desk, tmp_path):
+    desk.imported(ANA, CVETKA, 'bor;;"Bor »B; C« Kranjc";;;-;-;yes\n')
+    (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
+    desk.run("link", "ana", "--certificate", tmp_path / "ana.pem", "--yes")
+    before = [desk.shown(each) for each in ("ana", "bor", "cvetka")]
+    file = tmp_path / "register.csv"
+    assert desk.run("export", file).stdout == "3 people\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "File exists" in desk.run("export", file, code=2).stderr
+    assert "0 added" in desk.run("import", file, "--replace").stdout
+    after = [desk.shown(each) for each in ("ana", "bor", "cvetka")]
+    certificates = [set(", ".join(each.pop("certificates")).split(", ")) for each in before], [set(", ".join(each.pop("certificates")).split(", ")) for each in after]
+    assert (before, certificates[0]) == (after, certificates[1])
+    assert [event["event"] for event in desk.events()][-2:] == ["people.exported", "person.imported"]
 
 
 def test_linking_needs_one_thing_and_a_readable_one(desk):
     desk.run("link", "ana", code=2)
     desk.run("link", "ana", "--certificate", "missing.pem", "--subject", "a", "b", code=2)
     assert "cannot be read" in desk.run("link", "ana", "--certificate", desk.folder / "missing.pem", code=2).stderr
-    assert "is no certificate" in desk.run("link", "ana", "--certificate", desk.file("x", "x.pem"), code=1).stderr
+    desk.run("link", "ana", "--from-refusal", "x", "--subject", "a", "b", code=2)
 
 
 def test_only_portals_of_the_settings_are_listed(desk):
