@@ -67,7 +67,7 @@ def _sent(gateway: Gateway, count: int) -> Iterator[int]:
     kinds = itertools.cycle(_mixed(person, portal))
     for number in range(count):
         if number % _SIGNS_OUT_EVERY == 0:
-            person.ask(f"{portal}/.authproxy/logout", {})
+            person.signs_out(portal)
             person.signs_in(f"{portal}/1k")
             kinds = itertools.cycle(_mixed(person, portal))
         kind = next(kinds)
