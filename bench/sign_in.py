@@ -59,8 +59,8 @@ class Person:
         return "; ".join(f"{name}={value}" for name, value in self._cookies[urlsplit(url).hostname or ""].items())
 
     def signs_out(self, origin: str) -> None:
-        """Ends the session at the portal. What the gateway remembers of it is forgotten: otherwise the provider would ask for a code at each
-        sign-in, and it takes each code once."""
+        """Ends the session at the portal. What the gateway remembers of it is forgotten: otherwise the provider would ask for a code at
+        each sign-in, and it takes each code once."""
         self.ask(f"{origin}/.authproxy/logout", {})
         self._cookies[urlsplit(origin).hostname or ""].pop("__Host-authproxy-left", None)
 
