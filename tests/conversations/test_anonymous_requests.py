@@ -66,8 +66,9 @@ async def test_whoever_comes_back_has_left_one_small_key_that_goes_by_itself(hou
     reader, writer = await asyncio.open_unix_connection(str(house.socket))
     for location in await begin(house, range(3)):
         state = re.search(r"state=([^&]+)", location)[1]
-        writer.write(b"GET /.authproxy/callback/rekono?code=c&state=%s HTTP/1.1\r\nHost: acq.localhost:%d\r\n\r\n" % (state.encode(), house.ports["gateway"]))
-    for _ in range(3):  # nobody's cookie is with them
+        writer.write(b"GET /.authproxy/callback/rekono?code=c&state=%s HTTP/1.1\r\nHost: acq.localhost:%d\r\n"
+                     b"Cookie: __Host-authproxy-flow=%s\r\n\r\n" % (state.encode(), house.ports["gateway"], b"A" * 43))  # fmt: skip
+    for _ in range(3):  # the cookie is another browser's
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400 ")
         await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
