@@ -315,6 +315,7 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
         hsts=meanings.hsts(parts.settings.server.hsts),
         step_up=step_up_services(parts, login, parts.texts, held),
         seals=parts.stores.seals,
+        keeps=parts.stores.seals.keeps,
         certificate_login=None if parts.certificates is None else parts.certificates.login,
         certificates_end=lambda now: None if parts.certificates is None else parts.certificates.profile.ends_at(now),
     )

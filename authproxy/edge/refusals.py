@@ -54,7 +54,7 @@ def is_page_load(head: RequestHead, method: str) -> bool:
 
 def login_url(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
     """The chooser, with the way back: the page itself; for a request that cannot be repeated, the page that sent it."""
-    return f"{portal.origin}/.authproxy/login?rt={_way_back(portal, target, head)}"
+    return f"{portal.origin}/.authproxy/login?rt={_way_back(portal, target, head)}{_cut(target)}"
 
 
 def step_up_url(required: StepUpRequired, target: RequestTarget, head: RequestHead, *, held: str | None = None) -> str:
@@ -74,6 +74,11 @@ def _way_back(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
     if len(place) > 2048:
         place = target.path if len(target.path) <= 2048 and target.method in {"GET", "HEAD"} else "/"
     return quote(place, safe="/")
+
+
+def _cut(target: RequestTarget) -> str:
+    """Tells the chooser that the way back has lost its query, so that it can tell the person."""
+    return "&cut=yes" if len(target.origin_form) > 2048 and target.method in {"GET", "HEAD"} else ""
 
 
 def _own_referer(portal: Portal, head: RequestHead) -> str:

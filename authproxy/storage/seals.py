@@ -30,6 +30,8 @@ _BLOCK: Final = 32
 """The length of a text tells the length of the place to this many bytes only."""
 _LENGTH_SIZE: Final = 2
 _LONGEST_PLACE: Final = 4096
+_OTHER_FIELDS: Final = 256
+"""Room for what a sign-in's attempt holds beside the place."""
 # Each way has a name of its own, so that a text for one way does not open as one for the other.
 _THERE: Final = "on the way to the proof"
 _BACK: Final = "on the way back with a certificate"
@@ -47,6 +49,11 @@ class Seals:
         """At most `LONGEST` characters. Where the place to return to is too long for that, its query is left out; where its path alone is,
         too, the person returns to the portal's first page."""
         return self._sealed(_fitting(records.attempt_octets(attempt), attempt.return_to), _THERE)
+
+    @staticmethod
+    def keeps(return_to: str) -> bool:
+        """Whether the attempt of a sign-in has room for the whole of this place."""
+        return len(_packed(bytes(_OTHER_FIELDS), return_to)) <= _LARGEST
 
     def attempt_in(self, text: str) -> Attempt | None:
         read = self._opened(text, _THERE)

@@ -72,6 +72,7 @@ class Services:
     certificate_login: CertificateLogin | None = None
     seals: RefusalSeals | None = None
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
+    keeps: Callable[[str], bool] = lambda _place: True
 
 
 def application(services: Services) -> web.Application:
@@ -84,7 +85,7 @@ def application(services: Services) -> web.Application:
     login = LoginPages(
         login=services.login, sessions=services.sessions, pages=pages, refusals=refusals, audit=services.audit, metrics=services.metrics,
         clock=services.clock, fresh=services.fresh, certificate_login=services.certificate_login,
-        certificates_end=services.certificates_end,
+        certificates_end=services.certificates_end, keeps=services.keeps,
     )  # fmt: skip
     session = SessionPages(
         sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock,

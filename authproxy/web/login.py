@@ -48,14 +48,16 @@ class CertificateLogin(Protocol):
 
 class LoginPages:
     """Without `certificate_login` nobody signs in with a certificate; `certificates_end` is when that ends, once people are to be told.
-    What a portal's settings name beyond the ways that there are is not shown."""
+    `keeps` tells whether a sign-in brings its person back to the whole of a place. What a portal's settings name beyond the ways that there
+    are is not shown."""
 
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self, *, login: Login, sessions: Sessions, pages: Pages, refusals: Refusals, audit: Audit, metrics: Metrics,
         clock: Callable[[], datetime], fresh: Callable[[int], str], certificate_login: CertificateLogin | None = None,
-        certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
+        certificates_end: Callable[[datetime], datetime | None] = lambda _now: None, keeps: Callable[[str], bool] = lambda _place: True,
     ) -> None:  # fmt: skip
         self._login = login
+        self._keeps = keeps
         self._certificate_login = certificate_login
         self._certificates_end = certificates_end
         self._ways = frozenset({"rekono"} if certificate_login is None else {"rekono", "acnlb"})
@@ -80,8 +82,10 @@ class LoginPages:
         if await self._login.looping(browser=flow.value, now=now):
             self._record_refusal(Reason.SIGN_IN_LOOP)
             return self._refusals.answer(request, Reason.SIGN_IN_LOOP, return_to=place, about=Particulars(cookie_found=ticket.found))
+        is_cut = "cut" in request.query or len(request.query.get("rt", "")) > return_to.LONGEST or not self._keeps(place)
         answer = self._pages.answer(
-            request, "login.html", here="login", keep={"rt": place}, rt=place, place=return_to.shown(place),
+            request, "login.html", here="login", keep={"rt": place, "cut": "yes"} if is_cut else {"rt": place}, rt=place,
+            place=return_to.shown(place), is_cut=is_cut,
             ways=[way for way in portal.sign_in if way in self._ways], after=_just_ended(request, ticket),
             certificates_end_at=self._certificates_end(now),
         )  # fmt: skip

@@ -43,8 +43,8 @@ def test_a_websocket_is_no_page():
         (target(method="POST"), b"https://acq.example.evil/form", "/"),
         (target(method="POST"), b"https://acq.example//evil.example", "/"),
         (target(method="POST"), b"https://acq.example/\xff", "/"),
-        (target(query="q" * 2100), None, "/page"),
-        (target(path="/" + "p" * 2100), None, "/"),
+        (target(query="q" * 2100), None, "/page&cut=yes"),  # the chooser tells the person
+        (target(path="/" + "p" * 2100), None, "/&cut=yes"),
         (target(method="POST"), b"https://acq.example/" + b"f" * 2100, "/"),
     ],
 )

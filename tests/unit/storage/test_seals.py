@@ -67,6 +67,12 @@ def test_a_place_that_does_not_fit_loses_its_query_and_then_itself(place, comes_
     assert SEALS.attempt_in(state) == replace(STEP_UP, return_to=comes_back)
 
 
+@pytest.mark.parametrize("place", [report_of(2048), "/a?" + secrets.token_urlsafe(300), "/a/b?" + secrets.token_urlsafe(1530)])
+def test_whether_a_place_will_come_back_whole_is_known_before_the_sign_in(place):
+    begun = replace(STEP_UP, return_to=place, step_up_of=None, route="", held=None)
+    assert SEALS.keeps(place) == (SEALS.attempt_in(SEALS.attempt_sealed(begun)).return_to == place)
+
+
 def test_a_sealed_attempt_is_a_state_that_is_found_in_the_response():
     longest = SEALS.attempt_sealed(replace(ATTEMPT, return_to=report_of(2048)))
     assert authorization.state_of((("code", "c"), ("state", longest))) == longest

@@ -32,6 +32,15 @@ async def test_the_chooser_offers_rekono_and_carries_the_way_back(house):
         assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
+@pytest.mark.parametrize("question", [f"rt={quote(BACK)}&cut=yes", "rt=/reports%3F" + "q" * 2050])
+async def test_the_chooser_tells_when_the_way_back_could_not_be_kept_whole(house, question):
+    for query, is_told in ((question, True), (f"rt={quote(BACK)}", False)):
+        async with house.asked("GET", f"/.authproxy/login?{query}") as answer:
+            text = await answer.text()
+            assert ("too long for us to remember" in text) == is_told
+            assert ("cut=yes" in text) == is_told  # also for the other language
+
+
 async def test_the_chooser_binds_a_new_browser_and_keeps_a_known_one(house):
     async with house.asked("GET", "/.authproxy/login") as new, house.asked("GET", "/.authproxy/login", cookies=FLOW_COOKIE) as known:
         assert new.headers["Set-Cookie"].startswith("__Host-authproxy-flow=0")
