@@ -132,7 +132,7 @@ async def test_a_loop_ends_at_a_page_that_names_the_cause_and_clears_itself(hous
     page = await ana.signs_in(place)
     assert (page.status, page.header("retry-after")) == (429, "60")
     assert "sign_in_loop" in page.text
-    assert "piškotka" in page.text
+    assert "ne shranjuje piškotkov" in page.text
     assert house.provider.asked.count(TOKEN_ENDPOINT) == 3
     house.clock.advance(seconds=61)
     ana.browser.cookies.loses = lambda _name: False

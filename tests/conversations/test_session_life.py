@@ -107,7 +107,7 @@ async def test_a_revoked_session_is_over_within_a_second_and_its_web_socket_soon
         await socket.send("dober dan")
         assert await socket.recv() == "dober dan"
         (session,) = await bootstrap.list_sessions(house.settings)
-        assert await bootstrap.revoke_sessions(house.settings, session_id=session.session_id) == 1
+        assert await bootstrap.revoke_sessions(house.settings, session_id=session.summary.session_id) == 1
         assert await until(lambda: is_over(ana, house.acq)) < 1.0
         async with asyncio.timeout(3):
             await socket.wait_closed()

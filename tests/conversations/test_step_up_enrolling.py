@@ -172,7 +172,7 @@ async def test_the_earlier_number_hears_at_the_next_sign_in_that_codes_go_to_ano
     assert await house.messages() == []
     await house.signed_in()
     [text] = await house.messages()
-    assert "drugo številko, ••• 111" in text
+    assert "drugo številko: ••• 111" in text
     await house.signed_in()
     assert len(await house.messages()) == 1
 

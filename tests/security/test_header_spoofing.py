@@ -196,7 +196,7 @@ async def test_hop_by_hop_headers_of_a_portal_end_here():
 
     async with running_edge(script=script) as edge:
         answer = await (await edge.client()).ask("GET /")
-        assert [name for name, _ in answer.headers] == [b"x-stays", b"content-length"]
+        assert [name for name, _ in answer.headers] == [b"x-stays", b"content-length", b"date", b"via"]
 
 
 # Addresses
