@@ -21,13 +21,14 @@ from authproxy.sandbox.accounts import Account
 
 ENROLLED = ("ana.novak", "cvetka.zupan")
 """Whose certificate the register knows; the others' certificates are for seeing what becomes of them."""
+HOST_CERTIFICATE, HOST_KEY = "certificate-host.pem", "certificate-host.key"
 _LIVES_FOR = timedelta(days=397)  # what browsers take at most
 
 
 def host_certificate(folder: Path, *, now: datetime) -> None:
     """Makes `certificate-host.pem` and its key in the folder, if they are not there or will not last. It vouches for itself: browsers ask
     once whether they may go on."""
-    file, key_file = folder / "certificate-host.pem", folder / "certificate-host.key"
+    file, key_file = folder / HOST_CERTIFICATE, folder / HOST_KEY
     if file.exists() and x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc > now + timedelta(days=7):
         return
     key = ec.generate_private_key(ec.SECP256R1())
@@ -57,9 +58,14 @@ def enrolled(accounts: Iterable[Account], authority: Path) -> list[Listed]:
     return [_listed(account, authority) for account in accounts if account.email.partition("@")[0] in ENROLLED]
 
 
+def certificate_of(name: str, authority: Path) -> x509.Certificate:
+    """Of one of the people who have one."""
+    return x509.load_pem_x509_certificates((authority / "private" / f"{name}.pem").read_bytes())[0]
+
+
 def _listed(account: Account, authority: Path) -> Listed:
     name = account.email.partition("@")[0]
-    certificate = x509.load_pem_x509_certificates((authority / "private" / f"{name}.pem").read_bytes())[0]
+    certificate = certificate_of(name, authority)
     return Listed(
         member_id=MemberId(name), name=account.name or name, email=account.email, phone=account.phone, portals=(EVERY_PORTAL,),
         tax_number=None if account.tax_number is None else TaxNumber(account.tax_number),

@@ -17,7 +17,7 @@ CLIENT_ID = "bankart-varni-spletni-prehod"
 AUTHORITY_FOLDER = "certificate-authority"
 SMTP_PORT = 8025
 START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
-CERTIFICATE_PORT = 8444
+CERTIFICATE_PORT, CERTIFICATE_CONFIRMATION_PORT = 8444, 8445
 # What is sent there asks for a proof that is fresh; at the first one not even a sign-in at the provider a moment ago will do.
 _DEMANDING: dict[str, list[dict[str, object]]] = {
     "bips": [
@@ -81,6 +81,11 @@ class Places:
         return f"https://localhost:{CERTIFICATE_PORT + self.offset}"
 
     @property
+    def certificate_confirmation(self) -> str:
+        """Where browsers show a certificate to the provider."""
+        return f"https://localhost:{CERTIFICATE_CONFIRMATION_PORT + self.offset}"
+
+    @property
     def smtp(self) -> str:
         return f"localhost:{SMTP_PORT + self.offset}"
 
@@ -93,6 +98,7 @@ def used_ports() -> dict[int, str]:
     """Every port of the sandbox, before the offset, and what is there."""
     return {
         8080: "the portals through the gateway", 8090: "the gateway's management", CERTIFICATE_PORT: "certificate sign-in",
+        CERTIFICATE_CONFIRMATION_PORT: "certificates at the provider",
         START_PORT: "the start page", PROVIDER_PORT: "the provider", PHONE_PORT: "the phone", OUTBOX_PORT: "the outbox",
         SMTP_PORT: "its mail", CERTIFICATE_AUTHORITY_PORT: "the test CA",
         **{upstream_port(portal_id): f"portal {portal_id}" for portal_id in PORTAL_IDS},
@@ -196,6 +202,7 @@ def listed(places: Places, portals: tuple[Description, ...]) -> list[Place]:
             for portal in portals
         ),
         Place(kind="provider", url=places.local(PROVIDER_PORT) + "/"),
+        Place(kind="provider_certificates", url=places.certificate_confirmation + "/"),
         Place(kind="phone", url=places.local(PHONE_PORT) + "/"),
         Place(kind="outbox", url=places.local(OUTBOX_PORT) + "/"),
         Place(kind="mail", url=f"smtp://{places.smtp}"),

@@ -28,6 +28,7 @@ from authproxy.bootstrap.own_folders import own_folder
 from authproxy.edge import holders
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
 from authproxy.sandbox.certificate_authority import application as certificate_authority
+from authproxy.sandbox.certificate_confirmation import asking_for_certificates, linked_certificates
 from authproxy.sandbox.certificate_sign_in import enrolled, host_certificate
 from authproxy.sandbox.enrolled_methods import enrolments
 from authproxy.sandbox.identity_provider import application as identity_provider
@@ -38,6 +39,7 @@ from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.places import (
     AUTHORITY_FOLDER,
     CERTIFICATE_AUTHORITY_PORT,
+    CERTIFICATE_CONFIRMATION_PORT,
     OUTBOX_PORT,
     PHONE_PORT,
     PROVIDER_PORT,
@@ -104,6 +106,12 @@ def _applications(
     def demo(portal: Description) -> web.Application:
         return demo_portal.application(portal=portal, jwks_url=places.jwks, issuer=places.gateway, clock=clock)
 
+    authority_url, authority_folder = places.local(CERTIFICATE_AUTHORITY_PORT), folder / AUTHORITY_FOLDER
+    # Made first: it writes the folder that says whose certificates there are.
+    authority = certificate_authority.application(base_url=authority_url, clock=clock, state_dir=authority_folder)
+    certificates = linked_certificates(
+        accounts.seeded, authority_folder, url=places.certificate_confirmation, authority_url=authority_url
+    )  # fmt: skip
     installed, linked = installed_beforehand(accounts, secrets.token_bytes), linked_beforehand(accounts, secrets.token_bytes)
     return [
         (OUTBOX_PORT, outbox.application(clock=clock, smtp=smtp)),
@@ -113,10 +121,9 @@ def _applications(
         (PROVIDER_PORT, identity_provider.application(
             issuer=places.issuer, clients=(client,), accounts=accounts, outbox_url=places.local(OUTBOX_PORT), clock=clock,
             installed=installed, linked=linked, state_file=folder / "provider.json", phone_url=places.local(PHONE_PORT),
+            certificates=certificates,
         )),
-        (CERTIFICATE_AUTHORITY_PORT, certificate_authority.application(
-            base_url=places.local(CERTIFICATE_AUTHORITY_PORT), clock=clock, state_dir=folder / AUTHORITY_FOLDER,
-        )),
+        (CERTIFICATE_AUTHORITY_PORT, authority),
         (START_PORT, start_page.application(places=listed(places, portals()), accounts=accounts, password=PASSWORD, store=store.what)),
         *((upstream_port(portal.portal_id), demo(portal)) for portal in portals()),
     ]  # fmt: skip
@@ -140,6 +147,10 @@ async def running(
         for port, application in applications:
             await resources.enter_async_context(serving(application, bound(port + port_offset)))
         host_certificate(folder, now=clock())
+        await resources.enter_async_context(asking_for_certificates(
+            identity_provider.certificate_application(dict(applications)[PROVIDER_PORT]),
+            bound(CERTIFICATE_CONFIRMATION_PORT + port_offset), folder, folder / AUTHORITY_FOLDER,
+        ))  # fmt: skip
         settings = load(settings_file, {})
         async with bootstrap.running(settings, clock=clock) as gateway:
             # A store of the visitor's own may be away: the gateway starts without it, and so does the sandbox.

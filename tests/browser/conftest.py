@@ -58,17 +58,19 @@ async def proxy():
 
 @pytest.fixture
 def certificate_visitor(proxy, visitor, sandbox, tmp_path):
-    """A browser that shows the certificate of that name, as the authority gives it out for browsers; the host's own one is let pass.
+    """A browser that shows the certificate of that name, as the authority gives it out for browsers, to the gateway and to the provider; the
+    hosts' own one is let pass.
     The proxy is asked for first, so that it is there for as long as pages load themselves anew."""
 
     async def visit(name, **options):
-        origin = f"https://localhost:{8444 + sandbox.offset}"
+        origins = [f"https://localhost:{port + sandbox.offset}" for port in (8444, 8445)]
         shown = {}
         if name is not None:
             async with ClientSession(timeout=ClientTimeout(10)) as session, session.get(f"{sandbox.local(8084)}/people/{name}.p12") as answer:
                 assert answer.status == 200
                 (tmp_path / f"{name}.p12").write_bytes(await answer.read())
-            shown = {"client_certificates": [{"origin": origin, "pfxPath": tmp_path / f"{name}.p12", "passphrase": "sandbox"}],
+            file = tmp_path / f"{name}.p12"
+            shown = {"client_certificates": [{"origin": origin, "pfxPath": file, "passphrase": "sandbox"} for origin in origins],
                      "proxy": {"server": proxy}}  # fmt: skip
         email = options.pop("email", "nobody@example.si" if name is None else f"{name}@example.si")
         return await visitor(email, ignore_https_errors=True, **shown, **options)

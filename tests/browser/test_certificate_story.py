@@ -81,3 +81,40 @@ async def test_a_refusal_says_one_thing_to_do_and_leads_back(certificate_visitor
     await page.wait_for_url(re.compile(re.escape(f"{sandbox.portal('b2b')}/.authproxy/login?")))
     assert "transakcije" in page.url
     person.complaints.clear()  # that a page was answered 403 the console tells
+
+
+BY_DIGITAL_CERTIFICATE = "button[name=mode][value=certlogin]"
+
+
+async def to_confirmation_window(person, place):
+    page = person.page
+    await page.goto(place)
+    await person.presses("main form button[name=method][value=rekono]")
+    await page.fill("[name=username]", person.email)
+    await page.fill("[name=password]", "Sandbox-2026!")
+    await page.keyboard.press("Enter")
+    await page.locator(BY_DIGITAL_CERTIFICATE).wait_for()
+
+
+async def test_a_digital_certificate_confirms_a_sign_in_at_the_provider(certificate_visitor, sandbox):
+    """The provider's policy for forms lets the browser through all of the way, to TLS and back and on to the portal."""
+    person, place = await certificate_visitor("ana.novak", locale="sl-SI"), f"{sandbox.portal('acq')}/"
+    await to_confirmation_window(person, place)
+    await person.presses(BY_DIGITAL_CERTIFICATE)
+    await person.consents()
+    await person.page.wait_for_url(place)
+
+
+async def test_a_certificate_that_is_refused_at_the_provider_leads_back_to_its_window(certificate_visitor, sandbox):
+    person = await certificate_visitor(
+        "erik.kos", email="cvetka.zupan@example.si", locale="sl-SI", viewport={"width": 320, "height": 800}, color_scheme="dark"
+    )
+    page = person.page
+    await to_confirmation_window(person, f"{sandbox.portal('acq')}/")
+    await person.presses(BY_DIGITAL_CERTIFICATE)
+    await page.get_by_text("Predloženo potrdilo je preklicano.").wait_for()
+    assert await person.barriers() == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    await page.get_by_role("button", name="English").click()
+    await page.get_by_text("The certificate has been revoked.").wait_for()
+    assert await page.locator(BY_DIGITAL_CERTIFICATE).is_visible()

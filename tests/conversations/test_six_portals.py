@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import shutil
+import ssl
 import tempfile
 from contextlib import AsyncExitStack, redirect_stdout
 from pathlib import Path
@@ -34,9 +36,10 @@ class Town:
         offset = sandbox.places.offset
         self.clock = clock
         self.accounts = sandbox.accounts
+        self.folder = sandbox.settings_file.parent
         self.ports = {"gateway": 8080 + offset, "provider": 8081 + offset, "phone": 8082 + offset, "outbox": 8083 + offset}
         self.places = sandbox.places
-        self._audit = sandbox.settings_file.parent / "audit.log"
+        self._audit = self.folder / "audit.log"
         self._said = said
 
     def person(self, email: str = ANA) -> Person:
@@ -58,7 +61,7 @@ async def town(redis_server, authority_state):
     async with AsyncExitStack() as resources:
         resources.enter_context(redirect_stdout(io.TextIOWrapper(said, write_through=True)))
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
-        # Keys of an authority take seconds to make, and no test here shows a certificate.
+        # Keys of an authority take seconds to make; certificates that name the right address are made for them anew.
         shutil.copytree(authority_state, folder / AUTHORITY_FOLDER)
         resources.enter_context(logging_put_back())
         running = await resources.enter_async_context(
@@ -249,6 +252,95 @@ async def test_a_file_travels_through_to_the_portal(town):
     receipt = await ana.browser.follow(await ana.browser.request("POST", form, headers=headers, body=body))
     assert receipt.status == 200
     assert f"plačila.xml ({len(content)} B)" in receipt.text
+
+
+# The provider's confirmation by a digital certificate
+
+BY_CERTIFICATE = ("mode", "certlogin")
+WRONG_CERTIFICATES = {
+    None: "Brskalnik ni predložil digitalnega potrdila",
+    "impostor-ana": "ni izdal overitelj, ki mu zaupamo",
+    "franc.golob": "je poteklo ali še ne velja",
+    "erik.kos": "Predloženo potrdilo je preklicano",
+    "cvetka.zupan": "ni povezano s tem računom",
+}
+
+
+def offers_certificate(page):
+    return any(BY_CERTIFICATE in form.buttons for form in page.forms)
+
+
+def shows(town, person, name):
+    """From now on the person's browser shows the certificate of that name, or none."""
+    person.browser.tls = ssl.create_default_context(cafile=town.folder / "certificate-host.pem")
+    if name is not None:
+        person.browser.tls.load_cert_chain(town.folder / AUTHORITY_FOLDER / "private" / f"{name}.pem")
+
+
+async def confirmation_window(town, person):
+    return await person.walk(await person.opens(town.url("acq")), stop=offers_certificate)
+
+
+async def asked_for_certificate(person, window):
+    """The redirect to where the certificate is shown."""
+    [form] = [form for form in window.forms if BY_CERTIFICATE in form.buttons]
+    return await person.browser.submit(window, form, dict([BY_CERTIFICATE]))
+
+
+async def confirms(town, person, window, name):
+    """Shows the certificate and goes on to the portal, or to the window that says why not."""
+    shows(town, person, name)
+    return await person.walk(await asked_for_certificate(person, window), stop=offers_certificate)
+
+
+async def test_the_certificate_that_is_linked_to_the_account_confirms_a_sign_in_and_no_other_does(town):
+    ana = town.person()
+    window = await confirmation_window(town, ana)
+    for name, sentence in WRONG_CERTIFICATES.items():
+        window = await confirms(town, ana, window, name)
+        assert (window.status, offers_certificate(window), sentence in window.text) == (200, True, True), name
+    english = next(form for form in window.forms if ("mode", "") in form.buttons)
+    window = await ana.browser.submit(window, english, {"mode": ""})
+    assert "The certificate is not linked to this account." in window.text
+
+    page = await confirms(town, ana, window, "ana.novak")
+    assert (page.status, page.url) == (200, town.url("acq"))
+    claims = (await ana.browser.fetch(town.url("acq", "/api/jaz"))).json
+    assert (claims["name"], claims["level"]) == ("Ana Novak", 20)
+
+
+async def test_where_nobody_says_what_is_revoked_a_certificate_confirms_nothing(town):
+    ana = town.person()
+    window = await confirmation_window(town, ana)
+    body = json.dumps({"service": "crl", "how": "down"}).encode()
+    broken = await Browser().request("POST", town.places.local(8084) + "/api/break", headers={"Content-Type": "application/json"}, body=body)
+    assert broken.status < 300
+    window = await confirms(town, ana, window, "ana.novak")
+    assert "Trenutno ni mogoče preveriti, ali je potrdilo preklicano." in window.text
+    await Browser().request("DELETE", town.places.local(8084) + "/api/break")
+    assert (await confirms(town, ana, window, "ana.novak")).url == town.url("acq")
+
+
+async def test_a_certificate_confirms_only_in_the_browser_that_began_the_sign_in_and_once(town):
+    """Who knows Ana's password and lures her to the address where certificates are shown is not signed in by hers."""
+    thief, ana = town.person(), town.person()
+    window = await confirmation_window(town, thief)
+    shows(town, ana, "ana.novak")
+    await confirmation_window(town, ana)
+    lure = await asked_for_certificate(thief, window)
+    assert (await ana.browser.follow(lure)).status == 403
+
+    shows(town, thief, "ana.novak")
+    there = await thief.browser.follow(await asked_for_certificate(thief, window))
+    assert (await ana.browser.follow(there)).status == 403
+    for spent in (lure, there):
+        assert (await thief.browser.follow(spent)).status == 403
+
+
+async def test_whoever_opens_the_address_for_certificates_by_itself_comes_to_the_provider(town):
+    ana = town.person()
+    shows(town, ana, None)
+    assert (await ana.opens(f"{town.places.certificate_confirmation}/")).location == town.places.local(8081) + "/"
 
 
 # In Chromium

@@ -18,7 +18,7 @@ from typing import IO
 ROOT = Path(__file__).parents[2]
 _STARTS_WITHIN = 75.0  # it needs four seconds of a core, which on a busy machine is a minute
 _ENDS_WITHIN = 15.0
-_PORTS = (8025, 8080, 8081, 8082, 8083, 8084, 8088, 8090, 8444, *range(8101, 8107))
+_PORTS = (8025, 8080, 8081, 8082, 8083, 8084, 8088, 8090, 8444, 8445, *range(8101, 8107))
 
 
 @dataclass

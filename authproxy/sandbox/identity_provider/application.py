@@ -14,7 +14,8 @@ from aiohttp.typedefs import Handler
 
 from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import json_object
-from authproxy.sandbox.identity_provider.front_end import dashboard, dashboard_data, login, password_reset, push, registration
+from authproxy.sandbox.identity_provider.front_end import certificate, dashboard, dashboard_data, login, password_reset, push, registration
+from authproxy.sandbox.identity_provider.front_end.linked_certificates import LinkedCertificates
 from authproxy.sandbox.identity_provider.onepass import linked_phones, relying_parties
 from authproxy.sandbox.identity_provider.onepass import service as onepass
 from authproxy.sandbox.identity_provider.onepass.relying_parties import SANDBOX_API_KEY
@@ -29,18 +30,21 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
     clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, installed: Iterable[Installation] = (),
     linked: Iterable[Link] = (), onepass_api_key: str = SANDBOX_API_KEY, state_file: Path | None = None, phone_url: str = "",
+    certificates: LinkedCertificates | None = None,
 ) -> web.Application:  # fmt: skip
     """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server lives.
 
     `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are activated already,
     `linked` those that answer a relying party, which shows `onepass_api_key`. With a `state_file` a restart keeps accounts, consents and
-    phones. `phone_url` is where a registration leads back that a phone has asked for. Raises StateBroken or OSError for a state file that
-    cannot be read.
+    phones. `phone_url` is where a registration leads back that a phone has asked for. With `certificates` their people can confirm a
+    sign-in by one; `certificate_application` must then be served at its `url`. Raises StateBroken or OSError for a state file that cannot
+    be read.
     """
     made = web.Application(client_max_size=64 * 1024)
     provider = made[PROVIDER] = Provider(
         issuer=issuer, clients=clients, accounts=accounts, outbox_url=outbox_url, clock=clock, fresh=fresh,
         installed=installed, linked=linked, onepass_api_key=onepass_api_key, state_file=state_file, phone_url=phone_url,
+        certificates=certificates,
     )  # fmt: skip
     made.cleanup_ctx.append(_outgoing)
     made.on_startup.append(_remember_beginning)
@@ -52,6 +56,7 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     made.router.add_post(SIGN_IN_PAGE, login.password)
     made.router.add_post(f"{FRONT_END}/chooselogin/options.htm", login.options)
     made.router.add_post(push.STATE_PAGE, push.state)
+    made.router.add_get(certificate.SHOWN_PAGE, login.certificate_shown)
     registration.route(made.router)
     password_reset.route(made.router)
     dashboard.route(made.router, provider.base)
@@ -64,6 +69,18 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     made.router.add_delete("/api/quirks", _clear)
     made.router.add_post("/api/accounts", _switch_account)
     provider.pages.furnish(made, style="/style.css")
+    return made
+
+
+def certificate_application(provider: web.Application) -> web.Application:
+    """Where browsers show a certificate for a sign-in at this provider. It must be served over TLS that asks for one and lets every one
+    pass, with the extra information `certificate.CERTIFICATES` of each transport."""
+    made = web.Application(client_max_size=1024)
+    made[PROVIDER] = provider[PROVIDER]
+    made.cleanup_ctx.append(_outgoing)
+    made.router.add_get("/", certificate.to_front)
+    made.router.add_get(certificate.SHOW_PAGE, certificate.show)
+    made[PROVIDER].pages.furnish(made, style="/style.css")
     return made
 
 

@@ -19,6 +19,7 @@ from authproxy.sandbox.identity_provider import secret_hash
 from authproxy.sandbox.identity_provider.expiring import Expiring
 from authproxy.sandbox.identity_provider.frequency import Frequency
 from authproxy.sandbox.identity_provider.front_end.confirmation import TRIES, Mode, SmsCode
+from authproxy.sandbox.identity_provider.front_end.linked_certificates import LinkedCertificates, Refusal
 from authproxy.sandbox.identity_provider.front_end.records import DataEntry, Registration, Reset
 from authproxy.sandbox.identity_provider.onepass.activation import MESSAGES_AN_HOUR, Activations
 from authproxy.sandbox.identity_provider.onepass.devices import Devices
@@ -89,6 +90,17 @@ class LoginAttempt:
     sms: SmsCode | None = None
     push_id: str | None = field(default=None, repr=False)
     tries_left: int = TRIES
+    refusal: Refusal | None = None
+    """Why the certificate that was shown last did not confirm it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCertificate:
+    """What became of a certificate that was shown for an attempt and an account; without a refusal the sign-in is confirmed."""
+
+    csrf: str = field(repr=False)
+    email: str = field(repr=False)
+    refusal: Refusal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +114,10 @@ class Provider:
         self, *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
         clock: Callable[[], datetime], fresh: Callable[[int], bytes], installed: Iterable[Installation] = (),
         linked: Iterable[Link] = (), onepass_api_key: str, state_file: Path | None = None, phone_url: str = "",
+        certificates: LinkedCertificates | None = None,
     ) -> None:  # fmt: skip
         self.issuer = issuer
-        self.base = urlsplit(issuer).path.rstrip("/")
+        self.base, self.origin = urlsplit(issuer).path.rstrip("/"), "{0.scheme}://{0.netloc}".format(urlsplit(issuer))
         self.clients: Mapping[str, Client] = {client.client_id: client for client in clients}
         self.accounts = accounts
         self.sms_url = f"{outbox_url.rstrip('/')}/api/sms"
@@ -113,7 +126,9 @@ class Provider:
         self.fresh = fresh
         self.keys = KeyRing()
         self.quirks = ActiveQuirks()
-        self.pages = Pages("authproxy.sandbox.identity_provider", form_targets=_form_targets(clients), connect=True, script="/script.js")
+        self.pages = Pages(
+            "authproxy.sandbox.identity_provider", form_targets=_form_targets(clients, certificates), connect=True, script="/script.js",
+        )  # fmt: skip
         self.authentication = ClientAuthentication(
             self.clients, (issuer, self.endpoint("token")), Expiring(clock, timedelta(hours=1)),
         )  # fmt: skip
@@ -121,6 +136,10 @@ class Provider:
         self.pending: Expiring[Pending] = Expiring(clock, timedelta(minutes=30))
         self.attempts: Expiring[LoginAttempt] = Expiring(clock, timedelta(minutes=30))
         self.vouchers: Expiring[Voucher] = Expiring(clock, timedelta(minutes=1))
+        self.certificates = certificates
+        self.certificates_asked_for: Expiring[str] = Expiring(clock, timedelta(minutes=5))
+        """Attempts, by the token that leads to where a certificate is shown."""
+        self.certificates_shown: Expiring[ShownCertificate] = Expiring(clock, timedelta(minutes=1))
         self.codes: Expiring[Grant] = Expiring(clock, timedelta(minutes=5))
         self.access_tokens: Expiring[Grant] = Expiring(clock, timedelta(seconds=ACCESS_TOKEN_SECONDS))
         self.spent_refresh_tokens: Expiring[Grant] = Expiring(clock, timedelta(days=30))
@@ -225,5 +244,6 @@ def see_other(location: str) -> web.Response:
     return web.Response(status=303, headers={"Location": location})
 
 
-def _form_targets(clients: tuple[Client, ...]) -> set[str]:
-    return {uri for client in clients for uri in (*client.redirect_uris, *client.post_logout_redirect_uris)}
+def _form_targets(clients: tuple[Client, ...], certificates: LinkedCertificates | None) -> set[str]:
+    targets = {uri for client in clients for uri in (*client.redirect_uris, *client.post_logout_redirect_uris)}
+    return targets if certificates is None else {*targets, certificates.url}

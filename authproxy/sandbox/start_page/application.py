@@ -14,7 +14,8 @@ from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import Pages
 
 Kind = Literal[
-    "portal", "provider", "phone", "outbox", "mail", "management", "certificate_authority", "certificate_sign_in", "portal_itself",
+    "portal", "provider", "provider_certificates", "phone", "outbox", "mail", "management", "certificate_authority", "certificate_sign_in",
+    "portal_itself",
 ]  # fmt: skip
 _ANSWERS_WITHIN = 0.5
 

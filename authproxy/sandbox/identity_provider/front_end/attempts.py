@@ -17,10 +17,14 @@ async def attempt_of(request: web.Request) -> tuple[str, LoginAttempt | None, di
     """The form's `_csrf`, the attempt of that name if this browser began it, and the form."""
     form = {name: str(value) for name, value in (await request.post()).items()}
     csrf = form.get("_csrf", "")
+    return csrf, begun_here(request, csrf), form
+
+
+def begun_here(request: web.Request, csrf: str) -> LoginAttempt | None:
+    """The attempt of that name, if this browser began it."""
     attempt = request.app[PROVIDER].attempts.get(csrf)
     browser = request.cookies.get(COOKIE, "").encode("utf-8", "surrogatepass")
-    ours = attempt is not None and hmac.compare_digest(attempt.browser.encode(), browser)
-    return csrf, attempt if ours else None, form
+    return attempt if attempt is not None and hmac.compare_digest(attempt.browser.encode(), browser) else None
 
 
 def lost(request: web.Request) -> web.Response:

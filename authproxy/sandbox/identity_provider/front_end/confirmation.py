@@ -14,7 +14,7 @@ from typing import Literal
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.accounts import Account
 
-Mode = Literal["smslogin", "otplogin", "pushlogin"]
+Mode = Literal["smslogin", "otplogin", "pushlogin", "certlogin"]
 
 TRIES = 5
 SMS_LIVES_FOR = timedelta(minutes=5)
@@ -37,13 +37,15 @@ class SmsCode:
         return max(0, int((self.sent_at + SMS_AGAIN_AFTER - now).total_seconds()))
 
 
-def modes(account: Account, *, has_phone: bool) -> tuple[Mode, ...]:
-    """The means an account may use: SMS is not for level 30, unless there is nothing else; notifications are for level 20 and above."""
+def modes(account: Account, *, has_phone: bool, has_certificate: bool) -> tuple[Mode, ...]:
+    """The means an account may use: SMS is not for level 30, unless there is nothing else; notifications and certificates are for level
+    20 and above."""
     enrolled = account.totp_secret is not None
     offered: dict[Mode, bool] = {
-        "smslogin": account.level < 30 or not (enrolled or has_phone),
+        "smslogin": account.level < 30 or not (enrolled or has_phone or has_certificate),
         "otplogin": enrolled,
         "pushlogin": has_phone and account.level >= 20,
+        "certlogin": has_certificate and account.level >= 20,
     }
     return tuple(mode for mode, is_offered in offered.items() if is_offered)
 

@@ -1,5 +1,5 @@
-"""The login window and the confirmation window: password first, then a code by SMS or from OnePass or an answer on the phone, then
-back to the OpenID server."""
+"""The login window and the confirmation window: password first, then a code by SMS or from OnePass, an answer on the phone or a digital
+certificate, then back to the OpenID server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from authproxy.sandbox.accounts import Account
-from authproxy.sandbox.identity_provider.front_end import push
+from authproxy.sandbox.identity_provider.front_end import certificate, push
 from authproxy.sandbox.identity_provider.front_end.attempts import attempt_of, handed_over, lost
 from authproxy.sandbox.identity_provider.front_end.confirmation import Mode, SmsCode, accepted_step, modes, six_digits
 from authproxy.sandbox.identity_provider.front_end.text_message import sent
@@ -63,7 +63,7 @@ async def password(request: web.Request) -> web.Response:
     if attempt.email != account.email:
         # What was sent to one account confirms no other.
         attempt.sms = attempt.push_id = None
-    attempt.email, attempt.mode = account.email, None
+    attempt.email, attempt.mode, attempt.refusal = account.email, None, None
     return _confirmation_window(request, csrf, attempt, account)
 
 
@@ -81,11 +81,28 @@ async def options(request: web.Request) -> web.Response:
     if form.get("code") and attempt.mode in ("smslogin", "otplogin"):
         return _answered(request, csrf, attempt, account, form["code"])
     pressed = form.get("mode", "")
+    if pressed:
+        attempt.refusal = None
+    if pressed == "certlogin" and provider.certificates is not None and pressed in _modes(provider, account):
+        return certificate.asked_for(provider, provider.certificates, csrf)
     attempt.mode = None if pressed == "options" else next((mode for mode in _modes(provider, account) if mode == pressed), attempt.mode)
     if attempt.mode == "pushlogin":
         return push.window(request, csrf, attempt, account, pressed=pressed)
     problem = await _send_if_due(request, attempt, account, again=pressed == "resend")
     return _confirmation_window(request, csrf, attempt, account, problem=problem)
+
+
+async def certificate_shown(request: web.Request) -> web.Response:
+    """Where a browser comes back that was asked for a certificate: the sign-in is confirmed, or the window says why it is not."""
+    came = certificate.shown(request)
+    account = request.app[PROVIDER].accounts.find(came[0].email) if came is not None else None
+    if came is None or account is None:
+        return lost(request)
+    answer, attempt = came
+    if answer.refusal is None:
+        return handed_over(request, answer.csrf, attempt, account)
+    attempt.mode, attempt.refusal = None, answer.refusal
+    return _confirmation_window(request, answer.csrf, attempt, account)
 
 
 def _answered(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, typed: str) -> web.Response:
@@ -133,7 +150,8 @@ async def _send_if_due(request: web.Request, attempt: LoginAttempt, account: Acc
 
 
 def _modes(provider: Provider, account: Account) -> tuple[Mode, ...]:
-    return modes(account, has_phone=provider.devices.of(account.email) is not None)
+    has_certificate = provider.certificates is not None and provider.certificates.has(account.email)
+    return modes(account, has_phone=provider.devices.of(account.email) is not None, has_certificate=has_certificate)
 
 
 def _login_window(

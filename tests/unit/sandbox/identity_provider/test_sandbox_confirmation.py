@@ -15,19 +15,22 @@ ACCOUNT = people(secrets.token_bytes).find("cvetka.zupan@example.si")
 
 
 @pytest.mark.parametrize(
-    ("level", "enrolled", "has_phone", "offered"),
+    ("level", "enrolled", "has_phone", "has_certificate", "offered"),
     [
-        (10, True, True, ("smslogin", "otplogin")),
-        (20, True, True, ("smslogin", "otplogin", "pushlogin")),
-        (30, True, True, ("otplogin", "pushlogin")),
-        (10, False, False, ("smslogin",)),
-        (20, True, False, ("smslogin", "otplogin")),
-        (30, True, False, ("otplogin",)),
-        (30, False, False, ("smslogin",)),
+        (10, True, True, True, ("smslogin", "otplogin")),
+        (20, True, True, False, ("smslogin", "otplogin", "pushlogin")),
+        (20, True, True, True, ("smslogin", "otplogin", "pushlogin", "certlogin")),
+        (30, True, True, True, ("otplogin", "pushlogin", "certlogin")),
+        (10, False, False, False, ("smslogin",)),
+        (20, True, False, False, ("smslogin", "otplogin")),
+        (30, True, False, False, ("otplogin",)),
+        (30, False, False, True, ("certlogin",)),
+        (30, False, False, False, ("smslogin",)),
     ],
 )
-def test_means_follow_level_and_enrolment_and_there_is_always_one(level, enrolled, has_phone, offered):
-    assert modes(replace(ACCOUNT, level=level, totp_secret=ACCOUNT.totp_secret if enrolled else None), has_phone=has_phone) == offered
+def test_means_follow_level_and_enrolment_and_there_is_always_one(level, enrolled, has_phone, has_certificate, offered):
+    account = replace(ACCOUNT, level=level, totp_secret=ACCOUNT.totp_secret if enrolled else None)
+    assert modes(account, has_phone=has_phone, has_certificate=has_certificate) == offered
 
 
 @pytest.mark.parametrize(("age", "good"), [(0, True), (299, True), (300, False)])

@@ -1,0 +1,75 @@
+"""PURE: digital certificates that are linked to accounts: who has one, and why one that a browser has shown confirms no sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+Refusal = Literal["none_shown", "foreign", "not_valid", "revoked", "not_linked", "unknown"]
+"""none_shown: the browser had none, or its person did not choose one. unknown: nobody says at present whether it is revoked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedCertificates:
+    """Certificates of one issuer, and to whose account each of them is linked."""
+
+    url: str
+    """Where browsers show them: an origin that asks for one by TLS."""
+    issuer: x509.Certificate
+    crl_url: str
+    """The issuer's list of everything that it has revoked, in DER."""
+    fingerprints: Mapping[str, str]
+    """SHA-256 of the certificate, in hexadecimal, by e-mail address of the account."""
+
+    def has(self, email: str) -> bool:
+        return email in self.fingerprints
+
+    def refusal(self, certificate: x509.Certificate | None, *, email: str, revoked: bytes | None, now: datetime) -> Refusal | None:
+        """Why the certificate does not confirm the sign-in of that account; None: it does. `revoked` is the list of `crl_url`, or None if
+        it could not be had."""
+        if certificate is None:
+            return "none_shown"
+        if not self._has_issued(certificate):
+            return "foreign"
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            return "not_valid"
+        listed = self._current(revoked, now)
+        if listed is None:
+            return "unknown"
+        if listed.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+            return "revoked"
+        return None if certificate.fingerprint(hashes.SHA256()).hex() == self.fingerprints.get(email) else "not_linked"
+
+    def _has_issued(self, certificate: x509.Certificate) -> bool:
+        try:
+            certificate.verify_directly_issued_by(self.issuer)
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+            return False
+        return True
+
+    def _current(self, revoked: bytes | None, now: datetime) -> x509.CertificateRevocationList | None:
+        """The list, if it is the issuer's and not an old one."""
+        try:
+            listed = x509.load_der_x509_crl(revoked or b"")
+        except ValueError:
+            return None
+        key, until = self.issuer.public_key(), listed.next_update_utc
+        is_signed = isinstance(key, RSAPublicKey | EllipticCurvePublicKey) and listed.is_signature_valid(key)
+        is_current = listed.last_update_utc <= now and until is not None and now < until
+        return listed if is_signed and is_current and listed.issuer == self.issuer.subject else None
+
+
+def read(shown: tuple[bytes, ...]) -> x509.Certificate | None:
+    """A browser's own certificate is the first of those that it shows, in DER. None for what is no certificate."""
+    try:
+        return x509.load_der_x509_certificate(shown[0]) if shown else None
+    except ValueError:
+        return None
