@@ -13,6 +13,7 @@ from authproxy.access.decision import Reason
 from authproxy.flows.sign_in import SignInRefused
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.web.refusals import PAGES
+from tests.support.browser import settled
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
 from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
 
@@ -245,6 +246,7 @@ async def test_on_paper_the_ways_to_sign_in_are_lines_of_text(chromium):
         page = await (await chromium.new_context(locale="sl")).new_page()
         await page.goto(f"http://acq.localhost:{port}/.authproxy/login")
         await page.emulate_media(media="print")
+        await settled(page)
         ways = page.locator("main button:visible")
 
         assert await ways.all_inner_texts() == ["Prijava z računom Rekono", "Ustvari račun"]

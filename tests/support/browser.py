@@ -44,9 +44,13 @@ _SETTLED = """async () => {
     await Promise.allSettled(document.getAnimations().map(one => one.finished));
     await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""
-"""Waits until running transitions have ended and the page has been painted, so that no colour is measured halfway."""
 _CONTRAST_IS_ENOUGH: set[bytes] = set()
 _WITHOUT_BARRIERS: set[tuple[bytes, tuple[str, ...]]] = set()
+
+
+async def settled(page: Page) -> None:
+    """Waits until running transitions have ended and the page has been painted, so that no colour is looked at halfway."""
+    await page.evaluate(_SETTLED)
 
 
 async def barriers_of(page: Page, *rules: str) -> list[str]:
@@ -56,7 +60,7 @@ async def barriers_of(page: Page, *rules: str) -> list[str]:
     their places: where all of these are as on a page whose contrast was enough, it is not measured again. All other rules look at elements
     and attributes as well, and at whether there is a text, not at its words: where all of that is as on a page in which they have found
     nothing, they are not asked again. So of two pages that differ in their words only, as in two languages, axe looks at one."""
-    await page.evaluate(_SETTLED)
+    await settled(page)
     painted, whole = (hashlib.sha256(text.encode()).digest() for text in await page.evaluate(_SEEN))
     has_contrast, is_known = painted in _CONTRAST_IS_ENOUGH, rules == ("color-contrast",) or (whole, rules) in _WITHOUT_BARRIERS
     if has_contrast and is_known:
