@@ -48,9 +48,9 @@ demo: $(VENV)/.sandbox ## Start the sandbox: portals, gateway and everything aro
 	@exec $(BIN)/python -m authproxy sandbox --port-offset $(PORTS)
 
 .PHONY: setup
-setup: ## Set up everything that tests need: packages of the system, of Python, of Node and of Java
+setup: ## Set up everything that tests need: packages of the system, of Python and of Node
 	@PYTHON=$(PYTHON) deploy/system-packages
-	$(MAKE) --no-print-directory --jobs 2 $(VENV)/.dev $(FOREIGN)/node_modules/.made $(JAVA)/fetched/.mitreid
+	$(MAKE) --no-print-directory $(VENV)/.dev $(FOREIGN)/node_modules/.made
 
 .PHONY: test
 test: setup ## Run all tests
@@ -62,8 +62,8 @@ test-compiled: setup $(COMPILED)/.made ## Run the tests that concern compiled mo
 		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) $(CONCERNED)
 
 .PHONY: foreign
-foreign: setup $(JAVA)/fetched/.keycloak ## Try the gateway with Keycloak, which is too large for every run of the tests
-	AUTHPROXY_FOREIGN=keycloak $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign
+foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak ## Try the gateway with MITREid Connect and Keycloak, too large for every run (needs Maven)
+	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
@@ -150,6 +150,7 @@ $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json $(FOREIGN)/package-lock.j
 # Maven asks its own registry by name and version; what each file must be is written down here.
 $(JAVA)/fetched/.%: $(JAVA)/pom.xml $(JAVA)/sha256sums
 	@echo "Fetching the foreign OpenID provider $* …"
+	@command -v mvn >/dev/null || { echo "Maven is missing: apt-get install maven" >&2; exit 1; }
 	mvn --quiet --batch-mode --file $(JAVA)/pom.xml dependency:copy@$*
 	cd $(JAVA)/fetched && sha256sum --quiet --ignore-missing --check ../sha256sums
 	touch $(notdir $@)
