@@ -1,19 +1,22 @@
 """The static files: the style sheet, the scripts with their words in every language, the icon, and what a portal looks like: its logo,
-font and colours."""
+font and colours. The icon and the dialog of `session.js` have the portal's colours, too."""
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import json
 import mimetypes
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
+from typing import Final
 
 from aiohttp import hdrs, web
 
 from authproxy.web.pages import CONTEXT, PREFIX
-from authproxy.web.request_context import PortalPresentation
+from authproxy.web.request_context import Colours, PortalPresentation
 from authproxy.web.templating import Templates
 
 LOGO, FONT, LOOK = "logo", "font", "look.css"
@@ -21,27 +24,38 @@ LOGO, FONT, LOOK = "logo", "font", "look.css"
 
 _NAMES = ("pages.css", "session.js", "waiting.js", "icon.svg")
 _WORDS_STAND_HERE = b"/* words */ {}"
+_COLOURS_STAND_HERE = b"/* colours */"
+_ICON_ON_WHITE: Final = b'fill="#0b4f6c"'
+_ICON_ON_DARK: Final = b'stroke="#8fd0ec"'
 _IMMUTABLE = "public, max-age=31536000, immutable"
 # A drawing from outside may hold a style of its own. Opened by itself it is a document without a script, a neighbour or an origin.
 _POLICY_OF_A_LOGO = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """`small` is the body by gzip. It is the same for everybody at a portal, so that nothing can be learnt from how small it gets. Our
+    pages hold secrets and are never compressed."""
+
+    body: bytes
+    small: bytes
+    digest: str
 
 
 class Assets:
     """Read once. Their URLs name their content, so that browsers may keep them for good."""
 
     def __init__(self, templates: Templates) -> None:
-        self._bodies = {name: _packed(files("authproxy.web").joinpath("static", name).read_bytes()) for name in _NAMES}
-        self._bodies["session.js"] = self._bodies["session.js"].replace(_WORDS_STAND_HERE, _words(templates))
-        self._digests = {name: _digest(body) for name, body in self._bodies.items()}
-        # The same for everybody, so that nothing can be learnt from how small they get; our pages hold secrets and are never compressed.
-        self._small = {name: gzip.compress(body, mtime=0) for name, body in self._bodies.items()}
+        bodies = {name: _packed(files("authproxy.web").joinpath("static", name).read_bytes()) for name in _NAMES}
+        bodies["session.js"] = bodies["session.js"].replace(_WORDS_STAND_HERE, _words(templates))
+        self._files = {name: _file(body) for name, body in bodies.items()}
 
-    def url(self, name: str) -> str:
-        return f"{PREFIX}static/{name}?v={self._digests[name]}"
+    def url(self, name: str, portal: PortalPresentation) -> str:
+        return f"{PREFIX}static/{name}?v={self._of(portal, name).digest}"
 
     def logo_url(self, portal: PortalPresentation) -> str:
         """Where the portal's own logo is, or the gateway's icon for one that has none."""
-        return self.url("icon.svg") if portal.logo is None else f"{PREFIX}static/{LOGO}?v={_digest(portal.logo.body)}"
+        return self.url("icon.svg", portal) if portal.logo is None else f"{PREFIX}static/{LOGO}?v={_digest(portal.logo.body)}"
 
     def look_url(self, portal: PortalPresentation) -> str:
         """Where the portal's own colours and font are; empty where it has none."""
@@ -54,15 +68,44 @@ class Assets:
         name = request.match_info["name"]
         if name in _OF_THE_PORTAL:
             return _OF_THE_PORTAL[name](request)
-        body = self._bodies.get(name)
-        if body is None:
+        if name not in self._files:
             raise web.HTTPNotFound
-        media_type, digest = mimetypes.guess_type(name)[0] or "", self._digests[name]
+        file = self._of(request[CONTEXT].portal, name)
+        media_type = mimetypes.guess_type(name)[0] or ""
         if "gzip" not in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-            return _varying(_kept(request, body, media_type=media_type, digest=digest))
-        answer = _kept(request, self._small[name], media_type=media_type, digest=digest, variant="-gzip")
+            return _varying(_kept(request, file.body, media_type=media_type, digest=file.digest))
+        answer = _kept(request, file.small, media_type=media_type, digest=file.digest, variant="-gzip")
         answer.headers[hdrs.CONTENT_ENCODING] = "gzip"
         return _varying(answer)
+
+    def _of(self, portal: PortalPresentation, name: str) -> _File:
+        """The file in the portal's colours. A portal that has none, and a file that shows none, have the file as it is."""
+        file, colours = self._files[name], portal.colours
+        if colours is None or name not in _COLOURED:
+            return file
+        return _coloured(name, file.body, tuple(colours.light.items()), tuple(colours.dark.items()))
+
+
+@functools.lru_cache(maxsize=256)
+def _coloured(name: str, body: bytes, light: tuple[tuple[str, str], ...], dark: tuple[tuple[str, str], ...]) -> _File:
+    return _file(_COLOURED[name](body, Colours(light=dict(light), dark=dict(dark))))
+
+
+def coloured_icon(body: bytes, colours: Colours | None) -> bytes:
+    """The gateway's icon in these colours."""
+    if colours is None:
+        return body
+    body = body.replace(_ICON_ON_WHITE, f'fill="{colours.light["accent"]}"'.encode())
+    return body.replace(_ICON_ON_DARK, f'stroke="{colours.dark["accent"]}"'.encode())
+
+
+def _coloured_script(body: bytes, colours: Colours) -> bytes:
+    """The script whose dialog has these colours. It cannot take them from the page, because the portal's pages know nothing of them."""
+    return body.replace(_COLOURS_STAND_HERE, _in_both_modes("dialog", colours).encode())
+
+
+def _file(body: bytes) -> _File:
+    return _File(body, gzip.compress(body, mtime=0), _digest(body))
 
 
 def _varying(answer: web.Response) -> web.Response:
@@ -103,7 +146,7 @@ def _look(portal: PortalPresentation) -> bytes:
     """The style sheet with the portal's own colours and font, read after `pages.css`; empty where it has none."""
     rules = []
     if portal.colours is not None:
-        rules = [_properties(portal.colours.light), f"@media (prefers-color-scheme: dark) {{ {_properties(portal.colours.dark)} }}"]
+        rules = [_in_both_modes(":root", portal.colours)]
     if portal.font is not None:
         source = f'url("{FONT}?v={_digest(portal.font)}") format("woff2")'
         rules += [
@@ -113,8 +156,13 @@ def _look(portal: PortalPresentation) -> bytes:
     return "\n".join(rules).encode()
 
 
-def _properties(values: Mapping[str, str]) -> str:
-    return ":root { " + " ".join(f"--{name}: {value};" for name, value in values.items()) + " }"
+def _in_both_modes(selector: str, colours: Colours) -> str:
+    dark = _properties(selector, colours.dark)
+    return f"{_properties(selector, colours.light)}\n@media (prefers-color-scheme: dark) {{ {dark} }}"
+
+
+def _properties(selector: str, values: Mapping[str, str]) -> str:
+    return selector + " { " + " ".join(f"--{name}: {value};" for name, value in values.items()) + " }"
 
 
 def _kept(request: web.Request, body: bytes, *, media_type: str, digest: str, variant: str = "") -> web.Response:
@@ -137,3 +185,5 @@ def _digest(body: bytes) -> str:
 
 
 _OF_THE_PORTAL: dict[str, Callable[[web.Request], web.Response]] = {LOGO: _logo, FONT: _font_of, LOOK: _look_of}
+
+_COLOURED: dict[str, Callable[[bytes, Colours], bytes]] = {"icon.svg": coloured_icon, "session.js": _coloured_script}

@@ -62,7 +62,7 @@ class Links:
 
 
 class AssetUrls(Protocol):
-    def url(self, name: str) -> str: ...
+    def url(self, name: str, portal: PortalPresentation) -> str: ...
     def logo_url(self, portal: PortalPresentation) -> str: ...
     def look_url(self, portal: PortalPresentation) -> str: ...
 
@@ -119,7 +119,7 @@ class Pages:
         return self._templates[context.locale].get_template(template).render(
             context=context, portal=context.portal, portal_name=context.portal.name(context.locale), locale=context.locale,
             links=self._links, help_url=context.portal.help_url or self._links.help_url, link=_Linker(context).link,
-            asset=self._assets.url, logo_url=self._assets.logo_url,
+            asset=lambda name: self._assets.url(name, context.portal), logo_url=self._assets.logo_url,
             look_url=self._assets.look_url(context.portal), house_name=context.portal.house_name(context.locale), **values,
         )  # fmt: skip
 

@@ -59,3 +59,29 @@ async def test_the_house_has_its_own_name(house, language, name):
     async with house.asked("GET", f"/.authproxy/login?lang={language}") as page:
         head = (await page.text()).partition("<header>")[2].partition("</header>")[0]
         assert f"<span>{name}</span>" in head
+
+
+async def test_the_icon_has_the_colour_of_the_portal_on_every_page(house):
+    house.portals["acq"] = replace(ACQ, colours=COLOURS)
+    async with house.asked("GET", "/.authproxy/login") as page:
+        places = set(re.findall(r'"(/.authproxy/static/icon\.svg[^"]*)"', await page.text()))
+    drawn = ""
+    for place in places:
+        async with house.asked("GET", place) as icon:
+            assert icon.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            drawn = await icon.text()
+    assert len(places) == 1
+    assert "#7a1f1f" in drawn
+    assert "#e0a0a0" in drawn
+    async with house.asked("GET", "/.authproxy/static/icon.svg", headers=ELSEWHERE) as icon:
+        assert "#7a1f1f" not in await icon.text()
+
+
+async def test_the_dialog_has_the_colours_of_the_portal_after_its_own(house):
+    house.portals["acq"] = replace(ACQ, colours=COLOURS)
+    async with house.asked("GET", "/.authproxy/static/session.js") as script:
+        own, _, portals = (await script.text()).partition("@media(prefers-color-scheme:dark)")
+    assert "#7a1f1f" not in own
+    assert portals.index("#8fd0ec") < portals.index("dialog { --accent: #7a1f1f;") < portals.index("dialog { --accent: #e0a0a0;")
+    async with house.asked("GET", "/.authproxy/static/session.js", headers=ELSEWHERE) as script:
+        assert "#7a1f1f" not in await script.text()
