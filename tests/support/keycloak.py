@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.gateway import PASSWORD, Person
-from tests.support.http_client import Answer, Browser, Form
+from tests.support.foreign_providers import CLIENT_ID, ForeignGuest
+from tests.support.gateway import PASSWORD
+from tests.support.http_client import Answer, Browser
 from tests.support.java_programs import FETCHED, fetched, java_program
 
-CLIENT_ID, SECRET = "gateway", "a-secret-of-good-length"
+SECRET = "a-secret-of-good-length"
 ANA, BOR, EVA = "ana@example.si", "bor@example.si", "eva@example.si"
 _NEEDED = "keycloak-quarkus-dist-*.zip"
 
@@ -22,14 +23,8 @@ def is_here() -> bool:
     return fetched(_NEEDED) is not None
 
 
-class Guest(Person):
-    """Knows its pages."""
-
-    async def _filled(self, form: Form, *, consents: bool) -> dict[str, str] | None:
-        del consents
-        if ("method", "rekono") in form.buttons:
-            return {"method": "rekono"}
-        return {"username": self.email, "password": PASSWORD} if "password" in form.inputs else None
+class Guest(ForeignGuest):
+    AUTHORIZATION = "/auth"
 
 
 class Administrator:

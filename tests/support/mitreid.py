@@ -7,11 +7,12 @@ import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.support.gateway import PASSWORD, Person
+from tests.support.foreign_providers import CLIENT_ID, ForeignGuest
+from tests.support.gateway import PASSWORD
 from tests.support.http_client import Answer, Browser, Form
 from tests.support.java_programs import FETCHED, STARTS_WITHIN, fetched, java_program
 
-CLIENT_ID, SECRET = "gateway", "a secret that forms must encode: +/% &"
+SECRET = "a secret that forms must encode: +/% &"
 ANA, EVA = "ana@example.si", "eva@example.si"
 _PEOPLE = {ANA: ("90342.KRZTQWMA", "Ana Novak"), EVA: ("90342.LSAPWQXB", "Eva Brez")}
 _SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
@@ -25,18 +26,16 @@ def is_here() -> bool:
     return fetched(_NEEDED) is not None
 
 
-class Guest(Person):
-    """Knows its pages. The scopes of the consent are ticked one by one, and what is not ticked is not granted."""
+class Guest(ForeignGuest):
+    """Knows its consent too. The scopes are ticked one by one, and what is not ticked is not granted."""
+
+    AUTHORIZATION = "/authorize"
 
     async def _filled(self, form: Form, *, consents: bool) -> dict[str, str] | None:
-        if ("method", "rekono") in form.buttons:
-            return {"method": "rekono"}
-        if "password" in form.inputs:
-            return {"username": self.email, "password": PASSWORD}
         if "user_oauth_approval" in form.fields:
             granted = {name: name.removeprefix("scope_") for name in form.inputs if name.startswith("scope_")}
             return granted | {"user_oauth_approval": "true" if consents else "false", "remember": "none"}
-        return None
+        return await super()._filled(form, consents=consents)
 
 
 def question(page: Answer) -> Form:
