@@ -29,7 +29,8 @@ Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0), Form("size")]
 Text = Annotated[str, Field(min_length=1)]
 File = Annotated[str, Field(min_length=1), Form("file")]
 Secret = Annotated[SecretStr, Field(min_length=1), Form("secret")]
-HeaderName = Annotated[str, Form("header name, or nothing")]
+HeaderName = Annotated[str, Form("header name, or nothing")] | None
+Telephone = Annotated[str, Form("telephone number such as `+386 1 234 56 78`"), Field(pattern=r"^\+?[0-9(][0-9 ()/-]{4,24}$")] | None
 PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """The portal's short name: `aud` of its assertion, and its name in logs and metrics."""
 

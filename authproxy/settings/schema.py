@@ -15,10 +15,8 @@ from authproxy.access.header_names import Encoding, Preset
 from authproxy.access.routes import Claim, Members
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
 from authproxy.settings.certificates import Acnlb
-from authproxy.settings.forms import Duration, File, Form, HeaderName, PortalId, Secret, Size, Text, Tls, unless_off
+from authproxy.settings.forms import Duration, File, Form, HeaderName, PortalId, Secret, Size, Telephone, Text, Tls, unless_off
 from authproxy.settings.step_up import StepUps
-
-_TELEPHONE = r"^\+?[0-9(][0-9 ()/-]{4,24}$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,14 +412,14 @@ class IdentityHeaders:
         Preset,
         Field(description="Names of another gateway that the portal was used to, instead of `X-Auth-Subject`, `X-Auth-Name` and so on."),
     ] = "authproxy"
-    subject: Annotated[HeaderName | None, Field(description="The id in the register, otherwise the provider's `sub`.")] = None
-    name: Annotated[HeaderName | None, Field(description="Full name.")] = None
-    email: Annotated[HeaderName | None, Field(description="E-mail address, if the provider has verified it.")] = None
-    tax_number: Annotated[HeaderName | None, Field(description="Tax number.")] = None
-    method: Annotated[HeaderName | None, Field(description="`rekono` or `acnlb`.")] = None
-    level: Annotated[HeaderName | None, Field(description="10, 20 or 30.")] = None
-    step_up: Annotated[HeaderName | None, Field(description="Methods and times of step-ups.")] = None
-    assertion: Annotated[HeaderName | None, Field(description="The signed identity assertion (JWT).")] = None
+    subject: Annotated[HeaderName, Field(description="The id in the register, otherwise the provider's `sub`.")] = None
+    name: Annotated[HeaderName, Field(description="Full name.")] = None
+    email: Annotated[HeaderName, Field(description="E-mail address, if the provider has verified it.")] = None
+    tax_number: Annotated[HeaderName, Field(description="Tax number.")] = None
+    method: Annotated[HeaderName, Field(description="`rekono` or `acnlb`.")] = None
+    level: Annotated[HeaderName, Field(description="10, 20 or 30.")] = None
+    step_up: Annotated[HeaderName, Field(description="Methods and times of step-ups.")] = None
+    assertion: Annotated[HeaderName, Field(description="The signed identity assertion (JWT).")] = None
     encoding: Annotated[
         Encoding,
         Field(description="How names outside ASCII are written: `percent` encodes UTF-8, `ascii-fold` turns š into s. Subject, e-mail "
@@ -457,10 +455,7 @@ class Look:
     contact: Annotated[
         Text | None, Field(description="Whom to ask: an e-mail address or a few words, shown on every page.")
     ] = None
-    telephone: Annotated[
-        str | None, Form("telephone number such as `+386 1 234 56 78`"),
-        Field(pattern=_TELEPHONE, description="Whom to call, shown beside `contact`."),
-    ] = None
+    telephone: Annotated[Telephone, Field(description="Whom to call, shown beside `contact`.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -472,10 +467,7 @@ class PortalSettings:
         Text | None,
         Field(description="Whom to ask: an e-mail address or a few words, shown on every page; unset: `pages.contact`."),
     ] = None
-    telephone: Annotated[
-        str | None, Form("telephone number such as `+386 1 234 56 78`"),
-        Field(pattern=_TELEPHONE, description="Whom to call, shown beside `contact`; unset: `pages.telephone`."),
-    ] = None
+    telephone: Annotated[Telephone, Field(description="Whom to call, shown beside `contact`; unset: `pages.telephone`.")] = None
     help_url: Annotated[Text | None, Field(description="Help link of this portal's pages; unset: `rekono.help_url`.")] = None
     logo_file: Annotated[
         File | None, Field(description="The portal's logo on our pages, SVG or PNG of at most 16 KiB; unset: `pages.logo_file`.")
