@@ -17,6 +17,7 @@ from authproxy.terminal import (
     config_option,
     fail,
     json_option,
+    print_details,
     print_json,
     print_table,
     settings_of,
@@ -89,9 +90,7 @@ def _described(explained: ExplainedCertificate) -> dict[str, object]:
 
 
 def _print(explained: ExplainedCertificate) -> None:
-    click.echo(f"{'file':13}{explained.kind}")
-    for name, value in _says(explained).items():
-        click.echo(f"{name:13}{visible(str(value))}")
+    print_details({"file": explained.kind, **_says(explained)})
     click.echo()
     marks = {"passed": "yes", "failed": "NO", "not_reached": "–", "unknown": "?"}
     print_table([

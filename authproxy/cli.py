@@ -6,7 +6,6 @@ Whatever a command needs is imported inside it, so that `--help` and completion 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -27,6 +26,7 @@ from authproxy.terminal import (
     fail,
     json_option,
     print_findings,
+    print_json,
     print_table,
     settings_of,
     store_asked,
@@ -76,7 +76,7 @@ def check_config(config: Path, *, as_json: bool) -> None:
     except SettingsUnreadable as unreadable:
         findings, code = unreadable.findings, UNREADABLE
     if as_json:
-        click.echo(json.dumps({"valid": code == 0, "findings": [each.as_json() for each in findings]}, ensure_ascii=False, indent=2))
+        print_json({"valid": code == 0, "findings": [each.as_json() for each in findings]})
     else:
         print_findings(findings)
         if code == 0:
@@ -143,7 +143,7 @@ def list_sessions(person: str | None, portal: str | None, config: Path, *, hashe
         for each in found
     ]  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        print_json(rows)
         return
     print_table(rows)
     click.echo(f"{len(rows)} open", err=True)
@@ -252,6 +252,6 @@ def _print_ring(ring: KeyRing, *, as_json: bool) -> None:
     roles = {"current": ring.current, "next": ring.upcoming, "retiring": ring.retiring}
     rows = [{"role": role, "algorithm": key.algorithm, "kid": key.key_id} for role, key in roles.items() if key is not None]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
         print_table(rows)

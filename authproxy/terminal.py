@@ -85,6 +85,12 @@ def print_table(rows: Sequence[Mapping[str, object]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
+def print_details(details: Mapping[str, object], *, err: bool = False) -> None:
+    """What is known of one thing, a line for each of its properties."""
+    for name, value in details.items():
+        click.echo(f"{name:13}{visible(str(value))}", err=err)
+
+
 def visible(text: str) -> str:
     """The text with everything that cannot be seen written out: what a certificate or a register says must not command a terminal."""
     return "".join(character if character.isprintable() else _written_out(character) for character in text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,19 @@ from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, pe
 from authproxy.people.export import export_people
 from authproxy.people.links import link_person, unlink_person
 from authproxy.people.methods import methods, names_of, whom
-from authproxy.terminal import FINDINGS, UNREADABLE, config_option, fail, json_option, print_findings, print_table, settings_of, time_text
+from authproxy.terminal import (
+    FINDINGS,
+    UNREADABLE,
+    config_option,
+    fail,
+    json_option,
+    print_details,
+    print_findings,
+    print_json,
+    print_table,
+    settings_of,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
@@ -87,7 +98,7 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
     found = [member for member in snapshot.members if portal is None or member.may_enter(portal)]
     rows = [_row(member) for member in sorted(found, key=lambda member: member.member_id)]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        print_json(rows)
         return
     print_table([{name: value if isinstance(value, str) else _words(value) for name, value in row.items()} for row in rows])
     click.echo(f"{len(rows)} people, revision {snapshot.revision}", err=True)
@@ -105,7 +116,7 @@ def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
         for each, audit_name in sorted(at_desk(settings, found), key=lambda pair: pair[0].blocked_at)
     ]  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        print_json(rows)
         return
     print_table(rows)
     click.echo(f"{len(rows)} accounts", err=True)
@@ -127,10 +138,9 @@ def show_person(person: str, config: Path, *, as_json: bool) -> None:
         nobody(person)
     details = _details(*known)
     if as_json:
-        click.echo(json.dumps(details, ensure_ascii=False, indent=2))
+        print_json(details)
         return
-    for name, value in details.items():
-        click.echo(f"{name:13}{_words(value)}")
+    print_details({name: _words(value) for name, value in details.items()})
 
 
 @people.command("block")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy.people.at_desk import account_of, at_desk, nobody, person_argument, say
-from authproxy.terminal import UNREADABLE, config_option, fail, settings_of, time_text
+from authproxy.terminal import UNREADABLE, config_option, fail, print_details, settings_of, time_text
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -127,8 +127,7 @@ def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes:
     member = at_desk(settings, found)
     if member is None:
         nobody(person)
-    for name, value in _said_of(certificate, settings).items():
-        click.echo(f"{name:13}{value}", err=True)
+    print_details(_said_of(certificate, settings), err=True)
     if yes:
         return
     if not sys.stdin.isatty():

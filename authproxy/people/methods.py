@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, subject_option
-from authproxy.terminal import config_option, fail, json_option, print_table, settings_of, time_text
+from authproxy.terminal import config_option, fail, json_option, print_json, print_table, settings_of, time_text
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
@@ -104,7 +103,7 @@ def _show(found: Methods, *, as_json: bool) -> None:
         for each in found.enrolments
     ]  # fmt: skip
     if as_json:
-        click.echo(json.dumps({"methods": rows, "recovery_codes_left": found.recovery_left}, ensure_ascii=False, indent=2))
+        print_json({"methods": rows, "recovery_codes_left": found.recovery_left})
         return
     print_table(rows)
     click.echo(f"{len(rows)} methods, {found.recovery_left} recovery codes left", err=True)

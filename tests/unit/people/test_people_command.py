@@ -23,6 +23,7 @@ from authproxy.storage.keyspace import ACTS
 from tests.support.certificate_builder import Authority, der, ec_key, pem
 from tests.support.people_desk import ANA, ANAS, CVETKA, HEADER, Desk
 from tests.support.session_builders import NOW, new_ticket, session_for
+from tests.support.terminal import CTRL_C, CTRL_D, at_a_terminal
 
 pytestmark = pytest.mark.needs("redis-server")
 @pytest.fixture
@@ -172,6 +173,27 @@ def test_without_a_terminal_linking_must_be_agreed_to(desk, tmp_path):
     (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
     assert "say --yes" in desk.run("link", "ana", "--certificate", tmp_path / "ana.pem", code=2).stderr
     assert desk.shown("ana")["certificates"] == []
+
+
+@pytest.mark.parametrize(("keys", "is_linked"), [("y\n", True), ("n\n", False), ("\n", False), (CTRL_D, False), (CTRL_C, False)],
+                         ids=["yes", "no", "nothing", "Ctrl-D", "Ctrl-C"])  # fmt: skip
+def test_at_a_terminal_it_is_shown_whose_the_certificate_is_and_asked_before_it_is_linked(desk, tmp_path, keys, is_linked):
+    desk.imported(ANA)
+    (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
+    code, shown = at_a_terminal("people", "link", "ana", "--certificate", tmp_path / "ana.pem", "-c", desk.config, asked="[y/N]: ", keys=keys)
+    before, _, after = shown.partition("Is this the certificate of Ana Novak (ana)? [y/N]: ")
+    assert all(each in before for each in ("holder       Ana Novak\n", f"sha-256      {LEAF.fingerprint(SHA256()).hex()}\n"))
+    assert (code, "ana: linked" in after, "Traceback" in after) == (0 if is_linked else 1, is_linked, False)
+    assert bool(desk.shown("ana")["certificates"]) is is_linked
+    assert ("person.linked" in {event["event"] for event in desk.every_event()}) is is_linked
+
+
+def test_what_is_shown_of_somebody_commands_no_terminal(desk):
+    desk.imported(ANA)
+    desk.run("block", "ana", "--reason", "Red\x9b31m")
+    for words in (("show", "ana"), ("show", "ana", "--json")):
+        assert "Red\\u009b31m" in desk.run(*words).stdout
+    assert desk.shown("ana")["reason"] == "Red\x9b31m"
 
 
 def test_an_account_is_linked_and_unlinked(desk):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +13,7 @@ from authproxy.cli import main
 from authproxy.identity.person import Person
 from authproxy.storage import keyspace
 from tests.support.people_desk import ANA, ANAS, CVETKA, HEADER, Desk
+from tests.support.terminal import at_a_terminal
 
 pytestmark = pytest.mark.needs("redis-server")
 OUTSIDER = ("account", "https://provider/", "sub")
@@ -132,13 +130,8 @@ def test_without_a_terminal_it_must_be_said_what_becomes_of_methods(desk, choice
 def test_at_a_terminal_it_is_asked(desk, answer, said, left):
     desk.enrol(ANAS)
     desk.run("block", "ana")
-    ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "authproxy", "people", "unblock", "ana", "-c", str(desk.config)]
-    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as asked:
-        os.write(ours, f"{answer}\n".encode())
-        told, _ = asked.communicate(timeout=60)
-    os.close(ours)
-    os.close(theirs)
+    code, told = at_a_terminal("people", "unblock", "ana", "-c", desk.config, asked="[y/n]: ", keys=f"{answer}\n")
+    assert code == 0
     assert "Enrolled: recovery, push “Telefon”, totp “Telefon”." in told
     assert told.strip().endswith(f"{said}; 0 sessions ended")
     assert desk.left(ANAS) == left
