@@ -25,6 +25,9 @@ WITHOUT_NEXT_UPDATE = timedelta(minutes=5)
 _KNOWN = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.OCSP_NO_CHECK})
 _TRUE = b"\x01\x01\xff"
 """What marks an extension as critical, in DER."""
+_ENCLOSED_AT_MOST = 5
+"""Certificates that are looked at: each costs the check of a signature, and an answer has room for hundreds."""
+_GRAVITY = {ocsp.OCSPCertStatus.GOOD: 0, ocsp.OCSPCertStatus.UNKNOWN: 1, ocsp.OCSPCertStatus.REVOKED: 2}
 _HASHES = {algorithm.name: algorithm for algorithm in (hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512())}  # noqa: S303
 
 
@@ -88,16 +91,20 @@ def _judged(single: ocsp.OCSPSingleResponse, octets: bytes, terms: Terms, now: d
 
 
 def _single(answer: ocsp.OCSPResponse, question: Question) -> ocsp.OCSPSingleResponse:
-    """The part of the answer about this certificate: same serial number, and the hashes of this issuer's name and key."""
+    """The part of the answer about this certificate: same serial number, and the hashes of this issuer's name and key. Of several parts
+    the gravest counts."""
     certificate, issuer = question.subject.certificate, question.subject.issuer
+    found = []
     for single in answer.responses:
         algorithm = _HASHES.get(single.hash_algorithm.name)
         if algorithm is None or single.serial_number != certificate.serial_number:
             continue
         asked = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, algorithm).build()
         if (single.issuer_name_hash, single.issuer_key_hash) == (asked.issuer_name_hash, asked.issuer_key_hash):
-            return single
-    raise Unusable("the answer is about another certificate")
+            found.append(single)
+    if not found:
+        raise Unusable("the answer is about another certificate")
+    return max(found, key=lambda single: _GRAVITY[single.certificate_status])
 
 
 def _check_nonce(answer: ocsp.OCSPResponse, question: Question, terms: Terms) -> None:
@@ -125,17 +132,23 @@ def _check_extensions(octets: bytes) -> None:
 
 
 def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> None:
-    """RFC 6960 §4.2.2.2: signed by the issuer itself, or by a responder whose certificate that very key has signed for this purpose."""
+    """RFC 6960 §4.2.2.2: signed by the issuer itself, or by a responder whose certificate that very key has signed for this purpose. A
+    responder may enclose several certificates, such as the last one and its successor."""
     if not profiles.is_strong_hash(answer.signature_hash_algorithm):
         raise Unusable("the answer is signed with a weak hash")
     if _is_named(answer, issuer) and _has_signed(issuer.public_key(), answer):
         return
-    for responder in answer.certificates:
+    failure = None
+    for responder in answer.certificates[:_ENCLOSED_AT_MOST]:
         if _is_named(answer, responder):
-            _check_responder(responder, issuer, now)
-            if _has_signed(responder.public_key(), answer):
-                return
-    raise Unusable("neither the issuer nor a responder of its own has signed the answer")
+            try:
+                _check_responder(responder, issuer, now)
+            except Unusable as found:
+                failure = failure or found
+            else:
+                if _has_signed(responder.public_key(), answer):
+                    return
+    raise failure or Unusable("neither the issuer nor a responder of its own has signed the answer")
 
 
 def _is_named(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
@@ -149,7 +162,7 @@ def _check_responder(responder: x509.Certificate, issuer: x509.Certificate, now:
         raise Unusable("the issuer has not issued the responder's certificate")
     if profiles.weakness(responder):
         raise Unusable("the responder's certificate is weak")
-    if not responder.not_valid_before_utc <= now <= responder.not_valid_after_utc:
+    if not responder.not_valid_before_utc <= profiles.to_the_second(now) <= responder.not_valid_after_utc:
         raise Unusable("the responder's certificate is not valid now")
     check_usage(responder, crl=False)
     stated = {extension.oid: extension for extension in responder.extensions}

@@ -25,7 +25,8 @@ _DEPTH = 3
 _UNDERSTOOD: frozenset[type[x509.GeneralName]] = frozenset(
     {x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress}
 )
-"""Kinds of names whose constraints every reader here can apply; of addresses all but one can."""
+"""Kinds of names whose constraints every reader here can apply, or refuses where a certificate names one: the first reader URIs. For
+addresses one of them does neither."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def _built(
     verifier = (
         PolicyBuilder()
         .store(Store(list(profile.anchors)))
-        .time(now.astimezone(UTC).replace(tzinfo=None, microsecond=0))
+        .time(profiles.to_the_second(now).astimezone(UTC).replace(tzinfo=None))
         .max_chain_depth(_DEPTH)
         .extension_policies(ca_policy=_AUTHORITIES, ee_policy=_PERSONS)
         .build_client_verifier()
@@ -154,10 +155,13 @@ def _needs_key_identifier(
 
 
 # What the Web PKI asks of certificates, with these differences: a person needs neither an alternative name nor the identifier of the
-# issuer's key, policies and extended key usage may be critical (`profiles` judges them), and an intermediate must name both keys.
+# issuer's key, policies and extended key usage may be critical (`profiles` judges them), and an intermediate must name both keys. What an
+# authority says about policies is critical by RFC 5280 §4.2.1.11 and §4.2.1.14; `second_opinion` judges it.
 _AUTHORITIES = (
     ExtensionPolicy.webpki_defaults_ca()
     .may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.PolicyConstraints, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.InhibitAnyPolicy, Criticality.AGNOSTIC, None)
     .may_be_present(x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, _needs_key_identifier)
     .may_be_present(x509.SubjectKeyIdentifier, Criticality.NON_CRITICAL, _needs_key_identifier)
 )

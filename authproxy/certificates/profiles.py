@@ -149,6 +149,11 @@ def issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
     return True
 
 
+def to_the_second(now: datetime) -> datetime:
+    """The time as certificates state it: the last second of one belongs to it as a whole (RFC 5280 §4.1.2.5)."""
+    return now.replace(microsecond=0)
+
+
 def _weak(found: str) -> Refused:
     return Refused(reason=Reason.CERTIFICATE_WEAK, detail=found)
 
@@ -160,6 +165,7 @@ def _stranger(leaf: x509.Certificate, authorities: tuple[x509.Certificate, ...])
 
 
 def _out_of_time(leaf: x509.Certificate, now: datetime) -> Refused | None:
+    now = to_the_second(now)
     if now < leaf.not_valid_before_utc:
         return Refused(reason=Reason.CERTIFICATE_NOT_YET_VALID, detail=f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC")
     if now > leaf.not_valid_after_utc:

@@ -36,7 +36,7 @@ from pyhanko_certvalidator.validate import async_validate_path
 
 from authproxy.access.decision import Reason
 from authproxy.certificates.path_validation import Path
-from authproxy.certificates.profiles import Profile
+from authproxy.certificates.profiles import Profile, to_the_second
 from authproxy.certificates.verdict import Refused
 
 # Its messages name the holders of certificates; what it finds is returned.
@@ -99,7 +99,7 @@ def _context(certificates: list[asn1.Certificate], now: datetime) -> ValidationC
     return ValidationContext(
         trust_manager=SimpleTrustManager.build(trust_roots=[certificates[-1]]),
         certificate_registry=CertificateRegistry.build(certificates),
-        moment=now,
+        moment=to_the_second(now),
         revinfo_policy=_REVOCATION_IS_JUDGED_ELSEWHERE,
         time_tolerance=timedelta(0),
     )

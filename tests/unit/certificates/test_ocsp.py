@@ -82,7 +82,7 @@ def test_a_responder_that_does_not_answer_says_nothing(status):
         said(octets)
 
 
-@pytest.mark.parametrize("octets", [b"", b"garbage", SUB.answer(LEAF)[:-1]])
+@pytest.mark.parametrize("octets", [b"", b"garbage", SUB.answer(LEAF)[:-1], SUB.answer(LEAF) + b"\0", bytes(65_000)])
 def test_octets_that_are_no_answer_say_nothing(octets):
     with pytest.raises(Unusable):
         said(octets)
@@ -92,6 +92,21 @@ def test_an_answer_about_another_certificate_says_nothing():
     for octets in (SUB.answer(SUB.person()), SUB.answer(LEAF, issuer=Authority(ROOT.certificate, ROOT.key), enclosed=(SUB.certificate,))):
         with pytest.raises(Unusable, match="another certificate"):
             said(octets)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_parts_about_one_certificate_the_graver_counts(order):
+    good, revoked, unknown = (SUB.answer(LEAF, status=status) for status in (wire.OCSPCertStatus.GOOD, wire.OCSPCertStatus.REVOKED, wire.OCSPCertStatus.UNKNOWN))
+    assert isinstance(said(_joined(*[good, unknown, revoked][::order])), Revoked)
+    assert isinstance(said(_joined(good, good)), Good)
+    with pytest.raises(Unusable, match="does not know"):
+        said(_joined(*[good, unknown][::order]))
+
+
+def _joined(first, *others):
+    """One answer with the parts of all."""
+    parts = [asn1.OCSPResponse.load(octets).response_data["responses"][0] for octets in (first, *others)]
+    return _signed_anew(first, SUB.key, lambda told: told.__setitem__("responses", parts))
 
 
 def test_an_answer_of_another_authority_of_the_same_name_says_nothing():
@@ -147,6 +162,23 @@ def responder(key=None, **extensions):
 def test_a_responder_with_a_fault_is_not_believed(wrong, said_of_it):
     with pytest.raises(Unusable, match=said_of_it):
         said(responder(**wrong).answer(LEAF, issuer=SUB))
+
+
+def test_a_responder_may_enclose_an_expired_certificate_beside_the_one_that_counts():
+    expired = responder(start=at(-9), end=at(-8)).certificate
+    assert isinstance(said(_answer_enclosing(expired, RESPONDER.certificate)), Good)
+    with pytest.raises(Unusable, match="not valid now"):
+        said(_answer_enclosing(expired))
+
+
+def test_no_more_certificates_are_looked_at_than_a_responder_needs():
+    others = [responder(end=at(-8), start=at(-9)).certificate for _ in range(5)]
+    with pytest.raises(Unusable, match="not valid now"):
+        said(_answer_enclosing(*others, RESPONDER.certificate))
+
+
+def _answer_enclosing(*certificates):
+    return RESPONDER.answer(LEAF, issuer=SUB, by_name=True, enclosed=certificates)
 
 
 def test_a_responder_without_key_usage_is_believed():
@@ -244,11 +276,17 @@ def test_a_critical_extension_that_is_not_known_says_nothing(place, is_critical,
 
 
 def _extended(octets, key, place, *, critical):
-    response = asn1.OCSPResponse.load(octets)
-    basic = response["response_bytes"]["response"].parsed
+    def extend(told):
+        where = told if place == "response_extensions" else told["responses"][0]
+        where[place] = [{"extn_id": "1.3.6.1.4.1.99999.1", "critical": critical, "extn_value": b"\x05\x00"}]
+
+    return _signed_anew(octets, key, extend)
+
+
+def _signed_anew(octets, key, change):
+    basic = asn1.OCSPResponse.load(octets)["response_bytes"]["response"].parsed
     told = basic["tbs_response_data"]
-    where = told if place == "response_extensions" else told["responses"][0]
-    where[place] = [{"extn_id": "1.3.6.1.4.1.99999.1", "critical": critical, "extn_value": b"\x05\x00"}]
+    change(told)
     basic["signature"] = key.sign(told.dump(force=True), ec.ECDSA(hashes.SHA256()))
     return asn1.OCSPResponse(
         {"response_status": "successful", "response_bytes": {"response_type": "basic_ocsp_response", "response": asn1.BasicOCSPResponse.load(basic.dump(force=True))}}

@@ -250,6 +250,21 @@ def test_constraints_on_addresses_matter_to_certificates_that_name_some():
     assert reason(SUB.person(email=address)) is None
 
 
+def test_constraints_on_uris_matter_to_certificates_that_name_some():
+    sub = constrained(x509.UniformResourceIdentifier("example.si"))
+    place = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("http://example.si/ana")])
+    assert reason(sub.person(), profile=trusting(ROOT, sub)) is None
+    assert reason(sub.person(email=place), profile=trusting(ROOT, sub)) is Reason.CERTIFICATE_UNTRUSTED
+    assert reason(SUB.person(email=place)) is None
+
+
+@pytest.mark.parametrize("is_critical", [True, False])
+@pytest.mark.parametrize("stated", [x509.PolicyConstraints(0, 0), x509.InhibitAnyPolicy(0)])
+def test_what_an_authority_says_about_policies_keeps_nobody_out_by_being_there(stated, is_critical):
+    strict = ROOT.authority(others=[(stated, is_critical)])
+    assert reason(strict.person(), profile=trusting(ROOT, strict)) is None
+
+
 def test_an_extension_of_an_authority_that_cannot_be_read_is_refused_by_name():
     odd = ROOT.authority(others=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x30\x03abc"), False)])
     outcome = examined(odd.person(), profile=trusting(ROOT, odd)).outcome

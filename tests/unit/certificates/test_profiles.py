@@ -103,6 +103,7 @@ def test_time_is_exact_to_the_second():
     for moment in (at(-1), at(1)):
         assert failed(leaf, now=moment) == {}
     assert failed(leaf, now=at(-1) - timedelta(seconds=1)) == {Check.TIME: Reason.CERTIFICATE_NOT_YET_VALID}
+    assert failed(leaf, now=at(1) + timedelta(seconds=0.9)) == {}
     assert failed(leaf, now=at(1) + timedelta(seconds=1)) == {Check.TIME: Reason.CERTIFICATE_EXPIRED}
 
 

@@ -55,7 +55,7 @@ def test_a_certificate_without_the_identifier_of_its_issuers_key_or_for_any_usag
     assert seen(leaf=SUB.person(usages=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]))) is None
 
 
-@pytest.mark.parametrize("now", [LEAF.not_valid_before_utc, LEAF.not_valid_after_utc], ids=["first", "last"])
+@pytest.mark.parametrize("now", [LEAF.not_valid_before_utc, LEAF.not_valid_after_utc + timedelta(microseconds=999_999)], ids=["first", "last"])
 def test_a_certificate_holds_from_its_first_second_to_its_last(now):
     path, profile = path_of()
     assert opinion(path, profile, now=now) is None
@@ -81,6 +81,17 @@ def test_an_authority_that_does_not_allow_the_policy_is_refused():
     leaf = narrow.person(policies=policies(PERSON))
     assert seen(leaf=leaf, sub=narrow) == "the second examination refuses the path: PathValidationError"
     assert seen(leaf=leaf, sub=narrow, accepted_policies=frozenset()) is None
+
+
+def test_what_an_authority_demands_of_policies_below_it_is_demanded():
+    refusal = "the second examination refuses the path: PathValidationError"
+    demanding = ROOT.authority("Demanding", others=[(x509.PolicyConstraints(0, None), True)])
+    assert seen(leaf=demanding.person(), sub=demanding, accepted_policies=frozenset()) is None
+    assert seen(leaf=demanding.person(policies=ABSENT), sub=demanding, accepted_policies=frozenset()) == refusal
+    precise = ROOT.authority("Precise", pathlen=None, policies=policies(PERSON), others=[(x509.InhibitAnyPolicy(0), True)])
+    for stated, said in ((policies(PERSON), None), (policies("2.5.29.32.0"), refusal)):
+        below = precise.authority("Below", policies=stated)
+        assert seen(leaf=below.person(), intermediates=(precise.certificate, below.certificate)) == said
 
 
 def test_a_path_that_the_library_fails_on_is_refused_by_name():
