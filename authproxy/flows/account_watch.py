@@ -95,7 +95,7 @@ class AccountWatch:
             told = await self._provider.ask_about(turn.grant)
         except CannotAsk as failure:
             # Where the question may have arrived, the provider may have replaced the refresh token: it stays doubtful then.
-            if not turn.is_doubtful and (turn.grant.refresh_token is None or not has_been_sent(failure)):
+            if not turn.is_doubtful and not has_been_sent(failure):
                 await self._grants.settle(secret)
             raise
         if isinstance(told, Stands):

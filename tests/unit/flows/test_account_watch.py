@@ -14,6 +14,7 @@ from authproxy.identity.grant import Grant
 from authproxy.oidc.account import Stands, Withdrawn
 from authproxy.storage.memory import MemoryGrants, MemorySessions
 from authproxy.storage.near_cache import NearCache
+from tests.support.log_lines import log_lines
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 EVERY, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -43,9 +44,18 @@ class Provider:
             raise self.says
 
 
+class Grants(MemoryGrants):
+    is_away = False
+
+    async def take(self, secret):
+        if self.is_away:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        return await super().take(secret)
+
+
 class House:
     def __init__(self):
-        self.provider, self.grants = Provider(), MemoryGrants()
+        self.provider, self.grants = Provider(), Grants()
         self.sessions = MemorySessions(NearCache(keeps_for=timedelta(), silence=None))
         self.watch = self.instance()
 
@@ -98,7 +108,9 @@ async def test_a_no_ends_the_session_that_has_changed_its_ticket_meanwhile(house
 async def test_silence_changes_nothing_and_is_seen(house, grant):
     session = await house.session(grant)
     house.provider.says = SILENCE
-    assert await house.watch.look(session, now=DUE) is None
+    with log_lines() as log:
+        assert await house.watch.look(session, now=DUE) is None
+    assert [(line["event"], line["error"]) for line in log.lines()] == [("account.unknown", str(SILENCE))]
     assert (await house.is_open(), house.watch.unknown, house.watch.failure) == (True, 1, str(SILENCE))
     house.provider.says = Stands()
     await house.watch.look(session, now=DUE + EVERY)
@@ -141,6 +153,22 @@ async def test_a_question_that_has_never_left_here_casts_no_doubt_on_the_token(h
     assert not await house.is_open()
 
 
+async def test_a_question_that_has_never_left_here_ends_no_doubt_that_there_was(house):
+    session = await house.session(REFRESH)
+    never_left = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "token endpoint could not be asked: ClientConnectorError")
+    never_left.__context__ = aiohttp.ClientConnectorError(SimpleNamespace(host="provider.example", port=443, ssl=True), OSError())
+    for says, at in ((SILENCE, DUE), (never_left, DUE + EVERY), (NO, DUE + 2 * EVERY)):
+        house.provider.says = says
+        assert await house.watch.look(session, now=at) is None
+    assert await house.is_open()
+
+
+async def test_an_account_is_watched_for_as_long_as_an_outage_may_prolong_its_session(house):
+    session = await house.session(REFRESH)
+    house.provider.says = NO
+    assert await house.watch.look(session, now=NOW + session.idle_for + timedelta(minutes=59)) is not None
+
+
 async def test_a_no_about_an_access_token_is_a_no_also_after_silence(house):
     session = await house.session(ACCESS)
     house.provider.says = SILENCE
@@ -172,11 +200,22 @@ async def test_a_provider_that_gives_nothing_to_ask_with_is_seen(house):
 async def test_a_sign_out_has_the_provider_forget_the_tokens_and_does_not_fail_with_it(house):
     session = await house.session(REFRESH)
     house.provider.says = SILENCE
-    await house.watch.let_go(session.grant)
-    await house.watch.let_go(session.grant)
+    with log_lines() as log:
+        await house.watch.let_go(session.grant)
+        await house.watch.let_go(session.grant)
     assert house.provider.ended == [REFRESH]
+    assert [(line["event"], line["reason"], line["error"]) for line in log.lines()] == [("tokens.not_revoked", "provider_unavailable", str(SILENCE))]
     assert await house.watch.look(session, now=DUE) is None
     assert house.provider.asked == []
+
+
+async def test_a_sign_out_does_not_fail_with_a_store_that_is_away_and_what_is_not_revoked_is_told(house):
+    session = await house.session(REFRESH)
+    house.grants.is_away = True
+    with log_lines() as log:
+        await house.watch.let_go(session.grant)
+    assert house.provider.ended == []
+    assert [(line["event"], line["reason"]) for line in log.lines()] == [("tokens.not_revoked", "store_unavailable")]
 
 
 @pytest.mark.parametrize("says", [Stands(Grant(refresh_token="r2")), Stands()], ids=["a new token", "the same token"])

@@ -26,8 +26,8 @@ class Summary:
 
 
 class Sessions:
-    def __init__(self, *fingerprints: str, fails_for: str = "") -> None:
-        self._summaries = [Summary(f"session of {each}", (each,)) for each in fingerprints]
+    def __init__(self, *found: str | Summary, fails_for: str = "") -> None:
+        self._summaries = [each if isinstance(each, Summary) else Summary(f"session of {each}", (each,)) for each in found]
         self._fails_for = fails_for
         self.revoked: list[str] = []
 
@@ -44,8 +44,11 @@ class Sessions:
 
 
 class Kept:
+    def __init__(self, *, lacks: str = "") -> None:
+        self._lacks = certificate_key(lacks)
+
     async def get(self, key):
-        return key.encode()
+        return None if key == self._lacks else key.encode()
 
 
 class Validator:
@@ -69,8 +72,9 @@ REVOKED = Revoked(source=Source.CRL, at=NOW, reason="keyCompromise")
 async def test_a_certificate_that_cannot_be_looked_at_is_unknown_and_the_others_are_looked_at(fault):
     sessions = Sessions("odd", "fine", "revoked")
     watch = CertificateWatch(sessions=sessions, kept=Kept(), validator=Validator(odd=fault, fine=GOOD, revoked=REVOKED))
-    with log_lines():
+    with log_lines() as log:
         looked = await watch.look(now=NOW)
+    assert ("certificates.look_failed" in log.getvalue()) is not isinstance(fault, CannotAsk)
     assert (looked.unknown, looked.good, [each.session_id for each in looked.ended]) == (1, 1, ["session of revoked"])
     assert sessions.revoked == ["session of revoked"]
     assert watch.unknown == 1
@@ -81,3 +85,20 @@ async def test_what_has_been_ended_is_told_although_the_store_goes_away_meanwhil
     watch = CertificateWatch(sessions=sessions, kept=Kept(), validator=Validator(first=REVOKED, second=REVOKED))
     looked = await watch.look(now=NOW)
     assert ([each.session_id for each in looked.ended], looked.unknown) == (["session of first"], 1)
+
+
+@pytest.mark.parametrize("watch", [{"lacks": "gone"}, {"gone": ValueError("no authority of ours has issued it")}], ids=["lost", "of no authority any more"])
+async def test_a_session_whose_certificate_nobody_can_ask_about_any_more_ends(watch):
+    sessions = Sessions("gone", "fine")
+    looked = await CertificateWatch(
+        sessions=sessions, kept=Kept(lacks=watch.get("lacks", "")), validator=Validator(fine=GOOD, gone=watch.get("gone", GOOD))
+    ).look(now=NOW)
+    assert (sessions.revoked, looked.good, looked.unknown) == (["session of gone"], 1, 0)
+
+
+async def test_a_session_of_an_earlier_version_is_watched_by_the_certificate_that_signed_it_in():
+    earlier = Summary("earlier", (), provider_session="revoked")
+    others = (Summary("at the provider", (), method="rekono", provider_session="revoked"), Summary("older still", ()))
+    sessions = Sessions(earlier, *others)
+    looked = await CertificateWatch(sessions=sessions, kept=Kept(), validator=Validator(revoked=REVOKED)).look(now=NOW)
+    assert (sessions.revoked, looked.ended, looked.good) == (["earlier"], (earlier,), 0)
