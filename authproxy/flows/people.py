@@ -69,7 +69,6 @@ class Enrolments(Protocol):
     async def recovery_left(self, owner: Owner) -> int: ...
     async def add(self, owner: Owner, enrolment: Enrolment) -> bool: ...
     async def remove(self, owner: Owner, enrolment_id: str) -> bool: ...
-    async def put_recovery(self, owner: Owner, hashes: Sequence[str]) -> None: ...
     async def remove_all(self, owners: Sequence[Owner]) -> None: ...
     async def reseal(self) -> int: ...
 
@@ -281,7 +280,7 @@ class People:
         for owner in owners_of(who):
             for each in await self._enrolments.every(owner):
                 if each.enrolment_id == enrolment_id:
-                    await self._remove(owner, each)
+                    await self._enrolments.remove(owner, enrolment_id)
                     removed.append(each.method)
         return MethodsRemoved(removed=tuple(removed), sessions_ended=await self._end_all(who) if removed else 0)
 
@@ -368,11 +367,6 @@ class People:
             await self._enrolments.remove_all([_own(each.member.member_id) for each in departures if each.is_leaving])
             await self._store.settle(departures)
         return ended
-
-    async def _remove(self, owner: Owner, enrolment: Enrolment) -> None:
-        if enrolment.method == "recovery":
-            await self._enrolments.put_recovery(owner, ())
-        await self._enrolments.remove(owner, enrolment.enrolment_id)
 
     async def _end_all(self, who: Member | Account) -> int:
         if isinstance(who, Member):

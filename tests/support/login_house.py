@@ -15,6 +15,7 @@ from authproxy.flows.membership import Membership
 from authproxy.flows.round_trip import ALWAYS, ClaimRules
 from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.identity.assurance import Level
+from authproxy.identity.grant import Grant
 from authproxy.identity.person import Issuer, Subject
 from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.id_token import VerifiedClaims
@@ -33,6 +34,7 @@ class Proof:
     claims: VerifiedClaims
     userinfo: dict
     id_token: str
+    grant: Grant | None
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Provider:
     provider_session: str | None = None
     id_token: str = "the.id.token"
     failure: Exception | None = None
+    grant: Grant | None = None
     asked: list = field(default_factory=list)
 
     async def authorization_request(self, **asked):
@@ -60,7 +63,7 @@ class Provider:
             raise self.failure
         every = {"sub": self.subject, "acr": self.acr, "amr": ["pwd", "sms"]} | ({"sid": self.provider_session} if self.provider_session else {})
         claims = VerifiedClaims(issuer=Issuer(ISSUER), subject=Subject(self.subject), auth_time=self.auth_time, every=every)
-        return Proof(claims, self.userinfo, self.id_token)
+        return Proof(claims, self.userinfo, self.id_token, self.grant)
 
 
 class Attempts(MemoryAttempts):
@@ -105,21 +108,24 @@ class LoginHouse:
         self.time = NOW
         self.level = Level.LOW
         self.asking = NOTHING
+        self.members = "anyone"
+        self.accounts = None
+        self.greet = None
         self.login = self._login()
 
     def _login(self):
         def place(portal_id):
             return SignInPlace(portal_id=portal_id, origin=f"https://{portal_id}.example", required_claims=("tax_number", "name"), level=self.level,
-                               idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8), route_levels={"acq/orders POST": Level.MEDIUM})  # fmt: skip
+                               idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8), members=self.members, route_levels={"acq/orders POST": Level.MEDIUM})  # fmt: skip
 
         sign_ins = SignIns(attempts=self.attempts, sessions=self.sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
-                           describe_browser=str.upper)  # fmt: skip
+                           describe_browser=str.upper, **({} if self.greet is None else {"greet": self.greet}))  # fmt: skip
         return Login(
             provider=self.provider, attempts=self.attempts, seals=self.seals, sign_ins=sign_ins, elevations=self.elevations, membership=Membership(store=self.people),
             places={name: place(name) for name in ("acq", "b2b")},
             rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}, asked=lambda _attempt: self.asking,
                              step_up_by=self.step_up_by),
-            fresh=secrets.token_urlsafe, clock=lambda: self.time,
+            fresh=secrets.token_urlsafe, clock=lambda: self.time, accounts=self.accounts,
         )  # fmt: skip
 
     def demand(self, level):

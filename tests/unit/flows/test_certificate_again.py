@@ -11,6 +11,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.certificate_again import CertificateAgain
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import Membership
+from authproxy.flows.method_changes import ANY_PROOF
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
 from authproxy.flows.sign_in import SignInPlace, SignIns
@@ -57,11 +58,11 @@ class House:
         self.ticket = new_ticket()
         self.session = session_for(self.ticket)
 
-    async def proves(self, shown=SHOWN, *, members=(), **person):
+    async def proves(self, shown=SHOWN, *, members=(), route="acq", **person):
         await self.people.take_over(members, revision=0, departures=())
         self.session = replace(self.session, person=replace(self.session.person, **person))
         await self.sessions.create(self.ticket, self.session, browser="", now=NOW)
-        attempt = attempt_of("b", method="acnlb", step_up_of=self.session.session_id, route="acq", held=HELD)
+        attempt = attempt_of("b", method="acnlb", step_up_of=self.session.session_id, route=route, held=HELD)
         return await self.again.complete(attempt, shown, self.ticket.text, now=LATER)
 
 
@@ -88,6 +89,17 @@ async def test_it_is_as_old_as_the_showing(house):
     assert outcome.session.events[-1].at == shown.shown_at
 
 
+@pytest.mark.parametrize(("route", "asked_for"), [("acq", None), (ANY_PROOF, ANY_PROOF)], ids=["for a page", "for a change of methods"])
+async def test_a_proof_remembers_whether_it_was_given_for_a_change_of_methods(house, route, asked_for):
+    outcome = await house.proves(members=[replace(ANA, certificates=NAMED)], route=route, member=ANA.member_id)
+    assert outcome.session.events[-1].asked_for == asked_for
+
+
+async def test_a_tax_number_in_the_certificate_counts_for_people_in_the_register_too(house):
+    outcome = await house.proves(replace(SHOWN, tax_number=ANA.tax_number), members=[ANA], member=ANA.member_id)
+    assert outcome.session.certificates == (SHOWN.fingerprint,)
+
+
 @pytest.mark.parametrize(
     ("members", "reason"),
     [
@@ -101,6 +113,7 @@ async def test_it_is_as_old_as_the_showing(house):
 async def test_of_a_person_in_the_register_no_other_certificate_is_a_proof(house, members, reason):
     outcome = await house.proves(members=members, member=ANA.member_id)
     assert (outcome.reason, outcome.session, outcome.held, outcome.route) == (reason, house.session, HELD, "acq")
+    assert outcome.found == f"certificate {SHOWN.fingerprint}"
     assert (await house.sessions.load(house.ticket, now=LATER)).session == house.session
     assert await house.kept.get(certificate_key(SHOWN.fingerprint)) is None
 

@@ -21,6 +21,7 @@ from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import Membership
 from authproxy.flows.shown_certificate import certificate_key
 from authproxy.flows.sign_in import SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.step_up import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, RegisterKey
 from authproxy.identity.person import Issuer, TaxNumber
@@ -277,3 +278,16 @@ async def test_what_is_no_way_back_is_an_unknown_attempt(house):
     assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
     sealed = house.seals.attempt_sealed((await house.begun()).attempt)
     assert await house.signs_in(way_back=sealed) == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")  # it was never shown
+
+
+async def test_somebody_signed_in_who_shows_their_certificate_keeps_their_session_and_gains_a_proof(house):
+    await house.know(HERS)
+    before = await house.signs_in()
+    house.time += MINUTE
+    url = await house.login.begin_step_up(
+        portal_id="acq", return_to="/placilo", route="acq", held=None, session=before.session, browser=BROWSER, locale="sl", now=house.time
+    )  # fmt: skip
+    accepted = await house.login.show(house.login.hop(hop_in(url), now=house.time), PRESENTED, now=house.time)
+    outcome = await house.signs_in(way_back=hop_in(accepted.location), ticket=before.ticket_text)
+    assert isinstance(outcome, SteppedUp)
+    assert (outcome.session.started_at, [event.is_step_up for event in outcome.session.events]) == (NOW, [False, True])

@@ -12,10 +12,11 @@ from authproxy.flows.round_trip import StepUpBy
 from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import Level
 from authproxy.identity.attempt import Attempt
+from authproxy.identity.grant import Grant
 from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.ticket import parse
-from authproxy.oidc.refused import TokenRefused
+from authproxy.oidc.refused import AuthorizationRefused, TokenRefused
 from authproxy.storage.records import session_in, session_octets
 from tests.support.login_house import BROWSER, USERINFO, LoginHouse
 from tests.support.session_builders import ISSUER, NOW
@@ -180,6 +181,43 @@ async def test_what_the_protocol_refuses_signs_nobody_in_and_uses_the_attempt_up
     assert (outcome.reason, outcome.return_to, outcome.found) == (Reason.PROVIDER_ANSWER_INVALID, "/izpis?a=1", "the nonce is another one")
     house.provider.failure = None
     assert (await house.complete(state)).reason is Reason.ATTEMPT_USED
+
+
+async def test_operators_learn_which_error_the_provider_has_stated(house):
+    state = await house.begin()
+    house.provider.failure = AuthorizationRefused(Reason.CONSENT_REFUSED, "authorization response: access_denied", error="access_denied")
+    assert await house.complete(state) == SignInRefused(
+        Reason.CONSENT_REFUSED, "/izpis?a=1", found="authorization response: access_denied", provider_error="access_denied"
+    )  # fmt: skip
+
+
+async def test_what_the_provider_can_be_asked_with_later_is_kept_for_the_session(house):
+    held = []
+
+    class Accounts:
+        async def hold(self, grant, *, idle_for, now):
+            held.append((grant, idle_for, now))
+            return "the-secret"
+
+    house.provider.grant = Grant(refresh_token="r1")
+    house.accounts = Accounts()
+    house.demand(Level.LOW)
+    assert (await house.complete(await house.begin())).session.grant == "the-secret"
+    assert held == [(Grant(refresh_token="r1"), timedelta(minutes=5), NOW)]
+
+
+async def test_every_new_session_is_greeted_and_none_that_was_refused(house):
+    greeted = []
+
+    async def greet(session):
+        greeted.append(session)
+
+    house.greet = greet
+    house.demand(Level.LOW)
+    signed_in = await house.complete(await house.begin())
+    house.demand(Level.HIGH)
+    assert isinstance(await house.complete(await house.begin()), SignInRefused)
+    assert greeted == [signed_in.session]
 
 
 async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage_that_keeps_the_way_back(house):
@@ -352,6 +390,17 @@ async def test_whom_the_register_refuses_leaves_no_session_behind(house):
     assert (refused.reason, refused.found, refused.person.subject) == (Reason.NOT_A_MEMBER, "the person is blocked", "ana")
     assert (refused.by_register.reason, refused.by_register.member.member_id) == (Reason.NOT_A_MEMBER, "m-1")
     assert await house.sessions.load(parse(before.ticket_text), now=NOW) is None
+
+
+async def test_an_account_below_the_level_at_which_it_would_be_linked_is_told_its_own_level_and_the_one_that_is_needed(house):
+    house.members = "register"
+    house.demand(Level.LOW)
+    house.provider.userinfo |= {"loa": 10}
+    refused = await house.complete(await house.begin())
+    assert (refused.reason, refused.level, refused.level_needed) == (Reason.LEVEL_TOO_LOW, Level.LOW, Level.MEDIUM)
+    house.provider.userinfo |= {"loa": 20}
+    refused = await house.complete(await house.begin())
+    assert (refused.reason, refused.level, refused.level_needed) == (Reason.NOT_A_MEMBER, None, None)
 
 
 async def test_somebody_who_is_blocked_while_they_sign_in_is_not_signed_in(house):

@@ -134,3 +134,6 @@ async def test_the_tokens_of_a_session_are_let_go_once_it_has_ended_and_not_befo
     sessions.cannot_revoke = False
     await logout(sessions, let_go=let_go.append).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
     assert let_go == ["secret"]
+    without = await signed_in(sessions)
+    await logout(sessions, let_go=let_go.append).end(portal_id="acq", ticket_text=without.text, now=NOW)
+    assert let_go == ["secret"]

@@ -132,6 +132,15 @@ async def test_a_certificate_is_known_by_fingerprint_or_by_issuer_and_serial(hou
     assert (found is not None and found.member_id == "ana") is finds
 
 
+async def test_each_certificate_of_a_person_leads_to_them(house):
+    another = replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2)
+    await house.enter(replace(ANA, certificates=(another, ANAS_CERTIFICATE)))
+    for certificate in (another, ANAS_CERTIFICATE):
+        found = await house.membership.by_certificate(certificate.fingerprint, (certificate.issuer, certificate.serial))
+        assert found.member_id == "ana"
+    assert await house.membership.by_certificate(another.fingerprint, NAME) is None  # one serial, and the fingerprint of the other
+
+
 async def test_a_certificate_that_leads_to_two_people_is_nobodys(house):
     by_name = replace(CVETKA, certificates=(replace(ANAS_CERTIFICATE, fingerprint=None),))
     await house.enter(replace(ANA, certificates=(replace(ANAS_CERTIFICATE, issuer=None, serial=None),)), by_name)

@@ -10,11 +10,13 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.challenges.names import person_name
 from authproxy.flows.people import (
+    AccountIsBlocked,
     AccountIsOf,
     AccountStanding,
     AccountUnblocked,
     Changed,
     Contradicted,
+    NotLinked,
     NotLost,
     People,
     Resealed,
@@ -177,6 +179,30 @@ async def test_a_certificate_and_an_account_are_linked_by_the_operator(house):
     assert (await house.people.link_account("cvetka", account("second"))).sessions_ended == 1
 
 
+async def test_a_blocked_account_is_linked_to_nobody(house):
+    await house.people.block_account(account(), reason=None)
+    assert await house.people.link_account("ana", account()) == AccountIsBlocked()
+    assert await house.people.named("ana") == ANA
+
+
+async def test_what_is_unlinked_signs_its_person_in_no_more_and_they_are_signed_out(house):
+    ticket = await house.signed_in(ANA)
+    for what in (CertificateName(fingerprint="b2" * 32), account()):
+        assert await house.people.unlink("ana", what) == NotLinked()
+        assert await house.people.unlink("nobody", what) is None
+    assert await house.is_in(ticket)
+    unlinked = await house.people.unlink("ana", ANAS_CERTIFICATE)
+    assert (unlinked.member.certificates, unlinked.sessions_ended, await house.is_in(ticket)) == ((), 1, False)
+    await house.people.link_account("ana", account())
+    assert (await house.people.unlink("ana", account())).member.accounts == ()
+
+
+async def test_what_an_operator_enrols_takes_the_place_of_an_earlier_one_of_the_same_id(house):
+    for label in ("first", "second"):
+        assert await house.people.enrol("ana", Enrolment(enrolment_id="p", method="push", label=label, enrolled_at=NOW))
+    assert [each.label for each in await house.enrolments.of(("member", "ana"))] == ["second"]
+
+
 async def test_sessions_that_a_command_could_not_end_are_ended_by_the_next_one(house):
     ticket = await house.signed_in(ANA)
     house.sessions.is_away = True
@@ -224,6 +250,18 @@ class Overtaken(MemoryPeople):
             return False
         return await super().change(was, now, departs=departs)
 
+    async def block_account(self, blocked, *, revision):
+        if self.times:
+            self.times -= 1
+            return False
+        return await super().block_account(blocked, revision=revision)
+
+    async def unblock_account(self, account, *, revision):
+        if self.times:
+            self.times -= 1
+            return False
+        return await super().unblock_account(account, revision=revision)
+
 
 @pytest.mark.parametrize(("times", "succeeds"), [(1, True), (5, False)])
 async def test_whoever_is_overtaken_starts_again_and_gives_up_in_the_end(times, succeeds):
@@ -231,7 +269,11 @@ async def test_whoever_is_overtaken_starts_again_and_gives_up_in_the_end(times, 
     house.store = Overtaken(0)
     house.open_desk()
     await house.enter(ANA)
-    for work in (lambda: house.people.take_over([listed(DAVID)], replaces=False), lambda: house.people.block("ana", reason=None), house.people.reseal):
+    await house.people.block_account(account("thief"), reason=None)
+    for work in (
+        lambda: house.people.take_over([listed(DAVID)], replaces=False), lambda: house.people.block("ana", reason=None), house.people.reseal,
+        lambda: house.people.block_account(account("another"), reason=None), lambda: house.people.unblock_account(account("thief")),
+    ):  # fmt: skip
         house.store.times = times
         if succeeds:
             await work()
@@ -309,6 +351,16 @@ async def test_removing_the_sheet_removes_its_codes(house):
 # People outside the register.
 
 
+async def test_somebody_outside_the_register_loses_what_they_have_enrolled_and_is_signed_out(house):
+    ticket = new_ticket()
+    person = Person(issuer=account().issuer, subject=account("thief").subject)
+    await house.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
+    await house.has("account", account().issuer, "thief")
+    removed = await house.people.remove_methods(account("thief"))
+    assert (sorted(removed.removed), removed.sessions_ended, await house.is_in(ticket)) == (["push", "recovery", "totp"], 1, False)
+    assert await house.left("account", account().issuer, "thief") == NOTHING
+
+
 async def test_an_account_outside_the_register_is_blocked_signed_out_and_let_in_again(house):
     ticket = new_ticket()
     person = Person(issuer=account().issuer, subject=account("thief").subject)
@@ -360,6 +412,7 @@ async def test_a_new_register_signs_out_whom_its_list_blocks_and_keeps_methods_w
     outcome = await house.people.begin_anew([listed(ANA, is_blocked=True), listed(CVETKA)], keeps_methods=keeps)
     assert outcome == TakenOver(added=2, changed=0, removed=0, unchanged=0, sessions_ended=1)
     assert (await house.left("member", "ana"), await house.is_in(ticket)) == (left, False)
+    assert {each.member_id for each in (await house.people.every()).members} == {"ana", "cvetka"}
     contradicted = await house.people.begin_anew([listed(ANA), listed(DAVID, tax_number=ANA.tax_number)], keeps_methods=keeps)
     assert isinstance(contradicted, Contradicted)
 

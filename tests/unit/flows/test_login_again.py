@@ -138,6 +138,17 @@ async def test_the_sign_in_that_opened_the_session_is_not_the_proof_that_is_aske
     assert (await steps_up(house, route=":totp")).reason is Reason.PROOF_TOO_OLD
 
 
+@pytest.mark.parametrize(("before", "reason"), [(0, None), (1, Reason.PROOF_TOO_OLD)], ids=["in the same second", "a second before"])
+async def test_an_authentication_in_the_second_in_which_it_was_asked_for_is_taken_for_a_new_one(house, before, reason):
+    """The provider's times are whole seconds: of the same second nobody can tell the order."""
+    house.provider.auth_time = house.time - timedelta(seconds=before)
+    house.before = replace(house.before, session=replace(house.before.session, id_token=id_token(house.provider.auth_time)))
+    ticket = new_ticket()
+    await house.sessions.create(ticket, replace(house.before.session, session_id=ticket.session_id), browser="", now=house.time)
+    session = (await house.sessions.load(ticket, now=house.time)).session
+    assert getattr(await returns(house, await house.begin_step_up(session), ticket=ticket.text), "reason", None) is reason
+
+
 @pytest.mark.parametrize("unreadable", ["", "a.b", "e30.e30.x", id_token("soon"), id_token(True)])
 async def test_an_earlier_token_that_states_no_time_is_no_reason_to_refuse(house, unreadable):
     house.before = replace(house.before, session=replace(house.before.session, id_token=unreadable))
@@ -214,6 +225,7 @@ async def test_a_sign_in_that_is_no_proof_by_the_settings_changes_nothing(house)
     weak.before = await weak.complete(await weak.begin())
     outcome = await steps_up(weak)
     assert (outcome.reason, outcome.session) == (Reason.PROOF_TOO_WEAK, weak.before.session)
+    assert "rekono.step_up_by" in outcome.found
     assert await has_session(weak, weak.before.ticket_text)
 
 
@@ -227,7 +239,8 @@ async def test_what_the_id_token_itself_tells_of_an_old_authentication_is_told_a
     state = await house.begin_step_up(house.before.session)
     house.provider.failure = AuthenticationTooOld("ID token: auth_time is missing, though max_age was asked for")
     outcome = await returns(house, state)
-    assert (outcome.reason, outcome.found) == (Reason.PROOF_TOO_OLD, "ID token: auth_time is missing, though max_age was asked for")
+    assert (outcome.reason, outcome.session) == (Reason.PROOF_TOO_OLD, house.before.session)
+    assert outcome.found == "ID token: auth_time is missing, though max_age was asked for"
 
 
 async def test_a_time_ahead_of_our_clock_makes_no_proof_fresher_than_now(house):
@@ -263,6 +276,7 @@ async def test_a_proof_without_what_is_essential_for_the_route_proves_nothing(ho
     assert getattr(outcome, "reason", None) is reason
     if reason is not None:
         assert (outcome.held, outcome.route, outcome.session) == (HELD, "acq/orders POST", house.before.session)
+        assert "the essential claim `acr`" in outcome.found
         assert await has_session(house, house.before.ticket_text)
 
 
@@ -323,6 +337,17 @@ async def test_a_session_that_ends_during_the_last_step_has_ended(house):
     house.sessions.meanwhile = sign_out
     assert (await returns(house, state)).reason is Reason.SESSION_ENDED
     assert await house.sessions.summaries(ISSUER, "ana", now=house.time) == ()
+
+
+async def test_a_proof_that_was_asked_for_by_one_request_is_good_for_that_request(house):
+    proved = (await steps_up(house, route="acq/orders POST", binding="the request")).session.events[-1]
+    assert (proved.is_step_up, proved.bound_to.partition(".")[0]) == (False, "the request")
+
+
+async def test_operators_learn_which_error_the_provider_has_stated(house):
+    state = await house.begin_step_up(house.before.session)
+    house.provider.failure = AuthorizationRefused(Reason.PROVIDER_REFUSED, "authorization response: login_required", error="login_required")
+    assert (await returns(house, state)).provider_error == "login_required"
 
 
 async def test_another_browser_proves_nothing_for_this_one(house):

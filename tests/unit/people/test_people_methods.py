@@ -69,7 +69,10 @@ def test_one_method_is_removed_by_its_id_and_written_down(desk):
     result = CliRunner().invoke(main, ["people", "methods", "-c", str(desk.config), "ana", "remove", "--", "-phone"])
     assert result.stdout == "ana: push removed; 0 sessions ended\n"
     assert desk.left(ANAS) == ([], 2)
-    assert desk.told()[1:] == [("method.removed", "totp"), ("method.removed", "push")]
+    [sheet] = json.loads(desk.run("methods", "ana", "--json").stdout)["methods"]
+    assert desk.run("methods", "ana", "remove", sheet["id"]).stdout == "ana: recovery removed; 0 sessions ended\n"
+    assert desk.left(ANAS) == ([], 0)
+    assert desk.told()[1:] == [("method.removed", "totp"), ("method.removed", "push"), ("method.removed", "recovery")]
     assert {(event["by"], event["person"] not in (None, "ana")) for event in desk.events()[1:]} == {("operator", True)}
 
 
