@@ -110,7 +110,7 @@ class NotEnrolled:
     """Nothing has changed. `begun` is there where another answer may be given."""
 
     reason: Reason
-    session: Session | None = None
+    session: Session
     method: EnrolledMethod | None = None
     begun: TotpBegun | None = None
     until: datetime | None = None

@@ -48,11 +48,13 @@ class Phones:
         self.has_come = False
         self.is_wrong = False
         self.forgotten = []
+        self.code_for = timedelta(minutes=10)
 
     async def begin(self, person, *, now):
-        return "phone-1", "ABCD-EFGH", now + timedelta(minutes=10)
+        return "phone-1", "ABCD-EFGH", now + self.code_for
 
     async def finish(self, enrolment_id, *, label, now):
+        await asyncio.sleep(0)
         if self.is_wrong:
             raise EnrolmentFailed("not the code")
         return Enrolment(enrolment_id=enrolment_id, method="push", label=label or "Anin telefon", enrolled_at=now, secret="pem", device_id="d1") if self.has_come else None
@@ -141,7 +143,13 @@ async def test_an_application_counts_from_its_first_code_on(house):
     assert house.told.changes == [("enrolled", "totp")]
     listed = await house.enrolling().listed(house.visit())
     assert [each.method for each in listed.enrolments] == ["totp"]
-    assert listed.phone == "••• 456"
+    assert (listed.phone, listed.possible) == ("••• 456", ("totp", "push", "recovery"))
+
+
+async def test_whoever_has_no_number_finds_none_on_the_list(house):
+    house.session = replace(house.session, person=replace(house.session.person, phone=None))
+    await house.open()
+    assert (await house.enrolling().listed(house.visit())).phone is None
 
 
 async def test_the_code_of_the_enrolment_is_used_up_by_it(house):
@@ -248,6 +256,12 @@ async def test_what_is_added_carries_the_level_of_the_session_and_of_the_proof_b
     assert levels == {"totp": Level.MEDIUM, "push": Level.LOW, "recovery": Level.LOW}
 
 
+async def test_a_sheet_of_recovery_codes_carries_the_level_at_which_it_was_made(house):
+    await house.begins("recovery")
+    [sheet] = await house.store.of(house.owner)
+    assert sheet.level is Level.MEDIUM
+
+
 async def test_ten_methods_hide_no_recovery_codes(house):
     for number in range(10):
         await house.has("totp", enrolment_id=str(number))
@@ -283,6 +297,24 @@ async def test_what_was_begun_is_over_after_ten_minutes(house):
     assert (await house.finishes(begun, house.code(begun))).reason is Reason.CHALLENGE_OVER
 
 
+async def test_two_clicks_at_one_moment_enrol_one_phone_and_are_told_once(house):
+    begun = await house.begins("push")
+    house.phones.has_come = True
+    outcomes = await asyncio.gather(house.finishes(begun), house.finishes(begun))
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, NotEnrolled)] == [Reason.CHALLENGE_OVER]
+    assert house.told.changes == [("enrolled", "push")]
+
+
+async def test_a_phone_that_comes_after_its_code_has_ended_is_not_enrolled(house):
+    house.phones.code_for = timedelta(minutes=2)
+    begun = await house.begins("push")
+    assert begun.expires_at == NOW + timedelta(minutes=2)
+    house.now += timedelta(minutes=2)
+    house.phones.has_come = True
+    assert (await house.finishes(begun)).reason is Reason.CHALLENGE_OVER
+    assert await house.store.of(house.owner) == ()
+
+
 async def test_what_lies_in_the_store_in_another_shape_is_over(house):
     await house.kept.put("enrolment:n", json.dumps({"owner": ["x"]}).encode(), timedelta(minutes=1))
     done = await house.enrolling().finish(house.visit(), "n", "123456")
@@ -313,6 +345,23 @@ async def test_without_a_push_service_no_phone_is_possible(house):
     assert (await enrolling.listed(house.visit())).possible == ("totp", "recovery")
     assert (await enrolling.begin(house.visit(), "push", "")).reason is Reason.STEP_UP_IMPOSSIBLE
     assert (await enrolling.begin(house.visit(), "carrier pigeon", "")).reason is Reason.STEP_UP_IMPOSSIBLE
+    assert isinstance(await enrolling.begin(house.visit(), "totp", ""), TotpBegun)
+
+
+async def test_a_phone_is_removed_and_none_finished_where_the_push_service_is_gone(house):
+    begun = await house.begins("push")
+    assert (await house.enrolling(push=None).finish(house.visit(), begun.name, "")).reason is Reason.STEP_UP_IMPOSSIBLE
+    await house.has("push")
+    await house.proves("push")
+    assert isinstance(await house.enrolling(push=None).remove(house.visit(), "old push"), Removed)
+    assert await house.store.of(house.owner) == ()
+
+
+async def test_the_push_service_hears_of_no_method_but_phones(house):
+    await house.has("totp")
+    await house.proves("totp")
+    assert isinstance(await house.enrolling().remove(house.visit(), "old totp"), Removed)
+    assert house.phones.forgotten == []
 
 
 async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(house):
@@ -326,6 +375,7 @@ async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(hous
     assert verdicts == ["WRONG", "RIGHT", "WRONG"]
     listed = await house.enrolling().listed(house.visit())
     assert (len(listed.enrolments), listed.recovery_left) == (1, 9)
+    assert house.told.changes == [("enrolled", "recovery")] * 2
 
 
 async def test_removing_takes_a_fresh_proof_and_is_told(house):
@@ -372,8 +422,9 @@ async def test_a_name_for_a_phone_is_one_line_that_a_list_can_show(house):
     assert len(done.enrolment.label) == 40
 
 
-async def test_nobody_enrols_without_a_session(house):
-    stranger = house.visit(ticket="1.no")
+@pytest.mark.parametrize("elsewhere", [{"ticket_text": "1.no"}, {"ticket_text": None}, {"portal_id": "b2b"}])
+async def test_nobody_enrols_without_a_session_at_this_portal(house, elsewhere):
+    stranger = replace(house.visit(), **elsewhere)
     enrolling = house.enrolling()
     assert await enrolling.listed(stranger) is None
     assert await enrolling.begin(stranger, "totp", "") is None

@@ -9,6 +9,7 @@ import pyotp
 import pytest
 
 from authproxy.access.decision import Reason
+from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import State
@@ -20,8 +21,10 @@ from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod, secret_of
+from authproxy.flows.bound_requests import BoundRequests
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.elsewhere import ByCertificate
+from authproxy.flows.held_requests import HeldRequests
 from authproxy.flows.method_changes import ANY_PROOF, MethodChanges
 from authproxy.flows.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up import Issued, NotProved, SentAway, SteppedUp, Visit
@@ -33,11 +36,20 @@ from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumb
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.limits import BlockRules
-from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
+from authproxy.storage.memory import (
+    MemoryChallenges,
+    MemoryEnrolments,
+    MemoryKept,
+    MemoryLimits,
+    MemoryPeople,
+    MemorySessions,
+    MemoryUsedProofs,
+)
 from tests.support.recovery_sheets import QUICK, sheet_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PHONE = "+38640123456"
+FORM = "application/x-www-form-urlencoded"
 
 
 def route(name, path="/", level=Level.LOW, **step_up):
@@ -47,7 +59,9 @@ def route(name, path="/", level=Level.LOW, **step_up):
 PORTALS = {
     "acq": Portal(portal_id="acq", origin="https://acq.example", host="acq.example",
                   routes=(route("acq/pay", "/pay", max_age=timedelta(minutes=5)), route("acq/paper", "/paper", methods=("recovery",)),
-                          route("acq/most", "/most", level=Level.HIGH), route("acq/trusted", "/trusted", level=Level.MEDIUM), route("acq"))),
+                          route("acq/most", "/most", level=Level.HIGH), route("acq/trusted", "/trusted", level=Level.MEDIUM),
+                          route("acq/alone", "/alone", max_age=timedelta(0), shows=("amount",)),
+                          Route(name="acq/free", path="/free", requirement=Requirement()), route("acq"))),
     "b2b": Portal(portal_id="b2b", origin="https://b2b.example", host="b2b.example", routes=(route("b2b"),)),
 }  # fmt: skip
 LEVELS = {10: frozenset({"sms", "totp", "recovery"}), 20: frozenset({"sms", "totp", "push", "recovery"}), 30: frozenset({"totp", "push", "certificate", "recovery"})}
@@ -123,6 +137,11 @@ class House:
         self.owner = owner_of(self.session.person)
         self.told = []
         self.secret = secret_of(b"s" * 20)
+        self.used = MemoryUsedProofs(clock=lambda: self.now)
+        self.held = HeldRequests(
+            kept=MemoryKept(clock=lambda: self.now), limits=self.limits, fresh=secrets.token_urlsafe, lives_for=timedelta(minutes=30), largest=1024,
+            types=(FORM,),
+        )  # fmt: skip
 
     async def open(self):
         await self.sessions.create(self.ticket, self.session, browser="Firefox", now=NOW)
@@ -150,9 +169,9 @@ class House:
             sessions=self.sessions, challenges=self.challenges, limits=self.limits, portals=PORTALS, methods=methods,
             elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes), elsewhere=elsewhere,
             portal_names=lambda portal_id, locale: f"{portal_id} ({locale})", describe_browser=lambda _: "Firefox", fresh=secrets.token_urlsafe,
-            rules=StepUpRules(levels=LEVELS, tries=5, source="https://gateway.example"),
+            rules=StepUpRules(levels=changed.get("levels", LEVELS), tries=5, source="https://gateway.example"),
             changes=MethodChanges(enrolments=self.enrolments, people=self.people, set_up=frozenset(STEP_UP_METHODS), proof_for=timedelta(minutes=5)),
-            notices=self,
+            notices=self, bound=BoundRequests(held=self.held, used=self.used),
         )  # fmt: skip
 
     async def tell(self, person, **what):
@@ -290,7 +309,10 @@ async def test_nobody_is_asked_without_a_session_at_this_portal(house):
     elsewhere = house.visit(portal="b2b")
     assert await house.step_ups().demand(elsewhere) is None
     assert await house.step_ups().begin(elsewhere, "sms") is None
-    assert await house.step_ups().answer(house.visit(ticket="1.none"), "c", "123456") is None
+    stranger = house.visit(ticket="1.none")
+    assert await house.step_ups().standing(stranger, "c") is None
+    assert await house.step_ups().again(stranger, "c") is None
+    assert await house.step_ups().answer(stranger, "c", "123456") is None
 
 
 # What is asked.
@@ -385,6 +407,7 @@ async def test_a_right_answer_makes_the_session_stronger_under_a_new_ticket(hous
     assert (outcome.return_to, outcome.held) == ("/pay?id=7", "h" * 43)
     proof = outcome.session.events[-1]
     assert (proof.method, proof.at, proof.source, proof.is_step_up, proof.level) == (method, NOW, "https://gateway.example", True, Level.MEDIUM)
+    assert proof.amr == (("sms",) if method == "sms" else ("otp",))
     assert (outcome.session.level, outcome.session.expires_at) == (house.session.level, house.session.expires_at)
     assert await house.sessions.load(house.ticket, now=house.now) is None
     stronger = house.visit(ticket=outcome.ticket_text)
@@ -400,6 +423,12 @@ async def test_every_wrong_answer_is_told_in_the_same_way(house, typed):
     assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
 
 
+async def test_a_wrong_answer_leads_back_to_the_place_of_its_challenge_wherever_it_was_sent_from(house):
+    challenge = await house.asked(held="h" * 43)
+    outcome = await house.answers(challenge, "wrong", place="/elsewhere", held="x" * 43)
+    assert (outcome.return_to, outcome.held, outcome.method) == ("/pay?id=7", "h" * 43, "sms")
+
+
 async def test_a_challenge_takes_five_answers_and_then_not_even_the_right_one(house):
     challenge = await house.asked()
     outcomes = [await house.answers(challenge, "wrong") for _ in range(5)]
@@ -407,6 +436,14 @@ async def test_a_challenge_takes_five_answers_and_then_not_even_the_right_one(ho
     assert outcomes[-1].standing.state is State.EXHAUSTED
     assert [outcome.until for outcome in outcomes] == [None] * 4 + [house.now + timedelta(minutes=15)]
     assert reason(await house.answers(challenge, house.outbox.code)) is Reason.CHALLENGE_OVER
+
+
+async def test_a_sixth_answer_is_not_judged_while_the_fifth_still_is(house):
+    challenge = await house.asked()
+    for _ in range(5):
+        await house.challenges.count_try(challenge.challenge_id, now=house.now)
+    outcome = await house.answers(challenge, house.outbox.code)
+    assert (reason(outcome), outcome.state) == (Reason.CHALLENGE_OVER, State.EXHAUSTED)
 
 
 async def test_five_wrong_answers_block_the_person_at_every_address_and_for_every_method_that_can_be_guessed(house):
@@ -464,6 +501,23 @@ async def test_nothing_is_sent_again_while_codes_are_blocked(house):
         await house.answers(totp, "wrong")
     assert reason(await house.step_ups().again(house.visit(), sms.challenge_id)) is Reason.STEP_UP_BLOCKED
     assert len(house.outbox.sent) == 1
+
+
+async def test_whoever_is_blocked_is_not_judged_even_in_a_challenge_that_waits_elsewhere(house):
+    waiting = await house.asked("totp", place="/pay?id=8")
+    await block(house)
+    assert reason(await house.answers(waiting, house.totp())) is Reason.STEP_UP_BLOCKED
+    house.now += timedelta(minutes=4, seconds=59)
+    assert reason(await house.answers(waiting, house.totp())) is Reason.STEP_UP_BLOCKED
+    assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
+
+
+async def test_another_notification_is_sent_while_codes_are_blocked(house):
+    push = await house.asked("push")
+    await block(house)
+    again = await house.step_ups().again(house.visit(), push.challenge_id)
+    assert again.is_new
+    assert again.standing.challenge.method == "push"
 
 
 async def test_a_right_answer_forgets_the_wrong_ones_before_it(house):
@@ -529,6 +583,22 @@ async def test_a_code_lives_five_minutes(house, seconds, is_good):
     assert isinstance(outcome, SteppedUp) if is_good else reason(outcome) is Reason.CHALLENGE_OVER
 
 
+async def test_the_page_of_a_challenge_that_is_over_says_so(house):
+    challenge = await house.asked("push")
+    house.phone.says = Verdict.RIGHT
+    house.now += timedelta(minutes=2)
+    for outcome in (await house.step_ups().standing(house.visit(), challenge.challenge_id), await house.answers(challenge, "")):
+        assert (reason(outcome), outcome.state) == (Reason.CHALLENGE_OVER, State.EXPIRED)
+
+
+async def test_whoever_begins_a_proof_is_not_idle(house):
+    house.now += timedelta(minutes=14)
+    await house.asked("totp")
+    house.now += timedelta(minutes=4)
+    challenge = await house.asked("totp", place="/pay?id=8")
+    assert isinstance(await house.answers(challenge, house.totp()), SteppedUp)
+
+
 async def test_a_challenge_that_never_was_is_over(house):
     assert reason(await house.step_ups().answer(house.visit(), "made-up", "123456")) is Reason.CHALLENGE_OVER
     assert reason(await house.step_ups().standing(house.visit(), "made-up")) is Reason.CHALLENGE_OVER
@@ -584,6 +654,14 @@ async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(hous
     standing = await house.step_ups().standing(house.visit(), challenge.challenge_id)
     assert standing.is_answered
     assert isinstance(await house.answers(challenge, ""), SteppedUp)
+
+
+@pytest.mark.parametrize("method", ["sms", "totp", "recovery"])
+async def test_what_the_phone_says_is_no_answer_to_a_challenge_of_another_method(house, method):
+    challenge = await house.asked(method)
+    house.phone.says = Verdict.RIGHT
+    assert not (await house.step_ups().standing(house.visit(), challenge.challenge_id)).is_answered
+    assert reason(await house.answers(challenge, "")) is Reason.CODE_WRONG
 
 
 async def test_looking_at_a_challenge_resolves_nothing(house):
@@ -643,6 +721,94 @@ async def test_wrong_answers_from_a_proxy_that_names_nobody_are_the_person_s_alo
     assert isinstance(await house.answers(challenge, house.outbox.code, **nameless), SteppedUp)
 
 
+# One proof for one request.
+
+
+async def keeps(house, body=b"amount=120&note=x", target="/alone"):
+    form = HeldRequest(target=target, content_type=FORM, fields=(), body=body)
+    return {"place": target, "held": await house.held.keep(house.session, form, now=house.now)}
+
+
+async def proves(house, **where):
+    """With a code by time. From then on the house holds the new ticket."""
+    house.now += timedelta(seconds=30)
+    stronger = await house.answers(await house.asked("totp", **where), house.totp())
+    assert isinstance(stronger, SteppedUp)
+    house.ticket = SessionTicket(*_parts(stronger.ticket_text))
+    house.session = stronger.session
+
+
+async def is_met(house, **where):
+    return (await house.step_ups().demand(house.visit(**where))).is_met
+
+
+async def test_a_proof_for_one_request_serves_neither_another_nor_the_session(house):
+    form, same, place = await keeps(house), await keeps(house), {"place": "/alone?amount=7"}
+    assert [await is_met(house, **where) for where in (form, same, place)] == [False] * 3
+    await proves(house, **form)
+    others = [same, place, {"place": "/alone?amount=8"}, {}]
+    assert [await is_met(house, **where) for where in (form, *others)] == [True] + [False] * 4
+    await proves(house, **place)
+    assert [await is_met(house, **where) for where in (form, place, *others[2:])] == [True, True, False, False]
+
+
+async def test_a_proof_of_the_session_serves_no_request_that_needs_one_of_its_own(house):
+    form = await keeps(house)
+    await proves(house)
+    assert [await is_met(house), await is_met(house, **form), await is_met(house, place="/alone?amount=7")] == [True, False, False]
+
+
+async def test_a_proof_that_its_request_has_used_serves_it_no_more(house):
+    form = await keeps(house)
+    await proves(house, **form)
+    [proof] = [event.bound_to for event in house.session.events if event.bound_to]
+    assert await house.used.use(proof)
+    assert not await is_met(house, **form)
+    await proves(house, **form)
+    assert await is_met(house, **form)
+
+
+async def test_what_is_confirmed_is_told_in_the_message_and_again_in_the_next_one(house):
+    form = await keeps(house)
+    first = await house.asked("sms", **form)
+    assert house.said["shown"] == first.shown == (("amount", "120"),)
+    house.now += timedelta(seconds=61)
+    again = await house.step_ups().again(house.visit(), first.challenge_id)
+    second = again.standing.challenge
+    assert house.said["shown"] == second.shown == first.shown
+    assert (second.binding, second.held, second.return_to) == (first.binding, form["held"], "/alone")
+    stronger = await house.answers(second, house.outbox.code)
+    house.ticket = SessionTicket(*_parts(stronger.ticket_text))
+    assert await is_met(house, **form)
+
+
+async def test_for_a_request_that_cannot_be_read_nothing_is_asked(house):
+    form = await keeps(house, b"amount=1;amount=9000")
+    demand = await house.step_ups().demand(house.visit(**form))
+    assert (demand.is_readable, demand.is_met) == (False, False)
+    outcome = await house.step_ups().begin(house.visit(**form), "sms")
+    assert (reason(outcome), house.outbox.sent) == (Reason.REQUEST_CANNOT_BE_BOUND, [])
+
+
+async def test_for_a_form_that_is_gone_no_proof_is_asked(house):
+    demand = await house.step_ups().demand(house.visit("/alone", held="g" * 43))
+    assert (demand.offers, demand.binding, demand.is_met) == ((), None, True)
+    assert reason(await house.step_ups().begin(house.visit("/alone", held="g" * 43), "sms")) is Reason.STEP_UP_IMPOSSIBLE
+    assert house.outbox.sent == []
+
+
+async def test_an_address_cannot_have_a_request_confirmed_as_one_of_another_route(house):
+    form = await keeps(house)
+    demand = await house.step_ups().demand(house.visit(**form, route="acq/pay"))
+    assert (demand.route.name, demand.shown, demand.is_met) == ("acq/alone", (("amount", "120"),), False)
+    await proves(house, **form, route="acq/pay")
+    assert [await is_met(house, **form), await is_met(house)] == [True, False]
+
+
+async def test_a_place_that_demands_no_proof_has_it(house):
+    assert await is_met(house, place="/free")
+
+
 # What enrolling asks for.
 
 
@@ -652,6 +818,19 @@ async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
     assert demand.route.requirement.step_up.max_age == timedelta(minutes=5)
     anything = await house.step_ups().demand(house.visit("/.authproxy/session", route=ANY_PROOF))
     assert "totp" in [offer.method for offer in anything.offers]
+
+
+async def test_whoever_changes_their_methods_proves_any_of_their_own_at_every_level():
+    """Otherwise nobody could take out a factor that their level of trust has ceased to allow."""
+    house = await House(level=Level.LOW).open()
+    certificate = {"certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.MEDIUM)}
+    house.session = replace(house.session, person=replace(house.session.person, tax_number=TaxNumber("10000009")))
+    await house.sessions.create(house.ticket, house.session, browser="", now=NOW)
+    await house.enrolments.add(house.owner, Enrolment(enrolment_id="p1", method="push", label="", enrolled_at=NOW, secret="pem"))
+    step_ups = house.step_ups(elsewhere=certificate, levels={})
+    offered = [offer.method for offer in (await step_ups.demand(house.visit("/.authproxy/session", route=ANY_PROOF))).offers]
+    assert offered == ["push", "totp", "certificate", "recovery"]
+    assert (await step_ups.demand(house.visit())).offers == ()
 
 
 async def test_a_proof_for_a_change_of_methods_meets_the_demand_of_no_place(house):
