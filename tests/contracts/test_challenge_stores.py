@@ -114,6 +114,15 @@ async def test_a_session_keeps_its_last_eight_challenges(challenges):
     assert [await challenges.find(ChallengeId(f"challenge-{number}"), now=NOW) is None for number in range(4)] == [True] * 3 + [False]
 
 
+async def test_what_still_waits_stays_when_what_is_over_makes_room(challenges):
+    await opened(challenges, "lasting", expires_at=NOW + 20 * MINUTE)
+    await opened(challenges, "brief", expires_at=NOW + MINUTE)
+    later = NOW + 12 * MINUTE
+    await opened(challenges, "of another", session_id=SessionId("another"), issued_at=later, expires_at=later + MINUTE)
+    assert await challenges.current(SessionId("a-session"), now=later) == ("lasting",)
+    assert await challenges.find(ChallengeId("brief"), now=later) is None
+
+
 async def test_a_person_has_one_pending_notification(challenges):
     for number in range(3):
         await opened(challenges, f"challenge-{number}", method="push")

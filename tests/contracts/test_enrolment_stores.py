@@ -42,6 +42,13 @@ async def test_what_is_removed_is_gone_once_and_the_rest_stays(enrolments):
     assert await enrolments.remove(ANAS, "a") is False
 
 
+async def test_whoever_removes_another_method_or_none_keeps_the_recovery_codes(enrolments):
+    await enrolments.add(ANAS, enrolment_of("app"))
+    assert await enrolments.make_recovery(ANAS, CODES, LISTED, instead_of=None) is True
+    assert [await enrolments.remove(ANAS, name) for name in ("made up", "app")] == [False, True]
+    assert (await enrolments.every(ANAS), await enrolments.recovery_left(ANAS)) == ((LISTED,), 10)
+
+
 async def test_a_step_is_accepted_once_and_none_before_it(enrolments):
     assert sum(await asyncio.gather(*(enrolments.accept_step("e", 100) for _ in range(50)))) == 1
     assert [await enrolments.accept_step("e", step) for step in (99, 100, 101, 101)] == [False, False, True, False]
@@ -137,7 +144,7 @@ async def test_of_people_who_have_left_nothing_stays_and_of_others_everything(en
             await enrolments.add(owner, enrolment_of(f"{owner[-1]}-{name}"))
         await enrolments.put_recovery(owner, CODES)
     await enrolments.remove_all([ANAS, ("member", "somebody-without-anything")])
-    assert (await enrolments.of(ANAS), await enrolments.recovery_left(ANAS)) == ((), 0)
+    assert (await enrolments.every(ANAS), await enrolments.recovery_left(ANAS)) == ((), 0)
     assert await enrolments.spend_recovery(ANAS, CODES[0]) is False
     assert (len(await enrolments.of(BORS)), await enrolments.recovery_left(BORS)) == (2, 10)
     await enrolments.remove_all([])

@@ -135,7 +135,8 @@ async def house():
 async def test_an_application_counts_from_its_first_code_on(house):
     begun = await house.begins("totp")
     assert isinstance(begun, TotpBegun)
-    assert pyotp.parse_uri(begun.uri).secret == begun.secret
+    told = pyotp.parse_uri(begun.uri)
+    assert (told.secret, told.name, told.issuer) == (begun.secret, "ana@example.si", "Bankart Varni Spletni Prehod")
     assert await house.store.of(house.owner) == ()
     done = await house.finishes(begun, house.code(begun))
     assert isinstance(done, Enrolled)
@@ -328,7 +329,7 @@ async def test_a_phone_is_waited_for_and_counts_once_it_has_come(house):
     assert waiting.begun.activation_code == "ABCD-EFGH"
     house.phones.has_come = True
     done = await house.finishes(begun)
-    assert (done.enrolment.method, done.enrolment.label) == ("push", "Anin telefon")
+    assert (done.enrolment.method, done.enrolment.label, done.enrolment.level) == ("push", "Anin telefon", Level.MEDIUM)
 
 
 async def test_a_phone_that_did_not_know_the_code_ends_the_enrolment(house):

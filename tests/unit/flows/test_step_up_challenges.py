@@ -98,7 +98,7 @@ class Phone:
         return Offer(method="push", destination="Anin telefon")
 
     async def issue(self, asked, challenge_id, *, now):
-        return Issue(lives_for=timedelta(minutes=2), number="47", destination="Anin telefon", again_after=timedelta(seconds=30))
+        return Issue(lives_for=timedelta(minutes=2), number="47", enrolment_id="p1", destination="Anin telefon", again_after=timedelta(seconds=30))
 
     async def verify(self, challenge, person, answer, *, now):
         if isinstance(self.says, CannotAsk):
@@ -384,8 +384,8 @@ async def test_after_a_new_message_the_code_before_is_worth_nothing(house):
 
 async def test_a_message_that_is_refused_leaves_the_one_before_good(house):
     first = await house.asked()
-    outcome = await house.step_ups().again(house.visit(), first.challenge_id)
-    assert reason(outcome) is Reason.STEP_UP_TOO_OFTEN
+    outcome = await house.step_ups().again(house.visit("/"), first.challenge_id)
+    assert (reason(outcome), outcome.standing.challenge) == (Reason.STEP_UP_TOO_OFTEN, first)
     assert isinstance(await house.answers(first, house.outbox.code), SteppedUp)
 
 
@@ -444,6 +444,15 @@ async def test_a_sixth_answer_is_not_judged_while_the_fifth_still_is(house):
         await house.challenges.count_try(challenge.challenge_id, now=house.now)
     outcome = await house.answers(challenge, house.outbox.code)
     assert (reason(outcome), outcome.state) == (Reason.CHALLENGE_OVER, State.EXHAUSTED)
+
+
+async def test_a_challenge_without_tries_is_not_given_again(house):
+    spent = await house.asked("totp")
+    for _ in range(5):
+        await house.challenges.count_try(spent.challenge_id, now=house.now)
+    again = await house.asked("totp")
+    assert again.challenge_id != spent.challenge_id
+    assert isinstance(await house.answers(again, house.totp()), SteppedUp)
 
 
 async def test_five_wrong_answers_block_the_person_at_every_address_and_for_every_method_that_can_be_guessed(house):
@@ -648,6 +657,7 @@ async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one(
 
 async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(house):
     challenge = await house.asked("push")
+    assert (challenge.number, challenge.enrolment_id, challenge.destination) == ("47", "p1", "Anin telefon")
     for _ in range(20):
         assert isinstance(await house.answers(challenge, ""), Issued)
     house.phone.says = Verdict.RIGHT
@@ -803,6 +813,14 @@ async def test_an_address_cannot_have_a_request_confirmed_as_one_of_another_rout
     assert (demand.route.name, demand.shown, demand.is_met) == ("acq/alone", (("amount", "120"),), False)
     await proves(house, **form, route="acq/pay")
     assert [await is_met(house, **form), await is_met(house)] == [True, False]
+
+
+async def test_a_proof_for_a_change_of_methods_is_for_no_form_whatever_its_address_names(house):
+    form = await keeps(house)
+    demand = await house.step_ups().demand(house.visit(**form, route=ANY_PROOF))
+    assert (demand.route.name, demand.binding, demand.shown) == (ANY_PROOF, None, ())
+    await proves(house, **form, route=ANY_PROOF)
+    assert [await is_met(house, **form), await is_met(house, **form, route=ANY_PROOF)] == [False, True]
 
 
 async def test_a_place_that_demands_no_proof_has_it(house):
