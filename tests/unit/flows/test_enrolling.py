@@ -184,6 +184,8 @@ async def test_without_a_fresh_proof_nothing_is_added(method):
     needed = await house.begins(method)
     assert isinstance(needed, ProofNeeded)
     assert needed.route == f":{method}"
+    house.now -= timedelta(seconds=1)
+    assert not isinstance(await house.begins(method), ProofNeeded)
 
 
 async def test_a_fresh_proof_by_the_same_method_adds_none_of_it_where_there_is_another(house):
@@ -233,6 +235,23 @@ async def test_the_certificate_that_the_register_links_is_a_factor_of_ones_own(h
     assert isinstance(await house.begins("totp"), TotpBegun)
 
 
+@pytest.mark.parametrize("listed", [(), (Member(member_id=MemberId("ana"), name="Ana"),)], ids=["not in the register", "without a certificate"])
+async def test_whoever_the_register_links_no_certificate_to_adds_a_first_method_by_signing_in_again(house, listed):
+    await house.people.take_over(listed, revision=(await house.people.every()).revision, departures=())
+    house.session = replace(house.session, person=replace(house.session.person, member=MemberId("ana")))
+    await house.open()
+    assert isinstance(await house.begins("totp"), TotpBegun)
+
+
+async def test_a_proof_that_was_given_for_one_request_changes_no_methods(house):
+    await house.has("totp")
+    bound = replace(SIGN_IN, method="totp", is_step_up=False, bound_to="request.1")
+    house.session = replace(house.session, events=(*house.session.events, bound))
+    await house.open()
+    assert isinstance(await house.begins("push"), ProofNeeded)
+    assert isinstance(await house.enrolling().remove(house.visit(), "old totp"), ProofNeeded)
+
+
 async def test_what_this_gateway_does_not_have_protects_nothing(house):
     await house.has("push")
     without = MethodChanges(enrolments=house.store, people=house.people, set_up=frozenset({"rekono", "totp"}), proof_for=timedelta(minutes=5))
@@ -255,6 +274,15 @@ async def test_what_is_added_carries_the_level_of_the_session_and_of_the_proof_b
     assert isinstance(await house.begins("recovery"), RecoveryMade)
     levels = {each.method: each.level for each in await house.store.of(house.owner)}
     assert levels == {"totp": Level.MEDIUM, "push": Level.LOW, "recovery": Level.LOW}
+
+
+@pytest.mark.parametrize("levels", [(Level.LOW, Level.MEDIUM), (Level.MEDIUM, Level.LOW)])
+async def test_of_several_proofs_the_one_that_is_worth_most_counts(house, levels):
+    await house.has("totp")
+    for method, level in zip(("totp", "certificate"), levels, strict=True):
+        await house.proves(method, level=level)
+    house.phones.has_come = True
+    assert (await house.finishes(await house.begins("push"))).enrolment.level is Level.MEDIUM
 
 
 async def test_a_sheet_of_recovery_codes_carries_the_level_at_which_it_was_made(house):

@@ -309,10 +309,11 @@ async def test_nobody_is_asked_without_a_session_at_this_portal(house):
     elsewhere = house.visit(portal="b2b")
     assert await house.step_ups().demand(elsewhere) is None
     assert await house.step_ups().begin(elsewhere, "sms") is None
-    stranger = house.visit(ticket="1.none")
-    assert await house.step_ups().standing(stranger, "c") is None
-    assert await house.step_ups().again(stranger, "c") is None
-    assert await house.step_ups().answer(stranger, "c", "123456") is None
+    for ticket in ("1.none", None):
+        stranger = replace(house.visit(), ticket_text=ticket)
+        assert await house.step_ups().standing(stranger, "c") is None
+        assert await house.step_ups().again(stranger, "c") is None
+        assert await house.step_ups().answer(stranger, "c", "123456") is None
 
 
 # What is asked.
@@ -446,6 +447,16 @@ async def test_a_sixth_answer_is_not_judged_while_the_fifth_still_is(house):
     assert (reason(outcome), outcome.state) == (Reason.CHALLENGE_OVER, State.EXHAUSTED)
 
 
+async def test_an_answer_to_a_challenge_that_is_used_up_forgives_no_wrong_ones(house):
+    spent, waiting = await house.asked("totp", place="/pay?id=8"), await house.asked()
+    for _ in range(5):
+        await house.challenges.count_try(spent.challenge_id, now=house.now)
+    for _ in range(4):
+        await house.answers(waiting, "wrong")
+    assert reason(await house.answers(spent, house.totp())) is Reason.CHALLENGE_OVER
+    assert reason(await house.answers(waiting, house.outbox.code)) is Reason.STEP_UP_BLOCKED
+
+
 async def test_a_challenge_without_tries_is_not_given_again(house):
     spent = await house.asked("totp")
     for _ in range(5):
@@ -541,7 +552,16 @@ async def test_a_right_answer_forgets_the_wrong_ones_before_it(house):
         assert reason(await house.answers(challenge, "wrong")) is Reason.CODE_WRONG
 
 
+class Waited(MemoryChallenges):
+    """Others come in between, as they do where a store is asked over the network."""
+
+    async def find(self, challenge_id, *, now):
+        await asyncio.sleep(0)
+        return await super().find(challenge_id, now=now)
+
+
 async def test_of_fifty_right_answers_at_one_moment_one_wins_and_nobody_is_blocked(house):
+    house.challenges = Waited()
     challenge = await house.asked()
     outcomes = await asyncio.gather(*(house.answers(challenge, house.outbox.code) for _ in range(50)))
     assert sum(isinstance(outcome, SteppedUp) for outcome in outcomes) == 1
@@ -686,7 +706,8 @@ async def test_looking_at_a_challenge_resolves_nothing(house):
 async def test_a_phone_that_says_no_ends_the_challenge_for_good(house, says):
     challenge = await house.asked("push")
     house.phone.says = says
-    assert reason(await house.answers(challenge, "")) is Reason.PUSH_REFUSED
+    outcome = await house.answers(challenge, "")
+    assert (reason(outcome), outcome.state, outcome.method) == (Reason.PUSH_REFUSED, State.REFUSED, "push")
     house.phone.says = Verdict.RIGHT
     assert reason(await house.answers(challenge, "")) is Reason.PUSH_REFUSED
 
