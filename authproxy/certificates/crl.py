@@ -37,7 +37,7 @@ class RevocationList:
     """A list that its issuer has signed, read to the last entry."""
 
     issuer: x509.Certificate = field(repr=False)
-    """Whose key has signed it. Of two authorities of one name each has its own list."""
+    """Whose key has signed it. Of two authorities of one name each has its own list; two certificates of one authority share it."""
     this_update: datetime
     next_update: datetime
     point: x509.IssuingDistributionPoint | None = field(repr=False)
@@ -51,7 +51,7 @@ class RevocationList:
 
         That a certificate is revoked is believed of an old list, too: time does not undo it.
         """
-        if subject.issuer != self.issuer:
+        if not profiles.is_same_authority(subject.issuer, self.issuer):
             raise Unusable("the list is of another issuer")
         if self.point is not None:
             _check_scope(self.point, subject)

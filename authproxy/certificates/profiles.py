@@ -149,6 +149,11 @@ def issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
     return True
 
 
+def is_same_authority(one: x509.Certificate, other: x509.Certificate) -> bool:
+    """Whether both are of one authority: it has one name and one key, and another certificate after each renewal or cross-signing."""
+    return one == other or (one.subject.public_bytes() == other.subject.public_bytes() and one.public_key() == other.public_key())
+
+
 def to_the_second(now: datetime) -> datetime:
     """The time as certificates state it: the last second of one belongs to it as a whole (RFC 5280 §4.1.2.5)."""
     return now.replace(microsecond=0)

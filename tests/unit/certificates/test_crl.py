@@ -174,6 +174,15 @@ def test_a_list_of_an_authority_of_the_same_name_says_nothing():
         said(SUB.crl(LEAF)) and read(SUB.crl(LEAF)).status(Subject(certificate=LEAF, issuer=twin.certificate), now=NOW, max_stale=NO_TIME)
 
 
+def test_a_list_of_an_authority_is_that_of_its_renewed_certificate_too():
+    renewed = ROOT.authority(key=SUB.key, end=at(3000))
+    assert renewed.certificate != SUB.certificate
+    made = read(SUB.crl(LEAF), renewed, SUB)
+    assert made.issuer == renewed.certificate
+    for leaf, kind in ((LEAF, Revoked), (OTHER, Good)):
+        assert isinstance(made.status(Subject(certificate=leaf, issuer=SUB.certificate), now=NOW, max_stale=NO_TIME), kind)
+
+
 def test_an_issuer_whose_key_is_not_for_lists_has_none():
     silent = ROOT.authority("Silent", usage=usage(key_cert_sign=True))
     with pytest.raises(Unusable, match="key usage"):
