@@ -186,17 +186,16 @@ class Access:
         used, session = self._used_proofs, required.session
         if used is None:
             return Admitted(decision=required)
-        name = ""
+        own = (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
         try:
             for proof in bound_proof.given(session.events, binding, required.route.requirement, now):
                 name = proof.bound_to or ""
-                if not await used.use(name):
-                    continue
                 events = tuple(replace(event, is_step_up=True) if event.bound_to == name else event for event in session.events)
-                own = (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
+                # Signed first: a proof is not used up for a request that cannot be sent.
                 block = self._identity(required.portal, replace(session, events=events), now, bound_to=own)
-                allowed = Allowed(portal=required.portal, route=required.route, session=session, identity_headers=block)
-                return Admitted(decision=allowed, proof=name)
+                if await used.use(name):
+                    allowed = Allowed(portal=required.portal, route=required.route, session=session, identity_headers=block)
+                    return Admitted(decision=allowed, proof=name)
         except CannotAsk as refused:
             return Admitted(decision=Unavailable(reason=refused.reason, portal=required.portal))
         return Admitted(decision=required)

@@ -45,7 +45,7 @@ class EnrolmentList:
     enrolments: tuple[Enrolment, ...]
     recovery_left: int
     possible: tuple[EnrolledMethod, ...]
-    phone: str | None = None
+    phone: str | None = field(default=None, repr=False)
     """Masked: where codes are sent."""
 
 

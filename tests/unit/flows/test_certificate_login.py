@@ -16,7 +16,7 @@ from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows import refused_certificates
-from authproxy.flows.certificate_login import Accepted, CertificateLogin, CertificateRules, not_admitted
+from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, Accepted, CertificateLogin, CertificateRules, not_admitted
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import Membership
 from authproxy.flows.shown_certificate import certificate_key
@@ -130,7 +130,7 @@ async def test_a_session_says_what_proved_it_and_ends_with_its_certificate(house
     proved = AuthenticationEvent(method="acnlb", at=NOW, source=f"sha256:{LEAF.fingerprint}", amr=("pop",), is_step_up=False, level=Level.MEDIUM)
     assert (session.events, session.method, session.level) == ((proved,), "acnlb", Level.MEDIUM)
     assert (session.person.member, session.person.issuer, session.expires_at, session.certificates) == (ANA.member_id, GATEWAY, LEAF.not_after, (LEAF.fingerprint,))
-    assert outcome.return_to == "/izpis"
+    assert (outcome.return_to, session.provider_session) == ("/izpis", LEAF.fingerprint)
     house.time += timedelta(hours=2, minutes=58)  # for as long as the session may last, it can be asked whether its certificate holds
     assert await house.kept.get(certificate_key(LEAF.fingerprint)) == b"DER"
 
@@ -230,7 +230,9 @@ async def test_a_certificate_does_for_no_portal_that_demands_more_than_it_is_tru
     for level, reason in ((Level.MEDIUM, None), (Level.HIGH, Reason.METHOD_NOT_ALLOWED_HERE)):
         house = House(level=level)
         await house.know(HERS)
-        assert getattr(await house.signs_in(), "reason", None) is reason
+        outcome = await house.signs_in()
+        assert getattr(outcome, "reason", None) is reason
+        assert getattr(outcome, "found", LESS_THAN_DEMANDED) == LESS_THAN_DEMANDED
 
 
 async def test_what_is_required_and_the_register_lacks_is_named_to_operators(house):

@@ -12,7 +12,7 @@ from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import Access
 from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.storage.memory import MemorySessions
+from authproxy.storage.memory import MemorySessions, MemoryUsedProofs
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.outages import Outage, Outages
 from tests.support.session_builders import NOW, new_ticket, session_for
@@ -27,6 +27,7 @@ ROUTES = (
     Route(name="acq/acnlb", path="/acnlb", requirement=Requirement(methods=("acnlb",))),
     Route(name="acq/payments", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push",), max_age=FRESH_FOR))),
     Route(name="acq/once", path="/once", requirement=Requirement(step_up=StepUp(methods=("push",)))),
+    Route(name="acq/each", path="/each", requirement=Requirement(step_up=StepUp(methods=("push",), max_age=timedelta()))),
     Route(name="acq", path="/", requirement=Requirement()),
 )
 ACQ = Portal(portal_id="acq", origin="http://acq.example", host="acq.example", routes=ROUTES)
@@ -79,17 +80,34 @@ class Sessions(MemorySessions):
         await super().touch(ticket, now=now)
 
 
+class UsedProofs(MemoryUsedProofs):
+    is_away = False
+
+    def _answer(self):
+        if self.is_away:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "the store is away")
+
+    async def use(self, proof):
+        self._answer()
+        return await super().use(proof)
+
+    async def give_back(self, proof):
+        self._answer()
+        await super().give_back(proof)
+
+
 class House:
-    def __init__(self):
-        self.near_cache = NearCache(keeps_for=timedelta(seconds=5), silence=None)
+    def __init__(self, *, keeps_for=timedelta(seconds=5)):
+        self.near_cache = NearCache(keeps_for=keeps_for, silence=None)
         self.sessions = Sessions(self.near_cache)
         self.signer = Signer()
         self.begun = []
         self.accounts_seen = []
+        self.used_proofs = UsedProofs(clock=lambda: NOW)
         self.access = Access(
             sessions=self.sessions, near_cache=self.near_cache, signer=self.signer, assertion_lifetime=LIFETIME,
             header_names={"acq": HeaderNames(), "b2b": HeaderNames()}, spawn=self.begun.append,
-            look_at_account=self.look_at_account,
+            look_at_account=self.look_at_account, used_proofs=self.used_proofs,
         )  # fmt: skip
         self.ticket = new_ticket()
 
@@ -143,6 +161,17 @@ async def test_after_the_clock_was_set_back_activity_is_noted_at_once_and_then_e
     path = "/strict" if is_strict else "/"
     for at, touches in ((back, 1), (back + pause / 2, 1), (back + pause, 2), (back + pause * 1.5, 2), (back - pause * 4, 3), (back - pause * 3.5, 3)):
         assert isinstance(house.now(path, at) or await house.later(path, at), Allowed)
+        await house.background()
+        assert house.sessions.touches == touches, at
+
+
+async def test_activity_is_noted_no_more_often_after_the_clock_was_set_back_where_nothing_may_be_remembered():
+    """While no invalidations are heard every request asks the store, and finds activity that lies in the future each time."""
+    house = House(keeps_for=timedelta())
+    session = await house.signed_in()
+    pause, back = session.idle_for / 10, NOW - timedelta(hours=1)
+    for at, touches in ((back, 1), (back + pause / 2, 1), (back + pause, 2), (back + pause * 1.5, 2)):
+        assert isinstance(await house.later(at=at), Allowed)
         await house.background()
         assert house.sessions.touches == touches, at
 
@@ -290,6 +319,15 @@ async def test_an_assertion_is_renewed_after_half_its_life(house):
         assert house.signer.minted == minted
 
 
+async def test_an_assertion_is_renewed_also_where_a_session_is_remembered_for_longer_than_it_lives():
+    house = House(keeps_for=2 * LIFETIME)
+    await house.signed_in()
+    await house.later()
+    for seconds, minted in ((29, 1), (30, 2), (59, 2), (60, 3)):
+        assert isinstance(house.now(at=NOW + timedelta(seconds=seconds)), Allowed)
+        assert house.signer.minted == minted
+
+
 async def test_a_bound_assertion_is_minted_for_every_request_and_names_it(house):
     await house.signed_in()
     bound = replace(ACQ, binds_assertion=True)
@@ -401,6 +439,12 @@ async def test_only_ones_own_other_sessions_can_be_seen_and_ended(house):
     assert await house.access.others(own, now=NOW) == ()
 
 
+async def test_a_session_whose_ticket_nobody_has_been_given_is_ended(house):
+    session = await house.signed_in()
+    await house.access.discard(session)
+    assert (await house.later()).reason is Reason.SESSION_ENDED
+
+
 async def test_extending_slides_the_idle_end_and_never_the_absolute_one(house):
     session = await house.signed_in()
     later = NOW + session.idle_for - timedelta(seconds=1)
@@ -420,3 +464,83 @@ async def test_only_a_session_of_this_portal_can_be_extended(house):
     house.sessions.is_away = True
     with pytest.raises(CannotAsk):
         await house.access.extend(portal_id="acq", ticket_text=house.ticket.text, now=NOW)
+
+
+# A proof for each request.
+
+
+def bound(name, at=NOW, **changes):
+    return replace(pushed(at), is_step_up=False, bound_to=name, **changes)
+
+
+async def admitted(house, *events, binding="request", at=NOW, portal=ACQ, path="/each"):
+    """What becomes of a request for which these proofs have been given."""
+    if not await house.sessions.load(house.ticket, now=NOW):
+        await house.signed_in(events=events)
+    required = await house.later(path, at, portal=portal)
+    assert isinstance(required, StepUpRequired)
+    return await house.access.admit_once(required, target(path, portal=portal), binding, at)
+
+
+async def test_a_proof_for_one_request_lets_in_that_request_once_and_the_portal_sees_it_there_only(house):
+    first = await admitted(house, bound("request.1"))
+    assert (type(first.decision), first.proof) == (Allowed, "request.1")
+    assert b"X-Auth-Step-Up: push;at=" in first.decision.identity_headers
+    assert not any(event.is_step_up for event in first.decision.session.events)
+    again = await admitted(house)
+    assert (type(again.decision), again.proof) == (StepUpRequired, "")
+    assert b"X-Auth-Step-Up: -\r\n" in (await house.later("/")).identity_headers
+
+
+@pytest.mark.parametrize(("event", "at"), [
+    (bound("another.1"), NOW), (bound("requested.1"), NOW), (bound("request.1", method="sms"), NOW),
+    (bound("request.1"), NOW + timedelta(minutes=5, seconds=1)), (pushed(), NOW),
+], ids=["another request's", "a longer name", "another method", "too old", "the session's"])  # fmt: skip
+async def test_no_other_proof_lets_a_request_in(house, event, at):
+    told = await admitted(house, event, at=at)
+    assert (type(told.decision), told.proof) == (StepUpRequired, "")
+
+
+async def test_of_several_proofs_for_one_request_each_is_used_once_the_newest_first(house):
+    proofs = (bound("request.1"), bound("request.2", at=NOW + SECOND))
+    assert [(await admitted(house, *proofs, at=NOW + SECOND)).proof for _ in range(3)] == ["request.2", "request.1", ""]
+
+
+async def test_a_bound_assertion_names_the_request_that_was_proved(house):
+    told = await admitted(house, bound("request.1"), portal=replace(ACQ, binds_assertion=True))
+    assert (type(told.decision), house.signer.bound_to) == (Allowed, ("GET", "http://acq.example/each"))
+    house.signer.bound_to = None
+    await house.access.give_back(told.proof)
+    assert isinstance((await admitted(house)).decision, Allowed)
+    assert house.signer.bound_to is None
+
+
+async def test_while_nobody_can_say_whether_a_proof_was_used_it_lets_nobody_in(house):
+    house.used_proofs.is_away = True
+    told = await admitted(house, bound("request.1"))
+    assert told.decision == Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=ACQ)
+    await house.access.give_back("request.1")  # nor does it fail what has failed already
+    house.access = Access(
+        sessions=house.sessions, near_cache=house.near_cache, signer=house.signer, assertion_lifetime=LIFETIME,
+        header_names={"acq": HeaderNames()}, spawn=house.begun.append,
+    )  # fmt: skip
+    assert isinstance((await admitted(house)).decision, StepUpRequired)
+
+
+async def test_a_proof_is_not_used_up_while_the_signer_is_away(house):
+    house.signer.is_away = True
+    assert (await admitted(house, bound("request.1"))).decision == Unavailable(reason=Reason.SIGNER_UNAVAILABLE, portal=ACQ)
+    house.signer.is_away = False
+    assert isinstance((await admitted(house)).decision, Allowed)
+
+
+async def test_a_proof_whose_request_was_not_sent_is_good_for_it_still(house):
+    told = await admitted(house, bound("request.1"))
+    await house.access.give_back(told.proof)
+    assert (await admitted(house)).proof == "request.1"
+
+
+async def test_a_tunnel_that_was_let_in_by_a_proof_of_its_own_goes_on(house):
+    await house.signed_in()
+    assert await house.access.still_allowed(ACQ, target("/each"), house.ticket.text, NOW)
+    assert not await house.access.still_allowed(ACQ, target("/payments"), house.ticket.text, NOW)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
-from support.hostile_provider import CLIENT_ID, CLIENT_SECRET, CODE, NONCE, REDIRECT_URI, VERIFIER, HostileProvider
+from support.hostile_provider import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, CODE, NONCE, REDIRECT_URI, VERIFIER, HostileProvider
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.grant import Grant
@@ -67,7 +67,7 @@ async def test_a_refused_refresh_token_is_a_no(hostile, provider, status, error)
     [
         (401, {"error": "invalid_client"}), (400, {"error": "invalid_request"}), (400, {"error": "unsupported_grant_type"}), (403, {}),
         (404, {"error": "invalid_grant"}), (200, {}), (200, {"access_token": 7}), (500, {"error": "invalid_grant"}), (429, {"error": "invalid_grant"}),
-        (302, {}), (200, b"<html>"), (200, b'{"access_token": "a", "access_token": "b"}'), (400, b'{"error": "invalid_grant", "error": "x"}'),
+        (302, {}), (500, TOKENS), (202, TOKENS), (200, b"<html>"), (200, b'{"access_token": "a", "access_token": "b"}'), (400, b'{"error": "invalid_grant", "error": "x"}'),
     ],
 )  # fmt: skip
 async def test_everything_else_is_neither(hostile, provider, status, body):
@@ -114,10 +114,11 @@ async def test_a_token_that_may_be_over_by_itself_is_not_asked_about(hostile, pr
 
 
 async def test_without_a_token_or_an_endpoint_nobody_is_asked(hostile, provider):
+    with pytest.raises(CannotAsk, match="no token to ask with"):
+        await provider.ask_about(Grant())
     hostile.discovery["introspection_endpoint"] = "ftp://nowhere"
-    for grant in (Grant(), ACCESS):
-        with pytest.raises(CannotAsk):
-            await provider.ask_about(grant)
+    with pytest.raises(CannotAsk):
+        await provider.ask_about(ACCESS)
     assert set(hostile.hits) <= {"openid-configuration"}
 
 
@@ -129,12 +130,18 @@ async def test_the_provider_is_told_which_token_is_not_needed_any_more(hostile, 
     assert (told["token"], told["token_type_hint"]) == sent
 
 
-async def test_a_provider_without_revocation_is_told_nothing_and_one_that_refuses_it_is_seen(hostile, provider):
+async def test_a_provider_that_refuses_to_revoke_is_seen(hostile, provider):
     hostile.on("revoke", lambda _: _refusing())
     with pytest.raises(CannotAsk, match="revocation endpoint answered 403"):
         await provider.end_grant(REFRESH)
     await provider.end_grant(Grant())
     assert hostile.hits["revoke"] == 1
+
+
+async def test_where_no_endpoint_takes_it_no_token_is_revoked(hostile, provider):
+    del hostile.discovery["revocation_endpoint"]
+    await provider.end_grant(REFRESH)
+    assert set(hostile.hits) == {"openid-configuration"}
 
 
 async def _refusing():
@@ -147,8 +154,15 @@ async def test_a_sign_in_brings_a_refresh_token_or_an_access_token_that_can_be_i
         return (await provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)).grant
 
     hostile.tokens = {"expires_in": 3600}
-    assert (await grant()).ends_at == NOW + timedelta(hours=1)
+    assert await grant() == Grant(access_token=ACCESS_TOKEN, ends_at=NOW + timedelta(hours=1))
     hostile.tokens = {"expires_in": "3600"}
     assert await grant() is None
     hostile.tokens = {"expires_in": 3600, "refresh_token": "r1"}
     assert await grant() == REFRESH
+
+
+async def test_an_access_token_that_nobody_could_be_asked_about_is_not_kept(hostile, provider):
+    del hostile.discovery["introspection_endpoint"]
+    hostile.tokens = {"expires_in": 3600}
+    response = (("code", CODE), ("state", "s"))
+    assert (await provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)).grant is None
