@@ -29,6 +29,10 @@ _UNDERSTOOD: frozenset[type[x509.GeneralName]] = frozenset(
 addresses one of them does neither."""
 
 
+Pairs = tuple[tuple[x509.Certificate, x509.Certificate], ...]
+"""Certificates, each with its issuer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """A path that held at the time it was built: the leaf, the CAs above it, the anchor."""
@@ -37,7 +41,7 @@ class Path:
     certificates: tuple[x509.Certificate, ...]
 
     @property
-    def pairs(self) -> tuple[tuple[x509.Certificate, x509.Certificate], ...]:
+    def pairs(self) -> Pairs:
         """Each certificate that an issuer could have revoked, with that issuer; the leaf first."""
         return tuple(zip(self.certificates, self.certificates[1:], strict=False))
 

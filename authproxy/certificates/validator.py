@@ -17,7 +17,7 @@ from cryptography import x509
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import path_validation, profiles, second_opinion
-from authproxy.certificates.path_validation import Examination, Path
+from authproxy.certificates.path_validation import Examination, Pairs, Path
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Check, Profile
 from authproxy.certificates.status import Good, Mode, Revoked, Subject
@@ -64,7 +64,7 @@ class CertificateValidator:
         examination = await self.computed(lambda: path_validation.examination(presented, self._profile, now=now))
         if isinstance(path := examination.outcome, Refused):
             return examination, path
-        found = await self._statuses(path, now, stapled)
+        found = await self._statuses(path.pairs, now, stapled)
         refused, unchecked = _weighed(found, mode)
         examination = examination.after(Check.REVOCATION, refused)
         if refused is not None:
@@ -75,12 +75,31 @@ class CertificateValidator:
         return examination, refused or self._validated(path, known, unchecked, now)
 
     async def recheck(self, leaf: bytes, *, now: datetime) -> Good | Revoked:
-        """Whether a certificate that was accepted earlier has been revoked since. Raises CannotAsk, and ValueError for a stranger's."""
-        certificate = x509.load_der_x509_certificate(leaf)
-        issuer = next((authority for authority in self._profile.authorities if profiles.issued(authority, certificate)), None)
-        if issuer is None:
+        """Whether a certificate that was accepted earlier, or a CA of the profile above it, has been revoked since. Raises CannotAsk, and
+        ValueError for a stranger's."""
+        found = await self._statuses(self._known_above(x509.load_der_x509_certificate(leaf)), now, None)
+        revoked = next((status for status in found if isinstance(status, Revoked)), None)
+        if revoked is not None:
+            return revoked
+        for status in found:
+            if isinstance(status, CannotAsk):
+                raise status
+        return next(status for status in found if isinstance(status, Good))
+
+    def _known_above(self, certificate: x509.Certificate) -> Pairs:
+        """The certificate with its issuer, that one with its own, and so on up to an anchor, as far as the profile knows them."""
+        pairs: Pairs = ()
+        known = list(self._profile.authorities)
+        while certificate not in self._profile.anchors:
+            issuer = next((authority for authority in known if profiles.issued(authority, certificate)), None)
+            if issuer is None:
+                break
+            known.remove(issuer)
+            pairs = (*pairs, (certificate, issuer))
+            certificate = issuer
+        if not pairs:
             raise ValueError("no authority of the profile has issued the certificate")
-        return await self._revocation.status(Subject(certificate=certificate, issuer=issuer), now=now)
+        return pairs
 
     def _validated(self, path: Path, known: list[Good | None], unchecked: str | None, now: datetime) -> Validated:
         return Validated(
@@ -92,8 +111,8 @@ class CertificateValidator:
             ends_at=self._profile.ends_at(now),
         )
 
-    async def _statuses(self, path: Path, now: datetime, stapled: bytes | None) -> list[Good | Revoked | CannotAsk]:
-        pairs = path.pairs if self._profile.checks_intermediates else path.pairs[:1]
+    async def _statuses(self, pairs: Pairs, now: datetime, stapled: bytes | None) -> list[Good | Revoked | CannotAsk]:
+        pairs = pairs if self._profile.checks_intermediates else pairs[:1]
         answers = await asyncio.gather(
             *(
                 self._revocation.status(Subject(certificate=certificate, issuer=issuer), now=now, stapled=None if above else stapled)

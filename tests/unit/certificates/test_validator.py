@@ -18,7 +18,7 @@ from authproxy.certificates.explain import Outcome, lines
 from authproxy.certificates.ocsp import Question, Terms
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Check, Profile, Sunset
-from authproxy.certificates.status import Good, Mode, Unusable
+from authproxy.certificates.status import Good, Mode, Revoked, Unusable
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.certificates.verdict import Refused, Validated
 from tests.support.certificate_builder import NOW, Authority, at, der, person, policies
@@ -136,12 +136,20 @@ async def test_the_second_opinion_has_a_veto(validating):
 
 
 async def test_a_certificate_is_asked_about_again(validating):
-    assert isinstance(await validating(SUB.crl()).recheck(der(LEAF), now=NOW), Good)
+    assert isinstance(await validating(SUB.crl(), ROOT.crl()).recheck(der(LEAF), now=NOW), Good)
+    assert isinstance(await validating(SUB.crl(), checks_intermediates=False).recheck(der(LEAF), now=NOW), Good)
     assert (await validating(SUB.crl(LEAF)).recheck(der(LEAF), now=NOW)).at == at(-2)
-    with pytest.raises(CannotAsk):
-        await validating().recheck(der(LEAF), now=NOW)
+    for made in ((), (SUB.crl(),), (ROOT.crl(),)):
+        with pytest.raises(CannotAsk):
+            await validating(*made).recheck(der(LEAF), now=NOW)
     with pytest.raises(ValueError):
         await validating().recheck(der(Authority.root().authority().person()), now=NOW)
+
+
+async def test_an_authority_that_was_revoked_since_takes_its_certificates_with_it(validating):
+    for made in ((SUB.crl(), ROOT.crl(SUB.certificate)), (ROOT.crl(SUB.certificate),)):
+        assert isinstance(await validating(*made).recheck(der(LEAF), now=NOW), Revoked)
+    assert isinstance(await validating(ROOT.crl()).recheck(der(ROOT.person()), now=NOW), Good)  # by the anchor itself
 
 
 async def test_a_failure_of_our_own_is_not_taken_for_an_outage():
