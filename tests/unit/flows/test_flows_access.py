@@ -220,8 +220,7 @@ async def test_a_ticket_of_no_session_has_ended(house):
 
 async def test_a_path_under_two_rules_is_denied(house):
     await house.signed_in()
-    assert house.now("//high").reason is Reason.TARGET_AMBIGUOUS
-    assert (await house.later("//high")).reason is Reason.TARGET_AMBIGUOUS
+    assert await house.later("//high") == house.now("//high") == Denied(reason=Reason.TARGET_AMBIGUOUS, portal=ACQ)
 
 
 @pytest.mark.parametrize(("path", "reason"), [("/high", Reason.LEVEL_TOO_LOW), ("/acnlb", Reason.METHOD_NOT_ALLOWED_HERE)])
@@ -435,8 +434,11 @@ async def test_only_ones_own_other_sessions_can_be_seen_and_ended(house):
     assert [one.session_id for one in await house.access.others(own, now=NOW)] == [other.session_id]
     assert not await house.access.end_other(own, stranger.session_id, now=NOW)
     assert not await house.access.end_other(own, mine.session_id, now=NOW)
+    await house.signed_in(third := new_ticket())
     assert await house.access.end_other(own, other.session_id, now=NOW)
+    assert await house.access.end_other(own, third.session_id, now=NOW)
     assert await house.access.others(own, now=NOW) == ()
+    assert not await house.access.end_other(own, stranger.session_id, now=NOW)  # also where there is no other of one's own
 
 
 async def test_a_session_whose_ticket_nobody_has_been_given_is_ended(house):
@@ -503,7 +505,9 @@ async def test_no_other_proof_lets_a_request_in(house, event, at):
 
 async def test_of_several_proofs_for_one_request_each_is_used_once_the_newest_first(house):
     proofs = (bound("request.1"), bound("request.2", at=NOW + SECOND))
-    assert [(await admitted(house, *proofs, at=NOW + SECOND)).proof for _ in range(3)] == ["request.2", "request.1", ""]
+    told = [await admitted(house, *proofs, at=NOW + SECOND) for _ in range(3)]
+    assert [each.proof for each in told] == ["request.2", "request.1", ""]
+    assert [each.decision.identity_headers.count(b"push;at=") for each in told[:2]] == [1, 1]
 
 
 async def test_a_bound_assertion_names_the_request_that_was_proved(house):
