@@ -26,6 +26,14 @@ def test_a_published_key_verifies_what_its_private_half_signed():
     assert not key.has_signed(MESSAGE, b"")
 
 
+def test_keys_without_names_count_when_a_token_names_none():
+    nameless = [rsa_jwk(key) for key in (FIRST, SECOND)]
+    for jwk in nameless:
+        jwk.pop("kid", None)
+    assert usable(*nameless, rsa_jwk(rsa_key("third"), kid="rsa3")).meant_by(None) is None
+    assert usable(nameless[0]).meant_by(None) is not None
+
+
 def test_elliptic_curve_keys_serve_the_algorithm_of_their_curve():
     key = usable(ec_jwk(ec_key("ec"), kid="e"), algorithm="ES256").meant_by("e")
 

@@ -99,6 +99,32 @@ async def test_the_provider_may_change_its_key_under_the_same_name(hostile, prov
     assert (await returned(provider)).claims.subject == SUBJECT
 
 
+async def test_tokens_that_the_providers_key_has_not_signed_are_refused_as_that_however_many_come(hostile, provider):
+    """Each makes the gateway look for a newer key, until it has looked often enough."""
+    await returned(provider)
+    hostile.key = rsa_key("second")
+    for _ in range(8):
+        with pytest.raises(TokenRefused, match="the signature is wrong"):
+            await returned(provider)
+
+
+async def test_a_token_that_names_no_key_of_the_provider_is_refused_however_many_come(hostile, provider):
+    hostile.header["kid"] = "rsa9"
+    for _ in range(8):
+        with pytest.raises(TokenRefused, match="no usable key of the provider"):
+            await returned(provider)
+
+
+@pytest.mark.parametrize("endpoint", ["openid-configuration", "jwk"])
+async def test_operators_see_what_of_the_provider_could_not_be_had(hostile, provider, endpoint):
+    await provider.refresh()
+    assert (provider.health(NOW).last_error, provider.health(NOW).usable_keys) == (None, 1)
+    hostile.always(endpoint, status=503)
+    await provider.refresh()
+    assert "503" in provider.health(NOW).last_error
+    assert provider.health(NOW).usable_keys == 1
+
+
 async def test_no_code_is_spent_while_the_keys_cannot_be_had(hostile, provider):
     hostile.always("jwk", status=503)
     with pytest.raises(CannotAsk):
