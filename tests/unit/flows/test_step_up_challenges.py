@@ -394,6 +394,8 @@ async def test_nothing_is_sent_again_where_nothing_was_sent(house):
     challenge = await house.asked("totp")
     again = await house.step_ups().again(house.visit(), challenge.challenge_id)
     assert again.standing.challenge.challenge_id == challenge.challenge_id
+    house.now += timedelta(minutes=5)
+    assert reason(await house.step_ups().again(house.visit(), challenge.challenge_id)) is Reason.CHALLENGE_OVER
 
 
 # What an answer does.
@@ -519,7 +521,8 @@ async def test_nothing_is_sent_again_while_codes_are_blocked(house):
     totp = await house.asked("totp", place="/pay?id=8")
     for _ in range(5):
         await house.answers(totp, "wrong")
-    assert reason(await house.step_ups().again(house.visit(), sms.challenge_id)) is Reason.STEP_UP_BLOCKED
+    outcome = await house.step_ups().again(house.visit(), sms.challenge_id)
+    assert (reason(outcome), outcome.standing.challenge, outcome.until) == (Reason.STEP_UP_BLOCKED, sms, house.now + timedelta(minutes=15))
     assert len(house.outbox.sent) == 1
 
 
@@ -733,6 +736,14 @@ async def test_a_new_notification_takes_the_place_of_the_one_before(house):
     again = await house.step_ups().again(house.visit(), first.challenge_id)
     assert again.standing.challenge.challenge_id != first.challenge_id
     assert house.phone.withdrawn == [first.challenge_id]
+
+
+async def test_from_an_address_where_many_have_answered_wrongly_no_code_is_taken_and_elsewhere_it_is(house):
+    challenge = await house.asked()
+    for number in range(30):
+        await house.limits.try_answer([f"person:{number}", address_name("192.0.2.1")], now=house.now)
+    assert reason(await house.answers(challenge, house.outbox.code)) is Reason.STEP_UP_BLOCKED
+    assert isinstance(await house.answers(challenge, house.outbox.code, address="198.51.100.1"), SteppedUp)
 
 
 async def test_wrong_answers_from_a_proxy_that_names_nobody_are_the_person_s_alone(house):
