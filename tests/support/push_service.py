@@ -56,9 +56,11 @@ class PhoneKey:
             "address": push.address, "issued": f"{push.issued_at:%Y-%m-%dT%H:%M:%SZ}", "expires": f"{push.expires_at:%Y-%m-%dT%H:%M:%SZ}",
             "action": action, "number": number if action == "approve" else "-",
         } | (seen or {})  # fmt: skip
-        return PhoneAnswer(
-            action=action, number=number if action == "approve" else "", signature=self.sign(text_of("onepass-answer-v1", *shown.items()))
-        )  # fmt: skip
+        signed = list(shown.items())
+        if push.shows:
+            signed[4:4] = [("shows", str(len(push.shows))), *(line for pair in push.shows for line in zip(("name", "value"), pair, strict=True))]
+        head = "onepass-answer-v2" if push.shows else "onepass-answer-v1"
+        return PhoneAnswer(action=action, number=number if action == "approve" else "", signature=self.sign(text_of(head, *signed)))
 
     def comes(self, enrolment_id: str, secret: str, *, relying_party: str, device_id: str | None = None, name: str = "Moj telefon") -> EnrolledPhone:
         device_id, key = device_id or secrets.token_hex(16), base64url(self.der)

@@ -103,6 +103,15 @@ async def test_the_phone_is_shown_what_is_asked_and_a_number_among_three(house):
     assert (challenge.destination, challenge.enrolment_id, challenge.expires_at) == ("Anin telefon", "enrolment-Anin telefon", NOW + timedelta(minutes=2))
 
 
+async def test_the_phone_is_shown_what_the_form_says_and_signs_it(house):
+    amount = (("amount", "120,50"), ("payee", "Bor\nNovak"))
+    challenge = await house.ask(shown=amount)
+    assert house.shown.shows == (("amount", "120,50"), ("payee", "Bor Novak"))
+    other = replace(house.shown, shows=(("amount", "1,00"), ("payee", "Bor Novak")))
+    for seen, verdict in ((replace(house.shown, shows=()), Verdict.WRONG), (other, Verdict.WRONG), (house.shown, Verdict.RIGHT)):
+        assert await house.judged(challenge, house.phone.answer(seen)) is verdict
+
+
 async def test_the_numbers_are_three_different_ones_of_two_digits_and_any_may_be_the_right_one(house):
     places = set()
     for turn in range(60):

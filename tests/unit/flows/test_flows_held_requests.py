@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -47,6 +48,32 @@ async def test_a_form_comes_back_byte_for_byte_and_once(house):
     assert await house.held.take(name, house.ana, "/payments?new") == FORM
     assert await house.held.take(name, house.ana, "/payments?new") is None
     assert await house.held.shown(name, house.ana) is None
+
+
+class AskedOverTheNetwork(MemoryKept):
+    """Others come in between a look and the taking."""
+
+    async def get(self, key):
+        octets = await super().get(key)
+        await asyncio.sleep(0)
+        return octets
+
+    async def take(self, key):
+        return self._kept.pop(key, (None, None))[0]
+
+
+async def test_of_many_who_take_a_form_at_one_moment_one_gets_it(house):
+    house.kept = AskedOverTheNetwork(clock=lambda: house.now)
+    held = house.anew()
+    name = await held.keep(house.ana, FORM, now=NOW)
+    taken = await asyncio.gather(*(held.take(name, house.ana, "/payments?new") for _ in range(5)), held.discard(name, house.ana))
+    assert taken == [FORM, None, None, None, None, False]
+
+
+async def test_of_two_forms_each_comes_back_under_its_own_name(house):
+    other = replace(FORM, body=b"amount=7")
+    names = [await house.held.keep(house.ana, form, now=NOW) for form in (FORM, other)]
+    assert [await house.held.take(name, house.ana, "/payments?new") for name in names] == [FORM, other]
 
 
 async def test_a_form_is_still_its_persons_under_a_new_ticket_and_after_signing_in_again(house):

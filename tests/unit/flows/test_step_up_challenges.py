@@ -98,6 +98,7 @@ class Phone:
         return Offer(method="push", destination="Anin telefon")
 
     async def issue(self, asked, challenge_id, *, now):
+        self.asked = asked
         return Issue(lives_for=timedelta(minutes=2), number="47", enrolment_id="p1", destination="Anin telefon", again_after=timedelta(seconds=30))
 
     async def verify(self, challenge, person, answer, *, now):
@@ -676,6 +677,13 @@ async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one(
 
 
 # A phone.
+
+
+async def test_the_phone_is_told_of_the_place_without_its_query_and_of_the_browser(house):
+    challenge = await house.asked("push", place="/trusted?id=7")
+    asked = house.phone.asked
+    assert (asked.place, asked.browser, asked.address, asked.level, asked.shown) == ("/trusted", "Firefox", "192.0.2.1", Level.MEDIUM, ())
+    assert (challenge.issued_at, challenge.expires_at, challenge.again_at) == (NOW, NOW + timedelta(minutes=2), NOW + timedelta(seconds=30))
 
 
 async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(house):
