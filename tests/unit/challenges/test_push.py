@@ -32,6 +32,13 @@ EVA = Person(issuer=Issuer("https://provider.example/"), subject=Subject("eva"))
 NAME = "Bankart Varni Spletni Prehod"
 
 
+def asked_of(person, level=Level.LOW):
+    return Asked(
+        person=person, portal_id="bips", portal_name="Plačila", origin="https://bips.example", place="/placila/nov", browser="Firefox, Windows",
+        address="192.0.2.7", locale="sl", level=level,
+    )  # fmt: skip
+
+
 class House:
     """The method among real stores, Ana's phone, and a service."""
 
@@ -48,11 +55,7 @@ class House:
 
     async def ask(self, name="c1", *, person=ANA, at=NOW, **changed):
         """The challenge as the flow makes and keeps it."""
-        asked = Asked(
-            person=person, portal_id="bips", portal_name="Plačila", origin="https://bips.example", place="/placila/nov", browser="Firefox, Windows",
-            address="192.0.2.7", locale="sl",
-        )  # fmt: skip
-        issue = await self.method.issue(replace(asked, **changed), ChallengeId(name), now=at)
+        issue = await self.method.issue(replace(asked_of(person), **changed), ChallengeId(name), now=at)
         challenge = Challenge(
             challenge_id=ChallengeId(name), method="push", session_id=SessionId("s1"), portal="bips", route="payments", return_to="/placila/nov",
             answer=issue.answer, number=issue.number, enrolment_id=issue.enrolment_id, destination=issue.destination, issued_at=at,
@@ -89,6 +92,18 @@ async def test_a_phone_is_offered_by_its_name_to_whoever_has_one(house):
 async def test_nobody_is_offered_to_wait_for_a_service_that_is_away(house):
     house.service.is_away = True
     assert await house.method.offer(ANA) is None
+
+
+async def test_of_several_phones_the_newest_is_asked_that_is_trusted_enough(house):
+    for name, level, age in (("old", Level.HIGH, 30), ("new", Level.MEDIUM, 10)):
+        enrolled = house.phone.enrolment(name, enrolled_at=NOW - timedelta(days=age))
+        assert await house.enrolments.add(owner_of(BOR), replace(enrolled, level=level))
+    assert (await house.method.offer(BOR)).level is Level.HIGH
+    issued = [await house.method.issue(asked_of(BOR, level), ChallengeId(level.name), now=NOW) for level in Level]
+    assert [(issue.destination, issue.level) for issue in issued] == [("new", Level.MEDIUM), ("new", Level.MEDIUM), ("old", Level.HIGH)]
+    await house.enrolments.remove(owner_of(BOR), "enrolment-old")
+    with pytest.raises(CannotAsk, match="no phone"):
+        await house.method.issue(asked_of(BOR, Level.HIGH), ChallengeId("none"), now=NOW + timedelta(minutes=10))
 
 
 async def test_the_phone_is_shown_what_is_asked_and_a_number_among_three(house):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
-from authproxy.flows.bound_requests import BoundRequests
+from authproxy.flows.bound_requests import BoundRequests, Gone
 from authproxy.flows.step_up import Visit
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=----Boundary1"
 ROUTE = Route(name="pay", path="/pay", requirement=Requirement(step_up=StepUp(max_age=timedelta(0), shows=("amount",))))
-PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=(ROUTE,))
+PLAIN = Route(name="delete", path="/delete", requirement=Requirement(step_up=StepUp(max_age=timedelta(0))))
+REST = Route(name="rest", path="/", requirement=Requirement(step_up=StepUp()))
+FREE = Route(name="free", path="/free", requirement=Requirement())
+PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=(ROUTE, PLAIN, FREE, REST))
 FIELD = b'Content-Disposition: form-data; name="amount"\r\n\r\n1'
 
 
@@ -29,14 +33,18 @@ class Kept:
         return self.form
 
 
-async def seen(target="/pay", content_type=URLENCODED, body=b"", *, is_form=True):
-    """What stands beside `amount`; None where nobody may confirm."""
+async def bound(target="/pay", content_type=URLENCODED, body=b"", *, is_form=True, named=ROUTE, is_kept=True):
     form = HeldRequest(target=target, content_type=content_type, fields=(), body=body)
     visit = Visit(
         portal_id="acq", ticket_text=None, browser=None, user_agent="", address="", locale="en", now=NOW, return_to=target,
         held="h" * 43 if is_form else None,
     )  # fmt: skip
-    request = await BoundRequests(held=Kept(form), used=None).of(visit, session_for(new_ticket()), PORTAL, ROUTE)
+    return await BoundRequests(held=Kept(form if is_kept else None), used=None).of(visit, session_for(new_ticket()), PORTAL, named)
+
+
+async def seen(*place, **more):
+    """What stands beside `amount`; None where nobody may confirm."""
+    request = await bound(*place, **more)
     return None if request.shown is None else dict(request.shown)["amount"]
 
 
@@ -113,3 +121,47 @@ async def test_forms_with_files_are_confirmed_as_browsers_write_them():
     assert await seen(content_type=MULTIPART, body=multipart(FIELD, file)) == "1"
     assert await seen(content_type=MULTIPART, body=multipart(FIELD, end=b"--")) == "1"
     assert await seen("/pay?amount=2", MULTIPART, multipart(file)) == "2"
+
+
+async def test_a_field_that_is_not_there_is_shown_as_missing_and_a_long_value_as_cut():
+    assert await seen(body=b"note=x") == "–"
+    assert await seen(body=b"amount=") == "–"
+    assert await seen(body=b"amount=" + b"1" * 100) == "1" * 100
+    assert await seen(body=b"amount=" + b"1" * 101) == "1" * 99 + "…"
+
+
+async def test_a_form_of_which_not_every_field_can_be_read_is_confirmed_by_nobody():
+    fields = [b"amount=1", *(b"f%d=x" % number for number in range(199))]
+    assert await seen(body=b"&".join(fields)) == "1"
+    assert await seen(body=b"&".join([*fields, b"last=x"])) is None
+
+
+async def test_where_nothing_is_to_be_shown_any_form_can_be_confirmed():
+    request = await bound("/delete", MULTIPART, b"not as a browser writes it", named=PLAIN)
+    assert (request.route, request.shown) == (PLAIN, ())
+
+
+@pytest.mark.parametrize("is_form", [True, False])
+@pytest.mark.parametrize("target", ["/rest", "/free"])
+async def test_a_request_of_a_route_without_such_a_demand_is_not_bound_whatever_its_address_names(target, is_form):
+    assert await bound(target, is_form=is_form, named=ROUTE) is None
+
+
+async def test_the_route_of_a_form_is_its_own_and_a_get_is_bound_only_where_its_address_says_so():
+    assert (await bound("/pay", body=b"amount=1", named=REST)).route is ROUTE
+    assert await bound("/pay", is_form=False, named=REST) is None
+    assert (await bound("/pay", is_form=False, named=PLAIN)).route is ROUTE
+
+
+async def test_a_form_that_is_gone_is_missed_only_where_it_was_to_be_confirmed():
+    assert isinstance(await bound(is_kept=False), Gone)
+    assert await bound(is_kept=False, named=REST) is None
+
+
+async def test_a_place_that_no_route_covers_is_not_bound():
+    nothing = replace(PORTAL, routes=(ROUTE,))
+    visit = Visit(portal_id="acq", ticket_text=None, browser=None, user_agent="", address="", locale="en", now=NOW, return_to="/elsewhere")
+    form = HeldRequest(target="/elsewhere", content_type=URLENCODED, fields=(), body=b"")
+    requests = BoundRequests(held=Kept(form), used=None)
+    for held in (None, "h" * 43):
+        assert await requests.of(replace(visit, held=held), session_for(new_ticket()), nothing, ROUTE) is None
