@@ -124,6 +124,6 @@ def _value(values: Sequence[str]) -> str:
 
 def on_one_line(text: str) -> str:
     """A value as a phone can show it: what cannot be seen is a mark, and what is too long ends with one."""
-    seen = "".join(sign if sign.isprintable() and unicodedata.category(sign) != "Cf" else " " for sign in text)
+    seen = "".join(sign if sign.isprintable() else " " for sign in text)
     tidied = " ".join(seen.split())
     return tidied if len(tidied) <= _LONGEST else f"{tidied[: _LONGEST - 1]}…"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.message import Delivered
 from authproxy.challenges.method import Asked, Verdict
@@ -36,6 +37,25 @@ class Outbox:
         return None
 
 
+ASKED = Asked(person=ANA, portal_id="acq", portal_name="ACQ", origin="https://acq.example.si", place="/", browser="", address="", locale="sl")
+
+
+def method_of(vouched, outbox):
+    return SmsMethod(
+        sender=outbox, numbers=vouched, messages=outbox, text=lambda **said: said["code"], hashes=CodeHashes((b"k" * 32,)),
+        rules=CodeRules(), below=lambda most: most // 2,
+    )  # fmt: skip
+
+
+async def test_whoever_has_no_number_any_more_is_sent_nothing():
+    vouched, outbox = Vouched(), Outbox()
+    vouched.number = None
+    assert await method_of(vouched, outbox).offer(ANA) is None
+    with pytest.raises(CannotAsk, match="no number"):
+        await method_of(vouched, outbox).issue(ASKED, ChallengeId("c"), now=NOW)
+    assert outbox.sent == ()
+
+
 @pytest.mark.parametrize(
     ("number", "verdict"),
     [("+38640123456", Verdict.RIGHT), ("+38641999456", Verdict.WRONG), ("+386401234560", Verdict.WRONG), (None, Verdict.WRONG)],
@@ -43,12 +63,8 @@ class Outbox:
 )
 async def test_a_code_is_right_for(number, verdict):
     vouched, outbox = Vouched(), Outbox()
-    method = SmsMethod(
-        sender=outbox, numbers=vouched, messages=outbox, text=lambda **said: said["code"], hashes=CodeHashes((b"k" * 32,)),
-        rules=CodeRules(), below=lambda most: most // 2,
-    )  # fmt: skip
-    asked = Asked(person=ANA, portal_id="acq", portal_name="ACQ", origin="https://acq.example.si", place="/", browser="", address="", locale="sl")
-    issue = await method.issue(asked, ChallengeId("c"), now=NOW)
+    method = method_of(vouched, outbox)
+    issue = await method.issue(ASKED, ChallengeId("c"), now=NOW)
     challenge = Challenge(
         challenge_id=ChallengeId("c"), method="sms", session_id=SessionId("s"), portal="acq", route="acq", return_to="/", answer=issue.answer,
         destination=issue.destination, issued_at=NOW, expires_at=NOW + timedelta(minutes=5),

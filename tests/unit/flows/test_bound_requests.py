@@ -33,13 +33,13 @@ class Kept:
         return self.form
 
 
-async def bound(target="/pay", content_type=URLENCODED, body=b"", *, is_form=True, named=ROUTE, is_kept=True):
+async def bound(target="/pay", content_type=URLENCODED, body=b"", *, is_form=True, named=ROUTE, is_kept=True, portal=PORTAL):
     form = HeldRequest(target=target, content_type=content_type, fields=(), body=body)
     visit = Visit(
         portal_id="acq", ticket_text=None, browser=None, user_agent="", address="", locale="en", now=NOW, return_to=target,
         held="h" * 43 if is_form else None,
     )  # fmt: skip
-    return await BoundRequests(held=Kept(form if is_kept else None), used=None).of(visit, session_for(new_ticket()), PORTAL, named)
+    return await BoundRequests(held=Kept(form if is_kept else None), used=None).of(visit, session_for(new_ticket()), portal, named)
 
 
 async def seen(*place, **more):
@@ -65,8 +65,13 @@ def multipart(*parts, end=b"--\r\n"):
         ("/pay", b"amount=1&+amount=9000", "1 | 9000"),
         ("/pay", b"amount=1&amount%00x=9000", "1 | 9000"),
         ("/pay", b"amount=1&amount%5B%5D=9000", "1 | 9000"),
+        ("/pay", b"amount=1&amount%5Bx%5D=9000", "1 | 9000"),
         ("/pay", b"amount=1&%EF%BD%81mount=9000", "1 | 9000"),
+        ("/pay", b"amount=1&amount=2&amount=3", "1 | 2 | 3"),
         ("/pay", b"amount=1&amount=2&amount=3&amount=4", None),
+        # What nobody can see is no part of what is confirmed, and separates.
+        ("/pay", "amount=1\u200b2\u00ad3\x07\n4\u20285".encode(), None),
+        ("/pay", b"amount=1%E2%80%8B2%C2%AD3%0A4%E2%80%A85", "1 2 3 4 5"),
         # Older programs part fields at semicolons.
         ("/pay", b"amount=1&x=1;amount=9000", None),
         ("/pay?x=1;amount=9000", b"amount=1", None),
@@ -88,6 +93,7 @@ async def test_of_a_get_every_value_in_its_query_is_shown(target, shown):
 async def test_a_form_in_letters_that_only_some_programs_read_is_confirmed_by_nobody(charset):
     ebcdic = b"amount=1&" + "amount".encode("cp037") + b"=9000"
     assert await seen(content_type=f"{URLENCODED}; charset={charset}", body=ebcdic) is None
+    assert await seen(content_type=f"{URLENCODED}; charset={charset}", body=b"amount=1&+AGE-mount=9000") is None
     assert await seen(content_type=f"{URLENCODED}; charset=UTF-8", body=b"amount=1") == "1"
 
 
@@ -151,6 +157,21 @@ async def test_the_route_of_a_form_is_its_own_and_a_get_is_bound_only_where_its_
     assert (await bound("/pay", body=b"amount=1", named=REST)).route is ROUTE
     assert await bound("/pay", is_form=False, named=REST) is None
     assert (await bound("/pay", is_form=False, named=PLAIN)).route is ROUTE
+
+
+async def test_the_route_of_a_form_is_that_of_a_post_and_of_a_place_that_of_a_get():
+    posted = Route(name="posted", path="/pay", methods=("POST",), requirement=ROUTE.requirement)
+    portal = replace(PORTAL, routes=(posted, PLAIN, REST))
+    assert (await bound("/pay", body=b"amount=1", portal=portal)).route is posted
+    assert await bound("/pay", is_form=False, portal=portal) is None
+
+
+async def test_of_several_fields_none_may_have_more_values_than_can_be_shown():
+    both = Route(name="both", path="/pay", requirement=Requirement(step_up=StepUp(max_age=timedelta(0), shows=("amount", "payee"))))
+    portal = replace(PORTAL, routes=(both,))
+    request = await bound("/pay", body=b"payee=Ana&amount=1", portal=portal, named=both)
+    assert request.shown == (("amount", "1"), ("payee", "Ana"))
+    assert (await bound("/pay", body=b"payee=a&payee=b&payee=c&payee=d&amount=1", portal=portal, named=both)).shown is None
 
 
 async def test_a_form_that_is_gone_is_missed_only_where_it_was_to_be_confirmed():

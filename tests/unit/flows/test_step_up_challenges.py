@@ -324,7 +324,7 @@ async def test_a_code_goes_to_the_number_that_is_vouched_for_and_names_the_porta
     await house.asked()
     [sms] = house.outbox.sent
     assert sms.recipient == PHONE
-    assert house.said["portal_name"] == "acq (sl)"
+    assert (house.said["portal_name"], house.said["locale"], house.said["shown"]) == ("acq (sl)", "sl", ())
     assert (house.said["origin"], house.said["minutes"]) == ("https://acq.example", 5)
 
 
