@@ -54,6 +54,7 @@ def test_a_plain_form_is_shown_line_by_line():
         ("multipart/form-data; boundary=", b"--x\r\n\r\n\r\n--x--"),
         ("multipart/form-data; boundary=y", b"--x\r\n\r\n\r\n--x--"),
         ("application/json", b"{}"),
+        ("application/json; boundary=y", b"--y\r\n\r\n1\r\n--y--"),
         ("", b"x"),
         (URLENCODED, b"&".join(b"%d=" % number for number in range(201))),
         (URLENCODED, b"a=" + b"x" * 2001),

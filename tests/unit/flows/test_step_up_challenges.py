@@ -321,7 +321,7 @@ async def test_nobody_is_asked_without_a_session_at_this_portal(house):
 
 
 async def test_a_code_goes_to_the_number_that_is_vouched_for_and_names_the_portal(house):
-    await house.asked()
+    assert (await house.asked()).destination == "••• 456"
     [sms] = house.outbox.sent
     assert sms.recipient == PHONE
     assert (house.said["portal_name"], house.said["locale"], house.said["shown"]) == ("acq (sl)", "sl", ())
