@@ -7,7 +7,7 @@ What computes does so in threads of its own, for no longer than two seconds, so 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -74,10 +74,11 @@ class CertificateValidator:
         examination = examination.after(Check.SECOND_OPINION, refused)
         return examination, refused or self._validated(path, known, unchecked, now)
 
-    async def recheck(self, leaf: bytes, *, now: datetime) -> Good | Revoked:
-        """Whether a certificate that was accepted earlier, or a CA of the profile above it, has been revoked since. Raises CannotAsk, and
-        ValueError for a stranger's."""
-        found = await self._statuses(self._known_above(x509.load_der_x509_certificate(leaf)), now, None)
+    async def recheck(self, leaf: bytes, *above: bytes, now: datetime) -> Good | Revoked:
+        """Whether a certificate that was accepted earlier, or a CA above it, has been revoked since; `above` are the CAs of its path then,
+        where they are known. Raises CannotAsk, and ValueError if nobody of the profile is above it any more."""
+        certificate, *others = (x509.load_der_x509_certificate(der) for der in (leaf, *above))
+        found = await self._statuses(self._known_above(certificate, others), now, None)
         revoked = next((status for status in found if isinstance(status, Revoked)), None)
         if revoked is not None:
             return revoked
@@ -86,10 +87,10 @@ class CertificateValidator:
                 raise status
         return next(status for status in found if isinstance(status, Good))
 
-    def _known_above(self, certificate: x509.Certificate) -> Pairs:
-        """The certificate with its issuer, that one with its own, and so on up to an anchor, as far as the profile knows them."""
+    def _known_above(self, certificate: x509.Certificate, others: Iterable[x509.Certificate]) -> Pairs:
+        """The certificate with its issuer, that one with its own, and so on up to somebody of the profile and further to an anchor."""
         pairs: Pairs = ()
-        known = list(self._profile.authorities)
+        known = [*self._profile.authorities, *others]
         while certificate not in self._profile.anchors:
             issuer = next((authority for authority in known if profiles.issued(authority, certificate)), None)
             if issuer is None:
@@ -97,8 +98,8 @@ class CertificateValidator:
             known.remove(issuer)
             pairs = (*pairs, (certificate, issuer))
             certificate = issuer
-        if not pairs:
-            raise ValueError("no authority of the profile has issued the certificate")
+        if not any(issuer in self._profile.authorities for _, issuer in pairs):
+            raise ValueError("no authority of the profile is above the certificate")
         return pairs
 
     def _validated(self, path: Path, known: list[Good | None], unchecked: str | None, now: datetime) -> Validated:

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows import membership
+from authproxy.flows import membership, watched_certificates
 from authproxy.flows.elevation import not_proved
 from authproxy.flows.method_changes import asked_for
 from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
+from authproxy.flows.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in import SignInPlace
 from authproxy.flows.step_up import NotProved, SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -58,7 +58,7 @@ class CertificateAgain:
             if refused is not None:
                 return not_proved(attempt, refused, found=f"certificate {shown.fingerprint}", session=session)
             # Before the session rests on it: from then on the certificate can be asked about.
-            await self._kept.put(certificate_key(shown.fingerprint), shown.leaf, self._places[attempt.portal].expires_after)
+            await watched_certificates.keep(self._kept, shown, self._places[attempt.portal].expires_after)
             at = self._clock()
             return await self._proofs.end(attempt, ticket_text, session, self._event(attempt, shown, at), now=at)
         except CannotAsk as failure:

@@ -20,12 +20,12 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows import membership, refused_certificates, shown_certificate
+from authproxy.flows import membership, refused_certificates, shown_certificate, watched_certificates
 from authproxy.flows.certificate_again import CertificateAgain
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import NotAdmitted
 from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
+from authproxy.flows.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over
 from authproxy.flows.step_up import NotProved
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -231,7 +231,7 @@ class CertificateLogin:
             return told
         now = self._clock()
         # Before there is a session: as long as there is one, its certificate can be asked about.
-        await self._kept.put(certificate_key(shown.fingerprint), shown.leaf, place.expires_after)
+        await watched_certificates.keep(self._kept, shown, place.expires_after)
         signed_in = await self._sign_ins.start(
             self._proved(told, shown, now), attempt, place, ticket_text=ticket_text, user_agent=user_agent, now=now
         )

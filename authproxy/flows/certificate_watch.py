@@ -10,7 +10,7 @@ from typing import Protocol
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked
-from authproxy.flows.shown_certificate import certificate_key
+from authproxy.flows import watched_certificates
 from authproxy.identity.session import SessionId, SessionSummary
 from authproxy.telemetry.logging import logger
 
@@ -25,7 +25,7 @@ class KeptStore(Protocol):
 
 
 class Validator(Protocol):
-    async def recheck(self, leaf: bytes, *, now: datetime) -> Good | Revoked: ...
+    async def recheck(self, leaf: bytes, *above: bytes, now: datetime) -> Good | Revoked: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +74,12 @@ class CertificateWatch:
         return found
 
     async def _holds(self, fingerprint: str, now: datetime) -> bool:
-        leaf = await self._kept.get(certificate_key(fingerprint))
-        if leaf is None:
+        certificates = await watched_certificates.of(self._kept, fingerprint)
+        if not certificates:
             # Nobody can watch over it any more (its key was dropped, or the store has lost it).
             return False
         try:
-            return isinstance(await self._validator.recheck(leaf, now=now), Good)
+            return isinstance(await self._validator.recheck(*certificates, now=now), Good)
         except ValueError:
             return False  # the authority is none of ours any more
 

@@ -23,6 +23,8 @@ class ShownCertificate:
     not_after: datetime
     leaf: bytes = field(repr=False)
     """DER."""
+    above: tuple[bytes, ...] = field(default=(), repr=False)
+    """The CAs between it and the anchor, DER. Browsers may have brought some that the settings do not name."""
 
     def octets(self) -> bytes:
         """The record in the store. It has no time, because the same certificate may be shown several times while the record lives."""
@@ -33,19 +35,15 @@ class ShownCertificate:
             "tax_number": self.tax_number,
             "not_after": self.not_after.isoformat(),
             "leaf": base64.b64encode(self.leaf).decode(),
+            "above": [base64.b64encode(each).decode() for each in self.above],
         }).encode()
-
-
-def certificate_key(fingerprint: str) -> str:
-    """Under which name the DER of a certificate is kept as long as a session may rest on it."""
-    return f"certificate:{fingerprint}"
 
 
 def of(validated: Validated, *, shown_at: datetime) -> ShownCertificate:
     leaf = validated.leaf
     return ShownCertificate(
         shown_at=shown_at, fingerprint=leaf.fingerprint, issuer=leaf.issuer, serial=leaf.serial_number,
-        tax_number=validated.tax_number, not_after=leaf.not_after, leaf=validated.path[0],
+        tax_number=validated.tax_number, not_after=leaf.not_after, leaf=validated.path[0], above=validated.path[1:-1],
     )  # fmt: skip
 
 
@@ -61,6 +59,7 @@ def read(octets: bytes, *, shown_at: datetime) -> ShownCertificate | None:
             tax_number=fields["tax_number"],
             not_after=datetime.fromisoformat(fields["not_after"]),
             leaf=base64.b64decode(fields["leaf"]),
+            above=tuple(base64.b64decode(each) for each in fields.get("above", ())),
         )
     except (ValueError, TypeError, KeyError):
         return None

@@ -152,6 +152,20 @@ async def test_an_authority_that_was_revoked_since_takes_its_certificates_with_i
     assert isinstance(await validating(ROOT.crl()).recheck(der(ROOT.person()), now=NOW), Good)  # by the anchor itself
 
 
+async def test_an_authority_that_only_the_browser_knew_is_asked_about_again_too():
+    own = ROOT.authority("Another SubCA")
+    leaf = own.person()
+    for made, kind in (((own.crl(), ROOT.crl()), Good), ((own.crl(leaf), ROOT.crl()), Revoked), ((own.crl(), ROOT.crl(own.certificate)), Revoked)):
+        validator = CertificateValidator(profile(), Lists(*made, issuers=(ROOT, own)))
+        assert isinstance(await validator.recheck(der(leaf), der(own.certificate), now=NOW), kind)
+        with pytest.raises(ValueError):
+            await validator.recheck(der(leaf), now=NOW)
+        validator.close()
+    stranger = Authority.root("Elsewhere").authority()
+    with pytest.raises(ValueError):
+        await CertificateValidator(profile(), Lists()).recheck(der(stranger.person()), der(stranger.certificate), now=NOW)
+
+
 async def test_a_failure_of_our_own_is_not_taken_for_an_outage():
     class Broken:
         async def status(self, subject, *, now, stapled=None):

@@ -8,12 +8,13 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows import watched_certificates
 from authproxy.flows.certificate_again import CertificateAgain
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import Membership
 from authproxy.flows.method_changes import ANY_PROOF
 from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.shown_certificate import ShownCertificate, certificate_key
+from authproxy.flows.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName
@@ -28,7 +29,7 @@ HELD = "h" * 43
 OTHER = TaxNumber("99990016")
 SHOWN = ShownCertificate(
     shown_at=LATER, fingerprint="c3" * 32, issuer="CN=Another SubCA,C=SI", serial=7, tax_number=None,
-    not_after=NOW + timedelta(days=9), leaf=b"DER",
+    not_after=NOW + timedelta(days=9), leaf=b"DER", above=(b"SUB",),
 )  # fmt: skip
 NAMED = (CertificateName(fingerprint=SHOWN.fingerprint),)
 
@@ -78,7 +79,7 @@ async def test_a_certificate_of_the_same_person_is_a_proof_and_can_be_asked_abou
     )  # fmt: skip
     assert outcome.session == replace(house.session, session_id=outcome.session.session_id, events=(*house.session.events, proved))
     assert (outcome.method, outcome.held, outcome.session.certificates) == ("certificate", HELD, (SHOWN.fingerprint,))
-    assert await house.kept.get(certificate_key(SHOWN.fingerprint)) == SHOWN.leaf
+    assert await watched_certificates.of(house.kept, SHOWN.fingerprint) == (SHOWN.leaf, b"SUB")
     [summary] = await house.sessions.summaries(ISSUER, SUBJECT, now=LATER)
     assert summary.certificates == (SHOWN.fingerprint,)
 
@@ -115,7 +116,7 @@ async def test_of_a_person_in_the_register_no_other_certificate_is_a_proof(house
     assert (outcome.reason, outcome.session, outcome.held, outcome.route) == (reason, house.session, HELD, "acq")
     assert outcome.found == f"certificate {SHOWN.fingerprint}"
     assert (await house.sessions.load(house.ticket, now=LATER)).session == house.session
-    assert await house.kept.get(certificate_key(SHOWN.fingerprint)) is None
+    assert await watched_certificates.of(house.kept, SHOWN.fingerprint) == ()
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,10 @@ from authproxy.certificates.leaf import Leaf
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows import refused_certificates
+from authproxy.flows import refused_certificates, watched_certificates
 from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, Accepted, CertificateLogin, CertificateRules, not_admitted
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.membership import Membership
-from authproxy.flows.shown_certificate import certificate_key
 from authproxy.flows.sign_in import SignedIn, SignInPlace, SignInRefused, SignIns
 from authproxy.flows.step_up import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -39,7 +38,7 @@ LEAF = Leaf(
     fingerprint="c3" * 32, issuer="CN=Another SubCA,C=SI", serial_number=7, not_before=NOW, not_after=NOW + timedelta(hours=3), policies=(),
     common_name="Ana", given_name=None, surname=None, organization=None, email=None, tax_number=None,
 )  # fmt: skip
-HOLDS = Validated(leaf=LEAF, path=(b"DER",), status=())
+HOLDS = Validated(leaf=LEAF, path=(b"DER", b"SUB", b"ROOT"), status=())
 HERS = replace(ANA, certificates=(CertificateName(fingerprint=LEAF.fingerprint),))
 PRESENTED = Presented(leaf=b"DER")
 MINUTE = timedelta(minutes=1)
@@ -132,7 +131,7 @@ async def test_a_session_says_what_proved_it_and_ends_with_its_certificate(house
     assert (session.person.member, session.person.issuer, session.expires_at, session.certificates) == (ANA.member_id, GATEWAY, LEAF.not_after, (LEAF.fingerprint,))
     assert (outcome.return_to, session.provider_session) == ("/izpis", LEAF.fingerprint)
     house.time += timedelta(hours=2, minutes=58)  # for as long as the session may last, it can be asked whether its certificate holds
-    assert await house.kept.get(certificate_key(LEAF.fingerprint)) == b"DER"
+    assert await watched_certificates.of(house.kept, LEAF.fingerprint) == (b"DER", b"SUB")
 
 
 @pytest.mark.parametrize(("held", "stated"), [

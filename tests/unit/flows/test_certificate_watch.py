@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked, Source
+from authproxy.flows import watched_certificates
 from authproxy.flows.certificate_watch import CertificateWatch
-from authproxy.flows.shown_certificate import certificate_key
+from authproxy.flows.shown_certificate import ShownCertificate
+from authproxy.flows.watched_certificates import certificate_key
+from authproxy.storage.memory import MemoryKept
 from tests.support.log_lines import log_lines
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -48,7 +51,7 @@ class Kept:
         self._lacks = certificate_key(lacks)
 
     async def get(self, key):
-        return None if key == self._lacks else key.encode()
+        return key.encode() if key.startswith("certificate:") and key != self._lacks else None
 
 
 class Validator:
@@ -57,7 +60,8 @@ class Validator:
     def __init__(self, **said: object) -> None:
         self._said = {certificate_key(fingerprint).encode(): outcome for fingerprint, outcome in said.items()}
 
-    async def recheck(self, leaf, *, now):
+    async def recheck(self, leaf, *above, now):
+        self.above = above
         outcome = self._said[leaf]
         if isinstance(outcome, Exception):
             raise outcome
@@ -78,6 +82,15 @@ async def test_a_certificate_that_cannot_be_looked_at_is_unknown_and_the_others_
     assert (looked.unknown, looked.good, [each.session_id for each in looked.ended]) == (1, 1, ["session of revoked"])
     assert sessions.revoked == ["session of revoked"]
     assert watch.unknown == 1
+
+
+async def test_the_authorities_that_were_above_the_certificate_are_asked_about_too():
+    kept, validator = MemoryKept(clock=lambda: NOW), Validator(ana=GOOD)
+    leaf = certificate_key("ana").encode()
+    shown = ShownCertificate(shown_at=NOW, fingerprint="ana", issuer="CN=CA", serial=1, tax_number=None, not_after=NOW, leaf=leaf, above=(b"2", b"1"))
+    await watched_certificates.keep(kept, shown, timedelta(hours=1))
+    looked = await CertificateWatch(sessions=Sessions("ana"), kept=kept, validator=validator).look(now=NOW)
+    assert (looked.good, validator.above) == (1, (b"2", b"1"))
 
 
 async def test_what_has_been_ended_is_told_although_the_store_goes_away_meanwhile():
