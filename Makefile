@@ -114,7 +114,7 @@ rehearsal: ## Run both commands of README.md in a bare Debian (as root; SUITE=tr
 	@SUITE="$(SUITE)" WHOLE="$(WHOLE)" OPTIONS="$(OPTIONS)" deploy/rehearsal
 
 .PHONY: reference
-reference: $(VENV)/.sandbox ## Write the reference of settings, and the names of headers that nginx removes
+reference: $(VENV)/.sandbox ## Write the reference of settings, and the names of headers that nginx removes, and its pages
 	$(BIN)/python -m authproxy.settings.reference config/README.md
 	$(BIN)/python deploy/nginx/cleared.py
 

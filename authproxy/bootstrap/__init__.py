@@ -6,6 +6,7 @@ Opens every resource, closes every resource, and owns all background work; what 
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.desk import Desk, desk
 from authproxy.bootstrap.gateway import Gateway, running
+from authproxy.bootstrap.looks import nginx_pages
 from authproxy.bootstrap.meanings import portals
 from authproxy.bootstrap.operators import (
     ExplainedCertificate,
@@ -24,6 +25,6 @@ from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
     "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "OpenSession", "SeveralPeople", "desk", "explain_certificate",
-    "list_sessions", "portals", "revoke_sessions", "revoke_sessions_of", "rotate_keys", "run", "running", "utc_now",
+    "list_sessions", "nginx_pages", "portals", "revoke_sessions", "revoke_sessions_of", "rotate_keys", "run", "running", "utc_now",
     "whether_accepted",
 ]  # fmt: skip

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from authproxy import __version__
-from authproxy.access.routes import Portals
 from authproxy.assertions.keys import read_ring
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap import auditing, looks, meanings
@@ -64,7 +63,6 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.telemetry.requests import RequestRecorder
 from authproxy.web.application import Services, application
 from authproxy.web.messages import TextMessages
-from authproxy.web.request_context import PortalPresentation
 from authproxy.web.templating import templates
 
 _ZONE = ZoneInfo("Europe/Ljubljana")
@@ -141,7 +139,7 @@ async def _assembled(
     portals = meanings.portals(settings)
     places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
     sent = await delivery(settings.step_up, clock=clock, background=background, resources=resources, names=names)
-    texts = TextMessages(templates(_ZONE), _presentations(settings, portals))
+    texts = TextMessages(templates(_ZONE), looks.presentations(settings, portals))
     told, watch = notices(opened, sent, texts, clock=clock)
     sign_ins = SignIns(
         attempts=opened.attempts, sessions=opened.sessions, attempt_for=settings.sessions.attempt, random_bytes=secrets.token_bytes,
@@ -294,7 +292,7 @@ def _logout(parts: Parts, origins: Mapping[str, str]) -> Logout:
 def _services(parts: Parts, held: HeldRequests) -> Services:
     every = {portal.portal_id: portal for portal in parts.portals.by_host.values()}
     origins = {portal_id: portal.origin for portal_id, portal in every.items()}
-    login, presentations = _login(parts), _presentations(parts.settings, parts.portals)
+    login, presentations = _login(parts), looks.presentations(parts.settings, parts.portals)
     return Services(
         login=login,
         logout=_logout(parts, origins),
@@ -321,20 +319,13 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
     )
 
 
-def _presentations(settings: Settings, portals: Portals) -> dict[str, PortalPresentation]:
-    return {
-        portal.portal_id: looks.presentation(portal, own, settings.pages, meanings.ways(settings, own))
-        for portal in portals.by_host.values() for own in [settings.portals[portal.portal_id]]
-    }  # fmt: skip
-
-
 async def _serve_certificates(parts: Parts) -> CertificateListener | None:
     """The listener where certificates are shown, if there is one."""
     acnlb, certificates = parts.settings.acnlb, parts.certificates
     if acnlb is None or certificates is None:
         return None
     return await serve_certificates(
-        acnlb, certificates, _presentations(parts.settings, parts.portals), nowhere=looks.nowhere(parts.settings.pages),
+        acnlb, certificates, looks.presentations(parts.settings, parts.portals), nowhere=looks.nowhere(parts.settings.pages),
         bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)], links=meanings.links(parts.settings), metrics=parts.metrics,
         rates=parts.rates, hsts=meanings.hsts(parts.settings.server.hsts), zone=_ZONE, resources=parts.resources,
     )  # fmt: skip

@@ -6,14 +6,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from authproxy.access.routes import Portal
+from authproxy.access.routes import Portal, Portals
+from authproxy.bootstrap import meanings
 from authproxy.identity.assurance import SignInMethod
 from authproxy.settings import colours
 from authproxy.settings.checks.logos import PNG
-from authproxy.settings.schema import Look, PortalSettings
+from authproxy.settings.schema import Look, PortalSettings, Settings
+from authproxy.web import nginx_pages as pages_of_nginx
 from authproxy.web.request_context import NO_PORTAL, Colours, Logo, PortalPresentation
 
 _NOTHING_OF_ITS_OWN = Look()
+
+
+def presentations(settings: Settings, portals: Portals) -> dict[str, PortalPresentation]:
+    """Every portal as its users see it. Raises OSError as below."""
+    return {
+        portal.portal_id: presentation(portal, own, settings.pages, meanings.ways(settings, own))
+        for portal in portals.by_host.values() for own in [settings.portals[portal.portal_id]]
+    }  # fmt: skip
+
+
+def nginx_pages(settings: Settings) -> str:
+    """The file of nginx's configuration with the pages that it shows by itself. Raises OSError as below."""
+    return pages_of_nginx.configuration(presentations(settings, meanings.portals(settings)).values(), nowhere(settings.pages))
 
 
 def presentation(known: Portal, settings: PortalSettings, pages: Look, sign_in: tuple[SignInMethod, ...]) -> PortalPresentation:

@@ -1,5 +1,5 @@
 """Writes down for nginx which header fields of a client no portal may see: `python deploy/nginx/cleared.py`, after a change of
-`authproxy/edge/identity_names.py`.
+`authproxy/edge/identity_names.py`. It also writes the pages that nginx shows by itself, as they are without any settings.
 
 nginx removes a field by its whole name only, so `cleared.conf` has the known members of each family. `families.conf` has the families
 themselves, for an nginx with the module headers-more. Names that nginx is told to set are not in `cleared.conf`.
@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from authproxy.edge.identity_names import FAMILIES, NAMES, known
+from authproxy.web import nginx_pages
 
 SNIPPETS = Path(__file__).parent / "authproxy"
 _SET = re.compile(r"^proxy_set_header +(\S+)", re.MULTILINE)
@@ -41,3 +42,4 @@ def families() -> str:
 if __name__ == "__main__":
     (SNIPPETS / "cleared.conf").write_text(cleared())
     (SNIPPETS / "families.conf").write_text(families())
+    (SNIPPETS / "pages.conf").write_text(nginx_pages.configuration())

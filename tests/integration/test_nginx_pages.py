@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from authproxy.cli import main
+from authproxy.settings.colours import shades
+from authproxy.web.nginx_pages import configuration
 from tests.support.nginx import SHIPPED, Nginx
 from tests.support.page_checks import faults_of
 
@@ -48,8 +55,66 @@ def test_their_colours_are_those_of_our_style_sheet() -> None:
         assert named == {name: known[name] for name in named}
 
 
-def test_the_command_in_the_file_prints_the_digest_that_stands_there() -> None:
-    text = PAGES.read_text()
-    command = re.search(r"^#   (sed .*)$", text, re.MULTILINE)[1]
-    printed = subprocess.run(["sh", "-c", command], cwd=PAGES.parent, capture_output=True, text=True, check=True).stdout.strip()
-    assert f"'sha256-{printed}'" in text
+def test_the_file_that_is_shipped_is_the_one_without_settings() -> None:
+    assert PAGES.read_text(encoding="utf-8") == configuration(), "run `make reference`"
+
+
+def written_by_the_command(folder: Path) -> Path:
+    (folder / "logo.svg").write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><path d="M0 0h40v20z"/><!--{"x" * 16000}--></svg>')
+    subprocess.run(["openssl", "genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(folder / "sign.pem")], check=True)
+    for name in ("session-keys", "audit-key"):
+        (folder / name).write_text(b64encode(os.urandom(32)).decode())
+    (folder / "secret").write_text("s")
+    for name in ("sign.pem", "session-keys", "audit-key", "secret"):
+        (folder / name).chmod(0o600)
+    common = {"upstream": "http://127.0.0.1:9001"}
+    (folder / "authproxy.yaml").write_text(yaml.safe_dump({
+        "sessions": {"keys_file": "session-keys"}, "telemetry": {"audit_key_file": "audit-key"},
+        "assertions": {"issuer": "https://acq.example.si", "current_key_file": "sign.pem"},
+        "rekono": {"client_id": "acq", "client_secret_file": "secret"},
+        "pages": {"name": "Banka Primer", "colour": "#7a1f1f", "telephone": "+386 1 234 56 78"},
+        "portals": {
+            "acq": {"name": {"sl": r"Trgovci d'Or \$1 <\x>", "en": "Merchants"}, "url": "https://acq.localhost", "logo_file": "logo.svg", **common},
+            "b2b": {"name": "B2B", "url": "https://b2b.localhost", "pages": {"colour": "#0b4f6c"}, **common},
+        },
+    }), encoding="utf-8")  # fmt: skip
+    done = CliRunner().invoke(main, ["nginx-pages", str(folder / "own.conf"), "-c", str(folder / "authproxy.yaml")])
+    assert done.exit_code == 0, done.output
+    return folder / "own.conf"
+
+
+@pytest.mark.needs("nginx", "openssl", "chromium-headless-shell")
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_command_gives_nginx_each_portals_name_colour_logo_and_contact(free_port, tmp_path: Path, chromium) -> None:
+    port, own = free_port(), written_by_the_command(tmp_path)
+    servers = f"""
+    include authproxy/http.conf; include {own};
+    server {{ listen 127.0.0.1:{port} default_server; server_name acq.localhost b2b.localhost; include authproxy/server.conf; }}
+    """
+    accent = "getComputedStyle(document.documentElement).getPropertyValue('--accent')"
+    with Nginx(servers, port=port, gateway=tmp_path / "nobody.sock", folder=tmp_path):
+        context = await chromium.new_context(locale="sl", color_scheme="dark", viewport={"width": 320, "height": 640})
+        page = await context.new_page()
+        seen = {}
+        for host in ("acq", "b2b", "nikogar"):
+            blocked: list[str] = []
+            page.on("console", lambda message, into=blocked: into.append(message.text) if "Content Security Policy" in message.text else None)
+            await page.goto(f"http://{host}.localhost:{port}/x")
+            image = page.locator("header img")
+            shape = await image.evaluate("node => node.decode().then(() => node.naturalWidth / node.naturalHeight)")
+            seen[host] = (await page.locator("header p").inner_text(), await page.evaluate(accent), shape, await page.locator("footer").inner_text())
+            assert (await faults_of(page), blocked) == ([], [])
+        called = "Potrebujete pomoč? +386 1 234 56 78"
+        assert seen == {
+            "acq": ("Trgovci d'Or \\$1 <\\x>\nBanka Primer", shades("#7a1f1f")[1]["accent"], 2, called),
+            "b2b": ("B2B\nBanka Primer", shades("#0b4f6c")[1]["accent"], 1, called),
+            "nikogar": ("Banka Primer", shades("#7a1f1f")[1]["accent"], 1, called),
+        }
+        await context.close()
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    written_by_the_command(tmp_path)
+    done = CliRunner().invoke(main, ["nginx-pages", str(tmp_path / "nowhere" / "own.conf"), "-c", str(tmp_path / "authproxy.yaml")])
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].endswith("own.conf: cannot be written: No such file or directory")
