@@ -27,7 +27,7 @@ PAGES = {
     "provider_answer_invalid": (502, "Odgovora storitve Rekono ni mogoče preveriti", "The answer from Rekono could not be verified", "chooser"),
     "provider_unavailable": (503, "Rekono se ne odziva", "Rekono does not answer", "chooser"),
     "attempt_used": (400, "Ta prijava je že bila uporabljena", "This sign-in has been used already", "chooser"),
-    "attempt_too_old": (400, "Vaš poskus prijave je potekel", "Your sign-in attempt has timed out", "chooser"),
+    "attempt_too_old": (400, "Čas za prijavo je potekel", "Your sign-in attempt has timed out", "chooser"),
     "attempt_unknown": (400, "Te prijave ni mogoče najti", "This sign-in cannot be found", "front page"),
     "attempt_of_another_browser": (400, "Ta prijava se je začela v drugem brskalniku", "This sign-in was begun in another browser", "front page"),
     "cookies_off": (400, "Vaš brskalnik ne shranjuje piškotkov", "Your browser keeps no cookies", "front page"),

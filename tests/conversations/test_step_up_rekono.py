@@ -264,7 +264,7 @@ async def test_whoever_takes_too_long_is_told_so_and_can_try_again(house, ana):
         house.clock.advance(minutes=8)
         await ana.opens(house.acq + "/")
     late = await ana.opens(returning.location)
-    assert (late.status, heading(late)) == (400, "Vaš poskus prijave je potekel")
+    assert (late.status, heading(late)) == (400, "Čas za prijavo je potekel")
     [again] = [link for link in late.links if "/.authproxy/step-up?" in link][:1]
     assert any(("method", "rekono") in form.buttons for form in (await ana.opens(again)).forms)
 

@@ -31,7 +31,7 @@ async def test_without_the_store_everybody_gets_503_and_stays_signed_in() -> Non
             page, script = await ana.browser.navigate(f"{front.url}/x"), await ana.browser.fetch(f"{front.url}/x")
             assert time.monotonic() - began < 2.5
             assert (page.status, script.status) == (503, 503)
-            assert "Še vedno ste prijavljeni" in page.text
+            assert "Če ste prijavljeni, vaša prijava še velja" in page.text
             assert page.header("retry-after") == script.header("retry-after") == "5"
             assert script.header("content-type").startswith("application/problem+json")
             assert len(script.json["request_id"]) == 32

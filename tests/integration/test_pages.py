@@ -13,7 +13,6 @@ from authproxy.access.decision import Reason
 from authproxy.flows.sign_in import SignInRefused
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.web.refusals import PAGES
-from tests.support.browser import settled
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
 from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
 
@@ -246,12 +245,32 @@ async def test_on_paper_the_ways_to_sign_in_are_lines_of_text(chromium):
         page = await (await chromium.new_context(locale="sl")).new_page()
         await page.goto(f"http://acq.localhost:{port}/.authproxy/login")
         await page.emulate_media(media="print")
-        await settled(page)
         ways = page.locator("main button:visible")
 
         assert await ways.all_inner_texts() == ["Prijava z računom Rekono", "Ustvari račun"]
         looks = "nodes => nodes.map(node => [getComputedStyle(node).borderTopWidth, getComputedStyle(node).backgroundColor])"
         assert await ways.evaluate_all(looks) == [["0px", "rgba(0, 0, 0, 0)"]] * 2
+
+
+async def test_on_paper_there_is_neither_the_dialog_nor_what_can_only_be_pressed(chromium):
+    async with running_pages() as house, front(house) as port:
+        house.flows.last_active_at = NOW - timedelta(minutes=13, seconds=30)
+        context = await chromium.new_context(locale="sl")
+        await signed_in(context, port)
+        page = await context.new_page()
+        await page.goto(f"http://acq.localhost:{port}/.authproxy/session")
+        dialog = page.get_by_role("alertdialog")
+        await dialog.wait_for()
+        await page.emulate_media(media="print")
+        await dialog.wait_for(state="hidden")
+
+        await page.emulate_media(media="screen")
+        await page.keyboard.press("Escape")
+        await page.click("button[value=recovery]")
+        await page.locator("ul.codes").first.wait_for()
+        await page.emulate_media(media="print")
+        assert await page.locator("main li:visible").count() == 10
+        assert await page.locator("main .button:visible").count() == 0
 
 
 async def test_the_other_language_is_one_click_away_and_keeps_the_way_back(chromium):

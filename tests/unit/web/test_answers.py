@@ -182,7 +182,8 @@ async def test_a_static_file_is_kept_for_good_only_in_the_version_asked_for(hous
 
 
 def test_no_template_holds_a_style_a_script_or_a_handler_of_its_own():
-    for template in TEMPLATES.rglob("*.html"):
+    # Of nginx's pages the policy names the style by its digest.
+    for template in set(TEMPLATES.rglob("*.html")) - {TEMPLATES / "nginx" / "page.html"}:
         text = template.read_text(encoding="utf-8").lower()
         assert "style=" not in text
         assert "<style" not in text
