@@ -94,7 +94,7 @@ FOUND = {
     REFUSED: {
         "the code was refused": ("invalid_grant", "invalid_request"),
         "does not accept this relying party": (
-            "invalid_client", "invalid_client as 400", "unauthorized for another reason", "unauthorized as a page",
+            "invalid_client", "invalid_client as 400", "unauthorized_client", "unauthorized for another reason", "unauthorized as a page",
         ),
     },
     UNAVAILABLE: {

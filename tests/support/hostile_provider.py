@@ -434,6 +434,7 @@ MODES: dict[str, Mode] = {
     "invalid_request": lambda p: p.answer("token", {"error": "invalid_request"}, status=400),
     "invalid_client": lambda p: p.answer("token", {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401),
     "invalid_client as 400": lambda p: p.answer("token", {"error": "invalid_client"}, status=400),
+    "unauthorized_client": lambda p: p.answer("token", {"error": "unauthorized_client"}, status=400),
     "unauthorized for another reason": lambda p: p.answer("token", {"error": "unauthorized"}, status=401),
     "unauthorized as a page": lambda p: p.answer("token", HTML, status=401, content_type="text/html"),
     "400 without a reason": lambda p: p.answer("token", {"error": ["invalid_grant"]}, status=400),

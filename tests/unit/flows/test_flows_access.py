@@ -544,7 +544,9 @@ async def test_a_proof_whose_request_was_not_sent_is_good_for_it_still(house):
     assert (await admitted(house)).proof == "request.1"
 
 
-async def test_a_tunnel_that_was_let_in_by_a_proof_of_its_own_goes_on(house):
-    await house.signed_in()
+async def test_a_tunnel_that_was_let_in_by_a_proof_of_its_own_goes_on_while_its_session_does(house):
+    session = await house.signed_in()
     assert await house.access.still_allowed(ACQ, target("/each"), house.ticket.text, NOW)
     assert not await house.access.still_allowed(ACQ, target("/payments"), house.ticket.text, NOW)
+    await house.sessions.revoke(session.session_id)
+    assert not await house.access.still_allowed(ACQ, target("/each"), house.ticket.text, NOW)
