@@ -21,7 +21,7 @@ def test_what_is_no_id_or_a_tax_number_is_none(text):
 
 def test_a_name_is_composed_and_visible():
     assert columns.name("Z\u030cuz\u030cemberk") == "Žužemberk"
-    for text in ("Ana\nNovak", "Ana \u202e", "\ud800", "x" * 201):
+    for text in ("Ana\nNovak", "Ana \u202e", "\ud800", "Ana\u2028Novak", "Ana\u2029Novak", "\ue000", "\u0378", "x" * 201):
         with pytest.raises(ValueError, match="too long or"):
             columns.name(text)
 
@@ -105,7 +105,9 @@ def test_what_names_no_certificate_is_refused(text, problem):
         columns.certificate(text)
 
 
-@pytest.mark.parametrize(("text", "blocked"), [("", None), ("yes", True), ("DA", True), ("1", True), ("no", False), ("ne", False), ("-", False)])
+@pytest.mark.parametrize(("text", "blocked"), [
+    ("", None), ("yes", True), ("DA", True), ("1", True), ("true", True), ("no", False), ("ne", False), ("-", False), ("0", False), ("FALSE", False),
+])  # fmt: skip
 def test_blocked_is_yes_no_or_not_said(text, blocked):
     assert columns.blocked(text) is blocked
 
