@@ -67,6 +67,13 @@ def test_a_proof_is_found_for_its_request_while_it_is_fresh_and_would_do(changed
     assert bound_proof.given([proof], BINDING, Requirement(), NOW) == []
 
 
+@pytest.mark.parametrize("acr", [None, "low"])
+def test_where_no_acr_is_essential_any_proof_by_the_provider_is_found(acr):
+    proof = replace(PROOF, method="rekono", acr=acr)
+    anything = replace(ALONE, step_up=replace(ALONE.step_up, acr=()))
+    assert bound_proof.given([proof], BINDING, anything, NOW) == [proof]
+
+
 def test_the_newest_of_several_comes_first():
     later = replace(PROOF, at=NOW + timedelta(seconds=1), bound_to=f"{BINDING}.2")
     assert bound_proof.given([PROOF, later], BINDING, ALONE, NOW) == [later, PROOF]

@@ -113,6 +113,7 @@ async def test_a_form_in_letters_that_only_some_programs_read_is_confirmed_by_no
         (MULTIPART, multipart(FIELD, end=b"\r\n" + FIELD.replace(b"1", b"9000"))),
         (MULTIPART, multipart(FIELD, end=b"--\r\nepilogue")),
         (MULTIPART, b"------Boundary1\r\n" + FIELD + b"------Boundary1--\r\n"),
+        (MULTIPART, b"------Boundary1\r\n" + FIELD + multipart(FIELD.replace(b"amount", b"other"))),
         (MULTIPART, b"x\r\n" + multipart(FIELD)),
         (MULTIPART, multipart(FIELD).replace(b"\r\n", b"\n")),
         (MULTIPART, b""),

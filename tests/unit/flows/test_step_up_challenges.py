@@ -278,6 +278,17 @@ async def test_of_two_applications_only_the_one_of_the_level_answers_for_a_place
     assert (await house.answers(challenge, house.totp())).session.events[-1].level is Level.MEDIUM
 
 
+@pytest.mark.parametrize("name", ["e1", "mid"])
+async def test_of_two_applications_that_are_trusted_enough_either_answers_and_the_proof_is_worth_the_lower(name):
+    house = await House(level=Level.HIGH).open()
+    secrets_of = {"e1": house.secret, "mid": secret_of(b"m" * 20)}
+    await house.adds("mid", secrets_of["mid"], Level.MEDIUM)
+    challenge = await house.asked("totp", place="/trusted")
+    assert challenge.destination == "telefon e1, telefon mid"
+    stronger = await house.answers(challenge, pyotp.TOTP(secrets_of[name]).at(house.now))
+    assert stronger.session.events[-1].level is Level.MEDIUM
+
+
 async def test_recovery_codes_that_were_changed_for_lower_ones_meanwhile_prove_nothing_more(house):
     challenge = await house.asked("recovery", place="/trusted")
     sheet, kept = await sheet_of(house.owner)
