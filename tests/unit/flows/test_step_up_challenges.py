@@ -377,7 +377,7 @@ async def test_a_sixth_message_within_an_hour_is_refused(house):
 async def test_a_sender_that_is_down_leaves_no_challenge_and_says_so(house):
     house.outbox.is_down = True
     outcome = await house.step_ups().begin(house.visit(), "sms")
-    assert reason(outcome) is Reason.SENDER_UNAVAILABLE
+    assert (reason(outcome), outcome.found, outcome.session) == (Reason.SENDER_UNAVAILABLE, "no gateway takes messages", house.session)
     assert await house.challenges.current(house.session.session_id, now=house.now) == ()
 
 
@@ -602,6 +602,35 @@ async def test_a_right_answer_to_a_challenge_that_another_instance_has_just_ende
     assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
 
 
+class Forgetful(MemoryChallenges):
+    """Other challenges of the session have taken the place of this one since it was looked at."""
+
+    async def count_try(self, challenge_id, *, now):
+        self._standings.pop(challenge_id)
+        return await super().count_try(challenge_id, now=now)
+
+
+async def test_an_answer_to_a_challenge_that_has_just_gone_is_late(house):
+    house.challenges = Forgetful()
+    assert reason(await house.answers(await house.asked(), house.outbox.code)) is Reason.CHALLENGE_OVER
+
+
+class SignedOutMeanwhile(Phone):
+    def __init__(self, house):
+        super().__init__()
+        self.house = house
+
+    async def verify(self, challenge, person, answer, *, now):
+        await self.house.sessions.revoke(self.house.session.session_id)
+        return Verdict.RIGHT
+
+
+async def test_a_right_answer_does_not_open_a_session_that_has_just_ended(house):
+    house.phone = SignedOutMeanwhile(house)
+    assert await house.answers(await house.asked("push"), "") is None
+    assert await house.sessions.load(house.ticket, now=house.now) is None
+
+
 async def test_a_code_of_one_session_is_none_in_another_of_the_same_person(house):
     challenge = await house.asked()
     other = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
@@ -646,6 +675,7 @@ async def test_whoever_begins_a_proof_is_not_idle(house):
 async def test_a_challenge_that_never_was_is_over(house):
     assert reason(await house.step_ups().answer(house.visit(), "made-up", "123456")) is Reason.CHALLENGE_OVER
     assert reason(await house.step_ups().standing(house.visit(), "made-up")) is Reason.CHALLENGE_OVER
+    assert reason(await house.step_ups().again(house.visit(), "made-up")) is Reason.CHALLENGE_OVER
 
 
 async def test_a_code_by_time_is_good_once_also_in_another_challenge(house):
@@ -705,7 +735,8 @@ async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(hous
     house.phone.says = Verdict.RIGHT
     standing = await house.step_ups().standing(house.visit(), challenge.challenge_id)
     assert standing.is_answered
-    assert isinstance(await house.answers(challenge, ""), SteppedUp)
+    stronger = await house.answers(challenge, "")
+    assert (stronger.session.events[-1].method, stronger.session.events[-1].amr) == ("push", ("pop",))
 
 
 @pytest.mark.parametrize("method", ["sms", "totp", "recovery"])
