@@ -289,6 +289,15 @@ async def test_of_two_applications_that_are_trusted_enough_either_answers_and_th
     assert stronger.session.events[-1].level is Level.MEDIUM
 
 
+async def test_a_sheet_of_recovery_codes_is_worth_what_its_listing_says(house):
+    sheet, kept = await sheet_of(house.owner)
+    listing = Enrolment(enrolment_id="r2", method="recovery", label="", enrolled_at=NOW)
+    assert await house.enrolments.make_recovery(house.owner, kept, listing, instead_of="r1")
+    assert "recovery" in (await house.step_ups().demand(house.visit("/trusted"))).withheld
+    stronger = await house.answers(await house.asked("recovery"), sheet[0])
+    assert stronger.session.events[-1].level is Level.LOW
+
+
 async def test_recovery_codes_that_were_changed_for_lower_ones_meanwhile_prove_nothing_more(house):
     challenge = await house.asked("recovery", place="/trusted")
     sheet, kept = await sheet_of(house.owner)
@@ -892,7 +901,7 @@ async def test_for_a_form_that_is_gone_no_proof_is_asked(house):
 async def test_an_address_cannot_have_a_request_confirmed_as_one_of_another_route(house):
     form = await keeps(house)
     demand = await house.step_ups().demand(house.visit(**form, route="acq/pay"))
-    assert (demand.route.name, demand.shown, demand.is_met) == ("acq/alone", (("amount", "120"),), False)
+    assert (demand.route.name, demand.shown, demand.held, demand.is_met) == ("acq/alone", (("amount", "120"),), form["held"], False)
     await proves(house, **form, route="acq/pay")
     assert [await is_met(house, **form), await is_met(house)] == [True, False]
 
@@ -918,6 +927,8 @@ async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
     assert demand.route.requirement.step_up.max_age == timedelta(minutes=5)
     anything = await house.step_ups().demand(house.visit("/.authproxy/session", route=ANY_PROOF))
     assert "totp" in [offer.method for offer in anything.offers]
+    assert not anything.change.is_first
+    assert (await house.step_ups().demand(house.visit())).change is None
 
 
 async def test_whoever_changes_their_methods_proves_any_of_their_own_at_every_level():
