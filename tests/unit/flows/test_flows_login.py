@@ -301,6 +301,7 @@ async def test_whoever_may_not_come_in_any_more_leaves_no_session_behind(house, 
     house.provider.userinfo |= change
     refused = await house.complete(await house.begin(), ticket=before.ticket_text)
     assert (refused.reason, refused.person.subject) == (reason, "ana")
+    assert refused.missing or refused.found
     assert await house.sessions.load(parse(before.ticket_text), now=NOW) is None
     house.provider.userinfo |= USERINFO
     assert isinstance(await house.complete(await house.begin(), ticket=before.ticket_text), SignedIn)

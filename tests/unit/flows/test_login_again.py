@@ -10,6 +10,7 @@ import pytest
 from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.method_changes import ANY_PROOF
 from authproxy.flows.round_trip import StepUpBy
 from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
 from authproxy.flows.step_up import NotProved, SteppedUp
@@ -342,6 +343,20 @@ async def test_a_session_that_ends_during_the_last_step_has_ended(house):
 async def test_a_proof_that_was_asked_for_by_one_request_is_good_for_that_request(house):
     proved = (await steps_up(house, route="acq/orders POST", binding="the request")).session.events[-1]
     assert (proved.is_step_up, proved.bound_to.partition(".")[0]) == (False, "the request")
+
+
+@pytest.mark.parametrize(("route", "asked_for"), [("acq", None), (ANY_PROOF, ANY_PROOF)], ids=["for a page", "for a change of methods"])
+async def test_a_proof_remembers_whether_it_was_given_for_a_change_of_methods(house, route, asked_for):
+    assert (await steps_up(house, route=route)).session.events[-1].asked_for == asked_for
+
+
+async def test_a_store_that_cannot_be_asked_for_the_attempt_adds_no_proof_and_keeps_the_way_back(house):
+    state = await house.begin_step_up(house.before.session, held=HELD)
+    house.attempts.cannot_take = True
+    outcome = await returns(house, state)
+    assert (outcome.reason, outcome.found, outcome.held, outcome.return_to) == (Reason.STORE_UNAVAILABLE, "away", HELD, "/orders?a=1")
+    house.attempts.cannot_take = False
+    assert isinstance(await returns(house, state), SteppedUp)
 
 
 async def test_operators_learn_which_error_the_provider_has_stated(house):

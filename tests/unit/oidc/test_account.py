@@ -155,8 +155,9 @@ async def test_a_sign_in_brings_a_refresh_token_or_an_access_token_that_can_be_i
 
     hostile.tokens = {"expires_in": 3600}
     assert await grant() == Grant(access_token=ACCESS_TOKEN, ends_at=NOW + timedelta(hours=1))
-    hostile.tokens = {"expires_in": "3600"}
-    assert await grant() is None
+    for no_span in ("3600", 0, -1, True, 1.5, 10**15):
+        hostile.tokens = {"expires_in": no_span}
+        assert await grant() is None
     hostile.tokens = {"expires_in": 3600, "refresh_token": "r1"}
     assert await grant() == REFRESH
 
