@@ -16,6 +16,7 @@ from authproxy.flows.people import (
     AccountUnblocked,
     Changed,
     Contradicted,
+    MethodsRemoved,
     NotLinked,
     NotLost,
     People,
@@ -176,6 +177,7 @@ async def test_a_certificate_and_an_account_are_linked_by_the_operator(house):
     assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (certificate,)
     assert (await house.people.link_account("cvetka", account("first"))).member.accounts == (account("first"),)
     assert await house.is_in(ticket)
+    assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (certificate,)  # a second time changes nothing
     assert (await house.people.link_account("cvetka", account("second"))).sessions_ended == 1
 
 
@@ -342,6 +344,13 @@ async def test_one_method_is_removed_and_its_person_signed_out(house):
     assert await house.left("member", "ana") == (["push"], 2)
 
 
+async def test_where_there_is_no_such_method_nothing_is_removed_and_nobody_signed_out(house):
+    ticket = await house.signed_in(ANA)
+    await house.has("member", "ana")
+    assert await house.people.remove_method(ANA, "another") == MethodsRemoved(removed=(), sessions_ended=0)
+    assert (await house.left("member", "ana"), await house.is_in(ticket)) == (ALL, True)
+
+
 async def test_removing_the_sheet_removes_its_codes(house):
     await house.has("member", "ana")
     assert (await house.people.remove_method(ANA, "recovery")).removed == ("recovery",)
@@ -367,6 +376,7 @@ async def test_an_account_outside_the_register_is_blocked_signed_out_and_let_in_
     await house.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
     blocked = await house.people.block_account(account("thief"), reason="stolen password")
     assert (blocked.sessions_ended, await house.is_in(ticket)) == (1, False)
+    assert [each.reason for each in (await house.people.every()).blocked] == ["stolen password"]
     house.time += timedelta(hours=1)
     await house.people.block_account(account("thief"), reason=None)
     [known] = (await house.people.every()).blocked
@@ -379,6 +389,7 @@ async def test_an_account_outside_the_register_is_blocked_signed_out_and_let_in_
 async def test_the_account_of_somebody_in_the_register_is_not_blocked_by_itself(house):
     await house.people.link_account("ana", account())
     assert await house.people.block_account(account(), reason=None) == AccountIsOf("ana")
+    assert await house.people.whose(account()) == AccountStanding("ana", is_blocked=False)
     assert (await house.people.every()).blocked == ()
 
 

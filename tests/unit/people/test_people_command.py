@@ -196,6 +196,14 @@ def test_what_is_shown_of_somebody_commands_no_terminal(desk):
     assert desk.shown("ana")["reason"] == "Red\x9b31m"
 
 
+def test_where_there_is_nobody_or_nothing_to_link_nothing_is_shown_or_asked(desk, tmp_path):
+    desk.imported(ANA)
+    (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
+    assert desk.run("link", "david", "--certificate", tmp_path / "ana.pem", code=1).stderr == "nobody in the register has the id david\n"
+    assert desk.run("link", "ana", "--from-refusal", "nothing", code=1).stderr.startswith("no certificate is kept under this code")
+    assert [event["event"] for event in desk.every_event()] == ["act.announced", "person.imported"]
+
+
 def test_an_account_is_linked_and_unlinked(desk):
     desk.imported(CVETKA)
     assert "linked" in desk.run("link", "cvetka", "--subject", "https://provider/", "sub").stdout
