@@ -56,6 +56,22 @@ async def test_new_tokens_are_a_yes(hostile, provider, answer, told):
     assert (sent["grant_type"], sent["refresh_token"], sent["client_id"]) == ("refresh_token", "r1", CLIENT_ID)
 
 
+@pytest.mark.parametrize("endpoint", ["token", "introspect", "revoke"])
+async def test_the_secret_travels_in_the_header_where_that_is_agreed(hostile, endpoint):
+    relying_party = RelyingParty(
+        issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, client_authentication="client_secret_basic", timeout=timedelta(seconds=2)
+    )  # fmt: skip
+    hostile.answer("token", TOKENS)
+    hostile.answer("introspect", {"active": True})
+    hostile.always("revoke")
+    async with client_session(None, relying_party.timeout) as session:
+        provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        work, grant = {"token": (provider.ask_about, REFRESH), "introspect": (provider.ask_about, ACCESS), "revoke": (provider.end_grant, REFRESH)}[endpoint]
+        await work(grant)
+    [headers] = [headers for name, headers, _ in hostile.requests if name == endpoint]
+    assert headers["Authorization"].startswith("Basic ")
+
+
 @pytest.mark.parametrize(("status", "error"), [(400, "invalid_grant"), (401, "invalid_token"), (400, "invalid_token")])
 async def test_a_refused_refresh_token_is_a_no(hostile, provider, status, error):
     hostile.answer("token", {"error": error, "error_description": "Invalid refresh token: r1"}, status=status)
@@ -67,7 +83,7 @@ async def test_a_refused_refresh_token_is_a_no(hostile, provider, status, error)
     [
         (401, {"error": "invalid_client"}), (400, {"error": "invalid_request"}), (400, {"error": "unsupported_grant_type"}), (403, {}),
         (404, {"error": "invalid_grant"}), (200, {}), (200, {"access_token": 7}), (500, {"error": "invalid_grant"}), (429, {"error": "invalid_grant"}),
-        (302, {}), (500, TOKENS), (202, TOKENS), (200, b"<html>"), (200, b'{"access_token": "a", "access_token": "b"}'), (400, b'{"error": "invalid_grant", "error": "x"}'),
+        (302, {}), (500, TOKENS), (202, TOKENS), (400, TOKENS), (200, b"<html>"), (200, b'{"access_token": "a", "access_token": "b"}'), (400, b'{"error": "invalid_grant", "error": "x"}'),
     ],
 )  # fmt: skip
 async def test_everything_else_is_neither(hostile, provider, status, body):
