@@ -79,7 +79,7 @@ class Outbox:
 
     async def send(self, sms):
         if self.is_down:
-            raise CannotAsk(Reason.SENDER_UNAVAILABLE, "no gateway takes messages")
+            raise CannotAsk(Reason.STORE_UNAVAILABLE if self.is_down == "store" else Reason.SENDER_UNAVAILABLE, "no gateway takes messages")
         self.sent.append(sms)
         return Delivered(gateway="outbox")
 
@@ -552,7 +552,8 @@ async def test_nothing_is_sent_again_while_codes_are_blocked(house):
 async def test_whoever_is_blocked_is_not_judged_even_in_a_challenge_that_waits_elsewhere(house):
     waiting = await house.asked("totp", place="/pay?id=8")
     await block(house)
-    assert reason(await house.answers(waiting, house.totp())) is Reason.STEP_UP_BLOCKED
+    outcome = await house.answers(waiting, house.totp())
+    assert (reason(outcome), outcome.standing.challenge, outcome.until) == (Reason.STEP_UP_BLOCKED, waiting, NOW + timedelta(minutes=15))
     house.now += timedelta(minutes=4, seconds=59)
     assert reason(await house.answers(waiting, house.totp())) is Reason.STEP_UP_BLOCKED
     assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
@@ -790,6 +791,18 @@ async def test_while_nobody_can_say_what_the_phone_has_answered_it_is_waited_for
     house.phone.says = CannotAsk(Reason.SENDER_UNAVAILABLE, "away")
     assert isinstance(await house.answers(challenge, ""), Issued)
     assert not (await house.step_ups().standing(house.visit(), challenge.challenge_id)).is_answered
+
+
+async def test_where_the_store_cannot_be_asked_nobody_is_told_to_wait_or_that_a_sender_is_away(house):
+    challenge = await house.asked("push")
+    house.phone.says = CannotAsk(Reason.STORE_UNAVAILABLE, "no answer")
+    house.outbox.is_down = "store"
+    for asking in (
+        house.step_ups().standing(house.visit(), challenge.challenge_id), house.answers(challenge, ""), house.step_ups().begin(house.visit(), "sms"),
+    ):  # fmt: skip
+        with pytest.raises(CannotAsk) as failure:
+            await asking
+        assert failure.value.reason is Reason.STORE_UNAVAILABLE
 
 
 async def test_a_new_notification_takes_the_place_of_the_one_before(house):
