@@ -232,6 +232,14 @@ async def test_at_level_30_no_text_messages_and_at_level_10_no_notifications():
     assert of_low.withheld == ("push",)
 
 
+async def test_what_the_level_of_trust_does_not_allow_is_not_among_what_is_missing(house):
+    ways = {"certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.HIGH)}
+    medium = await house.step_ups(elsewhere=ways).demand(house.visit())
+    assert (medium.lacking, medium.withheld) == (("rekono",), ())
+    high = await House(level=Level.HIGH).open()
+    assert (await high.step_ups(elsewhere=ways).demand(high.visit())).lacking == ("rekono", "certificate")
+
+
 async def test_the_number_is_told_by_its_last_digits_only(house):
     demand = await house.step_ups().demand(house.visit())
     assert next(offer.destination for offer in demand.offers if offer.method == "sms") == "••• 456"
@@ -356,6 +364,8 @@ async def test_the_banks_number_counts_for_the_banks_people(house):
     await house.people.take_over([listed], revision=(await house.people.every()).revision, departures=())
     person = Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("ana"), phone=PHONE)
     assert await numbers.number_of(person) == "+38641999888"
+    await house.people.take_over([listed.blocked(NOW, None)], revision=(await house.people.every()).revision, departures=())
+    assert await numbers.number_of(person) is None
     assert await numbers.number_of(Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("gone"), phone=PHONE)) is None
 
 
@@ -746,7 +756,7 @@ async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(hous
         assert isinstance(await house.answers(challenge, ""), Issued)
     house.phone.says = Verdict.RIGHT
     standing = await house.step_ups().standing(house.visit(), challenge.challenge_id)
-    assert standing.is_answered
+    assert (standing.is_answered, standing.is_new) == (True, False)
     stronger = await house.answers(challenge, "")
     assert (stronger.session.events[-1].method, stronger.session.events[-1].amr) == ("push", ("pop",))
 
