@@ -52,9 +52,9 @@ class House:
         self._made = 0
         self.notices = self.instance(has_mail=has_mail, has_sms=has_sms)
 
-    def instance(self, *, has_mail=True, has_sms=True):
+    def instance(self, *, has_mail=True, has_sms=True, numbers=None):
         return Notices(
-            store=self.store, numbers=Numbers(), words=TextMessages(templates(ZoneInfo("Europe/Ljubljana")), {"acq": ACQ}),
+            store=self.store, numbers=numbers or Numbers(), words=TextMessages(templates(ZoneInfo("Europe/Ljubljana")), {"acq": ACQ}),
             sms=self.sms if has_sms else None, mail=self.mail if has_mail else None, clock=lambda: self.now, fresh=self._fresh,
         )  # fmt: skip
 
@@ -133,13 +133,15 @@ async def test_every_way_that_there_is_is_used(person, has_sms, has_mail, by_sms
     assert [line["event"] for line in logs] == ([warns] if warns else [])
 
 
-async def test_what_one_way_has_not_taken_is_tried_again_by_that_way_alone_also_by_another_instance(house):
-    house.sms.is_down = True
+@pytest.mark.parametrize("down", ["sms", "mail"])
+async def test_what_one_way_has_not_taken_is_tried_again_by_that_way_alone_also_by_another_instance(house, down):
+    away, other = (house.sms, house.mail) if down == "sms" else (house.mail, house.sms)
+    away.is_down = True
     with structlog.testing.capture_logs() as logs:
         await house.changes()
     assert [line["event"] for line in logs] == ["notice.waits"]
-    assert (house.sms.sent, len(house.mail.sent)) == ([], 1)
-    house.sms.is_down = False
+    assert (away.sent, len(other.sent)) == ([], 1)
+    away.is_down = False
     house.now += 5 * MINUTE
     await house.instance().send_due()
     assert (len(house.sms.sent), len(house.mail.sent)) == (1, 1)
@@ -154,6 +156,17 @@ async def test_what_cannot_be_sent_for_an_hour_is_lost_and_logged(house):
             await house.notices.send_due()
     assert [line["event"] for line in logs] == ["notice.waits"] * 11 + ["notice.lost"]
     assert "40123456" not in json.dumps(logs, default=str)
+
+
+async def test_where_the_number_cannot_be_asked_the_letter_goes_all_the_same(house):
+    class Away:
+        async def number_of(self, person):
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+
+    house.notices = house.instance(numbers=Away())
+    with structlog.testing.capture_logs() as logs:
+        await house.changes()
+    assert ([line["event"] for line in logs], len(house.mail.sent), house.sms.sent) == (["notice.lost"], 1, [])
 
 
 class StoreAway(MemoryNotices):

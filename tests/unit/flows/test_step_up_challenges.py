@@ -911,7 +911,7 @@ async def test_what_is_confirmed_is_told_in_the_message_and_again_in_the_next_on
 async def test_for_a_request_that_cannot_be_read_nothing_is_asked(house):
     form = await keeps(house, b"amount=1;amount=9000")
     demand = await house.step_ups().demand(house.visit(**form))
-    assert (demand.is_readable, demand.is_met) == (False, False)
+    assert (demand.is_readable, demand.is_met, demand.shown) == (False, False, ())
     outcome = await house.step_ups().begin(house.visit(**form), "sms")
     assert (reason(outcome), house.outbox.sent) == (Reason.REQUEST_CANNOT_BE_BOUND, [])
 
