@@ -109,7 +109,7 @@ def _auth_time(claims: dict[str, Any], relying_party: RelyingParty, now: datetim
         raise _KIND.refused(f"auth_time lies {seconds(auth_time - now)} ahead; are both clocks right?")
     if relying_party.max_age is not None and now - auth_time > relying_party.max_age + relying_party.leeway:
         found = f"the person authenticated {seconds(now - auth_time)} ago, longer than max_age"
-        raise AuthenticationTooOld(f"{_KIND.name}: {found}")
+        raise AuthenticationTooOld(f"{_KIND.name}: {found}", is_dated=True)
     return auth_time
 
 

@@ -48,7 +48,13 @@ class TokenRefused(AnswerInvalid):
 
 
 class AuthenticationTooOld(TokenRefused):
-    """The token is genuine, and the person has not proved who they are as lately as was asked, or nobody says when."""
+    """The token is genuine, and the person has not proved who they are as lately as was asked, or nobody says when. Only the first can be
+    mended by asking the person to authenticate again (`prompt=login`), because some providers do so although they do not know `max_age`."""
+
+    def __init__(self, found: str, *, is_dated: bool = False) -> None:
+        super().__init__(found)
+        if is_dated:
+            self.reason = Reason.PROOF_TOO_OLD
 
 
 class ClaimsRefused(AuthorizationRefused):

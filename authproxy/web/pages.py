@@ -32,6 +32,7 @@ FORMS: Final[Mapping[str, Literal["leads out", "stays"]]] = {
     "refusals/claims_contradict.html": "leads out",
     "refusals/not_a_member.html": "leads out",
     "refusals/essential_claim_missing.html": "leads out",
+    "refusals/proof_too_old.html": "leads out",
     "refusals/code_wrong.html": "leads out",
     "refusals/step_up_blocked.html": "leads out",  # the ways that are left: at the provider or where certificates are shown
     "step_up.html": "leads out",  # to the provider or to where certificates are shown

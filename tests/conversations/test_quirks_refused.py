@@ -37,7 +37,7 @@ ENDS = {
     "exp_past": (*INVALID, "expired 1"),
     "iat_ahead": (*INVALID, "valid only in 3"),
     "auth_time_missing": (*INVALID, "auth_time is missing"),
-    "auth_time_old": (*INVALID, "longer than max_age"),
+    "auth_time_old": (403, "proof_too_old", "longer than max_age"),
     "code_too_long": (*INVALID, "no code, or none that RFC 6749 allows"),
     "code_reused": (*REFUSED, "400, invalid_grant: the code was refused"),
     "error_with_state": (*REFUSED, "authorization response: invalid_scope"),

@@ -135,8 +135,8 @@ async def test_a_person_who_cannot_prove_when_they_authenticated_is_refused_wher
     house, provider = await opened(AUTHPROXY__REKONO__MAX_AGE="5m")
     ana = Guest("ana", provider, Browser())
     page = await ana.signs_in(house.acq + "/", CLIENT_ID)
-    assert (page.status, ana.browser.cookies.get(house.acq, TICKET)) == (502, None)
-    assert "provider_answer_invalid" in page.text
+    assert (page.status, ana.browser.cookies.get(house.acq, TICKET)) == (403, None)
+    assert "proof_too_old" in page.text
 
 
 async def test_a_person_without_a_tax_number_is_refused_here_too(opened):

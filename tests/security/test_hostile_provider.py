@@ -73,7 +73,6 @@ FOUND = {
         "issued 601 s ago": ("iat stale",),
         "nbf is missing or no time": ("nbf text",),
         "auth_time is missing, though": ("auth_time absent",),
-        "authenticated 361 s ago": ("auth_time too old",),
         "auth_time lies 61 s ahead": ("auth_time ahead",),
         "auth_time is missing or no time": ("auth_time text",),
         "sub is missing, too long or invisible": (
@@ -91,6 +90,7 @@ FOUND = {
         "userinfo: signed with another algorithm than RS256": ("userinfo as a JWT",),
         "userinfo endpoint: 40": ("userinfo 401", "userinfo 403", "userinfo 404"),
     },
+    Reason.PROOF_TOO_OLD: {"authenticated 361 s ago": ("auth_time too old",)},
     REFUSED: {
         "the code was refused": ("invalid_grant", "invalid_request"),
         "does not accept this relying party": (

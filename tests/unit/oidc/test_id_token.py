@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.hostile_provider import ACCESS_TOKEN, NONCE, at_hash, b64, jws, rs, rsa_jwk, rsa_key
 
+from authproxy.access.decision import Reason
 from authproxy.oidc import key_set
 from authproxy.oidc.id_token import Expectation, VerifiedClaims, read, verified
 from authproxy.oidc.refused import AuthenticationTooOld, TokenRefused
@@ -114,10 +115,11 @@ def test_without_max_age_the_time_of_authentication_is_optional():
     assert judged(claiming(auth_time=SECONDS - 100_000), max_age=None).auth_time == NOW - timedelta(seconds=100_000)
 
 
-@pytest.mark.parametrize("auth_time", [..., SECONDS - 361])
-def test_an_authentication_that_is_too_old_is_told_apart_from_a_token_that_is_wrong(auth_time):
-    with pytest.raises(AuthenticationTooOld):
+@pytest.mark.parametrize(("auth_time", "reason"), [(..., Reason.PROVIDER_ANSWER_INVALID), (SECONDS - 361, Reason.PROOF_TOO_OLD)])
+def test_an_authentication_that_is_too_old_is_told_apart_from_a_token_that_is_wrong(auth_time, reason):
+    with pytest.raises(AuthenticationTooOld) as old:
         judged(claiming(auth_time=auth_time))
+    assert old.value.reason is reason  # a new sign-in helps against the second alone
     with pytest.raises(TokenRefused) as wrong:
         judged(claiming(auth_time=SECONDS + 3600))
     assert not isinstance(wrong.value, AuthenticationTooOld)

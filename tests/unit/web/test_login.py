@@ -342,6 +342,18 @@ async def test_a_proof_that_comes_back_brings_a_new_ticket_and_leads_on(house, h
     assert house.metrics.step_ups["rekono", "approved"] == 1
 
 
+async def test_whoever_has_signed_in_at_the_provider_too_long_ago_is_asked_there_again(house):
+    house.flows.outcome = SignInRefused(Reason.PROOF_TOO_OLD, "/orders", found="longer ago than max_age")
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        text = await answer.text()
+
+        assert answer.status == 403
+        assert "Your sign-in at Rekono is too old" in text
+        assert '<input type="hidden" name="anew" value="yes">' in text
+        assert '<input type="hidden" name="rt" value="/orders">' in text
+
+
 async def test_a_repeated_proof_goes_on_to_the_request_that_waits(house):
     house.flows.outcome = AlreadySignedIn(BACK, "h" * 43)
 
