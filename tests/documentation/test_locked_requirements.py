@@ -1,11 +1,13 @@
 """The locks install as they are, without a resolver: nothing that a locked package requires is outside of its lock, whatever newer versions
-have been published since. What packages require is read from their installed metadata: everything that is locked is installed where tests run."""
+have been published since. What packages require is read from their installed metadata: everything that is locked is installed where tests run,
+the packages of the foreign OpenID provider in a folder of their own."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -15,16 +17,21 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from tests.conftest import IN_CI
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "requirements"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # Debian 12 has 3.11.2 and Debian 13 has 3.13.5. Some packages require more before a patch release, such as 3.11.3.
 PYTHONS = ["3.11.0", "3.11.2", "3.11.14", "3.12.0", "3.12.12", "3.13.0", "3.13.5"]
-LOCKS = ["runtime", "sandbox", "dev", "build"]
+LOCKS = ["runtime", "sandbox", "dev", "build", "foreign"]
 
 
 def asked_for(lock):
     """What the project itself wants from a lock."""
+    if lock == "foreign":
+        wanted_there = (ROOT / "tests" / "support" / "foreign_django" / "requirements.in").read_text(encoding="utf-8").splitlines()
+        return [Requirement(line) for line in wanted_there if not line.startswith("#")]
     project = PROJECT["project"]
     optional = project["optional-dependencies"]
     building = [*PROJECT["build-system"]["requires"], *PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["dependencies"]]
@@ -53,7 +60,17 @@ def holds(requirement, python, extras=()):
     return requirement.marker is None or any(requirement.marker.evaluate({**here, "extra": extra}) for extra in ("", *extras))
 
 
-def missing(asked, lines_of_lock, python):
+def installed(lock):
+    """The metadata of what is installed where this lock is, by name."""
+    if lock != "foreign":
+        return importlib.metadata.metadata
+    if not (folder := Path(sys.prefix) / "foreign").is_dir():
+        (pytest.fail if IN_CI else pytest.skip)("needs django-oauth-toolkit (make setup installs it)")
+    found = {canonicalize_name(each.name): each.metadata for each in importlib.metadata.distributions(path=[str(folder)])}
+    return lambda name: found[canonicalize_name(name)]
+
+
+def missing(asked, lines_of_lock, python, metadata=importlib.metadata.metadata):
     """What the project or a package of the lock requires, and the lock does not hold in a version that fits."""
     versions = {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in lines_of_lock if holds(each, python)}
     waiting = [("the project", each) for each in asked if holds(each, python)] + [("the lock", Requirement(name)) for name in versions]
@@ -65,7 +82,7 @@ def missing(asked, lines_of_lock, python):
             found.append(f"{by} requires {requirement}")
         elif (name, *sorted(requirement.extras)) not in seen:
             seen.add((name, *sorted(requirement.extras)))
-            required = [Requirement(each) for each in importlib.metadata.requires(name) or ()]
+            required = [Requirement(each) for each in metadata(name).get_all("Requires-Dist") or ()]
             waiting += [(name, each) for each in required if holds(each, python, requirement.extras)]
     return found
 
@@ -73,7 +90,7 @@ def missing(asked, lines_of_lock, python):
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("lock", LOCKS)
 def test_everything_that_a_locked_package_requires_is_locked(lock, python):
-    assert missing(asked_for(lock), locked(lock), python) == []
+    assert missing(asked_for(lock), locked(lock), python, installed(lock)) == []
 
 
 def test_what_only_an_extra_requires_is_missed_too():
@@ -100,12 +117,14 @@ def test_locks_agree_with_each_other():
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 
-def test_the_locked_packages_run_on_every_python_that_the_classifiers_name():
+@pytest.mark.parametrize("lock", ["dev", "foreign"])
+def test_the_locked_packages_run_on_every_python_that_the_classifiers_name(lock):
     promised = {line.rpartition(" ")[2] for line in PROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", line)}
     assert promised == {python.rpartition(".")[0] for python in PYTHONS}
-    for each in locked("dev"):
-        assert str(each.specifier) == f"=={importlib.metadata.version(each.name)}", f"{each.name} is installed in another version than the locked one"
-        needed = SpecifierSet(importlib.metadata.metadata(each.name).get("Requires-Python") or "")
+    metadata = installed(lock)
+    for each in locked(lock):
+        assert str(each.specifier) == f"=={metadata(each.name)['Version']}", f"{each.name} is installed in another version than the locked one"
+        needed = SpecifierSet(metadata(each.name).get("Requires-Python") or "")
         assert [python for python in PYTHONS if not needed.contains(python)] == [], each.name
 
 
