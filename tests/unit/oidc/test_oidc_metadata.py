@@ -10,8 +10,9 @@ from support.hostile_provider import CLIENT_ID, MODES, HostileProvider, rsa_jwk,
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.oidc.exchange import client_session
-from authproxy.oidc.metadata import KEY_SEARCHES, ProviderMetadata
+from authproxy.oidc.metadata import KEY_SEARCHES, ProviderMetadata, read
 from authproxy.oidc.relying_party import RelyingParty
+from authproxy.oidc.wire import Unreadable
 
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
@@ -45,6 +46,23 @@ async def known(hostile, clock):
     relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret="s")
     async with client_session(None, relying_party.timeout) as session:
         yield ProviderMetadata(relying_party, session, clock=clock)
+
+
+NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint")
+DONE_WITHOUT = ("revocation_endpoint", "introspection_endpoint", "pushed_authorization_request_endpoint")
+ISSUER = "https://provider.example/"
+DOCUMENT = {"issuer": ISSUER} | {name: f"{ISSUER}{name}" for name in (*NEEDED, *DONE_WITHOUT)}
+
+
+@pytest.mark.parametrize("url", ["http://provider.example/x", "file:///etc/passwd", 7])
+@pytest.mark.parametrize("name", [*NEEDED, *DONE_WITHOUT])
+def test_nothing_is_sent_to_an_endpoint_in_the_clear_or_to_what_is_none(name, url):
+    document = DOCUMENT | {name: url}
+    if name in NEEDED:
+        with pytest.raises(Unreadable, match=f"{name} is no URL that may be used"):
+            read(document, ISSUER)
+    else:
+        assert getattr(read(document, ISSUER), name) is None
 
 
 def heal(hostile: HostileProvider, endpoint: str) -> None:
