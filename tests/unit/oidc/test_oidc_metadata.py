@@ -65,6 +65,12 @@ def test_nothing_is_sent_to_an_endpoint_in_the_clear_or_to_what_is_none(name, ur
         assert getattr(read(document, ISSUER), name) is None
 
 
+async def test_a_document_in_a_refusal_is_none(hostile, known):
+    hostile.answer("openid-configuration", hostile.discovery, status=404)
+    with pytest.raises(CannotAsk, match="404"):
+        await known.current()
+
+
 def heal(hostile: HostileProvider, endpoint: str) -> None:
     del hostile.handlers[endpoint]
 
