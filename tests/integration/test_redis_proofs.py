@@ -233,6 +233,13 @@ async def test_listings_that_an_older_version_kept_beside_the_codes_are_shown_an
     assert await redis.ask("KEYS", "*") == []
 
 
+async def test_of_people_who_have_left_nothing_lies_in_the_store_under_any_key(redis):
+    await enrolments_on(redis).add(ANAS, enrolment_of())
+    assert await enrolments_on(redis).make_recovery(ANAS, CODES, SHEET, instead_of=None)
+    await enrolments_on(redis, NEW_KEY, KEY).remove_all([ANAS])
+    assert await redis.ask("KEYS", "*") == []
+
+
 async def test_recovery_codes_of_whoever_dies_before_they_count_are_gone_in_minutes(redis, server):
     dying = DyingConnection(server.socket_url, questions=1)
     with pytest.raises(CannotAsk):
@@ -333,11 +340,15 @@ async def without_codes(enrolments):
     await enrolments.put_recovery(ANAS, ())
 
 
-@pytest.mark.parametrize("work", [removed, without_codes])
-async def test_what_is_taken_away_while_it_is_resealed_does_not_come_back(redis, pair, server, work):
+async def left(enrolments):
+    await enrolments.remove_all([ANAS])
+
+
+@pytest.mark.parametrize(("work", "has_codes"), [(removed, False), (without_codes, True), (left, False), (left, True)])
+async def test_what_is_taken_away_while_it_is_resealed_does_not_come_back(redis, pair, server, work, has_codes):
     here, there = pair
     for order in orders(5, 5):
-        await (enrolments_on(redis).add(ANAS, enrolment_of()) if work is removed else enrolments_on(redis).put_recovery(ANAS, CODES))
+        await (enrolments_on(redis).put_recovery(ANAS, CODES) if has_codes else enrolments_on(redis).add(ANAS, enrolment_of()))
         resealing = asyncio.ensure_future(enrolments_on(here, NEW_KEY, KEY).reseal())
         taking_away = asyncio.ensure_future(work(enrolments_on(there, NEW_KEY, KEY)))
         for is_reseal in order:
@@ -345,6 +356,5 @@ async def test_what_is_taken_away_while_it_is_resealed_does_not_come_back(redis,
         await here.finish(resealing)
         await there.finish(taking_away)
         for enrolments in (enrolments_on(redis, NEW_KEY), enrolments_on(redis, KEY)):
-            left = await enrolments.of(ANAS) if work is removed else await enrolments.recovery_left(ANAS)
-            assert not left, order
+            assert (await enrolments.every(ANAS), await enrolments.recovery_left(ANAS)) == ((), 0), order
         server.command("FLUSHALL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -32,12 +33,13 @@ MINUTE = timedelta(minutes=1)
 
 class Way:
     def __init__(self):
-        self.sent, self.is_down = [], False
+        self.sent, self.is_down, self.has_taken = [], False, asyncio.Event()
 
     async def send(self, message):
         if self.is_down:
             raise CannotAsk(Reason.SENDER_UNAVAILABLE, "down")
         self.sent.append(message)
+        self.has_taken.set()
         return Delivered(gateway="g")
 
 
@@ -92,6 +94,18 @@ async def test_the_first_change_is_told_at_once_and_twenty_six_more_make_one_mes
     assert house.mail.sent[1].text.count("odstranjen telefon") == 26
     await house.changes()
     assert len(house.sms.sent) == 2
+
+
+async def test_what_has_become_due_goes_by_itself_while_the_gateway_runs(house):
+    await house.changes()
+    await house.changes("removed")
+    house.mail.has_taken.clear()
+    house.now += 5 * MINUTE
+    running = asyncio.create_task(house.notices.run())
+    async with asyncio.timeout(20):
+        await house.mail.has_taken.wait()
+    running.cancel()
+    assert len(house.mail.sent) == 2
 
 
 async def test_no_two_messages_have_one_reference(house):
