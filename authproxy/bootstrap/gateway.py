@@ -96,8 +96,8 @@ class Gateway:
 
 @asynccontextmanager
 async def running(settings: Settings, *, clock: Clock = utc_now, sheet_cost: Cost = COST) -> AsyncIterator[Gateway]:
-    """The gateway, from the moment it answers until the block ends; then it drains. Raises OSError or ValueError if it cannot start.
-    `sheet_cost` is how slowly recovery codes are hashed.
+    """The gateway, from the moment it answers until the block ends; then it drains. A block that fails ends it at once. Raises OSError
+    or ValueError if it cannot start. `sheet_cost` is how slowly recovery codes are hashed.
 
     It starts without the provider and without the store: what cannot be asked is answered 503 until it can."""
     background = Background(clock=clock)
@@ -197,6 +197,9 @@ async def _opened(parts: Parts) -> Gateway:
     management_address = await serve_management(parts, listener, gate, own)
     # Last: nobody finds a socket of ours before everything behind it is there.
     addresses = await listener.open(parts.bound[address] for address in meanings.addresses(parts.settings))
+    # Whoever runs the gateway may fail before it drains. A socket that is closed without its server stays in the event loop, by its number,
+    # and the next one of that number is never heard.
+    parts.resources.callback(listener.cut)
     parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
     parts.resources.callback(parts.audit.record, Event.GATEWAY_STOPPED)
     return Gateway(addresses=addresses, management=management_address, writing=parts.writing, listener=listener,
