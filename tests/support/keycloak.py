@@ -15,7 +15,7 @@ from tests.support.http_client import Answer, Browser
 from tests.support.java_programs import FETCHED, fetched, java_program
 
 SECRET = "a-secret-of-good-length"
-ANA, BOR, EVA = "ana@example.si", "bor@example.si", "eva@example.si"
+ANA, BOR, CENE, EVA = "ana@example.si", "bor@example.si", "cene@example.si", "eva@example.si"
 _NEEDED = "keycloak-quarkus-dist-*.zip"
 
 
@@ -92,7 +92,8 @@ def _realm(portals: Sequence[str]) -> dict[str, Any]:
                 "backchannel.logout.url": f"{portals[0]}/.authproxy/backchannel-logout",
             },
         }],
-        "users": [_person(ANA, "Ana", "Novák", taxnumber="99990008", loa="20"), _person(EVA, "Eva", "Brez", loa="20"), _person(BOR, "Bor", "Kranjc", taxnumber="99990024")],
+        "users": [_person(ANA, "Ana", "Novák", taxnumber="99990008", loa="20"), _person(EVA, "Eva", "Brez", loa="20"), _person(BOR, "Bor", "Kranjc", taxnumber="99990024"),
+                  _person(CENE, "Cene", "Zupan", taxnumber="99990032", loa="20")],
     }  # fmt: skip
 
 
