@@ -12,7 +12,8 @@ from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.flows import refused_certificates
-from authproxy.flows.people import (
+from authproxy.flows.refused_certificates import KeptStore
+from authproxy.flows.register.operators import (
     AccountBlocked,
     AccountIsBlocked,
     AccountIsOf,
@@ -27,7 +28,6 @@ from authproxy.flows.people import (
     Resealed,
     TakenOver,
 )
-from authproxy.flows.refused_certificates import KeptStore
 from authproxy.identity.member import Account, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import Listed

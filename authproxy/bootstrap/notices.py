@@ -9,7 +9,7 @@ from datetime import datetime
 from authproxy.bootstrap.delivery import Delivery
 from authproxy.bootstrap.stores import Stores
 from authproxy.challenges.notices import Notices
-from authproxy.flows.phone_numbers import NumberWatch, PhoneNumbers
+from authproxy.flows.register.phone_numbers import NumberWatch, PhoneNumbers
 from authproxy.web.messages import TextMessages
 
 

@@ -26,7 +26,7 @@ from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, not_admitted
-from authproxy.flows.membership import Membership
+from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in import SignInPlace
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject

@@ -16,10 +16,10 @@ from authproxy.flows.bound_requests import BoundRequests
 from authproxy.flows.browser import described
 from authproxy.flows.elsewhere import AtProvider, ByCertificate
 from authproxy.flows.enrolling import Enrolling
-from authproxy.flows.held_requests import HeldRequests
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.login import Login
 from authproxy.flows.method_changes import MethodChanges
-from authproxy.flows.phone_numbers import PhoneNumbers
+from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up_challenges import Elsewhere, StepUpRules, StepUps
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.web.application import StepUpServices

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple, Protocol
 
 from authproxy.access import bound_proof
 from authproxy.access.routes import Portal, Route
-from authproxy.flows.form_contents import contents, is_plain
-from authproxy.flows.held_requests import HeldRequests
+from authproxy.flows.held.form_contents import contents, is_plain
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.step_up import Visit
 from authproxy.identity.session import Session
 

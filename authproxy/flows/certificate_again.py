@@ -9,9 +9,10 @@ from typing import Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows import membership, watched_certificates
+from authproxy.flows import watched_certificates
 from authproxy.flows.elevation import not_proved
 from authproxy.flows.method_changes import asked_for
+from authproxy.flows.register import membership
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in import SignInPlace

@@ -20,10 +20,11 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows import membership, refused_certificates, shown_certificate, watched_certificates
+from authproxy.flows import refused_certificates, shown_certificate, watched_certificates
 from authproxy.flows.certificate_again import CertificateAgain
 from authproxy.flows.elevation import Elevations
-from authproxy.flows.membership import NotAdmitted
+from authproxy.flows.register import membership
+from authproxy.flows.register.membership import NotAdmitted
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over

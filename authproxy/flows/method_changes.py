@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from authproxy.challenges.enrolment import Enrolment, owner_of
-from authproxy.flows.membership import Found
+from authproxy.flows.register.membership import Found
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, StepUpMethod
 from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import Person

@@ -12,7 +12,7 @@ from authproxy.terminal import fail, store_asked
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
-    from authproxy.flows.people import AccountIsBlocked, Changed, Contradicted
+    from authproxy.flows.register.operators import AccountIsBlocked, Changed, Contradicted
     from authproxy.identity.member import Account
     from authproxy.settings.schema import Settings
 
@@ -57,7 +57,7 @@ def belongs_to(subject: tuple[str, str], member_id: str) -> NoReturn:
 
 
 def say(person: str, outcome: Changed | Contradicted | AccountIsBlocked | None, state: str) -> None:
-    from authproxy.flows.people import AccountIsBlocked, Contradicted
+    from authproxy.flows.register.operators import AccountIsBlocked, Contradicted
 
     if outcome is None:
         nobody(person)

@@ -28,7 +28,7 @@ from authproxy.terminal import (
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
-    from authproxy.flows.people import AccountBlocked, AccountIsOf, Contradicted, NotLost, TakenOver
+    from authproxy.flows.register.operators import AccountBlocked, AccountIsOf, Contradicted, NotLost, TakenOver
     from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
     from authproxy.people.files import PeopleList
     from authproxy.settings.schema import Settings
@@ -61,7 +61,7 @@ def import_people(file: Path, config: Path, *, dry_run: bool, replace: bool, new
     if keeps is not None and not new_register:
         raise click.UsageError("--keep-methods and --remove-methods go with --new-register; otherwise whoever leaves loses their methods")
     settings = settings_of(config)
-    from authproxy.flows.people import Contradicted, NotLost
+    from authproxy.flows.register.operators import Contradicted, NotLost
 
     listed = _list_in(file, settings)
 
@@ -204,7 +204,7 @@ def _demand_one_name(person: str | None, subject: tuple[str, str] | None) -> Non
 
 
 def _block_account(settings: Settings, subject: tuple[str, str], reason: str | None) -> None:
-    from authproxy.flows.people import AccountIsOf
+    from authproxy.flows.register.operators import AccountIsOf
 
     account = account_of(subject)
 

@@ -58,7 +58,7 @@ def unlink_person(person: str, certificate: str | None, subject: tuple[str, str]
     if (certificate is None) == (subject is None):
         raise click.UsageError("name either a certificate or, with --subject, an account")
     settings = settings_of(config)
-    from authproxy.flows.people import NotLinked
+    from authproxy.flows.register.operators import NotLinked
 
     what: CertificateName | Account = account_of(subject) if subject is not None else _named(certificate or "")
     outcome = at_desk(settings, lambda desk: desk.unlink(person, what), command="people unlink", person=person)

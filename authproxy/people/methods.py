@@ -13,7 +13,7 @@ from authproxy.terminal import config_option, fail, json_option, print_json, pri
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
-    from authproxy.flows.people import Methods, MethodsRemoved
+    from authproxy.flows.register.operators import Methods, MethodsRemoved
     from authproxy.identity.member import Account, Member
     from authproxy.settings.schema import Settings
 

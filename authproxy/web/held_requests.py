@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from authproxy.access.decision import Reason
-from authproxy.flows.held_requests import ShownRequest
+from authproxy.flows.held.requests import ShownRequest
 from authproxy.flows.step_up import Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit

@@ -21,7 +21,7 @@ from authproxy.challenges.push import PushMethod, PushRules
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod, secret_of
-from authproxy.flows.phone_numbers import PhoneNumbers
+from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId
 from authproxy.storage.limits import BlockRules

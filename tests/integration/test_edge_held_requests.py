@@ -14,7 +14,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.edge.shares import Shares
 from authproxy.edge.site import Holding, Limits
-from authproxy.flows.held_requests import HeldRequests
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import Subject
 from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryKept, MemoryLimits

@@ -15,7 +15,7 @@ from aiohttp import web
 from playwright.async_api import Browser
 
 from authproxy.access.decision import Reason
-from authproxy.flows.held_requests import ShownRequest
+from authproxy.flows.held.requests import ShownRequest
 from authproxy.flows.sign_in import SignInRefused
 from tests.support.page_checks import signed_in
 from tests.support.pages_house import PROVIDER_LOGOUT, SESSION, TICKET, House, front, running_pages

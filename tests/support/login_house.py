@@ -11,7 +11,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.login import Login
-from authproxy.flows.membership import Membership
+from authproxy.flows.register.membership import Membership
 from authproxy.flows.round_trip import ALWAYS, ClaimRules
 from authproxy.flows.sign_in import SignInPlace, SignIns
 from authproxy.identity.assurance import Level

@@ -22,7 +22,7 @@ from authproxy.flows.enrolling import (
     TotpBegun,
     Waiting,
 )
-from authproxy.flows.held_requests import ShownRequest
+from authproxy.flows.held.requests import ShownRequest
 from authproxy.flows.method_changes import ChangeDemand
 from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity.session import Session

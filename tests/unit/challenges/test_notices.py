@@ -16,7 +16,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import owner_of
 from authproxy.challenges.message import Delivered
 from authproxy.challenges.notices import Note, Notices
-from authproxy.flows.phone_numbers import NumberWatch
+from authproxy.flows.register.phone_numbers import NumberWatch
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId

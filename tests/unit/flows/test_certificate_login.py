@@ -18,7 +18,7 @@ from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows import refused_certificates, watched_certificates
 from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, Accepted, CertificateLogin, CertificateRules, not_admitted
 from authproxy.flows.elevation import Elevations
-from authproxy.flows.membership import Membership
+from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in import SignedIn, SignInPlace, SignInRefused, SignIns
 from authproxy.flows.step_up import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level

@@ -16,7 +16,7 @@ from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.totp import TotpMethod
 from authproxy.flows.enrolling import Enrolled, Enrolling, NotEnrolled, ProofNeeded, PushBegun, RecoveryMade, Removed, TotpBegun, Waiting
 from authproxy.flows.method_changes import MethodChanges
-from authproxy.flows.phone_numbers import PhoneNumbers
+from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up import Visit
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, Member

@@ -24,9 +24,9 @@ from authproxy.challenges.totp import TotpMethod, secret_of
 from authproxy.flows.bound_requests import BoundRequests
 from authproxy.flows.elevation import Elevations
 from authproxy.flows.elsewhere import ByCertificate
-from authproxy.flows.held_requests import HeldRequests
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.method_changes import ANY_PROOF, MethodChanges
-from authproxy.flows.phone_numbers import PhoneNumbers
+from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up import Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.flows.step_up_challenges import StepUpRules, StepUps
 from authproxy.identity import ticket as tickets

@@ -6,7 +6,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.membership import Admitted, Membership, NotAdmitted, refusal
+from authproxy.flows.register.membership import Admitted, Membership, NotAdmitted, refusal
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import BlockedAccount, RegisterKey
 from authproxy.identity.person import Person, Subject, TaxNumber

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from authproxy.access.held_request import HeldRequest, is_name
-from authproxy.flows.held_requests import HeldRequests
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import MemberId, Subject
 from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryKept, MemoryLimits

@@ -10,7 +10,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import owner_of
 from authproxy.challenges.notices import Notices
 from authproxy.challenges.sms import masked
-from authproxy.flows.membership import Found
+from authproxy.flows.register.membership import Found
 from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session

@@ -9,7 +9,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.challenges.names import person_name
-from authproxy.flows.people import (
+from authproxy.flows.register.operators import (
     AccountIsBlocked,
     AccountIsOf,
     AccountStanding,

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from authproxy.access.held_request import HeldRequest, is_name
 from authproxy.challenges.enrolment import owner_of
-from authproxy.flows.form_contents import contents, media_type
+from authproxy.flows.held.form_contents import contents, media_type
 from authproxy.identity.session import Session
 
 _NAME_BYTES: Final = 32

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.flows.form_contents import Contents, contents, media_type
+from authproxy.flows.held.form_contents import Contents, contents, media_type
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = 'multipart/form-data; boundary="--Grenze 1"'
