@@ -31,9 +31,9 @@ from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.sockets import Bound
 from authproxy.flows.certificate_login import CertificateLogin, CertificateRules, KeptStore
 from authproxy.flows.certificate_watch import CertificateWatch
-from authproxy.flows.elevation import Elevations
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in import SignInPlace, SignIns
+from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.person import Issuer
 from authproxy.settings.certificates import Acnlb, CertificateRevocation
 from authproxy.settings.checks.certificates import authority

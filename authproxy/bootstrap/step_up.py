@@ -12,15 +12,15 @@ from authproxy.challenges.push import PushEnrolling, PushMethod, PushRules
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod
-from authproxy.flows.bound_requests import BoundRequests
 from authproxy.flows.browser import described
-from authproxy.flows.elsewhere import AtProvider, ByCertificate
-from authproxy.flows.enrolling import Enrolling
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.login import Login
-from authproxy.flows.method_changes import MethodChanges
 from authproxy.flows.register.phone_numbers import PhoneNumbers
-from authproxy.flows.step_up_challenges import Elsewhere, StepUpRules, StepUps
+from authproxy.flows.step_up.bound_requests import BoundRequests
+from authproxy.flows.step_up.challenges import Elsewhere, StepUpRules, StepUps
+from authproxy.flows.step_up.elsewhere import AtProvider, ByCertificate
+from authproxy.flows.step_up.enrolling import Enrolling
+from authproxy.flows.step_up.method_changes import MethodChanges
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.web.application import StepUpServices
 from authproxy.web.messages import TextMessages

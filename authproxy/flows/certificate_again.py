@@ -10,13 +10,13 @@ from typing import Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows import watched_certificates
-from authproxy.flows.elevation import not_proved
-from authproxy.flows.method_changes import asked_for
 from authproxy.flows.register import membership
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in import SignInPlace
-from authproxy.flows.step_up import NotProved, SteppedUp
+from authproxy.flows.step_up.elevation import not_proved
+from authproxy.flows.step_up.method_changes import asked_for
+from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.member import Member

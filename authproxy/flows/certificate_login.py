@@ -22,13 +22,13 @@ from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows import refused_certificates, shown_certificate, watched_certificates
 from authproxy.flows.certificate_again import CertificateAgain
-from authproxy.flows.elevation import Elevations
 from authproxy.flows.register import membership
 from authproxy.flows.register.membership import NotAdmitted
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over
-from authproxy.flows.step_up import NotProved
+from authproxy.flows.step_up.elevation import Elevations
+from authproxy.flows.step_up.outcomes import NotProved
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import SECRET_SIZE, Attempt, Showing
 from authproxy.identity.member import Member

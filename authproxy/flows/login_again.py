@@ -14,12 +14,12 @@ from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.elevation import not_proved
-from authproxy.flows.method_changes import asked_for
 from authproxy.flows.returned_proofs import ReturnedProofs
 from authproxy.flows.round_trip import Authenticated, RoundTrip
 from authproxy.flows.sign_in import SignInPlace
-from authproxy.flows.step_up import NotProved, SteppedUp
+from authproxy.flows.step_up.elevation import not_proved
+from authproxy.flows.step_up.method_changes import asked_for
+from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.member import Account, Member
 from authproxy.identity.session import Session

@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from authproxy.access.decision import Reason
-from authproxy.flows.elevation import PROVES, Elevations, not_proved
 from authproxy.flows.sign_in import SignIns
-from authproxy.flows.step_up import NotProved, SteppedUp
+from authproxy.flows.step_up.elevation import PROVES, Elevations, not_proved
+from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.session import Session

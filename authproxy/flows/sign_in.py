@@ -13,9 +13,9 @@ from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim, Members
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import SessionStore
-from authproxy.flows.elevation import not_proved
 from authproxy.flows.register.membership import NotAdmitted, changed_meanwhile
-from authproxy.flows.step_up import NotProved, SteppedUp
+from authproxy.flows.step_up.elevation import not_proved
+from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
 from authproxy.identity.attempt import Attempt, Showing

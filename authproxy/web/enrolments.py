@@ -15,7 +15,7 @@ import segno
 from aiohttp import web
 
 from authproxy.access.decision import Reason
-from authproxy.flows.enrolling import (
+from authproxy.flows.step_up.enrolling import (
     Enrolled,
     EnrolmentList,
     NotEnrolled,
@@ -26,7 +26,7 @@ from authproxy.flows.enrolling import (
     TotpBegun,
     Waiting,
 )
-from authproxy.flows.step_up import Visit
+from authproxy.flows.step_up.outcomes import Visit
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import return_to
 from authproxy.web.forms import submitted

@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from authproxy.access.decision import Reason
 from authproxy.challenges.challenge import State
 from authproxy.challenges.method import Offer
-from authproxy.flows.step_up import NotProved, SteppedUp
+from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics

@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from authproxy.access.decision import Reason
-from authproxy.flows.method_changes import ChangeDemand
-from authproxy.flows.step_up import NotProved
+from authproxy.flows.step_up.method_changes import ChangeDemand
+from authproxy.flows.step_up.outcomes import NotProved
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
 from tests.support.pages_house import NOW, TICKET, House, front, running_pages
 from tests.support.step_up_script import CODE, HELD, NEW_TICKET, OFFERS, a_form

@@ -9,11 +9,11 @@ from datetime import timedelta
 from authproxy.access.asking import NOTHING
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.elevation import Elevations
 from authproxy.flows.login import Login
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.round_trip import ALWAYS, ClaimRules
 from authproxy.flows.sign_in import SignInPlace, SignIns
+from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.assurance import Level
 from authproxy.identity.grant import Grant
 from authproxy.identity.person import Issuer, Subject

@@ -11,7 +11,8 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.challenges.method import Offer
-from authproxy.flows.enrolling import (
+from authproxy.flows.held.requests import ShownRequest
+from authproxy.flows.step_up.enrolling import (
     Enrolled,
     EnrolmentList,
     NotEnrolled,
@@ -22,9 +23,8 @@ from authproxy.flows.enrolling import (
     TotpBegun,
     Waiting,
 )
-from authproxy.flows.held.requests import ShownRequest
-from authproxy.flows.method_changes import ChangeDemand
-from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.flows.step_up.method_changes import ChangeDemand
+from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
 

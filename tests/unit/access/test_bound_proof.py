@@ -8,7 +8,7 @@ import pytest
 from authproxy.access import bound_proof
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Requirement, StepUp
-from authproxy.flows.elevation import with_proof
+from authproxy.flows.step_up.elevation import with_proof
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from tests.support.session_builders import NOW
 

@@ -17,10 +17,10 @@ from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows import refused_certificates, watched_certificates
 from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, Accepted, CertificateLogin, CertificateRules, not_admitted
-from authproxy.flows.elevation import Elevations
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in import SignedIn, SignInPlace, SignInRefused, SignIns
-from authproxy.flows.step_up import SteppedUp
+from authproxy.flows.step_up.elevation import Elevations
+from authproxy.flows.step_up.outcomes import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, RegisterKey
 from authproxy.identity.person import Issuer, TaxNumber

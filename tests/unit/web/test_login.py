@@ -8,7 +8,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
-from authproxy.flows.step_up import NotProved, SteppedUp
+from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
 from tests.support.pages_house import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET, running_pages

@@ -10,7 +10,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.flows.sign_in import SignedIn, SignInRefused
-from authproxy.flows.step_up import NotProved
+from authproxy.flows.step_up.outcomes import NotProved
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.storage.codec import KeyRing

@@ -13,7 +13,7 @@ import pytest
 from authproxy.access.decision import Reason
 from authproxy.challenges.challenge import State
 from authproxy.challenges.method import Offer
-from authproxy.flows.step_up import NotProved
+from authproxy.flows.step_up.outcomes import NotProved
 from tests.support.log_lines import log_lines
 from tests.support.pages_house import FORM, NOW, PAGE, TICKET
 from tests.support.step_up_script import CODE, HELD, NEW_TICKET

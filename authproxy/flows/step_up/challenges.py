@@ -20,9 +20,9 @@ from authproxy.challenges.method import Asked, Method, Offer, TooOften, Verdict
 from authproxy.challenges.names import address_name, person_name
 from authproxy.challenges.notices import Tells
 from authproxy.flows.access import Stored
-from authproxy.flows.bound_requests import BoundRequest, BoundRequests, Gone
-from authproxy.flows.method_changes import ChangeDemand, MethodChanges, asked_for, is_change
-from authproxy.flows.step_up import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.flows.step_up.bound_requests import BoundRequest, BoundRequests, Gone
+from authproxy.flows.step_up.method_changes import ChangeDemand, MethodChanges, asked_for, is_change
+from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import GUESSABLE, STEP_UP_METHODS, AuthenticationEvent, Level, StepUpMethod
 from authproxy.identity.session import Session, SessionId

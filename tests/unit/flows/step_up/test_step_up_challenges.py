@@ -21,14 +21,14 @@ from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod, secret_of
-from authproxy.flows.bound_requests import BoundRequests
-from authproxy.flows.elevation import Elevations
-from authproxy.flows.elsewhere import ByCertificate
 from authproxy.flows.held.requests import HeldRequests
-from authproxy.flows.method_changes import ANY_PROOF, MethodChanges
 from authproxy.flows.register.phone_numbers import PhoneNumbers
-from authproxy.flows.step_up import Issued, NotProved, SentAway, SteppedUp, Visit
-from authproxy.flows.step_up_challenges import StepUpRules, StepUps
+from authproxy.flows.step_up.bound_requests import BoundRequests
+from authproxy.flows.step_up.challenges import StepUpRules, StepUps
+from authproxy.flows.step_up.elevation import Elevations
+from authproxy.flows.step_up.elsewhere import ByCertificate
+from authproxy.flows.step_up.method_changes import ANY_PROOF, MethodChanges
+from authproxy.flows.step_up.outcomes import Issued, NotProved, SentAway, SteppedUp, Visit
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
 from authproxy.identity.member import Member

@@ -8,7 +8,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.elevation import Elevations, not_proved, with_proof
+from authproxy.flows.step_up.elevation import Elevations, not_proved, with_proof
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.session import SessionId
 from authproxy.identity.ticket import parse

@@ -22,9 +22,9 @@ from authproxy.challenges.recovery import COST, Cost, fresh_codes, hashes_of
 from authproxy.challenges.sms import Numbers, masked
 from authproxy.challenges.totp import SECRET_SIZE, matching_step, secret_of, uri_of
 from authproxy.flows.held.requests import KeptStore
-from authproxy.flows.method_changes import ANY_PROOF, OTHER_PROOF, MethodChanges
-from authproxy.flows.step_up import Visit
-from authproxy.flows.step_up_challenges import Sessions
+from authproxy.flows.step_up.challenges import Sessions
+from authproxy.flows.step_up.method_changes import ANY_PROOF, OTHER_PROOF, MethodChanges
+from authproxy.flows.step_up.outcomes import Visit
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Person

@@ -16,7 +16,7 @@ from authproxy.access import bound_proof
 from authproxy.access.routes import Portal, Route
 from authproxy.flows.held.form_contents import contents, is_plain
 from authproxy.flows.held.requests import HeldRequests
-from authproxy.flows.step_up import Visit
+from authproxy.flows.step_up.outcomes import Visit
 from authproxy.identity.session import Session
 
 _LONGEST: Final = 100

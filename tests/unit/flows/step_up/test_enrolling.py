@@ -14,10 +14,20 @@ from authproxy.challenges.enrolment import Enrolment, owner_of
 from authproxy.challenges.push import EnrolmentFailed
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.totp import TotpMethod
-from authproxy.flows.enrolling import Enrolled, Enrolling, NotEnrolled, ProofNeeded, PushBegun, RecoveryMade, Removed, TotpBegun, Waiting
-from authproxy.flows.method_changes import MethodChanges
 from authproxy.flows.register.phone_numbers import PhoneNumbers
-from authproxy.flows.step_up import Visit
+from authproxy.flows.step_up.enrolling import (
+    Enrolled,
+    Enrolling,
+    NotEnrolled,
+    ProofNeeded,
+    PushBegun,
+    RecoveryMade,
+    Removed,
+    TotpBegun,
+    Waiting,
+)
+from authproxy.flows.step_up.method_changes import MethodChanges
+from authproxy.flows.step_up.outcomes import Visit
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject

@@ -9,7 +9,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.routes import Route
 from authproxy.challenges.challenge import Standing, State
 from authproxy.challenges.method import Offer
-from authproxy.flows.method_changes import ChangeDemand
+from authproxy.flows.step_up.method_changes import ChangeDemand
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.identity.session import Session
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from authproxy.access.bound_proof import GOOD_FOR, MOST
 from authproxy.access.decision import Reason
-from authproxy.flows.step_up import NotProved
+from authproxy.flows.step_up.outcomes import NotProved
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import AuthenticationEvent, SignInMethod, StepUpMethod
 from authproxy.identity.attempt import Attempt
