@@ -23,7 +23,7 @@ COMPILED := build/compiled
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
 # What goes through compiled modules, and differs if one of them does (tests/README.md).
 CONCERNED := tests/unit/access tests/unit/edge tests/unit/identity tests/unit/telemetry tests/contracts/test_session_stores.py \
-	$(patsubst %,tests/unit/flows/test_%.py,asked bound_requests flows_access identity_headers session_ends) \
+	$(patsubst %,tests/unit/flows/%.py,test_flows_access test_identity_headers sign_in/test_provider_demands sign_in/test_session_ends step_up/test_bound_requests) \
 	$(wildcard tests/unit/storage/test_*near_cache.py tests/integration/test_edge_*.py) tests/integration/test_nginx_story.py \
 	$(patsubst %,tests/security/test_%.py,framing header_spoofing random_bytes targets) \
 	tests/faults/test_gateway_store.py \

@@ -29,10 +29,10 @@ from authproxy.certificates.validator import CertificateValidator
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.sockets import Bound
-from authproxy.flows.certificate_login import CertificateLogin, CertificateRules, KeptStore
 from authproxy.flows.certificate_watch import CertificateWatch
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in import SignInPlace, SignIns
+from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
+from authproxy.flows.sign_in.certificate import CertificateLogin, CertificateRules, KeptStore
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.person import Issuer
 from authproxy.settings.certificates import Acnlb, CertificateRevocation

@@ -11,8 +11,6 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.flows import refused_certificates
-from authproxy.flows.refused_certificates import KeptStore
 from authproxy.flows.register.operators import (
     AccountBlocked,
     AccountIsBlocked,
@@ -28,6 +26,8 @@ from authproxy.flows.register.operators import (
     Resealed,
     TakenOver,
 )
+from authproxy.flows.sign_in import refused_certificates
+from authproxy.flows.sign_in.refused_certificates import KeptStore
 from authproxy.identity.member import Account, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import Listed

@@ -42,13 +42,13 @@ from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.edge.via import Via
 from authproxy.flows.access import Access
 from authproxy.flows.back_channel_logout import BackChannelLogout
-from authproxy.flows.browser import described
 from authproxy.flows.held.requests import HeldRequests
-from authproxy.flows.login import Login
 from authproxy.flows.logout import Logout
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.register.operators import People
-from authproxy.flows.sign_in import SignIns
+from authproxy.flows.sign_in.attempts import SignIns
+from authproxy.flows.sign_in.browser_names import described
+from authproxy.flows.sign_in.openid import Login
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.person import Issuer
 from authproxy.oidc.exchange import client_session

@@ -22,9 +22,9 @@ from authproxy.edge.headers import RequestFilter
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.sockets import Address
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
-from authproxy.flows.asked import Asked
-from authproxy.flows.round_trip import ClaimRules, StepUpBy
-from authproxy.flows.sign_in import SignInPlace
+from authproxy.flows.sign_in.attempts import SignInPlace
+from authproxy.flows.sign_in.provider_demands import Asked
+from authproxy.flows.sign_in.round_trip import ClaimRules, StepUpBy
 from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
 from authproxy.oidc.claims import ClaimNames, VerifiedWhenAbsent
 from authproxy.oidc.relying_party import RelyingParty

@@ -25,9 +25,9 @@ from authproxy.certificates.leaf import Leaf
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, not_admitted
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in import SignInPlace
+from authproxy.flows.sign_in.attempts import SignInPlace
+from authproxy.flows.sign_in.certificate import LESS_THAN_DEMANDED, not_admitted
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId, SessionSummary

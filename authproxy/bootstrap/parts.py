@@ -21,7 +21,7 @@ from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.sockets import Address, Bound
 from authproxy.flows.access import Access
-from authproxy.flows.sign_in import SignInPlace, SignIns
+from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings

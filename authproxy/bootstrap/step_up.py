@@ -12,10 +12,10 @@ from authproxy.challenges.push import PushEnrolling, PushMethod, PushRules
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod
-from authproxy.flows.browser import described
 from authproxy.flows.held.requests import HeldRequests
-from authproxy.flows.login import Login
 from authproxy.flows.register.phone_numbers import PhoneNumbers
+from authproxy.flows.sign_in.browser_names import described
+from authproxy.flows.sign_in.openid import Login
 from authproxy.flows.step_up.bound_requests import BoundRequests
 from authproxy.flows.step_up.challenges import Elsewhere, StepUpRules, StepUps
 from authproxy.flows.step_up.elsewhere import AtProvider, ByCertificate

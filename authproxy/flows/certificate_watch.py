@@ -10,7 +10,7 @@ from typing import Protocol
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked
-from authproxy.flows import watched_certificates
+from authproxy.flows.sign_in import watched_certificates
 from authproxy.identity.session import SessionId, SessionSummary
 from authproxy.telemetry.logging import logger
 

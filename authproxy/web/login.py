@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.sign_in import AlreadySignedIn, Outcome, SignedIn, SignInRefused
+from authproxy.flows.sign_in.attempts import AlreadySignedIn, Outcome, SignedIn, SignInRefused
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session

@@ -16,7 +16,7 @@ from playwright.async_api import Browser
 
 from authproxy.access.decision import Reason
 from authproxy.flows.held.requests import ShownRequest
-from authproxy.flows.sign_in import SignInRefused
+from authproxy.flows.sign_in.attempts import SignInRefused
 from tests.support.page_checks import signed_in
 from tests.support.pages_house import PROVIDER_LOGOUT, SESSION, TICKET, House, front, running_pages
 from tests.support.step_up_script import CODE, HELD

@@ -10,7 +10,7 @@ from aiohttp import web
 from playwright.async_api import Browser
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in import SignInRefused
+from authproxy.flows.sign_in.attempts import SignInRefused
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.web.refusals import PAGES
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in

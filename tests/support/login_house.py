@@ -9,10 +9,10 @@ from datetime import timedelta
 from authproxy.access.asking import NOTHING
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.login import Login
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.round_trip import ALWAYS, ClaimRules
-from authproxy.flows.sign_in import SignInPlace, SignIns
+from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
+from authproxy.flows.sign_in.openid import Login
+from authproxy.flows.sign_in.round_trip import ALWAYS, ClaimRules
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.assurance import Level
 from authproxy.identity.grant import Grant

@@ -23,7 +23,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import CurrentSession
 from authproxy.flows.back_channel_logout import LogoutRefused, SessionsEnded
 from authproxy.flows.logout import Ended
-from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary

@@ -21,7 +21,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import presentation
 from authproxy.certificates.presentation import Presented, Terminator
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows.certificate_login import Accepted, Hop
+from authproxy.flows.sign_in.certificate import Accepted, Hop
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import request_context

@@ -10,10 +10,10 @@ import pytest
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked, Source
-from authproxy.flows import watched_certificates
 from authproxy.flows.certificate_watch import CertificateWatch
-from authproxy.flows.shown_certificate import ShownCertificate
-from authproxy.flows.watched_certificates import certificate_key
+from authproxy.flows.sign_in import watched_certificates
+from authproxy.flows.sign_in.shown_certificate import ShownCertificate
+from authproxy.flows.sign_in.watched_certificates import certificate_key
 from authproxy.storage.memory import MemoryKept
 from tests.support.log_lines import log_lines
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in import SignInRefused
+from authproxy.flows.sign_in.attempts import SignInRefused
 from tests.support.pages_house import ACQ, PAGE, TICKET
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"

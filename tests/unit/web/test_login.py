@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
+from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignInRefused
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in import SignedIn, SignInRefused
+from authproxy.flows.sign_in.attempts import SignedIn, SignInRefused
 from authproxy.flows.step_up.outcomes import NotProved
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject

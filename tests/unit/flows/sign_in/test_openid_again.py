@@ -10,8 +10,8 @@ import pytest
 from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.round_trip import StepUpBy
-from authproxy.flows.sign_in import AlreadySignedIn, SignInRefused
+from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignInRefused
+from authproxy.flows.sign_in.round_trip import StepUpBy
 from authproxy.flows.step_up.method_changes import ANY_PROOF
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows import watched_certificates
 from authproxy.flows.register import membership
-from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.shown_certificate import ShownCertificate
-from authproxy.flows.sign_in import SignInPlace
+from authproxy.flows.sign_in import watched_certificates
+from authproxy.flows.sign_in.attempts import SignInPlace
+from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
+from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.flows.step_up.elevation import not_proved
 from authproxy.flows.step_up.method_changes import asked_for
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp

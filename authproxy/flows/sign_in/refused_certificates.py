@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
-from authproxy.flows.shown_certificate import ShownCertificate
+from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 
 KEPT_FOR: Final = timedelta(days=7)
 """People ask their administrator, who asks the operator."""

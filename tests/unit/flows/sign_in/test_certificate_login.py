@@ -15,10 +15,10 @@ from authproxy.certificates.leaf import Leaf
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows import refused_certificates, watched_certificates
-from authproxy.flows.certificate_login import LESS_THAN_DEMANDED, Accepted, CertificateLogin, CertificateRules, not_admitted
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in import SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.sign_in import refused_certificates, watched_certificates
+from authproxy.flows.sign_in.attempts import SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.sign_in.certificate import LESS_THAN_DEMANDED, Accepted, CertificateLogin, CertificateRules, not_admitted
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.outcomes import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from authproxy.flows.sign_in import Proved, SignInPlace, SignIns
+from authproxy.flows.sign_in.attempts import Proved, SignInPlace, SignIns
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.person import Issuer, Person, Subject

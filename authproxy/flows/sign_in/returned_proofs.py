@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in import SignIns
+from authproxy.flows.sign_in.attempts import SignIns
 from authproxy.flows.step_up.elevation import PROVES, Elevations, not_proved
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent

@@ -14,9 +14,9 @@ from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.round_trip import Authenticated, RoundTrip
-from authproxy.flows.sign_in import SignInPlace
+from authproxy.flows.sign_in.attempts import SignInPlace
+from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
+from authproxy.flows.sign_in.round_trip import Authenticated, RoundTrip
 from authproxy.flows.step_up.elevation import not_proved
 from authproxy.flows.step_up.method_changes import asked_for
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.flows import shown_certificate
-from authproxy.flows.shown_certificate import ShownCertificate
+from authproxy.flows.sign_in import shown_certificate
+from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.identity.person import TaxNumber
 from tests.support.session_builders import NOW
 

@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 from typing import Protocol
 
-from authproxy.flows.shown_certificate import ShownCertificate
+from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 
 
 class Reading(Protocol):

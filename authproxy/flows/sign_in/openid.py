@@ -15,11 +15,11 @@ from typing import Final, Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.login_again import LoginAgain
 from authproxy.flows.register.membership import Admitted, NotAdmitted
-from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.round_trip import Authenticated, ClaimRules, Provider, RoundTrip
-from authproxy.flows.sign_in import AttemptStore, Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.sign_in.attempts import AttemptStore, Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.sign_in.openid_again import LoginAgain
+from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
+from authproxy.flows.sign_in.round_trip import Authenticated, ClaimRules, Provider, RoundTrip
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.assurance import Level
 from authproxy.identity.attempt import SECRET_SIZE, Attempt

@@ -6,7 +6,7 @@ import pytest
 
 from authproxy.access.asking import NOTHING, asking
 from authproxy.access.routes import Portal, Requirement, Route
-from authproxy.flows.asked import Asked
+from authproxy.flows.sign_in.provider_demands import Asked
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.session import SessionId
 from tests.support.session_builders import NOW

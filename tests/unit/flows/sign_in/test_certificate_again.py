@@ -8,12 +8,12 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows import watched_certificates
-from authproxy.flows.certificate_again import CertificateAgain
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.shown_certificate import ShownCertificate
-from authproxy.flows.sign_in import SignInPlace, SignIns
+from authproxy.flows.sign_in import watched_certificates
+from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
+from authproxy.flows.sign_in.certificate_again import CertificateAgain
+from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
+from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.method_changes import ANY_PROOF
 from authproxy.identity.assurance import AuthenticationEvent, Level

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.flows.browser import described
+from authproxy.flows.sign_in.browser_names import described
 
 
 @pytest.mark.parametrize(

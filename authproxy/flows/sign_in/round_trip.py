@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from authproxy.access.asking import NOTHING, Asking
 from authproxy.access.routes import Claim
-from authproxy.flows.sign_in import Seals, SignInPlace
+from authproxy.flows.sign_in.attempts import Seals, SignInPlace
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.grant import Grant

@@ -8,8 +8,8 @@ from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.claims import claims
-from authproxy.flows.round_trip import StepUpBy
-from authproxy.flows.sign_in import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.sign_in.round_trip import StepUpBy
 from authproxy.identity.assurance import Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.grant import Grant

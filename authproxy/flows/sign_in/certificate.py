@@ -20,13 +20,13 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import Mode
 from authproxy.certificates.verdict import Refused, Validated
-from authproxy.flows import refused_certificates, shown_certificate, watched_certificates
-from authproxy.flows.certificate_again import CertificateAgain
 from authproxy.flows.register import membership
 from authproxy.flows.register.membership import NotAdmitted
-from authproxy.flows.returned_proofs import ReturnedProofs
-from authproxy.flows.shown_certificate import ShownCertificate
-from authproxy.flows.sign_in import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over
+from authproxy.flows.sign_in import refused_certificates, shown_certificate, watched_certificates
+from authproxy.flows.sign_in.attempts import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over
+from authproxy.flows.sign_in.certificate_again import CertificateAgain
+from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
+from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.outcomes import NotProved
 from authproxy.identity.assurance import AuthenticationEvent, Level
