@@ -8,7 +8,7 @@ from datetime import datetime
 
 from authproxy.access.decision import Reason
 from authproxy.bootstrap.stores import Stores
-from authproxy.flows.account_watch import AccountWatch
+from authproxy.flows.ending.account_watch import AccountWatch
 from authproxy.identity.session import Session
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import OpenIdProvider as ProviderSettings

@@ -29,7 +29,7 @@ from authproxy.certificates.validator import CertificateValidator
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.client_address import TrustedProxies
 from authproxy.edge.sockets import Bound
-from authproxy.flows.certificate_watch import CertificateWatch
+from authproxy.flows.ending.certificate_watch import CertificateWatch
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
 from authproxy.flows.sign_in.certificate import CertificateLogin, CertificateRules, KeptStore

@@ -41,9 +41,9 @@ from authproxy.edge.sockets import bind
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool
 from authproxy.edge.via import Via
 from authproxy.flows.access import Access
-from authproxy.flows.back_channel_logout import BackChannelLogout
+from authproxy.flows.ending.back_channel_logout import BackChannelLogout
+from authproxy.flows.ending.logout import Logout
 from authproxy.flows.held.requests import HeldRequests
-from authproxy.flows.logout import Logout
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.register.operators import People
 from authproxy.flows.sign_in.attempts import SignIns

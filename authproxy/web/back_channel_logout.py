@@ -12,7 +12,7 @@ from typing import Protocol
 from aiohttp import web
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.back_channel_logout import LogoutRefused, SessionsEnded
+from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.forms import fields_of

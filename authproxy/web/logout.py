@@ -8,7 +8,7 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from authproxy.flows.logout import Ended
+from authproxy.flows.ending.logout import Ended
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies, signed_out

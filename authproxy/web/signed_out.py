@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from authproxy.flows.logout import Ended
+from authproxy.flows.ending.logout import Ended
 
 _AT_PROVIDER: dict[str, Literal["asked", "untold"] | None] = {"a": "asked", "u": "untold", "-": None}
 

@@ -21,8 +21,8 @@ from multidict import CIMultiDict
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import CurrentSession
-from authproxy.flows.back_channel_logout import LogoutRefused, SessionsEnded
-from authproxy.flows.logout import Ended
+from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
+from authproxy.flows.ending.logout import Ended
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.flows.back_channel_logout import LogoutRefused, SessionsEnded
+from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
 from tests.support.pages_house import ELSEWHERE, SESSION
 
 PATH = "/.authproxy/backchannel-logout"

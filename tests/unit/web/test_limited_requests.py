@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.flows.back_channel_logout import LogoutRefused
+from authproxy.flows.ending.back_channel_logout import LogoutRefused
 from authproxy.web.rates import Rates
 from tests.support.pages_house import FLOW, FORM, TICKET, running_pages
 

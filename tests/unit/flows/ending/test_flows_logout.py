@@ -7,7 +7,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.logout import Ended, Logout
+from authproxy.flows.ending.logout import Ended, Logout
 from authproxy.identity.ticket import SessionTicket
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.storage.memory import MemorySessions

@@ -7,7 +7,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.back_channel_logout import BackChannelLogout, LogoutRefused
+from authproxy.flows.ending.back_channel_logout import BackChannelLogout, LogoutRefused
 from authproxy.identity.person import Subject
 from authproxy.oidc.back_channel_logout import LogoutToken
 from authproxy.oidc.refused import TokenRefused

@@ -10,7 +10,7 @@ import pytest
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked, Source
-from authproxy.flows.certificate_watch import CertificateWatch
+from authproxy.flows.ending.certificate_watch import CertificateWatch
 from authproxy.flows.sign_in import watched_certificates
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.flows.sign_in.watched_certificates import certificate_key

@@ -9,7 +9,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.account_watch import AccountWatch
+from authproxy.flows.ending.account_watch import AccountWatch
 from authproxy.identity.grant import Grant
 from authproxy.oidc.account import Stands, Withdrawn
 from authproxy.storage.memory import MemoryGrants, MemorySessions

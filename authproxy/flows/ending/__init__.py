@@ -1,0 +1,1 @@
+"""What ends sessions: their person, the provider's word, a revoked certificate, a withdrawn account."""
