@@ -17,7 +17,6 @@ from authproxy.settings.step_up import Blocks
 from authproxy.storage.acts import RedisActs
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.grants import RedisGrants
 from authproxy.storage.kept import RedisKept
@@ -41,8 +40,9 @@ from authproxy.storage.notices import RedisNotices
 from authproxy.storage.open_sessions import RedisOpenSessions
 from authproxy.storage.people import RedisPeople
 from authproxy.storage.pulse import Pulse
+from authproxy.storage.records.sealed_texts import Seals
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
-from authproxy.storage.seals import Seals
 from authproxy.storage.sessions import RedisSessions
 from authproxy.storage.used_proofs import RedisUsedProofs
 from authproxy.telemetry.audit import Audit, Event

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Final
 
 from authproxy.identity.session import SessionId
-from authproxy.storage import answers, keyspace, records
+from authproxy.storage import answers, keyspace
 from authproxy.storage.answers import Command, Script
 from authproxy.storage.outages import Outages
+from authproxy.storage.records import sessions as records
 
 IDLE_TIME: Final = """
 local function idle_time(seen, now, forgives, first)

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from authproxy.identity.attempt import Attempt
-from authproxy.storage import keyspace, records, retention
+from authproxy.storage import keyspace, retention
+from authproxy.storage.records import sessions as records
 from authproxy.storage.redis import RedisConnection
 
 _NOTE: Final = """

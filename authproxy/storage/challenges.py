@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.session import SessionId
-from authproxy.storage import answers, challenge_records, codec, keyspace, newest, records, retention
+from authproxy.storage import answers, keyspace, newest, retention
 from authproxy.storage.answers import Script
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records import challenges as challenge_records
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 
 _OPEN: Final = Script("""

@@ -11,10 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.storage import answers, challenge_records, codec, keyspace, records, retention
+from authproxy.storage import answers, keyspace, retention
 from authproxy.storage.answers import Command, Script
-from authproxy.storage.challenge_records import Owned, RecoverySet
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records import challenges as challenge_records
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.challenges import Owned, RecoverySet
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 
 MOST: Final = 10

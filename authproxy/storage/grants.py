@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.identity.grant import Grant, Turn
-from authproxy.storage import answers, codec, keyspace, records
+from authproxy.storage import answers, keyspace
 from authproxy.storage.answers import Script
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 
 _KEEP: Final = Script("""

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.names import ADDRESS
-from authproxy.storage import answers, keyspace, records
+from authproxy.storage import answers, keyspace
 from authproxy.storage.answers import Command, Script
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 
 HOUR: Final = timedelta(hours=1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from authproxy.storage import keyspace, records, retention
+from authproxy.storage import keyspace, retention
+from authproxy.storage.records import sessions as records
 from authproxy.storage.redis import RedisConnection
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from authproxy.identity.session import Session, SessionId
-from authproxy.storage.codec import StoredSession
+from authproxy.storage.records.sealing import StoredSession
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)

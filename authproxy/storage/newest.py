@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from authproxy.storage import answers, records
+from authproxy.storage import answers
 from authproxy.storage.answers import Script
+from authproxy.storage.records import sessions as records
 from authproxy.storage.redis import RedisConnection
 
 _LIST: Final = Script("""

@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.notices import Batch
-from authproxy.storage import answers, codec, keyspace, records, retention
+from authproxy.storage import answers, keyspace, retention
 from authproxy.storage.answers import Command, Script
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 
 _AT_A_TIME: Final = 50

@@ -15,10 +15,12 @@ from typing import Final
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId
-from authproxy.storage import answers, codec, keyspace, records
+from authproxy.storage import answers, keyspace
 from authproxy.storage.answers import Command, Script
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.pulse import Pulse
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection, WrongType
 
 _MARGIN: Final = timedelta(seconds=5)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.identity.session import SessionId
-from authproxy.storage import records
+from authproxy.storage.records import sessions as records
 
 NOTICED_WITHIN: Final = timedelta(seconds=5)
 """An outage began at the last write that was taken, but at most so long before it was noticed."""

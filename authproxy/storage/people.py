@@ -18,10 +18,13 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import leaves
-from authproxy.storage import codec, keyspace, member_records, records, register_scripts
+from authproxy.storage import keyspace, register_scripts
 from authproxy.storage.answers import Command
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.pulse import Pulse
+from authproxy.storage.records import members as member_records
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 
 _PAGE: Final = 500

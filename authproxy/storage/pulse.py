@@ -19,10 +19,11 @@ import structlog
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
-from authproxy.storage import activity, answers, keyspace, records
+from authproxy.storage import activity, answers, keyspace
 from authproxy.storage.answers import Command, Script
 from authproxy.storage.endings import Endings
 from authproxy.storage.outages import NOTICED_WITHIN, Outage, Outages
+from authproxy.storage.records import sessions as records
 from authproxy.storage.redis import RedisConnection, WrongType
 
 _EVERY: Final = 1.0

@@ -15,12 +15,14 @@ from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage import activity, codec, keyspace, records, succession
+from authproxy.storage import activity, keyspace, succession
 from authproxy.storage.answers import Command
-from authproxy.storage.codec import KeyRing, StoredSession
 from authproxy.storage.open_sessions import RedisOpenSessions
 from authproxy.storage.pulse import Pulse
 from authproxy.storage.reads import GatheredReads
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing, StoredSession
 from authproxy.storage.redis import RedisConnection, WrongType
 
 _UNADOPTED_FOR: Final = timedelta(seconds=10)

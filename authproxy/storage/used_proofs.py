@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from authproxy.storage import keyspace, records, retention
+from authproxy.storage import keyspace, retention
+from authproxy.storage.records import sessions as records
 from authproxy.storage.redis import RedisConnection
 
 _SPAN: Final = records.span_in_milliseconds(retention.USED_PROOF_REMEMBERED_FOR)

@@ -9,7 +9,6 @@ import pytest
 
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.kept import RedisKept
 from authproxy.storage.limits import BlockRules, RedisLimits
@@ -24,6 +23,7 @@ from authproxy.storage.memory import (
     MemoryUsedProofs,
 )
 from authproxy.storage.notices import RedisNotices
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from authproxy.storage.used_proofs import RedisUsedProofs

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.pulse import Pulse
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer, eventually, fault_proxy

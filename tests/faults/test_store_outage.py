@@ -17,9 +17,9 @@ from authproxy.challenges.challenge import ChallengeId
 from authproxy.identity.person import Subject
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.limits import BlockRules, RedisLimits
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.challenge_builders import ANAS, challenge_of

@@ -11,8 +11,8 @@ import pytest
 
 from authproxy import bootstrap
 from authproxy.storage.acts import RedisActs
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.keyspace import ACTS, ACTS_TAKER
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from tests.support.gateway import open_house, until
 from tests.support.redis_server import RedisServer

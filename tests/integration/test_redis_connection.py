@@ -20,13 +20,13 @@ from authproxy.identity.session import SessionId
 from authproxy.storage import near_cache
 from authproxy.storage.attempts import RedisAttempts
 from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.invalidation import listen
 from authproxy.storage.kept import RedisKept
 from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.logout_tokens import RedisLogoutTokens
 from authproxy.storage.people import RedisPeople
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection, StoreTls
 from authproxy.storage.sessions import RedisSessions
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of

@@ -12,8 +12,8 @@ import pytest
 
 import authproxy.storage
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.pulse import Pulse
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.invalidation import listen
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.redis_server import RedisServer, eventually, fault_proxy

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from authproxy.storage import keyspace
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.open_sessions import RedisOpenSessions
 from authproxy.storage.pulse import Pulse
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.gateway import DAVID, open_house, until

@@ -17,9 +17,9 @@ from authproxy.challenges.names import address_name, person_name
 from authproxy.identity.session import SessionId
 from authproxy.storage import keyspace
 from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.enrolments import RedisEnrolments
 from authproxy.storage.limits import BlockRules, RedisLimits
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from tests.support.challenge_builders import ANAS, BORS, challenge_of, enrolment_of
 from tests.support.session_builders import NOW

@@ -12,7 +12,7 @@ import pytest
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import MemberId, Subject
 from authproxy.storage import keyspace
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import RedisConnection
 from authproxy.storage.sessions import RedisSessions
 from tests.support.people_builders import ANA

@@ -14,8 +14,8 @@ import pytest
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage import keyspace
 from authproxy.storage.attempts import RedisAttempts
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.logout_tokens import RedisLogoutTokens
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.sessions import RedisSessions
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 

@@ -19,10 +19,10 @@ from authproxy.identity.grant import Grant
 from authproxy.identity.person import Issuer, Subject
 from authproxy.oidc.claims import ClaimNames
 from authproxy.oidc.id_token import VerifiedClaims
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions
 from authproxy.storage.near_cache import NearCache
-from authproxy.storage.seals import Seals
+from authproxy.storage.records.sealed_texts import Seals
+from authproxy.storage.records.sealing import KeyRing
 from tests.support.session_builders import ISSUER, NOW
 
 BROWSER = "the-browser"

@@ -13,9 +13,9 @@ from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage.codec import StoredSession
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.outages import Outages
+from authproxy.storage.records.sealing import StoredSession
 
 _SWEPT_EVERY: Final = timedelta(minutes=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)

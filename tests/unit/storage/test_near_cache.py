@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from authproxy.identity.session import SessionId
-from authproxy.storage.codec import StoredSession
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.records.sealing import StoredSession
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 KEEPS_FOR = timedelta(seconds=5)

@@ -13,8 +13,8 @@ from authproxy.flows.sign_in.attempts import SignedIn, SignInRefused
 from authproxy.flows.step_up.outcomes import NotProved
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
-from authproxy.storage.codec import KeyRing
-from authproxy.storage.seals import Seals
+from authproxy.storage.records.sealed_texts import Seals
+from authproxy.storage.records.sealing import KeyRing
 from authproxy.web.rates import Rates
 from tests.support.pages_house import FLOW, NOW, PAGE, SESSION, TICKET, running_pages
 

@@ -25,10 +25,10 @@ from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, RegisterKey
 from authproxy.identity.person import Issuer, TaxNumber
 from authproxy.identity.ticket import parse
-from authproxy.storage.codec import KeyRing
 from authproxy.storage.memory import MemoryAttempts, MemoryKept, MemoryPeople
 from authproxy.storage.near_cache import NearCache
-from authproxy.storage.seals import Seals
+from authproxy.storage.records.sealed_texts import Seals
+from authproxy.storage.records.sealing import KeyRing
 from tests.support.login_house import BROWSER, Sessions
 from tests.support.people_builders import ANA
 from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for

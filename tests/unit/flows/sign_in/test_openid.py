@@ -17,7 +17,7 @@ from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.ticket import parse
 from authproxy.oidc.refused import AuthorizationRefused, TokenRefused
-from authproxy.storage.records import session_in, session_octets
+from authproxy.storage.records.sessions import session_in, session_octets
 from tests.support.login_house import BROWSER, USERINFO, LoginHouse
 from tests.support.session_builders import ISSUER, NOW
 

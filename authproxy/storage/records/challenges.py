@@ -9,7 +9,7 @@ from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from authproxy.identity.session import SessionId
-from authproxy.storage.records import UNREADABLE, octets_of, time_in, time_text
+from authproxy.storage.records.sessions import UNREADABLE, octets_of, time_in, time_text
 
 _ENROLLED: Final[tuple[EnrolledMethod, ...]] = ("totp", "push", "recovery")
 _Word = TypeVar("_Word", bound=str)

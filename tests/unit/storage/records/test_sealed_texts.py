@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from authproxy.identity.attempt import Showing
 from authproxy.oidc import authorization
-from authproxy.storage import seals
-from authproxy.storage.codec import KeyRing
-from authproxy.storage.seals import Seals
+from authproxy.storage.records import sealed_texts as seals
+from authproxy.storage.records.sealed_texts import Seals
+from authproxy.storage.records.sealing import KeyRing
 from tests.support.session_builders import NOW, attempt_of
 
 KEY, NEW_KEY = bytes(32), bytes(range(32))

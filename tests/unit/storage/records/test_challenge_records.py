@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from authproxy.challenges.challenge import Challenge
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
-from authproxy.storage import challenge_records as records
-from authproxy.storage.challenge_records import Owned, RecoverySet
+from authproxy.storage.records import challenges as records
+from authproxy.storage.records.challenges import Owned, RecoverySet
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.session_builders import NOW
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from authproxy.identity.session import SessionId
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage import codec
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records.sealing import KeyRing
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 RING = KeyRing((KEY,))

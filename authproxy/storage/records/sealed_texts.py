@@ -17,8 +17,9 @@ from collections.abc import Callable
 from typing import Final
 
 from authproxy.identity.attempt import Attempt, Showing
-from authproxy.storage import codec, records
-from authproxy.storage.codec import KeyRing
+from authproxy.storage.records import sealing as codec
+from authproxy.storage.records import sessions as records
+from authproxy.storage.records.sealing import KeyRing
 
 LONGEST: Final = 1400
 """Characters of a sealed attempt. MITREid Connect keeps `state` in a column of 2,048 characters, and front proxies read the head of an

@@ -13,7 +13,7 @@ from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
-from authproxy.storage import records
+from authproxy.storage.records import sessions as records
 from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for
 
 MOMENTS = st.datetimes(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.identity.member import Account, CertificateName, Member
-from authproxy.storage.member_records import member_in, member_octets
+from authproxy.storage.records.members import member_in, member_octets
 from tests.support.people_builders import ANA, DAVID, linked
 from tests.support.session_builders import NOW
 
