@@ -23,8 +23,8 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.auditing import Writing, person_key
 from authproxy.bootstrap.clock import utc_now
 from authproxy.settings.schema import Settings
-from authproxy.storage.acts import RedisActs
-from authproxy.storage.open_sessions import EndedByTime, RedisOpenSessions
+from authproxy.storage.redis.open_sessions import EndedByTime, RedisOpenSessions
+from authproxy.storage.redis.operator_acts import RedisActs
 from authproxy.telemetry.audit import Audit, Event, Fields
 from authproxy.telemetry.logging import logger
 

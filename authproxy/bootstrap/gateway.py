@@ -54,7 +54,7 @@ from authproxy.identity.person import Issuer
 from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
-from authproxy.storage import invalidation
+from authproxy.storage.redis import invalidation
 from authproxy.telemetry import logging as logs
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.audit import Audit, Event

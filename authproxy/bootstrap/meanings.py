@@ -32,7 +32,7 @@ from authproxy.settings.certificates import Acnlb
 from authproxy.settings.forms import Tls
 from authproxy.settings.schema import Hsts, OpenIdProvider, PortalSettings, Settings, StepUpSettings, Store
 from authproxy.settings.values import is_rekonos_own, key_of
-from authproxy.storage.redis import StoreTls
+from authproxy.storage.redis.connection import StoreTls
 from authproxy.web.pages import Links
 from authproxy.web.rates import Rates
 

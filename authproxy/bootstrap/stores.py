@@ -14,14 +14,6 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.dns.resolver import Resolver
 from authproxy.settings.schema import Settings
 from authproxy.settings.step_up import Blocks
-from authproxy.storage.acts import RedisActs
-from authproxy.storage.attempts import RedisAttempts
-from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.enrolments import RedisEnrolments
-from authproxy.storage.grants import RedisGrants
-from authproxy.storage.kept import RedisKept
-from authproxy.storage.limits import BlockRules, RedisLimits
-from authproxy.storage.logout_tokens import RedisLogoutTokens
 from authproxy.storage.memory import (
     MemoryAttempts,
     MemoryChallenges,
@@ -36,15 +28,23 @@ from authproxy.storage.memory import (
     MemoryUsedProofs,
 )
 from authproxy.storage.near_cache import NearCache
-from authproxy.storage.notices import RedisNotices
-from authproxy.storage.open_sessions import RedisOpenSessions
-from authproxy.storage.people import RedisPeople
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
-from authproxy.storage.used_proofs import RedisUsedProofs
+from authproxy.storage.redis.attempts import RedisAttempts
+from authproxy.storage.redis.challenges import RedisChallenges
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.enrolments import RedisEnrolments
+from authproxy.storage.redis.grants import RedisGrants
+from authproxy.storage.redis.kept import RedisKept
+from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
+from authproxy.storage.redis.notices import RedisNotices
+from authproxy.storage.redis.open_sessions import RedisOpenSessions
+from authproxy.storage.redis.operator_acts import RedisActs
+from authproxy.storage.redis.people import RedisPeople
+from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.sessions import RedisSessions
+from authproxy.storage.redis.used_proofs import RedisUsedProofs
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web.management import Check
 

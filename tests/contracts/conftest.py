@@ -7,11 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from authproxy.storage.attempts import RedisAttempts
-from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.enrolments import RedisEnrolments
-from authproxy.storage.kept import RedisKept
-from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.memory import (
     MemoryAttempts,
     MemoryChallenges,
@@ -22,11 +17,16 @@ from authproxy.storage.memory import (
     MemorySessions,
     MemoryUsedProofs,
 )
-from authproxy.storage.notices import RedisNotices
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
-from authproxy.storage.used_proofs import RedisUsedProofs
+from authproxy.storage.redis.attempts import RedisAttempts
+from authproxy.storage.redis.challenges import RedisChallenges
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.enrolments import RedisEnrolments
+from authproxy.storage.redis.kept import RedisKept
+from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.notices import RedisNotices
+from authproxy.storage.redis.sessions import RedisSessions
+from authproxy.storage.redis.used_proofs import RedisUsedProofs
 from tests.support.redis_server import RedisServer
 
 GENEROUS = timedelta(seconds=20)

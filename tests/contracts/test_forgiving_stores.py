@@ -9,8 +9,8 @@ import pytest
 
 from authproxy.storage.memory import MemorySessions
 from authproxy.storage.outages import Outage, Outages
-from authproxy.storage.pulse import Pulse
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
 
 MINUTE = timedelta(minutes=1)

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from authproxy.identity.grant import Grant, Turn
-from authproxy.storage.grants import RedisGrants
 from authproxy.storage.memory import MemoryGrants
+from authproxy.storage.redis.grants import RedisGrants
 from tests.support.session_builders import NOW
 
 EVERY, HOUR = timedelta(minutes=1), timedelta(hours=1)

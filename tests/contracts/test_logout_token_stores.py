@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.storage.logout_tokens import RedisLogoutTokens
 from authproxy.storage.memory import MemoryLogoutTokens
+from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
 from tests.support.session_builders import ISSUER, NOW
 
 IN_A_MINUTE = NOW + timedelta(minutes=1)

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.storage.notices import RedisNotices
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.redis.notices import RedisNotices
 from tests.support.session_builders import NOW
 
 ANA, BOR = ("member", "ana"), ("account", "https://idp.example/", "bor")

@@ -11,7 +11,7 @@ import pytest
 from authproxy.identity.member import BlockedAccount, RegisterKey, issuer_and_serial
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.storage.memory import MemoryPeople
-from authproxy.storage.people import RedisPeople
+from authproxy.storage.redis.people import RedisPeople
 from tests.contracts.conftest import STORES
 from tests.support.people_builders import ANA, CVETKA, DAVID, SUBCA, account
 from tests.support.session_builders import NOW

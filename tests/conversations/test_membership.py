@@ -13,7 +13,7 @@ from authproxy.access.decision import Reason
 from authproxy.identity.member import Account
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import Listed
-from authproxy.storage import keyspace
+from authproxy.storage.redis import keys as keyspace
 from tests.support.gateway import ANA, BOR, CVETKA, DAVID, TICKET, until
 from tests.support.http_client import Browser
 

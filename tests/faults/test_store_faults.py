@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.redis_server import RedisServer, eventually, fault_proxy
 from tests.support.session_builders import new_ticket, session_for
 from tests.support.store_faults import FAULTS, Trouble

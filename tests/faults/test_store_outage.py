@@ -15,13 +15,13 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import ChallengeId
 from authproxy.identity.person import Subject
-from authproxy.storage.attempts import RedisAttempts
-from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.enrolments import RedisEnrolments
-from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis.attempts import RedisAttempts
+from authproxy.storage.redis.challenges import RedisChallenges
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.enrolments import RedisEnrolments
+from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.challenge_builders import ANAS, challenge_of
 from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis.connection import RedisConnection
 from tests.support.redis_server import RedisServer
 from tests.support.stepped_redis import SteppedConnection
 

@@ -16,8 +16,8 @@ from authproxy.edge.shares import Shares
 from authproxy.edge.site import Holding, Limits
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import Subject
-from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryKept, MemoryLimits
+from authproxy.storage.redis.limits import BlockRules
 from tests.support.edge import GOOD, HOST, NOW, SESSION, Conversation, Edge, request, running_edge
 
 ORIGIN = f"http://{HOST}"

@@ -10,10 +10,10 @@ from datetime import timedelta
 import pytest
 
 from authproxy import bootstrap
-from authproxy.storage.acts import RedisActs
-from authproxy.storage.keyspace import ACTS, ACTS_TAKER
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.keys import ACTS, ACTS_TAKER
+from authproxy.storage.redis.operator_acts import RedisActs
 from tests.support.gateway import open_house, until
 from tests.support.redis_server import RedisServer
 

@@ -18,17 +18,17 @@ from authproxy.challenges.challenge import State
 from authproxy.identity.member import RegisterKey
 from authproxy.identity.session import SessionId
 from authproxy.storage import near_cache
-from authproxy.storage.attempts import RedisAttempts
-from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.enrolments import RedisEnrolments
-from authproxy.storage.invalidation import listen
-from authproxy.storage.kept import RedisKept
-from authproxy.storage.limits import BlockRules, RedisLimits
-from authproxy.storage.logout_tokens import RedisLogoutTokens
-from authproxy.storage.people import RedisPeople
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection, StoreTls
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis.attempts import RedisAttempts
+from authproxy.storage.redis.challenges import RedisChallenges
+from authproxy.storage.redis.connection import RedisConnection, StoreTls
+from authproxy.storage.redis.enrolments import RedisEnrolments
+from authproxy.storage.redis.invalidation import listen
+from authproxy.storage.redis.kept import RedisKept
+from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
+from authproxy.storage.redis.people import RedisPeople
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.people_builders import ANA
 from tests.support.redis_server import RedisServer, eventually

@@ -12,10 +12,10 @@ import pytest
 
 import authproxy.storage
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.redis_server import RedisServer
 from tests.support.session_builders import NOW, new_ticket, session_for
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from authproxy.storage.invalidation import listen
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.invalidation import listen
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.redis_server import RedisServer, eventually, fault_proxy
 from tests.support.session_builders import ISSUER, SUBJECT, new_ticket, session_for
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.storage import keyspace
-from authproxy.storage.open_sessions import RedisOpenSessions
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.open_sessions import RedisOpenSessions
+from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.gateway import DAVID, open_house, until
 from tests.support.redis_server import RedisServer
 from tests.support.session_builders import NOW, new_ticket, session_for

@@ -9,11 +9,11 @@ import pytest
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import BlockedAccount, RegisterKey
-from authproxy.storage import keyspace
-from authproxy.storage.people import RedisPeople, RegisterLost
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.people import RedisPeople, RegisterLost
+from authproxy.storage.redis.pulse import Pulse
 from tests.support.people_builders import ANA, CVETKA, SUBCA, account
 from tests.support.session_builders import NOW
 

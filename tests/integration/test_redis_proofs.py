@@ -15,12 +15,12 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import ChallengeId, State
 from authproxy.challenges.names import address_name, person_name
 from authproxy.identity.session import SessionId
-from authproxy.storage import keyspace
-from authproxy.storage.challenges import RedisChallenges
-from authproxy.storage.enrolments import RedisEnrolments
-from authproxy.storage.limits import BlockRules, RedisLimits
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.challenges import RedisChallenges
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.enrolments import RedisEnrolments
+from authproxy.storage.redis.limits import BlockRules, RedisLimits
 from tests.support.challenge_builders import ANAS, BORS, challenge_of, enrolment_of
 from tests.support.session_builders import NOW
 from tests.support.stepped_redis import DyingConnection, orders

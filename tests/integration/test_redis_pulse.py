@@ -11,14 +11,14 @@ import pytest
 import structlog
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage import keyspace
-from authproxy.storage.activity import IDLE_TIME
 from authproxy.storage.outages import Outage, Outages
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.activity import IDLE_TIME
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
 from tests.support.session_builders import NOW, new_ticket, session_for
 

@@ -11,10 +11,10 @@ import pytest
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import MemberId, Subject
-from authproxy.storage import keyspace
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.people_builders import ANA
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
 from tests.support.stepped_redis import DyingConnection, orders

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage import keyspace
-from authproxy.storage.attempts import RedisAttempts
-from authproxy.storage.logout_tokens import RedisLogoutTokens
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.sessions import RedisSessions
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.attempts import RedisAttempts
+from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
+from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")

@@ -23,8 +23,8 @@ from authproxy.identity.session import SessionId
 from authproxy.sandbox.identity_provider.onepass.relying_parties import ROOT, SANDBOX_API_KEY
 from authproxy.sandbox.installation import RELYING_PARTY, to_be_enrolled
 from authproxy.sandbox.phone.application import PHONE
-from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
+from authproxy.storage.redis.limits import BlockRules
 from tests.support.http_client import Browser
 from tests.support.onepass_house import ANA, CVETKA, DAVID, onepass_house, pressed, title
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.answers import Command
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.connection import RedisConnection
 
 
 class SteppedConnection(RedisConnection):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.storage.enrolments import MOST, UNKNOWN
+from authproxy.storage.redis.enrolments import MOST, UNKNOWN
 
 _Owner = tuple[str, ...]
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.names import ADDRESS
-from authproxy.storage.limits import HOUR, SET_OFF, BlockRules, lasting
+from authproxy.storage.redis.limits import HOUR, SET_OFF, BlockRules, lasting
 
 _SWEPT_EVERY: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(days=1)

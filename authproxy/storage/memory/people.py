@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import leaves
-from authproxy.storage.people import Departure, LookedUp, Snapshot, StoredMember
+from authproxy.storage.redis.people import Departure, LookedUp, Snapshot, StoredMember
 
 
 class MemoryPeople:

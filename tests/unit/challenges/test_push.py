@@ -20,8 +20,8 @@ from authproxy.challenges.push import EnrolmentFailed, PushEnrolling, PushMethod
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import SessionId
-from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
+from authproxy.storage.redis.limits import BlockRules
 from tests.support.push_service import SERVICE_PART, CarryingService, PhoneKey
 
 NOW = datetime(2026, 11, 22, 10, 0, 12, 345678, tzinfo=UTC)

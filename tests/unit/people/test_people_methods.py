@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.cli import main
 from authproxy.identity.person import Person
-from authproxy.storage import keyspace
+from authproxy.storage.redis import keys as keyspace
 from tests.support.people_desk import ANA, ANAS, CVETKA, HEADER, Desk
 from tests.support.terminal import at_a_terminal
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryAttempts, MemoryChallenges, MemoryLimits, MemorySessions
 from authproxy.storage.near_cache import NearCache
+from authproxy.storage.redis.limits import BlockRules
 from tests.support.challenge_builders import challenge_of
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 

@@ -10,8 +10,8 @@ import pytest
 from authproxy.access.held_request import HeldRequest, is_name
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import MemberId, Subject
-from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryKept, MemoryLimits
+from authproxy.storage.redis.limits import BlockRules
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))

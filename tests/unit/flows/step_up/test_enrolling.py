@@ -33,8 +33,8 @@ from authproxy.identity.member import CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import MemoryEnrolments, MemoryKept, MemoryLimits, MemoryPeople, MemorySessions
+from authproxy.storage.redis.limits import BlockRules
 from tests.support.challenge_builders import challenge_of
 from tests.support.recovery_sheets import QUICK
 

@@ -35,7 +35,6 @@ from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage.limits import BlockRules
 from authproxy.storage.memory import (
     MemoryChallenges,
     MemoryEnrolments,
@@ -45,6 +44,7 @@ from authproxy.storage.memory import (
     MemorySessions,
     MemoryUsedProofs,
 )
+from authproxy.storage.redis.limits import BlockRules
 from tests.support.recovery_sheets import QUICK, sheet_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

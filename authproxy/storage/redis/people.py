@@ -18,14 +18,15 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import leaves
-from authproxy.storage import keyspace, register_scripts
-from authproxy.storage.answers import Command
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records import members as member_records
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis import people_scripts as register_scripts
+from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.pulse import Pulse
 
 _PAGE: Final = 500
 _DEPARTURES: Final = 100

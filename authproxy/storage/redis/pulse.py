@@ -19,12 +19,13 @@ import structlog
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
-from authproxy.storage import activity, answers, keyspace
-from authproxy.storage.answers import Command, Script
 from authproxy.storage.endings import Endings
 from authproxy.storage.outages import NOTICED_WITHIN, Outage, Outages
 from authproxy.storage.records import sessions as records
-from authproxy.storage.redis import RedisConnection, WrongType
+from authproxy.storage.redis import activity, answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.connection import RedisConnection, WrongType
 
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.names import ADDRESS
-from authproxy.storage import answers, keyspace
-from authproxy.storage.answers import Command, Script
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.connection import RedisConnection
 
 HOUR: Final = timedelta(hours=1)
 SET_OFF: Final = 2

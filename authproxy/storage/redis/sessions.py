@@ -15,15 +15,16 @@ from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage import activity, keyspace, succession
-from authproxy.storage.answers import Command
-from authproxy.storage.open_sessions import RedisOpenSessions
-from authproxy.storage.pulse import Pulse
-from authproxy.storage.reads import GatheredReads
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing, StoredSession
-from authproxy.storage.redis import RedisConnection, WrongType
+from authproxy.storage.redis import activity, succession
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.connection import RedisConnection, WrongType
+from authproxy.storage.redis.open_sessions import RedisOpenSessions
+from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.reads import GatheredReads
 
 _UNADOPTED_FOR: Final = timedelta(seconds=10)
 """How long a session lives that is to take the place of another and has not: longer than the question in between takes."""

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from authproxy.identity.attempt import Attempt
-from authproxy.storage import keyspace, retention
+from authproxy.storage import retention
 from authproxy.storage.records import sessions as records
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.connection import RedisConnection
 
 _NOTE: Final = """
 redis.call('RPUSH', KEYS[1], ARGV[1])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from authproxy.storage import answers
-from authproxy.storage.answers import Script
 from authproxy.storage.records import sessions as records
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis.connection import RedisConnection
 
 _LIST: Final = Script("""
 redis.call('RPUSH', KEYS[1], ARGV[1])

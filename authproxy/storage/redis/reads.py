@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.answers import Command
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.connection import RedisConnection
 
 
 class GatheredReads:

@@ -11,14 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.storage import answers, keyspace, retention
-from authproxy.storage.answers import Command, Script
+from authproxy.storage import retention
 from authproxy.storage.records import challenges as challenge_records
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.challenges import Owned, RecoverySet
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.connection import RedisConnection
 
 MOST: Final = 10
 UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)

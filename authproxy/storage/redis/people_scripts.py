@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from authproxy.storage import answers
-from authproxy.storage.answers import Script
+from authproxy.storage.redis import answers
+from authproxy.storage.redis.answers import Script
 
 NOT_WHOLE: Final = -1
 """What every script here answers, alone or in front, when the parts do not belong together. Then it has changed nothing."""

@@ -9,13 +9,16 @@ from typing import Any, Final
 
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.session import SessionId
-from authproxy.storage import answers, keyspace, newest, retention
-from authproxy.storage.answers import Script
+from authproxy.storage import retention
 from authproxy.storage.records import challenges as challenge_records
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis import newest_names as newest
+from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis.connection import RedisConnection
 
 _OPEN: Final = Script("""
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Final
 
 from authproxy.identity.session import SessionId
-from authproxy.storage import answers, keyspace
-from authproxy.storage.answers import Command, Script
 from authproxy.storage.outages import Outages
 from authproxy.storage.records import sessions as records
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command, Script
 
 IDLE_TIME: Final = """
 local function idle_time(seen, now, forgives, first)

@@ -17,9 +17,9 @@ import structlog
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
-from authproxy.storage import keyspace
 from authproxy.storage.near_cache import NearCache
-from authproxy.storage.redis import Line, RedisConnection
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.connection import Line, RedisConnection
 
 HEARTBEAT: Final = timedelta(milliseconds=300)
 _PATIENCE: Final = timedelta(seconds=1)

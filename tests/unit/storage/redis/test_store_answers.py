@@ -9,8 +9,9 @@ import pytest
 from redis.exceptions import AuthenticationError, BusyLoadingError, InvalidResponse, NoPermissionError, OutOfMemoryError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from authproxy.storage import answers, trouble
-from authproxy.storage.answers import Script
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import errors as trouble
+from authproxy.storage.redis.answers import Script
 
 FITTING = [
     (("HMGET", "key", "a", "b"), [b"1", None]),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.identity.session import SessionId
-from authproxy.storage import keyspace
+from authproxy.storage.redis import keys as keyspace
 from tests.support.session_builders import new_ticket
 
 SESSION_ID = new_ticket().session_id

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.identity.grant import Grant, Turn
-from authproxy.storage import answers, keyspace
-from authproxy.storage.answers import Script
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis.connection import RedisConnection
 
 _KEEP: Final = Script("""
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1], 'due', ARGV[2])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from authproxy.storage import keyspace, retention
+from authproxy.storage import retention
 from authproxy.storage.records import sessions as records
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.connection import RedisConnection
 
 
 class RedisLogoutTokens:

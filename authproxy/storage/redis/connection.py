@@ -25,9 +25,9 @@ from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.dns.resolver import Resolver
-from authproxy.storage import answers as possible
-from authproxy.storage import trouble
-from authproxy.storage.answers import Command
+from authproxy.storage.redis import answers as possible
+from authproxy.storage.redis import errors as trouble
+from authproxy.storage.redis.answers import Command
 
 _CLOSING_WITHIN: Final = timedelta(seconds=1)
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.notices import Batch
-from authproxy.storage import answers, keyspace, retention
-from authproxy.storage.answers import Command, Script
+from authproxy.storage import retention
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.connection import RedisConnection
 
 _AT_A_TIME: Final = 50
 """Messages that one instance takes in one turn."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from authproxy.storage import answers, keyspace
-from authproxy.storage.answers import Script
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis.connection import RedisConnection
 
 MOST_WAITING: Final = 10_000
 """Entries that wait at most. Where nothing takes them over for so long, commands must stop, and somebody must look."""

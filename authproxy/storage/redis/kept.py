@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from authproxy.storage import answers, keyspace
-from authproxy.storage.answers import Script
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis.connection import RedisConnection
 
 _TAKE: Final = Script("""
 local sealed = redis.call('GET', KEYS[1])

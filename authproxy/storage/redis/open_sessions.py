@@ -15,13 +15,14 @@ from typing import Final
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId
-from authproxy.storage import answers, keyspace
-from authproxy.storage.answers import Command, Script
-from authproxy.storage.pulse import Pulse
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import RedisConnection, WrongType
+from authproxy.storage.redis import answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.connection import RedisConnection, WrongType
+from authproxy.storage.redis.pulse import Pulse
 
 _MARGIN: Final = timedelta(seconds=5)
 """How long after its end a session is looked at: until then every instance has heard of sessions that somebody has ended."""

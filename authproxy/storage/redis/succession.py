@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from authproxy.identity.session import SessionId
-from authproxy.storage import activity, answers, keyspace
-from authproxy.storage.answers import Command, Script
 from authproxy.storage.endings import Endings
-from authproxy.storage.pulse import Pulse
-from authproxy.storage.redis import RedisConnection
+from authproxy.storage.redis import activity, answers
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.pulse import Pulse
 
 PAGE: Final = 500
 """Sessions asked about in one question, so that a person with thousands of them does not outlast the deadline."""
