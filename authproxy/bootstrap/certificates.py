@@ -27,7 +27,7 @@ from authproxy.certificates.revocation import RevocationSources, Rules
 from authproxy.certificates.status import Mode
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.dns.resolver import Resolver
-from authproxy.edge.client_address import TrustedProxies
+from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.sockets import Bound
 from authproxy.flows.ending.certificate_watch import CertificateWatch
 from authproxy.flows.register.membership import Membership

@@ -18,7 +18,7 @@ from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
 from authproxy.bootstrap.starting import Unusable
-from authproxy.edge.headers import RequestFilter
+from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.sockets import Address
 from authproxy.edge.upstream_pool import Upstream, UpstreamPool

@@ -7,10 +7,10 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.target import RequestTarget
-from authproxy.edge.preflight import Preflight
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules.preflight import Preflight
+from authproxy.edge.rules.request_head import RequestHead
+from authproxy.edge.rules.subrequest import Dialect
 from authproxy.edge.site import Gate, Site
-from authproxy.edge.subrequest import Dialect
 from authproxy.edge.transfer import Transfer
 from authproxy.identity.session import Session
 

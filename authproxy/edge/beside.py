@@ -7,7 +7,7 @@ from authproxy.access.decision import Allowed, Decision, StepUpRequired
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
 from authproxy.edge import holding
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
 
 

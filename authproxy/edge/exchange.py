@@ -15,15 +15,17 @@ from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.own_cookies import ticket_in
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge import beside, held, holding, refusals, subrequest, via
+from authproxy.edge import beside, holding
 from authproxy.edge.answered import Answered
-from authproxy.edge.headers import RequestFilter
 from authproxy.edge.personal import Personal
-from authproxy.edge.preflight import Preflight, is_preflight
-from authproxy.edge.refusals import Answer, PageWanted
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules import held_forms as held
+from authproxy.edge.rules import refusals, subrequest, via
+from authproxy.edge.rules.headers import RequestFilter
+from authproxy.edge.rules.preflight import Preflight, is_preflight
+from authproxy.edge.rules.refusals import Answer, PageWanted
+from authproxy.edge.rules.request_head import RequestHead
+from authproxy.edge.rules.subrequest import DIALECTS, Dialect, SubrequestRefused
 from authproxy.edge.site import Gate, Site
-from authproxy.edge.subrequest import DIALECTS, Dialect, SubrequestRefused
 from authproxy.edge.transfer import Transfer
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream_connection import UpstreamConnection

@@ -11,9 +11,9 @@ from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
-from authproxy.edge import held
-from authproxy.edge.refusals import is_page_load
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules import held_forms as held
+from authproxy.edge.rules.refusals import is_page_load
+from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.site import Gate, Holding
 
 

@@ -11,8 +11,8 @@ from typing import Final, Protocol, cast
 import httptools
 
 from authproxy.access.decision import Reason
-from authproxy.edge import headers, request_head
-from authproxy.edge.request_head import Fields, HeadRefused, RequestHead
+from authproxy.edge.rules import headers, request_head
+from authproxy.edge.rules.request_head import Fields, HeadRefused, RequestHead
 from authproxy.edge.site import Limits
 
 _CALLBACKS: Final = (b"/.authproxy/callback/rekono?", b"/.authproxy/callback/acnlb?")

@@ -13,9 +13,9 @@ from authproxy.access.decision import Admitted, Decision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
-from authproxy.edge.client_address import TrustedProxies
-from authproxy.edge.headers import RequestFilter
-from authproxy.edge.shares import Shares
+from authproxy.edge.rules.client_address import TrustedProxies
+from authproxy.edge.rules.headers import RequestFilter
+from authproxy.edge.rules.shares import Shares
 from authproxy.edge.upstream_pool import UpstreamPool
 from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger

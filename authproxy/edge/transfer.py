@@ -9,10 +9,10 @@ import asyncio
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
-from authproxy.edge import headers
 from authproxy.edge.personal import Personal
 from authproxy.edge.plain_answer import PlainAnswer
-from authproxy.edge.request_head import Fields, RequestHead
+from authproxy.edge.rules import headers
+from authproxy.edge.rules.request_head import Fields, RequestHead
 from authproxy.edge.site import Gate
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream_connection import AnswerHead, UpstreamConnection

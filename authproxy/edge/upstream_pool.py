@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from authproxy.dns.resolver import Resolver
+from authproxy.edge.rules.via import Via
 from authproxy.edge.upstream_connection import UpstreamConnection
-from authproxy.edge.via import Via
 
 _REUSES_AGAIN_AFTER: Final = 600.0
 """Seconds without unasked bytes after which a portal's connections are used more than once again."""

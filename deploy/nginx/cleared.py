@@ -1,5 +1,5 @@
 """Writes down for nginx which header fields of a client no portal may see: `python deploy/nginx/cleared.py`, after a change of
-`authproxy/edge/identity_names.py`. It also writes the pages that nginx shows by itself, as they are without any settings.
+`authproxy/edge/rules/identity_names.py`. It also writes the pages that nginx shows by itself, as they are without any settings.
 
 nginx removes a field by its whole name only, so `cleared.conf` has the known members of each family. `families.conf` has the families
 themselves, for an nginx with the module headers-more. Names that nginx is told to set are not in `cleared.conf`.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from authproxy.edge.identity_names import FAMILIES, NAMES, known
+from authproxy.edge.rules.identity_names import FAMILIES, NAMES, known
 from authproxy.web import nginx_pages
 
 SNIPPETS = Path(__file__).parent / "authproxy"

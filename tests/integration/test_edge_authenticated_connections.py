@@ -150,7 +150,8 @@ async def test_a_personal_connection_that_the_portal_has_closed_is_not_used():
 async def test_a_form_that_is_sent_on_takes_its_credentials_along():
     # The edge's own head of such a request must know what the client's knew.
     from authproxy.access.held_request import HeldRequest
-    from authproxy.edge import held, request_head
+    from authproxy.edge.rules import held_forms as held
+    from authproxy.edge.rules import request_head
 
     asked = request_head.parse(b"POST", b"/", "1.1", [(b"Host", b"acq.localhost"), (b"Authorization", b"NTLM x"), (b"Content-Length", b"58")])
     form = HeldRequest(target="/", content_type="text/plain", fields=(("Content-Type", "text/plain"),), body=b"x")

@@ -12,7 +12,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.edge.shares import Shares
+from authproxy.edge.rules.shares import Shares
 from authproxy.edge.site import Holding, Limits
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import Subject

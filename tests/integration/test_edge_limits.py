@@ -11,7 +11,7 @@ import ssl
 import pytest
 import trustme
 
-from authproxy.edge.shares import Shares
+from authproxy.edge.rules.shares import Shares
 from authproxy.edge.site import Limits
 from authproxy.edge.upstream_pool import Upstream
 from tests.support.edge import HOST, Conversation, RawClient, request, running_edge

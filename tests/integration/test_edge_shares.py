@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy.edge.shares import Shares
+from authproxy.edge.rules.shares import Shares
 from authproxy.edge.site import Limits
 from authproxy.identity.session import SessionId
 from tests.support.edge import GOOD, HOST, SESSION, Conversation, Edge, RawClient, answers_everything, request, running_edge

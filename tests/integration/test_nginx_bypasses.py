@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from authproxy.edge import identity_names
+from authproxy.edge.rules import identity_names
 from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
 from tests.support.gateway import Person
 from tests.support.nginx_house import Front, behind_nginx, status_of

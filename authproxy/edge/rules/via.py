@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from authproxy.edge.request_head import Fields, RequestHead
+from authproxy.edge.rules.request_head import Fields, RequestHead
 
 _LIMITED: Final = frozenset({"OPTIONS", "TRACE"})
 """Methods for which Max-Forwards means anything."""

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.edge.request_head import RequestHead, parse
-from authproxy.edge.via import Via, forwards_left, with_one_forward_less
+from authproxy.edge.rules.request_head import RequestHead, parse
+from authproxy.edge.rules.via import Via, forwards_left, with_one_forward_less
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from hypothesis import strategies as some
 from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget, canonical_host
-from authproxy.edge import subrequest
-from authproxy.edge.request_head import RequestHead
-from authproxy.edge.subrequest import DIALECTS, NGINX, SubrequestRefused, original
+from authproxy.edge.rules import subrequest
+from authproxy.edge.rules.request_head import RequestHead
+from authproxy.edge.rules.subrequest import DIALECTS, NGINX, SubrequestRefused, original
 from tests.support.session_builders import new_ticket, session_for
 
 PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=())

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from authproxy.edge.shares import Shares
+from authproxy.edge.rules.shares import Shares
 
 
 def test_nobody_has_more_than_their_share_and_others_keep_theirs():

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from authproxy.access import askers
 from authproxy.access.held_request import NAME_SIZE, RELEASE_FIELD, HeldRequest, is_name
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules.request_head import RequestHead
 
 RELEASE_SIZE: Final = len(RELEASE_FIELD) + 1 + NAME_SIZE
 _RELEASE_FIELD: Final = RELEASE_FIELD.encode()

@@ -9,9 +9,9 @@ import pytest
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
-from authproxy.edge import refusals
-from authproxy.edge.refusals import Answer, PageWanted, is_page_load, login_url
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules import refusals
+from authproxy.edge.rules.refusals import Answer, PageWanted, is_page_load, login_url
+from authproxy.edge.rules.request_head import RequestHead
 from authproxy.identity.assurance import Level
 from tests.support.session_builders import new_ticket, session_for
 

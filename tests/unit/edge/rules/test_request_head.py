@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.edge import request_head
-from authproxy.edge.request_head import HeadRefused, parse
+from authproxy.edge.rules import request_head
+from authproxy.edge.rules.request_head import HeadRefused, parse
 
 HOST = (b"Host", b"acq.example")
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from authproxy.access.held_request import HeldRequest
-from authproxy.edge import held
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules import held_forms as held
+from authproxy.edge.rules.request_head import RequestHead
 
 ORIGIN = "https://acq.example"
 NAME = "bbjugmTgJac2ZpnSj3MHRYC067q92Ecwpz23hq4HW7A"  # the same in every worker: it is part of the names of tests

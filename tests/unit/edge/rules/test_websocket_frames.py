@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol
 
-from authproxy.edge.websocket import GOING_AWAY, POLICY_VIOLATION, Frames, close_frame, masked_close_frame
+from authproxy.edge.rules.websocket import GOING_AWAY, POLICY_VIOLATION, Frames, close_frame, masked_close_frame
 
 OPCODES = [Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG]
 

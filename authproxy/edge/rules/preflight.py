@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from authproxy.access.routes import Portal
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules.request_head import RequestHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from authproxy.edge import identity_names
-from authproxy.edge.request_head import Fields, RequestHead
+from authproxy.edge.rules import identity_names
+from authproxy.edge.rules.request_head import Fields, RequestHead
 
 OWN_COOKIE_PREFIX: Final = b"__Host-authproxy"
 _TICKET_COOKIE: Final = b"__Host-authproxy="

@@ -14,8 +14,8 @@ from authproxy.access import target as request_target
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Reason, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge.refusals import NEVER_STORED, Answer, is_page_load, login_url, problem, step_up_problem, step_up_url
-from authproxy.edge.request_head import HeadRefused, RequestHead
+from authproxy.edge.rules.refusals import NEVER_STORED, Answer, is_page_load, login_url, problem, step_up_problem, step_up_url
+from authproxy.edge.rules.request_head import HeadRefused, RequestHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.edge import headers
-from authproxy.edge.headers import RequestFilter, folded, is_identity, returning, trailers, without_own_cookies
-from authproxy.edge.request_head import parse
+from authproxy.edge.rules import headers
+from authproxy.edge.rules.headers import RequestFilter, folded, is_identity, returning, trailers, without_own_cookies
+from authproxy.edge.rules.request_head import parse
 
 
 def outgoing(*fields: tuple[bytes, bytes], method: bytes = b"GET", added: bytes = b"", upgrade: bytes = b"", **options) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.edge.client_address import LOCAL_PEER, TrustedProxies, read_address
+from authproxy.edge.rules.client_address import LOCAL_PEER, TrustedProxies, read_address
 
 TRUSTED = TrustedProxies.of(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
 

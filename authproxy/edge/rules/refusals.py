@@ -16,7 +16,7 @@ from authproxy.access import askers, methods, problems
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
-from authproxy.edge.request_head import RequestHead
+from authproxy.edge.rules.request_head import RequestHead
 from authproxy.identity.assurance import Level
 
 _RETRY: Final = b"Retry-After: %d\r\n" % problems.RETRY_AFTER[503]

@@ -1,0 +1,1 @@
+"""PURE: what the edge decides about heads, header fields, addresses and answers, without a socket."""
