@@ -39,7 +39,7 @@ from authproxy.edge.rules.shares import Shares
 from authproxy.edge.rules.via import Via
 from authproxy.edge.site import Gate, Holding
 from authproxy.edge.sockets import bind
-from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.access import Access
 from authproxy.flows.ending.back_channel_logout import BackChannelLogout
 from authproxy.flows.ending.logout import Logout

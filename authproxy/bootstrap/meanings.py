@@ -21,7 +21,7 @@ from authproxy.bootstrap.starting import Unusable
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.sockets import Address
-from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.sign_in.attempts import SignInPlace
 from authproxy.flows.sign_in.provider_demands import Asked
 from authproxy.flows.sign_in.round_trip import ClaimRules, StepUpBy

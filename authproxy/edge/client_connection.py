@@ -18,13 +18,13 @@ import httptools
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Reason
 from authproxy.edge.exchange import Exchange
-from authproxy.edge.personal import Personal
 from authproxy.edge.request_reader import RequestReader
 from authproxy.edge.rules.client_address import LOCAL_PEER, peer_of
 from authproxy.edge.rules.request_head import HeadRefused, RequestHead
 from authproxy.edge.rules.websocket import GOING_AWAY
 from authproxy.edge.site import Gate, report
 from authproxy.edge.tunnel import Tunnel
+from authproxy.edge.upstream.personal import Personal
 
 _LINGER_FOR: Final = 2.0
 """Seconds in which a client may finish sending a request that was answered without its body; then the connection is cut."""

@@ -17,7 +17,6 @@ from authproxy.access.own_cookies import ticket_in
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import beside, holding
 from authproxy.edge.answered import Answered
-from authproxy.edge.personal import Personal
 from authproxy.edge.rules import held_forms as held
 from authproxy.edge.rules import refusals, subrequest, via
 from authproxy.edge.rules.headers import RequestFilter
@@ -28,8 +27,9 @@ from authproxy.edge.rules.subrequest import DIALECTS, Dialect, SubrequestRefused
 from authproxy.edge.site import Gate, Site
 from authproxy.edge.transfer import Transfer
 from authproxy.edge.tunnel import Tunnel
-from authproxy.edge.upstream_connection import UpstreamConnection
-from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.edge.upstream.connection import UpstreamConnection
+from authproxy.edge.upstream.personal import Personal
+from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import Session
 
 _LARGEST_OWN_BODY: Final = 16 * 1024

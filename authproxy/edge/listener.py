@@ -14,7 +14,7 @@ from authproxy.edge.client_connection import ClientConnection
 from authproxy.edge.site import Gate, report
 from authproxy.edge.sockets import Bound, CannotListen
 from authproxy.edge.tls_door import TlsDoor
-from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.telemetry.logging import logger
 
 _TICK: Final = 1.0

@@ -16,7 +16,7 @@ from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.shares import Shares
-from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.requests import Answered

@@ -9,14 +9,14 @@ import asyncio
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
-from authproxy.edge.personal import Personal
-from authproxy.edge.plain_answer import PlainAnswer
 from authproxy.edge.rules import headers
 from authproxy.edge.rules.request_head import Fields, RequestHead
 from authproxy.edge.site import Gate
 from authproxy.edge.tunnel import Tunnel
-from authproxy.edge.upstream_connection import AnswerHead, UpstreamConnection
-from authproxy.edge.upstream_pool import UpstreamPool, UpstreamUnreachable
+from authproxy.edge.upstream.connection import AnswerHead, UpstreamConnection
+from authproxy.edge.upstream.personal import Personal
+from authproxy.edge.upstream.plain_answer import PlainAnswer
+from authproxy.edge.upstream.pool import UpstreamPool, UpstreamUnreachable
 
 _CONTINUE_AFTER: Final = 1.0
 """Seconds after which a client that waits for `100 Continue` gets it from us."""

@@ -13,7 +13,7 @@ from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
 from authproxy.edge.rules.websocket import POLICY_VIOLATION, Frames, close_frame, masked_close_frame
 from authproxy.edge.site import Gate
-from authproxy.edge.upstream_connection import UpstreamConnection
+from authproxy.edge.upstream.connection import UpstreamConnection
 
 _GOODBYE_FOR: Final = 2.0
 """Seconds in which a frame that has begun may end and the client may answer a close frame; then the connection is closed."""

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from authproxy.edge.rules.websocket import GOING_AWAY, POLICY_VIOLATION, close_frame
-from authproxy.edge.upstream_pool import Upstream
+from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import COOKIE, GOOD, HOST, SLOW, Conversation, Edge, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")

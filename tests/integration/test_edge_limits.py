@@ -13,7 +13,7 @@ import trustme
 
 from authproxy.edge.rules.shares import Shares
 from authproxy.edge.site import Limits
-from authproxy.edge.upstream_pool import Upstream
+from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import HOST, Conversation, RawClient, request, running_edge
 from tests.support.log_lines import log_lines
 

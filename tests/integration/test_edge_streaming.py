@@ -11,7 +11,7 @@ import pytest
 from authproxy.edge.client_connection import ClientConnection
 from authproxy.edge.exchange import Exchange
 from authproxy.edge.transfer import Transfer
-from authproxy.edge.upstream_connection import UpstreamConnection
+from authproxy.edge.upstream.connection import UpstreamConnection
 from tests.support.edge import SLOW, Conversation, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")

@@ -12,7 +12,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from authproxy.edge.rules.websocket import POLICY_VIOLATION, close_frame
-from authproxy.edge.upstream_pool import Upstream
+from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import COOKIE, GOOD, HOST, Conversation, Edge, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from authproxy.edge.site import Limits
-from authproxy.edge.upstream_pool import Upstream
+from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import HOST, Conversation, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")

@@ -27,7 +27,7 @@ from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.via import Via
 from authproxy.edge.site import Gate, Holding, Limits, Site
 from authproxy.edge.sockets import Address, bind
-from authproxy.edge.upstream_pool import Upstream, UpstreamPool
+from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId

@@ -15,7 +15,7 @@ from typing import Final
 
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.rules.via import Via
-from authproxy.edge.upstream_connection import UpstreamConnection
+from authproxy.edge.upstream.connection import UpstreamConnection
 
 _REUSES_AGAIN_AFTER: Final = 600.0
 """Seconds without unasked bytes after which a portal's connections are used more than once again."""

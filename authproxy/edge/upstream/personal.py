@@ -6,8 +6,8 @@ same person. Such a connection never serves anybody else, not even the same pers
 
 from __future__ import annotations
 
-from authproxy.edge.upstream_connection import UpstreamConnection
-from authproxy.edge.upstream_pool import UpstreamPool
+from authproxy.edge.upstream.connection import UpstreamConnection
+from authproxy.edge.upstream.pool import UpstreamPool
 
 
 class Personal:

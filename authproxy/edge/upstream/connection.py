@@ -12,10 +12,10 @@ from typing import Final, Protocol, cast
 
 import httptools
 
-from authproxy.edge import plain_answer
-from authproxy.edge.plain_answer import PlainAnswer
 from authproxy.edge.rules import headers
 from authproxy.edge.rules.request_head import Fields, authenticates_connection
+from authproxy.edge.upstream import plain_answer
+from authproxy.edge.upstream.plain_answer import PlainAnswer
 
 _LARGEST_HEAD: Final = 256 * 1024
 """Bytes that a portal may send before a final answer's body begins, and in trailers: a broken portal must not fill our memory."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.edge import plain_answer
+from authproxy.edge.upstream import plain_answer
 
 BODY = b"four"
 FIELDS = b'Server: s\r\nContent-Length: 4\r\nETag: "x"\r\n'
