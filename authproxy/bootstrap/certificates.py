@@ -27,8 +27,8 @@ from authproxy.certificates.revocation import RevocationSources, Rules
 from authproxy.certificates.status import Mode
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.dns.resolver import Resolver
+from authproxy.edge.client.sockets import Bound
 from authproxy.edge.rules.client_address import TrustedProxies
-from authproxy.edge.sockets import Bound
 from authproxy.flows.ending.certificate_watch import CertificateWatch
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInPlace, SignIns

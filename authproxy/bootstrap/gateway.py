@@ -33,12 +33,12 @@ from authproxy.bootstrap.step_up import held_requests, step_up_services
 from authproxy.bootstrap.stores import stores
 from authproxy.bootstrap.supervision import ENDS_WITHIN, TIME_LIMITS, serve_management
 from authproxy.challenges.recovery import COST, Cost
-from authproxy.edge.listener import Listener
+from authproxy.edge.client.listener import Listener
+from authproxy.edge.client.sockets import bind
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.shares import Shares
 from authproxy.edge.rules.via import Via
 from authproxy.edge.site import Gate, Holding
-from authproxy.edge.sockets import bind
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.access import Access
 from authproxy.flows.ending.back_channel_logout import BackChannelLogout

@@ -18,9 +18,9 @@ from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
 from authproxy.bootstrap.starting import Unusable
+from authproxy.edge.client.sockets import Address
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.site import Limits, Site
-from authproxy.edge.sockets import Address
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.sign_in.attempts import SignInPlace
 from authproxy.flows.sign_in.provider_demands import Asked

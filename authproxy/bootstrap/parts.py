@@ -19,7 +19,7 @@ from authproxy.bootstrap.stores import Stores
 from authproxy.challenges.notices import Notices
 from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
-from authproxy.edge.sockets import Address, Bound
+from authproxy.edge.client.sockets import Address, Bound
 from authproxy.flows.access import Access
 from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
 from authproxy.flows.step_up.elevation import Elevations

@@ -7,7 +7,7 @@ from aiohttp import web
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.own_certificates import OwnCertificates
 from authproxy.bootstrap.parts import Parts
-from authproxy.edge.listener import Listener
+from authproxy.edge.client.listener import Listener
 from authproxy.edge.site import Gate
 from authproxy.web.management import WARNING_ONLY, Check, management
 

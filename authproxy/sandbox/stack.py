@@ -25,7 +25,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions import keys
 from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.own_folders import own_folder
-from authproxy.edge import holders
+from authproxy.edge.client import holders
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
 from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.sandbox.certificate_confirmation import asking_for_certificates, linked_certificates

@@ -8,7 +8,7 @@ import resource
 
 import pytest
 
-from authproxy.edge.client_connection import ClientConnection
+from authproxy.edge.client.connection import ClientConnection
 from authproxy.edge.exchange import Exchange
 from authproxy.edge.transfer import Transfer
 from authproxy.edge.upstream.connection import UpstreamConnection

@@ -21,12 +21,12 @@ import h11
 from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
-from authproxy.edge.listener import Listener
+from authproxy.edge.client.listener import Listener
+from authproxy.edge.client.sockets import Address, bind
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.via import Via
 from authproxy.edge.site import Gate, Holding, Limits, Site
-from authproxy.edge.sockets import Address, bind
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject

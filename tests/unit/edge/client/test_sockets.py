@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from authproxy.edge.sockets import Address, CannotListen, bind
+from authproxy.edge.client.sockets import Address, CannotListen, bind
 
 HOLDS = """
 import socket, sys

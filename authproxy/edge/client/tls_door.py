@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
-from authproxy.edge.client_connection import ClientConnection
+from authproxy.edge.client.connection import ClientConnection
 from authproxy.edge.rules.client_address import peer_of
 
 _AT_ONCE: Final = 128

@@ -17,8 +17,8 @@ import httptools
 
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Reason
+from authproxy.edge.client.request_reader import RequestReader
 from authproxy.edge.exchange import Exchange
-from authproxy.edge.request_reader import RequestReader
 from authproxy.edge.rules.client_address import LOCAL_PEER, peer_of
 from authproxy.edge.rules.request_head import HeadRefused, RequestHead
 from authproxy.edge.rules.websocket import GOING_AWAY

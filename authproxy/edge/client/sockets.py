@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from authproxy.edge import holders
+from authproxy.edge.client import holders
 
 _LONGEST_PATH: Final = 107
 """Bytes of a Unix socket's path (unix(7)); connect(2) takes no more."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from authproxy.access.client_networks import network_of
-from authproxy.edge.client_connection import ClientConnection
+from authproxy.edge.client.connection import ClientConnection
+from authproxy.edge.client.sockets import Bound, CannotListen
+from authproxy.edge.client.tls_door import TlsDoor
 from authproxy.edge.site import Gate, report
-from authproxy.edge.sockets import Bound, CannotListen
-from authproxy.edge.tls_door import TlsDoor
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.telemetry.logging import logger
 
