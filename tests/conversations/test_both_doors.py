@@ -11,7 +11,7 @@ import pytest
 
 from authproxy.access.routes import Portals
 from authproxy.bootstrap import meanings
-from authproxy.explanation import explained
+from authproxy.cli.explanation import explained
 from authproxy.web import return_to
 
 

@@ -8,7 +8,7 @@ import pytest
 from authproxy.access.asking import asking
 from authproxy.access.methods import KNOWN
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
-from authproxy.explanation import explained
+from authproxy.cli.explanation import explained
 from authproxy.identity.assurance import Level
 
 ACQ = Portal(

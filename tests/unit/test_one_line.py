@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.terminal import OneLineGroup
+from authproxy.cli.terminal import OneLineGroup
 
 
 def failing(error: BaseException) -> click.Group:

@@ -20,7 +20,7 @@ HOMES = {
     "yaml": {"settings", "sandbox"},
     "pydantic": {"settings", "storage"},
     "uvloop": {"bootstrap", "sandbox"},
-    "click": {"cli.py", "certificate_command.py", "health_command.py", "terminal.py", "people"},
+    "click": {"cli"},
     "OpenSSL": {"web", "certificates"},
     "aiodns": {"dns"},
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from authproxy.bootstrap import ExplainedCertificate
-from authproxy.certificate_command import _print
 from authproxy.certificates.files import Kind
 from authproxy.certificates.leaf import read
-from authproxy.terminal import print_json, print_table
+from authproxy.cli.certificate import _print
+from authproxy.cli.terminal import print_json, print_table
 from tests.support.certificate_builder import Authority
 
 ODD = "Red\x1b[31m\u202e\x9b2J\x7f\u2028č"

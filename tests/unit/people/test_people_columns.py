@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from authproxy.cli.people import columns
 from authproxy.identity.member import CertificateName
-from authproxy.people import columns
 from tests.support.people_builders import SUBCA
 
 

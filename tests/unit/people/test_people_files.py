@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authproxy.cli.people import files
+from authproxy.cli.people.files import ListUnreadable
 from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, Listed
-from authproxy.people import files
-from authproxy.people.files import ListUnreadable
 
 HEADER = "id;tax_number;name;email;phone;portals;certificates;blocked"
 ANA = "ana;99990008;Ana Žužemberk;ana@example.si;+386 40 123 456;acq b2b;;"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.people.at_desk import account_of, at_desk, nobody, person_argument, say
-from authproxy.terminal import UNREADABLE, config_option, fail, print_details, settings_of, time_text
+from authproxy.cli.people.at_desk import account_of, at_desk, nobody, person_argument, say
+from authproxy.cli.terminal import UNREADABLE, config_option, fail, print_details, settings_of, time_text
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -97,7 +97,7 @@ def _refused(settings: Settings, code: str) -> x509.Certificate:
 
 
 def _named(text: str) -> CertificateName:
-    from authproxy.people import columns
+    from authproxy.cli.people import columns
 
     if Path(text).is_file():
         return _name_of(_certificate_in(Path(text)))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.people.at_desk import at_desk
-from authproxy.terminal import UNREADABLE, config_option, settings_of
+from authproxy.cli.people.at_desk import at_desk
+from authproxy.cli.terminal import UNREADABLE, config_option, settings_of
 
 if TYPE_CHECKING:
     from authproxy.identity.member import CertificateName, Member
@@ -43,7 +43,7 @@ def export_people(file: Path, config: Path) -> None:
 
 
 def _text(members: tuple[Member, ...]) -> str:
-    from authproxy.people.files import COLUMNS
+    from authproxy.cli.people.files import COLUMNS
 
     text = io.StringIO()
     rows = csv.writer(text, delimiter=";", lineterminator="\n")
@@ -54,7 +54,7 @@ def _text(members: tuple[Member, ...]) -> str:
 
 
 def _cells(member: Member) -> tuple[str, ...]:
-    from authproxy.people.columns import NOTHING
+    from authproxy.cli.people.columns import NOTHING
 
     return (
         member.member_id,

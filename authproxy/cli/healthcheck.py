@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from authproxy.terminal import fail
+from authproxy.cli.terminal import fail
 
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # what a listener on all addresses is asked at
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy import __version__
-from authproxy.certificate_command import certificate
-from authproxy.health_command import healthcheck
-from authproxy.people.command import people
-from authproxy.terminal import (
+from authproxy.cli.certificate import certificate
+from authproxy.cli.healthcheck import healthcheck
+from authproxy.cli.people.command import people
+from authproxy.cli.terminal import (
     FINDINGS,
     UNREADABLE,
     OneLineGroup,
@@ -106,7 +106,8 @@ def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None, *, 
 def explain(method: str, url: str, config: Path) -> None:
     """Say which portal and route METHOD URL falls under, what is demanded there, and why."""
     settings = settings_of(config)
-    from authproxy import bootstrap, explanation
+    from authproxy import bootstrap
+    from authproxy.cli import explanation
 
     told = explanation.explained(method, url, bootstrap.portals(settings))
     click.echo(told.text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from authproxy.terminal import fail, store_asked
+from authproxy.cli.terminal import fail, store_asked
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, person_argument, say, subject_option
-from authproxy.people.export import export_people
-from authproxy.people.links import link_person, unlink_person
-from authproxy.people.methods import methods, names_of, whom
-from authproxy.terminal import (
+from authproxy.cli.people.at_desk import account_of, at_desk, belongs_to, nobody, person_argument, say, subject_option
+from authproxy.cli.people.export import export_people
+from authproxy.cli.people.links import link_person, unlink_person
+from authproxy.cli.people.methods import methods, names_of, whom
+from authproxy.cli.terminal import (
     FINDINGS,
     UNREADABLE,
     config_option,
@@ -28,9 +28,9 @@ from authproxy.terminal import (
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
+    from authproxy.cli.people.files import PeopleList
     from authproxy.flows.register.operators import AccountBlocked, AccountIsOf, Contradicted, NotLost, TakenOver
     from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
-    from authproxy.people.files import PeopleList
     from authproxy.settings.schema import Settings
 
 
@@ -241,7 +241,7 @@ def _is_blocked(settings: Settings, who: Member | Account) -> bool:
 
 
 def _list_in(file: Path, settings: Settings) -> PeopleList:
-    from authproxy.people import files
+    from authproxy.cli.people import files
 
     try:
         listed = files.read(str(file), file.read_bytes(), portals=settings.portals.keys())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.people.at_desk import account_of, at_desk, belongs_to, nobody, subject_option
-from authproxy.terminal import config_option, fail, json_option, print_json, print_table, settings_of, time_text
+from authproxy.cli.people.at_desk import account_of, at_desk, belongs_to, nobody, subject_option
+from authproxy.cli.terminal import config_option, fail, json_option, print_json, print_table, settings_of, time_text
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.terminal import (
+from authproxy.cli.terminal import (
     UNREADABLE,
     config_option,
     fail,

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
+from authproxy.cli.people import columns
 from authproxy.identity.member import masked
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, Listed
-from authproxy.people import columns
 from authproxy.settings.document import DocumentUnreadable, parse
 from authproxy.settings.findings import Finding, dotted, shown
 
