@@ -73,6 +73,7 @@ pkits: $(VENV)/.dev $(PKITS)/fetched/.made ## Judge the certificate paths of NIS
 .PHONY: lint
 lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/codespell authproxy config deploy tests *.md Makefile pyproject.toml
 	$(BIN)/vulture
 	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock deploy/debian-root deploy/rehearsal deploy/image

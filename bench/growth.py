@@ -1,4 +1,5 @@
-"""Sends mixed requests to one gateway and prints what they leave behind: its memory and descriptors, and the store's keys and memory.
+"""Sends mixed requests to one gateway and prints what they leave behind: its memory and descriptors, and the
+store's keys and memory.
 
 Nothing is judged here: the operator reads whether the second half has added anything. See README.md here.
 """
@@ -83,7 +84,12 @@ def _mixed(person: Person, portal: str) -> list[Request]:
     host = {"Host": urlsplit(portal).netloc}
     own = {**host, "Cookie": person.cookies(portal)}
     page = {**host, "Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-    form = {**page, "Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin", "Origin": portal}
+    form = {
+        **page,
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Sec-Fetch-Site": "same-origin",
+        "Origin": portal,
+    }
     asked = {**own, "X-Original-URL": f"{portal}/1k", "X-Original-Method": "GET"}
     kinds = (
         Request(50, "GET", "/1k", own),
@@ -101,7 +107,9 @@ def _mixed(person: Person, portal: str) -> list[Request]:
         Request(2, "GET", "/1k", {"Host": "nobody.example"}),
         Request(2, "GET", "/a/..%2fb", own),
     )
-    return [kind for turn in range(max(kind.weight for kind in kinds)) for kind in kinds if turn < kind.weight]
+    return [
+        kind for turn in range(max(kind.weight for kind in kinds)) for kind in kinds if turn < kind.weight
+    ]
 
 
 def _left(pid: int, store: redis.Redis) -> str:

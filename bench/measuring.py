@@ -1,5 +1,5 @@
-"""How much CPU time a request costs: wrk on one core, the measured processes on another, seconds from /proc (proc(5): utime, stime and
-those of children that have ended)."""
+"""How much CPU time a request costs: wrk on one core, the measured processes on another, seconds from /proc
+(proc(5): utime, stime and those of children that have ended)."""
 
 from __future__ import annotations
 
@@ -41,17 +41,32 @@ def _running() -> list[int]:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the third on (state); the second may contain anything, spaces and brackets too."""
+    """The fields of /proc/PID/stat from the third on (state); the second may contain anything, spaces and
+    brackets too."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return None
 
 
-def measured(url: str, headers: Sequence[str], pids: Sequence[int], *, core: int, seconds: int, connections: int) -> Round:
-    """One round of wrk. Raises RuntimeError if any answer was not 2xx: an error page would be the fastest answer of all. Apache closes
-    some connections when it ends spare threads; one such in a hundred requests is lived with."""
-    command = ["taskset", "--cpu-list", str(core), "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+def measured(
+    url: str, headers: Sequence[str], pids: Sequence[int], *, core: int, seconds: int, connections: int
+) -> Round:
+    """One round of wrk. Raises RuntimeError if any answer was not 2xx: an error page would be the fastest
+    answer of all. Apache closes some connections when it ends spare threads; one such in a hundred requests
+    is lived with."""
+    command = [
+        "taskset",
+        "--cpu-list",
+        str(core),
+        "wrk",
+        "--threads",
+        "1",
+        "--connections",
+        str(connections),
+        "--duration",
+        f"{seconds}s",
+    ]
     for header in headers:
         command += ["--header", header]
     before = cpu_seconds(pids)

@@ -1,4 +1,5 @@
-"""The sandbox's provider, phone and outbox in a process of their own. Arguments: the ports of the three, and a JSON list of clients."""
+"""The sandbox's provider, phone and outbox in a process of their own. Arguments: the ports of the three, and
+a JSON list of clients."""
 
 from __future__ import annotations
 
@@ -23,14 +24,25 @@ async def serve(provider_port: int, phone_port: int, outbox_port: int, clients: 
     accounts = people(secrets.token_bytes)
     installed = installed_beforehand(accounts, secrets.token_bytes)
     known = tuple(
-        Client(client_id=each["id"], client_secret=each["secret"], redirect_uris=tuple(each["redirect_uris"]), name=each["id"])
+        Client(
+            client_id=each["id"],
+            client_secret=each["secret"],
+            redirect_uris=tuple(each["redirect_uris"]),
+            name=each["id"],
+        )
         for each in clients
     )
     provider = identity_provider.application(
-        issuer=f"http://localhost:{provider_port}/openid-connect-server-webapp/", clients=known, accounts=accounts,
-        outbox_url=f"http://localhost:{outbox_port}", clock=utc_now, installed=installed,
-    )  # fmt: skip
-    phones = phone.application(provider_url=f"http://localhost:{provider_port}", installed=installed, clock=utc_now)
+        issuer=f"http://localhost:{provider_port}/openid-connect-server-webapp/",
+        clients=known,
+        accounts=accounts,
+        outbox_url=f"http://localhost:{outbox_port}",
+        clock=utc_now,
+        installed=installed,
+    )
+    phones = phone.application(
+        provider_url=f"http://localhost:{provider_port}", installed=installed, clock=utc_now
+    )
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -1,4 +1,5 @@
-"""Restarts two gateways in turn behind nginx while requests go on, and prints how many failed. See README.md here."""
+"""Restarts two gateways in turn behind nginx while requests go on, and prints how many failed. See README.md
+here."""
 
 from __future__ import annotations
 
@@ -68,25 +69,32 @@ class Gateway:
         self._file.touch(mode=0o600)
         written = {
             "server": {
-                "listen": [f"127.0.0.1:{self.port}"], "management": f"127.0.0.1:{self._management}",
+                "listen": [f"127.0.0.1:{self.port}"],
+                "management": f"127.0.0.1:{self._management}",
                 "timeouts": {"leave": f"{leave:g}s", "drain": "10s"},
             },
             "store": {"url": "memory://"},
             "sessions": {"keys": [secrets.token_urlsafe(32)]},
             "assertions": {"issuer": "http://localhost:1", "current_key_file": str(key)},
             "rekono": {
-                "issuer": "http://localhost:1/", "client_id": "bench", "client_secret": secrets.token_urlsafe(32), "step_up_by": "always",
+                "issuer": "http://localhost:1/",
+                "client_id": "bench",
+                "client_secret": secrets.token_urlsafe(32),
+                "step_up_by": "always",
             },
             "portals": {"acq": {"name": "ACQ", "url": f"http://{_HOST}", "upstream": "http://127.0.0.1:1"}},
             "telemetry": {"access_log": False},
-        }  # fmt: skip
+        }
         self._file.write_text(yaml.safe_dump(written))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "authproxy", "serve", "-c", str(self._file)], stdout=log, stderr=log, cwd=_PROJECT
+                [sys.executable, "-m", "authproxy", "serve", "-c", str(self._file)],
+                stdout=log,
+                stderr=log,
+                cwd=_PROJECT,
             )
         _until_listening(self.port)
 
@@ -111,8 +119,13 @@ class Load(threading.Thread):
         for number in itertools.count():
             if self._over.is_set():
                 return
-            # Pages, and what the gateway refuses by itself; every fifth is a form, which nginx sends once only.
-            method, target = ("POST", "/.authproxy/logout") if number % 5 == 0 else ("GET", "/.authproxy/jwks.json" if number % 2 else "/")
+            # Pages, and what the gateway refuses by itself; every fifth is a form, which nginx sends once
+            # only.
+            method, target = (
+                ("POST", "/.authproxy/logout")
+                if number % 5 == 0
+                else ("GET", "/.authproxy/jwks.json" if number % 2 else "/")
+            )
             try:
                 connection.request(method, target, headers={"Origin": f"http://{_HOST}"})
                 answer = connection.getresponse()
@@ -132,7 +145,9 @@ def main() -> None:
         gateways = [Gateway(folder / each, leave=arguments.leave) for each in ("first", "second")]
         port = _free_port()
         (folder / "t").mkdir()
-        (folder / "nginx.conf").write_text(_NGINX.format(first=gateways[0].port, second=gateways[1].port, port=port, host=_HOST))
+        (folder / "nginx.conf").write_text(
+            _NGINX.format(first=gateways[0].port, second=gateways[1].port, port=port, host=_HOST)
+        )
         for gateway in gateways:
             gateway.start()
         nginx = subprocess.Popen(["nginx", "-p", str(folder), "-c", "nginx.conf"], stderr=subprocess.DEVNULL)
@@ -144,8 +159,13 @@ def main() -> None:
             nginx.wait(_WITHIN)
         for gateway in gateways:
             gateway.stop()
-    failed = sum(count for outcome, count in outcomes.items() if not outcome.isdecimal() or int(outcome) >= 500)
-    print(f"{outcomes.total():,} requests, {restarts} restarts, {failed} failed: {dict(sorted(outcomes.items()))}")
+    failed = sum(
+        count for outcome, count in outcomes.items() if not outcome.isdecimal() or int(outcome) >= 500
+    )
+    print(
+        f"{outcomes.total():,} requests, {restarts} restarts, {failed} failed: "
+        f"{dict(sorted(outcomes.items()))}"
+    )
     sys.exit(1 if failed else 0)
 
 

@@ -1,4 +1,5 @@
-"""Measures authproxy beside nginx and Apache with mod_auth_openidc, in one run, and prints Markdown tables. See README.md here."""
+"""Measures authproxy beside nginx and Apache with mod_auth_openidc, in one run, and prints Markdown tables.
+See README.md here."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ def _is_compiled() -> bool:
 def _run_again_compiled() -> None:
     """What is shipped is measured: the wheel with compiled modules (deploy/README.md)."""
     if os.environ.get("PYTHONSAFEPATH"):
-        sys.exit("the compiled modules do not fit this Python: run with the Python of .venv, or --interpreted")
+        sys.exit(
+            "the compiled modules do not fit this Python: run with the Python of .venv, or --interpreted"
+        )
     if subprocess.run(["make", "--no-print-directory", "compiled"], cwd=_PROJECT, check=False).returncode:
         sys.exit("the modules could not be compiled; --interpreted measures the sources as they are")
     # Without PYTHONSAFEPATH `python -m authproxy` would take the sources in the working directory.
@@ -67,7 +70,8 @@ def _run_again_compiled() -> None:
 
 
 def _stop(number: int, _: object) -> None:
-    """Ends the run in order, so that nothing that was started stays behind; a second signal does not disturb that."""
+    """Ends the run in order, so that nothing that was started stays behind; a second signal does not disturb
+    that."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
@@ -75,9 +79,17 @@ def _stop(number: int, _: object) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="start everything, ask each system once, measure nothing")
-    parser.add_argument("--interpreted", action="store_true", help="measure the sources, not the compiled modules that are shipped")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which every system has its turn (5)")
+    parser.add_argument(
+        "--check", action="store_true", help="start everything, ask each system once, measure nothing"
+    )
+    parser.add_argument(
+        "--interpreted",
+        action="store_true",
+        help="measure the sources, not the compiled modules that are shipped",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="rounds, in each of which every system has its turn (5)"
+    )
     parser.add_argument("--seconds", type=int, default=2, help="length of a turn (2)")
     parser.add_argument("--connections", type=int, default=32, help="connections of wrk (32)")
     parser.add_argument("--only", default="", help="groups that contain this text")
@@ -104,7 +116,9 @@ def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> 
     rows = [row for row in systems.rows if arguments.only in row.group]
 
     def turn(row: Row, seconds: int) -> Round:
-        return measured(row.url, row.headers, row.pids, core=core, seconds=seconds, connections=arguments.connections)
+        return measured(
+            row.url, row.headers, row.pids, core=core, seconds=seconds, connections=arguments.connections
+        )
 
     results: dict[Row, list[Round]] = {row: [] for row in rows}
     for row in rows:
@@ -116,14 +130,22 @@ def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> 
     return results
 
 
-def _print(systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int) -> None:
+def _print(
+    systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int
+) -> None:
     programs = ", ".join(_version(program) for program in ("nginx", "apache2", "wrk", "redis-server"))
     # Asked of the process that answers, not of this one.
     maps = Path(f"/proc/{next(row.pids[0] for row in systems.rows if row.name == 'authproxy')}/maps")
     made = "compiled" if "authproxy__mypyc" in maps.read_text(encoding="utf-8") else "interpreted"
-    print(f"authproxy {authproxy.__version__} ({made}), CPython {platform.python_version()}, {programs}; ", end="")
+    print(
+        f"authproxy {authproxy.__version__} ({made}), CPython {platform.python_version()}, {programs}; ",
+        end="",
+    )
     print(f"{platform.system()} {platform.machine()}, {cores} cores")
-    print(f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections, requests per CPU-second\n")
+    print(
+        f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections, requests "
+        "per CPU-second\n"
+    )
 
     def median(row: Row) -> float:
         return statistics.median(each.per_cpu_second for each in results[row])
@@ -142,7 +164,11 @@ def _ratio(row: Row, median: float, ours: Mapping[str, float]) -> str:
     if "authproxy" in row.name or row.group not in ours:
         return ""
     ratio, target = ours[row.group] / median, _TARGETS.get((row.group, row.name))
-    verdict = "" if target is None else f", wanted {target:g} × or more: {'reached' if ratio >= target else '**missed**'}"
+    verdict = (
+        ""
+        if target is None
+        else f", wanted {target:g} × or more: {'reached' if ratio >= target else '**missed**'}"
+    )
     return f"{ratio:.2f} ×{verdict}"
 
 
@@ -151,7 +177,11 @@ def _version(program: str) -> str:
         done = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
     except OSError:
         return f"no {program}"
-    words = [word for word in (done.stdout + done.stderr).replace("=", " ").split() if any(character.isdigit() for character in word)]
+    words = [
+        word
+        for word in (done.stdout + done.stderr).replace("=", " ").split()
+        if any(character.isdigit() for character in word)
+    ]
     return f"{program} {words[0].rpartition('/')[2]}" if words else program
 
 

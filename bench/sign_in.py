@@ -1,4 +1,5 @@
-"""A person without a screen who signs in wherever the sandbox's provider is asked: cookies by host, forms as they stand in the page."""
+"""A person without a screen who signs in wherever the sandbox's provider is asked: cookies by host, forms as
+they stand in the page."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class _Forms(HTMLParser):
 
 
 class Person:
-    """`phone` is the address of the OnePass phone's interface. One sign-in at the provider serves every relying party."""
+    """`phone` is the address of the OnePass phone's interface. One sign-in at the provider serves every
+    relying party."""
 
     def __init__(self, email: str, password: str, *, phone: str) -> None:
         self._email = email
@@ -56,16 +58,19 @@ class Person:
 
     def cookies(self, url: str) -> str:
         """The Cookie value with which the person's browser would ask for `url`."""
-        return "; ".join(f"{name}={value}" for name, value in self._cookies[urlsplit(url).hostname or ""].items())
+        return "; ".join(
+            f"{name}={value}" for name, value in self._cookies[urlsplit(url).hostname or ""].items()
+        )
 
     def signs_out(self, origin: str) -> None:
-        """Ends the session at the portal. What the gateway remembers of it is forgotten: otherwise the provider would ask for a code at
-        each sign-in, and it takes each code once."""
+        """Ends the session at the portal. What the gateway remembers of it is forgotten: otherwise the
+        provider would ask for a code at each sign-in, and it takes each code once."""
         self.ask(f"{origin}/.authproxy/logout", {})
         self._cookies[urlsplit(origin).hostname or ""].pop("__Host-authproxy-left", None)
 
     def signs_in(self, url: str) -> Answer:
-        """Opens `url` and does what is asked for until it is served. Raises RuntimeError if that leads nowhere."""
+        """Opens `url` and does what is asked for until it is served. Raises RuntimeError if that leads
+        nowhere."""
         answer = self.ask(url)
         for _ in range(40):
             if answer.location is not None:
@@ -85,17 +90,27 @@ class Person:
         # Every name under `.localhost` is this machine, whether its resolver knows that or not.
         connection = HTTPConnection("127.0.0.1", parts.port or 80, timeout=_PATIENCE)
         try:
-            headers = {"Host": parts.netloc, "Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Cookie": self.cookies(url)}
+            headers = {
+                "Host": parts.netloc,
+                "Accept": "text/html",
+                "Sec-Fetch-Mode": "navigate",
+                "Cookie": self.cookies(url),
+            }
             body = None
             if fields is not None:
                 body = urlencode(fields)
-                headers |= {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+                headers |= {
+                    "Content-Type": "application/x-www-form-urlencoded",
+                    "Sec-Fetch-Site": "same-origin",
+                }
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET" if body is None else "POST", target, body, headers)
             answer = connection.getresponse()
             for value in answer.headers.get_all("Set-Cookie") or ():
                 self._keep(host, value)
-            return Answer(url, answer.status, answer.headers.get("Location"), answer.read().decode("utf-8", "replace"))
+            return Answer(
+                url, answer.status, answer.headers.get("Location"), answer.read().decode("utf-8", "replace")
+            )
         finally:
             connection.close()
 

@@ -1,4 +1,5 @@
-"""Everything that is measured and everything it needs, started in one temporary folder on free loopback ports, and ended with the block."""
+"""Everything that is measured and everything it needs, started in one temporary folder on free loopback
+ports, and ended with the block."""
 
 from __future__ import annotations
 
@@ -30,9 +31,21 @@ _PROJECT = _HERE.parent
 _APACHE_MODULES = Path("/usr/lib/apache2/modules")
 _STARTS_WITHIN = 20.0
 _PLACES = (
-    "origin", "nginx", "nginx_logging", "nginx_asking", "authproxy", "authproxy_logging", "management", "management_logging", "apache_shm",
-    "apache_redis", "redis", "provider", "phone", "outbox",
-)  # fmt: skip
+    "origin",
+    "nginx",
+    "nginx_logging",
+    "nginx_asking",
+    "authproxy",
+    "authproxy_logging",
+    "management",
+    "management_logging",
+    "apache_shm",
+    "apache_redis",
+    "redis",
+    "provider",
+    "phone",
+    "outbox",
+)
 _PORTALS = ("authproxy", "authproxy_logging", "nginx_asking")
 
 
@@ -109,16 +122,42 @@ class _Bench:
         for folder in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
             (self._folder / folder).mkdir()
         self._nginx("origin", core=self._other_core, place="origin")
-        self._run(["redis-server", "--port", str(self._ports["redis"]), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-                  core=self._other_core, place="redis")  # fmt: skip
+        self._run(
+            [
+                "redis-server",
+                "--port",
+                str(self._ports["redis"]),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ],
+            core=self._other_core,
+            place="redis",
+        )
         clients = [
-            {"id": "authproxy", "secret": self._secret,
-             "redirect_uris": [f"{self._portal(name)}/.authproxy/callback/rekono" for name in _PORTALS]},
-            {"id": "apache", "secret": self._secret,
-             "redirect_uris": [f"http://localhost:{self._ports[name]}/callback" for name in ("apache_shm", "apache_redis")]},
-        ]  # fmt: skip
+            {
+                "id": "authproxy",
+                "secret": self._secret,
+                "redirect_uris": [f"{self._portal(name)}/.authproxy/callback/rekono" for name in _PORTALS],
+            },
+            {
+                "id": "apache",
+                "secret": self._secret,
+                "redirect_uris": [
+                    f"http://localhost:{self._ports[name]}/callback"
+                    for name in ("apache_shm", "apache_redis")
+                ],
+            },
+        ]
         ports = [str(self._ports[name]) for name in ("provider", "phone", "outbox")]
-        self._run([sys.executable, str(_HERE / "provider.py"), *ports, json.dumps(clients)], core=self._other_core, place="provider")
+        self._run(
+            [sys.executable, str(_HERE / "provider.py"), *ports, json.dumps(clients)],
+            core=self._other_core,
+            place="provider",
+        )
 
     def start_gateway(self) -> Gateway:
         self.start_counterparts()
@@ -126,7 +165,13 @@ class _Bench:
         pid = self._authproxy("authproxy", portals=("authproxy",), access_log=True)
         portal = self._portal("authproxy")
         person.signs_in(f"{portal}/1k")
-        return Gateway(("127.0.0.1", self._ports["authproxy"]), portal, pid, person, f"redis://127.0.0.1:{self._ports['redis']}/0")
+        return Gateway(
+            ("127.0.0.1", self._ports["authproxy"]),
+            portal,
+            pid,
+            person,
+            f"redis://127.0.0.1:{self._ports['redis']}/0",
+        )
 
     def _prepared(self) -> Person:
         """Writes the key that signs assertions. Returns the person who signs in everywhere."""
@@ -140,7 +185,10 @@ class _Bench:
         rows = [*self._gateways_and_nginx(person)]
         if apache_is_there():
             rows += self._apaches(person)
-        return Systems(rows=tuple(rows), left_out=None if apache_is_there() else "Apache with mod_auth_openidc is not installed")
+        return Systems(
+            rows=tuple(rows),
+            left_out=None if apache_is_there() else "Apache with mod_auth_openidc is not installed",
+        )
 
     def _gateways_and_nginx(self, person: Person) -> Iterator[Row]:
         # nginx has a portal of its own: the session and the sign-in of a portal belong to one public address.
@@ -149,35 +197,87 @@ class _Bench:
         shutil.copytree(_PROJECT / "deploy" / "nginx" / "authproxy", self._folder / "authproxy")
         http = self._folder / "authproxy" / "http.conf"
         shipped = http.read_text(encoding="utf-8")
-        http.write_text(shipped.replace("unix:/run/authproxy/edge.sock", f"unix:{self._folder}/authproxy.sock"), encoding="utf-8")
+        http.write_text(
+            shipped.replace("unix:/run/authproxy/edge.sock", f"unix:{self._folder}/authproxy.sock"),
+            encoding="utf-8",
+        )
         nginx = self._nginx("nginx", core=self._server_core, place="nginx")
 
-        session = {name: (f"Host: {_host(self._portal(name))}", self._signed_in(person, f"{self._portal(name)}/1k")) for name in _PORTALS}
+        session = {
+            name: (f"Host: {_host(self._portal(name))}", self._signed_in(person, f"{self._portal(name)}/1k"))
+            for name in _PORTALS
+        }
         own = session["authproxy"]
         question = (*own, f"X-Original-URL: {self._portal('authproxy')}/1k", "X-Original-Method: GET")
         place = self._local("authproxy", "/.authproxy/auth/nginx")
         yield Row(name="authproxy", group="subrequest", url=place, headers=question, pids=(quiet,))
-        yield Row(name="nginx `return 204`", group="subrequest", url=self._local("nginx", "/204"), pids=(nginx,))
+        yield Row(
+            name="nginx `return 204`", group="subrequest", url=self._local("nginx", "/204"), pids=(nginx,)
+        )
         for size in ("1k", "100k"):
-            yield Row(name="authproxy", group=f"proxy {size}", url=self._local("authproxy", f"/{size}"), headers=own, pids=(quiet,))
-            yield Row(name="nginx `proxy_pass`", group=f"proxy {size}", url=self._local("nginx", f"/{size}"), pids=(nginx,))
+            yield Row(
+                name="authproxy",
+                group=f"proxy {size}",
+                url=self._local("authproxy", f"/{size}"),
+                headers=own,
+                pids=(quiet,),
+            )
+            yield Row(
+                name="nginx `proxy_pass`",
+                group=f"proxy {size}",
+                url=self._local("nginx", f"/{size}"),
+                pids=(nginx,),
+            )
         group, place = "proxy 1k, access log", self._local("authproxy_logging", "/1k")
-        yield Row(name="authproxy", group=group, url=place, headers=session["authproxy_logging"], pids=(logging,))
-        yield Row(name="nginx `proxy_pass`", group=group, url=self._local("nginx_logging", "/1k"), pids=(nginx,))
+        yield Row(
+            name="authproxy", group=group, url=place, headers=session["authproxy_logging"], pids=(logging,)
+        )
+        yield Row(
+            name="nginx `proxy_pass`", group=group, url=self._local("nginx_logging", "/1k"), pids=(nginx,)
+        )
         place = self._local("nginx_asking", "/1k")
-        yield Row(name="nginx + authproxy", group="nginx asks, 1k", url=place, headers=session["nginx_asking"], pids=(nginx, quiet))
+        yield Row(
+            name="nginx + authproxy",
+            group="nginx asks, 1k",
+            url=place,
+            headers=session["nginx_asking"],
+            pids=(nginx, quiet),
+        )
 
     def _apaches(self, person: Person) -> Iterator[Row]:
-        for cache, what in (("shm", "Apache + mod_auth_openidc, shared memory"), ("redis", "Apache + mod_auth_openidc, Redis")):
+        for cache, what in (
+            ("shm", "Apache + mod_auth_openidc, shared memory"),
+            ("redis", "Apache + mod_auth_openidc, Redis"),
+        ):
             place = f"apache_{cache}"
             pid = self._apache(cache, place)
             base = f"http://localhost:{self._ports[place]}"
             headers = (f"Host: {_host(base)}", self._signed_in(person, f"{base}/tiny"))
-            yield Row(name=what, group="subrequest", url=self._local(place, "/tiny"), headers=headers, pids=(pid,))
+            yield Row(
+                name=what, group="subrequest", url=self._local(place, "/tiny"), headers=headers, pids=(pid,)
+            )
             if cache == "shm":
-                yield Row(name=what, group="proxy 1k", url=self._local(place, "/proxied/1k"), headers=headers, pids=(pid,))
-                yield Row(name=what, group="proxy 100k", url=self._local(place, "/proxied/100k"), headers=headers, pids=(pid,))
-                yield Row(name=what, group="nginx asks, 1k", url=self._local(place, "/proxied/1k"), headers=headers, pids=(pid,))
+                yield Row(
+                    name=what,
+                    group="proxy 1k",
+                    url=self._local(place, "/proxied/1k"),
+                    headers=headers,
+                    pids=(pid,),
+                )
+                yield Row(
+                    name=what,
+                    group="proxy 100k",
+                    url=self._local(place, "/proxied/100k"),
+                    headers=headers,
+                    pids=(pid,),
+                )
+                yield Row(
+                    name=what,
+                    group="nginx asks, 1k",
+                    url=self._local(place, "/proxied/1k"),
+                    headers=headers,
+                    pids=(pid,),
+                )
 
     def _signed_in(self, person: Person, url: str) -> str:
         person.signs_in(url)
@@ -192,41 +292,70 @@ class _Bench:
     # Starting programs.
 
     def _authproxy(self, name: str, *, portals: Sequence[str], access_log: bool) -> int:
-        port, management = self._ports[name], self._ports["management" if name == "authproxy" else "management_logging"]
+        port, management = (
+            self._ports[name],
+            self._ports["management" if name == "authproxy" else "management_logging"],
+        )
         settings = {
-            "server": {"listen": [f"127.0.0.1:{port}", f"unix:{self._folder}/{name}.sock"], "unix_socket_mode": "666",
-                       "management": f"127.0.0.1:{management}", "trusted_proxies": ["127.0.0.1/32"],
-                       "limits": {"per_minute": {"sign_ins": 0, "callbacks": 0}}},  # all of the load comes from one address
+            "server": {
+                "listen": [f"127.0.0.1:{port}", f"unix:{self._folder}/{name}.sock"],
+                "unix_socket_mode": "666",
+                "management": f"127.0.0.1:{management}",
+                "trusted_proxies": ["127.0.0.1/32"],
+                "limits": {"per_minute": {"sign_ins": 0, "callbacks": 0}},
+            },  # all of the load comes from one address
             "store": {"url": f"redis://127.0.0.1:{self._ports['redis']}/0"},
             "sessions": {"keys": [base64.b64encode(secrets.token_bytes(32)).decode()]},
-            "assertions": {"issuer": f"http://localhost:{port}", "current_key_file": str(self._folder / "assertion.pem")},
+            "assertions": {
+                "issuer": f"http://localhost:{port}",
+                "current_key_file": str(self._folder / "assertion.pem"),
+            },
             "rekono": {"issuer": self._issuer, "client_id": "authproxy", "client_secret": self._secret},
             "portals": {
-                portal.replace("_", "-"): {"name": portal, "url": self._portal(portal), "upstream": self._local("origin", "")}
+                portal.replace("_", "-"): {
+                    "name": portal,
+                    "url": self._portal(portal),
+                    "upstream": self._local("origin", ""),
+                }
                 for portal in portals
             },
             "telemetry": {"access_log": access_log, "audit_file": str(self._folder / f"{name}-audit.jsonl")},
-        }  # fmt: skip
+        }
         file = self._folder / f"{name}.yaml"
         file.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
         file.chmod(0o600)
-        return self._run([sys.executable, "-m", "authproxy", "serve", "-c", str(file)], core=self._server_core, place=name)
+        return self._run(
+            [sys.executable, "-m", "authproxy", "serve", "-c", str(file)], core=self._server_core, place=name
+        )
 
     def _nginx(self, name: str, *, core: int, place: str) -> int:
         user = f"user {self._user};" if self._user else ""
         file = self._configured(f"{name}.conf", f"{name}.conf", {"USER": user})
-        return self._run(["nginx", "-p", str(self._folder), "-c", str(file), "-e", f"{name}-start.log"], core=core, place=place)
+        return self._run(
+            ["nginx", "-p", str(self._folder), "-c", str(file), "-e", f"{name}-start.log"],
+            core=core,
+            place=place,
+        )
 
     def _apache(self, cache: str, place: str) -> int:
         told = {
-            "USER": f"User {self._user}\nGroup {self._user}" if self._user else "", "CACHE": cache, "PORT": str(self._ports[place]),
-            "MODULES": str(_APACHE_MODULES), "SECRET": self._secret, "PASSPHRASE": secrets.token_urlsafe(32), "ISSUER": self._issuer,
-        }  # fmt: skip
+            "USER": f"User {self._user}\nGroup {self._user}" if self._user else "",
+            "CACHE": cache,
+            "PORT": str(self._ports[place]),
+            "MODULES": str(_APACHE_MODULES),
+            "SECRET": self._secret,
+            "PASSPHRASE": secrets.token_urlsafe(32),
+            "ISSUER": self._issuer,
+        }
         file = self._configured("apache.conf", f"apache-{cache}.conf", told)
         return self._run(["apache2", "-DFOREGROUND", "-f", str(file)], core=self._server_core, place=place)
 
     def _configured(self, template: str, name: str, told: Mapping[str, str]) -> Path:
-        values = {place.upper(): str(port) for place, port in self._ports.items()} | {"FOLDER": str(self._folder)} | dict(told)
+        values = (
+            {place.upper(): str(port) for place, port in self._ports.items()}
+            | {"FOLDER": str(self._folder)}
+            | dict(told)
+        )
         text = (_HERE / "configurations" / template).read_text(encoding="utf-8")
         file = self._folder / name
         file.write_text(re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], text), encoding="utf-8")
@@ -239,23 +368,34 @@ class _Bench:
         paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(_PROJECT)]
         with _undisturbed():
             process = subprocess.Popen(
-                ["taskset", "--cpu-list", str(core), *command], cwd=self._folder, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-            )  # fmt: skip
+                ["taskset", "--cpu-list", str(core), *command],
+                cwd=self._folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            )
             self._resources.callback(_end, process)
         deadline = time.monotonic() + _STARTS_WITHIN
         while not _answers(self._ports[place]):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{command[0]} did not start: {(self._folder / f'{place}.out').read_text(errors='replace')[-2000:]}")
+                raise RuntimeError(
+                    f"{command[0]} did not start: "
+                    f"{(self._folder / f'{place}.out').read_text(errors='replace')[-2000:]}"
+                )
             time.sleep(0.02)
         return process.pid
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Puts off signals that end us: between a program's start and the promise to end it, one would leave the program behind."""
+    """Puts off signals that end us: between a program's start and the promise to end it, one would leave the
+    program behind."""
     noted: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda number, _: noted.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:

@@ -1,8 +1,9 @@
-"""Build hook of hatchling: compiles the modules that every request passes to machine code with mypyc. The same source, the same tests.
+"""Build hook of hatchling: compiles the modules that every request passes to machine code with mypyc. The
+same source, the same tests.
 
-Off unless asked for (`HATCH_BUILD_HOOKS_ENABLE=true`, as `make compiled` and the Dockerfile do), because it needs a C compiler and the
-headers of Python. The wheel then belongs to one platform and one version of Python; the sources stay in it beside the compiled modules,
-for tracebacks.
+Off unless asked for (`HATCH_BUILD_HOOKS_ENABLE=true`, as `make compiled` and the Dockerfile do), because it
+needs a C compiler and the headers of Python. The wheel then belongs to one platform and one version of
+Python; the sources stay in it beside the compiled modules, for tracebacks.
 """
 
 from __future__ import annotations
@@ -44,9 +45,11 @@ class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def _options(environ: Mapping[str, str]) -> list[str]:
-    """What mypy is told. Libraries need not be typed, but they must be installed: without their types the modules do not compile.
+    """What mypy is told. Libraries need not be typed, but they must be installed: without their types the
+    modules do not compile.
 
-    Where the build tools are in an environment of their own, `AUTHPROXY_RUNTIME_PYTHON` is the Python of the one with the libraries."""
+    Where the build tools are in an environment of their own, `AUTHPROXY_RUNTIME_PYTHON` is the Python of the
+    one with the libraries."""
     runtime = environ.get("AUTHPROXY_RUNTIME_PYTHON")
     return ["--ignore-missing-imports", *(["--python-executable", runtime] if runtime else [])]
 
@@ -60,8 +63,12 @@ def _compile(root: Path, modules: list[str], folder: Path) -> Iterator[Path]:
     os.chdir(root)  # mypyc names modules by their paths, seen from here
     try:
         extensions = mypycify(
-            [*_options(os.environ), *modules], opt_level="3", debug_level="0", group_name="authproxy", target_dir=str(folder / "c")
-        )  # fmt: skip
+            [*_options(os.environ), *modules],
+            opt_level="3",
+            debug_level="0",
+            group_name="authproxy",
+            target_dir=str(folder / "c"),
+        )
         command = build_ext(Distribution({"name": "authproxy", "ext_modules": extensions}))
         command.build_lib, command.build_temp = str(folder / "made"), str(folder / "objects")
         command.ensure_finalized()

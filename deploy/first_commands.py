@@ -1,6 +1,8 @@
-"""Runs the first commands of README.md to their end, as `make rehearsal` does in a bare Debian. Needs nothing but Python.
+"""Runs the first commands of README.md to their end, as `make rehearsal` does in a bare Debian. Needs nothing
+but Python.
 
-`make demo` runs until every place that it prints answers, and then gets Ctrl-C; `make test` gets the options that are given."""
+`make demo` runs until every place that it prints answers, and then gets Ctrl-C; `make test` gets the options
+that are given."""
 
 from __future__ import annotations
 
@@ -31,14 +33,24 @@ class Failed(Exception):  # noqa: N818
 
 def demo() -> str:
     with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as log:
-        # A group of its own, as a shell makes one, that does not ignore Ctrl-C even if we were started in the background.
+        # A group of its own, as a shell makes one, that does not ignore Ctrl-C even if we were started in the
+        # background.
         process = subprocess.Popen(
-            ["make", "demo"], cwd=CHECKOUT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,  # noqa: S607
+            ["make", "demo"],  # noqa: S607
+            cwd=CHECKOUT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-        )  # fmt: skip
+        )
         said = Path(log.name)
         try:
-            _until(lambda: process.poll() is not None or _READY in said.read_text("utf-8"), within=STARTS_WITHIN, missing="its greeting")
+            _until(
+                lambda: process.poll() is not None or _READY in said.read_text("utf-8"),
+                within=STARTS_WITHIN,
+                missing="its greeting",
+            )
             if process.poll() is not None:
                 raise Failed(f"make demo ended with {process.returncode}:\n{said.read_text('utf-8')}")
             places = re.findall(r"https?://[^\s,`)]+", said.read_text("utf-8"))
@@ -61,7 +73,9 @@ def demo() -> str:
 
 def tests(options: str) -> str:
     command = ["make", "test", *([f"OPTIONS={options}"] if options else [])]
-    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         last = ""
         for line in process.stdout or ():
             sys.stdout.write(line)
@@ -80,7 +94,8 @@ def _until(condition: Callable[[], bool], *, within: float, missing: str) -> Non
 
 
 def _answers(place: str) -> bool:
-    """Whether anything but a server's error comes from there. `*.localhost` is this machine, whatever the resolver says of it."""
+    """Whether anything but a server's error comes from there. `*.localhost` is this machine, whatever the
+    resolver says of it."""
     parts = urlsplit(place)
     host = parts.hostname or ""
     address = place.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else place
@@ -88,9 +103,12 @@ def _answers(place: str) -> bool:
     unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked), _Unfollowed()
-    )  # fmt: skip
+    )
     try:
-        with opener.open(urllib.request.Request(address, headers={"Host": parts.netloc}), timeout=5) as answer:  # noqa: S310
+        with opener.open(
+            urllib.request.Request(address, headers={"Host": parts.netloc}),  # noqa: S310
+            timeout=5,
+        ) as answer:
             return bool(answer.status < 500)
     except urllib.error.HTTPError as refusal:
         with refusal:
@@ -106,7 +124,10 @@ class _Unfollowed(urllib.request.HTTPRedirectHandler):
 
 def main() -> int:
     failed = False
-    for name, step in (("make demo", demo), ("make test", lambda: tests(sys.argv[1] if len(sys.argv) > 1 else ""))):
+    for name, step in (
+        ("make demo", demo),
+        ("make test", lambda: tests(sys.argv[1] if len(sys.argv) > 1 else "")),
+    ):
         sys.stdout.write(f"── {name}\n")
         began = time.monotonic()
         try:

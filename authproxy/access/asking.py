@@ -1,7 +1,8 @@
-"""PURE: what the OpenID provider is asked for beyond the protocol, for one place: parameters of the authorization request, and the claims
-among them that must be confirmed (OpenID Connect Core §3.1.2.1, §5.5).
+"""PURE: what the OpenID provider is asked for beyond the protocol, for one place: parameters of the
+authorization request, and the claims among them that must be confirmed (OpenID Connect Core §3.1.2.1, §5.5).
 
-A parameter travels through the browser, so its person can change it, and providers may ignore it. What counts is what comes back.
+A parameter travels through the browser, so its person can change it, and providers may ignore it. What counts
+is what comes back.
 """
 
 from __future__ import annotations
@@ -15,12 +16,35 @@ from typing import Final, Literal
 Source = Literal["id_token", "userinfo"]
 SOURCES: Final[tuple[Source, ...]] = ("id_token", "userinfo")
 
-RESERVED: Final = frozenset({
-    "client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_challenge", "code_challenge_method",
-    "code_verifier", "dpop_jkt", "grant_type", "id_token_hint", "max_age", "nonce", "prompt", "redirect_uri", "registration", "request",
-    "request_uri", "response_mode", "response_type", "scope", "state", "ui_locales",
-})  # fmt: skip
-"""Parameters on which the security of the sign-in rests, or which have settings of their own. No setting may name them, in any case."""
+RESERVED: Final = frozenset(
+    {
+        "client_assertion",
+        "client_assertion_type",
+        "client_id",
+        "client_secret",
+        "code",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "dpop_jkt",
+        "grant_type",
+        "id_token_hint",
+        "max_age",
+        "nonce",
+        "prompt",
+        "redirect_uri",
+        "registration",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+        "ui_locales",
+    }
+)
+"""Parameters on which the security of the sign-in rests, or which have settings of their own. No setting may
+name them, in any case."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,63}", re.ASCII)
 LONGEST: Final = 2048
@@ -28,13 +52,14 @@ LONGEST: Final = 2048
 
 
 class NotAskable(ValueError):  # noqa: N818
-    """A parameter that cannot be sent. The message is for operators and ends a sentence that begins with its name."""
+    """A parameter that cannot be sent. The message is for operators and ends a sentence that begins with its
+    name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssentialClaim:
-    """A claim without which nothing is proved. It must be in its source; if there are `values` it must be one of them, or a list that has
-    one of them."""
+    """A claim without which nothing is proved. It must be in its source; if there are `values` it must be one
+    of them, or a list that has one of them."""
 
     source: Source
     name: str
@@ -45,7 +70,9 @@ class EssentialClaim:
         if stated is None:
             return False
         candidates = [stated, *stated] if isinstance(stated, list) else [stated]
-        return not self.values or any(_are_equal(candidate, wanted) for candidate in candidates for wanted in self.values)
+        return not self.values or any(
+            _are_equal(candidate, wanted) for candidate in candidates for wanted in self.values
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +89,8 @@ class Asking:
         return tuple(value for claim in demanded for value in claim.values if isinstance(value, str))
 
     def unconfirmed(self, *, id_token: Mapping[str, object], userinfo: Mapping[str, object]) -> str | None:
-        """What was essential and has not been confirmed, in words for operators, without what was stated; None if all has been."""
+        """What was essential and has not been confirmed, in words for operators, without what was stated;
+        None if all has been."""
         for claim in self.essential:
             if not claim.is_confirmed(id_token if claim.source == "id_token" else userinfo):
                 wanted = "with a value that was asked for" if claim.values else "at all"
@@ -75,7 +103,8 @@ NOTHING: Final = Asking()
 
 
 def asking(layers: Iterable[Mapping[str, str]]) -> Asking:
-    """What the layers ask for together; where two name the same parameter, the later one counts. Raises NotAskable."""
+    """What the layers ask for together; where two name the same parameter, the later one counts. Raises
+    NotAskable."""
     parameters: dict[str, str] = {}
     for layer in layers:
         for name, value in layer.items():
@@ -98,7 +127,8 @@ def check(name: str, value: str) -> None:
 
 
 def essential_claims(text: str) -> tuple[EssentialClaim, ...]:
-    """Those that the JSON text of a `claims` parameter calls essential. Raises NotAskable for text that asks for nothing, or unclearly."""
+    """Those that the JSON text of a `claims` parameter calls essential. Raises NotAskable for text that asks
+    for nothing, or unclearly."""
     requested = _object(text)
     if strange := requested.keys() - set(SOURCES):
         raise NotAskable(f"has `{min(strange)}` beside `id_token` and `userinfo`")
@@ -120,13 +150,19 @@ def _essential(source: Source, name: str, wanted: object) -> EssentialClaim | No
     if wanted is None:
         return None
     if not isinstance(wanted, dict) or not isinstance(wanted.get("essential", False), bool):
-        raise NotAskable(f"asks for `{name}` neither by null nor by an object whose `essential` is true or false")
+        raise NotAskable(
+            f"asks for `{name}` neither by null nor by an object whose `essential` is true or false"
+        )
     values = wanted.get("values", [])
     if not isinstance(values, list) or ("values" in wanted and not values):
         raise NotAskable(f"asks for `{name}` with `values` that are no list of some")
     if "value" in wanted:
         values = [*values, wanted["value"]]
-    return EssentialClaim(source=source, name=name, values=tuple(values)) if wanted.get("essential", False) else None
+    return (
+        EssentialClaim(source=source, name=name, values=tuple(values))
+        if wanted.get("essential", False)
+        else None
+    )
 
 
 def _object(text: str) -> dict[str, object]:

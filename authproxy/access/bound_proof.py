@@ -1,8 +1,8 @@
-"""PURE: a proof that was given for one request and serves no other: how the request is named, and how its proof is found among the
-evidence of a session.
+"""PURE: a proof that was given for one request and serves no other: how the request is named, and how its
+proof is found among the evidence of a session.
 
-Such a proof is no step-up of the session (`is_step_up` is False): it opens no other route. The name has everything in it that a portal
-could act on, so a form that was changed after the proof is another request.
+Such a proof is no step-up of the session (`is_step_up` is False): it opens no other route. The name has
+everything in it that a portal could act on, so a form that was changed after the proof is another request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from authproxy.access.routes import Requirement
 from authproxy.identity.assurance import AuthenticationEvent
 
 GOOD_FOR: Final = timedelta(minutes=5)
-"""How long after the proof its request may be sent. A person reads once more what is about to be sent, and presses a button."""
+"""How long after the proof its request may be sent. A person reads once more what is about to be sent, and
+presses a button."""
 MOST: Final = 8
 """Proofs of this kind that one session carries: forms in several tabs, and no record without end."""
 
@@ -35,9 +36,11 @@ def of_form(name: str, form: HeldRequest) -> str:
     return _named("POST", *(part.encode("latin-1", "replace") for part in parts), form.body)
 
 
-def given(events: Iterable[AuthenticationEvent], binding: str, demand: Requirement, now: datetime) -> list[AuthenticationEvent]:
-    """The proofs among the events that were given for this request, are fresh, and would do for the demand: the newest first. Whether one
-    has been used already, the store knows."""
+def given(
+    events: Iterable[AuthenticationEvent], binding: str, demand: Requirement, now: datetime
+) -> list[AuthenticationEvent]:
+    """The proofs among the events that were given for this request, are fresh, and would do for the demand:
+    the newest first. Whether one has been used already, the store knows."""
     wanted = demand.step_up
     if wanted is None or not binding:
         return []

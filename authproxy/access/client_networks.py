@@ -10,8 +10,8 @@ _HOUSEHOLD: Final = 64
 
 
 def network_of(address: str) -> str:
-    """Of IPv6 the network of 64 bits. An IPv4 address is its own name, also written as IPv6 (`::ffff:192.0.2.1`); so is a text that is
-    no address."""
+    """Of IPv6 the network of 64 bits. An IPv4 address is its own name, also written as IPv6
+    (`::ffff:192.0.2.1`); so is a text that is no address."""
     if ":" not in address:
         return address
     try:

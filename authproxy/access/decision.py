@@ -13,7 +13,8 @@ from authproxy.identity.session import Session
 
 
 class Reason(StrEnum):
-    """Why a request was not simply passed on. The value is the wire form: `snake_case`, never renamed once released."""
+    """Why a request was not simply passed on. The value is the wire form: `snake_case`, never renamed once
+    released."""
 
     # 401: signing in helps
     NO_SESSION = "no_session"
@@ -110,8 +111,8 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """Pass the request on. `identity_headers` is the finished block of header lines (each ended by CRLF), the same for every request
-    of this session until the assertion in it is renewed."""
+    """Pass the request on. `identity_headers` is the finished block of header lines (each ended by CRLF), the
+    same for every request of this session until the assertion in it is renewed."""
 
     portal: Portal
     route: Route
@@ -129,7 +130,8 @@ class AuthenticationRequired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpRequired:
-    """Somebody is signed in and may come in, after a fresh proof: what would satisfy the route stands in its requirement."""
+    """Somebody is signed in and may come in, after a fresh proof: what would satisfy the route stands in its
+    requirement."""
 
     portal: Portal
     route: Route
@@ -144,7 +146,8 @@ class StepUpRequired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """Somebody is signed in (or the request names nothing that exists) and signing in again as the same person would not help."""
+    """Somebody is signed in (or the request names nothing that exists) and signing in again as the same
+    person would not help."""
 
     reason: Reason
     portal: Portal | None = None
@@ -154,7 +157,8 @@ class Denied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """Somebody who must be asked cannot be asked: never an allow, and never an invitation to sign in again."""
+    """Somebody who must be asked cannot be asked: never an allow, and never an invitation to sign in
+    again."""
 
     reason: Reason
     portal: Portal | None = None
@@ -166,7 +170,8 @@ Refusal = AuthenticationRequired | StepUpRequired | Denied | Unavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """What became of a request that needs a proof of its own. `proof` names the one that was used for it; empty if none was."""
+    """What became of a request that needs a proof of its own. `proof` names the one that was used for it;
+    empty if none was."""
 
     decision: Decision
     proof: str = ""

@@ -1,4 +1,5 @@
-"""PURE: under which header names a portal learns who somebody is: ours, or those of a gateway that it was used to."""
+"""PURE: under which header names a portal learns who somebody is: ours, or those of a gateway that it was
+used to."""
 
 from __future__ import annotations
 
@@ -7,8 +8,16 @@ from typing import Literal
 
 Encoding = Literal["percent", "ascii-fold", "latin1", "utf8", "base64"]
 Preset = Literal[
-    "authproxy", "oauth2-proxy", "authelia", "authentik", "pomerium", "lemonldap", "mod_auth_openidc", "gatekeeper", "cloudflare",
-]  # fmt: skip
+    "authproxy",
+    "oauth2-proxy",
+    "authelia",
+    "authentik",
+    "pomerium",
+    "lemonldap",
+    "mod_auth_openidc",
+    "gatekeeper",
+    "cloudflare",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +38,16 @@ class HeaderNames:
 _NONE = HeaderNames(subject="", name="", email="", tax_number="", method="", level="", step_up="")
 PRESETS: dict[Preset, HeaderNames] = {
     "authproxy": HeaderNames(),
-    "oauth2-proxy": replace(_NONE, subject="X-Forwarded-User", email="X-Forwarded-Email", name="X-Forwarded-Preferred-Username"),
+    "oauth2-proxy": replace(
+        _NONE, subject="X-Forwarded-User", email="X-Forwarded-Email", name="X-Forwarded-Preferred-Username"
+    ),
     "authelia": replace(_NONE, subject="Remote-User", name="Remote-Name", email="Remote-Email"),
     "authentik": replace(
-        _NONE, subject="X-Authentik-Uid", name="X-Authentik-Name", email="X-Authentik-Email", assertion="X-Authentik-Jwt"
+        _NONE,
+        subject="X-Authentik-Uid",
+        name="X-Authentik-Name",
+        email="X-Authentik-Email",
+        assertion="X-Authentik-Jwt",
     ),
     "pomerium": replace(
         _NONE,
@@ -42,8 +57,13 @@ PRESETS: dict[Preset, HeaderNames] = {
         assertion="X-Pomerium-Jwt-Assertion",
     ),
     "lemonldap": replace(_NONE, subject="Auth-User", name="Auth-Cn", email="Auth-Mail"),
-    "mod_auth_openidc": replace(_NONE, subject="OIDC_CLAIM_sub", name="OIDC_CLAIM_name", email="OIDC_CLAIM_email"),
+    "mod_auth_openidc": replace(
+        _NONE, subject="OIDC_CLAIM_sub", name="OIDC_CLAIM_name", email="OIDC_CLAIM_email"
+    ),
     "gatekeeper": replace(_NONE, subject="X-Auth-Subject", name="X-Auth-Username", email="X-Auth-Email"),
-    "cloudflare": replace(_NONE, email="Cf-Access-Authenticated-User-Email", assertion="Cf-Access-Jwt-Assertion"),
+    "cloudflare": replace(
+        _NONE, email="Cf-Access-Authenticated-User-Email", assertion="Cf-Access-Jwt-Assertion"
+    ),
 }
-"""Names under which other gateways speak, so that a portal can be moved here untouched. The signed assertion is always there too."""
+"""Names under which other gateways speak, so that a portal can be moved here untouched. The signed assertion
+is always there too."""

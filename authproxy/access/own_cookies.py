@@ -1,11 +1,12 @@
-"""PURE: our cookies among those of a request, read by one rule wherever they are asked for (RFC 6265 §4.1, §5.4; prefixes: RFC 6265bis
-§4.1.3).
+"""PURE: our cookies among those of a request, read by one rule wherever they are asked for (RFC 6265 §4.1,
+§5.4; prefixes: RFC 6265bis §4.1.3).
 
-Reading is where the prefix `__Host-` is defended. Only `;` parts cookies: a comma is part of a value, and whoever parts there lets a
-sibling host smuggle `x=1,__Host-authproxy=…` past the browser's check of the prefix (a front proxy that joins several Cookie fields by
-comma is therefore read as no ticket). Only space and tab are trimmed: browsers check the prefix before such white space as U+00A0. The name
-stands directly before its `=`, as every browser writes it. A second cookie of our name means that somebody planted one, and then there is
-none.
+Reading is where the prefix `__Host-` is defended. Only `;` parts cookies: a comma is part of a value, and
+whoever parts there lets a sibling host smuggle `x=1,__Host-authproxy=…` past the browser's check of the
+prefix (a front proxy that joins several Cookie fields by comma is therefore read as no ticket). Only space
+and tab are trimmed: browsers check the prefix before such white space as U+00A0. The name stands directly
+before its `=`, as every browser writes it. A second cookie of our name means that somebody planted one, and
+then there is none.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ LEFT: Final = "__Host-authproxy-left"
 _TICKET_COOKIE: Final = b"__Host-authproxy="
 _LONGEST: Final = 160
 """Bytes of a value; ours are shorter, and nothing longer is carried around."""
-# A number, because CPython raises and drops an exception for every `bytes in bytes` before it looks (1,500 instructions).
+# A number, because CPython raises and drops an exception for every `bytes in bytes` before it looks (1,500
+# instructions).
 _SEMICOLON: Final = 0x3B
 
 
 def ticket_in(cookies: bytes) -> str | None:
-    """The value of the session cookie in a Cookie field, or in several joined by `;`, whether it is well-formed or not; None if it is
-    absent or stands there twice. It equals the only value of `values_in`, and is faster, because every request asks for it."""
+    """The value of the session cookie in a Cookie field, or in several joined by `;`, whether it is
+    well-formed or not; None if it is absent or stands there twice. It equals the only value of `values_in`,
+    and is faster, because every request asks for it."""
     if cookies.startswith(_TICKET_COOKIE) and _SEMICOLON not in cookies:
         # The whole field, where the portal sets no cookies of its own.
         return _text(cookies[len(_TICKET_COOKIE) :])

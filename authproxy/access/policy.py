@@ -1,4 +1,5 @@
-"""PURE: what a session lacks for a route. Never looks at what was asked for at sign-in, only at what came back."""
+"""PURE: what a session lacks for a route. Never looks at what was asked for at sign-in, only at what came
+back."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from authproxy.identity.session import Session
 
 
 def route_of(portal: Portal, target: RequestTarget) -> Route | None:
-    """The route that covers the target. None if there is none, or if two readings of the path (merged slashes, dropped parameters)
-    fall under different routes: then nobody can say which demand the portal's answer would need."""
+    """The route that covers the target. None if there is none, or if two readings of the path (merged
+    slashes, dropped parameters) fall under different routes: then nobody can say which demand the portal's
+    answer would need."""
     readings = target.readings()
     if len(readings) == 1:
         return portal.route(readings[0], target.method)
@@ -21,12 +23,13 @@ def route_of(portal: Portal, target: RequestTarget) -> Route | None:
 
 
 def unmet(session: Session, portal: Portal, route: Route, now: datetime) -> Reason | None:
-    """The first demand that the session does not meet; None if it meets all. The order is from what signing in again might mend to
-    what it cannot; a fresh proof is asked of those only whom it would let in."""
+    """The first demand that the session does not meet; None if it meets all. The order is from what signing
+    in again might mend to what it cannot; a fresh proof is asked of those only whom it would let in."""
     if session.portal != portal.portal_id:
         return Reason.SESSION_OF_ANOTHER_PORTAL
     if portal.members == "register" and session.person.member is None:
-        # Which portals a member may enter is judged at sign-in; a change ends the sessions. This is for a portal whose setting has changed.
+        # Which portals a member may enter is judged at sign-in; a change ends the sessions. This is for a
+        # portal whose setting has changed.
         return Reason.NOT_A_MEMBER
     demand = route.requirement
     if session.method not in demand.methods:

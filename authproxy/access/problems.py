@@ -1,5 +1,5 @@
-"""PURE: what a refusal tells a script, whoever refuses: the members of `application/problem+json` (RFC 9457), the challenge of a 401
-(RFC 6750 §3, RFC 9470 §3), and after how long it makes sense to ask again."""
+"""PURE: what a refusal tells a script, whoever refuses: the members of `application/problem+json` (RFC 9457),
+the challenge of a 401 (RFC 6750 §3, RFC 9470 §3), and after how long it makes sense to ask again."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ def code_of(reason: Reason, request_id: str) -> str:
     return f"{reason.value}-{request_id}"
 
 
-def members(status: int, reason: Reason, request_id: str, *, levels: tuple[int | None, int] | None = None) -> dict[str, object]:
-    """What every problem tells. `levels` are the level that the session has and the one that is needed, for a refusal because of the
-    level."""
+def members(
+    status: int, reason: Reason, request_id: str, *, levels: tuple[int | None, int] | None = None
+) -> dict[str, object]:
+    """What every problem tells. `levels` are the level that the session has and the one that is needed, for a
+    refusal because of the level."""
     title = _TITLES_BY_REASON.get(reason) or _TITLES.get(status) or HTTPStatus(status).phrase
     told: dict[str, object] = {
         "type": "about:blank",
@@ -49,8 +51,9 @@ def members(status: int, reason: Reason, request_id: str, *, levels: tuple[int |
 
 
 def challenge(portal_id: str, reason: Reason, *, max_age: int | None = None) -> str:
-    """The value of WWW-Authenticate. It has no `acr_values`: the methods of a fresh proof are not authentication contexts of the
-    provider, and a script has no request in which it could ask for one. `max_age` is in seconds."""
+    """The value of WWW-Authenticate. It has no `acr_values`: the methods of a fresh proof are not
+    authentication contexts of the provider, and a script has no request in which it could ask for one.
+    `max_age` is in seconds."""
     value = f'Bearer realm="{portal_id}"'
     if reason is not Reason.STEP_UP_REQUIRED:
         return value

@@ -1,7 +1,7 @@
 """PURE: portals and their routes: which host is whose, and what a route demands of a session.
 
-These frozen dataclasses are at the same time the types of the settings file (pydantic validates them and refuses unknown keys),
-so that the names which an operator writes are the names which the rules use.
+These frozen dataclasses are at the same time the types of the settings file (pydantic validates them and
+refuses unknown keys), so that the names which an operator writes are the names which the rules use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from typing import Literal
 
 from authproxy.access import methods as http_methods
 from authproxy.access.asking import NOTHING, Asking
-from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level, SignInMethod, StepUpMethod
+from authproxy.identity.assurance import (
+    STEP_UP_METHODS,
+    AuthenticationEvent,
+    Level,
+    SignInMethod,
+    StepUpMethod,
+)
 
 Members = Literal["anyone", "register"]
 """Who may come in: whoever signs in, or only those whom the register of people names for the portal."""
@@ -22,8 +28,8 @@ Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_nu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUp:
-    """A proof inside the session by one of these methods, at most `max_age` old; without that any time in the session will do. If there
-    are values of `acr`, a proof by `rekono` must state one of them."""
+    """A proof inside the session by one of these methods, at most `max_age` old; without that any time in the
+    session will do. If there are values of `acr`, a proof by `rekono` must state one of them."""
 
     methods: tuple[StepUpMethod, ...] = STEP_UP_METHODS
     max_age: timedelta | None = None
@@ -33,13 +39,16 @@ class StepUp:
 
     @property
     def is_per_request(self) -> bool:
-        """Whether every request needs a proof of its own (`max_age: 0`). No evidence of the session will do then."""
+        """Whether every request needs a proof of its own (`max_age: 0`). No evidence of the session will do
+        then."""
         return self.max_age is not None and not self.max_age
 
-    def is_met_by(self, events: Iterable[AuthenticationEvent], now: datetime, level: Level = Level.LOW) -> bool:
-        """Whether one of the events is such a proof now, made by somebody who was trusted to that level then. A fresh proof by another
-        method does not help an old one of these. A proof from the future, which a clock that was set back leaves behind, counts as one of
-        now."""
+    def is_met_by(
+        self, events: Iterable[AuthenticationEvent], now: datetime, level: Level = Level.LOW
+    ) -> bool:
+        """Whether one of the events is such a proof now, made by somebody who was trusted to that level then.
+        A fresh proof by another method does not help an old one of these. A proof from the future, which a
+        clock that was set back leaves behind, counts as one of now."""
         if self.is_per_request:
             return False
         return any(
@@ -54,7 +63,8 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What a route demands of a session. `claims` are beyond those that every sign-in at the portal must bring."""
+    """What a route demands of a session. `claims` are beyond those that every sign-in at the portal must
+    bring."""
 
     level: Level = Level.LOW
     methods: tuple[SignInMethod, ...] = ("rekono",)
@@ -74,8 +84,8 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A part of a portal with a demand of its own. `path` is a prefix at a segment border: `/admin` covers `/admin` and `/admin/x`,
-    not `/administer`."""
+    """A part of a portal with a demand of its own. `path` is a prefix at a segment border: `/admin` covers
+    `/admin` and `/admin/x`, not `/administer`."""
 
     name: str
     path: str
@@ -96,8 +106,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
-    """A portal as the rules see it. `origin` is the public scheme and authority (`https://acq.bankart.si`) from which every absolute
-    URL is built: never from a header."""
+    """A portal as the rules see it. `origin` is the public scheme and authority (`https://acq.bankart.si`)
+    from which every absolute URL is built: never from a header."""
 
     portal_id: str
     origin: str
@@ -117,7 +127,8 @@ class Portal:
     """Mint an assertion for every request, bound to its method and URL (`htm`, `htu`)."""
 
     def route(self, path: str, method: str) -> Route | None:
-        """The first route that covers the path; None if none does (which is a refusal: the default is to deny)."""
+        """The first route that covers the path; None if none does (which is a refusal: the default is to
+        deny)."""
         for route in self.routes:
             if route.covers(path, method):
                 return route

@@ -9,7 +9,8 @@ from authproxy.access.decision import Reason
 
 
 class CannotAsk(Exception):  # noqa: N818
-    """`reason` is the code for the answer; the message is for operators and holds no secret, token or personal number."""
+    """`reason` is the code for the answer; the message is for operators and holds no secret, token or
+    personal number."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

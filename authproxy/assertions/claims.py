@@ -17,9 +17,11 @@ def claims(
     token_id: str,
     bound_to: tuple[str, str] | None = None,
 ) -> dict[str, object]:
-    """The claims for one portal. Times are whole seconds since 1970. What is not known is left out, never null and never empty.
+    """The claims for one portal. Times are whole seconds since 1970. What is not known is left out, never
+    null and never empty.
 
-    `bound_to` is the method and URL (without query) of the one request that the assertion is for (`htm`, `htu` as in RFC 9449 §4.2)."""
+    `bound_to` is the method and URL (without query) of the one request that the assertion is for (`htm`,
+    `htu` as in RFC 9449 §4.2)."""
     issued_at = _seconds(now)
     person = session.person
     method, url = bound_to or (None, None)
@@ -38,7 +40,9 @@ def claims(
         "amr": list(dict.fromkeys(word for event in session.events for word in event.amr)),
         "level": int(session.level),
         "method": session.method,
-        "step_up": [{"method": event.method, "at": _seconds(event.at)} for event in session.events if event.is_step_up],
+        "step_up": [
+            {"method": event.method, "at": _seconds(event.at)} for event in session.events if event.is_step_up
+        ],
         "name": person.name,
         "email": person.email,
         "tax_number": person.tax_number,
@@ -50,7 +54,14 @@ def claims(
 
 def _acr(session: Session) -> str | None:
     """That of the latest event which has one."""
-    return next((event.acr for event in sorted(session.events, key=lambda event: event.at, reverse=True) if event.acr), None)
+    return next(
+        (
+            event.acr
+            for event in sorted(session.events, key=lambda event: event.at, reverse=True)
+            if event.acr
+        ),
+        None,
+    )
 
 
 def _seconds(at: datetime) -> int:

@@ -1,7 +1,8 @@
-"""The keys that sign assertions: read from files, published as a JWK set (RFC 7517), named by their thumbprint (RFC 7638), and rotated.
+"""The keys that sign assertions: read from files, published as a JWK set (RFC 7517), named by their
+thumbprint (RFC 7638), and rotated.
 
-Three are published: the one that signs, the one that will, so that portals know it in time, and the one that did, until its
-assertions are over.
+Three are published: the one that signs, the one that will, so that portals know it in time, and the one that
+did, until its assertions are over.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from pathlib import Path
 from typing import Literal, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
@@ -58,22 +64,30 @@ class KeyRing:
     retiring: SigningKey | None = None
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public halves, the signing one first. A key in two files, as an interrupted rotation leaves it, is listed once."""
-        published = {key.key_id: key.public_jwk for key in (self.current, self.upcoming, self.retiring) if key is not None}
+        """The public halves, the signing one first. A key in two files, as an interrupted rotation leaves it,
+        is listed once."""
+        published = {
+            key.key_id: key.public_jwk
+            for key in (self.current, self.upcoming, self.retiring)
+            if key is not None
+        }
         return {"keys": list(published.values())}
 
 
 def read_ring(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
-    """The keys in the files. Raises KeyRefused if one cannot be used, or if the current one is not for the algorithm."""
+    """The keys in the files. Raises KeyRefused if one cannot be used, or if the current one is not for the
+    algorithm."""
     current = read_key(files.current)
     if current.algorithm != algorithm:
         raise KeyRefused(f"{files.current}: a key for {current.algorithm}, but the settings say {algorithm}")
-    return KeyRing(current=current, upcoming=_read_if_there(files.upcoming), retiring=_read_if_there(files.retiring))
+    return KeyRing(
+        current=current, upcoming=_read_if_there(files.upcoming), retiring=_read_if_there(files.retiring)
+    )
 
 
 def read_key(path: Path) -> SigningKey:
-    """The key in a PEM file. Raises KeyRefused, also for a file that everybody may read or a group may write. (A group may read: container
-    platforms hand secrets to a process through its group.)"""
+    """The key in a PEM file. Raises KeyRefused, also for a file that everybody may read or a group may write.
+    (A group may read: container platforms hand secrets to a process through its group.)"""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -81,14 +95,18 @@ def read_key(path: Path) -> SigningKey:
     except OSError as error:
         raise KeyRefused(f"{path}: {error.strerror}") from None
     if mode & _OPEN_TO_OTHERS:
-        raise KeyRefused(f"{path}: everybody may read this file, or a group may write it; run `chmod 600 {path}`")
+        raise KeyRefused(
+            f"{path}: everybody may read this file, or a group may write it; run `chmod 600 {path}`"
+        )
     try:
         private = load_pem_private_key(pem, password=None)
     except (TypeError, ValueError):  # TypeError: the key is encrypted
         raise KeyRefused(f"{path}: not a PEM private key without a passphrase") from None
     key = _signing_key(private) if isinstance(private, PrivateKey) else None
     if key is None:
-        raise KeyRefused(f"{path}: P-256 (ES256), Ed25519 (EdDSA) or RSA of {_RSA_BITS} bits or more (RS256) is needed")
+        raise KeyRefused(
+            f"{path}: P-256 (ES256), Ed25519 (EdDSA) or RSA of {_RSA_BITS} bits or more (RS256) is needed"
+        )
     return key
 
 
@@ -113,14 +131,18 @@ def demand_rotatable(files: KeyFiles, algorithm: Algorithm) -> None:
 
 
 def _without_places() -> KeyRefused:
-    return KeyRefused("rotation needs the files of all three keys in the settings (next_key_file, retiring_key_file)")
+    return KeyRefused(
+        "rotation needs the files of all three keys in the settings (next_key_file, retiring_key_file)"
+    )
 
 
 def rotate(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
-    """Makes the upcoming key the current one, the current one retiring, and a new upcoming one; without an upcoming key only makes
-    that, because a key must be published before it signs. Returns the ring as it now lies in the files; it signs after a restart.
+    """Makes the upcoming key the current one, the current one retiring, and a new upcoming one; without an
+    upcoming key only makes that, because a key must be published before it signs. Returns the ring as it now
+    lies in the files; it signs after a restart.
 
-    Each file is replaced atomically, and at each moment the files hold a usable ring. Raises KeyRefused before anything is changed.
+    Each file is replaced atomically, and at each moment the files hold a usable ring. Raises KeyRefused
+    before anything is changed.
     """
     if files.upcoming is None or files.retiring is None:
         raise _without_places()
@@ -130,7 +152,11 @@ def rotate(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
         _replace(files.retiring, files.current.read_bytes())
         _replace(files.current, files.upcoming.read_bytes())
     _replace(files.upcoming, new)
-    return KeyRing(current=read_key(files.current), upcoming=read_key(files.upcoming), retiring=_read_if_there(files.retiring))
+    return KeyRing(
+        current=read_key(files.current),
+        upcoming=read_key(files.upcoming),
+        retiring=_read_if_there(files.retiring),
+    )
 
 
 def _signing_key(private: PrivateKey) -> SigningKey | None:
@@ -139,17 +165,29 @@ def _signing_key(private: PrivateKey) -> SigningKey | None:
     if isinstance(private, ec.EllipticCurvePrivateKey):
         if not isinstance(private.curve, ec.SECP256R1):
             return None
-        algorithm, jwk = "ES256", cast("dict[str, str]", ECAlgorithm.to_jwk(private.public_key(), as_dict=True))
+        algorithm, jwk = (
+            "ES256",
+            cast("dict[str, str]", ECAlgorithm.to_jwk(private.public_key(), as_dict=True)),
+        )
     elif isinstance(private, ed25519.Ed25519PrivateKey):
-        algorithm, jwk = "EdDSA", cast("dict[str, str]", OKPAlgorithm.to_jwk(private.public_key(), as_dict=True))
+        algorithm, jwk = (
+            "EdDSA",
+            cast("dict[str, str]", OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)),
+        )
     else:
         if private.key_size < _RSA_BITS:
             return None
-        algorithm, jwk = "RS256", cast("dict[str, str]", RSAAlgorithm.to_jwk(private.public_key(), as_dict=True))
+        algorithm, jwk = (
+            "RS256",
+            cast("dict[str, str]", RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)),
+        )
     essential = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
     key_id = _thumbprint(essential)
     return SigningKey(
-        algorithm=algorithm, key_id=key_id, private=private, public_jwk={**essential, "kid": key_id, "alg": algorithm, "use": "sig"}
+        algorithm=algorithm,
+        key_id=key_id,
+        private=private,
+        public_jwk={**essential, "kid": key_id, "alg": algorithm, "use": "sig"},
     )
 
 
@@ -163,7 +201,8 @@ def _read_if_there(path: Path | None) -> SigningKey | None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Atomically, readable by the owner only (which is what mkstemp makes), and on the disk before it has the name."""
+    """Atomically, readable by the owner only (which is what mkstemp makes), and on the disk before it has the
+    name."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)

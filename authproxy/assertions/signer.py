@@ -1,7 +1,7 @@
 """Signs identity assertions: JWS compact form (RFC 7515 §7.1), header `typ`, `alg`, `kid`.
 
-An ES256 assertion costs twice its signature alone (110 and 57 µs of CPU on a slow core; RS256 1700 µs): callers keep one per session
-and portal for half its life.
+An ES256 assertion costs twice its signature alone (110 and 57 µs of CPU on a slow core; RS256 1700 µs):
+callers keep one per session and portal for half its life.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from authproxy.identity.session import Session
 class AssertionSigner:
     """Signs with the ring's current key. `fresh(n)` gives text made of n random bytes."""
 
-    def __init__(self, keys: KeyRing, *, issuer: str, lifetime: timedelta, fresh: Callable[[int], str]) -> None:
+    def __init__(
+        self, keys: KeyRing, *, issuer: str, lifetime: timedelta, fresh: Callable[[int], str]
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._lifetime = lifetime
@@ -29,11 +31,18 @@ class AssertionSigner:
         self._algorithm = get_default_algorithms()[keys.current.algorithm]
         self._header = _segment({"typ": "JWT", "alg": keys.current.algorithm, "kid": keys.current.key_id})
 
-    def mint(self, session: Session, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None) -> str:
-        """An assertion about the session for that portal alone, and with `bound_to` for that request alone; valid from `now` for the
-        signer's lifetime."""
+    def mint(
+        self, session: Session, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None
+    ) -> str:
+        """An assertion about the session for that portal alone, and with `bound_to` for that request alone;
+        valid from `now` for the signer's lifetime."""
         payload = claims(
-            session, issuer=self._issuer, portal_id=portal_id, now=now, lifetime=self._lifetime, token_id=self._fresh(16),
+            session,
+            issuer=self._issuer,
+            portal_id=portal_id,
+            now=now,
+            lifetime=self._lifetime,
+            token_id=self._fresh(16),
             bound_to=bound_to,
         )
         signing_input = self._header + b"." + _segment(payload)

@@ -1,6 +1,7 @@
 """Composition root: settings in, a running gateway out. The only place that knows all packages.
 
-Opens every resource, closes every resource, and owns all background work; what it builds is given what it needs as arguments.
+Opens every resource, closes every resource, and owns all background work; what it builds is given what it
+needs as arguments.
 """
 
 from authproxy.bootstrap.clock import utc_now
@@ -24,7 +25,23 @@ from authproxy.bootstrap.starting import CannotStart
 from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
-    "MEMORY", "CannotStart", "Desk", "ExplainedCertificate", "Gateway", "OpenSession", "SeveralPeople", "desk", "explain_certificate",
-    "list_sessions", "nginx_pages", "portals", "revoke_sessions", "revoke_sessions_of", "rotate_keys", "run", "running", "utc_now",
+    "MEMORY",
+    "CannotStart",
+    "Desk",
+    "ExplainedCertificate",
+    "Gateway",
+    "OpenSession",
+    "SeveralPeople",
+    "desk",
+    "explain_certificate",
+    "list_sessions",
+    "nginx_pages",
+    "portals",
+    "revoke_sessions",
+    "revoke_sessions_of",
+    "rotate_keys",
+    "run",
+    "running",
+    "utc_now",
     "whether_accepted",
-]  # fmt: skip
+]

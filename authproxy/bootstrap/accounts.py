@@ -1,4 +1,5 @@
-"""Asking whether accounts at the provider still stand, put together from the settings (`rekono.recheck_every`)."""
+"""Asking whether accounts at the provider still stand, put together from the settings
+(`rekono.recheck_every`)."""
 
 from __future__ import annotations
 
@@ -28,21 +29,37 @@ class AccountChecks:
         """Ends the session if the provider does not stand for its account any more."""
         found = await self.watch.look(session, now=now)
         if found is not None:
-            self.audit.record(Event.SESSION_REVOKED, session=session, by="provider", reason=Reason.ACCOUNT_WITHDRAWN, detail=found)
+            self.audit.record(
+                Event.SESSION_REVOKED,
+                session=session,
+                by="provider",
+                reason=Reason.ACCOUNT_WITHDRAWN,
+                detail=found,
+            )
 
     async def check(self) -> Check:
         """For readiness: whether the provider answers such questions."""
-        return Check(status="warning" if self.watch.failure else "ok", detail=self.watch.failure or "none unanswered")
+        return Check(
+            status="warning" if self.watch.failure else "ok", detail=self.watch.failure or "none unanswered"
+        )
 
     def count(self, metrics: Metrics) -> None:
         metrics.fail_open["session_account",] = self.watch.unknown
 
 
-def account_checks(settings: ProviderSettings, stores: Stores, provider: OpenIdProvider, audit: Audit) -> AccountChecks | None:
+def account_checks(
+    settings: ProviderSettings, stores: Stores, provider: OpenIdProvider, audit: Audit
+) -> AccountChecks | None:
     """None where the settings do not ask for it."""
     if settings.recheck_every is None:
         return None
     # Longer than a question may take, so that nobody has the next turn while it is on its way.
     every = max(settings.recheck_every, 3 * settings.timeout)
-    watch = AccountWatch(provider=provider, grants=stores.grants, sessions=stores.sessions, every=every, fresh=secrets.token_urlsafe)
+    watch = AccountWatch(
+        provider=provider,
+        grants=stores.grants,
+        sessions=stores.sessions,
+        every=every,
+        fresh=secrets.token_urlsafe,
+    )
     return AccountChecks(watch=watch, audit=audit)

@@ -1,8 +1,8 @@
-"""Audit events that no request causes: sessions that end by time, and operators' commands. A command records who runs it, where and
-when, before it does anything, and afterwards what came of it.
+"""Audit events that no request causes: sessions that end by time, and operators' commands. A command records
+who runs it, where and when, before it does anything, and afterwards what came of it.
 
-A command writes its events into the store, because it may run on another machine or as a user who may not write the gateway's files. A
-running gateway takes them over; if none runs, the next one to start does.
+A command writes its events into the store, because it may run on another machine or as a user who may not
+write the gateway's files. A running gateway takes them over; if none runs, the next one to start does.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _USER_NAME: Final = re.compile(r"[\w.@+$-]{1,64}", re.ASCII)
 
 
 class Act:
-    """What one run of a command, or the gateway itself, does to the register, the sessions or the keys. All its events have one
-    `request_id`. Every method raises CannotAsk where an event cannot be written."""
+    """What one run of a command, or the gateway itself, does to the register, the sessions or the keys. All
+    its events have one `request_id`. Every method raises CannotAsk where an event cannot be written."""
 
     def __init__(self, audit: Audit, *, operator: str | None = None) -> None:
         self.audit = audit
@@ -48,7 +48,9 @@ class Act:
         try:
             await self._write(Event.ACT_ANNOUNCED, **concerned | Fields(detail=command))
         except CannotAsk as failure:
-            raise CannotAsk(failure.reason, f"nothing was changed, because it could not be written down: {failure}") from failure
+            raise CannotAsk(
+                failure.reason, f"nothing was changed, because it could not be written down: {failure}"
+            ) from failure
 
     async def tell(self, event: Event, **fields: Unpack[Fields]) -> None:
         """Records what has been done."""
@@ -56,20 +58,28 @@ class Act:
         try:
             await self._write(event, **fields)
         except CannotAsk as failure:
-            raise CannotAsk(failure.reason, f"it was done, but that could not be written down: {failure}") from failure
+            raise CannotAsk(
+                failure.reason, f"it was done, but that could not be written down: {failure}"
+            ) from failure
 
     async def abandon(self, detail: str) -> None:
         await self._write(Event.ACT_ABANDONED, detail=detail)
 
     async def _write(self, event: Event, **fields: Unpack[Fields]) -> None:
-        if not await self.audit.confirm(event, **fields | Fields(by="operator", operator=self._operator, request_id=self._act_id)):
-            raise CannotAsk(Reason.AUDIT_UNAVAILABLE, f"{event.value} could not be written into the audit trail")
+        if not await self.audit.confirm(
+            event, **fields | Fields(by="operator", operator=self._operator, request_id=self._act_id)
+        ):
+            raise CannotAsk(
+                Reason.AUDIT_UNAVAILABLE, f"{event.value} could not be written into the audit trail"
+            )
 
 
 @asynccontextmanager
-async def act(settings: Settings, acts: RedisActs | None, command: str | None, **concerned: Unpack[Fields]) -> AsyncIterator[Act]:
-    """The act of a command, announced if it has a name (one that only reads has none). Raises CannotAsk, and the block is not entered,
-    if it cannot be written down."""
+async def act(
+    settings: Settings, acts: RedisActs | None, command: str | None, **concerned: Unpack[Fields]
+) -> AsyncIterator[Act]:
+    """The act of a command, announced if it has a name (one that only reads has none). Raises CannotAsk, and
+    the block is not entered, if it cannot be written down."""
     begun = Act(audit_of_commands(settings, acts), operator=operator())
     if command is None:
         yield begun
@@ -90,9 +100,14 @@ def audit_of_commands(settings: Settings, acts: RedisActs | None) -> Audit:
 
     async def written(line: str) -> bool:
         if acts is None:
-            raise CannotAsk(Reason.AUDIT_UNAVAILABLE, f"store.url is {settings.store.url}, which no gateway shares")
+            raise CannotAsk(
+                Reason.AUDIT_UNAVAILABLE, f"store.url is {settings.store.url}, which no gateway shares"
+            )
         if not await acts.append(line.encode()):
-            raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "too many acts wait in the store for a gateway to write them down; does one run?")
+            raise CannotAsk(
+                Reason.AUDIT_UNAVAILABLE,
+                "too many acts wait in the store for a gateway to write them down; does one run?",
+            )
         return True
 
     return Audit(_not_without_being_asked, clock=utc_now, person_key=person_key(settings), written=written)
@@ -108,13 +123,15 @@ def operator() -> str:
     with suppress(KeyError):  # containers run as numbers
         user = pwd.getpwuid(os.geteuid()).pw_name
     caller = os.environ.get("SUDO_USER", "")
-    # Anybody can set it: what is no name must neither read like another line nor push the user out of the event, which is cut.
+    # Anybody can set it: what is no name must neither read like another line nor push the user out of the
+    # event, which is cut.
     is_name = _USER_NAME.fullmatch(caller) is not None
     return f"{caller} as {user} at {socket.gethostname()}" if is_name else f"{user} at {socket.gethostname()}"
 
 
 async def take_over(acts: RedisActs, writing: Writing) -> None:
-    """Writes what waits in the store into the trail, for ever. An entry leaves the store when it has been written."""
+    """Writes what waits in the store into the trail, for ever. An entry leaves the store when it has been
+    written."""
     taker = secrets.token_hex(16)
     is_away = False
     while True:
@@ -156,6 +173,11 @@ async def tell_of_ended(opened: RedisOpenSessions, audit: Audit, clock: Callable
 
 async def _is_told(audit: Audit, ended: EndedByTime) -> bool:
     return await audit.confirm(
-        Event.SESSION_ENDED, session_id=ended.session_id, portal=ended.portal, method=ended.method, person_name=ended.person_name,
-        by="time", detail="absolute" if ended.is_absolute else "idle",
-    )  # fmt: skip
+        Event.SESSION_ENDED,
+        session_id=ended.session_id,
+        portal=ended.portal,
+        method=ended.method,
+        person_name=ended.person_name,
+        by="time",
+        detail="absolute" if ended.is_absolute else "idle",
+    )

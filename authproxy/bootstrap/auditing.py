@@ -48,7 +48,8 @@ class Writing:
             self.trail.between_lines(self._reopen)
 
     async def witness(self, session: Session, event: AuthenticationEvent) -> None:
-        """Records a fresh proof before it counts. Raises CannotAsk(AUDIT_UNAVAILABLE) where events are required."""
+        """Records a fresh proof before it counts. Raises CannotAsk(AUDIT_UNAVAILABLE) where events are
+        required."""
         await self.audit.assure(Event.CHALLENGE_APPROVED, session=session, method=event.method)
 
     async def confirmed(self, line: str) -> bool:
@@ -63,7 +64,9 @@ class Writing:
     async def check_log(self) -> Check:
         lost = sum(self.log.lost.values())
         if self.log.is_failing or self.log.is_stuck:
-            return Check(status="warning", detail=f"standard output takes no lines; {lost} are lost since the start")
+            return Check(
+                status="warning", detail=f"standard output takes no lines; {lost} are lost since the start"
+            )
         return Check(status="ok", detail=f"{lost} lines lost since the start")
 
     async def check_audit(self) -> Check:
@@ -89,15 +92,21 @@ class Writing:
 
 
 def writing(settings: Settings, clock: Callable[[], datetime], resources: AsyncExitStack) -> Writing:
-    """Opens both, and sends the process's logs there. Raises OSError for an audit file that cannot be opened."""
+    """Opens both, and sends the process's logs there. Raises OSError for an audit file that cannot be
+    opened."""
     telemetry = settings.telemetry
     audit = Audit(
-        lambda line: trail.write(line, stream=STREAM), clock=clock, person_key=person_key(settings),
-        written=lambda line: _written(trail, line), works=lambda: not (trail.fails(STREAM) or trail.is_stuck),
+        lambda line: trail.write(line, stream=STREAM),
+        clock=clock,
+        person_key=person_key(settings),
+        written=lambda line: _written(trail, line),
+        works=lambda: not (trail.fails(STREAM) or trail.is_stuck),
         is_required=telemetry.audit_required,
-    )  # fmt: skip
+    )
     file = None if telemetry.audit_file is None else AuditFile(Path(telemetry.audit_file))
-    log = LineWriter(_standard_output(), told=lambda lost: logs.lines_lost(lost, clock()), on_loss=audit.note_loss)
+    log = LineWriter(
+        _standard_output(), told=lambda lost: logs.lines_lost(lost, clock()), on_loss=audit.note_loss
+    )
     resources.callback(log.close, _FLUSHED_WITHIN)
     logs.configure(telemetry.log_level, clock=clock, write=log.write)
     trail = log
@@ -122,13 +131,15 @@ def _standard_output() -> Callable[[bytes], object]:
         return to_nowhere
     try:
         return Appending(stream.fileno()).write
-    except io.UnsupportedOperation:  # whoever runs the gateway inside a program of theirs has put something else in its place
+    except (
+        io.UnsupportedOperation
+    ):  # whoever runs the gateway inside a program of theirs has put something else in its place
         return lambda octets: stream.write(octets.decode())
 
 
 def _close(trail: LineWriter, file: AuditFile) -> None:
-    # While the thread hangs in a write the file stays open: the write could otherwise go on into the next file that gets the same
-    # descriptor.
+    # While the thread hangs in a write the file stays open: the write could otherwise go on into the next
+    # file that gets the same descriptor.
     if trail.close(_FLUSHED_WITHIN):
         file.close()
 

@@ -44,9 +44,12 @@ class _Permanent:
 
 
 class Background:
-    """All background work of one gateway. `pause` is for how many seconds a task rests after its first death; the pauses double."""
+    """All background work of one gateway. `pause` is for how many seconds a task rests after its first death;
+    the pauses double."""
 
-    def __init__(self, *, clock: Callable[[], datetime], pause: float = _FIRST_PAUSE, longest: float = _LONGEST_PAUSE) -> None:
+    def __init__(
+        self, *, clock: Callable[[], datetime], pause: float = _FIRST_PAUSE, longest: float = _LONGEST_PAUSE
+    ) -> None:
         self._clock = clock
         self._pause = pause
         self._longest = longest
@@ -67,7 +70,8 @@ class Background:
             logger("bootstrap").error("background.failed", exc_info=failure)
 
     def keep(self, name: str, work: Work) -> None:
-        """Starts work that is to run for ever: whenever it fails or returns it is started again, after growing pauses."""
+        """Starts work that is to run for ever: whenever it fails or returns it is started again, after
+        growing pauses."""
         state = self._permanent[name] = _Permanent(started_at=self._clock())
         self.spawn(self._kept(name, work, state))
 
@@ -84,7 +88,8 @@ class Background:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                # Nobody has cancelled the task: something that it waited for was cancelled, and the work must go on.
+                # Nobody has cancelled the task: something that it waited for was cancelled, and the work must
+                # go on.
                 state.cause = "what it waited for was cancelled"
                 logger("bootstrap").error("background.failed", task=name, cause=state.cause)
             except Exception as error:  # noqa: BLE001  (whatever it is: the work must go on)
@@ -117,7 +122,8 @@ class Background:
             metrics.background_restarts[(name,)] = state.deaths
 
     async def end(self) -> None:
-        """Cancels everything and waits a moment for it. What goes on regardless is left alone: it must not hold up the end."""
+        """Cancels everything and waits a moment for it. What goes on regardless is left alone: it must not
+        hold up the end."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,5 @@
-"""Signing in with a certificate, put together from the settings: who is trusted, who is asked about revocation, and the listener."""
+"""Signing in with a certificate, put together from the settings: who is trusted, who is asked about
+revocation, and the listener."""
 
 from __future__ import annotations
 
@@ -78,9 +79,13 @@ class CertificateSignIn:
         looked = await self.watch.look(now=self.clock())
         for summary in looked.ended:
             self.audit.record(
-                Event.SESSION_REVOKED, session_id=summary.session_id, portal=summary.portal, method=summary.method, by="authority",
+                Event.SESSION_REVOKED,
+                session_id=summary.session_id,
+                portal=summary.portal,
+                method=summary.method,
+                by="authority",
                 reason=Reason.CERTIFICATE_REVOKED,
-            )  # fmt: skip
+            )
         if looked.unknown:
             logger("certificates").warning("certificates.unknown", count=looked.unknown)
 
@@ -91,19 +96,32 @@ class CertificateSignIn:
             try:
                 await self.look()
             except CannotAsk as failure:
-                logger("certificates").warning("certificates.not_looked_at", reason=failure.reason.value, error=str(failure))
+                logger("certificates").warning(
+                    "certificates.not_looked_at", reason=failure.reason.value, error=str(failure)
+                )
 
     async def check(self) -> Check:
         """For readiness: whether somebody can say today what is revoked."""
         now = self.clock()
         # What has not been asked yet will be in a moment.
-        known = [each for each in self.sources.freshness(now) if each.answered_at is not None or each.failure is not None]
-        told = [f"{each.source.value} {each.address}: {each.failure or 'out of date'}" for each in known if not each.is_usable]
+        known = [
+            each
+            for each in self.sources.freshness(now)
+            if each.answered_at is not None or each.failure is not None
+        ]
+        told = [
+            f"{each.source.value} {each.address}: {each.failure or 'out of date'}"
+            for each in known
+            if not each.is_usable
+        ]
         usable = len(known) - len(told)
         last = self.sources.nobody_to_ask_at
         if last is not None and now - last < _REMEMBERED_FOR:
-            told.insert(0, f"at {last:%H:%M:%S} UTC a certificate was shown about which no list and no responder may be asked: it "
-                           "names no address that `acnlb.revocation` allows")  # fmt: skip
+            told.insert(
+                0,
+                f"at {last:%H:%M:%S} UTC a certificate was shown about which no list and no responder may "
+                "be asked: it names no address that `acnlb.revocation` allows",
+            )
             usable = 0
         if told:
             return Check(status="warning" if usable else "failed", detail="; ".join(told)[:500])
@@ -119,13 +137,24 @@ class CertificateSignIn:
             said_at = each.this_update or each.answered_at
             if said_at is not None:
                 age = int((now - said_at).total_seconds())
-                metrics.revocation_age[(each.source.value,)] = max(metrics.revocation_age[(each.source.value,)], age)
+                metrics.revocation_age[(each.source.value,)] = max(
+                    metrics.revocation_age[(each.source.value,)], age
+                )
 
 
 async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-    settings: Settings, acnlb: Acnlb, stores: Stores, places: Mapping[str, SignInPlace], sign_ins: SignIns, elevations: Elevations, *,
-    audit: Audit, clock: Clock, resources: AsyncExitStack, names: Resolver,
-) -> CertificateSignIn:  # fmt: skip
+    settings: Settings,
+    acnlb: Acnlb,
+    stores: Stores,
+    places: Mapping[str, SignInPlace],
+    sign_ins: SignIns,
+    elevations: Elevations,
+    *,
+    audit: Audit,
+    clock: Clock,
+    resources: AsyncExitStack,
+    names: Resolver,
+) -> CertificateSignIn:
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
     sources = await _sources(acnlb, stores.kept, profile, clock, resources, names)
@@ -150,12 +179,14 @@ async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over,
         clock=clock,
     )
     watch = CertificateWatch(sessions=stores.sessions, kept=stores.kept, validator=validator)
-    return CertificateSignIn(login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock)
+    return CertificateSignIn(
+        login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock
+    )
 
 
 async def validator_of(
     acnlb: Acnlb, kept: KeptStore, *, clock: Clock, resources: AsyncExitStack, names: Resolver
-) -> CertificateValidator:  # fmt: skip
+) -> CertificateValidator:
     """A validator alone, for whoever wants to know about a certificate. Raises OSError or ValueError."""
     profile = profile_of(acnlb)
     validator = CertificateValidator(profile, await _sources(acnlb, kept, profile, clock, resources, names))
@@ -165,13 +196,15 @@ async def validator_of(
 
 async def _sources(
     acnlb: Acnlb, kept: KeptStore, profile: Profile, clock: Clock, resources: AsyncExitStack, names: Resolver
-) -> RevocationSources:  # fmt: skip
+) -> RevocationSources:
     fetcher = Fetcher(
         named=await resources.enter_async_context(client_session(public_only=False, names=names)),
         public=await resources.enter_async_context(client_session(public_only=True, names=names)),
     )
     rules = rules_of(acnlb.revocation)
-    return RevocationSources(rules, fetcher, kept, authorities=profile.authorities, clock=clock, fresh=secrets.token_bytes)
+    return RevocationSources(
+        rules, fetcher, kept, authorities=profile.authorities, clock=clock, fresh=secrets.token_bytes
+    )
 
 
 def profile_of(acnlb: Acnlb) -> Profile:
@@ -190,7 +223,10 @@ def profile_of(acnlb: Acnlb) -> Profile:
 def rules_of(settings: CertificateRevocation) -> Rules:
     return Rules(
         addresses=Addresses(
-            allowed_hosts=frozenset(settings.allowed_hosts), overrides=settings.moved, ocsp=settings.ocsp_url, crls=settings.crl_urls
+            allowed_hosts=frozenset(settings.allowed_hosts),
+            overrides=settings.moved,
+            ocsp=settings.ocsp_url,
+            crls=settings.crl_urls,
         ),
         ocsp_timeout=settings.timeout,
         max_stale=settings.max_stale,
@@ -232,9 +268,19 @@ def _client_of(trusted: TrustedProxies) -> Callable[[str, Iterable[bytes]], tupl
 
 
 async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-    acnlb: Acnlb, sign_in: CertificateSignIn, portals: Mapping[str, PortalPresentation], *, nowhere: PortalPresentation, bound: Bound,
-    links: Links, metrics: Metrics, rates: Rates, hsts: str | None, zone: ZoneInfo, resources: AsyncExitStack,
-) -> CertificateListener:  # fmt: skip
+    acnlb: Acnlb,
+    sign_in: CertificateSignIn,
+    portals: Mapping[str, PortalPresentation],
+    *,
+    nowhere: PortalPresentation,
+    bound: Bound,
+    links: Links,
+    metrics: Metrics,
+    rates: Rates,
+    hsts: str | None,
+    zone: ZoneInfo,
+    resources: AsyncExitStack,
+) -> CertificateListener:
     """Opens the listener. Raises OSError or ValueError."""
     trusted = TrustedProxies.of(acnlb.trusted_terminators)
     is_own = acnlb.presented_by == "listener"
@@ -256,9 +302,13 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
     )
     # A chain in a header may be longer than aiohttp's own limit.
     runner = web.AppRunner(
-        certificate_application(services), access_log=None, handle_signals=False, keepalive_timeout=_IDLE_FOR, shutdown_timeout=0.5,
+        certificate_application(services),
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=_IDLE_FOR,
+        shutdown_timeout=0.5,
         max_field_size=presentation.MAX_HEADER_CHARACTERS,
-    )  # fmt: skip
+    )
     await runner.setup()
     resources.push_async_callback(runner.cleanup)
     assert runner.server is not None  # noqa: S101  # after `setup` there is one
@@ -289,8 +339,10 @@ def _tls(acnlb: Acnlb, sign_in: CertificateSignIn) -> tls.TlsContext:
     meanings.refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())
     try:
         return tls.context(
-            certificate_file=acnlb.tls.certificate_file, key_file=acnlb.tls.key_file, authorities=sign_in.profile.authorities
-        )  # fmt: skip
+            certificate_file=acnlb.tls.certificate_file,
+            key_file=acnlb.tls.key_file,
+            authorities=sign_in.profile.authorities,
+        )
     except ValueError as error:
         raise Unusable(f"acnlb.tls: {error}") from None
 

@@ -1,4 +1,5 @@
-"""What carries messages to people: the gateways for text messages, the mail server, and the service that notifies phones."""
+"""What carries messages to people: the gateways for text messages, the mail server, and the service that
+notifies phones."""
 
 from __future__ import annotations
 
@@ -40,7 +41,10 @@ class Delivery:
         health = self.onepass.health
         if not health.failures:
             return Check(status="ok", detail=f"{health.asked} questions")
-        return Check(status="failed" if health.is_away else "warning", detail=f"{health.last_failure} ({health.failures} in a row)")
+        return Check(
+            status="failed" if health.is_away else "warning",
+            detail=f"{health.last_failure} ({health.failures} in a row)",
+        )
 
     def count(self, metrics: Metrics) -> None:
         if self.sms is not None:
@@ -52,21 +56,38 @@ class Delivery:
 
 
 async def delivery(
-    settings: StepUps, *, clock: Callable[[], datetime], background: Background, resources: AsyncExitStack, names: Resolver
-) -> Delivery:  # fmt: skip
+    settings: StepUps,
+    *,
+    clock: Callable[[], datetime],
+    background: Background,
+    resources: AsyncExitStack,
+    names: Resolver,
+) -> Delivery:
     """Raises OSError or ValueError for files and values that cannot be used."""
     sms = settings.sms
     return Delivery(
-        sms=None if sms is None else await text_messages.sms_sender(
+        sms=None
+        if sms is None
+        else await text_messages.sms_sender(
             sms, clock=clock, background=background, resources=resources, names=names
         ),
-        onepass=None if settings.onepass is None else await _onepass(settings.onepass, clock, resources, names),
-        mail=None if settings.mail is None else mail.mail_sender(settings.mail, clock=clock, resources=resources),
-    )  # fmt: skip
+        onepass=None
+        if settings.onepass is None
+        else await _onepass(settings.onepass, clock, resources, names),
+        mail=None
+        if settings.mail is None
+        else mail.mail_sender(settings.mail, clock=clock, resources=resources),
+    )
 
 
 async def _onepass(
     settings: OnePass, clock: Callable[[], datetime], resources: AsyncExitStack, names: Resolver
-) -> OnePassService:  # fmt: skip
+) -> OnePassService:
     session = await resources.enter_async_context(onepass.client_session(settings.ca_file, names))
-    return OnePassService(session, url=settings.url, api_key=settings.api_key.get_secret_value(), timeout=settings.timeout, clock=clock)
+    return OnePassService(
+        session,
+        url=settings.url,
+        api_key=settings.api_key.get_secret_value(),
+        timeout=settings.timeout,
+        clock=clock,
+    )

@@ -1,4 +1,5 @@
-"""File descriptors: as many as the system allows, and whether they are enough for what the settings promise."""
+"""File descriptors: as many as the system allows, and whether they are enough for what the settings
+promise."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Descriptors:
     connections: int
     """`server.limits.connections`."""
     streams: int = 0
-    """Those of `needed` that are for WebSockets and event streams. None is kept for them: they come with clients, not before."""
+    """Those of `needed` that are for WebSockets and event streams. None is kept for them: they come with
+    clients, not before."""
 
     @property
     def are_enough(self) -> bool:
@@ -32,8 +34,8 @@ class Descriptors:
 
     @property
     def last_for_clients(self) -> int:
-        """The highest descriptor that a client's connection may have; 0 for any. The system always gives the lowest free one, so what is
-        above it stays free for portals and the store: at least half of all."""
+        """The highest descriptor that a client's connection may have; 0 for any. The system always gives the
+        lowest free one, so what is above it stays free for portals and the store: at least half of all."""
         if self.are_enough:
             return 0
         return self.limit - max(min(self.needed - self.connections - self.streams, self.limit // 2), 1)
@@ -41,8 +43,9 @@ class Descriptors:
     @property
     def problem(self) -> str:
         return (
-            f"this process may open {self.limit} files and sockets, and {self.connections} connections with what belongs to them need "
-            f"{self.needed}: raise its limit (LimitNOFILE=, ulimit -n) or lower server.limits"
+            f"this process may open {self.limit} files and sockets, and {self.connections} connections with "
+            f"what belongs to them need {self.needed}: raise its limit (LimitNOFILE=, ulimit -n) or lower "
+            "server.limits"
         )
 
     async def check(self) -> Check:
@@ -52,7 +55,8 @@ class Descriptors:
 
 
 def raise_limit() -> None:
-    """Raises the soft limit of this process to the hard one: the usual 1024 are for programs that use select(2)."""
+    """Raises the soft limit of this process to the hard one: the usual 1024 are for programs that use
+    select(2)."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -60,8 +64,12 @@ def raise_limit() -> None:
 
 def descriptors(settings: Settings) -> Descriptors:
     limits = settings.server.limits
-    requests, streams = len(settings.portals) * limits.upstream_connections, len(settings.portals) * limits.upstream_streams
-    # A connection to a portal always has a client. A connection to our pages has both ends in this process, so it counts twice.
+    requests, streams = (
+        len(settings.portals) * limits.upstream_connections,
+        len(settings.portals) * limits.upstream_streams,
+    )
+    # A connection to a portal always has a client. A connection to our pages has both ends in this process,
+    # so it counts twice.
     requests = min(requests, limits.connections)
     streams = min(streams, limits.connections - requests)
     needed = limits.connections + requests + streams + 2 * limits.upstream_connections + _REST

@@ -1,4 +1,5 @@
-"""The desk at which operators change the register of people while gateways run elsewhere: every change with its audit event."""
+"""The desk at which operators change the register of people while gateways run elsewhere: every change with
+its audit event."""
 
 from __future__ import annotations
 
@@ -50,18 +51,22 @@ class Desk:
 
     async def take_over(
         self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False
-    ) -> TakenOver | Contradicted:  # fmt: skip
+    ) -> TakenOver | Contradicted:
         outcome = await self.people.take_over(listed, replaces=replaces, is_rehearsal=is_rehearsal)
         if isinstance(outcome, TakenOver) and not is_rehearsal:
             detail = f"{outcome.added} added, {outcome.changed} changed, {outcome.removed} removed"
             await self.act.tell(Event.PERSON_IMPORTED, detail=detail)
         return outcome
 
-    async def begin_anew(self, listed: Sequence[Listed], *, keeps_methods: bool) -> TakenOver | Contradicted | NotLost:
+    async def begin_anew(
+        self, listed: Sequence[Listed], *, keeps_methods: bool
+    ) -> TakenOver | Contradicted | NotLost:
         outcome = await self.people.begin_anew(listed, keeps_methods=keeps_methods)
         if isinstance(outcome, TakenOver):
             kept = "kept" if keeps_methods else "removed"
-            await self.act.tell(Event.PERSON_IMPORTED, detail=f"a new register: {outcome.added} added; methods {kept}")
+            await self.act.tell(
+                Event.PERSON_IMPORTED, detail=f"a new register: {outcome.added} added; methods {kept}"
+            )
         return outcome
 
     async def block(self, member_id: str, reason: str | None) -> Changed | None:
@@ -86,7 +91,11 @@ class Desk:
         if removes_methods:
             await self.remove_methods(account)
         outcome = await self.people.unblock_account(account)
-        await self.act.tell(Event.PERSON_UNBLOCKED, person=self._person(account), detail=_lifted(was_lifted=outcome.was_lifted))
+        await self.act.tell(
+            Event.PERSON_UNBLOCKED,
+            person=self._person(account),
+            detail=_lifted(was_lifted=outcome.was_lifted),
+        )
         return outcome
 
     async def methods(self, who: Member | Account) -> Methods:
@@ -103,32 +112,45 @@ class Desk:
         is_enrolled = await self.people.enrol(member_id, enrolment)
         member = await self.people.named(member_id)
         if is_enrolled and member is not None:
-            await self.act.tell(Event.METHOD_ENROLLED, person=member.person(self.issuer), method=enrolment.method)
+            await self.act.tell(
+                Event.METHOD_ENROLLED, person=member.person(self.issuer), method=enrolment.method
+            )
         return is_enrolled
 
     async def link(
-        self, member_id: str, *, certificate: CertificateName | None = None, account: tuple[str, str] | None = None
-    ) -> Changed | Contradicted | AccountIsBlocked | None:  # fmt: skip
+        self,
+        member_id: str,
+        *,
+        certificate: CertificateName | None = None,
+        account: tuple[str, str] | None = None,
+    ) -> Changed | Contradicted | AccountIsBlocked | None:
         """Links one of the two."""
         outcome: Changed | Contradicted | AccountIsBlocked | None
         if certificate is not None:
             outcome = await self.people.link_certificate(member_id, certificate)
         else:
             issuer, subject = account or ("", "")
-            outcome = await self.people.link_account(member_id, Account(issuer=Issuer(issuer), subject=Subject(subject)))
+            outcome = await self.people.link_account(
+                member_id, Account(issuer=Issuer(issuer), subject=Subject(subject))
+            )
         if isinstance(outcome, Changed):
-            await self._tell(Event.PERSON_LINKED, outcome.member, "account" if certificate is None else _named(certificate))
+            await self._tell(
+                Event.PERSON_LINKED, outcome.member, "account" if certificate is None else _named(certificate)
+            )
         return outcome
 
     async def unlink(self, member_id: str, what: CertificateName | Account) -> Changed | NotLinked | None:
         outcome = await self.people.unlink(member_id, what)
         if isinstance(outcome, Changed):
             told = "account" if isinstance(what, Account) else _named(what)
-            await self._tell(Event.PERSON_UNLINKED, outcome.member, f"{told}; {outcome.sessions_ended} sessions ended")
+            await self._tell(
+                Event.PERSON_UNLINKED, outcome.member, f"{told}; {outcome.sessions_ended} sessions ended"
+            )
         return outcome
 
     async def refused_certificate(self, code: str) -> bytes | None:
-        """The certificate (DER) that was refused with this code because nobody in the register has it; None after some days."""
+        """The certificate (DER) that was refused with this code because nobody in the register has it; None
+        after some days."""
         return await refused_certificates.of_code(self.kept, code)
 
     async def export(self) -> tuple[Member, ...]:
@@ -139,7 +161,9 @@ class Desk:
 
     async def reseal(self) -> Resealed:
         resealed = await self.people.reseal()
-        await self.act.tell(Event.PEOPLE_RESEALED, detail=f"{resealed.people} people, {resealed.enrolments} enrolments moved")
+        await self.act.tell(
+            Event.PEOPLE_RESEALED, detail=f"{resealed.people} people, {resealed.enrolments} enrolments moved"
+        )
         return resealed
 
     async def _told(self, event: Event, outcome: Changed | None) -> Changed | None:
@@ -155,7 +179,11 @@ class Desk:
         return outcome
 
     def _person(self, who: Member | Account) -> Person:
-        return who.person(self.issuer) if isinstance(who, Member) else Person(issuer=who.issuer, subject=who.subject)
+        return (
+            who.person(self.issuer)
+            if isinstance(who, Member)
+            else Person(issuer=who.issuer, subject=who.subject)
+        )
 
     async def _tell(self, event: Event, member: Member, detail: str) -> None:
         await self.act.tell(event, person=member.person(self.issuer), detail=detail)
@@ -172,9 +200,12 @@ def _named(certificate: CertificateName) -> str:
 
 
 @asynccontextmanager
-async def desk(settings: Settings, command: str | None = None, *, person: str | Account | None = None) -> AsyncIterator[Desk]:
-    """`command` is the name of a command that changes something, `person` the id of the person whom it concerns, or their account. Both are
-    in the audit trail before the block is entered. Raises CannotAsk if they cannot be written, so that nothing is changed without a record.
+async def desk(
+    settings: Settings, command: str | None = None, *, person: str | Account | None = None
+) -> AsyncIterator[Desk]:
+    """`command` is the name of a command that changes something, `person` the id of the person whom it
+    concerns, or their account. Both are in the audit trail before the block is entered. Raises CannotAsk if
+    they cannot be written, so that nothing is changed without a record.
     """
     issuer = Issuer(settings.assertions.issuer)
     concerned: Fields = {}
@@ -187,6 +218,10 @@ async def desk(settings: Settings, command: str | None = None, *, person: str | 
         opened = await resources.enter_async_context(stores(settings, names=names))
         own = await resources.enter_async_context(act(settings, opened.acts, command, **concerned))
         people = People(
-            store=opened.people, sessions=opened.sessions, limits=opened.limits, enrolments=opened.enrolments, clock=utc_now
+            store=opened.people,
+            sessions=opened.sessions,
+            limits=opened.limits,
+            enrolments=opened.enrolments,
+            clock=utc_now,
         )
         yield Desk(people, own, issuer, opened.kept)

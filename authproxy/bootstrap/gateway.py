@@ -19,7 +19,12 @@ from authproxy.bootstrap.accounts import account_checks
 from authproxy.bootstrap.acts import Act, take_over, tell_of_ended
 from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
-from authproxy.bootstrap.certificates import CertificateListener, CertificateSignIn, certificate_sign_in, serve_certificates
+from authproxy.bootstrap.certificates import (
+    CertificateListener,
+    CertificateSignIn,
+    certificate_sign_in,
+    serve_certificates,
+)
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.delivery import delivery
 from authproxy.bootstrap.descriptors import descriptors
@@ -74,7 +79,8 @@ _HEADERS_OF_THE_EDGE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """A gateway that answers. `addresses` are host and port of its TCP listeners, `management` those of the management listener."""
+    """A gateway that answers. `addresses` are host and port of its TCP listeners, `management` those of the
+    management listener."""
 
     addresses: tuple[tuple[str, int], ...]
     management: tuple[str, int] | None
@@ -86,7 +92,8 @@ class Gateway:
     desk: Desk
 
     async def drain(self, settings: Settings) -> None:
-        """Says that it is going, leaves, and finishes what runs. The management listener answers meanwhile."""
+        """Says that it is going, leaves, and finishes what runs. The management listener answers
+        meanwhile."""
         timeouts = settings.server.timeouts
         await self.listener.leave(timeouts.leave.total_seconds())
         if self.certificate_listener is not None:
@@ -95,11 +102,15 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, clock: Clock = utc_now, sheet_cost: Cost = COST) -> AsyncIterator[Gateway]:
-    """The gateway, from the moment it answers until the block ends; then it drains. A block that fails ends it at once. Raises OSError
-    or ValueError if it cannot start. `sheet_cost` is how slowly recovery codes are hashed.
+async def running(
+    settings: Settings, *, clock: Clock = utc_now, sheet_cost: Cost = COST
+) -> AsyncIterator[Gateway]:
+    """The gateway, from the moment it answers until the block ends; then it drains. A block that fails ends
+    it at once. Raises OSError or ValueError if it cannot start. `sheet_cost` is how slowly recovery codes are
+    hashed.
 
-    It starts without the provider and without the store: what cannot be asked is answered 503 until it can."""
+    It starts without the provider and without the store: what cannot be asked is answered 503 until it
+    can."""
     background = Background(clock=clock)
     async with AsyncExitStack() as resources:
         try:
@@ -113,7 +124,7 @@ async def running(settings: Settings, *, clock: Clock = utc_now, sheet_cost: Cos
 
 async def _assembled(
     settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack, sheet_cost: Cost
-) -> Parts:  # fmt: skip
+) -> Parts:
     writing = auditing.writing(settings, clock, resources)
     audit = writing.audit
     # Before anything else: a second gateway by mistake ends here, before it has touched anything.
@@ -122,37 +133,61 @@ async def _assembled(
         resources.callback(each.close)
     names = await resources.enter_async_context(resolver(settings))
     opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, audit=audit))
-    session = await resources.enter_async_context(client_session(settings.rekono.ca_file, settings.rekono.timeout, names))
+    session = await resources.enter_async_context(
+        client_session(settings.rekono.ca_file, settings.rekono.timeout, names)
+    )
     signer = _signer(settings, audit)
-    provider = OpenIdProvider(meanings.relying_party(settings.rekono), session, clock=clock, fresh=secrets.token_urlsafe)
+    provider = OpenIdProvider(
+        meanings.relying_party(settings.rekono), session, clock=clock, fresh=secrets.token_urlsafe
+    )
     accounts = account_checks(settings.rekono, opened, provider, audit)
     access = Access(
         sessions=opened.sessions,
         near_cache=opened.near_cache,
         signer=signer,
         assertion_lifetime=settings.assertions.lifetime,
-        header_names={portal_id: meanings.header_names(portal) for portal_id, portal in settings.portals.items()},
+        header_names={
+            portal_id: meanings.header_names(portal) for portal_id, portal in settings.portals.items()
+        },
         spawn=background.spawn,
         look_at_account=None if accounts is None else accounts.look,
         used_proofs=opened.used_proofs,
     )
     portals = meanings.portals(settings)
     places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
-    sent = await delivery(settings.step_up, clock=clock, background=background, resources=resources, names=names)
+    sent = await delivery(
+        settings.step_up, clock=clock, background=background, resources=resources, names=names
+    )
     texts = TextMessages(templates(_ZONE), looks.presentations(settings, portals))
     told, watch = notices(opened, sent, texts, clock=clock)
     sign_ins = SignIns(
-        attempts=opened.attempts, sessions=opened.sessions, attempt_for=settings.sessions.attempt, random_bytes=secrets.token_bytes,
-        describe_browser=described, **({} if watch is None else {"greet": watch.signed_in}),
-    )  # fmt: skip
+        attempts=opened.attempts,
+        sessions=opened.sessions,
+        attempt_for=settings.sessions.attempt,
+        random_bytes=secrets.token_bytes,
+        describe_browser=described,
+        **({} if watch is None else {"greet": watch.signed_in}),
+    )
     elevations = Elevations(
-        sessions=opened.sessions, random_bytes=secrets.token_bytes, register=Membership(store=opened.people), witness=writing.witness
+        sessions=opened.sessions,
+        random_bytes=secrets.token_bytes,
+        register=Membership(store=opened.people),
+        witness=writing.witness,
     )
     certificates = None
     if settings.acnlb is not None:
         certificates = await certificate_sign_in(
-            settings, settings.acnlb, opened, places, sign_ins, elevations, audit=audit, clock=clock, resources=resources, names=names
-        )  # fmt: skip
+            settings,
+            settings.acnlb,
+            opened,
+            places,
+            sign_ins,
+            elevations,
+            audit=audit,
+            clock=clock,
+            resources=resources,
+            names=names,
+        )
     return Parts(
         settings=settings,
         sheet_cost=sheet_cost,
@@ -186,7 +221,11 @@ async def _opened(parts: Parts) -> Gateway:
     own = OwnCertificates(parts.settings, parts.clock)
     held = held_requests(parts)
     gate = _gate(parts, await _serve_pages(parts, held), held)
-    listener = Listener(gate, tls=meanings.server_tls(parts.settings, parts.clock()), last_descriptor=parts.descriptors.last_for_clients)
+    listener = Listener(
+        gate,
+        tls=meanings.server_tls(parts.settings, parts.clock()),
+        last_descriptor=parts.descriptors.last_for_clients,
+    )
     if not parts.descriptors.are_enough:
         logs.logger("bootstrap").warning("descriptors.too_few", detail=parts.descriptors.problem)
     certificate_listener = await _serve_certificates(parts)
@@ -197,17 +236,26 @@ async def _opened(parts: Parts) -> Gateway:
     management_address = await serve_management(parts, listener, gate, own)
     # Last: nobody finds a socket of ours before everything behind it is there.
     addresses = await listener.open(parts.bound[address] for address in meanings.addresses(parts.settings))
-    # Whoever runs the gateway may fail before it drains. A socket that is closed without its server stays in the event loop, by its number,
-    # and the next one of that number is never heard.
+    # Whoever runs the gateway may fail before it drains. A socket that is closed without its server stays in
+    # the event loop, by its number, and the next one of that number is never heard.
     parts.resources.callback(listener.cut)
     parts.audit.record(Event.GATEWAY_STARTED, detail=__version__)
     parts.resources.callback(parts.audit.record, Event.GATEWAY_STOPPED)
-    return Gateway(addresses=addresses, management=management_address, writing=parts.writing, listener=listener,
-                   certificates=parts.certificates, certificate_listener=certificate_listener, own_certificates=own,
-                   desk=_desk(parts))  # fmt: skip
+    return Gateway(
+        addresses=addresses,
+        management=management_address,
+        writing=parts.writing,
+        listener=listener,
+        certificates=parts.certificates,
+        certificate_listener=certificate_listener,
+        own_certificates=own,
+        desk=_desk(parts),
+    )
 
 
-def _renewals(parts: Parts, listener: Listener, certificate_listener: CertificateListener | None) -> dict[str, Callable[[], None]]:
+def _renewals(
+    parts: Parts, listener: Listener, certificate_listener: CertificateListener | None
+) -> dict[str, Callable[[], None]]:
     """How each listener reads its certificate anew."""
 
     def renew_edge() -> None:
@@ -215,11 +263,14 @@ def _renewals(parts: Parts, listener: Listener, certificate_listener: Certificat
         if made is not None:
             listener.renew_tls(made)
 
-    return {"server": renew_edge} | ({} if certificate_listener is None else {"acnlb": certificate_listener.renew})
+    return {"server": renew_edge} | (
+        {} if certificate_listener is None else {"acnlb": certificate_listener.renew}
+    )
 
 
 def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
-    """Everything that must go on for as long as the process lives (gateways for text messages keep theirs in `delivery`)."""
+    """Everything that must go on for as long as the process lives (gateways for text messages keep theirs in
+    `delivery`)."""
     keep, stores = parts.background.keep, parts.stores
     pools = (*(site.pool for site in gate.sites.values()), gate.pages)
     keep(TIME_LIMITS, lambda: listener.watch(pools))
@@ -246,7 +297,13 @@ def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
 
 def _desk(parts: Parts) -> Desk:
     kept = parts.stores
-    people = People(store=kept.people, sessions=kept.sessions, limits=kept.limits, enrolments=kept.enrolments, clock=parts.clock)
+    people = People(
+        store=kept.people,
+        sessions=kept.sessions,
+        limits=kept.limits,
+        enrolments=kept.enrolments,
+        clock=parts.clock,
+    )
     return Desk(people, Act(parts.audit), Issuer(parts.settings.assertions.issuer), kept.kept)
 
 
@@ -288,7 +345,11 @@ def _logout(parts: Parts, origins: Mapping[str, str]) -> Logout:
             parts.background.spawn(parts.accounts.watch.let_go(grant))
 
     return Logout(
-        sessions=parts.stores.sessions, provider=parts.provider, origins=origins, fresh=secrets.token_urlsafe, let_go=let_go
+        sessions=parts.stores.sessions,
+        provider=parts.provider,
+        origins=origins,
+        fresh=secrets.token_urlsafe,
+        let_go=let_go,
     )
 
 
@@ -318,7 +379,9 @@ def _services(parts: Parts, held: HeldRequests) -> Services:
         seals=parts.stores.seals,
         keeps=parts.stores.seals.keeps,
         certificate_login=None if parts.certificates is None else parts.certificates.login,
-        certificates_end=lambda now: None if parts.certificates is None else parts.certificates.profile.ends_at(now),
+        certificates_end=lambda now: (
+            None if parts.certificates is None else parts.certificates.profile.ends_at(now)
+        ),
     )
 
 
@@ -328,10 +391,18 @@ async def _serve_certificates(parts: Parts) -> CertificateListener | None:
     if acnlb is None or certificates is None:
         return None
     return await serve_certificates(
-        acnlb, certificates, looks.presentations(parts.settings, parts.portals), nowhere=looks.nowhere(parts.settings.pages),
-        bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)], links=meanings.links(parts.settings), metrics=parts.metrics,
-        rates=parts.rates, hsts=meanings.hsts(parts.settings.server.hsts), zone=_ZONE, resources=parts.resources,
-    )  # fmt: skip
+        acnlb,
+        certificates,
+        looks.presentations(parts.settings, parts.portals),
+        nowhere=looks.nowhere(parts.settings.pages),
+        bound=parts.bound[meanings.certificate_address(parts.settings, acnlb)],
+        links=meanings.links(parts.settings),
+        metrics=parts.metrics,
+        rates=parts.rates,
+        hsts=meanings.hsts(parts.settings.server.hsts),
+        zone=_ZONE,
+        resources=parts.resources,
+    )
 
 
 async def _serve_pages(parts: Parts, held: HeldRequests) -> str:
@@ -340,13 +411,20 @@ async def _serve_pages(parts: Parts, held: HeldRequests) -> str:
     sizes = parts.settings.server.limits
     largest = sizes.head_size + sizes.target_size
     runner = web.AppRunner(
-        application(_services(parts, held)), access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN,
-        # What the edge lets through is bounded there; less would be answered with a line of text (of 8,190 bytes by default).
-        max_line_size=largest, max_field_size=largest, max_headers=sizes.header_count + _HEADERS_OF_THE_EDGE,
-    )  # fmt: skip
+        application(_services(parts, held)),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=ENDS_WITHIN,
+        # What the edge lets through is bounded there; less would be answered with a line of text (of 8,190
+        # bytes by default).
+        max_line_size=largest,
+        max_field_size=largest,
+        max_headers=sizes.header_count + _HEADERS_OF_THE_EDGE,
+    )
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
-    # A full queue of a Unix socket refuses at once, and the edge would answer 503: it holds as many as the edge may open in one moment.
+    # A full queue of a Unix socket refuses at once, and the edge would answer 503: it holds as many as the
+    # edge may open in one moment.
     await web.UnixSite(runner, path, backlog=1024).start()
     return path
 
@@ -356,7 +434,9 @@ def _recorder(parts: Parts) -> RequestRecorder:
     if parts.settings.telemetry.access_log:
         loop = asyncio.get_running_loop()
         log = AccessLog(
-            parts.writing.log.stream("access"), clock=parts.clock, later=lambda flush: loop.call_later(_LOG_FLUSHED_WITHIN, flush)
+            parts.writing.log.stream("access"),
+            clock=parts.clock,
+            later=lambda flush: loop.call_later(_LOG_FLUSHED_WITHIN, flush),
         )
         parts.resources.callback(log.flush)
     return RequestRecorder(access_log=log, metrics=parts.metrics, audit=parts.audit)
@@ -381,7 +461,10 @@ def _gate(parts: Parts, pages_socket: str, held: HeldRequests) -> Gate:
             via=via,
         )
 
-    sites = {host: meanings.site(portal, parts.settings.portals[portal.portal_id], pool) for host, portal in every.items()}
+    sites = {
+        host: meanings.site(portal, parts.settings.portals[portal.portal_id], pool)
+        for host, portal in every.items()
+    }
     return Gate(
         sites=sites,
         default_site=meanings.default_site(sites, server.default_portal),

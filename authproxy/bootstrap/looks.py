@@ -22,17 +22,23 @@ def presentations(settings: Settings, portals: Portals) -> dict[str, PortalPrese
     """Every portal as its users see it. Raises OSError as below."""
     return {
         portal.portal_id: presentation(portal, own, settings.pages, meanings.ways(settings, own))
-        for portal in portals.by_host.values() for own in [settings.portals[portal.portal_id]]
-    }  # fmt: skip
+        for portal in portals.by_host.values()
+        for own in [settings.portals[portal.portal_id]]
+    }
 
 
 def nginx_pages(settings: Settings) -> str:
     """The file of nginx's configuration with the pages that it shows by itself. Raises OSError as below."""
-    return pages_of_nginx.configuration(presentations(settings, meanings.portals(settings)).values(), nowhere(settings.pages))
+    return pages_of_nginx.configuration(
+        presentations(settings, meanings.portals(settings)).values(), nowhere(settings.pages)
+    )
 
 
-def presentation(known: Portal, settings: PortalSettings, pages: Look, sign_in: tuple[SignInMethod, ...]) -> PortalPresentation:
-    """A portal as its users see it. Raises OSError where a file is gone since `check-config` has looked into it."""
+def presentation(
+    known: Portal, settings: PortalSettings, pages: Look, sign_in: tuple[SignInMethod, ...]
+) -> PortalPresentation:
+    """A portal as its users see it. Raises OSError where a file is gone since `check-config` has looked into
+    it."""
     own = settings.pages
     return PortalPresentation(
         portal_id=known.portal_id,

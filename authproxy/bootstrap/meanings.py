@@ -1,4 +1,5 @@
-"""What settings mean: one function per thing that is built from them. Reads files that the settings name (keys, certificates)."""
+"""What settings mean: one function per thing that is built from them. Reads files that the settings name
+(keys, certificates)."""
 
 from __future__ import annotations
 
@@ -40,8 +41,9 @@ from authproxy.web.rates import Rates
 def portals(settings: Settings) -> Portals:
     """The portals with their routes, by canonical host."""
     every = (
-        portal(portal_id, own, ways(settings, own), asks=(settings.rekono.parameters,)) for portal_id, own in settings.portals.items()
-    )  # fmt: skip
+        portal(portal_id, own, ways(settings, own), asks=(settings.rekono.parameters,))
+        for portal_id, own in settings.portals.items()
+    )
     if not step_up_by(settings.rekono).is_possible:
         every = (_without_proofs_at_provider(one) for one in every)
     return Portals({one.host: one for one in every})
@@ -50,7 +52,11 @@ def portals(settings: Settings) -> Portals:
 def _without_proofs_at_provider(portal: Portal) -> Portal:
     """The portal whose demands no sign-in at the provider meets: nobody is told to make one there either."""
     return dataclasses.replace(
-        portal, routes=tuple(dataclasses.replace(route, requirement=_met_elsewhere(route.requirement)) for route in portal.routes)
+        portal,
+        routes=tuple(
+            dataclasses.replace(route, requirement=_met_elsewhere(route.requirement))
+            for route in portal.routes
+        ),
     )
 
 
@@ -69,8 +75,12 @@ def ways(settings: Settings, portal: PortalSettings) -> tuple[SignInMethod, ...]
 
 
 def portal(
-    portal_id: str, settings: PortalSettings, methods: tuple[SignInMethod, ...], *, asks: tuple[Mapping[str, str], ...] = ()
-) -> Portal:  # fmt: skip
+    portal_id: str,
+    settings: PortalSettings,
+    methods: tuple[SignInMethod, ...],
+    *,
+    asks: tuple[Mapping[str, str], ...] = (),
+) -> Portal:
     """A portal; `asks` is what the provider is asked for, whatever the portal."""
     url = urlsplit(settings.url)
     host = canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
@@ -121,7 +131,12 @@ def step_up(settings: StepUpSettings, asked: Asking = NOTHING) -> StepUp | None:
     """The proof that is demanded; None if none is."""
     if not settings.required:
         return None
-    return StepUp(methods=settings.methods or STEP_UP_METHODS, max_age=settings.max_age, acr=asked.acr, shows=settings.shows)
+    return StepUp(
+        methods=settings.methods or STEP_UP_METHODS,
+        max_age=settings.max_age,
+        acr=asked.acr,
+        shows=settings.shows,
+    )
 
 
 def upstream(settings: PortalSettings) -> Upstream:
@@ -154,8 +169,12 @@ def relying_party(settings: OpenIdProvider) -> RelyingParty:
     return RelyingParty(
         issuer=settings.issuer,
         client_id=settings.client_id,
-        client_secret=settings.client_secret.get_secret_value() if settings.client_secret is not None else None,
-        client_key=Path(settings.client_key_file).read_bytes() if settings.client_key_file is not None else None,
+        client_secret=settings.client_secret.get_secret_value()
+        if settings.client_secret is not None
+        else None,
+        client_key=Path(settings.client_key_file).read_bytes()
+        if settings.client_key_file is not None
+        else None,
         client_key_id=settings.client_key_id,
         client_authentication=settings.client_authentication,
         algorithm=settings.algorithm,
@@ -176,12 +195,16 @@ def relying_party(settings: OpenIdProvider) -> RelyingParty:
 def claim_rules(settings: OpenIdProvider, portals: Portals) -> ClaimRules:
     absent = settings.verified_when_absent
     return ClaimRules(
-        names=ClaimNames(**dataclasses.asdict(settings.claims)), levels=settings.levels, leeway=settings.leeway,
+        names=ClaimNames(**dataclasses.asdict(settings.claims)),
+        levels=settings.levels,
+        leeway=settings.leeway,
         when_absent=VerifiedWhenAbsent(
-            email=is_rekonos_own(settings.issuer) if absent.email is None else absent.email, phone_number=absent.phone_number
+            email=is_rekonos_own(settings.issuer) if absent.email is None else absent.email,
+            phone_number=absent.phone_number,
         ),
-        step_up_by=step_up_by(settings), asked=Asked(portals.by_host.values()),
-    )  # fmt: skip
+        step_up_by=step_up_by(settings),
+        asked=Asked(portals.by_host.values()),
+    )
 
 
 def step_up_by(settings: OpenIdProvider) -> StepUpBy:
@@ -216,7 +239,12 @@ def _address(settings: Settings, key: str, text: str) -> Address:
     if text.startswith("unix:"):
         server = settings.server
         path = Path(text.removeprefix("unix:"))
-        return Address(key=key, unix_path=path, unix_mode=int(server.unix_socket_mode, 8), unix_group=server.unix_socket_group)
+        return Address(
+            key=key,
+            unix_path=path,
+            unix_mode=int(server.unix_socket_mode, 8),
+            unix_group=server.unix_socket_group,
+        )
     host, _, port = text.rpartition(":")
     return Address(key=key, host=host.strip("[]"), port=int(port))
 
@@ -234,22 +262,32 @@ def server_tls(settings: Settings, now: datetime) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(tls.certificate_file, tls.key_file)
     except ssl.SSLError:
-        raise Unusable(f"server.tls: {tls.certificate_file} and {tls.key_file} are no certificate and its key") from None
+        raise Unusable(
+            f"server.tls: {tls.certificate_file} and {tls.key_file} are no certificate and its key"
+        ) from None
     return context
 
 
 def store_tls(settings: Store) -> StoreTls | None:
     """None where no file is named: what the URL says is then enough."""
-    files = StoreTls(ca_file=settings.ca_file, certificate_file=settings.client_cert_file, key_file=settings.client_key_file)
+    files = StoreTls(
+        ca_file=settings.ca_file,
+        certificate_file=settings.client_cert_file,
+        key_file=settings.client_key_file,
+    )
     return None if files == StoreTls() else files
 
 
 def refuse_expired(key: str, tls: Tls, now: datetime) -> None:
-    """A start is the moment at which somebody looks: no browser would accept an expired certificate. Raises OSError or ValueError."""
+    """A start is the moment at which somebody looks: no browser would accept an expired certificate. Raises
+    OSError or ValueError."""
     leaf = x509.load_pem_x509_certificates(Path(tls.certificate_file).read_bytes())[0]
     ends_at = leaf.not_valid_after_utc
     if ends_at < now:
-        raise Unusable(f"{key}.certificate_file: {tls.certificate_file} expired at {ends_at:%Y-%m-%d %H:%M} UTC; no browser accepts it")
+        raise Unusable(
+            f"{key}.certificate_file: {tls.certificate_file} expired at {ends_at:%Y-%m-%d %H:%M} UTC; no "
+            "browser accepts it"
+        )
 
 
 def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool], UpstreamPool]) -> Site:
@@ -259,10 +297,15 @@ def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool
     return Site(
         portal=known,
         pool=pool(where, settings.upstream_reuse != "never"),
-        filter=RequestFilter(value for name, value in dataclasses.asdict(names).items() if name != "encoding" and value),
+        filter=RequestFilter(
+            value for name, value in dataclasses.asdict(names).items() if name != "encoding" and value
+        ),
         host_for_upstream=b"" if settings.preserve_host else where.authority,
-        forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n" % (scheme.encode(), known.host.encode()),
-        websocket_origins=frozenset(origin.encode() for origin in (known.origin, *settings.websocket_origins)),
+        forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n"
+        % (scheme.encode(), known.host.encode()),
+        websocket_origins=frozenset(
+            origin.encode() for origin in (known.origin, *settings.websocket_origins)
+        ),
         scheme_for_upstream=b"http" if where.tls is None else b"https",
     )
 
@@ -283,12 +326,18 @@ def place(settings: Settings, known: Portal) -> SignInPlace:
 
 def links(settings: Settings) -> Links:
     rekono = settings.rekono
-    return Links(dashboard_url=rekono.dashboard_url, register_url=rekono.register_url, help_url=rekono.help_url)
+    return Links(
+        dashboard_url=rekono.dashboard_url, register_url=rekono.register_url, help_url=rekono.help_url
+    )
 
 
 def header_names(settings: PortalSettings) -> HeaderNames:
     """The preset's names, but for those that are set."""
-    own = {name: value for name, value in dataclasses.asdict(settings.headers).items() if name != "preset" and value is not None}
+    own = {
+        name: value
+        for name, value in dataclasses.asdict(settings.headers).items()
+        if name != "preset" and value is not None
+    }
     return dataclasses.replace(PRESETS[settings.headers.preset], **own)
 
 
@@ -296,14 +345,21 @@ def hsts(settings: Hsts | None) -> str | None:
     """The value of `Strict-Transport-Security` (RFC 6797 §6.1); None where it is not sent."""
     if settings is None:
         return None
-    return f"max-age={settings.max_age // timedelta(seconds=1)}" + ("; includeSubDomains" if settings.include_subdomains else "")
+    return f"max-age={settings.max_age // timedelta(seconds=1)}" + (
+        "; includeSubDomains" if settings.include_subdomains else ""
+    )
 
 
 def rates(settings: Settings) -> Rates:
     most = settings.server.limits.per_minute
-    return Rates({
-        "sign_ins": most.sign_ins, "callbacks": most.callbacks, "logout_tokens": most.logout_tokens, "codes": most.codes,
-    })  # fmt: skip
+    return Rates(
+        {
+            "sign_ins": most.sign_ins,
+            "callbacks": most.callbacks,
+            "logout_tokens": most.logout_tokens,
+            "codes": most.codes,
+        }
+    )
 
 
 def limits(settings: Settings) -> Limits:

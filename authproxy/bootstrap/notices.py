@@ -1,4 +1,5 @@
-"""What people are told of changes, put together: how they are told, and who sees that a number has changed."""
+"""What people are told of changes, put together: how they are told, and who sees that a number has
+changed."""
 
 from __future__ import annotations
 
@@ -15,11 +16,17 @@ from authproxy.web.messages import TextMessages
 
 def notices(
     stores: Stores, delivery: Delivery, texts: TextMessages, *, clock: Callable[[], datetime]
-) -> tuple[Notices, NumberWatch | None]:  # fmt: skip
+) -> tuple[Notices, NumberWatch | None]:
     """Without a gateway for text messages no codes go to a number, and nobody watches numbers."""
     numbers = PhoneNumbers(stores.people)
     told = Notices(
-        store=stores.notices, numbers=numbers, words=texts, sms=delivery.sms, mail=delivery.mail, clock=clock, fresh=secrets.token_urlsafe
+        store=stores.notices,
+        numbers=numbers,
+        words=texts,
+        sms=delivery.sms,
+        mail=delivery.mail,
+        clock=clock,
+        fresh=secrets.token_urlsafe,
     )
     watch = None if delivery.sms is None else NumberWatch(numbers=numbers, known=stores.notices, notices=told)
     return told, watch

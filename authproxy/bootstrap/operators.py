@@ -39,7 +39,8 @@ from authproxy.telemetry.audit import Event
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A live session, and the name under which its person appears in the audit trail: empty for one of an older version."""
+    """A live session, and the name under which its person appears in the audit trail: empty for one of an
+    older version."""
 
     summary: SessionSummary
     audit_name: str
@@ -50,12 +51,18 @@ class OpenSession:
         return known is not None and person in {known.member, known.subject, self.audit_name}
 
 
-async def list_sessions(settings: Settings, *, person: str | None = None, portal: str | None = None) -> list[OpenSession]:
-    """The live sessions of the person (`OpenSession.is_of`), or everybody's, at the portal or all of them, the newest first. Raises
-    CannotAsk."""
+async def list_sessions(
+    settings: Settings, *, person: str | None = None, portal: str | None = None
+) -> list[OpenSession]:
+    """The live sessions of the person (`OpenSession.is_of`), or everybody's, at the portal or all of them,
+    the newest first. Raises CannotAsk."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         found = await _open_sessions(settings, opened)
-    return [each for each in found if (person is None or each.is_of(person)) and portal in (None, each.summary.portal)]
+    return [
+        each
+        for each in found
+        if (person is None or each.is_of(person)) and portal in (None, each.summary.portal)
+    ]
 
 
 async def _open_sessions(settings: Settings, opened: Stores) -> list[OpenSession]:
@@ -67,7 +74,7 @@ async def _open_sessions(settings: Settings, opened: Stores) -> list[OpenSession
     found = [
         OpenSession(summary, "" if summary.person is None else audit.name_of(summary.person))
         async for summary in opened.sessions.all_summaries(now=utc_now())
-    ]  # fmt: skip
+    ]
     return sorted(found, key=lambda each: each.summary.started_at, reverse=True)
 
 
@@ -76,8 +83,8 @@ class SeveralPeople(ValueError):  # noqa: N818
 
 
 async def revoke_sessions_of(settings: Settings, person: str) -> int:
-    """Ends all sessions of the person (`OpenSession.is_of`), and returns how many there were. Raises SeveralPeople, and CannotAsk, also if
-    the act cannot be written down."""
+    """Ends all sessions of the person (`OpenSession.is_of`), and returns how many there were. Raises
+    SeveralPeople, and CannotAsk, also if the act cannot be written down."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         found = [each for each in await _open_sessions(settings, opened) if each.is_of(person)]
         people = {each.audit_name: each.summary.person for each in found}
@@ -94,9 +101,14 @@ async def revoke_sessions_of(settings: Settings, person: str) -> int:
 
 
 async def revoke_sessions(
-    settings: Settings, *, session_id: str | None = None, issuer: str | None = None, subject: str | None = None
+    settings: Settings,
+    *,
+    session_id: str | None = None,
+    issuer: str | None = None,
+    subject: str | None = None,
 ) -> int:
-    """Ends one session or all of a person, and returns how many there were. Raises CannotAsk, also if the act cannot be written down."""
+    """Ends one session or all of a person, and returns how many there were. Raises CannotAsk, also if the act
+    cannot be written down."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         if session_id is not None:
             async with act(settings, opened.acts, "sessions revoke", session_id=session_id) as own:
@@ -108,15 +120,19 @@ async def revoke_sessions(
         async with act(settings, opened.acts, "sessions revoke --subject", person=person) as own:
             ended = await opened.sessions.revoke_subject(person.issuer, person.subject)
             if ended:
-                await own.tell(Event.SESSION_REVOKED, person=person, detail=f"{ended} sessions of this person")
+                await own.tell(
+                    Event.SESSION_REVOKED, person=person, detail=f"{ended} sessions of this person"
+                )
         return ended
 
 
 async def rotate_keys(settings: Settings) -> KeyRing:
-    """Rotates the keys that sign assertions, which counts after a restart. Raises CannotAsk where it cannot be written down, KeyRefused
-    where a file is missing or cannot be used."""
+    """Rotates the keys that sign assertions, which counts after a restart. Raises CannotAsk where it cannot
+    be written down, KeyRefused where a file is missing or cannot be used."""
     files = meanings.key_files(settings)
-    demand_rotatable(files, settings.assertions.algorithm)  # what cannot work is refused before anybody announces it
+    demand_rotatable(
+        files, settings.assertions.algorithm
+    )  # what cannot work is refused before anybody announces it
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         async with act(settings, opened.acts, "keys rotate") as own:
             ring = rotate(files, settings.assertions.algorithm)
@@ -126,7 +142,8 @@ async def rotate_keys(settings: Settings) -> KeyRing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedCertificate:
-    """What a file is, what the certificate in it says, how it was examined, and what becomes of it at each portal."""
+    """What a file is, what the certificate in it says, how it was examined, and what becomes of it at each
+    portal."""
 
     kind: Kind
     leaf: Leaf | None = None
@@ -135,7 +152,8 @@ class ExplainedCertificate:
     refused: str | None = None
     """A reason and what is behind it, if it is the same at all portals."""
     told_at: Mapping[str, str | None] = field(default_factory=dict)
-    """By portal where certificates sign people in: a reason and what is behind it, or None where it signs its holder in."""
+    """By portal where certificates sign people in: a reason and what is behind it, or None where it signs its
+    holder in."""
 
     @property
     def portals(self) -> tuple[str, ...]:
@@ -148,25 +166,31 @@ class ExplainedCertificate:
 
 
 async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCertificate:
-    """The same examination as at a sign-in, with the register's word. Raises CannotAsk where the store cannot be asked."""
+    """The same examination as at a sign-in, with the register's word. Raises CannotAsk where the store cannot
+    be asked."""
     if settings.acnlb is None:
         raise ValueError("no section `acnlb`")
     found = files.contents(octets)
     if not found.certificates:
-        return ExplainedCertificate(kind=found.kind, refused=f"{Reason.CERTIFICATE_UNREADABLE}: it is {found.kind}")
+        return ExplainedCertificate(
+            kind=found.kind, refused=f"{Reason.CERTIFICATE_UNREADABLE}: it is {found.kind}"
+        )
     shown = presentation.presented(*found.certificates)
     if isinstance(shown, Refused):
         return ExplainedCertificate(kind=found.kind, refused=f"{shown.reason}: {shown.detail}")
     async with AsyncExitStack() as resources:
         names = await resources.enter_async_context(resolver(settings))
         opened = await resources.enter_async_context(stores(settings, names=names))
-        validator = await validator_of(settings.acnlb, MemoryKept(clock=utc_now), clock=utc_now, resources=resources, names=names)
-        # Mode `alarm` tells everything that can be found out; what follows from what cannot, each portal decides.
+        validator = await validator_of(
+            settings.acnlb, MemoryKept(clock=utc_now), clock=utc_now, resources=resources, names=names
+        )
+        # Mode `alarm` tells everything that can be found out; what follows from what cannot, each portal
+        # decides.
         examination, verdict = await validator.examine(shown, now=utc_now(), mode=Mode.ALARM)
         unchecked = verdict.unchecked if isinstance(verdict, Validated) else None
         told = ExplainedCertificate(
             kind=found.kind, leaf=examination.leaf, lines=explain.lines(examination, unchecked=unchecked)
-        )  # fmt: skip
+        )
         if isinstance(verdict, Refused):
             return replace(told, refused=f"{verdict.reason}: {verdict.detail}")
         return await _at_portals(told, verdict, settings, settings.acnlb, opened)
@@ -174,24 +198,31 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
 
 async def _at_portals(
     told: ExplainedCertificate, validated: Validated, settings: Settings, acnlb: Acnlb, opened: Stores
-) -> ExplainedCertificate:  # fmt: skip
+) -> ExplainedCertificate:
     leaf = validated.leaf
     member = await Membership(store=opened.people).by_certificate(
         leaf.fingerprint, (leaf.issuer, leaf.serial_number), tax_number=validated.tax_number
     )
     at = {
-        portal.portal_id: _told_at(meanings.place(settings, portal), Mode(own.revocation), validated, member, acnlb)
+        portal.portal_id: _told_at(
+            meanings.place(settings, portal), Mode(own.revocation), validated, member, acnlb
+        )
         for portal in meanings.portals(settings).by_host.values()
         for own in [settings.portals[portal.portal_id]]
         if "acnlb" in ways(settings, own)
     }
     reasons = set(at.values())
     return replace(
-        told, person=None if member is None else member.member_id, told_at=at, refused=next(iter(reasons)) if len(reasons) == 1 else None
-    )  # fmt: skip
+        told,
+        person=None if member is None else member.member_id,
+        told_at=at,
+        refused=next(iter(reasons)) if len(reasons) == 1 else None,
+    )
 
 
-def _told_at(place: SignInPlace, mode: Mode, validated: Validated, member: Member | None, acnlb: Acnlb) -> str | None:
+def _told_at(
+    place: SignInPlace, mode: Mode, validated: Validated, member: Member | None, acnlb: Acnlb
+) -> str | None:
     """What a sign-in at this portal ends with, in the order in which it asks."""
     if validated.unchecked is not None and mode is Mode.HARD:
         return f"{Reason.REVOCATION_UNAVAILABLE}: {validated.unchecked}"

@@ -1,4 +1,5 @@
-"""The certificates that the gateway shows to browsers: how long they are good, and that replaced files are taken over while it runs."""
+"""The certificates that the gateway shows to browsers: how long they are good, and that replaced files are
+taken over while it runs."""
 
 from __future__ import annotations
 
@@ -33,16 +34,19 @@ class _Shown:
 
 
 class OwnCertificates:
-    """Make it before the listeners read their files: what changes after that is noticed. Raises OSError or ValueError."""
+    """Make it before the listeners read their files: what changes after that is noticed. Raises OSError or
+    ValueError."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self.renewals: dict[str, Callable[[], None]] = {}
-        """By section: reads its files anew and shows what is in them from the next connection on. Raises OSError or ValueError for files
-        that cannot be used, and changes nothing then."""
+        """By section: reads its files anew and shows what is in them from the next connection on. Raises
+        OSError or ValueError for files that cannot be used, and changes nothing then."""
         self._shown = [
             _Shown(section=section, tls=tls, hosts=hosts, stamp=_stamp(tls), chain=_chain(tls))
-            for section, tls, hosts in own_certificates.shown(settings.server, settings.acnlb, settings.portals)
+            for section, tls, hosts in own_certificates.shown(
+                settings.server, settings.acnlb, settings.portals
+            )
         ]
 
     @property
@@ -56,8 +60,8 @@ class OwnCertificates:
             await asyncio.sleep(_LOOKED_EVERY)
 
     def look(self) -> None:
-        """Takes over what has changed. Where that fails, what was shown before is shown further, and the next look tries again: certificate
-        and key are two files, and one is replaced before the other."""
+        """Takes over what has changed. Where that fails, what was shown before is shown further, and the next
+        look tries again: certificate and key are two files, and one is replaced before the other."""
         for each in self._shown:
             try:
                 stamp = _stamp(each.tls)

@@ -19,11 +19,13 @@ _LONGEST_PLACE = 75
 
 @contextlib.contextmanager
 def own_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A folder that only this user can enter, for the length of the block, under a path short enough for a Unix socket in it. Folders
-    that dead processes have left in the same place are removed first. Raises OSError."""
+    """A folder that only this user can enter, for the length of the block, under a path short enough for a
+    Unix socket in it. Folders that dead processes have left in the same place are removed first. Raises
+    OSError."""
     place = _usual_place() if parent is None else parent
     remove_abandoned(place)
-    # It gets the name by which it is found only once it is locked: until then nobody could tell it from an abandoned one.
+    # It gets the name by which it is found only once it is locked: until then nobody could tell it from an
+    # abandoned one.
     unlocked = Path(tempfile.mkdtemp(prefix=".authproxy-", dir=place))
     folder = place / unlocked.name.removeprefix(".")
     lock = os.open(unlocked / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -42,7 +44,8 @@ def _usual_place() -> Path:
 
 
 def remove_abandoned(place: Path) -> None:
-    """Removes the folders of processes that are provably dead: the system has let go of the lock that each holds inside its own."""
+    """Removes the folders of processes that are provably dead: the system has let go of the lock that each
+    holds inside its own."""
     for folder in place.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             found = folder.lstat()

@@ -1,4 +1,5 @@
-"""The gateway as a process of its own: signals, what a supervisor is told, and an end that nothing holds up."""
+"""The gateway as a process of its own: signals, what a supervisor is told, and an end that nothing holds
+up."""
 
 from __future__ import annotations
 
@@ -21,13 +22,14 @@ from authproxy.settings.schema import Settings
 from authproxy.telemetry.logging import hear_the_interpreter, logger
 
 _GRACE: Final = 6.0
-"""Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends, whatever hangs."""
+"""Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends,
+whatever hangs."""
 _HURRIED_GRACE: Final = 4.0
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and ends the process with exit code 0; a second such signal cuts what still runs.
-    SIGHUP reopens the audit file. A crash leaves no core file. Raises CannotStart."""
+    """Serves until SIGTERM or SIGINT, then drains and ends the process with exit code 0; a second such signal
+    cuts what still runs. SIGHUP reopens the audit file. A crash leaves no core file. Raises CannotStart."""
     import uvloop  # noqa: PLC0415  (only a gateway that serves needs it)
 
     raise_limit()
@@ -53,7 +55,8 @@ async def _serve(settings: Settings) -> None:
 
 
 class _Ending:
-    """What SIGTERM and SIGINT do: the first one begins an orderly end within a fixed time, the second one hastens it."""
+    """What SIGTERM and SIGINT do: the first one begins an orderly end within a fixed time, the second one
+    hastens it."""
 
     def __init__(self, settings: Settings) -> None:
         timeouts = settings.server.timeouts
@@ -75,19 +78,21 @@ class _Ending:
 
 
 def _on_hangup(gateway: Gateway) -> None:
-    """Obeys SIGHUP, which `serve` ignores from its first instruction on. The file is reopened once right away, for a signal that came
-    during the start."""
+    """Obeys SIGHUP, which `serve` ignores from its first instruction on. The file is reopened once right
+    away, for a signal that came during the start."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.writing.reopen)
     gateway.writing.reopen()
 
 
 def _end_at_last_after(seconds: float) -> None:
-    """Ends the process with exit code 1 after so many seconds, from a thread that needs neither the loop nor the interpreter's lock."""
+    """Ends the process with exit code 1 after so many seconds, from a thread that needs neither the loop nor
+    the interpreter's lock."""
     faulthandler.dump_traceback_later(seconds, exit=True, file=Path(os.devnull).open("wb"))  # noqa: SIM115  (read by that thread until the end)
 
 
 def _end() -> None:
-    """Ends the process now. The ordinary way would wait for threads, and one of them may be asking a name server that never answers."""
+    """Ends the process now. The ordinary way would wait for threads, and one of them may be asking a name
+    server that never answers."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -95,7 +100,8 @@ def _end() -> None:
 
 
 def _leave_no_core() -> None:
-    """A core file would hold keys, tickets and tokens, and lie about for years. Nobody can raise the limit again."""
+    """A core file would hold keys, tickets and tokens, and lie about for years. Nobody can raise the limit
+    again."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

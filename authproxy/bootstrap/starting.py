@@ -1,4 +1,5 @@
-"""What is wrong, in one line for the operator: why a gateway cannot start, or a command cannot do its work."""
+"""What is wrong, in one line for the operator: why a gateway cannot start, or a command cannot do its
+work."""
 
 from __future__ import annotations
 
@@ -38,8 +39,16 @@ def in_one_line(error: Exception, settings: Settings | None = None) -> str:
 
 def _place(error: Exception) -> str:
     """Where in our own code it came from."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)]
-    return f"{Path(frames[-1].filename).relative_to(_PACKAGE.parent)}:{frames[-1].lineno}" if frames else "an unknown place"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(_PACKAGE)
+    ]
+    return (
+        f"{Path(frames[-1].filename).relative_to(_PACKAGE.parent)}:{frames[-1].lineno}"
+        if frames
+        else "an unknown place"
+    )
 
 
 def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:

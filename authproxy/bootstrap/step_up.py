@@ -33,9 +33,13 @@ def held_requests(parts: Parts) -> HeldRequests:
     """Forms that wait for a proof: the edge keeps and sends them, the pages show them."""
     settings = parts.settings
     return HeldRequests(
-        kept=parts.stores.kept, limits=parts.stores.limits, fresh=secrets.token_urlsafe, lives_for=settings.sessions.attempt,
-        largest=settings.step_up.held.size, types=settings.step_up.held.types,
-    )  # fmt: skip
+        kept=parts.stores.kept,
+        limits=parts.stores.limits,
+        fresh=secrets.token_urlsafe,
+        lives_for=settings.sessions.attempt,
+        largest=settings.step_up.held.size,
+        types=settings.step_up.held.types,
+    )
 
 
 def step_up_services(parts: Parts, login: Login, texts: TextMessages, held: HeldRequests) -> StepUpServices:
@@ -43,10 +47,11 @@ def step_up_services(parts: Parts, login: Login, texts: TextMessages, held: Held
     hashes = CodeHashes(meanings.record_keys(parts.settings))
     methods, elsewhere = _methods(parts, texts, numbers, hashes), _elsewhere(parts, login)
     changes = MethodChanges(
-        enrolments=parts.stores.enrolments, people=parts.stores.people,
+        enrolments=parts.stores.enrolments,
+        people=parts.stores.people,
         set_up=frozenset({method.method for method in methods} | set(elsewhere)),
         proof_for=parts.settings.step_up.enrolment_proof_for,
-    )  # fmt: skip
+    )
     return StepUpServices(
         step_ups=_step_ups(parts, texts, methods, elsewhere, changes, held),
         held=held,
@@ -55,9 +60,13 @@ def step_up_services(parts: Parts, login: Login, texts: TextMessages, held: Held
 
 
 def _step_ups(
-    parts: Parts, texts: TextMessages, methods: list[Method], elsewhere: dict[StepUpMethod, Elsewhere], changes: MethodChanges,
+    parts: Parts,
+    texts: TextMessages,
+    methods: list[Method],
+    elsewhere: dict[StepUpMethod, Elsewhere],
+    changes: MethodChanges,
     held: HeldRequests,
-) -> StepUps:  # fmt: skip
+) -> StepUps:
     settings, stores = parts.settings, parts.stores
     return StepUps(
         sessions=stores.sessions,
@@ -86,7 +95,9 @@ def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes, changes:
     named = parts.settings.step_up.onepass
     push = None
     if onepass is not None and named is not None:
-        push = PushEnrolling(service=onepass, hashes=hashes, relying_party=named.name, fresh=secrets.token_urlsafe)
+        push = PushEnrolling(
+            service=onepass, hashes=hashes, relying_party=named.name, fresh=secrets.token_urlsafe
+        )
     return Enrolling(
         sessions=parts.stores.sessions,
         store=parts.stores.enrolments,
@@ -112,16 +123,34 @@ def _methods(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: C
         RecoveryMethod(codes=stores.enrolments, lives_for=codes.lives_for, cost=parts.sheet_cost),
     ]
     if parts.delivery.sms is not None:
-        rules = CodeRules(digits=codes.digits, lives_for=codes.lives_for, again_after=codes.again_after, per_hour=codes.per_hour)
-        methods.append(SmsMethod(
-            sender=parts.delivery.sms, numbers=numbers, messages=stores.limits, text=texts.code, hashes=hashes, rules=rules,
-            below=secrets.randbelow,
-        ))  # fmt: skip
+        rules = CodeRules(
+            digits=codes.digits,
+            lives_for=codes.lives_for,
+            again_after=codes.again_after,
+            per_hour=codes.per_hour,
+        )
+        methods.append(
+            SmsMethod(
+                sender=parts.delivery.sms,
+                numbers=numbers,
+                messages=stores.limits,
+                text=texts.code,
+                hashes=hashes,
+                rules=rules,
+                below=secrets.randbelow,
+            )
+        )
     if parts.delivery.onepass is not None:
-        methods.append(PushMethod(
-            service=parts.delivery.onepass, enrolments=stores.enrolments, pending=stores.challenges, messages=stores.limits,
-            rules=PushRules(lives_for=pushes.lives_for, per_ten_minutes=pushes.per_ten_minutes), below=secrets.randbelow,
-        ))  # fmt: skip
+        methods.append(
+            PushMethod(
+                service=parts.delivery.onepass,
+                enrolments=stores.enrolments,
+                pending=stores.challenges,
+                messages=stores.limits,
+                rules=PushRules(lives_for=pushes.lives_for, per_ten_minutes=pushes.per_ten_minutes),
+                below=secrets.randbelow,
+            )
+        )
     return methods
 
 
@@ -133,5 +162,7 @@ def _elsewhere(parts: Parts, login: Login) -> dict[StepUpMethod, Elsewhere]:
     acnlb = parts.settings.acnlb
     if parts.certificates is not None and acnlb is not None:
         knows = parts.certificates.profile.believes_tax_numbers
-        ways["certificate"] = ByCertificate(parts.certificates.login, people, knows_tax_numbers=knows, level=acnlb.level)
+        ways["certificate"] = ByCertificate(
+            parts.certificates.login, people, knows_tax_numbers=knows, level=acnlb.level
+        )
     return ways

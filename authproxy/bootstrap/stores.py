@@ -53,7 +53,8 @@ MEMORY = "memory://"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What remembers, and how it is asked whether it is there. `connection` is None for the in-process twin."""
+    """What remembers, and how it is asked whether it is there. `connection` is None for the in-process
+    twin."""
 
     sessions: RedisSessions | MemorySessions
     attempts: RedisAttempts | MemoryAttempts
@@ -85,13 +86,16 @@ class Stores:
         return {name: store.unreadable for name, store in kinds.items() if isinstance(store, kept_elsewhere)}
 
     async def check(self) -> Check:
-        """Whether the store takes writes and has a whole register, and what an operator should mend. Raises CannotAsk."""
+        """Whether the store takes writes and has a whole register, and what an operator should mend. Raises
+        CannotAsk."""
         if self.pulse is None:
             return Check(status="warning", detail="in this process: sessions are lost at its end")
         await self.pulse.beat(self.clock())
         warnings = await self.pulse.warnings()
         if await self.people.revision() == 0 and self.members_of:
-            warnings.append(f"there is no register of people, so that nobody may enter {', '.join(self.members_of)}")
+            warnings.append(
+                f"there is no register of people, so that nobody may enter {', '.join(self.members_of)}"
+            )
         if not await self.people.is_under_first_key():
             warnings.append("the register of people needs an older key: run `authproxy people reseal`")
         unreadable = sum(self.unreadable.values())
@@ -101,11 +105,19 @@ class Stores:
 
 @asynccontextmanager
 async def stores(
-    settings: Settings, *, names: Resolver, clock: Callable[[], datetime] = utc_now, audit: Audit | None = None
+    settings: Settings,
+    *,
+    names: Resolver,
+    clock: Callable[[], datetime] = utc_now,
+    audit: Audit | None = None,
 ) -> AsyncIterator[Stores]:
-    """`audit` records sessions that end by time, and unreadable values under the name of a session. Commands hand in none."""
+    """`audit` records sessions that end by time, and unreadable values under the name of a session. Commands
+    hand in none."""
     store, blocks = settings.store, settings.step_up.blocks
-    people, addresses = _block_rules(blocks, after=blocks.after), _block_rules(blocks, after=blocks.after_from_address)
+    people, addresses = (
+        _block_rules(blocks, after=blocks.after),
+        _block_rules(blocks, after=blocks.after_from_address),
+    )
     keys = KeyRing(meanings.record_keys(settings))
     seals = Seals(keys, fresh=secrets.token_bytes)
     if store.url == MEMORY:
@@ -140,12 +152,22 @@ async def stores(
     pulse = Pulse(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
     opened = None
     if audit is not None:
-        opened = RedisOpenSessions(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, name_of=audit.name_of)
+        opened = RedisOpenSessions(
+            connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, name_of=audit.name_of
+        )
     sessions = RedisSessions(
-        connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, opened=opened,
-        alarm=None if audit is None else lambda session_id: audit.record(Event.SESSION_UNREADABLE, session_id=session_id),
-        idle_ended=None if audit is None else lambda session: audit.record(Event.SESSION_ENDED, session=session, by="time", detail="idle"),
-    )  # fmt: skip
+        connection,
+        keys=keys,
+        fresh=secrets.token_bytes,
+        pulse=pulse,
+        opened=opened,
+        alarm=None
+        if audit is None
+        else lambda session_id: audit.record(Event.SESSION_UNREADABLE, session_id=session_id),
+        idle_ended=None
+        if audit is None
+        else lambda session: audit.record(Event.SESSION_ENDED, session=session, by="time", detail="idle"),
+    )
     try:
         yield Stores(
             sessions=sessions,
@@ -166,11 +188,13 @@ async def stores(
             connection=connection,
             pulse=pulse,
             clock=clock,
-            members_of=tuple(portal_id for portal_id, portal in settings.portals.items() if portal.members == "register"),
+            members_of=tuple(
+                portal_id for portal_id, portal in settings.portals.items() if portal.members == "register"
+            ),
         )
         if pulse.endings.untold:
-            # A command ends before the next beat, so it tells the instances here which sessions it has ended. They need to know that in
-            # case the store goes back in time.
+            # A command ends before the next beat, so it tells the instances here which sessions it has ended.
+            # They need to know that in case the store goes back in time.
             with suppress(CannotAsk):
                 await pulse.tell_endings(clock())
     finally:

@@ -14,11 +14,14 @@ from authproxy.web.management import WARNING_ONLY, Check, management
 TIME_LIMITS = "time_limits"
 """The permanent task that enforces time limits. While it rests, the gateway is not ready."""
 ENDS_WITHIN = 0.5
-"""Seconds that answers of our own applications may take once everything else has ended; then they are cancelled."""
+"""Seconds that answers of our own applications may take once everything else has ended; then they are
+cancelled."""
 _BACKLOG = 128
 
 
-async def serve_management(parts: Parts, listener: Listener, gate: Gate, own: OwnCertificates) -> tuple[str, int] | None:
+async def serve_management(
+    parts: Parts, listener: Listener, gate: Gate, own: OwnCertificates
+) -> tuple[str, int] | None:
     """Opens the management listener; its host and port, or None on a Unix socket."""
 
     async def check_provider() -> Check:
@@ -30,7 +33,11 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate, own: Ow
     async def check_listener() -> Check:
         if listener.lost_addresses:
             lost = ", ".join(listener.lost_addresses)
-            return Check(status="failed", detail=f"{lost} is no longer our socket (removed or replaced by somebody): restart the gateway")
+            return Check(
+                status="failed",
+                detail=f"{lost} is no longer our socket (removed or replaced by somebody): restart the "
+                "gateway",
+            )
         return Check(status="ok", detail=f"{listener.connection_count} connections")
 
     async def check_signer() -> Check:
@@ -44,9 +51,15 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate, own: Ow
     kept = parts.background.checks
     built = management(
         checks={
-            "store": parts.stores.check, "provider": check_provider, "signer": check_signer, "listener": check_listener,
-            "names": check_names, "descriptors": parts.descriptors.check, "log": parts.writing.check_log,
-            "audit": parts.writing.check_audit, **kept,
+            "store": parts.stores.check,
+            "provider": check_provider,
+            "signer": check_signer,
+            "listener": check_listener,
+            "names": check_names,
+            "descriptors": parts.descriptors.check,
+            "log": parts.writing.check_log,
+            "audit": parts.writing.check_audit,
+            **kept,
             **({"own_certificates": own.check} if own.are_there else {}),
             **({} if parts.delivery.sms is None else {"sms": parts.delivery.check_sms}),
             **({} if parts.delivery.mail is None else {"mail": parts.delivery.check_mail}),
@@ -57,7 +70,7 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate, own: Ow
         is_draining=lambda: listener.is_draining,
         exposition=lambda accept: _exposition(parts, listener, gate, own, accept),
         warning_only=WARNING_ONLY | (kept.keys() - {TIME_LIMITS}),
-    )  # fmt: skip
+    )
     runner = web.AppRunner(built, access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
     await runner.setup()
     parts.resources.push_async_callback(runner.cleanup)
@@ -69,7 +82,9 @@ async def serve_management(parts: Parts, listener: Listener, gate: Gate, own: Ow
     return (name[0], name[1]) if isinstance(name, tuple) else None
 
 
-def _exposition(parts: Parts, listener: Listener, gate: Gate, own: OwnCertificates, accept: str) -> tuple[bytes, str]:
+def _exposition(
+    parts: Parts, listener: Listener, gate: Gate, own: OwnCertificates, accept: str
+) -> tuple[bytes, str]:
     """What others count for themselves is fetched when somebody looks."""
     metrics = parts.metrics
     metrics.connections[()] = listener.connection_count
@@ -77,9 +92,17 @@ def _exposition(parts: Parts, listener: Listener, gate: Gate, own: OwnCertificat
     metrics.connections_refused[("limit",)] = listener.refused_at_limit
     metrics.connections_refused[("descriptors",)] = listener.refused_without_descriptor
     parts.background.count(metrics)
-    for portal, pool in (("", gate.pages), *((site.portal.portal_id, site.pool) for site in gate.sites.values())):
+    for portal, pool in (
+        ("", gate.pages),
+        *((site.portal.portal_id, site.pool) for site in gate.sites.values()),
+    ):
         use = pool.use
-        for state, count in (("in_use", use.in_use), ("idle", use.idle), ("long", use.long), ("waiting", use.waiting)):
+        for state, count in (
+            ("in_use", use.in_use),
+            ("idle", use.idle),
+            ("long", use.long),
+            ("waiting", use.waiting),
+        ):
             metrics.upstream_connections[portal, state] = count
         metrics.upstream_unasked[(portal,)] = pool.unasked
     metrics.near_cache_lookups[("hit",)] = parts.access.hits

@@ -23,9 +23,13 @@ from authproxy.web.management import Check
 
 
 async def sms_sender(
-    settings: schema.Sms, *, clock: Callable[[], datetime], background: Background, resources: AsyncExitStack,
+    settings: schema.Sms,
+    *,
+    clock: Callable[[], datetime],
+    background: Background,
+    resources: AsyncExitStack,
     names: Resolver | None = None,
-) -> FallbackSender:  # fmt: skip
+) -> FallbackSender:
     """Raises OSError or ValueError for files and values that cannot be used."""
     gateways: list[SmsGateway] = []
     for name, gateway in settings.gateways.items():
@@ -33,7 +37,9 @@ async def sms_sender(
             gateways.append(await _http(name, gateway.http, settings.sender, background, resources, names))
         if gateway.smpp is not None:
             gateways.append(_smpp(name, gateway.smpp, settings.sender, background, names))
-    return FallbackSender(gateways, rest=Rest(after=settings.rest.after, lasts=settings.rest.lasts), clock=clock)
+    return FallbackSender(
+        gateways, rest=Rest(after=settings.rest.after, lasts=settings.rest.lasts), clock=clock
+    )
 
 
 async def check(sender: FallbackSender) -> Check:
@@ -54,11 +60,19 @@ def count(sender: FallbackSender, metrics: Metrics) -> None:
 
 
 async def _http(
-    name: str, settings: schema.HttpSmsGateway, sender: str, background: Background, resources: AsyncExitStack, names: Resolver | None
-) -> HttpSmsGateway:  # fmt: skip
+    name: str,
+    settings: schema.HttpSmsGateway,
+    sender: str,
+    background: Background,
+    resources: AsyncExitStack,
+    names: Resolver | None,
+) -> HttpSmsGateway:
     session = http_sms.client_session(
-        ca_file=settings.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file, names=names
-    )  # fmt: skip
+        ca_file=settings.ca_file,
+        certificate_file=settings.certificate_file,
+        key_file=settings.key_file,
+        names=names,
+    )
     await resources.enter_async_context(session)
     return HttpSmsGateway(name, agreement_of(settings, sender), session, spawn=background.spawn)
 
@@ -73,20 +87,32 @@ def agreement_of(settings: schema.HttpSmsGateway, sender: str) -> Agreement:
         sender=sender,
         recipient_form=settings.recipient_form,
         reference_header=settings.reference_header,
-        signature=None if signature is None else Signature(
-            header=signature.header, key=signature.key.get_secret_value().encode(), encoding=signature.encoding, prefix=signature.prefix
+        signature=None
+        if signature is None
+        else Signature(
+            header=signature.header,
+            key=signature.key.get_secret_value().encode(),
+            encoding=signature.encoding,
+            prefix=signature.prefix,
         ),
         success=Success(
-            statuses=frozenset(success.statuses), pointer=success.pointer, values=frozenset(success.values), id_pointer=success.id_pointer
+            statuses=frozenset(success.statuses),
+            pointer=success.pointer,
+            values=frozenset(success.values),
+            id_pointer=success.id_pointer,
         ),
-        reports=None if reports is None else DeliveryReports(
-            url=reports.url, pointer=reports.pointer, delivered=frozenset(map(str.lower, reports.delivered)),
+        reports=None
+        if reports is None
+        else DeliveryReports(
+            url=reports.url,
+            pointer=reports.pointer,
+            delivered=frozenset(map(str.lower, reports.delivered)),
             failed=frozenset(map(str.lower, reports.failed)),
         ),
         timeout=settings.timeout,
         tries=settings.tries,
         deadline=settings.deadline,
-    )  # fmt: skip
+    )
 
 
 def _authentication(settings: schema.HttpSmsGateway) -> dict[str, str]:
@@ -95,14 +121,19 @@ def _authentication(settings: schema.HttpSmsGateway) -> dict[str, str]:
         case "none":
             return {}
         case "basic":
-            return {"Authorization": "Basic " + base64.b64encode(f"{settings.user}:{secret}".encode()).decode("ascii")}
+            return {
+                "Authorization": "Basic "
+                + base64.b64encode(f"{settings.user}:{secret}".encode()).decode("ascii")
+            }
         case "bearer":
             return {"Authorization": f"Bearer {secret}"}
         case "header":
             return {settings.secret_header or "": secret}
 
 
-def _smpp(name: str, settings: schema.SmppGateway, sender: str, background: Background, names: Resolver | None) -> SmppSmsGateway:
+def _smpp(
+    name: str, settings: schema.SmppGateway, sender: str, background: Background, names: Resolver | None
+) -> SmppSmsGateway:
     centre = MessageCentre(
         host=settings.host,
         port=settings.port,

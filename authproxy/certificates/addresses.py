@@ -1,5 +1,6 @@
-"""PURE: where an authority's lists and responders may be asked: at addresses that the operator named, and, of those that a certificate
-names, at allowed hosts only. Whoever issues certificates must not choose whom we connect to (server-side request forgery)."""
+"""PURE: where an authority's lists and responders may be asked: at addresses that the operator named, and, of
+those that a certificate names, at allowed hosts only. Whoever issues certificates must not choose whom we
+connect to (server-side request forgery)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """`is_named`: the operator wrote it down, so that it may lead to a private network. Other addresses lead to public ones only."""
+    """`is_named`: the operator wrote it down, so that it may lead to a private network. Other addresses lead
+    to public ones only."""
 
     url: str
     is_named: bool
@@ -31,7 +33,8 @@ class Addresses:
     allowed_hosts: frozenset[str] = frozenset()
     """`host` (on the scheme's own port) or `host:port`, for addresses that certificates name."""
     overrides: Mapping[str, str] = field(default_factory=dict)
-    """How an address that a certificate names begins → what is asked instead of that beginning. The longest one counts."""
+    """How an address that a certificate names begins → what is asked instead of that beginning. The longest
+    one counts."""
     ocsp: str | None = None
     """The responder to ask, whatever certificates name."""
     crls: tuple[str, ...] = ()
@@ -62,15 +65,21 @@ class Addresses:
 
     @staticmethod
     def named_in(certificate: x509.Certificate) -> tuple[str, ...]:
-        """Every address of a responder or a list that the certificate names, whether it may be asked or not."""
+        """Every address of a responder or a list that the certificate names, whether it may be asked or
+        not."""
         return tuple(dict.fromkeys((*_responders(certificate), *_lists(certificate))))
 
     def _permitted(self, urls: Iterable[str]) -> Iterator[Address]:
         for url in urls:
-            begins = max((beginning for beginning in self.overrides if url.startswith(beginning)), key=len, default=None)
+            begins = max(
+                (beginning for beginning in self.overrides if url.startswith(beginning)),
+                key=len,
+                default=None,
+            )
             if begins is not None:
                 replaced = self.overrides[begins] + url.removeprefix(begins)
-                # What follows the beginning is the certificate's: it must not move the address to another host.
+                # What follows the beginning is the certificate's: it must not move the address to another
+                # host.
                 if _host(replaced) == _host(self.overrides[begins]):
                     yield Address(replaced, is_named=True)
             elif _host(url) in self.allowed_hosts:
@@ -97,13 +106,21 @@ def _is_url(name: x509.GeneralName) -> bool:
 
 
 def _host(url: str) -> str | None:
-    """`host`, or `host:port` where the port is not the scheme's own; None for what is not asked: ldap, user names, fragments."""
+    """`host`, or `host:port` where the port is not the scheme's own; None for what is not asked: ldap, user
+    names, fragments."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if parts.scheme not in _PORTS or not host or parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
+    if (
+        parts.scheme not in _PORTS
+        or not host
+        or parts.username is not None
+        or parts.fragment
+        or not url.isascii()
+        or not url.isprintable()
+    ):
         return None
     if "\\" in url or " " in url:
         return None

@@ -1,7 +1,9 @@
-"""PURE: certificate revocation lists, whole and partitioned (RFC 5280 §5, §6.3): which ones may be believed about which certificate.
+"""PURE: certificate revocation lists, whole and partitioned (RFC 5280 §5, §6.3): which ones may be believed
+about which certificate.
 
-Delta lists and lists of some reasons only are read for one thing: whom they name is revoked. That somebody is not in them says nothing.
-Indirect lists are refused: no authority here publishes them, and half-understood they hide revocations.
+Delta lists and lists of some reasons only are read for one thing: whom they name is revoked. That somebody is
+not in them says nothing. Indirect lists are refused: no authority here publishes them, and half-understood
+they hide revocations.
 """
 
 from __future__ import annotations
@@ -23,10 +25,14 @@ from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusab
 
 CLOCK_SKEW = timedelta(seconds=60)
 """How far ahead of ours an authority's clock may be."""
-_KNOWN = frozenset({
-    ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.CRL_NUMBER,
-    ExtensionOID.DELTA_CRL_INDICATOR,
-})  # fmt: skip
+_KNOWN = frozenset(
+    {
+        ExtensionOID.ISSUING_DISTRIBUTION_POINT,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+        ExtensionOID.CRL_NUMBER,
+        ExtensionOID.DELTA_CRL_INDICATOR,
+    }
+)
 _TRUE = b"\x01\x01\xff"
 """How DER marks an extension as critical."""
 _KNOWN_OF_ENTRIES = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE})
@@ -37,17 +43,20 @@ class RevocationList:
     """A list that its issuer has signed, read to the last entry."""
 
     issuer: x509.Certificate = field(repr=False)
-    """Whose key has signed it. Of two authorities of one name each has its own list; two certificates of one authority share it."""
+    """Whose key has signed it. Of two authorities of one name each has its own list; two certificates of one
+    authority share it."""
     this_update: datetime
     next_update: datetime
     point: x509.IssuingDistributionPoint | None = field(repr=False)
     entries: Mapping[int, x509.RevokedCertificate] = field(repr=False)
     der: bytes = field(repr=False)
     partial: str | None = None
-    """Why the list does not name everybody who is revoked (`a delta list`). It says of nobody that they are good."""
+    """Why the list does not name everybody who is revoked (`a delta list`). It says of nobody that they are
+    good."""
 
     def status(self, subject: Subject, *, now: datetime, max_stale: timedelta) -> Good | Revoked:
-        """What the list says of a certificate of its issuer. Raises Unusable if it is not about it, or not of now.
+        """What the list says of a certificate of its issuer. Raises Unusable if it is not about it, or not of
+        now.
 
         That a certificate is revoked is believed of an old list, too: time does not undo it.
         """
@@ -56,7 +65,8 @@ class RevocationList:
         if self.point is not None:
             _check_scope(self.point, subject)
         entry = self.entries.get(subject.certificate.serial_number)
-        # Only delta lists say of a certificate that it is no longer on hold: then they do not name it as revoked.
+        # Only delta lists say of a certificate that it is no longer on hold: then they do not name it as
+        # revoked.
         if entry is not None and (reason := _reason(entry)) != x509.ReasonFlags.remove_from_crl.value:
             return Revoked(source=Source.CRL, at=entry.revocation_date_utc, reason=reason)
         if self.partial is not None:
@@ -77,11 +87,13 @@ class RevocationList:
 
 
 def read(octets: bytes, issuers: Sequence[x509.Certificate]) -> RevocationList:
-    """The list in the octets, DER or PEM. Raises Unusable unless one of the issuers has signed it and every critical word is understood.
+    """The list in the octets, DER or PEM. Raises Unusable unless one of the issuers has signed it and every
+    critical word is understood.
 
-    Takes about half a second for each hundred thousand entries: not for the event loop. In a thread it leaves the loop free, but for the
-    hundredth of a second for each megabyte that parsing takes in one piece. That is why signature and entries are not left to the
-    library's own ways, which hold the interpreter for half a second.
+    Takes about half a second for each hundred thousand entries: not for the event loop. In a thread it leaves
+    the loop free, but for the hundredth of a second for each megabyte that parsing takes in one piece. That
+    is why signature and entries are not left to the library's own ways, which hold the interpreter for half a
+    second.
     """
     try:
         der = _der(octets)
@@ -103,7 +115,9 @@ def _der(octets: bytes) -> bytes:
     return base64.b64decode(b"".join(inside.split()), validate=True)
 
 
-def _signer(parsed: x509.CertificateRevocationList, der: bytes, issuers: Sequence[x509.Certificate]) -> x509.Certificate:
+def _signer(
+    parsed: x509.CertificateRevocationList, der: bytes, issuers: Sequence[x509.Certificate]
+) -> x509.Certificate:
     if not profiles.is_strong_hash(parsed.signature_hash_algorithm):
         raise Unusable("the list is signed with a weak hash")
     named = [issuer for issuer in issuers if issuer.subject.public_bytes() == parsed.issuer.public_bytes()]
@@ -119,7 +133,11 @@ def _signer(parsed: x509.CertificateRevocationList, der: bytes, issuers: Sequenc
 
 def _has_signed(key: object, parsed: x509.CertificateRevocationList, der: bytes) -> bool:
     signed = _signed_part(der)
-    kind, signature, parameters = parsed.signature_hash_algorithm, parsed.signature, parsed.signature_algorithm_parameters
+    kind, signature, parameters = (
+        parsed.signature_hash_algorithm,
+        parsed.signature,
+        parsed.signature_algorithm_parameters,
+    )
     try:
         if kind is None and isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
             key.verify(signature, bytes(signed))
@@ -156,7 +174,8 @@ def _content(der: bytes, at: int) -> tuple[int, int]:
 
 
 def check_usage(issuer: x509.Certificate, *, crl: bool) -> None:
-    """Raises Unusable if the issuer's key usage, where stated, is not for this: cRLSign, or digitalSignature."""
+    """Raises Unusable if the issuer's key usage, where stated, is not for this: cRLSign, or
+    digitalSignature."""
     try:
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -192,8 +211,9 @@ def _read(parsed: x509.CertificateRevocationList, der: bytes, issuer: x509.Certi
 
 
 def _entries(parsed: x509.CertificateRevocationList, der: bytes) -> dict[int, x509.RevokedCertificate]:
-    """The entries by serial number. What their extensions say is read when somebody asks about that certificate, unless one may be
-    critical: each critical extension is marked in DER, and those of the list itself are known."""
+    """The entries by serial number. What their extensions say is read when somebody asks about that
+    certificate, unless one may be critical: each critical extension is marked in DER, and those of the list
+    itself are known."""
     if der.count(_TRUE) > sum(extension.critical for extension in parsed.extensions):
         for entry in parsed:
             _check_extensions(entry)
@@ -206,7 +226,8 @@ def _entries(parsed: x509.CertificateRevocationList, der: bytes) -> dict[int, x5
 
 
 def _check_extensions(entry: x509.RevokedCertificate) -> None:
-    """RFC 5280 §5.3: a list with one that is critical and not known must not be used for any certificate at all."""
+    """RFC 5280 §5.3: a list with one that is critical and not known must not be used for any certificate at
+    all."""
     if any(extension.critical and extension.oid not in _KNOWN_OF_ENTRIES for extension in entry.extensions):
         raise Unusable("an entry has a critical extension that is not known")
 
@@ -232,8 +253,8 @@ def _check_scope(point: x509.IssuingDistributionPoint, subject: Subject) -> None
 
 
 def _is_of_point(point: x509.IssuingDistributionPoint, subject: Subject, *, every_reason: bool) -> bool:
-    """Whether the certificate names this partition; with `every_reason`, for all reasons of revocation. A list that is no partition is
-    everybody's."""
+    """Whether the certificate names this partition; with `every_reason`, for all reasons of revocation. A
+    list that is no partition is everybody's."""
     if point.full_name is None and point.relative_name is None:
         return True
     own = _names(point.full_name, point.relative_name, subject.certificate.issuer)
@@ -245,7 +266,8 @@ def _is_of_point(point: x509.IssuingDistributionPoint, subject: Subject, *, ever
 
 
 def points(certificate: x509.Certificate) -> list[x509.DistributionPoint]:
-    """Where the certificate's issuer publishes lists about it. Points of other issuers are for indirect lists."""
+    """Where the certificate's issuer publishes lists about it. Points of other issuers are for indirect
+    lists."""
     try:
         stated = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:

@@ -1,4 +1,5 @@
-"""PURE: the examination of a certificate as lines for an operator: each check, how it ended, and the key of the sentence that says so."""
+"""PURE: the examination of a certificate as lines for an operator: each check, how it ended, and the key of
+the sentence that says so."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """`sentence` is a key for the catalogues; `detail` is what a failure says of itself, in English, free of personal data."""
+    """`sentence` is a key for the catalogues; `detail` is what a failure says of itself, in English, free of
+    personal data."""
 
     check: Check
     outcome: Outcome
@@ -29,16 +31,25 @@ class Line:
 
 
 def lines(examination: Examination, *, unchecked: str | None = None) -> tuple[Line, ...]:
-    """A line for every check there is, in the order of the examination; those behind the last one that was made are not reached.
-    `unchecked` is why nobody could say whether the certificate is revoked, if nobody could."""
+    """A line for every check there is, in the order of the examination; those behind the last one that was
+    made are not reached. `unchecked` is why nobody could say whether the certificate is revoked, if nobody
+    could."""
     made = dict(examination.checks)
     told = [_line(check, made[check]) if check in made else _not_reached(check) for check in Check]
-    return tuple(_unknown(line.check, unchecked) if unchecked and line.check is Check.REVOCATION else line for line in told)
+    return tuple(
+        _unknown(line.check, unchecked) if unchecked and line.check is Check.REVOCATION else line
+        for line in told
+    )
 
 
 def _line(check: Check, refused: Refused | None) -> Line:
     outcome = Outcome.FAILED if refused else Outcome.PASSED
-    return Line(check=check, outcome=outcome, sentence=_sentence(check, outcome), detail=refused.detail if refused else None)
+    return Line(
+        check=check,
+        outcome=outcome,
+        sentence=_sentence(check, outcome),
+        detail=refused.detail if refused else None,
+    )
 
 
 def _unknown(check: Check, why: str) -> Line:

@@ -1,5 +1,6 @@
-"""Asks a responder, or for a list, over HTTP; decides what counts as an answer at all. No redirect is followed, nothing private is
-reached at a certificate's word, and nothing is read beyond its limit of time and size."""
+"""Asks a responder, or for a list, over HTTP; decides what counts as an answer at all. No redirect is
+followed, nothing private is reached at a certificate's word, and nothing is read beyond its limit of time and
+size."""
 
 from __future__ import annotations
 
@@ -33,15 +34,16 @@ class Limits:
 
 
 class Fetcher:
-    """Two sessions: one for the addresses that the operator named, one that connects to public addresses only."""
+    """Two sessions: one for the addresses that the operator named, one that connects to public addresses
+    only."""
 
     def __init__(self, *, named: aiohttp.ClientSession, public: aiohttp.ClientSession) -> None:
         self._named = named
         self._public = public
 
     async def fetched(self, address: Address, limits: Limits, *, question: bytes | None = None) -> bytes:
-        """The body of the answer; with a question it is asked by POST (RFC 6960 §A.1). Where the connection is lost, it is asked once
-        more within the same time. Raises NoAnswer."""
+        """The body of the answer; with a question it is asked by POST (RFC 6960 §A.1). Where the connection
+        is lost, it is asked once more within the same time. Raises NoAnswer."""
         try:
             async with asyncio.timeout(limits.timeout.total_seconds()):
                 try:
@@ -61,7 +63,9 @@ class Fetcher:
         if not address.is_named and not _leads_out(url.host or ""):
             raise NoAnswer("leads to an address that is not public")
         session = self._named if address.is_named else self._public
-        headers = {"Accept-Encoding": "identity"} | ({} if question is None else {"Content-Type": "application/ocsp-request"})
+        headers = {"Accept-Encoding": "identity"} | (
+            {} if question is None else {"Content-Type": "application/ocsp-request"}
+        )
         async with session.request(
             "GET" if question is None else "POST", url, data=question, headers=headers, allow_redirects=False
         ) as response:
@@ -74,14 +78,18 @@ class Fetcher:
 
 
 class _PublicOnly(AbstractResolver):
-    """Names that lead to private, local or reserved addresses have no address. What is judged here is what is connected to, so that a
-    name cannot change its mind in between."""
+    """Names that lead to private, local or reserved addresses have no address. What is judged here is what is
+    connected to, so that a name cannot change its mind in between."""
 
     def __init__(self, names: SessionResolver) -> None:
         self._names = names
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        found = [result for result in await self._names.resolve(host, port, family) if is_public(result["host"])]
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = [
+            result for result in await self._names.resolve(host, port, family) if is_public(result["host"])
+        ]
         if not found:
             raise OSError(f"{host} leads to no public address")
         return found
@@ -91,11 +99,15 @@ class _PublicOnly(AbstractResolver):
 
 
 def client_session(*, public_only: bool, names: Resolver | None = None) -> aiohttp.ClientSession:
-    """A session for `Fetcher`: no cookies, no proxy from the environment, nothing unpacked. The caller closes it."""
+    """A session for `Fetcher`: no cookies, no proxy from the environment, nothing unpacked. The caller closes
+    it."""
     resolver = SessionResolver(names)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            resolver=_PublicOnly(resolver) if public_only else resolver, limit=32, use_dns_cache=False, force_close=True
+            resolver=_PublicOnly(resolver) if public_only else resolver,
+            limit=32,
+            use_dns_cache=False,
+            force_close=True,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
@@ -105,9 +117,12 @@ def client_session(*, public_only: bool, names: Resolver | None = None) -> aioht
 
 
 def is_public(host: str) -> bool:
-    """Whether the literal address belongs to the public Internet. One that carries an IPv4 address inside does not: it leads elsewhere."""
+    """Whether the literal address belongs to the public Internet. One that carries an IPv4 address inside
+    does not: it leads elsewhere."""
     address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64):
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64
+    ):
         return False
     return address.is_global and not address.is_multicast
 

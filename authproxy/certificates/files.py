@@ -1,4 +1,5 @@
-"""PURE: what a file is that somebody takes for a certificate, and which certificates are in it, the person's own first."""
+"""PURE: what a file is that somebody takes for a certificate, and which certificates are in it, the person's
+own first."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ class Kind(StrEnum):
     CERTIFICATE = "a certificate"
     AUTHORITY = "the certificate of an authority (a CA), not of a person"
     BUNDLE = "a PKCS #7 file (.p7b)"
-    WITH_KEY = "a PKCS #12 file (.p12, .pfx) with somebody's private key: only its holder may have it; ask for the certificate alone"
+    WITH_KEY = (
+        "a PKCS #12 file (.p12, .pfx) with somebody's private key: only its holder may have it; ask for the "
+        "certificate alone"
+    )
     REQUEST = "a request for a certificate (.csr), not a certificate"
     REVOCATION_LIST = "a revocation list (.crl), not a certificate"
     KEY = "a key without a certificate"
@@ -24,7 +28,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """`certificates` are DER: that of a person first, if there is one, then the others in their order. Empty for what has none."""
+    """`certificates` are DER: that of a person first, if there is one, then the others in their order. Empty
+    for what has none."""
 
     kind: Kind
     certificates: tuple[bytes, ...] = field(default=(), repr=False)
@@ -62,7 +67,9 @@ def _certificates(octets: bytes) -> tuple[Sequence[x509.Certificate], bool]:
     return (), False
 
 
-def _or_nothing(read: Callable[[bytes], Sequence[x509.Certificate]], octets: bytes) -> Sequence[x509.Certificate]:
+def _or_nothing(
+    read: Callable[[bytes], Sequence[x509.Certificate]], octets: bytes
+) -> Sequence[x509.Certificate]:
     try:
         return read(octets)
     except Exception:  # noqa: BLE001  (ValueError, UnsupportedAlgorithm, InternalError and others for what is something else)

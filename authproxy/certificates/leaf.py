@@ -1,5 +1,6 @@
-"""PURE: what a client certificate says, read tolerantly, for the register and for display. Nothing here means that it is true, and a
-person is never recognised by names: they are T61, BMP or UTF-8 text in any order, and RDNs may have several values (RFC 5280 §4.1.2.4)."""
+"""PURE: what a client certificate says, read tolerantly, for the register and for display. Nothing here means
+that it is true, and a person is never recognised by names: they are T61, BMP or UTF-8 text in any order, and
+RDNs may have several values (RFC 5280 §4.1.2.4)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from authproxy.identity.person import InvalidTaxNumber, TaxNumber, tax_number
 
 _SHOWN_CHARACTERS = 300
 _TAX_NUMBER = re.compile(r"TINSI-[0-9]{8}", re.ASCII)
-# Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and paragraph separators.
+# Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and
+# paragraph separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -29,7 +31,8 @@ class UnreadableLeaf(ValueError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A client certificate. `fingerprint` and `issuer` with `serial_number` identify it; every name is for display only."""
+    """A client certificate. `fingerprint` and `issuer` with `serial_number` identify it; every name is for
+    display only."""
 
     fingerprint: str
     """SHA-256 of the DER, 64 hexadecimal digits."""
@@ -45,7 +48,8 @@ class Leaf:
     organization: str | None = field(repr=False)
     email: str | None = field(repr=False)
     tax_number: TaxNumber | None = field(repr=False)
-    """The number in a `TINSI-` serial number (ETSI EN 319 412-1 §5.1.3), if it is valid. Whether it counts the profile says."""
+    """The number in a `TINSI-` serial number (ETSI EN 319 412-1 §5.1.3), if it is valid. Whether it counts
+    the profile says."""
 
     @property
     def known_as(self) -> str | None:
@@ -55,8 +59,8 @@ class Leaf:
 
 
 def read(certificate: x509.Certificate) -> Leaf:
-    """What the certificate says. Raises UnreadableLeaf where identity or rules would rest on what cannot be read or says two things, never
-    for names."""
+    """What the certificate says. Raises UnreadableLeaf where identity or rules would rest on what cannot be
+    read or says two things, never for names."""
     try:
         der = certificate.public_bytes(Encoding.DER)
         stated = _attributes(der)
@@ -82,7 +86,8 @@ def read(certificate: x509.Certificate) -> Leaf:
 
 
 def issuer_name(certificate: x509.Certificate) -> str:
-    """The issuer's name in one spelling (RFC 4514); the trusted CA's own certificate has the same octets, so this is readable."""
+    """The issuer's name in one spelling (RFC 4514); the trusted CA's own certificate has the same octets, so
+    this is readable."""
     return certificate.issuer.rfc4514_string()
 
 
@@ -107,7 +112,8 @@ def _shown_first(stated: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _attributes(der: bytes) -> list[tuple[str, str]]:
-    """The names and texts of the subject. asn1crypto reads T61 text octet by octet, where `cryptography` reads nothing at all."""
+    """The names and texts of the subject. asn1crypto reads T61 text octet by octet, where `cryptography`
+    reads nothing at all."""
     found: list[tuple[str, str]] = []
     for several in asn1.Certificate.load(der).subject.chosen:
         for attribute in several:
@@ -121,7 +127,9 @@ def _attributes(der: bytes) -> list[tuple[str, str]]:
 def shown(text: str) -> str:
     """The text composed (NFC), without what cannot be seen, cut where nobody reads on."""
     composed = unicodedata.normalize("NFC", text[: 4 * _SHOWN_CHARACTERS])
-    return "".join(c for c in composed if unicodedata.category(c) not in _INVISIBLE).strip()[:_SHOWN_CHARACTERS]
+    return "".join(c for c in composed if unicodedata.category(c) not in _INVISIBLE).strip()[
+        :_SHOWN_CHARACTERS
+    ]
 
 
 def _policies(certificate: x509.Certificate) -> tuple[str, ...]:

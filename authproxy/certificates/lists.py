@@ -1,5 +1,6 @@
-"""The revocation lists at hand: fetched ahead of need, the last good one kept, never exchanged for an older one, shared with the other
-instances of the gateway. What comes from the store is examined like what comes from the network."""
+"""The revocation lists at hand: fetched ahead of need, the last good one kept, never exchanged for an older
+one, shared with the other instances of the gateway. What comes from the store is examined like what comes
+from the network."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _AT_MOST = 256
 
 
 class RevocationStore(Protocol):
-    """Keeps octets for all instances. Raises CannotAsk while it cannot; everything here goes on without it."""
+    """Keeps octets for all instances. Raises CannotAsk while it cannot; everything here goes on without
+    it."""
 
     async def get(self, key: str) -> bytes | None: ...
 
@@ -38,13 +40,15 @@ class RevocationStore(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Held:
-    """One list: where it comes from, who may have signed it, what is known of it. `failure` is why the last question failed."""
+    """One list: where it comes from, who may have signed it, what is known of it. `failure` is why the last
+    question failed."""
 
     address: Address
     issuers: tuple[x509.Certificate, ...] = field(repr=False)
     list: RevocationList | None = field(default=None, repr=False)
     partial: RevocationList | None = field(default=None, repr=False)
-    """The newest one that was found there and names only some of the revoked. It takes the place of no whole list."""
+    """The newest one that was found there and names only some of the revoked. It takes the place of no whole
+    list."""
     fetched_at: datetime | None = None
     pauses: Pauses = field(default_factory=Pauses)
     failure: str | None = None
@@ -61,12 +65,20 @@ class Held:
 
 
 class RevocationLists:
-    """The lists of some authorities. `jitter` gives a fresh random number from 0 to 1, so that instances do not ask together."""
+    """The lists of some authorities. `jitter` gives a fresh random number from 0 to 1, so that instances do
+    not ask together."""
 
     def __init__(
-        self, fetcher: Fetcher, store: RevocationStore, limits: Limits, *, refresh_every: timedelta, max_stale: timedelta,
-        jitter: Callable[[], float], clock: Callable[[], datetime],
-    ) -> None:  # fmt: skip
+        self,
+        fetcher: Fetcher,
+        store: RevocationStore,
+        limits: Limits,
+        *,
+        refresh_every: timedelta,
+        max_stale: timedelta,
+        jitter: Callable[[], float],
+        clock: Callable[[], datetime],
+    ) -> None:
         self._fetcher = fetcher
         self._store = store
         self._limits = limits
@@ -80,19 +92,27 @@ class RevocationLists:
     def all(self) -> tuple[Held, ...]:
         return tuple(self._held.values())
 
-    def keep(self, addresses: Iterable[Address], issuers: tuple[x509.Certificate, ...], *, now: datetime) -> list[Held]:
-        """The lists at these addresses, kept from now on. If certificates name too many, the one that was unused for longest goes."""
+    def keep(
+        self, addresses: Iterable[Address], issuers: tuple[x509.Certificate, ...], *, now: datetime
+    ) -> list[Held]:
+        """The lists at these addresses, kept from now on. If certificates name too many, the one that was
+        unused for longest goes."""
         kept = []
         for address in addresses:
-            held = self._held.setdefault((_identity(issuers), address.url), Held(address=address, issuers=issuers))
+            held = self._held.setdefault(
+                (_identity(issuers), address.url), Held(address=address, issuers=issuers)
+            )
             held.used_at = now
             kept.append(held)
-        for key in sorted(self._droppable(), key=lambda key: self._held[key].used_at or now)[: max(0, len(self._held) - _AT_MOST)]:
+        for key in sorted(self._droppable(), key=lambda key: self._held[key].used_at or now)[
+            : max(0, len(self._held) - _AT_MOST)
+        ]:
             del self._held[key]
         return kept
 
     async def current(self, held: Held, *, now: datetime) -> RevocationList | None:
-        """The list, asked for if it is missing or out of date and that has not just failed; None if there is none at all."""
+        """The list, asked for if it is missing or out of date and that has not just failed; None if there is
+        none at all."""
         if not held.is_current(now) and not held.pauses.is_resting(now):
             async with held.asking:
                 # Whoever has waited here may know of a failure that is younger than their own question.
@@ -130,7 +150,11 @@ class RevocationLists:
             held.list = found
         held.due_at = now + self._until_next(held.list, now) * self._jittered()
         with suppress(CannotAsk):
-            await self._store.put(held.key, held.list.der, max(held.list.next_update + self._max_stale - now, timedelta(seconds=1)))
+            await self._store.put(
+                held.key,
+                held.list.der,
+                max(held.list.next_update + self._max_stale - now, timedelta(seconds=1)),
+            )
 
     def _failed(self, held: Held, why: str, asked_at: datetime) -> None:
         held.pauses.failed(asked_at=asked_at, now=self._clock())
@@ -165,7 +189,9 @@ class RevocationLists:
         return 0.75 + 0.25 * self._jitter()
 
     def _droppable(self) -> Iterator[tuple[bytes, str]]:
-        return (key for key, held in self._held.items() if not held.address.is_named and not held.asking.locked())
+        return (
+            key for key, held in self._held.items() if not held.address.is_named and not held.asking.locked()
+        )
 
 
 def _identity(issuers: tuple[x509.Certificate, ...]) -> bytes:

@@ -1,4 +1,5 @@
-"""PURE: one question to an OCSP responder, and whether its answer may be believed (RFC 6960, nonce of RFC 9654)."""
+"""PURE: one question to an OCSP responder, and whether its answer may be believed (RFC 6960, nonce of RFC
+9654)."""
 
 from __future__ import annotations
 
@@ -21,14 +22,26 @@ from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusab
 NONCE_OCTETS = 32
 """RFC 9654 §2.1."""
 WITHOUT_NEXT_UPDATE = timedelta(minutes=5)
-"""An answer without `nextUpdate` says that a newer one can be had at any time (RFC 6960 §4.2.2.1): it is good for about now."""
-_KNOWN = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.OCSP_NO_CHECK})
+"""An answer without `nextUpdate` says that a newer one can be had at any time (RFC 6960 §4.2.2.1): it is good
+for about now."""
+_KNOWN = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.OCSP_NO_CHECK,
+    }
+)
 _TRUE = b"\x01\x01\xff"
 """What marks an extension as critical, in DER."""
 _ENCLOSED_AT_MOST = 5
-"""Certificates that are looked at: each costs the check of a signature, and an answer has room for hundreds."""
+"""Certificates that are looked at: each costs the check of a signature, and an answer has room for
+hundreds."""
 _GRAVITY = {ocsp.OCSPCertStatus.GOOD: 0, ocsp.OCSPCertStatus.UNKNOWN: 1, ocsp.OCSPCertStatus.REVOKED: 2}
-_HASHES = {algorithm.name: algorithm for algorithm in (hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512())}  # noqa: S303
+_HASHES = {
+    algorithm.name: algorithm
+    for algorithm in (hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512())  # noqa: S303
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +53,18 @@ class Question:
     """Empty where the answer was not made for this question: stapled, or kept from earlier."""
 
     def octets(self) -> bytes:
-        """The request, DER. SHA-1 only names the issuer here; it is the one that every responder knows (RFC 5019 §2.1.1)."""
-        builder = ocsp.OCSPRequestBuilder().add_certificate(self.subject.certificate, self.subject.issuer, hashes.SHA1())  # noqa: S303
-        return builder.add_extension(x509.OCSPNonce(self.nonce), critical=False).build().public_bytes(Encoding.DER)
+        """The request, DER. SHA-1 only names the issuer here; it is the one that every responder knows (RFC
+        5019 §2.1.1)."""
+        builder = ocsp.OCSPRequestBuilder().add_certificate(
+            self.subject.certificate,
+            self.subject.issuer,
+            hashes.SHA1(),  # noqa: S303
+        )
+        return (
+            builder.add_extension(x509.OCSPNonce(self.nonce), critical=False)
+            .build()
+            .public_bytes(Encoding.DER)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +75,11 @@ class Terms:
     requires_nonce: bool = False
 
 
-def status(octets: bytes, question: Question, terms: Terms, *, now: datetime, source: Source = Source.OCSP) -> Good | Revoked:
-    """What the answer says of the certificate. Raises Unusable if it must not be believed, or says that nothing is known."""
+def status(
+    octets: bytes, question: Question, terms: Terms, *, now: datetime, source: Source = Source.OCSP
+) -> Good | Revoked:
+    """What the answer says of the certificate. Raises Unusable if it must not be believed, or says that
+    nothing is known."""
     try:
         answer = _successful(ocsp.load_der_ocsp_response(octets))
         _check_signature(answer, question.subject.issuer, now)
@@ -73,7 +98,9 @@ def _successful(answer: ocsp.OCSPResponse) -> ocsp.OCSPResponse:
     return answer
 
 
-def _judged(single: ocsp.OCSPSingleResponse, octets: bytes, terms: Terms, now: datetime, source: Source) -> Good | Revoked:
+def _judged(
+    single: ocsp.OCSPSingleResponse, octets: bytes, terms: Terms, now: datetime, source: Source
+) -> Good | Revoked:
     if single.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
         raise Unusable("the responder does not know the certificate")
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
@@ -91,8 +118,8 @@ def _judged(single: ocsp.OCSPSingleResponse, octets: bytes, terms: Terms, now: d
 
 
 def _single(answer: ocsp.OCSPResponse, question: Question) -> ocsp.OCSPSingleResponse:
-    """The part of the answer about this certificate: same serial number, and the hashes of this issuer's name and key. Of several parts
-    the gravest counts."""
+    """The part of the answer about this certificate: same serial number, and the hashes of this issuer's name
+    and key. Of several parts the gravest counts."""
     certificate, issuer = question.subject.certificate, question.subject.issuer
     found = []
     for single in answer.responses:
@@ -100,7 +127,10 @@ def _single(answer: ocsp.OCSPResponse, question: Question) -> ocsp.OCSPSingleRes
         if algorithm is None or single.serial_number != certificate.serial_number:
             continue
         asked = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, algorithm).build()
-        if (single.issuer_name_hash, single.issuer_key_hash) == (asked.issuer_name_hash, asked.issuer_key_hash):
+        if (single.issuer_name_hash, single.issuer_key_hash) == (
+            asked.issuer_name_hash,
+            asked.issuer_key_hash,
+        ):
             found.append(single)
     if not found:
         raise Unusable("the answer is about another certificate")
@@ -122,18 +152,23 @@ def _check_nonce(answer: ocsp.OCSPResponse, question: Question, terms: Terms) ->
 
 
 def _check_extensions(octets: bytes) -> None:
-    """RFC 6960 §4.4: an answer with a critical extension that is not known says something else than we understand."""
+    """RFC 6960 §4.4: an answer with a critical extension that is not known says something else than we
+    understand."""
     if _TRUE not in octets:
         return
     said = asn1.OCSPResponse.load(octets).response_data
-    stated = [*(said["response_extensions"] or ()), *(each for single in said["responses"] for each in single["single_extensions"] or ())]
+    stated = [
+        *(said["response_extensions"] or ()),
+        *(each for single in said["responses"] for each in single["single_extensions"] or ()),
+    ]
     if any(each["critical"].native and each["extn_id"].native != "nonce" for each in stated):
         raise Unusable("the answer has a critical extension that is not known")
 
 
 def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> None:
-    """RFC 6960 §4.2.2.2: signed by the issuer itself, or by a responder whose certificate that very key has signed for this purpose. A
-    responder may enclose several certificates, such as the last one and its successor."""
+    """RFC 6960 §4.2.2.2: signed by the issuer itself, or by a responder whose certificate that very key has
+    signed for this purpose. A responder may enclose several certificates, such as the last one and its
+    successor."""
     if not profiles.is_strong_hash(answer.signature_hash_algorithm):
         raise Unusable("the answer is signed with a weak hash")
     if _is_named(answer, issuer) and _has_signed(issuer.public_key(), answer):
@@ -177,7 +212,11 @@ def _check_responder(responder: x509.Certificate, issuer: x509.Certificate, now:
 
 
 def _has_signed(key: object, answer: ocsp.OCSPResponse) -> bool:
-    signature, message, algorithm = answer.signature, answer.tbs_response_bytes, answer.signature_hash_algorithm
+    signature, message, algorithm = (
+        answer.signature,
+        answer.tbs_response_bytes,
+        answer.signature_hash_algorithm,
+    )
     try:
         if isinstance(key, rsa.RSAPublicKey) and algorithm is not None:
             key.verify(signature, message, padding.PKCS1v15(), algorithm)

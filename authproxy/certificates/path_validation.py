@@ -1,4 +1,5 @@
-"""PURE: the path from a presented certificate to an anchor of the profile (RFC 5280 §6), built by `cryptography`'s client verifier.
+"""PURE: the path from a presented certificate to an anchor of the profile (RFC 5280 §6), built by
+`cryptography`'s client verifier.
 
 Its second examination, by another library, is in `second_opinion`; revocation is asked about in `revocation`.
 """
@@ -25,8 +26,8 @@ _DEPTH = 3
 _UNDERSTOOD: frozenset[type[x509.GeneralName]] = frozenset(
     {x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress}
 )
-"""Kinds of names whose constraints every reader here can apply, or refuses where a certificate names one: the first reader URIs. For
-addresses one of them does neither."""
+"""Kinds of names whose constraints every reader here can apply, or refuses where a certificate names one: the
+first reader URIs. For addresses one of them does neither."""
 
 
 Pairs = tuple[tuple[x509.Certificate, x509.Certificate], ...]
@@ -52,7 +53,8 @@ class Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """How far a certificate came: every check that was made, with its refusal or None where it passed, and what came of it."""
+    """How far a certificate came: every check that was made, with its refusal or None where it passed, and
+    what came of it."""
 
     checks: tuple[tuple[Check, Refused | None], ...]
     outcome: Path | Refused
@@ -65,7 +67,8 @@ class Examination:
 
 
 def examination(presented: Presented, profile: Profile, *, now: datetime) -> Examination:
-    """Every rule of the profile, and if all hold the path. What a person is told is the first rule that fails."""
+    """Every rule of the profile, and if all hold the path. What a person is told is the first rule that
+    fails."""
     try:
         certificate, chain = _loaded(presented)
         leaf = leaves.read(certificate)
@@ -79,7 +82,9 @@ def examination(presented: Presented, profile: Profile, *, now: datetime) -> Exa
     found = _built(certificate, chain, profile, now)
     if isinstance(found, Refused):
         return Examination(checks=(*checks, (Check.PATH, found)), outcome=found, leaf=leaf)
-    return Examination(checks=(*checks, (Check.PATH, None)), outcome=Path(leaf=leaf, certificates=found), leaf=leaf)
+    return Examination(
+        checks=(*checks, (Check.PATH, None)), outcome=Path(leaf=leaf, certificates=found), leaf=leaf
+    )
 
 
 def _loaded(presented: Presented) -> tuple[x509.Certificate, tuple[x509.Certificate, ...]]:
@@ -115,7 +120,8 @@ def _built(
 
 
 def _beyond_constraints(path: tuple[x509.Certificate, ...]) -> Refused | None:
-    """RFC 5280 §4.2.1.10: names that a CA constrains in a way that not every reader understands are refused, whatever they are."""
+    """RFC 5280 §4.2.1.10: names that a CA constrains in a way that not every reader understands are refused,
+    whatever they are."""
     for depth, authority in enumerate(path[1:], start=1):
         kinds = _constrained_kinds(authority)
         if kinds - _UNDERSTOOD:
@@ -130,7 +136,9 @@ def _constrained_kinds(authority: x509.Certificate) -> frozenset[type[x509.Gener
         stated = authority.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
         return frozenset()
-    return frozenset(type(name) for name in (*(stated.permitted_subtrees or ()), *(stated.excluded_subtrees or ())))
+    return frozenset(
+        type(name) for name in (*(stated.permitted_subtrees or ()), *(stated.excluded_subtrees or ()))
+    )
 
 
 def _has_address(certificate: x509.Certificate) -> bool:
@@ -151,16 +159,20 @@ def _first_line(error: Exception) -> str:
 
 
 def _needs_key_identifier(
-    _policy: object, certificate: x509.Certificate, identifier: x509.AuthorityKeyIdentifier | x509.SubjectKeyIdentifier | None
+    _policy: object,
+    certificate: x509.Certificate,
+    identifier: x509.AuthorityKeyIdentifier | x509.SubjectKeyIdentifier | None,
 ) -> None:
-    """An intermediate must name its key and the one that signed it: of two authorities of one name the wrong one may be followed."""
+    """An intermediate must name its key and the one that signed it: of two authorities of one name the wrong
+    one may be followed."""
     if identifier is None and certificate.issuer != certificate.subject:
         raise ValueError("an intermediate certificate without key identifier")
 
 
-# What the Web PKI asks of certificates, with these differences: a person needs neither an alternative name nor the identifier of the
-# issuer's key, policies and extended key usage may be critical (`profiles` judges them), and an intermediate must name both keys. What an
-# authority says about policies is critical by RFC 5280 §4.2.1.11 and §4.2.1.14; `second_opinion` judges it.
+# What the Web PKI asks of certificates, with these differences: a person needs neither an alternative name
+# nor the identifier of the issuer's key, policies and extended key usage may be critical (`profiles` judges
+# them), and an intermediate must name both keys. What an authority says about policies is critical by RFC
+# 5280 §4.2.1.11 and §4.2.1.14; `second_opinion` judges it.
 _AUTHORITIES = (
     ExtensionPolicy.webpki_defaults_ca()
     .may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)

@@ -1,5 +1,6 @@
-"""PURE: how long a source that did not answer is left alone: a second at first, twice as long after every further failure, half a minute at
-most. One lost connection must not keep people out, and one that is away must not be asked by everybody."""
+"""PURE: how long a source that did not answer is left alone: a second at first, twice as long after every
+further failure, half a minute at most. One lost connection must not keep people out, and one that is away
+must not be asked by everybody."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Pauses:
         return self.failed_at is not None and timedelta(0) <= now - self.failed_at < self.pause
 
     def failed(self, *, asked_at: datetime, now: datetime) -> None:
-        """A question that was asked before the last failure was known says nothing new: many that wait together count once."""
+        """A question that was asked before the last failure was known says nothing new: many that wait
+        together count once."""
         if self.failed_at is None or asked_at > self.failed_at:
             self.in_a_row += 1
             self.failed_at = now

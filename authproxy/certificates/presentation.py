@@ -1,5 +1,6 @@
-"""PURE: which certificate a trusted terminator of TLS says it was shown: RFC 9440, or the one form of nginx, ingress-nginx, Traefik,
-Envoy, Apache or HAProxy that the settings name. What can be read in two ways is refused.
+"""PURE: which certificate a trusted terminator of TLS says it was shown: RFC 9440, or the one form of nginx,
+ingress-nginx, Traefik, Envoy, Apache or HAProxy that the settings name. What can be read in two ways is
+refused.
 
 Whether the peer may be believed is decided before; whether the certificate holds, after.
 """
@@ -25,7 +26,9 @@ MAX_CERTIFICATE_BYTES = 8 * 1024
 MAX_HEADER_CHARACTERS = 16 * 1024
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
-_PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+?)\s?-----END CERTIFICATE-----\s*", re.ASCII)
+_PEM = re.compile(
+    r"\s*-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+?)\s?-----END CERTIFICATE-----\s*", re.ASCII
+)
 _ENVOY_PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^";,\s]*))', re.ASCII)
 _NOTHING = frozenset({"", "(null)", "-"})
 """What Apache and nginx write where there is nothing to write."""
@@ -45,7 +48,8 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
-    """What was shown in the handshake: DER that can be parsed, and nothing more is known of it. `chain` is without the leaf."""
+    """What was shown in the handshake: DER that can be parsed, and nothing more is known of it. `chain` is
+    without the leaf."""
 
     leaf: bytes = field(repr=False)
     chain: tuple[bytes, ...] = field(default=(), repr=False)
@@ -53,7 +57,8 @@ class Presented:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminator:
-    """The one form in which certificates arrive. Names are as configured at the terminator; a verify header that is named must be there."""
+    """The one form in which certificates arrive. Names are as configured at the terminator; a verify header
+    that is named must be there."""
 
     form: Form
     certificate_header: str
@@ -66,7 +71,8 @@ class _Unreadable(ValueError):  # noqa: N818
 
 
 def terminator(form: Form) -> Terminator:
-    """The terminator of that form with the header names of its own documentation, or of ours where it has none."""
+    """The terminator of that form with the header names of its own documentation, or of ours where it has
+    none."""
     certificate, chain, verify = _NAMES[form]
     return Terminator(form=form, certificate_header=certificate, chain_header=chain, verify_header=verify)
 
@@ -83,8 +89,8 @@ _NAMES: dict[Form, tuple[str, str | None, str | None]] = {
 
 
 def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presented | Refused:
-    """The certificate in the header fields of a request; refused as missing if none was shown, as untrusted if the terminator's own
-    verdict is not a success, as unreadable for everything else."""
+    """The certificate in the header fields of a request; refused as missing if none was shown, as untrusted
+    if the terminator's own verdict is not a success, as unreadable for everything else."""
     fields = list(headers)
     try:
         return _read(fields, by)
@@ -137,14 +143,15 @@ def _only(fields: list[tuple[str, str]], name: str) -> str | None:
 
 
 def _joined(fields: list[tuple[str, str]], name: str) -> str | None:
-    """The list of all the fields of that name (RFC 8941 §4.2: several lines are one list, joined by commas)."""
+    """The list of all the fields of that name (RFC 8941 §4.2: several lines are one list, joined by
+    commas)."""
     values = _values(fields, name)
     return _bounded(", ".join(values), name) if values else None
 
 
 def _values(fields: list[tuple[str, str]], name: str) -> list[str]:
-    """Spellings that other software takes for the same name count, too, and are refused: a terminator that sets `X-SSL-Client-Cert` does
-    not remove a client's `X_SSL_Client_Cert`."""
+    """Spellings that other software takes for the same name count, too, and are refused: a terminator that
+    sets `X-SSL-Client-Cert` does not remove a client's `X_SSL_Client_Cert`."""
     found = [(spelled, value) for spelled, value in fields if _folded(spelled) == _folded(name)]
     if any(spelled.lower() != name.lower() for spelled, _ in found):
         raise _Unreadable(f"{name} occurs twice, or under another spelling")
@@ -169,11 +176,15 @@ def _verdict(verify: str | None, form: Form) -> Refused | None:
         return _missing()
     if verify is None:
         raise _Unreadable("the terminator's verdict is missing")
-    return Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail="the terminator's own verdict on the certificate is not a success")
+    return Refused(
+        reason=Reason.CERTIFICATE_UNTRUSTED,
+        detail="the terminator's own verdict on the certificate is not a success",
+    )
 
 
 def _item(value: str) -> list[bytes]:
-    """RFC 9440 §2.1: an item, a byte sequence of RFC 8941 §3.3.5. Parameters mean nothing there and are refused."""
+    """RFC 9440 §2.1: an item, a byte sequence of RFC 8941 §3.3.5. Parameters mean nothing there and are
+    refused."""
     text = value.strip(" ")
     if len(text) < 2 or text[0] != ":" or text[-1] != ":":
         raise _Unreadable("not a byte sequence of RFC 8941")
@@ -200,12 +211,14 @@ def _bare_base64(value: str) -> list[bytes]:
 
 
 def _traefik(value: str) -> list[bytes]:
-    """PEM without its first and last line and without line ends, the certificates separated by commas; percent-encoded before version 3."""
+    """PEM without its first and last line and without line ends, the certificates separated by commas;
+    percent-encoded before version 3."""
     return [_base64(part) for part in _unescaped(value).split(",")]
 
 
 def _envoy(value: str) -> list[bytes]:
-    """One element of `x-forwarded-client-cert`: `Cert` is the leaf, `Chain` the leaf and what follows it, `Hash` must be the leaf's.
+    """One element of `x-forwarded-client-cert`: `Cert` is the leaf, `Chain` the leaf and what follows it,
+    `Hash` must be the leaf's.
 
     Two elements mean that Envoy appended to what a client sent: it must be told to `SANITIZE_SET`.
     """
@@ -217,7 +230,10 @@ def _envoy(value: str) -> list[bytes]:
     if leaf is not None and chain and leaf != chain[0]:
         raise _Unreadable("Cert and Chain begin with different certificates")
     certificates = chain or [leaf or b""]
-    if pairs.get("hash", hashlib.sha256(certificates[0]).hexdigest()).lower() != hashlib.sha256(certificates[0]).hexdigest():
+    if (
+        pairs.get("hash", hashlib.sha256(certificates[0]).hexdigest()).lower()
+        != hashlib.sha256(certificates[0]).hexdigest()
+    ):
         raise _Unreadable("Hash belongs to another certificate")
     return certificates
 

@@ -1,6 +1,8 @@
-"""PURE: which client certificates an authority's profile admits, rule by rule (RFC 5280 §4.2, domain rules of AC NLB).
+"""PURE: which client certificates an authority's profile admits, rule by rule (RFC 5280 §4.2, domain rules of
+AC NLB).
 
-The path and its signatures are examined elsewhere; these are the rules that no validator knows, and those whose failure people are told.
+The path and its signatures are examined elsewhere; these are the rules that no validator knows, and those
+whose failure people are told.
 """
 
 from __future__ import annotations
@@ -23,15 +25,25 @@ _NLB = "1.3.6.1.4.1.7597.1.5"
 ACNLB_PERSONS = frozenset({f"{_NLB}.11", f"{_NLB}.12", f"{_NLB}.13", f"{_NLB}.14"})
 """AC NLB's policies for electronic signatures: their holders are natural persons."""
 ACNLB_SEALS = frozenset({f"{_NLB}.15", f"{_NLB}.16"})
-"""AC NLB's policies for electronic seals: their holders are organisations, and no person signs in with them."""
+"""AC NLB's policies for electronic seals: their holders are organisations, and no person signs in with
+them."""
 ACNLB_ROOT = "32974009d1662c1426dbcc121468f1ffc8e7081c52c5b7050bec0a9686abccff"
 ACNLB_SUB = "a008209da8eea5d669aa9e48382af0528087f5830b0919caa99507c57eca1a51"
-"""SHA-256 of the two certificates of AC NLB that can still have issued a valid one (EU trusted list of Slovenia)."""
+"""SHA-256 of the two certificates of AC NLB that can still have issued a valid one (EU trusted list of
+Slovenia)."""
 
-_STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512, hashes.SHA3_256, hashes.SHA3_384, hashes.SHA3_512)
+_STRONG_HASHES = (
+    hashes.SHA256,
+    hashes.SHA384,
+    hashes.SHA512,
+    hashes.SHA3_256,
+    hashes.SHA3_384,
+    hashes.SHA3_512,
+)
 _STRONG_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _CLIENT_USAGES = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
-# Below 2048 bits RSA is weak; above 8192 one verification becomes a burden that whoever connects could choose.
+# Below 2048 bits RSA is weak; above 8192 one verification becomes a burden that whoever connects could
+# choose.
 _RSA_BITS = range(2048, 8192 + 1, 8)
 
 
@@ -54,7 +66,8 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sunset:
-    """People are told to move on from `warns_from`; nobody signs in with these certificates from `stops_at` on."""
+    """People are told to move on from `warns_from`; nobody signs in with these certificates from `stops_at`
+    on."""
 
     warns_from: datetime
     stops_at: datetime
@@ -66,14 +79,16 @@ class Sunset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Whom we trust, and for what. Never the system's roots; an anchor is trusted as configured, whatever signs it.
+    """Whom we trust, and for what. Never the system's roots; an anchor is trusted as configured, whatever
+    signs it.
 
     An expired anchor signs nobody in: put none that is not in use here.
     """
 
     anchors: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...] = ()
-    """Given to the search for a path, because browsers may send the leaf alone; trusted no more than what they send."""
+    """Given to the search for a path, because browsers may send the leaf alone; trusted no more than what
+    they send."""
     accepted_policies: frozenset[str] = frozenset()
     """The leaf must state one of these, and every CA above must allow it; empty: whatever it states."""
     refused_policies: frozenset[str] = frozenset()
@@ -97,9 +112,9 @@ class Profile:
         return self.sunset.stops_at if self.sunset is not None and now >= self.sunset.warns_from else None
 
 
-def examined(leaf: x509.Certificate, profile: Profile, *, chain: tuple[x509.Certificate, ...], now: datetime) -> Iterator[
-    tuple[Check, Refused | None]
-]:
+def examined(
+    leaf: x509.Certificate, profile: Profile, *, chain: tuple[x509.Certificate, ...], now: datetime
+) -> Iterator[tuple[Check, Refused | None]]:
     """Every rule of the profile with its refusal, None where it holds, in the order of `Check`."""
     yield Check.STRENGTH, weakness(leaf)
     yield Check.ISSUER, _stranger(leaf, (*profile.authorities, *chain))
@@ -113,7 +128,8 @@ def examined(leaf: x509.Certificate, profile: Profile, *, chain: tuple[x509.Cert
 
 
 def weakness(certificate: x509.Certificate) -> Refused | None:
-    """A key or a signature that may be forged today; also the old forms that nothing checks (version 1, a serial number of no length)."""
+    """A key or a signature that may be forged today; also the old forms that nothing checks (version 1, a
+    serial number of no length)."""
     try:
         key, algorithm = certificate.public_key(), certificate.signature_hash_algorithm
     except (ValueError, UnsupportedAlgorithm):
@@ -150,12 +166,16 @@ def issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
 
 
 def is_same_authority(one: x509.Certificate, other: x509.Certificate) -> bool:
-    """Whether both are of one authority: it has one name and one key, and another certificate after each renewal or cross-signing."""
-    return one == other or (one.subject.public_bytes() == other.subject.public_bytes() and one.public_key() == other.public_key())
+    """Whether both are of one authority: it has one name and one key, and another certificate after each
+    renewal or cross-signing."""
+    return one == other or (
+        one.subject.public_bytes() == other.subject.public_bytes() and one.public_key() == other.public_key()
+    )
 
 
 def to_the_second(now: datetime) -> datetime:
-    """The time as certificates state it: the last second of one belongs to it as a whole (RFC 5280 §4.1.2.5)."""
+    """The time as certificates state it: the last second of one belongs to it as a whole (RFC 5280
+    §4.1.2.5)."""
     return now.replace(microsecond=0)
 
 
@@ -166,27 +186,39 @@ def _weak(found: str) -> Refused:
 def _stranger(leaf: x509.Certificate, authorities: tuple[x509.Certificate, ...]) -> Refused | None:
     if any(issued(authority, leaf) for authority in authorities):
         return None
-    return Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail="no authority that is trusted here has issued it")
+    return Refused(
+        reason=Reason.CERTIFICATE_UNTRUSTED, detail="no authority that is trusted here has issued it"
+    )
 
 
 def _out_of_time(leaf: x509.Certificate, now: datetime) -> Refused | None:
     now = to_the_second(now)
     if now < leaf.not_valid_before_utc:
-        return Refused(reason=Reason.CERTIFICATE_NOT_YET_VALID, detail=f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC")
+        return Refused(
+            reason=Reason.CERTIFICATE_NOT_YET_VALID,
+            detail=f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC",
+        )
     if now > leaf.not_valid_after_utc:
-        return Refused(reason=Reason.CERTIFICATE_EXPIRED, detail=f"valid until {leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC")
+        return Refused(
+            reason=Reason.CERTIFICATE_EXPIRED,
+            detail=f"valid until {leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC",
+        )
     return None
 
 
 def _sunset(profile: Profile, now: datetime) -> Refused | None:
     if profile.sunset is None or now < profile.sunset.stops_at:
         return None
-    return Refused(reason=Reason.CERTIFICATE_SUNSET, detail=f"not accepted since {profile.sunset.stops_at:%Y-%m-%d}")
+    return Refused(
+        reason=Reason.CERTIFICATE_SUNSET, detail=f"not accepted since {profile.sunset.stops_at:%Y-%m-%d}"
+    )
 
 
 def _seal(policies: frozenset[str], profile: Profile) -> Refused | None:
     if policies & profile.refused_policies:
-        return Refused(reason=Reason.CERTIFICATE_IS_A_SEAL, detail="its policy is one for seals of organisations")
+        return Refused(
+            reason=Reason.CERTIFICATE_IS_A_SEAL, detail="its policy is one for seals of organisations"
+        )
     return None
 
 
@@ -208,8 +240,14 @@ def _extended_key_usage(leaf: x509.Certificate, profile: Profile) -> Refused | N
     try:
         usages = set(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
-        return _not_for_signing_in("it states no extended key usage") if profile.requires_extended_key_usage else None
-    return None if usages & _CLIENT_USAGES else _not_for_signing_in("its extended key usage is not clientAuth")
+        return (
+            _not_for_signing_in("it states no extended key usage")
+            if profile.requires_extended_key_usage
+            else None
+        )
+    return (
+        None if usages & _CLIENT_USAGES else _not_for_signing_in("its extended key usage is not clientAuth")
+    )
 
 
 def _not_for_signing_in(found: str) -> Refused:

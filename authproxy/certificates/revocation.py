@@ -1,6 +1,8 @@
-"""Whether a certificate is revoked (RFC 5280 §6.3, RFC 6960): what the lists at hand say, then OCSP, then lists asked for on the spot.
+"""Whether a certificate is revoked (RFC 5280 §6.3, RFC 6960): what the lists at hand say, then OCSP, then
+lists asked for on the spot.
 
-Whatever says "revoked" and may be believed decides; "good" needs one voice. If nobody can say, that is CannotAsk, never "good".
+Whatever says "revoked" and may be believed decides; "good" needs one voice. If nobody can say, that is
+CannotAsk, never "good".
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Rules:
     ocsp_fresh_for: timedelta = timedelta(minutes=5)
     """An answer younger than this is not asked for again."""
     ocsp_max_age: timedelta = timedelta(hours=8)
-    """How long an answer does, from its `thisUpdate`, while the responder is away; never beyond its `nextUpdate`."""
+    """How long an answer does, from its `thisUpdate`, while the responder is away; never beyond its
+    `nextUpdate`."""
     ocsp_requires_nonce: bool = False
     answers_at_most: int = 10_000
     """How many are kept; the one that came first goes first."""
@@ -59,7 +62,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """What is known of one source, without asking it. `failure` is why the last question failed, free of secrets."""
+    """What is known of one source, without asking it. `failure` is why the last question failed, free of
+    secrets."""
 
     source: Source
     address: str
@@ -68,7 +72,8 @@ class Freshness:
     next_update: datetime | None = None
     failure: str | None = None
     is_usable: bool
-    """Whether it can answer now: a list that is in date (or within `max_stale`), a responder whose last answer did not fail."""
+    """Whether it can answer now: a list that is in date (or within `max_stale`), a responder whose last
+    answer did not fail."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,15 +92,23 @@ class _Answer:
 
 
 class RevocationSources:
-    """The lists and responders of some authorities. `authorities` are the CAs whose own revocation lists are kept from the start.
+    """The lists and responders of some authorities. `authorities` are the CAs whose own revocation lists are
+    kept from the start.
 
-    `clock` gives the time of an answer, which is later than that of the question; `fresh` gives so many random octets.
+    `clock` gives the time of an answer, which is later than that of the question; `fresh` gives so many
+    random octets.
     """
 
     def __init__(
-        self, rules: Rules, fetcher: Fetcher, store: RevocationStore, *, authorities: Sequence[x509.Certificate],
-        clock: Callable[[], datetime], fresh: Callable[[int], bytes],
-    ) -> None:  # fmt: skip
+        self,
+        rules: Rules,
+        fetcher: Fetcher,
+        store: RevocationStore,
+        *,
+        authorities: Sequence[x509.Certificate],
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], bytes],
+    ) -> None:
         self._rules = rules
         self._fetcher = fetcher
         self._store = store
@@ -126,8 +139,11 @@ class RevocationSources:
         """Asks for the lists that are due now. Never raises CannotAsk: `freshness` tells."""
         await self._lists.refresh(now=self._clock())
 
-    async def status(self, subject: Subject, *, now: datetime, stapled: bytes | None = None) -> Good | Revoked:
-        """What is said of the certificate, whose path has been validated: only then may its addresses be asked.
+    async def status(
+        self, subject: Subject, *, now: datetime, stapled: bytes | None = None
+    ) -> Good | Revoked:
+        """What is said of the certificate, whose path has been validated: only then may its addresses be
+        asked.
 
         Raises CannotAsk if nobody says anything that may be believed.
         """
@@ -139,7 +155,9 @@ class RevocationSources:
             found = None
             said.append(f"nothing found out within {self._rules.patience.total_seconds():g} s")
         if found is None:
-            raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, "; ".join(said) or self._nobody_to_ask(subject, now))
+            raise CannotAsk(
+                Reason.REVOCATION_UNAVAILABLE, "; ".join(said) or self._nobody_to_ask(subject, now)
+            )
         return found
 
     def _nobody_to_ask(self, subject: Subject, now: datetime) -> str:
@@ -184,8 +202,15 @@ class RevocationSources:
                     self._lists.keep(self._rules.addresses.of_lists(authority), (issuer,), now=now)
         return self._lists.keep(self._rules.addresses.of_named_lists, authorities, now=now)
 
-    async def _found(self, subject: Subject, now: datetime, stapled: bytes | None, said: list[str]) -> Good | Revoked | None:
-        held = [*self._lists.keep(self._rules.addresses.of_lists(subject.certificate), (subject.issuer,), now=now), *self._named_lists]
+    async def _found(
+        self, subject: Subject, now: datetime, stapled: bytes | None, said: list[str]
+    ) -> Good | Revoked | None:
+        held = [
+            *self._lists.keep(
+                self._rules.addresses.of_lists(subject.certificate), (subject.issuer,), now=now
+            ),
+            *self._named_lists,
+        ]
         question = Question(subject=subject, nonce=self._fresh(ocsp.NONCE_OCTETS))
         return (
             self._listed(held, subject, now)
@@ -206,11 +231,15 @@ class RevocationSources:
                         return found
         return None
 
-    def _stapled(self, stapled: bytes | None, subject: Subject, now: datetime, said: list[str]) -> Good | Revoked | None:
+    def _stapled(
+        self, stapled: bytes | None, subject: Subject, now: datetime, said: list[str]
+    ) -> Good | Revoked | None:
         if stapled is None:
             return None
         try:
-            return ocsp.status(stapled, Question(subject=subject), self._rules.terms, now=now, source=Source.STAPLED)
+            return ocsp.status(
+                stapled, Question(subject=subject), self._rules.terms, now=now, source=Source.STAPLED
+            )
         except Unusable as found:
             said.append(f"stapled: {found}")
             return None
@@ -227,8 +256,13 @@ class RevocationSources:
             octets = await self._store.get(_key(subject))
             if octets is not None:
                 found = ocsp.status(octets, Question(subject=subject), self._rules.terms, now=now)
-                # When it was asked for, only the store says; when it was made, the responder. Of a revocation we ask again at once.
-                return self._remember(subject, octets, found.this_update if isinstance(found, Good) else now - self._rules.ocsp_fresh_for)
+                # When it was asked for, only the store says; when it was made, the responder. Of a revocation
+                # we ask again at once.
+                return self._remember(
+                    subject,
+                    octets,
+                    found.this_update if isinstance(found, Good) else now - self._rules.ocsp_fresh_for,
+                )
         return None
 
     def _kept(self, subject: Subject, now: datetime) -> Good | Revoked | None:
@@ -248,8 +282,11 @@ class RevocationSources:
                 said.append(f"OCSP: {failure}")
         return None
 
-    async def _answered_in_turn(self, address: Address, responder: _Responder, question: Question) -> Good | Revoked:
-        """Everybody asks a responder that answers. One that has failed rests, and then is asked by one at a time until it answers."""
+    async def _answered_in_turn(
+        self, address: Address, responder: _Responder, question: Question
+    ) -> Good | Revoked:
+        """Everybody asks a responder that answers. One that has failed rests, and then is asked by one at a
+        time until it answers."""
         if not responder.pauses.in_a_row:
             return await self._answered(address, responder, question)
         async with responder.probe:
@@ -283,7 +320,9 @@ class RevocationSources:
             await self._store.put(_key(question.subject), octets, self._lives_for(found, now))
         return found
 
-    async def _in_lists(self, held: list[Held], subject: Subject, now: datetime, said: list[str]) -> Good | Revoked | None:
+    async def _in_lists(
+        self, held: list[Held], subject: Subject, now: datetime, said: list[str]
+    ) -> Good | Revoked | None:
         for each in held:
             found = await self._lists.current(each, now=now)
             if (revoked := self._listed([each], subject, now)) is not None:

@@ -1,20 +1,24 @@
-"""PURE: the path that `path_validation` has found, judged by two readers of other makers. Both must agree, and nobody else is asked.
+"""PURE: the path that `path_validation` has found, judged by two readers of other makers. Both must agree,
+and nobody else is asked.
 
 How the work is divided, so that every question has one answer wherever a certificate is shown:
 
 - `profiles` has the rules of the authority and those whose failure people are told.
-- `path_validation` (`cryptography`) finds the path: signatures, time, CAs, usages, lengths, names. It is the strictest of the three, and
-  knows no certificate policies.
-- `pyhanko-certvalidator` is here for the policies (RFC 5280 §6.1, the whole tree), which no other library reads, and as a second reader of
-  the rest. Its own search for paths is never used: crafted chains keep it busy for seconds. It sees no root of the system.
-- OpenSSL is here because it is written in another language by other people, and because it reads host names in common names, as the
-  others do not. It takes the exact path, no matter who ended TLS. It is not asked to be strict (X509_V_FLAG_X509_STRICT): that demands of a
-  person's certificate what the profile does not, the identifier of the issuer's key, and of anchors what nobody has promised;
-  `path_validation` demands it of intermediates. It is given no purpose, because `profiles` has judged the usages, and no time: it takes the
+- `path_validation` (`cryptography`) finds the path: signatures, time, CAs, usages, lengths, names. It is the
+  strictest of the three, and knows no certificate policies.
+- `pyhanko-certvalidator` is here for the policies (RFC 5280 §6.1, the whole tree), which no other library
+  reads, and as a second reader of the rest. Its own search for paths is never used: crafted chains keep it
+  busy for seconds. It sees no root of the system.
+- OpenSSL is here because it is written in another language by other people, and because it reads host names
+  in common names, as the others do not. It takes the exact path, no matter who ended TLS. It is not asked to
+  be strict (X509_V_FLAG_X509_STRICT): that demands of a person's certificate what the profile does not, the
+  identifier of the issuer's key, and of anchors what nobody has promised; `path_validation` demands it of
+  intermediates. It is given no purpose, because `profiles` has judged the usages, and no time: it takes the
   last second of a certificate for over, and two have looked at the clock.
-- Revocation is judged by `revocation` alone, from `crl` and `ocsp`. A second reading of lists and answers would decide by their size (it
-  takes seconds for each megabyte), by what a library does not know (hashes of RFC 6960 other than SHA-1 and SHA-256, a responder that the
-  certificate does not name), or by what it demands beyond RFC 5280 (the delta list that §5.2.6 leaves to the reader).
+- Revocation is judged by `revocation` alone, from `crl` and `ocsp`. A second reading of lists and answers
+  would decide by their size (it takes seconds for each megabyte), by what a library does not know (hashes of
+  RFC 6960 other than SHA-1 and SHA-256, a responder that the certificate does not name), or by what it
+  demands beyond RFC 5280 (the delta list that §5.2.6 leaves to the reader).
 """
 
 from __future__ import annotations
@@ -30,7 +34,12 @@ from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.errors import ValidationError
 from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.policy_decl import CertRevTrustPolicy, PKIXValidationParams, RevocationCheckingPolicy, RevocationCheckingRule
+from pyhanko_certvalidator.policy_decl import (
+    CertRevTrustPolicy,
+    PKIXValidationParams,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
+)
 from pyhanko_certvalidator.registry import CertificateRegistry, SimpleTrustManager
 from pyhanko_certvalidator.validate import async_validate_path
 
@@ -45,7 +54,10 @@ logging.getLogger("pyhanko_certvalidator").setLevel(logging.CRITICAL + 1)
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, for which pyOpenSSL has no name."""
 _REVOCATION_IS_JUDGED_ELSEWHERE = CertRevTrustPolicy(
-    RevocationCheckingPolicy(ee_certificate_rule=RevocationCheckingRule.NO_CHECK, intermediate_ca_cert_rule=RevocationCheckingRule.NO_CHECK)
+    RevocationCheckingPolicy(
+        ee_certificate_rule=RevocationCheckingRule.NO_CHECK,
+        intermediate_ca_cert_rule=RevocationCheckingRule.NO_CHECK,
+    )
 )
 
 
@@ -91,7 +103,9 @@ def _parameters(profile: Profile) -> PKIXValidationParams:
     if not profile.accepted_policies:
         return PKIXValidationParams()
     return PKIXValidationParams(
-        user_initial_policy_set=profile.accepted_policies, initial_explicit_policy=True, initial_policy_mapping_inhibit=True
+        user_initial_policy_set=profile.accepted_policies,
+        initial_explicit_policy=True,
+        initial_policy_mapping_inhibit=True,
     )
 
 
@@ -110,7 +124,8 @@ def _untrusted(found: str) -> Refused:
 
 
 def finish(validation: Coroutine[Any, Any, object]) -> None:
-    """Runs the coroutine without an event loop: everything has been fetched before, so that there is nothing to wait for."""
+    """Runs the coroutine without an event loop: everything has been fetched before, so that there is nothing
+    to wait for."""
     try:
         validation.send(None)
     except StopIteration:

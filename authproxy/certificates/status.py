@@ -10,7 +10,8 @@ from cryptography import x509
 
 
 class Mode(StrEnum):
-    """What happens while nobody can say whether a certificate is revoked. One that is known to be revoked is refused in both."""
+    """What happens while nobody can say whether a certificate is revoked. One that is known to be revoked is
+    refused in both."""
 
     HARD = "hard"
     """Nobody signs in."""
@@ -26,7 +27,8 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Good:
-    """Not revoked, as its issuer said at `this_update`; no later than `next_update`, or `is_stale`. `evidence` is what it said, DER."""
+    """Not revoked, as its issuer said at `this_update`; no later than `next_update`, or `is_stale`.
+    `evidence` is what it said, DER."""
 
     source: Source
     this_update: datetime
@@ -47,7 +49,8 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The certificate in question and the CA that has issued it; that it has is known from path validation."""
+    """The certificate in question and the CA that has issued it; that it has is known from path
+    validation."""
 
     certificate: x509.Certificate
     issuer: x509.Certificate
@@ -61,4 +64,5 @@ class Subject:
 
 
 class Unusable(ValueError):  # noqa: N818
-    """A CRL or an OCSP response that says nothing about the certificate in question. The message is for operators."""
+    """A CRL or an OCSP response that says nothing about the certificate in question. The message is for
+    operators."""

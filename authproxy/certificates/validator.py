@@ -1,7 +1,9 @@
-"""A client certificate from the handshake to the verdict: rules and path, revocation, second opinion, in this order. There is no other
-verdict: wherever and however a certificate was shown, and when an operator asks about it, it is this one.
+"""A client certificate from the handshake to the verdict: rules and path, revocation, second opinion, in this
+order. There is no other verdict: wherever and however a certificate was shown, and when an operator asks
+about it, it is this one.
 
-What computes does so in threads of its own, for no longer than two seconds, so that nobody's certificate holds up the others' requests.
+What computes does so in threads of its own, for no longer than two seconds, so that nobody's certificate
+holds up the others' requests.
 """
 
 from __future__ import annotations
@@ -29,15 +31,23 @@ T = TypeVar("T")
 class Revocation(Protocol):
     """As `revocation.RevocationSources`."""
 
-    async def status(self, subject: Subject, *, now: datetime, stapled: bytes | None = None) -> Good | Revoked: ...
+    async def status(
+        self, subject: Subject, *, now: datetime, stapled: bytes | None = None
+    ) -> Good | Revoked: ...
 
 
 class CertificateValidator:
-    """The examination of the certificates of one profile, in so many threads, for so many seconds each; `patience`, in seconds, is how long
-    one waits for a free thread. `close` it at the end."""
+    """The examination of the certificates of one profile, in so many threads, for so many seconds each;
+    `patience`, in seconds, is how long one waits for a free thread. `close` it at the end."""
 
     def __init__(
-        self, profile: Profile, revocation: Revocation, *, workers: int = 2, seconds: float = 2.0, patience: float = 10.0
+        self,
+        profile: Profile,
+        revocation: Revocation,
+        *,
+        workers: int = 2,
+        seconds: float = 2.0,
+        patience: float = 10.0,
     ) -> None:
         self._profile = profile
         self._revocation = revocation
@@ -49,10 +59,14 @@ class CertificateValidator:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def validate(self, presented: Presented, *, now: datetime, mode: Mode, stapled: bytes | None = None) -> Validated | Refused:
-        """The verdict. Raises CannotAsk in mode `hard` while nobody can say whether the certificate, or a CA above it, is revoked.
+    async def validate(
+        self, presented: Presented, *, now: datetime, mode: Mode, stapled: bytes | None = None
+    ) -> Validated | Refused:
+        """The verdict. Raises CannotAsk in mode `hard` while nobody can say whether the certificate, or a CA
+        above it, is revoked.
 
-        `stapled` is an OCSP response that came with the certificate; it is believed no more than a fetched one.
+        `stapled` is an OCSP response that came with the certificate; it is believed no more than a fetched
+        one.
         """
         _, verdict = await self.examine(presented, now=now, mode=mode, stapled=stapled)
         return verdict
@@ -61,7 +75,9 @@ class CertificateValidator:
         self, presented: Presented, *, now: datetime, mode: Mode, stapled: bytes | None = None
     ) -> tuple[Examination, Validated | Refused]:
         """As `validate`, with every check that was reached."""
-        examination = await self.computed(lambda: path_validation.examination(presented, self._profile, now=now))
+        examination = await self.computed(
+            lambda: path_validation.examination(presented, self._profile, now=now)
+        )
         if isinstance(path := examination.outcome, Refused):
             return examination, path
         found = await self._statuses(path.pairs, now, stapled)
@@ -75,8 +91,9 @@ class CertificateValidator:
         return examination, refused or self._validated(path, known, unchecked, now)
 
     async def recheck(self, leaf: bytes, *above: bytes, now: datetime) -> Good | Revoked:
-        """Whether a certificate that was accepted earlier, or a CA above it, has been revoked since; `above` are the CAs of its path then,
-        where they are known. Raises CannotAsk, and ValueError if nobody of the profile is above it any more."""
+        """Whether a certificate that was accepted earlier, or a CA above it, has been revoked since; `above`
+        are the CAs of its path then, where they are known. Raises CannotAsk, and ValueError if nobody of the
+        profile is above it any more."""
         certificate, *others = (x509.load_der_x509_certificate(der) for der in (leaf, *above))
         found = await self._statuses(self._known_above(certificate, others), now, None)
         revoked = next((status for status in found if isinstance(status, Revoked)), None)
@@ -88,7 +105,8 @@ class CertificateValidator:
         return next(status for status in found if isinstance(status, Good))
 
     def _known_above(self, certificate: x509.Certificate, others: Iterable[x509.Certificate]) -> Pairs:
-        """The certificate with its issuer, that one with its own, and so on up to somebody of the profile and further to an anchor."""
+        """The certificate with its issuer, that one with its own, and so on up to somebody of the profile and
+        further to an anchor."""
         pairs: Pairs = ()
         known = [*self._profile.authorities, *others]
         while certificate not in self._profile.anchors:
@@ -102,7 +120,9 @@ class CertificateValidator:
             raise ValueError("no authority of the profile is above the certificate")
         return pairs
 
-    def _validated(self, path: Path, known: list[Good | None], unchecked: str | None, now: datetime) -> Validated:
+    def _validated(
+        self, path: Path, known: list[Good | None], unchecked: str | None, now: datetime
+    ) -> Validated:
         return Validated(
             leaf=path.leaf,
             tax_number=path.leaf.tax_number if self._profile.believes_tax_numbers else None,
@@ -112,11 +132,17 @@ class CertificateValidator:
             ends_at=self._profile.ends_at(now),
         )
 
-    async def _statuses(self, pairs: Pairs, now: datetime, stapled: bytes | None) -> list[Good | Revoked | CannotAsk]:
+    async def _statuses(
+        self, pairs: Pairs, now: datetime, stapled: bytes | None
+    ) -> list[Good | Revoked | CannotAsk]:
         pairs = pairs if self._profile.checks_intermediates else pairs[:1]
         answers = await asyncio.gather(
             *(
-                self._revocation.status(Subject(certificate=certificate, issuer=issuer), now=now, stapled=None if above else stapled)
+                self._revocation.status(
+                    Subject(certificate=certificate, issuer=issuer),
+                    now=now,
+                    stapled=None if above else stapled,
+                )
                 for above, (certificate, issuer) in enumerate(pairs)
             ),
             return_exceptions=True,
@@ -124,22 +150,31 @@ class CertificateValidator:
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, CannotAsk):
                 raise answer
-        return [answer for answer in answers if not isinstance(answer, BaseException) or isinstance(answer, CannotAsk)]
+        return [
+            answer
+            for answer in answers
+            if not isinstance(answer, BaseException) or isinstance(answer, CannotAsk)
+        ]
 
     async def computed(self, work: Callable[[], T]) -> T:
-        """The result of the work. A thread cannot be ended: one that exceeds its time stays taken until it ends by itself."""
+        """The result of the work. A thread cannot be ended: one that exceeds its time stays taken until it
+        ends by itself."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, f"no thread became free within {self._patience:g} s") from None
+            raise CannotAsk(
+                Reason.REVOCATION_UNAVAILABLE, f"no thread became free within {self._patience:g} s"
+            ) from None
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         future.add_done_callback(self._freed)
         try:
             async with asyncio.timeout(self._seconds):
                 return await asyncio.shield(future)
         except TimeoutError:
-            raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, f"the examination took longer than {self._seconds:g} s") from None
+            raise CannotAsk(
+                Reason.REVOCATION_UNAVAILABLE, f"the examination took longer than {self._seconds:g} s"
+            ) from None
 
     def _freed(self, future: asyncio.Future[T]) -> None:
         self._free.release()
@@ -148,7 +183,8 @@ class CertificateValidator:
 
 
 def _weighed(found: list[Good | Revoked | CannotAsk], mode: Mode) -> tuple[Refused | None, str | None]:
-    """The refusal if any certificate is revoked, whatever else is not known; why something is not known, if that is let pass."""
+    """The refusal if any certificate is revoked, whatever else is not known; why something is not known, if
+    that is let pass."""
     for status in found:
         if isinstance(status, Revoked):
             detail = f"revoked on {status.at:%Y-%m-%d %H:%M:%S} UTC ({status.reason}), says {status.source}"

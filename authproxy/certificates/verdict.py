@@ -1,4 +1,5 @@
-"""PURE: how the examination of a client certificate ends. "Cannot be found out" is not among the ends: that is `access.unavailable`."""
+"""PURE: how the examination of a client certificate ends. "Cannot be found out" is not among the ends: that
+is `access.unavailable`."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from authproxy.identity.person import TaxNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The certificate signs nobody in. `detail` is for operators: it names the rule, never what the certificate says of its holder."""
+    """The certificate signs nobody in. `detail` is for operators: it names the rule, never what the
+    certificate says of its holder."""
 
     reason: Reason
     detail: str
@@ -29,7 +31,8 @@ class Validated:
     path: tuple[bytes, ...] = field(repr=False)
     """DER, from the leaf to the anchor."""
     status: tuple[Good, ...]
-    """For each certificate of the path that was asked about, the leaf first; empty if nothing could be found out and that was allowed."""
+    """For each certificate of the path that was asked about, the leaf first; empty if nothing could be found
+    out and that was allowed."""
     unchecked: str | None = None
     """Why revocation could not be found out, where the portal's mode lets that pass. For the audit."""
     ends_at: datetime | None = None

@@ -1,1 +1,2 @@
-"""Fresh proofs inside a session: challenges and what answers them, method by method, and what people have enrolled for it."""
+"""Fresh proofs inside a session: challenges and what answers them, method by method, and what people have
+enrolled for it."""

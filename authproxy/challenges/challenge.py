@@ -1,8 +1,8 @@
-"""PURE: a challenge: one question to the person of one session, answered at most once. Pending → approved, refused, expired or exhausted;
-from the last four nothing leads on.
+"""PURE: a challenge: one question to the person of one session, answered at most once. Pending → approved,
+refused, expired or exhausted; from the last four nothing leads on.
 
-Numbers are those of NIST SP 800-63B-4 §3.1.3 (out-of-band codes live 10 minutes at most, are good once) and of Regulation (EU) 2018/389
-Art. 4 (five wrong answers at most, and no word about what was wrong).
+Numbers are those of NIST SP 800-63B-4 §3.1.3 (out-of-band codes live 10 minutes at most, are good once) and
+of Regulation (EU) 2018/389 Art. 4 (five wrong answers at most, and no word about what was wrong).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from authproxy.identity.assurance import Level, StepUpMethod
 from authproxy.identity.session import SessionId
 
 ChallengeId = NewType("ChallengeId", str)
-"""128 random bits. It names a challenge in the address of its page and opens nothing without the session that it was made for."""
+"""128 random bits. It names a challenge in the address of its page and opens nothing without the session that
+it was made for."""
 
 
 class State(StrEnum):
@@ -29,8 +30,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """`answer` is what an answer is compared with (a keyed hash of a code, the name of a notification), never the code. `number` is what
-    the browser shows and the phone must tell. `enrolment_id` is set where one thing of the person's must answer and no other."""
+    """`answer` is what an answer is compared with (a keyed hash of a code, the name of a notification), never
+    the code. `number` is what the browser shows and the phone must tell. `enrolment_id` is set where one
+    thing of the person's must answer and no other."""
 
     challenge_id: ChallengeId
     method: StepUpMethod
@@ -44,14 +46,16 @@ class Challenge:
     binding: str | None = field(default=None, repr=False)
     """Which one request the proof is for (`access.bound_proof`); None for one that is for the session."""
     shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """What the person sees of that request: names and values of its form, as it stood when they were asked."""
+    """What the person sees of that request: names and values of its form, as it stood when they were
+    asked."""
     purpose: str = "step_up"
     """Or `enrolment`: of what is about to be enrolled, and by no session that shows nothing else."""
     answer: str = field(default="", repr=False)
     number: str | None = field(default=None, repr=False)
     enrolment_id: str | None = None
     destination: str = ""
-    """Where it went, so that the person recognises it and nobody else learns it: the last digits, the name of a phone."""
+    """Where it went, so that the person recognises it and nobody else learns it: the last digits, the name of
+    a phone."""
     issued_at: datetime
     expires_at: datetime
     again_at: datetime | None = None

@@ -1,4 +1,5 @@
-"""PURE: what a person has enrolled to prove themselves with: an application that makes codes, a phone with a key, recovery codes."""
+"""PURE: what a person has enrolled to prove themselves with: an application that makes codes, a phone with a
+key, recovery codes."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ EnrolledMethod = Literal["totp", "push", "recovery"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
-    """`secret` is what the method verifies with: of `totp` the shared secret in base32, of `push` the phone's public key (P-256,
-    SubjectPublicKeyInfo in PEM), of `recovery` nothing: its codes are kept apart, as keyed hashes, and each is spent by being found."""
+    """`secret` is what the method verifies with: of `totp` the shared secret in base32, of `push` the phone's
+    public key (P-256, SubjectPublicKeyInfo in PEM), of `recovery` nothing: its codes are kept apart, as keyed
+    hashes, and each is spent by being found."""
 
     enrolment_id: str
     method: EnrolledMethod
@@ -30,7 +32,8 @@ class Enrolment:
 
 
 def owner_of(person: Person) -> tuple[str, ...]:
-    """Whose an enrolment is: of a person of the register, however they signed in; otherwise of the account."""
+    """Whose an enrolment is: of a person of the register, however they signed in; otherwise of the
+    account."""
     if person.member is not None:
         return "member", person.member
     return "account", person.issuer, person.subject

@@ -1,4 +1,5 @@
-"""PURE: a message to a person, and what becomes of it: the words between those who have something to say and those who deliver it."""
+"""PURE: a message to a person, and what becomes of it: the words between those who have something to say and
+those who deliver it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ class Sms:
     """E.164: `+38640123456`."""
     text: str = field(repr=False)
     reference: str = field(repr=False)
-    """By which a gateway may know a message again that it is handed twice. At most 64 visible characters of ASCII."""
+    """By which a gateway may know a message again that it is handed twice. At most 64 visible characters of
+    ASCII."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

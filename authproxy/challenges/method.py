@@ -1,4 +1,5 @@
-"""PURE: what every method of a step-up is to the flow: it says whether a person has it, makes a challenge, and judges an answer."""
+"""PURE: what every method of a step-up is to the flow: it says whether a person has it, makes a challenge,
+and judges an answer."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class Asked:
     level: Level = Level.LOW
     """What the proof must be worth: nothing that was enrolled at a lower level is asked."""
     shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Names and values of the form that waits for this proof and no other, each on one line; what they are is told with the question."""
+    """Names and values of the form that waits for this proof and no other, each on one line; what they are is
+    told with the question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,8 @@ class Verdict(Enum):
 
 
 class Method(Protocol):
-    """Every method raises CannotAsk where somebody cannot be asked (`sender_unavailable`, `store_unavailable`)."""
+    """Every method raises CannotAsk where somebody cannot be asked (`sender_unavailable`,
+    `store_unavailable`)."""
 
     @property
     def method(self) -> StepUpMethod: ...
@@ -91,7 +94,8 @@ class Method(Protocol):
         ...
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
-        """The flow has counted the try and resolves the challenge; what can be spent (a step, a code) is spent here."""
+        """The flow has counted the try and resolves the challenge; what can be spent (a step, a code) is
+        spent here."""
         ...
 
     async def withdraw(self, challenge: Challenge) -> None:

@@ -1,4 +1,5 @@
-"""PURE: under which names wrong answers and messages are counted: of the person who answers, and of the address they answer from."""
+"""PURE: under which names wrong answers and messages are counted: of the person who answers, and of the
+address they answer from."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""What is told to a person about a change in how they prove themselves, so that a person hears of changes made by somebody else (ASVS 5.0
-V6.3.7): by text message, and by e-mail where there is an address.
+"""What is told to a person about a change in how they prove themselves, so that a person hears of changes
+made by somebody else (ASVS 5.0 V6.3.7): by text message, and by e-mail where there is an address.
 
-The first change is told at once. What changes within the next five minutes makes one message at their end, which says so: nobody can make
-a stranger's phone ring all night, and these messages are never counted with codes. A message that cannot be sent is tried again for an
-hour, and then logged; it changes nothing of what has happened.
+The first change is told at once. What changes within the next five minutes makes one message at their end,
+which says so: nobody can make a stranger's phone ring all night, and these messages are never counted with
+codes. A message that cannot be sent is tried again for an hour, and then logged; it changes nothing of what
+has happened.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One change, and where its person is told of it. `number` is masked: the new one, where that is what has changed."""
+    """One change, and where its person is told of it. `number` is masked: the new one, where that is what has
+    changed."""
 
     change: str
     method: str = ""
@@ -48,7 +50,8 @@ class Note:
 
     @classmethod
     def read(cls, octets: bytes) -> Note | None:
-        """None for what another version of the gateway has written in another shape; what it does not know is left out."""
+        """None for what another version of the gateway has written in another shape; what it does not know is
+        left out."""
         try:
             told = json.loads(octets)
             known: dict[str, Any] = {name: told[name] for name in cls.__slots__ if name in told}
@@ -90,8 +93,11 @@ class Words(Protocol):
 
 
 class Tells(Protocol):
-    async def tell(self, person: Person, *, change: Change, method: EnrolledMethod, portal_id: str, locale: str) -> None:
-        """Tells a person of a change of their methods, if there is a way. Raises nothing: what has changed has changed."""
+    async def tell(
+        self, person: Person, *, change: Change, method: EnrolledMethod, portal_id: str, locale: str
+    ) -> None:
+        """Tells a person of a change of their methods, if there is a way. Raises nothing: what has changed
+        has changed."""
         ...
 
 
@@ -99,10 +105,18 @@ class Notices:
     """Every method raises nothing but `run`, which ends with the gateway."""
 
     def __init__(
-        self, *, store: NoteStore, numbers: Numbers, words: Words, sms: SmsSender | None, mail: MailSender | None,
-        clock: Callable[[], datetime], fresh: Callable[[int], str],
-    ) -> None:  # fmt: skip
-        """`sms` and `mail` are None where the gateway has no such way; `fresh(n)` is URL-safe text of n random bytes."""
+        self,
+        *,
+        store: NoteStore,
+        numbers: Numbers,
+        words: Words,
+        sms: SmsSender | None,
+        mail: MailSender | None,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], str],
+    ) -> None:
+        """`sms` and `mail` are None where the gateway has no such way; `fresh(n)` is URL-safe text of n
+        random bytes."""
         self._store = store
         self._numbers = numbers
         self._words = words
@@ -115,23 +129,46 @@ class Notices:
     def has_a_way(self) -> bool:
         return self._sms is not None or self._mail is not None
 
-    async def tell(self, person: Person, *, change: Change, method: EnrolledMethod, portal_id: str, locale: str) -> None:
+    async def tell(
+        self, person: Person, *, change: Change, method: EnrolledMethod, portal_id: str, locale: str
+    ) -> None:
         """Tells a person of a change of their methods, now or with those that follow."""
         try:
             phone = await self._numbers.number_of(person)
         except CannotAsk as failure:
             _lost(change, method, failure)
             phone = None
-        await self._note(owner_of(person), Note(
-            change=change, method=method, at=self._clock(), portal_id=portal_id, locale=locale, phone=phone, email=person.email
-        ))  # fmt: skip
+        await self._note(
+            owner_of(person),
+            Note(
+                change=change,
+                method=method,
+                at=self._clock(),
+                portal_id=portal_id,
+                locale=locale,
+                phone=phone,
+                email=person.email,
+            ),
+        )
 
-    async def tell_of_number(self, person: Person, *, earlier: str, masked: str, portal_id: str, locale: str) -> None:
-        """Tells the earlier number that codes go to another one from now on: whoever has changed it has the new one. It waits for no other
-        message and is lost among none, or whoever makes many changes before and after would keep it from the person."""
-        await self._note(("number", *owner_of(person)), Note(
-            change="number", at=self._clock(), portal_id=portal_id, locale=locale, number=masked, phone=earlier, email=person.email
-        ))  # fmt: skip
+    async def tell_of_number(
+        self, person: Person, *, earlier: str, masked: str, portal_id: str, locale: str
+    ) -> None:
+        """Tells the earlier number that codes go to another one from now on: whoever has changed it has the
+        new one. It waits for no other message and is lost among none, or whoever makes many changes before
+        and after would keep it from the person."""
+        await self._note(
+            ("number", *owner_of(person)),
+            Note(
+                change="number",
+                at=self._clock(),
+                portal_id=portal_id,
+                locale=locale,
+                number=masked,
+                phone=earlier,
+                email=person.email,
+            ),
+        )
 
     async def run(self) -> None:
         """Sends what has become due, for as long as the gateway lives."""
@@ -166,15 +203,22 @@ class Notices:
             _lost(note.change, note.method, failure)
 
     async def _send(self, batch: Batch, now: datetime) -> None:
-        """Each address gets one message about all of its notes. What could not be sent waits for the next turn, address by address."""
+        """Each address gets one message about all of its notes. What could not be sent waits for the next
+        turn, address by address."""
         notes = [note for note in map(Note.read, batch.notes) if note is not None]
         again: list[Note] = []
         for phone in dict.fromkeys(note.phone for note in notes if note.phone is not None):
             theirs = [note for note in notes if note.phone == phone]
-            again += [replace(note, email=None) for note in await self._unsent(self._sent_by_sms(phone, theirs), theirs, now)]
+            again += [
+                replace(note, email=None)
+                for note in await self._unsent(self._sent_by_sms(phone, theirs), theirs, now)
+            ]
         for email in dict.fromkeys(note.email for note in notes if note.email is not None):
             theirs = [note for note in notes if note.email == email]
-            again += [replace(note, phone=None) for note in await self._unsent(self._sent_by_mail(email, theirs), theirs, now)]
+            again += [
+                replace(note, phone=None)
+                for note in await self._unsent(self._sent_by_mail(email, theirs), theirs, now)
+            ]
         if again:
             left = batch._replace(notes=tuple(note.octets() for note in again))
             await self._store.put_back(left, due=now)
@@ -188,7 +232,9 @@ class Notices:
                 if now - note.at >= _TRIED_FOR:
                     _lost(note.change, note.method, failure)
                 else:
-                    logger("challenges").warning("notice.waits", change=note.change, method=note.method, error=str(failure))
+                    logger("challenges").warning(
+                        "notice.waits", change=note.change, method=note.method, error=str(failure)
+                    )
             return [note for note in notes if now - note.at < _TRIED_FOR]
         return []
 
@@ -198,7 +244,11 @@ class Notices:
             self._words.several(count=len(notes), portal_id=last.portal_id, locale=last.locale)
             if len(notes) > 1
             else self._words.changed(
-                change=last.change, method=last.method, number=last.number, portal_id=last.portal_id, locale=last.locale
+                change=last.change,
+                method=last.method,
+                number=last.number,
+                portal_id=last.portal_id,
+                locale=last.locale,
             )
         )
         if self._sms is not None:
@@ -208,7 +258,9 @@ class Notices:
     async def _sent_by_mail(self, email: str, notes: Sequence[Note]) -> None:
         subject, text = self._words.letter(notes)
         if self._mail is not None:
-            await self._mail.send(Letter(recipient=email, subject=subject, text=text, reference=f"notice-{self._fresh(16)}"))
+            await self._mail.send(
+                Letter(recipient=email, subject=subject, text=text, reference=f"notice-{self._fresh(16)}")
+            )
 
 
 def _lost(change: str, method: str, failure: CannotAsk) -> None:

@@ -1,9 +1,10 @@
-"""PURE: what a phone is asked and what it signs, to the byte: the OnePass contract (delivery/README.md). ECDSA over P-256 with SHA-256 (as
-RFC 7518 §3.4 has it), so that neither the service that carries a notification nor the network can approve anything.
+"""PURE: what a phone is asked and what it signs, to the byte: the OnePass contract (delivery/README.md).
+ECDSA over P-256 with SHA-256 (as RFC 7518 §3.4 has it), so that neither the service that carries a
+notification nor the network can approve anything.
 
-The signed text names all that its person saw, and an answer is good for nothing else. By itself that is the portal, the place there and
-the browser. Only where a route demands one proof for each request (`max_age: 0`) and names the fields to show are the values of the form
-among it, and the proof serves that form alone.
+The signed text names all that its person saw, and an answer is good for nothing else. By itself that is the
+portal, the place there and the browser. Only where a route demands one proof for each request (`max_age: 0`)
+and names the fields to show are the values of the form among it, and the proof serves that form alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
 
 _COORDINATE: Final = 32
 _LONGEST: Final = 200
@@ -47,12 +53,23 @@ class Notification:
 
     @property
     def question(self) -> str:
-        """What a phone signs, up to its answer. A phone that does not know of `shows` signs the first version, which is then worth nothing:
-        its person has not seen them."""
+        """What a phone signs, up to its answer. A phone that does not know of `shows` signs the first
+        version, which is then worth nothing: its person has not seen them."""
         return (
-            lines(_VERSIONS[bool(self.shows)], push=self.push_id, device=self.device_id, portal=self.portal, place=self.place)
+            lines(
+                _VERSIONS[bool(self.shows)],
+                push=self.push_id,
+                device=self.device_id,
+                portal=self.portal,
+                place=self.place,
+            )
             + shown_lines(self.shows)
-            + lines(browser=self.browser, address=self.address, issued=time_text(self.issued_at), expires=time_text(self.expires_at))
+            + lines(
+                browser=self.browser,
+                address=self.address,
+                issued=time_text(self.issued_at),
+                expires=time_text(self.expires_at),
+            )
         )
 
 
@@ -67,7 +84,8 @@ class PhoneAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolledPhone:
-    """What the service says of the phone that an activation code was typed into. Key and proof, which is a signature, are base64url."""
+    """What the service says of the phone that an activation code was typed into. Key and proof, which is a
+    signature, are base64url."""
 
     device_id: str
     device_name: str = field(repr=False)
@@ -93,26 +111,32 @@ def answer_statement(question: str, *, action: str, number: str) -> bytes:
 
 def enrolment_statement(
     *, enrolment_id: str, relying_party: str, secret: str, device_id: str, device_name: str, public_key: str
-) -> bytes:  # fmt: skip
-    """The octets that a phone signs to be enrolled. `secret` is the part of the activation code that its person carried by hand from our
-    page to the phone: the service in between does not know it, and so cannot put a key of its own in. Raises ValueError for a text that
-    no phone would have sent."""
+) -> bytes:
+    """The octets that a phone signs to be enrolled. `secret` is the part of the activation code that its
+    person carried by hand from our page to the phone: the service in between does not know it, and so cannot
+    put a key of its own in. Raises ValueError for a text that no phone would have sent."""
     return lines(
-        "onepass-enrolment-v1", enrolment=enrolment_id, relying_party=relying_party, secret=secret, device=device_id, name=device_name,
+        "onepass-enrolment-v1",
+        enrolment=enrolment_id,
+        relying_party=relying_party,
+        secret=secret,
+        device=device_id,
+        name=device_name,
         key=public_key,
-    ).encode()  # fmt: skip
+    ).encode()
 
 
 def lines(*heads: str, **fields: str) -> str:
-    """One line for each, `name: value`, ended by a line feed. No value has a control character, so that no two lists of values give one
-    text. Raises ValueError for one that has."""
+    """One line for each, `name: value`, ended by a line feed. No value has a control character, so that no
+    two lists of values give one text. Raises ValueError for one that has."""
     if any(unicodedata.category(sign) == "Cc" for value in fields.values() for sign in value):
         raise ValueError("a value with a control character cannot be signed")
     return "".join(f"{line}\n" for line in (*heads, *(f"{name}: {value}" for name, value in fields.items())))
 
 
 def shown_lines(shows: tuple[tuple[str, str], ...]) -> str:
-    """The lines for what is shown of a form: how many pairs, and then each in two lines. Nothing where nothing is shown."""
+    """The lines for what is shown of a form: how many pairs, and then each in two lines. Nothing where
+    nothing is shown."""
     if not shows:
         return ""
     return lines(shows=str(len(shows))) + "".join(lines(name=name, value=value) for name, value in shows)
@@ -129,7 +153,8 @@ def time_text(at: datetime) -> str:
 
 
 def is_signed(statement: bytes, signature: str, public_key: str) -> bool:
-    """Whether the holder of the key (PEM) has signed exactly this. The signature is r and s, 32 octets each, in base64url."""
+    """Whether the holder of the key (PEM) has signed exactly this. The signature is r and s, 32 octets each,
+    in base64url."""
     octets = _octets(signature)
     try:
         key = load_pem_public_key(public_key.encode())
@@ -146,8 +171,8 @@ def is_signed(statement: bytes, signature: str, public_key: str) -> bool:
 
 
 def public_key_pem(text: str) -> str | None:
-    """The PEM of a public key that a phone has sent (SubjectPublicKeyInfo in DER, base64url). None for any other key or curve, and for a
-    second spelling of the same key."""
+    """The PEM of a public key that a phone has sent (SubjectPublicKeyInfo in DER, base64url). None for any
+    other key or curve, and for a second spelling of the same key."""
     octets = _octets(text)
     try:
         key = load_der_public_key(octets or b"")

@@ -1,7 +1,8 @@
-"""PURE: short codes that people read and type: how they are made, what is kept of them, and how a typed one is read.
+"""PURE: short codes that people read and type: how they are made, what is kept of them, and how a typed one
+is read.
 
-Of a code a keyed hash is kept, under a key that the store does not have: six digits have no secret of their own to hide behind. That key
-is derived from a server key by HKDF-SHA256 (RFC 5869).
+Of a code a keyed hash is kept, under a key that the store does not have: six digits have no secret of their
+own to hide behind. That key is derived from a server key by HKDF-SHA256 (RFC 5869).
 """
 
 from __future__ import annotations
@@ -38,21 +39,25 @@ def recovery_code(below: Callable[[int], int]) -> str:
 
 
 def as_typed(text: str) -> str:
-    """What somebody has typed or pasted, without what stands between the signs, in small letters and plain digits. What is too long to be
-    a code is none."""
+    """What somebody has typed or pasted, without what stands between the signs, in small letters and plain
+    digits. What is too long to be a code is none."""
     if len(text) > _LONGEST_TYPED:
         return ""
     return _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).lower()
 
 
 class CodeHashes:
-    """Keyed hashes of codes. The first key makes them, all of them recognise: instances may have the keys in different order."""
+    """Keyed hashes of codes. The first key makes them, all of them recognise: instances may have the keys in
+    different order."""
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
-        self._keys = tuple(HKDF(algorithm=SHA256(), length=_KEY_SIZE, salt=None, info=_LABEL).derive(key) for key in keys)
+        self._keys = tuple(
+            HKDF(algorithm=SHA256(), length=_KEY_SIZE, salt=None, info=_LABEL).derive(key) for key in keys
+        )
 
     def of(self, name: str, code: str) -> str:
-        """The hash that is kept of a code. `name` is whose or what for: the same code elsewhere has another."""
+        """The hash that is kept of a code. `name` is whose or what for: the same code elsewhere has
+        another."""
         return self.every(name, code)[0]
 
     def every(self, name: str, code: str) -> tuple[str, ...]:

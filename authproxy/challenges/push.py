@@ -1,7 +1,9 @@
-"""The method `push`: a notification to a phone whose key signs the answer, with a number to match, one at a time, three in ten minutes.
+"""The method `push`: a notification to a phone whose key signs the answer, with a number to match, one at a
+time, three in ten minutes.
 
-The service that carries it is believed nothing: what counts is the signature over everything that was asked (notification.py). A wrong
-number ends it as a refusal does: whoever sees the number chooses it (NIST SP 800-63B-4 §3.1.3, number matching against push bombing).
+The service that carries it is believed nothing: what counts is the signature over everything that was asked
+(notification.py). A wrong number ends it as a refusal does: whoever sees the number chooses it (NIST SP
+800-63B-4 §3.1.3, number matching against push bombing).
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class PushService(Protocol):
 
     async def answer_to(self, push_id: str) -> PhoneAnswer | Unanswered: ...
     async def withdraw(self, push_id: str) -> None: ...
-    async def begin_enrolment(self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime) -> str:
+    async def begin_enrolment(
+        self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime
+    ) -> str:
         """The service's part of the activation code."""
         ...
 
@@ -70,7 +74,9 @@ class Enrolments(Protocol):
 
 
 class Pending(Protocol):
-    async def claim_push(self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta) -> ChallengeId | None:
+    async def claim_push(
+        self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta
+    ) -> ChallengeId | None:
         """Puts this one in the place of the one that the person was asked before, and names that one."""
         ...
 
@@ -78,7 +84,9 @@ class Pending(Protocol):
 
 
 class Messages(Protocol):
-    async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None: ...
+    async def reserve(
+        self, name: str, *, pause: timedelta, per_hour: int, now: datetime
+    ) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +96,23 @@ class PushRules:
 
 
 class EnrolmentFailed(Exception):  # noqa: N818
-    """A phone has come, or will come no more, and cannot be enrolled: the code was mistyped, or somebody else has answered in its place."""
+    """A phone has come, or will come no more, and cannot be enrolled: the code was mistyped, or somebody else
+    has answered in its place."""
 
 
 class PushMethod:
     method: StepUpMethod = "push"
 
     def __init__(
-        self, *, service: PushService, enrolments: Enrolments, pending: Pending, messages: Messages, rules: PushRules,
+        self,
+        *,
+        service: PushService,
+        enrolments: Enrolments,
+        pending: Pending,
+        messages: Messages,
+        rules: PushRules,
         below: Callable[[int], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`below(n)` is a random number under n, from a source that nobody can guess."""
         self._service = service
         self._enrolments = enrolments
@@ -110,7 +125,9 @@ class PushMethod:
         phones = await self._phones(person)
         if not phones or self._service.is_away:
             return None
-        return Offer(method=self.method, destination=_newest(phones).label, level=max(each.level for each in phones))
+        return Offer(
+            method=self.method, destination=_newest(phones).label, level=max(each.level for each in phones)
+        )
 
     async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
         phones = [each for each in await self._phones(asked.person) if each.level >= asked.level]
@@ -127,9 +144,13 @@ class PushMethod:
         if sent is Sent.UNKNOWN_DEVICE:
             raise _undelivered("the service does not know the phone any more")
         return Issue(
-            lives_for=self._rules.lives_for, answer=notification.question, number=notification.number, enrolment_id=phone.enrolment_id,
-            destination=phone.label, level=phone.level,
-        )  # fmt: skip
+            lives_for=self._rules.lives_for,
+            answer=notification.question,
+            number=notification.number,
+            enrolment_id=phone.enrolment_id,
+            destination=phone.label,
+            level=phone.level,
+        )
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
         """Asks what the phone has answered; what was typed does not matter."""
@@ -138,7 +159,9 @@ class PushMethod:
             return Verdict.WAITING
         if given is Unanswered.GONE:
             return Verdict.REFUSED  # taken off the phone, or put aside: no answer that could be wrong
-        phone = next((one for one in await self._phones(person) if one.enrolment_id == challenge.enrolment_id), None)
+        phone = next(
+            (one for one in await self._phones(person) if one.enrolment_id == challenge.enrolment_id), None
+        )
         if phone is None or now >= challenge.expires_at or given.action not in {"approve", "refuse"}:
             return Verdict.WRONG
         number = given.number if given.action == "approve" else ""
@@ -151,7 +174,8 @@ class PushMethod:
         return Verdict.RIGHT if given.action == "approve" else Verdict.REFUSED
 
     async def withdraw(self, challenge: Challenge) -> None:
-        """The challenge is over already, and the notification ends by itself: that the service is away hinders nobody."""
+        """The challenge is over already, and the notification ends by itself: that the service is away
+        hinders nobody."""
         with suppress(CannotAsk):
             await self._service.withdraw(challenge.challenge_id)
 
@@ -159,38 +183,54 @@ class PushMethod:
         return [each for each in await self._enrolments.of(owner_of(person)) if each.method == "push"]
 
     async def _reserve(self, owner: tuple[str, ...], now: datetime) -> None:
-        """As many places as notifications within ten minutes, each free again ten minutes after it was taken: exact at any moment, by a
-        rule that knows pauses only. Raises TooOften."""
+        """As many places as notifications within ten minutes, each free again ten minutes after it was taken:
+        exact at any moment, by a rule that knows pauses only. Raises TooOften."""
         free_at: list[datetime] = []
         for place in range(self._rules.per_ten_minutes):
-            until = await self._messages.reserve(f"push:{place}:{person_name(owner)}", pause=_WINDOW, per_hour=60, now=now)
+            until = await self._messages.reserve(
+                f"push:{place}:{person_name(owner)}", pause=_WINDOW, per_hour=60, now=now
+            )
             if until is None:
                 return
             free_at.append(until)
         raise TooOften(min(free_at))
 
     async def _put_aside(self, owner: tuple[str, ...], challenge_id: ChallengeId, now: datetime) -> None:
-        """Ends the notification before, in our store and then at the service: a phone that is asked twice does not say what it approves."""
+        """Ends the notification before, in our store and then at the service: a phone that is asked twice
+        does not say what it approves."""
         earlier = await self._pending.claim_push(owner, challenge_id, self._rules.lives_for)
         if earlier is not None and await self._pending.resolve(earlier, State.EXPIRED, now=now):
             with suppress(CannotAsk):
                 await self._service.withdraw(earlier)
 
-    def _notification(self, asked: Asked, challenge_id: ChallengeId, device_id: str, now: datetime) -> Notification:
+    def _notification(
+        self, asked: Asked, challenge_id: ChallengeId, device_id: str, now: datetime
+    ) -> Notification:
         choices = _numbers(self._below)
         issued_at = now.replace(microsecond=0)
         return Notification(
-            push_id=challenge_id, device_id=device_id, portal=shown(asked.portal_name), place=shown(asked.place),
-            browser=shown(asked.browser), address=shown(asked.address), issued_at=issued_at, expires_at=issued_at + self._rules.lives_for,
-            number=choices[self._below(_CHOICES)], choices=choices, shows=tuple((shown(name), shown(value)) for name, value in asked.shown),
-        )  # fmt: skip
+            push_id=challenge_id,
+            device_id=device_id,
+            portal=shown(asked.portal_name),
+            place=shown(asked.place),
+            browser=shown(asked.browser),
+            address=shown(asked.address),
+            issued_at=issued_at,
+            expires_at=issued_at + self._rules.lives_for,
+            number=choices[self._below(_CHOICES)],
+            choices=choices,
+            shows=tuple((shown(name), shown(value)) for name, value in asked.shown),
+        )
 
 
 class PushEnrolling:
-    """How a phone becomes a person's: by an activation code, half of it the service's, to find the enrolment, half of it ours. Our half
-    travels by hand alone, and the phone's proof shows that it has come. It is derived, not kept: any instance can judge the proof."""
+    """How a phone becomes a person's: by an activation code, half of it the service's, to find the enrolment,
+    half of it ours. Our half travels by hand alone, and the phone's proof shows that it has come. It is
+    derived, not kept: any instance can judge the proof."""
 
-    def __init__(self, *, service: PushService, hashes: CodeHashes, relying_party: str, fresh: Callable[[int], str]) -> None:
+    def __init__(
+        self, *, service: PushService, hashes: CodeHashes, relying_party: str, fresh: Callable[[int], str]
+    ) -> None:
         """`relying_party` is what the phone calls us; `fresh(n)` is URL-safe text of n random bytes."""
         self._service = service
         self._hashes = hashes
@@ -202,12 +242,15 @@ class PushEnrolling:
         enrolment_id, until = self._fresh(16), now.replace(microsecond=0) + _ACTIVATION_FOR
         # By this the person recognises the account on the phone.
         account = shown(person.email or person.name or person.subject_for_portals)
-        part = await self._service.begin_enrolment(enrolment_id, relying_party=self._relying_party, account=account, expires_at=until)
+        part = await self._service.begin_enrolment(
+            enrolment_id, relying_party=self._relying_party, account=account, expires_at=until
+        )
         code = part + self._secrets(enrolment_id)[0]
         return enrolment_id, "-".join(code[at : at + _GROUP] for at in range(0, len(code), _GROUP)), until
 
     async def finish(self, enrolment_id: str, *, label: str, now: datetime) -> Enrolment | None:
-        """None while no phone has come. The phone's own name is the label of one that was given none. Raises CannotAsk, EnrolmentFailed."""
+        """None while no phone has come. The phone's own name is the label of one that was given none. Raises
+        CannotAsk, EnrolmentFailed."""
         phone = await self._service.enrolled(enrolment_id)
         if phone is Unanswered.PENDING:
             return None
@@ -215,12 +258,17 @@ class PushEnrolling:
         if phone is Unanswered.GONE or pem is None or not self._is_proved(enrolment_id, phone, pem):
             raise EnrolmentFailed("no phone, or none that knows the code")
         return Enrolment(
-            enrolment_id=enrolment_id, method="push", label=(label or shown(phone.device_name))[:_LONGEST_LABEL], enrolled_at=now,
-            secret=pem, device_id=phone.device_id,
-        )  # fmt: skip
+            enrolment_id=enrolment_id,
+            method="push",
+            label=(label or shown(phone.device_name))[:_LONGEST_LABEL],
+            enrolled_at=now,
+            secret=pem,
+            device_id=phone.device_id,
+        )
 
     async def forget(self, enrolment: Enrolment) -> None:
-        """The phone is nobody's here any more; where the service is away its notifications have no challenge to answer."""
+        """The phone is nobody's here any more; where the service is away its notifications have no challenge
+        to answer."""
         if enrolment.device_id is not None:
             with suppress(CannotAsk):
                 await self._service.remove(enrolment.device_id)
@@ -230,11 +278,15 @@ class PushEnrolling:
         try:
             statements = [
                 enrolment_statement(
-                    enrolment_id=enrolment_id, relying_party=self._relying_party, secret=secret, device_id=phone.device_id,
-                    device_name=phone.device_name, public_key=phone.public_key,
+                    enrolment_id=enrolment_id,
+                    relying_party=self._relying_party,
+                    secret=secret,
+                    device_id=phone.device_id,
+                    device_name=phone.device_name,
+                    public_key=phone.public_key,
                 )
                 for secret in self._secrets(enrolment_id)
-            ]  # fmt: skip
+            ]
         except ValueError:
             return False
         return any(is_signed(statement, phone.proof, pem) for statement in statements)
@@ -242,7 +294,8 @@ class PushEnrolling:
     def _secrets(self, enrolment_id: str) -> tuple[str, ...]:
         """50 bits for ten minutes, one for each key of ours: the first is the one that is shown."""
         return tuple(
-            base64.b32encode(bytes.fromhex(made)).decode()[:_SECRET_LENGTH] for made in self._hashes.every(f"onepass:{enrolment_id}", "")
+            base64.b32encode(bytes.fromhex(made)).decode()[:_SECRET_LENGTH]
+            for made in self._hashes.every(f"onepass:{enrolment_id}", "")
         )
 
 

@@ -1,7 +1,9 @@
-"""The method `recovery`: codes from a sheet of paper, each good once, for whoever has lost the phone (NIST SP 800-63B-4 §3.1.2).
+"""The method `recovery`: codes from a sheet of paper, each good once, for whoever has lost the phone (NIST SP
+800-63B-4 §3.1.2).
 
-They lie in a drawer for years, longer than any key of the server: what is kept of them is made without one, and slowly (scrypt, RFC 7914),
-because 49 bits are few for a fast hash (ASVS 5.0 V6.5.2). How slowly, the OWASP Password Storage Cheat Sheet says.
+They lie in a drawer for years, longer than any key of the server: what is kept of them is made without one,
+and slowly (scrypt, RFC 7914), because 49 bits are few for a fast hash (ASVS 5.0 V6.5.2). How slowly, the
+OWASP Password Storage Cheat Sheet says.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ class Cost:
 
 
 COST: Final = Cost(n=2**14, r=8, p=5)
-"""One of the rows that OWASP calls equal. The first of them (n = 2**17, p = 1) takes 128 MiB for each answer: people who answer at the same
-moment would take the gateway's memory. This one takes 16."""
+"""One of the rows that OWASP calls equal. The first of them (n = 2**17, p = 1) takes 128 MiB for each answer:
+people who answer at the same moment would take the gateway's memory. This one takes 16."""
 _EARLIER: Final = Cost(n=2**14, r=8, p=1)
 """Of sheets that versions before this one have made. They lie in drawers."""
 
@@ -77,7 +79,10 @@ class RecoveryMethod:
         """Nothing was sent."""
 
     async def _level(self, owner: tuple[str, ...]) -> Level:
-        return max((each.level for each in await self._codes.every(owner) if each.method == "recovery"), default=Level.LOW)
+        return max(
+            (each.level for each in await self._codes.every(owner) if each.method == "recovery"),
+            default=Level.LOW,
+        )
 
 
 def fresh_codes(below: Callable[[int], int]) -> tuple[str, ...]:
@@ -93,4 +98,6 @@ async def hashes_of(owner: tuple[str, ...], codes: Sequence[str], *, cost: Cost 
 def _kept(owner: tuple[str, ...], code: str, cost: Cost) -> str:
     # The owner is the salt: a code must be found by what was typed, and that of somebody else is another.
     salt = hashlib.sha256(f"authproxy recovery\0{person_name(owner)}".encode()).digest()
-    return hashlib.scrypt(as_typed(code).encode(errors="surrogatepass"), salt=salt, n=cost.n, r=cost.r, p=cost.p, dklen=32).hex()
+    return hashlib.scrypt(
+        as_typed(code).encode(errors="surrogatepass"), salt=salt, n=cost.n, r=cost.r, p=cost.p, dklen=32
+    ).hex()

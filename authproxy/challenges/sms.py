@@ -1,7 +1,9 @@
-"""The method `sms`: a code by text message, to the number that the register or the provider vouches for and never to one from a request.
+"""The method `sms`: a code by text message, to the number that the register or the provider vouches for and
+never to one from a request.
 
-NIST SP 800-63B-4 §3.1.3.3 calls it restricted: it is off at level 30, and whoever has anything else is offered that first. The last line
-binds the code to the portal's origin, so that browsers fill it in there and nowhere else (WICG "Origin-bound one-time codes").
+NIST SP 800-63B-4 §3.1.3.3 calls it restricted: it is off at level 30, and whoever has anything else is
+offered that first. The last line binds the code to the portal's origin, so that browsers fill it in there and
+nowhere else (WICG "Origin-bound one-time codes").
 """
 
 from __future__ import annotations
@@ -41,13 +43,22 @@ class Numbers(Protocol):
 class Messages(Protocol):
     """How often a person may be sent something: counted where all instances count."""
 
-    async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None: ...
+    async def reserve(
+        self, name: str, *, pause: timedelta, per_hour: int, now: datetime
+    ) -> datetime | None: ...
 
 
 class CodeText(Protocol):
     def __call__(
-        self, *, code: str, portal_name: str, origin: str, minutes: int, locale: str, shown: tuple[tuple[str, str], ...] = ()
-    ) -> str:  # fmt: skip
+        self,
+        *,
+        code: str,
+        portal_name: str,
+        origin: str,
+        minutes: int,
+        locale: str,
+        shown: tuple[tuple[str, str], ...] = (),
+    ) -> str:
         """The message in the person's language. `shown` are names and values of what the code confirms."""
         ...
 
@@ -64,9 +75,16 @@ class SmsMethod:
     method: StepUpMethod = "sms"
 
     def __init__(
-        self, *, sender: SmsSender, numbers: Numbers, messages: Messages, text: CodeText, hashes: CodeHashes, rules: CodeRules,
+        self,
+        *,
+        sender: SmsSender,
+        numbers: Numbers,
+        messages: Messages,
+        text: CodeText,
+        hashes: CodeHashes,
+        rules: CodeRules,
         below: Callable[[int], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`below(n)` is a random number under n, from a source that nobody can guess."""
         self._sender = sender
         self._numbers = numbers
@@ -86,26 +104,37 @@ class SmsMethod:
         if number is None:
             raise CannotAsk(Reason.SENDER_UNAVAILABLE, "the person has no number any more")
         until = await self._messages.reserve(
-            f"sms:{person_name(owner_of(asked.person))}", pause=rules.again_after, per_hour=rules.per_hour, now=now
+            f"sms:{person_name(owner_of(asked.person))}",
+            pause=rules.again_after,
+            per_hour=rules.per_hour,
+            now=now,
         )
         if until is not None:
             raise TooOften(until)
         code = one_time_code.digits(rules.digits, self._below)
         text = self._text(
-            code=code, portal_name=asked.portal_name, origin=asked.origin, minutes=int(rules.lives_for.total_seconds()) // 60,
-            locale=asked.locale, shown=asked.shown,
-        )  # fmt: skip
+            code=code,
+            portal_name=asked.portal_name,
+            origin=asked.origin,
+            minutes=int(rules.lives_for.total_seconds()) // 60,
+            locale=asked.locale,
+            shown=asked.shown,
+        )
         await self._sender.send(Sms(recipient=number, text=text, reference=challenge_id))
         return Issue(
-            lives_for=rules.lives_for, answer=self._hashes.of(_sent(challenge_id, number), code), destination=masked(number),
+            lives_for=rules.lives_for,
+            answer=self._hashes.of(_sent(challenge_id, number), code),
+            destination=masked(number),
             again_after=rules.again_after,
-        )  # fmt: skip
+        )
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
-        # The number may have been changed since: what went to the old one proves nothing any more. The hash is of code and number, so that
-        # a number which looks the same when it is masked is another one.
+        # The number may have been changed since: what went to the old one proves nothing any more. The hash
+        # is of code and number, so that a number which looks the same when it is masked is another one.
         number = await self._numbers.number_of(person)
-        is_right = number is not None and self._hashes.fits(_sent(challenge.challenge_id, number), answer, challenge.answer)
+        is_right = number is not None and self._hashes.fits(
+            _sent(challenge.challenge_id, number), answer, challenge.answer
+        )
         return Verdict.RIGHT if is_right else Verdict.WRONG
 
     async def withdraw(self, challenge: Challenge) -> None:

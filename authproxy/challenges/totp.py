@@ -1,7 +1,8 @@
 """The method `totp`: codes by time (RFC 6238), of OnePass or any other application, each of them good once.
 
-A code is accepted in its step and one before and after. The last step that was accepted is remembered where all instances see it, and no
-earlier one is taken again (RFC 6238 §5.2; the code of an enrolment counts as well).
+A code is accepted in its step and one before and after. The last step that was accepted is remembered where
+all instances see it, and no earlier one is taken again (RFC 6238 §5.2; the code of an enrolment counts as
+well).
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class TotpMethod:
         enrolled = await self._of(person)
         if not enrolled:
             return None
-        return Offer(method=self.method, destination=_named(enrolled), level=max(each.level for each in enrolled))
+        return Offer(
+            method=self.method, destination=_named(enrolled), level=max(each.level for each in enrolled)
+        )
 
     async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
         accepted = [each for each in await self._of(asked.person) if each.level >= asked.level]
@@ -73,11 +76,16 @@ def _named(enrolled: Sequence[Enrolment]) -> str:
 
 
 def matching_step(secret: str, typed: str, now: datetime) -> int | None:
-    """The time step whose code this is, among those around `now`. Takes the same time for every wrong code."""
+    """The time step whose code this is, among those around `now`. Takes the same time for every wrong
+    code."""
     current = int(now.timestamp()) // _STEP
     generator = pyotp.TOTP(secret, interval=_STEP)
     code = as_typed(typed).encode(errors="surrogatepass")
-    found = [step for step in (current + around for around in _AROUND) if hmac.compare_digest(generator.generate_otp(step).encode(), code)]
+    found = [
+        step
+        for step in (current + around for around in _AROUND)
+        if hmac.compare_digest(generator.generate_otp(step).encode(), code)
+    ]
     return found[0] if found else None
 
 

@@ -1,4 +1,5 @@
-"""The command line: what an operator says, in words and exit codes. Decides nothing: settings, bootstrap and the sandbox do.
+"""The command line: what an operator says, in words and exit codes. Decides nothing: settings, bootstrap and
+the sandbox do.
 
 Whatever a command needs is imported inside it, so that `--help` and completion answer at once.
 """
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from authproxy.settings.schema import Settings
 
 
-@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="authproxy")
 def main() -> None:
     """Bankart Varni Spletni Prehod: signs people in before they reach a portal."""
@@ -86,15 +89,25 @@ def check_config(config: Path, *, as_json: bool) -> None:
 
 @main.command()
 @click.option("--port-offset", type=click.IntRange(0, 50_000), default=0, help="Move all ports by this much.")
-@click.option("--store", "store_url", metavar="URL", help="Use this Redis instead of one of the sandbox's own.")
-@click.option("--state", "state_dir", type=click.Path(file_okay=False, path_type=Path), help="Keep keys and accounts here between runs.")
+@click.option(
+    "--store", "store_url", metavar="URL", help="Use this Redis instead of one of the sandbox's own."
+)
+@click.option(
+    "--state",
+    "state_dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep keys and accounts here between runs.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the gateway's logs here.")
 def sandbox(port_offset: int, store_url: str | None, state_dir: Path | None, *, verbose: bool) -> None:
     """Run the gateway with everything that it talks to, for trying out."""
     try:
         from authproxy.sandbox import stack
     except ModuleNotFoundError as missing:
-        fail(f"the sandbox is not installed here ({missing.name} is missing); it is part of the source checkout: `make demo` there")
+        fail(
+            f"the sandbox is not installed here ({missing.name} is missing); it is part of the source "
+            "checkout: `make demo` there"
+        )
 
     stack.run(port_offset=port_offset, store_url=store_url, state_dir=state_dir, is_verbose=verbose)
 
@@ -118,7 +131,8 @@ def explain(method: str, url: str, config: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, writable=True))
 @config_option
 def nginx_pages(file: Path, config: Path) -> None:
-    """Write the pages that nginx shows while the gateway is away to FILE (`pages.conf`), in the look of the settings.
+    """Write the pages that nginx shows while the gateway is away to FILE (`pages.conf`), in the look of the
+    settings.
 
     Each portal has its name, colour, logo and contact there. nginx reads the file when it is reloaded."""
     settings = settings_of(config)
@@ -138,29 +152,46 @@ def sessions() -> None:
 
 
 @sessions.command("list")
-@click.option("--person", help="Only those of this person: an id in the register, a `sub`, or a name in the audit trail.")
+@click.option(
+    "--person",
+    help="Only those of this person: an id in the register, a `sub`, or a name in the audit trail.",
+)
 @click.option("--portal", help="Only those at this portal.")
-@click.option("--hashes", is_flag=True, help="Name people as the audit trail does, for whoever may not see who they are.")
+@click.option(
+    "--hashes",
+    is_flag=True,
+    help="Name people as the audit trail does, for whoever may not see who they are.",
+)
 @config_option
 @json_option
-def list_sessions(person: str | None, portal: str | None, config: Path, *, hashes: bool, as_json: bool) -> None:
-    """List the open sessions and whose they are, without anything that would open one. Tax numbers are masked."""
+def list_sessions(
+    person: str | None, portal: str | None, config: Path, *, hashes: bool, as_json: bool
+) -> None:
+    """List the open sessions and whose they are, without anything that would open one. Tax numbers are
+    masked."""
     settings = settings_of(config)
     if portal is not None and portal not in settings.portals:
-        raise click.UsageError(f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}")
+        raise click.UsageError(
+            f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
+        )
     from authproxy import bootstrap
 
     with store_asked():
         found = asyncio.run(bootstrap.list_sessions(settings, person=person, portal=portal))
     rows = [
         {
-            "session": each.summary.session_id, "portal": each.summary.portal, **_whose(each, hashes=hashes), "method": each.summary.method,
-            "level": int(each.summary.level), "started_at": time_text(each.summary.started_at),
-            "last_active_at": time_text(each.summary.last_active_at), "expires_at": time_text(each.summary.expires_at),
+            "session": each.summary.session_id,
+            "portal": each.summary.portal,
+            **_whose(each, hashes=hashes),
+            "method": each.summary.method,
+            "level": int(each.summary.level),
+            "started_at": time_text(each.summary.started_at),
+            "last_active_at": time_text(each.summary.last_active_at),
+            "expires_at": time_text(each.summary.expires_at),
             "browser": each.summary.browser,
         }
         for each in found
-    ]  # fmt: skip
+    ]
     if as_json:
         print_json(rows)
         return
@@ -179,11 +210,16 @@ def _whose(each: OpenSession, *, hashes: bool) -> dict[str, object]:
 
 @sessions.command("revoke")
 @click.argument("session_id", required=False)
-@click.option("--person", help="End all sessions of this person, named as `sessions list` does (with or without --hashes).")
+@click.option(
+    "--person",
+    help="End all sessions of this person, named as `sessions list` does (with or without --hashes).",
+)
 @click.option("--subject", help="End all sessions of this person (the provider's `sub`).")
 @click.option("--issuer", help="The provider that names the person; by default the configured one.")
 @config_option
-def revoke_sessions(session_id: str | None, person: str | None, subject: str | None, issuer: str | None, config: Path) -> None:
+def revoke_sessions(
+    session_id: str | None, person: str | None, subject: str | None, issuer: str | None, config: Path
+) -> None:
     """End one session, or all of a person. Exit code 1 if there was none."""
     if [session_id, person, subject].count(None) != 2:
         raise click.UsageError("name either a session or, with --person or --subject, a person")
@@ -197,7 +233,9 @@ def revoke_sessions(session_id: str | None, person: str | None, subject: str | N
             except bootstrap.SeveralPeople as several:
                 fail(str(several))
         else:
-            ended = asyncio.run(bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject))
+            ended = asyncio.run(
+                bootstrap.revoke_sessions(settings, session_id=session_id, issuer=issuer, subject=subject)
+            )
     click.echo(f"{ended} ended")
     sys.exit(0 if ended else 1)
 
@@ -231,7 +269,8 @@ def list_keys(config: Path, *, as_json: bool) -> None:
 @config_option
 @json_option
 def rotate_keys(config: Path, *, as_json: bool) -> None:
-    """Let the next key sign, keep the last one published, and make a new next one. It counts after a restart of the gateway."""
+    """Let the next key sign, keep the last one published, and make a new next one. It counts after a restart
+    of the gateway."""
     from authproxy import bootstrap
     from authproxy.assertions.keys import KeyRefused
 
@@ -269,7 +308,11 @@ def _key_files(settings: Settings) -> KeyFiles:
 
 def _print_ring(ring: KeyRing, *, as_json: bool) -> None:
     roles = {"current": ring.current, "next": ring.upcoming, "retiring": ring.retiring}
-    rows = [{"role": role, "algorithm": key.algorithm, "kid": key.key_id} for role, key in roles.items() if key is not None]
+    rows = [
+        {"role": role, "algorithm": key.algorithm, "kid": key.key_id}
+        for role, key in roles.items()
+        if key is not None
+    ]
     if as_json:
         print_json(rows)
     else:

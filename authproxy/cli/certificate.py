@@ -1,6 +1,8 @@
-"""`authproxy certificate explain`: what a certificate says, which check it passes or fails and why, and whom it would sign in.
+"""`authproxy certificate explain`: what a certificate says, which check it passes or fails and why, and whom
+it would sign in.
 
-The same validator, profile and register as those of a running gateway: it cannot tell another story than they.
+The same validator, profile and register as those of a running gateway: it cannot tell another story than
+they.
 """
 
 from __future__ import annotations
@@ -55,9 +57,11 @@ def certificate() -> None:
 @config_option
 @json_option
 def explain_certificate(file: Path, config: Path, *, as_json: bool) -> None:
-    """Say what the certificate in FILE (PEM, DER or .p7b) says, which check it passes or fails, and whom it would sign in where.
+    """Say what the certificate in FILE (PEM, DER or .p7b) says, which check it passes or fails, and whom it
+    would sign in where.
 
-    Asks its issuer's lists and responders. Exit code 0: it signs somebody in; 1: it does not; 2: there is no file that can be read."""
+    Asks its issuer's lists and responders. Exit code 0: it signs somebody in; 1: it does not; 2: there is no
+    file that can be read."""
     settings = settings_of(config)
     from authproxy import bootstrap
 
@@ -81,7 +85,9 @@ def _described(explained: ExplainedCertificate) -> dict[str, object]:
     return {
         "file": explained.kind,
         "says": _says(explained),
-        "checks": [{"check": line.check, "outcome": line.outcome, "detail": line.detail} for line in explained.lines],
+        "checks": [
+            {"check": line.check, "outcome": line.outcome, "detail": line.detail} for line in explained.lines
+        ],
         "person": explained.person,
         "portals": explained.portals,
         "refused": explained.refused,
@@ -93,9 +99,12 @@ def _print(explained: ExplainedCertificate) -> None:
     print_details({"file": explained.kind, **_says(explained)})
     click.echo()
     marks = {"passed": "yes", "failed": "NO", "not_reached": "–", "unknown": "?"}
-    print_table([
-        {"": marks[line.outcome], "check": _CHECKS[line.check], "because": line.detail or ""} for line in explained.lines
-    ])  # fmt: skip
+    print_table(
+        [
+            {"": marks[line.outcome], "check": _CHECKS[line.check], "because": line.detail or ""}
+            for line in explained.lines
+        ]
+    )
     click.echo()
     if explained.admits:
         click.echo(f"signs in {visible(str(explained.person))} at: {', '.join(explained.portals)}")

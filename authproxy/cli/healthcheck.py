@@ -1,6 +1,8 @@
-"""`authproxy healthcheck`: asks the management listener of a running gateway whether it is well, as supervisors of containers do.
+"""`authproxy healthcheck`: asks the management listener of a running gateway whether it is well, as
+supervisors of containers do.
 
-Of the settings it reads only where that listener is: an unfinished edit elsewhere in the file says nothing about the gateway that runs.
+Of the settings it reads only where that listener is: an unfinished edit elsewhere in the file says nothing
+about the gateway that runs.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class _UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """Where to ask. `shown` is what the operator reads; `socket_path` is the path of a Unix socket, or None."""
+    """Where to ask. `shown` is what the operator reads; `socket_path` is the path of a Unix socket, or
+    None."""
 
     shown: str
     target: str = "/healthz"
@@ -49,11 +52,17 @@ class _Question:
 
 @click.command()
 @click.option(
-    "-c", "--config", envvar="AUTHPROXY_CONFIG", show_envvar=True, type=click.Path(path_type=Path),
+    "-c",
+    "--config",
+    envvar="AUTHPROXY_CONFIG",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
     help="The settings file, which says where the management listener is.",
-)  # fmt: skip
+)
 @click.option("--url", help="Ask this instead, e.g. http://127.0.0.1:8090/readyz.")
-@click.option("--timeout", type=click.FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1, 60), default=3.0, show_default=True, help="Seconds to wait."
+)
 def healthcheck(config: Path | None, url: str | None, timeout: float) -> None:
     """Ask a running gateway whether it is well: exit code 0 or 1.
 
@@ -79,7 +88,9 @@ def _by_url(url: str) -> _Question:
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.UsageError("--url is no http URL")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Question(shown=url, target=target, host=parts.hostname, port=parts.port, is_tls=parts.scheme == "https")
+    return _Question(
+        shown=url, target=target, host=parts.hostname, port=parts.port, is_tls=parts.scheme == "https"
+    )
 
 
 def _by_settings(config: Path | None) -> _Question:
@@ -96,5 +107,7 @@ def _by_settings(config: Path | None) -> _Question:
     if isinstance(address, SocketPath):
         return _Question(shown=text, socket_path=address.path)
     host = _ANY_ADDRESS.get(address.host, address.host)
-    shown = f"http://[{host}]:{address.port}/healthz" if ":" in host else f"http://{host}:{address.port}/healthz"
+    shown = (
+        f"http://[{host}]:{address.port}/healthz" if ":" in host else f"http://{host}:{address.port}/healthz"
+    )
     return _Question(shown=shown, host=host, port=address.port)

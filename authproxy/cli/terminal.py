@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 FINDINGS, UNREADABLE = 1, 2
 
 config_option = click.option(
-    "-c", "--config", envvar="AUTHPROXY_CONFIG", required=True, show_envvar=True, type=click.Path(path_type=Path), help="The settings file."
+    "-c",
+    "--config",
+    envvar="AUTHPROXY_CONFIG",
+    required=True,
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="The settings file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -92,7 +98,8 @@ def print_details(details: Mapping[str, object], *, err: bool = False) -> None:
 
 
 def visible(text: str) -> str:
-    """The text with everything that cannot be seen written out: what a certificate or a register says must not command a terminal."""
+    """The text with everything that cannot be seen written out: what a certificate or a register says must
+    not command a terminal."""
     return "".join(character if character.isprintable() else _written_out(character) for character in text)
 
 

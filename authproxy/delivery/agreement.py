@@ -1,4 +1,5 @@
-"""PURE: what is agreed with an SMS gateway that is asked over HTTP: how a message is handed over, and what its answers mean."""
+"""PURE: what is agreed with an SMS gateway that is asked over HTTP: how a message is handed over, and what
+its answers mean."""
 
 from __future__ import annotations
 
@@ -41,8 +42,8 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Success:
-    """Which answers mean that the message was taken: one of the statuses and, where a pointer (RFC 6901) is given, a JSON value there:
-    one of `values`, or any but null and false where there are none."""
+    """Which answers mean that the message was taken: one of the statuses and, where a pointer (RFC 6901) is
+    given, a JSON value there: one of `values`, or any but null and false where there are none."""
 
     statuses: frozenset[int] = frozenset({200, 201, 202})
     pointer: str | None = None
@@ -74,7 +75,8 @@ class Agreement:
     sender: str
     recipient_form: RecipientForm = "+"
     reference_header: str | None = None
-    """Under which the gateway knows a repeated request by; unset: it may send a message twice when its answer was lost."""
+    """Under which the gateway knows a repeated request by; unset: it may send a message twice when its answer
+    was lost."""
     signature: Signature | None = None
     success: Success = field(default_factory=Success)
     reports: DeliveryReports | None = None
@@ -88,9 +90,14 @@ class Agreement:
 
     def request(self, sms: Sms) -> tuple[dict[str, str], bytes]:
         """Headers and body. Raises Unsendable."""
-        body = self.body.filled({
-            "recipient": written(sms.recipient, self.recipient_form), "text": sms.text, "sender": self.sender, "reference": sms.reference,
-        })  # fmt: skip
+        body = self.body.filled(
+            {
+                "recipient": written(sms.recipient, self.recipient_form),
+                "text": sms.text,
+                "sender": self.sender,
+                "reference": sms.reference,
+            }
+        )
         headers = {"Content-Type": self.content_type, "Accept-Encoding": "identity", **self.headers}
         if self.reference_header is not None:
             headers[self.reference_header] = sms.reference
@@ -173,7 +180,13 @@ def _at(body: bytes, pointer: str) -> Any:
         name = token.replace("~1", "/").replace("~0", "~")
         if isinstance(found, dict):
             found = found.get(name, _ABSENT)
-        elif isinstance(found, list) and name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(found):
+        elif (
+            isinstance(found, list)
+            and name.isascii()
+            and name.isdecimal()
+            and len(name) < 6
+            and int(name) < len(found)
+        ):
             found = found[int(name)]
         else:
             return _ABSENT

@@ -1,7 +1,9 @@
-"""Hands text messages to a gateway over HTTP (RFC 9110), and decides what counts as an answer: small, whole, in time, no redirect.
+"""Hands text messages to a gateway over HTTP (RFC 9110), and decides what counts as an answer: small, whole,
+in time, no redirect.
 
-After an answer that was lost nobody knows whether the message was taken. It is handed over again, with the same code in it, and the
-person may get it twice; a gateway that knows messages by a header of ours (`reference_header`) sends it once.
+After an answer that was lost nobody knows whether the message was taken. It is handed over again, with the
+same code in it, and the person may get it twice; a gateway that knows messages by a header of ours
+(`reference_header`) sends it once.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ import aiohttp
 from yarl import URL
 
 from authproxy.challenges.message import Sms
-from authproxy.delivery.agreement import Agreement, Answer, DeliveryReports, Judgement, judged, message_id, reported
+from authproxy.delivery.agreement import (
+    Agreement,
+    Answer,
+    DeliveryReports,
+    Judgement,
+    judged,
+    message_id,
+    reported,
+)
 from authproxy.delivery.sms import Unsendable
 from authproxy.delivery.sms_gateways import NotTaken, Report
 from authproxy.dns.resolver import Resolver
@@ -27,16 +37,22 @@ from authproxy.telemetry.logging import logger
 
 _SIZE_LIMIT: Final = 64 * 1024
 _MOST_FOLLOWED: Final = 500
-"""Messages whose delivery is asked about at a time. That of more is not known: nothing but a number in a metric depends on it."""
+"""Messages whose delivery is asked about at a time. That of more is not known: nothing but a number in a
+metric depends on it."""
 LOOKS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300))
 """Pauses before each question about a delivery."""
 
 
 class HttpSmsGateway:
     def __init__(
-        self, name: str, agreement: Agreement, session: aiohttp.ClientSession, *,
-        spawn: Callable[[Coroutine[Any, Any, None]], object], looks: tuple[timedelta, ...] = LOOKS,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        agreement: Agreement,
+        session: aiohttp.ClientSession,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        looks: tuple[timedelta, ...] = LOOKS,
+    ) -> None:
         """`spawn` runs what asks about deliveries in the background."""
         self._name = name
         self._agreement = agreement
@@ -73,7 +89,9 @@ class HttpSmsGateway:
             answer = None
             within = min(agreement.timeout.total_seconds(), ends_at - time())
             try:
-                answer = await self._asked("POST", agreement.url, headers, body, within=within, is_read=agreement.success.needs_body)
+                answer = await self._asked(
+                    "POST", agreement.url, headers, body, within=within, is_read=agreement.success.needs_body
+                )
             except _NoAnswer as silence:
                 problem = str(silence)
             else:
@@ -88,13 +106,22 @@ class HttpSmsGateway:
         raise NotTaken(problem)
 
     async def _asked(
-        self, method: Literal["GET", "POST"], url: str, headers: Mapping[str, str], body: bytes | None, *, within: float, is_read: bool
-    ) -> Answer:  # fmt: skip
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        within: float,
+        is_read: bool,
+    ) -> Answer:
         """Raises _NoAnswer where asking again may help, NotTaken where it does not."""
         try:
             async with (
                 asyncio.timeout(within),
-                self._session.request(method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False) as response,
+                self._session.request(
+                    method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+                ) as response,
             ):
                 return Answer(
                     status=response.status,
@@ -133,7 +160,9 @@ class HttpSmsGateway:
         url = reports.url.replace("{message_id}", quote(named, safe=""))
         headers = {"Accept-Encoding": "identity", **self._agreement.headers}
         try:
-            answer = await self._asked("GET", url, headers, None, within=self._agreement.timeout.total_seconds(), is_read=True)
+            answer = await self._asked(
+                "GET", url, headers, None, within=self._agreement.timeout.total_seconds(), is_read=True
+            )
         except (_NoAnswer, NotTaken):
             return None
         return reported(answer, reports)
@@ -144,19 +173,27 @@ class _NoAnswer(Exception):  # noqa: N818
 
 
 def client_session(
-    *, ca_file: str | None = None, certificate_file: str | None = None, key_file: str | None = None, names: Resolver | None = None
-) -> aiohttp.ClientSession:  # fmt: skip
-    """A session for one gateway: no cookies, no proxy from the environment, nothing unpacked, certificates checked (against `ca_file` alone
-    if given). Raises OSError for files that cannot be used. The caller closes it.
+    *,
+    ca_file: str | None = None,
+    certificate_file: str | None = None,
+    key_file: str | None = None,
+    names: Resolver | None = None,
+) -> aiohttp.ClientSession:
+    """A session for one gateway: no cookies, no proxy from the environment, nothing unpacked, certificates
+    checked (against `ca_file` alone if given). Raises OSError for files that cannot be used. The caller
+    closes it.
 
-    Connections are not kept: one that the gateway closes just as a message travels over it would send that message twice."""
+    Connections are not kept: one that the gateway closes just as a message travels over it would send that
+    message twice."""
     context: ssl.SSLContext | bool = True
     if ca_file is not None or certificate_file is not None:
         context = ssl.create_default_context(cafile=ca_file)
         if certificate_file is not None:
             context.load_cert_chain(certificate_file, key_file)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, limit=32, force_close=True, resolver=SessionResolver(names), use_dns_cache=False),
+        connector=aiohttp.TCPConnector(
+            ssl=context, limit=32, force_close=True, resolver=SessionResolver(names), use_dns_cache=False
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -172,7 +209,9 @@ def _is_taken(answer: Answer, agreement: Agreement) -> bool:
         case Judgement.LATER:
             return False
         case Judgement.REFUSED if answer.status in agreement.success.statuses:
-            raise NotTaken(f"answered {answer.status} and did not say that it has the message", is_of_the_message=True)
+            raise NotTaken(
+                f"answered {answer.status} and did not say that it has the message", is_of_the_message=True
+            )
         case Judgement.REFUSED:
             raise NotTaken(f"answered {answer.status}", is_of_the_message=True)
         case Judgement.BROKEN:

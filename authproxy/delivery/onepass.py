@@ -1,9 +1,12 @@
-"""Speaks to the service that carries notifications to phones, by the contract in README.md; decides what counts as its answer at all.
+"""Speaks to the service that carries notifications to phones, by the contract in README.md; decides what
+counts as its answer at all.
 
-An answer is whole, small, uncompressed and in time; no redirect is followed. Nothing that it says approves anything: phones sign.
+An answer is whole, small, uncompressed and in time; no redirect is followed. Nothing that it says approves
+anything: phones sign.
 
-Whether the service is away is judged by what is sent to it. Pages ask for answers again and again while somebody waits, so a slow second
-would count as an outage for everybody, and one person with many tabs could bring it about.
+Whether the service is away is judged by what is sent to it. Pages ask for answers again and again while
+somebody waits, so a slow second would count as an outage for everybody, and one person with many tabs could
+bring it about.
 """
 
 from __future__ import annotations
@@ -23,7 +26,14 @@ from yarl import URL
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.challenges.notification import EnrolledPhone, Notification, PhoneAnswer, Sent, Unanswered, time_text
+from authproxy.challenges.notification import (
+    EnrolledPhone,
+    Notification,
+    PhoneAnswer,
+    Sent,
+    Unanswered,
+    time_text,
+)
 from authproxy.delivery.shared_questions import SharedQuestions
 from authproxy.dns.resolver import Resolver
 from authproxy.dns.sessions import SessionResolver
@@ -44,7 +54,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnePassHealth:
-    """`failures` are those in a row, without questions for answers; `asked` and `failed` count every question from the start."""
+    """`failures` are those in a row, without questions for answers; `asked` and `failed` count every question
+    from the start."""
 
     asked: int
     failed: int
@@ -68,43 +79,77 @@ class _NotAgreed(ValueError):  # noqa: N818
 
 
 class OnePassService:
-    """Every question raises CannotAsk(SENDER_UNAVAILABLE); its text names the question and what was wrong, never what was sent."""
+    """Every question raises CannotAsk(SENDER_UNAVAILABLE); its text names the question and what was wrong,
+    never what was sent."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, url: str, api_key: str, timeout: timedelta, clock: Callable[[], datetime]
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        url: str,
+        api_key: str,
+        timeout: timedelta,
+        clock: Callable[[], datetime],
     ) -> None:
         self._session = session
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json", "Accept-Encoding": "identity"}
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         self._timeout = timeout
         self._clock = clock
         self._asked = self._failed = self._failures = 0
         self._last_failure = ""
         self._away_until: datetime | None = None
         self._answers: SharedQuestions[PhoneAnswer | Unanswered] = SharedQuestions(unknown=Unanswered.PENDING)
-        self._phones: SharedQuestions[EnrolledPhone | Unanswered] = SharedQuestions(unknown=Unanswered.PENDING)
+        self._phones: SharedQuestions[EnrolledPhone | Unanswered] = SharedQuestions(
+            unknown=Unanswered.PENDING
+        )
         self._waiting = asyncio.Semaphore(_CONNECTIONS_FOR_WAITING)
 
     @property
     def is_away(self) -> bool:
-        """Whether it has failed several times in a row and not long ago. Afterwards the next person finds out."""
+        """Whether it has failed several times in a row and not long ago. Afterwards the next person finds
+        out."""
         return self._away_until is not None and self._clock() < self._away_until
 
     @property
     def health(self) -> OnePassHealth:
         return OnePassHealth(
-            asked=self._asked, failed=self._failed, failures=self._failures, is_away=self.is_away, last_failure=self._last_failure
-        )  # fmt: skip
+            asked=self._asked,
+            failed=self._failed,
+            failures=self._failures,
+            is_away=self.is_away,
+            last_failure=self._last_failure,
+        )
 
     async def send(self, notification: Notification) -> Sent | timedelta:
         """A span: not now, but after it."""
-        return await self._ask("POST", "pushes", _sent, accepted={202, 404, 429}, document={
-            "push_id": notification.push_id, "device_id": notification.device_id, "portal": notification.portal,
-            "place": notification.place, "browser": notification.browser, "address": notification.address,
-            "issued_at": time_text(notification.issued_at), "expires_at": time_text(notification.expires_at),
-            "number": notification.number, "choices": list(notification.choices),
-            **({"shows": [{"name": name, "value": value} for name, value in notification.shows]} if notification.shows else {}),
-        })  # fmt: skip
+        return await self._ask(
+            "POST",
+            "pushes",
+            _sent,
+            accepted={202, 404, 429},
+            document={
+                "push_id": notification.push_id,
+                "device_id": notification.device_id,
+                "portal": notification.portal,
+                "place": notification.place,
+                "browser": notification.browser,
+                "address": notification.address,
+                "issued_at": time_text(notification.issued_at),
+                "expires_at": time_text(notification.expires_at),
+                "number": notification.number,
+                "choices": list(notification.choices),
+                **(
+                    {"shows": [{"name": name, "value": value} for name, value in notification.shows]}
+                    if notification.shows
+                    else {}
+                ),
+            },
+        )
 
     async def answer_to(self, push_id: str) -> PhoneAnswer | Unanswered:
         """The service is asked about once a second, however many ask here."""
@@ -113,14 +158,27 @@ class OnePassService:
     async def withdraw(self, push_id: str) -> None:
         await self._ask("DELETE", "pushes", _done, named=push_id, accepted={204, 404})
 
-    async def begin_enrolment(self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime) -> str:
-        return await self._ask("POST", "enrolments", _activation_code, accepted={201}, document={
-            "enrolment_id": enrolment_id, "relying_party": relying_party, "account_hint": account, "expires_at": time_text(expires_at),
-        })  # fmt: skip
+    async def begin_enrolment(
+        self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime
+    ) -> str:
+        return await self._ask(
+            "POST",
+            "enrolments",
+            _activation_code,
+            accepted={201},
+            document={
+                "enrolment_id": enrolment_id,
+                "relying_party": relying_party,
+                "account_hint": account,
+                "expires_at": time_text(expires_at),
+            },
+        )
 
     async def enrolled(self, enrolment_id: str) -> EnrolledPhone | Unanswered:
         """As `answer_to`."""
-        return await self._phones.ask(enrolment_id, lambda: self._waited_for("enrolments", _enrolled_phone, enrolment_id))
+        return await self._phones.ask(
+            enrolment_id, lambda: self._waited_for("enrolments", _enrolled_phone, enrolment_id)
+        )
 
     async def remove(self, device_id: str) -> None:
         await self._ask("DELETE", "devices", _done, named=device_id, accepted={204, 404})
@@ -135,9 +193,15 @@ class OnePassService:
                 raise
 
     async def _ask(
-        self, method: str, kind: str, read: Callable[[_Answer], T], *, accepted: set[int], named: str | None = None,
+        self,
+        method: str,
+        kind: str,
+        read: Callable[[_Answer], T],
+        *,
+        accepted: set[int],
+        named: str | None = None,
         document: Mapping[str, Any] | None = None,
-    ) -> T:  # fmt: skip
+    ) -> T:
         try:
             found = await self._told(method, kind, read, accepted=accepted, named=named, document=document)
         except CannotAsk as failure:
@@ -151,26 +215,36 @@ class OnePassService:
         return found
 
     async def _told(
-        self, method: str, kind: str, read: Callable[[_Answer], T], *, accepted: set[int], named: str | None = None,
+        self,
+        method: str,
+        kind: str,
+        read: Callable[[_Answer], T],
+        *,
+        accepted: set[int],
+        named: str | None = None,
         document: Mapping[str, Any] | None = None,
-    ) -> T:  # fmt: skip
+    ) -> T:
         self._asked += 1
         url = f"{self._url}/{kind}" if named is None else f"{self._url}/{kind}/{quote(named, safe='')}"
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return read(await self._exchanged(method, url, accepted, document))
         except TimeoutError:
-            raise _trouble(method, kind, f"had no answer within {self._timeout.total_seconds():g} s") from None
+            raise _trouble(
+                method, kind, f"had no answer within {self._timeout.total_seconds():g} s"
+            ) from None
         except _NotAgreed as fault:
             raise _trouble(method, kind, str(fault)) from None
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
             # The texts of these may quote what was received; the class says enough.
             raise _trouble(method, kind, f"could not be asked: {type(error).__name__}") from None
 
-    async def _exchanged(self, method: str, url: str, accepted: set[int], document: Mapping[str, Any] | None) -> _Answer:
+    async def _exchanged(
+        self, method: str, url: str, accepted: set[int], document: Mapping[str, Any] | None
+    ) -> _Answer:
         async with self._session.request(
             method, URL(url, encoded=True), headers=self._headers, json=document, allow_redirects=False
-        ) as response:  # fmt: skip
+        ) as response:
             if response.status not in accepted:
                 raise _NotAgreed(f"answered {response.status}")
             # A few bytes of gzip can stand for gigabytes; we asked for none.
@@ -184,7 +258,9 @@ class OnePassService:
             body = json.loads(octets) if response.status in {200, 201} else {}
             if not isinstance(body, dict):
                 raise _NotAgreed("answered with no JSON object")
-            return _Answer(status=response.status, retry_after=response.headers.get("Retry-After", ""), body=body)
+            return _Answer(
+                status=response.status, retry_after=response.headers.get("Retry-After", ""), body=body
+            )
 
 
 def _trouble(method: str, kind: str, what: str) -> CannotAsk:
@@ -192,12 +268,16 @@ def _trouble(method: str, kind: str, what: str) -> CannotAsk:
 
 
 def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohttp.ClientSession:
-    """A session for the service: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given),
-    nothing unpacked. Connections are not kept: one that is closed just as a notification travels would cost the person the attempt."""
+    """A session for the service: no cookies, no proxy from the environment, certificates checked (against
+    `ca_file` alone if given), nothing unpacked. Connections are not kept: one that is closed just as a
+    notification travels would cost the person the attempt."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=_CONNECTIONS, force_close=True,
-            resolver=SessionResolver(names), use_dns_cache=False,
+            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
+            limit=_CONNECTIONS,
+            force_close=True,
+            resolver=SessionResolver(names),
+            use_dns_cache=False,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
@@ -221,7 +301,11 @@ def _phone_answer(answer: _Answer) -> PhoneAnswer | Unanswered:
     given = answer.body.get("answer")
     if answer.text("state") != "answered" or not isinstance(given, dict):
         raise _NotAgreed("answered with a state that there is not")
-    return PhoneAnswer(action=_text(given.get("action")), number=_text(given.get("number")), signature=_text(given.get("signature")))
+    return PhoneAnswer(
+        action=_text(given.get("action")),
+        number=_text(given.get("number")),
+        signature=_text(given.get("signature")),
+    )
 
 
 def _unanswered(answer: _Answer) -> Unanswered | None:
@@ -243,9 +327,11 @@ def _enrolled_phone(answer: _Answer) -> EnrolledPhone | Unanswered:
     if answer.text("state") != "enrolled":
         raise _NotAgreed("answered with a state that there is not")
     return EnrolledPhone(
-        device_id=answer.text("device_id"), device_name=answer.text("device_name"), public_key=answer.text("public_key"),
+        device_id=answer.text("device_id"),
+        device_name=answer.text("device_name"),
+        public_key=answer.text("public_key"),
         proof=answer.text("proof"),
-    )  # fmt: skip
+    )
 
 
 def _done(_: _Answer) -> None:

@@ -1,5 +1,6 @@
-"""Questions about one thing that many people or tabs ask at the same time: the counterpart hears about one a second, and all who wait get
-its answer. Without this, one person with many tabs would keep the counterpart busy for everybody.
+"""Questions about one thing that many people or tabs ask at the same time: the counterpart hears about one a
+second, and all who wait get its answer. Without this, one person with many tabs would keep the counterpart
+busy for everybody.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ class _Asked(Generic[T]):
 
 
 class SharedQuestions(Generic[T]):
-    """On average one question per name and `pause`; one may come early, so that whoever presses a button just after the script has asked
-    need not wait. Of those who come in between eight wait for the next answer. All others are told at once what was known last, so that
-    requests which wait cannot take every connection to our pages."""
+    """On average one question per name and `pause`; one may come early, so that whoever presses a button just
+    after the script has asked need not wait. Of those who come in between eight wait for the next answer. All
+    others are told at once what was known last, so that requests which wait cannot take every connection to
+    our pages."""
 
     def __init__(self, *, unknown: T, pause: timedelta = timedelta(seconds=1)) -> None:
         """`unknown` is the answer while there has been none."""
@@ -39,7 +41,8 @@ class SharedQuestions(Generic[T]):
         self._names: dict[str, _Asked[T]] = {}
 
     async def ask(self, name: str, question: Callable[[], Awaitable[T]]) -> T:
-        """The answer to a question that was begun after the last one ended, or was under way. Raises CannotAsk as the question does."""
+        """The answer to a question that was begun after the last one ended, or was under way. Raises
+        CannotAsk as the question does."""
         asked = self._names.get(name)
         if asked is None:
             asked = self._names[name] = _Asked(self._unknown, free_at=0.0)

@@ -1,7 +1,8 @@
-"""Hands text messages to a message centre by SMPP 3.4 over one connection, which is kept open, tried while it is silent, and made anew.
+"""Hands text messages to a message centre by SMPP 3.4 over one connection, which is kept open, tried while it
+is silent, and made anew.
 
-After a connection that was lost nobody knows whether a message was taken: it is handed over again once, with the same code in it, and the
-person may get it twice.
+After a connection that was lost nobody knows whether a message was taken: it is handed over again once, with
+the same code in it, and the person may get it twice.
 """
 
 from __future__ import annotations
@@ -54,10 +55,16 @@ class MessageCentre:
 
 class SmppSmsGateway:
     def __init__(
-        self, name: str, centre: MessageCentre, *, fresh: Callable[[int], int], spawn: Callable[[Coroutine[Any, Any, None]], object],
+        self,
+        name: str,
+        centre: MessageCentre,
+        *,
+        fresh: Callable[[int], int],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
         names: Resolver | None = None,
-    ) -> None:  # fmt: skip
-        """`fresh(n)` is a number under n, another each time; `spawn` runs what reads a connection in the background."""
+    ) -> None:
+        """`fresh(n)` is a number under n, another each time; `spawn` runs what reads a connection in the
+        background."""
         self._name = name
         self._centre = centre
         self._names = names or Resolver()
@@ -97,7 +104,9 @@ class SmppSmsGateway:
                 pause = self._centre.pause
                 await self._watch(session)
             except (ConnectionLost, NotTaken, TimeoutError) as problem:
-                logger("delivery").warning("sms.disconnected", gateway=self._name, problem=str(problem) or "gave no answer")
+                logger("delivery").warning(
+                    "sms.disconnected", gateway=self._name, problem=str(problem) or "gave no answer"
+                )
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, self._centre.longest_pause)
 
@@ -113,19 +122,24 @@ class SmppSmsGateway:
         raise NotTaken(problem)
 
     async def _submitted(self, session: Session, body: bytes) -> str:
-        """The message centre's name for the message. One that is busy is asked again until the caller's time is over."""
+        """The message centre's name for the message. One that is busy is asked again until the caller's time
+        is over."""
         pause = self._centre.pause
         while True:
             answer = await session.ask(Command.SUBMIT_SM, body)
             if answer.status == smpp_pdus.OK:
                 return smpp_pdus.message_id(answer.body)
             if answer.status not in smpp_pdus.BUSY:
-                raise NotTaken(f"answered 0x{answer.status:08X}", is_of_the_message=answer.status in smpp_pdus.OF_THE_MESSAGE)
+                raise NotTaken(
+                    f"answered 0x{answer.status:08X}",
+                    is_of_the_message=answer.status in smpp_pdus.OF_THE_MESSAGE,
+                )
             await asyncio.sleep(pause.total_seconds())
             pause *= 2
 
     async def _open(self) -> Session:
-        """The connection, made if there is none. Raises ConnectionLost, and NotTaken if the message centre does not want us."""
+        """The connection, made if there is none. Raises ConnectionLost, and NotTaken if the message centre
+        does not want us."""
         async with self._opening:
             if self._session is None or self._session.over.is_set():
                 self._session = await self._bound()
@@ -133,12 +147,16 @@ class SmppSmsGateway:
 
     async def _bound(self) -> Session:
         centre = self._centre
-        session = await connected(centre.host, centre.port, centre.context, names=self._names, delivered=self._delivered)
+        session = await connected(
+            centre.host, centre.port, centre.context, names=self._names, delivered=self._delivered
+        )
         command = Command.BIND_TRANSCEIVER if centre.bind == "transceiver" else Command.BIND_TRANSMITTER
         is_bound = False
         try:
             self._spawn(session.serve())
-            answer = await session.ask(command, smpp_pdus.bind(centre.system_id, centre.password, centre.system_type))
+            answer = await session.ask(
+                command, smpp_pdus.bind(centre.system_id, centre.password, centre.system_type)
+            )
             is_bound = answer.status == smpp_pdus.OK
         finally:
             if not is_bound:
@@ -181,15 +199,22 @@ def submissions(centre: MessageCentre, sms: Sms, reference: int) -> tuple[bytes,
     parts = (text.octets,) if is_payload else joined(text.parts, reference)
     return tuple(
         smpp_pdus.submission(
-            _source(centre.sender), destination, part, data_coding=data_coding, is_part=len(parts) > 1, is_payload=is_payload,
+            _source(centre.sender),
+            destination,
+            part,
+            data_coding=data_coding,
+            is_part=len(parts) > 1,
+            is_payload=is_payload,
             # When the last part has arrived, the others mostly have.
             wants_receipt=centre.bind == "transceiver" and at == len(parts),
         )
         for at, part in enumerate(parts, start=1)
-    )  # fmt: skip
+    )
 
 
 def _source(sender: str) -> Address:
     if sender.startswith("+"):
         return Address(_INTERNATIONAL, _ISDN, sender[1:])
-    return Address(_UNKNOWN, _ISDN, sender) if sender.isdecimal() else Address(_ALPHANUMERIC, _NO_PLAN, sender)
+    return (
+        Address(_UNKNOWN, _ISDN, sender) if sender.isdecimal() else Address(_ALPHANUMERIC, _NO_PLAN, sender)
+    )

@@ -1,7 +1,9 @@
-"""PURE: the few protocol data units of SMPP 3.4 that a sender of messages needs (§3.2 layout, §4 operations, §5.1.3 statuses).
+"""PURE: the few protocol data units of SMPP 3.4 that a sender of messages needs (§3.2 layout, §4 operations,
+§5.1.3 statuses).
 
-Our own, because the libraries at hand write texts and numbers into logs when something fails, take no unknown status, or know no
-certificate authority but the system's. Two message centres of others read them in the tests.
+Our own, because the libraries at hand write texts and numbers into logs when something fails, take no unknown
+status, or know no certificate authority but the system's. Two message centres of others read them in the
+tests.
 """
 
 from __future__ import annotations
@@ -97,31 +99,49 @@ def read(header: bytes, body: bytes) -> Pdu:
 
 
 def bind(system_id: str, password: str, system_type: str) -> bytes:
-    """The body of both binds. A password longer than the standard's eight characters is sent as it is: many message centres take it."""
-    return _text(system_id, 15) + _text(password, 64) + _text(system_type, 12) + bytes([_VERSION, 0, 0]) + b"\0"
+    """The body of both binds. A password longer than the standard's eight characters is sent as it is: many
+    message centres take it."""
+    return (
+        _text(system_id, 15) + _text(password, 64) + _text(system_type, 12) + bytes([_VERSION, 0, 0]) + b"\0"
+    )
 
 
 def submission(
-    source: Address, destination: Address, octets: bytes, *, data_coding: Literal[0, 8], is_part: bool = False, is_payload: bool = False,
+    source: Address,
+    destination: Address,
+    octets: bytes,
+    *,
+    data_coding: Literal[0, 8],
+    is_part: bool = False,
+    is_payload: bool = False,
     wants_receipt: bool = False,
-) -> bytes:  # fmt: skip
-    """The body of `submit_sm`. `is_part`: the octets begin with the header that joins parts. `is_payload`: they are longer than one
-    message, and the message centre cuts them."""
-    flags = bytes([_HAS_HEADER if is_part else 0, 0, 0]) + b"\0\0" + bytes([int(wants_receipt), 0, data_coding, 0])
+) -> bytes:
+    """The body of `submit_sm`. `is_part`: the octets begin with the header that joins parts. `is_payload`:
+    they are longer than one message, and the message centre cuts them."""
+    flags = (
+        bytes([_HAS_HEADER if is_part else 0, 0, 0])
+        + b"\0\0"
+        + bytes([int(wants_receipt), 0, data_coding, 0])
+    )
     short = b"" if is_payload else octets
     optional = struct.pack(">HH", _MESSAGE_PAYLOAD, len(octets)) + octets if is_payload else b""
     return b"\0" + source.octets() + destination.octets() + flags + bytes([len(short)]) + short + optional
 
 
 def message_id(body: bytes) -> str:
-    """The message centre's name for a message, out of `submit_sm_resp`; nothing if there is none that can be read."""
+    """The message centre's name for a message, out of `submit_sm_resp`; nothing if there is none that can be
+    read."""
     text = body.partition(b"\0")[0]
-    return text.decode("ascii") if text.isascii() and text.decode("ascii").isprintable() and len(text) <= 64 else ""
+    return (
+        text.decode("ascii")
+        if text.isascii() and text.decode("ascii").isprintable() and len(text) <= 64
+        else ""
+    )
 
 
 def receipt(body: bytes) -> Literal["delivered", "failed"] | None:
-    """What became of a message, out of `deliver_sm`: by `message_state` (§5.3.2.35), or by the words that most write (appendix B). None
-    for what is no receipt, or says that nothing is certain yet."""
+    """What became of a message, out of `deliver_sm`: by `message_state` (§5.3.2.35), or by the words that
+    most write (appendix B). None for what is no receipt, or says that nothing is certain yet."""
     try:
         kind, text, state = _delivery(body)
     except (ValueError, IndexError, struct.error):

@@ -1,4 +1,5 @@
-"""One connection to a message centre (SMPP 3.4 §2.2): questions and their answers, and what it asks by itself."""
+"""One connection to a message centre (SMPP 3.4 §2.2): questions and their answers, and what it asks by
+itself."""
 
 from __future__ import annotations
 
@@ -22,7 +23,13 @@ class ConnectionLost(Exception):  # noqa: N818
 class Session:
     """Everything that waits for an answer ends with the connection, by ConnectionLost."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, delivered: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        delivered: Callable[[bytes], None],
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._delivered = delivered
@@ -106,12 +113,20 @@ class Session:
 
 
 async def connected(
-    host: str, port: int, context: ssl.SSLContext | None, *, names: Resolver, delivered: Callable[[bytes], None]
-) -> Session:  # fmt: skip
-    """A connection on which nothing has been said. `delivered` gets the body of every message that comes. Raises ConnectionLost."""
+    host: str,
+    port: int,
+    context: ssl.SSLContext | None,
+    *,
+    names: Resolver,
+    delivered: Callable[[bytes], None],
+) -> Session:
+    """A connection on which nothing has been said. `delivered` gets the body of every message that comes.
+    Raises ConnectionLost."""
     try:
         reader, writer = await asyncio.open_connection(
-            sock=await names.connect(host, port), ssl=context, server_hostname=host if context is not None else None
+            sock=await names.connect(host, port),
+            ssl=context,
+            server_hostname=host if context is not None else None,
         )
     except OSError as error:
         # The class says enough: refused, no such name, a certificate that does not hold.

@@ -1,7 +1,9 @@
-"""PURE: how a text becomes short messages (3GPP TS 23.038 §6, TS 23.040 §9.2.3.24.1), and how gateways want a number to be written.
+"""PURE: how a text becomes short messages (3GPP TS 23.038 §6, TS 23.040 §9.2.3.24.1), and how gateways want a
+number to be written.
 
-`č`, `š` and `ž` are not in the alphabet of telephones: a text with one of them is UCS-2 as a whole, and 70 characters fill a message
-instead of 160. A part never ends inside of a character, because some telephones show each part by itself.
+`č`, `š` and `ž` are not in the alphabet of telephones: a text with one of them is UCS-2 as a whole, and 70
+characters fill a message instead of 160. A part never ends inside of a character, because some telephones
+show each part by itself.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ _BASIC: Final = (
 _ESCAPE: Final = 0x1B
 _SEPTETS: Final = {character: bytes([at]) for at, character in enumerate(_BASIC) if at != _ESCAPE} | {
     character: bytes([_ESCAPE, at])
-    for character, at in zip("\f^{}\\[~]|€", (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True)
+    for character, at in zip(
+        "\f^{}\\[~]|€", (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True
+    )
 }
 _ALONE: Final[dict[Alphabet, int]] = {"gsm": 160, "ucs2": 140}
 _JOINED: Final[dict[Alphabet, int]] = {"gsm": 153, "ucs2": 134}
-"""Octets of a message: 140 of them hold 160 characters of seven bits, and six go to the header that joins parts."""
+"""Octets of a message: 140 of them hold 160 characters of seven bits, and six go to the header that joins
+parts."""
 _MOST_PARTS: Final = 255
 _PREFIXES: Final[dict[RecipientForm, str]] = {"+": "+", "00": "00", "digits": ""}
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
@@ -60,14 +65,18 @@ def encoded(text: str, *, only_ucs2: bool = False) -> Encoded:
 
 
 def joined(parts: tuple[bytes, ...], reference: int) -> tuple[bytes, ...]:
-    """The parts, each behind the header by which telephones put them together; one part alone stays as it is."""
+    """The parts, each behind the header by which telephones put them together; one part alone stays as it
+    is."""
     if len(parts) == 1:
         return parts
-    return tuple(bytes([5, 0, 3, reference % 256, len(parts), at]) + part for at, part in enumerate(parts, start=1))
+    return tuple(
+        bytes([5, 0, 3, reference % 256, len(parts), at]) + part for at, part in enumerate(parts, start=1)
+    )
 
 
 def written(recipient: str, form: RecipientForm) -> str:
-    """The number as a gateway wants it: `+386…`, `00386…` or `386…`. Raises Unsendable for what is not E.164."""
+    """The number as a gateway wants it: `+386…`, `00386…` or `386…`. Raises Unsendable for what is not
+    E.164."""
     if not _E164.fullmatch(recipient):
         raise Unsendable("the number is not in international form")
     return _PREFIXES[form] + recipient[1:]

@@ -1,7 +1,9 @@
-"""What every SMS gateway is to whoever sends, and the sender that asks several in order: the first that takes a message has it.
+"""What every SMS gateway is to whoever sends, and the sender that asks several in order: the first that takes
+a message has it.
 
-A gateway that failed several times in a row is asked last for a while: people should not wait for its silence. Then one message is its
-probe. Nothing that concerns one number alone counts, or whoever has an odd number could take a gateway away from everybody else.
+A gateway that failed several times in a row is asked last for a while: people should not wait for its
+silence. Then one message is its probe. Nothing that concerns one number alone counts, or whoever has an odd
+number could take a gateway away from everybody else.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ Report = Literal["delivered", "failed", "unknown"]
 
 
 class NotTaken(Exception):  # noqa: N818
-    """The gateway does not have the message, or nobody knows. The text is for operators and holds nothing of the message.
+    """The gateway does not have the message, or nobody knows. The text is for operators and holds nothing of
+    the message.
 
     `is_of_the_message`: another message might be taken."""
 
@@ -43,7 +46,8 @@ class SmsGateway(Protocol):
         ...
 
     async def take(self, sms: Sms) -> str:
-        """Hands the message over, within the gateway's own limit of time; its name for the message, or nothing. Raises NotTaken."""
+        """Hands the message over, within the gateway's own limit of time; its name for the message, or
+        nothing. Raises NotTaken."""
         ...
 
 
@@ -87,7 +91,8 @@ class FallbackSender:
     async def send(self, sms: Sms) -> Delivered:
         """Raises CannotAsk if no gateway takes the message.
 
-        Where an answer is lost, the next one is asked and the person may get the same message twice: better than none."""
+        Where an answer is lost, the next one is asked and the person may get the same message twice: better
+        than none."""
         problems = []
         for standing in self._in_order():
             try:
@@ -104,17 +109,30 @@ class FallbackSender:
     def health(self) -> tuple[GatewayHealth, ...]:
         now = self._clock()
         return tuple(
-            GatewayHealth(name=each.gateway.name, failures=each.failures, is_resting=each.is_resting(now), last_problem=each.last_problem)
+            GatewayHealth(
+                name=each.gateway.name,
+                failures=each.failures,
+                is_resting=each.is_resting(now),
+                last_problem=each.last_problem,
+            )
             for each in self._standings
         )
 
     def sent(self) -> Iterator[tuple[str, Outcome, int]]:
         """How many messages each gateway has taken and has not."""
-        return ((each.gateway.name, outcome, count) for each in self._standings for outcome, count in each.outcomes.items())
+        return (
+            (each.gateway.name, outcome, count)
+            for each in self._standings
+            for outcome, count in each.outcomes.items()
+        )
 
     def reported(self) -> Iterator[tuple[str, Report, int]]:
         """What became of the messages that each gateway has taken."""
-        return ((each.gateway.name, report, count) for each in self._standings for report, count in each.gateway.reports.items())
+        return (
+            (each.gateway.name, report, count)
+            for each in self._standings
+            for report, count in each.gateway.reports.items()
+        )
 
     def _in_order(self) -> Iterator[_Standing]:
         """One by one, judged when its turn comes."""

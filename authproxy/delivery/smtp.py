@@ -1,7 +1,7 @@
 """Hands letters to a mail server (RFC 5321), which delivers them. Plain text, one recipient, TLS by default.
 
-The standard library's client waits for the network, so it runs in a thread of its own: a mail server or a name server that hangs holds up
-later letters, and nothing else.
+The standard library's client waits for the network, so it runs in a thread of its own: a mail server or a
+name server that hangs holds up later letters, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.message import Letter
 
-# One mailbox and nothing else: no second recipient, no display name, no header after it (RFC 5321 §4.1.2, without quoted local parts).
-_MAILBOX: Final = re.compile(r"[^\s\"(),:;<>@\[\\\]\x00-\x1f\x7f]{1,64}@[^\s\"(),:;<>@\[\\\]\x00-\x1f\x7f]{1,255}")
+# One mailbox and nothing else: no second recipient, no display name, no header after it (RFC 5321 §4.1.2,
+# without quoted local parts).
+_MAILBOX: Final = re.compile(
+    r"[^\s\"(),:;<>@\[\\\]\x00-\x1f\x7f]{1,64}@[^\s\"(),:;<>@\[\\\]\x00-\x1f\x7f]{1,255}"
+)
 _MOST_WAITING: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailServer:
-    """`sender` is the mailbox that letters come from. `tls`: from the first byte, after STARTTLS, or not at all."""
+    """`sender` is the mailbox that letters come from. `tls`: from the first byte, after STARTTLS, or not at
+    all."""
 
     host: str
     port: int
@@ -61,11 +65,13 @@ class SmtpSender:
 
     @property
     def health(self) -> MailHealth:
-        return MailHealth(sent=self._sent, failed=self._failed, failures=self._failures, last_failure=self._last_failure)
+        return MailHealth(
+            sent=self._sent, failed=self._failed, failures=self._failures, last_failure=self._last_failure
+        )
 
     async def send(self, letter: Letter) -> None:
-        """Raises CannotAsk(SENDER_UNAVAILABLE); its text never has an address or what the server said. An address that is no mailbox gets
-        no letter, and raises nothing: trying again would not help."""
+        """Raises CannotAsk(SENDER_UNAVAILABLE); its text never has an address or what the server said. An
+        address that is no mailbox gets no letter, and raises nothing: trying again would not help."""
         if not is_mailbox(letter.recipient):
             self._failed += 1
             return

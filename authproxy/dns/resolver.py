@@ -1,8 +1,10 @@
-"""The addresses of a name, asked for asynchronously by c-ares: one question per name at a time, answers kept for their time to live.
+"""The addresses of a name, asked for asynchronously by c-ares: one question per name at a time, answers kept
+for their time to live.
 
-c-ares reads /etc/hosts and /etc/resolv.conf (name servers, `search`, `options ndots`, timeouts); what changes in them counts for the next
-question. Other sources of /etc/nsswitch.conf, such as mDNS or LDAP, are not asked. The C library's getaddrinfo would need a thread per
-question, and the event loop has so few of them that one silent name server would stop every other name.
+c-ares reads /etc/hosts and /etc/resolv.conf (name servers, `search`, `options ndots`, timeouts); what changes
+in them counts for the next question. Other sources of /etc/nsswitch.conf, such as mDNS or LDAP, are not
+asked. The C library's getaddrinfo would need a thread per question, and the event loop has so few of them
+that one silent name server would stop every other name.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, DNSError
 from authproxy.telemetry.logging import logger
 
 STALE_FOR: Final = 86_400.0
-"""Seconds beyond its time to live for which an answer is used while the resolver gives no new one (RFC 8767 §5 says one to three days)."""
+"""Seconds beyond its time to live for which an answer is used while the resolver gives no new one (RFC 8767
+§5 says one to three days)."""
 _PATIENCE: Final = 0.3
 """Seconds that a caller waits for a new answer if there is a stale one."""
 _REST: Final = 30.0
 """Seconds without a question after a failure if there is a stale answer (RFC 8767 §5)."""
 _SHORTEST: Final = 1.0
-"""Seconds that every answer is kept at least, also "no such name": /etc/hosts has no time to live, and a thousand connections need not
-each ask."""
+"""Seconds that every answer is kept at least, also "no such name": /etc/hosts has no time to live, and a
+thousand connections need not each ask."""
 _DOUBTED_AFTER: Final = 5.0
 """Age of an answer, in seconds, from which the name is asked for again when no address takes a connection."""
 _NEXT_AFTER: Final = 0.3
@@ -50,7 +53,16 @@ class NameUnanswered(OSError):  # noqa: N818
 class _Name:
     """What is known of one name. Times are the resolver's."""
 
-    __slots__ = ("addresses", "answered_at", "asking", "asking_since", "failure", "good_until", "is_doubted", "quiet_until")
+    __slots__ = (
+        "addresses",
+        "answered_at",
+        "asking",
+        "asking_since",
+        "failure",
+        "good_until",
+        "is_doubted",
+        "quiet_until",
+    )
 
     def __init__(self) -> None:
         self.addresses: tuple[str, ...] = ()
@@ -68,13 +80,18 @@ class _Name:
 class Resolver:
     """Answers for one event loop. Nothing is opened before the first question.
 
-    `servers` (`address` or `address:port`) are asked instead of those of /etc/resolv.conf. `try_for` is how many seconds one server has for
-    its first try, by default what /etc/resolv.conf says. `time` gives seconds that never go back.
+    `servers` (`address` or `address:port`) are asked instead of those of /etc/resolv.conf. `try_for` is how
+    many seconds one server has for its first try, by default what /etc/resolv.conf says. `time` gives seconds
+    that never go back.
     """
 
     def __init__(
-        self, *, servers: Sequence[str] = (), try_for: float | None = None, time: Callable[[], float] | None = None
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        servers: Sequence[str] = (),
+        try_for: float | None = None,
+        time: Callable[[], float] | None = None,
+    ) -> None:
         self._read_at: tuple[int, int] | None = None
         self._servers = tuple(servers)
         self._try_for = try_for
@@ -87,10 +104,12 @@ class Resolver:
         self.answered = 0
         self.failed = 0
         self.stale = 0
-        """Questions that were answered, that were not, and callers who got an answer beyond its time. For metrics."""
+        """Questions that were answered, that were not, and callers who got an answer beyond its time. For
+        metrics."""
 
     async def connect(self, host: str, port: int) -> socket.socket:
-        """A connected TCP socket to the first address of the host that takes it. The caller limits the time. Raises OSError."""
+        """A connected TCP socket to the first address of the host that takes it. The caller limits the time.
+        Raises OSError."""
         reached: socket.socket | None = None
         failure: OSError | None = None
         try:
@@ -109,7 +128,8 @@ class Resolver:
                 self._doubt(host)
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """The addresses of the host, at least one, the best first. The caller limits the time. Raises NameUnknown or NameUnanswered.
+        """The addresses of the host, at least one, the best first. The caller limits the time. Raises
+        NameUnknown or NameUnanswered.
 
         An address is its own answer, and `localhost` is this machine whatever anybody says (RFC 6761 §6.3).
         """
@@ -142,7 +162,11 @@ class Resolver:
     @property
     def troubles(self) -> dict[str, str]:
         """The names whose last question was not answered, and what happened."""
-        return {key: str(name.failure) for key, name in self._names.items() if isinstance(name.failure, NameUnanswered)}
+        return {
+            key: str(name.failure)
+            for key, name in self._names.items()
+            if isinstance(name.failure, NameUnanswered)
+        }
 
     async def aclose(self) -> None:
         """Ends all questions: whoever waits gets NameUnanswered."""
@@ -190,11 +214,11 @@ class Resolver:
         question.add_done_callback(partial(self._answered, key, name, dns))
 
     def _channel(self, *, is_fresh: bool) -> aiodns.DNSResolver:
-        """The channel to ask by. c-ares itself keeps answers for their time to live, so a doubted answer needs a new channel, which has
-        kept none.
+        """The channel to ask by. c-ares itself keeps answers for their time to live, so a doubted answer
+        needs a new channel, which has kept none.
 
-        Changes of /etc/resolv.conf are noticed here, because c-ares learns of them from the kernel, which tells nothing in a container,
-        where the file is mounted from elsewhere."""
+        Changes of /etc/resolv.conf are noticed here, because c-ares learns of them from the kernel, which
+        tells nothing in a container, where the file is mounted from elsewhere."""
         stamp = self._stamp()
         if is_fresh:
             return self._made()
@@ -213,12 +237,16 @@ class Resolver:
             return None
         return found.st_ino, found.st_mtime_ns
 
-    def _answered(self, key: str, name: _Name, dns: aiodns.DNSResolver, question: asyncio.Future[Any]) -> None:
+    def _answered(
+        self, key: str, name: _Name, dns: aiodns.DNSResolver, question: asyncio.Future[Any]
+    ) -> None:
         self._asked[dns] -= 1
         if not self._asked[dns]:
             del self._asked[dns]
         now = self._time()
-        failure: BaseException | None = NameUnanswered("cancelled") if question.cancelled() else question.exception()
+        failure: BaseException | None = (
+            NameUnanswered("cancelled") if question.cancelled() else question.exception()
+        )
         if failure is None:
             self._take(name, question.result(), now)
         elif isinstance(failure, DNSError) and failure.args and failure.args[0] in _NO_SUCH_NAME:
@@ -246,7 +274,11 @@ class Resolver:
 
     def _note_failure(self, key: str, name: _Name, failure: BaseException, now: float) -> None:
         self.failed += 1
-        said = str(failure.args[1]) if isinstance(failure, DNSError) and len(failure.args) > 1 else type(failure).__name__
+        said = (
+            str(failure.args[1])
+            if isinstance(failure, DNSError) and len(failure.args) > 1
+            else type(failure).__name__
+        )
         if not isinstance(name.failure, NameUnanswered) and not self._is_closed:
             # One record for each change: an outage under load would bury its own cause.
             logger("dns").warning("name.unanswered", name=key, detail=said, uses_old=bool(name.addresses))
@@ -254,16 +286,23 @@ class Resolver:
         name.quiet_until = now + (_REST if name.addresses else _SHORTEST)
 
     def _prefer(self, host: str, address: str) -> None:
-        """The address that took the connection goes first, so that a dead one before it costs its time once."""
+        """The address that took the connection goes first, so that a dead one before it costs its time
+        once."""
         name = self._names.get(host.lower().removesuffix("."))
         if name is not None and address in name.addresses and name.addresses[0] != address:
             name.addresses = (address, *(each for each in name.addresses if each != address))
 
     def _doubt(self, host: str) -> None:
-        """No address of the host took a connection. Perhaps the host has moved before the time to live was over."""
+        """No address of the host took a connection. Perhaps the host has moved before the time to live was
+        over."""
         name = self._names.get(host.lower().removesuffix("."))
         now = self._time()
-        if name is not None and name.addresses and now - name.answered_at >= _DOUBTED_AFTER and now < name.good_until:
+        if (
+            name is not None
+            and name.addresses
+            and now - name.answered_at >= _DOUBTED_AFTER
+            and now < name.good_until
+        ):
             name.good_until = now
             name.is_doubted = True
 

@@ -12,19 +12,23 @@ _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class SessionResolver(AbstractResolver):
-    """For `TCPConnector(resolver=…, use_dns_cache=False)`: the resolver itself keeps answers, for as long as they are good."""
+    """For `TCPConnector(resolver=…, use_dns_cache=False)`: the resolver itself keeps answers, for as long as
+    they are good."""
 
     def __init__(self, names: Resolver | None = None) -> None:
         """Without `names` it makes a resolver of its own, and closes that at its end."""
         self._names = names or Resolver()
         self._is_own = names is None
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         found = [(address, _family(address)) for address in await self._names.addresses(host)]
         return [
             ResolveResult(hostname=host, host=address, port=port, family=its_family, proto=0, flags=_NUMERIC)
-            for address, its_family in found if family in {socket.AF_UNSPEC, its_family}
-        ]  # fmt: skip
+            for address, its_family in found
+            if family in {socket.AF_UNSPEC, its_family}
+        ]
 
     async def close(self) -> None:
         if self._is_own:

@@ -1,11 +1,20 @@
-"""What there is to tell of an answered request, worked out only when somebody asks: most requests are merely counted."""
+"""What there is to tell of an answered request, worked out only when somebody asks: most requests are merely
+counted."""
 
 from __future__ import annotations
 
 import re
 from typing import Final, Generic, Protocol, TypeVar
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Allowed,
+    AuthenticationRequired,
+    Decision,
+    Denied,
+    Reason,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.target import RequestTarget
 from authproxy.edge.rules.preflight import Preflight
 from authproxy.edge.rules.request_head import RequestHead
@@ -39,9 +48,23 @@ class Answered(Generic[PeerT]):
     """The telling half of an exchange. Complete once the exchange has ended; times are seconds."""
 
     __slots__ = (
-        "_address", "_client", "_decided_at", "_decision", "_dialect", "_ended_at", "_failure", "_gate", "_received", "_site", "_started",
-        "_status", "_target", "_transfer", "head", "request_id",
-    )  # fmt: skip
+        "_address",
+        "_client",
+        "_decided_at",
+        "_decision",
+        "_dialect",
+        "_ended_at",
+        "_failure",
+        "_gate",
+        "_received",
+        "_site",
+        "_started",
+        "_status",
+        "_target",
+        "_transfer",
+        "head",
+        "request_id",
+    )
 
     def __init__(self, client: PeerT, gate: Gate, head: RequestHead) -> None:
         self.head = head
@@ -99,16 +122,22 @@ class Answered(Generic[PeerT]):
         if self._failure is not None:
             return self._failure.value
         decision = self._decision
-        return None if decision is None or isinstance(decision, (Allowed, Preflight)) else decision.reason.value
+        return (
+            None if decision is None or isinstance(decision, (Allowed, Preflight)) else decision.reason.value
+        )
 
     @property
     def rule(self) -> str | None:
-        route = self._decision.route if isinstance(self._decision, (Allowed, StepUpRequired, Denied)) else None
+        route = (
+            self._decision.route if isinstance(self._decision, (Allowed, StepUpRequired, Denied)) else None
+        )
         return route.name if route is not None else None
 
     @property
     def session(self) -> Session | None:
-        return self._decision.session if isinstance(self._decision, (Allowed, StepUpRequired, Denied)) else None
+        return (
+            self._decision.session if isinstance(self._decision, (Allowed, StepUpRequired, Denied)) else None
+        )
 
     @property
     def client(self) -> str:
@@ -123,7 +152,9 @@ class Answered(Generic[PeerT]):
     def client_is_nobody(self) -> bool:
         """Whether `client` is the address of a proxy that does not say for whom it speaks."""
         client = self._client
-        return client.is_trusted and self._gate.trusted.is_nobody(client.peer, self.head.all(b"x-forwarded-for"))
+        return client.is_trusted and self._gate.trusted.is_nobody(
+            client.peer, self.head.all(b"x-forwarded-for")
+        )
 
     @property
     def dialect(self) -> str | None:

@@ -1,7 +1,9 @@
-"""One request and its answer: asks for the decision, then refuses, answers a subrequest, or streams between client and portal.
+"""One request and its answer: asks for the decision, then refuses, answers a subrequest, or streams between
+client and portal.
 
-An exchange begins when those before it on its connection have ended, and ends exactly once. What goes wrong before the first byte of
-an answer becomes a refusal; what goes wrong after it closes the connection, so that nothing looks complete.
+An exchange begins when those before it on its connection have ended, and ends exactly once. What goes wrong
+before the first byte of an answer becomes a refusal; what goes wrong after it closes the connection, so that
+nothing looks complete.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import Session
 
 _LARGEST_OWN_BODY: Final = 16 * 1024
-"""Bytes. Forms and logout tokens are collected before the pages are asked, so that a slow body holds none of the connections to them."""
+"""Bytes. Forms and logout tokens are collected before the pages are asked, so that a slow body holds none of
+the connections to them."""
 _PAGES_FILTER: Final = RequestFilter()
 
 
@@ -59,9 +62,17 @@ class Client(Protocol):
 
 class Exchange(Answered[Client]):
     __slots__ = (
-        "_address_share", "_is_over", "_is_own", "_page", "_pieces", "_request_is_complete", "_session_share", "_ticket", "_trailers",
+        "_address_share",
+        "_is_over",
+        "_is_own",
+        "_page",
+        "_pieces",
+        "_request_is_complete",
+        "_session_share",
+        "_ticket",
+        "_trailers",
         "_when_whole",
-    )  # fmt: skip
+    )
 
     def __init__(self, client: Client, gate: Gate, head: RequestHead) -> None:
         super().__init__(client, gate, head)
@@ -103,7 +114,8 @@ class Exchange(Answered[Client]):
             )
         except TargetRefused as refused:
             if head.target == "*" and head.method == "OPTIONS" and self._site is not None:
-                # Asked of the server and not of a place in it (RFC 9110 §9.3.7): load balancers ask so whether anybody is there.
+                # Asked of the server and not of a place in it (RFC 9110 §9.3.7): load balancers ask so
+                # whether anybody is there.
                 self._say(refusals.options(self._site.portal.methods))
             else:
                 self.refuse_rest(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
@@ -136,7 +148,12 @@ class Exchange(Answered[Client]):
         elif (self.head.content_length or 0) > _LARGEST_OWN_BODY:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         elif self._client.is_trusted and not self._counts_for_address():
-            self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=self._site.portal if self._site is not None else None))
+            self._refuse(
+                Unavailable(
+                    reason=Reason.TOO_MANY_CONNECTIONS,
+                    portal=self._site.portal if self._site is not None else None,
+                )
+            )
         elif self.head.has_body:
             self._is_own = True
             self._collect(self._ask_pages)
@@ -144,7 +161,8 @@ class Exchange(Answered[Client]):
             self._ask_pages()
 
     def _counts_for_address(self) -> bool:
-        """Whether there is room for one more request of the address that a trusted proxy speaks for. The proxy itself has no limit."""
+        """Whether there is room for one more request of the address that a trusted proxy speaks for. The
+        proxy itself has no limit."""
         if self.client == self._client.peer or self.client_is_nobody:
             return True
         share = network_of(self.client)
@@ -154,7 +172,8 @@ class Exchange(Answered[Client]):
         return False
 
     def _has_room(self, session: Session) -> bool:
-        """Whether there is room for one more request of this session and its address. It counts until it ends, streams and tunnels too."""
+        """Whether there is room for one more request of this session and its address. It counts until it
+        ends, streams and tunnels too."""
         if self._client.is_trusted and not self._counts_for_address():
             return False
         if self._gate.sessions.take(session.session_id):
@@ -163,8 +182,9 @@ class Exchange(Answered[Client]):
         return False
 
     def _may_upgrade(self, site: Site) -> bool:
-        # A browser sends Origin with every WebSocket handshake and the cookies of whatever site it came from: only pages of the portal
-        # may open sockets to it (cross-site WebSocket hijacking). A program without an Origin brings its cookie on purpose.
+        # A browser sends Origin with every WebSocket handshake and the cookies of whatever site it came from:
+        # only pages of the portal may open sockets to it (cross-site WebSocket hijacking). A program without
+        # an Origin brings its cookie on purpose.
         origins = self.head.all(b"origin")
         return all(origin in site.websocket_origins for origin in origins)
 
@@ -176,7 +196,9 @@ class Exchange(Answered[Client]):
         if decision is not None:
             self._decided(decision)
         else:
-            self._gate.start(self._decide_later(site, target), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+            self._gate.start(
+                self._decide_later(site, target), lambda: self.refuse_rest(500, Reason.UNEXPECTED)
+            )
 
     def _takes_longer(self, site: Site, target: RequestTarget) -> bool:
         """Whether the target does not decide alone about this request; it is then answered, or will be."""
@@ -197,7 +219,9 @@ class Exchange(Answered[Client]):
                 self.refuse_rest(400, refused.reason)
             return True
         if others:
-            self._gate.start(self._decide_with(site, target, others), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+            self._gate.start(
+                self._decide_with(site, target, others), lambda: self.refuse_rest(500, Reason.UNEXPECTED)
+            )
         return bool(others)
 
     async def _decide_with(self, site: Site, target: RequestTarget, others: list[RequestTarget]) -> None:
@@ -247,10 +271,13 @@ class Exchange(Answered[Client]):
             self._refuse(holding.unbound(required))
 
     async def _admit(self, required: StepUpRequired) -> None:
-        """A GET that needs a proof of its own goes to the portal if one was given for it, and uses that up."""
+        """A GET that needs a proof of its own goes to the portal if one was given for it, and uses that
+        up."""
         gate, target = self._gate, self._target
         assert target is not None  # noqa: S101  (nothing is decided without a target)
-        admitted = await gate.access.admit_once(required, target, bound_proof.of_place(target.origin_form), gate.clock())
+        admitted = await gate.access.admit_once(
+            required, target, bound_proof.of_place(target.origin_form), gate.clock()
+        )
         if self._is_over:
             await gate.access.give_back(admitted.proof)
         elif isinstance(admitted.decision, Allowed):
@@ -263,7 +290,9 @@ class Exchange(Answered[Client]):
     def _refuse(self, refusal: Refusal, kept_as: str | None = None) -> None:
         assert self._target is not None  # noqa: S101  (nothing is decided without a target)
         self._decision = refusal
-        answer = refusals.answer(refusal, target=self._target, head=self.head, request_id=self.request_id, held=kept_as)
+        answer = refusals.answer(
+            refusal, target=self._target, head=self.head, request_id=self.request_id, held=kept_as
+        )
         if isinstance(answer, Answer):
             self._say(answer)
         else:
@@ -301,13 +330,18 @@ class Exchange(Answered[Client]):
         if name is None:
             self._decide(self._site, self._target)
         else:
-            self._gate.start(self._release(self._site, self._target, name), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+            self._gate.start(
+                self._release(self._site, self._target, name),
+                lambda: self.refuse_rest(500, Reason.UNEXPECTED),
+            )
 
     async def _release(self, site: Site, target: RequestTarget, name: str) -> None:
         gate, waiting = self._gate, self._gate.holding
         assert waiting is not None  # noqa: S101  (nothing is released where nothing is kept)
         self._ticket = ticket_in(self.head.cookies)
-        outcome = await holding.release(gate, waiting, site.portal, target, self.head, ticket=self._ticket, name=name)
+        outcome = await holding.release(
+            gate, waiting, site.portal, target, self.head, ticket=self._ticket, name=name
+        )
         self._decided_at = gate.time()
         if isinstance(outcome, holding.Refused):
             if not self._is_over:
@@ -320,7 +354,9 @@ class Exchange(Answered[Client]):
             self._decision = outcome.allowed
             self._pieces = [outcome.form.body] if outcome.form.body else []
             waiting.released(self)
-            self._forward(site, target, outcome.allowed.identity_headers, held.released(self.head, outcome.form))
+            self._forward(
+                site, target, outcome.allowed.identity_headers, held.released(self.head, outcome.form)
+            )
 
     # Subrequests of front proxies.
 
@@ -339,8 +375,11 @@ class Exchange(Answered[Client]):
             return
         self._target, self._site = original, site
         if own_place.is_own_place(original):
-            # Our own pages are no place of the portal, and nobody is let in for naming them (CVSS 10 of a rival).
-            self._answer_original(Denied(reason=Reason.NOT_FOUND, portal=site.portal if site else None), original, dialect)
+            # Our own pages are no place of the portal, and nobody is let in for naming them (CVSS 10 of a
+            # rival).
+            self._answer_original(
+                Denied(reason=Reason.NOT_FOUND, portal=site.portal if site else None), original, dialect
+            )
             return
         self._ticket = ticket_in(head.cookies)
         if site is None:
@@ -355,7 +394,11 @@ class Exchange(Answered[Client]):
             return
         others: list[RequestTarget] = []
         if original.method not in methods.ON_ONE_PLACE:
-            if portal.passes_preflights and is_preflight(self.head, original.method) and policy.route_of(portal, original) is not None:
+            if (
+                portal.passes_preflights
+                and is_preflight(self.head, original.method)
+                and policy.route_of(portal, original) is not None
+            ):
                 self._decision = Preflight(portal=portal)
                 self._say(subrequest.passed(self.request_id))
                 return
@@ -368,9 +411,14 @@ class Exchange(Answered[Client]):
         if decision is not None:
             self._answer_original(decision, original, dialect)
         else:
-            gate.start(self._answer_later(site, original, dialect, others), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+            gate.start(
+                self._answer_later(site, original, dialect, others),
+                lambda: self.refuse_rest(500, Reason.UNEXPECTED),
+            )
 
-    async def _answer_later(self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]) -> None:
+    async def _answer_later(
+        self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]
+    ) -> None:
         if others:
             decision = await beside.decision(self._gate, site.portal, original, others, self._ticket)
         else:
@@ -384,12 +432,17 @@ class Exchange(Answered[Client]):
             decision = holding.unbound(decision)
         self._decided_at = self._gate.time()
         self._decision = decision
-        self._say(subrequest.answer(decision, original=original, head=self.head, dialect=dialect, request_id=self.request_id))
+        self._say(
+            subrequest.answer(
+                decision, original=original, head=self.head, dialect=dialect, request_id=self.request_id
+            )
+        )
 
     # Answering by ourselves.
 
     def refuse_rest(self, status: int, reason: Reason) -> None:
-        """Refuses a request of which not everything can be trusted or taken, and closes the connection after it."""
+        """Refuses a request of which not everything can be trusted or taken, and closes the connection after
+        it."""
         if self._is_over:
             return
         if not self.request_id:
@@ -403,14 +456,17 @@ class Exchange(Answered[Client]):
                 self.broken()
                 return
         if self._dialect is not None:
-            self._say(subrequest.refusal(reason, self.request_id, status=503 if status in {500, 503} else 403), keeps_alive=False)
+            self._say(
+                subrequest.refusal(reason, self.request_id, status=503 if status in {500, 503} else 403),
+                keeps_alive=False,
+            )
             return
         methods_here = self._site.portal.methods if self._site is not None else methods.ORDINARY
         self._say(refusals.plain(status, reason, self.request_id, methods_here), keeps_alive=False)
 
     def refuse_unread(self, status: int, reason: Reason, target: bytes) -> None:
-        """Refuses a request whose head could not be read further than to its target. A front proxy makes a fault of its own of every answer
-        that it does not know, so that a subrequest is refused as such."""
+        """Refuses a request whose head could not be read further than to its target. A front proxy makes a
+        fault of its own of every answer that it does not know, so that a subrequest is refused as such."""
         self._dialect = DIALECTS.get(target.decode("latin-1"))
         self.refuse_rest(status, reason)
 
@@ -418,14 +474,16 @@ class Exchange(Answered[Client]):
     def may_stay(self) -> bool:
         """Whether the client's connection can be used for another request after this one.
 
-        Whoever asked with `Expect` and gets a final answer may or may not send the body: the next request could not be told from it."""
+        Whoever asked with `Expect` and gets a final answer may or may not send the body: the next request
+        could not be told from it."""
         return self._client.may_stay and (self._request_is_complete or not self.head.expects_continue)
 
     def _say(self, answer: Answer, *, keeps_alive: bool = True) -> None:
         head = self.head
         keeps_alive = keeps_alive and self.may_stay
         if self._dialect is not None and head.has_body:
-            # A front proxy that announces the body of the original request may keep it to itself: the next question would be read as it.
+            # A front proxy that announces the body of the original request may keep it to itself: the next
+            # question would be read as it.
             keeps_alive = False
         self._status = answer.status
         date = self._gate.date_line()
@@ -441,8 +499,8 @@ class Exchange(Answered[Client]):
             return
         identifiers, name = self._gate.identifiers, site.pool.via
         own = (
-            f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: {identifiers.trace_parent()}\r\n"
-            f"{name.text_of_1_0 if head.is_http_1_0 else name.text}"
+            f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: "
+            f"{identifiers.trace_parent()}\r\n{name.text_of_1_0 if head.is_http_1_0 else name.text}"
         )
         added = identity + site.forwarded + own.encode()
         host = site.host_for_upstream or target.host.encode()
@@ -450,7 +508,8 @@ class Exchange(Answered[Client]):
         self._transfer_to(site.pool, head, outgoing)
 
     def _must_stay(self, site: Site, head: RequestHead) -> bool:
-        """Whether an allowed request must not go on to the portal, by what it says of intermediaries on its way; it is answered then."""
+        """Whether an allowed request must not go on to the portal, by what it says of intermediaries on its
+        way; it is answered then."""
         if site.pool.via.is_circle(self.head.all(b"via")):
             self._fail_here(508, Reason.LOOP_DETECTED)
             return True
@@ -465,29 +524,51 @@ class Exchange(Answered[Client]):
     def _ask_pages(self) -> None:
         """Our own pages, reached as a portal is, with the cookies that portals never see."""
         assert self._target is not None  # noqa: S101  (it is a target that shows whose place this is)
-        self._transfer_to(self._gate.pages, self.head, self._head_for_pages(self.head, self._target.origin_form, self._site, b""))
+        self._transfer_to(
+            self._gate.pages,
+            self.head,
+            self._head_for_pages(self.head, self._target.origin_form, self._site, b""),
+        )
 
     def _show(self, page: PageWanted) -> None:
         """A refusal that people read: the pages render it, the status is ours."""
         self._page = page
         head = self.head
         fields = [field for field in head.fields if field[0].lower() in _WANTED_BY_REFUSAL_PAGES]
-        asked = RequestHead("HEAD" if head.method == "HEAD" else "GET", "/refusal", head.is_http_1_0, fields, host=head.host)
-        said = b"X-Authproxy-Status: %d\r\nX-Authproxy-Reason: %s\r\n%s" % (page.status, page.reason.encode(), page.said)
+        asked = RequestHead(
+            "HEAD" if head.method == "HEAD" else "GET", "/refusal", head.is_http_1_0, fields, host=head.host
+        )
+        said = b"X-Authproxy-Status: %d\r\nX-Authproxy-Reason: %s\r\n%s" % (
+            page.status,
+            page.reason.encode(),
+            page.said,
+        )
         self._transfer_to(self._gate.pages, asked, self._head_for_pages(asked, "/refusal", self._site, said))
 
     def _head_for_pages(self, head: RequestHead, origin_form: str, site: Site | None, said: bytes) -> bytes:
-        added = b"%sX-Authproxy-Client: %s\r\nX-Request-Id: %s\r\n" % (said, self.client.encode(), self.request_id.encode())
+        added = b"%sX-Authproxy-Client: %s\r\nX-Request-Id: %s\r\n" % (
+            said,
+            self.client.encode(),
+            self.request_id.encode(),
+        )
         if self.client_is_nobody:
             self._gate.tell_of_nobody(self.client)
             added += b"X-Authproxy-Client-Is-Nobody: yes\r\n"
         if site is not None:
             added += b"X-Authproxy-Portal: %s\r\n" % site.portal.portal_id.encode()
-        return _PAGES_FILTER.outgoing(head, origin_form=origin_form, host=head.host or b"-", added=added, keeps_own_cookies=True)
+        return _PAGES_FILTER.outgoing(
+            head, origin_form=origin_form, host=head.host or b"-", added=added, keeps_own_cookies=True
+        )
 
     def _transfer_to(self, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
         transfer = self._transfer = Transfer(
-            owner=self, client=self._client, gate=self._gate, pool=pool, head=head, outgoing=outgoing, ticket=self._ticket
+            owner=self,
+            client=self._client,
+            gate=self._gate,
+            pool=pool,
+            head=head,
+            outgoing=outgoing,
+            ticket=self._ticket,
         )
         pieces, self._pieces = self._pieces, []
         if self._page is None:
@@ -542,7 +623,8 @@ class Exchange(Answered[Client]):
             self._transfer.leave()
 
     def check(self, now: float) -> None:
-        """Called about once a second while the exchange is the connection's current one: lets nothing hang."""
+        """Called about once a second while the exchange is the connection's current one: lets nothing
+        hang."""
         if self._transfer is not None:
             self._transfer.check(now)
 
@@ -577,7 +659,14 @@ class Exchange(Answered[Client]):
     def switched(self, connection: UpstreamConnection) -> None:
         assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's request is forwarded)
         portal, target, ticket = self._site.portal, self._target, self._ticket
-        tunnel = Tunnel(client=self._client, connection=connection, gate=self._gate, portal=portal, target=target, ticket=ticket)
+        tunnel = Tunnel(
+            client=self._client,
+            connection=connection,
+            gate=self._gate,
+            portal=portal,
+            target=target,
+            ticket=ticket,
+        )
         if self._transfer is not None:
             self._transfer.tunnel = tunnel
         self._client.tunnel(tunnel)
@@ -596,8 +685,11 @@ class Exchange(Answered[Client]):
             self._address_share = ""
         self._ended_at = self._gate.time()
         self._gate.observer(self)
-        # Exchange and transfer know each other: without the knot both are freed now, not when the collector comes by.
+        # Exchange and transfer know each other: without the knot both are freed now, not when the collector
+        # comes by.
         self._transfer = None
 
 
-_WANTED_BY_REFUSAL_PAGES: Final = frozenset({b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"})
+_WANTED_BY_REFUSAL_PAGES: Final = frozenset(
+    {b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"}
+)

@@ -1,4 +1,5 @@
-"""Forms that wait for a fresh proof: keeps one, and sends one on as the portal would have got it, once, if its person may send it now.
+"""Forms that wait for a fresh proof: keeps one, and sends one on as the portal would have got it, once, if
+its person may send it now.
 
 What goes wrong before a form is on its way leaves it where it is.
 """
@@ -32,7 +33,9 @@ class Released:
 
     __slots__ = ("_gate", "_holding", "_name", "_proof", "allowed", "form")
 
-    def __init__(self, allowed: Allowed, form: HeldRequest, gate: Gate, holding: Holding, name: str, proof: str) -> None:
+    def __init__(
+        self, allowed: Allowed, form: HeldRequest, gate: Gate, holding: Holding, name: str, proof: str
+    ) -> None:
         self.allowed = allowed
         self.form = form
         self._gate = gate
@@ -50,12 +53,16 @@ class Released:
 def may_keep(gate: Gate, required: StepUpRequired, head: RequestHead) -> bool:
     """Whether this is a form of a person that can be kept until they have proved themselves."""
     holding = gate.holding
-    return holding is not None and is_page_load(head, head.method) and held.may_keep(head, required.portal.origin, holding.requests)
+    return (
+        holding is not None
+        and is_page_load(head, head.method)
+        and held.may_keep(head, required.portal.origin, holding.requests)
+    )
 
 
 async def keep(gate: Gate, holding: Holding, required: StepUpRequired, form: HeldRequest) -> Refused:
-    """Keeps a form, and answers its request. A store that is away loses nothing without a word. Where each form needs a proof of its own,
-    one for a form that is not kept would be for nothing."""
+    """Keeps a form, and answers its request. A store that is away loses nothing without a word. Where each
+    form needs a proof of its own, one for a form that is not kept would be for nothing."""
     try:
         name = await holding.requests.keep(required.session, form, now=gate.clock())
     except CannotAsk as refused:
@@ -65,14 +72,26 @@ async def keep(gate: Gate, holding: Holding, required: StepUpRequired, form: Hel
 
 def unbound(required: StepUpRequired) -> Denied:
     """The refusal of a request that needs a proof of its own and to which none can be bound."""
-    return Denied(reason=Reason.REQUEST_CANNOT_BE_BOUND, portal=required.portal, route=required.route, session=required.session)
+    return Denied(
+        reason=Reason.REQUEST_CANNOT_BE_BOUND,
+        portal=required.portal,
+        route=required.route,
+        session=required.session,
+    )
 
 
 async def release(
-    gate: Gate, holding: Holding, portal: Portal, target: RequestTarget, head: RequestHead, *, ticket: str | None, name: str
-) -> Released | Refused:  # fmt: skip
-    """Takes the form of that name, after everything else has been judged: who asks, whether the route lets them in now, and whether it was
-    our page that asked."""
+    gate: Gate,
+    holding: Holding,
+    portal: Portal,
+    target: RequestTarget,
+    head: RequestHead,
+    *,
+    ticket: str | None,
+    name: str,
+) -> Released | Refused:
+    """Takes the form of that name, after everything else has been judged: who asks, whether the route lets
+    them in now, and whether it was our page that asked."""
     decision = gate.access.decide_now(portal, target, ticket, gate.clock())
     if decision is None:
         decision = await gate.access.decide(portal, target, ticket, gate.clock())
@@ -98,7 +117,9 @@ async def release(
     return Released(decision, form, gate, holding, name, proof)
 
 
-async def _admitted(gate: Gate, holding: Holding, required: StepUpRequired, target: RequestTarget, name: str) -> Admitted:
+async def _admitted(
+    gate: Gate, holding: Holding, required: StepUpRequired, target: RequestTarget, name: str
+) -> Admitted:
     """Whether there is a proof for exactly this form. Raises CannotAsk."""
     form = await holding.requests.found(name, required.session)
     if form is None or form.target != target.origin_form:

@@ -28,15 +28,21 @@ _SILENT_PROXIES: Final = 64
 class Access(Protocol):
     """Who may do what; the edge asks nothing else."""
 
-    def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
+    def decide_now(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> Decision | None:
         """The decision if it needs no question to the store; None: ask `decide`."""
         ...
 
-    async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
+    async def decide(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> Decision:
         """The decision. Never raises for what the store or a signer does: that is Unavailable."""
         ...
 
-    async def admit_once(self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime) -> Admitted:
+    async def admit_once(
+        self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime
+    ) -> Admitted:
         """Lets in one request for which its person has given a proof, once. Never raises."""
         ...
 
@@ -44,8 +50,11 @@ class Access(Protocol):
         """The request that the proof was used for has not been sent."""
         ...
 
-    async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
-        """Whether an open tunnel may go on. Does not count as activity; a store that cannot be asked ends no tunnel."""
+    async def still_allowed(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> bool:
+        """Whether an open tunnel may go on. Does not count as activity; a store that cannot be asked ends no
+        tunnel."""
         ...
 
 
@@ -74,7 +83,8 @@ class HeldRequests(Protocol):
 
 
 Observer = Callable[[Answered], None]
-"""Told once per answered request. What is asked of it must be asked at once: afterwards the exchange is taken apart."""
+"""Told once per answered request. What is asked of it must be asked at once: afterwards the exchange is taken
+apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,12 +168,15 @@ class Gate:
         if proxy not in self._silent_proxies and len(self._silent_proxies) < _SILENT_PROXIES:
             self._silent_proxies.add(proxy)
             logger("edge").warning(
-                "proxy.names_no_client", proxy=proxy, consequence="limits per address do not count its users",
+                "proxy.names_no_client",
+                proxy=proxy,
+                consequence="limits per address do not count its users",
                 remedy="let it set X-Forwarded-For",
-            )  # fmt: skip
+            )
 
     def date_line(self) -> bytes:
-        """The finished Date line of an answer that is made at this moment (RFC 9110 §6.6.1). Written anew once a second."""
+        """The finished Date line of an answer that is made at this moment (RFC 9110 §6.6.1). Written anew
+        once a second."""
         now = self.time()
         if now >= self._date_until:
             at = self.clock().timestamp()
@@ -172,11 +185,13 @@ class Gate:
         return self._date
 
     def start(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
-        """Runs `work` in the background. What it raises is reported and ends in `failed`; otherwise nobody would be told to give up."""
+        """Runs `work` in the background. What it raises is reported and ends in `failed`; otherwise nobody
+        would be told to give up."""
         self.spawn(_guarded(work, failed))
 
     def site_at(self, raw_host: bytes, default_port: int) -> tuple[str, Site | None]:
-        """The canonical host and its site. Raises TargetRefused. Remembers spellings that lead to a site, of which there are few."""
+        """The canonical host and its site. Raises TargetRefused. Remembers spellings that lead to a site, of
+        which there are few."""
         known = self._by_raw_host.get((raw_host, default_port))
         if known is not None:
             return known

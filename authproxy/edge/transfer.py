@@ -1,6 +1,8 @@
-"""Streams one allowed request to a portal and its answer back: connects, keeps both sides' framing and pace, notices what hangs.
+"""Streams one allowed request to a portal and its answer back: connects, keeps both sides' framing and pace,
+notices what hangs.
 
-Back-pressure goes both ways: a side that cannot take more stops the reading from the other. Nothing is held but what is on its way.
+Back-pressure goes both ways: a side that cannot take more stops the reading from the other. Nothing is held
+but what is on its way.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from authproxy.edge.upstream.pool import UpstreamPool, UpstreamUnreachable
 _CONTINUE_AFTER: Final = 1.0
 """Seconds after which a client that waits for `100 Continue` gets it from us."""
 _LASTS_AFTER: Final = 10.0
-"""Seconds after which an exchange leaves its place among the requests to a portal, if there is room among the streams."""
+"""Seconds after which an exchange leaves its place among the requests to a portal, if there is room among the
+streams."""
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"})
 
 
@@ -64,13 +67,40 @@ class Transfer:
     """`head` frames the request that is sent; it is not always the client's (refusal pages)."""
 
     __slots__ = (
-        "_chunks", "_client", "_connection", "_continue_timer", "_deadline", "_gate", "_head", "_held", "_is_endless", "_is_over",
-        "_outgoing", "_owner", "_pool", "_ready", "_request_is_complete", "_stays", "_ticket", "_trailers", "sent", "sent_at", "status",
+        "_chunks",
+        "_client",
+        "_connection",
+        "_continue_timer",
+        "_deadline",
+        "_gate",
+        "_head",
+        "_held",
+        "_is_endless",
+        "_is_over",
+        "_outgoing",
+        "_owner",
+        "_pool",
+        "_ready",
+        "_request_is_complete",
+        "_stays",
+        "_ticket",
+        "_trailers",
+        "sent",
+        "sent_at",
+        "status",
         "tunnel",
-    )  # fmt: skip
+    )
 
     def __init__(
-        self, *, owner: Owner, client: Client, gate: Gate, pool: UpstreamPool, head: RequestHead, outgoing: bytes, ticket: str | None
+        self,
+        *,
+        owner: Owner,
+        client: Client,
+        gate: Gate,
+        pool: UpstreamPool,
+        head: RequestHead,
+        outgoing: bytes,
+        ticket: str | None,
     ) -> None:
         self._owner = owner
         self._client = client
@@ -112,7 +142,13 @@ class Transfer:
             connection = await self._pool.connect()
         except UpstreamUnreachable as unreachable:
             if not self._is_over:
-                self._fail(*((504, Reason.PORTAL_TIMEOUT) if unreachable.is_timeout else (502, Reason.PORTAL_UNREACHABLE)))
+                self._fail(
+                    *(
+                        (504, Reason.PORTAL_TIMEOUT)
+                        if unreachable.is_timeout
+                        else (502, Reason.PORTAL_UNREACHABLE)
+                    )
+                )
             return
         if self._is_over:
             self._pool.give_back(connection, self._gate.time())
@@ -131,7 +167,8 @@ class Transfer:
         connection.begin(self, self._outgoing, is_head_request=self._head.method == "HEAD")
         held, self._held = self._held, None
         if held:
-            # Before the pieces go: a portal that cannot take them all pauses the client again, and that must stand.
+            # Before the pieces go: a portal that cannot take them all pauses the client again, and that must
+            # stand.
             self._client.resume()
             for piece in held:
                 self._send(piece)
@@ -141,7 +178,8 @@ class Transfer:
             self._continue_timer = asyncio.get_running_loop().call_later(_CONTINUE_AFTER, self._continue)
 
     def _continue(self) -> None:
-        # The portal says nothing to `Expect: 100-continue`, like a server of HTTP/1.0's days: the client may go on (RFC 9110 §10.1.1).
+        # The portal says nothing to `Expect: 100-continue`, like a server of HTTP/1.0's days: the client may
+        # go on (RFC 9110 §10.1.1).
         self._continue_timer = None
         if not self.status and not self._is_over:
             self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -194,13 +232,24 @@ class Transfer:
             connection.abandon()
 
     def check(self, now: float) -> None:
-        """Called about once a second: a portal that has the request, or takes no more of it, and says nothing for too long has failed;
-        so has an answer of which nothing arrives, or nothing is taken, for too long."""
-        if self._deadline and now > self._deadline and not self._is_over and self._connection is not None and self.status != 101:
+        """Called about once a second: a portal that has the request, or takes no more of it, and says nothing
+        for too long has failed; so has an answer of which nothing arrives, or nothing is taken, for too
+        long."""
+        if (
+            self._deadline
+            and now > self._deadline
+            and not self._is_over
+            and self._connection is not None
+            and self.status != 101
+        ):
             self._fail(504, Reason.PORTAL_TIMEOUT)
-        elif self._connection is not None and now - self.sent_at > _LASTS_AFTER and (self.status or not self._request_is_complete):
-            # The answer or the request's body takes long. While the portal is merely silent after the whole request, it stays a request
-            # like any other.
+        elif (
+            self._connection is not None
+            and now - self.sent_at > _LASTS_AFTER
+            and (self.status or not self._request_is_complete)
+        ):
+            # The answer or the request's body takes long. While the portal is merely silent after the whole
+            # request, it stays a request like any other.
             self._pool.prolong(self._connection)
 
     def leave(self) -> None:
@@ -228,11 +277,24 @@ class Transfer:
         self._stop_continue_timer()
         self.status = plain.status
         stays = self._owner.may_stay
-        keeping = b"" if stays and not self._head.is_http_1_0 else b"Connection: keep-alive\r\n" if stays else b"Connection: close\r\n"
+        keeping = (
+            b""
+            if stays and not self._head.is_http_1_0
+            else b"Connection: keep-alive\r\n"
+            if stays
+            else b"Connection: close\r\n"
+        )
         added = self._pool.via.line
         if not plain.has_date:
             added += self._gate.date_line()
-        wire = b"%s\r\n%s%sContent-Length: %d\r\n%s\r\n%s" % (plain.status_line, plain.lines, added, plain.length, keeping, body)
+        wire = b"%s\r\n%s%sContent-Length: %d\r\n%s\r\n%s" % (
+            plain.status_line,
+            plain.lines,
+            added,
+            plain.length,
+            keeping,
+            body,
+        )
         self.sent += len(wire)
         self._client.write(*self._ready, wire)
         if connection is not None:
@@ -248,7 +310,8 @@ class Transfer:
             self._pool.give_back(connection, self._gate.time())
 
     def _keep(self, connection: UpstreamConnection) -> None:
-        """Somebody has authenticated on this connection: it stays with their client connection and session."""
+        """Somebody has authenticated on this connection: it stays with their client connection and
+        session."""
         before, self._client.personal = self._client.personal, None
         if before is not None and not before.has(connection):
             before.close()
@@ -265,7 +328,9 @@ class Transfer:
         elif head.status >= 200:
             self._begin_answer(head)
         elif not self._head.is_http_1_0:
-            self._write(headers.returning(b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase), head.fields, b"\r\n"))
+            self._write(
+                headers.returning(b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase), head.fields, b"\r\n")
+            )
 
     def _begin_answer(self, head: AnswerHead) -> None:
         self.status = head.status
@@ -296,7 +361,9 @@ class Transfer:
         if head.lines is not None:
             self._write(b"%s%s%s\r\n" % (status_line, head.lines, framing))
         else:
-            self._write(headers.returning(status_line, head.fields, framing + b"\r\n", may_set_own_cookies=is_own))
+            self._write(
+                headers.returning(status_line, head.fields, framing + b"\r\n", may_set_own_cookies=is_own)
+            )
 
     def _switch(self, head: AnswerHead) -> None:
         connection = self._connection
@@ -330,8 +397,15 @@ class Transfer:
         if self._is_over:
             return
         was_reused = connection is not None and connection.served > 1
-        if was_reused and not self.status and not is_broken_http and self._head.method in _REPEATABLE and not self._head.has_body:
-            # The portal closed an idle connection in the moment we used it. Safe requests may be sent again (RFC 9110 §9.2.2).
+        if (
+            was_reused
+            and not self.status
+            and not is_broken_http
+            and self._head.method in _REPEATABLE
+            and not self._head.has_body
+        ):
+            # The portal closed an idle connection in the moment we used it. Safe requests may be sent again
+            # (RFC 9110 §9.2.2).
             self._gate.start(self._connect(), self._gave_up)
         else:
             self._fail(502, Reason.PORTAL_ANSWER_INVALID if is_broken_http else Reason.PORTAL_UNREACHABLE)
@@ -362,8 +436,8 @@ class Transfer:
         self._ready.append(data)
 
     def answer_rests(self) -> None:
-        """Hands what has been collected to the client. Head and body of a small answer so take one system call
-        instead of two."""
+        """Hands what has been collected to the client. Head and body of a small answer so take one system
+        call instead of two."""
         ready = self._ready
         if ready:
             self._ready = []

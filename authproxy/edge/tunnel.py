@@ -1,7 +1,9 @@
-"""A WebSocket: bytes both ways as they come, until one side ends, the session behind it does, or the gateway goes down.
+"""A WebSocket: bytes both ways as they come, until one side ends, the session behind it does, or the gateway
+goes down.
 
-Of the frames only their borders are known. That is enough to say goodbye between two of them, by a close frame (RFC 6455 §5.5.1) to the
-browser and one to the portal, instead of cutting what neither can tell from a fault of the network.
+Of the frames only their borders are known. That is enough to say goodbye between two of them, by a close
+frame (RFC 6455 §5.5.1) to the browser and one to the portal, instead of cutting what neither can tell from a
+fault of the network.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from authproxy.edge.site import Gate
 from authproxy.edge.upstream.connection import UpstreamConnection
 
 _GOODBYE_FOR: Final = 2.0
-"""Seconds in which a frame that has begun may end and the client may answer a close frame; then the connection is closed."""
+"""Seconds in which a frame that has begun may end and the client may answer a close frame; then the
+connection is closed."""
 
 
 class TunnelEnd(Protocol):
@@ -33,12 +36,29 @@ class Tunnel:
     """`check` is to be called about once a second; it is what makes a revocation close WebSockets."""
 
     __slots__ = (
-        "_client", "_code", "_connection", "_from_client", "_from_portal", "_gate", "_goodbye", "_has_said_goodbye", "_is_asking",
-        "_portal", "_target", "_ticket",
-    )  # fmt: skip
+        "_client",
+        "_code",
+        "_connection",
+        "_from_client",
+        "_from_portal",
+        "_gate",
+        "_goodbye",
+        "_has_said_goodbye",
+        "_is_asking",
+        "_portal",
+        "_target",
+        "_ticket",
+    )
 
     def __init__(
-        self, *, client: TunnelEnd, connection: UpstreamConnection, gate: Gate, portal: Portal, target: RequestTarget, ticket: str | None
+        self,
+        *,
+        client: TunnelEnd,
+        connection: UpstreamConnection,
+        gate: Gate,
+        portal: Portal,
+        target: RequestTarget,
+        ticket: str | None,
     ) -> None:
         self._client = client
         self._connection = connection
@@ -75,7 +95,8 @@ class Tunnel:
         return last + self._farewell() if self._from_portal.is_at_border else last
 
     def close(self, code: int) -> None:
-        """Says to both sides that the connection ends, and ends it: in order where they take part, after a while in any case."""
+        """Says to both sides that the connection ends, and ends it: in order where they take part, after a
+        while in any case."""
         if self._code:
             return
         self._code = code
@@ -92,7 +113,8 @@ class Tunnel:
             self._end()
 
     def _farewell(self) -> bytes:
-        """Our close frame; nothing, where the portal has sent one: a second would be an error (RFC 6455 §5.5.1)."""
+        """Our close frame; nothing, where the portal has sent one: a second would be an error (RFC 6455
+        §5.5.1)."""
         self._has_said_goodbye = True
         return b"" if self._from_portal.has_closed else close_frame(self._code)
 
@@ -118,12 +140,15 @@ class Tunnel:
     def check(self) -> None:
         if not self._is_asking and not self._code:
             self._is_asking = True
-            # An error that nobody expected cuts the tunnel: it must not outlive its session because nobody could look.
+            # An error that nobody expected cuts the tunnel: it must not outlive its session because nobody
+            # could look.
             self._gate.start(self._ask(), self._client.abort)
 
     async def _ask(self) -> None:
         try:
-            if not await self._gate.access.still_allowed(self._portal, self._target, self._ticket, self._gate.clock()):
+            if not await self._gate.access.still_allowed(
+                self._portal, self._target, self._ticket, self._gate.clock()
+            ):
                 self.close(POLICY_VIOLATION)
         finally:
             self._is_asking = False

@@ -1,1 +1,2 @@
-"""Use cases: the only code that talks to several features. Declares what it needs from stores, providers and signers as Protocols."""
+"""Use cases: the only code that talks to several features. Declares what it needs from stores, providers and
+signers as Protocols."""

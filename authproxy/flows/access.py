@@ -1,6 +1,8 @@
-"""Who may do what: the decision on a request, made at once from the near cache where possible, otherwise after asking the store.
+"""Who may do what: the decision on a request, made at once from the near cache where possible, otherwise
+after asking the store.
 
-"Not found" is AuthenticationRequired; "cannot ask" is Unavailable: never an allow, and never an invitation to sign in again.
+"Not found" is AuthenticationRequired; "cannot ask" is Unavailable: never an allow, and never an invitation to
+sign in again.
 """
 
 from __future__ import annotations
@@ -12,7 +14,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from authproxy.access import bound_proof, policy
-from authproxy.access.decision import Admitted, Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Admitted,
+    Allowed,
+    AuthenticationRequired,
+    Decision,
+    Denied,
+    Reason,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Route
 from authproxy.access.target import RequestTarget
@@ -57,12 +68,15 @@ class UsedProofs(Protocol):
 
 
 class Signer(Protocol):
-    def mint(self, session: Session, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None) -> str: ...
+    def mint(
+        self, session: Session, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None
+    ) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentSession:
-    """`forgiven` is how much of the time since the last activity does not count as idleness, because the store took no writes then."""
+    """`forgiven` is how much of the time since the last activity does not count as idleness, because the
+    store took no writes then."""
 
     session: Session
     last_active_at: datetime
@@ -75,16 +89,16 @@ class CurrentSession:
 
 
 class _Pass:
-    """What is finished for one cached session at its portal, good until the assertion in it is half over: the header block, and the
-    decisions by route."""
+    """What is finished for one cached session at its portal, good until the assertion in it is half over: the
+    header block, and the decisions by route."""
 
     __slots__ = ("allowed", "block", "good_until")
 
     def __init__(self, block: bytes, good_until: datetime) -> None:
         self.block = block
         self.good_until = good_until
-        # By the route itself, not by its name: two routes of one path for different methods share that. A route that demands a fresh
-        # proof is never in it: the decision must not outlive the freshness.
+        # By the route itself, not by its name: two routes of one path for different methods share that. A
+        # route that demands a fresh proof is never in it: the decision must not outlive the freshness.
         self.allowed: dict[int, Allowed] = {}
 
 
@@ -109,8 +123,9 @@ class Access:
         look_at_account: Callable[[Session, datetime], Coroutine[Any, Any, None]] | None = None,
         used_proofs: UsedProofs | None = None,
     ) -> None:
-        """`look_at_account` is told of active sessions, about as often as activity is written back. Without `used_proofs` nobody can say
-        whether a proof for one request was used already, and none lets anybody in."""
+        """`look_at_account` is told of active sessions, about as often as activity is written back. Without
+        `used_proofs` nobody can say whether a proof for one request was used already, and none lets anybody
+        in."""
         self._look_at_account = look_at_account
         self._sessions = sessions
         self._near_cache = near_cache
@@ -125,7 +140,9 @@ class Access:
         self.let_go_on = 0
         """How often an open tunnel went on because the store could not be asked, for metrics."""
 
-    def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
+    def decide_now(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> Decision | None:
         """The decision, if no question to the store is needed for it."""
         route = policy.route_of(portal, target)
         if route is None:
@@ -139,14 +156,17 @@ class Access:
         self.hits += 1
         kept = cached.extras.get(_FINISHED)
         if isinstance(kept, _Pass) and now < kept.good_until:
-            # The way of nearly every request: what was decided for this session and route a few seconds ago, and no activity to note.
+            # The way of nearly every request: what was decided for this session and route a few seconds ago,
+            # and no activity to note.
             allowed = kept.allowed.get(id(route))
             due = cached.extras.get(_TOUCH_DUE_AT)
             if allowed is not None and isinstance(due, datetime) and now < due:
                 return allowed
         return self._decide(portal, route, cached, target, ticket, now)
 
-    async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
+    async def decide(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> Decision:
         """The decision, after asking the store. Never raises for what the store or the signer does."""
         route = policy.route_of(portal, target)
         if route is None:
@@ -157,16 +177,20 @@ class Access:
         try:
             cached = await self._read(parsed, now)
         except CannotAsk as refused:
-            # If this is the ticket of a session, its person is active, and must not become idle because the store is away.
+            # If this is the ticket of a session, its person is active, and must not become idle because the
+            # store is away.
             self._sessions.note_missed(parsed, now=now)
             return Unavailable(reason=refused.reason, portal=portal)
         if cached is None:
             return AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=portal)
         return self._decide(portal, route, cached, target, ticket, now)
 
-    async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
-        """Whether an open tunnel may go on: its session lives and still meets every demand of the route, also for a fresh proof. Not
-        activity; a store that cannot be asked ends no tunnel before the session's own end."""
+    async def still_allowed(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> bool:
+        """Whether an open tunnel may go on: its session lives and still meets every demand of the route, also
+        for a fresh proof. Not activity; a store that cannot be asked ends no tunnel before the session's own
+        end."""
         route = policy.route_of(portal, target)
         parsed = tickets.parse(ticket) if ticket is not None else None
         if route is None or ticket is None or parsed is None:
@@ -180,28 +204,39 @@ class Access:
         # What needs a proof for each request was let in by one, which is used up.
         return reason is None or (reason is Reason.STEP_UP_REQUIRED and route.requirement.is_per_request)
 
-    async def admit_once(self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime) -> Admitted:
-        """Lets in one request for which its person has given a proof, once; `required` as it was if there is no such proof, or it has been
-        used. The portal sees the proof as a step-up, on this request only. Never raises for what the store or the signer does."""
+    async def admit_once(
+        self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime
+    ) -> Admitted:
+        """Lets in one request for which its person has given a proof, once; `required` as it was if there is
+        no such proof, or it has been used. The portal sees the proof as a step-up, on this request only.
+        Never raises for what the store or the signer does."""
         used, session = self._used_proofs, required.session
         if used is None:
             return Admitted(decision=required)
-        own = (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
+        own = (
+            (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
+        )
         try:
             for proof in bound_proof.given(session.events, binding, required.route.requirement, now):
                 name = proof.bound_to or ""
-                events = tuple(replace(event, is_step_up=True) if event.bound_to == name else event for event in session.events)
+                events = tuple(
+                    replace(event, is_step_up=True) if event.bound_to == name else event
+                    for event in session.events
+                )
                 # Signed first: a proof is not used up for a request that cannot be sent.
                 block = self._identity(required.portal, replace(session, events=events), now, bound_to=own)
                 if await used.use(name):
-                    allowed = Allowed(portal=required.portal, route=required.route, session=session, identity_headers=block)
+                    allowed = Allowed(
+                        portal=required.portal, route=required.route, session=session, identity_headers=block
+                    )
                     return Admitted(decision=allowed, proof=name)
         except CannotAsk as refused:
             return Admitted(decision=Unavailable(reason=refused.reason, portal=required.portal))
         return Admitted(decision=required)
 
     async def give_back(self, proof: str) -> None:
-        """The request that the proof was used for has not been sent, and may come again. A store that is away costs another proof."""
+        """The request that the proof was used for has not been sent, and may come again. A store that is away
+        costs another proof."""
         if self._used_proofs is not None and proof:
             with contextlib.suppress(CannotAsk):
                 await self._used_proofs.give_back(proof)
@@ -213,7 +248,7 @@ class Access:
 
     def _decide(
         self, portal: Portal, route: Route, cached: Cached, target: RequestTarget, ticket: str, now: datetime
-    ) -> Decision:  # fmt: skip
+    ) -> Decision:
         kept = cached.extras.get(_FINISHED)
         if isinstance(kept, _Pass) and now < kept.good_until:
             allowed = kept.allowed.get(id(route))
@@ -231,7 +266,9 @@ class Access:
             return Denied(reason=reason, portal=portal, route=route, session=session)
         try:
             if portal.binds_assertion:
-                block = self._identity(portal, session, now, bound_to=(target.method, portal.origin + target.path))
+                block = self._identity(
+                    portal, session, now, bound_to=(target.method, portal.origin + target.path)
+                )
                 return Allowed(portal=portal, route=route, session=session, identity_headers=block)
             return self._allow(portal, route, cached, now)
         except CannotAsk as refused:
@@ -240,13 +277,17 @@ class Access:
     def _allow(self, portal: Portal, route: Route, cached: Cached, now: datetime) -> Allowed:
         kept = cached.extras.get(_FINISHED)
         if not isinstance(kept, _Pass) or now >= kept.good_until:
-            kept = cached.extras[_FINISHED] = _Pass(self._identity(portal, cached.session, now), now + self._assertion_good_for)
+            kept = cached.extras[_FINISHED] = _Pass(
+                self._identity(portal, cached.session, now), now + self._assertion_good_for
+            )
         allowed = Allowed(portal=portal, route=route, session=cached.session, identity_headers=kept.block)
         if not route.requirement.decays:
             kept.allowed[id(route)] = allowed
         return allowed
 
-    def _identity(self, portal: Portal, session: Session, now: datetime, bound_to: tuple[str, str] | None = None) -> bytes:
+    def _identity(
+        self, portal: Portal, session: Session, now: datetime, bound_to: tuple[str, str] | None = None
+    ) -> bytes:
         assertion = self._signer.mint(session, portal_id=portal.portal_id, now=now, bound_to=bound_to)
         return identity_headers.lines(session, self._header_names[portal.portal_id], assertion=assertion)
 
@@ -270,8 +311,8 @@ class Access:
         due = cached.last_active_at + pause
         if due <= now + pause:
             return due
-        # The last activity lies in the future: another clock was ahead, or this one was set back. Without a touch the record would
-        # expire before this clock reaches that moment.
+        # The last activity lies in the future: another clock was ahead, or this one was set back. Without a
+        # touch the record would expire before this clock reaches that moment.
         session_id = cached.session.session_id
         due = self._touches_ahead.get(session_id, now)
         if not now < due <= now + pause:
@@ -284,21 +325,29 @@ class Access:
         try:
             await self._sessions.touch(ticket, now=now)
         except CannotAsk:
-            # The request was allowed by what was known; a store that is away will be noticed by the next question to it.
+            # The request was allowed by what was known; a store that is away will be noticed by the next
+            # question to it.
             return
 
     # What the session page asks.
 
-    async def current(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
+    async def current(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime
+    ) -> CurrentSession | None:
         """The session behind a ticket at this portal. Not activity. Raises CannotAsk."""
         parsed = tickets.parse(ticket_text) if ticket_text is not None else None
         stored = None if parsed is None else await self._sessions.load(parsed, now=now)
         if stored is None or stored.session.portal != portal_id:
             return None
-        return CurrentSession(session=stored.session, last_active_at=stored.last_active_at, forgiven=stored.forgiven)
+        return CurrentSession(
+            session=stored.session, last_active_at=stored.last_active_at, forgiven=stored.forgiven
+        )
 
-    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
-        """The session behind a ticket at this portal, after noting that its person is there. Raises CannotAsk."""
+    async def extend(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime
+    ) -> CurrentSession | None:
+        """The session behind a ticket at this portal, after noting that its person is there. Raises
+        CannotAsk."""
         current = await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
         parsed = tickets.parse(ticket_text) if ticket_text is not None else None
         if current is None or parsed is None:

@@ -1,10 +1,11 @@
 """PURE: a session as the header lines that the portal receives.
 
-Every line is always there and never empty (`-` stands for nothing): a front proxy that copies headers would otherwise leave the
-client's own copy in place (an advisory against Caddy's `copy_headers`).
+Every line is always there and never empty (`-` stands for nothing): a front proxy that copies headers would
+otherwise leave the client's own copy in place (an advisory against Caddy's `copy_headers`).
 
-Display names are written as the portal wants them, and may lose something by it. What a portal finds somebody by (subject, e-mail address,
-tax number) is written so that different values stay different and `percent decoding` gives back exactly the value.
+Display names are written as the portal wants them, and may lose something by it. What a portal finds somebody
+by (subject, e-mail address, tax number) is written so that different values stay different and `percent
+decoding` gives back exactly the value.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ NOTHING: Final = b"-"
 _VISIBLE_AND_BLANK: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What `unicodedata` does not take apart and Slovenian bank users' names contain.
-_FOLDED: Final = str.maketrans({"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"})
+_FOLDED: Final = str.maketrans(
+    {"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"}
+)
 
 
 def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
-    """The finished block, each line ended by CRLF. Control characters in names are replaced before any encoding, and those in identifiers
-    are percent-encoded, so that a claim can never end a line. Raises ValueError for an identifier that has no UTF-8: whoever it belongs to
-    cannot be told from others."""
+    """The finished block, each line ended by CRLF. Control characters in names are replaced before any
+    encoding, and those in identifiers are percent-encoded, so that a claim can never end a line. Raises
+    ValueError for an identifier that has no UTF-8: whoever it belongs to cannot be told from others."""
     person = session.person
     encode = _ENCODERS[names.encoding]
     values = (
@@ -52,8 +55,8 @@ def _value(value: str | bytes | None) -> bytes:
 
 
 def _identifier(value: str | None) -> str:
-    """The value with everything percent-encoded that a header could lose or change: what is not visible ASCII, blanks at the ends, the
-    percent sign itself, and a lone `-`, which would say that there is none."""
+    """The value with everything percent-encoded that a header could lose or change: what is not visible
+    ASCII, blanks at the ends, the percent sign itself, and a lone `-`, which would say that there is none."""
     if not value:
         return ""
     if value == "-":
@@ -67,8 +70,8 @@ def _identifier(value: str | None) -> str:
 
 
 def _free_text(value: str | None, encode: Callable[[str], bytes]) -> bytes:
-    """What other people have written to be read, as the portal wants it. Everything else in the block stays as it is: base64 around the
-    assertion would be one that no portal expects."""
+    """What other people have written to be read, as the portal wants it. Everything else in the block stays
+    as it is: base64 around the assertion would be one that no portal expects."""
     # A lone surrogate is valid JSON (`"\ud800"`) and no encoding knows it.
     text = _CONTROL.sub(" ", value or "").encode("utf-8", "replace").decode().strip()
     return encode(text).strip()
@@ -76,22 +79,26 @@ def _free_text(value: str | None, encode: Callable[[str], bytes]) -> bytes:
 
 def _step_ups(session: Session) -> str:
     return ", ".join(
-        f"{event.method};at={event.at.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}" for event in session.events if event.is_step_up
+        f"{event.method};at={event.at.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}"
+        for event in session.events
+        if event.is_step_up
     )
 
 
 def _folded(text: str) -> bytes:
     decomposed = unicodedata.normalize("NFKD", text.translate(_FOLDED))
     return b"".join(
-        b"" if unicodedata.combining(character) else character.encode("ascii", "replace") for character in decomposed
-    )  # fmt: skip
+        b"" if unicodedata.combining(character) else character.encode("ascii", "replace")
+        for character in decomposed
+    )
 
 
 def _base64(text: str) -> bytes:
     return base64.b64encode(text.encode())
 
 
-# `percent` leaves printable ASCII as it is, but for the percent sign itself: it decodes to the same text either way.
+# `percent` leaves printable ASCII as it is, but for the percent sign itself: it decodes to the same text
+# either way.
 _ENCODERS: Final[dict[Encoding, Callable[[str], bytes]]] = {
     "percent": lambda text: quote(text, safe=_VISIBLE_AND_BLANK).encode(),
     "ascii-fold": _folded,

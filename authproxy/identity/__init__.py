@@ -1,1 +1,2 @@
-"""PURE: who somebody is, how sure we are, and the session that remembers it. Knows no protocol, no store and no clock."""
+"""PURE: who somebody is, how sure we are, and the session that remembers it. Knows no protocol, no store and
+no clock."""

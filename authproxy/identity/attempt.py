@@ -1,5 +1,6 @@
-"""PURE: a sign-in attempt, from the click on the chooser until the browser comes back with the proof; or an attempt to prove afresh,
-elsewhere, who is signed in here. An attempt with `step_up_of` never starts a session; one without never steps a session up.
+"""PURE: a sign-in attempt, from the click on the chooser until the browser comes back with the proof; or an
+attempt to prove afresh, elsewhere, who is signed in here. An attempt with `step_up_of` never starts a
+session; one without never steps a session up.
 
 Attempts travel with the browser, sealed. No store knows of one before the browser has come back.
 """
@@ -44,8 +45,8 @@ class Attempt:
 
     @property
     def nonce(self) -> str:
-        """What the ID token must repeat (OpenID Connect Core §3.1.2.1). The provider and the browser learn it; the secret does not follow
-        from it."""
+        """What the ID token must repeat (OpenID Connect Core §3.1.2.1). The provider and the browser learn
+        it; the secret does not follow from it."""
         return _derived("nonce", self.secret)
 
     @property
@@ -65,4 +66,8 @@ class Showing:
 
 
 def _derived(kind: str, secret: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(f"authproxy {kind}\0{secret}".encode()).digest()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(hashlib.sha256(f"authproxy {kind}\0{secret}".encode()).digest())
+        .decode()
+        .rstrip("=")
+    )

@@ -1,4 +1,5 @@
-"""PURE: what the provider has given the gateway so that it may ask, later and without the person, whether their account still stands."""
+"""PURE: what the provider has given the gateway so that it may ask, later and without the person, whether
+their account still stands."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """One of the two tokens (RFC 6749 §1.4, §1.5). `ends_at` is when the access token is over by itself, after which nothing follows from
-    its being so; None if the provider has not said."""
+    """One of the two tokens (RFC 6749 §1.4, §1.5). `ends_at` is when the access token is over by itself,
+    after which nothing follows from its being so; None if the provider has not said."""
 
     refresh_token: str | None = field(default=None, repr=False)
     access_token: str | None = field(default=None, repr=False)
@@ -18,8 +19,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """Leave to ask with a grant. `is_doubtful`: the last question has had no answer that is known here. The provider may have replaced
-    the refresh token then, so that its refusing this one says nothing about the account."""
+    """Leave to ask with a grant. `is_doubtful`: the last question has had no answer that is known here. The
+    provider may have replaced the refresh token then, so that its refusing this one says nothing about the
+    account."""
 
     grant: Grant
     is_doubtful: bool

@@ -1,6 +1,7 @@
 """PURE: a person in the register: what the bank has entered of them, and by which keys they are found.
 
-A person is found by what somebody vouches for (certificate, account at the provider, tax number), never by a name.
+A person is found by what somebody vouches for (certificate, account at the provider, tax number), never by a
+name.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class RegisterKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateName:
-    """Which certificate is meant: by the SHA-256 of its DER (64 hexadecimal digits, small), by issuer (RFC 4514) and serial, or both."""
+    """Which certificate is meant: by the SHA-256 of its DER (64 hexadecimal digits, small), by issuer (RFC
+    4514) and serial, or both."""
 
     fingerprint: str | None = None
     issuer: str | None = None
@@ -67,7 +69,8 @@ class BlockedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A person of the register. `portals` are the ids of those they may enter, or `*`: what is not there is denied."""
+    """A person of the register. `portals` are the ids of those they may enter, or `*`: what is not there is
+    denied."""
 
     member_id: MemberId
     name: str = field(repr=False)
@@ -113,7 +116,9 @@ class Member:
     def without_certificate(self, certificate: CertificateName) -> Member:
         """Without whatever names this certificate, however fully."""
         keys = set(certificate.keys)
-        return replace(self, certificates=tuple(each for each in self.certificates if not keys.intersection(each.keys)))
+        return replace(
+            self, certificates=tuple(each for each in self.certificates if not keys.intersection(each.keys))
+        )
 
     def without_account(self, account: Account) -> Member:
         return replace(self, accounts=tuple(each for each in self.accounts if each != account))
@@ -125,11 +130,17 @@ class Member:
         return replace(self, blocked_at=None, block_reason=None)
 
     def person(self, issuer: Issuer) -> Person:
-        """The person as portals see them after a sign-in that the register alone knows the name for (a certificate). `issuer` is ours."""
+        """The person as portals see them after a sign-in that the register alone knows the name for (a
+        certificate). `issuer` is ours."""
         return Person(
-            issuer=issuer, subject=Subject(self.member_id), name=self.name, email=self.email, tax_number=self.tax_number,
-            member=self.member_id, phone=self.phone,
-        )  # fmt: skip
+            issuer=issuer,
+            subject=Subject(self.member_id),
+            name=self.name,
+            email=self.email,
+            tax_number=self.tax_number,
+            member=self.member_id,
+            phone=self.phone,
+        )
 
 
 def tax_number_key(number: TaxNumber) -> RegisterKey:
@@ -141,7 +152,8 @@ def issuer_and_serial(issuer: str, serial: int) -> RegisterKey:
 
 
 def masked(text: str) -> str:
-    """The text as it may be shown to an operator: of a number that could be a tax or telephone number the last three digits."""
+    """The text as it may be shown to an operator: of a number that could be a tax or telephone number the
+    last three digits."""
     digits = sum(character.isdigit() for character in text)
     if digits < _DIGITS_OF_A_NUMBER:
         return text

@@ -13,7 +13,8 @@ Issuer = NewType("Issuer", str)
 Subject = NewType("Subject", str)
 TaxNumber = NewType("TaxNumber", str)
 MemberId = NewType("MemberId", str)
-"""The name that the register of people has for somebody. Portals see it, so it is never given to anybody else."""
+"""The name that the register of people has for somebody. Portals see it, so it is never given to anybody
+else."""
 
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2)
 _EIGHT_DIGITS = re.compile(r"[1-9][0-9]{7}", re.ASCII)
@@ -30,7 +31,8 @@ class IncompleteTaxNumber(InvalidTaxNumber):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A person as they have signed in. To the provider identity is (issuer, subject) and nothing else (OpenID Connect Core §5.7)."""
+    """A person as they have signed in. To the provider identity is (issuer, subject) and nothing else (OpenID
+    Connect Core §5.7)."""
 
     issuer: Issuer
     subject: Subject
@@ -40,11 +42,13 @@ class Person:
     member: MemberId | None = None
     """Who this is in the register of people; None for somebody who is not in it."""
     phone: str | None = field(default=None, repr=False)
-    """E.164, as the provider has verified it or the register has it: where a code may be sent. Portals never see it."""
+    """E.164, as the provider has verified it or the register has it: where a code may be sent. Portals never
+    see it."""
 
     @property
     def subject_for_portals(self) -> str:
-        """The name under which portals know the person: for somebody in the register the same one however they have signed in."""
+        """The name under which portals know the person: for somebody in the register the same one however
+        they have signed in."""
         return self.member or self.subject
 
     @property
@@ -56,13 +60,16 @@ class Person:
 def tax_number(text: str) -> TaxNumber:
     """The eight digits of a tax number or VAT identifier (`SI` and separators are dropped).
 
-    Raises InvalidTaxNumber, and the more precise IncompleteTaxNumber where a number format has eaten a leading digit.
+    Raises InvalidTaxNumber, and the more precise IncompleteTaxNumber where a number format has eaten a
+    leading digit.
     """
     digits = re.sub(r"[ \-]", "", text.strip())
     if digits[:2].upper() == "SI":
         digits = digits[2:]
     if _SEVEN_DIGITS.fullmatch(digits):
-        raise IncompleteTaxNumber("a tax number has eight digits; this has seven, as if a leading digit had been lost")
+        raise IncompleteTaxNumber(
+            "a tax number has eight digits; this has seven, as if a leading digit had been lost"
+        )
     if not _EIGHT_DIGITS.fullmatch(digits):
         raise InvalidTaxNumber("a tax number has eight digits and does not begin with 0")
     remainder = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=False)) % 11

@@ -1,4 +1,5 @@
-"""PURE: the register as a whole: what a list makes of it, which entries contradict each other, and whom a change shuts out."""
+"""PURE: the register as a whole: what a list makes of it, which entries contradict each other, and whom a
+change shuts out."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from authproxy.identity.person import MemberId, TaxNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A person as a list has them. None for `certificates` and `is_blocked`: as it is in the register, so that a list made elsewhere
-    neither lets in whom an operator has blocked here nor forgets a certificate that was linked here."""
+    """A person as a list has them. None for `certificates` and `is_blocked`: as it is in the register, so
+    that a list made elsewhere neither lets in whom an operator has blocked here nor forgets a certificate
+    that was linked here."""
 
     member_id: MemberId
     name: str = field(repr=False)
@@ -37,7 +39,9 @@ class Conflict:
 Register = Mapping[MemberId, Member]
 
 
-def taken_over(before: Register, listed: Sequence[Listed], *, replaces: bool, now: datetime) -> dict[MemberId, Member]:
+def taken_over(
+    before: Register, listed: Sequence[Listed], *, replaces: bool, now: datetime
+) -> dict[MemberId, Member]:
     """The register with the list in it; `replaces` leaves out whoever is not in the list."""
     after = {} if replaces else dict(before)
     for each in listed:
@@ -67,27 +71,39 @@ def shut_out(before: Register, after: Register) -> Iterator[Member]:
 
 
 def leaves(was: Member, after: Register) -> bool:
-    """Whether the person leaves the register, or has another tax number in it than before, or none any more: whoever is known by their id
-    from now on may be somebody else, and must not have what they have enrolled."""
+    """Whether the person leaves the register, or has another tax number in it than before, or none any more:
+    whoever is known by their id from now on may be somebody else, and must not have what they have
+    enrolled."""
     now = after.get(was.member_id)
     return now is None or was.tax_number not in (None, now.tax_number)
 
 
 def has_lost(before: Member, after: Member) -> bool:
-    """Whether the person had something by which they may have signed in or proved themselves, or somewhere to go, and has it no more. A
-    number that is another now is such a thing: codes went there."""
+    """Whether the person had something by which they may have signed in or proved themselves, or somewhere to
+    go, and has it no more. A number that is another now is such a thing: codes went there."""
     loses_portal = EVERY_PORTAL not in after.portals and not set(before.portals) <= set(after.portals)
     loses_phone = before.phone is not None and before.phone != after.phone
-    return loses_portal or loses_phone or not before.keys <= after.keys or (after.is_blocked and not before.is_blocked)
+    return (
+        loses_portal
+        or loses_phone
+        or not before.keys <= after.keys
+        or (after.is_blocked and not before.is_blocked)
+    )
 
 
 def _updated(before: Member | None, listed: Listed, now: datetime) -> Member:
     member = Member(
-        member_id=listed.member_id, name=listed.name, tax_number=listed.tax_number, email=listed.email, phone=listed.phone,
-        portals=listed.portals, certificates=listed.certificates or (),
-    )  # fmt: skip
+        member_id=listed.member_id,
+        name=listed.name,
+        tax_number=listed.tax_number,
+        email=listed.email,
+        phone=listed.phone,
+        portals=listed.portals,
+        certificates=listed.certificates or (),
+    )
     if before is not None:
-        # An account was linked on the strength of the tax number: with another number nobody has proved that it is theirs.
+        # An account was linked on the strength of the tax number: with another number nobody has proved that
+        # it is theirs.
         keeps_accounts = before.tax_number in (None, listed.tax_number)
         member = replace(
             member,

@@ -1,8 +1,8 @@
 """PURE: the session ticket: the only thing a browser holds of its session.
 
-A ticket is an identifier (which record) and a secret (half of the key that opens it). The store knows the identifier only by its
-hash, which is the session's public name; it never sees the secret. 128 and 256 random bits: guessing is out of the question, and
-neither half says anything about the person.
+A ticket is an identifier (which record) and a secret (half of the key that opens it). The store knows the
+identifier only by its hash, which is the session's public name; it never sees the secret. 128 and 256 random
+bits: guessing is out of the question, and neither half says anything about the person.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class SessionTicket:
 
 
 def parse(text: str) -> SessionTicket | None:
-    """The ticket in a cookie's value; None for anything else, in particular for a second spelling of a ticket."""
+    """The ticket in a cookie's value; None for anything else, in particular for a second spelling of a
+    ticket."""
     match = _TEXT.fullmatch(text)
     if match is None:
         return None

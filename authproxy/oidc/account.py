@@ -1,8 +1,9 @@
-"""Whether somebody's account at the provider still stands, asked without the person: by using the refresh token (RFC 6749 §6) or by
-introspection of the access token (RFC 7662); and the end of these tokens (RFC 7009).
+"""Whether somebody's account at the provider still stands, asked without the person: by using the refresh
+token (RFC 6749 §6) or by introspection of the access token (RFC 7662); and the end of these tokens (RFC
+7009).
 
-Only what can mean nothing else is a no. New tokens are not looked into: what is asked is whether there are any, and nobody's name, level or
-end comes from them.
+Only what can mean nothing else is a no. New tokens are not looked into: what is asked is whether there are
+any, and nobody's name, level or end comes from them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _REFUSALS: Final = ("invalid_grant", "invalid_token")
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """The account stands. `grant` takes the place of the one that was used, if the provider has given another."""
+    """The account stands. `grant` takes the place of the one that was used, if the provider has given
+    another."""
 
     grant: Grant | None = None
 
@@ -44,9 +46,14 @@ class Account:
     """Every method raises CannotAsk for whatever is neither a yes nor a no."""
 
     def __init__(
-        self, relying_party: RelyingParty, session: aiohttp.ClientSession, credentials: ClientCredentials, *, metadata: ProviderMetadata,
+        self,
+        relying_party: RelyingParty,
+        session: aiohttp.ClientSession,
+        credentials: ClientCredentials,
+        *,
+        metadata: ProviderMetadata,
         clock: Callable[[], datetime],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._relying_party = relying_party
         self._session = session
         self._metadata = metadata
@@ -62,8 +69,8 @@ class Account:
         raise cannot_ask("there is no token to ask with")
 
     async def end(self, grant: Grant) -> None:
-        """Tells the provider that the token is not needed any more; nothing where it takes no such word. To a provider that does not know
-        the token (RFC 7009 §2.2) nothing needs to be said either."""
+        """Tells the provider that the token is not needed any more; nothing where it takes no such word. To a
+        provider that does not know the token (RFC 7009 §2.2) nothing needs to be said either."""
         url = (await self._metadata.current()).revocation_endpoint
         token = grant.refresh_token or grant.access_token
         if url is None or token is None:
@@ -75,13 +82,17 @@ class Account:
 
     async def _refreshed(self, refresh_token: str) -> Stands | Withdrawn:
         url = (await self._metadata.current()).token_endpoint
-        answer = await self._asked("token endpoint", url, {"grant_type": "refresh_token", "refresh_token": refresh_token})
+        answer = await self._asked(
+            "token endpoint", url, {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        )
         document = _object_in(answer)
         # MITREid says `invalid_token` and 401 of a refresh token that has been revoked.
         if answer.status in {400, 401} and document.get("error") in _REFUSALS:
             return Withdrawn(f"refresh token: {document['error']}")
         if answer.status != 200 or not isinstance(document.get("access_token"), str):
-            raise cannot_ask(f"token endpoint answered {answer.status} to a refresh token, which is neither a yes nor a no")
+            raise cannot_ask(
+                f"token endpoint answered {answer.status} to a refresh token, which is neither a yes nor a no"
+            )
         renewed = refresh_token_in(document)
         return Stands(None if renewed in {None, refresh_token} else Grant(refresh_token=renewed))
 
@@ -89,22 +100,33 @@ class Account:
         url = (await self._metadata.current()).introspection_endpoint
         if url is None:
             raise cannot_ask("the provider names no introspection endpoint any more")
-        # A token that is over is not active, and that says nothing about the account. What the provider's clock is ahead counts as well.
+        # A token that is over is not active, and that says nothing about the account. What the provider's
+        # clock is ahead counts as well.
         margin = self._relying_party.leeway + timedelta(seconds=1)
         if ends_at is None or self._clock() >= ends_at - margin:
             raise cannot_ask("the access token is over: without a refresh token nobody can ask any more")
-        answer = await self._asked("introspection endpoint", url, {"token": access_token, "token_type_hint": "access_token"})
+        answer = await self._asked(
+            "introspection endpoint", url, {"token": access_token, "token_type_hint": "access_token"}
+        )
         active = _object_in(answer).get("active") if answer.status == 200 else None
         if active is False:
             return Withdrawn("introspection: the access token is not active")
         if active is not True:
-            raise cannot_ask(f"introspection endpoint answered {answer.status}, which is neither a yes nor a no")
+            raise cannot_ask(
+                f"introspection endpoint answered {answer.status}, which is neither a yes nor a no"
+            )
         return Stands()
 
     async def _asked(self, name: str, url: str, form: dict[str, str]) -> Answer:
         # An assertion for the token endpoint is what providers take at the other two as well.
         credentials = self._credentials.towards((await self._metadata.current()).token_endpoint)
-        question = Question(name=name, url=url, headers=credentials.headers, form={**form, **credentials.form}, size_limit=_SIZE_LIMIT)
+        question = Question(
+            name=name,
+            url=url,
+            headers=credentials.headers,
+            form={**form, **credentials.form},
+            size_limit=_SIZE_LIMIT,
+        )
         return await ask(self._session, question, timeout=self._relying_party.timeout)
 
 

@@ -1,4 +1,5 @@
-"""PURE: the authorization request and its response: OpenID Connect Core §3.1.2, PKCE (RFC 7636), the issuer in it (RFC 9207)."""
+"""PURE: the authorization request and its response: OpenID Connect Core §3.1.2, PKCE (RFC 7636), the issuer
+in it (RFC 9207)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused, register
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.wire import base64url
 
-# RFC 6749 appendix A.11: a code is VSCHAR of any length. Rekono's has 32 characters, those of Microsoft's providers up to 2,500.
-# The bound keeps the token request small.
+# RFC 6749 appendix A.11: a code is VSCHAR of any length. Rekono's has 32 characters, those of Microsoft's
+# providers up to 2,500. The bound keeps the token request small.
 _CODE = re.compile(r"[\x20-\x7e]{1,8192}", re.ASCII)
 _STATE = re.compile(r"[\x21-\x7e]{1,2048}", re.ASCII)
 # RFC 6749 §4.1.2.1: what stands for 500 and 503, which cannot be sent through a browser's redirect.
@@ -44,8 +45,9 @@ def parameters(
     anew: bool = False,
     extra: Mapping[str, str] = _NO_EXTRA,
 ) -> dict[str, str]:
-    """What is asked of the provider. `anew` asks for a new authentication whoever is signed in there: by the same person after a repair,
-    or by another one. What `extra` names beside our own parameters is sent as it is."""
+    """What is asked of the provider. `anew` asks for a new authentication whoever is signed in there: by the
+    same person after a repair, or by another one. What `extra` names beside our own parameters is sent as it
+    is."""
     parameters = {
         **extra,
         "response_type": "code",
@@ -63,14 +65,21 @@ def parameters(
         parameters["prompt"] = prompt
     # Beside a prompt MITREid does not enforce max_age, but without it there would be no auth_time to check.
     if relying_party.max_age is not None and (anew or prompt is None):
-        parameters["max_age"] = str(int(relying_party.max_age.total_seconds()))  # digits only: anything else is a 500 at MITREid
+        parameters["max_age"] = str(
+            int(relying_party.max_age.total_seconds())
+        )  # digits only: anything else is a 500 at MITREid
     return parameters
 
 
 def address(endpoint: str, parameters: Mapping[str, str]) -> str:
-    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its endpoint's query."""
+    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its
+    endpoint's query."""
     endpoint, _, query = endpoint.partition("?")
-    theirs = [piece for piece in query.split("&") if piece and unquote_plus(piece.partition("=")[0]) not in parameters]
+    theirs = [
+        piece
+        for piece in query.split("&")
+        if piece and unquote_plus(piece.partition("=")[0]) not in parameters
+    ]
     return f"{endpoint}?{'&'.join([*theirs, urlencode(parameters, quote_via=quote)])}"
 
 
@@ -85,20 +94,30 @@ def state_of(parameters: Sequence[tuple[str, str]]) -> str | None:
     return states[0] if len(states) == 1 and _STATE.fullmatch(states[0]) else None
 
 
-def read_response(parameters: Sequence[tuple[str, str]], *, expected_issuer: str, issuer_is_announced: bool) -> AuthorizationResponse:
-    """The code in a response whose state has already been found. Raises AuthorizationRefused, never with a text of the provider."""
+def read_response(
+    parameters: Sequence[tuple[str, str]], *, expected_issuer: str, issuer_is_announced: bool
+) -> AuthorizationResponse:
+    """The code in a response whose state has already been found. Raises AuthorizationRefused, never with a
+    text of the provider."""
     occurrences = Counter(name for name, _ in parameters if name in _PARAMETERS)
     if any(count > 1 for count in occurrences.values()):
         raise AnswerInvalid("authorization response: a parameter occurs twice")
     received = dict(parameters)
-    if received.get("iss", expected_issuer) != expected_issuer or (issuer_is_announced and "iss" not in received):
+    if received.get("iss", expected_issuer) != expected_issuer or (
+        issuer_is_announced and "iss" not in received
+    ):
         raise AnswerInvalid("authorization response: not from this issuer (RFC 9207)")
     if received.keys() & _TOKENS:
-        raise AnswerInvalid("authorization response: a token, which was not asked for and must not travel through a browser")
+        raise AnswerInvalid(
+            "authorization response: a token, which was not asked for and must not travel through a browser"
+        )
     if "error" in received:
         raise _refused(received)
     if not _CODE.fullmatch(received.get("code", "")):
-        raise AnswerInvalid("authorization response: no code, or none that RFC 6749 allows, or one of more than 8192 characters")
+        raise AnswerInvalid(
+            "authorization response: no code, or none that RFC 6749 allows, or one of more than 8192 "
+            "characters"
+        )
     return AuthorizationResponse(received["code"])
 
 
@@ -106,7 +125,11 @@ def _refused(received: dict[str, str]) -> AuthorizationRefused:
     if "code" in received:
         return AnswerInvalid("authorization response: both an error and a code")
     if received["error"] == "access_denied":
-        return AuthorizationRefused(Reason.CONSENT_REFUSED, "authorization response: access_denied", error="access_denied")
+        return AuthorizationRefused(
+            Reason.CONSENT_REFUSED, "authorization response: access_denied", error="access_denied"
+        )
     reason = Reason.PROVIDER_UNAVAILABLE if received["error"] in _OUTAGES else Reason.PROVIDER_REFUSED
     error = registered(received["error"])
-    return AuthorizationRefused(reason, f"authorization response: {error or 'an error whose code is not registered'}", error=error)
+    return AuthorizationRefused(
+        reason, f"authorization response: {error or 'an error whose code is not registered'}", error=error
+    )

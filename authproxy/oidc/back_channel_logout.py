@@ -1,5 +1,5 @@
-"""PURE: whether a logout token is genuine, for us, and fresh, and which sessions it is about: OpenID Connect Back-Channel Logout 1.0 §2.4,
-§2.6. That it has its effect once is for whoever remembers `token_id`.
+"""PURE: whether a logout token is genuine, for us, and fresh, and which sessions it is about: OpenID Connect
+Back-Channel Logout 1.0 §2.4, §2.6. That it has its effect once is for whoever remembers `token_id`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _OLDEST = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutToken:
-    """What a token that has passed every check asks for. At least one of `subject` and `provider_session` is there."""
+    """What a token that has passed every check asks for. At least one of `subject` and `provider_session` is
+    there."""
 
     issuer: Issuer
     subject: Subject | None = field(repr=False)
@@ -42,8 +43,11 @@ def read(token: str, relying_party: RelyingParty) -> SignedToken:
     return signed_token.read(token, kind, relying_party.algorithm)
 
 
-def verified(token: SignedToken, key: VerificationKey, relying_party: RelyingParty, *, now: datetime) -> LogoutToken:
-    """What the token asks for, after the signature and then every check. Raises TokenRefused with the first check that failed."""
+def verified(
+    token: SignedToken, key: VerificationKey, relying_party: RelyingParty, *, now: datetime
+) -> LogoutToken:
+    """What the token asks for, after the signature and then every check. Raises TokenRefused with the first
+    check that failed."""
     kind = token.kind
     claims = signed_token.claims_of(token, key)
     signed_token.check_parties(claims, kind, relying_party)
@@ -65,7 +69,8 @@ def verified(token: SignedToken, key: VerificationKey, relying_party: RelyingPar
 
 
 def _check_meaning(claims: Mapping[str, Any], kind: Kind) -> None:
-    """Without these an ID token could be played as a logout token: the same key signs both, and `typ` may be missing."""
+    """Without these an ID token could be played as a logout token: the same key signs both, and `typ` may be
+    missing."""
     events = claims.get("events")
     if not isinstance(events, dict) or events.keys() != {EVENT} or not isinstance(events[EVENT], dict):
         raise kind.refused("events is not that of a back-channel logout alone")

@@ -1,7 +1,8 @@
-"""PURE: what a provider's claims say about the person (OpenID Connect Core §5.1), where its profile leaves names and types open.
+"""PURE: what a provider's claims say about the person (OpenID Connect Core §5.1), where its profile leaves
+names and types open.
 
-Userinfo is read first, then the ID token. What contradicts itself is refused; what is doubtful is left out; an unknown level is the
-lowest one.
+Userinfo is read first, then the ID token. What contradicts itself is refused; what is doubtful is left out;
+an unknown level is the lowest one.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ Claims = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimNames:
-    """Under which names, in order, a provider states something. A name is a member as it stands (a URL, too); one that is not there leads
-    by its dots into objects: `tax.value` is `value` within `tax`."""
+    """Under which names, in order, a provider states something. A name is a member as it stands (a URL, too);
+    one that is not there leads by its dots into objects: `tax.value` is `value` within `tax`."""
 
     tax_number: tuple[str, ...]
     level: tuple[str, ...]
@@ -49,7 +50,8 @@ class ClaimNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedWhenAbsent:
-    """Whether an e-mail address and a telephone number count as verified where the provider says neither yes nor no."""
+    """Whether an e-mail address and a telephone number count as verified where the provider says neither yes
+    nor no."""
 
     email: bool = True
     phone_number: bool = False
@@ -57,8 +59,8 @@ class VerifiedWhenAbsent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedIdentity:
-    """The person as the provider states them, what is `present` of all that is known of people, and what is missing of what was required.
-    `acr` and `amr` are the provider's words."""
+    """The person as the provider states them, what is `present` of all that is known of people, and what is
+    missing of what was required. `acr` and `amr` are the provider's words."""
 
     person: Person
     level: Level
@@ -70,18 +72,32 @@ class ClaimedIdentity:
 
 
 def identity(
-    id_token: VerifiedClaims, userinfo: Claims, *, names: ClaimNames, levels: Mapping[str, Level], required: Sequence[Claim],
+    id_token: VerifiedClaims,
+    userinfo: Claims,
+    *,
+    names: ClaimNames,
+    levels: Mapping[str, Level],
+    required: Sequence[Claim],
     when_absent: VerifiedWhenAbsent = VerifiedWhenAbsent(),
-) -> ClaimedIdentity:  # fmt: skip
-    """The identity. Raises ClaimsRefused for a tax number that is invalid, or two that differ, whether or not one is required."""
+) -> ClaimedIdentity:
+    """The identity. Raises ClaimsRefused for a tax number that is invalid, or two that differ, whether or not
+    one is required."""
     sources = (userinfo, id_token.every)
     person = Person(
         issuer=id_token.issuer,
         subject=id_token.subject,
         name=_first(lambda source: _name(source, names), sources),
-        email=_verified("email_verified", sources, lambda source: _email(source, names.email), when_absent=when_absent.email),
+        email=_verified(
+            "email_verified",
+            sources,
+            lambda source: _email(source, names.email),
+            when_absent=when_absent.email,
+        ),
         phone=_verified(
-            "phone_number_verified", sources, lambda source: _phone(source, names.phone_number), when_absent=when_absent.phone_number
+            "phone_number_verified",
+            sources,
+            lambda source: _phone(source, names.phone_number),
+            when_absent=when_absent.phone_number,
         ),
     )
     person = replace(person, tax_number=_tax_number(sources, names.tax_number, of=person))
@@ -139,7 +155,10 @@ def _digits(value: object) -> str:
 
 def _level(sources: Iterable[Claims], names: Sequence[str], levels: Mapping[str, Level]) -> Level:
     """Each source speaks by the first of the names that it uses; of two that differ the lower one counts."""
-    stated = [next((value for name in names if (value := _stated(source, name)) is not None), None) for source in sources]
+    stated = [
+        next((value for name in names if (value := _stated(source, name)) is not None), None)
+        for source in sources
+    ]
     return min((_level_of(value, levels) for value in stated if value is not None), default=Level.LOW)
 
 
@@ -153,44 +172,64 @@ def _first(read: Callable[[Claims], str | None], sources: Iterable[Claims]) -> s
     return next((text for source in sources if (text := read(source)) is not None), None)
 
 
-def _verified(flag: str, sources: Sequence[Claims], read: Callable[[Claims], str | None], *, when_absent: bool) -> str | None:
-    """The first value that is verified. A source that denies it wins over whatever the other one says. A source that says yes speaks of
-    its own value, and of the other's only where that is the same or it has none."""
+def _verified(
+    flag: str, sources: Sequence[Claims], read: Callable[[Claims], str | None], *, when_absent: bool
+) -> str | None:
+    """The first value that is verified. A source that denies it wins over whatever the other one says. A
+    source that says yes speaks of its own value, and of the other's only where that is the same or it has
+    none."""
     if any(not (source[flag] is True or source[flag] == "true") for source in sources if flag in source):
         return None
     stated = [(read(source), flag in source) for source in sources]
     vouched = {value for value, is_vouched in stated if is_vouched}
-    return next((value for value, _ in stated if value is not None and (when_absent or value in vouched or None in vouched)), None)
+    return next(
+        (
+            value
+            for value, _ in stated
+            if value is not None and (when_absent or value in vouched or None in vouched)
+        ),
+        None,
+    )
 
 
 def _name(source: Claims, names: ClaimNames) -> str | None:
     given, family = _text(source, names.given_name), _text(source, names.family_name)
     name = _text(source, names.name) or (f"{given} {family}" if given and family else None)
-    # One spelling of š for everybody who compares: as one character, not as s and a caron (Unicode Standard Annex 15).
+    # One spelling of š for everybody who compares: as one character, not as s and a caron (Unicode Standard
+    # Annex 15).
     return unicodedata.normalize("NFC", name)[:_TEXT_LIMIT].rstrip() if name else None
 
 
 def _email(source: Claims, names: Sequence[str]) -> str | None:
     email = _text(source, names)
-    # More than one `@`: mail software disagrees on which part is the domain. A shortened address is somebody else's: none is cut.
+    # More than one `@`: mail software disagrees on which part is the domain. A shortened address is somebody
+    # else's: none is cut.
     if email is None or len(email) > _TEXT_LIMIT or not _EMAIL.fullmatch(email):
         return None
     return email
 
 
 def _phone(source: Claims, names: Sequence[str]) -> str | None:
-    """E.164. A number without its country is a Slovenian one if it can be; where a code may be sent is nothing to guess at."""
+    """E.164. A number without its country is a Slovenian one if it can be; where a code may be sent is
+    nothing to guess at."""
     text = _text(source, names)
     if text is None:
         return None
     digits = _BETWEEN_DIGITS.sub("", text)
-    digits = _AT_HOME.sub(r"+386\1", digits) if _AT_HOME.fullmatch(digits) else f"+{digits[2:]}" if digits.startswith("00") else digits
+    digits = (
+        _AT_HOME.sub(r"+386\1", digits)
+        if _AT_HOME.fullmatch(digits)
+        else f"+{digits[2:]}"
+        if digits.startswith("00")
+        else digits
+    )
     is_number = _SLOVENIAN if digits.startswith("+386") else _E164
     return digits if is_number.fullmatch(digits) else None
 
 
 def _has_address(source: Claims, names: Sequence[str]) -> bool:
-    """An address is an object with any part in it, or text; `formatted` may have several lines (OpenID Connect Core §5.1.1)."""
+    """An address is an object with any part in it, or text; `formatted` may have several lines (OpenID
+    Connect Core §5.1.1)."""
     return any(_is_address_part(part) for name in names for part in _parts(_stated(source, name)))
 
 
@@ -205,11 +244,16 @@ def _is_address_part(part: object) -> bool:
 def _text(source: Claims, names: Sequence[str]) -> str | None:
     """What is stated under the first of the names that says something in one visible line."""
     values = (_stated(source, name) for name in names)
-    return next((value.strip() for value in values if isinstance(value, str) and value.strip() and is_visible(value)), None)
+    return next(
+        (value.strip() for value in values if isinstance(value, str) and value.strip() and is_visible(value)),
+        None,
+    )
 
 
 def _amr(source: Claims) -> tuple[str, ...]:
     amr = source.get("amr")
     if not isinstance(amr, list):
         return ()
-    return tuple(word for word in amr if isinstance(word, str) and 0 < len(word) <= _TEXT_LIMIT and is_visible(word))[:_AMR_LIMIT]
+    return tuple(
+        word for word in amr if isinstance(word, str) and 0 < len(word) <= _TEXT_LIMIT and is_visible(word)
+    )[:_AMR_LIMIT]

@@ -1,4 +1,5 @@
-"""How the gateway says at the provider's endpoints who it is: the client authentications of OpenID Connect Core §9."""
+"""How the gateway says at the provider's endpoints who it is: the client authentications of OpenID Connect
+Core §9."""
 
 from __future__ import annotations
 
@@ -40,16 +41,28 @@ class _ClientKey:
 class ClientCredentials:
     """Raises ValueError at construction if the relying party's key cannot sign."""
 
-    def __init__(self, relying_party: RelyingParty, *, clock: Callable[[], datetime], fresh: Callable[[int], str]) -> None:
+    def __init__(
+        self, relying_party: RelyingParty, *, clock: Callable[[], datetime], fresh: Callable[[int], str]
+    ) -> None:
         self._relying_party = relying_party
         self._clock = clock
         self._fresh = fresh
-        self._key = _client_key(relying_party.client_key or b"") if relying_party.client_authentication == "private_key_jwt" else None
+        self._key = (
+            _client_key(relying_party.client_key or b"")
+            if relying_party.client_authentication == "private_key_jwt"
+            else None
+        )
 
     def towards(self, audience: str) -> Credentials:
-        """The credentials for one question. `audience` is whom a signed assertion is for: the URL of the endpoint, or the issuer."""
+        """The credentials for one question. `audience` is whom a signed assertion is for: the URL of the
+        endpoint, or the issuer."""
         if self._key is not None:
-            return Credentials(form={"client_assertion_type": _ASSERTION_TYPE, "client_assertion": self._assertion(self._key, audience)})
+            return Credentials(
+                form={
+                    "client_assertion_type": _ASSERTION_TYPE,
+                    "client_assertion": self._assertion(self._key, audience),
+                }
+            )
         client_id, secret = self._relying_party.client_id, self._relying_party.client_secret or ""
         if self._relying_party.client_authentication == "client_secret_post":
             return Credentials(form={"client_id": client_id, "client_secret": secret})

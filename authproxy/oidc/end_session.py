@@ -1,7 +1,9 @@
-"""PURE: how a browser is sent to the provider to end its session there (OpenID Connect RP-Initiated Logout 1.0 §2).
+"""PURE: how a browser is sent to the provider to end its session there (OpenID Connect RP-Initiated Logout
+1.0 §2).
 
-`id_token_hint` makes some providers come back that otherwise stay on a page of their own (MITREid). In an address it reaches histories and
-logs, so a token with anything about the person in it goes there only if the settings say so.
+`id_token_hint` makes some providers come back that otherwise stay on a page of their own (MITREid). In an
+address it reaches histories and logs, so a token with anything about the person in it goes there only if the
+settings say so.
 """
 
 from __future__ import annotations
@@ -15,19 +17,39 @@ from urllib.parse import quote, unquote_plus, urlencode
 from authproxy.oidc.relying_party import LogoutHint, RelyingParty
 from authproxy.oidc.wire import Unreadable, json_object, octets_of
 
-_OF_THE_PROTOCOL: Final = frozenset({
-    "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "kid", "typ", "nonce", "auth_time", "acr", "amr", "azp", "sid", "at_hash", "c_hash",
-    "s_hash",
-})  # fmt: skip
+_OF_THE_PROTOCOL: Final = frozenset(
+    {
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "iat",
+        "nbf",
+        "jti",
+        "kid",
+        "typ",
+        "nonce",
+        "auth_time",
+        "acr",
+        "amr",
+        "azp",
+        "sid",
+        "at_hash",
+        "c_hash",
+        "s_hash",
+    }
+)
 _PERSONAL: Final = re.compile(r"[@\s]|^(?:SI)?[0-9]{8}$|^[0-9]{13}$", re.ASCII | re.IGNORECASE)
 """A subject that is an e-mail address, a name with blanks, a tax number or the number of a citizen (EMŠO)."""
 _LONGEST_IN_URL: Final = 2048
-"""Characters of a token in an address: a front proxy takes 4 KiB for the whole head of our answer by default (nginx)."""
+"""Characters of a token in an address: a front proxy takes 4 KiB for the whole head of our answer by default
+(nginx)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSessionRequest:
-    """What the browser is to bring to the provider's `endpoint`: by GET at `location`, or as the fields of a form by POST."""
+    """What the browser is to bring to the provider's `endpoint`: by GET at `location`, or as the fields of a
+    form by POST."""
 
     by: Literal["get", "post"]
     endpoint: str
@@ -37,24 +59,33 @@ class EndSessionRequest:
     def location(self) -> str:
         """Each parameter occurs once, whatever the provider has put into its endpoint's query."""
         endpoint, _, query = self.endpoint.partition("?")
-        theirs = [piece for piece in query.split("&") if piece and unquote_plus(piece.partition("=")[0]) not in self.fields]
+        theirs = [
+            piece
+            for piece in query.split("&")
+            if piece and unquote_plus(piece.partition("=")[0]) not in self.fields
+        ]
         return f"{endpoint}?{'&'.join([*theirs, urlencode(self.fields, quote_via=quote)])}"
 
 
 def request(
     relying_party: RelyingParty, *, endpoint: str, id_token: str, post_logout_redirect_uri: str, state: str
-) -> EndSessionRequest | None:  # fmt: skip
+) -> EndSessionRequest | None:
     """The request for one session; None where the settings send nobody to the provider."""
     if relying_party.logout_method == "none":
         return None
-    fields = {"client_id": relying_party.client_id, "post_logout_redirect_uri": post_logout_redirect_uri, "state": state}
+    fields = {
+        "client_id": relying_party.client_id,
+        "post_logout_redirect_uri": post_logout_redirect_uri,
+        "state": state,
+    }
     if _tells(relying_party.logout_hint, id_token, is_in_url=relying_party.logout_method == "get"):
         fields["id_token_hint"] = id_token
     return EndSessionRequest(by=relying_party.logout_method, endpoint=endpoint, fields=fields)
 
 
 def is_impersonal(id_token: str) -> bool:
-    """Whether nothing in the token says more about the person than the provider's name for them. What cannot be read is personal."""
+    """Whether nothing in the token says more about the person than the provider's name for them. What cannot
+    be read is personal."""
     try:
         _, payload, _ = id_token.split(".")
         claims = json_object(octets_of(payload))

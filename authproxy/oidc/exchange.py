@@ -1,4 +1,5 @@
-"""Asks a provider one question over HTTP, and decides what counts as an answer (RFC 9700 §4.12: no redirect is ever followed).
+"""Asks a provider one question over HTTP, and decides what counts as an answer (RFC 9700 §4.12: no redirect
+is ever followed).
 
 An answer is whole, small, uncompressed and in time; everything else means that the provider cannot be asked.
 """
@@ -27,7 +28,8 @@ _LATER = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One request. `name` is what the provider's endpoint is called in messages; URLs, fields and bodies never are in them."""
+    """One request. `name` is what the provider's endpoint is called in messages; URLs, fields and bodies
+    never are in them."""
 
     name: str
     url: str
@@ -49,8 +51,11 @@ class Answer:
     body: bytes = field(repr=False)
 
     def json_object(self) -> dict[str, Any]:
-        """The JSON object in the answer. Raises CannotAsk if there is none (a maintenance page), AnswerInvalid if it can be read twice."""
-        if self.media_type != "application/json" and not (self.media_type.startswith("application/") and self.media_type.endswith("+json")):
+        """The JSON object in the answer. Raises CannotAsk if there is none (a maintenance page),
+        AnswerInvalid if it can be read twice."""
+        if self.media_type != "application/json" and not (
+            self.media_type.startswith("application/") and self.media_type.endswith("+json")
+        ):
             raise cannot_ask(f"{self.question.name} answered {self.status} with something other than JSON")
         try:
             return json_object(self.body)
@@ -61,7 +66,8 @@ class Answer:
 
     @property
     def error(self) -> str | None:
-        """The error code in a refusal, if there is a registered one (RFC 6749 §5.2). Descriptions are not read."""
+        """The error code in a refusal, if there is a registered one (RFC 6749 §5.2). Descriptions are not
+        read."""
         try:
             return registered(self.json_object().get("error"))
         except (AnswerInvalid, CannotAsk):
@@ -78,19 +84,27 @@ def cannot_ask(message: str) -> CannotAsk:
 
 
 def has_been_sent(failure: CannotAsk) -> bool:
-    """Whether the question that `ask` has failed with may have reached the provider, which may have acted on it."""
+    """Whether the question that `ask` has failed with may have reached the provider, which may have acted on
+    it."""
     return not isinstance(failure.__context__, aiohttp.ClientConnectorError)
 
 
-def client_session(ca_file: str | None, timeout: timedelta, names: Resolver | None = None) -> aiohttp.ClientSession:
-    """A session for one provider: no cookies, no proxy from the environment, certificates checked (against `ca_file` alone if given).
+def client_session(
+    ca_file: str | None, timeout: timedelta, names: Resolver | None = None
+) -> aiohttp.ClientSession:
+    """A session for one provider: no cookies, no proxy from the environment, certificates checked (against
+    `ca_file` alone if given).
 
-    Connections are not kept: one that the provider closes just as the code travels over it would cost the person the sign-in.
+    Connections are not kept: one that the provider closes just as the code travels over it would cost the
+    person the sign-in.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file), limit=64, force_close=True,
-            resolver=SessionResolver(names), use_dns_cache=False,
+            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
+            limit=64,
+            force_close=True,
+            resolver=SessionResolver(names),
+            use_dns_cache=False,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
@@ -101,14 +115,16 @@ def client_session(ca_file: str | None, timeout: timedelta, names: Resolver | No
 
 
 async def ask(session: aiohttp.ClientSession, question: Question, *, timeout: timedelta) -> Answer:  # noqa: ASYNC109  (of the agreement)
-    """The provider's answer. Raises CannotAsk for everything that is none: no connection, no end in time, 5xx, redirects, too much."""
+    """The provider's answer. Raises CannotAsk for everything that is none: no connection, no end in time,
+    5xx, redirects, too much."""
     try:
         async with asyncio.timeout(timeout.total_seconds()):
             return await _asked(session, question)
     except TimeoutError:
         raise cannot_ask(f"{question.name} gave no answer within {timeout.total_seconds():g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        # The texts of these may quote what was received; the class says enough (certificate, DNS, connection, malformed answer).
+        # The texts of these may quote what was received; the class says enough (certificate, DNS, connection,
+        # malformed answer).
         raise cannot_ask(f"{question.name} could not be asked: {type(error).__name__}") from None
 
 
@@ -121,7 +137,10 @@ async def _asked(session: aiohttp.ClientSession, question: Question) -> Answer:
         allow_redirects=False,
         auto_decompress=False,
     ) as response:
-        if not (response.status == question.success or 400 <= response.status < 500) or response.status in _LATER:
+        if (
+            not (response.status == question.success or 400 <= response.status < 500)
+            or response.status in _LATER
+        ):
             raise cannot_ask(f"{question.name} answered {response.status}")
         # A few bytes of gzip can stand for gigabytes; we asked for none.
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -141,5 +160,3 @@ async def _body(response: aiohttp.ClientResponse, question: Question) -> bytes:
         if len(body) > question.size_limit:
             raise cannot_ask(f"{question.name} answered with more than {question.size_limit} bytes")
     return bytes(body)
-
-

@@ -1,4 +1,5 @@
-"""PURE: whether an ID token is genuine, for us, from this sign-in, and fresh: OpenID Connect Core §3.1.3.7."""
+"""PURE: whether an ID token is genuine, for us, from this sign-in, and fresh: OpenID Connect Core
+§3.1.3.7."""
 
 from __future__ import annotations
 
@@ -33,14 +34,16 @@ class VerifiedClaims:
 
     @property
     def provider_session(self) -> str | None:
-        """The provider's name for its session (`sid`, OpenID Connect Back-Channel Logout §2.1); None if it states none that can be used."""
+        """The provider's name for its session (`sid`, OpenID Connect Back-Channel Logout §2.1); None if it
+        states none that can be used."""
         name = self.every.get("sid")
         return name if is_identifier(name) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What only this sign-in can know: the nonce that was sent, the access token that came along, and what time it is."""
+    """What only this sign-in can know: the nonce that was sent, the access token that came along, and what
+    time it is."""
 
     nonce: str = field(repr=False)
     access_token: str = field(repr=False)
@@ -52,8 +55,11 @@ def read(token: str, algorithm: Algorithm) -> SignedToken:
     return signed_token.read(token, _KIND, algorithm)
 
 
-def verified(token: SignedToken, key: VerificationKey, relying_party: RelyingParty, expected: Expectation) -> VerifiedClaims:
-    """The claims, after the signature and then every check. Raises TokenRefused with the first check that failed."""
+def verified(
+    token: SignedToken, key: VerificationKey, relying_party: RelyingParty, expected: Expectation
+) -> VerifiedClaims:
+    """The claims, after the signature and then every check. Raises TokenRefused with the first check that
+    failed."""
     claims = signed_token.claims_of(token, key)
     signed_token.check_parties(claims, _KIND, relying_party)
     _check_binding(claims, token.algorithm, expected)
@@ -67,7 +73,8 @@ def verified(token: SignedToken, key: VerificationKey, relying_party: RelyingPar
 
 
 def auth_time_in(token: str) -> datetime | None:
-    """When the person of a token that was verified before had authenticated, by the provider's clock; None if it does not say."""
+    """When the person of a token that was verified before had authenticated, by the provider's clock; None if
+    it does not say."""
     try:
         claims = json_object(octets_of(token.split(".")[1]))
         return instant(claims, "auth_time", _KIND) if "auth_time" in claims else None
@@ -84,19 +91,25 @@ def _check_binding(claims: dict[str, Any], algorithm: Algorithm, expected: Expec
 
 def _are_equal(received: object, expected: str) -> bool:
     # Lone surrogates have no UTF-8; "surrogatepass" keeps them comparable.
-    return isinstance(received, str) and hmac.compare_digest(received.encode("utf-8", "surrogatepass"), expected.encode())
+    return isinstance(received, str) and hmac.compare_digest(
+        received.encode("utf-8", "surrogatepass"), expected.encode()
+    )
 
 
 def _at_hash(access_token: str, algorithm: Algorithm) -> str:
     """OpenID Connect Core §3.1.3.6; for Ed25519 the hash is its own, SHA-512."""
-    digest = hashlib.new("sha512" if algorithm == "EdDSA" else f"sha{algorithm[2:]}", access_token.encode()).digest()
+    digest = hashlib.new(
+        "sha512" if algorithm == "EdDSA" else f"sha{algorithm[2:]}", access_token.encode()
+    ).digest()
     return base64url(digest[: len(digest) // 2])
 
 
 def _check_times(claims: dict[str, Any], leeway: timedelta, now: datetime) -> None:
     issued_at = signed_token.check_times(claims, _KIND, leeway=leeway, now=now).issued_at
     if issued_at < now - _OLDEST:
-        raise _KIND.refused(f"issued {seconds(now - issued_at)} ago, yet asked for just now; are both clocks right?")
+        raise _KIND.refused(
+            f"issued {seconds(now - issued_at)} ago, yet asked for just now; are both clocks right?"
+        )
 
 
 def _auth_time(claims: dict[str, Any], relying_party: RelyingParty, now: datetime) -> datetime | None:

@@ -1,4 +1,5 @@
-"""PURE: which keys of a provider's JWK set (RFC 7517, RFC 7518 §6) may verify an ID token, and which one a token means.
+"""PURE: which keys of a provider's JWK set (RFC 7517, RFC 7518 §6) may verify an ID token, and which one a
+token means.
 
 A key that is not certainly a strong public signature key for the pinned algorithm does not exist here.
 """
@@ -24,7 +25,8 @@ _ALGORITHMS = get_default_algorithms()
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 _COORDINATES = {"RSA": ("n", "e"), "EC": ("x", "y"), "OKP": ("x",)}
 _KEY_ID = re.compile(r"[\x20-\x7e]{1,256}", re.ASCII)
-# Below 2048 bits RSA is weak (RFC 7518 §3.3); above 8192 one verification becomes a burden that the provider could choose.
+# Below 2048 bits RSA is weak (RFC 7518 §3.3); above 8192 one verification becomes a burden that the provider
+# could choose.
 _RSA_BITS = range(2048, 8192 + 1)
 
 
@@ -54,7 +56,8 @@ class KeySet:
 
 
 def read(document: Mapping[str, Any], algorithm: Algorithm) -> KeySet:
-    """The keys of the set that are usable with the algorithm, perhaps none. Raises Unreadable for what is no JWK set at all."""
+    """The keys of the set that are usable with the algorithm, perhaps none. Raises Unreadable for what is no
+    JWK set at all."""
     jwks = document.get("keys")
     if not isinstance(jwks, list) or not all(isinstance(jwk, dict) for jwk in jwks):
         raise Unreadable("not a JWK set")

@@ -1,6 +1,8 @@
-"""What the provider says of itself: its metadata (OpenID Connect Discovery 1.0 §4) and its keys, asked for rarely and kept well.
+"""What the provider says of itself: its metadata (OpenID Connect Discovery 1.0 §4) and its keys, asked for
+rarely and kept well.
 
-The provider's `Cache-Control` is not looked at: how stale our knowledge may be is our decision, and MITREid sends none that helps.
+The provider's `Cache-Control` is not looked at: how stale our knowledge may be is our decision, and MITREid
+sends none that helps.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ COOL_DOWN = timedelta(seconds=5)
 STRANGERS_KEY_SEARCH_INTERVAL = timedelta(minutes=1)
 """Tokens that anybody may send make us look for an unknown key at most this often."""
 KEY_SEARCHES = 5
-"""How often in a row tokens of the token endpoint, which are the provider's own, may make us look for an unknown key."""
+"""How often in a row tokens of the token endpoint, which are the provider's own, may make us look for an
+unknown key."""
 KEY_SEARCH_BACK_AFTER = timedelta(seconds=10)
 """After this long there is one search more, up to `KEY_SEARCHES`."""
 _TRIED_AGAIN_AFTER = (0.1, 0.4)
-"""Seconds. A code is valid once: the keys that its token needs are asked for again before the sign-in is given up."""
+"""Seconds. A code is valid once: the keys that its token needs are asked for again before the sign-in is
+given up."""
 _SIZE_LIMIT = 256 * 1024
 
 T = TypeVar("T")
@@ -60,10 +64,15 @@ class Metadata:
 
 
 def read(document: Mapping[str, Any], issuer: str) -> Metadata:
-    """The metadata in a discovery document. Raises Unreadable unless it is this issuer's, to the byte, and names usable endpoints."""
+    """The metadata in a discovery document. Raises Unreadable unless it is this issuer's, to the byte, and
+    names usable endpoints."""
     stated = document.get("issuer")
     if stated != issuer:
-        hint = ": they differ in the slash at the end" if isinstance(stated, str) and stated.rstrip("/") == issuer.rstrip("/") else ""
+        hint = (
+            ": they differ in the slash at the end"
+            if isinstance(stated, str) and stated.rstrip("/") == issuer.rstrip("/")
+            else ""
+        )
         raise Unreadable(f"the issuer in the discovery document is not the configured one, to the byte{hint}")
 
     def optional(name: str) -> str | None:
@@ -73,7 +82,8 @@ def read(document: Mapping[str, Any], issuer: str) -> Metadata:
         return url
 
     def usable(name: str) -> str | None:
-        """The URL of something that most sign-ins do without: one that may not be used is none, and the rest of the document holds."""
+        """The URL of something that most sign-ins do without: one that may not be used is none, and the rest
+        of the document holds."""
         url = document.get(name)
         return url if isinstance(url, str) and is_endpoint(url, issuer=issuer) else None
 
@@ -103,10 +113,11 @@ def _algorithms(announced: object) -> tuple[Algorithm, ...]:
 
 
 class LastGood(Generic[T]):
-    """A value that is asked for when it is missing or an hour old; the last good one is kept when the asking fails.
+    """A value that is asked for when it is missing or an hour old; the last good one is kept when the asking
+    fails.
 
-    However many wait, one asks: whoever holds the lock. If that one is cancelled the next in line asks, so nobody's impatience is
-    another's failure and no task outlives its request.
+    However many wait, one asks: whoever holds the lock. If that one is cancelled the next in line asks, so
+    nobody's impatience is another's failure and no task outlives its request.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Callable[[], datetime]) -> None:
@@ -137,7 +148,8 @@ class LastGood(Generic[T]):
                 return self.value
 
     async def renewed(self, *, interval: timedelta) -> T:
-        """The value, asked for again unless that has been tried within the interval. Raises CannotAsk while the last trial failed."""
+        """The value, asked for again unless that has been tried within the interval. Raises CannotAsk while
+        the last trial failed."""
         async with self._asking:
             if self.value is None or not self._is_within(interval, self._renewed_at):
                 self._renewed_at = self._clock()
@@ -146,11 +158,15 @@ class LastGood(Generic[T]):
                 raise cannot_ask(self.failure)
             return self.value
 
-    async def newer_than(self, seen: T | None, may_ask: Callable[[], bool], *, failures: int) -> tuple[T, bool] | None:
-        """Another value than the one that was seen, and whether it has been asked for in this call; None if none may be asked for now.
+    async def newer_than(
+        self, seen: T | None, may_ask: Callable[[], bool], *, failures: int
+    ) -> tuple[T, bool] | None:
+        """Another value than the one that was seen, and whether it has been asked for in this call; None if
+        none may be asked for now.
 
-        Raises CannotAsk if the question failed, or if somebody else's has failed since there were so many `failures`: however many try
-        again, one asks. That a question has failed a moment before that is no reason here not to ask.
+        Raises CannotAsk if the question failed, or if somebody else's has failed since there were so many
+        `failures`: however many try again, one asks. That a question has failed a moment before that is no
+        reason here not to ask.
         """
         async with self._asking:
             if self.value is not None and self.value is not seen:
@@ -187,7 +203,9 @@ class LastGood(Generic[T]):
         except Exception as failure:  # noqa: BLE001  (see below)
             # Whatever an answer has done to its reader: nobody knows more than if there had been none.
             logger("oidc").exception("provider.answer_failed")
-            raise cannot_ask(self._failed(f"its answer could not be read: {type(failure).__name__}")) from None
+            raise cannot_ask(
+                self._failed(f"its answer could not be read: {type(failure).__name__}")
+            ) from None
         self.failure, self.fetched_at = None, self._clock()
         return self.value
 
@@ -208,7 +226,9 @@ class _Searches:
     def take(self) -> bool:
         """Whether there is one, which is then used up. A clock that goes back brings none."""
         now = self._clock()
-        self._left = min(KEY_SEARCHES, self._left + max(now - self._counted_at, timedelta(0)) / KEY_SEARCH_BACK_AFTER)
+        self._left = min(
+            KEY_SEARCHES, self._left + max(now - self._counted_at, timedelta(0)) / KEY_SEARCH_BACK_AFTER
+        )
         self._counted_at = now
         if self._left < 1:
             return False
@@ -219,7 +239,9 @@ class _Searches:
 class ProviderMetadata:
     """The metadata and the keys of one provider."""
 
-    def __init__(self, relying_party: RelyingParty, session: aiohttp.ClientSession, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, relying_party: RelyingParty, session: aiohttp.ClientSession, *, clock: Callable[[], datetime]
+    ) -> None:
         self._relying_party = relying_party
         self._session = session
         self.metadata = LastGood(self._fetch_metadata, clock)
@@ -237,10 +259,11 @@ class ProviderMetadata:
             await self._newer_keys(None, lambda: True)
 
     async def key(self, key_id: str | None) -> VerificationKey | None:
-        """The key that a token of the token endpoint means; asks for the keys again, more than once if need be, if it is none that we know.
-        None if it still is none."""
+        """The key that a token of the token endpoint means; asks for the keys again, more than once if need
+        be, if it is none that we know. None if it still is none."""
         keys = await self.keys.current()
-        # What somebody else was asking for when the token arrived may be older than its key: then it is looked for once more.
+        # What somebody else was asking for when the token arrived may be older than its key: then it is
+        # looked for once more.
         for _ in range(2):
             known = keys.meant_by(key_id)
             newer = None if known is not None else await self._newer_keys(keys, self._searches.take)
@@ -252,8 +275,9 @@ class ProviderMetadata:
         return keys.meant_by(key_id)
 
     async def key_instead(self, key: VerificationKey, key_id: str | None) -> VerificationKey | None:
-        """Another key that a token of the token endpoint means, after this one has not signed it: a provider may have put a new key in the
-        place of the old one without a new name, or uses no names. None if there is no other."""
+        """Another key that a token of the token endpoint means, after this one has not signed it: a provider
+        may have put a new key in the place of the old one without a new name, or uses no names. None if there
+        is no other."""
         keys = await self.keys.current()
         if keys.meant_by(key_id) is key:
             newer = await self._newer_keys(keys, self._searches.take)
@@ -262,10 +286,12 @@ class ProviderMetadata:
         return None if found is key else found
 
     async def key_for_stranger(self, key_id: str | None) -> VerificationKey | None:
-        """As `key`, for tokens that anybody may send: these have a search of their own, so that forged ones do not use up that of the
-        sign-ins, which would then not find a new key."""
+        """As `key`, for tokens that anybody may send: these have a search of their own, so that forged ones
+        do not use up that of the sign-ins, which would then not find a new key."""
         known = (await self.keys.current()).meant_by(key_id)
-        return known or (await self._keys_for_strangers.renewed(interval=STRANGERS_KEY_SEARCH_INTERVAL)).meant_by(key_id)
+        return known or (
+            await self._keys_for_strangers.renewed(interval=STRANGERS_KEY_SEARCH_INTERVAL)
+        ).meant_by(key_id)
 
     async def userinfo_key(self, key_id: str | None, algorithm: Algorithm) -> VerificationKey | None:
         """As `key`, for signed userinfo, whose algorithm need not be that of ID tokens."""
@@ -282,14 +308,18 @@ class ProviderMetadata:
         return key_set.read(self._jwks, algorithm)
 
     async def refresh(self) -> None:
-        """Asks for both ahead of need. Never raises CannotAsk: what failed is found in `failure`, what was known stays known."""
+        """Asks for both ahead of need. Never raises CannotAsk: what failed is found in `failure`, what was
+        known stays known."""
         await self.metadata.refresh()
         await self.keys.refresh()
 
     async def _fetch_metadata(self) -> Metadata:
         issuer = self._relying_party.issuer
-        # OpenID Connect Discovery §4: a slash at the end of the issuer is removed for this, and only for this.
-        document = await self._document("discovery document", issuer.removesuffix("/") + "/.well-known/openid-configuration")
+        # OpenID Connect Discovery §4: a slash at the end of the issuer is removed for this, and only for
+        # this.
+        document = await self._document(
+            "discovery document", issuer.removesuffix("/") + "/.well-known/openid-configuration"
+        )
         try:
             return read(document, issuer)
         except Unreadable as found:
@@ -304,8 +334,11 @@ class ProviderMetadata:
         self._jwks = document
         return usable
 
-    async def _newer_keys(self, seen: KeySet | None, may_ask: Callable[[], bool]) -> tuple[KeySet, bool] | None:
-        """As `LastGood.newer_than`; a question that fails is asked again, as long as one may take altogether."""
+    async def _newer_keys(
+        self, seen: KeySet | None, may_ask: Callable[[], bool]
+    ) -> tuple[KeySet, bool] | None:
+        """As `LastGood.newer_than`; a question that fails is asked again, as long as one may take
+        altogether."""
         pauses, failures = list(_TRIED_AGAIN_AFTER), self.keys.failures
         try:
             async with asyncio.timeout(self._relying_party.timeout.total_seconds()):
@@ -327,7 +360,11 @@ class ProviderMetadata:
         return await self.keys.current()
 
     async def _document(self, name: str, url: str) -> dict[str, Any]:
-        answer = await ask(self._session, Question(name=name, url=url, size_limit=_SIZE_LIMIT), timeout=self._relying_party.timeout)
+        answer = await ask(
+            self._session,
+            Question(name=name, url=url, size_limit=_SIZE_LIMIT),
+            timeout=self._relying_party.timeout,
+        )
         if answer.status != 200:
             raise cannot_ask(f"{name} answered {answer.status}")
         try:

@@ -1,7 +1,7 @@
 """The OpenID provider as sign-in sees it: where to send the browser, and whom its return has proved.
 
-The order of the checks is that of OpenID Connect Core §3.1: response, code, ID token, userinfo. Nobody is asked before the answer at
-hand has been checked.
+The order of the checks is that of OpenID Connect Core §3.1: response, code, ID token, userinfo. Nobody is
+asked before the answer at hand has been checked.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from authproxy.oidc.userinfo import UserInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticated:
-    """A sign-in at the provider that has passed every check of the protocol. `id_token` is kept as a hint for the logout only; `grant` is
-    what the account may be asked about with later, None if there is no way to."""
+    """A sign-in at the provider that has passed every check of the protocol. `id_token` is kept as a hint for
+    the logout only; `grant` is what the account may be asked about with later, None if there is no way to."""
 
     claims: VerifiedClaims
     userinfo: Mapping[str, object] = field(repr=False)
@@ -51,7 +51,8 @@ class ProviderHealth:
 class OpenIdProvider:
     """The relying party's side. Everything here raises CannotAsk while the provider cannot be asked.
 
-    Raises ValueError at construction if the relying party's own key cannot sign. The session stays the caller's: it closes it.
+    Raises ValueError at construction if the relying party's own key cannot sign. The session stays the
+    caller's: it closes it.
     """
 
     def __init__(
@@ -64,7 +65,11 @@ class OpenIdProvider:
     ) -> None:
         self._relying_party = relying_party
         # Whoever is sent a `max_age` has to state `auth_time` (OpenID Connect Core §2).
-        self._dating = relying_party if relying_party.max_age is not None else replace(relying_party, max_age=timedelta(0))
+        self._dating = (
+            relying_party
+            if relying_party.max_age is not None
+            else replace(relying_party, max_age=timedelta(0))
+        )
         self._clock = clock
         self._metadata = ProviderMetadata(relying_party, session, clock=clock)
         credentials = ClientCredentials(relying_party, clock=clock, fresh=fresh)
@@ -74,11 +79,19 @@ class OpenIdProvider:
         self._account = Account(relying_party, session, credentials, metadata=self._metadata, clock=clock)
 
     async def authorization_request(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool = False, dated: bool = False,
+        self,
+        *,
+        redirect_uri: str,
+        state: str,
+        nonce: str,
+        code_verifier: str,
+        ui_locales: str,
+        anew: bool = False,
+        dated: bool = False,
         extra: Mapping[str, str] | None = None,
-    ) -> str:  # fmt: skip
-        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in there; `dated`: and to state when
-        it did. `extra` are parameters beyond those of the protocol."""
+    ) -> str:
+        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in
+        there; `dated`: and to state when it did. `extra` are parameters beyond those of the protocol."""
         metadata = await self._metadata.current()
         requested = authorization.parameters(
             self._dating if dated else self._relying_party,
@@ -90,7 +103,9 @@ class OpenIdProvider:
             anew=anew,
             extra=extra or {},
         )
-        return authorization.address(metadata.authorization_endpoint, await self._pushed_requests.parameters(metadata, requested))
+        return authorization.address(
+            metadata.authorization_endpoint, await self._pushed_requests.parameters(metadata, requested)
+        )
 
     async def authenticate(
         self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
@@ -101,33 +116,48 @@ class OpenIdProvider:
         """
         metadata = await self._metadata.current()
         response = authorization.read_response(
-            parameters, expected_issuer=self._relying_party.issuer, issuer_is_announced=metadata.announces_issuer
+            parameters,
+            expected_issuer=self._relying_party.issuer,
+            issuer_is_announced=metadata.announces_issuer,
         )
         await self._metadata.have_keys()  # without them the code would be spent in vain
         tokens = await self._token_endpoint.redeem(
-            metadata.token_endpoint, code=response.code, redirect_uri=redirect_uri, code_verifier=code_verifier
+            metadata.token_endpoint,
+            code=response.code,
+            redirect_uri=redirect_uri,
+            code_verifier=code_verifier,
         )
         claims = await self._verified(tokens, nonce)
-        userinfo = await self._userinfo.told(metadata, access_token=tokens.access_token, subject=claims.subject)
+        userinfo = await self._userinfo.told(
+            metadata, access_token=tokens.access_token, subject=claims.subject
+        )
         grant = self._grant(tokens, can_introspect=metadata.introspection_endpoint is not None)
         return Authenticated(claims=claims, userinfo=userinfo, id_token=tokens.id_token, grant=grant)
 
     async def logout_token(self, text: str) -> LogoutToken:
-        """What a logout token asks for. Raises TokenRefused if it must not be believed; whether it was used before is not known here."""
+        """What a logout token asks for. Raises TokenRefused if it must not be believed; whether it was used
+        before is not known here."""
         token = back_channel_logout.read(text, self._relying_party)
         key = await self._metadata.key_for_stranger(token.key_id)
         if key is None:
             raise token.kind.refused("no usable key of the provider is the one that it names")
         return back_channel_logout.verified(token, key, self._relying_party, now=self._clock())
 
-    async def end_session_request(self, *, id_token: str, post_logout_redirect_uri: str, state: str) -> EndSessionRequest | None:
-        """How a browser ends its session at the provider; None where it is sent nowhere: by the settings, for want of an endpoint, or
-        because the provider has not answered lately, and the browser would show no page of anybody's."""
+    async def end_session_request(
+        self, *, id_token: str, post_logout_redirect_uri: str, state: str
+    ) -> EndSessionRequest | None:
+        """How a browser ends its session at the provider; None where it is sent nowhere: by the settings, for
+        want of an endpoint, or because the provider has not answered lately, and the browser would show no
+        page of anybody's."""
         endpoint = (await self._metadata.current()).end_session_endpoint
         if endpoint is None or self._metadata.metadata.failure is not None:
             return None
         return end_session.request(
-            self._relying_party, endpoint=endpoint, id_token=id_token, post_logout_redirect_uri=post_logout_redirect_uri, state=state
+            self._relying_party,
+            endpoint=endpoint,
+            id_token=id_token,
+            post_logout_redirect_uri=post_logout_redirect_uri,
+            state=state,
         )
 
     async def ask_about(self, grant: Grant) -> Stands | Withdrawn:
@@ -156,7 +186,9 @@ class OpenIdProvider:
             return Grant(refresh_token=tokens.refresh_token)
         if not can_introspect or tokens.expires_in is None:
             return None
-        return Grant(access_token=tokens.access_token, ends_at=self._clock() + timedelta(seconds=tokens.expires_in))
+        return Grant(
+            access_token=tokens.access_token, ends_at=self._clock() + timedelta(seconds=tokens.expires_in)
+        )
 
     async def _verified(self, tokens: TokenAnswer, nonce: str) -> VerifiedClaims:
         token = id_token.read(tokens.id_token, self._relying_party.algorithm)

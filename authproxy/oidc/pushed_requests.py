@@ -1,5 +1,5 @@
-"""Pushes authorization requests to the provider, so that the browser carries a name for one and nobody on the way can read or change it:
-RFC 9126."""
+"""Pushes authorization requests to the provider, so that the browser carries a name for one and nobody on the
+way can read or change it: RFC 9126."""
 
 from __future__ import annotations
 
@@ -22,27 +22,41 @@ _REQUEST_URI = re.compile(r"[\x21-\x7e]{1,2048}", re.ASCII)
 
 
 class PushedRequests:
-    def __init__(self, relying_party: RelyingParty, session: aiohttp.ClientSession, credentials: ClientCredentials) -> None:
+    def __init__(
+        self, relying_party: RelyingParty, session: aiohttp.ClientSession, credentials: ClientCredentials
+    ) -> None:
         self._relying_party = relying_party
         self._session = session
         self._credentials = credentials
 
     async def parameters(self, metadata: Metadata, requested: Mapping[str, str]) -> Mapping[str, str]:
-        """What the browser carries: the request itself, or its name if it was pushed. Raises CannotAsk if it had to be and was not: no
-        person can help a request that the provider refuses before it has seen them."""
+        """What the browser carries: the request itself, or its name if it was pushed. Raises CannotAsk if it
+        had to be and was not: no person can help a request that the provider refuses before it has seen
+        them."""
         if not self._pushes(metadata):
             return requested
         url = metadata.pushed_authorization_request_endpoint
         if url is None:
-            raise cannot_ask("the discovery document has no usable pushed_authorization_request_endpoint, and requests are to be pushed")
+            raise cannot_ask(
+                "the discovery document has no usable pushed_authorization_request_endpoint, and requests "
+                "are to be pushed"
+            )
         # §2: the issuer is the audience that every provider must accept in an assertion.
         credentials = self._credentials.towards(self._relying_party.issuer)
         question = Question(
-            name=_NAME, url=url, headers=credentials.headers, form={**requested, **credentials.form}, success=201, size_limit=_SIZE_LIMIT
+            name=_NAME,
+            url=url,
+            headers=credentials.headers,
+            form={**requested, **credentials.form},
+            success=201,
+            size_limit=_SIZE_LIMIT,
         )
         answer = await ask(self._session, question, timeout=self._relying_party.timeout)
         if answer.status != 201:
-            found = f"{_NAME}: the provider does not accept the request ({answer.said}); check the settings of `rekono`"
+            found = (
+                f"{_NAME}: the provider does not accept the request ({answer.said}); check the settings of "
+                "`rekono`"
+            )
             raise CannotAsk(Reason.PROVIDER_REFUSED, found)
         try:
             document = answer.json_object()
@@ -52,7 +66,10 @@ class PushedRequests:
         if not isinstance(request_uri, str) or not _REQUEST_URI.fullmatch(request_uri):
             raise cannot_ask(f"{_NAME} answered without a request_uri")
         if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or expires_in <= 0:
-            raise cannot_ask(f"{_NAME} answered with a request_uri that is over already, or that does not say when it will be")
+            raise cannot_ask(
+                f"{_NAME} answered with a request_uri that is over already, or that does not say when it "
+                "will be"
+            )
         return {"client_id": self._relying_party.client_id, "request_uri": request_uri}
 
     def _pushes(self, metadata: Metadata) -> bool:

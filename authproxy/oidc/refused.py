@@ -1,4 +1,5 @@
-"""PURE: the ends of a sign-in that the provider's answers cause. An outage is not among them: that is `access.unavailable.CannotAsk`."""
+"""PURE: the ends of a sign-in that the provider's answers cause. An outage is not among them: that is
+`access.unavailable.CannotAsk`."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from authproxy.identity.person import Person
 
 
 class AuthorizationRefused(Exception):  # noqa: N818  (named after the outcome, as RFC 6749 does)
-    """This sign-in signs nobody in. The message is for operators; no text of the provider is repeated in it, because providers put codes
-    and names into their error texts. `error` is the provider's error code, if it stated a registered one."""
+    """This sign-in signs nobody in. The message is for operators; no text of the provider is repeated in it,
+    because providers put codes and names into their error texts. `error` is the provider's error code, if it
+    stated a registered one."""
 
     def __init__(self, reason: Reason, message: str, *, error: str | None = None) -> None:
         super().__init__(message)
@@ -16,23 +18,43 @@ class AuthorizationRefused(Exception):  # noqa: N818  (named after the outcome, 
         self.error = error
 
 
-_REGISTERED = frozenset({
-    "invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope", "server_error",
-    "temporarily_unavailable",  # RFC 6749 §4.1.2.1
-    "invalid_client", "invalid_grant", "unsupported_grant_type",  # RFC 6749 §5.2, RFC 9126 §2.3
-    "interaction_required", "login_required", "account_selection_required", "consent_required", "invalid_request_uri",
-    "invalid_request_object", "request_not_supported", "request_uri_not_supported", "registration_not_supported",  # OpenID Core §3.1.2.6
-    "unmet_authentication_requirements",  # OpenID Connect Core Error Code unmet_authentication_requirements 1.0
-    "invalid_token", "insufficient_scope",  # RFC 6750 §3.1
-    "unsupported_token_type",  # RFC 7009 §2.2.1
-    "invalid_target",  # RFC 8707 §2
-    "invalid_authorization_details",  # RFC 9396 §5
-    "invalid_dpop_proof", "use_dpop_nonce",  # RFC 9449 §12.2
-})  # fmt: skip
+_REGISTERED = frozenset(
+    {
+        "invalid_request",
+        "unauthorized_client",
+        "access_denied",
+        "unsupported_response_type",
+        "invalid_scope",
+        "server_error",
+        "temporarily_unavailable",  # RFC 6749 §4.1.2.1
+        "invalid_client",
+        "invalid_grant",
+        "unsupported_grant_type",  # RFC 6749 §5.2, RFC 9126 §2.3
+        "interaction_required",
+        "login_required",
+        "account_selection_required",
+        "consent_required",
+        "invalid_request_uri",
+        "invalid_request_object",
+        "request_not_supported",
+        "request_uri_not_supported",
+        "registration_not_supported",  # OpenID Core §3.1.2.6
+        # OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+        "unmet_authentication_requirements",
+        "invalid_token",
+        "insufficient_scope",  # RFC 6750 §3.1
+        "unsupported_token_type",  # RFC 7009 §2.2.1
+        "invalid_target",  # RFC 8707 §2
+        "invalid_authorization_details",  # RFC 9396 §5
+        "invalid_dpop_proof",
+        "use_dpop_nonce",  # RFC 9449 §12.2
+    }
+)
 
 
 def registered(error: object) -> str | None:
-    """The error code if it is a registered one (OAuth Extensions Error Registry). Any other may hold what is nobody's business."""
+    """The error code if it is a registered one (OAuth Extensions Error Registry). Any other may hold what is
+    nobody's business."""
     return error if isinstance(error, str) and error in _REGISTERED else None
 
 
@@ -48,8 +70,9 @@ class TokenRefused(AnswerInvalid):
 
 
 class AuthenticationTooOld(TokenRefused):
-    """The token is genuine, and the person has not proved who they are as lately as was asked, or nobody says when. Only the first can be
-    mended by asking the person to authenticate again (`prompt=login`), because some providers do so although they do not know `max_age`."""
+    """The token is genuine, and the person has not proved who they are as lately as was asked, or nobody says
+    when. Only the first can be mended by asking the person to authenticate again (`prompt=login`), because
+    some providers do so although they do not know `max_age`."""
 
     def __init__(self, found: str, *, is_dated: bool = False) -> None:
         super().__init__(found)

@@ -1,4 +1,5 @@
-"""PURE: what the gateway and one OpenID provider have agreed on, checked once so that nothing below needs to check it again."""
+"""PURE: what the gateway and one OpenID provider have agreed on, checked once so that nothing below needs to
+check it again."""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelyingParty:
-    """The agreement. `algorithm` is the only one accepted on ID tokens; `leeway` is lived with between the two clocks; `timeout` bounds
-    one question to the provider. Raises ValueError for an agreement that cannot be kept; the message holds no secret."""
+    """The agreement. `algorithm` is the only one accepted on ID tokens; `leeway` is lived with between the
+    two clocks; `timeout` bounds one question to the provider. Raises ValueError for an agreement that cannot
+    be kept; the message holds no secret."""
 
     issuer: str
     client_id: str
@@ -37,25 +39,32 @@ class RelyingParty:
     leeway: timedelta = timedelta(seconds=60)
     timeout: timedelta = timedelta(seconds=10)
     logout_tokens: LogoutTokens = "standard"
-    """How far logout tokens may fall short of today's recommendation (OpenID Connect Back-Channel Logout 1.0 §2.4): `typed` must say by
-    `typ` what they are, `draft` ones need no `exp`."""
+    """How far logout tokens may fall short of today's recommendation (OpenID Connect Back-Channel Logout 1.0
+    §2.4): `typed` must say by `typ` what they are, `draft` ones need no `exp`."""
     logout_method: LogoutMethod = "get"
     """How the browser goes to the provider to end its session there; `none`: it does not."""
     logout_hint: LogoutHint = "auto"
-    """Whether it brings the ID token along. `auto`: in an address only if nothing in the token is about the person."""
+    """Whether it brings the ID token along. `auto`: in an address only if nothing in the token is about the
+    person."""
     audiences: frozenset[str] = frozenset()
     """Who else may be an audience of the provider's tokens beside us."""
     userinfo: UserInfoUse = "required"
-    """Whether the userinfo endpoint, where the provider has one, must answer; may be silent or refuse; or is not asked."""
+    """Whether the userinfo endpoint, where the provider has one, must answer; may be silent or refuse; or is
+    not asked."""
     pushes_requests: Pushing = "auto"
     """Whether authorization requests are pushed (RFC 9126): `auto` where the provider demands it."""
 
     def __post_init__(self) -> None:
         if not is_endpoint(self.issuer, issuer=self.issuer) or "?" in self.issuer:
-            raise ValueError("issuer: https is needed (http on localhost only), without user, query and fragment")
+            raise ValueError(
+                "issuer: https is needed (http on localhost only), without user, query and fragment"
+            )
         if not self.client_id:
             raise ValueError("client_id is empty")
-        if self.client_authentication not in get_args(ClientAuthentication) or self.algorithm not in ALGORITHMS:
+        if (
+            self.client_authentication not in get_args(ClientAuthentication)
+            or self.algorithm not in ALGORITHMS
+        ):
             raise ValueError("client_authentication or algorithm is not supported")
         if self.client_authentication == "private_key_jwt":
             if not self.client_key:
@@ -65,7 +74,11 @@ class RelyingParty:
             raise ValueError(f"{self.client_authentication} needs client_secret")
         if "openid" not in self.scopes or any(not scope or " " in scope for scope in self.scopes):
             raise ValueError("scopes: `openid` is needed, and each scope is one word")
-        if self.timeout <= timedelta(0) or self.leeway < timedelta(0) or (self.max_age is not None and self.max_age < timedelta(0)):
+        if (
+            self.timeout <= timedelta(0)
+            or self.leeway < timedelta(0)
+            or (self.max_age is not None and self.max_age < timedelta(0))
+        ):
             raise ValueError("timeout, leeway and max_age cannot be negative, and timeout not zero")
 
     @property
@@ -75,14 +88,22 @@ class RelyingParty:
 
 
 def is_endpoint(url: str, *, issuer: str) -> bool:
-    """Whether the gateway may send something there: https, or http on this machine if the issuer itself is http on this machine."""
+    """Whether the gateway may send something there: https, or http on this machine if the issuer itself is
+    http on this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
     # urlsplit drops tabs and line ends without a word.
-    if not host or not url.isascii() or not url.isprintable() or " " in url or "#" in url or "@" in parts.netloc:
+    if (
+        not host
+        or not url.isascii()
+        or not url.isprintable()
+        or " " in url
+        or "#" in url
+        or "@" in parts.netloc
+    ):
         return False
     if parts.scheme == "https":
         return True

@@ -1,6 +1,8 @@
-"""PURE: a token that the provider has signed (RFC 7515 compact form, RFC 8725), and the claims that all of its tokens have.
+"""PURE: a token that the provider has signed (RFC 7515 compact form, RFC 8725), and the claims that all of
+its tokens have.
 
-Nothing inside a token is read before its signature holds, save the header, and of that only what finds the key.
+Nothing inside a token is read before its signature holds, save the header, and of that only what finds the
+key.
 """
 
 from __future__ import annotations
@@ -16,15 +18,16 @@ from authproxy.oidc.refused import TokenRefused
 from authproxy.oidc.relying_party import Algorithm, RelyingParty
 from authproxy.oidc.wire import Unreadable, is_visible, json_object, octets_of
 
-# Members that would bring a key of the token's choice, change how the rest is read, or demand what we do not know (RFC 7515 §4.1.11).
+# Members that would bring a key of the token's choice, change how the rest is read, or demand what we do not
+# know (RFC 7515 §4.1.11).
 _FORBIDDEN_HEADERS = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"})
 _LAST_SECOND = 253_402_300_799  # of the year 9999, beyond which there is no datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a token is meant to be. `types` are the values of `typ` that say so, in capitals; a token without `typ` says `JWT`. Nothing is
-    read of one that has more than `longest` characters."""
+    """What a token is meant to be. `types` are the values of `typ` that say so, in capitals; a token without
+    `typ` says `JWT`. Nothing is read of one that has more than `longest` characters."""
 
     name: str
     types: frozenset[str]
@@ -53,7 +56,8 @@ class Times:
 
 
 def read(token: str, kind: Kind, *algorithms: Algorithm) -> SignedToken:
-    """The parts of a token in JWS compact form whose header suits its kind and one of the algorithms. Raises TokenRefused."""
+    """The parts of a token in JWS compact form whose header suits its kind and one of the algorithms. Raises
+    TokenRefused."""
     if len(token) > kind.longest:
         raise kind.refused(f"longer than {kind.longest} characters")
     parts = token.split(".")
@@ -69,7 +73,8 @@ def read(token: str, kind: Kind, *algorithms: Algorithm) -> SignedToken:
         raise kind.refused(f"signed with another algorithm than {' or '.join(algorithms)}")
     if forbidden := header.keys() & _FORBIDDEN_HEADERS:
         raise kind.refused(f"header has {', '.join(sorted(forbidden))}")
-    # RFC 8725 §3.11: an access token, an ID token and a logout token are none of each other, though the same key has signed them.
+    # RFC 8725 §3.11: an access token, an ID token and a logout token are none of each other, though the same
+    # key has signed them.
     token_type = header.get("typ", "JWT")
     if not isinstance(token_type, str) or token_type.upper() not in kind.types:
         raise kind.refused("typed as something else")
@@ -90,14 +95,17 @@ def claims_of(token: SignedToken, key: VerificationKey) -> dict[str, Any]:
 
 
 def check_parties(claims: Mapping[str, Any], kind: Kind, relying_party: RelyingParty) -> None:
-    """Raises TokenRefused unless the token is from this issuer, for us, and for nobody else but the audiences that the settings trust."""
+    """Raises TokenRefused unless the token is from this issuer, for us, and for nobody else but the audiences
+    that the settings trust."""
     if claims.get("iss") != relying_party.issuer:
         raise kind.refused("iss is not the configured issuer, to the byte")
     stated = claims.get("aud")
     audiences = stated if isinstance(stated, list) else [stated]
-    # Of several audiences another one could be the thief (OpenID Connect Core §3.1.3.7): without settings we trust none but ourselves.
+    # Of several audiences another one could be the thief (OpenID Connect Core §3.1.3.7): without settings we
+    # trust none but ourselves.
     if relying_party.client_id not in audiences or not all(
-        isinstance(one, str) and (one == relying_party.client_id or one in relying_party.audiences) for one in audiences
+        isinstance(one, str) and (one == relying_party.client_id or one in relying_party.audiences)
+        for one in audiences
     ):
         trusted = " and those of `rekono.audiences`" if relying_party.audiences else ""
         raise kind.refused(f"aud is not exactly this client{trusted}")
@@ -108,18 +116,22 @@ def check_parties(claims: Mapping[str, Any], kind: Kind, relying_party: RelyingP
 
 
 def check_times(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now: datetime) -> Times:
-    """Raises TokenRefused for a token that is over or not valid yet; how old a valid one may be is for each kind to say."""
+    """Raises TokenRefused for a token that is over or not valid yet; how old a valid one may be is for each
+    kind to say."""
     expires_at, issued_at = instant(claims, "exp", kind), instant(claims, "iat", kind)
     not_before = instant(claims, "nbf", kind) if "nbf" in claims else issued_at
     if now - leeway >= expires_at:
         raise kind.refused(f"expired {seconds(now - expires_at)} ago; are both clocks right?")
     if max(issued_at, not_before) > now + leeway:
-        raise kind.refused(f"valid only in {seconds(max(issued_at, not_before) - now)}; are both clocks right?")
+        raise kind.refused(
+            f"valid only in {seconds(max(issued_at, not_before) - now)}; are both clocks right?"
+        )
     return Times(expires_at=expires_at, issued_at=issued_at)
 
 
 def check_validity(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now: datetime) -> None:
-    """Raises TokenRefused for a token that says that it is over or not valid yet. One that names no times is valid."""
+    """Raises TokenRefused for a token that says that it is over or not valid yet. One that names no times is
+    valid."""
     if "exp" in claims and now - leeway >= (expires_at := instant(claims, "exp", kind)):
         raise kind.refused(f"expired {seconds(now - expires_at)} ago; are both clocks right?")
     for name in ("iat", "nbf"):
@@ -130,7 +142,8 @@ def check_validity(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, 
 def instant(claims: Mapping[str, Any], name: str, kind: Kind) -> datetime:
     """The claim as a moment, whole seconds. Raises TokenRefused if it is none."""
     value = claims.get(name)
-    # `True` is an int to Python, and text that looks like a number is one to some readers: neither is a JSON number.
+    # `True` is an int to Python, and text that looks like a number is one to some readers: neither is a JSON
+    # number.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_SECOND:
         raise kind.refused(f"{name} is missing or no time")
     return datetime.fromtimestamp(math.floor(value), UTC)
@@ -141,5 +154,6 @@ def seconds(span: timedelta) -> str:
 
 
 def is_identifier(value: object) -> TypeGuard[str]:
-    """Whether a claim can name somebody or something: text of at most 255 characters, every one of which can be seen."""
+    """Whether a claim can name somebody or something: text of at most 255 characters, every one of which can
+    be seen."""
     return isinstance(value, str) and 1 <= len(value) <= 255 and is_visible(value)

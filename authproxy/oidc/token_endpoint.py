@@ -17,7 +17,8 @@ from authproxy.oidc.relying_party import RelyingParty
 _SIZE_LIMIT = 256 * 1024  # both tokens, with room for what else a provider puts into the answer
 _LONGEST_LIFETIME = 366 * 24 * 3600
 _TOKEN = re.compile(r"[\x20-\x7e]{1,32768}", re.ASCII)
-# RFC 6749 §5.2: these say that the provider does not take us for its client. No user can help it, and every user meets it.
+# RFC 6749 §5.2: these say that the provider does not take us for its client. No user can help it, and every
+# user meets it.
 _OUR_FAULT = frozenset({"invalid_client", "unauthorized_client"})
 
 
@@ -33,14 +34,16 @@ class TokenAnswer:
 
 
 class TokenEndpoint:
-    def __init__(self, relying_party: RelyingParty, session: aiohttp.ClientSession, credentials: ClientCredentials) -> None:
+    def __init__(
+        self, relying_party: RelyingParty, session: aiohttp.ClientSession, credentials: ClientCredentials
+    ) -> None:
         self._relying_party = relying_party
         self._session = session
         self._credentials = credentials
 
     async def redeem(self, url: str, *, code: str, redirect_uri: str, code_verifier: str) -> TokenAnswer:
-        """The tokens for the code. Raises AuthorizationRefused if the provider says no, to the code or to us, and CannotAsk if it says
-        nothing."""
+        """The tokens for the code. Raises AuthorizationRefused if the provider says no, to the code or to us,
+        and CannotAsk if it says nothing."""
         credentials = self._credentials.towards(url)
         form = {
             "grant_type": "authorization_code",
@@ -49,7 +52,9 @@ class TokenEndpoint:
             "code_verifier": code_verifier,
             **credentials.form,
         }
-        question = Question(name="token endpoint", url=url, headers=credentials.headers, form=form, size_limit=_SIZE_LIMIT)
+        question = Question(
+            name="token endpoint", url=url, headers=credentials.headers, form=form, size_limit=_SIZE_LIMIT
+        )
         answer = await ask(self._session, question, timeout=self._relying_party.timeout)
         if answer.status != 200:
             raise _refused(answer)
@@ -60,16 +65,25 @@ def _refused(answer: Answer) -> AuthorizationRefused:
     error = answer.error
     # A 401 speaks of our authentication, whatever stands in it: some providers send a page along.
     if answer.status == 401 or error in _OUR_FAULT:
-        found = "the provider does not accept this relying party; check `rekono.client_id`, `rekono.client_secret_file` or the key"
-        return AuthorizationRefused(Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: {found}", error=error)
+        found = (
+            "the provider does not accept this relying party; check `rekono.client_id`, "
+            "`rekono.client_secret_file` or the key"
+        )
+        return AuthorizationRefused(
+            Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: {found}", error=error
+        )
     # MITREid repeats the code in `error_description`: it is not even read.
     if isinstance(answer.json_object().get("error"), str):
-        return AuthorizationRefused(Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: the code was refused", error=error)
+        return AuthorizationRefused(
+            Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: the code was refused", error=error
+        )
     return AnswerInvalid(f"token endpoint: {answer.status} without an error code (RFC 6749 §5.2)")
 
 
 def _tokens(document: dict[str, Any]) -> TokenAnswer:
-    id_token, access_token, token_type = (document.get(name) for name in ("id_token", "access_token", "token_type"))
+    id_token, access_token, token_type = (
+        document.get(name) for name in ("id_token", "access_token", "token_type")
+    )
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise AnswerInvalid("token endpoint: the token type is not Bearer")
     if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):

@@ -1,4 +1,5 @@
-"""Asks the userinfo endpoint who the access token speaks for: OpenID Connect Core §5.3, as JSON or as a signed JWT (§5.3.2)."""
+"""Asks the userinfo endpoint who the access token speaks for: OpenID Connect Core §5.3, as JSON or as a
+signed JWT (§5.3.2)."""
 
 from __future__ import annotations
 
@@ -23,25 +24,33 @@ _KIND = Kind("userinfo", frozenset({"JWT"}), longest=64 * 1024)
 
 class UserInfo:
     def __init__(
-        self, relying_party: RelyingParty, session: aiohttp.ClientSession, provider: ProviderMetadata, *, clock: Callable[[], datetime]
-    ) -> None:  # fmt: skip
+        self,
+        relying_party: RelyingParty,
+        session: aiohttp.ClientSession,
+        provider: ProviderMetadata,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._relying_party = relying_party
         self._session = session
         self._provider = provider
         self._clock = clock
 
     async def told(self, metadata: Metadata, *, access_token: str, subject: str) -> Mapping[str, object]:
-        """The claims about the subject of the ID token; none where the endpoint is not asked, or need not answer and does not.
+        """The claims about the subject of the ID token; none where the endpoint is not asked, or need not
+        answer and does not.
 
-        Raises AnswerInvalid for an answer that must not be believed, whether or not one is needed, and CannotAsk if a needed one is not
-        there.
+        Raises AnswerInvalid for an answer that must not be believed, whether or not one is needed, and
+        CannotAsk if a needed one is not there.
         """
         if metadata.userinfo_endpoint is None or self._relying_party.userinfo == "off":
             return {}
         try:
             answer = await self._asked(metadata.userinfo_endpoint, access_token)
             if answer.status != 200:
-                return self._without(AnswerInvalid(f"{_NAME}: {answer.status} for a token that has just been issued"))
+                return self._without(
+                    AnswerInvalid(f"{_NAME}: {answer.status} for a token that has just been issued")
+                )
             claims = await self._claims(answer, metadata)
         except CannotAsk as failure:
             return self._without(failure)
@@ -58,14 +67,18 @@ class UserInfo:
         return {}
 
     async def _asked(self, url: str, access_token: str) -> Answer:
-        question = Question(name=_NAME, url=url, headers={"Authorization": f"Bearer {access_token}"}, size_limit=_SIZE_LIMIT)
+        question = Question(
+            name=_NAME, url=url, headers={"Authorization": f"Bearer {access_token}"}, size_limit=_SIZE_LIMIT
+        )
         return await ask(self._session, question, timeout=self._relying_party.timeout)
 
     async def _claims(self, answer: Answer, metadata: Metadata) -> Mapping[str, object]:
         if answer.media_type != "application/jwt":
             return answer.json_object()
         # Latin-1, because whatever is not ASCII is found there and refused as no base64url.
-        token = signed_token.read(answer.body.decode("latin-1"), _KIND, self._relying_party.algorithm, *metadata.userinfo_algorithms)
+        token = signed_token.read(
+            answer.body.decode("latin-1"), _KIND, self._relying_party.algorithm, *metadata.userinfo_algorithms
+        )
         key = await self._provider.userinfo_key(token.key_id, token.algorithm)
         if key is None:
             raise _KIND.refused("no usable key of the provider is the one that it names")

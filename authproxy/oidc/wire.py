@@ -1,6 +1,8 @@
-"""PURE: the one strict reading of JSON (RFC 8259), base64url (RFC 7515 §2) and short texts that come from a provider.
+"""PURE: the one strict reading of JSON (RFC 8259), base64url (RFC 7515 §2) and short texts that come from a
+provider.
 
-What two readers could read in two ways is refused: duplicate members, `NaN`, padding, leftover bits, invisible characters.
+What two readers could read in two ways is refused: duplicate members, `NaN`, padding, leftover bits,
+invisible characters.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import unicodedata
 from typing import Any, NoReturn
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
-# Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and paragraph separators.
+# Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and
+# paragraph separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -26,12 +29,21 @@ class Ambiguous(Unreadable):
 
 
 def json_object(octets: bytes) -> dict[str, Any]:
-    """The object in `octets`. Raises Unreadable if there is none, and Ambiguous for one that names a member twice, at any depth."""
+    """The object in `octets`. Raises Unreadable if there is none, and Ambiguous for one that names a member
+    twice, at any depth."""
     try:
-        value = json.loads(octets.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(
+            octets.decode("utf-8"),
+            object_pairs_hook=_members,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
     except Ambiguous:
         raise
-    except (ValueError, RecursionError):  # also undecodable octets, and integers that Python refuses for their length
+    except (
+        ValueError,
+        RecursionError,
+    ):  # also undecodable octets, and integers that Python refuses for their length
         raise Unreadable("not JSON in UTF-8") from None
     if not isinstance(value, dict):
         raise Unreadable("JSON, but not an object")
@@ -43,7 +55,8 @@ def base64url(octets: bytes) -> str:
 
 
 def octets_of(text: str) -> bytes:
-    """The octets in base64url text. Raises Unreadable for padding, other characters and any second spelling of the same octets."""
+    """The octets in base64url text. Raises Unreadable for padding, other characters and any second spelling
+    of the same octets."""
     if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         raise Unreadable("not base64url")
     octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

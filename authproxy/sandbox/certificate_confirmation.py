@@ -1,4 +1,5 @@
-"""What the provider needs so that people confirm a sign-in with a digital certificate: whose certificates are linked, and TLS that asks."""
+"""What the provider needs so that people confirm a sign-in with a digital certificate: whose certificates are
+linked, and TLS that asks."""
 
 from __future__ import annotations
 
@@ -18,31 +19,40 @@ from authproxy.sandbox.identity_provider.front_end.linked_certificates import Li
 from authproxy.web.certificate_listener import tls
 
 
-def linked_certificates(accounts: Iterable[Account], authority: Path, *, url: str, authority_url: str) -> LinkedCertificates:
-    """Those of the people who have one and an account. `authority` is the authority's folder, `url` where browsers show them."""
+def linked_certificates(
+    accounts: Iterable[Account], authority: Path, *, url: str, authority_url: str
+) -> LinkedCertificates:
+    """Those of the people who have one and an account. `authority` is the authority's folder, `url` where
+    browsers show them."""
     names = {account.email: account.email.partition("@")[0] for account in accounts}
     return LinkedCertificates(
-        url=url, crl_url=f"{authority_url}/ca/crl.der", issuer=_authority(authority, "sub"),
+        url=url,
+        crl_url=f"{authority_url}/ca/crl.der",
+        issuer=_authority(authority, "sub"),
         fingerprints={
-            email: certificate_of(name, authority).fingerprint(hashes.SHA256()).hex() for email, name in names.items() if name in ENROLLED
+            email: certificate_of(name, authority).fingerprint(hashes.SHA256()).hex()
+            for email, name in names.items()
+            if name in ENROLLED
         },
-    )  # fmt: skip
+    )
 
 
 @asynccontextmanager
 async def asking_for_certificates(
     application: web.Application, listener: socket.socket, folder: Path, authority: Path
-) -> AsyncIterator[None]:  # fmt: skip
+) -> AsyncIterator[None]:
     """Serves `application` on `listener` over TLS for the length of the block; both are closed afterwards.
 
-    Browsers are asked for a certificate of the authority, and every one that is shown passes. `folder` holds the host's own one.
+    Browsers are asked for a certificate of the authority, and every one that is shown passes. `folder` holds
+    the host's own one.
     """
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     try:
         context = tls.context(
-            certificate_file=str(folder / HOST_CERTIFICATE), key_file=str(folder / HOST_KEY),
+            certificate_file=str(folder / HOST_CERTIFICATE),
+            key_file=str(folder / HOST_KEY),
             authorities=(_authority(authority, "root"), _authority(authority, "sub")),
-        )  # fmt: skip
+        )
         await runner.setup()
         assert runner.server is not None  # noqa: S101  # after `setup` there is one
         connections = tls.TlsConnections(context, runner.server)

@@ -1,4 +1,5 @@
-"""What signing in with a certificate needs in the sandbox beside the authority: a certificate for localhost, and people in the register."""
+"""What signing in with a certificate needs in the sandbox beside the authority: a certificate for localhost,
+and people in the register."""
 
 from __future__ import annotations
 
@@ -26,14 +27,19 @@ _LIVES_FOR = timedelta(days=397)  # what browsers take at most
 
 
 def host_certificate(folder: Path, *, now: datetime) -> None:
-    """Makes `certificate-host.pem` and its key in the folder, if they are not there or will not last. It vouches for itself: browsers ask
-    once whether they may go on."""
+    """Makes `certificate-host.pem` and its key in the folder, if they are not there or will not last. It
+    vouches for itself: browsers ask once whether they may go on."""
     file, key_file = folder / HOST_CERTIFICATE, folder / HOST_KEY
-    if file.exists() and x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc > now + timedelta(days=7):
+    if file.exists() and x509.load_pem_x509_certificate(
+        file.read_bytes()
+    ).not_valid_after_utc > now + timedelta(days=7):
         return
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    alternatives: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    alternatives: list[x509.GeneralName] = [
+        x509.DNSName("localhost"),
+        x509.IPAddress(ip_address("127.0.0.1")),
+    ]
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -54,8 +60,11 @@ def host_certificate(folder: Path, *, now: datetime) -> None:
 
 
 def enrolled(accounts: Iterable[Account], authority: Path) -> list[Listed]:
-    """The people whose certificate the register knows, as a bank would list them. `authority` is the authority's folder."""
-    return [_listed(account, authority) for account in accounts if account.email.partition("@")[0] in ENROLLED]
+    """The people whose certificate the register knows, as a bank would list them. `authority` is the
+    authority's folder."""
+    return [
+        _listed(account, authority) for account in accounts if account.email.partition("@")[0] in ENROLLED
+    ]
 
 
 def certificate_of(name: str, authority: Path) -> x509.Certificate:
@@ -67,7 +76,11 @@ def _listed(account: Account, authority: Path) -> Listed:
     name = account.email.partition("@")[0]
     certificate = certificate_of(name, authority)
     return Listed(
-        member_id=MemberId(name), name=account.name or name, email=account.email, phone=account.phone, portals=(EVERY_PORTAL,),
+        member_id=MemberId(name),
+        name=account.name or name,
+        email=account.email,
+        phone=account.phone,
+        portals=(EVERY_PORTAL,),
         tax_number=None if account.tax_number is None else TaxNumber(account.tax_number),
         certificates=(CertificateName(fingerprint=certificate.fingerprint(hashes.SHA256()).hex()),),
-    )  # fmt: skip
+    )

@@ -1,4 +1,5 @@
-"""What people of the sandbox have enrolled at the gateway from the start: the codes of OnePass, and the phone that answers for it."""
+"""What people of the sandbox have enrolled at the gateway from the start: the codes of OnePass, and the phone
+that answers for it."""
 
 from __future__ import annotations
 
@@ -12,12 +13,29 @@ from authproxy.sandbox.installation import Enrolled
 
 
 def enrolments(enrolled: Enrolled, *, now: datetime) -> Iterator[tuple[MemberId, Enrolment]]:
-    """Under ids that are the same at the next start, good at every level. The register knows people by the first part of their address."""
+    """Under ids that are the same at the next start, good at every level. The register knows people by the
+    first part of their address."""
     name = enrolled.email.partition("@")[0]
-    yield MemberId(name), Enrolment(
-        enrolment_id=f"onepass-codes-{name}", method="totp", label="OnePass", enrolled_at=now, secret=enrolled.totp_secret, level=Level.HIGH
-    )  # fmt: skip
-    yield MemberId(name), Enrolment(
-        enrolment_id=f"onepass-phone-{name}", method="push", label=enrolled.device_name, enrolled_at=now, secret=enrolled.public_key,
-        device_id=enrolled.device_id, level=Level.HIGH,
-    )  # fmt: skip
+    yield (
+        MemberId(name),
+        Enrolment(
+            enrolment_id=f"onepass-codes-{name}",
+            method="totp",
+            label="OnePass",
+            enrolled_at=now,
+            secret=enrolled.totp_secret,
+            level=Level.HIGH,
+        ),
+    )
+    yield (
+        MemberId(name),
+        Enrolment(
+            enrolment_id=f"onepass-phone-{name}",
+            method="push",
+            label=enrolled.device_name,
+            enrolled_at=now,
+            secret=enrolled.public_key,
+            device_id=enrolled.device_id,
+            level=Level.HIGH,
+        ),
+    )

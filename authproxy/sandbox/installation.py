@@ -1,5 +1,6 @@
-"""PURE: what a phone and the provider know of each other once OnePass is installed for an account, and once a phone answers for a relying
-party; and the statements that phones sign (the contract is in authproxy/delivery/README.md)."""
+"""PURE: what a phone and the provider know of each other once OnePass is installed for an account, and once a
+phone answers for a relying party; and the statements that phones sign (the contract is in
+authproxy/delivery/README.md)."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ class Installation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One phone as a person's at one relying party. The phone keeps all of it, and the key leaves it never; the provider keeps the token
-    as a hash, and delivers; the relying party has the public key."""
+    """One phone as a person's at one relying party. The phone keeps all of it, and the key leaves it never;
+    the provider keeps the token as a hash, and delivers; the relying party has the public key."""
 
     relying_party: str
     account: str
@@ -55,12 +56,19 @@ class Link:
     @property
     def public_key(self) -> str:
         """SubjectPublicKeyInfo in PEM, as the relying party has it."""
-        return _key(self.private_key).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        return (
+            _key(self.private_key)
+            .public_key()
+            .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+            .decode()
+        )
 
     @property
     def public_key_text(self) -> str:
         """The same in DER and base64url, as it travels."""
-        return _base64url(_key(self.private_key).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        return _base64url(
+            _key(self.private_key).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        )
 
     def signed(self, statement: str) -> str:
         """ECDSA with SHA-256 over the octets: r and s in base64url."""
@@ -81,7 +89,8 @@ class Enrolled:
 
 
 def statement(head: str, **fields: str) -> str:
-    """What is signed: a line that says what it is, and one for each field. Raises ValueError for what would make two lines of one."""
+    """What is signed: a line that says what it is, and one for each field. Raises ValueError for what would
+    make two lines of one."""
     if not all(value.isprintable() for value in fields.values()):
         raise ValueError("a value that is not on one line")
     return "".join(f"{line}\n" for line in (head, *(f"{name}: {value}" for name, value in fields.items())))
@@ -89,46 +98,61 @@ def statement(head: str, **fields: str) -> str:
 
 def fresh_private_key(fresh: Callable[[int], bytes]) -> str:
     number = int.from_bytes(fresh(48)) % (_ORDER - 1) + 1
-    return ec.derive_private_key(number, ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return (
+        ec.derive_private_key(number, ec.SECP256R1())
+        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        .decode()
+    )
 
 
 def installed_beforehand(accounts: Accounts, fresh: Callable[[int], bytes]) -> tuple[Installation, ...]:
-    """OnePass for everybody who has a code secret already, as if they had activated it. Provider and phone are made with the same ones."""
+    """OnePass for everybody who has a code secret already, as if they had activated it. Provider and phone
+    are made with the same ones."""
     return tuple(
         Installation(
-            email=account.email, name=account.name or "", device_id=fresh(8).hex(), device_token=fresh(32).hex(),
+            email=account.email,
+            name=account.name or "",
+            device_id=fresh(8).hex(),
+            device_token=fresh(32).hex(),
             totp_secret=account.totp_secret,
         )
         for account in accounts
         if account.totp_secret is not None
-    )  # fmt: skip
+    )
 
 
 def linked_beforehand(accounts: Accounts, fresh: Callable[[int], bytes]) -> tuple[Link, ...]:
-    """Phones that answer the gateway, as if they had been enrolled, of the people who have everything. Provider and phone are made with
-    the same ones."""
+    """Phones that answer the gateway, as if they had been enrolled, of the people who have everything.
+    Provider and phone are made with the same ones."""
     return tuple(
         Link(
-            relying_party=RELYING_PARTY, account=account.email, device_id=fresh(16).hex(), device_name=_PHONES[account.email],
-            device_token=fresh(32).hex(), private_key=fresh_private_key(fresh),
+            relying_party=RELYING_PARTY,
+            account=account.email,
+            device_id=fresh(16).hex(),
+            device_name=_PHONES[account.email],
+            device_token=fresh(32).hex(),
+            private_key=fresh_private_key(fresh),
         )
         for account in accounts
         if account.email in _PHONES
-    )  # fmt: skip
+    )
 
 
 def to_be_enrolled(accounts: Accounts, links: Iterable[Link]) -> tuple[Enrolled, ...]:
-    """What the gateway is told at the start: of whom, from the beginning, a phone answers it. `links` are those on the phone, which after a
-    restart are the ones that it has kept."""
+    """What the gateway is told at the start: of whom, from the beginning, a phone answers it. `links` are
+    those on the phone, which after a restart are the ones that it has kept."""
     found = ((link, accounts.find(link.account)) for link in links if link.account in _PHONES)
     return tuple(
         Enrolled(
-            email=account.email, totp_secret=account.totp_secret, device_id=link.device_id, device_name=link.device_name,
+            email=account.email,
+            totp_secret=account.totp_secret,
+            device_id=link.device_id,
+            device_name=link.device_name,
             public_key=link.public_key,
         )
         for link, account in found
         if account is not None and account.totp_secret is not None
-    )  # fmt: skip
+    )
 
 
 def _key(pem: str) -> ec.EllipticCurvePrivateKey:

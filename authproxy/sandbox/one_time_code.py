@@ -1,4 +1,5 @@
-"""PURE: the six-digit code that provider and phone compute from a shared secret (RFC 6238: SHA-1, 30 seconds)."""
+"""PURE: the six-digit code that provider and phone compute from a shared secret (RFC 6238: SHA-1, 30
+seconds)."""
 
 from __future__ import annotations
 

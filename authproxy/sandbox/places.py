@@ -1,4 +1,5 @@
-"""Decides where everything of the sandbox is, and what follows from it: the gateway's settings, its registration, the lists of places."""
+"""Decides where everything of the sandbox is, and what follows from it: the gateway's settings, its
+registration, the lists of places."""
 
 from __future__ import annotations
 
@@ -18,12 +19,18 @@ AUTHORITY_FOLDER = "certificate-authority"
 SMTP_PORT = 8025
 START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
 CERTIFICATE_PORT, CERTIFICATE_CONFIRMATION_PORT = 8444, 8445
-# What is sent there asks for a proof that is fresh; at the first one not even a sign-in at the provider a moment ago will do.
+# What is sent there asks for a proof that is fresh; at the first one not even a sign-in at the provider a
+# moment ago will do.
 _DEMANDING: dict[str, list[dict[str, object]]] = {
     "bips": [
-        {"path": "/poizvedba", "methods": ["POST"], "step_up": {"methods": ["push", "totp", "sms", "certificate"], "max_age": "5m"}},
         {
-            "path": "/placilo", "methods": ["POST"],
+            "path": "/poizvedba",
+            "methods": ["POST"],
+            "step_up": {"methods": ["push", "totp", "sms", "certificate"], "max_age": "5m"},
+        },
+        {
+            "path": "/placilo",
+            "methods": ["POST"],
             "step_up": {"methods": ["push", "totp", "sms"], "max_age": 0, "shows": ["amount", "payee"]},
         },
     ],
@@ -97,17 +104,23 @@ class Places:
 def used_ports() -> dict[int, str]:
     """Every port of the sandbox, before the offset, and what is there."""
     return {
-        8080: "the portals through the gateway", 8090: "the gateway's management", CERTIFICATE_PORT: "certificate sign-in",
+        8080: "the portals through the gateway",
+        8090: "the gateway's management",
+        CERTIFICATE_PORT: "certificate sign-in",
         CERTIFICATE_CONFIRMATION_PORT: "certificates at the provider",
-        START_PORT: "the start page", PROVIDER_PORT: "the provider", PHONE_PORT: "the phone", OUTBOX_PORT: "the outbox",
-        SMTP_PORT: "its mail", CERTIFICATE_AUTHORITY_PORT: "the test CA",
+        START_PORT: "the start page",
+        PROVIDER_PORT: "the provider",
+        PHONE_PORT: "the phone",
+        OUTBOX_PORT: "the outbox",
+        SMTP_PORT: "its mail",
+        CERTIFICATE_AUTHORITY_PORT: "the test CA",
         **{upstream_port(portal_id): f"portal {portal_id}" for portal_id in PORTAL_IDS},
-    }  # fmt: skip
+    }
 
 
 def gateway_settings(
     places: Places, portals: tuple[Description, ...], folder: Path, store_url: str, *, is_verbose: bool
-) -> dict[str, object]:  # fmt: skip
+) -> dict[str, object]:
     """What an operator would write into the gateway's settings file."""
     return {
         "server": {
@@ -133,12 +146,16 @@ def gateway_settings(
         "acnlb": {
             "url": places.certificates,
             "listen": f"127.0.0.1:{CERTIFICATE_PORT + places.offset}",
-            "tls": {"certificate_file": str(folder / "certificate-host.pem"), "key_file": str(folder / "certificate-host.key")},
+            "tls": {
+                "certificate_file": str(folder / "certificate-host.pem"),
+                "key_file": str(folder / "certificate-host.key"),
+            },
             "root_file": str(folder / AUTHORITY_FOLDER / "root.pem"),
             "sub_ca_file": str(folder / AUTHORITY_FOLDER / "sub.pem"),
             # It is on this machine: what certificates name is no public address, so it is named here.
             "revocation": {
-                "allowed_hosts": [], "moved": {places.local(CERTIFICATE_AUTHORITY_PORT): places.local(CERTIFICATE_AUTHORITY_PORT)},
+                "allowed_hosts": [],
+                "moved": {places.local(CERTIFICATE_AUTHORITY_PORT): places.local(CERTIFICATE_AUTHORITY_PORT)},
                 "sessions_checked_every": "15s",
             },
         },
@@ -152,12 +169,20 @@ def gateway_settings(
                             "authentication": "header",
                             "secret_header": "X-API-Key",
                             "secret": SANDBOX_CREDENTIALS.api_key,
-                            "success": {"statuses": [202], "pointer": "/status", "values": ["accepted"], "id_pointer": "/message_id"},
+                            "success": {
+                                "statuses": [202],
+                                "pointer": "/status",
+                                "values": ["accepted"],
+                                "id_pointer": "/message_id",
+                            },
                         },
                     },
                 },
             },
-            "onepass": {"url": places.local(PROVIDER_PORT) + relying_parties.ROOT, "api_key": relying_parties.SANDBOX_API_KEY},
+            "onepass": {
+                "url": places.local(PROVIDER_PORT) + relying_parties.ROOT,
+                "api_key": relying_parties.SANDBOX_API_KEY,
+            },
         },
         "portals": {
             portal.portal_id: {
@@ -196,8 +221,13 @@ def listed(places: Places, portals: tuple[Description, ...]) -> list[Place]:
     return [
         *(
             Place(
-                kind="portal", url=places.portal(portal.portal_id) + "/", label=portal.name, purpose=portal.purpose,
-                users=tuple((user.name, user.password) for user in portal.own_sign_in.users) if portal.own_sign_in else (),
+                kind="portal",
+                url=places.portal(portal.portal_id) + "/",
+                label=portal.name,
+                purpose=portal.purpose,
+                users=tuple((user.name, user.password) for user in portal.own_sign_in.users)
+                if portal.own_sign_in
+                else (),
             )
             for portal in portals
         ),
@@ -209,8 +239,11 @@ def listed(places: Places, portals: tuple[Description, ...]) -> list[Place]:
         Place(kind="certificate_authority", url=places.local(CERTIFICATE_AUTHORITY_PORT) + "/"),
         Place(kind="certificate_sign_in", url=places.certificates + "/"),
         Place(kind="management", url=f"http://{places.management}/readyz"),
-        *(Place(kind="portal_itself", url=places.upstream(portal.portal_id) + "/", label=portal.portal_id) for portal in portals),
-    ]  # fmt: skip
+        *(
+            Place(kind="portal_itself", url=places.upstream(portal.portal_id) + "/", label=portal.portal_id)
+            for portal in portals
+        ),
+    ]
 
 
 def greeting(places: Places, portals: tuple[Description, ...], *, person: str, password: str) -> list[str]:
@@ -222,12 +255,17 @@ def greeting(places: Places, portals: tuple[Description, ...], *, person: str, p
         f"  OnePass phone        {places.local(PHONE_PORT)}/",
         f"  Outbox (SMS, mail)   {places.local(OUTBOX_PORT)}/ and smtp://{places.smtp}",
         f"  Test certificates    {places.local(CERTIFICATE_AUTHORITY_PORT)}/",
-        f"  Showing them         {places.certificates}/ (its own certificate is nobody's: let the browser go on)",
+        (
+            f"  Showing them         {places.certificates}/ (its own certificate is nobody's: let the "
+            "browser go on)"
+        ),
         f"  Management           http://{places.management}/readyz",
         "",
         f"  Sign in as           {person}, password {password}",
         *(
             f"  {'':20} {portal.name} then asks for {user.name}, password {user.password}"
-            for portal in portals if portal.own_sign_in for user in portal.own_sign_in.users
+            for portal in portals
+            if portal.own_sign_in
+            for user in portal.own_sign_in.users
         ),
-    ]  # fmt: skip
+    ]

@@ -1,4 +1,5 @@
-"""Runs one application on a loopback address. The port is bound before the application is made, because most of them must know it."""
+"""Runs one application on a loopback address. The port is bound before the application is made, because most
+of them must know it."""
 
 from __future__ import annotations
 

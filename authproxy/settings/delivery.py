@@ -1,4 +1,5 @@
-"""PURE: the section `step_up.sms` of the settings file: text messages with codes, and the gateways that deliver them."""
+"""PURE: the section `step_up.sms` of the settings file: text messages with codes, and the gateways that
+deliver them."""
 
 from __future__ import annotations
 
@@ -21,13 +22,23 @@ class SmsSuccess:
 
     statuses: Annotated[tuple[int, ...], Field(min_length=1, description="HTTP statuses.")] = (200, 201, 202)
     pointer: Annotated[
-        str | None, Form("JSON pointer"),
-        Field(pattern=r"^/", description="JSON pointer (RFC 6901) to a value that must be there too, such as `/status`."),
+        str | None,
+        Form("JSON pointer"),
+        Field(
+            pattern=r"^/",
+            description="JSON pointer (RFC 6901) to a value that must be there too, such as `/status`.",
+        ),
     ] = None
-    values: Annotated[tuple[Text, ...], Field(description="One of these it must be. Empty: anything but null and false.")] = ()
+    values: Annotated[
+        tuple[Text, ...], Field(description="One of these it must be. Empty: anything but null and false.")
+    ] = ()
     id_pointer: Annotated[
-        str | None, Form("JSON pointer"),
-        Field(pattern=r"^/", description="JSON pointer to the gateway's own name for the message, such as `/message_id`."),
+        str | None,
+        Form("JSON pointer"),
+        Field(
+            pattern=r"^/",
+            description="JSON pointer to the gateway's own name for the message, such as `/message_id`.",
+        ),
     ] = None
 
 
@@ -43,62 +54,103 @@ class SmsSignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsReports:
-    """Where an HTTP gateway tells what became of a message. It is asked a few times within minutes, for the metrics."""
+    """Where an HTTP gateway tells what became of a message. It is asked a few times within minutes, for the
+    metrics."""
 
-    url: Annotated[Text, Field(description="Asked by GET; `{message_id}` is replaced by what stood at `success.id_pointer`.")]
-    pointer: Annotated[str, Form("JSON pointer"), Field(pattern=r"^/", description="JSON pointer to the state, such as `/status`.")] = (
-        "/status"
-    )
-    delivered: Annotated[tuple[Text, ...], Field(description="States of a message that has arrived, in any case.")] = ("delivered",)
+    url: Annotated[
+        Text,
+        Field(description="Asked by GET; `{message_id}` is replaced by what stood at `success.id_pointer`."),
+    ]
+    pointer: Annotated[
+        str,
+        Form("JSON pointer"),
+        Field(pattern=r"^/", description="JSON pointer to the state, such as `/status`."),
+    ] = "/status"
+    delivered: Annotated[
+        tuple[Text, ...], Field(description="States of a message that has arrived, in any case.")
+    ] = ("delivered",)
     failed: Annotated[tuple[Text, ...], Field(description="States of a message that will not arrive.")] = (
-        "failed", "undelivered", "undeliverable", "rejected", "expired",
-    )  # fmt: skip
+        "failed",
+        "undelivered",
+        "undeliverable",
+        "rejected",
+        "expired",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSmsGateway:
-    """A gateway that is asked over HTTP. Nothing of a message goes into the URL: URLs are written down everywhere."""
+    """A gateway that is asked over HTTP. Nothing of a message goes into the URL: URLs are written down
+    everywhere."""
 
     url: Annotated[Text, Field(description="Where messages are handed over, by POST.")]
     allows_plaintext: Annotated[
-        bool, Field(description="Whether `http://` may lead to another machine: codes can then be read on the way.")
+        bool,
+        Field(
+            description="Whether `http://` may lead to another machine: codes can then be read on the way."
+        ),
     ] = False
     content_type: Annotated[
         Text,
-        Field(description="JSON, `application/x-www-form-urlencoded`, XML or `text/plain`: how values are written in `body`."),
+        Field(
+            description="JSON, `application/x-www-form-urlencoded`, XML or `text/plain`: how values are "
+            "written in `body`."
+        ),
     ] = "application/json"
     body: Annotated[
         Text,
-        Field(description="The body. `{recipient}`, `{text}`, `{sender}` and `{reference}` are filled in; in JSON they stand inside of "
-                          "quotation marks."),
-    ] = _BODY  # fmt: skip
-    headers: Annotated[dict[str, Text], Field(description="Further headers, without secrets.")] = field(default_factory=dict)
+        Field(
+            description="The body. `{recipient}`, `{text}`, `{sender}` and `{reference}` are filled in; in "
+            "JSON they stand inside of quotation marks."
+        ),
+    ] = _BODY
+    headers: Annotated[dict[str, Text], Field(description="Further headers, without secrets.")] = field(
+        default_factory=dict
+    )
     recipient_form: Annotated[
-        Literal["+", "00", "digits"], Field(description="How numbers are written: `+386…`, `00386…` or `386…`.")
+        Literal["+", "00", "digits"],
+        Field(description="How numbers are written: `+386…`, `00386…` or `386…`."),
     ] = "+"
     authentication: Annotated[
         Literal["none", "basic", "bearer", "header"],
-        Field(description="`basic`: `user` and `secret`. `bearer`: `secret`. `header`: `secret` in the header `secret_header`."),
+        Field(
+            description="`basic`: `user` and `secret`. `bearer`: `secret`. `header`: `secret` in the header "
+            "`secret_header`."
+        ),
     ] = "none"
     user: Annotated[Text | None, Field(description="User, with `basic`.")] = None
     secret: Annotated[Secret | None, Field(description="Password, token or key.")] = None
-    secret_header: Annotated[Text | None, Field(description="The header for the secret, with `header`, such as `X-API-Key`.")] = None
+    secret_header: Annotated[
+        Text | None, Field(description="The header for the secret, with `header`, such as `X-API-Key`.")
+    ] = None
     signature: SmsSignature | None = None
     reference_header: Annotated[
         Text | None,
-        Field(description="A header by which the gateway knows a message that it is handed again after its answer was lost, such as "
-                          "`Idempotency-Key`. Unset: a person may then get the same code twice."),
-    ] = None  # fmt: skip
+        Field(
+            description="A header by which the gateway knows a message that it is handed again after its "
+            "answer was lost, such as `Idempotency-Key`. Unset: a person may then get the same "
+            "code twice."
+        ),
+    ] = None
     success: SmsSuccess = field(default_factory=SmsSuccess)
     reports: SmsReports | None = None
-    ca_file: Annotated[File | None, Field(description="Certificate authority of the gateway. Unset: the system's.")] = None
-    certificate_file: Annotated[File | None, Field(description="Certificate that is shown to the gateway.")] = None
+    ca_file: Annotated[
+        File | None, Field(description="Certificate authority of the gateway. Unset: the system's.")
+    ] = None
+    certificate_file: Annotated[
+        File | None, Field(description="Certificate that is shown to the gateway.")
+    ] = None
     key_file: Annotated[File | None, Field(description="Its private key.")] = None
-    timeout: Annotated[Duration, Field(description="The longest that one try may take.")] = timedelta(seconds=4)
-    tries: Annotated[int, Field(ge=1, le=5, description="Tries where trying again may help: no answer, 408, 425, 429, 5xx.")] = 2
-    deadline: Annotated[Duration, Field(description="The longest that all tries together may take; a person waits for it.")] = timedelta(
-        seconds=8
+    timeout: Annotated[Duration, Field(description="The longest that one try may take.")] = timedelta(
+        seconds=4
     )
+    tries: Annotated[
+        int,
+        Field(ge=1, le=5, description="Tries where trying again may help: no answer, 408, 425, 429, 5xx."),
+    ] = 2
+    deadline: Annotated[
+        Duration, Field(description="The longest that all tries together may take; a person waits for it.")
+    ] = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,32 +159,55 @@ class SmppGateway:
 
     host: Annotated[Text, Field(description="Its name or address.")]
     port: Annotated[int, Field(ge=1, le=65535, description="Its port.")] = 2775
-    system_id: Annotated[str, Field(min_length=1, max_length=15, description="The name that the message centre knows this gateway by.")]
+    system_id: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=15, description="The name that the message centre knows this gateway by."
+        ),
+    ]
     password: Annotated[Secret, Field(description="Password, at most 8 characters long by the standard.")]
-    system_type: Annotated[str, Field(max_length=12, description="The kind of system, if the message centre wants one.")] = ""
+    system_type: Annotated[
+        str, Field(max_length=12, description="The kind of system, if the message centre wants one.")
+    ] = ""
     bind: Annotated[
-        Literal["transceiver", "transmitter"], Field(description="`transceiver` also receives reports about deliveries.")
+        Literal["transceiver", "transmitter"],
+        Field(description="`transceiver` also receives reports about deliveries."),
     ] = "transceiver"
     long_messages: Annotated[
         Literal["parts", "payload"],
-        Field(description="How a text is sent that is too long for one message: in parts, which telephones join, or whole, in "
-                          "`message_payload`, for the message centre to cut."),
-    ] = "parts"  # fmt: skip
+        Field(
+            description="How a text is sent that is too long for one message: in parts, which telephones "
+            "join, or whole, in `message_payload`, for the message centre to cut."
+        ),
+    ] = "parts"
     alphabet: Annotated[
         Literal["automatic", "ucs2"],
-        Field(description="`automatic`: the alphabet of telephones (GSM 03.38) for texts that it can write, otherwise UCS-2. `ucs2`: for a "
-                          "message centre whose default alphabet is another."),
-    ] = "automatic"  # fmt: skip
+        Field(
+            description="`automatic`: the alphabet of telephones (GSM 03.38) for texts that it can write, "
+            "otherwise UCS-2. `ucs2`: for a message centre whose default alphabet is another."
+        ),
+    ] = "automatic"
     recipient_form: Annotated[
-        Literal["+", "00", "digits"], Field(description="How numbers are written: `+386…`, `00386…` or `386…`.")
+        Literal["+", "00", "digits"],
+        Field(description="How numbers are written: `+386…`, `00386…` or `386…`."),
     ] = "digits"
     tls: Annotated[bool, Field(description="Whether the connection is one of TLS.")] = False
     allows_plaintext: Annotated[
-        bool, Field(description="Whether a connection without TLS may lead to another machine, for one that runs through a tunnel.")
+        bool,
+        Field(
+            description="Whether a connection without TLS may lead to another machine, for one that runs "
+            "through a tunnel."
+        ),
     ] = False
-    ca_file: Annotated[File | None, Field(description="Certificate authority of the message centre. Unset: the system's.")] = None
-    enquire_every: Annotated[Duration, Field(description="How often a silent connection is tried.")] = timedelta(seconds=30)
-    deadline: Annotated[Duration, Field(description="The longest that a message may take, connecting included.")] = timedelta(seconds=8)
+    ca_file: Annotated[
+        File | None, Field(description="Certificate authority of the message centre. Unset: the system's.")
+    ] = None
+    enquire_every: Annotated[Duration, Field(description="How often a silent connection is tried.")] = (
+        timedelta(seconds=30)
+    )
+    deadline: Annotated[
+        Duration, Field(description="The longest that a message may take, connecting included.")
+    ] = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,12 +233,17 @@ class Sms:
     sender: Annotated[
         str,
         Form("up to 11 letters and digits, or a number"),
-        Field(pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9 ._-]{0,10}|\+?[0-9]{3,15})$",
-              description="Who they come from: up to 11 letters and digits, or a number."),
-    ]  # fmt: skip
+        Field(
+            pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9 ._-]{0,10}|\+?[0-9]{3,15})$",
+            description="Who they come from: up to 11 letters and digits, or a number.",
+        ),
+    ]
     gateways: Annotated[
         dict[GatewayName, SmsGateway],
-        Field(min_length=1, description="Gateways by short name, in the order in which they are asked: the first that takes a message "
-                                        "has it."),
-    ]  # fmt: skip
+        Field(
+            min_length=1,
+            description="Gateways by short name, in the order in which they are asked: the first that takes "
+            "a message has it.",
+        ),
+    ]
     rest: SmsRest = field(default_factory=SmsRest)

@@ -1,7 +1,8 @@
 """PURE: a YAML text → plain values, and the line on which every key stands.
 
-YAML 1.2 without its guesses: every scalar is text until the schema says otherwise, so `off`, `0660`, `1_000` and `12:30` are what was
-written (YAML 1.1 would make False, 432, 1000 and 750 of them). Only an unquoted `null`, `~` or nothing is None. Tags are refused.
+YAML 1.2 without its guesses: every scalar is text until the schema says otherwise, so `off`, `0660`, `1_000`
+and `12:30` are what was written (YAML 1.1 would make False, 432, 1000 and 750 of them). Only an unquoted
+`null`, `~` or nothing is None. Tags are refused.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _IMPLICIT_TAGS = {"map", "seq", "str", "null", "bool", "int", "float", "timestam
 
 
 class DocumentUnreadable(ValueError):  # noqa: N818
-    """The text is no YAML. The message repeats nothing of the text but single characters: any line may hold a secret."""
+    """The text is no YAML. The message repeats nothing of the text but single characters: any line may hold a
+    secret."""
 
     def __init__(self, problem: str, line: int | None) -> None:
         super().__init__(problem)
@@ -30,7 +32,8 @@ class DocumentUnreadable(ValueError):  # noqa: N818
 
 @dataclass(slots=True)
 class Document:
-    """What stands in the file. `lines` counts from 1; `remarks` are faults beside which the rest can still be judged."""
+    """What stands in the file. `lines` counts from 1; `remarks` are faults beside which the rest can still be
+    judged."""
 
     value: Value = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -38,17 +41,22 @@ class Document:
 
 
 def parse(text: str) -> Document:
-    """The document, or DocumentUnreadable for the first thing that is no YAML (what follows it would only mislead)."""
+    """The document, or DocumentUnreadable for the first thing that is no YAML (what follows it would only
+    mislead)."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(filter(None, (error.context, error.problem)))
         place = f" at column {mark.column + 1}" if mark else ""
-        raise DocumentUnreadable(f"is not YAML: {_QUOTED.sub('…', said)}{place}", mark.line + 1 if mark else None) from None
+        raise DocumentUnreadable(
+            f"is not YAML: {_QUOTED.sub('…', said)}{place}", mark.line + 1 if mark else None
+        ) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise DocumentUnreadable(f"is not YAML: character U+{error.character:04X} is not allowed", line) from None
+        raise DocumentUnreadable(
+            f"is not YAML: character U+{error.character:04X} is not allowed", line
+        ) from None
     document = Document()
     if root is not None:
         document.value = _plain(root, (), document)
@@ -58,7 +66,11 @@ def parse(text: str) -> Document:
 def _plain(node: yaml.Node, path: KeyPath, document: Document) -> Value:
     document.lines.setdefault(path, node.start_mark.line + 1)
     if node.tag.removeprefix("tag:yaml.org,2002:") not in _IMPLICIT_TAGS:
-        document.remarks.append(Remark(path=path, problem="begins with `!`, which is a tag in YAML; if it is text, put it in quotes"))
+        document.remarks.append(
+            Remark(
+                path=path, problem="begins with `!`, which is a tag in YAML; if it is text, put it in quotes"
+            )
+        )
         return None
     # An alias inside its own anchor has no end.
     if len(path) > _DEEPEST:
@@ -78,11 +90,15 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> dict[
         key = key_node.value
         line = key_node.start_mark.line + 1
         if not isinstance(key, str):
-            document.remarks.append(Remark(path=path, problem=f"has a key on line {line} that is no plain text"))
+            document.remarks.append(
+                Remark(path=path, problem=f"has a key on line {line} that is no plain text")
+            )
         elif key in found:
             first = document.lines[(*path, key)]
             document.lines[(*path, key)] = line
-            document.remarks.append(Remark(path=(*path, key), problem=f"stands twice; the first time on line {first}"))
+            document.remarks.append(
+                Remark(path=(*path, key), problem=f"stands twice; the first time on line {first}")
+            )
         else:
             document.lines[(*path, key)] = line
             found[key] = _plain(value_node, (*path, key), document)

@@ -1,7 +1,9 @@
-"""PURE: `AUTHPROXY__SERVER__MANAGEMENT=…` → a key of the schema and a value for it. Two underscores separate, case does not matter.
+"""PURE: `AUTHPROXY__SERVER__MANAGEMENT=…` → a key of the schema and a value for it. Two underscores separate,
+case does not matter.
 
-Lists are JSON or separated by commas; names with values (`rekono.levels`) are JSON; `null` unsets what is optional; a secret may come
-from a file by `…__FILE`. A variable that names no key is a finding: a silently ignored override is how a gateway ends up open.
+Lists are JSON or separated by commas; names with values (`rekono.levels`) are JSON; `null` unsets what is
+optional; a secret may come from a file by `…__FILE`. A variable that names no key is a finding: a silently
+ignored override is how a gateway ends up open.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class Misfit:
 
 
 def overrides(environ: Mapping[str, str], tree: Value) -> Iterator[Override | Misfit]:
-    """Every variable of ours, in the order of names. `tree` is what the file says: it decides how names of portals are spelt."""
+    """Every variable of ours, in the order of names. `tree` is what the file says: it decides how names of
+    portals are spelt."""
     for variable in sorted(environ):
         if variable.upper().startswith(PREFIX):
             yield _override(variable, environ[variable], tree)
@@ -54,7 +57,12 @@ def _override(variable: str, text: str, tree: Value) -> Override | Misfit:
             return _file_override(variable, path, text)
         name = _name(key, segment, tree)
         below = _below(key, name)
-        if below is None and key.kind == "section" and name.endswith(FILE_SUFFIX) and position == len(segments) - 1:
+        if (
+            below is None
+            and key.kind == "section"
+            and name.endswith(FILE_SUFFIX)
+            and position == len(segments) - 1
+        ):
             secret = key.keys.get(name.removesuffix(FILE_SUFFIX))
             if secret is not None and secret.is_secret:
                 return _file_override(variable, (*path, name.removesuffix(FILE_SUFFIX)), text)
@@ -77,7 +85,9 @@ def _name(key: Key, segment: str, tree: Value) -> str:
         return segment
     # Variables know neither case nor hyphens: `ACQ_TEST` is the portal `acq-test`.
     folded = segment.replace("_", "-")
-    known = [name for name in tree if name.lower().replace("_", "-") == folded] if isinstance(tree, dict) else []
+    known = (
+        [name for name in tree if name.lower().replace("_", "-") == folded] if isinstance(tree, dict) else []
+    )
     return known[0] if known else folded
 
 
@@ -89,9 +99,13 @@ def _unknown(variable: str, path: KeyPath, key: Key, segment: str) -> Misfit:
     if key.kind == "section":
         problem = f"unknown variable: no such key{keys.suggestion(segment, key.keys)}"
     elif key.kind == "list":
-        problem = "unknown variable: the items of a list cannot be set one by one; give the whole list as JSON"
+        problem = (
+            "unknown variable: the items of a list cannot be set one by one; give the whole list as JSON"
+        )
     else:
-        problem = "unknown variable: there is nothing below this key (only a secret can be given as `…__FILE`)"
+        problem = (
+            "unknown variable: there is nothing below this key (only a secret can be given as `…__FILE`)"
+        )
     return Misfit(variable=variable, remark=Remark(path=(*path, segment), problem=problem))
 
 
@@ -106,13 +120,17 @@ def _value(key: Key, text: str) -> Value:
     if key.kind == "section" or (text[:1] in {"[", "{"} and key.kind != "value"):
         return _json(text)
     if not text and (key.optional or key.is_secret) and not key.may_be_empty:
-        raise ValueError("is set to nothing; leave the variable out" + (", or write `null` to unset the key" if key.optional else ""))
+        raise ValueError(
+            "is set to nothing; leave the variable out"
+            + (", or write `null` to unset the key" if key.optional else "")
+        )
     return text
 
 
 def _json(text: str) -> Value:
     try:
-        # Numbers stay the text that they are in a YAML file; true and false are all that is left beside `Value`.
+        # Numbers stay the text that they are in a YAML file; true and false are all that is left beside
+        # `Value`.
         found: Value = json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None

@@ -1,4 +1,5 @@
-"""PURE: what can be said about a settings file: findings with file, line, key, what was read and what is valid.
+"""PURE: what can be said about a settings file: findings with file, line, key, what was read and what is
+valid.
 
 Values of secrets, and of keys that nobody knows (a misspelt secret), are never part of a finding.
 """
@@ -31,7 +32,8 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`file` is the settings file or `environment NAME`; `line` counts from 1 and is None where there are no lines."""
+    """`file` is the settings file or `environment NAME`; `line` counts from 1 and is None where there are no
+    lines."""
 
     file: str
     line: int | None
@@ -45,7 +47,10 @@ class Finding:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         subject = f"{self.key}: " if self.key else ""
         mark = "warning: " if self.severity == "warning" else ""
-        asides = [f"read: {self.read}" if self.read is not None else "", f"valid: {self.valid}" if self.valid else ""]
+        asides = [
+            f"read: {self.read}" if self.read is not None else "",
+            f"valid: {self.valid}" if self.valid else "",
+        ]
         aside = "; ".join(filter(None, asides))
         return f"{place}: {mark}{subject}{self.problem}{f' ({aside})' if aside else ''}"
 

@@ -1,4 +1,5 @@
-"""PURE: the types of single values in the settings file, and how each is called in findings and in the reference."""
+"""PURE: the types of single values in the settings file, and how each is called in findings and in the
+reference."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from authproxy.settings.values import bytes_of, day_of, duration_of
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a value is called in findings and in the reference. A relative `file` is relative to the settings file's directory."""
+    """What a value is called in findings and in the reference. A relative `file` is relative to the settings
+    file's directory."""
 
     words: str
 
@@ -30,7 +32,14 @@ Text = Annotated[str, Field(min_length=1)]
 File = Annotated[str, Field(min_length=1), Form("file")]
 Secret = Annotated[SecretStr, Field(min_length=1), Form("secret")]
 HeaderName = Annotated[str, Form("header name, or nothing")] | None
-Telephone = Annotated[str, Form("telephone number such as `+386 1 234 56 78`"), Field(pattern=r"^\+?[0-9(][0-9 ()/-]{4,24}$")] | None
+Telephone = (
+    Annotated[
+        str,
+        Form("telephone number such as `+386 1 234 56 78`"),
+        Field(pattern=r"^\+?[0-9(][0-9 ()/-]{4,24}$"),
+    ]
+    | None
+)
 PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """The portal's short name: `aud` of its assertion, and its name in logs and metrics."""
 

@@ -1,6 +1,7 @@
 """PURE: the schema as a tree of keys, read off the dataclasses: what may stand where, in words for people.
 
-Sources use it to place environment variables and secret files, findings to say what is valid, the reference to list every key.
+Sources use it to place environment variables and secret files, findings to say what is valid, the reference
+to list every key.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def sections(key: Key | None = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Key]]:
-    """Every section below the outermost. `<name>` in its path stands for a key that the operator chooses, `[]` for an item."""
+    """Every section below the outermost. `<name>` in its path stands for a key that the operator chooses,
+    `[]` for an item."""
     for name, child in (key or ROOT).keys.items():
         below, here = child, (*path, name)
         if child.item is not None:
@@ -82,7 +84,10 @@ def _section(of: type) -> Key:
     hints = get_type_hints(of, include_extras=True)
     return Key(
         kind="section",
-        keys={field.name: dataclasses.replace(_key(hints[field.name]), default=_default(field)) for field in dataclasses.fields(of)},
+        keys={
+            field.name: dataclasses.replace(_key(hints[field.name]), default=_default(field))
+            for field in dataclasses.fields(of)
+        },
         expects="section",
         meaning=(of.__doc__ or "").partition("\n\n")[0],
     )
@@ -124,8 +129,9 @@ def _annotated(annotation: Any) -> Key:
 def _bounds(of: list[Any]) -> str:
     """Between which numbers, or of how many characters, in words that follow the type."""
     least, most, longest = (
-        next((getattr(bound, name) for bound in of if hasattr(bound, name)), None) for name in ("ge", "le", "max_length")
-    )  # fmt: skip
+        next((getattr(bound, name) for bound in of if hasattr(bound, name)), None)
+        for name in ("ge", "le", "max_length")
+    )
     if longest is not None:
         return f" of at most {longest} characters"
     if least is None:

@@ -1,5 +1,5 @@
-"""PURE: what checks want to know of the machine that settings are for: its time, which addresses are its own, which folders
-there are."""
+"""PURE: what checks want to know of the machine that settings are for: its time, which addresses are its own,
+which folders there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""PURE: the section `step_up.mail` of the settings file: the mail server by which people are told of changes."""
+"""PURE: the section `step_up.mail` of the settings file: the mail server by which people are told of
+changes."""
 
 from __future__ import annotations
 
@@ -19,19 +20,38 @@ class Mail:
     port: Annotated[int, Field(ge=1, le=65535, description="Its port.")] = 587
     tls: Annotated[
         Literal["starttls", "implicit", "none"],
-        Field(description="`starttls` on a connection that begins in plain text (port 587), `implicit` from the first byte (port 465), or "
-                          "`none`."),
-    ] = "starttls"  # fmt: skip
+        Field(
+            description="`starttls` on a connection that begins in plain text (port 587), `implicit` from "
+            "the first byte (port 465), or `none`."
+        ),
+    ] = "starttls"
     allows_plaintext: Annotated[
-        bool, Field(description="Whether `tls: none` may lead to another machine: letters can then be read on the way.")
+        bool,
+        Field(
+            description="Whether `tls: none` may lead to another machine: letters can then be read on the "
+            "way."
+        ),
     ] = False
-    user: Annotated[Text | None, Field(description="The name by which the mail server knows this gateway. Unset: it asks for none.")] = None
+    user: Annotated[
+        Text | None,
+        Field(description="The name by which the mail server knows this gateway. Unset: it asks for none."),
+    ] = None
     password: Annotated[Secret | None, Field(description="The password of `user`.")] = None
     sender: Annotated[
-        str, Form("mailbox such as `varni-prehod@bankart.si`"),
-        Field(pattern=r"^[^\s\"(),:;<>@\[\\\]]{1,64}@[^\s\"(),:;<>@\[\\\]]{1,255}$", description="The mailbox that letters come from."),
+        str,
+        Form("mailbox such as `varni-prehod@bankart.si`"),
+        Field(
+            pattern=r"^[^\s\"(),:;<>@\[\\\]]{1,64}@[^\s\"(),:;<>@\[\\\]]{1,255}$",
+            description="The mailbox that letters come from.",
+        ),
     ]
     ca_file: Annotated[
-        File | None, Field(description="Certificate authority that the mail server's certificate must come from. Unset: the system's.")
+        File | None,
+        Field(
+            description="Certificate authority that the mail server's certificate must come from. Unset: the "
+            "system's."
+        ),
     ] = None
-    timeout: Annotated[Duration, Field(description="The longest that one step of handing a letter over may take.")] = timedelta(seconds=5)
+    timeout: Annotated[
+        Duration, Field(description="The longest that one step of handing a letter over may take.")
+    ] = timedelta(seconds=5)

@@ -1,4 +1,5 @@
-"""PURE: the section `step_up.onepass` of the settings file: the service that carries notifications to phones."""
+"""PURE: the section `step_up.onepass` of the settings file: the service that carries notifications to
+phones."""
 
 from __future__ import annotations
 
@@ -13,19 +14,37 @@ from authproxy.settings.forms import Duration, File, Form, Secret, Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnePass:
-    """Notifications to phones, signed answers back (contract: authproxy/delivery/README.md). The service is trusted to deliver, and with
-    nothing more."""
+    """Notifications to phones, signed answers back (contract: authproxy/delivery/README.md). The service is
+    trusted to deliver, and with nothing more."""
 
     url: Annotated[
-        str, Form("`https://host[:port]/path`"),
-        Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$", description="Where the service takes enrolments and notifications."),
+        str,
+        Form("`https://host[:port]/path`"),
+        Field(
+            pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+            description="Where the service takes enrolments and notifications.",
+        ),
     ]
     allows_plaintext: Annotated[
-        bool, Field(description="Whether `http://` may lead to another machine: notifications can then be read on the way.")
+        bool,
+        Field(
+            description="Whether `http://` may lead to another machine: notifications can then be read on "
+            "the way."
+        ),
     ] = False
-    api_key: Annotated[Secret, Field(description="What the service knows this gateway by, sent as a bearer token.")]
-    name: Annotated[Text, Field(description="What phones call this gateway.")] = "Bankart Varni Spletni Prehod"
-    timeout: Annotated[Duration, Field(description="The longest that one question may take; a person waits for it.")] = timedelta(seconds=5)
+    api_key: Annotated[
+        Secret, Field(description="What the service knows this gateway by, sent as a bearer token.")
+    ]
+    name: Annotated[Text, Field(description="What phones call this gateway.")] = (
+        "Bankart Varni Spletni Prehod"
+    )
+    timeout: Annotated[
+        Duration, Field(description="The longest that one question may take; a person waits for it.")
+    ] = timedelta(seconds=5)
     ca_file: Annotated[
-        File | None, Field(description="Certificate authority that the service's certificate must come from. Unset: the system's.")
+        File | None,
+        Field(
+            description="Certificate authority that the service's certificate must come from. Unset: the "
+            "system's."
+        ),
     ] = None

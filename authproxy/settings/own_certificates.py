@@ -1,4 +1,5 @@
-"""PURE: what is wrong, or will be soon, with a certificate that the gateway itself shows. The same words for check-config and readiness."""
+"""PURE: what is wrong, or will be soon, with a certificate that the gateway itself shows. The same words for
+check-config and readiness."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ WARNED_AHEAD = timedelta(days=21)
 
 
 def troubles(chain: Sequence[x509.Certificate], hosts: Iterable[str], *, now: datetime) -> Iterator[str]:
-    """Sentences without a subject about a chain, the own certificate first, that is shown to browsers for these hosts."""
+    """Sentences without a subject about a chain, the own certificate first, that is shown to browsers for
+    these hosts."""
     if not chain:
         return
     yield from of_time(chain[0], now=now)
@@ -32,7 +34,9 @@ def troubles(chain: Sequence[x509.Certificate], hosts: Iterable[str], *, now: da
     yield from _of_chain(chain)
 
 
-def shown(server: Server | None, acnlb: Acnlb | None, portals: Mapping[str, PortalSettings]) -> Iterator[tuple[str, Tls, list[str]]]:
+def shown(
+    server: Server | None, acnlb: Acnlb | None, portals: Mapping[str, PortalSettings]
+) -> Iterator[tuple[str, Tls, list[str]]]:
     """The certificates of our own listeners by section, with the hosts by which browsers come to them."""
     if server is not None and server.tls is not None:
         urls = [url_of(portal.url) for portal in portals.values() if portal.url.startswith("https:")]
@@ -55,12 +59,18 @@ def of_time(certificate: x509.Certificate, *, now: datetime) -> Iterator[str]:
 def _of_chain(chain: Sequence[x509.Certificate]) -> Iterator[str]:
     for below, above in pairwise(chain):
         if below.issuer != above.subject:
-            yield "is followed by a certificate that has not issued the one before it; the order is own certificate, its issuer, and so on"
+            yield (
+                "is followed by a certificate that has not issued the one before it; the order is own "
+                "certificate, its issuer, and so on"
+            )
             return
-    # Public authorities issue no host certificates directly from their roots. Their certificates say where the intermediate one is to
-    # be had.
+    # Public authorities issue no host certificates directly from their roots. Their certificates say where
+    # the intermediate one is to be had.
     if len(chain) == 1 and chain[0].issuer != chain[0].subject and _names_its_issuers_certificate(chain[0]):
-        yield "stands alone: put the certificate of the authority that has issued it behind it, or some clients find no way to a root"
+        yield (
+            "stands alone: put the certificate of the authority that has issued it behind it, or some "
+            "clients find no way to a root"
+        )
 
 
 def _names_its_issuers_certificate(certificate: x509.Certificate) -> bool:

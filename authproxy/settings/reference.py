@@ -1,5 +1,5 @@
-"""PURE: the schema → the reference of config/README.md. `python -m authproxy.settings.reference` prints it; with the name of a file as
-argument it is put between that file's markers.
+"""PURE: the schema → the reference of config/README.md. `python -m authproxy.settings.reference` prints it;
+with the name of a file as argument it is put between that file's markers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from authproxy.settings.keys import FILE_SUFFIX, REQUIRED, Key
 
 BEGIN = "<!-- reference: begin (made by `make reference`) -->"
 END = "<!-- reference: end -->"
-_UNITS = ((timedelta(hours=1), "h"), (timedelta(minutes=1), "m"), (timedelta(seconds=1), "s"), (timedelta(milliseconds=1), "ms"))
+_UNITS = (
+    (timedelta(hours=1), "h"),
+    (timedelta(minutes=1), "m"),
+    (timedelta(seconds=1), "s"),
+    (timedelta(milliseconds=1), "ms"),
+)
 _SIZES = (("MiB", 1024 * 1024), ("KiB", 1024))
 
 
@@ -50,7 +55,9 @@ def written(value: Any, key: Key) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {written(item, key)}" for name, item in value.items()) + "}"
     if key.expects == "size":
-        return next((f"{value // unit}{name}" for name, unit in _SIZES if value and not value % unit), str(value))
+        return next(
+            (f"{value // unit}{name}" for name, unit in _SIZES if value and not value % unit), str(value)
+        )
     return str(value.value) if isinstance(value, IntEnum) else str(value)
 
 
@@ -66,7 +73,10 @@ def _lines() -> Iterator[str]:
         for name, key in values:
             default = written(key.default, key)
             is_plain = default in {"required", "unset"}
-            yield f"| `{name}` | {_meaning(key, name)} | {key.expects} | {default if is_plain else f'`{default}`'} |"
+            yield (
+                f"| `{name}` | {_meaning(key, name)} | {key.expects} | "
+                f"{default if is_plain else f'`{default}`'} |"
+            )
 
 
 def _meaning(key: Key, name: str) -> str:

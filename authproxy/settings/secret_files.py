@@ -1,4 +1,5 @@
-"""Secrets that stand in files of their own (`client_secret_file`, `…__FILE`): read here, and nowhere else in the settings.
+"""Secrets that stand in files of their own (`client_secret_file`, `…__FILE`): read here, and nowhere else in
+the settings.
 
 Also where the tree of values is walked along the schema before it is validated.
 """
@@ -20,10 +21,14 @@ class SecretUnreadable(ValueError):  # noqa: N818
     """The file gives no secret. The message says why, and nothing of what is in it."""
 
 
-def resolve(tree: dict[str, Value], stands_in_settings: Callable[[KeyPath], bool], report: Callable[[Remark], None]) -> set[KeyPath]:
-    """Puts secrets in the place of the names of their files. Returns the keys whose file gave none (each has been reported).
+def resolve(
+    tree: dict[str, Value], stands_in_settings: Callable[[KeyPath], bool], report: Callable[[Remark], None]
+) -> set[KeyPath]:
+    """Puts secrets in the place of the names of their files. Returns the keys whose file gave none (each has
+    been reported).
 
-    `stands_in_settings` tells whether a key was written in the settings file itself, where people copy secrets about."""
+    `stands_in_settings` tells whether a key was written in the settings file itself, where people copy
+    secrets about."""
     unread: set[KeyPath] = set()
     for holder, path, key in list(_places(tree, keys.ROOT, ())):
         name, file_key = str(path[-1]), f"{path[-1]}{FILE_SUFFIX}"
@@ -31,18 +36,31 @@ def resolve(tree: dict[str, Value], stands_in_settings: Callable[[KeyPath], bool
         file_name = holder.pop(file_key, None)
         if file_name is None:
             if holder.get(name) and stands_in_settings(path):
-                advice = f"is a secret in a file that gets copied; put it into a file of its own and name that as `{file_key}`"
+                advice = (
+                    "is a secret in a file that gets copied; put it into a file of its own and name that as "
+                    f"`{file_key}`"
+                )
                 report(Remark(path=path, problem=advice, severity="warning"))
             continue
         try:
             lines = _lines(file_name, name if name in holder else None)
-            holder[name] = [line.strip() for line in lines if line.strip() and not line.startswith("#")] if key.kind == "list" else lines[0]
+            holder[name] = (
+                [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+                if key.kind == "list"
+                else lines[0]
+            )
         except SecretUnreadable as error:
             unread.add(path)
             report(Remark(path=file_path, problem=str(error)))
         else:
             if Path(str(file_name)).stat().st_mode & 0o004:
-                report(Remark(path=file_path, problem=f"{file_name} can be read by every user; `chmod 0400` it", severity="warning"))
+                report(
+                    Remark(
+                        path=file_path,
+                        problem=f"{file_name} can be read by every user; `chmod 0400` it",
+                        severity="warning",
+                    )
+                )
     return unread
 
 
@@ -84,7 +102,8 @@ def _places(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, Va
 
 
 def tidied(tree: Value, key: Key, directory: Path) -> Value:
-    """The values of a settings file with file names made absolute, and without sections in which every key is commented out."""
+    """The values of a settings file with file names made absolute, and without sections in which every key is
+    commented out."""
     if key.kind == "value" or not isinstance(tree, dict | list):
         is_relative_file = key.expects == "file" and isinstance(tree, str) and tree
         return str(directory / str(tree)) if is_relative_file else tree

@@ -1,6 +1,7 @@
 """Where settings come from: the YAML file, over it the environment; either may name files for secrets.
 
-Everything that is wrong is found in one go, each with its place; only a text that is no YAML is reported alone.
+Everything that is wrong is found in one go, each with its place; only a text that is no YAML is reported
+alone.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Reading:
 
 
 def load(path: Path | str, environ: Mapping[str, str]) -> Settings:
-    """The settings, or SettingsInvalid with every finding (SettingsUnreadable if there is no file to read)."""
+    """The settings, or SettingsInvalid with every finding (SettingsUnreadable if there is no file to
+    read)."""
     reading = read(path, environ)
     if reading.settings is None:
         raise SettingsInvalid(reading.findings)
@@ -99,7 +101,9 @@ def _override(tree: dict[str, Value], environ: Mapping[str, str], places: _Place
             continue
         rival = places.variables.get(_twin(found.path))
         if rival is not None:
-            places.report_variable(found.variable, Remark(path=found.path, problem=f"is given twice: {rival} gives it too"))
+            places.report_variable(
+                found.variable, Remark(path=found.path, problem=f"is given twice: {rival} gives it too")
+            )
         _put(tree, found)
         places.variables[found.path] = found.variable
 
@@ -110,13 +114,15 @@ def _put(tree: dict[str, Value], found: Override) -> None:
         if not isinstance(below, dict):
             tree[str(part)] = below = {}
         tree = below
-    # A secret of the environment takes the place of the file which the settings name for it, and the other way round.
+    # A secret of the environment takes the place of the file which the settings name for it, and the other
+    # way round.
     tree.pop(str(_twin(found.path)[-1]), None)
     tree[str(found.path[-1])] = found.value
 
 
 def _twin(path: KeyPath) -> KeyPath:
-    """For a secret the key of its file, for a secret's file the secret; for anything else a key that does not exist."""
+    """For a secret the key of its file, for a secret's file the secret; for anything else a key that does not
+    exist."""
     name = str(path[-1])
     if keys.at(path) is None:
         return (*path[:-1], name.removesuffix(FILE_SUFFIX))
@@ -160,10 +166,15 @@ class _Places:
     def _add(self, remark: Remark, file: str, line: int | None) -> None:
         self.findings.append(
             Finding(
-                file=file, line=line, key=dotted(remark.path),
-                problem=remark.problem, read=remark.read, valid=remark.valid, severity=remark.severity,
+                file=file,
+                line=line,
+                key=dotted(remark.path),
+                problem=remark.problem,
+                read=remark.read,
+                valid=remark.valid,
+                severity=remark.severity,
             )
-        )  # fmt: skip
+        )
 
 
 def _upwards(path: KeyPath) -> Iterator[KeyPath]:

@@ -1,4 +1,5 @@
-"""PURE: the section `step_up` of the settings file: by what people prove themselves afresh, how often they may be wrong, what is kept."""
+"""PURE: the section `step_up` of the settings file: by what people prove themselves afresh, how often they
+may be wrong, what is kept."""
 
 from __future__ import annotations
 
@@ -22,9 +23,15 @@ class Codes:
     """One-time codes that the gateway sends."""
 
     digits: Annotated[int, Field(ge=6, le=10, description="Digits of a code.")] = 6
-    lives_for: Annotated[Duration, Field(description="How long a code is good; at most 10 minutes.")] = timedelta(minutes=5)
-    tries: Annotated[int, Field(ge=1, le=5, description="Answers that one challenge takes, right or wrong.")] = 5
-    again_after: Annotated[Duration, Field(description="How long a person waits before another message.")] = timedelta(seconds=60)
+    lives_for: Annotated[Duration, Field(description="How long a code is good; at most 10 minutes.")] = (
+        timedelta(minutes=5)
+    )
+    tries: Annotated[
+        int, Field(ge=1, le=5, description="Answers that one challenge takes, right or wrong.")
+    ] = 5
+    again_after: Annotated[Duration, Field(description="How long a person waits before another message.")] = (
+        timedelta(seconds=60)
+    )
     per_hour: Annotated[int, Field(ge=1, le=20, description="Messages to one person within an hour.")] = 5
 
 
@@ -32,17 +39,30 @@ class Codes:
 class Pushes:
     """Notifications to a phone."""
 
-    lives_for: Annotated[Duration, Field(description="How long a notification waits for its answer.")] = timedelta(minutes=2)
-    per_ten_minutes: Annotated[int, Field(ge=1, le=10, description="Notifications to one person within ten minutes.")] = 3
+    lives_for: Annotated[Duration, Field(description="How long a notification waits for its answer.")] = (
+        timedelta(minutes=2)
+    )
+    per_ten_minutes: Annotated[
+        int, Field(ge=1, le=10, description="Notifications to one person within ten minutes.")
+    ] = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """Wrong codes of people and addresses. A block closes codes and no other method, ends by itself, and each lasts twice as long."""
+    """Wrong codes of people and addresses. A block closes codes and no other method, ends by itself, and each
+    lasts twice as long."""
 
-    after: Annotated[int, Field(ge=1, le=5, description="Wrong codes of one person in a row, over all challenges, before a block.")] = 5
+    after: Annotated[
+        int,
+        Field(
+            ge=1, le=5, description="Wrong codes of one person in a row, over all challenges, before a block."
+        ),
+    ] = 5
     after_from_address: Annotated[
-        int, Field(ge=5, description="Wrong codes from one address in a row before it is blocked: offices share one.")
+        int,
+        Field(
+            ge=5, description="Wrong codes from one address in a row before it is blocked: offices share one."
+        ),
     ] = 30
     lasts: Annotated[Duration, Field(description="How long the first block lasts.")] = timedelta(minutes=15)
     at_most: Annotated[Duration, Field(description="How long a block lasts at most.")] = timedelta(hours=24)
@@ -52,10 +72,14 @@ class Blocks:
 class HeldRequests:
     """Forms that were sent when a fresh proof was missing: kept, shown after the proof, and sent once."""
 
-    size: Annotated[Size, Field(description="The largest body that is kept, in bytes. 0 keeps none.")] = 256 * 1024
+    size: Annotated[Size, Field(description="The largest body that is kept, in bytes. 0 keeps none.")] = (
+        256 * 1024
+    )
     types: Annotated[tuple[Text, ...], Field(description="Content types that are kept.")] = (
-        "application/x-www-form-urlencoded", "multipart/form-data", "text/plain",
-    )  # fmt: skip
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain",
+    )
 
 
 _BY_LEVEL: dict[LevelName, tuple[StepUpMethod, ...]] = {
@@ -71,16 +95,26 @@ class StepUps:
 
     levels: Annotated[
         dict[LevelName, tuple[StepUpMethod, ...]],
-        Field(description="Which methods a person of each level of trust may use. Signing in again at Rekono is always one of them for "
-                          "whoever has an account there. Your table replaces the one shown."),
-    ] = field(default_factory=lambda: dict(_BY_LEVEL))  # fmt: skip
+        Field(
+            description="Which methods a person of each level of trust may use. Signing in again at Rekono "
+            "is always one of them for whoever has an account there. Your table replaces the one "
+            "shown."
+        ),
+    ] = field(default_factory=lambda: dict(_BY_LEVEL))
     codes: Codes = field(default_factory=Codes)
     pushes: Pushes = field(default_factory=Pushes)
     blocks: Blocks = field(default_factory=Blocks)
     held: HeldRequests = field(default_factory=HeldRequests)
     enrolment_proof_for: Annotated[
-        Duration, Field(description="How old the proof may be that comes before somebody adds or removes a method.")
+        Duration,
+        Field(description="How old the proof may be that comes before somebody adds or removes a method."),
     ] = timedelta(minutes=5)
-    sms: Annotated[Sms | None, Field(description="Leave it out where no codes are sent by text message.")] = None
-    mail: Annotated[Mail | None, Field(description="Leave it out where nobody is told of changes by e-mail.")] = None
-    onepass: Annotated[OnePass | None, Field(description="Leave it out where phones are not notified.")] = None
+    sms: Annotated[Sms | None, Field(description="Leave it out where no codes are sent by text message.")] = (
+        None
+    )
+    mail: Annotated[
+        Mail | None, Field(description="Leave it out where nobody is told of changes by e-mail.")
+    ] = None
+    onepass: Annotated[OnePass | None, Field(description="Leave it out where phones are not notified.")] = (
+        None
+    )

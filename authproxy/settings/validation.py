@@ -1,4 +1,5 @@
-"""The tree of values → the settings, and what the validation says in words for people: the operator's key, not the library's location.
+"""The tree of values → the settings, and what the validation says in words for people: the operator's key,
+not the library's location.
 
 When one section has faults the others are still returned, so that one run of check-config shows everything.
 """
@@ -17,7 +18,17 @@ from authproxy.settings.certificates import Acnlb
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.keys import Key
-from authproxy.settings.schema import Assertions, Look, OpenIdProvider, PortalSettings, Server, Sessions, Settings, Store, Telemetry
+from authproxy.settings.schema import (
+    Assertions,
+    Look,
+    OpenIdProvider,
+    PortalSettings,
+    Server,
+    Sessions,
+    Settings,
+    Store,
+    Telemetry,
+)
 from authproxy.settings.step_up import StepUps
 
 _SETTINGS = TypeAdapter(Settings)
@@ -42,21 +53,32 @@ class Sections:
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    "server": TypeAdapter(Server), "store": TypeAdapter(Store), "sessions": TypeAdapter(Sessions), "assertions": TypeAdapter(Assertions),
-    "rekono": TypeAdapter(OpenIdProvider), "acnlb": TypeAdapter(Acnlb | None), "step_up": TypeAdapter(StepUps),
-    "pages": TypeAdapter(Look), "telemetry": TypeAdapter(Telemetry),
-}  # fmt: skip
+    "server": TypeAdapter(Server),
+    "store": TypeAdapter(Store),
+    "sessions": TypeAdapter(Sessions),
+    "assertions": TypeAdapter(Assertions),
+    "rekono": TypeAdapter(OpenIdProvider),
+    "acnlb": TypeAdapter(Acnlb | None),
+    "step_up": TypeAdapter(StepUps),
+    "pages": TypeAdapter(Look),
+    "telemetry": TypeAdapter(Telemetry),
+}
 _PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 
 
 def validated(tree: dict[str, Value], unread: set[KeyPath]) -> tuple[Settings | None, Sections, list[Remark]]:
-    """The settings if they are all right, what is right of them, and what is wrong. Keys in `unread` have been reported already."""
+    """The settings if they are all right, what is right of them, and what is wrong. Keys in `unread` have
+    been reported already."""
     broken = {_section_of(path) for path in unread}
     try:
         settings = _SETTINGS.validate_python(tree)
     except ValidationError as error:
         found = list(_remarks(error))
-        return None, _sound(tree, broken | {_section_of(each.path) for each in found}), [each for each in found if each.path not in unread]
+        return (
+            None,
+            _sound(tree, broken | {_section_of(each.path) for each in found}),
+            [each for each in found if each.path not in unread],
+        )
     if broken:
         return None, _sound(tree, broken), []
     return settings, Sections(**{each.name: getattr(settings, each.name) for each in fields(settings)}), []
@@ -78,9 +100,10 @@ def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
         **{
             # A section that may be left out is not there; the others then have their defaults.
             name: adapter.validate_python(tree.get(name, None if name == "acnlb" else {}))
-            for name, adapter in _ADAPTERS.items() if (name,) not in broken
+            for name, adapter in _ADAPTERS.items()
+            if (name,) not in broken
         },
-    )  # fmt: skip
+    )
 
 
 def _remarks(error: ValidationError) -> Iterator[Remark]:
@@ -94,12 +117,14 @@ def _remarks(error: ValidationError) -> Iterator[Remark]:
 
 
 def _is_branch(part: str) -> bool:
-    """Whether the library names an alternative of a union here and not a key, below one that may hold names or a plain value."""
+    """Whether the library names an alternative of a union here and not a key, below one that may hold names
+    or a plain value."""
     return "[" in part or part == "constrained-str"
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
-    """The key that a location speaks of. The library adds marks of its own: `[key]` for a name, a union's branch for its values."""
+    """The key that a location speaks of. The library adds marks of its own: `[key]` for a name, a union's
+    branch for its values."""
     path: KeyPath = ()
     key: Key | None = keys.ROOT
     for part in location:
@@ -124,7 +149,9 @@ def _remark(path: KeyPath, key: Key | None, detail: ErrorDetails) -> Remark:
     if detail["loc"][-1:] == ("[key]",):
         return Remark(path=path, problem="is no name that can be used here", valid=_names(key, path))
     hidden = read is None or key is None or key.is_secret
-    return Remark(path=path, problem=_problem(kind, detail), read=None if hidden else shown(read), valid=_valid(key))
+    return Remark(
+        path=path, problem=_problem(kind, detail), read=None if hidden else shown(read), valid=_valid(key)
+    )
 
 
 def _problem(kind: str, detail: ErrorDetails) -> str:

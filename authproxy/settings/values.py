@@ -1,7 +1,8 @@
-"""PURE: the forms in which durations, days, sizes, record keys and listen addresses are written in settings, and nothing looser.
+"""PURE: the forms in which durations, days, sizes, record keys and listen addresses are written in settings,
+and nothing looser.
 
-Every function takes what stands in the file and returns a value that cannot be wrong, or raises ValueError with a sentence for the
-operator. The sentence never repeats what was read: it may be a secret.
+Every function takes what stands in the file and returns a value that cannot be wrong, or raises ValueError
+with a sentence for the operator. The sentence never repeats what was read: it may be a secret.
 """
 
 from __future__ import annotations
@@ -20,14 +21,20 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd])){1,5}", re.ASCII)
 _DURATION_PART = re.compile(r"(?P<amount>[0-9.]+)(?P<unit>ms|[smhd])", re.ASCII)
 _SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _UNITS = {
-    "ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1),
-}  # fmt: skip
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _LONGEST = timedelta(days=3650)
 _SIZE = re.compile(r"(?P<amount>\d{1,15})\s?(?P<unit>[KMG]i?B|B)?", re.ASCII)
 _FACTORS = {None: 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
-_TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)|(?P<name>localhost)):(?P<port>\d{1,5})", re.ASCII)
+_TCP = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)|(?P<name>localhost)):(?P<port>\d{1,5})", re.ASCII
+)
 
 _NAME_SERVER = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)):(?P<port>\d{1,5})", re.ASCII)
 
@@ -40,9 +47,14 @@ def duration_of(value: object) -> timedelta:
     if _SECONDS.fullmatch(text):
         text += "s"
     if not _DURATION.fullmatch(text):
-        raise ValueError("is not a duration; write `90s`, `15m`, `8h`, `1h30m`, `250ms`, or seconds as a number")
+        raise ValueError(
+            "is not a duration; write `90s`, `15m`, `8h`, `1h30m`, `250ms`, or seconds as a number"
+        )
     try:
-        span = sum((float(part["amount"]) * _UNITS[part["unit"]] for part in _DURATION_PART.finditer(text)), timedelta())
+        span = sum(
+            (float(part["amount"]) * _UNITS[part["unit"]] for part in _DURATION_PART.finditer(text)),
+            timedelta(),
+        )
     except OverflowError:
         span = timedelta.max
     if span > _LONGEST:
@@ -78,14 +90,20 @@ def _bare(value: object) -> str:
 
 
 def key_of(text: str) -> bytes:
-    """The 32 octets of a record key in hex, base64 or base64url (padding optional). Refuses what nobody drew at random."""
+    """The 32 octets of a record key in hex, base64 or base64url (padding optional). Refuses what nobody drew
+    at random."""
     octets, understood = _decoded(text.strip())
     if len(octets) != KEY_SIZE:
-        raise ValueError(f"was understood as {understood} and is {len(octets)} bytes long, not {KEY_SIZE}; {_HOW}")
+        raise ValueError(
+            f"was understood as {understood} and is {len(octets)} bytes long, not {KEY_SIZE}; {_HOW}"
+        )
     steps = {(later - earlier) % 256 for earlier, later in pairwise(octets)}
     # 32 random bytes repeat so much, or are all printable, less than once in 10^13 draws.
     if len(set(octets)) < 16 or len(steps) < 8 or all(0x20 <= octet < 0x7F for octet in octets):
-        raise ValueError(f"was understood as {understood} and is not random (a pattern, or text that somebody typed); {_HOW}")
+        raise ValueError(
+            f"was understood as {understood} and is not random (a pattern, or text that somebody typed); "
+            f"{_HOW}"
+        )
     return octets
 
 
@@ -98,7 +116,11 @@ def _decoded(text: str) -> tuple[bytes, str]:
         return bytes.fromhex(text), "hex"
     understood = "base64url" if {"-", "_"} & set(text) else "base64"
     try:
-        octets = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if understood == "base64url" else None, validate=True)
+        octets = base64.b64decode(
+            text + "=" * (-len(text) % 4),
+            altchars=b"-_" if understood == "base64url" else None,
+            validate=True,
+        )
     except (binascii.Error, ValueError):
         raise ValueError(f"is neither hex nor base64 nor base64url; {_HOW}") from None
     return octets, understood
@@ -116,7 +138,8 @@ class SocketPath:
 
 
 def listen_address(text: str) -> TcpAddress | SocketPath:
-    """Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:443`, `localhost:8080` or `unix:/run/authproxy/edge.sock`.
+    """Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:443`, `localhost:8080` or
+    `unix:/run/authproxy/edge.sock`.
 
     Names other than `localhost` are refused: what they resolve to may change between two starts."""
     if text.startswith("unix:"):
@@ -133,7 +156,9 @@ def listen_address(text: str) -> TcpAddress | SocketPath:
         try:
             ip_address(host)
         except ValueError:
-            raise ValueError("names no IP address; write `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`") from None
+            raise ValueError(
+                "names no IP address; write `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`"
+            ) from None
     return TcpAddress(host, int(match["port"]))
 
 
@@ -166,11 +191,14 @@ def is_rekonos_own(issuer: str) -> bool:
     url = url_of(issuer)
     if url is None:
         return False
-    return url.hostname == "idp.rekono.si" or (is_local(url.hostname) and url.path.rstrip("/") == "/openid-connect-server-webapp")
+    return url.hostname == "idp.rekono.si" or (
+        is_local(url.hostname) and url.path.rstrip("/") == "/openid-connect-server-webapp"
+    )
 
 
 def url_of(text: str) -> SplitResult | None:
-    """The parts of a URL; None if it has none that can be used. `hostname` and `port` may be asked without fear."""
+    """The parts of a URL; None if it has none that can be used. `hostname` and `port` may be asked without
+    fear."""
     try:
         url = urlsplit(text)
         _ = url.port

@@ -1,5 +1,5 @@
-"""PURE: sessions that were ended, kept in memory for as long as they could come back, which they do when the store is started from an old
-snapshot or a replica that lags behind becomes the primary."""
+"""PURE: sessions that were ended, kept in memory for as long as they could come back, which they do when the
+store is started from an old snapshot or a replica that lags behind becomes the primary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Endings:
     def __init__(self, *, keeps_for: timedelta = timedelta(hours=24), most: int = MOST) -> None:
         self._keeps_for = keeps_for
         self._most = most
-        # Those that this instance has ended itself have no moment until the next beat, which tells the others of them.
+        # Those that this instance has ended itself have no moment until the next beat, which tells the others
+        # of them.
         self._until: dict[SessionId, datetime | None] = {}
         self._untold: dict[SessionId, None] = {}
 

@@ -1,7 +1,8 @@
 """PURE: sessions that were read from the store in the last few seconds, so that most requests ask nobody.
 
-It decides when such a copy may still be used: while it is young, the session is not over, and the store's invalidation channel has
-proved within `silence` that it works. Hence a revocation is obeyed at once, or after `silence` where the channel is cut.
+It decides when such a copy may still be used: while it is young, the session is not over, and the store's
+invalidation channel has proved within `silence` that it works. Hence a revocation is obeyed at once, or after
+`silence` where the channel is cut.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _INVALIDATIONS_REMEMBERED: Final = 4096
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CachedSession:
-    """A session as it was read at `read_at`. `extras` belongs to the caller and lives as long as the session stays the same."""
+    """A session as it was read at `read_at`. `extras` belongs to the caller and lives as long as the session
+    stays the same."""
 
     session: Session = field(repr=False)
     last_active_at: datetime
@@ -34,11 +36,25 @@ class CachedSession:
 class NearCache:
     """`silence` None is for an in-process store, which forgets by calling and whose channel cannot be cut."""
 
-    __slots__ = ("_cleared", "_entries", "_epoch", "_heard_at", "_heard_until", "_invalidated", "_keeps_for", "_max_entries", "_silence",
-                 "_tickets")  # fmt: skip
+    __slots__ = (
+        "_cleared",
+        "_entries",
+        "_epoch",
+        "_heard_at",
+        "_heard_until",
+        "_invalidated",
+        "_keeps_for",
+        "_max_entries",
+        "_silence",
+        "_tickets",
+    )
 
     def __init__(
-        self, *, keeps_for: timedelta, silence: timedelta | None = timedelta(seconds=1), max_entries: int = 50_000
+        self,
+        *,
+        keeps_for: timedelta,
+        silence: timedelta | None = timedelta(seconds=1),
+        max_entries: int = 50_000,
     ) -> None:
         self._keeps_for = keeps_for
         self._silence = silence
@@ -47,8 +63,8 @@ class NearCache:
         self._tickets: dict[SessionId, str] = {}
         self._heard_at = _NEVER
         self._heard_until = _FOREVER if silence is None else _NEVER
-        # Invalidations are numbered. `_invalidated` knows the number of each session's last one; `_cleared` is a number up to which
-        # everything counts as invalidated.
+        # Invalidations are numbered. `_invalidated` knows the number of each session's last one; `_cleared`
+        # is a number up to which everything counts as invalidated.
         self._epoch = 0
         self._cleared = 0
         self._invalidated: OrderedDict[SessionId, int] = OrderedDict()
@@ -56,7 +72,11 @@ class NearCache:
     def lookup(self, ticket_text: str, now: datetime) -> CachedSession | None:
         entry = self._entries.get(ticket_text)
         # The lower ends matter when the clock is set back: nothing may then look young for an hour.
-        if entry is None or not entry.read_at <= now < entry.good_until or not self._heard_at <= now < self._heard_until:
+        if (
+            entry is None
+            or not entry.read_at <= now < entry.good_until
+            or not self._heard_at <= now < self._heard_until
+        ):
             return None
         return entry
 
@@ -65,18 +85,23 @@ class NearCache:
         return self._epoch
 
     def remember(self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int) -> CachedSession:
-        """The entry for this answer. It is kept for later requests unless the session was invalidated after the read began.
+        """The entry for this answer. It is kept for later requests unless the session was invalidated after
+        the read began.
 
         `now` is the moment before the store was asked.
         """
         session = stored.session
         idle_end = stored.last_active_at + session.idle_for + stored.forgiven
         entry = CachedSession(
-            session=session, last_active_at=stored.last_active_at, forgiven=stored.forgiven, read_at=now,
+            session=session,
+            last_active_at=stored.last_active_at,
+            forgiven=stored.forgiven,
+            read_at=now,
             good_until=min(now + self._keeps_for, session.expires_at, idle_end),
-        )  # fmt: skip
+        )
         previous = self._entries.get(ticket_text)
-        # After the clock was set back, what was finished before it is not yet begun: an assertion would come from the future.
+        # After the clock was set back, what was finished before it is not yet begun: an assertion would come
+        # from the future.
         if previous is not None and previous.session == session and previous.read_at <= now:
             entry.session, entry.extras = previous.session, previous.extras
         if self._keeps_for and not self._is_overtaken(session.session_id, read):
@@ -105,13 +130,15 @@ class NearCache:
         if self._silence is None:
             return
         if self._heard_until is _NEVER:
-            # Reads that began while nobody listened may have been overtaken by a revocation that nobody heard.
+            # Reads that began while nobody listened may have been overtaken by a revocation that nobody
+            # heard.
             self.forget_all()
         self._heard_at = now
         self._heard_until = now + self._silence
 
     def lost(self) -> None:
-        """The channel is cut: nothing is used until it is heard again, and nothing from before then either."""
+        """The channel is cut: nothing is used until it is heard again, and nothing from before then
+        either."""
         if self._silence is not None:
             self._heard_until = _NEVER
             self.forget_all()

@@ -1,8 +1,9 @@
 """PURE: from when to when the store took no activity, and how much of that time is forgiven to a session.
 
-A session ends when its person has done nothing for its idle time. While the store takes no writes nobody can tell whether they did, so that
-time does not count, up to `forgives` for each spell of idleness. Idle time never shrinks as time goes on, so whoever was idle before an
-outage began stays signed out. Every instance learns of every outage (`storage/pulse.py`), so all of them judge alike.
+A session ends when its person has done nothing for its idle time. While the store takes no writes nobody can
+tell whether they did, so that time does not count, up to `forgives` for each spell of idleness. Idle time
+never shrinks as time goes on, so whoever was idle before an outage began stays signed out. Every instance
+learns of every outage (`storage/pulse.py`), so all of them judge alike.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Outage:
 
 
 class Outages:
-    """What one instance knows of outages, its own and those that others have told of. With `forgives` of nothing none of them matters."""
+    """What one instance knows of outages, its own and those that others have told of. With `forgives` of
+    nothing none of them matters."""
 
     def __init__(self, *, forgives: timedelta = _NOTHING) -> None:
         self.forgives = forgives
@@ -41,20 +43,31 @@ class Outages:
 
     @property
     def suspects(self) -> tuple[SessionId, ...]:
-        """Sessions that could not be asked about. In a cluster of which a part is gone, writes elsewhere prove nothing about them."""
+        """Sessions that could not be asked about. In a cluster of which a part is gone, writes elsewhere
+        prove nothing about them."""
         return tuple(self._suspects)
 
     def forgiven(self, seen: datetime, now: datetime) -> timedelta:
         """How much of the time since `seen` does not count as idleness."""
         if not self.forgives or now <= seen or (not self._known and self._failing_since is None):
             return _NOTHING
-        away = sum((min(each.ended_at, now) - max(each.began_at, seen) for each in self._until(now) if _touches(each, seen, now)), _NOTHING)
+        away = sum(
+            (
+                min(each.ended_at, now) - max(each.began_at, seen)
+                for each in self._until(now)
+                if _touches(each, seen, now)
+            ),
+            _NOTHING,
+        )
         return min(away, self.forgives)
 
     def failed(self, now: datetime, session_id: SessionId | None = None) -> None:
-        """Something could not be asked, or a write was refused: an outage lasts until `taken` says otherwise."""
+        """Something could not be asked, or a write was refused: an outage lasts until `taken` says
+        otherwise."""
         if self._failing_since is None:
-            self._failing_since = now if self._taken_at is None else min(max(self._taken_at, now - NOTICED_WITHIN), now)
+            self._failing_since = (
+                now if self._taken_at is None else min(max(self._taken_at, now - NOTICED_WITHIN), now)
+            )
         if session_id is not None and len(self._suspects) < _SUSPECTS:
             self._suspects[session_id] = None
 
@@ -68,7 +81,11 @@ class Outages:
 
     def learn(self, outages: Iterable[Outage], now: datetime) -> None:
         """Adds outages, of this instance or of others, in any order and however often."""
-        recent = (each for each in (*self._known, *outages) if each.began_at < each.ended_at and now - each.ended_at < _REMEMBERED_FOR)
+        recent = (
+            each
+            for each in (*self._known, *outages)
+            if each.began_at < each.ended_at and now - each.ended_at < _REMEMBERED_FOR
+        )
         self._known = _merged(recent)
 
     @property
@@ -81,7 +98,8 @@ class Outages:
         return None if since is None or since >= now else Outage(since, now)
 
     def spans(self, now: datetime) -> list[int]:
-        """For scripts: beginning and end of each outage in milliseconds, none of them overlapping; nothing where none matters."""
+        """For scripts: beginning and end of each outage in milliseconds, none of them overlapping; nothing
+        where none matters."""
         every = self._until(now) if self.forgives else ()
         return [records.milliseconds(moment) for each in every for moment in (each.began_at, each.ended_at)]
 

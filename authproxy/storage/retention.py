@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 USE_REMEMBERED_LONGER: Final = timedelta(minutes=2)
-"""The use of an attempt is remembered so much longer than the attempt is good, so that an instance whose clock is behind learns of it,
-too."""
+"""The use of an attempt is remembered so much longer than the attempt is good, so that an instance whose
+clock is behind learns of it, too."""
 SIGN_INS_WITHIN: Final = timedelta(seconds=60)
 SIGN_INS_COUNTED: Final = 64
 LOGOUT_TOKEN_HELD_FOR: Final = timedelta(seconds=4)
-"""Longer than ending its sessions takes, and shorter than the five seconds after which a provider is told to try again: a token whose
-effect failed must count then."""
+"""Longer than ending its sessions takes, and shorter than the five seconds after which a provider is told to
+try again: a token whose effect failed must count then."""
 CHALLENGE_KEPT_AFTERWARDS: Final = timedelta(minutes=10)
 """So that a late answer is told apart from one to nothing."""
 CHALLENGES_PER_SESSION: Final = 8

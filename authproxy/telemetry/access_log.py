@@ -1,7 +1,8 @@
-"""The access line: what was asked, what was decided, what it cost. One JSON object per request; the query is never part of it.
+"""The access line: what was asked, what was decided, what it cost. One JSON object per request; the query is
+never part of it.
 
-Every request pays for this, so the line is put together by hand: 5.5 µs, the clock included, where the C encoder of `json` takes 16
-(CPython 3.11, `timeit`, best of three on a busy machine).
+Every request pays for this, so the line is put together by hand: 5.5 µs, the clock included, where the C
+encoder of `json` takes 16 (CPython 3.11, `timeit`, best of three on a busy machine).
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ _LARGEST_BUFFER = 500
 class AccessLog:
     """Collects lines and hands them to `write` together.
 
-    `later` is asked to call its argument soon (a fraction of a second); it is asked once per batch. Whoever ends the gateway calls
-    `flush` last.
+    `later` is asked to call its argument soon (a fraction of a second); it is asked once per batch. Whoever
+    ends the gateway calls `flush` last.
     """
 
     def __init__(
-        self, write: Callable[[str], object], *, clock: Callable[[], datetime], later: Callable[[Callable[[], None]], object]
+        self,
+        write: Callable[[str], object],
+        *,
+        clock: Callable[[], datetime],
+        later: Callable[[Callable[[], None]], object],
     ) -> None:
         self._write = write
         self._clock = clock
@@ -35,19 +40,36 @@ class AccessLog:
         self._second_text = ""
 
     def write(  # noqa: PLR0913  (a record object would cost as much as the whole line)
-        self, *, request_id: str, portal: str | None, method: str, path: str, status: int, decision: str, reason: str | None,
-        rule: str | None, level: int | None, session: str | None, client: str, bytes_in: int, bytes_out: int,
-        total: float, deciding: float, upstream: float,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        request_id: str,
+        portal: str | None,
+        method: str,
+        path: str,
+        status: int,
+        decision: str,
+        reason: str | None,
+        rule: str | None,
+        level: int | None,
+        session: str | None,
+        client: str,
+        bytes_in: int,
+        bytes_out: int,
+        total: float,
+        deciding: float,
+        upstream: float,
+    ) -> None:
         """Adds a line. `total`, `deciding` and `upstream` are seconds; `path` comes without the query."""
         lines = self._lines
         lines.append(
             f'{{"at":"{self._now()}","event":"request.answered",'
             f'"request_id":{_quoted(request_id)},"portal":{_text(portal)},"method":{_quoted(method)},"path":{_path(path)},'
             f'"status":{status},"decision":{_quoted(decision)},"reason":{_text(reason)},"rule":{_text(rule)},'
-            f'"level":{"null" if level is None else int(level)},"session":{_text(session)},"client":{_quoted(client)},'
+            f'"level":{"null" if level is None else int(level)},"session":{_text(session)},'
+            f'"client":{_quoted(client)},'
             f'"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
-            f'"total_ms":{total * 1e3:.3f},"decision_ms":{deciding * 1e3:.3f},"upstream_ms":{upstream * 1e3:.3f}}}\n'
+            f'"total_ms":{total * 1e3:.3f},"decision_ms":{deciding * 1e3:.3f},'
+            f'"upstream_ms":{upstream * 1e3:.3f}}}\n'
         )
         if len(lines) == 1:
             self._later(self.flush)
@@ -55,7 +77,8 @@ class AccessLog:
             self.flush()
 
     def _now(self) -> str:
-        """The time in ISO 8601 to the millisecond. The text of the running second is kept: `isoformat` alone takes 2 µs."""
+        """The time in ISO 8601 to the millisecond. The text of the running second is kept: `isoformat` alone
+        takes 2 µs."""
         now = self._clock()
         since = now - self._second
         if since.days or since.seconds:
@@ -77,7 +100,8 @@ def _text(value: str | None) -> str:
 
 
 def _path(path: str) -> str:
-    """Nothing that follows a `?` is written even if a caller forgets to cut it: queries carry codes and states."""
+    """Nothing that follows a `?` is written even if a caller forgets to cut it: queries carry codes and
+    states."""
     if "?" in path:
         path = path.partition("?")[0]
     if len(path) > _LONGEST_PATH:

@@ -1,7 +1,9 @@
-"""Audit events: who signed in where and how, what ended a session, what was refused (ASVS 5.0 V16.3). A stream of its own.
+"""Audit events: who signed in where and how, what ended a session, what was refused (ASVS 5.0 V16.3). A
+stream of its own.
 
-A person appears as a keyed hash of their id in the register, or of issuer and subject: the same person is recognisable in the whole
-stream, and only with the key can somebody tell who it is. No name, address, tax number, ticket or token is ever part of an event.
+A person appears as a keyed hash of their id in the register, or of issuer and subject: the same person is
+recognisable in the whole stream, and only with the key can somebody tell who it is. No name, address, tax
+number, ticket or token is ever part of an event.
 """
 
 from __future__ import annotations
@@ -75,60 +77,121 @@ MEANINGS: Mapping[Event, str] = {
     Event.GATEWAY_STARTED: "The gateway accepts requests.",
     Event.GATEWAY_STOPPED: "The gateway has answered its last request.",
     Event.AUDIT_RESUMED: "Events can be written again; `detail` is how many are missing before this line.",
-    Event.ACT_ANNOUNCED: "A command is about to change something; `operator` is who runs it where, `detail` the command. What it did "
-    "follows with the same `request_id`.",
+    Event.ACT_ANNOUNCED: (
+        "A command is about to change something; `operator` is who runs it where, `detail` the command. What "
+        "it did follows with the same `request_id`."
+    ),
     Event.ACT_ABANDONED: "An announced command has changed nothing, or failed on its way; `detail` says why.",
-    Event.ACT_UNREADABLE: "Alarm: what the store holds as an operator's act does not open under our keys. Somebody should look.",
-    Event.KEY_LOADED: "A key that signs assertions was read and is in use or published; `detail` is its `kid` and place.",
-    Event.KEY_ROTATED: "An operator has rotated the keys that sign assertions; `detail` is the `kid` that signs after a restart.",
-    Event.SIGN_IN_BEGUN: "A browser was sent to the provider, or to where certificates are shown; `method` says which.",
+    Event.ACT_UNREADABLE: (
+        "Alarm: what the store holds as an operator's act does not open under our keys. Somebody should look."
+    ),
+    Event.KEY_LOADED: (
+        "A key that signs assertions was read and is in use or published; `detail` is its `kid` and place."
+    ),
+    Event.KEY_ROTATED: (
+        "An operator has rotated the keys that sign assertions; `detail` is the `kid` that signs after a "
+        "restart."
+    ),
+    Event.SIGN_IN_BEGUN: (
+        "A browser was sent to the provider, or to where certificates are shown; `method` says which."
+    ),
     Event.SIGN_IN_REFUSED: "A sign-in signed nobody in; `reason` says why.",
-    Event.CERTIFICATE_ACCEPTED: "A certificate holds; `detail` is its SHA-256 and who says that it is not revoked. With "
-    "the `reason` `revocation_unavailable` nobody could say so, and the portal lets that pass.",
-    Event.CERTIFICATE_REFUSED: "A certificate was shown, or none, and signs nobody in; `detail` is its SHA-256 and the rule, or, with "
-    "the `reason` `revocation_unavailable`, who could not be asked.",
+    Event.CERTIFICATE_ACCEPTED: (
+        "A certificate holds; `detail` is its SHA-256 and who says that it is not revoked. With the `reason` "
+        "`revocation_unavailable` nobody could say so, and the portal lets that pass."
+    ),
+    Event.CERTIFICATE_REFUSED: (
+        "A certificate was shown, or none, and signs nobody in; `detail` is its SHA-256 and the rule, or, "
+        "with the `reason` `revocation_unavailable`, who could not be asked."
+    ),
     Event.SESSION_STARTED: "A person signed in and received a session.",
-    Event.SESSION_ENDED: "A session ended by its own person (`by` is `person`) or by time (`by` is `time`, and `detail` `idle` or "
-    "`absolute`).",
-    Event.SESSION_REVOKED: "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another browser), "
-    "`authority` (which has revoked the certificate) or `gateway` (which could not write down that it began). With the `reason` "
-    "`account_withdrawn` the provider was asked and does not stand for the account any more.",
-    Event.SESSION_UNREADABLE: "Alarm: what lies in the store under the name of a session does not open. Its person is signed out. Somebody "
-    "has written into the store, a key of `sessions.keys` was dropped too early, or a ticket was forged.",
-    Event.PROVIDER_LOGOUT_ACCEPTED: "The provider said who has signed out there; `detail` is how many sessions ended, and what named them.",
-    Event.PROVIDER_LOGOUT_REFUSED: "A logout token must not be believed, and nothing ended; `detail` says why.",
-    Event.PERSON_IMPORTED: "A list was taken over into the register of people; `detail` says how many were added, changed and removed. "
-    "Who was removed, or has another tax number now, has lost what they had enrolled.",
-    Event.PERSON_BLOCKED: "An operator has blocked a person, or the account of somebody outside the register; their sessions have ended.",
-    Event.PERSON_UNBLOCKED: "An operator has let a blocked person in again, or made the gateway forget their wrong answers; `detail` says "
-    "which.",
-    Event.PERSON_LINKED: "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a proven tax "
-    "number. Of a certificate `detail` is the SHA-256.",
-    Event.PERSON_UNLINKED: "An account or a certificate signs in as this person no more; their sessions have ended. `detail` "
-    "is the certificate's SHA-256.",
-    Event.PEOPLE_EXPORTED: "An operator has written the register into a file, with tax numbers; `detail` says how many people.",
-    Event.PEOPLE_RESEALED: "An operator has written the register anew under the first key; `detail` says how much of it.",
-    Event.LINK_REFUSED: "Alarm: an account states what belongs to somebody else in the register; `detail` says what. Somebody should look.",
-    Event.CHALLENGE_ISSUED: "A signed-in person was asked for a fresh proof by `method`: a code or a notification was sent, or the browser "
-    "was sent to the provider or to where certificates are shown.",
-    Event.CHALLENGE_APPROVED: "The person has proved themselves by `method`, and the session has a new ticket.",
+    Event.SESSION_ENDED: (
+        "A session ended by its own person (`by` is `person`) or by time (`by` is `time`, and `detail` "
+        "`idle` or `absolute`)."
+    ),
+    Event.SESSION_REVOKED: (
+        "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another "
+        "browser), `authority` (which has revoked the certificate) or `gateway` (which could not write down "
+        "that it began). With the `reason` `account_withdrawn` the provider was asked and does not stand for "
+        "the account any more."
+    ),
+    Event.SESSION_UNREADABLE: (
+        "Alarm: what lies in the store under the name of a session does not open. Its person is signed out. "
+        "Somebody has written into the store, a key of `sessions.keys` was dropped too early, or a ticket "
+        "was forged."
+    ),
+    Event.PROVIDER_LOGOUT_ACCEPTED: (
+        "The provider said who has signed out there; `detail` is how many sessions ended, and what named "
+        "them."
+    ),
+    Event.PROVIDER_LOGOUT_REFUSED: (
+        "A logout token must not be believed, and nothing ended; `detail` says why."
+    ),
+    Event.PERSON_IMPORTED: (
+        "A list was taken over into the register of people; `detail` says how many were added, changed and "
+        "removed. Who was removed, or has another tax number now, has lost what they had enrolled."
+    ),
+    Event.PERSON_BLOCKED: (
+        "An operator has blocked a person, or the account of somebody outside the register; their sessions "
+        "have ended."
+    ),
+    Event.PERSON_UNBLOCKED: (
+        "An operator has let a blocked person in again, or made the gateway forget their wrong answers; "
+        "`detail` says which."
+    ),
+    Event.PERSON_LINKED: (
+        "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a "
+        "proven tax number. Of a certificate `detail` is the SHA-256."
+    ),
+    Event.PERSON_UNLINKED: (
+        "An account or a certificate signs in as this person no more; their sessions have ended. `detail` is "
+        "the certificate's SHA-256."
+    ),
+    Event.PEOPLE_EXPORTED: (
+        "An operator has written the register into a file, with tax numbers; `detail` says how many people."
+    ),
+    Event.PEOPLE_RESEALED: (
+        "An operator has written the register anew under the first key; `detail` says how much of it."
+    ),
+    Event.LINK_REFUSED: (
+        "Alarm: an account states what belongs to somebody else in the register; `detail` says what. "
+        "Somebody should look."
+    ),
+    Event.CHALLENGE_ISSUED: (
+        "A signed-in person was asked for a fresh proof by `method`: a code or a notification was sent, or "
+        "the browser was sent to the provider or to where certificates are shown."
+    ),
+    Event.CHALLENGE_APPROVED: (
+        "The person has proved themselves by `method`, and the session has a new ticket."
+    ),
     Event.CHALLENGE_REFUSED: "A fresh proof did not come about; `reason` says why.",
-    Event.CHALLENGE_EXHAUSTED: "The last wrong answer that a challenge takes was given: nobody can answer it any more.",
-    Event.STEP_UP_BLOCKED: "An answer was not looked at: the person or the address has given too many wrong ones. `detail` says until "
-    "when.",
+    Event.CHALLENGE_EXHAUSTED: (
+        "The last wrong answer that a challenge takes was given: nobody can answer it any more."
+    ),
+    Event.STEP_UP_BLOCKED: (
+        "An answer was not looked at: the person or the address has given too many wrong ones. `detail` says "
+        "until when."
+    ),
     Event.METHOD_ENROLLED: "A person has added a `method` for fresh proofs.",
-    Event.METHOD_REMOVED: "A person has taken a `method` for fresh proofs away, or an operator has (`by`); whose, `person` says.",
+    Event.METHOD_REMOVED: (
+        "A person has taken a `method` for fresh proofs away, or an operator has (`by`); whose, `person` "
+        "says."
+    ),
     Event.REQUEST_HELD: "A form that met the demand for a fresh proof is kept for its person.",
     Event.REQUEST_RELEASED: "The person has seen a kept form and sent it on to the portal.",
     Event.ACCESS_DENIED: "A signed-in person asked for what their session does not allow.",
-    Event.REQUEST_REFUSED: "A request could be read in two ways, or was made to look like ours: somebody may be trying something.",
+    Event.REQUEST_REFUSED: (
+        "A request could be read in two ways, or was made to look like ours: somebody may be trying "
+        "something."
+    ),
 }
 """The catalogue: every event there is."""
 
 
 class Fields(TypedDict, total=False):
-    """What may be said of an event. `request_id`, `client` and `portal` are those bound to the request in hand by structlog's context
-    variables if not given; `portal`, `session_id` and `person` are those of `session`, if there is one, and so is `method` if not given.
+    """What may be said of an event. `request_id`, `client` and `portal` are those bound to the request in
+    hand by structlog's context variables if not given; `portal`, `session_id` and `person` are those of
+    `session`, if there is one, and so is `method` if not given.
     """
 
     session: Session | None
@@ -147,17 +210,25 @@ class Fields(TypedDict, total=False):
 
 
 class Audit:
-    """Makes events and hands them over as lines, with their ends. Nothing that goes wrong is ever raised by `record`: the answer that
-    waits for it has been decided already. What is lost is counted in `lost` and logged.
+    """Makes events and hands them over as lines, with their ends. Nothing that goes wrong is ever raised by
+    `record`: the answer that waits for it has been decided already. What is lost is counted in `lost` and
+    logged.
 
-    `write` takes a line and does not wait. `written` says whether a line has really been written, and is asked where that matters.
-    `is_required`: nobody is let in while events cannot be written; `works` says whether, as far as is known, they can.
+    `write` takes a line and does not wait. `written` says whether a line has really been written, and is
+    asked where that matters. `is_required`: nobody is let in while events cannot be written; `works` says
+    whether, as far as is known, they can.
     """
 
     def __init__(
-        self, write: Callable[[str], object], *, clock: Callable[[], datetime], person_key: bytes,
-        written: Callable[[str], Awaitable[bool]] | None = None, is_required: bool = False, works: Callable[[], bool] = lambda: True,
-    ) -> None:  # fmt: skip
+        self,
+        write: Callable[[str], object],
+        *,
+        clock: Callable[[], datetime],
+        person_key: bytes,
+        written: Callable[[str], Awaitable[bool]] | None = None,
+        is_required: bool = False,
+        works: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.lost = 0
         self.is_required = is_required
         self._works = works
@@ -174,14 +245,15 @@ class Audit:
             self._note_loss(event.value, failure)
 
     def demand(self) -> None:
-        """Raises CannotAsk(AUDIT_UNAVAILABLE) where events are required and the last ones could not be written: nothing is begun then
-        that would have to be refused at its end, when a code has been spent."""
+        """Raises CannotAsk(AUDIT_UNAVAILABLE) where events are required and the last ones could not be
+        written: nothing is begun then that would have to be refused at its end, when a code has been
+        spent."""
         if self.is_required and not self._works():
             raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "audit events cannot be written")
 
     async def assure(self, event: Event, **fields: Unpack[Fields]) -> None:
-        """As `record`, before somebody is let in. Where events are required it returns when this one has been written, and raises
-        CannotAsk(AUDIT_UNAVAILABLE) if it cannot be."""
+        """As `record`, before somebody is let in. Where events are required it returns when this one has been
+        written, and raises CannotAsk(AUDIT_UNAVAILABLE) if it cannot be."""
         if not self.is_required:
             self.record(event, **fields)
         elif not await self.confirm(event, **fields):
@@ -215,14 +287,20 @@ class Audit:
             "operator": fields.get("operator"),
             "detail": fields.get("detail"),
         }
-        return json.dumps({name: value[:_LONGEST] if isinstance(value, str) else value for name, value in said.items()}) + "\n"
+        return (
+            json.dumps(
+                {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in said.items()}
+            )
+            + "\n"
+        )
 
     def resumed(self, lost: Mapping[str, int]) -> str:
         """The line that stands in the trail where events are missing."""
         return self.line(Event.AUDIT_RESUMED, request_id="-", detail=f"{sum(lost.values())} events lost")
 
     def note_loss(self, stream: str, text: str, failure: OSError | None) -> None:
-        """Counts and logs an event that could not be written after it had been handed over; what other streams lose is not its business."""
+        """Counts and logs an event that could not be written after it had been handed over; what other
+        streams lose is not its business."""
         if stream == STREAM:
             self._note_loss(str(json.loads(text)["event"]), failure)
 
@@ -235,12 +313,17 @@ class Audit:
 
     def _note_loss(self, event: str, failure: Exception | None) -> None:
         self.lost += 1
-        error, number = ("no room", None) if failure is None else (type(failure).__name__, getattr(failure, "errno", None))
+        error, number = (
+            ("no room", None)
+            if failure is None
+            else (type(failure).__name__, getattr(failure, "errno", None))
+        )
         logger("audit").error("audit.lost", audit_event=event, error=error, number=number)
 
 
 class AuditFile(Appending):
-    """A file that is only ever appended to, one event a line, readable by its owner and group. `reopen` follows a rotation."""
+    """A file that is only ever appended to, one event a line, readable by its owner and group. `reopen`
+    follows a rotation."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
@@ -249,7 +332,8 @@ class AuditFile(Appending):
         self._is_torn = self._ends_within_a_line()
 
     def reopen(self) -> None:
-        """Goes on in a new file under the same path (after SIGHUP). Raises OSError and keeps the old one if there can be none."""
+        """Goes on in a new file under the same path (after SIGHUP). Raises OSError and keeps the old one if
+        there can be none."""
         old, self._descriptor = self._descriptor, self._opened()
         self._is_torn = self._ends_within_a_line()
         os.close(old)
@@ -261,8 +345,8 @@ class AuditFile(Appending):
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def _ends_within_a_line(self) -> bool:
-        """Whether the last line has no end, because its writer was killed or the disk was full. The next event must not become a part
-        of it."""
+        """Whether the last line has no end, because its writer was killed or the disk was full. The next
+        event must not become a part of it."""
         found = os.fstat(self._descriptor)
         if not stat.S_ISREG(found.st_mode) or not found.st_size:
             return False

@@ -1,4 +1,5 @@
-"""PURE: durations as a histogram of fixed buckets, added up where requests end and read where metrics are told."""
+"""PURE: durations as a histogram of fixed buckets, added up where requests end and read where metrics are
+told."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 
 
 class Durations:
-    """How many were how long, in seconds. `counts` has one place more than `BOUNDS`, for what is longer than all."""
+    """How many were how long, in seconds. `counts` has one place more than `BOUNDS`, for what is longer than
+    all."""
 
     __slots__ = ("counts", "total")
 

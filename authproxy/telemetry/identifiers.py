@@ -1,4 +1,5 @@
-"""Request ids and trace parents (W3C Trace Context §3.2): unique and unguessable enough to look up, cheap enough for every request."""
+"""Request ids and trace parents (W3C Trace Context §3.2): unique and unguessable enough to look up, cheap
+enough for every request."""
 
 from __future__ import annotations
 

@@ -12,13 +12,41 @@ REMOVED = "[removed]"
 LONGEST = 4096
 """Characters of one value; the rest is cut, so that no request decides how large a log line is."""
 
-_SECRET_KEYS = frozenset({
-    "authorization", "cookie", "set_cookie", "code", "state", "nonce", "token", "id_token", "access_token", "refresh_token",
-    "id_token_hint", "logout_token", "client_secret", "client_assertion", "code_verifier", "password", "secret", "ticket", "ticket_text",
-    "assertion", "x_auth_assertion", "tax_number", "x_auth_tax_number", "taxnumber", "davcna_stevilka", "phone", "phone_number", "email",
-})  # fmt: skip
+_SECRET_KEYS = frozenset(
+    {
+        "authorization",
+        "cookie",
+        "set_cookie",
+        "code",
+        "state",
+        "nonce",
+        "token",
+        "id_token",
+        "access_token",
+        "refresh_token",
+        "id_token_hint",
+        "logout_token",
+        "client_secret",
+        "client_assertion",
+        "code_verifier",
+        "password",
+        "secret",
+        "ticket",
+        "ticket_text",
+        "assertion",
+        "x_auth_assertion",
+        "tax_number",
+        "x_auth_tax_number",
+        "taxnumber",
+        "davcna_stevilka",
+        "phone",
+        "phone_number",
+        "email",
+    }
+)
 _SECRET_TEXT = re.compile(
-    r"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,4}"  # a compact JWS or JWE (RFC 7515 §7.1): its header begins with `{"`
+    # A compact JWS or JWE (RFC 7515 §7.1): its header begins with `{"`.
+    r"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,4}"
     r"|\b1\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"  # our session ticket
     r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
     r"|(?i:\b(?:code|state|nonce|token|password|secret|tax_?number|[a-z_]+_token|id_token_hint|client_secret|code_verifier|client_assertion)"
@@ -35,14 +63,17 @@ def redacted(text: str) -> str:
 
 
 def cleaned(value: object) -> object:
-    """A value ready for a log line: known names of secrets lose their values at every depth, texts are redacted, and what JSON has no
-    form for becomes redacted text."""
+    """A value ready for a log line: known names of secrets lose their values at every depth, texts are
+    redacted, and what JSON has no form for becomes redacted text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, Mapping):
-        return {redacted(str(name)): REMOVED if _is_secret(str(name)) else cleaned(member) for name, member in value.items()}
+        return {
+            redacted(str(name)): REMOVED if _is_secret(str(name)) else cleaned(member)
+            for name, member in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [cleaned(member) for member in value]
     return redacted(str(value))

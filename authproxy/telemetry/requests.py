@@ -1,5 +1,5 @@
-"""What is written down about an answered request: a line in the access log, the counters, and an audit event where somebody who is
-signed in was refused or a request could be read in two ways."""
+"""What is written down about an answered request: a line in the access log, the counters, and an audit event
+where somebody who is signed in was refused or a request could be read in two ways."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from authproxy.telemetry.durations import Durations
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
 
-_SUSPICIOUS: Final = frozenset({"request_unreadable", "target_ambiguous", "untrusted_peer", "subrequest_unreadable", "foreign_origin"})
+_SUSPICIOUS: Final = frozenset(
+    {"request_unreadable", "target_ambiguous", "untrusted_peer", "subrequest_unreadable", "foreign_origin"}
+)
 
 
 class Answered(Protocol):

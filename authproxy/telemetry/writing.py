@@ -1,5 +1,6 @@
-"""Lines leave the gateway here, by a thread of their own: whoever writes a line never waits for a disk, a pipe or a reader, and never
-hears of a failure. What cannot be written in time is lost, counted, and told of once the stream takes lines again.
+"""Lines leave the gateway here, by a thread of their own: whoever writes a line never waits for a disk, a
+pipe or a reader, and never hears of a failure. What cannot be written in time is lost, counted, and told of
+once the stream takes lines again.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from typing import Final
 LARGEST: Final = 16 * 1024 * 1024
 """Octets that wait at most: about forty thousand access lines."""
 _SHARES: Final[Mapping[str, float]] = {"access": 0.5, "log": 0.75}
-"""How much of the room a stream may fill: a flood of access lines leaves room for events, and those leave room for the audit trail."""
+"""How much of the room a stream may fill: a flood of access lines leaves room for events, and those leave
+room for the audit trail."""
 
 _SLOWEST: Final = 1.0
 Settled = Callable[[bool], object]
 
 
 class Appending:
-    """A descriptor that lines are appended to. If only a part of a line was taken, the next line begins on a line of its own."""
+    """A descriptor that lines are appended to. If only a part of a line was taken, the next line begins on a
+    line of its own."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._is_torn = False
 
     def write(self, octets: bytes) -> None:
-        """Writes whole lines; each call is one system call as long as the system takes everything at once, so that lines of several
-        processes do not mix. Waits for a pipe whose reader is slow. Raises OSError."""
+        """Writes whole lines; each call is one system call as long as the system takes everything at once, so
+        that lines of several processes do not mix. Waits for a pipe whose reader is slow. Raises OSError."""
         if self._is_torn:
             octets = b"\n" + octets
         rest = memoryview(octets)
@@ -56,20 +59,28 @@ def to_nowhere(_octets: bytes) -> None:
 class LineWriter:
     """Takes lines at any time, from any thread, and gives them to `write` in a thread of its own.
 
-    `told` makes the line that says how many were lost, by stream. `on_loss` hears of each text that is lost: stream, text and why (None:
-    no room); whichever thread finds out calls it. The thread begins with the first line, and ends with `close`.
+    `told` makes the line that says how many were lost, by stream. `on_loss` hears of each text that is lost:
+    stream, text and why (None: no room); whichever thread finds out calls it. The thread begins with the
+    first line, and ends with `close`.
     """
 
     def __init__(
-        self, write: Callable[[bytes], object], *, told: Callable[[Mapping[str, int]], str],
-        on_loss: Callable[[str, str, OSError | None], None] | None = None, largest: int = LARGEST,
-    ) -> None:  # fmt: skip
+        self,
+        write: Callable[[bytes], object],
+        *,
+        told: Callable[[Mapping[str, int]], str],
+        on_loss: Callable[[str, str, OSError | None], None] | None = None,
+        largest: int = LARGEST,
+    ) -> None:
         self._write = write
         self._told = told
         self._on_loss = on_loss
         self._largest = largest
-        self._waiting: queue.SimpleQueue[tuple[str, str, Settled | None] | Callable[[], object] | None] = queue.SimpleQueue()
-        # A destructor may run in the middle of this code, warn, and so log in the same thread: the lock must be reentrant.
+        self._waiting: queue.SimpleQueue[tuple[str, str, Settled | None] | Callable[[], object] | None] = (
+            queue.SimpleQueue()
+        )
+        # A destructor may run in the middle of this code, warn, and so log in the same thread: the lock must
+        # be reentrant.
         self._lock = threading.RLock()
         self._octets = 0
         self._thread: threading.Thread | None = None
@@ -85,16 +96,19 @@ class LineWriter:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether one line has been on its way for more than a second: its reader has stopped, or its disk hangs."""
+        """Whether one line has been on its way for more than a second: its reader has stopped, or its disk
+        hangs."""
         began_at = self._began_at
         return began_at is not None and time.monotonic() - began_at > _SLOWEST
 
     def fails(self, stream: str) -> bool:
-        """Whether a line of this stream would probably be lost now. That another stream has filled its own share is no reason."""
+        """Whether a line of this stream would probably be lost now. That another stream has filled its own
+        share is no reason."""
         return self._is_broken or stream in self._without_room
 
     def write(self, text: str, *, stream: str = "log", settled: Settled | None = None) -> None:
-        """Takes one or more whole lines. `settled` is called once, by another thread perhaps: True when they have been written."""
+        """Takes one or more whole lines. `settled` is called once, by another thread perhaps: True when they
+        have been written."""
         size = len(text)
         with self._lock:
             is_taken = not self._is_closed and self._octets + size <= self._largest * _SHARES.get(stream, 1.0)
@@ -112,7 +126,8 @@ class LineWriter:
         return lambda text: self.write(text, stream=name)
 
     def between_lines(self, act: Callable[[], object]) -> None:
-        """Has the thread do something after the lines that wait, such as going on in another file. It must not raise."""
+        """Has the thread do something after the lines that wait, such as going on in another file. It must
+        not raise."""
         with self._lock:
             if self._is_closed:
                 return
@@ -125,7 +140,8 @@ class LineWriter:
             self.between_lines(self._tell)
 
     def flush(self, within: float) -> bool:
-        """Waits until what has been taken so far is written or lost, at most so many seconds; whether that came about."""
+        """Waits until what has been taken so far is written or lost, at most so many seconds; whether that
+        came about."""
         reached = threading.Event()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -134,7 +150,8 @@ class LineWriter:
         return reached.wait(within)
 
     def close(self, within: float) -> bool:
-        """Writes what waits, for at most so many seconds; whether the thread has ended. Whatever comes later is lost."""
+        """Writes what waits, for at most so many seconds; whether the thread has ended. Whatever comes later
+        is lost."""
         with self._lock:
             self._is_closed = True
             thread = self._thread

@@ -1,1 +1,2 @@
-"""The pages: everything under `/.authproxy/` but the subrequests, and the management listener. HTTP in, HTTP out, no rules."""
+"""The pages: everything under `/.authproxy/` but the subrequests, and the management listener. HTTP in, HTTP
+out, no rules."""

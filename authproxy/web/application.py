@@ -48,10 +48,11 @@ class StepUpServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the one times are shown in.
-    `hsts` is the value of `Strict-Transport-Security`, None for no such header; `nowhere` stands for the portal of a host
-    that is nobody's. `certificates_end` tells when certificates stop being accepted, once people are to be told. Without `seals` a refused
-    sign-in is told at the address of its callback."""
+    """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the
+    one times are shown in. `hsts` is the value of `Strict-Transport-Security`, None for no such header;
+    `nowhere` stands for the portal of a host that is nobody's. `certificates_end` tells when certificates
+    stop being accepted, once people are to be told. Without `seals` a refused sign-in is told at the address
+    of its callback."""
 
     login: Login
     logout: Logout
@@ -76,66 +77,115 @@ class Services:
 
 
 def application(services: Services) -> web.Application:
-    """The application that answers below `/.authproxy/`, and the edge's own questions for refusal pages. It trusts the
-    `X-Authproxy-*` headers that it is sent: it must listen where only the edge can connect."""
+    """The application that answers below `/.authproxy/`, and the edge's own questions for refusal pages. It
+    trusts the `X-Authproxy-*` headers that it is sent: it must listen where only the edge can connect."""
     spoken = templates(services.zone)
     assets = Assets(spoken)
     pages = Pages(templates=spoken, assets=assets, links=services.links)
     refusals = Refusals(pages)
     login = LoginPages(
-        login=services.login, sessions=services.sessions, pages=pages, refusals=refusals, audit=services.audit, metrics=services.metrics,
-        clock=services.clock, fresh=services.fresh, certificate_login=services.certificate_login,
-        certificates_end=services.certificates_end, keeps=services.keeps,
-    )  # fmt: skip
+        login=services.login,
+        sessions=services.sessions,
+        pages=pages,
+        refusals=refusals,
+        audit=services.audit,
+        metrics=services.metrics,
+        clock=services.clock,
+        fresh=services.fresh,
+        certificate_login=services.certificate_login,
+        certificates_end=services.certificates_end,
+        keeps=services.keeps,
+    )
     session = SessionPages(
-        sessions=services.sessions, pages=pages, audit=services.audit, portals=services.portals, clock=services.clock,
-        certificates_end=services.certificates_end, enrolling=services.step_up.enrolling,
-    )  # fmt: skip
-    logout = LogoutPages(logout=services.logout, sessions=services.sessions, pages=pages, audit=services.audit, clock=services.clock)
+        sessions=services.sessions,
+        pages=pages,
+        audit=services.audit,
+        portals=services.portals,
+        clock=services.clock,
+        certificates_end=services.certificates_end,
+        enrolling=services.step_up.enrolling,
+    )
+    logout = LogoutPages(
+        logout=services.logout,
+        sessions=services.sessions,
+        pages=pages,
+        audit=services.audit,
+        clock=services.clock,
+    )
     provider_logout = BackChannelLogoutEndpoint(
-        logout=services.back_channel_logout, audit=services.audit, metrics=services.metrics, clock=services.clock
+        logout=services.back_channel_logout,
+        audit=services.audit,
+        metrics=services.metrics,
+        clock=services.clock,
     )
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     navigations = Navigations(services.audit)
-    leaving = [] if services.seals is None else [RefusedSignIns(refusals=refusals, seals=services.seals, clock=services.clock)]
+    leaving = (
+        []
+        if services.seals is None
+        else [RefusedSignIns(refusals=refusals, seals=services.seals, clock=services.clock)]
+    )
     middlewares = [in_context(services.portals, services.nowhere), *(each.leaving for each in leaving)]
     middlewares.append(answering_failures(refusals, services.nowhere))
     built = web.Application(middlewares=middlewares, client_max_size=LARGEST_FORM)
     built.on_response_prepare.append(securing(services.hsts))
-    built.router.add_routes([
-        web.get(PREFIX + "login", login.choose),
-        web.post(PREFIX + "login", limiting.every("sign_ins", login.begin)),
-        # A HEAD would spend the state and the code that the GET after it needs.
-        web.get(PREFIX + "callback/rekono", limiting.every("callbacks", login.complete), allow_head=False),
-        web.get(PREFIX + "callback/acnlb", limiting.every("callbacks", login.complete_certificate), allow_head=False),
-        web.get(PREFIX + "session", navigations.or_scripts(session.show)),
-        web.post(PREFIX + "session/extend", session.extend),
-        web.post(PREFIX + "session/end", navigations.without_worker(session.end_others)),
-        web.get(PREFIX + "logout", logout.ask),
-        web.post(PREFIX + "logout", logout.end),
-        web.post(PREFIX + "backchannel-logout", limiting.refused("logout_tokens", provider_logout.receive)),
-        web.get(PREFIX + "jwks.json", _published(services.jwks)),
-        web.get(PREFIX + "static/{name}", assets.answer),
-        web.get(REFUSAL_PATH, _refusal(refusals)),
-        *(web.get(PREFIX + PLACE, each.show) for each in leaving),
-        *_of_step_ups(services, pages, refusals, limiting, navigations),
-    ])  # fmt: skip
+    built.router.add_routes(
+        [
+            web.get(PREFIX + "login", login.choose),
+            web.post(PREFIX + "login", limiting.every("sign_ins", login.begin)),
+            # A HEAD would spend the state and the code that the GET after it needs.
+            web.get(
+                PREFIX + "callback/rekono", limiting.every("callbacks", login.complete), allow_head=False
+            ),
+            web.get(
+                PREFIX + "callback/acnlb",
+                limiting.every("callbacks", login.complete_certificate),
+                allow_head=False,
+            ),
+            web.get(PREFIX + "session", navigations.or_scripts(session.show)),
+            web.post(PREFIX + "session/extend", session.extend),
+            web.post(PREFIX + "session/end", navigations.without_worker(session.end_others)),
+            web.get(PREFIX + "logout", logout.ask),
+            web.post(PREFIX + "logout", logout.end),
+            web.post(
+                PREFIX + "backchannel-logout", limiting.refused("logout_tokens", provider_logout.receive)
+            ),
+            web.get(PREFIX + "jwks.json", _published(services.jwks)),
+            web.get(PREFIX + "static/{name}", assets.answer),
+            web.get(REFUSAL_PATH, _refusal(refusals)),
+            *(web.get(PREFIX + PLACE, each.show) for each in leaving),
+            *_of_step_ups(services, pages, refusals, limiting, navigations),
+        ]
+    )
     return built
 
 
 def _of_step_ups(
     services: Services, pages: Pages, refusals: Refusals, limiting: Limiting, navigations: Navigations
-) -> list[web.RouteDef]:  # fmt: skip
+) -> list[web.RouteDef]:
     asked = services.step_up
     proofs = Proofs(refusals=refusals, audit=services.audit, metrics=services.metrics, clock=services.clock)
     step_up = StepUpPages(
-        step_ups=asked.step_ups, proofs=proofs, pages=pages, refusals=refusals, audit=services.audit, metrics=services.metrics,
-        clock=services.clock, fresh=services.fresh,
-    )  # fmt: skip
-    held = HeldRequestPages(
-        held=asked.held, sessions=services.sessions, pages=pages, refusals=refusals, audit=services.audit, clock=services.clock
+        step_ups=asked.step_ups,
+        proofs=proofs,
+        pages=pages,
+        refusals=refusals,
+        audit=services.audit,
+        metrics=services.metrics,
+        clock=services.clock,
+        fresh=services.fresh,
     )
-    methods = EnrolmentPages(enrolling=asked.enrolling, pages=pages, audit=services.audit, clock=services.clock)
+    held = HeldRequestPages(
+        held=asked.held,
+        sessions=services.sessions,
+        pages=pages,
+        refusals=refusals,
+        audit=services.audit,
+        clock=services.clock,
+    )
+    methods = EnrolmentPages(
+        enrolling=asked.enrolling, pages=pages, audit=services.audit, clock=services.clock
+    )
     only, without_worker = navigations.only, navigations.without_worker
     return [
         web.get(PREFIX + "step-up", only(step_up.show)),
@@ -158,8 +208,8 @@ def _published(jwks: Callable[[], Mapping[str, object]]) -> Handler:
 
 
 def _refusal(refusals: Refusals) -> Handler:
-    """The page of a refusal that the edge has decided on, with the edge's status. It stands at the address that was asked for, so that
-    asking again is a link to the same place."""
+    """The page of a refusal that the edge has decided on, with the edge's status. It stands at the address
+    that was asked for, so that asking again is a link to the same place."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         text = request.headers.get("X-Authproxy-Reason", "")
@@ -167,8 +217,14 @@ def _refusal(refusals: Refusals) -> Handler:
         status = request.headers.get("X-Authproxy-Status", "")
         is_error = len(status) == 3 and status.isdecimal() and status[0] in "45"
         return refusals.answer(
-            request, reason, status=int(status) if is_error else None, retry="", about=particulars_in(request.headers),
-            return_to=request[CONTEXT].portal.place(unquote(request.headers.get("X-Authproxy-Return-To", ""))),
-        )  # fmt: skip
+            request,
+            reason,
+            status=int(status) if is_error else None,
+            retry="",
+            about=particulars_in(request.headers),
+            return_to=request[CONTEXT].portal.place(
+                unquote(request.headers.get("X-Authproxy-Return-To", ""))
+            ),
+        )
 
     return answer

@@ -1,5 +1,6 @@
-"""The static files: the style sheet, the scripts with their words in every language, the icon, and what a portal looks like: its logo,
-font and colours. The icon and the dialog of `session.js` have the portal's colours, too."""
+"""The static files: the style sheet, the scripts with their words in every language, the icon, and what a
+portal looks like: its logo, font and colours. The icon and the dialog of `session.js` have the portal's
+colours, too."""
 
 from __future__ import annotations
 
@@ -28,14 +29,15 @@ _COLOURS_STAND_HERE = b"/* colours */"
 _ICON_ON_WHITE: Final = b'fill="#0b4f6c"'
 _ICON_ON_DARK: Final = b'stroke="#8fd0ec"'
 _IMMUTABLE = "public, max-age=31536000, immutable"
-# A drawing from outside may hold a style of its own. Opened by itself it is a document without a script, a neighbour or an origin.
+# A drawing from outside may hold a style of its own. Opened by itself it is a document without a script, a
+# neighbour or an origin.
 _POLICY_OF_A_LOGO = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """`small` is the body by gzip. It is the same for everybody at a portal, so that nothing can be learnt from how small it gets. Our
-    pages hold secrets and are never compressed."""
+    """`small` is the body by gzip. It is the same for everybody at a portal, so that nothing can be learnt
+    from how small it gets. Our pages hold secrets and are never compressed."""
 
     body: bytes
     small: bytes
@@ -46,7 +48,9 @@ class Assets:
     """Read once. Their URLs name their content, so that browsers may keep them for good."""
 
     def __init__(self, templates: Templates) -> None:
-        bodies = {name: _packed(files("authproxy.web").joinpath("static", name).read_bytes()) for name in _NAMES}
+        bodies = {
+            name: _packed(files("authproxy.web").joinpath("static", name).read_bytes()) for name in _NAMES
+        }
         bodies["session.js"] = bodies["session.js"].replace(_WORDS_STAND_HERE, _words(templates))
         self._files = {name: _file(body) for name, body in bodies.items()}
 
@@ -55,7 +59,11 @@ class Assets:
 
     def logo_url(self, portal: PortalPresentation) -> str:
         """Where the portal's own logo is, or the gateway's icon for one that has none."""
-        return self.url("icon.svg", portal) if portal.logo is None else f"{PREFIX}static/{LOGO}?v={_digest(portal.logo.body)}"
+        return (
+            self.url("icon.svg", portal)
+            if portal.logo is None
+            else f"{PREFIX}static/{LOGO}?v={_digest(portal.logo.body)}"
+        )
 
     def look_url(self, portal: PortalPresentation) -> str:
         """Where the portal's own colours and font are; empty where it has none."""
@@ -63,8 +71,8 @@ class Assets:
         return f"{PREFIX}static/{LOOK}?v={_digest(look)}" if look else ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """The file. During an update two versions of the gateway answer under one name: only the version that was asked for is
-        kept, the other one is asked for again."""
+        """The file. During an update two versions of the gateway answer under one name: only the version that
+        was asked for is kept, the other one is asked for again."""
         name = request.match_info["name"]
         if name in _OF_THE_PORTAL:
             return _OF_THE_PORTAL[name](request)
@@ -79,7 +87,8 @@ class Assets:
         return _varying(answer)
 
     def _of(self, portal: PortalPresentation, name: str) -> _File:
-        """The file in the portal's colours. A portal that has none, and a file that shows none, have the file as it is."""
+        """The file in the portal's colours. A portal that has none, and a file that shows none, have the file
+        as it is."""
         file, colours = self._files[name], portal.colours
         if colours is None or name not in _COLOURED:
             return file
@@ -87,7 +96,9 @@ class Assets:
 
 
 @functools.lru_cache(maxsize=256)
-def _coloured(name: str, body: bytes, light: tuple[tuple[str, str], ...], dark: tuple[tuple[str, str], ...]) -> _File:
+def _coloured(
+    name: str, body: bytes, light: tuple[tuple[str, str], ...], dark: tuple[tuple[str, str], ...]
+) -> _File:
     return _file(_COLOURED[name](body, Colours(light=dict(light), dark=dict(dark))))
 
 
@@ -100,7 +111,8 @@ def coloured_icon(body: bytes, colours: Colours | None) -> bytes:
 
 
 def _coloured_script(body: bytes, colours: Colours) -> bytes:
-    """The script whose dialog has these colours. It cannot take them from the page, because the portal's pages know nothing of them."""
+    """The script whose dialog has these colours. It cannot take them from the page, because the portal's
+    pages know nothing of them."""
     return body.replace(_COLOURS_STAND_HERE, _in_both_modes("dialog", colours).encode())
 
 
@@ -143,7 +155,8 @@ def _look_of(request: web.Request) -> web.Response:
 
 
 def _look(portal: PortalPresentation) -> bytes:
-    """The style sheet with the portal's own colours and font, read after `pages.css`; empty where it has none."""
+    """The style sheet with the portal's own colours and font, read after `pages.css`; empty where it has
+    none."""
     rules = []
     if portal.colours is not None:
         rules = [_in_both_modes(":root", portal.colours)]
@@ -165,7 +178,9 @@ def _properties(selector: str, values: Mapping[str, str]) -> str:
     return selector + " { " + " ".join(f"--{name}: {value};" for name, value in values.items()) + " }"
 
 
-def _kept(request: web.Request, body: bytes, *, media_type: str, digest: str, variant: str = "") -> web.Response:
+def _kept(
+    request: web.Request, body: bytes, *, media_type: str, digest: str, variant: str = ""
+) -> web.Response:
     etag = f'"{digest}{variant}"'
     headers = {"ETag": etag, "Cache-Control": _IMMUTABLE if request.query.get("v") == digest else "no-cache"}
     if request.headers.get("If-None-Match") == etag:
@@ -176,7 +191,10 @@ def _kept(request: web.Request, body: bytes, *, media_type: str, digest: str, va
 
 def _words(templates: Templates) -> bytes:
     """What the script says, by language, as JSON."""
-    by_language = {locale: json.loads(one.get_template("session_words.json").render()) for locale, one in templates.items()}
+    by_language = {
+        locale: json.loads(one.get_template("session_words.json").render())
+        for locale, one in templates.items()
+    }
     return json.dumps(by_language, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -184,6 +202,13 @@ def _digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:12]
 
 
-_OF_THE_PORTAL: dict[str, Callable[[web.Request], web.Response]] = {LOGO: _logo, FONT: _font_of, LOOK: _look_of}
+_OF_THE_PORTAL: dict[str, Callable[[web.Request], web.Response]] = {
+    LOGO: _logo,
+    FONT: _font_of,
+    LOOK: _look_of,
+}
 
-_COLOURED: dict[str, Callable[[bytes, Colours], bytes]] = {"icon.svg": coloured_icon, "session.js": _coloured_script}
+_COLOURED: dict[str, Callable[[bytes, Colours], bytes]] = {
+    "icon.svg": coloured_icon,
+    "session.js": _coloured_script,
+}

@@ -1,5 +1,6 @@
-"""The provider's word that somebody has signed out there (OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8): from server to server, so
-without cookies, and without the question whether the form is ours. The token's signature is the proof.
+"""The provider's word that somebody has signed out there (OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8):
+from server to server, so without cookies, and without the question whether the form is ours. The token's
+signature is the proof.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class BackChannelLogoutEndpoint:
         self._clock = clock
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
-        """POST backchannel-logout: 200 once the sessions have ended, 400 for a token that must not be believed; 503 by way of CannotAsk."""
+        """POST backchannel-logout: 200 once the sessions have ended, 400 for a token that must not be
+        believed; 503 by way of CannotAsk."""
         try:
             token_text = (await fields_of(request)).get("logout_token")
         except Refused:
@@ -54,14 +56,22 @@ class BackChannelLogoutEndpoint:
     def _note(self, ended: SessionsEnded) -> None:
         self._metrics.back_channel_logouts["accepted",] += 1
         self._audit.record(
-            Event.PROVIDER_LOGOUT_ACCEPTED, person=ended.person, detail=f"{len(ended.sessions)} ended, named by {ended.named_by}"
+            Event.PROVIDER_LOGOUT_ACCEPTED,
+            person=ended.person,
+            detail=f"{len(ended.sessions)} ended, named by {ended.named_by}",
         )
         for session in ended.sessions:
             self._audit.record(
-                Event.SESSION_REVOKED, person=ended.person, by="provider", portal=session.portal, method=session.method,
+                Event.SESSION_REVOKED,
+                person=ended.person,
+                by="provider",
+                portal=session.portal,
+                method=session.method,
                 session_id=session.session_id,
-            )  # fmt: skip
+            )
 
     def _refused(self, found: str) -> web.Response:
         self._metrics.back_channel_logouts["refused",] += 1
-        return web.json_response({"error": "invalid_request", "error_description": found}, status=400, dumps=json.dumps)
+        return web.json_response(
+            {"error": "invalid_request", "error_description": found}, status=400, dumps=json.dumps
+        )

@@ -1,5 +1,5 @@
-"""PURE: our cookies: how they are written, and what a request holds of them. How they are found among others is
-`access.own_cookies`."""
+"""PURE: our cookies: how they are written, and what a request holds of them. How they are found among others
+is `access.own_cookies`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from authproxy.identity.ticket import parse
 from authproxy.web import signed_out
 from authproxy.web.signed_out import SignedOut
 
-__all__ = ["FLOW", "FLOW_SIZE", "LEFT", "TICKET", "CookieReading", "flow_in", "left_in", "removing", "setting", "ticket_in"]
+__all__ = [
+    "FLOW",
+    "FLOW_SIZE",
+    "LEFT",
+    "TICKET",
+    "CookieReading",
+    "flow_in",
+    "left_in",
+    "removing",
+    "setting",
+    "ticket_in",
+]
 
 FLOW_SIZE = 32
 """Random bytes of a flow cookie."""
@@ -47,13 +58,14 @@ def left_in(cookie_fields: Iterable[str]) -> SignedOut | None:
 
 
 def setting(name: str, value: str) -> str:
-    """A Set-Cookie value. Without Max-Age: the browser forgets the cookie when it is closed, which is what bank users on shared
-    machines are told to do."""
+    """A Set-Cookie value. Without Max-Age: the browser forgets the cookie when it is closed, which is what
+    bank users on shared machines are told to do."""
     return f"{name}={value}; {_ATTRIBUTES}"
 
 
 def removing(name: str) -> str:
-    """The Set-Cookie value that removes the cookie; a `__Host-` cookie is only replaced by one with the same attributes."""
+    """The Set-Cookie value that removes the cookie; a `__Host-` cookie is only replaced by one with the same
+    attributes."""
     return f"{name}=; Max-Age=0; {_ATTRIBUTES}"
 
 
@@ -63,4 +75,8 @@ def _read(cookie_fields: Iterable[str], name: str, *, is_well_formed: Callable[[
         return CookieReading(found="several")
     if not values:
         return CookieReading(found="none")
-    return CookieReading(found="one", value=values[0]) if is_well_formed(values[0]) else CookieReading(found="malformed")
+    return (
+        CookieReading(found="one", value=values[0])
+        if is_well_formed(values[0])
+        else CookieReading(found="malformed")
+    )

@@ -1,6 +1,8 @@
-"""The methods of fresh proofs on the page about one's session: adding one, taking one away. What that needs, `flows` decides.
+"""The methods of fresh proofs on the page about one's session: adding one, taking one away. What that needs,
+`flows` decides.
 
-Secrets are in the answer to a POST and at no address: neither the history nor the back button brings them up again.
+Secrets are in the answer to a POST and at no address: neither the history nor the back button brings them up
+again.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class Enrolling(Protocol):
         self, visit: Visit, method: str, label: str
     ) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None: ...
 
-    async def finish(self, visit: Visit, name: str, typed: str) -> Enrolled | Waiting | NotEnrolled | None: ...
+    async def finish(
+        self, visit: Visit, name: str, typed: str
+    ) -> Enrolled | Waiting | NotEnrolled | None: ...
 
     async def remove(self, visit: Visit, enrolment_id: str) -> Removed | ProofNeeded | NotEnrolled | None: ...
 
@@ -62,7 +66,8 @@ class EnrolmentPages:
     clock: Callable[[], datetime]
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
-        """POST session/methods: adds a `method`, under the name `label`. A fresh proof may have to come first."""
+        """POST session/methods: adds a `method`, under the name `label`. A fresh proof may have to come
+        first."""
         fields = await submitted(request, self.audit)
         visit = visit_of(request, fields, now=self.clock())
         outcome = await self.enrolling.begin(visit, fields.get("method", ""), fields.get("label", ""))
@@ -84,7 +89,8 @@ class EnrolmentPages:
                 assert_never(outcome)
 
     async def finish(self, request: web.Request) -> web.StreamResponse:
-        """POST session/methods/finish: the first `code` of an application, or none where a phone is to be activated."""
+        """POST session/methods/finish: the first `code` of an application, or none where a phone is to be
+        activated."""
         fields = await submitted(request, self.audit)
         visit = visit_of(request, fields, now=self.clock())
         outcome = await self.enrolling.finish(visit, fields.get("name", ""), fields.get("code", ""))
@@ -92,13 +98,20 @@ class EnrolmentPages:
             case None:
                 return sign_in_first(request, return_to.SESSION_PAGE)
             case Enrolled():
-                self.audit.record(Event.METHOD_ENROLLED, session=outcome.session, method=outcome.enrolment.method)
+                self.audit.record(
+                    Event.METHOD_ENROLLED, session=outcome.session, method=outcome.enrolment.method
+                )
                 return see(request, "session", {"said": "method-added"})
             case Waiting():
                 return self._activation(request, outcome.begun, is_waiting=True)
             case NotEnrolled():
                 if outcome.method is not None:
-                    self.audit.record(Event.CHALLENGE_REFUSED, session=outcome.session, method=outcome.method, reason=outcome.reason)
+                    self.audit.record(
+                        Event.CHALLENGE_REFUSED,
+                        session=outcome.session,
+                        method=outcome.method,
+                        reason=outcome.reason,
+                    )
                 if outcome.begun is not None and request[CONTEXT].is_page_load:
                     return self._secret(request, outcome.begun, is_wrong=True)
                 return self._not_enrolled(request, outcome)
@@ -116,18 +129,27 @@ class EnrolmentPages:
         if enrolment is None:
             return see(request, "session", {"said": "method-gone"})
         return self.pages.answer(
-            request, "method_removal.html", here="session/methods/remove", keep={"id": enrolment_id}, enrolment=enrolment
+            request,
+            "method_removal.html",
+            here="session/methods/remove",
+            keep={"id": enrolment_id},
+            enrolment=enrolment,
         )
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
-        """POST session/methods/remove: takes the method of this `id` away. A fresh proof may have to come first."""
+        """POST session/methods/remove: takes the method of this `id` away. A fresh proof may have to come
+        first."""
         fields = await submitted(request, self.audit)
-        outcome = await self.enrolling.remove(visit_of(request, fields, now=self.clock()), fields.get("id", ""))
+        outcome = await self.enrolling.remove(
+            visit_of(request, fields, now=self.clock()), fields.get("id", "")
+        )
         match outcome:
             case None:
                 return sign_in_first(request, return_to.SESSION_PAGE)
             case Removed():
-                self.audit.record(Event.METHOD_REMOVED, session=outcome.session, method=outcome.enrolment.method)
+                self.audit.record(
+                    Event.METHOD_REMOVED, session=outcome.session, method=outcome.enrolment.method
+                )
                 return see(request, "session", {"said": "method-removed"})
             case ProofNeeded():
                 return _prove_first(request, outcome)
@@ -161,7 +183,8 @@ def _prove_first(request: web.Request, needed: ProofNeeded) -> web.Response:
 
 
 def _drawn(text: str) -> tuple[int, str]:
-    """A QR code (ISO/IEC 18004) with its white border: the length of its side in modules, and the lines of the dark ones as a path."""
+    """A QR code (ISO/IEC 18004) with its white border: the length of its side in modules, and the lines of
+    the dark ones as a path."""
     code = segno.make(text, error="l", micro=False)
     rows = tuple(code.matrix_iter(border=code.default_border_size))
     return len(rows), "".join(f"M0 {y}.5{_line(row)}" for y, row in enumerate(rows) if any(row))

@@ -1,4 +1,5 @@
-"""Forms that reach us: sent by one of our pages, small, and readable in one way only; everything else is refused here."""
+"""Forms that reach us: sent by one of our pages, small, and readable in one way only; everything else is
+refused here."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _MOST_FIELDS = 20
 
 
 def cookie_fields(request: web.Request) -> tuple[str, ...]:
-    """The values of the request's Cookie fields as they came: aiohttp's own reading is lenient where `cookies` must not be."""
+    """The values of the request's Cookie fields as they came: aiohttp's own reading is lenient where
+    `cookies` must not be."""
     return tuple(request.headers.getall(hdrs.COOKIE, ()))
 
 
@@ -26,18 +28,26 @@ async def submitted(request: web.Request, audit: Audit) -> Mapping[str, str]:
     """The fields of a form that a page of ours has sent. Raises Refused."""
     cookies = cookie_fields(request)
     holds_our_cookie = flow_in(cookies).value is not None or ticket_in(cookies).value is not None
-    if not comes_from_us(request.raw_headers, origin=request[CONTEXT].portal.origin, holds_our_cookie=holds_our_cookie):
+    if not comes_from_us(
+        request.raw_headers, origin=request[CONTEXT].portal.origin, holds_our_cookie=holds_our_cookie
+    ):
         audit.record(Event.REQUEST_REFUSED, reason=Reason.FOREIGN_ORIGIN)
         raise Refused(Reason.FOREIGN_ORIGIN)
     return await fields_of(request)
 
 
 async def fields_of(request: web.Request) -> Mapping[str, str]:
-    """The fields of a form, whoever has sent it. Raises Refused for what is no form, or names a field twice."""
+    """The fields of a form, whoever has sent it. Raises Refused for what is no form, or names a field
+    twice."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Refused(Reason.REQUEST_UNREADABLE, status=415)
     try:
-        pairs = parse_qsl((await request.read()).decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(
+            (await request.read()).decode("utf-8"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
     except ValueError:
         raise Refused(Reason.REQUEST_UNREADABLE) from None
     fields = dict(pairs)

@@ -1,4 +1,5 @@
-"""The page that shows what is about to be sent: a form that came when a fresh proof was missing, and was kept until there is one.
+"""The page that shows what is about to be sent: a form that came when a fresh proof was missing, and was kept
+until there is one.
 
 Its button sends it to the portal, and not to us: the edge puts the kept request in the place of that one.
 """
@@ -28,7 +29,9 @@ from authproxy.web.visits import place_of, visit_of
 _MOST_SHOWN: Final = 40
 _LONGEST_SHOWN: Final = 200
 # What portals call a field that is nobody else's business on a screen.
-_SECRET_NAME: Final = re.compile(r"pass|pwd|geslo|secret|token|csrf|(?<![a-z])pin(?![a-z])", re.IGNORECASE | re.ASCII)
+_SECRET_NAME: Final = re.compile(
+    r"pass|pwd|geslo|secret|token|csrf|(?<![a-z])pin(?![a-z])", re.IGNORECASE | re.ASCII
+)
 
 
 class HeldRequests(Protocol):
@@ -47,7 +50,14 @@ class ShownField:
 
 class HeldRequestPages:
     def __init__(
-        self, *, held: HeldRequests, sessions: Sessions, pages: Pages, refusals: Refusals, audit: Audit, clock: Callable[[], datetime]
+        self,
+        *,
+        held: HeldRequests,
+        sessions: Sessions,
+        pages: Pages,
+        refusals: Refusals,
+        audit: Audit,
+        clock: Callable[[], datetime],
     ) -> None:
         self._held = held
         self._sessions = sessions
@@ -66,11 +76,19 @@ class HeldRequestPages:
         if waiting is None:
             return self._refusals.answer(request, Reason.HELD_REQUEST_GONE, return_to=visit.return_to)
         return self._pages.answer(
-            request, "step_up_send.html", here="step-up/send", keep=place_of(visit), waiting=waiting,
-            address=_cut(waiting.target), action=request[CONTEXT].portal.origin + waiting.target, name=visit.held,
-            fields=tuple(map(_shown, waiting.fields[:_MOST_SHOWN])), files=tuple(map(_cut, waiting.files[:_MOST_SHOWN])),
-            is_whole=waiting.is_whole and max(len(waiting.fields), len(waiting.files)) <= _MOST_SHOWN, back=visit.return_to,
-        )  # fmt: skip
+            request,
+            "step_up_send.html",
+            here="step-up/send",
+            keep=place_of(visit),
+            waiting=waiting,
+            address=_cut(waiting.target),
+            action=request[CONTEXT].portal.origin + waiting.target,
+            name=visit.held,
+            fields=tuple(map(_shown, waiting.fields[:_MOST_SHOWN])),
+            files=tuple(map(_cut, waiting.files[:_MOST_SHOWN])),
+            is_whole=waiting.is_whole and max(len(waiting.fields), len(waiting.files)) <= _MOST_SHOWN,
+            back=visit.return_to,
+        )
 
     async def discard(self, request: web.Request) -> web.StreamResponse:
         """POST step-up/discard: forgets it. What is gone already has been forgotten as well."""
@@ -83,7 +101,9 @@ class HeldRequestPages:
         return onward(request, visit.return_to, None)
 
     async def _session(self, visit: Visit) -> Session | None:
-        current = await self._sessions.current(portal_id=visit.portal_id, ticket_text=visit.ticket_text, now=visit.now)
+        current = await self._sessions.current(
+            portal_id=visit.portal_id, ticket_text=visit.ticket_text, now=visit.now
+        )
         return None if current is None else current.session
 
 

@@ -1,4 +1,5 @@
-"""Handlers that one address may ask for only so often. What comes too fast is refused before its body is read, with the seconds to wait."""
+"""Handlers that one address may ask for only so often. What comes too fast is refused before its body is
+read, with the seconds to wait."""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ from authproxy.web.refusals import Refused
 class Limiting:
     def __init__(self, *, rates: Rates, metrics: Metrics, clock: Callable[[], datetime]) -> None:
         self._rates = rates
-        # A page of another site makes browsers send as many requests as it likes. They have room of their own, because otherwise one
-        # such page, open in an office, would keep all of the office from signing in.
+        # A page of another site makes browsers send as many requests as it likes. They have room of their
+        # own, because otherwise one such page, open in an office, would keep all of the office from signing
+        # in.
         self._of_other_pages = replace(rates)
         self._metrics = metrics
         self._clock = clock
@@ -39,7 +41,8 @@ class Limiting:
         return limited
 
     def refused(self, kind: Kind, handler: Handler) -> Handler:
-        """The same, counting only requests that the handler refuses: whoever is believed may send any number."""
+        """The same, counting only requests that the handler refuses: whoever is believed may send any
+        number."""
 
         async def limited(request: web.Request) -> web.StreamResponse:
             client = request[CONTEXT].counted_client
@@ -59,8 +62,12 @@ class Limiting:
 
 
 def _is_another_pages(request: web.Request) -> bool:
-    """Whether a browser says that no step of a person's own has brought this: a form of another site, an image, a script, a frame."""
+    """Whether a browser says that no step of a person's own has brought this: a form of another site, an
+    image, a script, a frame."""
     if request.method == hdrs.METH_POST:
         return askers.comes_from(request.raw_headers, request[CONTEXT].portal.origin) is False
     said = request.headers
-    return said.get("Sec-Fetch-Mode", "navigate") != "navigate" or said.get("Sec-Fetch-Dest", "document") != "document"
+    return (
+        said.get("Sec-Fetch-Mode", "navigate") != "navigate"
+        or said.get("Sec-Fetch-Dest", "document") != "document"
+    )

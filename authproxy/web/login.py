@@ -1,5 +1,5 @@
-"""The chooser, the begin of a sign-in and its end at the callback, where fresh proofs that were made elsewhere come back too. What a
-sign-in is, `flows.login` decides."""
+"""The chooser, the begin of a sign-in and its end at the callback, where fresh proofs that were made
+elsewhere come back too. What a sign-in is, `flows.login` decides."""
 
 from __future__ import annotations
 
@@ -27,12 +27,20 @@ from authproxy.web.session_page import Sessions
 
 
 class Login(Protocol):
-    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool) -> str: ...
+    async def begin(
+        self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool
+    ) -> str: ...
 
     async def complete(
-        self, *, portal_id: str, parameters: Sequence[tuple[str, str]], browser: str | None, ticket_text: str | None, user_agent: str,
+        self,
+        *,
+        portal_id: str,
+        parameters: Sequence[tuple[str, str]],
+        browser: str | None,
+        ticket_text: str | None,
+        user_agent: str,
         now: datetime,
-    ) -> Outcome: ...  # fmt: skip
+    ) -> Outcome: ...
 
     async def looping(self, *, browser: str | None, now: datetime) -> bool: ...
 
@@ -41,21 +49,38 @@ class CertificateLogin(Protocol):
     async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str: ...
 
     async def complete(
-        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, request_id: str,
+        self,
+        *,
+        portal_id: str,
+        secret: str | None,
+        browser: str | None,
+        ticket_text: str | None,
+        user_agent: str,
+        request_id: str,
         now: datetime,
-    ) -> Outcome: ...  # fmt: skip
+    ) -> Outcome: ...
 
 
 class LoginPages:
-    """Without `certificate_login` nobody signs in with a certificate; `certificates_end` is when that ends, once people are to be told.
-    `keeps` tells whether a sign-in brings its person back to the whole of a place. What a portal's settings name beyond the ways that there
-    are is not shown."""
+    """Without `certificate_login` nobody signs in with a certificate; `certificates_end` is when that ends,
+    once people are to be told. `keeps` tells whether a sign-in brings its person back to the whole of a
+    place. What a portal's settings name beyond the ways that there are is not shown."""
 
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-        self, *, login: Login, sessions: Sessions, pages: Pages, refusals: Refusals, audit: Audit, metrics: Metrics,
-        clock: Callable[[], datetime], fresh: Callable[[int], str], certificate_login: CertificateLogin | None = None,
-        certificates_end: Callable[[datetime], datetime | None] = lambda _now: None, keeps: Callable[[str], bool] = lambda _place: True,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        login: Login,
+        sessions: Sessions,
+        pages: Pages,
+        refusals: Refusals,
+        audit: Audit,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], str],
+        certificate_login: CertificateLogin | None = None,
+        certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
+        keeps: Callable[[str], bool] = lambda _place: True,
+    ) -> None:
         self._login = login
         self._keeps = keeps
         self._certificate_login = certificate_login
@@ -71,30 +96,47 @@ class LoginPages:
         self._fresh = fresh
 
     async def choose(self, request: web.Request) -> web.StreamResponse:
-        """GET login: the ways to sign in; straight on for somebody who has; a stop for a browser that goes round in circles."""
+        """GET login: the ways to sign in; straight on for somebody who has; a stop for a browser that goes
+        round in circles."""
         portal = request[CONTEXT].portal
         now = self._clock()
         place = request[RETURN_TO] = portal.place(request.query.get("rt"))
         ticket = cookies.ticket_in(cookie_fields(request))
-        if await self._sessions.current(portal_id=portal.portal_id, ticket_text=ticket.value, now=now) is not None:
+        if (
+            await self._sessions.current(portal_id=portal.portal_id, ticket_text=ticket.value, now=now)
+            is not None
+        ):
             return _see(portal.origin + place)
         flow = cookies.flow_in(cookie_fields(request))
         if await self._login.looping(browser=flow.value, now=now):
             self._record_refusal(Reason.SIGN_IN_LOOP)
-            return self._refusals.answer(request, Reason.SIGN_IN_LOOP, return_to=place, about=Particulars(cookie_found=ticket.found))
-        is_cut = "cut" in request.query or len(request.query.get("rt", "")) > return_to.LONGEST or not self._keeps(place)
+            return self._refusals.answer(
+                request, Reason.SIGN_IN_LOOP, return_to=place, about=Particulars(cookie_found=ticket.found)
+            )
+        is_cut = (
+            "cut" in request.query
+            or len(request.query.get("rt", "")) > return_to.LONGEST
+            or not self._keeps(place)
+        )
         answer = self._pages.answer(
-            request, "login.html", here="login", keep={"rt": place, "cut": "yes"} if is_cut else {"rt": place}, rt=place,
-            place=return_to.shown(place), is_cut=is_cut,
-            ways=[way for way in portal.sign_in if way in self._ways], after=_just_ended(request, ticket),
+            request,
+            "login.html",
+            here="login",
+            keep={"rt": place, "cut": "yes"} if is_cut else {"rt": place},
+            rt=place,
+            place=return_to.shown(place),
+            is_cut=is_cut,
+            ways=[way for way in portal.sign_in if way in self._ways],
+            after=_just_ended(request, ticket),
             certificates_end_at=self._certificates_end(now),
-        )  # fmt: skip
+        )
         if flow.value is None:
             answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, self._fresh(cookies.FLOW_SIZE)))
         return answer
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
-        """POST login: to the provider, or to where certificates are shown, with the browser bound to the attempt."""
+        """POST login: to the provider, or to where certificates are shown, with the browser bound to the
+        attempt."""
         context = request[CONTEXT]
         fields = await submitted(request, self._audit)
         place = request[RETURN_TO] = context.portal.place(fields.get("rt"))
@@ -121,14 +163,18 @@ class LoginPages:
         if method == "acnlb" and self._certificate_login is not None:
             location = await self._certificate_login.begin(
                 portal_id=context.portal.portal_id, return_to=place, browser=browser, now=self._clock()
-            )  # fmt: skip
+            )
             return f"{location}&lang={context.locale}" if context.locale_is_chosen else location
         # After a sign-out the provider may have a session still, and nobody is to be signed in again unasked.
         is_back = cookies.left_in(cookie_fields(request)) is not None
         return await self._login.begin(
-            portal_id=context.portal.portal_id, return_to=place, browser=browser, locale=context.locale, now=self._clock(),
+            portal_id=context.portal.portal_id,
+            return_to=place,
+            browser=browser,
+            locale=context.locale,
+            now=self._clock(),
             anew=is_back or "anew" in fields,
-        )  # fmt: skip
+        )
 
     async def complete_certificate(self, request: web.Request) -> web.StreamResponse:
         """GET callback/acnlb, as `complete`: with the secret of the way back."""
@@ -148,7 +194,8 @@ class LoginPages:
         return await self._ended(request, outcome)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
-        """GET callback/rekono. A refusal is sent on to an address of its own (`refused_sign_ins`): that of the code stays in no browser."""
+        """GET callback/rekono. A refusal is sent on to an address of its own (`refused_sign_ins`): that of
+        the code stays in no browser."""
         self._audit.demand()
         portal = request[CONTEXT].portal
         held = cookie_fields(request)
@@ -186,18 +233,22 @@ class LoginPages:
                 self._record_register(outcome)
                 self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.found or None)
                 log_trouble(outcome.reason, outcome.found)
-                return self._refusals.answer(request, outcome.reason, return_to=place, about=_particulars(outcome))
+                return self._refusals.answer(
+                    request, outcome.reason, return_to=place, about=_particulars(outcome)
+                )
             case _:
                 assert_never(outcome)
 
     async def _record_session(self, session: Session) -> None:
-        """Records that the session begins. If that is required and cannot be written, the session is deleted, and its ticket is given
-        to nobody. Raises CannotAsk."""
+        """Records that the session begins. If that is required and cannot be written, the session is deleted,
+        and its ticket is given to nobody. Raises CannotAsk."""
         try:
             await self._audit.assure(Event.SESSION_STARTED, session=session)
         except CannotAsk:
             await self._sessions.discard(session)
-            self._audit.record(Event.SESSION_REVOKED, session=session, by="gateway", reason=Reason.AUDIT_UNAVAILABLE)
+            self._audit.record(
+                Event.SESSION_REVOKED, session=session, by="gateway", reason=Reason.AUDIT_UNAVAILABLE
+            )
             raise
 
     def _record_register(self, refused: SignInRefused) -> None:
@@ -211,20 +262,26 @@ class LoginPages:
         if told.is_alarm:
             self._audit.record(Event.LINK_REFUSED, person=concerned, detail=told.found)
 
-    def _record_refusal(self, reason: Reason, *, person: Person | None = None, detail: str | None = None) -> None:
+    def _record_refusal(
+        self, reason: Reason, *, person: Person | None = None, detail: str | None = None
+    ) -> None:
         self._audit.record(Event.SIGN_IN_REFUSED, reason=reason, person=person, detail=detail)
         self._metrics.sign_ins_refused[(reason,)] += 1
 
 
 def _particulars(refused: SignInRefused) -> Particulars:
     return Particulars(
-        missing=refused.missing, level=refused.level, level_needed=refused.level_needed,
-        who=refused.person.known_as if refused.person is not None else None, provider_error=refused.provider_error,
-    )  # fmt: skip
+        missing=refused.missing,
+        level=refused.level,
+        level_needed=refused.level_needed,
+        who=refused.person.known_as if refused.person is not None else None,
+        provider_error=refused.provider_error,
+    )
 
 
 def _just_ended(request: web.Request, ticket: cookies.CookieReading) -> str | None:
-    """What has brought somebody back here who was signed in: a ticket that opens nothing any more says it by itself."""
+    """What has brought somebody back here who was signed in: a ticket that opens nothing any more says it by
+    itself."""
     if request.query.get("after") == "sign-out":
         return "sign-out"
     return "session" if ticket.value is not None else None

@@ -1,4 +1,5 @@
-"""Sign-out: our own session first, then the provider's (OpenID Connect RP-Initiated Logout 1.0), and a page that says what has ended."""
+"""Sign-out: our own session first, then the provider's (OpenID Connect RP-Initiated Logout 1.0), and a page
+that says what has ended."""
 
 from __future__ import annotations
 
@@ -18,17 +19,20 @@ from authproxy.web.session_page import Sessions
 from authproxy.web.signed_out import SignedOut
 
 _CLEAR = '"cache", "storage"'
-"""Not `"cookies"`: that would reach every cookie of the registrable domain, and so sign the person out of its other portals."""
+"""Not `"cookies"`: that would reach every cookie of the registrable domain, and so sign the person out of its
+other portals."""
 
 
 class Logout(Protocol):
-    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool) -> Ended: ...
+    async def end(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool
+    ) -> Ended: ...
 
 
 class LogoutPages:
     def __init__(
         self, *, logout: Logout, sessions: Sessions, pages: Pages, audit: Audit, clock: Callable[[], datetime]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._logout = logout
         self._sessions = sessions
         self._pages = pages
@@ -36,7 +40,8 @@ class LogoutPages:
         self._clock = clock
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
-        """GET logout: asks a signed-in person; tells others what their sign-out has ended. The provider leads back to here."""
+        """GET logout: asks a signed-in person; tells others what their sign-out has ended. The provider leads
+        back to here."""
         everywhere = request.query.get("everywhere") == "yes"
         ticket = cookies.ticket_in(cookie_fields(request))
         current = await self._sessions.current(
@@ -44,23 +49,34 @@ class LogoutPages:
         )
         if current is None:
             left = cookies.left_in(cookie_fields(request))
-            return self._pages.answer(request, "signed_out.html", here="logout", has_ended=left is not None, left=left, form=None)
+            return self._pages.answer(
+                request, "signed_out.html", here="logout", has_ended=left is not None, left=left, form=None
+            )
         return self._pages.answer(
-            request, "logout.html", here="logout", keep={"everywhere": "yes"} if everywhere else {},
-            session=current.session, everywhere="yes" if everywhere else None,
-        )  # fmt: skip
+            request,
+            "logout.html",
+            here="logout",
+            keep={"everywhere": "yes"} if everywhere else {},
+            session=current.session,
+            everywhere="yes" if everywhere else None,
+        )
 
     async def end(self, request: web.Request) -> web.StreamResponse:
-        """POST logout: ends the session, or all of the person's, and sends the browser on to the provider; if the store cannot be asked,
-        nothing is said to have ended and nothing is removed (503)."""
+        """POST logout: ends the session, or all of the person's, and sends the browser on to the provider; if
+        the store cannot be asked, nothing is said to have ended and nothing is removed (503)."""
         everywhere = (await submitted(request, self._audit)).get("everywhere") == "yes"
         held = cookie_fields(request)
         ended = await self._logout.end(
-            portal_id=request[CONTEXT].portal.portal_id, ticket_text=cookies.ticket_in(held).value, now=self._clock(), everywhere=everywhere
+            portal_id=request[CONTEXT].portal.portal_id,
+            ticket_text=cookies.ticket_in(held).value,
+            now=self._clock(),
+            everywhere=everywhere,
         )
         if ended.session is not None:
             for session_id in ended.others:
-                self._audit.record(Event.SESSION_REVOKED, session_id=session_id, person=ended.session.person, by="person")
+                self._audit.record(
+                    Event.SESSION_REVOKED, session_id=session_id, person=ended.session.person, by="person"
+                )
             self._audit.record(Event.SESSION_ENDED, session=ended.session, by="person")
         onward = ended.provider_logout
         # A script would follow a redirect to the provider and could not read what comes.
@@ -76,9 +92,16 @@ class LogoutPages:
         return answer
 
     def _answer(
-        self, request: web.Request, left: SignedOut | None, onward: EndSessionRequest | None, before: SignedOut | None
-    ) -> web.Response:  # fmt: skip
-        """To the provider, or the page. `before` is what an earlier sign-out has ended, where this one has ended nothing."""
+        self,
+        request: web.Request,
+        left: SignedOut | None,
+        onward: EndSessionRequest | None,
+        before: SignedOut | None,
+    ) -> web.Response:
+        """To the provider, or the page. `before` is what an earlier sign-out has ended, where this one has
+        ended nothing."""
         if onward is not None and onward.by == "get":
             return web.Response(status=303, headers={hdrs.LOCATION: onward.location})
-        return self._pages.answer(request, "signed_out.html", has_ended=left is not None, left=left or before, form=onward)
+        return self._pages.answer(
+            request, "signed_out.html", has_ended=left is not None, left=left or before, form=onward
+        )

@@ -1,4 +1,5 @@
-"""What a supervisor and a monitoring system ask, on a listener of its own: alive, ready, metrics. Never on a portal's host."""
+"""What a supervisor and a monitoring system ask, on a listener of its own: alive, ready, metrics. Never on a
+portal's host."""
 
 from __future__ import annotations
 
@@ -31,26 +32,39 @@ Checks = Mapping[str, Callable[[], Awaitable[Check]]]
 
 
 def management(
-    *, checks: Checks, is_draining: Callable[[], bool], exposition: Callable[[str], tuple[bytes, str]],
+    *,
+    checks: Checks,
+    is_draining: Callable[[], bool],
+    exposition: Callable[[str], tuple[bytes, str]],
     warning_only: frozenset[str] = WARNING_ONLY,
-) -> web.Application:  # fmt: skip
+) -> web.Application:
     """`/healthz`, `/readyz` and `/metrics`.
 
-    A check that fails, raises or takes more than a second makes the gateway unready, unless it is one of `warning_only`: while the
-    provider is down nobody can sign in, but everybody who is signed in is served; the same with revocation and certificates, and with
-    gateways for text messages and codes.
+    A check that fails, raises or takes more than a second makes the gateway unready, unless it is one of
+    `warning_only`: while the provider is down nobody can sign in, but everybody who is signed in is served;
+    the same with revocation and certificates, and with gateways for text messages and codes.
     """
 
     async def healthz(_request: web.Request) -> web.StreamResponse:
         return _json({"status": "ok"}, 200)
 
     async def readyz(_request: web.Request) -> web.StreamResponse:
-        found = await asyncio.gather(*(_checked(name, check, is_hard=name not in warning_only) for name, check in checks.items()))
+        found = await asyncio.gather(
+            *(_checked(name, check, is_hard=name not in warning_only) for name, check in checks.items())
+        )
         results = dict(zip(checks, found, strict=True))
         if is_draining():
-            results["draining"] = Check(status="failed", detail="ending: running requests are finished, new ones belong elsewhere")
-        worst = max((result.status for result in results.values()), key=("ok", "warning", "failed").index, default="ok")
-        described = {name: {"status": result.status, "detail": result.detail} for name, result in results.items()}
+            results["draining"] = Check(
+                status="failed", detail="ending: running requests are finished, new ones belong elsewhere"
+            )
+        worst = max(
+            (result.status for result in results.values()),
+            key=("ok", "warning", "failed").index,
+            default="ok",
+        )
+        described = {
+            name: {"status": result.status, "detail": result.detail} for name, result in results.items()
+        }
         return _json({"status": worst, "checks": described}, 503 if worst == "failed" else 200)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
@@ -59,7 +73,9 @@ def management(
 
     built = web.Application()
     built.on_response_prepare.append(securing(None))
-    built.router.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    built.router.add_routes(
+        [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+    )
     return built
 
 
@@ -78,4 +94,6 @@ async def _checked(name: str, check: Callable[[], Awaitable[Check]], *, is_hard:
 
 
 def _json(members: Mapping[str, object], status: int) -> web.Response:
-    return web.Response(text=json.dumps(members) + "\n", status=status, content_type="application/json", charset="utf-8")
+    return web.Response(
+        text=json.dumps(members) + "\n", status=status, content_type="application/json", charset="utf-8"
+    )

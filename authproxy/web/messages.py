@@ -25,14 +25,27 @@ class TextMessages:
         return "" if known is None else known.name(_locale(locale))
 
     def code(
-        self, *, code: str, portal_name: str, origin: str, minutes: int, locale: str, shown: tuple[tuple[str, str], ...] = ()
-    ) -> str:  # fmt: skip
-        """With the line that binds the code to the portal's host at the end, so that browsers fill it in there alone. `shown` is what the
-        code confirms: what stands before it cannot be taken for that line, because values have no line feed."""
+        self,
+        *,
+        code: str,
+        portal_name: str,
+        origin: str,
+        minutes: int,
+        locale: str,
+        shown: tuple[tuple[str, str], ...] = (),
+    ) -> str:
+        """With the line that binds the code to the portal's host at the end, so that browsers fill it in
+        there alone. `shown` is what the code confirms: what stands before it cannot be taken for that line,
+        because values have no line feed."""
         return self._said(
-            "code", locale, code=code, portal_name=portal_name, minutes=minutes, host=urlsplit(origin).hostname or "",
+            "code",
+            locale,
+            code=code,
+            portal_name=portal_name,
+            minutes=minutes,
+            host=urlsplit(origin).hostname or "",
             shown=[(name, value[:_LONGEST_IN_TEXT]) for name, value in shown],
-        )  # fmt: skip
+        )
 
     def changed(self, *, change: str, method: str, number: str, portal_id: str, locale: str) -> str:
         what = self._what(change, method, number, locale)

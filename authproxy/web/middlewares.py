@@ -1,4 +1,5 @@
-"""What holds for every answer: its security headers (ASVS 5.0 V3.4, V14.3), and that a failure is an answer too (V16.5)."""
+"""What holds for every answer: its security headers (ASVS 5.0 V3.4, V14.3), and that a failure is an answer
+too (V16.5)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_context import PortalPresentation
 
 REFUSAL_PATH = "/refusal"
-"""Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to it."""
+"""Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to
+it."""
 
 _ALWAYS = {
     "Content-Security-Policy": NOTHING_LOADED,
@@ -26,19 +28,23 @@ _ALWAYS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # With this the policy above is another one than that of a portal that has it, too: else its pages could read a window of ours.
+    # With this the policy above is another one than that of a portal that has it, too: else its pages could
+    # read a window of ours.
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), "
-    "midi=(), payment=(), publickey-credentials-create=(), usb=()",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
+        "microphone=(), midi=(), payment=(), publickey-credentials-create=(), usb=()"
+    ),
     "Cache-Control": "no-store",
 }
 _REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_UNSUPPORTED, 413: Reason.BODY_TOO_LARGE}
 
 
 def securing(hsts: str | None) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Signal before an answer's head is written: also for answers that no handler of ours has made. `hsts` is what pages of portals on
-    HTTPS say by `Strict-Transport-Security` (RFC 6797 §6.1), None for no such header."""
+    """Signal before an answer's head is written: also for answers that no handler of ours has made. `hsts` is
+    what pages of portals on HTTPS say by `Strict-Transport-Security` (RFC 6797 §6.1), None for no such
+    header."""
 
     async def secured(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in _ALWAYS.items():
@@ -52,14 +58,19 @@ def securing(hsts: str | None) -> Callable[[web.Request, web.StreamResponse], Aw
 
 
 def in_context(portals: Mapping[str, PortalPresentation], nowhere: PortalPresentation) -> Middleware:
-    """Gives every request its context, and every log line and audit event below it the request id, client and portal."""
+    """Gives every request its context, and every log line and audit event below it the request id, client and
+    portal."""
 
     @web.middleware
     async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
         context = request_context.of(
-            request.headers, request.raw_headers, method=request.method, chosen_language=request.query.get("lang"), portals=portals,
+            request.headers,
+            request.raw_headers,
+            method=request.method,
+            chosen_language=request.query.get("lang"),
+            portals=portals,
             nowhere=nowhere,
-        )  # fmt: skip
+        )
         request[CONTEXT] = context
         # Reset afterwards: the requests of one connection share one task, and with it the variables.
         with structlog.contextvars.bound_contextvars(
@@ -71,8 +82,8 @@ def in_context(portals: Mapping[str, PortalPresentation], nowhere: PortalPresent
 
 
 def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = None) -> Middleware:
-    """Turns whatever is raised below into an answer: nothing of an error's text reaches the client. Where the portal is `nowhere`, almost
-    all is refused."""
+    """Turns whatever is raised below into an answer: nothing of an error's text reaches the client. Where the
+    portal is `nowhere`, almost all is refused."""
 
     @web.middleware
     async def answering_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -83,28 +94,40 @@ def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = 
             return await handler(request)
         except Refused as refused:
             about = Particulars(wait=refused.wait)
-            return refusals.answer(request, refused.reason, status=refused.status, return_to=refused.return_to, about=about)
+            return refusals.answer(
+                request, refused.reason, status=refused.status, return_to=refused.return_to, about=about
+            )
         except CannotAsk as failure:
             # Said again: whoever has found out for which portal this is has bound it further down only.
             portal = request[CONTEXT].portal.portal_id or None
-            logger("web").error("request.unanswerable", reason=failure.reason.value, error=str(failure), portal=portal)
-            return refusals.answer(request, failure.reason, status=503, return_to=request.get(RETURN_TO, "/"), retry=retry)
+            logger("web").error(
+                "request.unanswerable", reason=failure.reason.value, error=str(failure), portal=portal
+            )
+            return refusals.answer(
+                request, failure.reason, status=503, return_to=request.get(RETURN_TO, "/"), retry=retry
+            )
         except web.HTTPException as failure:
             return _translated(refusals, request, failure)
         except Exception:  # noqa: BLE001  (the last resort: whatever it is, the client gets an answer and the operator the trace)
-            logger("web").exception("request.failed", path=request.path, portal=request[CONTEXT].portal.portal_id or None)
-            return refusals.answer(request, Reason.UNEXPECTED, return_to=request.get(RETURN_TO, "/"), retry=retry)
+            logger("web").exception(
+                "request.failed", path=request.path, portal=request[CONTEXT].portal.portal_id or None
+            )
+            return refusals.answer(
+                request, Reason.UNEXPECTED, return_to=request.get(RETURN_TO, "/"), retry=retry
+            )
 
     return answering_failures
 
 
 def _is_for_any_host(path: str) -> bool:
-    """Keys, and the page that says that there is no portal here, with what it needs to look like one of ours."""
+    """Keys, and the page that says that there is no portal here, with what it needs to look like one of
+    ours."""
     return path == REFUSAL_PATH or own_place.needs_no_portal(path)
 
 
 def _may_be_repeated(request: web.Request) -> bool:
-    """A callback's address holds a code that is worth nothing the second time; a form is not sent again by a link."""
+    """A callback's address holds a code that is worth nothing the second time; a form is not sent again by a
+    link."""
     return request.method in {"GET", "HEAD"} and not request.path.startswith(f"{PREFIX}callback/")
 
 

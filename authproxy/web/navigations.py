@@ -1,9 +1,11 @@
-"""Pages that hold a secret, or change how somebody proves who they are, are for a person who navigates to them: no script gets them.
+"""Pages that hold a secret, or change how somebody proves who they are, are for a person who navigates to
+them: no script gets them.
 
-Our pages stand at the origins of the portals. A script that has got into a portal's page sends what a form of ours sends, from the same
-origin. But it cannot pretend to navigate, because browsers write `Sec-Fetch-Mode` and `Sec-Fetch-Dest` themselves (W3C Fetch Metadata).
-And what a page answers that was navigated to it does not learn: the answer is in no frame (`X-Frame-Options`), and a window that was opened
-for it is cut off (`Cross-Origin-Opener-Policy`).
+Our pages stand at the origins of the portals. A script that has got into a portal's page sends what a form of
+ours sends, from the same origin. But it cannot pretend to navigate, because browsers write `Sec-Fetch-Mode`
+and `Sec-Fetch-Dest` themselves (W3C Fetch Metadata). And what a page answers that was navigated to it does
+not learn: the answer is in no frame (`X-Frame-Options`), and a window that was opened for it is cut off
+(`Cross-Origin-Opener-Policy`).
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ _WINDOW_BY_WORKER: Final = ("document", "empty")
 
 
 class Navigations:
-    """Browsers that send neither header (before 2020, before 2023 in Safari, and those that reach a portal over plain HTTP) are judged by
-    `Origin` and cookie alone (`forms.py`)."""
+    """Browsers that send neither header (before 2020, before 2023 in Safari, and those that reach a portal
+    over plain HTTP) are judged by `Origin` and cookie alone (`forms.py`)."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
 
     def without_worker(self, handler: Handler) -> Handler:
-        """The handler, for whoever navigates in a window, and whose answer no service worker of the portal gets to see."""
+        """The handler, for whoever navigates in a window, and whose answer no service worker of the portal
+        gets to see."""
 
         async def navigated(request: web.Request) -> web.StreamResponse:
             self._demand(request, _WINDOW)
@@ -42,7 +45,8 @@ class Navigations:
         return navigated
 
     def only(self, handler: Handler) -> Handler:
-        """The handler, for whoever navigates in a window. A portal may have a worker that passes navigations on."""
+        """The handler, for whoever navigates in a window. A portal may have a worker that passes navigations
+        on."""
 
         async def navigated(request: web.Request) -> web.StreamResponse:
             self._demand(request, _WINDOW_BY_WORKER)
@@ -65,5 +69,9 @@ class Navigations:
         modes, said = (request.headers.getall(name, ()) for name in (_MODE, _DESTINATION))
         if all(mode == "navigate" for mode in modes) and all(one in destinations for one in said):
             return
-        self._audit.record(Event.REQUEST_REFUSED, reason=Reason.FOREIGN_ORIGIN, detail="asked by a script or for a frame, by no navigation")
+        self._audit.record(
+            Event.REQUEST_REFUSED,
+            reason=Reason.FOREIGN_ORIGIN,
+            detail="asked by a script or for a frame, by no navigation",
+        )
         raise Refused(Reason.FOREIGN_ORIGIN)

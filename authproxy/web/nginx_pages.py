@@ -1,7 +1,7 @@
 """The pages that nginx shows by itself, as a file of its configuration, in the look of the portals.
 
-nginx knows its pages while there is no gateway, so everything that they need stands in the file: words, style, logo. They are put together
-from variables whose values depend on the host and the language.
+nginx knows its pages while there is no gateway, so everything that they need stands in the file: words,
+style, logo. They are put together from variables whose values depend on the host and the language.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from authproxy.web.templating import templates
 _LOCALES: Final[tuple[Locale, ...]] = ("sl", "en")
 _LONGEST: Final = 3500
 """Characters of one value; nginx reads none of 4,096 bytes or more."""
-_POLICY: Final = "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 _HEAD: Final = """\
-# In http { }, once, after http.conf. The pages that nginx shows by itself: Slovene, or English for browsers that put it first.
-# `authproxy nginx-pages FILE -c authproxy.yaml` writes this file anew with the names, colours, logos and contacts of the settings. Browsers
-# apply the style because its digest stands in the policy: do not change the style by hand.
+# In http { }, once, after http.conf. The pages that nginx shows by itself: Slovene, or English for browsers
+# that put it first. `authproxy nginx-pages FILE -c authproxy.yaml` writes this file anew with the names,
+# colours, logos and contacts of the settings. Browsers apply the style because its digest stands in the
+# policy: do not change the style by hand.
 
 map $http_accept_language $authproxy_page_language {
     default sl;
@@ -41,10 +45,18 @@ def configuration(portals: Iterable[PortalPresentation] = (), house: PortalPrese
     def by_host(name: str, value: Callable[[PortalPresentation], str]) -> str:
         """What is the same for a host as for every other one is left out."""
         values = [(f'"~^{host}$"', value(portal)) for host, portal in own]
-        return _map("$host", f"page_{name}", [("default", value(house)), *(pair for pair in values if pair[1] != value(house))])
+        return _map(
+            "$host",
+            f"page_{name}",
+            [("default", value(house)), *(pair for pair in values if pair[1] != value(house))],
+        )
 
     def by_host_and_language(name: str) -> str:
-        values = [(f'"~^{host} {locale}$"', _fragment(name, locale, portal)) for host, portal in own for locale in _LOCALES]
+        values = [
+            (f'"~^{host} {locale}$"', _fragment(name, locale, portal))
+            for host, portal in own
+            for locale in _LOCALES
+        ]
         others = [("default", _fragment(name, "sl", house)), ('"~ en$"', _fragment(name, "en", house))]
         return _map('"$host $authproxy_page_language"', f"page_{name}", [others[0], *values, others[1]])
 
@@ -53,16 +65,24 @@ def configuration(portals: Iterable[PortalPresentation] = (), house: PortalPrese
 
     numbers = range(max(len(_logo(portal)) for portal in (house, *(portal for _, portal in own))))
     logo = "".join(f"$authproxy_page_logo_{number}" for number in numbers)
-    return "\n".join([
-        _HEAD,
-        by_host("style", _style),
-        by_host("policy", _policy),
-        *map(logo_part, numbers),
-        by_host_and_language("names"),
-        by_host_and_language("contact"),
-        *(_map("$authproxy_page_language", f"{name}_page", [("default", _page(name, "sl", logo)), ("en", _page(name, "en", logo))])
-          for name in ("forbidden", "unavailable")),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            _HEAD,
+            by_host("style", _style),
+            by_host("policy", _policy),
+            *map(logo_part, numbers),
+            by_host_and_language("names"),
+            by_host_and_language("contact"),
+            *(
+                _map(
+                    "$authproxy_page_language",
+                    f"{name}_page",
+                    [("default", _page(name, "sl", logo)), ("en", _page(name, "en", logo))],
+                )
+                for name in ("forbidden", "unavailable")
+            ),
+        ]
+    )
 
 
 def _map(key: str, name: str, values: Iterable[tuple[str, str]]) -> str:
@@ -76,7 +96,11 @@ def _quoted(value: str) -> str:
 
 
 def _style(portal: PortalPresentation) -> str:
-    light, dark = (None, None) if portal.colours is None else (portal.colours.light["accent"], portal.colours.dark["accent"])
+    light, dark = (
+        (None, None)
+        if portal.colours is None
+        else (portal.colours.light["accent"], portal.colours.dark["accent"])
+    )
     return _rendered("nginx/page.css", "sl", light=light, dark=dark, has_logo=portal.logo is not None) + "\n"
 
 
@@ -100,7 +124,8 @@ def _page(name: str, locale: Locale, logo: str) -> str:
 
 
 def _fragment(name: str, locale: Locale, portal: PortalPresentation) -> str:
-    """A part of a page that has words of an operator. A dollar sign would begin a variable, and nginx has no other way to write one."""
+    """A part of a page that has words of an operator. A dollar sign would begin a variable, and nginx has no
+    other way to write one."""
     return _rendered(f"nginx/{name}.html", locale, portal=portal).replace("$", "&#36;")
 
 

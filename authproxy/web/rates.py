@@ -1,5 +1,6 @@
-"""PURE: how many requests of a kind one address may send within a minute, where a request costs more than its answer: another party is
-asked, or something is kept. Counted in this process alone: of several instances each counts for itself.
+"""PURE: how many requests of a kind one address may send within a minute, where a request costs more than its
+answer: another party is asked, or something is kept. Counted in this process alone: of several instances each
+counts for itself.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ Kind = Literal["sign_ins", "callbacks", "logout_tokens", "codes"]
 _WINDOW: Final = timedelta(minutes=1)
 _MOST_ADDRESSES: Final = 20_000
 _UNKNOWN: Final = frozenset({"", "local"})
-"""Clients of a front proxy that does not say for whom it speaks. Counted as one, they would be shut out together."""
+"""Clients of a front proxy that does not say for whom it speaks. Counted as one, they would be shut out
+together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
     """`per_minute` is how many requests of each kind are answered; 0 or none: any number.
 
-    A minute's worth may come at once, and is free again evenly within a minute (the generic cell rate algorithm, which keeps one moment for
-    each address). Of IPv6 the first 64 bits are the address. The 20,000 addresses of a kind that were heard of last are remembered.
+    A minute's worth may come at once, and is free again evenly within a minute (the generic cell rate
+    algorithm, which keeps one moment for each address). Of IPv6 the first 64 bits are the address. The 20,000
+    addresses of a kind that were heard of last are remembered.
     """
 
     per_minute: Mapping[Kind, int]
@@ -32,7 +35,8 @@ class Rates:
     """By kind and address: when all of the minute's worth is free again."""
 
     def wait(self, kind: Kind, client: str, now: datetime) -> int | None:
-        """None if a request from this address may be answered now; otherwise after how many seconds one may."""
+        """None if a request from this address may be answered now; otherwise after how many seconds one
+        may."""
         most = self.per_minute.get(kind, 0)
         if not most or client in _UNKNOWN:
             return None

@@ -95,15 +95,17 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
 
 
 RETURN_TO = web.RequestKey("return_to", str)
-"""Where the person wanted to go, from the moment when the handler of a request knows it: a failure then leads there too."""
+"""Where the person wanted to go, from the moment when the handler of a request knows it: a failure then leads
+there too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Particulars:
-    """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what the browser sent back.
-    `wait` is after how many seconds it is worth while to ask again; `step_up` the query of the page where another proof is chosen;
-    `lacking` and `withheld` are as in `Demand`; `needs_own`: a factor of one's own is to be proved; `ways` are what can be proved with
-    although other ways are blocked; `provider_error` is the provider's error code, for the help desk."""
+    """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what
+    the browser sent back. `wait` is after how many seconds it is worth while to ask again; `step_up` the
+    query of the page where another proof is chosen; `lacking` and `withheld` are as in `Demand`; `needs_own`:
+    a factor of one's own is to be proved; `ways` are what can be proved with although other ways are blocked;
+    `provider_error` is the provider's error code, for the help desk."""
 
     missing: tuple[str, ...] = ()
     level: int | None = None
@@ -138,7 +140,9 @@ TOLD = web.RequestKey("told", Told)
 class Refused(Exception):  # noqa: N818
     """Ends the handling of a request with the answer for `reason`."""
 
-    def __init__(self, reason: Reason, *, status: int | None = None, return_to: str = "/", wait: int | None = None) -> None:
+    def __init__(
+        self, reason: Reason, *, status: int | None = None, return_to: str = "/", wait: int | None = None
+    ) -> None:
         """`wait` is as in `Particulars`."""
         super().__init__(reason.value)
         self.wait = wait
@@ -152,13 +156,19 @@ class Refusals:
         self._pages = pages
 
     def answer(
-        self, request: web.Request, reason: Reason, *, status: int | None = None, return_to: str = "/", retry: str | None = None,
+        self,
+        request: web.Request,
+        reason: Reason,
+        *,
+        status: int | None = None,
+        return_to: str = "/",
+        retry: str | None = None,
         about: Particulars = _NOTHING_MORE,
-    ) -> web.Response:  # fmt: skip
+    ) -> web.Response:
         """The page or the problem for a reason, never with a cookie.
 
-        `return_to` is where the person wanted to go and where a new sign-in leads; `retry` is the address that is worth asking again
-        (the sign-in if not given).
+        `return_to` is where the person wanted to go and where a new sign-in leads; `retry` is the address
+        that is worth asking again (the sign-in if not given).
         """
         name, usual_status = PAGES[reason]
         context = request[CONTEXT]
@@ -167,11 +177,18 @@ class Refusals:
         if context.is_page_load:
             template = f"refusals/{name}.html"
             answer = self._pages.answer(
-                request, template, status=status, reason=reason.value, code=code_of(reason, context), return_to=return_to, retry=retry,
+                request,
+                template,
+                status=status,
+                reason=reason.value,
+                code=code_of(reason, context),
+                return_to=return_to,
+                retry=retry,
                 about=about,
-            )  # fmt: skip
+            )
             if template in FORMS:
-                # The page may stand at an address of the portal, which no other page needs to see; its form needs an Origin.
+                # The page may stand at an address of the portal, which no other page needs to see; its form
+                # needs an Origin.
                 answer.headers["Referrer-Policy"] = "strict-origin"
         else:
             answer = problem(status, reason, context, about)
@@ -184,17 +201,21 @@ def particulars_in(headers: Mapping[str, str]) -> Particulars:
     """What the edge knows of its own refusal."""
     level, _, level_needed = headers.get("X-Authproxy-Levels", "").partition(" ")
     return Particulars(
-        level=int(level) if level_needed else None, level_needed=int(level_needed) if level_needed else None,
+        level=int(level) if level_needed else None,
+        level_needed=int(level_needed) if level_needed else None,
         who=unquote(headers.get("X-Authproxy-Person", "")) or None,
-    )  # fmt: skip
+    )
 
 
 def code_of(reason: Reason, context: RequestContext) -> str:
     return problems.code_of(reason, context.request_id)
 
 
-def problem(status: int, reason: Reason, context: RequestContext, about: Particulars = _NOTHING_MORE) -> web.Response:
-    """An `application/problem+json` answer; for 401 with the place where a person can sign in, or prove themselves afresh."""
+def problem(
+    status: int, reason: Reason, context: RequestContext, about: Particulars = _NOTHING_MORE
+) -> web.Response:
+    """An `application/problem+json` answer; for 401 with the place where a person can sign in, or prove
+    themselves afresh."""
     levels = (about.level, about.level_needed) if about.level_needed is not None else None
     members = problems.members(status, reason, context.request_id, levels=levels)
     if about.missing:
@@ -203,7 +224,9 @@ def problem(status: int, reason: Reason, context: RequestContext, about: Particu
         members["provider_error"] = about.provider_error
     answer = web.Response(status=status, content_type=problems.MEDIA_TYPE, charset="utf-8")
     if status == HTTPStatus.UNAUTHORIZED:
-        name, path = ("step_up_url", "step-up") if reason is Reason.STEP_UP_REQUIRED else ("login_url", "login")
+        name, path = (
+            ("step_up_url", "step-up") if reason is Reason.STEP_UP_REQUIRED else ("login_url", "login")
+        )
         members[name] = f"{context.portal.origin}{PREFIX}{path}"
         answer.headers["WWW-Authenticate"] = problems.challenge(context.portal.portal_id, reason)
     answer.text = json.dumps(members) + "\n"

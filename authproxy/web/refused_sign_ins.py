@@ -1,7 +1,9 @@
-"""A sign-in or a fresh proof that comes to nothing is told at an address of its own: the browser leaves that of the callback at once.
+"""A sign-in or a fresh proof that comes to nothing is told at an address of its own: the browser leaves that
+of the callback at once.
 
-So no code and no state stay in the address bar or the history, and whoever loads the page again reads the same once more, and not that the
-attempt has been used. The address holds what is told, sealed: nobody can read it there, and nothing is kept for it.
+So no code and no state stay in the address bar or the history, and whoever loads the page again reads the
+same once more, and not that the attempt has been used. The address holds what is told, sealed: nobody can
+read it there, and nothing is kept for it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from authproxy.web.refusals import TOLD, Particulars, Refusals, Told
 PLACE: Final = "login/refused"
 _CALLBACKS: Final = f"{PREFIX}callback/"
 _LIVES_FOR: Final = timedelta(minutes=30)
-"""As long as an attempt: meanwhile people complete their data at the provider. Afterwards the address leads to the chooser."""
+"""As long as an attempt: meanwhile people complete their data at the provider. Afterwards the address leads
+to the chooser."""
 _LONGEST_NAME: Final = 120
 _UNKNOWN: Final = ""
 
@@ -38,7 +41,8 @@ class RefusalSeals(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refused:
-    """What is told, of which request, and to which browser: the one with this flow cookie, or any if that browser sent none."""
+    """What is told, of which request, and to which browser: the one with this flow cookie, or any if that
+    browser sent none."""
 
     told: Told
     request_id: str
@@ -55,7 +59,8 @@ class RefusedSignIns:
 
     @property
     def leaving(self) -> Middleware:
-        """Sends a person who is refused at a callback on to the address where they are told why. Scripts are told where they have asked."""
+        """Sends a person who is refused at a callback on to the address where they are told why. Scripts are
+        told where they have asked."""
 
         @web.middleware
         async def leaving(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -66,18 +71,27 @@ class RefusedSignIns:
             if told is None or not is_return or not context.is_page_load or not context.portal.origin:
                 return answer
             refused = _Refused(
-                told=told, request_id=context.request_id, portal_id=context.portal.portal_id, browser=_browser_of(request), at=self._clock()
+                told=told,
+                request_id=context.request_id,
+                portal_id=context.portal.portal_id,
+                browser=_browser_of(request),
+                at=self._clock(),
             )
             return see(request, PLACE, {"why": self._seals.refusal_sealed(_octets(refused), told.return_to)})
 
         return leaving
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET login/refused: the refusal, to the browser that it concerns. Everybody else, and everybody later, gets the chooser."""
+        """GET login/refused: the refusal, to the browser that it concerns. Everybody else, and everybody
+        later, gets the chooser."""
         context = request[CONTEXT]
         read = self._seals.refusal_in(request.query.get("why", ""))
         refused = None if read is None else _read(*read)
-        if refused is None or refused.portal_id != context.portal.portal_id or not _is_for(refused, _browser_of(request)):
+        if (
+            refused is None
+            or refused.portal_id != context.portal.portal_id
+            or not _is_for(refused, _browser_of(request))
+        ):
             return see(request, "login")
         place = context.portal.place(refused.told.return_to)
         if abs(self._clock() - refused.at) > _LIVES_FOR:
@@ -85,12 +99,16 @@ class RefusedSignIns:
         # The code for the help desk is that of the request which was refused: the log knows it by that.
         request[CONTEXT] = replace(context, request_id=refused.request_id)
         told = refused.told
-        return self._refusals.answer(request, told.reason, status=told.status, return_to=place, about=told.about)
+        return self._refusals.answer(
+            request, told.reason, status=told.status, return_to=place, about=told.about
+        )
 
 
 def _browser_of(request: web.Request) -> str:
     flow = cookies.flow_in(cookie_fields(request)).value
-    return _UNKNOWN if flow is None else hashlib.sha256(f"authproxy refused\0{flow}".encode()).hexdigest()[:32]
+    return (
+        _UNKNOWN if flow is None else hashlib.sha256(f"authproxy refused\0{flow}".encode()).hexdigest()[:32]
+    )
 
 
 def _is_for(refused: _Refused, browser: str) -> bool:
@@ -104,7 +122,9 @@ def _octets(refused: _Refused) -> bytes:
     if about["who"] is not None:
         about["who"] = about["who"][:_LONGEST_NAME]
     if about["step_up"] is not None:
-        about["step_up"] = {name: value for name, value in about["step_up"].items() if name != "rt"}  # it is the place
+        about["step_up"] = {
+            name: value for name, value in about["step_up"].items() if name != "rt"
+        }  # it is the place
     fields = {
         "reason": refused.told.reason.value,
         "status": refused.told.status,
@@ -126,10 +146,18 @@ def _read(octets: bytes, place: str) -> _Refused | None:
             about[name] = tuple(about.get(name, ()))
         if "step_up" in about:
             about["step_up"] = {"rt": place, **about["step_up"]}
-        told = Told(reason=Reason(fields["reason"]), status=int(fields["status"]), return_to=place, about=Particulars(**about))
+        told = Told(
+            reason=Reason(fields["reason"]),
+            status=int(fields["status"]),
+            return_to=place,
+            about=Particulars(**about),
+        )
         return _Refused(
-            told=told, request_id=fields["request_id"], portal_id=fields["portal"], browser=fields["browser"],
+            told=told,
+            request_id=fields["request_id"],
+            portal_id=fields["portal"],
+            browser=fields["browser"],
             at=datetime.fromtimestamp(fields["at"], UTC),
-        )  # fmt: skip
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -1,6 +1,8 @@
-"""PURE: what every page knows of a request: portal, client, request id, language, and whether a person or a script is asking.
+"""PURE: what every page knows of a request: portal, client, request id, language, and whether a person or a
+script is asking.
 
-The `X-Authproxy-*` headers are the edge's word: it strips them from what clients send, and the socket on which they arrive is private.
+The `X-Authproxy-*` headers are the edge's word: it strips them from what clients send, and the socket on
+which they arrive is private.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from authproxy.web import return_to
 Locale = Literal["sl", "en"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_LANGUAGE_RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q\s*=\s*(0(?:\.\d{1,3})?|1(?:\.0{1,3})?))?\s*", re.ASCII)
+_LANGUAGE_RANGE = re.compile(
+    r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q\s*=\s*(0(?:\.\d{1,3})?|1(?:\.0{1,3})?))?\s*",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,8 @@ class Logo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colours:
-    """Values (`#rrggbb`) of custom properties of the style sheet, by their names, on white and on dark paper."""
+    """Values (`#rrggbb`) of custom properties of the style sheet, by their names, on white and on dark
+    paper."""
 
     light: Mapping[str, str]
     dark: Mapping[str, str]
@@ -35,8 +41,9 @@ class Colours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalPresentation:
-    """A portal as its users see it. `names` is by language, `contact` and `telephone` whom they may ask, `help_url` where they may read
-    (None: where everybody may). `house_names` is what stands for the name of the gateway, `font` a WOFF2 file."""
+    """A portal as its users see it. `names` is by language, `contact` and `telephone` whom they may ask,
+    `help_url` where they may read (None: where everybody may). `house_names` is what stands for the name of
+    the gateway, `font` a WOFF2 file."""
 
     portal_id: str
     origin: str
@@ -55,7 +62,10 @@ class PortalPresentation:
     def place(self, text: str | None) -> str:
         """The place on the portal that `text` names (`return_to.safe`)."""
         return return_to.safe(
-            text, origin=self.origin, accepts_encoded_slash=self.accepts_encoded_slash, accepts_encoded_percent=self.accepts_encoded_percent
+            text,
+            origin=self.origin,
+            accepts_encoded_slash=self.accepts_encoded_slash,
+            accepts_encoded_percent=self.accepts_encoded_percent,
         )
 
     def name(self, locale: str) -> str:
@@ -101,11 +111,16 @@ class RequestContext:
 
 
 def of(
-    headers: Mapping[str, str], fields: Iterable[tuple[bytes, bytes]], *, method: str, chosen_language: str | None,
-    portals: Mapping[str, PortalPresentation], nowhere: PortalPresentation = NO_PORTAL,
-) -> RequestContext:  # fmt: skip
-    """The context of a request. `headers` finds names in any case, `fields` are the same as they came; `chosen_language` is the query's
-    `lang`, `nowhere` stands for a portal that is not among them."""
+    headers: Mapping[str, str],
+    fields: Iterable[tuple[bytes, bytes]],
+    *,
+    method: str,
+    chosen_language: str | None,
+    portals: Mapping[str, PortalPresentation],
+    nowhere: PortalPresentation = NO_PORTAL,
+) -> RequestContext:
+    """The context of a request. `headers` finds names in any case, `fields` are the same as they came;
+    `chosen_language` is the query's `lang`, `nowhere` stands for a portal that is not among them."""
     request_id = headers.get("X-Request-Id", "")
     chosen = _locale(chosen_language or "")
     return RequestContext(
@@ -120,7 +135,8 @@ def of(
 
 
 def preferred_locale(accept_language: str) -> Locale:
-    """The better liked of our languages (RFC 9110 §12.5.4); Slovene where the browser has no opinion, or an unreadable one."""
+    """The better liked of our languages (RFC 9110 §12.5.4); Slovene where the browser has no opinion, or an
+    unreadable one."""
     best: Locale = "sl"
     best_quality = 0.0
     for item in accept_language[:500].split(","):
@@ -133,8 +149,8 @@ def preferred_locale(accept_language: str) -> Locale:
 
 
 def comes_from_us(fields: Iterable[tuple[bytes, bytes]], *, origin: str, holds_our_cookie: bool) -> bool:
-    """Whether a POST was sent by a page of the portal's own origin. Where neither header says so, only a SameSite cookie shows that the
-    request did not come from elsewhere."""
+    """Whether a POST was sent by a page of the portal's own origin. Where neither header says so, only a
+    SameSite cookie shows that the request did not come from elsewhere."""
     said = askers.comes_from(fields, origin)
     return holds_our_cookie if said is None else said
 

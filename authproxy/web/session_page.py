@@ -1,4 +1,5 @@
-"""The page about one's own session: who, how strong, until when, the other sessions. Looking at it keeps no session alive."""
+"""The page about one's own session: who, how strong, until when, the other sessions. Looking at it keeps no
+session alive."""
 
 from __future__ import annotations
 
@@ -22,13 +23,18 @@ from authproxy.web.request_context import PortalPresentation
 from authproxy.web.visits import visit_of
 
 _WARNED_BEFORE = timedelta(minutes=2)
-"""How long before its end people are told that a session is about to end; WCAG 2.2 SC 2.2.1 asks for 20 s at least."""
+"""How long before its end people are told that a session is about to end; WCAG 2.2 SC 2.2.1 asks for 20 s at
+least."""
 
 
 class Sessions(Protocol):
-    async def current(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None: ...
+    async def current(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime
+    ) -> CurrentSession | None: ...
 
-    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None: ...
+    async def extend(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime
+    ) -> CurrentSession | None: ...
 
     async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]: ...
 
@@ -39,9 +45,16 @@ class Sessions(Protocol):
 
 class SessionPages:
     def __init__(
-        self, *, sessions: Sessions, pages: Pages, audit: Audit, portals: Mapping[str, PortalPresentation], clock: Callable[[], datetime],
-        certificates_end: Callable[[datetime], datetime | None], enrolling: Enrolling,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        sessions: Sessions,
+        pages: Pages,
+        audit: Audit,
+        portals: Mapping[str, PortalPresentation],
+        clock: Callable[[], datetime],
+        certificates_end: Callable[[datetime], datetime | None],
+        enrolling: Enrolling,
+    ) -> None:
         self._sessions = sessions
         self._pages = pages
         self._audit = audit
@@ -74,17 +87,25 @@ class SessionPages:
         )
 
     async def extend(self, request: web.Request) -> web.StreamResponse:
-        """POST session/extend: the person is there. Slides the idle end as any request of theirs would, never the absolute one."""
+        """POST session/extend: the person is there. Slides the idle end as any request of theirs would, never
+        the absolute one."""
         await submitted(request, self._audit)
         now = self._clock()
         ticket = cookies.ticket_in(cookie_fields(request))
-        current = await self._sessions.extend(portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now)
+        current = await self._sessions.extend(
+            portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now
+        )
         if current is None:
             return _sign_in_first(request)
-        return see(request, "session", {"said": "extended"}) if request[CONTEXT].is_page_load else _described(current, now)
+        return (
+            see(request, "session", {"said": "extended"})
+            if request[CONTEXT].is_page_load
+            else _described(current, now)
+        )
 
     async def end_others(self, request: web.Request) -> web.StreamResponse:
-        """POST session/end: ends one other session of the same person, or all of them. What is over already has ended as well."""
+        """POST session/end: ends one other session of the same person, or all of them. What is over already
+        has ended as well."""
         fields = await submitted(request, self._audit)
         now = self._clock()
         current = await self._current(request, now)
@@ -97,12 +118,16 @@ class SessionPages:
             ended = [SessionId(fields.get("session_id", ""))]
         for session_id in ended:
             if await self._sessions.end_other(current.session, session_id, now=now):
-                self._audit.record(Event.SESSION_REVOKED, session_id=session_id, person=current.session.person, by="person")
+                self._audit.record(
+                    Event.SESSION_REVOKED, session_id=session_id, person=current.session.person, by="person"
+                )
         return see(request, "session", {"said": "others-ended" if every else "ended"})
 
     async def _current(self, request: web.Request, now: datetime) -> CurrentSession | None:
         ticket = cookies.ticket_in(cookie_fields(request))
-        return await self._sessions.current(portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now)
+        return await self._sessions.current(
+            portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now
+        )
 
 
 def _sign_in_first(request: web.Request) -> web.Response:
@@ -135,10 +160,14 @@ def _described(current: CurrentSession, now: datetime) -> web.Response:
         "portal": session.portal,
         "session_id": session.session_id,
         "step_up": [
-            {"method": event.method, "at": event.at.isoformat(timespec="seconds")} for event in session.events if event.is_step_up
+            {"method": event.method, "at": event.at.isoformat(timespec="seconds")}
+            for event in session.events
+            if event.is_step_up
         ],
         "started_at": session.started_at.isoformat(timespec="seconds"),
-        "authenticated_at": None if authenticated_at is None else authenticated_at.isoformat(timespec="seconds"),
+        "authenticated_at": None
+        if authenticated_at is None
+        else authenticated_at.isoformat(timespec="seconds"),
         "expires_at": session.expires_at.isoformat(timespec="seconds"),
         "idle_ends_at": _idle_end(current).isoformat(timespec="seconds"),
         # Spans too: the browser's clock may be wrong.

@@ -1,5 +1,5 @@
-"""PURE: what a sign-out has ended, and what may go on: for the page after it, and in a cookie, because the browser may come back to that
-page from the provider."""
+"""PURE: what a sign-out has ended, and what may go on: for the page after it, and in a cookie, because the
+browser may come back to that page from the provider."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _AT_PROVIDER: dict[str, Literal["asked", "untold"] | None] = {"a": "asked", "u":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOut:
-    """`everywhere`: all sessions of the person have ended, not only this one. `at_provider` is about the session there: the browser was
-    sent to end it (`asked`; whether it has, nobody knows here), or it was not (`untold`); None where there is none that we have begun.
-    `shown_certificate`: the browser has shown one, and shows it again unasked until it is closed."""
+    """`everywhere`: all sessions of the person have ended, not only this one. `at_provider` is about the
+    session there: the browser was sent to end it (`asked`; whether it has, nobody knows here), or it was not
+    (`untold`); None where there is none that we have begun. `shown_certificate`: the browser has shown one,
+    and shows it again unasked until it is closed."""
 
     everywhere: bool
     at_provider: Literal["asked", "untold"] | None
@@ -44,4 +45,6 @@ def parse(text: str) -> SignedOut | None:
     """What `SignedOut.text` has written; None for any other text."""
     if len(text) != 3 or text[0] not in "eh" or text[1] not in _AT_PROVIDER or text[2] not in "c-":
         return None
-    return SignedOut(everywhere=text[0] == "e", at_provider=_AT_PROVIDER[text[1]], shown_certificate=text[2] == "c")
+    return SignedOut(
+        everywhere=text[0] == "e", at_provider=_AT_PROVIDER[text[1]], shown_certificate=text[2] == "c"
+    )

@@ -1,4 +1,5 @@
-"""A fresh proof in a signed-in session: choosing how, answering, waiting for a phone. What a proof is, `flows` decides.
+"""A fresh proof in a signed-in session: choosing how, answering, waiting for a phone. What a proof is,
+`flows` decides.
 
 A GET changes nothing here: browsers and mail scanners fetch ahead.
 """
@@ -45,14 +46,24 @@ class StepUps(Protocol):
 
     async def again(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None: ...
 
-    async def answer(self, visit: Visit, challenge_id: str, typed: str) -> SteppedUp | Issued | NotProved | None: ...
+    async def answer(
+        self, visit: Visit, challenge_id: str, typed: str
+    ) -> SteppedUp | Issued | NotProved | None: ...
 
 
 class StepUpPages:
     def __init__(
-        self, *, step_ups: StepUps, proofs: Proofs, pages: Pages, refusals: Refusals, audit: Audit, metrics: Metrics,
-        clock: Callable[[], datetime], fresh: Callable[[int], str],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        step_ups: StepUps,
+        proofs: Proofs,
+        pages: Pages,
+        refusals: Refusals,
+        audit: Audit,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], str],
+    ) -> None:
         self._step_ups = step_ups
         self._proofs = proofs
         self._pages = pages
@@ -78,8 +89,8 @@ class StepUpPages:
         return self._choice(request, visit, demand)
 
     async def act(self, request: web.Request) -> web.StreamResponse:
-        """POST step-up: with `method` asks for a proof; with `c` answers, asks for another message (`again`), or looks whether the phone
-        has answered (neither `again` nor `code`)."""
+        """POST step-up: with `method` asks for a proof; with `c` answers, asks for another message (`again`),
+        or looks whether the phone has answered (neither `again` nor `code`)."""
         self._audit.demand()
         fields = await submitted(request, self._audit)
         flow = cookies.flow_in(cookie_fields(request)).value
@@ -94,10 +105,13 @@ class StepUpPages:
             return answer
         if fields.get("again") == "yes":
             return await self._begun(request, visit, await self._step_ups.again(visit, challenge_id))
-        return await self._answered(request, visit, await self._step_ups.answer(visit, challenge_id, fields.get("code", "")))
+        return await self._answered(
+            request, visit, await self._step_ups.answer(visit, challenge_id, fields.get("code", ""))
+        )
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        """GET step-up/status: for the script of the waiting page. Anything but `pending` is told by the page, which is asked next."""
+        """GET step-up/status: for the script of the waiting page. Anything but `pending` is told by the page,
+        which is asked next."""
         visit = visit_of(request, request.query, now=self._clock())
         outcome = await self._step_ups.standing(visit, request.query.get("c", ""))
         if outcome is None:
@@ -109,18 +123,32 @@ class StepUpPages:
         if demand.blocked_until is not None:
             wait = seconds_until(demand.blocked_until, visit.now)
             about = Particulars(wait=wait, step_up=place_of(visit), ways=demand.offers)
-            return self._refusals.answer(request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=about)
+            return self._refusals.answer(
+                request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=about
+            )
         if not demand.offers:
             needs_own = demand.change is not None and not demand.change.is_first
-            lost = Particulars(lacking=demand.lacking, withheld=demand.withheld, needs_own=needs_own, step_up=place_of(visit))
-            return self._refusals.answer(request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=lost)
+            lost = Particulars(
+                lacking=demand.lacking, withheld=demand.withheld, needs_own=needs_own, step_up=place_of(visit)
+            )
+            return self._refusals.answer(
+                request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=lost
+            )
         is_lost = request.query.get("lost") == "yes"
         return self._pages.answer(
-            request, "step_up.html", here="step-up", keep=place_of(visit) | ({"lost": "yes"} if is_lost else {}), demand=demand,
-            place=return_to.shown(visit.return_to), is_lost=is_lost, is_for_methods=visit.return_to == return_to.SESSION_PAGE,
-        )  # fmt: skip
+            request,
+            "step_up.html",
+            here="step-up",
+            keep=place_of(visit) | ({"lost": "yes"} if is_lost else {}),
+            demand=demand,
+            place=return_to.shown(visit.return_to),
+            is_lost=is_lost,
+            is_for_methods=visit.return_to == return_to.SESSION_PAGE,
+        )
 
-    async def _begun(self, request: web.Request, visit: Visit, outcome: Issued | SentAway | NotProved | None) -> web.Response:
+    async def _begun(
+        self, request: web.Request, visit: Visit, outcome: Issued | SentAway | NotProved | None
+    ) -> web.Response:
         match outcome:
             case None:
                 return sign_in_first(request, visit.return_to)
@@ -137,7 +165,9 @@ class StepUpPages:
             case _:
                 assert_never(outcome)
 
-    async def _answered(self, request: web.Request, visit: Visit, outcome: SteppedUp | Issued | NotProved | None) -> web.Response:
+    async def _answered(
+        self, request: web.Request, visit: Visit, outcome: SteppedUp | Issued | NotProved | None
+    ) -> web.Response:
         match outcome:
             case None:
                 return sign_in_first(request, visit.return_to)
@@ -154,16 +184,26 @@ class StepUpPages:
         self._proofs.record(outcome)
         standing = outcome.standing
         is_open = standing is not None and standing.state_at(visit.now) is State.PENDING
-        if standing is not None and is_open and outcome.reason in _SAID_ON_THE_PAGE and request[CONTEXT].is_page_load:
+        if (
+            standing is not None
+            and is_open
+            and outcome.reason in _SAID_ON_THE_PAGE
+            and request[CONTEXT].is_page_load
+        ):
             return _see_challenge(request, visit, standing.challenge.challenge_id, said=outcome.reason.value)
-        return self._proofs.told(request, outcome, route=visit.route, ways=await self._left(request, visit, outcome))
+        return self._proofs.told(
+            request, outcome, route=visit.route, ways=await self._left(request, visit, outcome)
+        )
 
     async def _left(self, request: web.Request, visit: Visit, outcome: NotProved) -> tuple[Offer, ...]:
-        """What somebody can prove now who must wait before the next code is taken: the page that says so offers it."""
+        """What somebody can prove now who must wait before the next code is taken: the page that says so
+        offers it."""
         if outcome.until is None or outcome.reason not in _BLOCKS or not request[CONTEXT].is_page_load:
             return ()
         route = visit.route if outcome.standing is None else outcome.standing.challenge.route
-        demand = await self._step_ups.demand(replace(visit, return_to=outcome.return_to, held=outcome.held, route=route))
+        demand = await self._step_ups.demand(
+            replace(visit, return_to=outcome.return_to, held=outcome.held, route=route)
+        )
         return () if demand is None else demand.offers
 
     def _asked(self, request: web.Request, visit: Visit, outcome: Issued | NotProved | None) -> web.Response:
@@ -174,24 +214,43 @@ class StepUpPages:
             return self._proofs.told(request, outcome, route=visit.route)
         challenge = outcome.standing.challenge
         request[RETURN_TO] = challenge.return_to
-        place = {"rt": challenge.return_to, "for": challenge.route, **({} if challenge.held is None else {"held": challenge.held})}
-        reloads = challenge.method == "push" and not outcome.is_answered and request.query.get("calm") != "yes"
+        place = {
+            "rt": challenge.return_to,
+            "for": challenge.route,
+            **({} if challenge.held is None else {"held": challenge.held}),
+        }
+        reloads = (
+            challenge.method == "push" and not outcome.is_answered and request.query.get("calm") != "yes"
+        )
         return self._pages.answer(
-            request, "step_up_waiting.html" if challenge.method == "push" else "step_up_code.html", here="step-up",
-            keep={"c": challenge.challenge_id, **place, **({} if reloads else {"calm": "yes"})}, challenge=challenge,
-            tries_left=outcome.standing.tries_left, is_answered=outcome.is_answered, reloads=reloads, place=place,
-            shown=return_to.shown(challenge.return_to), said=_said(request.query),
+            request,
+            "step_up_waiting.html" if challenge.method == "push" else "step_up_code.html",
+            here="step-up",
+            keep={"c": challenge.challenge_id, **place, **({} if reloads else {"calm": "yes"})},
+            challenge=challenge,
+            tries_left=outcome.standing.tries_left,
+            is_answered=outcome.is_answered,
+            reloads=reloads,
+            place=place,
+            shown=return_to.shown(challenge.return_to),
+            said=_said(request.query),
             seconds_left=max(int((challenge.expires_at - visit.now).total_seconds()), 0),
-            again_in=0 if challenge.again_at is None or challenge.again_at <= visit.now else seconds_until(challenge.again_at, visit.now),
-        )  # fmt: skip
+            again_in=0
+            if challenge.again_at is None or challenge.again_at <= visit.now
+            else seconds_until(challenge.again_at, visit.now),
+        )
 
     def _record_issued(self, session: Session, method: str) -> None:
         self._audit.record(Event.CHALLENGE_ISSUED, session=session, method=method)
         self._metrics.step_ups[method, "issued"] += 1
 
 
-def _see_challenge(request: web.Request, visit: Visit, challenge_id: str, *, said: str | None = None) -> web.Response:
-    return see(request, "step-up", {"c": challenge_id, **place_of(visit), **({} if said is None else {"said": said})})
+def _see_challenge(
+    request: web.Request, visit: Visit, challenge_id: str, *, said: str | None = None
+) -> web.Response:
+    return see(
+        request, "step-up", {"c": challenge_id, **place_of(visit), **({} if said is None else {"said": said})}
+    )
 
 
 def _said(query: Mapping[str, str]) -> str | None:

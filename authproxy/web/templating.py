@@ -18,8 +18,8 @@ Templates = Mapping[Locale, Environment]
 
 @functools.cache
 def templates(zone: tzinfo) -> Templates:
-    """One environment for each language, made once in a process. Raises InvalidCatalogue: a gateway whose words are broken does not
-    start."""
+    """One environment for each language, made once in a process. Raises InvalidCatalogue: a gateway whose
+    words are broken does not start."""
     slovene = translations(files("authproxy.web").joinpath("locales", "sl.po").read_text(encoding="utf-8"))
     return {"sl": _environment(slovene, zone), "en": _environment(gettext.NullTranslations(), zone)}
 

@@ -1,4 +1,5 @@
-"""Reads off a request who is there and for which place they need a fresh proof: the cookies, the address, `rt`, `for` and `held`."""
+"""Reads off a request who is there and for which place they need a fresh proof: the cookies, the address,
+`rt`, `for` and `held`."""
 
 from __future__ import annotations
 
@@ -17,9 +18,11 @@ from authproxy.web.refusals import RETURN_TO
 _LONGEST_ROUTE = 128
 
 
-def visit_of(request: web.Request, said: Mapping[str, str], *, now: datetime, browser: str | None = None) -> Visit:
-    """`said` is the query of a page or the fields of a form; what cannot be the name of a route or of a request is none. `browser` is the
-    flow cookie that the answer will set."""
+def visit_of(
+    request: web.Request, said: Mapping[str, str], *, now: datetime, browser: str | None = None
+) -> Visit:
+    """`said` is the query of a page or the fields of a form; what cannot be the name of a route or of a
+    request is none. `browser` is the flow cookie that the answer will set."""
     context, held = request[CONTEXT], cookie_fields(request)
     route, name = said.get("for", ""), said.get("held", "")
     place = request[RETURN_TO] = context.portal.place(said.get("rt"))
@@ -40,6 +43,9 @@ def visit_of(request: web.Request, said: Mapping[str, str], *, now: datetime, br
 
 def place_of(visit: Visit, *, return_to: str | None = None) -> dict[str, str]:
     """What a link or a form of ours says to stay with the same place: the query that `visit_of` reads."""
-    known = {"rt": visit.return_to if return_to is None else return_to, "for": visit.route, "held": visit.held}
+    known = {
+        "rt": visit.return_to if return_to is None else return_to,
+        "for": visit.route,
+        "held": visit.held,
+    }
     return {name: value for name, value in known.items() if value is not None}
-

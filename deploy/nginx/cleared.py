@@ -1,8 +1,10 @@
-"""Writes down for nginx which header fields of a client no portal may see: `python deploy/nginx/cleared.py`, after a change of
-`authproxy/edge/rules/identity_names.py`. It also writes the pages that nginx shows by itself, as they are without any settings.
+"""Writes down for nginx which header fields of a client no portal may see: `python deploy/nginx/cleared.py`,
+after a change of `authproxy/edge/rules/identity_names.py`. It also writes the pages that nginx shows by
+itself, as they are without any settings.
 
-nginx removes a field by its whole name only, so `cleared.conf` has the known members of each family. `families.conf` has the families
-themselves, for an nginx with the module headers-more. Names that nginx is told to set are not in `cleared.conf`.
+nginx removes a field by its whole name only, so `cleared.conf` has the known members of each family.
+`families.conf` has the families themselves, for an nginx with the module headers-more. Names that nginx is
+told to set are not in `cleared.conf`.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ _CLEARED = f"""{_MADE} Included by headers.conf. Removes, name by name, what
 # portals and frameworks take for identity, origin, method or path, and nobody here sets. nginx cannot remove a family such as
 # X-Authentik-*: a member that is not in this list reaches the portal. families.conf closes that.
 
-"""
+"""  # noqa: E501
 _FAMILIES = f"""{_MADE} In each server {{ }} of a portal, beside server.conf, where
 # nginx has the module headers-more (Debian: libnginx-mod-http-headers-more-filter). Removes whole families of names, whatever their
 # members are called.
 
-"""
+"""  # noqa: E501
 
 
 def cleared() -> str:
@@ -36,7 +38,10 @@ def cleared() -> str:
 
 def families() -> str:
     """The content of families.conf."""
-    return _FAMILIES + "".join(f'more_clear_input_headers "{name}";\n' for name in sorted([*NAMES, *(f"{prefix}*" for prefix in FAMILIES)]))
+    return _FAMILIES + "".join(
+        f'more_clear_input_headers "{name}";\n'
+        for name in sorted([*NAMES, *(f"{prefix}*" for prefix in FAMILIES)])
+    )
 
 
 if __name__ == "__main__":

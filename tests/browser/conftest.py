@@ -1,4 +1,5 @@
-"""The whole sandbox as a process, one for the tests of a module, and for each test a browser of its own: a context of the worker's Chromium."""
+"""The whole sandbox as a process, one for the tests of a module, and for each test a browser of its own: a
+context of the worker's Chromium."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory):
-    """Its provider sends a hundred messages an hour to one address, and one module of newcomers after another would use them up."""
+    """Its provider sends a hundred messages an hour to one address, and one module of newcomers after another
+    would use them up."""
     with running_sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
 
@@ -34,12 +36,19 @@ def looked_at(tmp_path_factory, worker_id):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(chromium, sandbox, looked_at):
-    """Opens a browser of its own for a person; at the end nothing may have been complained about, and nobody else asked."""
+    """Opens a browser of its own for a person; at the end nothing may have been complained about, and nobody
+    else asked."""
     opened = []
 
     async def visit(email="ana.novak@example.si", **options):
         context = await chromium.new_context(**options)
-        person = Visitor(await context.new_page(), sandbox, email, language=options.get("locale", "sl")[:2], looked_at=looked_at)
+        person = Visitor(
+            await context.new_page(),
+            sandbox,
+            email,
+            language=options.get("locale", "sl")[:2],
+            looked_at=looked_at,
+        )
         opened.append((context, person))
         return person
 
@@ -58,20 +67,27 @@ async def proxy():
 
 @pytest.fixture
 def certificate_visitor(proxy, visitor, sandbox, tmp_path):
-    """A browser that shows the certificate of that name, as the authority gives it out for browsers, to the gateway and to the provider; the
-    hosts' own one is let pass.
-    The proxy is asked for first, so that it is there for as long as pages load themselves anew."""
+    """A browser that shows the certificate of that name, as the authority gives it out for browsers, to the
+    gateway and to the provider; the hosts' own one is let pass. The proxy is asked for first, so that it is
+    there for as long as pages load themselves anew."""
 
     async def visit(name, **options):
         origins = [f"https://localhost:{port + sandbox.offset}" for port in (8444, 8445)]
         shown = {}
         if name is not None:
-            async with ClientSession(timeout=ClientTimeout(10)) as session, session.get(f"{sandbox.local(8084)}/people/{name}.p12") as answer:
+            async with (
+                ClientSession(timeout=ClientTimeout(10)) as session,
+                session.get(f"{sandbox.local(8084)}/people/{name}.p12") as answer,
+            ):
                 assert answer.status == 200
                 (tmp_path / f"{name}.p12").write_bytes(await answer.read())
             file = tmp_path / f"{name}.p12"
-            shown = {"client_certificates": [{"origin": origin, "pfxPath": file, "passphrase": "sandbox"} for origin in origins],
-                     "proxy": {"server": proxy}}  # fmt: skip
+            shown = {
+                "client_certificates": [
+                    {"origin": origin, "pfxPath": file, "passphrase": "sandbox"} for origin in origins
+                ],
+                "proxy": {"server": proxy},
+            }
         email = options.pop("email", "nobody@example.si" if name is None else f"{name}@example.si")
         return await visitor(email, ignore_https_errors=True, **shown, **options)
 

@@ -1,4 +1,5 @@
-"""What people do that nobody has planned, in Chromium: each ends where they wanted to go or on a page that helps, never as somebody else."""
+"""What people do that nobody has planned, in Chromium: each ends where they wanted to go or on a page that
+helps, never as somebody else."""
 
 from __future__ import annotations
 
@@ -46,7 +47,11 @@ async def signs_in(person, someone, place):
 
 def tolerates(person, *statuses):
     """Chromium itself tells the console of every page that answers so."""
-    person.complaints[:] = [complaint for complaint in person.complaints if not any(f"status of {status}" in complaint for status in statuses)]
+    person.complaints[:] = [
+        complaint
+        for complaint in person.complaints
+        if not any(f"status of {status}" in complaint for status in statuses)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +59,10 @@ def tolerates(person, *statuses):
     [("Łukasz Þór", "O’Ğüneş-Čšž"), ("Ђорђе", "李 Ξανθόπουλος")],
 )
 async def test_a_name_in_any_letters_is_greeted_whole(visitor, sandbox, given_name, family_name):
-    someone, person = await settled(sandbox, given_name=given_name, family_name=family_name), await visitor(locale="sl-SI")
+    someone, person = (
+        await settled(sandbox, given_name=given_name, family_name=family_name),
+        await visitor(locale="sl-SI"),
+    )
     await signs_in(person, someone, f"{sandbox.portal('acq')}/")
     await expect(person.page.locator("h1")).to_have_text(f"Pozdravljeni, {given_name} {family_name}")
     await person.page.goto(f"{sandbox.portal('acq')}/.authproxy/session")
@@ -62,7 +70,9 @@ async def test_a_name_in_any_letters_is_greeted_whole(visitor, sandbox, given_na
 
 
 @walked_in("sl-SI")
-async def test_an_email_address_of_three_hundred_characters_is_answered_with_a_sentence(visitor, sandbox, locale):
+async def test_an_email_address_of_three_hundred_characters_is_answered_with_a_sentence(
+    visitor, sandbox, locale
+):
     person, long = await visitor(locale=locale), f"{'č' * 150}@{'d' * 60}.{'e' * 60}.example.si"
     long = long.replace("@", "x" * (300 - len(long)) + "@")
     page = person.page
@@ -73,7 +83,9 @@ async def test_an_email_address_of_three_hundred_characters_is_answered_with_a_s
     await page.keyboard.press("Enter")
     await page.get_by_role("heading", name=person.say("Check what you typed")).wait_for()
     assert await page.evaluate("document.activeElement.getAttribute('role')") == "alert"
-    await expect(page.locator("#email-problem")).to_have_text(person.say("This is too long: at most 254 characters are allowed."))
+    await expect(page.locator("#email-problem")).to_have_text(
+        person.say("This is too long: at most 254 characters are allowed.")
+    )
     assert await person.faults() == []
 
     await page.goto(f"{sandbox.local(8081)}/IdP-RM-Front/chooselogin/rekono.htm")
@@ -117,7 +129,9 @@ async def test_every_button_on_the_way_pressed_twice_signs_in_once(visitor, sand
     await expect(page.locator("dl").first).to_contain_text(someone.email)
 
 
-async def test_back_at_the_chooser_after_signing_in_means_back_at_the_page_that_was_asked_for(visitor, sandbox):
+async def test_back_at_the_chooser_after_signing_in_means_back_at_the_page_that_was_asked_for(
+    visitor, sandbox
+):
     someone, person = await settled(sandbox), await visitor(locale="sl-SI")
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11"
     await signs_in(person, someone, place)
@@ -128,7 +142,9 @@ async def test_back_at_the_chooser_after_signing_in_means_back_at_the_page_that_
     await expect(page.locator("header .user")).to_contain_text(someone.family_name)
 
 
-async def test_back_at_the_consent_after_signing_in_says_that_it_is_done_and_ends_no_session(visitor, sandbox):
+async def test_back_at_the_consent_after_signing_in_says_that_it_is_done_and_ends_no_session(
+    visitor, sandbox
+):
     someone, person = await settled(sandbox), await visitor(locale="sl-SI")
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11"
     await signs_in(person, someone, place)
@@ -167,8 +183,14 @@ async def test_two_tabs_begun_at_once_come_each_to_its_own_page(visitor, sandbox
 
 
 @walked_in("en-GB")
-async def test_a_callback_that_a_stranger_sends_signs_nobody_in_and_offers_a_beginning(visitor, sandbox, locale):
-    someone, stranger, person = await settled(sandbox), await visitor(locale=locale), await visitor(locale=locale)
+async def test_a_callback_that_a_stranger_sends_signs_nobody_in_and_offers_a_beginning(
+    visitor, sandbox, locale
+):
+    someone, stranger, person = (
+        await settled(sandbox),
+        await visitor(locale=locale),
+        await visitor(locale=locale),
+    )
     await at_the_consent(stranger, someone, f"{sandbox.portal('acq')}/izpis/2026/11")
     planted = await callback_kept_back(stranger)
 
@@ -176,7 +198,9 @@ async def test_a_callback_that_a_stranger_sends_signs_nobody_in_and_offers_a_beg
     await expect(person.page.locator("h1:visible")).to_have_text(person.say("Your browser keeps no cookies"))
     await person.page.goto(f"{sandbox.portal('acq')}/.authproxy/login")
     await person.page.goto(planted)
-    await expect(person.page.locator("h1:visible")).to_have_text(person.say("This sign-in was begun in another browser"))
+    await expect(person.page.locator("h1:visible")).to_have_text(
+        person.say("This sign-in was begun in another browser")
+    )
     assert await person.faults() == []
     await person.page.locator("main:visible").get_by_role("link", name=person.say("Continue")).click()
     await person.stands_at("Choose how to sign in")
@@ -207,7 +231,10 @@ async def test_a_browser_without_cookies_is_told_about_cookies(sandbox, tmp_path
     preferences.write_text(json.dumps({"profile": {"default_content_setting_values": {"cookies": 2}}}))
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
-            str(tmp_path), executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--no-first-run"], locale=locale
+            str(tmp_path),
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--no-first-run"],
+            locale=locale,
         )
         person = Visitor(context.pages[0], sandbox, "", language=locale[:2])
         await person.page.goto(f"{sandbox.portal('acq')}/izpis/2026/11")
@@ -228,7 +255,9 @@ async def test_a_provider_that_fails_in_the_middle_leaves_a_way_back_to_the_same
     async with ClientSession(timeout=ClientTimeout(10)) as scripts:
         quirks = f"{sandbox.local(8081)}/api/quirks"
         try:
-            async with scripts.post(quirks, json={"client_id": "bankart-varni-spletni-prehod", "quirk": "token_500_html"}) as answer:
+            async with scripts.post(
+                quirks, json={"client_id": "bankart-varni-spletni-prehod", "quirk": "token_500_html"}
+            ) as answer:
                 assert answer.status == 200
             await person.presses(ALLOW)
             await page.wait_for_url(re.compile("/login/refused"))

@@ -1,5 +1,5 @@
-"""Signing in with a certificate in Chromium: the chooser, the certificate, a second proof, the portal's page; and what is said when it is the
-wrong certificate."""
+"""Signing in with a certificate in Chromium: the chooser, the certificate, a second proof, the portal's page;
+and what is said when it is the wrong certificate."""
 
 from __future__ import annotations
 
@@ -28,11 +28,16 @@ async def heading(person):
     return await person.page.locator("h1:visible").inner_text()
 
 
-PEOPLE = {"sl-SI": ("ana.novak", "+38640123456", "Ana Novak"), "en-GB": ("cvetka.zupan", "+38640123458", "Cvetka Zupan")}
+PEOPLE = {
+    "sl-SI": ("ana.novak", "+38640123456", "Ana Novak"),
+    "en-GB": ("cvetka.zupan", "+38640123458", "Cvetka Zupan"),
+}
 
 
 @pytest.mark.parametrize("locale", PEOPLE)
-async def test_from_a_deep_link_with_a_certificate_and_a_code_by_text_message(certificate_visitor, sandbox, locale):
+async def test_from_a_deep_link_with_a_certificate_and_a_code_by_text_message(
+    certificate_visitor, sandbox, locale
+):
     """A certificate is one proof; the other is asked for once in a session."""
     name, number, called = PEOPLE[locale]
     person = await certificate_visitor(name, locale=locale)
@@ -53,7 +58,9 @@ async def test_from_a_deep_link_with_a_certificate_and_a_code_by_text_message(ce
     await person.stands_at("Your session")
     proofs = page.locator("dl").nth(1).locator("dd")
     await expect(proofs.filter(has_text=person.say("SMS"))).to_have_count(1)
-    await expect(proofs.filter(has_text=person.say("ACNLB certificate"))).to_have_count(2)  # the sign-in, and the proof that it was
+    await expect(proofs.filter(has_text=person.say("ACNLB certificate"))).to_have_count(
+        2
+    )  # the sign-in, and the proof that it was
 
 
 REFUSED = {
@@ -67,7 +74,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_a_refusal_says_one_thing_to_do_and_leads_back(certificate_visitor, sandbox, name):
-    person = await certificate_visitor(name, locale="sl-SI", viewport={"width": 320, "height": 800}, color_scheme="dark")
+    person = await certificate_visitor(
+        name, locale="sl-SI", viewport={"width": 320, "height": 800}, color_scheme="dark"
+    )
     page = person.page
     await page.goto(f"{sandbox.portal('b2b')}/transakcije")
     await person.presses(BY_CERTIFICATE)
@@ -97,7 +106,8 @@ async def to_confirmation_window(person, place):
 
 
 async def test_a_digital_certificate_confirms_a_sign_in_at_the_provider(certificate_visitor, sandbox):
-    """The provider's policy for forms lets the browser through all of the way, to TLS and back and on to the portal."""
+    """The provider's policy for forms lets the browser through all of the way, to TLS and back and on to the
+    portal."""
     person, place = await certificate_visitor("ana.novak", locale="sl-SI"), f"{sandbox.portal('acq')}/"
     await to_confirmation_window(person, place)
     await person.presses(BY_DIGITAL_CERTIFICATE)
@@ -105,9 +115,15 @@ async def test_a_digital_certificate_confirms_a_sign_in_at_the_provider(certific
     await person.page.wait_for_url(place)
 
 
-async def test_a_certificate_that_is_refused_at_the_provider_leads_back_to_its_window(certificate_visitor, sandbox):
+async def test_a_certificate_that_is_refused_at_the_provider_leads_back_to_its_window(
+    certificate_visitor, sandbox
+):
     person = await certificate_visitor(
-        "erik.kos", email="cvetka.zupan@example.si", locale="sl-SI", viewport={"width": 320, "height": 800}, color_scheme="dark"
+        "erik.kos",
+        email="cvetka.zupan@example.si",
+        locale="sl-SI",
+        viewport={"width": 320, "height": 800},
+        color_scheme="dark",
     )
     page = person.page
     await to_confirmation_window(person, f"{sandbox.portal('acq')}/")

@@ -1,5 +1,5 @@
-"""What somebody adds to their account and takes away again on the page about their session, by the keyboard alone; and
-what a script tells them of it."""
+"""What somebody adds to their account and takes away again on the page about their session, by the keyboard
+alone; and what a script tells them of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ TOLD = {"sl": "dodan telefon za potisna obvestila", "en": "phone for notificatio
 
 @walked_in("sl-SI")
 async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visitor, sandbox, locale):
-    someone, person, phone = await settled(sandbox), await visitor(locale=locale), await visitor(locale=locale)
+    someone, person, phone = (
+        await settled(sandbox),
+        await visitor(locale=locale),
+        await visitor(locale=locale),
+    )
     page, session = person.page, f"{sandbox.portal('bips')}/.authproxy/session"
     await signs_in_with_the_mouse(person, someone, f"{sandbox.portal('bips')}/poizvedba")
     await page.goto(session)
@@ -51,8 +55,10 @@ async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visi
     await adds_a_list(person)
     assert await person.faults() == []
     assert await page.locator(".cards li b").all_inner_texts() == [
-        f"{person.say('Push notification')}: Žigov", f"{person.say('One-time password')}: Moj telefon", person.say("Recovery codes"),
-    ]  # fmt: skip
+        f"{person.say('Push notification')}: Žigov",
+        f"{person.say('One-time password')}: Moj telefon",
+        person.say("Recovery codes"),
+    ]
 
     other = await visitor(locale=locale)
     await signs_in_with_the_mouse(other, someone, f"{sandbox.portal('bips')}/poizvedba")
@@ -60,8 +66,9 @@ async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visi
     await other.stands_at("Confirm your identity")
     # A phone that answers is not enough at the low level of trust, and the page says so.
     assert await other.page.locator("main form button").all_inner_texts() == [
-        other.say("One-time password"), other.say("SMS"),
-    ]  # fmt: skip
+        other.say("One-time password"),
+        other.say("SMS"),
+    ]
     await expect(other.page.locator("main .about").last).to_contain_text(other.say("Push notification"))
     await other.does("One-time password")
     await other.stands_at("Enter the code from the application")

@@ -1,5 +1,6 @@
-"""Every page that stands at an address of its own, at the gateway and in the sandbox, by a list: free of barriers in both languages, light
-and dark, not wider than 320 pixels, within its budget, and asking nobody else. Pages within a flow are looked at by the walks."""
+"""Every page that stands at an address of its own, at the gateway and in the sandbox, by a list: free of
+barriers in both languages, light and dark, not wider than 320 pixels, within its budget, and asking nobody
+else. Pages within a flow are looked at by the walks."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ LOOKS = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
 
 
 async def opens_each(person, pages, *, budget=None):
-    """Address and heading of each; what is wrong with them. What the outbox shows, and so its weight, is not for it to say."""
+    """Address and heading of each; what is wrong with them. What the outbox shows, and so its weight, is not
+    for it to say."""
     faults = []
     for url, heading in pages.items():
         async with weighed(person.page) as arrived:
@@ -76,14 +78,22 @@ async def test_the_gateways_pages_for_those_who_are_not_signed_in(visitor, sandb
 async def test_the_gateways_pages_for_the_signed_in(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     await signs_in_with_the_mouse(person, someone, f"{sandbox.portal('acq')}/")
-    pages = {f"{sandbox.portal('acq')}{path}": heading for path, heading in GATEWAY_PAGES_OF_THE_SIGNED_IN.items()}
+    pages = {
+        f"{sandbox.portal('acq')}{path}": heading for path, heading in GATEWAY_PAGES_OF_THE_SIGNED_IN.items()
+    }
     assert await opens_each(person, pages, budget=BUDGET) == []
 
 
 @LOOKS
 async def test_the_sandboxs_pages(visitor, sandbox, locale):
     person = await visitor(locale=locale)
-    assert await opens_each(person, {f"{sandbox.local(port)}{path}": heading for (port, path), heading in SANDBOX_PAGES.items()}) == []
+    assert (
+        await opens_each(
+            person,
+            {f"{sandbox.local(port)}{path}": heading for (port, path), heading in SANDBOX_PAGES.items()},
+        )
+        == []
+    )
 
 
 @LOOKS

@@ -1,4 +1,5 @@
-"""Somebody who has no account: from a portal by way of registration and dashboard to the page that they wanted, and a lost password."""
+"""Somebody who has no account: from a portal by way of registration and dashboard to the page that they
+wanted, and a lost password."""
 
 from __future__ import annotations
 
@@ -15,18 +16,31 @@ CHOOSER = "main form button[name=method][value=rekono]"
 PASSWORD = "konj baterija sponka"
 WORDS = {
     "sl": {
-        "create": "Ustvari račun", "next": "Naprej", "retry": "Preverite vnos", "saved": "Podatki so shranjeni", "missing": "Davčna številka",
-        "taken": "Te davčne številke ni mogoče vpisati", "reset": "Geslo je spremenjeno",
+        "create": "Ustvari račun",
+        "next": "Naprej",
+        "retry": "Preverite vnos",
+        "saved": "Podatki so shranjeni",
+        "missing": "Davčna številka",
+        "taken": "Te davčne številke ni mogoče vpisati",
+        "reset": "Geslo je spremenjeno",
     },
     "en": {
-        "create": "Create account", "next": "Next", "retry": "Check what you typed", "saved": "The data are stored", "missing": "Tax number",
-        "taken": "This tax number cannot be entered", "reset": "The password is changed",
+        "create": "Create account",
+        "next": "Next",
+        "retry": "Check what you typed",
+        "saved": "The data are stored",
+        "missing": "Tax number",
+        "taken": "This tax number cannot be entered",
+        "reset": "The password is changed",
     },
-}  # fmt: skip
+}
 
 
 async def last_code(sandbox, to):
-    async with ClientSession(timeout=ClientTimeout(10)) as session, session.get(f"{sandbox.local(8083)}/api/messages?to={quote(to)}") as answer:
+    async with (
+        ClientSession(timeout=ClientTimeout(10)) as session,
+        session.get(f"{sandbox.local(8083)}/api/messages?to={quote(to)}") as answer,
+    ):
         return re.search(r"(?<!\d)\d{6}(?!\d)", (await answer.json())[0]["text"])[0]
 
 
@@ -67,7 +81,11 @@ async def registers(person, sandbox, email, phone, words):
 @walked_in("sl-SI")
 async def test_from_a_portal_to_an_account_to_its_data_to_the_portal(visitor, sandbox, locale):
     language = locale[:2]
-    words, email, phone = WORDS[language], f"eva.{language}@example.si", {"sl": "041 111 222", "en": "041 333 444"}[language]
+    words, email, phone = (
+        WORDS[language],
+        f"eva.{language}@example.si",
+        {"sl": "041 111 222", "en": "041 333 444"}[language],
+    )
     tax_number = {"sl": "99990059", "en": "99990067"}[language]
     person = await visitor(locale=locale)
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11?a=1"
@@ -91,9 +109,14 @@ async def test_from_a_portal_to_an_account_to_its_data_to_the_portal(visitor, sa
     await page.locator("#given_name").wait_for()
     assert await person.barriers() == []
     typed = {
-        "given_name": "Éva Đurđa", "family_name": "Čuk-Žerjav", "tax_number": "99990008", "birthdate": "1. 2. 1991",
-        "street_address": "Čopova ulica 1", "postal_code": "1000", "locality": "Ljubljana",
-    }  # fmt: skip
+        "given_name": "Éva Đurđa",
+        "family_name": "Čuk-Žerjav",
+        "tax_number": "99990008",
+        "birthdate": "1. 2. 1991",
+        "street_address": "Čopova ulica 1",
+        "postal_code": "1000",
+        "locality": "Ljubljana",
+    }
     for field, value in typed.items():
         await page.fill(f"#{field}", value)
     await page.keyboard.press("Enter")
@@ -115,14 +138,20 @@ async def test_from_a_portal_to_an_account_to_its_data_to_the_portal(visitor, sa
     await page.wait_for_url(place)
     assert "Čuk-Žerjav" in await page.locator("body").inner_text()
     # Chromium itself tells the console of every page that answers 403 or 409.
-    assert [complaint for complaint in person.complaints if "403" not in complaint and "409" not in complaint] == []
+    assert [
+        complaint for complaint in person.complaints if "403" not in complaint and "409" not in complaint
+    ] == []
     person.complaints.clear()
 
 
 @walked_in("en-GB")
 async def test_a_lost_password_is_replaced_with_the_puk_code(visitor, sandbox, locale):
     language = locale[:2]
-    words, email, phone = WORDS[language], f"jan.{language}@example.si", {"sl": "041 555 666", "en": "041 777 888"}[language]
+    words, email, phone = (
+        WORDS[language],
+        f"jan.{language}@example.si",
+        {"sl": "041 555 666", "en": "041 777 888"}[language],
+    )
     person = await visitor(locale=locale)
     page = person.page
     await page.goto(f"{sandbox.local(8081)}/")

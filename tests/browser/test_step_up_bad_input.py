@@ -1,4 +1,5 @@
-"""What people do at a fresh proof that nobody has planned, in Chromium: each ends where they wanted to go or on a page that helps."""
+"""What people do at a fresh proof that nobody has planned, in Chromium: each ends where they wanted to go or
+on a page that helps."""
 
 from __future__ import annotations
 
@@ -23,11 +24,14 @@ async def at_the_choice(person, sandbox, someone):
 
 
 async def is_told_how_long_to_wait(page):
-    await expect(page.locator("main:visible")).to_contain_text(re.compile(r"Znova lahko poskusite čez 1[45] minut\."))
+    await expect(page.locator("main:visible")).to_contain_text(
+        re.compile(r"Znova lahko poskusite čez 1[45] minut\.")
+    )
 
 
 async def test_five_wrong_codes_end_on_a_page_that_says_how_long_to_wait(visitor, sandbox):
-    """Before the last tries it is said what comes; the block is that of the person, in every window, and the session goes on."""
+    """Before the last tries it is said what comes; the block is that of the person, in every window, and the
+    session goes on."""
     someone, person = await settled(sandbox), await visitor(locale="sl-SI")
     page = person.page
     await at_the_choice(person, sandbox, someone)
@@ -59,7 +63,9 @@ async def test_five_wrong_codes_end_on_a_page_that_says_how_long_to_wait(visitor
     tolerates(person, 403, 429)
 
 
-async def test_a_button_that_is_pressed_twice_sends_one_message_and_an_answer_given_twice_proves_once(visitor, sandbox):
+async def test_a_button_that_is_pressed_twice_sends_one_message_and_an_answer_given_twice_proves_once(
+    visitor, sandbox
+):
     someone, person = await settled(sandbox), await visitor(locale="sl-SI")
     page = person.page
     await at_the_choice(person, sandbox, someone)
@@ -69,14 +75,17 @@ async def test_a_button_that_is_pressed_twice_sends_one_message_and_an_answer_gi
     assert len(await person.messages(someone.sent_to)) == before + 1
     await person.types("Code", await person.newest_code(someone.sent_to))
     await page.get_by_role("button", name="Potrdi").dblclick()
-    await expect(page.locator("h1:visible")).to_have_text(re.compile("Preverite podatke pred pošiljanjem|Ta potrditev ne velja več"))
+    await expect(page.locator("h1:visible")).to_have_text(
+        re.compile("Preverite podatke pred pošiljanjem|Ta potrditev ne velja več")
+    )
     await page.goto(f"{sandbox.portal('bips')}/.authproxy/session")
     await expect(page.locator("dl").nth(1)).to_contain_text("SMS")
     tolerates(person, 403)
 
 
 async def test_two_tabs_with_a_form_each_are_led_on_by_one_proof(visitor, sandbox):
-    """The second message within a minute is not sent; but when the first tab has its proof, so has the other."""
+    """The second message within a minute is not sent; but when the first tab has its proof, so has the
+    other."""
     someone, person = await settled(sandbox), await visitor(locale="sl-SI")
     await at_the_choice(person, sandbox, someone)
     other = Visitor(await person.page.context.new_page(), sandbox, someone.email, looked_at=person._looked_at)

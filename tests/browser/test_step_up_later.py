@@ -1,5 +1,6 @@
-"""Proofs that grow old, in Chromium before a sandbox whose clock the test moves: a file that waits while its sender signs in again at
-Rekono, and a code that comes too late. In a browser as it is delivered, at a window of the size of a phone and in dark."""
+"""Proofs that grow old, in Chromium before a sandbox whose clock the test moves: a file that waits while its
+sender signs in again at Rekono, and a code that comes too late. In a browser as it is delivered, at a window
+of the size of a phone and in dark."""
 
 from __future__ import annotations
 
@@ -44,11 +45,17 @@ async def sandbox(tmp_path, clock):
 
 
 @walked_in("en-GB")
-async def test_a_file_waits_until_its_sender_has_signed_in_again_and_a_late_code_does_not_do(chromium, sandbox, clock, tmp_path, looked_at, locale):
-    context = await chromium.new_context(locale=locale, viewport={"width": 360, "height": 740}, color_scheme="dark")
+async def test_a_file_waits_until_its_sender_has_signed_in_again_and_a_late_code_does_not_do(
+    chromium, sandbox, clock, tmp_path, looked_at, locale
+):
+    context = await chromium.new_context(
+        locale=locale, viewport={"width": 360, "height": 740}, color_scheme="dark"
+    )
     someone, file = await settled(sandbox), tmp_path / "pain001_čšž.xml"
     file.write_bytes(b"<Document/>" * 1000)
-    person = Visitor(await context.new_page(), sandbox, someone.email, language=locale[:2], looked_at=looked_at)
+    person = Visitor(
+        await context.new_page(), sandbox, someone.email, language=locale[:2], looked_at=looked_at
+    )
     page, place = person.page, f"{sandbox.portal('b2b')}/oddaja"
     await signs_in_with_the_mouse(person, someone, place)
     await as_time_goes_by(page, place, clock)

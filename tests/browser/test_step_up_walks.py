@@ -1,5 +1,5 @@
-"""Fresh proofs by the keyboard alone, in one of the two languages each: by every method, from the page that asks for one to the page that was wanted, and
-with a form that waits in between."""
+"""Fresh proofs by the keyboard alone, in one of the two languages each: by every method, from the page that
+asks for one to the page that was wanted, and with a form that waits in between."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from tests.support.steps import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BUDGET = 30 * 1024
-# Everybody who has a certificate has a phone that answers for the gateway; one for each language, so that nobody is asked too often.
+# Everybody who has a certificate has a phone that answers for the gateway; one for each language, so that
+# nobody is asked too often.
 ENROLLED = {"sl-SI": ("ana.novak", "Ana Novak"), "en-GB": ("cvetka.zupan", "Cvetka Zupan")}
 
 
@@ -77,7 +78,9 @@ async def test_a_form_waits_for_the_proof_is_shown_and_is_sent_once(visitor, san
 
 
 @walked_in("en-GB")
-async def test_a_form_that_is_not_to_be_sent_after_all_is_forgotten_and_the_next_one_goes_through(visitor, sandbox, locale):
+async def test_a_form_that_is_not_to_be_sent_after_all_is_forgotten_and_the_next_one_goes_through(
+    visitor, sandbox, locale
+):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     page, place = person.page, f"{sandbox.portal('bips')}/poizvedba"
     await signs_in_with_the_mouse(person, someone, place)
@@ -97,9 +100,14 @@ async def test_a_form_that_is_not_to_be_sent_after_all_is_forgotten_and_the_next
 
 
 @walked_in("sl-SI")
-async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(certificate_visitor, visitor, sandbox, locale):
+async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(
+    certificate_visitor, visitor, sandbox, locale
+):
     name, called = ENROLLED[locale]
-    person, phone = await certificate_visitor(name, locale=locale), await visitor(f"{name}@example.si", locale=locale)
+    person, phone = (
+        await certificate_visitor(name, locale=locale),
+        await visitor(f"{name}@example.si", locale=locale),
+    )
     page, place = person.page, f"{sandbox.portal('b2b')}/transakcije?kraj=Celje"
     await signs_in_with_a_certificate(person, place)
     await person.does("One-time password")
@@ -126,9 +134,14 @@ async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(ce
 
 
 @walked_in("en-GB")
-async def test_by_a_notification_that_is_refused_first_and_then_approved(certificate_visitor, visitor, sandbox, locale):
+async def test_by_a_notification_that_is_refused_first_and_then_approved(
+    certificate_visitor, visitor, sandbox, locale
+):
     name, _ = ENROLLED[locale]
-    person, phone = await certificate_visitor(name, locale=locale), await visitor(f"{name}@example.si", locale=locale)
+    person, phone = (
+        await certificate_visitor(name, locale=locale),
+        await visitor(f"{name}@example.si", locale=locale),
+    )
     place = f"{sandbox.portal('bws')}/vnos"
     await signs_in_with_a_certificate(person, place)
     await person.does("Push notification")
@@ -153,7 +166,9 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(certifi
 
 
 @walked_in("sl-SI")
-async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount_and_payee(visitor, sandbox, locale):
+async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount_and_payee(
+    visitor, sandbox, locale
+):
     ana = SimpleNamespace(email="ana.novak@example.si", password=PASSWORD, sent_to="+38640123456")
     person, phone = await visitor(locale=locale), await visitor(locale=locale)
     page, place = person.page, f"{sandbox.portal('bips')}/placilo"
@@ -187,7 +202,10 @@ async def test_a_payment_order_is_confirmed_by_itself_and_the_phone_shows_amount
 
 async def test_by_a_notification_in_a_browser_without_javascript(certificate_visitor, visitor, sandbox):
     """The page comes anew by itself until the phone has answered; then one button leads on."""
-    person, phone = await certificate_visitor("ana.novak", locale="sl-SI", java_script_enabled=False), await visitor(locale="sl-SI")
+    person, phone = (
+        await certificate_visitor("ana.novak", locale="sl-SI", java_script_enabled=False),
+        await visitor(locale="sl-SI"),
+    )
     page, place = person.page, f"{sandbox.portal('bips')}/takojsnja"
     await page.goto(place)
     await page.get_by_role("button", name="Prijava s certifikatom ACNLB").press("Enter")
@@ -203,9 +221,14 @@ async def test_by_a_notification_in_a_browser_without_javascript(certificate_vis
 
 
 @walked_in("en-GB")
-async def test_with_a_certificate_in_a_session_of_a_rekono_account(certificate_visitor, visitor, sandbox, locale):
+async def test_with_a_certificate_in_a_session_of_a_rekono_account(
+    certificate_visitor, visitor, sandbox, locale
+):
     """At the high level of trust: a text message is not enough there, and a certificate is."""
-    person, phone = await certificate_visitor("cvetka.zupan", locale=locale), await visitor("cvetka.zupan@example.si", locale=locale)
+    person, phone = (
+        await certificate_visitor("cvetka.zupan", locale=locale),
+        await visitor("cvetka.zupan@example.si", locale=locale),
+    )
     page, place = person.page, f"{sandbox.portal('bips')}/poizvedba"
     await page.goto(place)
     await person.does("Sign in with a Rekono account")

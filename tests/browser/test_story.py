@@ -1,4 +1,5 @@
-"""The story of the product in Chromium: a deep link, the chooser, the provider, the portal's page, one's own session, and out again."""
+"""The story of the product in Chromium: a deep link, the chooser, the provider, the portal's page, one's own
+session, and out again."""
 
 from __future__ import annotations
 
@@ -10,7 +11,10 @@ import pytest_asyncio
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHOOSER = "main form button[name=method][value=rekono]"
 SIGN_OUT = "main form[action*='/.authproxy/logout'] button"
-HEADINGS = {"sl": ("Izberite način prijave", "Vaša seja", "Odjavljeni ste"), "en": ("Choose how to sign in", "Your session", "You are signed out")}
+HEADINGS = {
+    "sl": ("Izberite način prijave", "Vaša seja", "Odjavljeni ste"),
+    "en": ("Choose how to sign in", "Your session", "You are signed out"),
+}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -25,13 +29,19 @@ async def heading(visitor):
 
 @pytest.mark.parametrize(
     ("language", "locale", "email", "name", "mode"),
-    [("sl", "sl-SI", "ana.novak@example.si", "Ana Novak", "smslogin"), ("en", "en-GB", "cvetka.zupan@example.si", "Cvetka Zupan", "otplogin")],
-)  # fmt: skip
+    [
+        ("sl", "sl-SI", "ana.novak@example.si", "Ana Novak", "smslogin"),
+        ("en", "en-GB", "cvetka.zupan@example.si", "Cvetka Zupan", "otplogin"),
+    ],
+)
 async def test_from_a_deep_link_in_and_out_again(visitor, sandbox, language, locale, email, name, mode):
     person = await visitor(email, locale=locale)
     page, place = person.page, f"{sandbox.portal('acq')}/izpis/2026/11?a=1"
     await page.goto(place)
-    assert (await heading(person), await page.locator("html").get_attribute("lang")) == (HEADINGS[language][0], language)
+    assert (await heading(person), await page.locator("html").get_attribute("lang")) == (
+        HEADINGS[language][0],
+        language,
+    )
     assert await person.barriers() == []
     await person.presses(CHOOSER)
     await person.proves_who_they_are(mode)

@@ -1,5 +1,6 @@
-"""Every flow of the source documents by the keyboard alone, in one of the two languages each. At each step the name of what has the focus is what a
-screen reader would say, and every kind of page is asked about barriers when it is first reached."""
+"""Every flow of the source documents by the keyboard alone, in one of the two languages each. At each step
+the name of what has the focus is what a screen reader would say, and every kind of page is asked about
+barriers when it is first reached."""
 
 from __future__ import annotations
 
@@ -31,7 +32,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def opens_in_a_window_of_its_own(person, link):
     async with person.page.context.expect_page() as opened:
         await person.does(link)
-    beside = Visitor(await opened.value, person._sandbox, person.email, language=person.language, looked_at=person._looked_at)
+    beside = Visitor(
+        await opened.value,
+        person._sandbox,
+        person.email,
+        language=person.language,
+        looked_at=person._looked_at,
+    )
     beside.complaints, beside.strangers = person.complaints, person.strangers
     return beside
 
@@ -40,7 +47,9 @@ async def creates_an_account(person, someone):
     """From the form to the last page, where the PUK code is; the finish is pressed."""
     await person.stands_at("Create a Rekono account")
     await person.sends(
-        ("E-mail address", someone.email), ("Password for the Rekono account", someone.password), ("Your active mobile number", someone.phone)
+        ("E-mail address", someone.email),
+        ("Password for the Rekono account", someone.password),
+        ("Your active mobile number", someone.phone),
     )
     await person.stands_at("Confirm the e-mail address")
     await person.sends(("Confirmation code", await person.newest_code(someone.email)))
@@ -72,9 +81,14 @@ async def test_from_no_account_at_all_to_the_page_that_was_asked_for_first(visit
     await beside.sends(("PIN code", await beside.newest_code(someone.email)))
     await beside.stands_at("Enter your personal data")
     await beside.sends(
-        ("Given name", someone.given_name), ("Family name", someone.family_name), ("Tax number", someone.tax_number), ("Date of birth", "1. 2. 1991"),
-        ("Street and number", "Čopova ulica 1"), ("Postal code", "1000"), ("Town", "Ljubljana"),
-    )  # fmt: skip
+        ("Given name", someone.given_name),
+        ("Family name", someone.family_name),
+        ("Tax number", someone.tax_number),
+        ("Date of birth", "1. 2. 1991"),
+        ("Street and number", "Čopova ulica 1"),
+        ("Postal code", "1000"),
+        ("Town", "Ljubljana"),
+    )
     await beside.stands_at("Are the data right?")
     await beside.does("Confirm and store")
     await beside.stands_at("Dashboard")
@@ -91,7 +105,11 @@ async def test_from_no_account_at_all_to_the_page_that_was_asked_for_first(visit
 
 @walked_in("en-GB")
 async def test_with_a_one_time_code_from_the_phone_and_out_again(visitor, sandbox, locale):
-    someone, phone, person = await settled(sandbox), await visitor(locale=locale), await visitor(locale=locale)
+    someone, phone, person = (
+        await settled(sandbox),
+        await visitor(locale=locale),
+        await visitor(locale=locale),
+    )
     await phone.page.goto(f"{sandbox.local(8082)}/accounts/new")
     await adds_the_account(phone, someone)
     place = f"{sandbox.portal('b2b')}/transakcije?kraj=Celje"
@@ -135,14 +153,18 @@ async def test_by_a_notification_that_is_refused_first_and_then_approved(visitor
     await gives_the_password(person, newcomer(email=email, password=PASSWORD))
     await person.does("Push notification…")
     await person.stands_at("Confirm the sign-in on the phone")
-    await opens_the_notification(phone, sandbox, of="Bankart Varni Spletni Prehod", heading="Is it you who is signing in?")
+    await opens_the_notification(
+        phone, sandbox, of="Bankart Varni Spletni Prehod", heading="Is it you who is signing in?"
+    )
     await phone.does("Refuse")
     await says(phone, "The sign-in is refused…")
 
     await person.stands_at("The sign-in was refused")
     await person.does("Send a new notification")
     await person.stands_at("Confirm the sign-in on the phone")
-    await opens_the_notification(phone, sandbox, of="Bankart Varni Spletni Prehod", heading="Is it you who is signing in?")
+    await opens_the_notification(
+        phone, sandbox, of="Bankart Varni Spletni Prehod", heading="Is it you who is signing in?"
+    )
     await chooses_the_number(phone, await person.page.locator(".match").inner_text())
     await phone.does("Approve")
     await says(phone, "The sign-in is approved. Go back to the browser.")
@@ -195,7 +217,9 @@ async def test_a_forgotten_password_on_the_way_to_a_portal_does_not_lose_the_way
     await person.does("Forgot password?")
     await person.stands_at("Forgot the password?")
     changed = newcomer(email=someone.email, phone=someone.phone, password="popolnoma drugo geslo")
-    await person.sends(("E-mail address", someone.email), ("PUK code", someone.puk), ("New password", changed.password))
+    await person.sends(
+        ("E-mail address", someone.email), ("PUK code", someone.puk), ("New password", changed.password)
+    )
     await person.stands_at("The password is changed")
     assert await page.locator(".puk").inner_text() != someone.puk
     await person.does("I have saved the PUK code.", key="Space")
@@ -244,7 +268,10 @@ async def test_own_sessions_are_looked_at_and_ended_one_or_all(visitor, sandbox,
 @walked_in("en-GB")
 async def test_six_portals_with_one_sign_in_and_two_that_ask_again(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
-    places = {portal_id: f"{sandbox.portal(portal_id)}{portal(portal_id).tables[0].path}" for portal_id in PORTAL_IDS}
+    places = {
+        portal_id: f"{sandbox.portal(portal_id)}{portal(portal_id).tables[0].path}"
+        for portal_id in PORTAL_IDS
+    }
     first, *others = PORTAL_IDS
     await signs_in(person, someone, places[first])
     for portal_id in others:
@@ -255,6 +282,8 @@ async def test_six_portals_with_one_sign_in_and_two_that_ask_again(visitor, sand
             user = described.own_sign_in.users[0]
             await person.sends(("User name", user.name), ("Password", user.password))
         await person.page.wait_for_url(re.compile(re.escape(places[portal_id])))
-        await expect(person.page.locator("h1")).to_have_text(described.tables[0].title.sl if person.language == "sl" else described.tables[0].title.en)
+        await expect(person.page.locator("h1")).to_have_text(
+            described.tables[0].title.sl if person.language == "sl" else described.tables[0].title.en
+        )
         await expect(person.page.locator("header .user")).to_contain_text(someone.family_name)
     assert len({portal(portal_id).tables[0].title.sl for portal_id in PORTAL_IDS}) == len(PORTAL_IDS)

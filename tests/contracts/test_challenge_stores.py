@@ -102,23 +102,36 @@ async def test_the_pending_challenges_of_a_session_are_listed_newest_first(chall
     await opened(challenges, "of another", session_id=SessionId("another"))
     await opened(challenges, "brief", expires_at=NOW + MINUTE)
     await challenges.resolve(ChallengeId("challenge-1"), State.REFUSED, now=NOW)
-    assert await challenges.current(SessionId("a-session"), now=NOW) == ("brief", "challenge-2", "challenge-0")
-    assert await challenges.current(SessionId("a-session"), now=NOW + MINUTE) == ("challenge-2", "challenge-0")
+    assert await challenges.current(SessionId("a-session"), now=NOW) == (
+        "brief",
+        "challenge-2",
+        "challenge-0",
+    )
+    assert await challenges.current(SessionId("a-session"), now=NOW + MINUTE) == (
+        "challenge-2",
+        "challenge-0",
+    )
     assert await challenges.current(SessionId("nobody's"), now=NOW) == ()
 
 
 async def test_a_session_keeps_its_last_eight_challenges(challenges):
     for number in range(11):
         await opened(challenges, f"challenge-{number}")
-    assert await challenges.current(SessionId("a-session"), now=NOW) == tuple(f"challenge-{number}" for number in range(10, 2, -1))
-    assert [await challenges.find(ChallengeId(f"challenge-{number}"), now=NOW) is None for number in range(4)] == [True] * 3 + [False]
+    assert await challenges.current(SessionId("a-session"), now=NOW) == tuple(
+        f"challenge-{number}" for number in range(10, 2, -1)
+    )
+    assert [
+        await challenges.find(ChallengeId(f"challenge-{number}"), now=NOW) is None for number in range(4)
+    ] == [True] * 3 + [False]
 
 
 async def test_what_still_waits_stays_when_what_is_over_makes_room(challenges):
     await opened(challenges, "lasting", expires_at=NOW + 20 * MINUTE)
     await opened(challenges, "brief", expires_at=NOW + MINUTE)
     later = NOW + 12 * MINUTE
-    await opened(challenges, "of another", session_id=SessionId("another"), issued_at=later, expires_at=later + MINUTE)
+    await opened(
+        challenges, "of another", session_id=SessionId("another"), issued_at=later, expires_at=later + MINUTE
+    )
     assert await challenges.current(SessionId("a-session"), now=later) == ("lasting",)
     assert await challenges.find(ChallengeId("brief"), now=later) is None
 

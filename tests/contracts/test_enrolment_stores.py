@@ -14,7 +14,13 @@ CODES = [f"keyed-hash-{number}" for number in range(10)]
 
 
 async def test_what_was_enrolled_is_its_persons_and_nobody_elses_the_oldest_first(enrolments):
-    newer = enrolment_of("newer", method="push", secret="-----BEGIN PUBLIC KEY-----", device_id="device-1", enrolled_at=NOW + timedelta(days=1))
+    newer = enrolment_of(
+        "newer",
+        method="push",
+        secret="-----BEGIN PUBLIC KEY-----",
+        device_id="device-1",
+        enrolled_at=NOW + timedelta(days=1),
+    )
     older = enrolment_of("older")
     assert [await enrolments.add(ANAS, each) for each in (newer, older)] == [True, True]
     assert await enrolments.of(ANAS) == (older, newer)
@@ -22,7 +28,10 @@ async def test_what_was_enrolled_is_its_persons_and_nobody_elses_the_oldest_firs
 
 
 async def test_the_same_is_not_added_twice(enrolments):
-    assert [await enrolments.add(ANAS, enrolment_of(label=label)) for label in ("first", "second")] == [True, False]
+    assert [await enrolments.add(ANAS, enrolment_of(label=label)) for label in ("first", "second")] == [
+        True,
+        False,
+    ]
     assert [each.label for each in await enrolments.of(ANAS)] == ["first"]
 
 
@@ -51,7 +60,12 @@ async def test_whoever_removes_another_method_or_none_keeps_the_recovery_codes(e
 
 async def test_a_step_is_accepted_once_and_none_before_it(enrolments):
     assert sum(await asyncio.gather(*(enrolments.accept_step("e", 100) for _ in range(50)))) == 1
-    assert [await enrolments.accept_step("e", step) for step in (99, 100, 101, 101)] == [False, False, True, False]
+    assert [await enrolments.accept_step("e", step) for step in (99, 100, 101, 101)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
     assert await enrolments.accept_step("another", 100) is True
 
 
@@ -60,12 +74,19 @@ async def test_a_recovery_code_is_spent_once(enrolments):
     assert await enrolments.recovery_left(ANAS) == 10
     assert sum(await asyncio.gather(*(enrolments.spend_recovery(ANAS, CODES[0]) for _ in range(50)))) == 1
     assert await enrolments.recovery_left(ANAS) == 9
-    assert [await enrolments.spend_recovery(ANAS, code) for code in ("unknown", CODES[0], CODES[1])] == [False, False, True]
+    assert [await enrolments.spend_recovery(ANAS, code) for code in ("unknown", CODES[0], CODES[1])] == [
+        False,
+        False,
+        True,
+    ]
 
 
 async def test_recovery_codes_are_their_own_persons(enrolments):
     await enrolments.put_recovery(ANAS, CODES)
-    assert (await enrolments.spend_recovery(BORS, CODES[0]), await enrolments.recovery_left(BORS)) == (False, 0)
+    assert (await enrolments.spend_recovery(BORS, CODES[0]), await enrolments.recovery_left(BORS)) == (
+        False,
+        0,
+    )
 
 
 async def test_new_recovery_codes_take_the_place_of_all_earlier_ones(enrolments):
@@ -78,7 +99,10 @@ async def test_new_recovery_codes_take_the_place_of_all_earlier_ones(enrolments)
 async def test_no_recovery_codes_take_the_old_ones_away(enrolments):
     await enrolments.put_recovery(ANAS, CODES)
     await enrolments.put_recovery(ANAS, ())
-    assert (await enrolments.spend_recovery(ANAS, CODES[0]), await enrolments.recovery_left(ANAS)) == (False, 0)
+    assert (await enrolments.spend_recovery(ANAS, CODES[0]), await enrolments.recovery_left(ANAS)) == (
+        False,
+        0,
+    )
 
 
 async def test_recovery_codes_are_no_enrolment_by_themselves(enrolments):
@@ -97,7 +121,10 @@ async def test_recovery_codes_are_listed_with_the_methods_and_removed_like_them(
     assert await enrolments.remove(BORS, "sheet") is False
     assert sum(await asyncio.gather(*(enrolments.remove(ANAS, "sheet") for _ in range(10)))) == 1
     assert [each.method for each in await enrolments.every(ANAS)] == ["totp"] * 10
-    assert (await enrolments.recovery_left(ANAS), await enrolments.spend_recovery(ANAS, CODES[0])) == (0, False)
+    assert (await enrolments.recovery_left(ANAS), await enrolments.spend_recovery(ANAS, CODES[0])) == (
+        0,
+        False,
+    )
 
 
 async def test_recovery_codes_that_nobody_has_listed_are_among_everything_and_can_be_removed(enrolments):
@@ -111,9 +138,12 @@ async def test_recovery_codes_that_nobody_has_listed_are_among_everything_and_ca
 async def test_of_many_who_make_recovery_codes_at_once_one_does_and_its_codes_are_those_that_work(enrolments):
     sheets = [[f"{number}-{code}" for code in CODES] for number in range(6)]
     listings = [replace(LISTED, enrolment_id=f"sheet-{number}") for number in range(6)]
-    made = await asyncio.gather(*(
-        enrolments.make_recovery(ANAS, sheet, listing, instead_of=None) for sheet, listing in zip(sheets, listings, strict=True)
-    ))  # fmt: skip
+    made = await asyncio.gather(
+        *(
+            enrolments.make_recovery(ANAS, sheet, listing, instead_of=None)
+            for sheet, listing in zip(sheets, listings, strict=True)
+        )
+    )
     assert sum(made) == 1
     winner = made.index(True)
     assert await enrolments.of(ANAS) == (listings[winner],)

@@ -46,7 +46,9 @@ async def test_time_without_a_store_is_no_idleness(forgiving):
     away(outages, 1, 9)
     stored = await sessions.load(ticket, now=NOW + IDLE + 8 * MINUTE - timedelta(seconds=1))
     assert (stored.last_active_at, stored.forgiven) == (NOW, 8 * MINUTE)
-    assert [summary.last_active_at for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + 20 * MINUTE)] == [NOW]
+    assert [
+        summary.last_active_at for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + 20 * MINUTE)
+    ] == [NOW]
     assert await sessions.load(ticket, now=NOW + IDLE + 8 * MINUTE) is None
 
 

@@ -34,13 +34,17 @@ async def secret(grants):
 
 async def test_a_turn_comes_when_it_is_due_and_then_after_each_interval(grants, secret):
     assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE - timedelta(milliseconds=1)) is None
-    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE) == Turn(grant=FIRST, is_doubtful=False)
+    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE) == Turn(
+        grant=FIRST, is_doubtful=False
+    )
     assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY / 2) is None
     assert (await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY)).grant == FIRST
 
 
 async def test_of_fifty_who_ask_at_once_one_has_the_turn(grants, secret):
-    turns = await asyncio.gather(*(grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE) for _ in range(50)))
+    turns = await asyncio.gather(
+        *(grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE) for _ in range(50))
+    )
     assert len([turn for turn in turns if turn is not None]) == 1
 
 
@@ -54,7 +58,9 @@ async def test_a_question_without_an_answer_leaves_a_doubt_that_an_answer_ends(g
 async def test_a_new_token_takes_the_place_of_the_old_one(grants, secret):
     await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE)
     assert await grants.settle(secret, SECOND)
-    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY) == Turn(grant=SECOND, is_doubtful=False)
+    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY) == Turn(
+        grant=SECOND, is_doubtful=False
+    )
 
 
 async def test_a_grant_is_taken_once_and_does_not_come_back(grants, secret):
@@ -87,8 +93,12 @@ async def test_an_access_token_keeps_its_end(grants):
 
 @pytest.mark.needs("redis-server")
 async def test_nothing_of_a_token_or_its_secret_is_in_redis(redis, keys):
-    await RedisGrants(redis, keys=keys, fresh=secrets.token_bytes).keep("the-secret", FIRST, due_at=NOW, lives_for=HOUR, now=NOW)
-    assert await RedisGrants(redis, keys=keys, fresh=secrets.token_bytes).turn("the-secret", every=EVERY, lives_for=2 * HOUR, now=NOW)
+    await RedisGrants(redis, keys=keys, fresh=secrets.token_bytes).keep(
+        "the-secret", FIRST, due_at=NOW, lives_for=HOUR, now=NOW
+    )
+    assert await RedisGrants(redis, keys=keys, fresh=secrets.token_bytes).turn(
+        "the-secret", every=EVERY, lives_for=2 * HOUR, now=NOW
+    )
     [name] = (await redis.ask("SCAN", 0))[1]
     assert await redis.ask("PTTL", name) > HOUR / timedelta(milliseconds=1)
     stored = repr(name) + repr(await redis.ask("HGETALL", name))

@@ -1,5 +1,5 @@
-"""What every counter of answers and messages promises, whatever it is made of. `conftest` has the rules: people are blocked after five
-answers, addresses after thirty."""
+"""What every counter of answers and messages promises, whatever it is made of. `conftest` has the rules:
+people are blocked after five answers, addresses after thirty."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ async def test_an_operator_lifts_a_block_and_is_told_whether_there_was_anything(
     assert await limits.lift([BOR, ANA]) is False
 
 
-@pytest.mark.parametrize(("times", "since"), [(4, NOW), (5, NOW + 15 * MINUTE)], ids=["last answer", "end of the block"])
+@pytest.mark.parametrize(
+    ("times", "since"), [(4, NOW), (5, NOW + 15 * MINUTE)], ids=["last answer", "end of the block"]
+)
 async def test_a_day_later_everything_is_as_at_first(limits, times, since):
     await answers(limits, ANA, times=times)
     later = since + 24 * HOUR

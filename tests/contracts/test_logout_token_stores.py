@@ -17,7 +17,11 @@ IN_A_MINUTE = NOW + timedelta(minutes=1)
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))])
 def tokens(request):
-    return MemoryLogoutTokens() if request.param == "memory" else RedisLogoutTokens(request.getfixturevalue("redis"))
+    return (
+        MemoryLogoutTokens()
+        if request.param == "memory"
+        else RedisLogoutTokens(request.getfixturevalue("redis"))
+    )
 
 
 @pytest.fixture

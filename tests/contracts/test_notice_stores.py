@@ -1,4 +1,5 @@
-"""What every store of notes to people promises: nothing is told twice, nothing is lost with an instance, and nobody's phone rings all day."""
+"""What every store of notes to people promises: nothing is told twice, nothing is lost with an instance, and
+nobody's phone rings all day."""
 
 from __future__ import annotations
 
@@ -29,14 +30,20 @@ async def test_the_first_note_is_due_at_once_and_those_after_it_together_at_the_
         await notices.add(ANA, note, now=NOW + SECOND)
         assert await taken(notices, now=NOW + PAUSE - SECOND) is None
     await notices.add(BOR, b"of Bor", now=NOW + SECOND)
-    assert [batch.notes for batch in await notices.take_due(now=NOW + PAUSE - SECOND, pause=PAUSE)] == [(b"of Bor",)]
-    assert [batch.notes for batch in await notices.take_due(now=NOW + PAUSE, pause=PAUSE)] == [(b"two", b"three")]
+    assert [batch.notes for batch in await notices.take_due(now=NOW + PAUSE - SECOND, pause=PAUSE)] == [
+        (b"of Bor",)
+    ]
+    assert [batch.notes for batch in await notices.take_due(now=NOW + PAUSE, pause=PAUSE)] == [
+        (b"two", b"three")
+    ]
     assert await notices.take_due(now=NOW + 9 * PAUSE, pause=PAUSE) == []
 
 
 async def test_of_many_who_take_a_message_one_gets_it(notices):
     await notices.add(ANA, b"one", now=NOW)
-    found = await asyncio.gather(*(taken(notices) for _ in range(20)), *(notices.take_due(now=NOW, pause=PAUSE) for _ in range(20)))
+    found = await asyncio.gather(
+        *(taken(notices) for _ in range(20)), *(notices.take_due(now=NOW, pause=PAUSE) for _ in range(20))
+    )
     assert sum(bool(one) for one in found) == 1
 
 
@@ -66,7 +73,9 @@ async def test_the_number_before_is_told_to_whoever_brings_the_next(notices):
 
 
 @pytest.mark.needs("redis-server")
-async def test_the_store_alone_tells_no_number_and_no_note_and_a_number_outlives_a_change_of_keys(redis, redis_server):
+async def test_the_store_alone_tells_no_number_and_no_note_and_a_number_outlives_a_change_of_keys(
+    redis, redis_server
+):
     old, new = secrets.token_bytes(32), secrets.token_bytes(32)
     before = RedisNotices(redis, keys=KeyRing((old,)), fresh=secrets.token_bytes)
     await before.swap_number(ANA, "+38640123456")
@@ -78,7 +87,9 @@ async def test_the_store_alone_tells_no_number_and_no_note_and_a_number_outlives
     after = RedisNotices(redis, keys=KeyRing((new, old)), fresh=secrets.token_bytes)
     assert await after.swap_number(ANA, "+38640111222") == "+38640123456"
     assert await after.swap_number(ANA, "+38640111222") == "+38640111222"
-    assert [batch.notes for batch in await after.take_due(now=NOW, pause=PAUSE)] == [(b"told to +38640123456",)]
+    assert [batch.notes for batch in await after.take_due(now=NOW, pause=PAUSE)] == [
+        (b"told to +38640123456",)
+    ]
     # What no key opens any more is left out, and stops nobody.
     await before.add(ANA, b"unreadable", now=NOW)
     strange = RedisNotices(redis, keys=KeyRing((new,)), fresh=secrets.token_bytes)

@@ -50,7 +50,9 @@ async def test_a_person_is_found_whole_by_everything_that_leads_to_them(people):
     ana = ANA.with_account(account()).blocked(NOW, "lost card")
     await filled(people, ana, CVETKA, DAVID)
     assert await found(people, *EVERY_KEY_OF_ANA) == [ana] * 5
-    assert await found(people, issuer_and_serial(SUBCA, 1), by_id("cvetka"), RegisterKey("account", "ana")) == [None, CVETKA, None]
+    assert await found(
+        people, issuer_and_serial(SUBCA, 1), by_id("cvetka"), RegisterKey("account", "ana")
+    ) == [None, CVETKA, None]
 
 
 async def test_everybody_is_read_once(people):
@@ -64,7 +66,9 @@ async def test_everybody_is_read_once(people):
 async def test_taking_over_removes_whoever_is_not_there_any_more_and_their_keys(people):
     await filled(people, ANA, CVETKA)
     await filled(people, replace(CVETKA, tax_number=ANA.tax_number))
-    assert await found(people, *EVERY_KEY_OF_ANA[:1], RegisterKey("tax number", "99990016"), by_id("ana")) == [None, None, None]
+    assert await found(
+        people, *EVERY_KEY_OF_ANA[:1], RegisterKey("tax number", "99990016"), by_id("ana")
+    ) == [None, None, None]
     [owner] = await found(people, RegisterKey("tax number", "99990008"))
     assert owner.member_id == "cvetka"
 
@@ -87,14 +91,18 @@ async def test_every_change_raises_the_revision(people):
 async def test_of_two_imports_that_read_the_same_register_one_must_start_again(people):
     await filled(people, DAVID)
     revision = (await people.every()).revision
-    outcomes = await asyncio.gather(*(people.take_over([each], revision=revision, departures=[DAVID]) for each in (ANA, CVETKA)))
+    outcomes = await asyncio.gather(
+        *(people.take_over([each], revision=revision, departures=[DAVID]) for each in (ANA, CVETKA))
+    )
     assert sorted(outcomes) == [False, True]
     assert (await people.every()).members == ((ANA,) if outcomes[0] else (CVETKA,))
     assert [each.member for each in await people.departures()] == [DAVID]
 
 
 async def test_many_imports_at_a_time_leave_one_of_their_registers_and_no_mixture(people):
-    crowds = [[replace(DAVID, member_id=MemberId(f"{crowd}-{number}")) for number in range(700)] for crowd in "abc"]
+    crowds = [
+        [replace(DAVID, member_id=MemberId(f"{crowd}-{number}")) for number in range(700)] for crowd in "abc"
+    ]
     outcomes = await asyncio.gather(*(people.take_over(crowd, revision=0, departures=()) for crowd in crowds))
     assert sorted(outcomes) == [False, False, True]
     assert set((await people.every()).members) == set(crowds[outcomes.index(True)])
@@ -111,7 +119,9 @@ async def test_a_change_moves_what_the_person_is_found_by(people):
     [ana] = await people.find([by_id("ana")])
     changed = replace(ANA, tax_number=TaxNumber("99990032"), certificates=()).with_account(account())
     assert await people.change(ana, changed, departs=False)
-    assert await found(people, *EVERY_KEY_OF_ANA) == [changed if key.kind in {"id", "account"} else None for key in EVERY_KEY_OF_ANA]
+    assert await found(people, *EVERY_KEY_OF_ANA) == [
+        changed if key.kind in {"id", "account"} else None for key in EVERY_KEY_OF_ANA
+    ]
     assert await found(people, RegisterKey("tax number", "99990032"), by_id("cvetka")) == [changed, CVETKA]
 
 
@@ -134,7 +144,9 @@ async def test_nobody_takes_by_a_change_what_leads_to_somebody_else(people):
 async def test_of_two_links_of_the_same_account_at_the_same_moment_one_counts(people):
     await filled(people, ANA, CVETKA)
     read = await people.find([by_id("ana"), by_id("cvetka")])
-    outcomes = await asyncio.gather(*(people.change(each, each.member.with_account(account()), departs=False) for each in read))
+    outcomes = await asyncio.gather(
+        *(people.change(each, each.member.with_account(account()), departs=False) for each in read)
+    )
     assert sorted(outcomes) == [False, True]
 
 
@@ -185,10 +197,15 @@ async def blocked(people, which=THIEF):
 async def test_a_blocked_account_is_told_with_the_people_that_are_looked_up(people):
     wanted = [THIEF.account.key, account("honest").key, by_id("ana")]
     await blocked(people)
-    assert await people.look_up(wanted) == type(await people.look_up([]))((None, None, None), {THIEF.account.key: THIEF})
+    assert await people.look_up(wanted) == type(await people.look_up([]))(
+        (None, None, None), {THIEF.account.key: THIEF}
+    )
     await filled(people, ANA)
     found = await people.look_up(wanted)
-    assert ([each and each.member for each in found.people], found.blocked) == ([None, None, ANA], {THIEF.account.key: THIEF})
+    assert ([each and each.member for each in found.people], found.blocked) == (
+        [None, None, ANA],
+        {THIEF.account.key: THIEF},
+    )
     assert (await people.look_up([account("honest").key])).blocked == {}
 
 
@@ -206,7 +223,9 @@ async def test_the_block_of_an_account_ends_when_it_is_ended_and_no_other_one_do
     await blocked(people, other)
     assert await people.unblock_account(THIEF.account, revision=2)
     assert (await people.every()).blocked == (other,)
-    assert (await people.look_up([THIEF.account.key, other.account.key])).blocked == {other.account.key: other}
+    assert (await people.look_up([THIEF.account.key, other.account.key])).blocked == {
+        other.account.key: other
+    }
     assert await people.unblock_account(other.account, revision=3)
     assert (await people.every()).blocked == ()
 
@@ -230,7 +249,11 @@ async def test_of_those_who_depart_it_is_known_who_leaves_or_may_be_somebody_els
     await filled(people, ANA, CVETKA, DAVID)
     renumbered = replace(CVETKA, tax_number=TaxNumber("99990032"))
     assert await people.take_over([ANA, renumbered], revision=1, departures=[ANA, CVETKA, DAVID])
-    assert {each.member.member_id: each.is_leaving for each in await people.departures()} == {"ana": False, "cvetka": True, "david": True}
+    assert {each.member.member_id: each.is_leaving for each in await people.departures()} == {
+        "ana": False,
+        "cvetka": True,
+        "david": True,
+    }
 
 
 async def test_a_register_that_begins_anew_keeps_blocked_accounts_and_goes_on_counting(people):

@@ -50,7 +50,9 @@ async def test_a_session_cannot_be_stored_under_the_ticket_of_another(sessions):
 async def test_many_sessions_read_at_once_each_get_their_own_answer(sessions):
     pairs = [await started(sessions) for _ in range(40)]
     strangers = [new_ticket() for _ in range(10)]
-    found = await asyncio.gather(*(sessions.load(ticket, now=NOW) for ticket in [ticket for ticket, _ in pairs] + strangers))
+    found = await asyncio.gather(
+        *(sessions.load(ticket, now=NOW) for ticket in [ticket for ticket, _ in pairs] + strangers)
+    )
     assert [stored.session for stored in found[:40]] == [session for _, session in pairs]
     assert found[40:] == [None] * 10
 
@@ -143,15 +145,37 @@ async def test_summaries_tell_what_a_person_may_see_newest_first(sessions):
     ticket, newer = await started(sessions, started_at=NOW + MINUTE, now=NOW + MINUTE)
     await sessions.touch(ticket, now=NOW + 2 * MINUTE)
     first, second = await sessions.summaries(ISSUER, SUBJECT, now=NOW + 3 * MINUTE)
-    assert (first.session_id, first.browser, first.last_active_at) == (newer.session_id, "Firefox, Windows", NOW + 2 * MINUTE)
-    assert (second.session_id, second.browser, second.last_active_at) == (older.session_id, "Safari, iOS", NOW)
+    assert (first.session_id, first.browser, first.last_active_at) == (
+        newer.session_id,
+        "Firefox, Windows",
+        NOW + 2 * MINUTE,
+    )
+    assert (second.session_id, second.browser, second.last_active_at) == (
+        older.session_id,
+        "Safari, iOS",
+        NOW,
+    )
     assert (first.portal, first.method, first.level, first.started_at, first.expires_at) == (
-        newer.portal, newer.method, newer.level, newer.started_at, newer.expires_at,
-    )  # fmt: skip
+        newer.portal,
+        newer.method,
+        newer.level,
+        newer.started_at,
+        newer.expires_at,
+    )
 
 
 async def test_a_summary_names_its_person_and_has_no_number_of_theirs(sessions):
-    await started(sessions, person=Person(issuer=ISSUER, subject=SUBJECT, name="Ana", email="ana@example.si", phone="+38640123456", tax_number="99990008"))
+    await started(
+        sessions,
+        person=Person(
+            issuer=ISSUER,
+            subject=SUBJECT,
+            name="Ana",
+            email="ana@example.si",
+            phone="+38640123456",
+            tax_number="99990008",
+        ),
+    )
     [summary] = await sessions.summaries(ISSUER, SUBJECT, now=NOW)
     assert summary.person == Person(issuer=ISSUER, subject=SUBJECT, name="Ana")
     assert summary.tax_number == "*****008"
@@ -162,8 +186,12 @@ async def test_summaries_leave_out_what_is_over(sessions):
     await started(sessions)
     await started(sessions, expires_at=NOW + MINUTE)
     _, session = await started(sessions, idle_for=timedelta(hours=1))
-    assert [summary.session_id for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + 20 * MINUTE)] == [session.session_id]
-    assert [summary.session_id async for summary in sessions.all_summaries(now=NOW + 20 * MINUTE)] == [session.session_id]
+    assert [
+        summary.session_id for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + 20 * MINUTE)
+    ] == [session.session_id]
+    assert [summary.session_id async for summary in sessions.all_summaries(now=NOW + 20 * MINUTE)] == [
+        session.session_id
+    ]
 
 
 async def test_nobody_has_sessions_who_never_signed_in(sessions):
@@ -216,14 +244,17 @@ async def test_revoking_several_sessions_tells_which_there_were(sessions):
 
 async def test_a_member_has_all_their_sessions_however_they_signed_in(sessions):
     person = session_for(new_ticket()).person
-    _, by_rekono = await started(sessions, person=replace(person, member=ANA.member_id), started_at=NOW + MINUTE)
+    _, by_rekono = await started(
+        sessions, person=replace(person, member=ANA.member_id), started_at=NOW + MINUTE
+    )
     _, by_certificate = await started(sessions, person=ANA.person(Issuer("https://gateway.example/")))
     _, before_the_register = await started(sessions, person=person, started_at=NOW + 2 * MINUTE)
     await started(sessions, person=replace(person, subject=Subject("bojan"), tax_number=ANA.tax_number))
     for session, theirs in (
-        (by_rekono, [before_the_register, by_rekono, by_certificate]), (by_certificate, [by_rekono, by_certificate]),
+        (by_rekono, [before_the_register, by_rekono, by_certificate]),
+        (by_certificate, [by_rekono, by_certificate]),
         (before_the_register, [before_the_register, by_rekono]),
-    ):  # fmt: skip
+    ):
         found = await sessions.of_person(session.person, now=NOW + 3 * MINUTE)
         assert [summary.session_id for summary in found] == [each.session_id for each in theirs]
 
@@ -232,13 +263,22 @@ async def test_a_member_is_signed_out_however_they_signed_in(sessions):
     person = session_for(new_ticket()).person
     by_rekono, _ = await started(sessions, person=replace(person, member=ANA.member_id))
     by_certificate, _ = await started(sessions, person=ANA.person(Issuer("https://gateway.example/")))
-    before_the_register, _ = await started(sessions, person=replace(person, subject=Subject("other"), tax_number=ANA.tax_number))
-    without_a_number, _ = await started(sessions, person=replace(person, subject=Subject("rekono-ana"), tax_number=None))
-    somebody_else, _ = await started(sessions, person=replace(person, member=CVETKA.member_id, tax_number=ANA.tax_number))
+    before_the_register, _ = await started(
+        sessions, person=replace(person, subject=Subject("other"), tax_number=ANA.tax_number)
+    )
+    without_a_number, _ = await started(
+        sessions, person=replace(person, subject=Subject("rekono-ana"), tax_number=None)
+    )
+    somebody_else, _ = await started(
+        sessions, person=replace(person, member=CVETKA.member_id, tax_number=ANA.tax_number)
+    )
     assert await sessions.revoke_member(linked(ANA, "rekono-ana")) == 3
     assert await sessions.load(without_a_number, now=NOW) is not None  # the account is at another provider
     assert await sessions.revoke_member(replace(ANA, accounts=(account("rekono-ana", ISSUER),))) == 1
-    assert [await sessions.load(ticket, now=NOW) for ticket in (by_rekono, by_certificate, before_the_register, without_a_number)] == [None] * 4
+    assert [
+        await sessions.load(ticket, now=NOW)
+        for ticket in (by_rekono, by_certificate, before_the_register, without_a_number)
+    ] == [None] * 4
     assert await sessions.load(somebody_else, now=NOW) is not None
     assert await sessions.revoke_member(DAVID) == 0
 
@@ -256,7 +296,11 @@ async def test_a_rotated_session_is_found_by_its_new_ticket_and_the_old_one_open
     new, stronger, is_rotated = await stepped_up(sessions, old, session)
     assert is_rotated
     stored = await sessions.load(new, now=NOW + MINUTE)
-    assert (stored.session, stored.last_active_at, stored.session.expires_at) == (stronger, NOW + MINUTE, session.expires_at)
+    assert (stored.session, stored.last_active_at, stored.session.expires_at) == (
+        stronger,
+        NOW + MINUTE,
+        session.expires_at,
+    )
     assert await sessions.load(old, now=NOW + MINUTE) is None
     assert await sessions.load(SessionTicket(new.identifier, old.secret), now=NOW + MINUTE) is None
 
@@ -264,9 +308,13 @@ async def test_a_rotated_session_is_found_by_its_new_ticket_and_the_old_one_open
 async def test_a_rotated_session_keeps_the_words_for_its_browser_unless_there_are_others(sessions):
     old, session = await started(sessions, browser="Safari, iOS")
     new, stronger, _ = await stepped_up(sessions, old, session)
-    assert [summary.browser for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + MINUTE)] == ["Safari, iOS"]
+    assert [summary.browser for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + MINUTE)] == [
+        "Safari, iOS"
+    ]
     await stepped_up(sessions, new, stronger, browser="Firefox, Linux")
-    assert [summary.browser for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + MINUTE)] == ["Firefox, Linux"]
+    assert [summary.browser for summary in await sessions.summaries(ISSUER, SUBJECT, now=NOW + MINUTE)] == [
+        "Firefox, Linux"
+    ]
 
 
 async def test_a_rotated_session_is_found_by_everything_that_found_the_old_one(sessions):
@@ -275,9 +323,11 @@ async def test_a_rotated_session_is_found_by_everything_that_found_the_old_one(s
     new, stronger, _ = await stepped_up(sessions, old, session)
     now = NOW + MINUTE
     found = [
-        await sessions.summaries(ISSUER, SUBJECT, now=now), await sessions.of_person(person, now=now),
-        await sessions.of_provider_session(ISSUER, "s-1", now=now), [summary async for summary in sessions.all_summaries(now=now)],
-    ]  # fmt: skip
+        await sessions.summaries(ISSUER, SUBJECT, now=now),
+        await sessions.of_person(person, now=now),
+        await sessions.of_provider_session(ISSUER, "s-1", now=now),
+        [summary async for summary in sessions.all_summaries(now=now)],
+    ]
     assert [[summary.session_id for summary in each] for each in found] == [[stronger.session_id]] * 4
     assert await sessions.revoke_member(ANA) == 1
     assert await sessions.load(new, now=now) is None
@@ -294,7 +344,9 @@ async def test_a_rotated_session_shows_the_certificates_it_now_rests_on(sessions
     old, session = await started(sessions)
     by_certificate = replace(session.events[0], method="certificate", source="sha256:" + "a1" * 32)
     await stepped_up(sessions, old, replace(session, events=(by_certificate,)))
-    assert [summary.certificates async for summary in sessions.all_summaries(now=NOW + MINUTE)] == [("a1" * 32,)]
+    assert [summary.certificates async for summary in sessions.all_summaries(now=NOW + MINUTE)] == [
+        ("a1" * 32,)
+    ]
 
 
 @pytest.mark.parametrize("end", ["revoked", "idle", "over", "never"])

@@ -35,7 +35,9 @@ METHODS = ["sms", "totp", "push", "recovery"]
 
 
 def person(name: str, **more: Any) -> Person:
-    return Person(issuer=Issuer("https://idp.example/"), subject=Subject(name), name=name.capitalize(), **more)
+    return Person(
+        issuer=Issuer("https://idp.example/"), subject=Subject(name), name=name.capitalize(), **more
+    )
 
 
 @dataclass
@@ -55,29 +57,47 @@ class Subjects:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.ana, self.bor, self.cene = person("ana", phone="+38640123456"), person("bor", phone="+38640123457"), person("cene")
+        self.ana, self.bor, self.cene = (
+            person("ana", phone="+38640123456"),
+            person("bor", phone="+38640123457"),
+            person("cene"),
+        )
         self.enrolments, self.challenges = MemoryEnrolments(), MemoryChallenges()
         self.limits = MemoryLimits(people=RULES, addresses=RULES)
         self.outbox, self.service, self.phone = Outbox(), CarryingService(), PhoneKey()
         self.hashes = CodeHashes((b"k" * 32,))
         self.secrets = {"ana": secret_of(b"a" * 20), "bor": secret_of(b"b" * 20)}
         self.sheets: dict[str, tuple[str, ...]] = {}
-        self.method: Any = {"sms": self._sms, "totp": self._totp, "push": self._push, "recovery": self._recovery}[name]()
+        self.method: Any = {
+            "sms": self._sms,
+            "totp": self._totp,
+            "push": self._push,
+            "recovery": self._recovery,
+        }[name]()
 
     def _sms(self) -> SmsMethod:
         return SmsMethod(
-            sender=self.outbox, numbers=PhoneNumbers(MemoryPeople()), messages=self.limits, hashes=self.hashes, rules=CodeRules(),
-            below=secrets.randbelow, text=lambda **said: said["code"],
-        )  # fmt: skip
+            sender=self.outbox,
+            numbers=PhoneNumbers(MemoryPeople()),
+            messages=self.limits,
+            hashes=self.hashes,
+            rules=CodeRules(),
+            below=secrets.randbelow,
+            text=lambda **said: said["code"],
+        )
 
     def _totp(self) -> TotpMethod:
         return TotpMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5))
 
     def _push(self) -> PushMethod:
         return PushMethod(
-            service=self.service, enrolments=self.enrolments, pending=self.challenges, messages=self.limits, rules=PushRules(),
+            service=self.service,
+            enrolments=self.enrolments,
+            pending=self.challenges,
+            messages=self.limits,
+            rules=PushRules(),
             below=secrets.randbelow,
-        )  # fmt: skip
+        )
 
     def _recovery(self) -> RecoveryMethod:
         return RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK)
@@ -86,7 +106,13 @@ class Subjects:
         for one in (self.ana, self.bor):
             owner = owner_of(one)
             if self.name == "totp":
-                enrolment = Enrolment(enrolment_id=one.subject, method="totp", label="telefon", enrolled_at=NOW, secret=self.secrets[one.subject])
+                enrolment = Enrolment(
+                    enrolment_id=one.subject,
+                    method="totp",
+                    label="telefon",
+                    enrolled_at=NOW,
+                    secret=self.secrets[one.subject],
+                )
                 await self.enrolments.add(owner, enrolment)
             elif self.name == "push":
                 phone = self.phone if one is self.ana else PhoneKey()
@@ -98,18 +124,33 @@ class Subjects:
 
     async def issue(self, one: Person, name: str = "c1") -> Issue:
         asked = Asked(
-            person=one, portal_id="acq", portal_name="Acquiring", origin="https://acq.example", place="/pay", browser="Firefox", address="192.0.2.1",
+            person=one,
+            portal_id="acq",
+            portal_name="Acquiring",
+            origin="https://acq.example",
+            place="/pay",
+            browser="Firefox",
+            address="192.0.2.1",
             locale="sl",
-        )  # fmt: skip
+        )
         return await self.method.issue(asked, ChallengeId(name), now=NOW)
 
     async def challenged(self, one: Person, name: str = "c1") -> Challenge:
         issue = await self.issue(one, name)
         return Challenge(
-            challenge_id=ChallengeId(name), method=self.method.method, session_id=SessionId("s" * 24), portal="acq", route="acq", return_to="/pay",
-            answer=issue.answer, number=issue.number, enrolment_id=issue.enrolment_id, destination=issue.destination, issued_at=NOW,
+            challenge_id=ChallengeId(name),
+            method=self.method.method,
+            session_id=SessionId("s" * 24),
+            portal="acq",
+            route="acq",
+            return_to="/pay",
+            answer=issue.answer,
+            number=issue.number,
+            enrolment_id=issue.enrolment_id,
+            destination=issue.destination,
+            issued_at=NOW,
             expires_at=NOW + issue.lives_for,
-        )  # fmt: skip
+        )
 
     def right(self, challenge: Challenge) -> str:
         """What Ana answers; her phone speaks for itself."""
@@ -146,13 +187,21 @@ async def test_no_challenge_lives_longer_than_ten_minutes(subjects):
 
 async def test_the_right_answer_is_right(subjects):
     challenge = await subjects.challenged(subjects.ana)
-    assert await subjects.method.verify(challenge, subjects.ana, subjects.right(challenge), now=NOW) is Verdict.RIGHT
+    assert (
+        await subjects.method.verify(challenge, subjects.ana, subjects.right(challenge), now=NOW)
+        is Verdict.RIGHT
+    )
 
 
 async def test_what_is_kept_of_a_challenge_does_not_answer_it(subjects):
     challenge = await subjects.challenged(subjects.ana)
     assert (subjects.right(challenge) or "no code") not in challenge.answer
-    for kept in (challenge.answer, challenge.number or "", challenge.enrolment_id or "", challenge.challenge_id):
+    for kept in (
+        challenge.answer,
+        challenge.number or "",
+        challenge.enrolment_id or "",
+        challenge.challenge_id,
+    ):
         assert await subjects.method.verify(challenge, subjects.bor, kept, now=NOW) is not Verdict.RIGHT
 
 
@@ -166,12 +215,18 @@ async def test_the_right_answer_of_one_person_is_none_of_another(subjects):
     assert await subjects.method.verify(of_bor, subjects.bor, answer, now=NOW) is not Verdict.RIGHT
 
 
-@pytest.mark.parametrize("typed", ["", " ", "000000", "0" * 5000, "\x00", "\ud800", "１２３４５６", "null", "-1", "1e5", "' OR 1=1"])
+@pytest.mark.parametrize(
+    "typed",
+    ["", " ", "000000", "0" * 5000, "\x00", "\ud800", "１２３４５６", "null", "-1", "1e5", "' OR 1=1"],
+)
 async def test_nothing_that_is_typed_is_an_error_and_nothing_made_up_is_right(subjects, typed):
     challenge = await subjects.challenged(subjects.ana)
     if subjects.name in {"sms", "totp"} and subjects.right(challenge) == "000000":
         return
-    assert await subjects.method.verify(challenge, subjects.ana, typed, now=NOW) in {Verdict.WRONG, Verdict.WAITING}
+    assert await subjects.method.verify(challenge, subjects.ana, typed, now=NOW) in {
+        Verdict.WRONG,
+        Verdict.WAITING,
+    }
 
 
 async def test_what_can_be_spent_is_spent_by_the_first_right_answer(subjects):
@@ -179,7 +234,8 @@ async def test_what_can_be_spent_is_spent_by_the_first_right_answer(subjects):
     answer = subjects.right(challenge)
     await subjects.method.verify(challenge, subjects.ana, answer, now=NOW)
     second = await subjects.method.verify(challenge, subjects.ana, answer, now=NOW)
-    # A message and a notification belong to their challenge, which is resolved once; everything else must be worth nothing by itself.
+    # A message and a notification belong to their challenge, which is resolved once; everything else must be
+    # worth nothing by itself.
     assert second is (Verdict.RIGHT if subjects.name in {"sms", "push"} else Verdict.WRONG)
 
 

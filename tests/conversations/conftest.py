@@ -1,4 +1,5 @@
-"""What whole-story tests share: a Redis for the worker, and a house (gateway and counterparties) for each test."""
+"""What whole-story tests share: a Redis for the worker, and a house (gateway and counterparties) for each
+test."""
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ def authority_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def certificate_houses(redis_server: RedisServer, authority_state: Path) -> Callable[..., AbstractAsyncContextManager[CertificateHouse]]:
+def certificate_houses(
+    redis_server: RedisServer, authority_state: Path
+) -> Callable[..., AbstractAsyncContextManager[CertificateHouse]]:
     """As `houses`, with an authority and a gateway that takes its certificates."""
     redis_server.command("FLUSHALL")
     return lambda **settings: open_certificate_house(redis_server.socket_url, authority_state, **settings)

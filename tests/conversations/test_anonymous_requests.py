@@ -1,4 +1,5 @@
-"""What nobody in particular can make the gateway keep: nothing before a browser comes back, and then little and not for long."""
+"""What nobody in particular can make the gateway keep: nothing before a browser comes back, and then little
+and not for long."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ def started(house, number):
     """The request of somebody who chooses Rekono, from an address of their own."""
     body = b"rt=%2Freports%3Fnumber%3D" + b"7" * 200 + b"&method=rekono"
     return (
-        b"POST /.authproxy/login HTTP/1.1\r\nHost: acq.localhost:%d\r\nOrigin: %s\r\nX-Forwarded-For: 198.51.%d.%d\r\n"
-        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"
+        b"POST /.authproxy/login HTTP/1.1\r\nHost: acq.localhost:%d\r\nOrigin: %s\r\nX-Forwarded-For: "
+        b"198.51.%d.%d\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"
         % (house.ports["gateway"], house.acq.encode(), number // 250, number % 250, len(body), body)
     )
 
@@ -41,18 +42,27 @@ def number(redis_server, *command):
 
 def keys(redis_server):
     """But for the one that the gateway writes to see whether the store takes writes."""
-    return [key for key in re.findall(r"authproxy:\S+", redis_server.command("KEYS", "*").decode()) if not key.endswith(":pulse")]
+    return [
+        key
+        for key in re.findall(r"authproxy:\S+", redis_server.command("KEYS", "*").decode())
+        if not key.endswith(":pulse")
+    ]
 
 
 def used_memory(redis_server):
     return int(re.search(rb"used_memory:(\d+)", redis_server.command("INFO", "memory"))[1])
 
 
-async def test_any_number_of_starts_leaves_the_store_as_it_was_and_people_sign_in_meanwhile(house, redis_server):
+async def test_any_number_of_starts_leaves_the_store_as_it_was_and_people_sign_in_meanwhile(
+    house, redis_server
+):
     await begin(house, range(20))
     assert keys(redis_server) == []
     place, memory = f"{house.acq}/izpis/2026/11", []
-    for person in (house.person(ANA), house.person(DAVID)):  # the first one makes Redis and its connections warm
+    for person in (
+        house.person(ANA),
+        house.person(DAVID),
+    ):  # the first one makes Redis and its connections warm
         _, landed = await asyncio.gather(begin(house, range(STARTS)), person.signs_in(place))
         assert (landed.status, landed.url) == (200, place)
         memory.append(used_memory(redis_server))
@@ -66,8 +76,10 @@ async def test_whoever_comes_back_has_left_one_small_key_that_goes_by_itself(hou
     reader, writer = await asyncio.open_unix_connection(str(house.socket))
     for location in await begin(house, range(3)):
         state = re.search(r"state=([^&]+)", location)[1]
-        writer.write(b"GET /.authproxy/callback/rekono?code=c&state=%s HTTP/1.1\r\nHost: acq.localhost:%d\r\n"
-                     b"Cookie: __Host-authproxy-flow=%s\r\n\r\n" % (state.encode(), house.ports["gateway"], b"A" * 43))  # fmt: skip
+        writer.write(
+            b"GET /.authproxy/callback/rekono?code=c&state=%s HTTP/1.1\r\nHost: acq.localhost:%d\r\n"
+            b"Cookie: __Host-authproxy-flow=%s\r\n\r\n" % (state.encode(), house.ports["gateway"], b"A" * 43)
+        )
     for _ in range(3):  # the cookie is another browser's
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400 ")

@@ -1,4 +1,5 @@
-"""Back-channel logout: the provider says from server to server who has signed out, and exactly those sessions end, everywhere."""
+"""Back-channel logout: the provider says from server to server who has signed out, and exactly those sessions
+end, everywhere."""
 
 from __future__ import annotations
 
@@ -13,7 +14,16 @@ import websockets
 
 from authproxy import bootstrap
 from tests.support.gateway import TICKET, until
-from tests.support.hostile_provider import CLIENT_ID, CLIENT_SECRET, SUBJECT, HostileProvider, jws, rs, rsa_jwk, rsa_key
+from tests.support.hostile_provider import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SUBJECT,
+    HostileProvider,
+    jws,
+    rs,
+    rsa_jwk,
+    rsa_key,
+)
 from tests.support.http_client import Browser
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -31,10 +41,13 @@ async def provider():
 @pytest.fixture
 def with_provider(houses, provider):
     settings = {
-        "AUTHPROXY__REKONO__ISSUER": provider.issuer, "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
-        "AUTHPROXY__REKONO__CLIENT_SECRET": CLIENT_SECRET, "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
+        "AUTHPROXY__REKONO__ISSUER": provider.issuer,
+        "AUTHPROXY__REKONO__STEP_UP_BY": "always",
+        "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+        "AUTHPROXY__REKONO__CLIENT_SECRET": CLIENT_SECRET,
+        "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
         "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": "tax_number,name",
-    }  # fmt: skip
+    }
     return lambda **more: houses(environment={**settings, **more}, provider_is_up=False)
 
 
@@ -52,7 +65,10 @@ async def signed_in(provider, portal, *, sid=..., subject=SUBJECT):
     asked = parse_qs(urlsplit((await browser.submit(chooser, form, {"method": "rekono"})).location).query)
     provider.claims |= {"nonce": asked["nonce"][0], "sid": sid, "sub": subject}
     provider.userinfo |= {"sub": subject}
-    back = await browser.navigate(f"{portal}/.authproxy/callback/rekono?{urlencode({'code': 'c', 'state': asked['state'][0]})}", site="cross-site")
+    back = await browser.navigate(
+        f"{portal}/.authproxy/callback/rekono?{urlencode({'code': 'c', 'state': asked['state'][0]})}",
+        site="cross-site",
+    )
     assert (back.status, back.location) == (303, portal + "/")
     assert await is_open(browser, portal)
     return browser
@@ -64,18 +80,27 @@ async def is_open(browser, portal, *, port=None):
 
 def logout_token(provider, *, header=None, key=None, **claims):
     every = {
-        "iss": provider.issuer, "aud": CLIENT_ID, "iat": provider.seconds, "exp": provider.seconds + 120, "jti": secrets.token_urlsafe(8),
-        "events": {EVENT: {}}, **claims,
-    }  # fmt: skip
+        "iss": provider.issuer,
+        "aud": CLIENT_ID,
+        "iat": provider.seconds,
+        "exp": provider.seconds + 120,
+        "jti": secrets.token_urlsafe(8),
+        "events": {EVENT: {}},
+        **claims,
+    }
     said = {name: value for name, value in every.items() if value is not ...}
-    return jws({"alg": "RS256", "kid": "rsa1", "typ": "logout+jwt", **(header or {})}, said, rs(key or provider.key))
+    return jws(
+        {"alg": "RS256", "kid": "rsa1", "typ": "logout+jwt", **(header or {})}, said, rs(key or provider.key)
+    )
 
 
 async def told(portal, token, *, port=None):
     """What the gateway answers a provider's server: no cookie, no Origin, no Fetch Metadata."""
     body = urlencode({"logout_token": token}).encode()
     headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "provider/1"}
-    return await Browser().request("POST", f"{portal}/.authproxy/backchannel-logout", headers=headers, body=body, port=port)
+    return await Browser().request(
+        "POST", f"{portal}/.authproxy/backchannel-logout", headers=headers, body=body, port=port
+    )
 
 
 def events(house, *names):
@@ -83,19 +108,33 @@ def events(house, *names):
 
 
 @pytest.mark.parametrize("store", ["redis", "memory"])
-async def test_one_session_at_the_provider_ends_at_every_portal_and_the_other_browser_stays_signed_in(with_provider, provider, store):
-    async with with_provider(**({"AUTHPROXY__STORE__URL": "memory://"} if store == "memory" else {})) as house:
-        at_acq, at_b2b = await signed_in(provider, house.acq, sid="office"), await signed_in(provider, house.b2b, sid="office")
+async def test_one_session_at_the_provider_ends_at_every_portal_and_the_other_browser_stays_signed_in(
+    with_provider, provider, store
+):
+    async with with_provider(
+        **({"AUTHPROXY__STORE__URL": "memory://"} if store == "memory" else {})
+    ) as house:
+        at_acq, at_b2b = (
+            await signed_in(provider, house.acq, sid="office"),
+            await signed_in(provider, house.b2b, sid="office"),
+        )
         at_home = await signed_in(provider, house.acq, sid="home")
         answer = await told(house.b2b, logout_token(provider, sub=SUBJECT, sid="office"))
-        assert (answer.status, answer.body, answer.header("cache-control"), answer.all("set-cookie")) == (200, b"", "no-store", [])
+        assert (answer.status, answer.body, answer.header("cache-control"), answer.all("set-cookie")) == (
+            200,
+            b"",
+            "no-store",
+            [],
+        )
         await until(lambda: are_over((at_acq, house.acq), (at_b2b, house.b2b)), within=1)
         assert await is_open(at_home, house.acq)
         page = await at_acq.navigate(house.acq + "/")
         assert (page.status, page.location.split("?")[0]) == (303, f"{house.acq}/.authproxy/login")
         [accepted] = events(house, "provider_logout.accepted")
         assert accepted["detail"] == "2 ended, named by sid"
-        assert {event["portal"] for event in events(house, "session.revoked") if event["by"] == "provider"} == {"acq", "b2b"}
+        assert {
+            event["portal"] for event in events(house, "session.revoked") if event["by"] == "provider"
+        } == {"acq", "b2b"}
 
 
 async def are_over(*signed_in_at):
@@ -111,7 +150,10 @@ async def test_a_subject_without_a_sid_ends_all_of_its_sessions_and_nobody_elses
 
 
 async def test_a_sid_without_a_subject_ends_its_sessions(house, provider):
-    office, home = await signed_in(provider, house.acq, sid="office"), await signed_in(provider, house.acq, sid="home")
+    office, home = (
+        await signed_in(provider, house.acq, sid="office"),
+        await signed_in(provider, house.acq, sid="home"),
+    )
     assert (await told(house.acq, logout_token(provider, sid="office"))).status == 200
     await until(lambda: are_over((office, house.acq)), within=1)
     assert await is_open(home, house.acq)
@@ -130,9 +172,12 @@ async def test_every_instance_knows_within_a_second_and_the_web_socket_closes(ho
             assert await is_open(browser, house.acq)
             assert await is_open(browser, house.acq, port=elsewhere)
         socket = await websockets.connect(
-            house.acq.replace("http:", "ws:") + "/ws", host="127.0.0.1", port=elsewhere, origin=house.acq,
+            house.acq.replace("http:", "ws:") + "/ws",
+            host="127.0.0.1",
+            port=elsewhere,
+            origin=house.acq,
             additional_headers={"Cookie": f"{TICKET}={browser.cookies.get(house.acq, TICKET)}"},
-        )  # fmt: skip
+        )
         try:
             await socket.send("dober dan")
             assert await socket.recv() == "dober dan"
@@ -187,7 +232,11 @@ async def test_what_is_not_the_providers_word_ends_nothing(house, provider):
     }
     for found, token in tokens.items():
         answer = await told(house.acq, token)
-        assert (answer.status, answer.header("cache-control"), answer.json["error"]) == (400, "no-store", "invalid_request"), found
+        assert (answer.status, answer.header("cache-control"), answer.json["error"]) == (
+            400,
+            "no-store",
+            "invalid_request",
+        ), found
         assert found in answer.json["error_description"]
         assert not any(secret in answer.text for secret in (SUBJECT, "office", "<script"))
     assert await is_open(browser, house.acq)
@@ -214,18 +263,26 @@ async def test_a_sid_and_a_subject_that_do_not_belong_together_end_nothing(house
 async def test_a_type_of_its_own_can_be_demanded(with_provider, provider):
     async with with_provider(AUTHPROXY__REKONO__LOGOUT_TOKENS="typed") as house:
         browser = await signed_in(provider, house.acq, sid="office")
-        assert (await told(house.acq, logout_token(provider, header={"typ": "JWT"}, sid="office"))).status == 400
+        assert (
+            await told(house.acq, logout_token(provider, header={"typ": "JWT"}, sid="office"))
+        ).status == 400
         assert await is_open(browser, house.acq)
         assert (await told(house.acq, logout_token(provider, sid="office"))).status == 200
 
 
-async def test_while_the_providers_keys_cannot_be_asked_the_answer_is_503_and_later_the_same_token_counts(house, provider):
+async def test_while_the_providers_keys_cannot_be_asked_the_answer_is_503_and_later_the_same_token_counts(
+    house, provider
+):
     browser = await signed_in(provider, house.acq, sid="office")
     new_key = rsa_key("second")
     token = logout_token(provider, header={"kid": "rsa2"}, key=new_key, sid="office")
     provider.always("jwk", status=503)
     answer = await told(house.acq, token)
-    assert (answer.status, answer.header("retry-after"), answer.header("cache-control")) == (503, "5", "no-store")
+    assert (answer.status, answer.header("retry-after"), answer.header("cache-control")) == (
+        503,
+        "5",
+        "no-store",
+    )
     assert await is_open(browser, house.acq)
     del provider.handlers["jwk"]
     provider.key, provider.header["kid"] = new_key, "rsa2"
@@ -235,7 +292,9 @@ async def test_while_the_providers_keys_cannot_be_asked_the_answer_is_503_and_la
     await until(lambda: are_over((browser, house.acq)), within=1)
 
 
-async def test_while_the_store_cannot_be_told_nothing_has_ended_and_nobody_says_so(house, provider, redis_server):
+async def test_while_the_store_cannot_be_told_nothing_has_ended_and_nobody_says_so(
+    house, provider, redis_server
+):
     browser = await signed_in(provider, house.acq, sid="office")
     token = logout_token(provider, sid="office")
     redis_server.command("REPLICAOF", "127.0.0.1", "1")  # read-only: it answers, and keeps nothing

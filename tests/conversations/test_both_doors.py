@@ -1,5 +1,5 @@
-"""One question, one answer: what the edge is asked at the portal's places and the pages at ours is answered by the same rules, and `explain` tells
-no other story."""
+"""One question, one answer: what the edge is asked at the portal's places and the pages at ours is answered
+by the same rules, and `explain` tells no other story."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Answered:
     def __init__(self, head, body):
         lines = head.decode("latin-1").split("\r\n")
         self.status = int(lines[0][9:12])
-        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+        self.headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])
+        }
         self.body = body
 
     @property
@@ -34,7 +36,14 @@ class Answered:
 
 async def ask(house, path, *lines, method="GET"):
     reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"])
-    head = b"\r\n".join([b"%s %s HTTP/1.1" % (method.encode(), path.encode()), b"Host: acq.localhost:%d" % house.ports["gateway"], b"Connection: close", *lines])
+    head = b"\r\n".join(
+        [
+            b"%s %s HTTP/1.1" % (method.encode(), path.encode()),
+            b"Host: acq.localhost:%d" % house.ports["gateway"],
+            b"Connection: close",
+            *lines,
+        ]
+    )
     writer.write(head + b"\r\n\r\n")
     answer = await reader.read()
     writer.close()
@@ -68,16 +77,30 @@ async def test_whether_a_person_or_a_script_asks_is_answered_alike(house):
 
 async def test_a_form_of_a_browser_without_fetch_metadata_is_a_page_load_at_both(house):
     lines = [b"Accept: text/html", b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: 0"]
-    assert [(await ask(house, path, *lines, method="POST")).kind for path in ("/vnos", "/.authproxy/nothing")] == ["led on", "text/html"]
+    assert [
+        (await ask(house, path, *lines, method="POST")).kind for path in ("/vnos", "/.authproxy/nothing")
+    ] == ["led on", "text/html"]
 
 
 def spellings(ticket):
     name = "__Host-authproxy"
     return [
-        f"{name}={ticket}", f"a=1; {name}={ticket}", f"a=1;\t{name}= {ticket} ;b=2", f"{name}={ticket}; {name}={ticket}", f"{name}=; {name}={ticket}",
-        f"{name} ={ticket}", f"a=1; {name} ={ticket}", f"a=1; {name}\t={ticket}", f"a=1,{name}={ticket}", f"a=1; x{name}={ticket}",
-        f"a=1; \u00a0{name}={ticket}", f'{name}="{ticket}"', f"{name}={ticket}x", f"{name.upper()}={ticket}", f"a=1; {name}={ticket},x",
-    ]  # fmt: skip
+        f"{name}={ticket}",
+        f"a=1; {name}={ticket}",
+        f"a=1;\t{name}= {ticket} ;b=2",
+        f"{name}={ticket}; {name}={ticket}",
+        f"{name}=; {name}={ticket}",
+        f"{name} ={ticket}",
+        f"a=1; {name} ={ticket}",
+        f"a=1; {name}\t={ticket}",
+        f"a=1,{name}={ticket}",
+        f"a=1; x{name}={ticket}",
+        f"a=1; \u00a0{name}={ticket}",
+        f'{name}="{ticket}"',
+        f"{name}={ticket}x",
+        f"{name.upper()}={ticket}",
+        f"a=1; {name}={ticket},x",
+    ]
 
 
 async def test_whether_a_cookie_is_the_session_is_answered_alike(house, ana):
@@ -85,7 +108,10 @@ async def test_whether_a_cookie_is_the_session_is_answered_alike(house, ana):
     found = []
     for cookie in spellings(ana.ticket(house.acq)):
         line = f"Cookie: {cookie}".encode()
-        edge, pages = await ask(house, "/", line), await ask(house, "/.authproxy/session", line, b"Accept: application/json")
+        edge, pages = (
+            await ask(house, "/", line),
+            await ask(house, "/.authproxy/session", line, b"Accept: application/json"),
+        )
         assert (edge.status, pages.status) in {(200, 200), (401, 401)}, cookie
         found.append(edge.status)
     assert found[:3] == [200] * 3
@@ -95,10 +121,18 @@ async def test_whether_a_cookie_is_the_session_is_answered_alike(house, ana):
 @pytest.mark.parametrize(
     ("path", "is_ours"),
     [
-        ("/.authproxy/login", True), ("/.authproxy", True), ("/.AUTHPROXY/login", True), ("/.authproxy;x/login", True), ("/%2Eauthproxy/login", True),
-        ("/.authproxyx", True), ("/.authproxy//login", True), ("/x/.authproxy/login", False), ("/authproxy/login", False), ("/.authprox", False),
+        ("/.authproxy/login", True),
+        ("/.authproxy", True),
+        ("/.AUTHPROXY/login", True),
+        ("/.authproxy;x/login", True),
+        ("/%2Eauthproxy/login", True),
+        ("/.authproxyx", True),
+        ("/.authproxy//login", True),
+        ("/x/.authproxy/login", False),
+        ("/authproxy/login", False),
+        ("/.authprox", False),
     ],
-)  # fmt: skip
+)
 async def test_whether_a_place_is_our_own_is_answered_alike(house, path, is_ours):
     portals = meanings.portals(house.settings)
     assert isinstance(portals, Portals)
@@ -114,7 +148,11 @@ async def test_a_problem_has_the_same_members_wherever_it_comes_from(house):
     pages = await ask(house, "/.authproxy/step-up/status?c=x", b"Accept: application/json")
     told = [json.loads(answer.body) for answer in (edge, pages)]
     assert [answer.status for answer in (edge, pages)] == [401, 401]
-    assert told[0].keys() == told[1].keys() == {"type", "title", "status", "reason", "request_id", "code", "login_url"}
+    assert (
+        told[0].keys()
+        == told[1].keys()
+        == {"type", "title", "status", "reason", "request_id", "code", "login_url"}
+    )
     assert [one["title"] for one in told] == ["Sign-in required"] * 2
     assert all(one["code"] == f"{one['reason']}-{one['request_id']}" for one in told)
     assert edge.headers["www-authenticate"] == pages.headers["www-authenticate"] == 'Bearer realm="acq"'
@@ -137,14 +175,27 @@ async def test_whether_our_own_page_has_sent_a_form_is_answered_alike(demanding_
     cookie = f"Cookie: __Host-authproxy={ana.ticket(house.acq)}".encode()
     own, other = house.acq.encode(), b"https://evil.example"
     corpus = [
-        ([b"Sec-Fetch-Site: same-origin", b"Origin: " + own], True), ([b"Sec-Fetch-Site: same-origin", b"Origin: null"], True),
-        ([b"Sec-Fetch-Site: same-origin"], True), ([b"Sec-Fetch-Site: same-site", b"Origin: " + own], False), ([b"Origin: " + own], True),
-        ([b"Sec-Fetch-Site: same-origin", b"Origin: " + other], False), ([b"Origin: null"], False), ([b"Origin: " + own, b"Origin: " + own], False),
-        ([b"Sec-Fetch-Site: same-origin", b"Sec-Fetch-Site: same-origin"], False), ([b"Sec-Fetch-Site: none"], False),
-    ]  # fmt: skip
-    form = [b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: 0", b"Sec-Fetch-Mode: navigate", cookie]
+        ([b"Sec-Fetch-Site: same-origin", b"Origin: " + own], True),
+        ([b"Sec-Fetch-Site: same-origin", b"Origin: null"], True),
+        ([b"Sec-Fetch-Site: same-origin"], True),
+        ([b"Sec-Fetch-Site: same-site", b"Origin: " + own], False),
+        ([b"Origin: " + own], True),
+        ([b"Sec-Fetch-Site: same-origin", b"Origin: " + other], False),
+        ([b"Origin: null"], False),
+        ([b"Origin: " + own, b"Origin: " + own], False),
+        ([b"Sec-Fetch-Site: same-origin", b"Sec-Fetch-Site: same-origin"], False),
+        ([b"Sec-Fetch-Site: none"], False),
+    ]
+    form = [
+        b"Content-Type: application/x-www-form-urlencoded",
+        b"Content-Length: 0",
+        b"Sec-Fetch-Mode: navigate",
+        cookie,
+    ]
     for lines, is_ours in corpus:
         edge = await ask(house, "/vnos", *lines, *form, method="POST")
         pages = await ask(house, "/.authproxy/session/extend", *lines, *form, method="POST")
-        assert re.search("held=|lost=", edge.headers["location"])[0] == ("held=" if is_ours else "lost="), lines
+        assert re.search("held=|lost=", edge.headers["location"])[0] == ("held=" if is_ours else "lost="), (
+            lines
+        )
         assert pages.status == (303 if is_ours else 403), lines

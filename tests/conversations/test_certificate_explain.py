@@ -19,9 +19,20 @@ from tests.support.sandbox import ROOT
 
 async def explain(house, file, *more):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "authproxy", "certificate", "explain", str(file), "-c", str(house.house.settings_file), *more,
-        env={**os.environ, **house.environment}, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "authproxy",
+        "certificate",
+        "explain",
+        str(file),
+        "-c",
+        str(house.house.settings_file),
+        *more,
+        env={**os.environ, **house.environment},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     said, errors = await process.communicate()
     return process.returncode, said.decode(), errors.decode()
 
@@ -39,7 +50,10 @@ async def test_a_certificate_of_the_register_names_its_person_and_their_portals(
 
     assert (code, told["person"], told["portals"], told["refused"]) == (0, "ana", ["acq", "b2b"], None)
     assert set(checks.values()) == {"passed"}
-    assert (told["says"]["holder"], told["says"]["sha-256"]) == ("Ana Novak", house.leaf("ana.novak").fingerprint)
+    assert (told["says"]["holder"], told["says"]["sha-256"]) == (
+        "Ana Novak",
+        house.leaf("ana.novak").fingerprint,
+    )
     assert "tax" not in json.dumps(told)
 
 
@@ -72,29 +86,45 @@ async def test_for_people_it_is_a_table_with_the_reasons(certificate_house):
     assert "signs nobody in: certificate_not_for_signing_in" in said
 
 
-async def test_while_nobody_can_be_asked_each_portal_tells_its_own_story_as_the_listener_does(certificate_houses):
+async def test_while_nobody_can_be_asked_each_portal_tells_its_own_story_as_the_listener_does(
+    certificate_houses,
+):
     async with certificate_houses(environment={"AUTHPROXY__PORTALS__B2B__REVOCATION": "alarm"}) as house:
         await house.enrols(ana(house))
         await house.authority.stop()
-        told = await bootstrap.explain_certificate(house.house.settings, (house.folder / "private" / "ana.novak.pem").read_bytes())
+        told = await bootstrap.explain_certificate(
+            house.house.settings, (house.folder / "private" / "ana.novak.pem").read_bytes()
+        )
 
         checks = {line.check: line.outcome for line in told.lines}
         assert (checks["revocation"], checks["second_opinion"]) == ("unknown", "passed")
         assert (told.person, told.portals, told.refused) == ("ana", ("b2b",), None)
         assert told.told_at["acq"].startswith("revocation_unavailable: ")
-        pages = [await signs_in(house.browser("ana.novak"), origin + "/") for origin in (house.acq, house.house.b2b)]
+        pages = [
+            await signs_in(house.browser("ana.novak"), origin + "/")
+            for origin in (house.acq, house.house.b2b)
+        ]
         assert [page.status for page in pages] == [503, 200]
 
 
-async def test_a_portal_that_demands_more_than_a_certificate_gives_is_named_with_its_reason_and_a_bundle_is_opened(certificate_houses):
+async def test_a_portal_that_demands_more_than_a_certificate_gives_is_named_with_its_reason_and_a_bundle_is_opened(
+    certificate_houses,
+):
     async with certificate_houses(acq={"level": 30}) as house:
         await house.enrols(ana(house))
-        chain = [x509.load_pem_x509_certificate((house.folder / file).read_bytes()) for file in ("sub.pem", "private/ana.novak.pem")]
-        told = await bootstrap.explain_certificate(house.house.settings, pkcs7.serialize_certificates(chain, Encoding.DER))
+        chain = [
+            x509.load_pem_x509_certificate((house.folder / file).read_bytes())
+            for file in ("sub.pem", "private/ana.novak.pem")
+        ]
+        told = await bootstrap.explain_certificate(
+            house.house.settings, pkcs7.serialize_certificates(chain, Encoding.DER)
+        )
         assert (told.kind, told.portals) == (Kind.BUNDLE, ("b2b",))
         assert told.told_at["acq"].startswith("method_not_allowed_here: ")
 
-        told = await bootstrap.explain_certificate(house.house.settings, (house.folder / "sub.pem").read_bytes())
+        told = await bootstrap.explain_certificate(
+            house.house.settings, (house.folder / "sub.pem").read_bytes()
+        )
         assert (told.kind, told.portals) == (Kind.AUTHORITY, ())
 
 

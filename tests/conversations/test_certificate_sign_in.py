@@ -1,4 +1,5 @@
-"""Signing in with a client certificate: over the chooser to the host where certificates are shown, and back to the portal's page."""
+"""Signing in with a client certificate: over the chooser to the host where certificates are shown, and back
+to the portal's page."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ async def test_a_certificate_of_the_register_leads_to_the_page_that_was_asked_fo
     assert (me["subject"], me["name"], me["method"], me["level"]) == ("ana", "Ana Novak", "acnlb", 20)
     started, accepted = events(house, "session.started"), events(house, "certificate.accepted")
     assert (started[0]["method"], started[0]["level"]) == ("acnlb", 20)
-    assert accepted[0]["detail"].startswith(f"certificate {house.leaf('ana.novak').fingerprint}: not revoked, says ")
+    assert accepted[0]["detail"].startswith(
+        f"certificate {house.leaf('ana.novak').fingerprint}: not revoked, says "
+    )
 
 
 async def test_what_travels_says_neither_who_nor_where(certificate_house):
@@ -60,7 +63,9 @@ async def test_what_travels_says_neither_who_nor_where(certificate_house):
     browser = house.browser("ana.novak")
     await signs_in(browser, house.acq + PLACE)
 
-    there, back = [answer.location for answer in browser.history if answer.is_redirect and "hop=" in answer.location]
+    there, back = [
+        answer.location for answer in browser.history if answer.is_redirect and "hop=" in answer.location
+    ]
     assert re.fullmatch(rf"https://localhost:{house.port}/\?hop=[A-Za-z0-9_-]{{200,600}}", there)
     assert re.fullmatch(rf"{house.acq}/\.authproxy/callback/acnlb\?hop=[A-Za-z0-9_-]{{200,600}}", back)
     assert there.partition("hop=")[2] != back.partition("hop=")[2]
@@ -95,7 +100,9 @@ REFUSALS = {
 }
 
 
-async def test_every_refusal_is_a_page_with_a_code_that_closes_the_connection_and_signs_nobody_in(certificate_house):
+async def test_every_refusal_is_a_page_with_a_code_that_closes_the_connection_and_signs_nobody_in(
+    certificate_house,
+):
     house = certificate_house
     await house.enrols(ana(house))
     for name, (reason, title) in REFUSALS.items():
@@ -115,7 +122,8 @@ async def test_every_refusal_is_a_page_with_a_code_that_closes_the_connection_an
 
 
 async def test_the_handshake_itself_judges_nothing(certificate_house):
-    """Its clock is the machine's. Whether a certificate of next year is valid is asked of the gateway's, once for every way to show one."""
+    """Its clock is the machine's. Whether a certificate of next year is valid is asked of the gateway's, once
+    for every way to show one."""
     house = certificate_house
     begins_in = house.leaf("not-yet-valid").not_before - house.house.clock()
     house.house.clock.advance(seconds=begins_in.total_seconds() + 3600)
@@ -146,7 +154,10 @@ async def test_a_valid_certificate_that_nobody_has_registered_signs_nobody_in(ce
     assert (page.status, heading(page)) == (403, "Vaš certifikat ni vpisan v register")
     assert session_of(house, browser) is None
     [event] = events(house, "sign_in.refused")
-    assert (event["reason"], event["detail"]) == ("certificate_unknown", f"certificate {house.leaf('gregor.zagar').fingerprint}")
+    assert (event["reason"], event["detail"]) == (
+        "certificate_unknown",
+        f"certificate {house.leaf('gregor.zagar').fingerprint}",
+    )
 
 
 async def test_the_code_of_the_page_links_the_certificate_that_was_shown(certificate_house):
@@ -288,13 +299,17 @@ async def test_what_took_too_long_signs_nobody_in(certificate_house, before, aft
     assert session_of(house, browser) is None
 
 
-async def test_an_attempt_at_the_provider_is_no_way_to_show_a_certificate_nor_the_other_way_round(certificate_house):
+async def test_an_attempt_at_the_provider_is_no_way_to_show_a_certificate_nor_the_other_way_round(
+    certificate_house,
+):
     house = certificate_house
     await house.enrols(ana(house))
     browser = house.browser("ana.novak")
     chooser = await browser.follow(await browser.navigate(house.acq + PLACE))
     form = chooser.forms[0]
-    state = re.search(r"state=([^&]+)", (await browser.submit(chooser, form, {"method": "rekono"})).location)[1]
+    state = re.search(r"state=([^&]+)", (await browser.submit(chooser, form, {"method": "rekono"})).location)[
+        1
+    ]
     hop = (await browser.submit(chooser, form, {"method": "acnlb"})).location.partition("hop=")[2]
 
     assert (await browser.navigate(f"{house.url}/?hop={state}")).status == 400
@@ -308,7 +323,9 @@ async def test_what_begins_at_one_instance_may_be_shown_and_end_at_another(certi
     browser = house.browser("ana.novak")
     async with house.second_gateway() as other:
         way = await choosing(browser, house.acq + PLACE)
-        back = await browser.navigate(way.location.replace(f":{house.port}", f":{other.certificate_listener.address[1]}"))
+        back = await browser.navigate(
+            way.location.replace(f":{house.port}", f":{other.certificate_listener.address[1]}")
+        )
         page = await browser.navigate(back.location, port=other.addresses[0][1])
 
         assert (page.status, page.location) == (303, house.acq + PLACE)
@@ -336,12 +353,21 @@ async def test_older_versions_of_tls_are_not_spoken(certificate_house):
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(certificate_house, tmp_path, version):
+async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(
+    certificate_house, tmp_path, version
+):
     async def asks(*more):
         process = await asyncio.create_subprocess_exec(
-            "openssl", "s_client", "-connect", f"localhost:{certificate_house.port}", version, *more,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            "openssl",
+            "s_client",
+            "-connect",
+            f"localhost:{certificate_house.port}",
+            version,
+            *more,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         return (await process.communicate())[0].decode()
 
     said = await asks("-sess_out", str(tmp_path / "session"))
@@ -351,7 +377,9 @@ async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(c
 
 
 async def test_certificates_that_are_shown_too_fast_from_one_address_are_told_to_wait(certificate_houses):
-    async with certificate_houses(environment={"AUTHPROXY__SERVER__LIMITS__PER_MINUTE__CALLBACKS": "1"}) as house:
+    async with certificate_houses(
+        environment={"AUTHPROXY__SERVER__LIMITS__PER_MINUTE__CALLBACKS": "1"}
+    ) as house:
         await house.enrols(ana(house))
         browser = house.browser("ana.novak")
         way = await choosing(browser, house.acq + PLACE)
@@ -394,12 +422,19 @@ async def test_a_certificate_that_is_revoked_ends_its_sessions_everywhere(certif
             await house.house.gateway.certificates.look()
 
             async def is_over_there():
-                return (await browser.request("GET", house.acq + "/", port=second.addresses[0][1])).status == 401
+                return (
+                    await browser.request("GET", house.acq + "/", port=second.addresses[0][1])
+                ).status == 401
 
             assert (await browser.fetch(house.acq + "/")).status == 401
             await until(is_over_there, within=1)
         [event] = events(house, "session.revoked")
-        assert (event["by"], event["reason"], event["method"], event["portal"]) == ("authority", "certificate_revoked", "acnlb", "acq")
+        assert (event["by"], event["reason"], event["method"], event["portal"]) == (
+            "authority",
+            "certificate_revoked",
+            "acnlb",
+            "acq",
+        )
 
 
 async def test_while_nobody_can_be_asked_people_stay_signed_in(certificate_houses):
@@ -423,7 +458,11 @@ async def test_nobody_signs_in_while_revocation_cannot_be_found_out(certificate_
         page = await to_certificate_host(browser, house.acq + PLACE)
 
     assert [line["portal"] for line in log.lines() if line["event"] == "request.unanswerable"] == ["acq"]
-    assert (page.status, heading(page), page.header("retry-after")) == (503, "Certifikata ni bilo mogoče preveriti", "5")
+    assert (page.status, heading(page), page.header("retry-after")) == (
+        503,
+        "Certifikata ni bilo mogoče preveriti",
+        "5",
+    )
     assert events(house, "session.started") == []
     [event] = events(house, "certificate.refused")
     assert (event["reason"], event["portal"], event["method"]) == ("revocation_unavailable", "acq", "acnlb")
@@ -462,9 +501,17 @@ async def test_readiness_tells_of_certificates_about_which_nobody_may_be_asked(c
     async with certificate_houses(environment=alarm | {"AUTHPROXY__ACNLB__REVOCATION__MOVED": ""}) as house:
         await house.enrols(ana(house))
         assert (await signs_in(house.browser("ana.novak"), house.acq + PLACE)).status == 200
-        told = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["revocation"]
-        assert (told["status"], "no list and no responder may be asked" in told["detail"]) == ("warning", True)
-        assert "no list and no responder may be asked (addresses in the certificate: " in events(house, "certificate.accepted")[0]["detail"]
+        told = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"][
+            "revocation"
+        ]
+        assert (told["status"], "no list and no responder may be asked" in told["detail"]) == (
+            "warning",
+            True,
+        )
+        assert (
+            "no list and no responder may be asked (addresses in the certificate: "
+            in events(house, "certificate.accepted")[0]["detail"]
+        )
 
 
 async def test_readiness_and_metrics_tell_of_the_sources(certificate_house):
@@ -473,8 +520,13 @@ async def test_readiness_and_metrics_tell_of_the_sources(certificate_house):
     await signs_in(house.browser("ana.novak"), house.acq + PLACE)
     told = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["revocation"]
     assert told["status"] == "ok", told
-    own = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"]["own_certificates"]
-    assert (own["status"], re.fullmatch(r"acnlb\.tls: \d+ days left", own["detail"]) is not None) == ("ok", True)
+    own = (await Browser().request("GET", house.house.management + "/readyz")).json["checks"][
+        "own_certificates"
+    ]
+    assert (own["status"], re.fullmatch(r"acnlb\.tls: \d+ days left", own["detail"]) is not None) == (
+        "ok",
+        True,
+    )
     metrics = (await Browser().request("GET", house.house.management + "/metrics")).text
     assert 'authproxy_revocation_sources{source="ocsp",state="usable"} 1.0' in metrics
     assert 'authproxy_sessions_started_total{method="acnlb",portal="acq"} 1.0' in metrics
@@ -522,9 +574,11 @@ def forwarded(house, name, **more):
 
 
 NGINX = {
-    "AUTHPROXY__ACNLB__PRESENTED_BY": "nginx", "AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "127.0.0.1",
-    "AUTHPROXY__ACNLB__TLS__CERTIFICATE_FILE": "", "AUTHPROXY__ACNLB__TLS__KEY_FILE": "",
-}  # fmt: skip
+    "AUTHPROXY__ACNLB__PRESENTED_BY": "nginx",
+    "AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "127.0.0.1",
+    "AUTHPROXY__ACNLB__TLS__CERTIFICATE_FILE": "",
+    "AUTHPROXY__ACNLB__TLS__KEY_FILE": "",
+}
 
 
 async def test_a_trusted_terminator_passes_the_certificate_on(certificate_houses):
@@ -532,7 +586,9 @@ async def test_a_trusted_terminator_passes_the_certificate_on(certificate_houses
         await house.enrols(ana(house))
         browser = Browser()
         way = (await choosing(browser, house.acq + PLACE)).location.replace("https:", "http:")
-        back = await browser.navigate(way, headers=forwarded(house, "ana.novak", **{"X-Forwarded-For": "203.0.113.9"}))
+        back = await browser.navigate(
+            way, headers=forwarded(house, "ana.novak", **{"X-Forwarded-For": "203.0.113.9"})
+        )
         await browser.follow(back)
 
         assert (await whoami(house, browser))["subject"] == "ana"
@@ -562,7 +618,9 @@ async def test_what_a_terminator_passes_on_is_read_strictly(certificate_houses, 
 
 
 async def test_nobody_but_the_terminator_is_believed(certificate_houses):
-    async with certificate_houses(environment=NGINX | {"AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "203.0.113.0/24"}) as house:
+    async with certificate_houses(
+        environment=NGINX | {"AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "203.0.113.0/24"}
+    ) as house:
         await house.enrols(ana(house))
         browser = Browser()
         way = (await choosing(browser, house.acq + PLACE)).location.replace("https:", "http:")

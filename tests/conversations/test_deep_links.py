@@ -15,13 +15,21 @@ PROGRAMS = {
     "picture": {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image", "Accept": "image/*"},
     "stylesheet": {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "style", "Accept": "text/css"},
     "XMLHttpRequest": {"X-Requested-With": "XMLHttpRequest", "Accept": PAGE},
-    "WebSocket": {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="},
+    "WebSocket": {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    },
     "prefetch": {"Sec-Fetch-Mode": "navigate", "Sec-Purpose": "prefetch", "Accept": PAGE},
     "command line": {"Accept": "*/*"},
 }
 
 
-@pytest.mark.parametrize("place", ["/izpis/2026/11", "/transakcije?kraj=Ljubljana&od=2026-01-01", "/transakcije?kraj=%C5%A0kofja%20Loka"])
+@pytest.mark.parametrize(
+    "place",
+    ["/izpis/2026/11", "/transakcije?kraj=Ljubljana&od=2026-01-01", "/transakcije?kraj=%C5%A0kofja%20Loka"],
+)
 async def test_a_deep_link_leads_back_to_itself(house, ana, place):
     first = await ana.opens(house.acq + place)
     assert first.status == 303
@@ -32,7 +40,11 @@ async def test_a_deep_link_leads_back_to_itself(house, ana, place):
 async def test_a_program_gets_401_with_a_place_to_sign_in_and_never_a_redirect(house):
     for name, headers in PROGRAMS.items():
         answer = await Browser().request("GET", f"{house.acq}/transakcije?kraj=Celje", headers=headers)
-        assert (name, answer.status, answer.header("content-type")) == (name, 401, "application/problem+json; charset=utf-8")
+        assert (name, answer.status, answer.header("content-type")) == (
+            name,
+            401,
+            "application/problem+json; charset=utf-8",
+        )
         assert answer.json["reason"] == "no_session"
         assert answer.json["login_url"] == f"{house.acq}/.authproxy/login?rt=/transakcije%3Fkraj%3DCelje"
         assert answer.all("location") == answer.all("set-cookie") == []
@@ -54,18 +66,35 @@ async def test_a_program_learns_that_its_session_has_ended(house, ana):
 
 async def test_a_form_sent_without_a_session_leads_back_to_its_page_and_not_to_its_target(house, ana):
     answer = await ana.browser.post(
-        f"{house.acq}/vnos", {"znesek": "1"},
-        headers={"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin", "Accept": PAGE, "Referer": f"{house.acq}/vnos?korak=2"},
-    )  # fmt: skip
+        f"{house.acq}/vnos",
+        {"znesek": "1"},
+        headers={
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Site": "same-origin",
+            "Accept": PAGE,
+            "Referer": f"{house.acq}/vnos?korak=2",
+        },
+    )
     assert answer.status == 303
     page = await ana.walk(answer)
     assert (page.status, page.url, page.method) == (200, f"{house.acq}/vnos?korak=2", "GET")
 
 
-@pytest.mark.parametrize("place", ["https://evil.example/", "//evil.example/", "/\\evil.example", "/.authproxy/logout", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "/.authproxy/logout",
+        "javascript:alert(1)",
+    ],
+)
 async def test_a_return_address_of_others_leads_to_the_front_page(house, ana, place):
     chooser = await ana.browser.navigate(f"{house.acq}/.authproxy/login")
-    page = await ana.walk(await ana.browser.submit(chooser, chooser.forms[0], {"method": "rekono", "rt": place}))
+    page = await ana.walk(
+        await ana.browser.submit(chooser, chooser.forms[0], {"method": "rekono", "rt": place})
+    )
     assert (page.status, page.url) == (200, f"{house.acq}/")
 
 

@@ -1,4 +1,5 @@
-"""Every form in which a terminator of TLS passes a certificate on, as its product writes it, from the chooser to the portal's page."""
+"""Every form in which a terminator of TLS passes a certificate on, as its product writes it, from the chooser
+to the portal's page."""
 
 from __future__ import annotations
 
@@ -20,14 +21,19 @@ async def way_of(house, browser):
 
 
 @pytest.mark.parametrize("form", Form)
-async def test_each_product_has_its_people_signed_in_and_who_goes_around_it_is_not_believed(certificate_houses, form):
+async def test_each_product_has_its_people_signed_in_and_who_goes_around_it_is_not_believed(
+    certificate_houses, form
+):
     async with certificate_houses(environment=forwarding(form)) as house:
         await house.enrols(ana(house))
         headers = written_by(form, house, "ana.novak")
 
         stranger = Browser()
         elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
-        async with aiohttp.ClientSession(connector=elsewhere) as session, session.get(await way_of(house, stranger), headers=headers) as page:
+        async with (
+            aiohttp.ClientSession(connector=elsewhere) as session,
+            session.get(await way_of(house, stranger), headers=headers) as page,
+        ):
             assert page.status == 403
             assert (await page.json(content_type=None))["reason"] == "untrusted_peer"
 
@@ -42,7 +48,11 @@ async def test_each_product_has_its_people_signed_in_and_who_goes_around_it_is_n
 async def test_octets_that_are_no_text_are_refused_with_a_page(certificate_houses):
     async with certificate_houses(environment=forwarding(Form.NGINX)) as house:
         browser = Browser()
-        page = await browser.request("GET", await way_of(house, browser), headers=[("X-SSL-Client-Cert", b"%41\xff"), ("X-SSL-Client-Verify", "SUCCESS")])
+        page = await browser.request(
+            "GET",
+            await way_of(house, browser),
+            headers=[("X-SSL-Client-Cert", b"%41\xff"), ("X-SSL-Client-Verify", "SUCCESS")],
+        )
         assert (page.status, page.json["reason"]) == (403, "certificate_unreadable")
 
 

@@ -1,4 +1,5 @@
-"""A form that is sent when a fresh proof is missing: it waits, is shown, and reaches the portal once, by way of the whole gateway."""
+"""A form that is sent when a fresh proof is missing: it waits, is shown, and reaches the portal once, by way
+of the whole gateway."""
 
 from __future__ import annotations
 
@@ -10,7 +11,15 @@ import redis
 
 from tests.support.gateway import CVETKA
 from tests.support.nginx import recording_portal
-from tests.support.step_up_house import DEMANDING, answered, chosen, landed, offered, open_step_up_house, sent_form
+from tests.support.step_up_house import (
+    DEMANDING,
+    answered,
+    chosen,
+    landed,
+    offered,
+    open_step_up_house,
+    sent_form,
+)
 
 ROUTES = [{"path": "/vnos", "methods": ["POST"], "step_up": {"methods": ["rekono"], "max_age": "5m"}}]
 TYPED = {"besedilo": 'plača <script>alert(1)</script> & "november"'}
@@ -83,7 +92,12 @@ async def test_nobody_else_can_see_or_send_it(house, ana):
 async def test_another_instance_sends_it_as_well(house, ana):
     page = await ana.walk(await send_form(ana, house))
     async with house.second_gateway() as port:
-        said = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin", "Origin": house.acq, "Content-Type": "application/x-www-form-urlencoded"}
+        said = {
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Site": "same-origin",
+            "Origin": house.acq,
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
         body = f"authproxy-held={sending(page).fields['authproxy-held']}".encode()
         answer = await ana.browser.request("POST", f"{house.acq}/vnos", headers=said, body=body, port=port)
     assert (answer.status, sent(house)) == (200, 1)
@@ -100,7 +114,13 @@ async def test_a_proof_that_grew_old_before_the_click_is_asked_again_and_the_for
 
 
 async def test_where_each_form_needs_a_proof_of_its_own_signing_in_again_serves_one_form(houses):
-    alone = [{"path": "/vnos", "methods": ["POST"], "step_up": {"methods": ["rekono"], "max_age": 0, "shows": ["besedilo"]}}]
+    alone = [
+        {
+            "path": "/vnos",
+            "methods": ["POST"],
+            "step_up": {"methods": ["rekono"], "max_age": 0, "shows": ["besedilo"]},
+        }
+    ]
     async with houses(acq={"idle": "30m", "routes": alone}) as house:
         ana = house.person()
         await ana.signs_in(house.acq + "/")
@@ -131,10 +151,14 @@ async def test_a_form_that_is_too_large_is_said_to_be_lost(house, ana):
 BOUNDARY = "----meja7MA4YWxkTrZu0gW"
 FILE = bytes(range(256)) * 300
 MULTIPART = (
-    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="opomba"\r\n\r\nračun <b>november</b>\r\n'
-    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="priloga"; filename="račun \'november\'.pdf"\r\n'
-    "Content-Type: application/pdf\r\n\r\n"
-).encode() + FILE + f"\r\n--{BOUNDARY}--\r\n".encode()  # fmt: skip
+    (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="opomba"\r\n\r\nračun <b>november</b>\r\n'
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="priloga"; filename="račun \'november\'.pdf"\r\n'
+        "Content-Type: application/pdf\r\n\r\n"
+    ).encode()
+    + FILE
+    + f"\r\n--{BOUNDARY}--\r\n".encode()
+)
 
 
 @pytest.fixture
@@ -154,7 +178,9 @@ def posts(portal):
 async def confirmed(house, person, met, *, steps=0):
     """From the redirect after a form by way of a code to the page that shows what is about to be sent."""
     page = await person.browser.follow(met)
-    return await landed(person, await answered(person, await chosen(person, page, "totp"), house.app_code(steps=steps)))
+    return await landed(
+        person, await answered(person, await chosen(person, page, "totp"), house.app_code(steps=steps))
+    )
 
 
 async def test_a_file_arrives_byte_for_byte_under_its_own_type_at_its_own_address(before_a_portal):
@@ -166,16 +192,27 @@ async def test_a_file_arrives_byte_for_byte_under_its_own_type_at_its_own_addres
     assert (met.status, "&held=" in met.location, posts(portal)) == (303, True, [])
     page = await confirmed(house, ana, met)
     assert page.status == 200
-    for shown in ("opomba", "račun &lt;b&gt;november&lt;/b&gt;", "račun &#39;november&#39;.pdf", "/vnos/oddaja"):
+    for shown in (
+        "opomba",
+        "račun &lt;b&gt;november&lt;/b&gt;",
+        "račun &#39;november&#39;.pdf",
+        "/vnos/oddaja",
+    ):
         assert shown in page.text
     form = sending(page)
     assert form.action == house.acq + target
     answer = await ana.browser.submit(page, form)
     assert (answer.status, answer.text) == (200, "portal")
     [arrived] = posts(portal)
-    assert (arrived.target, arrived.body_size, arrived.body_sha256) == (target, len(MULTIPART), hashlib.sha256(MULTIPART).hexdigest())
+    assert (arrived.target, arrived.body_size, arrived.body_sha256) == (
+        target,
+        len(MULTIPART),
+        hashlib.sha256(MULTIPART).hexdigest(),
+    )
     assert [value for name, value in arrived.headers if name.lower() == "content-type"] == [content_type]
-    assert [value.partition(";")[0] for name, value in arrived.headers if name.lower() == "x-auth-step-up"] == ["rekono"]
+    assert [
+        value.partition(";")[0] for name, value in arrived.headers if name.lower() == "x-auth-step-up"
+    ] == ["rekono"]
     assert (await ana.browser.submit(page, form)).status == 410
     assert len(posts(portal)) == 1
 
@@ -190,7 +227,9 @@ async def test_two_tabs_each_send_their_own_form_once(before_a_portal):
     shown_second = await landed(ana, await ana.browser.follow(second))
     for page in (shown_second, shown_first):
         assert (await ana.browser.submit(page, sending(page))).status == 200
-    assert [received.body_sha256 for received in posts(portal)] == [hashlib.sha256(body).hexdigest() for body in reversed(bodies)]
+    assert [received.body_sha256 for received in posts(portal)] == [
+        hashlib.sha256(body).hexdigest() for body in reversed(bodies)
+    ]
 
 
 async def test_a_form_that_was_discarded_in_one_tab_is_not_sent_from_the_other(before_a_portal):

@@ -15,15 +15,20 @@ TRIES = 20
 AT_ONCE = 200
 NAMES = ("ana.novak", "cvetka.zupan")
 PATIENT = {"AUTHPROXY__STORE__DEADLINE": "3s"}
-"""Two hundred browsers, the authority, the provider and whatever else runs on this machine have a share of the time that the store has."""
+"""Two hundred browsers, the authority, the provider and whatever else runs on this machine have a share of
+the time that the store has."""
 
 
 def listed(house, name):
     account = house.house.accounts.find(f"{name}@example.si")
     return Listed(
-        member_id=MemberId(name.partition(".")[0]), name=account.name, tax_number=TaxNumber(account.tax_number), email=account.email,
-        portals=("*",), certificates=(house.named(name),),
-    )  # fmt: skip
+        member_id=MemberId(name.partition(".")[0]),
+        name=account.name,
+        tax_number=TaxNumber(account.tax_number),
+        email=account.email,
+        portals=("*",),
+        certificates=(house.named(name),),
+    )
 
 
 async def works_on(browser, page, done):
@@ -37,8 +42,9 @@ async def works_on(browser, page, done):
 
 
 async def shows(browser, chosen):
-    """From the click on the chooser to the page of the portal; who the portal is told that this is. Where too many come at once for this
-    machine, the page says 503 and that one should try again: the certificate can be shown again then."""
+    """From the click on the chooser to the page of the portal; who the portal is told that this is. Where too
+    many come at once for this machine, the page says 503 and that one should try again: the certificate can
+    be shown again then."""
     answer = chosen
     for _ in range(TRIES):
         while answer.is_redirect:
@@ -53,11 +59,18 @@ async def shows(browser, chosen):
 
 async def test_two_hundred_sign_ins_at_once_all_succeed_and_hold_up_nobody_in_the_portal(certificate_houses):
     async with contextlib.AsyncExitStack() as resources:
-        house = await resources.enter_async_context(certificate_houses(has_gateway=False, environment=PATIENT))
+        house = await resources.enter_async_context(
+            certificate_houses(has_gateway=False, environment=PATIENT)
+        )
         await house.enrols(*(listed(house, name) for name in NAMES))
         # A process of its own: what holds up the test's loop is not the gateway's doing.
         await resources.enter_async_context(
-            served(house.house.settings_file, house.house.folder, port=house.house.ports["gateway"], environment=house.environment)
+            served(
+                house.house.settings_file,
+                house.house.folder,
+                port=house.house.ports["gateway"],
+                environment=house.environment,
+            )
         )
         somebody, page = house.house.person(), f"{house.acq}/"
         assert (await somebody.signs_in(page)).status == 200
@@ -68,7 +81,9 @@ async def test_two_hundred_sign_ins_at_once_all_succeed_and_hold_up_nobody_in_th
         done, began = asyncio.Event(), asyncio.get_running_loop().time()
         working = asyncio.ensure_future(works_on(somebody.browser, page, done))
         try:
-            people = await asyncio.gather(*(shows(browser, answer) for browser, answer in zip(browsers, chosen, strict=True)))
+            people = await asyncio.gather(
+                *(shows(browser, answer) for browser, answer in zip(browsers, chosen, strict=True))
+            )
         finally:
             done.set()
             took = await working

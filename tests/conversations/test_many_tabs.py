@@ -1,4 +1,5 @@
-"""The complaints of other products' users: many tabs, the back button, restored browsers, stale and foreign callbacks, loops."""
+"""The complaints of other products' users: many tabs, the back button, restored browsers, stale and foreign
+callbacks, loops."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ async def test_twenty_tabs_finished_in_reverse_order_and_then_replayed(house, an
     assert ana.ticket(house.acq) == ticket
     assert len(await bootstrap.list_sessions(house.settings)) == 1
     assert house.provider.asked.count(TOKEN_ENDPOINT) == 20
-    assert {pair.partition("=")[0] for pair in ana.browser.cookies.of(house.acq + "/").split("; ")} == {TICKET, FLOW}
+    assert {pair.partition("=")[0] for pair in ana.browser.cookies.of(house.acq + "/").split("; ")} == {
+        TICKET,
+        FLOW,
+    }
 
 
 async def test_a_replayed_callback_in_a_signed_out_browser_shows_one_way_on_and_signs_nobody_in(house, ana):
@@ -80,7 +84,9 @@ async def test_a_callback_without_the_flow_cookie_explains_cookies(house, ana):
     assert house.provider.asked.count(TOKEN_ENDPOINT) == 0
 
 
-async def test_whatever_follows_an_address_without_the_cookie_leaves_the_attempt_to_its_own_browser(house, ana):
+async def test_whatever_follows_an_address_without_the_cookie_leaves_the_attempt_to_its_own_browser(
+    house, ana
+):
     callback = await ana.goes_to_callback(f"{house.acq}/izpis/2026/11")
     assert "cookies_off" in (await Browser().navigate(callback)).text
     landed = await ana.walk(await ana.browser.navigate(callback))
@@ -95,7 +101,17 @@ async def test_a_browser_that_keeps_no_cookies_is_told_before_it_is_sent_away(ho
     assert not any("/authorize" in asked for asked in house.provider.asked)
 
 
-@pytest.mark.parametrize("query", ["", "?code=of-somebody", "?code=of-somebody&state=wrong", "?code=of-somebody&state=", "?error=access_denied&state=wrong", "?code=of-somebody&state=a&state=b"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?code=of-somebody",
+        "?code=of-somebody&state=wrong",
+        "?code=of-somebody&state=",
+        "?error=access_denied&state=wrong",
+        "?code=of-somebody&state=a&state=b",
+    ],
+)
 async def test_an_unknown_state_asks_nothing_of_the_provider(house, query):
     browser = Browser()
     await browser.navigate(f"{house.acq}/.authproxy/login")

@@ -1,4 +1,5 @@
-"""The register of people at work: who comes in by it, as whom, and how fast an operator's word counts everywhere."""
+"""The register of people at work: who comes in by it, as whom, and how fast an operator's word counts
+everywhere."""
 
 from __future__ import annotations
 
@@ -18,8 +19,16 @@ from tests.support.gateway import ANA, BOR, CVETKA, DAVID, TICKET, until
 from tests.support.http_client import Browser
 
 MEMBERS_ONLY = {"AUTHPROXY__PORTALS__ACQ__MEMBERS": "register"}
-ENTERED = Listed(member_id=MemberId("e-1"), name="Ana Novak", tax_number=TaxNumber("99990008"), portals=("acq",))
-CVETKA_ENTERED = replace(ENTERED, member_id=MemberId("e-2"), name="Cvetka Zupan", tax_number=TaxNumber("99990016"), portals=("b2b",))
+ENTERED = Listed(
+    member_id=MemberId("e-1"), name="Ana Novak", tax_number=TaxNumber("99990008"), portals=("acq",)
+)
+CVETKA_ENTERED = replace(
+    ENTERED,
+    member_id=MemberId("e-2"),
+    name="Cvetka Zupan",
+    tax_number=TaxNumber("99990016"),
+    portals=("b2b",),
+)
 
 
 async def entered(house, *listed, replaces=False):
@@ -45,7 +54,9 @@ def events(house, *names):
 
 
 async def told(house, *names):
-    """The events once there are as many as names. An operator's act reaches the trail when a gateway takes it over from the store."""
+    """The events once there are as many as names. An operator's act reaches the trail when a gateway takes it
+    over from the store."""
+
     async def are_there():
         return len(events(house, *names)) >= len(names)
 
@@ -56,7 +67,10 @@ async def told(house, *names):
 async def test_a_portal_for_members_admits_whom_the_register_names_and_nobody_else(houses):
     async with houses(environment=MEMBERS_ONLY) as house:
         ready = (await Browser().fetch(f"{house.management}/readyz")).json["checks"]["store"]
-        assert (ready["status"], "no register of people, so that nobody may enter acq" in ready["detail"]) == ("warning", True)
+        assert (
+            ready["status"],
+            "no register of people, so that nobody may enter acq" in ready["detail"],
+        ) == ("warning", True)
         await entered(house, ENTERED, CVETKA_ENTERED)
         ana, cvetka = house.person(ANA), house.person(CVETKA)
         assert (await ana.signs_in(f"{house.acq}/")).status == 200
@@ -71,8 +85,13 @@ async def test_a_portal_for_members_admits_whom_the_register_names_and_nobody_el
 async def test_at_level_10_nobody_is_linked_and_the_page_says_what_is_missing(houses):
     environment = MEMBERS_ONLY | {"AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "name"}
     async with houses(environment=environment) as house:
-        await entered(house, ENTERED, replace(ENTERED, member_id=MemberId("e-3"), tax_number=TaxNumber("99990024")))
-        david, bor = await house.person(DAVID).signs_in(f"{house.acq}/"), await house.person(BOR).signs_in(f"{house.acq}/")
+        await entered(
+            house, ENTERED, replace(ENTERED, member_id=MemberId("e-3"), tax_number=TaxNumber("99990024"))
+        )
+        david, bor = (
+            await house.person(DAVID).signs_in(f"{house.acq}/"),
+            await house.person(BOR).signs_in(f"{house.acq}/"),
+        )
         for page in (david, bor):
             assert page.status == 403
             assert "level_too_low-" in page.text
@@ -115,7 +134,9 @@ async def test_a_blocked_person_is_out_on_two_instances_within_a_second_and_cann
         assert await is_open(ana, house.acq, port=port)
         url = f"{house.acq.replace('http', 'ws')}/ws"
         cookie = {"Cookie": f"{TICKET}={ana.ticket(house.acq)}"}
-        async with websockets.connect(url, host="127.0.0.1", port=port, origin=house.acq, additional_headers=cookie) as socket:
+        async with websockets.connect(
+            url, host="127.0.0.1", port=port, origin=house.acq, additional_headers=cookie
+        ) as socket:
             blocked = await at_desk(house, lambda desk: desk.block("e-1", "lost card"))
             assert blocked.sessions_ended == 1
             assert await until(lambda: is_shut(ana, house.acq), within=1.0) < 1
@@ -127,16 +148,23 @@ async def test_a_blocked_person_is_out_on_two_instances_within_a_second_and_cann
         assert "lost card" not in page.text + house.audit
         await at_desk(house, lambda desk: desk.unblock("e-1"))
         assert (await house.person(ANA).signs_in(f"{house.acq}/")).status == 200
-        assert [event["event"] for event in await told(house, "person.blocked", "person.unblocked")] == ["person.blocked", "person.unblocked"]
+        assert [event["event"] for event in await told(house, "person.blocked", "person.unblocked")] == [
+            "person.blocked",
+            "person.unblocked",
+        ]
 
 
-async def test_a_blocked_account_outside_the_register_is_out_on_two_instances_within_a_second_and_cannot_come_back(house):
+async def test_a_blocked_account_outside_the_register_is_out_on_two_instances_within_a_second_and_cannot_come_back(
+    house,
+):
     async with house.second_gateway() as port:
         ana = house.person(ANA)
         await ana.signs_in(f"{house.acq}/")
         assert await is_open(ana, house.acq, port=port)
         blocked = Account(issuer=house.issuer, subject=ana.account.subject)
-        assert (await at_desk(house, lambda desk: desk.block_account(blocked, "stolen password"))).sessions_ended == 1
+        assert (
+            await at_desk(house, lambda desk: desk.block_account(blocked, "stolen password"))
+        ).sessions_ended == 1
         assert await until(lambda: is_shut(ana, house.acq), within=1.0) < 1
         assert await until(lambda: is_shut(ana, house.acq, port=port), within=1.0) < 1
         page = await house.person(ANA).signs_in(f"{house.acq}/")
@@ -183,5 +211,7 @@ async def test_a_portal_that_becomes_one_for_members_lets_no_strangers_session_g
     async with house.second_gateway() as port:
         answer = await ana.browser.fetch(f"{house.acq}/api/jaz")
         assert answer.status == 200
-        refused = await ana.browser.request("GET", f"{house.acq}/api/jaz", headers={"Accept": "application/json"}, port=port)
+        refused = await ana.browser.request(
+            "GET", f"{house.acq}/api/jaz", headers={"Accept": "application/json"}, port=port
+        )
         assert (refused.status, refused.json["reason"]) == (403, Reason.NOT_A_MEMBER.value)

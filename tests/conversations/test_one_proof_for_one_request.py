@@ -1,4 +1,5 @@
-"""A route that demands one proof for each request: what the person sees, and that the proof serves that form, or that GET, and nothing else."""
+"""A route that demands one proof for each request: what the person sees, and that the proof serves that form,
+or that GET, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +11,16 @@ import pytest
 
 from tests.support.gateway import ANA
 from tests.support.nginx import recording_portal
-from tests.support.step_up_house import answered, asked, begun, chosen, landed, offered, open_step_up_house, sent_form
+from tests.support.step_up_house import (
+    answered,
+    asked,
+    begun,
+    chosen,
+    landed,
+    offered,
+    open_step_up_house,
+    sent_form,
+)
 
 ALONE = {"methods": ["push", "totp", "sms", "recovery"], "max_age": 0, "shows": ["amount", "payee"]}
 PORTAL = {
@@ -37,12 +47,17 @@ async def house(redis_server):
 
 def reached(house, method="POST"):
     """How many requests of that method the portal has got where proofs are demanded."""
-    return sum(each.method == method and each.target.startswith(("/vnos", "/prejeto")) for each in house.recorded.received)
+    return sum(
+        each.method == method and each.target.startswith(("/vnos", "/prejeto"))
+        for each in house.recorded.received
+    )
 
 
 def step_up_told(house):
     """What the last request told the portal of proofs."""
-    return next(value for name, value in house.recorded.received[-1].headers if name.lower() == "x-auth-step-up")
+    return next(
+        value for name, value in house.recorded.received[-1].headers if name.lower() == "x-auth-step-up"
+    )
 
 
 async def pays(house, person, body=PAYMENT):
@@ -60,10 +75,15 @@ async def confirmed(house, person, method="totp", body=PAYMENT, **code):
     if method == "push":
         await house.answers_push()
         return await landed(person, await answered(person, page))
-    return await landed(person, await answered(person, page, house.app_code(**code) if method == "totp" else await house.code_sent()))
+    return await landed(
+        person,
+        await answered(person, page, house.app_code(**code) if method == "totp" else await house.code_sent()),
+    )
 
 
-async def test_a_payment_is_seen_on_the_page_and_on_the_phone_and_reaches_the_portal_once_with_its_proof(house):
+async def test_a_payment_is_seen_on_the_page_and_on_the_phone_and_reaches_the_portal_once_with_its_proof(
+    house,
+):
     ana = await house.signed_in()
     met = await pays(house, ana)
     assert (met.status, reached(house)) == (303, 0)
@@ -123,11 +143,19 @@ async def test_of_many_clicks_at_one_moment_on_two_instances_one_reaches_the_por
     ana = await house.signed_in()
     page = await confirmed(house, ana)
     body = f"authproxy-held={sending(page).fields['authproxy-held']}".encode()
-    said = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin", "Origin": house.acq, "Content-Type": "application/x-www-form-urlencoded"}
+    said = {
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Site": "same-origin",
+        "Origin": house.acq,
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     async with house.second_gateway() as port:
-        answers = await asyncio.gather(*(
-            ana.browser.request("POST", f"{house.acq}/vnos", headers=said, body=body, port=each) for each in (None, port) * 5
-        ))  # fmt: skip
+        answers = await asyncio.gather(
+            *(
+                ana.browser.request("POST", f"{house.acq}/vnos", headers=said, body=body, port=each)
+                for each in (None, port) * 5
+            )
+        )
     assert sorted({answer.status for answer in answers} - {200}) in ([303], [410], [303, 410])
     assert ([answer.status for answer in answers].count(200), reached(house)) == (1, 1)
 
@@ -137,7 +165,9 @@ async def test_a_proof_for_one_form_opens_nothing_else_and_a_proof_for_the_sessi
     page = await confirmed(house, ana)
     assert offered(await asked(ana, f"{house.acq}/piskotek")) == {"push", "totp", "sms"}
     house.advance(seconds=30)
-    other = await landed(ana, await answered(ana, await begun(ana, f"{house.acq}/piskotek", "totp"), house.app_code()))
+    other = await landed(
+        ana, await answered(ana, await begun(ana, f"{house.acq}/piskotek", "totp"), house.app_code())
+    )
     assert other.status == 200
     assert offered(await landed(ana, await pays(house, ana, b"amount=1&payee=x"))) == {"push", "totp", "sms"}
     assert (await ana.browser.submit(page, sending(page))).status == 200
@@ -178,7 +208,10 @@ async def test_what_cannot_be_kept_is_refused_before_anybody_proves_anything(hou
     refused = await sent_form(ana, f"{house.acq}/vnos", body, content_type=content_type)
     assert (refused.status, "Tega tu ni mogoče potrditi" in refused.text, reached(house)) == (403, True, 0)
     script = await ana.browser.request(
-        "POST", f"{house.acq}/vnos", headers={"Sec-Fetch-Mode": "cors", "Origin": house.acq, "Content-Type": "application/json"}, body=b"{}"
+        "POST",
+        f"{house.acq}/vnos",
+        headers={"Sec-Fetch-Mode": "cors", "Origin": house.acq, "Content-Type": "application/json"},
+        body=b"{}",
     )
     assert (script.status, script.json["reason"]) == (403, "request_cannot_be_bound")
 
@@ -193,10 +226,16 @@ async def test_a_form_with_more_fields_than_can_be_shown_is_refused(house):
     assert "9999 | 120,50" in in_query.text
 
 
-async def test_an_address_that_names_another_route_shows_the_same_and_a_proof_for_it_serves_nothing_else(house):
+async def test_an_address_that_names_another_route_shows_the_same_and_a_proof_for_it_serves_nothing_else(
+    house,
+):
     ana = await house.signed_in()
     page = await landed(ana, await pays(house, ana))
-    elsewhere = await ana.opens(page.url.replace("for=acq/vnos%20POST", "for=acq/piskotek").replace("for=acq%2Fvnos%20POST", "for=acq/piskotek"))
+    elsewhere = await ana.opens(
+        page.url.replace("for=acq/vnos%20POST", "for=acq/piskotek").replace(
+            "for=acq%2Fvnos%20POST", "for=acq/piskotek"
+        )
+    )
     assert "120,50" in elsewhere.text
 
 
@@ -204,8 +243,9 @@ async def test_a_front_proxy_that_asks_subrequests_is_told_that_nothing_can_be_b
     ana = await house.signed_in()
     reader, writer = await asyncio.open_unix_connection(str(house.house.socket))
     writer.write(
-        f"GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\nX-Original-URL: {house.acq}/prejeto\r\n"
-        f"X-Original-Method: GET\r\nCookie: {ana.browser.cookies.of(house.acq + '/')}\r\nConnection: close\r\n\r\n".encode()
+        "GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: "
+        f"{urlsplit(house.acq).netloc}\r\nX-Original-URL: {house.acq}/prejeto\r\nX-Original-Method: "
+        f"GET\r\nCookie: {ana.browser.cookies.of(house.acq + '/')}\r\nConnection: close\r\n\r\n".encode()
     )
     answer = (await reader.read()).decode()
     writer.close()

@@ -1,4 +1,5 @@
-"""What a person does with their sessions on the gateway's page, and with the script that portals may include."""
+"""What a person does with their sessions on the gateway's page, and with the script that portals may
+include."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ async def session(person, portal):
 
 async def extended(person, portal):
     headers = {**SCRIPT, "Content-Type": FORM}
-    return await person.browser.request("POST", f"{portal}/.authproxy/session/extend", headers=headers, body=b"")
+    return await person.browser.request(
+        "POST", f"{portal}/.authproxy/session/extend", headers=headers, body=b""
+    )
 
 
 async def presses(person, page, marked):
@@ -30,7 +33,9 @@ async def presses(person, page, marked):
 
 
 async def test_extending_keeps_an_idle_person_signed_in_until_the_absolute_end(houses):
-    async with houses(environment={"AUTHPROXY__SESSIONS__ABSOLUTE": "13m", "AUTHPROXY__SESSIONS__IDLE": "5m"}) as house:
+    async with houses(
+        environment={"AUTHPROXY__SESSIONS__ABSOLUTE": "13m", "AUTHPROXY__SESSIONS__IDLE": "5m"}
+    ) as house:
         ana = house.person()
         await ana.signs_in(house.acq + "/")
         ends_at = (await session(ana, house.acq)).json["expires_at"]

@@ -9,7 +9,13 @@ import pytest
 from authproxy.sandbox.identity_provider.openid.quirks import QUIRKS
 from tests.support.gateway import free_port
 
-ANA = {"x-auth-subject": "90342.KRZTQWMA", "x-auth-name": "Ana Novak", "x-auth-email": "ana.novak@example.si", "x-auth-tax-number": "99990008", "x-auth-level": "20"}
+ANA = {
+    "x-auth-subject": "90342.KRZTQWMA",
+    "x-auth-name": "Ana Novak",
+    "x-auth-email": "ana.novak@example.si",
+    "x-auth-tax-number": "99990008",
+    "x-auth-level": "20",
+}
 # What the portal receives otherwise than usual.
 RECEIVED = {
     "aud_of_one": {},
@@ -62,7 +68,9 @@ async def test_people_come_in_where(house, ana, quirk):
     assert await received(ana, house.acq) == ANA | RECEIVED[quirk]
 
 
-@pytest.mark.parametrize("quirk", ["level_20", "level_30", "level_20_string", "level_20_uri", "level_20_in_acr"], ids=said)
+@pytest.mark.parametrize(
+    "quirk", ["level_20", "level_30", "level_20_string", "level_20_uri", "level_20_in_acr"], ids=said
+)
 async def test_a_portal_that_demands_level_20_lets_people_in_where(houses, quirk):
     async with houses(acq={"level": 20}) as house:
         david = house.person("david.horvat@example.si")
@@ -115,10 +123,18 @@ async def test_a_provider_that_takes_forms_gets_one_if_the_settings_say_so(house
             await ana.signs_in(house.acq + "/")
             page = await signs_out(ana, house.acq)
             form = next(form for form in page.forms if form.action.startswith(house.issuer))
-            assert (form.method, set(form.fields)) == ("POST", {"client_id", "id_token_hint", "post_logout_redirect_uri", "state"})
+            assert (form.method, set(form.fields)) == (
+                "POST",
+                {"client_id", "id_token_hint", "post_logout_redirect_uri", "state"},
+            )
             asked = await ana.browser.follow(await ana.browser.submit(page, form))
-            back = await ana.browser.follow(await ana.browser.submit(asked, asked.forms[0], {"approve": "true"}))
-            assert (back.status, back.url) == (200, f"{house.acq}/.authproxy/logout?state={form.fields['state']}")
+            back = await ana.browser.follow(
+                await ana.browser.submit(asked, asked.forms[0], {"approve": "true"})
+            )
+            assert (back.status, back.url) == (
+                200,
+                f"{house.acq}/.authproxy/logout?state={form.fields['state']}",
+            )
 
 
 async def test_a_token_with_the_name_of_somebody_in_it_stays_out_of_addresses(house, ana):
@@ -132,7 +148,9 @@ async def test_a_token_with_the_name_of_somebody_in_it_stays_out_of_addresses(ho
     assert not ended.is_redirect  # without the hint it leads nowhere
     assert ended.url.startswith(house.issuer)
     await house.quirk("endsession_client_id")
-    assert (await ana.browser.navigate(onward.location)).location.startswith(f"{house.acq}/.authproxy/logout?state=")
+    assert (await ana.browser.navigate(onward.location)).location.startswith(
+        f"{house.acq}/.authproxy/logout?state="
+    )
 
 
 async def test_without_a_place_to_sign_out_at_the_provider_only_the_session_here_ends(houses):

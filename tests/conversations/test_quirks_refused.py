@@ -1,5 +1,5 @@
-"""What the sandbox's provider can do wrong, and what becomes of the sign-in then: nobody comes in, the page and the audit stream say why,
-and when the provider is itself again the next click works."""
+"""What the sandbox's provider can do wrong, and what becomes of the sign-in then: nobody comes in, the page
+and the audit stream say why, and when the provider is itself again the next click works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ AWAY = (503, "provider_unavailable")
 REFUSED = (403, "provider_refused")
 UNKNOWN = (400, "attempt_unknown")
 DATA_MISSING = (403, "personal_data_missing")
-NO_TAX_NUMBER, WRONG_TAX_NUMBER, SHORT_TAX_NUMBER = (403, "tax_number_missing"), (403, "tax_number_invalid"), (403, "tax_number_incomplete")
+NO_TAX_NUMBER, WRONG_TAX_NUMBER, SHORT_TAX_NUMBER = (
+    (403, "tax_number_missing"),
+    (403, "tax_number_invalid"),
+    (403, "tax_number_incomplete"),
+)
 CONTRADICTION = (403, "claims_contradict")
 ENDS = {
     "wrong_iss": (*INVALID, "iss is not the configured issuer"),
@@ -68,7 +72,9 @@ def said(quirk: str) -> str:
 
 
 def refusals(house):
-    return [event for event in map(json.loads, house.audit.splitlines()) if event["event"] == "sign_in.refused"]
+    return [
+        event for event in map(json.loads, house.audit.splitlines()) if event["event"] == "sign_in.refused"
+    ]
 
 
 @pytest.mark.parametrize("quirk", ENDS, ids=said)
@@ -84,9 +90,13 @@ async def test_nobody_comes_in_where(house, ana, quirk):
     assert event["reason"] == reason
     assert found is None or found in event["detail"]
     assert page.all("retry-after") == (["5"] if status == 503 else [])
-    callback = next(one.url for one in reversed(ana.browser.history) if "/callback/rekono?" in one.url).partition("?")[2]
+    callback = next(
+        one.url for one in reversed(ana.browser.history) if "/callback/rekono?" in one.url
+    ).partition("?")[2]
     assert callback not in page.text
-    for secret in (pair.partition("=")[2] for pair in callback.split("&") if pair.startswith(("code=", "state="))):
+    for secret in (
+        pair.partition("=")[2] for pair in callback.split("&") if pair.startswith(("code=", "state="))
+    ):
         assert secret not in page.text + page.url + house.audit
     assert "99990008" not in page.text + house.audit
     assert await bootstrap.list_sessions(house.settings) == []
@@ -97,19 +107,29 @@ async def test_nobody_comes_in_where(house, ana, quirk):
 
 
 async def test_a_wrong_client_secret_is_told_as_that_and_not_as_silence(houses):
-    async with houses(environment={"AUTHPROXY__REKONO__CLIENT_SECRET": "the-secret-of-another-gateway"}) as house:
+    async with houses(
+        environment={"AUTHPROXY__REKONO__CLIENT_SECRET": "the-secret-of-another-gateway"}
+    ) as house:
         ana = house.person()
         page = await ana.signs_in(house.acq + PLACE)
         assert (page.status, ana.ticket(house.acq)) == (403, None)
         assert "Rekono je prijavo zavrnil" in page.text
         assert "<code>invalid_client</code>" in page.text
         (event,) = refusals(house)
-        assert (event["reason"], "401, invalid_client" in event["detail"], "rekono.client_secret" in event["detail"]) == ("provider_refused", True, True)
+        assert (
+            event["reason"],
+            "401, invalid_client" in event["detail"],
+            "rekono.client_secret" in event["detail"],
+        ) == ("provider_refused", True, True)
 
 
 async def test_a_provider_that_comes_back_with_an_error_of_its_own_is_quoted_nowhere(house, ana):
     callback = await ana.goes_to_callback(house.acq + PLACE)
-    page = await ana.walk(await ana.opens(f"{callback.partition('?')[0]}?error=Ana_Novak&error_description=99990008&state={callback.partition('state=')[2]}"))
+    page = await ana.walk(
+        await ana.opens(
+            f"{callback.partition('?')[0]}?error=Ana_Novak&error_description=99990008&state={callback.partition('state=')[2]}"
+        )
+    )
     assert page.status == 403
     assert not any(word in page.text + house.audit for word in ("Ana_Novak", "99990008"))
     assert refusals(house)[0]["detail"] == "authorization response: an error whose code is not registered"
@@ -158,8 +178,16 @@ async def test_a_state_that_comes_a_second_time_signs_nobody_in(house, ana):
     assert "attempt_used" in page.text
 
 
-@pytest.mark.parametrize(("quirk", "hint"), [("discovery_issuer_differs", "to the byte"), ("issuer_other_slash", "they differ in the slash at the end")])
-async def test_a_gateway_that_finds_another_issuer_at_its_start_signs_nobody_in_and_says_why(houses, quirk, hint):
+@pytest.mark.parametrize(
+    ("quirk", "hint"),
+    [
+        ("discovery_issuer_differs", "to the byte"),
+        ("issuer_other_slash", "they differ in the slash at the end"),
+    ],
+)
+async def test_a_gateway_that_finds_another_issuer_at_its_start_signs_nobody_in_and_says_why(
+    houses, quirk, hint
+):
     async with houses(provider_is_up=False) as house:
         await house.provider.start()
         await house.quirk(quirk)

@@ -27,7 +27,12 @@ async def house(houses):
 
 @contextlib.asynccontextmanager
 async def process_of(house):
-    async with served(house.settings_file, house.folder, port=house.ports["gateway"], environment={"AUTHPROXY__TELEMETRY__LOG_LEVEL": "debug"}) as running:
+    async with served(
+        house.settings_file,
+        house.folder,
+        port=house.ports["gateway"],
+        environment={"AUTHPROXY__TELEMETRY__LOG_LEVEL": "debug"},
+    ) as running:
         yield running
 
 
@@ -38,7 +43,10 @@ async def test_sigterm_lets_a_download_finish_and_refuses_new_connections(house)
         await person.signs_in(house.acq + "/")
         # A window of a few kilobytes: the portal cannot be done before the client reads.
         reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"], limit=4096)
-        writer.write(f"GET /prenos?bytes={size} HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\nCookie: {TICKET}={person.ticket(house.acq)}\r\n\r\n".encode())
+        writer.write(
+            f"GET /prenos?bytes={size} HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\nCookie: "
+            f"{TICKET}={person.ticket(house.acq)}\r\n\r\n".encode()
+        )
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
         running.process.send_signal(signal.SIGTERM)
@@ -87,7 +95,14 @@ async def test_settings_that_cannot_be_served_end_the_process_with_all_findings(
     file = house.folder / "broken.yaml"
     file.write_text(house.settings_file.read_text().replace("upstream:", "upstrem:"))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "authproxy", "serve", "-c", str(file), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "authproxy",
+        "serve",
+        "-c",
+        str(file),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     _, errors = await process.communicate()
     assert process.returncode == 1
@@ -103,13 +118,15 @@ async def test_the_code_on_a_refusal_is_found_in_log_and_audit(house):
         assert code[1] in house.audit
 
 
-# Privacy. What the protocol requires and is exempt: `state` and `code` in the address of the callback, `state`, `nonce` and the challenge in
-# the authorization request's address; the ID token, in which nothing is about the person, in the address of the provider's end of session;
-# the person's name on the pages about their own session.
+# Privacy. What the protocol requires and is exempt: `state` and `code` in the address of the callback,
+# `state`, `nonce` and the challenge in the authorization request's address; the ID token, in which nothing is
+# about the person, in the address of the provider's end of session; the person's name on the pages about
+# their own session.
 
 
 async def conversation(house):
-    """Sign-in, a portal page, the session page, scripts, a refusal, a failed callback, sign-out here and there."""
+    """Sign-in, a portal page, the session page, scripts, a refusal, a failed callback, sign-out here and
+    there."""
     person = house.person()
     browser = person.browser
     callback = await person.goes_to_callback(f"{house.acq}/izpis/2026/11?skrivnost=poizvedba")
@@ -124,9 +141,17 @@ async def conversation(house):
     ticket = person.ticket(house.acq)
     confirmation = await browser.navigate(f"{house.acq}/.authproxy/logout")
     held = await dump(house)
-    onward = await browser.submit(confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq)))
+    onward = await browser.submit(
+        confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq))
+    )
     asked = await browser.follow(onward)
-    await browser.follow(await browser.submit(asked, next(form for form in asked.forms if ("approve", "true") in form.buttons), {"approve": "true"}))
+    await browser.follow(
+        await browser.submit(
+            asked,
+            next(form for form in asked.forms if ("approve", "true") in form.buttons),
+            {"approve": "true"},
+        )
+    )
     assert await bootstrap.list_sessions(house.settings) == []
     return browser, ticket, held
 
@@ -138,9 +163,12 @@ async def dump(house):
         async for key in store.scan_iter():
             kind = (await store.type(key)).decode()
             read = {
-                "string": store.get, "hash": store.hgetall, "set": store.smembers,
-                "zset": lambda key: store.zrange(key, 0, -1, withscores=True), "list": lambda key: store.lrange(key, 0, -1),
-            }[kind]  # fmt: skip
+                "string": store.get,
+                "hash": store.hgetall,
+                "set": store.smembers,
+                "zset": lambda key: store.zrange(key, 0, -1, withscores=True),
+                "list": lambda key: store.lrange(key, 0, -1),
+            }[kind]
             found.append(f"{key!r} {await read(key)!r}")
     return "\n".join(found)
 
@@ -152,13 +180,39 @@ async def test_nothing_of_a_person_or_a_session_is_in_logs_addresses_pages_or_th
     account = house.person().account
     (redeemed, answered), *_ = house.provider.redeemed
     tokens = json.loads(answered)
-    authorize = dict(parse_qsl(urlsplit(next(one.location for one in browser.history if one.is_redirect and "/authorize?" in one.location)).query))
+    authorize = dict(
+        parse_qsl(
+            urlsplit(
+                next(
+                    one.location
+                    for one in browser.history
+                    if one.is_redirect and "/authorize?" in one.location
+                )
+            ).query
+        )
+    )
     code_typed = next(dict(parse_qsl(one.form))["code"] for one in browser.history if "code=" in one.form)
-    flow = next(value.partition("=")[2].partition(";")[0] for one in browser.history for value in one.all("set-cookie") if value.startswith(FLOW + "="))
+    flow = next(
+        value.partition("=")[2].partition(";")[0]
+        for one in browser.history
+        for value in one.all("set-cookie")
+        if value.startswith(FLOW + "=")
+    )
     of_session = {"ticket": ticket, "secret of the ticket": ticket.rpartition(".")[2], "flow cookie": flow}
-    of_protocol = {"code": redeemed["code"], "verifier": redeemed["code_verifier"], "client secret": house.secret,
-                   "ID token": tokens["id_token"], "access token": tokens["access_token"]}  # fmt: skip
-    of_person = {"tax number": account.tax_number, "phone": account.phone[1:], "e-mail": account.email, "SMS code": code_typed, "surname": account.family_name}
+    of_protocol = {
+        "code": redeemed["code"],
+        "verifier": redeemed["code_verifier"],
+        "client secret": house.secret,
+        "ID token": tokens["id_token"],
+        "access token": tokens["access_token"],
+    }
+    of_person = {
+        "tax number": account.tax_number,
+        "phone": account.phone[1:],
+        "e-mail": account.email,
+        "SMS code": code_typed,
+        "surname": account.family_name,
+    }
     of_browser = {"state": authorize["state"], "nonce": authorize["nonce"]}
     query = {"query": "poizvedba"}
 
@@ -167,11 +221,21 @@ async def test_nothing_of_a_person_or_a_session_is_in_logs_addresses_pages_or_th
     assert leaked(of_session | of_protocol | of_person | of_browser | query, printed) == set()
     assert held
     assert leaked(of_session | of_protocol | of_person | of_browser, held) == set()
-    addresses = {one.url for one in browser.history} | {one.location for one in browser.history if one.is_redirect}
+    addresses = {one.url for one in browser.history} | {
+        one.location for one in browser.history if one.is_redirect
+    }
     for address in addresses:
-        exempt = {"state", "code"} if "/callback/rekono?" in address else {"state", "nonce"} if "/authorize?" in address else set()
+        exempt = (
+            {"state", "code"}
+            if "/callback/rekono?" in address
+            else {"state", "nonce"}
+            if "/authorize?" in address
+            else set()
+        )
         exempt |= {"ID token"} if address.startswith(f"{house.issuer}endsession?") else set()
-        assert leaked(of_session | of_protocol | of_person | of_browser, address) <= exempt, address.partition("?")[0]
+        assert leaked(of_session | of_protocol | of_person | of_browser, address) <= exempt, (
+            address.partition("?")[0]
+        )
     for one in browser.history:
         if urlsplit(one.url).netloc.startswith("acq.") and "/.authproxy/" in one.url:
             page = urlsplit(one.url).path.rpartition("/")[2]

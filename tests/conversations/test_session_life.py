@@ -40,7 +40,9 @@ async def test_a_session_ends_after_five_idle_minutes(house, ana):
 
 
 async def test_activity_keeps_a_session_alive_until_its_absolute_end(houses):
-    async with houses(environment={"AUTHPROXY__SESSIONS__ABSOLUTE": "13m", "AUTHPROXY__SESSIONS__IDLE": "5m"}) as house:
+    async with houses(
+        environment={"AUTHPROXY__SESSIONS__ABSOLUTE": "13m", "AUTHPROXY__SESSIONS__IDLE": "5m"}
+    ) as house:
         ana = house.person()
         await ana.signs_in(house.acq + "/")
         for _ in range(3):
@@ -93,16 +95,21 @@ async def test_nobody_ends_the_session_of_somebody_else(house, ana):
     page = await ana.opens(f"{house.acq}/.authproxy/session")
     assert theirs not in page.text
     ours = {"Sec-Fetch-Site": "same-origin", "Origin": house.acq}
-    assert (await ana.browser.post(f"{house.acq}/.authproxy/session/end", {"session_id": theirs}, headers=ours)).status == 303
+    assert (
+        await ana.browser.post(f"{house.acq}/.authproxy/session/end", {"session_id": theirs}, headers=ours)
+    ).status == 303
     assert await is_open(david, house.acq)
 
 
 async def test_a_revoked_session_is_over_within_a_second_and_its_web_socket_soon_after(house, ana):
     await ana.signs_in(house.acq + "/")
     socket = await websockets.connect(
-        f"ws://acq.localhost:{house.ports['gateway']}/ws", host="127.0.0.1", port=house.ports["gateway"], origin=house.acq,
+        f"ws://acq.localhost:{house.ports['gateway']}/ws",
+        host="127.0.0.1",
+        port=house.ports["gateway"],
+        origin=house.acq,
         additional_headers={"Cookie": f"{TICKET}={ana.ticket(house.acq)}"},
-    )  # fmt: skip
+    )
     try:
         await socket.send("dober dan")
         assert await socket.recv() == "dober dan"

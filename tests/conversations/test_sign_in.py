@@ -38,7 +38,9 @@ async def test_a_level_below_the_portals_is_refused_and_a_sufficient_one_is_not(
 
 
 async def test_a_route_may_demand_more_than_its_portal(houses):
-    async with houses(environment={"AUTHPROXY__PORTALS__ACQ__ROUTES": '[{"path": "/izpis", "level": 30}]'}) as house:
+    async with houses(
+        environment={"AUTHPROXY__PORTALS__ACQ__ROUTES": '[{"path": "/izpis", "level": 30}]'}
+    ) as house:
         ana = house.person(ANA)
         assert (await ana.signs_in(house.acq + "/")).status == 200
         refused = await ana.opens(f"{house.acq}/izpis/2026/11")
@@ -56,7 +58,9 @@ async def test_what_one_method_of_a_path_allows_is_not_what_another_demands(hous
         sent = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
         for _ in range(2):
             assert (await ana.opens(f"{house.acq}/vnos")).status == 200
-            assert (await ana.browser.post(f"{house.acq}/vnos", {"znesek": "1"}, headers=sent)).json["reason"] == "level_too_low"
+            assert (await ana.browser.post(f"{house.acq}/vnos", {"znesek": "1"}, headers=sent)).json[
+                "reason"
+            ] == "level_too_low"
         assert "POST /vnos" not in house.portal.asked
 
 
@@ -133,7 +137,12 @@ async def test_every_sign_in_has_a_ticket_of_its_own(house, ana):
 
 async def test_cookies_are_small_and_bound_to_the_host(house, ana):
     await ana.signs_in(house.acq + "/")
-    given = [value for answer in ana.browser.history if answer.url.startswith(house.acq) for value in answer.all("set-cookie")]
+    given = [
+        value
+        for answer in ana.browser.history
+        if answer.url.startswith(house.acq)
+        for value in answer.all("set-cookie")
+    ]
     assert len(given) == 2
     for cookie in given:
         pair, *attributes = cookie.split("; ")
@@ -143,10 +152,18 @@ async def test_cookies_are_small_and_bound_to_the_host(house, ana):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site", "Origin": "http://b2b.localhost"},
-     {"Sec-Fetch-Site": "none"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {}],
+    [
+        {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://b2b.localhost"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {},
+    ],
     ids=["cross-site", "same-site", "none", "old-browser", "opaque", "nothing"],
-)  # fmt: skip
+)
 async def test_a_form_of_another_site_begins_no_sign_in(house, headers):
-    answer = await Browser().post(f"{house.acq}/.authproxy/login", {"method": "rekono", "rt": "/"}, headers=headers)
+    answer = await Browser().post(
+        f"{house.acq}/.authproxy/login", {"method": "rekono", "rt": "/"}, headers=headers
+    )
     assert (answer.status, answer.all("location"), answer.all("set-cookie")) == (403, [], [])

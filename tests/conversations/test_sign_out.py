@@ -33,7 +33,10 @@ async def test_signing_out_ends_the_session_before_the_provider_is_told(house, a
     ticket = ana.ticket(house.acq)
     page = await signs_out(ana, house.acq)
     assert (page.status, ana.ticket(house.acq)) == (303, None)
-    assert {value.partition("=")[0] for value in page.all("set-cookie") if "Max-Age=0" in value} == {"__Host-authproxy", "__Host-authproxy-flow"}
+    assert {value.partition("=")[0] for value in page.all("set-cookie") if "Max-Age=0" in value} == {
+        "__Host-authproxy",
+        "__Host-authproxy-flow",
+    }
     assert (await holding(ticket, house.acq).fetch(f"{house.acq}/api/jaz")).json["reason"] == "session_ended"
     assert not any("endsession" in asked for asked in house.provider.asked)
     assert "session.ended" in house.audit
@@ -66,7 +69,12 @@ async def test_the_browser_goes_to_the_provider_and_comes_back_to_a_page_that_sa
     back = await ana.browser.submit(asked, approval, {"approve": "true"})
     assert back.location == f"{house.acq}/.authproxy/logout?state={asked_for['state']}"
     last = await ana.browser.follow(back)
-    assert (last.status, ENDED in last.text, IF_CONFIRMED in last.text, NO_SESSION in last.text) == (200, True, True, False)
+    assert (last.status, ENDED in last.text, IF_CONFIRMED in last.text, NO_SESSION in last.text) == (
+        200,
+        True,
+        True,
+        False,
+    )
 
 
 async def test_whoever_stays_signed_in_at_the_provider_is_asked_there_before_they_come_in_again(house, ana):
@@ -79,7 +87,11 @@ async def test_whoever_stays_signed_in_at_the_provider_is_asked_there_before_the
     chooser = await ana.walk(await ana.opens(house.acq + "/"), stop=lambda answer: answer.status == 200)
     at_provider = await ana.walk(chooser, stop=lambda answer: 'name="password"' in answer.text)
     assert at_provider.url.startswith(f"http://localhost:{house.ports['provider']}/")
-    sent = next(one.location for one in reversed(ana.browser.history) if one.is_redirect and "/authorize?" in one.location)
+    sent = next(
+        one.location
+        for one in reversed(ana.browser.history)
+        if one.is_redirect and "/authorize?" in one.location
+    )
     assert dict(parse_qsl(urlsplit(sent).query))["prompt"] == "login"
     assert (await ana.walk(at_provider)).status == 200
     # That was asked once. Elsewhere in this browser, and from now on here, the session at the provider does.
@@ -90,11 +102,17 @@ async def test_a_sign_out_at_one_portal_asks_for_nothing_at_another(house, ana):
     await ana.signs_in(house.acq + "/")
     await signs_out(ana, house.acq)
     await ana.signs_in(house.b2b + "/")
-    sent = next(one.location for one in reversed(ana.browser.history) if one.is_redirect and "/authorize?" in one.location)
+    sent = next(
+        one.location
+        for one in reversed(ana.browser.history)
+        if one.is_redirect and "/authorize?" in one.location
+    )
     assert "prompt" not in dict(parse_qsl(urlsplit(sent).query))
 
 
-async def test_where_the_settings_send_nobody_to_the_provider_the_page_says_that_its_session_may_go_on(houses):
+async def test_where_the_settings_send_nobody_to_the_provider_the_page_says_that_its_session_may_go_on(
+    houses,
+):
     async with houses(environment={"AUTHPROXY__REKONO__LOGOUT_METHOD": "none"}) as house:
         ana = house.person()
         await ana.signs_in(house.acq + "/")
@@ -124,10 +142,15 @@ async def test_signing_out_twice_tells_the_truth(house, ana):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
-     {"Sec-Fetch-Site": "same-site", "Origin": "http://b2b.localhost"}, {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
-     {"Origin": "https://evil.example"}, {"Origin": "null"}],
-)  # fmt: skip
+    [
+        {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://b2b.localhost"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
 async def test_a_form_of_another_site_signs_nobody_out(house, ana, headers):
     await ana.signs_in(house.acq + "/")
     for place in ("logout", "session/end"):
@@ -140,5 +163,8 @@ async def test_while_the_provider_is_away_signing_out_works_here(house, ana):
     await ana.signs_in(house.acq + "/")
     await house.provider.stop()
     page = await signs_out(ana, house.acq)
-    assert (page.status, ana.ticket(house.acq)) == (303, None)  # its metadata is known: the browser may find it awake
+    assert (page.status, ana.ticket(house.acq)) == (
+        303,
+        None,
+    )  # its metadata is known: the browser may find it awake
     assert await bootstrap.list_sessions(house.settings) == []

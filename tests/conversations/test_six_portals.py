@@ -1,4 +1,5 @@
-"""The whole sandbox behind one gateway: all six portals, and the two that have a sign-in of their own, which the gateway leaves alone."""
+"""The whole sandbox behind one gateway: all six portals, and the two that have a sign-in of their own, which
+the gateway leaves alone."""
 
 from __future__ import annotations
 
@@ -37,7 +38,12 @@ class Town:
         self.clock = clock
         self.accounts = sandbox.accounts
         self.folder = sandbox.settings_file.parent
-        self.ports = {"gateway": 8080 + offset, "provider": 8081 + offset, "phone": 8082 + offset, "outbox": 8083 + offset}
+        self.ports = {
+            "gateway": 8080 + offset,
+            "provider": 8081 + offset,
+            "phone": 8082 + offset,
+            "outbox": 8083 + offset,
+        }
         self.places = sandbox.places
         self._audit = self.folder / "audit.log"
         self._said = said
@@ -50,7 +56,8 @@ class Town:
 
     @property
     def written(self) -> str:
-        """What the gateway has told about what happened: its log, which goes to standard output, and the audit stream."""
+        """What the gateway has told about what happened: its log, which goes to standard output, and the
+        audit stream."""
         return self._said.getvalue().decode() + self._audit.read_text()
 
 
@@ -61,17 +68,25 @@ async def town(redis_server, authority_state):
     async with AsyncExitStack() as resources:
         resources.enter_context(redirect_stdout(io.TextIOWrapper(said, write_through=True)))
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
-        # Keys of an authority take seconds to make; certificates that name the right address are made for them anew.
+        # Keys of an authority take seconds to make; certificates that name the right address are made for
+        # them anew.
         shutil.copytree(authority_state, folder / AUTHORITY_FOLDER)
         resources.enter_context(logging_put_back())
         running = await resources.enter_async_context(
-            stack.running(port_offset=free_offset(), store_url=redis_server.socket_url, folder=folder, clock=clock, is_verbose=True)
+            stack.running(
+                port_offset=free_offset(),
+                store_url=redis_server.socket_url,
+                folder=folder,
+                clock=clock,
+                is_verbose=True,
+            )
         )
         yield Town(running, clock, said)
 
 
 async def signs_in_behind(person, town, portal_id, path="/", *, password=None):
-    """From the gateway's chooser to the portal's own form, and through it; the page or redirect that the portal answers with."""
+    """From the gateway's chooser to the portal's own form, and through it; the page or redirect that the
+    portal answers with."""
     door = await person.signs_in(town.url(portal_id, path))
     assert urlsplit(door.url).path == "/prijava"
     [form] = [form for form in door.forms if "geslo" in form.inputs]
@@ -81,7 +96,9 @@ async def signs_in_behind(person, town, portal_id, path="/", *, password=None):
 
 async def received(person, town, portal_id, *, headers=()):
     """Headers by lower-case name as the portal got them."""
-    answer = await person.browser.request("GET", town.url(portal_id, "/api/received"), headers=[("Accept", "text/html"), *headers])
+    answer = await person.browser.request(
+        "GET", town.url(portal_id, "/api/received"), headers=[("Accept", "text/html"), *headers]
+    )
     assert answer.json["assertion"]["valid"]
     found = {}
     for name, value in answer.json["headers"]:
@@ -103,7 +120,10 @@ async def test_each_portal_is_reached_by_a_deep_link_and_knows_who_came(town, po
     assert (claims["aud"], claims["name"], claims["level"]) == (portal_id, "Ana Novak", 20)
 
 
-@pytest.mark.parametrize(("portal_id", "idle_minutes"), [("acq", 5), ("b2b", 5), ("bips", 5), ("bws", 15), ("ecmsweb", 15), ("bankomati", 15)])
+@pytest.mark.parametrize(
+    ("portal_id", "idle_minutes"),
+    [("acq", 5), ("b2b", 5), ("bips", 5), ("bws", 15), ("ecmsweb", 15), ("bankomati", 15)],
+)
 async def test_where_payments_are_on_the_screen_a_session_waits_less_long(town, portal_id, idle_minutes):
     ana = town.person()
     await ana.signs_in(town.url(portal_id))
@@ -115,7 +135,9 @@ async def test_where_payments_are_on_the_screen_a_session_waits_less_long(town, 
 
 
 @pytest.mark.parametrize(("portal_id", "shape"), [("ecmsweb", "absolute"), ("bankomati", "relative")])
-async def test_the_second_sign_in_is_the_portals_own_and_its_redirects_pass_as_they_are(town, portal_id, shape):
+async def test_the_second_sign_in_is_the_portals_own_and_its_redirects_pass_as_they_are(
+    town, portal_id, shape
+):
     ana = town.person()
     deep = portal(portal_id).tables[0].path + "?stanje=x&a=%C4%8D"
     answer = await signs_in_behind(ana, town, portal_id, deep)
@@ -132,9 +154,15 @@ async def test_several_cookies_of_one_answer_pass_as_an_old_server_writes_them(t
     answer = await signs_in_behind(ana, town, "ecmsweb")
     session, *others = answer.all("set-cookie")
     assert re.fullmatch(r"JSESSIONID=[0-9a-f]{32}; Path=/; HttpOnly; SameSite=Lax", session)
-    assert others == ["razporeditev=po-datumu; Path=/kartice; Expires=Wed, 22 Dec 2027 10:00:00 GMT", 'zadnja_prijava="22. 11. 2026"; Path=/; SameSite=Lax']
+    assert others == [
+        "razporeditev=po-datumu; Path=/kartice; Expires=Wed, 22 Dec 2027 10:00:00 GMT",
+        'zadnja_prijava="22. 11. 2026"; Path=/; SameSite=Lax',
+    ]
     elsewhere = town.person()
-    assert (await signs_in_behind(elsewhere, town, "bankomati")).all("set-cookie")[1:] == ["pogled=zemljevid; Path=/bankomati; Max-Age=86400", "skupina=; Path=/; Max-Age=0"]
+    assert (await signs_in_behind(elsewhere, town, "bankomati")).all("set-cookie")[1:] == [
+        "pogled=zemljevid; Path=/bankomati; Max-Age=86400",
+        "skupina=; Path=/; Max-Age=0",
+    ]
 
 
 async def test_the_portals_cookies_come_back_to_it_and_the_gateways_never_do(town):
@@ -147,7 +175,9 @@ async def test_the_portals_cookies_come_back_to_it_and_the_gateways_never_do(tow
         [cookies] = (await received(ana, town, portal_id))["cookie"]
         assert "__Host-authproxy" not in cookies
         assert f"JSESSIONID={ana.browser.cookies.get(url, 'JSESSIONID')}" in cookies
-    assert ana.browser.cookies.get(town.url("ecmsweb"), "JSESSIONID") != ana.browser.cookies.get(town.url("bankomati"), "JSESSIONID")
+    assert ana.browser.cookies.get(town.url("ecmsweb"), "JSESSIONID") != ana.browser.cookies.get(
+        town.url("bankomati"), "JSESSIONID"
+    )
     listed = await ana.opens(town.url("ecmsweb", "/kartice"))
     assert "razporeditev=po-datumu" in dict(listed.sent)["Cookie"]
     assert listed.status == 200
@@ -161,15 +191,22 @@ async def test_a_wrong_password_there_is_the_portals_own_page_and_no_matter_of_t
     assert 'value="referent"' in page.text
     assert "wrong-one" not in page.text
     assert (await ana.browser.fetch(town.url("ecmsweb", "/api/jaz"))).status == 200
-    assert (await ana.opens(town.url("ecmsweb", "/kartice"))).location.startswith(town.url("ecmsweb", "/prijava?"))
+    assert (await ana.opens(town.url("ecmsweb", "/kartice"))).location.startswith(
+        town.url("ecmsweb", "/prijava?")
+    )
 
 
-async def test_signing_out_of_the_portal_leaves_the_gateways_session_and_a_relative_redirect_stays_relative(town):
+async def test_signing_out_of_the_portal_leaves_the_gateways_session_and_a_relative_redirect_stays_relative(
+    town,
+):
     ana = town.person()
     page = await ana.browser.follow(await signs_in_behind(ana, town, "bankomati"))
     [form] = [form for form in page.forms if form.action.endswith("/odjava")]
     answer = await ana.browser.submit(page, form)
-    assert (answer.header("location"), answer.header("set-cookie")) == ("/prijava?odjavljen=1", "JSESSIONID=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+    assert (answer.header("location"), answer.header("set-cookie")) == (
+        "/prijava?odjavljen=1",
+        "JSESSIONID=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
+    )
     assert "Prijava na prehodu še velja." in (await ana.browser.follow(answer)).text
     assert (await ana.browser.fetch(town.url("bankomati", "/api/jaz"))).status == 200
     assert (await ana.opens(town.url("bankomati", "/bankomati"))).is_redirect
@@ -193,12 +230,17 @@ async def test_basic_credentials_and_their_challenge_pass_untouched(town):
     asked = await ana.browser.fetch(machines)
     assert (asked.status, asked.header("www-authenticate")) == (401, 'Basic realm="ESQ", charset="UTF-8"')
     assert asked.json == {"error": "unauthorized"}
-    good, wrong = (f"Basic {base64.b64encode(f'nadzor:{password}'.encode()).decode()}" for password in ("Bankomat-2026!", "č:napačno"))
+    good, wrong = (
+        f"Basic {base64.b64encode(f'nadzor:{password}'.encode()).decode()}"
+        for password in ("Bankomat-2026!", "č:napačno")
+    )
     assert (await ana.browser.fetch(machines, headers={"Authorization": wrong})).status == 401
     answer = await ana.browser.fetch(machines, headers={"Authorization": good})
     assert [each["id"] for each in answer.json][:2] == ["A0103", "A0104"]
     for value in (good, wrong, "Bearer portals-own.token", "Negotiate YII="):
-        assert (await received(ana, town, "bankomati", headers=[("Authorization", value)]))["authorization"] == [value]
+        assert (await received(ana, town, "bankomati", headers=[("Authorization", value)]))[
+            "authorization"
+        ] == [value]
 
 
 async def test_basic_credentials_alone_are_no_way_past_the_gateway(town):
@@ -206,7 +248,9 @@ async def test_basic_credentials_alone_are_no_way_past_the_gateway(town):
     answer = await Browser().fetch(town.url("bankomati", "/api/naprave"), headers={"Authorization": good})
     assert (answer.status, answer.json["reason"]) == (401, "no_session")
     assert not any(value.startswith("Basic") for value in answer.all("www-authenticate"))
-    straight = await Browser().fetch(town.places.upstream("bankomati") + "/api/naprave", headers={"Authorization": good})
+    straight = await Browser().fetch(
+        town.places.upstream("bankomati") + "/api/naprave", headers={"Authorization": good}
+    )
     assert straight.status == 403
 
 
@@ -215,7 +259,9 @@ async def test_the_portals_passwords_are_nowhere_in_what_the_gateway_writes_and_
     basic = base64.b64encode(b"nadzor:Bankomat-2026!").decode()
     await signs_in_behind(ana, town, "ecmsweb")
     await signs_in_behind(ana, town, "bankomati", password="wrong-one")
-    await ana.browser.fetch(town.url("bankomati", "/api/naprave"), headers={"Authorization": f"Basic {basic}"})
+    await ana.browser.fetch(
+        town.url("bankomati", "/api/naprave"), headers={"Authorization": f"Basic {basic}"}
+    )
 
     async def is_all_written():
         return "/api/naprave" in town.written  # lines are collected for a moment
@@ -223,7 +269,13 @@ async def test_the_portals_passwords_are_nowhere_in_what_the_gateway_writes_and_
     await until(is_all_written)
     written, kept = town.written, await everything_in(redis_server.socket_url)
     assert "/prijava" in written
-    for secret in ("Kartice-2026!", "Bankomat-2026!", "wrong-one", basic, ana.browser.cookies.get(town.url("ecmsweb"), "JSESSIONID")):
+    for secret in (
+        "Kartice-2026!",
+        "Bankomat-2026!",
+        "wrong-one",
+        basic,
+        ana.browser.cookies.get(town.url("ecmsweb"), "JSESSIONID"),
+    ):
         assert secret not in written + kept
 
 
@@ -231,7 +283,13 @@ async def everything_in(store_url):
     """Keys and values of a store, as text."""
     store = redis.asyncio.from_url(store_url, decode_responses=False)
     async with store:
-        read = {b"string": store.get, b"hash": store.hgetall, b"set": store.smembers, b"zset": lambda key: store.zrange(key, 0, -1), b"list": lambda key: store.lrange(key, 0, -1)}
+        read = {
+            b"string": store.get,
+            b"hash": store.hgetall,
+            b"set": store.smembers,
+            b"zset": lambda key: store.zrange(key, 0, -1),
+            b"list": lambda key: store.lrange(key, 0, -1),
+        }
         found = [(key, await read[await store.type(key)](key)) for key in await store.keys()]
     assert found
     return repr(found)
@@ -243,12 +301,22 @@ async def test_a_file_travels_through_to_the_portal(town):
     await ana.signs_in(form)
     content = "<Document>čšž</Document>".encode() * 4000
     boundary = "meja"
-    body = b"".join((
-        f'--{boundary}\r\nContent-Disposition: form-data; name="vrsta"\r\n\r\nkreditna plačila (pain.001)\r\n'.encode(),
-        f'--{boundary}\r\nContent-Disposition: form-data; name="datoteka"; filename="plačila.xml"\r\nContent-Type: text/xml\r\n\r\n'.encode(),
-        content, f"\r\n--{boundary}--\r\n".encode(),
-    ))  # fmt: skip
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
+    body = b"".join(
+        (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="vrsta"\r\n\r\nkreditna plačila '
+            "(pain.001)\r\n".encode(),
+            f'--{boundary}\r\nContent-Disposition: form-data; name="datoteka"; '
+            'filename="plačila.xml"\r\nContent-Type: text/xml\r\n\r\n'.encode(),
+            content,
+            f"\r\n--{boundary}--\r\n".encode(),
+        )
+    )
+    headers = {
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "Sec-Fetch-Site": "same-origin",
+        "Sec-Fetch-Mode": "navigate",
+        "Accept": "text/html",
+    }
     receipt = await ana.browser.follow(await ana.browser.request("POST", form, headers=headers, body=body))
     assert receipt.status == 200
     assert f"plačila.xml ({len(content)} B)" in receipt.text
@@ -313,7 +381,12 @@ async def test_where_nobody_says_what_is_revoked_a_certificate_confirms_nothing(
     ana = town.person()
     window = await confirmation_window(town, ana)
     body = json.dumps({"service": "crl", "how": "down"}).encode()
-    broken = await Browser().request("POST", town.places.local(8084) + "/api/break", headers={"Content-Type": "application/json"}, body=body)
+    broken = await Browser().request(
+        "POST",
+        town.places.local(8084) + "/api/break",
+        headers={"Content-Type": "application/json"},
+        body=body,
+    )
     assert broken.status < 300
     window = await confirms(town, ana, window, "ana.novak")
     assert "Trenutno ni mogoče preveriti, ali je potrdilo preklicano." in window.text
@@ -322,7 +395,8 @@ async def test_where_nobody_says_what_is_revoked_a_certificate_confirms_nothing(
 
 
 async def test_a_certificate_confirms_only_in_the_browser_that_began_the_sign_in_and_once(town):
-    """Who knows Ana's password and lures her to the address where certificates are shown is not signed in by hers."""
+    """Who knows Ana's password and lures her to the address where certificates are shown is not signed in by
+    hers."""
     thief, ana = town.person(), town.person()
     window = await confirmation_window(town, thief)
     shows(town, ana, "ana.novak")
@@ -340,7 +414,9 @@ async def test_a_certificate_confirms_only_in_the_browser_that_began_the_sign_in
 async def test_whoever_opens_the_address_for_certificates_by_itself_comes_to_the_provider(town):
     ana = town.person()
     shows(town, ana, None)
-    assert (await ana.opens(f"{town.places.certificate_confirmation}/")).location == town.places.local(8081) + "/"
+    assert (await ana.opens(f"{town.places.certificate_confirmation}/")).location == town.places.local(
+        8081
+    ) + "/"
 
 
 # In Chromium
@@ -363,8 +439,13 @@ async def visitor(chromium, town):
 
 
 @pytest.mark.needs("chromium-headless-shell")
-@pytest.mark.parametrize(("portal_id", "locale", "welcome"), [("ecmsweb", "sl-SI", "Pozdravljeni, Ana Novak"), ("bankomati", "en-GB", "Welcome, Ana Novak")])
-async def test_both_sign_ins_go_by_the_keyboard_one_after_the_other(town, visitor, portal_id, locale, welcome):
+@pytest.mark.parametrize(
+    ("portal_id", "locale", "welcome"),
+    [("ecmsweb", "sl-SI", "Pozdravljeni, Ana Novak"), ("bankomati", "en-GB", "Welcome, Ana Novak")],
+)
+async def test_both_sign_ins_go_by_the_keyboard_one_after_the_other(
+    town, visitor, portal_id, locale, welcome
+):
     person = await visitor(locale)
     page, home = person.page, town.url(portal_id)
     await page.goto(home)

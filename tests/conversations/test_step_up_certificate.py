@@ -1,4 +1,5 @@
-"""A fresh proof by a client certificate: from the place that demands it to the host where certificates are shown, and back."""
+"""A fresh proof by a client certificate: from the place that demands it to the host where certificates are
+shown, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ PLACE = "/vnos"
 BY_CERTIFICATE = {"path": "/vnos", "step_up": {"methods": ["certificate"], "max_age": "5m"}}
 BY_ACCOUNT = {"path": "/prejeto", "step_up": {"methods": ["rekono"], "max_age": "5m"}}
 ACQ = {"idle": "30m", "routes": [BY_CERTIFICATE, BY_ACCOUNT]}
-ANY_LEVEL = {"AUTHPROXY__STEP_UP__LEVELS": '{"10": ["certificate"], "20": ["certificate"], "30": ["certificate"]}'}
+ANY_LEVEL = {
+    "AUTHPROXY__STEP_UP__LEVELS": '{"10": ["certificate"], "20": ["certificate"], "30": ["certificate"]}'
+}
 
 
 @pytest.fixture
@@ -27,9 +30,12 @@ async def house(certificate_houses):
 
 def cvetka(house, **changes):
     listed = {
-        "member_id": MemberId("cvetka"), "name": "Cvetka Zupan", "tax_number": TaxNumber("99990016"), "portals": ("*",),
+        "member_id": MemberId("cvetka"),
+        "name": "Cvetka Zupan",
+        "tax_number": TaxNumber("99990016"),
+        "portals": ("*",),
         "certificates": (house.named("cvetka.zupan"),),
-    }  # fmt: skip
+    }
     return Listed(**listed | changes)
 
 
@@ -97,7 +103,11 @@ async def test_somebody_elses_certificate_proves_nothing_and_changes_nothing(hou
     person = await signed_in(house, shows="ana.novak")
     before = person.ticket(house.acq)
     refused = await proves(person.browser, house.acq + PLACE)
-    assert (refused.status, heading(refused), person.ticket(house.acq)) == (403, "Istovetnost je potrdil nekdo drug", before)
+    assert (refused.status, heading(refused), person.ticket(house.acq)) == (
+        403,
+        "Istovetnost je potrdil nekdo drug",
+        before,
+    )
     assert (await person.opens(house.acq + "/")).status == 200
     [event] = events(house, "challenge.refused")
     assert (event["reason"], event["method"]) == ("step_up_by_another", "certificate")

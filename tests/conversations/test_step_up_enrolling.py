@@ -1,4 +1,5 @@
-"""Ways to confirm, added and taken away on the page about one's session: only after a proof, and never without the person hearing of it."""
+"""Ways to confirm, added and taken away on the page about one's session: only after a proof, and never
+without the person hearing of it."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ async def adds(house, person, method, label=""):
     """What comes after the click on the session page."""
     page = await person.opens(house.acq + SESSION)
     [form] = [form for form in page.forms if ("method", method) in form.buttons]
-    return await person.browser.submit(page, form, {"method": method} | ({"label": label} if "label" in form.inputs else {}))
+    return await person.browser.submit(
+        page, form, {"method": method} | ({"label": label} if "label" in form.inputs else {})
+    )
 
 
 def finishing(page):
@@ -70,7 +73,10 @@ def activation_code_on(house, page):
 
 
 def shown_codes(house, page):
-    return [house.keep_secret(code) for code in dict.fromkeys(re.findall(r"<li>([2-9a-z]{5}-[2-9a-z]{5})</li>", page.text))]
+    return [
+        house.keep_secret(code)
+        for code in dict.fromkeys(re.findall(r"<li>([2-9a-z]{5}-[2-9a-z]{5})</li>", page.text))
+    ]
 
 
 def code_of(house, secret, *, steps=0):
@@ -99,8 +105,14 @@ async def test_an_application_is_added_after_a_proof_and_proves_from_then_on(hou
     secret = secret_on(house, page)
     assert "<svg" in page.text
     again = await david.browser.submit(page, finishing(page), {"code": wrong(code_of(house, secret))[0]})
-    assert (again.status, "Koda ni bila sprejeta" in again.text, secret_on(house, again)) == (200, True, secret)
-    added = await landed(david, await david.browser.submit(again, finishing(again), {"code": code_of(house, secret)}))
+    assert (again.status, "Koda ni bila sprejeta" in again.text, secret_on(house, again)) == (
+        200,
+        True,
+        secret,
+    )
+    added = await landed(
+        david, await david.browser.submit(again, finishing(again), {"code": code_of(house, secret)})
+    )
     assert "Moj telefon" in added.text
     assert secret not in added.text
     assert [event["method"] for event in house.events("method.enrolled")][-1] == "totp"
@@ -152,7 +164,9 @@ async def test_recovery_codes_are_shown_once_and_new_ones_make_the_old_ones_wort
     assert len(set(old) | set(new)) == 20
     page = await ana.opens(house.acq + SESSION)
     assert not any(code in page.text for code in old + new)
-    challenge = await landed(ana, await sent(ana, house.acq + STEP_UP, {"method": "recovery", "rt": SESSION, "for": ":any"}))
+    challenge = await landed(
+        ana, await sent(ana, house.acq + STEP_UP, {"method": "recovery", "rt": SESSION, "for": ":any"})
+    )
     assert not stepped_up(await answered(ana, challenge, old[0]))
     assert stepped_up(await answered(ana, challenge, new[0]))
     assert [event["method"] for event in house.events("method.enrolled")][-2:] == ["recovery", "recovery"]
@@ -177,7 +191,9 @@ async def test_the_earlier_number_hears_at_the_next_sign_in_that_codes_go_to_ano
     assert len(await house.messages()) == 1
 
 
-@pytest.mark.parametrize(("method", "proofs"), [("totp", {"push"}), ("push", {"totp"}), ("recovery", {"push", "totp"})])
+@pytest.mark.parametrize(
+    ("method", "proofs"), [("totp", {"push"}), ("push", {"totp"}), ("recovery", {"push", "totp"})]
+)
 async def test_nothing_is_added_without_a_fresh_proof_by_something_else_of_ones_own(house, method, proofs):
     ana = await house.signed_in()
     house.advance(minutes=6)

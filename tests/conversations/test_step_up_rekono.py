@@ -1,5 +1,5 @@
-"""A fresh proof by signing in again at Rekono: from the place that demands it, by way of the provider, back to the place; and everything that
-may come back instead."""
+"""A fresh proof by signing in again at Rekono: from the place that demands it, by way of the provider, back
+to the place; and everything that may come back instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ ROUTES = [
     {"path": "/vnos", "step_up": {"methods": ["rekono"], "max_age": "5m"}},
     {"path": "/prejeto", "level": 20, "step_up": {"methods": ["rekono"], "max_age": "5m"}},
 ]
-FORM = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html"}
+FORM = {
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Accept": "text/html",
+}
 ACQ = {"idle": "30m", "routes": ROUTES}
 
 
@@ -78,7 +83,11 @@ async def test_whoever_signs_in_again_comes_to_the_place_under_a_new_ticket(hous
         name: before[name] for name in ("subject", "level", "method", "expires_at")
     }
     [issued], [approved] = events(house, "challenge.issued"), events(house, "challenge.approved")
-    assert (issued["method"], approved["method"], approved["person"]) == ("rekono", "rekono", issued["person"])
+    assert (issued["method"], approved["method"], approved["person"]) == (
+        "rekono",
+        "rekono",
+        issued["person"],
+    )
     assert approved["session"] != issued["session"]
     assert len(events(house, "session.started")) == 1
 
@@ -116,7 +125,11 @@ async def test_somebody_elses_account_proves_nothing_and_changes_nothing(house, 
     assert (await ana.opens(house.acq + "/")).status == 200
     assert (await ana.opens(house.acq + PLACE)).is_redirect
     [event] = events(house, "challenge.refused")
-    assert (event["reason"], event["method"], event["session"] is not None) == ("step_up_by_another", "rekono", True)
+    assert (event["reason"], event["method"], event["session"] is not None) == (
+        "step_up_by_another",
+        "rekono",
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +146,9 @@ async def test_somebody_elses_account_proves_nothing_and_changes_nothing(house, 
         ("token_500_html", PLACE, 503, "provider_unavailable"),
     ],
 )
-async def test_what_rekono_does_wrong_proves_nothing_and_signs_nobody_out(house, ana, quirk, place, status, reason):
+async def test_what_rekono_does_wrong_proves_nothing_and_signs_nobody_out(
+    house, ana, quirk, place, status, reason
+):
     before = ana.ticket(house.acq)
     await house.quirk(quirk)
     refused = await ana.walk(await at_rekono(ana, house.acq + place))
@@ -147,7 +162,9 @@ async def test_what_rekono_does_wrong_proves_nothing_and_signs_nobody_out(house,
     assert (await ana.walk(await at_rekono(ana, house.acq + place))).url == house.acq + place
 
 
-async def test_an_account_whose_level_has_fallen_still_proves_who_it_is_where_no_level_is_demanded(house, ana):
+async def test_an_account_whose_level_has_fallen_still_proves_who_it_is_where_no_level_is_demanded(
+    house, ana
+):
     await house.quirk("level_10")
     page = await ana.walk(await at_rekono(ana, house.acq + PLACE))
     assert (page.status, page.url) == (200, house.acq + PLACE)
@@ -160,7 +177,9 @@ async def test_a_sign_in_of_which_rekono_says_no_time_is_no_proof_and_one_that_i
         ana = house.person()
         await ana.opens(await ana.goes_to_callback(house.acq + "/"))
         ana.browser.cookies.put(house.acq, TICKET, None)
-        await ana.opens(await ana.goes_to_callback(house.acq + PLACE))  # Rekono knows the browser and asks nobody
+        await ana.opens(
+            await ana.goes_to_callback(house.acq + PLACE)
+        )  # Rekono knows the browser and asks nobody
         assert (await whoami(ana, house.acq))["step_up"] == []
         assert (await ana.opens(house.acq + PLACE)).is_redirect
 
@@ -250,7 +269,9 @@ async def test_a_session_that_was_ended_from_elsewhere_does_not_come_back(house,
     returning = await ana.walk(await at_rekono(ana, house.acq + PLACE), stop=back)
     elsewhere = house.person()
     await elsewhere.signs_in(house.acq + "/")
-    await elsewhere.browser.post(f"{house.acq}/.authproxy/session/end", {"which": "others"}, headers=FORM | {"Origin": house.acq})
+    await elsewhere.browser.post(
+        f"{house.acq}/.authproxy/session/end", {"which": "others"}, headers=FORM | {"Origin": house.acq}
+    )
     refused = await ana.opens(returning.location)
     assert (refused.status, heading(refused), refused.all("set-cookie")) == (401, "Prosimo, prijavite se", [])
     assert (await ana.browser.fetch(house.acq + "/")).status == 401
@@ -283,7 +304,9 @@ async def test_what_was_sent_waits_for_the_proof_and_goes_to_the_portal_once(hou
 
 async def test_what_waits_is_still_there_after_a_proof_that_did_not_come_about(house, ana):
     await house.quirk("access_denied")
-    refused = await ana.walk(await ana.browser.post(house.acq + PLACE, {"znesek": "10"}, headers=FORM | {"Origin": house.acq}))
+    refused = await ana.walk(
+        await ana.browser.post(house.acq + PLACE, {"znesek": "10"}, headers=FORM | {"Origin": house.acq})
+    )
     assert refused.status == 403
     await house.quirk(None)
     [again] = [link for link in refused.links if "/.authproxy/step-up?" in link and "held=" in link][:1]
@@ -291,7 +314,9 @@ async def test_what_waits_is_still_there_after_a_proof_that_did_not_come_about(h
     assert any("authproxy-held" in form.fields for form in page.forms)
 
 
-async def test_a_route_with_an_essential_acr_takes_no_proof_without_it_though_its_person_has_just_signed_in(houses):
+async def test_a_route_with_an_essential_acr_takes_no_proof_without_it_though_its_person_has_just_signed_in(
+    houses,
+):
     claims = json.dumps({"id_token": {"acr": {"essential": True, "values": ["20"]}}})
     strict = {"path": "/vnos", "step_up": {"methods": ["rekono"]}, "rekono_parameters": {"claims": claims}}
     async with houses(acq={"routes": [strict]}) as house:
@@ -300,9 +325,14 @@ async def test_a_route_with_an_essential_acr_takes_no_proof_without_it_though_it
         refused = await ana.walk(await at_rekono(ana, house.acq + PLACE))
         assert refused.status == 403
         assert "essential_claim_missing" in refused.text
-        assert events(house, "challenge.refused")[0]["detail"] == "the essential claim `acr` is not in the ID token with a value that was asked for"
+        assert (
+            events(house, "challenge.refused")[0]["detail"]
+            == "the essential claim `acr` is not in the ID token with a value that was asked for"
+        )
         assert (await ana.opens(house.acq + "/")).status == 200
         await house.quirk("level_20_in_acr")
         assert (await ana.walk(await at_rekono(ana, house.acq + PLACE))).url == house.acq + PLACE
-        sent = [one.location for one in ana.browser.history if one.is_redirect and "/authorize?" in one.location]
+        sent = [
+            one.location for one in ana.browser.history if one.is_redirect and "/authorize?" in one.location
+        ]
         assert ["claims=" in address for address in sent] == [False, True, True]

@@ -1,4 +1,5 @@
-"""Fresh proofs as people give them: by text message, by codes, on the phone and from a sheet of paper, and what the portal learns of it."""
+"""Fresh proofs as people give them: by text message, by codes, on the phone and from a sheet of paper, and
+what the portal learns of it."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ async def house(redis_server):
 @pytest.fixture
 async def house_with_certificates(redis_server, authority_state):
     redis_server.command("FLUSHALL")
-    async with open_step_up_house(redis_server.socket_url, authority=authority_state, acq={"idle": "30m"}) as opened:
+    async with open_step_up_house(
+        redis_server.socket_url, authority=authority_state, acq={"idle": "30m"}
+    ) as opened:
         yield opened
 
 
@@ -67,7 +70,8 @@ async def proves(house, person, method, place=PLACE):
 
 
 async def received(house, person):
-    """What the portal gets with a request of this person: its header of proofs, and the claims of the assertion."""
+    """What the portal gets with a request of this person: its header of proofs, and the claims of the
+    assertion."""
     arrived = (await person.browser.fetch(f"{house.acq}/api/received")).json
     assert arrived["assertion"]["valid"], arrived
     headers = [value for name, value in arrived["headers"] if name.lower() == "x-auth-step-up"]
@@ -97,7 +101,9 @@ async def test_a_proof_leads_to_the_place_and_the_portal_learns_by_what_and_when
     assert abs(proof["at"] - at) < 40
     assert claims["auth_time"] == proof["at"] > before["auth_time"]
     assert [*before.get("amr", []), AMR[method]] == claims["amr"]
-    assert [claims.get(name) for name in ("level", "method", "sub", "acr")] == [before.get(name) for name in ("level", "method", "sub", "acr")]
+    assert [claims.get(name) for name in ("level", "method", "sub", "acr")] == [
+        before.get(name) for name in ("level", "method", "sub", "acr")
+    ]
     assert [part.partition(";")[0] for part in header.split(", ")] == ["rekono", method]
     assert datetime.fromisoformat(header.rpartition("at=")[2]).timestamp() == proof["at"]
     [issued], [approved] = house.events("challenge.issued"), house.events("challenge.approved")
@@ -117,7 +123,9 @@ async def test_the_proof_is_asked_for_again_when_it_is_older_than_the_place_allo
     assert (await proves(house, ana, method)).url == house.acq + PLACE
 
 
-async def test_whoever_came_with_a_certificate_is_asked_once_in_the_session_and_whoever_came_from_rekono_never(house_with_certificates):
+async def test_whoever_came_with_a_certificate_is_asked_once_in_the_session_and_whoever_came_from_rekono_never(
+    house_with_certificates,
+):
     house = house_with_certificates
     browser = house.certificates.browser("ana.novak")
     page = await signs_in(browser, house.acq + "/")
@@ -141,16 +149,25 @@ async def test_whoever_came_with_a_certificate_is_asked_once_in_the_session_and_
 async def test_a_script_is_told_what_is_missing_and_where_a_person_can_give_it(house):
     ana = await house.signed_in()
     answer = await ana.browser.fetch(house.acq + PLACE)
-    assert (answer.status, answer.header("content-type").partition(";")[0]) == (401, "application/problem+json")
+    assert (answer.status, answer.header("content-type").partition(";")[0]) == (
+        401,
+        "application/problem+json",
+    )
     challenge = answer.header("www-authenticate")
-    assert challenge.startswith('Bearer realm="acq", error="insufficient_user_authentication", error_description="')
+    assert challenge.startswith(
+        'Bearer realm="acq", error="insufficient_user_authentication", error_description="'
+    )
     assert challenge.endswith(', max_age="300"')
     said = answer.json
     assert (said["reason"], set(said["methods"]), said["max_age"]) == ("step_up_required", set(FRESH), 300)
     page = await ana.opens(said["step_up_url"])
     assert offered(page) == set(FRESH) - {"recovery"}
     page = await chosen(ana, page, "totp")
-    assert (await sent(ana, house.acq + STEP_UP, {"c": challenge_of(page), "code": house.app_code()}, is_script=True)).status == 303
+    assert (
+        await sent(
+            ana, house.acq + STEP_UP, {"c": challenge_of(page), "code": house.app_code()}, is_script=True
+        )
+    ).status == 303
     assert (await ana.browser.fetch(house.acq + PLACE)).status == 200
 
 
@@ -161,14 +178,18 @@ async def test_a_front_proxy_hears_the_same_and_lets_in_once_there_is_a_proof(ho
         reader, writer = await asyncio.open_unix_connection(str(house.house.socket))
         try:
             writer.write(
-                f"GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\nX-Original-URL: {house.acq}{PLACE}\r\n"
-                f"X-Original-Method: GET\r\nSec-Fetch-Mode: navigate\r\nCookie: {ana.browser.cookies.of(house.acq + '/')}\r\n"
-                "Connection: close\r\n\r\n".encode()
+                "GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: "
+                f"{urlsplit(house.acq).netloc}\r\nX-Original-URL: "
+                f"{house.acq}{PLACE}\r\nX-Original-Method: GET\r\nSec-Fetch-Mode: "
+                f"navigate\r\nCookie: {ana.browser.cookies.of(house.acq + '/')}\r\nConnection: "
+                "close\r\n\r\n".encode()
             )
             head = (await reader.read()).decode("latin-1").partition("\r\n\r\n")[0].split("\r\n")
         finally:
             writer.close()
-        return int(head[0].split()[1]), {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+        return int(head[0].split()[1]), {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])
+        }
 
     status, fields = await subrequest()
     assert (status, 'error="insufficient_user_authentication"' in fields["www-authenticate"]) == (401, True)
@@ -207,7 +228,10 @@ async def test_a_message_says_for_which_portal_it_is_and_that_nobody_else_may_kn
     [text] = await house.messages()
     code = await house.code_sent()
     first, *_, last = text.splitlines()
-    assert (first, last) == (f"Koda za ACQ: {code}. Velja 5 min. Ne povejte je nikomur.", f"@acq.localhost #{code}")
+    assert (first, last) == (
+        f"Koda za ACQ: {code}. Velja 5 min. Ne povejte je nikomur.",
+        f"@acq.localhost #{code}",
+    )
 
 
 async def test_more_messages_than_five_in_an_hour_are_not_sent(house):
@@ -225,7 +249,11 @@ async def test_more_messages_than_five_in_an_hour_are_not_sent(house):
     other = await house.signed_in()
     before = len(await house.messages())
     too_often = await begun(other, house.acq + PLACE, "sms")
-    assert (too_often.status, int(too_often.header("retry-after")) > 60, len(await house.messages())) == (429, True, before)
+    assert (too_often.status, int(too_often.header("retry-after")) > 60, len(await house.messages())) == (
+        429,
+        True,
+        before,
+    )
     house.advance(minutes=56)
     other = await house.signed_in()
     assert (await proves(house, other, "sms")).status == 200
@@ -245,7 +273,9 @@ async def test_a_gateway_that_is_down_is_seen_and_another_way_is_offered(house):
     [another] = [link for link in refused.links if f"{STEP_UP}?" in link and "lang=" not in link][:1]
     page = await ana.opens(another)
     assert "totp" in offered(page)
-    assert (await landed(ana, await answered(ana, await chosen(ana, page, "totp"), house.app_code()))).url == house.acq + PLACE
+    assert (
+        await landed(ana, await answered(ana, await chosen(ana, page, "totp"), house.app_code()))
+    ).url == house.acq + PLACE
     await house.mends_sms()
     house.advance(minutes=6)
     assert (await proves(house, ana, "sms")).status == 200
@@ -274,7 +304,9 @@ async def test_what_a_level_of_trust_does_not_allow_is_not_offered(house):
     assert offered(await asked(david, house.acq + PLACE)) == {"sms"}
     await proved_again(house, david, "sms")
     # A phone is of no use at level 10, though he may have one.
-    begins = await sent(david, f"{house.acq}/.authproxy/session/methods", {"method": "push", "label": "Davidov telefon"})
+    begins = await sent(
+        david, f"{house.acq}/.authproxy/session/methods", {"method": "push", "label": "Davidov telefon"}
+    )
     code = re.search(r'<p class="number">([A-Z0-9-]+)</p>', begins.text)[1]
     assert (await house.activates(code, "Telefon")).status == 201
     [finish] = [form for form in begins.forms if form.action.endswith("/session/methods/finish")]
@@ -292,7 +324,9 @@ async def test_whoever_has_nothing_is_told_how_to_get_it_and_can_open_the_rest(h
     page = await david.browser.follow(met)
     assert (page.status, offered(page)) == (403, set())
     assert heading(page) == "Nimate načina za potrditev istovetnosti"
-    refused = await sent(david, house.acq + STEP_UP, {"method": "push", "rt": "/piskotek", "for": "acq/piskotek"})
+    refused = await sent(
+        david, house.acq + STEP_UP, {"method": "push", "rt": "/piskotek", "for": "acq/piskotek"}
+    )
     assert refused.status == 403
     [session_page] = {link.partition("?")[0] for link in page.links if "/.authproxy/session" in link}
     assert (await david.opens(session_page)).status == 200
@@ -306,7 +340,9 @@ async def test_a_wrong_code_is_told_and_the_right_one_helps_still(house):
     again = await landed(ana, await answered(ana, page, wrong(code)[0]))
     assert (again.status, challenge_of(again)) == (200, challenge_of(page))
     assert "Koda ni bila sprejeta" in again.text
-    assert (await landed(ana, await answered(ana, again, f" {code[:3]} {code[3:]} "))).url == house.acq + PLACE
+    assert (
+        await landed(ana, await answered(ana, again, f" {code[:3]} {code[3:]} "))
+    ).url == house.acq + PLACE
 
 
 async def test_five_wrong_answers_block_for_a_quarter_of_an_hour_and_an_operator_can_end_it(house):
@@ -319,11 +355,16 @@ async def test_five_wrong_answers_block_for_a_quarter_of_an_hour_and_an_operator
     assert offered(blocked) == {"push"}
     assert (await ana.opens(house.acq + "/")).status == 200
     for name in ("sms", "totp"):
-        assert (await sent(ana, house.acq + STEP_UP, {"method": name, "rt": PLACE, "for": "acq/prejeto"})).status == 429
+        assert (
+            await sent(ana, house.acq + STEP_UP, {"method": name, "rt": PLACE, "for": "acq/prejeto"})
+        ).status == 429
     assert await house.messages() == []
     assert len(house.events("challenge.exhausted")) == 1
 
-    assert await unblocked(house, "ana.novak") == "ana.novak: not blocked; wrong answers forgotten; 0 sessions ended"
+    assert (
+        await unblocked(house, "ana.novak")
+        == "ana.novak: not blocked; wrong answers forgotten; 0 sessions ended"
+    )
     house.advance(seconds=30)
     assert (await proves(house, ana, "totp")).url == house.acq + PLACE
 
@@ -347,18 +388,34 @@ async def test_a_person_who_was_blocked_and_still_has_a_session_gains_no_proof_b
     theirs = Account(issuer=house.house.issuer, subject=house.house.accounts.find(DAVID).subject)
     settings = house.house.settings
     async with resolver(settings) as names, stores(settings, names=names) as opened:
-        assert await opened.people.block_account(BlockedAccount(account=theirs, blocked_at=utc_now()), revision=await opened.people.revision())
+        assert await opened.people.block_account(
+            BlockedAccount(account=theirs, blocked_at=utc_now()), revision=await opened.people.revision()
+        )
     answer = await answered(david, page, await house.code_sent(DAVID))
-    assert (answer.status, "/.authproxy/login" in answer.location, answer.all("set-cookie")) == (303, True, [])
+    assert (answer.status, "/.authproxy/login" in answer.location, answer.all("set-cookie")) == (
+        303,
+        True,
+        [],
+    )
     assert "/.authproxy/login" in (await david.opens(house.acq + "/")).location
 
 
 async def unblocked(house, *who):
     """What the command says."""
     command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "authproxy", "people", "unblock", "--config", str(house.house.settings_file), *who),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        *(
+            sys.executable,
+            "-m",
+            "authproxy",
+            "people",
+            "unblock",
+            "--config",
+            str(house.house.settings_file),
+            *who,
+        ),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     said, complaints = await command.communicate()
     assert command.returncode == 0, complaints.decode()
     return said.decode().strip()
@@ -369,7 +426,11 @@ async def test_whoever_refuses_on_the_phone_is_asked_whether_it_was_them(house):
     page = await begun(ana, house.acq + PLACE, "push")
     await house.answers_push("refuse")
     refused = await answered(ana, page)
-    assert (refused.status, heading(refused), stepped_up(refused)) == (403, "Potrditev je bila na telefonu zavrnjena", False)
+    assert (refused.status, heading(refused), stepped_up(refused)) == (
+        403,
+        "Potrditev je bila na telefonu zavrnjena",
+        False,
+    )
     assert [event["reason"] for event in house.events("challenge.refused")] == ["push_refused"]
     assert (await ana.opens(house.acq + PLACE)).is_redirect
 
@@ -402,10 +463,16 @@ async def test_a_click_and_another_send_one_message_and_a_look_sends_none(house)
 
 async def test_two_tabs_wait_for_two_places_and_one_proof_opens_both(house):
     ana = await house.signed_in()
-    first, second = await begun(ana, f"{house.acq}{PLACE}?mesec=11", "totp"), await begun(ana, f"{house.acq}{PLACE}?mesec=12", "totp")
+    first, second = (
+        await begun(ana, f"{house.acq}{PLACE}?mesec=11", "totp"),
+        await begun(ana, f"{house.acq}{PLACE}?mesec=12", "totp"),
+    )
     assert challenge_of(first) != challenge_of(second)
-    assert (await landed(ana, await answered(ana, second, house.app_code()))).url == f"{house.acq}{PLACE}?mesec=12"
-    # The other tab has a challenge of the session before: its page helps on, and there is nothing to prove any more.
+    assert (
+        await landed(ana, await answered(ana, second, house.app_code()))
+    ).url == f"{house.acq}{PLACE}?mesec=12"
+    # The other tab has a challenge of the session before: its page helps on, and there is nothing to prove
+    # any more.
     late = await answered(ana, first, house.app_code(steps=1))
     assert (late.status, stepped_up(late)) == (403, False)
     [way] = [link for link in late.links if f"{STEP_UP}?" in link and "lang=" not in link][:1]
@@ -426,11 +493,15 @@ async def test_a_challenge_that_nobody_answers_is_over_after_five_minutes(house)
 async def test_a_recovery_code_is_good_once(house):
     ana = await house.signed_in()
     codes = await house.sheet()
-    assert (await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "recovery"), codes[3]))).url == house.acq + PLACE
+    assert (
+        await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "recovery"), codes[3]))
+    ).url == house.acq + PLACE
     house.advance(minutes=6)
     page = await begun(ana, house.acq + PLACE, "recovery")
     assert not stepped_up(await answered(ana, page, codes[3]))
-    assert (await landed(ana, await answered(ana, page, codes[4].replace("-", " ").upper()))).url == house.acq + PLACE
+    assert (
+        await landed(ana, await answered(ana, page, codes[4].replace("-", " ").upper()))
+    ).url == house.acq + PLACE
 
 
 async def test_a_web_socket_is_closed_when_the_proof_is_too_old(house):
@@ -438,9 +509,13 @@ async def test_a_web_socket_is_closed_when_the_proof_is_too_old(house):
     await proves(house, ana, "totp")
     gateway = house.house.ports["gateway"]
     socket = await websockets.connect(
-        f"ws://acq.localhost:{gateway}/ws", host="127.0.0.1", port=gateway, origin=house.acq, proxy=None,
+        f"ws://acq.localhost:{gateway}/ws",
+        host="127.0.0.1",
+        port=gateway,
+        origin=house.acq,
+        proxy=None,
         additional_headers={"Cookie": f"{TICKET}={ana.ticket(house.acq)}"},
-    )  # fmt: skip
+    )
     try:
         await socket.send("dober dan")
         assert await socket.recv() == "dober dan"

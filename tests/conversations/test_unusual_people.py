@@ -16,9 +16,16 @@ PLACE = "/izpis/2026/11"
 
 def account(**changes):
     usual = {
-        "subject": "90400.NEKDO", "email": "nekdo@example.si", "given_name": "Nekdo", "family_name": "Drug", "birthdate": "1980-01-01",
-        "phone": "+38640999999", "level": 20, "tax_number": "99990032", "address": Address(street_address="Pot 1", locality="Koper", postal_code="6000"),
-    }  # fmt: skip
+        "subject": "90400.NEKDO",
+        "email": "nekdo@example.si",
+        "given_name": "Nekdo",
+        "family_name": "Drug",
+        "birthdate": "1980-01-01",
+        "phone": "+38640999999",
+        "level": 20,
+        "tax_number": "99990032",
+        "address": Address(street_address="Pot 1", locality="Koper", postal_code="6000"),
+    }
     return Account(password_hash=PASSWORD_HASH, **usual | changes)
 
 
@@ -30,9 +37,17 @@ async def received(person, portal):
 
 @pytest.mark.parametrize(
     ("given_name", "family_name"),
-    [("Žiga", "Čuš"), ("Đorđe", "Ćirić-Łukasz"), ("Zoë", "O’Brien"), ("明", "李"), ("محمد", "علي"), ("Ana", "Novak %0d%0aX-Auth-Level: 30"), ("😀", "<b>Novak</b>")],
+    [
+        ("Žiga", "Čuš"),
+        ("Đorđe", "Ćirić-Łukasz"),
+        ("Zoë", "O’Brien"),
+        ("明", "李"),
+        ("محمد", "علي"),
+        ("Ana", "Novak %0d%0aX-Auth-Level: 30"),
+        ("😀", "<b>Novak</b>"),
+    ],
     ids=["Slovene", "Serbian and Polish", "an apostrophe", "Chinese", "Arabic", "escapes", "signs"],
-)  # fmt: skip
+)
 async def test_a_name_reaches_the_portal_whole_and_in_ascii(houses, given_name, family_name):
     somebody = account(given_name=given_name, family_name=family_name)
     async with houses(more_people=[somebody]) as house:
@@ -78,13 +93,19 @@ async def test_a_button_that_is_pressed_twice_signs_in_once(house, ana):
 
     assert (await ana.walk(first)).url == house.acq + PLACE
     assert len(await bootstrap.list_sessions(house.settings)) == 1
-    assert (await Browser().request("GET", f"{house.acq}/api/jaz", headers={"Cookie": f"{TICKET}={ticket}"})).status == 401
+    assert (
+        await Browser().request("GET", f"{house.acq}/api/jaz", headers={"Cookie": f"{TICKET}={ticket}"})
+    ).status == 401
 
 
 async def test_the_back_button_after_a_sign_in_leads_forward_again(house, ana):
     await ana.signs_in(house.acq + PLACE)
     ticket = ana.ticket(house.acq)
-    visited = [answer.url for answer in ana.browser.history if answer.method == "GET" and answer.url.startswith(f"{house.acq}/.authproxy/")]
+    visited = [
+        answer.url
+        for answer in ana.browser.history
+        if answer.method == "GET" and answer.url.startswith(f"{house.acq}/.authproxy/")
+    ]
     assert ["login" in url or "callback" in url for url in visited] == [True, True]
     for url in reversed(visited):
         answer = await ana.browser.navigate(url)

@@ -1,4 +1,5 @@
-"""Accounts that are disabled at the provider while their person is signed in here (`rekono.recheck_every`)."""
+"""Accounts that are disabled at the provider while their person is signed in here
+(`rekono.recheck_every`)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ BY_REFRESH = RECHECKED | {"AUTHPROXY__REKONO__SCOPES": f"{SCOPES},offline_access
 async def switched(house, *, enabled, email=ANA):
     body = json.dumps({"email": email, "enabled": enabled}).encode()
     url = f"http://localhost:{house.ports['provider']}/api/accounts"
-    assert (await Browser().request("POST", url, headers={"Content-Type": "application/json"}, body=body)).status == 200
+    assert (
+        await Browser().request("POST", url, headers={"Content-Type": "application/json"}, body=body)
+    ).status == 200
 
 
 async def is_open(person, house, portal=None):
@@ -27,11 +30,14 @@ async def is_open(person, house, portal=None):
 
 
 def questions(house, name="token"):
-    return len([asked for asked in house.provider.asked if asked == f"POST /openid-connect-server-webapp/{name}"])
+    return len(
+        [asked for asked in house.provider.asked if asked == f"POST /openid-connect-server-webapp/{name}"]
+    )
 
 
 async def ends(person, house):
     """How long it takes from the first request after the pause until the session is over."""
+
     async def is_over():
         return not await is_open(person, house)
 
@@ -49,15 +55,23 @@ async def accounts_check(house):
     return found["status"], found["checks"]["accounts"]
 
 
-@pytest.mark.parametrize(("environment", "quirk"), [(BY_REFRESH, None), (BY_REFRESH, "refresh_rotates"), (RECHECKED, None)], ids=["refresh token", "rotating refresh token", "introspection"])
-async def test_a_disabled_account_is_signed_out_within_a_second_of_the_next_request(houses, environment, quirk):
+@pytest.mark.parametrize(
+    ("environment", "quirk"),
+    [(BY_REFRESH, None), (BY_REFRESH, "refresh_rotates"), (RECHECKED, None)],
+    ids=["refresh token", "rotating refresh token", "introspection"],
+)
+async def test_a_disabled_account_is_signed_out_within_a_second_of_the_next_request(
+    houses, environment, quirk
+):
     async with houses(environment=environment) as house:
         if quirk is not None:
             await house.quirk(quirk)
         ana, cvetka = house.person(), house.person("cvetka.zupan@example.si")
         for person in (ana, cvetka):
             await person.signs_in(house.acq + "/")
-        for _ in range(3):  # the account stands: nothing happens, and a token that is replaced is used the next time
+        for _ in range(
+            3
+        ):  # the account stands: nothing happens, and a token that is replaced is used the next time
             house.clock.advance(seconds=70)
             assert await is_open(ana, house)
             await until(lambda: settled(house))
@@ -77,7 +91,10 @@ async def settled(house):
 
 async def grants(house):
     async with redis.asyncio.from_url(house.settings.store.url) as store:
-        return [{name.decode() for name in await store.hgetall(key)} async for key in store.scan_iter("authproxy:*:grant")]
+        return [
+            {name.decode() for name in await store.hgetall(key)}
+            async for key in store.scan_iter("authproxy:*:grant")
+        ]
 
 
 async def test_a_silent_provider_signs_nobody_out_and_is_seen_in_readyz_and_metrics(houses):

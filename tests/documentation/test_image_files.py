@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def instructions():
-    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
+    text = re.sub(
+        r"^#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    ).replace("\\\n", " ")
     return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
 
 
@@ -27,10 +29,13 @@ def copied():
 
 
 def is_sent(path, patterns):
-    """Whether an engine sends this file along: the last pattern that matches it or a folder above it decides."""
+    """Whether an engine sends this file along: the last pattern that matches it or a folder above it
+    decides."""
     sent = True
     for pattern in patterns:
-        expression = re.escape(pattern.removeprefix("!")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
+        expression = (
+            re.escape(pattern.removeprefix("!")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
+        )
         if any(re.fullmatch(expression, str(part)) for part in (path, *path.parents)):
             sent = pattern.startswith("!")
     return sent
@@ -44,12 +49,32 @@ def ignored():
 @pytest.mark.parametrize("source", copied())
 def test_what_the_dockerfile_copies_is_there_and_is_sent_to_the_engine(source):
     found = ROOT / source
-    files = [found] if found.is_file() else [path for path in found.rglob("*") if path.is_file() and not {"__pycache__", "sandbox"} & set(path.parts)]
+    files = (
+        [found]
+        if found.is_file()
+        else [
+            path
+            for path in found.rglob("*")
+            if path.is_file() and not {"__pycache__", "sandbox"} & set(path.parts)
+        ]
+    )
     assert files, "is not there"
-    assert [str(path) for path in files if not is_sent(PurePosixPath(path.relative_to(ROOT)), ignored())] == []
+    assert [
+        str(path) for path in files if not is_sent(PurePosixPath(path.relative_to(ROOT)), ignored())
+    ] == []
 
 
-@pytest.mark.parametrize("name", [".git/config", ".venv/bin/python", "authproxy/sandbox/accounts.py", "authproxy/edge/__pycache__/listener.pyc", "tests/conftest.py", "session-keys"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/config",
+        ".venv/bin/python",
+        "authproxy/sandbox/accounts.py",
+        "authproxy/edge/__pycache__/listener.pyc",
+        "tests/conftest.py",
+        "session-keys",
+    ],
+)
 def test_secrets_the_sandbox_and_what_the_image_does_not_need_are_not_sent(name):
     assert not is_sent(PurePosixPath(name), ignored())
 
@@ -59,8 +84,12 @@ def test_bases_can_be_named_from_outside():
     given = dict(rest.split("=", 1) for name, rest in instructions() if name == "ARG")
     assert len(bases) == 2
     assert all(base.strip("${}") in given for base in bases)
-    # Compiled modules and the environment fit one version of Python. A tag alone can be moved to something else.
-    named = [re.fullmatch(r"python:(\d+\.\d+)[a-z0-9.-]*@sha256:[0-9a-f]{64}", given[base.strip("${}")]) for base in bases]
+    # Compiled modules and the environment fit one version of Python. A tag alone can be moved to something
+    # else.
+    named = [
+        re.fullmatch(r"python:(\d+\.\d+)[a-z0-9.-]*@sha256:[0-9a-f]{64}", given[base.strip("${}")])
+        for base in bases
+    ]
     assert {name and name[1] for name in named} == {"3.11"}
 
 
@@ -85,7 +114,12 @@ def test_the_compiler_reads_the_types_of_the_libraries_that_the_gateway_runs_wit
 def wheel(tmp_path_factory):
     """The plain wheel, unpacked. That with compiled modules holds the same files and these."""
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([Path(sys.executable).with_name("hatchling"), "build", "--target", "wheel", "--directory", folder], cwd=ROOT, capture_output=True, check=True)
+    subprocess.run(
+        [Path(sys.executable).with_name("hatchling"), "build", "--target", "wheel", "--directory", folder],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
     [file] = folder.glob("*.whl")
     with zipfile.ZipFile(file) as opened:
         opened.extractall(folder / "unpacked")
@@ -101,7 +135,12 @@ def test_the_wheel_holds_the_gateway_and_nothing_of_the_sandbox(wheel):
 
 def test_the_sandbox_of_an_installed_gateway_is_one_line_that_says_where_it_is(wheel, tmp_path):
     result = subprocess.run(
-        [sys.executable, "-P", "-m", "authproxy", "sandbox"], cwd=tmp_path, env={"PYTHONPATH": str(wheel)}, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "authproxy", "sandbox"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "source checkout" in result.stderr

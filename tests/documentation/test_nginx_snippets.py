@@ -24,12 +24,21 @@ def test_the_lists_are_made_from_those_of_the_edge():
 
 
 def test_what_nginx_removes_or_sets_is_what_the_edge_removes():
-    mentioned = re.findall(r"^proxy_set_header (\S+)", written("cleared.conf") + written("headers.conf"), re.MULTILINE)
+    mentioned = re.findall(
+        r"^proxy_set_header (\S+)", written("cleared.conf") + written("headers.conf"), re.MULTILINE
+    )
     names = {folded(name.encode()).decode() for name in mentioned}
-    assert names >= {*identity_names.known(), *(folded(name.encode()).decode() for name in IDENTITY_NAMES + FORWARDING_NAMES)}
+    assert names >= {
+        *identity_names.known(),
+        *(folded(name.encode()).decode() for name in IDENTITY_NAMES + FORWARDING_NAMES),
+    }
     others = {name for name in names if not is_identity(name.encode())}
     assert others == {"host", "connection", "upgrade", "cookie", "destination", "depth", "http2-settings"}
 
 
 def test_every_known_name_is_in_the_form_by_which_the_edge_judges():
-    assert [name for name in identity_names.known() if folded(name.encode()) != name.encode() or not is_identity(name.encode())] == []
+    assert [
+        name
+        for name in identity_names.known()
+        if folded(name.encode()) != name.encode() or not is_identity(name.encode())
+    ] == []

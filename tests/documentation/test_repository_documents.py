@@ -11,17 +11,39 @@ from authproxy import __version__
 from authproxy.cli import main
 
 ROOT = Path(__file__).parents[2]
-SKIPPED_FOLDERS = {".git", ".venv", "node_modules", "__pycache__", "dist", "build", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache"}
+SKIPPED_FOLDERS = {
+    ".git",
+    ".venv",
+    "node_modules",
+    "__pycache__",
+    "dist",
+    "build",
+    ".hypothesis",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".import_linter_cache",
+}
 
 
 def tracked_files():
     """What git tracks or would: an export without .git is walked instead."""
     listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    names = listing.stdout.splitlines() if listing.returncode == 0 else [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
+    names = (
+        listing.stdout.splitlines()
+        if listing.returncode == 0
+        else [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
+    )
     files = [ROOT / name for name in names]
-    return [path for path in files if path.is_file() and not SKIPPED_FOLDERS & set(path.relative_to(ROOT).parts)]
+    return [
+        path for path in files if path.is_file() and not SKIPPED_FOLDERS & set(path.relative_to(ROOT).parts)
+    ]
 
 
 def commands(group=main, above=()):
@@ -43,7 +65,11 @@ def test_every_command_is_in_the_readme(command):
 
 def test_the_readme_names_no_command_that_does_not_exist():
     table = (ROOT / "README.md").read_text().partition("## Operate it")[2].partition("`-c FILE` may")[0]
-    named = re.findall(r"^\| `(authproxy [a-z-]+(?: (?:list|revoke|rotate|import|show|block|unblock|link|unlink|export|methods|reseal|explain))?)", table, re.MULTILINE)
+    named = re.findall(
+        r"^\| `(authproxy [a-z-]+(?: (?:list|revoke|rotate|import|show|block|unblock|link|unlink|export|methods|reseal|explain))?)",
+        table,
+        re.MULTILINE,
+    )
     assert sorted(named) == sorted(commands())
 
 
@@ -72,9 +98,17 @@ def test_the_settings_of_the_readme_are_settings():
     from authproxy.settings import keys
     from authproxy.settings.document import parse
 
-    [block] = re.findall(r"^   ```yaml\n(.*?)^   ```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    [block] = re.findall(
+        r"^   ```yaml\n(.*?)^   ```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
     document = parse(re.sub(r"^   ", "", block, flags=re.MULTILINE))
-    unknown = [path for path in document.lines if path and keys.at(tuple(name.removesuffix("_file") for name in map(str, path))) is None and keys.at(path) is None]
+    unknown = [
+        path
+        for path in document.lines
+        if path
+        and keys.at(tuple(name.removesuffix("_file") for name in map(str, path))) is None
+        and keys.at(path) is None
+    ]
     assert unknown == []
     assert document.remarks == []
 
@@ -82,13 +116,20 @@ def test_the_settings_of_the_readme_are_settings():
 def test_every_check_of_readiness_is_in_the_documents():
     """Permanent tasks are checks under the names with which they are kept."""
     sources = "".join(path.read_text() for path in (ROOT / "authproxy/bootstrap").glob("*.py"))
-    names = set(re.findall(r'\bkeep\(f?"(\w+)', sources)) | set(re.findall(r'"(\w+)": (?:check_|[\w.]+\.check)', sources)) | {"time_limits", "draining"}
+    names = (
+        set(re.findall(r'\bkeep\(f?"(\w+)', sources))
+        | set(re.findall(r'"(\w+)": (?:check_|[\w.]+\.check)', sources))
+        | {"time_limits", "draining"}
+    )
     assert {"store", "names", "own_certificates", "ended_sessions", "sms_connection_"} <= names
-    told = (ROOT / "deploy/README.md").read_text().partition("## What `/readyz` checks")[2].partition("\n## ")[0]
+    told = (
+        (ROOT / "deploy/README.md").read_text().partition("## What `/readyz` checks")[2].partition("\n## ")[0]
+    )
     assert [name for name in sorted(names) if f"`{name}" not in told] == []
 
 
-# What only makes sense on the machine of whoever wrote a file, what installers must be told by their own configuration, and secrets.
+# What only makes sense on the machine of whoever wrote a file, what installers must be told by their own
+# configuration, and secrets.
 FORBIDDEN = re.compile(
     r"p[y]pi\.org|pythonh[o]sted\.org|npm[j]s\.(?:org|com)|registry\.yarnpkg|/root/|/home/[a-z]+/|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]"
     r"|(?<![\w.])/tmp/|/work/"

@@ -31,7 +31,9 @@ def environ(tmp_path):
     (tmp_path / "session-keys").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "audit-key").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "secret").write_text("a-secret-of-good-length\n")
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
     (tmp_path / "key.pem").write_bytes(key)
     for file in tmp_path.iterdir():
         file.chmod(0o400)
@@ -50,8 +52,15 @@ def with_authority(file, environ, folder):
     if file.name != "authproxy.example.yaml":
         return environ
     root = Authority.root(key=ec_key())
-    sub, host = root.authority(key=ec_key(), lists=lists_at("http://acldap.nlb.si/crl/root.crl")), root.authority("potrdila.example.si", key=ec_key())
-    made = {"ROOT_FILE": pem(root.certificate), "SUB_CA_FILE": pem(sub.certificate), "TLS__CERTIFICATE_FILE": pem(host.certificate)}
+    sub, host = (
+        root.authority(key=ec_key(), lists=lists_at("http://acldap.nlb.si/crl/root.crl")),
+        root.authority("potrdila.example.si", key=ec_key()),
+    )
+    made = {
+        "ROOT_FILE": pem(root.certificate),
+        "SUB_CA_FILE": pem(sub.certificate),
+        "TLS__CERTIFICATE_FILE": pem(host.certificate),
+    }
     made["TLS__KEY_FILE"] = host.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     given = {}
     for name, content in made.items():
@@ -74,11 +83,17 @@ IDLE_MINUTES = {"acq": 5, "b2b": 5, "bips": 5, "bws": 15, "ecmsweb": 15, "bankom
 
 
 @pytest.mark.parametrize("name", IDLE_MINUTES)
-def test_the_file_of_a_portal_passes_the_check_without_a_finding_and_is_short_where_payments_are(environ, name):
+def test_the_file_of_a_portal_passes_the_check_without_a_finding_and_is_short_where_payments_are(
+    environ, name
+):
     reading = read(CONFIG / f"{name}.yaml", environ, machine=MACHINE)
     assert reading.findings == ()
     [(found, portal)] = reading.settings.portals.items()
-    assert (found, portal.url, reading.settings.sessions.idle) == (name, f"https://{name}.bankart.si", timedelta(minutes=IDLE_MINUTES[name]))
+    assert (found, portal.url, reading.settings.sessions.idle) == (
+        name,
+        f"https://{name}.bankart.si",
+        timedelta(minutes=IDLE_MINUTES[name]),
+    )
     assert reading.settings.assertions.issuer == portal.url
 
 
@@ -94,12 +109,18 @@ def test_the_file_of_all_portals_says_the_same_of_each_as_its_own_file(environ):
 
 def test_instances_on_one_machine_do_not_take_each_others_places(environ):
     readings = [read(CONFIG / f"{name}.yaml", environ, machine=MACHINE).settings for name in IDLE_MINUTES]
-    assert len({each.server.management for each in readings}) == len({each.server.listen for each in readings}) == len(IDLE_MINUTES)
+    assert (
+        len({each.server.management for each in readings})
+        == len({each.server.listen for each in readings})
+        == len(IDLE_MINUTES)
+    )
 
 
 def test_the_check_command_passes_every_example_file(environ, tmp_path):
     for file in EXAMPLES:
-        result = CliRunner().invoke(main, ["check-config", "-c", str(file)], env=with_authority(file, environ, tmp_path))
+        result = CliRunner().invoke(
+            main, ["check-config", "-c", str(file)], env=with_authority(file, environ, tmp_path)
+        )
         assert result.exit_code == 0, (file.name, result.output)
 
 
@@ -124,7 +145,12 @@ def test_the_example_shows_the_defaults_as_they_are():
         for part in path:
             place = place.get("example" if part == "<name>" else part, {}) if isinstance(place, dict) else {}
         for name, key in section.keys.items():
-            if not isinstance(place, dict) or name not in place or key.default is keys.REQUIRED or key.kind == "section":
+            if (
+                not isinstance(place, dict)
+                or name not in place
+                or key.default is keys.REQUIRED
+                or key.kind == "section"
+            ):
                 continue
             value = place[name]
             written = in_one_line(value)
@@ -162,5 +188,8 @@ def test_every_reason_has_its_line():
 
 def test_the_statuses_of_reasons_are_those_of_the_answers():
     table = (CONFIG / "README.md").read_text().partition("## Reasons")[2]
-    documented = {name: statuses.split(" / ")[-1] for name, statuses in re.findall(r"^\| `([a-z_]+)` \| ([0-9 /]+) \|", table, re.MULTILINE)}
+    documented = {
+        name: statuses.split(" / ")[-1]
+        for name, statuses in re.findall(r"^\| `([a-z_]+)` \| ([0-9 /]+) \|", table, re.MULTILINE)
+    }
     assert documented == {reason.value: str(status) for reason, (_, status) in PAGES.items()}

@@ -19,7 +19,9 @@ def store():
         yield running
 
 
-async def test_a_gateway_whose_block_fails_cuts_who_is_connected_and_the_next_one_in_the_same_loop_is_heard(store):
+async def test_a_gateway_whose_block_fails_cuts_who_is_connected_and_the_next_one_in_the_same_loop_is_heard(
+    store,
+):
     with pytest.raises(ZeroDivisionError):
         async with open_house(store.socket_url) as house:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"])

@@ -1,4 +1,5 @@
-"""A gateway whose Redis dies, freezes or falls into a black hole: 503 within a second, cookies untouched, and nobody has to sign in again."""
+"""A gateway whose Redis dies, freezes or falls into a black hole: 503 within a second, cookies untouched, and
+nobody has to sign in again."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from tests.support.redis_server import RedisServer, fault_proxy
 
 pytestmark = pytest.mark.needs("redis-server")
 PROMPTLY = 2.0
-"""Seconds. The promise is one, of which the store's deadline takes 0.8; the rest is for a busy machine. redis-py by itself would take nine."""
+"""Seconds. The promise is one, of which the store's deadline takes 0.8; the rest is for a busy machine.
+redis-py by itself would take nine."""
 
 
 @pytest.fixture
@@ -42,8 +44,10 @@ async def subrequest(house, person):
     reader, writer = await asyncio.open_unix_connection(str(house.socket))
     try:
         writer.write(
-            f"GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\nX-Original-URL: {house.acq}/\r\nX-Original-Method: GET\r\n"
-            f"Cookie: {person.browser.cookies.of(house.acq + '/')}\r\nConnection: close\r\n\r\n".encode()
+            "GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: "
+            f"{urlsplit(house.acq).netloc}\r\nX-Original-URL: {house.acq}/\r\nX-Original-Method: "
+            f"GET\r\nCookie: {person.browser.cookies.of(house.acq + '/')}\r\nConnection: "
+            "close\r\n\r\n".encode()
         )
         head = (await reader.read()).decode().partition("\r\n\r\n")[0]
     finally:
@@ -60,7 +64,10 @@ async def everything_is_503(house, person):
         assert (answer.status, answer.all("set-cookie"), answer.all("location")) == (503, [], [])
         assert answer.header("retry-after").isdigit()
     assert "store_unavailable" in page.text
-    assert (script.header("content-type").partition(";")[0], script.json["reason"]) == ("application/problem+json", "store_unavailable")
+    assert (script.header("content-type").partition(";")[0], script.json["reason"]) == (
+        "application/problem+json",
+        "store_unavailable",
+    )
     status, head = await timed(subrequest(house, person))
     assert (status, "set-cookie" in head, "location:" in head) == (503, False, False)
     assert person.browser.cookies.of(house.acq + "/") == before
@@ -110,12 +117,17 @@ async def test_a_black_hole_is_503(store):
 REFUSALS = {
     "OOM": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
     "READONLY": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
-    "NOREPLICAS": (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+    "NOREPLICAS": (
+        ("CONFIG", "SET", "min-replicas-to-write", "1"),
+        ("CONFIG", "SET", "min-replicas-to-write", "0"),
+    ),
 }
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_while_writes_are_refused_active_people_stay_idle_ones_are_not_revived_and_readiness_says_so(house, store, refusal):
+async def test_while_writes_are_refused_active_people_stay_idle_ones_are_not_revived_and_readiness_says_so(
+    house, store, refusal
+):
     breaks, heals = REFUSALS[refusal]
     idle, ana = house.person("david.horvat@example.si"), house.person()
     await idle.signs_in(house.acq + "/")
@@ -181,7 +193,9 @@ async def test_a_sign_in_that_cannot_be_kept_signs_nobody_in_and_can_be_begun_ag
 
 
 async def readiness(house):
-    status, _, body = await exchange("GET", f"{house.management}/readyz", [("Host", "localhost"), ("Connection", "close")])
+    status, _, body = await exchange(
+        "GET", f"{house.management}/readyz", [("Host", "localhost"), ("Connection", "close")]
+    )
     return status, body.decode()
 
 

@@ -1,4 +1,5 @@
-"""Whoever reads what the gateway writes may stop, go away or have no room: nothing that is served waits for it."""
+"""Whoever reads what the gateway writes may stop, go away or have no room: nothing that is served waits for
+it."""
 
 from __future__ import annotations
 
@@ -34,7 +35,13 @@ async def read_by(house, reader):
     """The gateway as a process whose standard output `reader` reads, as in `serve | cat`."""
     with contextlib.closing(reader.stdin):
         listen = {"AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{house.ports['gateway']}"}
-        async with served(house.settings_file, house.folder, port=house.ports["gateway"], output=reader.stdin, environment=listen) as running:
+        async with served(
+            house.settings_file,
+            house.folder,
+            port=house.ports["gateway"],
+            output=reader.stdin,
+            environment=listen,
+        ) as running:
             yield running
 
 
@@ -56,7 +63,9 @@ async def answers(house, requests):
             while found < requests:
                 head = await reader.readuntil(b"\r\n\r\n")
                 assert head.startswith(b"HTTP/1.1 401 "), head
-                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                length = next(
+                    line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+                )
                 await reader.readexactly(int(length.partition(b":")[2]))
                 found += 1
         return found
@@ -110,10 +119,13 @@ async def test_time_limits_and_pipelined_requests_go_on_though_the_reader_has_go
 
 
 async def test_a_disk_without_room_takes_lines_again_once_there_is_some(house, tmp_path):
-    """A file that may not grow stands in for the disk (setrlimit(2)): nobody needs to mount anything for it."""
+    """A file that may not grow stands in for the disk (setrlimit(2)): nobody needs to mount anything for
+    it."""
     log = tmp_path / "log"
     with log.open("ab") as output:
-        async with served(house.settings_file, house.folder, port=house.ports["gateway"], output=output) as running:
+        async with served(
+            house.settings_file, house.folder, port=house.ports["gateway"], output=output
+        ) as running:
             limit(running, 4096)
             assert await answers(house, 500) == 500
 
@@ -174,7 +186,9 @@ def make_room(house):
 
 @pytest.mark.needs("redis-server")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-async def test_where_audit_events_are_required_nobody_is_let_in_that_none_is_written_of_and_nobody_is_signed_out(strict_house):
+async def test_where_audit_events_are_required_nobody_is_let_in_that_none_is_written_of_and_nobody_is_signed_out(
+    strict_house,
+):
     house = strict_house
     bor = house.person()
     assert (await bor.signs_in(house.acq + "/")).status == 200

@@ -1,4 +1,5 @@
-"""The life of a gateway's process: a second start, signals at any moment, an end in order and in time, and what a killed one leaves."""
+"""The life of a gateway's process: a second start, signals at any moment, an end in order and in time, and
+what a killed one leaves."""
 
 from __future__ import annotations
 
@@ -42,7 +43,9 @@ class Gateway:
     def __init__(self, folder: Path, temporary: Path) -> None:
         self.folder = folder
         self.ports = {name: free_port() for name in ("gateway", "management", "provider", "acq", "b2b")}
-        self.settings_file = write_settings(folder, self.ports, "memory://", secrets.token_urlsafe(32), {}, {})
+        self.settings_file = write_settings(
+            folder, self.ports, "memory://", secrets.token_urlsafe(32), {}, {}
+        )
         self.socket = folder / "authproxy.sock"
         self.temporary = temporary
 
@@ -55,9 +58,16 @@ class Gateway:
     async def running(self, *, is_ready: bool = True):
         with (self.folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", HINDERED, str(self.settings_file), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT,
+                sys.executable,
+                "-c",
+                HINDERED,
+                str(self.settings_file),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
                 env={**os.environ, "TMPDIR": str(self.temporary)},
-            )  # fmt: skip
+            )
         try:
             if is_ready:
                 await self.is_up()
@@ -76,9 +86,18 @@ class Gateway:
     async def second_start(self) -> tuple[int | None, str]:
         """Exit code, and the last line of what it said; there is no more than findings before it."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "authproxy", "serve", "-c", str(self.settings_file), stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "TMPDIR": str(self.temporary)},
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "authproxy",
+            "serve",
+            "-c",
+            str(self.settings_file),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(self.temporary)},
+        )
         _, said = await process.communicate()
         *findings, last = said.decode().splitlines()
         assert all(": warning: " in line for line in findings), findings
@@ -115,13 +134,22 @@ def gateway(tmp_path):
 
 async def test_a_second_start_harms_nobody_and_a_killed_one_leaves_nothing_behind(gateway):
     async with gateway.running() as first:
-        assert await gateway.second_start() == (1, f"authproxy cannot start: server.listen: 127.0.0.1:{gateway.ports['gateway']} is taken by process {first.pid} (python)")
+        assert await gateway.second_start() == (
+            1,
+            (
+                f"authproxy cannot start: server.listen: 127.0.0.1:{gateway.ports['gateway']} is taken by "
+                f"process {first.pid} (python)"
+            ),
+        )
         # The same socket beside other ports.
         own = gateway.settings_file.read_text()
         gateway.set("server", "listen", [f"unix:{gateway.socket}"])
         gateway.set("server", "management", f"unix:{gateway.folder / 'management.sock'}")
         code, said = await gateway.second_start()
-        assert (code, f"server.listen: {gateway.socket} is taken by process {first.pid} (" in said) == (1, True)
+        assert (code, f"server.listen: {gateway.socket} is taken by process {first.pid} (" in said) == (
+            1,
+            True,
+        )
         assert not (gateway.folder / "management.sock").exists()
         gateway.settings_file.write_text(own)
         assert gateway.is_reached_by_socket()
@@ -144,7 +172,8 @@ async def test_a_second_start_harms_nobody_and_a_killed_one_leaves_nothing_behin
 
 
 async def test_the_end_comes_in_order_and_in_time(gateway):
-    """Not ready while everybody is served; then no listener, and what runs is finished or cut; the supervisor is answered all the time."""
+    """Not ready while everybody is served; then no listener, and what runs is finished or cut; the supervisor
+    is answered all the time."""
     gateway.set("server", "timeouts", {"leave": "2s", "drain": "1s"})
     async with gateway.running() as process:
         reader, writer = await gateway.begins()
@@ -196,12 +225,20 @@ async def test_a_crash_leaves_no_core_file_however_large_ones_the_system_allows(
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     async with gateway.running() as process:
-        [core] = [line.split() for line in Path(f"/proc/{process.pid}/limits").read_text().splitlines() if line.startswith("Max core file size")]
+        [core] = [
+            line.split()
+            for line in Path(f"/proc/{process.pid}/limits").read_text().splitlines()
+            if line.startswith("Max core file size")
+        ]
         assert core[-3:] == ["0", "0", "bytes"]
 
 
 async def ignores_hangups(process_id: int) -> bool:
-    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process_id}/status").read_text().splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{process_id}/status").read_text().splitlines()
+        if ":\t" in line
+    )
     return bool(int(status["SigIgn"], 16) & 1 << signal.SIGHUP - 1)
 
 
@@ -232,11 +269,36 @@ def only_ours():
     ("section", "key", "value", "said"),
     [
         ("server", "listen", ["127.0.0.1:{taken}"], "server.listen: 127.0.0.1:{taken} is taken by process "),
-        ("server", "management", "127.0.0.1:{taken}", "server.management: 127.0.0.1:{taken} is taken by process "),
-        ("server", "listen", ["unix:{folder}/run/edge.sock"], "server.listen: {folder}/run/edge.sock: the folder {folder}/run is missing"),
-        ("server", "listen", ["unix:{folder}/authproxy.yaml"], "server.listen: {folder}/authproxy.yaml is there already and is no socket"),
-        ("server", "listen", ["192.0.2.1:8080"], "server.listen: 192.0.2.1:8080: this machine has no such address"),
-        ("server", "unix_socket_group", "nobody-has-it", "server.listen: {folder}/authproxy.sock: there is no group nobody-has-it"),
+        (
+            "server",
+            "management",
+            "127.0.0.1:{taken}",
+            "server.management: 127.0.0.1:{taken} is taken by process ",
+        ),
+        (
+            "server",
+            "listen",
+            ["unix:{folder}/run/edge.sock"],
+            "server.listen: {folder}/run/edge.sock: the folder {folder}/run is missing",
+        ),
+        (
+            "server",
+            "listen",
+            ["unix:{folder}/authproxy.yaml"],
+            "server.listen: {folder}/authproxy.yaml is there already and is no socket",
+        ),
+        (
+            "server",
+            "listen",
+            ["192.0.2.1:8080"],
+            "server.listen: 192.0.2.1:8080: this machine has no such address",
+        ),
+        (
+            "server",
+            "unix_socket_group",
+            "nobody-has-it",
+            "server.listen: {folder}/authproxy.sock: there is no group nobody-has-it",
+        ),
     ],
 )
 def test_every_failure_to_start_is_one_line(gateway, section, key, value, said):
@@ -244,10 +306,17 @@ def test_every_failure_to_start_is_one_line(gateway, section, key, value, said):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         known = {"taken": taken.getsockname()[1], "folder": gateway.folder}
-        gateway.set(section, key, [each.format(**known) for each in value] if isinstance(value, list) else value.format(**known))
+        gateway.set(
+            section,
+            key,
+            [each.format(**known) for each in value] if isinstance(value, list) else value.format(**known),
+        )
         ended = CliRunner().invoke(main, ["serve", "-c", str(gateway.settings_file)])
     last = ended.stderr.splitlines()[-1]
-    assert (ended.exit_code, last.startswith(f"authproxy cannot start: {said.format(**known)}")) == (1, True), ended.stderr
+    assert (ended.exit_code, last.startswith(f"authproxy cannot start: {said.format(**known)}")) == (
+        1,
+        True,
+    ), ended.stderr
     assert "Traceback" not in ended.output
 
 
@@ -261,4 +330,7 @@ def test_a_certificate_that_no_browser_would_accept_is_refused_at_the_start(gate
     gateway.set("server", "tls", {"certificate_file": str(certificate), "key_file": str(key)})
     ended = CliRunner().invoke(main, ["serve", "-c", str(gateway.settings_file)])
     last = ended.stderr.splitlines()[-1]
-    assert (ended.exit_code, last.startswith(f"authproxy cannot start: server.tls.certificate_file: {certificate} expired at ")) == (1, True), ended.stderr
+    assert (
+        ended.exit_code,
+        last.startswith(f"authproxy cannot start: server.tls.certificate_file: {certificate} expired at "),
+    ) == (1, True), ended.stderr

@@ -1,5 +1,5 @@
-"""What becomes of a fresh proof when something is away in the middle of it: nobody is signed out, nobody is taken for who they have not
-proved to be, and whoever tries again comes through."""
+"""What becomes of a fresh proof when something is away in the middle of it: nobody is signed out, nobody is
+taken for who they have not proved to be, and whoever tries again comes through."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ async def place_status(house, person, place=PLACE):
     return (await person.browser.fetch(house.acq + place)).status
 
 
-@pytest.mark.parametrize("word", [b"approved", b"HMGET"], ids=["between approval and rotation", "before the answer is counted"])
+@pytest.mark.parametrize(
+    "word", [b"approved", b"HMGET"], ids=["between approval and rotation", "before the answer is counted"]
+)
 async def test_a_store_that_dies_within_an_answer_signs_nobody_out_and_steps_nobody_up(house, proxy, word):
     ana = await house.signed_in()
     before = ana.ticket(house.acq)
@@ -72,7 +74,9 @@ async def test_a_store_that_dies_within_an_answer_signs_nobody_out_and_steps_nob
     assert (await place_status(house, ana), await place_status(house, ana, "/api/jaz")) == (401, 200)
     assert [event["method"] for event in house.events("challenge.approved")] == []
     house.advance(seconds=30)
-    assert (await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code()))).url == house.acq + PLACE
+    assert (
+        await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code()))
+    ).url == house.acq + PLACE
     assert ana.ticket(house.acq) != before
 
 
@@ -104,7 +108,9 @@ async def test_a_store_that_is_away_costs_nobody_a_try(house, proxy):
     page = await begun(ana, house.acq + PLACE, "totp")
     await proxy.refuse()
     for _ in range(10):
-        unanswerable = await sent(ana, house.acq + STEP_UP, {"c": challenge_of(page), "code": "000000"}, is_script=True)
+        unanswerable = await sent(
+            ana, house.acq + STEP_UP, {"c": challenge_of(page), "code": "000000"}, is_script=True
+        )
         assert (unanswerable.status, unanswerable.json["reason"]) == (503, "store_unavailable")
     await proxy.pass_on()
     await until(lambda: is_back(house))
@@ -137,10 +143,14 @@ async def test_a_gateway_for_messages_that_hangs_holds_up_only_who_waits_for_it_
         served += 1
     refused = await waiting
     assert (refused.status, refused.header("content-type").partition(";")[0]) == (503, "text/html")
-    assert time.monotonic() - began < 10  # the deadline is two seconds here, and the gateway would take a minute
+    assert (
+        time.monotonic() - began < 10
+    )  # the deadline is two seconds here, and the gateway would take a minute
     assert served > 4
     assert offered(await asked(ana, house.acq + PLACE)) >= {"totp", "push"}
-    assert (await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code()))).url == house.acq + PLACE
+    assert (
+        await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code()))
+    ).url == house.acq + PLACE
     await house.mends_sms()
 
 
@@ -156,7 +166,9 @@ async def test_a_message_that_is_lost_on_its_way_can_be_asked_for_again(house):
     assert (await landed(ana, await answered(ana, page, await house.code_sent()))).url == house.acq + PLACE
 
 
-async def test_a_service_that_goes_away_while_a_phone_is_asked_leaves_the_page_waiting_and_other_ways_open(house):
+async def test_a_service_that_goes_away_while_a_phone_is_asked_leaves_the_page_waiting_and_other_ways_open(
+    house,
+):
     ana = await house.signed_in()
     page = await begun(ana, house.acq + PLACE, "push")
     await house.house.provider.stop()
@@ -164,7 +176,9 @@ async def test_a_service_that_goes_away_while_a_phone_is_asked_leaves_the_page_w
     assert (status.status, status.json) == (200, {"state": "pending"})
     waiting = await landed(ana, await answered(ana, page))
     assert (waiting.status, challenge_of(waiting)) == (200, challenge_of(page))
-    assert (await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code()))).url == house.acq + PLACE
+    assert (
+        await landed(ana, await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code()))
+    ).url == house.acq + PLACE
 
 
 async def test_a_change_that_the_person_cannot_be_told_of_is_made_and_logged(house):
@@ -177,9 +191,15 @@ async def test_a_change_that_the_person_cannot_be_told_of_is_made_and_logged(hou
 
     async def lost():
         assert house.house.gateway.writing.flush()
-        told = [line for line in map(json.loads, house.log.getvalue().splitlines()) if line.get("event") == "notice.lost"]
+        told = [
+            line
+            for line in map(json.loads, house.log.getvalue().splitlines())
+            if line.get("event") == "notice.lost"
+        ]
         return [(line["change"], line["method"]) for line in told]
 
     await until(lost, within=20)
     assert await lost() == [("enrolled", "recovery")]
-    assert [event["method"] for event in house.events("method.enrolled") if event["by"] != "operator"] == ["recovery"]
+    assert [event["method"] for event in house.events("method.enrolled") if event["by"] != "operator"] == [
+        "recovery"
+    ]

@@ -1,5 +1,6 @@
-"""Every kind of trouble with the store, in the same story: nobody who is active is signed out, nobody who was signed out or idle comes back,
-what cannot be asked is said within a second, and a second after the trouble all go on.
+"""Every kind of trouble with the store, in the same story: nobody who is active is signed out, nobody who was
+signed out or idle comes back, what cannot be asked is said within a second, and a second after the trouble
+all go on.
 
 `STORE_FAULTS=long` tries each kind four times with 200 sessions and prints what it measured.
 """
@@ -29,7 +30,8 @@ pytestmark = pytest.mark.needs("redis-server")
 IS_LONG = os.environ.get("STORE_FAULTS") == "long"
 SESSIONS, ENDED, TIMES = (200, 20, 4) if IS_LONG else (8, 2, 1)
 PROMPTLY = 3.0
-"""Seconds. The promise is one; the rest is for a busy machine. Each measured value is printed in the long form."""
+"""Seconds. The promise is one; the rest is for a busy machine. Each measured value is printed in the long
+form."""
 KEYS = KeyRing((bytes(32),))
 IDLE = timedelta(minutes=5)
 MINUTE = timedelta(minutes=1)
@@ -59,11 +61,14 @@ class Instance:
 
     async def starts(self, *, ago=timedelta()):
         ticket, now = new_ticket(), self.clock() - ago
-        await self.sessions.create(ticket, session_for(ticket, started_at=now, idle_for=IDLE), browser="", now=now)
+        await self.sessions.create(
+            ticket, session_for(ticket, started_at=now, idle_for=IDLE), browser="", now=now
+        )
         return ticket
 
     async def asks(self, ticket):
-        """As a request does: the session is read, and its activity noted. Whether it is there, or None if that could not be said."""
+        """As a request does: the session is read, and its activity noted. Whether it is there, or None if
+        that could not be said."""
         began, now = time.monotonic(), self.clock()
         try:
             found = await self.sessions.load(ticket, now=now) is not None
@@ -93,7 +98,8 @@ async def instances(url, clock):
 
 
 async def everybody(pair, tickets):
-    """What each instance says of each ticket, fifty at a moment: instances, proxy and people share this process."""
+    """What each instance says of each ticket, fifty at a moment: instances, proxy and people share this
+    process."""
     said = []
     for each in pair:
         for start in range(0, len(tickets), 50):
@@ -113,7 +119,9 @@ async def settled(pair, tickets, *, within=10 * PROMPTLY):
     return said, took
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS for _ in range(TIMES)], ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault", [fault for fault in FAULTS for _ in range(TIMES)], ids=lambda fault: fault.name
+)
 async def test_nobody_is_signed_out_or_revived_by_trouble_with_the_store(fault):
     clock = Time()
     with RedisServer(append_only=True) as server:
@@ -162,7 +170,12 @@ async def the_story(fault, trouble, pair, clock):
     assert max(each.slowest for each in pair) < PROMPTLY
     await eventually(lambda: not any(each.pulse.outages.is_failing for each in pair), within=10 * PROMPTLY)
     clock.advance(IDLE + MINUTE)  # a busy machine may have made an outage of a moment of its own
-    assert not fault.ends_idleness or True not in await everybody(pair, active)  # and the time since is idleness again
+    assert not fault.ends_idleness or True not in await everybody(
+        pair, active
+    )  # and the time since is idleness again
     if IS_LONG:
         said = sum((each.said for each in pair), Counter())
-        print(f"{fault.name}: {dict(said)}, slowest {max(each.slowest for each in pair):.2f} s, recovered in {took:.2f} s")
+        print(
+            f"{fault.name}: {dict(said)}, slowest {max(each.slowest for each in pair):.2f} s, recovered in "
+            f"{took:.2f} s"
+        )

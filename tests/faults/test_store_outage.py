@@ -1,4 +1,5 @@
-"""Whatever happens to Redis: an answer within a second that says "cannot be asked", and everybody still signed in afterwards."""
+"""Whatever happens to Redis: an answer within a second that says "cannot be asked", and everybody still
+signed in afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ pytestmark = pytest.mark.needs("redis-server")
 KEYS = KeyRing((bytes(32),))
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 PROMPTLY = 3.0
-"""Seconds. The promise is one, of which the deadline takes 0.8; the rest is for a busy machine. Without our deadline it would be nine."""
+"""Seconds. The promise is one, of which the deadline takes 0.8; the rest is for a busy machine. Without our
+deadline it would be nine."""
 OTHER = Subject("bojan")
 
 
@@ -77,7 +79,9 @@ async def list_all(sessions):
 def every_question(redis, ticket):
     """About a person of their own: a question whose answer was lost may have been carried out."""
     sessions = sessions_on(redis)
-    challenges, enrolments = (made(redis, keys=KEYS, fresh=secrets.token_bytes) for made in (RedisChallenges, RedisEnrolments))
+    challenges, enrolments = (
+        made(redis, keys=KEYS, fresh=secrets.token_bytes) for made in (RedisChallenges, RedisEnrolments)
+    )
     attempts = RedisAttempts(redis)
     limits = RedisLimits(redis, keys=KEYS, people=RULES, addresses=RULES)
     return {
@@ -88,7 +92,11 @@ def every_question(redis, ticket):
         "revoke_subject": lambda: sessions.revoke_subject(ISSUER, OTHER),
         "summaries": lambda: sessions.summaries(ISSUER, SUBJECT, now=NOW),
         "all_summaries": lambda: list_all(sessions),
-        "take": lambda: attempts.take(attempt_of("browser", secret=secrets.token_hex(8)), good_until=NOW + timedelta(minutes=30), now=NOW),
+        "take": lambda: attempts.take(
+            attempt_of("browser", secret=secrets.token_hex(8)),
+            good_until=NOW + timedelta(minutes=30),
+            now=NOW,
+        ),
         "note_sign_in": lambda: attempts.note_sign_in("browser", now=NOW),
         "recent_sign_ins": lambda: attempts.recent_sign_ins("browser", now=NOW),
         "rotate": lambda: rotated(sessions, ticket),
@@ -147,7 +155,16 @@ async def killed(server, proxy):
     server.kill()
 
 
-FAULTS = [refused, frozen, swallowed, reset_in_mid_answer, reset_before_an_answer, loading, talking_nonsense, killed]
+FAULTS = [
+    refused,
+    frozen,
+    swallowed,
+    reset_in_mid_answer,
+    reset_before_an_answer,
+    loading,
+    talking_nonsense,
+    killed,
+]
 
 
 async def healed(server, proxy):
@@ -159,7 +176,9 @@ async def healed(server, proxy):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_every_question_fails_within_a_second_and_the_session_is_there_afterwards(server, proxy, redis, fault):
+async def test_every_question_fails_within_a_second_and_the_session_is_there_afterwards(
+    server, proxy, redis, fault
+):
     sessions = sessions_on(redis)
     ticket, session = await started(sessions)
     other, _ = await started(sessions, OTHER)
@@ -183,9 +202,22 @@ async def test_a_fresh_start_during_the_fault_fails_in_time_too(server, proxy, f
 
 
 CORRUPTED = [
-    b"$2\r\nhi\r\n", b":1\r\n", b"*0\r\n", b"*1\r\n$1\r\na\r\n", b"*2\r\n:1\r\n:2\r\n", b"$-1\r\n", b"*-1\r\n", b"+\xff\xfe\r\n", b"-\xff\xfe broken\r\n",
-    b"-\r\n", b":999999999999999999\r\n", b":not a number\r\n", b"*2\r\n*1\r\n:1\r\n$1\r\na\r\n", b"\x00\x00\x00\x00", b"*4\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n",
-]  # fmt: skip
+    b"$2\r\nhi\r\n",
+    b":1\r\n",
+    b"*0\r\n",
+    b"*1\r\n$1\r\na\r\n",
+    b"*2\r\n:1\r\n:2\r\n",
+    b"$-1\r\n",
+    b"*-1\r\n",
+    b"+\xff\xfe\r\n",
+    b"-\xff\xfe broken\r\n",
+    b"-\r\n",
+    b":999999999999999999\r\n",
+    b":not a number\r\n",
+    b"*2\r\n*1\r\n:1\r\n$1\r\na\r\n",
+    b"\x00\x00\x00\x00",
+    b"*4\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n",
+]
 
 
 @pytest.mark.parametrize("answer", CORRUPTED, ids=repr)
@@ -194,7 +226,9 @@ async def test_a_corrupted_answer_is_an_outage_and_nothing_else(proxy, redis, an
     ticket, _ = await started(sessions)
     other, session = await started(sessions, OTHER)
     await proxy.answer(answer)
-    outcomes = await asyncio.gather(*(question() for question in every_question(redis, ticket).values()), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(question() for question in every_question(redis, ticket).values()), return_exceptions=True
+    )
     assert {type(outcome) for outcome in outcomes if isinstance(outcome, Exception)} == {CannotAsk}
     await proxy.pass_on()
     assert (await sessions.load(other, now=NOW)).session == session
@@ -215,7 +249,10 @@ async def test_a_frozen_redis_that_thaws_has_signed_nobody_out(server, proxy, re
     sessions = sessions_on(redis)
     ticket, session = await started(sessions)
     server.freeze()
-    assert max(await asyncio.gather(*(timed(lambda: sessions.load(ticket, now=NOW)) for _ in range(200)))) < PROMPTLY
+    assert (
+        max(await asyncio.gather(*(timed(lambda: sessions.load(ticket, now=NOW)) for _ in range(200))))
+        < PROMPTLY
+    )
     server.thaw()
     assert (await sessions.load(ticket, now=NOW)).session == session
 
@@ -243,7 +280,16 @@ async def test_a_replica_refuses_what_changes_something_and_still_answers_reads(
     ticket, session = await started(sessions)
     server.command("REPLICAOF", "127.0.0.1", str(free_port()))
     questions = every_question(redis, ticket)
-    for name in ("create", "touch", "revoke", "rotate", "take", "note_sign_in", "open_challenge", "try_answer"):
+    for name in (
+        "create",
+        "touch",
+        "revoke",
+        "rotate",
+        "take",
+        "note_sign_in",
+        "open_challenge",
+        "try_answer",
+    ):
         assert await timed(questions[name]) < PROMPTLY
         assert redis._idle == []  # the next connection may find the new primary
     assert (await sessions.load(ticket, now=NOW)).session == session
@@ -295,7 +341,9 @@ async def test_one_deadline_holds_for_everybody_who_reads_together(server, proxy
     sessions = sessions_on(redis)
     tickets = [(await started(sessions))[0] for _ in range(20)]
     proxy.swallow()
-    took = await asyncio.gather(*(timed(lambda ticket=ticket: sessions.load(ticket, now=NOW)) for ticket in tickets))
+    took = await asyncio.gather(
+        *(timed(lambda ticket=ticket: sessions.load(ticket, now=NOW)) for ticket in tickets)
+    )
     assert max(took) < PROMPTLY
 
 
@@ -319,7 +367,9 @@ async def test_a_killed_redis_with_an_append_only_file_forgets_nobody(server, re
     server.kill()
     assert await timed(lambda: sessions.load(pairs[0][0], now=NOW)) < PROMPTLY
     server.start()
-    assert [(await sessions.load(ticket, now=NOW)).session for ticket, _ in pairs] == [session for _, session in pairs]
+    assert [(await sessions.load(ticket, now=NOW)).session for ticket, _ in pairs] == [
+        session for _, session in pairs
+    ]
     assert await sessions.load(revoked, now=NOW) is None
 
 

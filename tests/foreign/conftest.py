@@ -1,5 +1,5 @@
-"""Counterparts that are too large for every run. `make foreign` fetches them and runs what is here, `make pkits` NIST's certificates alone;
-nothing else does."""
+"""Counterparts that are too large for every run. `make foreign` fetches them and runs what is here, `make
+pkits` NIST's certificates alone; nothing else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The client of the JDK, which offers HTTP/2 by `Upgrade: h2c` with each request until it has been answered: bodies arrive whole."""
+"""The client of the JDK, which offers HTTP/2 by `Upgrade: h2c` with each request until it has been answered:
+bodies arrive whole."""
 
 from __future__ import annotations
 
@@ -37,9 +38,16 @@ def unchunked(raw):
 async def asked(port, sizes):
     """The lines of the program."""
     process = await asyncio.create_subprocess_exec(
-        "java", "-Djdk.httpclient.allowRestrictedHeaders=host", PROGRAM, f"http://127.0.0.1:{port}/a", HOST, COOKIE.partition(": ")[2].strip(), sizes,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        "java",
+        "-Djdk.httpclient.allowRestrictedHeaders=host",
+        PROGRAM,
+        f"http://127.0.0.1:{port}/a",
+        HOST,
+        COOKIE.partition(": ")[2].strip(),
+        sizes,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     said, _ = await asyncio.wait_for(process.communicate(), 100)
     assert process.returncode == 0, said.decode()
     return said.decode().splitlines()

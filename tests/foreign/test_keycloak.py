@@ -1,4 +1,5 @@
-"""The gateway with Keycloak: sign-in, a fresh proof, both kinds of sign-out, a replaced key, a wrong secret, and an account that is disabled."""
+"""The gateway with Keycloak: sign-in, a fresh proof, both kinds of sign-out, a replaced key, a wrong secret,
+and an account that is disabled."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ pytestmark = [pytest.mark.needs("java", "redis-server"), pytest.mark.asyncio(loo
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def issuer(tmp_path_factory, gateway_ports):
     assert keycloak.is_here(), "make foreign fetches it"
-    async with keycloak.running(tmp_path_factory.mktemp("keycloak"), free_port(), portals=portals_at(gateway_ports)) as issuer:
+    async with keycloak.running(
+        tmp_path_factory.mktemp("keycloak"), free_port(), portals=portals_at(gateway_ports)
+    ) as issuer:
         yield issuer
 
 
@@ -25,7 +28,11 @@ def opened(store, issuer, gateway_ports):
     """Opens a house whose provider is Keycloak."""
 
     def enter(*, port=None, **more):
-        how = {"secret": SECRET, "required_claims": "tax_number,name", "AUTHPROXY__REKONO__STEP_UP_BY": "always"}
+        how = {
+            "secret": SECRET,
+            "required_claims": "tax_number,name",
+            "AUTHPROXY__REKONO__STEP_UP_BY": "always",
+        }
         return house_of(issuer, store, port or gateway_ports.pop(), **how | more)
 
     return enter
@@ -37,7 +44,11 @@ async def test_a_person_signs_in_and_the_portal_knows_who_it_is_and_since_when(o
         page = await ana.signs_in(house.acq + "/izpis/2026/11")
         assert (page.status, page.url) == (200, house.acq + "/izpis/2026/11")
         headers = await ana.headers_at(house.acq)
-        assert (headers["x-auth-name"], headers["x-auth-tax-number"], headers["x-auth-level"]) == ("Ana Nov%C3%A1k", "99990008", "20")
+        assert (headers["x-auth-name"], headers["x-auth-tax-number"], headers["x-auth-level"]) == (
+            "Ana Nov%C3%A1k",
+            "99990008",
+            "20",
+        )
 
 
 async def test_a_person_without_a_tax_number_is_refused(opened):

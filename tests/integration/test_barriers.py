@@ -1,4 +1,5 @@
-"""The search for barriers itself: of pages that differ in their words alone one is looked at, and every other difference is looked at again."""
+"""The search for barriers itself: of pages that differ in their words alone one is looked at, and every other
+difference is looked at again."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ PAGE = """<!doctype html><html lang="{lang}"><head><title>{words}</title><style>
 async def looked_at(context, **changes):
     """What was found, and whether axe was asked at all."""
     page = await context.new_page()
-    await page.set_content(PAGE.format(**{"lang": "sl", "words": "Vnesite kodo", "label": "Koda", "colour": "#000", **changes}))
+    await page.set_content(
+        PAGE.format(**{"lang": "sl", "words": "Vnesite kodo", "label": "Koda", "colour": "#000", **changes})
+    )
     found = await barriers_of(page)
     return found, await page.evaluate("typeof axe === 'object'")
 

@@ -1,4 +1,5 @@
-"""The benchmark starts, signs in everywhere and gets an answer from everything that it would measure. Never how fast."""
+"""The benchmark starts, signs in everywhere and gets an answer from everything that it would measure. Never
+how fast."""
 
 from __future__ import annotations
 
@@ -18,7 +19,12 @@ pytestmark = pytest.mark.needs("nginx", "redis-server")
 
 async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "bench/run.py", "--check", cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "bench/run.py",
+        "--check",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(PATIENCE):
         said, errors = await process.communicate()
@@ -26,13 +32,25 @@ async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
     assert process.returncode == 0, errors.decode()
     answered = said.decode().splitlines()
     for group in ("subrequest", "proxy 1k", "proxy 100k", "nginx asks, 1k"):
-        assert [line for line in answered if line.startswith(f"{group}: ") and "authproxy" in line and line.endswith("answers")], said.decode()
-    assert [line for line in answered if "mod_auth_openidc" in line], "neither measured nor said to be missing"
+        assert [
+            line
+            for line in answered
+            if line.startswith(f"{group}: ") and "authproxy" in line and line.endswith("answers")
+        ], said.decode()
+    assert [line for line in answered if "mod_auth_openidc" in line], (
+        "neither measured nor said to be missing"
+    )
 
 
 async def test_the_measurement_of_growth_sends_requests_of_all_kinds_and_reports_what_is_left() -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "bench/growth.py", "--requests", "100", cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "bench/growth.py",
+        "--requests",
+        "100",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(PATIENCE):
         said, errors = await process.communicate()
@@ -46,9 +64,14 @@ async def test_the_measurement_of_growth_sends_requests_of_all_kinds_and_reports
 
 async def test_a_benchmark_that_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "bench/run.py", "--check", cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable,
+        "bench/run.py",
+        "--check",
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     async with asyncio.timeout(PATIENCE):
         while not (started := _working_in(tmp_path)):
             await asyncio.sleep(0.02)
@@ -62,7 +85,8 @@ async def test_a_benchmark_that_is_stopped_leaves_nothing_running(tmp_path: Path
 
 
 def _working_in(folder: Path) -> set[int]:
-    """Processes whose working directory is below `folder`, as that of everything that the benchmark starts is."""
+    """Processes whose working directory is below `folder`, as that of everything that the benchmark starts
+    is."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

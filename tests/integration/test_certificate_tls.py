@@ -1,4 +1,5 @@
-"""The TLS of the certificate listener by itself, with an echo behind it: what it lets through, and what it does not wait for."""
+"""The TLS of the certificate listener by itself, with an echo behind it: what it lets through, and what it
+does not wait for."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ async def listening(folder, seen, **limits) -> AsyncIterator[int]:
     issued.private_key_pem.write_to_path(str(folder / "key.pem"))
     (folder / "host.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     context = tls.context(
-        certificate_file=str(folder / "host.pem"), key_file=str(folder / "key.pem"), authorities=(ROOT.certificate, SUB.certificate)
+        certificate_file=str(folder / "host.pem"),
+        key_file=str(folder / "key.pem"),
+        authorities=(ROOT.certificate, SUB.certificate),
     )
     connections = TlsConnections(context, lambda: Echo(seen), **limits)
     server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0)
@@ -62,7 +65,8 @@ async def listening(folder, seen, **limits) -> AsyncIterator[int]:
 
 
 def holder(authority):
-    """A person with a certificate of the authority that is valid for as long as the authority. OpenSSL looks at the real time."""
+    """A person with a certificate of the authority that is valid for as long as the authority. OpenSSL looks
+    at the real time."""
     key = ec_key()
     return Authority(authority.person(key=key, end=authority.certificate.not_valid_after_utc), key)
 
@@ -77,7 +81,10 @@ def showing(folder, who=None, *chain):
     HOST_CA.configure_trust(context)
     if who is not None:
         file = folder / "client.pem"
-        file.write_bytes(who.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + "".join(map(pem, (who.certificate, *chain))).encode())
+        file.write_bytes(
+            who.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + "".join(map(pem, (who.certificate, *chain))).encode()
+        )
         context.load_cert_chain(file)
     return context
 
@@ -131,7 +138,9 @@ async def test_much_is_carried_both_ways_in_pieces(tmp_path):
         assert set(received) == {0, ord("!")}
 
 
-@pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05rubbish", b"\x00" * 5000])
+@pytest.mark.parametrize(
+    "octets", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05rubbish", b"\x00" * 5000]
+)
 async def test_what_is_no_tls_is_closed(tmp_path, octets):
     seen = []
     async with listening(tmp_path, seen) as port:
@@ -176,4 +185,6 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
     one.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     other.cert_chain_pems[0].write_to_path(str(tmp_path / "host.pem"))
     with pytest.raises(ValueError, match="no certificate and its key"):
-        tls.context(certificate_file=str(tmp_path / "host.pem"), key_file=str(tmp_path / "key.pem"), authorities=())
+        tls.context(
+            certificate_file=str(tmp_path / "host.pem"), key_file=str(tmp_path / "key.pem"), authorities=()
+        )

@@ -1,4 +1,5 @@
-"""Answers of portals that are cut short, malformed or too long, and connections that are not what they seem (RFC 9112 §6.3, §9)."""
+"""Answers of portals that are cut short, malformed or too long, and connections that are not what they seem
+(RFC 9112 §6.3, §9)."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ async def test_an_answer_that_was_cut_never_looks_complete(cut):
 
 
 async def test_a_chunked_answer_that_was_cut_does_not_look_complete_to_http_1_0():
-    async with running_edge(script=says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")) as edge:
+    async with running_edge(
+        script=says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    ) as edge:
         client = await edge.client()
         await client.send(request("GET /").replace(b"HTTP/1.1", b"HTTP/1.0"))
         with pytest.raises(ConnectionResetError):
@@ -99,7 +102,13 @@ async def test_a_head_without_end_is_not_held():
         b"garbage",
     ],
 )
-@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nme", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nme\r\n0\r\n\r\n"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nme",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nme\r\n0\r\n\r\n",
+    ],
+)
 @pytest.mark.parametrize("comes", ["at once", "later"])
 async def test_bytes_behind_an_answer_poison_nobody(extra, first, comes):
     was_read = asyncio.Event()
@@ -138,7 +147,8 @@ async def test_bytes_behind_an_answer_poison_nobody(extra, first, comes):
     ],
 )
 async def test_what_a_portal_sends_behind_an_answer_without_a_body_is_nobodys_answer(method, status, framing):
-    """Ten times the rest comes when the next person's request is on its way, which is the worst moment of all."""
+    """Ten times the rest comes when the next person's request is on its way, which is the worst moment of
+    all."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()
@@ -162,7 +172,13 @@ async def test_what_a_portal_sends_behind_an_answer_without_a_body_is_nobodys_an
             edge.pool.close()
 
 
-BAD_TRAILERS = (b"X-Field : space\r\n\r\n", b"nonsense\r\n\r\n", b"Content-Length: 5\r\n\r\n", b"X-Null: \x00\r\n\r\n", b"A: b\nC: d\r\n\r\n")
+BAD_TRAILERS = (
+    b"X-Field : space\r\n\r\n",
+    b"nonsense\r\n\r\n",
+    b"Content-Length: 5\r\n\r\n",
+    b"X-Null: \x00\r\n\r\n",
+    b"A: b\nC: d\r\n\r\n",
+)
 
 
 @pytest.mark.parametrize("trailers", [*BAD_TRAILERS, b"X-Endless: " + 300_000 * b"x"])
@@ -230,7 +246,9 @@ async def test_an_idle_connection_that_the_portal_closed_is_not_used_again():
         client = await edge.client()
         for number in range(3):
             body = b"b" if number else b""
-            assert (await client.ask(f"POST /{number}", f"Content-Length: {len(body)}", body=body)).status == 200
+            assert (
+                await client.ask(f"POST /{number}", f"Content-Length: {len(body)}", body=body)
+            ).status == 200
             await edge.settled(lambda: repr(edge.pool).startswith("<UpstreamPool 0 busy, 0 idle"))
 
 

@@ -1,5 +1,5 @@
-"""NTLM and Negotiate authenticate a connection (RFC 4559 §5): nobody else's request may travel on it. And what else makes a connection
-to a portal unfit for the next request: bytes that belong to no answer."""
+"""NTLM and Negotiate authenticate a connection (RFC 4559 §5): nobody else's request may travel on it. And
+what else makes a connection to a portal unfit for the next request: bytes that belong to no answer."""
 
 from __future__ import annotations
 
@@ -20,19 +20,26 @@ def of(ticket: str) -> str:
 
 
 async def remembers_the_connection(conversation: Conversation) -> None:
-    """A portal of Windows' kind: the handshake has three legs, and from then on the connection is the person's."""
+    """A portal of Windows' kind: the handshake has three legs, and from then on the connection is the
+    person's."""
     person, challenged = b"nobody", False
     while True:
         head, _ = await conversation.read_request()
         scheme, _, credentials = head.partition(b"Authorization: ")[2].partition(b"\r\n")[0].partition(b" ")
         if credentials.startswith(b"offers"):
             challenged = True
-            await conversation.answer(b"", status="401 Unauthorized", fields=b"WWW-Authenticate: %s challenge\r\n" % scheme)
+            await conversation.answer(
+                b"", status="401 Unauthorized", fields=b"WWW-Authenticate: %s challenge\r\n" % scheme
+            )
             continue
         if credentials and challenged:
             person = credentials
         if b"/needs" in head and person == b"nobody":
-            await conversation.answer(b"", status="401 Unauthorized", fields=b"WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n")
+            await conversation.answer(
+                b"",
+                status="401 Unauthorized",
+                fields=b"WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n",
+            )
         else:
             await conversation.answer(b"you are " + person)
 
@@ -41,8 +48,12 @@ async def authenticated(edge, *, ticket: str = GOOD, scheme: str = "NTLM"):
     """A client whose person has gone through the whole handshake."""
     client = await edge.client()
     assert (await client.ask("GET /needs", cookie=of(ticket))).status == 401
-    assert (await client.ask("GET /needs", f"Authorization: {scheme} offers", cookie=of(ticket))).status == 401
-    assert (await client.ask("GET /needs", f"Authorization: {scheme} ana", cookie=of(ticket))).body == b"you are ana"
+    assert (
+        await client.ask("GET /needs", f"Authorization: {scheme} offers", cookie=of(ticket))
+    ).status == 401
+    assert (
+        await client.ask("GET /needs", f"Authorization: {scheme} ana", cookie=of(ticket))
+    ).body == b"you are ana"
     return client
 
 
@@ -50,13 +61,17 @@ def with_bor(edge) -> None:
     edge.access.sessions[BOR] = replace(SESSION, session_id=SessionId("session-of-bor"))
 
 
-@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate", "negotiate", "Nego2", "Kerberos", "CredSSP", "PKU2U"])
+@pytest.mark.parametrize(
+    "scheme", ["NTLM", "Negotiate", "negotiate", "Nego2", "Kerberos", "CredSSP", "PKU2U"]
+)
 async def test_a_handshake_of_three_legs_succeeds_and_its_connection_serves_nobody_else(scheme):
     async with running_edge(script=remembers_the_connection) as edge:
         with_bor(edge)
         ana = await authenticated(edge, scheme=scheme)
         assert (await (await edge.client()).ask("GET /", cookie=of(BOR))).body == b"you are nobody"
-        assert (await (await edge.client()).ask("GET /")).body == b"you are nobody", "the same person over another connection"
+        assert (await (await edge.client()).ask("GET /")).body == b"you are nobody", (
+            "the same person over another connection"
+        )
         assert (await ana.ask("GET /")).body == b"you are ana"
 
 
@@ -78,12 +93,17 @@ async def test_a_connection_is_its_clients_from_the_first_request_with_such_cred
         assert (await ana.ask("POST /", "Content-Length: 3", body=b"abc")).body == b"you are ana"
 
 
-@pytest.mark.parametrize("challenge", [b"WWW-Authenticate: NTLM", b'www-authenticate: Basic realm="x", Negotiate', b"Proxy-Authenticate: NTLM"])
+@pytest.mark.parametrize(
+    "challenge",
+    [b"WWW-Authenticate: NTLM", b'www-authenticate: Basic realm="x", Negotiate', b"Proxy-Authenticate: NTLM"],
+)
 async def test_a_connection_on_which_the_portal_offers_such_a_scheme_goes_to_nobody_else(challenge):
     async def offers(conversation: Conversation) -> None:
         while True:
             await conversation.read_request()
-            await conversation.answer(b"%d" % edge.portal.conversations.index(conversation), fields=challenge + b"\r\n")
+            await conversation.answer(
+                b"%d" % edge.portal.conversations.index(conversation), fields=challenge + b"\r\n"
+            )
 
     async with running_edge(script=offers) as edge:
         first, second = await edge.client(), await edge.client()
@@ -92,7 +112,14 @@ async def test_a_connection_on_which_the_portal_offers_such_a_scheme_goes_to_nob
         assert [(await first.ask("GET /")).body, (await second.ask("GET /")).body] == [b"0", b"1"]
 
 
-@pytest.mark.parametrize("fields", [["Authorization: Basic TlRMTSA="], ["Authorization: Bearer ntlm-negotiate"], ["X-Authorization: NTLM x"]])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["Authorization: Basic TlRMTSA="],
+        ["Authorization: Bearer ntlm-negotiate"],
+        ["X-Authorization: NTLM x"],
+    ],
+)
 async def test_credentials_of_single_requests_leave_connections_to_everybody(fields):
     async with running_edge() as edge:
         for _ in range(3):
@@ -107,7 +134,9 @@ async def test_a_front_proxy_that_mixes_people_on_one_connection_never_gives_one
         with_bor(edge)
         shared = await authenticated(edge)
         assert (await shared.ask("GET /", cookie=of(BOR))).body == b"you are nobody"
-        assert (await shared.ask("GET /")).body == b"you are nobody", "and hers was closed when his request came"
+        assert (await shared.ask("GET /")).body == b"you are nobody", (
+            "and hers was closed when his request came"
+        )
         await edge.settled(edge.portal.conversations[0].is_over.is_set)
 
 
@@ -144,7 +173,9 @@ async def test_a_personal_connection_that_the_portal_has_closed_is_not_used():
         client = await edge.client()
         for number in range(1, 4):
             assert (await client.ask("POST /", "Content-Length: 1", body=b"x")).body == b"once"
-            await edge.settled(lambda number=number: len(edge.portal.conversations) == number and edge.pool.use.idle == 0)
+            await edge.settled(
+                lambda number=number: len(edge.portal.conversations) == number and edge.pool.use.idle == 0
+            )
 
 
 async def test_a_form_that_is_sent_on_takes_its_credentials_along():
@@ -153,8 +184,15 @@ async def test_a_form_that_is_sent_on_takes_its_credentials_along():
     from authproxy.edge.rules import held_forms as held
     from authproxy.edge.rules import request_head
 
-    asked = request_head.parse(b"POST", b"/", "1.1", [(b"Host", b"acq.localhost"), (b"Authorization", b"NTLM x"), (b"Content-Length", b"58")])
-    form = HeldRequest(target="/", content_type="text/plain", fields=(("Content-Type", "text/plain"),), body=b"x")
+    asked = request_head.parse(
+        b"POST",
+        b"/",
+        "1.1",
+        [(b"Host", b"acq.localhost"), (b"Authorization", b"NTLM x"), (b"Content-Length", b"58")],
+    )
+    form = HeldRequest(
+        target="/", content_type="text/plain", fields=(("Content-Type", "text/plain"),), body=b"x"
+    )
     assert held.released(asked, form).is_personal
 
 
@@ -227,7 +265,9 @@ async def test_a_server_that_says_good_bye_to_an_idle_connection_is_trusted_furt
         await conversation.read_request()
         await conversation.answer()
         await may_end.wait()
-        await conversation.say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await conversation.say(
+            b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
 
     may_end = asyncio.Event()
     async with running_edge(script=times_out) as edge:
@@ -243,7 +283,9 @@ async def test_a_portal_that_sends_nothing_unasked_for_a_while_is_trusted_again(
     async def once(conversation: Conversation) -> None:
         while True:
             line = await numbered(conversation, edge)
-            await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + (JUNK if b"/junk" in line else b""))
+            await conversation.say(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + (JUNK if b"/junk" in line else b"")
+            )
 
     async with running_edge(script=once) as edge:
         client = await edge.client()

@@ -1,4 +1,5 @@
-"""Forms that met a demand for a fresh proof: kept by the edge, and sent to the portal once, exactly as they came."""
+"""Forms that met a demand for a fresh proof: kept by the edge, and sent to the portal once, exactly as they
+came."""
 
 from __future__ import annotations
 
@@ -22,7 +23,12 @@ from tests.support.edge import GOOD, HOST, NOW, SESSION, Conversation, Edge, req
 
 ORIGIN = f"http://{HOST}"
 TYPE = "application/x-www-form-urlencoded"
-FROM_PORTAL = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin", f"Origin: {ORIGIN}", f"Referer: {ORIGIN}/payments/new?x=1")
+FROM_PORTAL = (
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: same-origin",
+    f"Origin: {ORIGIN}",
+    f"Referer: {ORIGIN}/payments/new?x=1",
+)
 BODY = b"amount=12%2C50&to=SI56&purpose=pla%C4%8Da"
 CAP = 4096
 STRANGER = "1.stranger"
@@ -70,11 +76,15 @@ class House:
     def is_weak(self, to: bool) -> None:
         (self.edge.access.lacks_proof.add if to else self.edge.access.lacks_proof.discard)(GOOD)
 
-    async def keep(self, *, line="POST /payments?new", fields=FROM_PORTAL, content_type=TYPE, body=BODY) -> str:
+    async def keep(
+        self, *, line="POST /payments?new", fields=FROM_PORTAL, content_type=TYPE, body=BODY
+    ) -> str:
         """The name of a form that was sent when a proof was missing. Afterwards there is one."""
         self.is_weak = True
         client = await self.edge.client()
-        answer = await client.ask(line, *fields, f"Content-Type: {content_type}", f"Content-Length: {len(body)}", body=body)
+        answer = await client.ask(
+            line, *fields, f"Content-Type: {content_type}", f"Content-Length: {len(body)}", body=body
+        )
         client.close()
         self.is_weak = False
         assert answer.status == 303
@@ -82,7 +92,11 @@ class House:
 
     async def send(self, name, *, target="/payments?new", fields=FROM_PORTAL, ticket=GOOD):
         client = await self.edge.client()
-        return await client.ask(*sending(name, target, fields), cookie=f"Cookie: __Host-authproxy={ticket}; theme=dark\r\n", body=release(name))
+        return await client.ask(
+            *sending(name, target, fields),
+            cookie=f"Cookie: __Host-authproxy={ticket}; theme=dark\r\n",
+            body=release(name),
+        )
 
 
 def release(name: str) -> bytes:
@@ -95,7 +109,9 @@ def sending(name, target="/payments?new", fields=FROM_PORTAL):
 
 def held_in(answer) -> str:
     location = answer.get("location").decode()
-    assert location.startswith(f"{ORIGIN}/.authproxy/step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&held=")
+    assert location.startswith(
+        f"{ORIGIN}/.authproxy/step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&held="
+    )
     return location.partition("&held=")[2]
 
 
@@ -115,14 +131,24 @@ async def house(*, largest=CAP):
     kept = Kept()
     rules = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
     requests = HeldRequests(
-        kept=kept, limits=MemoryLimits(people=rules, addresses=rules), fresh=secrets.token_urlsafe, lives_for=timedelta(minutes=30),
-        largest=largest, types=(TYPE, "multipart/form-data", "text/plain"),
-    )  # fmt: skip
+        kept=kept,
+        limits=MemoryLimits(people=rules, addresses=rules),
+        fresh=secrets.token_urlsafe,
+        lives_for=timedelta(minutes=30),
+        largest=largest,
+        types=(TYPE, "multipart/form-data", "text/plain"),
+    )
     held: list[str] = []
     released: list[str] = []
-    told = Holding(requests=requests, kept=lambda one: held.append(one.session.session_id), released=lambda one: released.append(one.path))
+    told = Holding(
+        requests=requests,
+        kept=lambda one: held.append(one.session.session_id),
+        released=lambda one: released.append(one.path),
+    )
     async with running_edge(script=records, holding=told) as edge:
-        edge.access.sessions[STRANGER] = replace(SESSION, person=replace(SESSION.person, subject=Subject("bor")))
+        edge.access.sessions[STRANGER] = replace(
+            SESSION, person=replace(SESSION.person, subject=Subject("bor"))
+        )
         yield House(edge, kept, held, released)
 
 
@@ -134,19 +160,35 @@ async def test_a_form_waits_for_the_proof_and_then_arrives_once_byte_for_byte():
         assert (answer.status, answer.body) == (200, BODY)
         head, _, body = here.edge.portal.received.partition(b"\r\n\r\n")
         assert (head.split(b"\r\n")[0], body) == (b"POST /payments?new HTTP/1.1", BODY)
-        for line in (b"Content-Type: " + TYPE.encode(), b"Content-Length: %d" % len(BODY), b"Origin: " + ORIGIN.encode(),
-                     b"Referer: " + ORIGIN.encode() + b"/payments/new?x=1", b"X-Auth-Subject: ana-subject", b"Cookie: theme=dark"):  # fmt: skip
+        for line in (
+            b"Content-Type: " + TYPE.encode(),
+            b"Content-Length: %d" % len(BODY),
+            b"Origin: " + ORIGIN.encode(),
+            b"Referer: " + ORIGIN.encode() + b"/payments/new?x=1",
+            b"X-Auth-Subject: ana-subject",
+            b"Cookie: theme=dark",
+        ):
             assert head.split(b"\r\n").count(line) == 1
         assert name.encode() not in here.edge.portal.received
         assert here.released == ["/payments"]
         again = await here.send(name)
         assert (again.status, again.body) == (410, b"<h1>page held_request_gone</h1>")
         assert here.edge.portal.received.count(b"POST ") == 1
-        assert [told["reason"] for told in here.edge.observed] == ["step_up_required", None, "held_request_gone"]
-        assert (here.edge.observed[0]["rule"], here.edge.observed[0]["decision"]) == ("acq/payments POST", "step_up_required")
+        assert [told["reason"] for told in here.edge.observed] == [
+            "step_up_required",
+            None,
+            "held_request_gone",
+        ]
+        assert (here.edge.observed[0]["rule"], here.edge.observed[0]["decision"]) == (
+            "acq/payments POST",
+            "step_up_required",
+        )
 
 
-@pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=xYz", "text/plain", "Application/X-Www-Form-Urlencoded; charset=UTF-8"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data; boundary=xYz", "text/plain", "Application/X-Www-Form-Urlencoded; charset=UTF-8"],
+)
 @pytest.mark.parametrize("body", [b"", bytes(range(256)) * 16, b"--xYz\r\n\r\n\r\n--xYz--\r\n"])
 async def test_every_listed_type_of_every_size_up_to_the_cap_is_kept_as_it_is(content_type, body):
     async with house() as here:
@@ -170,11 +212,16 @@ async def test_every_listed_type_of_every_size_up_to_the_cap_is_kept_as_it_is(co
 async def test_what_cannot_be_kept_is_said_to_be_lost(fields, body):
     async with house() as here:
         here.is_weak = True
-        assert is_lost(await (await here.edge.client()).ask("POST /payments", *FROM_PORTAL, *fields, body=body))
+        assert is_lost(
+            await (await here.edge.client()).ask("POST /payments", *FROM_PORTAL, *fields, body=body)
+        )
         assert (here.edge.portal.received, here.held) == (b"", [])
 
 
-@pytest.mark.parametrize("fields", [["Sec-Fetch-Site: same-site"], ["Sec-Fetch-Site: same-origin", "Origin: https://evil.example"], []])
+@pytest.mark.parametrize(
+    "fields",
+    [["Sec-Fetch-Site: same-site"], ["Sec-Fetch-Site: same-origin", "Origin: https://evil.example"], []],
+)
 async def test_a_form_that_another_site_made_the_browser_send_is_not_kept(fields):
     """Our confirmation page would send it as the portal's own."""
     async with house() as here:
@@ -202,8 +249,13 @@ async def test_scripts_and_page_loads_that_are_no_form_are_answered_at_once():
         assert (script.status, b'"reason": "step_up_required"' in script.body) == (401, True)
         for line in ("GET /payments", "HEAD /payments"):
             answer = await client.ask(line, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: none")
-            assert (answer.status, answer.get("location")) == (303, f"{ORIGIN}/.authproxy/step-up?rt=/payments&for=acq/payments%20POST".encode())
-        lost = await client.ask("PUT /payments", *FROM_PORTAL, f"Content-Type: {TYPE}", "Content-Length: 3", body=b"a=b")
+            assert (answer.status, answer.get("location")) == (
+                303,
+                f"{ORIGIN}/.authproxy/step-up?rt=/payments&for=acq/payments%20POST".encode(),
+            )
+        lost = await client.ask(
+            "PUT /payments", *FROM_PORTAL, f"Content-Type: {TYPE}", "Content-Length: 3", body=b"a=b"
+        )
         assert is_lost(lost)
         assert here.held == []
 
@@ -212,7 +264,9 @@ async def test_a_store_that_is_away_loses_nothing_without_a_word():
     async with house() as here:
         here.kept.is_away = here.is_weak = True
         client = await here.edge.client()
-        answer = await client.ask("POST /payments", *FROM_PORTAL, f"Content-Type: {TYPE}", "Content-Length: 3", body=b"a=b")
+        answer = await client.ask(
+            "POST /payments", *FROM_PORTAL, f"Content-Type: {TYPE}", "Content-Length: 3", body=b"a=b"
+        )
         assert (answer.status, answer.body) == (503, b"<h1>page store_unavailable</h1>")
         assert b"a=b" not in here.edge.pages.received
         here.kept.is_away = False
@@ -265,7 +319,14 @@ async def test_who_may_not_come_in_at_this_moment_keeps_the_form():
         assert (await here.send(name)).body == BODY
 
 
-@pytest.mark.parametrize("fields", [["Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-site"], ["Origin: https://evil.example"], ["Accept: text/html"]])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-site"],
+        ["Origin: https://evil.example"],
+        ["Accept: text/html"],
+    ],
+)
 async def test_only_a_page_of_the_portals_origin_sends_a_form_on(fields):
     async with house() as here:
         name = await here.keep()
@@ -299,7 +360,12 @@ async def test_a_browser_that_gives_up_at_the_last_moment_finds_the_form_again()
 
 @pytest.mark.parametrize(
     "body",
-    [b"x" * 58, b"authproxy-held=" + b"a" * 42 + b"%", b"authproxy-helf=" + b"a" * 43, b"a=b&authproxy-held=" + b"a" * 39],
+    [
+        b"x" * 58,
+        b"authproxy-held=" + b"a" * 42 + b"%",
+        b"authproxy-helf=" + b"a" * 43,
+        b"a=b&authproxy-held=" + b"a" * 39,
+    ],
 )
 async def test_a_form_of_the_portals_own_that_is_as_long_is_left_alone(body):
     assert len(body) == 58
@@ -318,7 +384,9 @@ async def test_a_form_of_the_portals_own_that_is_as_long_is_left_alone(body):
 async def test_another_type_of_the_same_length_is_streamed():
     async with house() as here:
         client = await here.edge.client()
-        await client.send(request("POST /payments", "Content-Type: text/plain", "Content-Length: 58", body=b"first"))
+        await client.send(
+            request("POST /payments", "Content-Type: text/plain", "Content-Length: 58", body=b"first")
+        )
         await here.edge.settled(lambda: here.edge.portal.received.endswith(b"first"))
         await client.send(b"x" * 53)
         assert (await client.answer("POST")).status == 200
@@ -328,7 +396,12 @@ async def test_a_client_that_waits_for_leave_gets_it_and_nothing_is_lost():
     async with house() as here:
         here.is_weak = True
         client = await here.edge.client()
-        fields = (*FROM_PORTAL, f"Content-Type: {TYPE}", f"Content-Length: {len(BODY)}", "Expect: 100-continue")
+        fields = (
+            *FROM_PORTAL,
+            f"Content-Type: {TYPE}",
+            f"Content-Length: {len(BODY)}",
+            "Expect: 100-continue",
+        )
         await client.send(request("POST /payments?new", *fields))
         assert await client.some() == b"HTTP/1.1 100 Continue\r\n\r\n"
         await client.send(BODY)
@@ -351,7 +424,9 @@ async def test_a_form_of_the_portals_own_that_waits_for_leave_gets_it_once():
     async with house() as here:
         here.edge.portal.script = gives_leave
         client = await here.edge.client()
-        await client.send(request("POST /payments", f"Content-Type: {TYPE}", "Content-Length: 58", "Expect: 100-continue"))
+        await client.send(
+            request("POST /payments", f"Content-Type: {TYPE}", "Content-Length: 58", "Expect: 100-continue")
+        )
         assert await client.some() == b"HTTP/1.1 100 Continue\r\n\r\n"
         await client.send(b"x" * 58)
         answer = await client.answer("POST")
@@ -362,21 +437,39 @@ async def test_requests_behind_a_form_are_answered_in_order():
     async with house() as here:
         here.is_weak = True
         client = await here.edge.client()
-        kept = request("POST /payments?new", *FROM_PORTAL, f"Content-Type: {TYPE}", f"Content-Length: {len(BODY)}", body=BODY)
+        kept = request(
+            "POST /payments?new",
+            *FROM_PORTAL,
+            f"Content-Type: {TYPE}",
+            f"Content-Length: {len(BODY)}",
+            body=BODY,
+        )
         await client.send(kept + request("GET /behind", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: none"))
         name = held_in(await client.answer("POST"))
-        assert (await client.answer()).get("location").startswith(f"{ORIGIN}/.authproxy/step-up?rt=/behind".encode())
+        assert (
+            (await client.answer())
+            .get("location")
+            .startswith(f"{ORIGIN}/.authproxy/step-up?rt=/behind".encode())
+        )
         here.is_weak = False
         sent = request(*sending(name), body=release(name))
         await client.send(sent + request("GET /behind") + sent)
-        assert [(await client.answer(method)).body for method in ("POST", "GET", "POST")] == [BODY, b"", b"<h1>page held_request_gone</h1>"]
+        assert [(await client.answer(method)).body for method in ("POST", "GET", "POST")] == [
+            BODY,
+            b"",
+            b"<h1>page held_request_gone</h1>",
+        ]
 
 
 async def test_a_form_that_arrives_in_pieces_is_kept_whole():
     async with house() as here:
         here.is_weak = True
         client = await here.edge.client()
-        await client.send(request("POST /payments?new", *FROM_PORTAL, f"Content-Type: {TYPE}", f"Content-Length: {len(BODY)}"))
+        await client.send(
+            request(
+                "POST /payments?new", *FROM_PORTAL, f"Content-Type: {TYPE}", f"Content-Length: {len(BODY)}"
+            )
+        )
         for at in range(len(BODY)):
             await client.send(BODY[at : at + 1])
         name = held_in(await client.answer("POST"))
@@ -389,7 +482,15 @@ async def test_a_form_that_does_not_come_to_its_end_is_not_waited_for(is_weak):
     async with house() as here:
         here.is_weak = is_weak
         client = await here.edge.client()
-        await client.send(request("POST /payments", *FROM_PORTAL, f"Content-Type: {TYPE}", "Content-Length: 58", "Expect: 100-continue"))
+        await client.send(
+            request(
+                "POST /payments",
+                *FROM_PORTAL,
+                f"Content-Type: {TYPE}",
+                "Content-Length: 58",
+                "Expect: 100-continue",
+            )
+        )
         assert await client.some() == b"HTTP/1.1 100 Continue\r\n\r\n"
         await client.send(b"authproxy-held=")
         here.edge.pass_time(Limits().body_for + 1)

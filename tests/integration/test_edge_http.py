@@ -1,4 +1,5 @@
-"""HTTP/1.1 through the edge, seen from both sides: framing, order, keep-alive, interim answers, trailers (RFC 9110, RFC 9112)."""
+"""HTTP/1.1 through the edge, seen from both sides: framing, order, keep-alive, interim answers, trailers (RFC
+9110, RFC 9112)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,16 @@ import asyncio
 
 import pytest
 
-from tests.support.edge import COOKIE, FORBIDDEN, HOST, SLOW, UNANSWERABLE, Conversation, request, running_edge
+from tests.support.edge import (
+    COOKIE,
+    FORBIDDEN,
+    HOST,
+    SLOW,
+    UNANSWERABLE,
+    Conversation,
+    request,
+    running_edge,
+)
 
 LOOPS = ("asyncio", "uvloop")
 
@@ -38,8 +48,12 @@ async def test_pipelined_requests_of_every_framing_are_answered_in_order():
         answers = [await client.answer(method) for method in ("POST", "POST", "GET", "HEAD", "GET", "GET")]
         assert [answer.status for answer in answers] == [200, 200, 200, 200, 401, 200]
         assert [answer.body for answer in answers if answer.status == 200] == [
-            b"POST /1 HTTP/1.1", b"POST /2 HTTP/1.1", b"GET /3 HTTP/1.1", b"", b"GET /6 HTTP/1.1",
-        ]  # fmt: skip
+            b"POST /1 HTTP/1.1",
+            b"POST /2 HTTP/1.1",
+            b"GET /3 HTTP/1.1",
+            b"",
+            b"GET /6 HTTP/1.1",
+        ]
         assert await client.everything() == b""
         assert edge.portal.received.count(b"\r\n\r\nabc") == 1
         assert b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n" in edge.portal.received
@@ -57,7 +71,9 @@ async def test_a_request_that_closes_does_not_close_before_those_in_front_of_it(
 async def test_a_thousand_pipelined_requests_are_answered_in_order():
     async with running_edge() as edge:
         client = await edge.client()
-        sending = asyncio.ensure_future(client.send(b"".join(request(f"GET /{number}") for number in range(1000))))
+        sending = asyncio.ensure_future(
+            client.send(b"".join(request(f"GET /{number}") for number in range(1000)))
+        )
         for number in range(1000):
             assert (await client.answer()).body == b"GET /%d HTTP/1.1" % number
         await sending
@@ -66,7 +82,9 @@ async def test_a_thousand_pipelined_requests_are_answered_in_order():
 async def test_pipelined_requests_larger_than_the_limit_of_one_head_are_no_large_head():
     async with running_edge() as edge:
         client = await edge.client()
-        burst = b"".join(request(f"GET /{number}", f"X-Filler: {'f' * 2000}", cookie="") for number in range(60))
+        burst = b"".join(
+            request(f"GET /{number}", f"X-Filler: {'f' * 2000}", cookie="") for number in range(60)
+        )
         await client.send(burst)
         assert {(await client.answer()).status for _ in range(60)} == {401}
 
@@ -81,7 +99,10 @@ async def test_a_complete_body_in_one_read_is_no_large_head():
 async def test_pipelined_requests_wait_for_a_decision_that_takes_its_time():
     async with running_edge() as edge:
         client = await edge.client()
-        await client.send(request("POST /slow", "Content-Length: 4", cookie=ticket(SLOW), body=b"body") + request("GET /next"))
+        await client.send(
+            request("POST /slow", "Content-Length: 4", cookie=ticket(SLOW), body=b"body")
+            + request("GET /next")
+        )
         await edge.settled(lambda: len(edge.access.asked) == 1)
         assert edge.portal.conversations == []
         edge.access.may_answer.set()
@@ -92,7 +113,11 @@ async def test_pipelined_requests_wait_for_a_decision_that_takes_its_time():
 
 @pytest.mark.parametrize(
     ("body", "field"),
-    [(b"", "Content-Length: 0"), (b"x" * 70_000, "Content-Length: 70000"), (b"5;name=value\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", "Transfer-Encoding: chunked")],
+    [
+        (b"", "Content-Length: 0"),
+        (b"x" * 70_000, "Content-Length: 70000"),
+        (b"5;name=value\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+    ],
 )
 async def test_a_body_arrives_whole_however_it_is_cut_into_reads(body, field):
     async with running_edge() as edge:
@@ -104,7 +129,9 @@ async def test_a_body_arrives_whole_however_it_is_cut_into_reads(body, field):
         assert (await client.answer("POST")).status == 200
         if body.startswith(b"5;"):
             received = edge.portal.received.partition(b"\r\n\r\n")[2]
-            assert b"hello" in b"".join(received.split(b"\r\n")[1::2])  # chunk extensions end here (RFC 9112 §7.1.1)
+            assert b"hello" in b"".join(
+                received.split(b"\r\n")[1::2]
+            )  # chunk extensions end here (RFC 9112 §7.1.1)
             assert b"name=value" not in edge.portal.received
         else:
             assert edge.portal.received.endswith(b"\r\n\r\n" + body)
@@ -112,13 +139,18 @@ async def test_a_body_arrives_whole_however_it_is_cut_into_reads(body, field):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content", "304 Not Modified", "404 Not Found"])
-async def test_answers_without_a_body_leave_both_connections_usable_unless_a_body_is_announced(method, status):
+async def test_answers_without_a_body_leave_both_connections_usable_unless_a_body_is_announced(
+    method, status
+):
     async def script(conversation: Conversation) -> None:
         while True:
             head, _ = await conversation.read_request()
             has_body = head.startswith(b"GET") and status[:3] not in {"204", "304"}
             length = b"" if status[:3] == "204" else b"Content-Length: 4\r\n"
-            await conversation.say(b'HTTP/1.1 %s\r\n%sETag: "e"\r\n\r\n%s' % (status.encode(), length, b"body" if has_body else b""))
+            await conversation.say(
+                b'HTTP/1.1 %s\r\n%sETag: "e"\r\n\r\n%s'
+                % (status.encode(), length, b"body" if has_body else b"")
+            )
 
     async with running_edge(script=script) as edge:
         client = await edge.client()
@@ -157,7 +189,9 @@ async def test_an_answer_that_ends_with_the_connection_is_chunked_for_http_1_1_a
         for _ in range(2):
             answer = await client.ask("GET /")
             assert (answer.body, answer.get("transfer-encoding")) == (b"until the end", b"chunked")
-        old = await edge.exchange(request("GET /", "Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        old = await edge.exchange(
+            request("GET /", "Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
+        )
         assert old.endswith(b"\r\n\r\nuntil the end")
         assert b"Connection: close\r\n" in old
         assert b"ransfer-" not in old
@@ -166,7 +200,10 @@ async def test_an_answer_that_ends_with_the_connection_is_chunked_for_http_1_1_a
 @pytest.mark.parametrize("host", ["", "Host:\r\n"])
 async def test_a_health_check_that_names_no_host_gets_a_sign_of_life_from_the_default_portal(host):
     async with running_edge() as edge:
-        asked = [f"{line}\r\n{host}\r\n".encode() for line in ("GET / HTTP/1.0", "HEAD / HTTP/1.0", "OPTIONS / HTTP/1.0", "OPTIONS * HTTP/1.0")]
+        asked = [
+            f"{line}\r\n{host}\r\n".encode()
+            for line in ("GET / HTTP/1.0", "HEAD / HTTP/1.0", "OPTIONS / HTTP/1.0", "OPTIONS * HTTP/1.0")
+        ]
         assert [(await edge.exchange(one))[9:12] for one in asked] == [b"400"] * 4
         edge.gate.default_site = edge.gate.sites[HOST]
         answers = [await edge.exchange(one) for one in asked]
@@ -182,10 +219,14 @@ async def test_whoever_names_no_host_is_judged_by_the_default_portal_as_everybod
         answer = await edge.exchange(f"GET /page HTTP/1.0\r\n{COOKIE}\r\n".encode())
         assert (answer[9:12], edge.access.asked[-1].host) == (b"200", HOST)
         assert f"\r\nHost: {HOST}\r\n".encode() in edge.portal.received
-        assert (await edge.exchange(f"GET http://other.example/ HTTP/1.0\r\n{COOKIE}\r\n".encode()))[9:12] == b"400"
+        assert (await edge.exchange(f"GET http://other.example/ HTTP/1.0\r\n{COOKIE}\r\n".encode()))[
+            9:12
+        ] == b"400"
         assert (await edge.exchange(f"GET /page HTTP/1.1\r\n{COOKIE}\r\n".encode()))[9:12] == b"400"
         assert (await edge.exchange(f"GET /page HTTP/1.1\r\nHost:\r\n{COOKIE}\r\n".encode()))[9:12] == b"400"
-        assert (await edge.exchange(f"OPTIONS /page HTTP/1.0\r\n{COOKIE}\r\n".encode())).endswith(b"OPTIONS /page HTTP/1.1")
+        assert (await edge.exchange(f"OPTIONS /page HTTP/1.0\r\n{COOKIE}\r\n".encode())).endswith(
+            b"OPTIONS /page HTTP/1.1"
+        )
         assert len(edge.portal.received.split(b"HTTP/1.1\r\n")) == 3
 
 
@@ -213,11 +254,15 @@ async def test_http_1_0_keeps_the_connection_only_if_it_asks_to():
 async def test_trailers_pass_in_both_directions():
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()
-        await conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Checksum: back\r\n\r\n")
+        await conversation.say(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Checksum: back\r\n\r\n"
+        )
 
     async with running_edge(script=script) as edge:
         client = await edge.client()
-        answer = await client.ask("POST /", "Transfer-Encoding: chunked", body=b"1\r\na\r\n0\r\nX-Checksum: forth\r\n\r\n")
+        answer = await client.ask(
+            "POST /", "Transfer-Encoding: chunked", body=b"1\r\na\r\n0\r\nX-Checksum: forth\r\n\r\n"
+        )
         assert (answer.body, answer.trailers) == (b"hi", [(b"x-checksum", b"back")])
         assert edge.portal.received.endswith(b"\r\n1\r\na\r\n0\r\nX-Checksum: forth\r\n\r\n")
 
@@ -232,11 +277,24 @@ async def test_trailers_that_are_complete_before_the_portal_is_connected_are_not
         assert edge.portal.received.endswith(b"X-Checksum: forth\r\n\r\n")
 
 
-@pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding", "Host", "Cookie", "X-Auth-Subject", "x_auth_subject", "Content_Length"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content-Length",
+        "Transfer-Encoding",
+        "Host",
+        "Cookie",
+        "X-Auth-Subject",
+        "x_auth_subject",
+        "Content_Length",
+    ],
+)
 async def test_a_trailer_that_means_framing_or_identity_is_refused(name):
     async with running_edge() as edge:
         trailer = f"{name}: 0\r\n\r\n".encode()
-        answer = await edge.exchange(request("POST /", "Transfer-Encoding: chunked", body=b"1\r\na\r\n0\r\n" + trailer))
+        answer = await edge.exchange(
+            request("POST /", "Transfer-Encoding: chunked", body=b"1\r\na\r\n0\r\n" + trailer)
+        )
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert edge.portal.received == b""
         client = await edge.client()
@@ -251,7 +309,9 @@ async def test_a_trailer_that_means_framing_or_identity_is_refused(name):
 async def test_forbidden_trailers_of_a_portal_are_dropped():
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()
-        await conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nSet-Cookie: a=b\r\n\r\n")
+        await conversation.say(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nSet-Cookie: a=b\r\n\r\n"
+        )
 
     async with running_edge(script=script) as edge:
         answer = await (await edge.client()).ask("GET /")
@@ -324,7 +384,9 @@ async def test_a_refusal_of_an_expecting_client_closes_without_100(value, status
     async with running_edge() as edge:
         client = await edge.client()
         mode = "Sec-Fetch-Mode: navigate" if accept == "text/html" else "Sec-Fetch-Mode: cors"
-        await client.send(request("POST /", "Content-Length: 4", "Expect: 100-continue", mode, cookie=ticket(value)))
+        await client.send(
+            request("POST /", "Content-Length: 4", "Expect: 100-continue", mode, cookie=ticket(value))
+        )
         answer = await client.answer("POST")
         assert answer.status == (303 if status == 401 and accept == "text/html" else status)
         assert (answer.interim, answer.get("connection")) == ([], b"close")
@@ -359,11 +421,17 @@ async def test_a_body_behind_an_early_answer_is_not_given_to_the_next_request():
         assert len(edge.portal.conversations) == 2
 
 
-@pytest.mark.parametrize(("value", "status", "reason"), [("", 401, b"no_session"), (FORBIDDEN, 403, b"level_too_low"), (UNANSWERABLE, 503, b"store_unavailable")])
+@pytest.mark.parametrize(
+    ("value", "status", "reason"),
+    [("", 401, b"no_session"), (FORBIDDEN, 403, b"level_too_low"), (UNANSWERABLE, 503, b"store_unavailable")],
+)
 async def test_each_refusal_has_its_status_for_scripts(value, status, reason):
     async with running_edge() as edge:
         answer = await (await edge.client()).ask("GET /", cookie=ticket(value))
-        assert (answer.status, answer.get("content-type")) == (status, b"application/problem+json; charset=utf-8")
+        assert (answer.status, answer.get("content-type")) == (
+            status,
+            b"application/problem+json; charset=utf-8",
+        )
         assert b'"reason": "%s"' % reason in answer.body
         assert answer.all("set-cookie") == []
         assert edge.portal.conversations == []
@@ -385,7 +453,9 @@ async def test_a_person_gets_plain_words_when_even_the_pages_are_gone():
 
 async def test_own_places_are_answered_by_the_pages_with_the_cookies_that_portals_never_see():
     async with running_edge() as edge:
-        answer = await (await edge.client()).ask("GET /.authproxy/session", "X-Authproxy-Portal: other", "X-Authproxy-Client: 1.1.1.1")
+        answer = await (await edge.client()).ask(
+            "GET /.authproxy/session", "X-Authproxy-Portal: other", "X-Authproxy-Client: 1.1.1.1"
+        )
         assert answer.body == b"<h1>page /.authproxy/session</h1>"
         assert answer.get("set-cookie") == b"__Host-authproxy-flow=f"
         assert b"Cookie: __Host-authproxy=1.good\r\n" in edge.pages.received
@@ -395,7 +465,16 @@ async def test_own_places_are_answered_by_the_pages_with_the_cookies_that_portal
         assert edge.portal.conversations == []
 
 
-@pytest.mark.parametrize("path", ["/.AUTHPROXY/session", "/.authproxy;x/session", "/;/.authproxy/session", "/%2Eauthproxy/session", "/.authproxy"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.AUTHPROXY/session",
+        "/.authproxy;x/session",
+        "/;/.authproxy/session",
+        "/%2Eauthproxy/session",
+        "/.authproxy",
+    ],
+)
 async def test_other_spellings_of_our_place_never_reach_the_portal(path):
     async with running_edge() as edge:
         await (await edge.client()).ask(f"GET {path}")
@@ -429,4 +508,8 @@ async def test_one_observation_is_made_of_each_request():
         await client.send(b"GARBAGE\r\n\r\n")
         await client.everything()
         seen = [(one["status"], one["decision"], one["reason"]) for one in edge.observed]
-        assert seen == [(200, "allowed", None), (401, "authentication_required", "no_session"), (405, "denied", "method_unsupported")]
+        assert seen == [
+            (200, "allowed", None),
+            (401, "authentication_required", "no_session"),
+            (405, "denied", "method_unsupported"),
+        ]

@@ -36,10 +36,15 @@ async def test_every_answer_of_a_portal_has_one_date_and_our_name(way):
     async with running_edge(script=answers(fields, body)) as edge:
         answer = await (await edge.client()).ask("GET /")
         assert (answer.get("date"), answer.get("via")) == (DATE, b"1.1 authproxy")
-        edge.portal.script = answers(b"date: Mon, 1 Jan 2001 00:00:00 GMT\r\nVia: 1.0 inner\r\n" + fields, body)
+        edge.portal.script = answers(
+            b"date: Mon, 1 Jan 2001 00:00:00 GMT\r\nVia: 1.0 inner\r\n" + fields, body
+        )
         edge.pool.close()
         answer = await (await edge.client()).ask("GET /")
-        assert (answer.get("date"), answer.all("via")) == (b"Mon, 1 Jan 2001 00:00:00 GMT", [b"1.0 inner", b"1.1 authproxy"])
+        assert (answer.get("date"), answer.all("via")) == (
+            b"Mon, 1 Jan 2001 00:00:00 GMT",
+            [b"1.0 inner", b"1.1 authproxy"],
+        )
 
 
 async def test_via_names_the_version_in_which_a_message_came():
@@ -93,6 +98,12 @@ async def test_what_we_answer_ourselves_has_the_date_of_that_second():
         edge.gate.time = lambda: began + moment[0]
         edge.gate.clock = lambda: NOW + timedelta(seconds=0.25 + moment[0])
         client = await edge.client()
-        for moment[0], second in ((0.0, b":00 "), (0.5, b":00 "), (0.75, b":01 "), (1.5, b":01 "), (1.75, b":02 ")):
+        for moment[0], second in (
+            (0.0, b":00 "),
+            (0.5, b":00 "),
+            (0.75, b":01 "),
+            (1.5, b":01 "),
+            (1.75, b":02 "),
+        ):
             assert (await client.ask("GET /", cookie="")).get("date") == DATE.replace(b":00 ", second)
         assert b"\r\nDate: Sun, 22 Nov 2026 09:00:02 GMT\r\n" in await edge.exchange(b"nonsense\r\n\r\n")

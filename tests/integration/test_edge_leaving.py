@@ -1,5 +1,5 @@
-"""What would never end by itself is ended in order: WebSockets by a close frame when the gateway goes down or their session ends
-(RFC 6455 §7.4.1), event streams by their last chunk."""
+"""What would never end by itself is ended in order: WebSockets by a close frame when the gateway goes down or
+their session ends (RFC 6455 §7.4.1), event streams by their last chunk."""
 
 from __future__ import annotations
 
@@ -20,14 +20,29 @@ from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import COOKIE, GOOD, HOST, SLOW, Conversation, Edge, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")
-HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+    b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
 CLIENTS_CLOSE = Frame(Opcode.CLOSE, b"\x03\xe9").serialize(mask=True)
 
 
 def opened(edge: Edge):
     fields = {"Cookie": f"__Host-authproxy={GOOD}"}
-    return connect(f"ws://{HOST}/live", host="127.0.0.1", port=edge.port, additional_headers=fields, max_size=None, proxy=None)
+    return connect(
+        f"ws://{HOST}/live",
+        host="127.0.0.1",
+        port=edge.port,
+        additional_headers=fields,
+        max_size=None,
+        proxy=None,
+    )
 
 
 @contextlib.asynccontextmanager
@@ -107,14 +122,21 @@ async def test_after_the_end_of_a_session_nothing_more_of_its_client_reaches_the
     async with running_edge(script=keeps) as edge:
         client = await tunnelled(edge)
         await client.send(Frame(Opcode.TEXT, b"before").serialize(mask=True))
-        await edge.settled(lambda: b"\r\n\r\n" in edge.portal.received and len(edge.portal.received.partition(b"\r\n\r\n")[2]) == 12)
+        await edge.settled(
+            lambda: (
+                b"\r\n\r\n" in edge.portal.received
+                and len(edge.portal.received.partition(b"\r\n\r\n")[2]) == 12
+            )
+        )
         edge.access.revoked.add(GOOD)
         edge.pass_time(1)
         assert await client.some() == close_frame(POLICY_VIOLATION)
         await client.send(Frame(Opcode.TEXT, b"after").serialize(mask=True) + CLIENTS_CLOSE)
         assert await client.everything() == b""
         await edge.settled(edge.portal.conversations[0].is_over.is_set)
-        assert len(edge.portal.received.partition(b"\r\n\r\n")[2]) == 12 + 8, "what it had sent before, and our close frame"
+        assert len(edge.portal.received.partition(b"\r\n\r\n")[2]) == 12 + 8, (
+            "what it had sent before, and our close frame"
+        )
 
 
 async def keeps(conversation: Conversation) -> None:
@@ -180,7 +202,9 @@ async def edge_before_event_stream() -> AsyncIterator[Edge]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        async with running_edge(upstream=lambda *_: Upstream(host="127.0.0.1", port=runner.addresses[0][1])) as edge:
+        async with running_edge(
+            upstream=lambda *_: Upstream(host="127.0.0.1", port=runner.addresses[0][1])
+        ) as edge:
             yield edge
     finally:
         await runner.cleanup()
@@ -204,7 +228,10 @@ async def endless(conversation: Conversation) -> None:
     await conversation.read()
 
 
-@pytest.mark.parametrize("kind", [b"text/event-stream", b"Text/Event-Stream;charset=utf-8", b"multipart/x-mixed-replace; boundary=b"])
+@pytest.mark.parametrize(
+    "kind",
+    [b"text/event-stream", b"Text/Event-Stream;charset=utf-8", b"multipart/x-mixed-replace; boundary=b"],
+)
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
 async def test_every_endless_kind_ends_for_every_version(kind, version):
     async def script(conversation: Conversation) -> None:
@@ -247,7 +274,9 @@ async def test_an_event_stream_that_begins_while_the_gateway_goes_down_ends_too(
 async def test_an_answer_of_known_length_is_finished_whatever_it_is_called():
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()
-        await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 8\r\n\r\nhalf")
+        await conversation.say(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 8\r\n\r\nhalf"
+        )
         await may_go_on.wait()
         await conversation.say(b"half")
 
@@ -264,6 +293,7 @@ async def test_an_answer_of_known_length_is_finished_whatever_it_is_called():
         may_go_on.set()
         while not received.endswith(b"halfhalf"):
             received += await client.some()
-        # The head went out before anybody knew that the connection would not stay: it is closed when it is found idle.
+        # The head went out before anybody knew that the connection would not stay: it is closed when it is
+        # found idle.
         edge.pass_time(1)
         assert (await client.everything(), await ending) == (b"", True)

@@ -19,7 +19,15 @@ from tests.support.log_lines import log_lines
 
 LOOPS = ("asyncio", "uvloop")
 SMALL = Limits(
-    head_size=4096, target_size=1024, header_count=20, body_size=10_000, connections=3, head_for=10, idle_for=75, body_for=60, first_byte_for=30
+    head_size=4096,
+    target_size=1024,
+    header_count=20,
+    body_size=10_000,
+    connections=3,
+    head_for=10,
+    idle_for=75,
+    body_for=60,
+    first_byte_for=30,
 )
 
 
@@ -35,7 +43,12 @@ async def test_a_head_that_does_not_arrive_in_time_is_408():
     async with running_edge(limits=SMALL) as edge:
         client = await edge.client()
         await client.send(b"GET / HTTP/1.1\r\nHost: ")
-        await edge.settled(lambda: not any(one.is_idle for one in edge.listener._connections) and edge.listener.connection_count == 1)
+        await edge.settled(
+            lambda: (
+                not any(one.is_idle for one in edge.listener._connections)
+                and edge.listener.connection_count == 1
+            )
+        )
         edge.pass_time(9)
         await client.send(b"acq")
         edge.pass_time(2)
@@ -92,7 +105,9 @@ async def test_a_body_that_drips_uses_its_time_up_and_one_that_flows_does_not():
         for second in range(1, 14):
             await dripping.send(b"1\r\nd\r\n")
             await flowing.send(b"200\r\n" + b"f" * 512 + b"\r\n")
-            await edge.settled(lambda second=second: edge.portal.received.count(b"1\r\nd\r\n") >= min(second, 12))
+            await edge.settled(
+                lambda second=second: edge.portal.received.count(b"1\r\nd\r\n") >= min(second, 12)
+            )
             await edge.settled(lambda second=second: edge.portal.received.count(b"f" * 512) == second)
             edge.pass_time(5)
         assert (await dripping.answer("POST")).status == 408
@@ -157,20 +172,31 @@ async def test_a_portal_that_does_not_accept_is_504_in_time():
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
-        async with running_edge(upstream=lambda *_: Upstream(host="127.0.0.1", port=port), connect_for=0.2) as edge:
+        async with running_edge(
+            upstream=lambda *_: Upstream(host="127.0.0.1", port=port), connect_for=0.2
+        ) as edge:
             answer = await (await edge.client()).ask("GET /")
             assert (answer.status, b"portal_timeout" in answer.body) == (504, True)
         for filler in fillers:
             filler.close()
 
 
-@pytest.mark.parametrize("upstream", [Upstream(host="127.0.0.1", port=1), Upstream(unix_path="/nowhere/portal.sock"), Upstream(host="a" * 70 + ".invalid", port=80)])
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        Upstream(host="127.0.0.1", port=1),
+        Upstream(unix_path="/nowhere/portal.sock"),
+        Upstream(host="a" * 70 + ".invalid", port=80),
+    ],
+)
 async def test_a_portal_that_cannot_be_reached_is_502(upstream):
     async with running_edge(upstream=lambda *_: upstream) as edge:
         client = await edge.client()
         answer = await client.ask("GET /")
         assert answer.status == 502
-        assert (await client.ask("POST /", "Content-Length: 3", "Accept: text/html", body=b"abc")).status == 502
+        assert (
+            await client.ask("POST /", "Content-Length: 3", "Accept: text/html", body=b"abc")
+        ).status == 502
         edge.errors.clear()  # the last one is no address at all: reported, and answered
 
 
@@ -178,7 +204,9 @@ async def test_a_portal_that_cannot_be_reached_is_502(upstream):
 
 
 @pytest.mark.parametrize(
-    "fields", [["X-Large: " + "x" * 6000], [f"X-{number}: x" for number in range(20)], ["X: " + "x" * 500] * 11], ids=["long", "many", "sum"]
+    "fields",
+    [["X-Large: " + "x" * 6000], [f"X-{number}: x" for number in range(20)], ["X: " + "x" * 500] * 11],
+    ids=["long", "many", "sum"],
 )
 async def test_a_head_larger_than_the_limit_is_431(fields):
     async with running_edge(limits=SMALL) as edge:
@@ -197,7 +225,9 @@ async def test_a_field_that_never_ends_is_431_before_it_fills_the_memory():
 
 async def test_a_head_has_exactly_the_size_that_is_said_however_it_arrives():
     async with running_edge(limits=SMALL) as edge:
-        largest = request("GET /page?a=b", "X-Field: " + "x" * (4096 - len(request("GET /page?a=b", "X-Field: "))))
+        largest = request(
+            "GET /page?a=b", "X-Field: " + "x" * (4096 - len(request("GET /page?a=b", "X-Field: ")))
+        )
         assert len(largest) == 4096
         for pieces in ((largest,), (largest[:100], largest[100:2000], largest[2000:3500], largest[3500:])):
             client = await edge.client()
@@ -246,13 +276,17 @@ async def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent():
         await client.send(request("POST /", "Content-Length: 10001"))
         assert (await client.answer("POST")).status == 413
         assert edge.portal.conversations == []
-        assert (await (await edge.client()).ask("POST /", "Content-Length: 10000", body=b"x" * 10_000)).status == 200
+        assert (
+            await (await edge.client()).ask("POST /", "Content-Length: 10000", body=b"x" * 10_000)
+        ).status == 200
 
 
 async def test_chunks_that_become_too_large_are_413_and_no_complete_request():
     async with running_edge(limits=SMALL, script=holds) as edge:
         client = await edge.client()
-        await client.send(request("POST /", "Transfer-Encoding: chunked") + b"1388\r\n" + b"x" * 5000 + b"\r\n")
+        await client.send(
+            request("POST /", "Transfer-Encoding: chunked") + b"1388\r\n" + b"x" * 5000 + b"\r\n"
+        )
         await edge.settled(lambda: edge.portal.received.endswith(b"x\r\n"))
         await client.send(b"1389\r\n" + b"x" * 5001 + b"\r\n0\r\n\r\n")
         assert (await client.answer("POST")).status == 413
@@ -434,8 +468,15 @@ async def test_the_pages_hear_that_a_proxy_names_no_client_and_the_log_says_so_o
         with log_lines() as log:
             for said in ((), (), ("X-Forwarded-For: 198.51.100.7",), ("X-Forwarded-For: unknown",)):
                 assert (await client.ask("GET /.authproxy/session", *said)).status == 200
-        assert [b"X-Authproxy-Client-Is-Nobody: yes" in head for head in edge.pages.heads] == [True, True, False, True]
-        assert [line["proxy"] for line in log.lines() if line["event"] == "proxy.names_no_client"] == ["local"]
+        assert [b"X-Authproxy-Client-Is-Nobody: yes" in head for head in edge.pages.heads] == [
+            True,
+            True,
+            False,
+            True,
+        ]
+        assert [line["proxy"] for line in log.lines() if line["event"] == "proxy.names_no_client"] == [
+            "local"
+        ]
 
 
 # TLS
@@ -506,7 +547,11 @@ async def test_one_address_in_its_handshakes_leaves_places_to_others(listener_tl
                 await reset_or_closed(reader)
                 writer.close()
         assert edge.listener.connection_count == 2
-        other = RawClient(*await asyncio.open_connection("127.0.0.1", edge.port, ssl=tls, server_hostname=HOST, local_addr=("127.0.0.2", 0)))
+        other = RawClient(
+            *await asyncio.open_connection(
+                "127.0.0.1", edge.port, ssl=tls, server_hostname=HOST, local_addr=("127.0.0.2", 0)
+            )
+        )
         assert (await other.ask("GET /")).status == 200
         other.close()
         for _, writer in silent:

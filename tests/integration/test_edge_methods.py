@@ -1,4 +1,5 @@
-"""Which methods reach a portal, and what else than its target decides about a request: destinations of WebDAV, and CORS preflights."""
+"""Which methods reach a portal, and what else than its target decides about a request: destinations of
+WebDAV, and CORS preflights."""
 
 from __future__ import annotations
 
@@ -11,14 +12,25 @@ from authproxy.access.routes import Requirement, Route
 from tests.support.edge import COOKIE, FORBIDDEN, GOOD, HOST, PORTAL, ROUTE, SLOW, Edge, request, running_edge
 
 ADMIN = Route(name="acq/admin", path="/admin", requirement=Requirement())
-WEBDAV = dataclasses.replace(PORTAL, methods=methods.ORDINARY | methods.WEBDAV, webdav=True, routes=(ADMIN, ROUTE))
+WEBDAV = dataclasses.replace(
+    PORTAL, methods=methods.ORDINARY | methods.WEBDAV, webdav=True, routes=(ADMIN, ROUTE)
+)
 CORS = dataclasses.replace(PORTAL, passes_preflights=True)
-PREFLIGHT = ("Origin: https://partner.example", "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: x-kind")
+PREFLIGHT = (
+    "Origin: https://partner.example",
+    "Access-Control-Request-Method: PUT",
+    "Access-Control-Request-Headers: x-kind",
+)
 
 
 def question(method: str, path: str, *fields: str, ticket: str | None = GOOD) -> bytes:
     """A subrequest of nginx about such a request."""
-    lines = ["GET /.authproxy/auth/nginx HTTP/1.1", "Host: auth", f"X-Original-URL: http://{HOST}{path}", f"X-Original-Method: {method}"]
+    lines = [
+        "GET /.authproxy/auth/nginx HTTP/1.1",
+        "Host: auth",
+        f"X-Original-URL: http://{HOST}{path}",
+        f"X-Original-Method: {method}",
+    ]
     lines += [f"Cookie: __Host-authproxy={ticket}"] if ticket else []
     return ("\r\n".join([*lines, *fields]) + "\r\n\r\n").encode()
 
@@ -40,7 +52,9 @@ async def test_a_portal_that_has_not_asked_for_it_is_asked_with_ordinary_methods
 
 
 async def test_a_portal_names_its_methods_and_they_hold_for_its_own_places_only():
-    async with running_edge(portal=dataclasses.replace(PORTAL, methods=frozenset({"GET", "PURGE", "QUERY"}))) as edge:
+    async with running_edge(
+        portal=dataclasses.replace(PORTAL, methods=frozenset({"GET", "PURGE", "QUERY"}))
+    ) as edge:
         client = await edge.client()
         assert (await client.ask("PURGE /a")).status == 200
         assert (await client.ask("QUERY /a", "Content-Length: 3", body=b"abc")).status == 200
@@ -53,30 +67,45 @@ async def test_a_portal_names_its_methods_and_they_hold_for_its_own_places_only(
 @pytest.mark.parametrize(
     ("sent", "received"),
     [("/b/%61", "/b/a"), (f"http://{HOST}/b", "/b"), (f"HTTP://{HOST.upper()}:80/b%c4%8d/", "/b%C4%8D/")],
-)  # fmt: skip
+)
 async def test_a_copy_goes_through_with_the_destination_that_was_judged(sent, received):
     async with running_edge(portal=WEBDAV) as edge:
         answer = await (await edge.client()).ask("COPY /a", f"Destination: {sent}", "Overwrite: F")
         assert answer.status == 200
         assert f"\r\nDestination: http://{HOST}{received}\r\n".encode() in edge.portal.received
         asked = {(target.method, target.path) for target in edge.access.asked}
-        assert asked == {("COPY", "/a"), ("GET", "/a"), ("COPY", received), ("PUT", received), ("DELETE", received)}
+        assert asked == {
+            ("COPY", "/a"),
+            ("GET", "/a"),
+            ("COPY", received),
+            ("PUT", received),
+            ("DELETE", received),
+        }
 
 
 @pytest.mark.parametrize("ticket", [GOOD, SLOW])
 @pytest.mark.parametrize(
     ("line", "fields"),
     [
-        ("COPY /a", [f"Destination: http://{HOST}/admin/x"]), ("MOVE /a", ["Destination: /%61dmin"]), ("COPY /admin/x", ["Destination: /a"]),
-        ("MOVE /", ["Destination: /b"]), ("COPY /", ["Destination: /b"]), ("DELETE /", []), ("PROPFIND /", ["Depth: infinity"]), ("REPORT /a", []),
-        ("COPY /", ["Destination: /b", "Depth: 0", "Connection: Depth"]), ("COPY /", ["Destination: /b", "depth: 0", "Depth: infinity"]),
+        ("COPY /a", [f"Destination: http://{HOST}/admin/x"]),
+        ("MOVE /a", ["Destination: /%61dmin"]),
+        ("COPY /admin/x", ["Destination: /a"]),
+        ("MOVE /", ["Destination: /b"]),
+        ("COPY /", ["Destination: /b"]),
+        ("DELETE /", []),
+        ("PROPFIND /", ["Depth: infinity"]),
+        ("REPORT /a", []),
+        ("COPY /", ["Destination: /b", "Depth: 0", "Connection: Depth"]),
+        ("COPY /", ["Destination: /b", "depth: 0", "Depth: infinity"]),
     ],
-)  # fmt: skip
+)
 async def test_nothing_reaches_a_protected_place_by_the_way_of_another(line, fields, ticket):
     async with running_edge(portal=WEBDAV) as edge:
         edge.access.closed = ("/admin",)
         edge.access.may_answer.set()
-        answer = await (await edge.client()).ask(line, *fields, cookie=f"Cookie: __Host-authproxy={ticket}\r\n")
+        answer = await (await edge.client()).ask(
+            line, *fields, cookie=f"Cookie: __Host-authproxy={ticket}\r\n"
+        )
         assert (answer.status, edge.portal.conversations) == (403, [])
         method, _, path = line.partition(" ")
         assert (await nginx_is_told(edge, method, path, *fields, ticket=ticket)).status == 403
@@ -86,9 +115,13 @@ async def test_nothing_reaches_a_protected_place_by_the_way_of_another(line, fie
 async def test_a_destination_on_two_lines_missing_or_elsewhere_goes_nowhere():
     async with running_edge(portal=WEBDAV) as edge:
         for fields, status in (
-            ([], 400), (["Destination: /a", "destination: /b"], 400), (["Destination: /a/../admin"], 400), (["Destination: /a?b"], 400),
-            (["Destination: http://other.example/a"], 403), (["Destination: /.authproxy/session"], 403),
-        ):  # fmt: skip
+            ([], 400),
+            (["Destination: /a", "destination: /b"], 400),
+            (["Destination: /a/../admin"], 400),
+            (["Destination: /a?b"], 400),
+            (["Destination: http://other.example/a"], 403),
+            (["Destination: /.authproxy/session"], 403),
+        ):
             assert (await (await edge.client()).ask("MOVE /a", *fields)).status == status, fields
             assert (await nginx_is_told(edge, "MOVE", "/a", *fields)).status == 403, fields
         assert edge.portal.conversations == []
@@ -118,22 +151,34 @@ async def test_a_preflight_reaches_the_portal_for_nobody():
         assert b"Access-Control-Request-Method: PUT\r\n" in head
         assert not [name for name in (b"x-auth-", b"cookie", b"authorization") if name in head.lower()]
         assert edge.access.asked == []
-        assert (edge.observed[0]["decision"], edge.observed[0]["reason"], edge.observed[0]["session"]) == ("preflight", None, None)
+        assert (edge.observed[0]["decision"], edge.observed[0]["reason"], edge.observed[0]["session"]) == (
+            "preflight",
+            None,
+            None,
+        )
 
 
 @pytest.mark.parametrize(
     ("line", "fields", "cookie"),
     [
-        ("OPTIONS /api", PREFLIGHT[:1], ""), ("OPTIONS /api", PREFLIGHT[1:], ""), ("OPTIONS /api", (*PREFLIGHT, "Origin: null"), ""),
-        ("OPTIONS /api", (*PREFLIGHT, PREFLIGHT[1]), ""), ("OPTIONS /api", (*PREFLIGHT, "Authorization: Basic eDp5"), ""),
-        ("OPTIONS /api", (*PREFLIGHT, "Content-Length: 1"), ""), ("OPTIONS /api", (*PREFLIGHT, "Transfer-Encoding: chunked"), ""),
-        ("GET /api", PREFLIGHT, ""), ("POST /api", (*PREFLIGHT, "Content-Length: 0"), ""), ("OPTIONS /api", PREFLIGHT, "Cookie: a=b\r\n"),
+        ("OPTIONS /api", PREFLIGHT[:1], ""),
+        ("OPTIONS /api", PREFLIGHT[1:], ""),
+        ("OPTIONS /api", (*PREFLIGHT, "Origin: null"), ""),
+        ("OPTIONS /api", (*PREFLIGHT, PREFLIGHT[1]), ""),
+        ("OPTIONS /api", (*PREFLIGHT, "Authorization: Basic eDp5"), ""),
+        ("OPTIONS /api", (*PREFLIGHT, "Content-Length: 1"), ""),
+        ("OPTIONS /api", (*PREFLIGHT, "Transfer-Encoding: chunked"), ""),
+        ("GET /api", PREFLIGHT, ""),
+        ("POST /api", (*PREFLIGHT, "Content-Length: 0"), ""),
+        ("OPTIONS /api", PREFLIGHT, "Cookie: a=b\r\n"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_preflight_needs_a_session_as_ever(line, fields, cookie):
     async with running_edge(portal=CORS) as edge:
         client = await edge.client()
-        await client.send(request(line, *fields, cookie=cookie, body=b"1" if "Content-Length: 1" in fields else b""))
+        await client.send(
+            request(line, *fields, cookie=cookie, body=b"1" if "Content-Length: 1" in fields else b"")
+        )
         assert (await client.answer()).status == 401
         assert edge.portal.conversations == []
 
@@ -144,7 +189,10 @@ async def test_a_preflight_is_refused_where_the_portal_has_not_asked_for_it_and_
     ambiguous = dataclasses.replace(CORS, routes=(ADMIN, ROUTE))
     async with running_edge(portal=ambiguous) as edge:
         assert (await (await edge.client()).ask("OPTIONS /admin;x", *PREFLIGHT, cookie="")).status == 403
-        assert (await nginx_is_told(edge, "OPTIONS", "/admin;x", *PREFLIGHT, ticket=None)).status in {401, 403}
+        assert (await nginx_is_told(edge, "OPTIONS", "/admin;x", *PREFLIGHT, ticket=None)).status in {
+            401,
+            403,
+        }
         assert edge.portal.conversations == []
 
 
@@ -153,7 +201,9 @@ async def test_a_signed_in_request_that_looks_like_a_preflight_is_judged_by_its_
         client = await edge.client()
         assert (await client.ask("OPTIONS /api", *PREFLIGHT, cookie=COOKIE)).status == 200
         assert b"X-Auth-Subject: ana-subject\r\n" in edge.portal.received
-        assert (await client.ask("OPTIONS /api", *PREFLIGHT, cookie=f"Cookie: __Host-authproxy={FORBIDDEN}\r\n")).status == 403
+        assert (
+            await client.ask("OPTIONS /api", *PREFLIGHT, cookie=f"Cookie: __Host-authproxy={FORBIDDEN}\r\n")
+        ).status == 403
 
 
 async def test_nginx_is_told_of_a_preflight_that_it_may_pass_and_of_nobody():

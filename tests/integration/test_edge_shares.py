@@ -1,4 +1,5 @@
-"""One address or one session never takes what all others need: connections to our own pages and to portals, and places of clients."""
+"""One address or one session never takes what all others need: connections to our own pages and to portals,
+and places of clients."""
 
 from __future__ import annotations
 
@@ -11,12 +12,27 @@ import pytest
 from authproxy.edge.rules.shares import Shares
 from authproxy.edge.site import Limits
 from authproxy.identity.session import SessionId
-from tests.support.edge import GOOD, HOST, SESSION, Conversation, Edge, RawClient, answers_everything, request, running_edge
+from tests.support.edge import (
+    GOOD,
+    HOST,
+    SESSION,
+    Conversation,
+    Edge,
+    RawClient,
+    answers_everything,
+    request,
+    running_edge,
+)
 
 LOOPS = ("asyncio", "uvloop")
 BOR = "1.bor"
 OF_BOR = f"Cookie: __Host-authproxy={BOR}\r\n"
-HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
 
 
 def with_bor(edge: Edge) -> None:
@@ -39,7 +55,9 @@ async def answers_or_streams(conversation: Conversation) -> None:
             await conversation.read()
             return
         if b" /live " in head:
-            await conversation.say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            await conversation.say(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+            )
             await conversation.read()
             return
         if b" /large " in head:
@@ -69,7 +87,9 @@ async def test_a_form_for_our_pages_arrives_whole_however_it_was_sent(is_chunked
     async def echoes(conversation: Conversation) -> None:
         while True:
             head, body = await conversation.read_request()
-            await conversation.answer(body if b"\r\nContent-Length: " in head else body.replace(b"\r\n", b"|"))
+            await conversation.answer(
+                body if b"\r\nContent-Length: " in head else body.replace(b"\r\n", b"|")
+            )
 
     async with running_edge() as edge:
         edge.pages.script = echoes
@@ -87,7 +107,11 @@ async def test_a_form_for_our_pages_arrives_whole_however_it_was_sent(is_chunked
 
 async def test_a_body_for_our_pages_has_at_most_16_kib():
     async with running_edge() as edge:
-        assert (await (await edge.client()).ask("POST /.authproxy/login", "Content-Length: 16384", cookie="", body=b"x" * 16_384)).status == 200
+        assert (
+            await (await edge.client()).ask(
+                "POST /.authproxy/login", "Content-Length: 16384", cookie="", body=b"x" * 16_384
+            )
+        ).status == 200
         answer = await (await edge.client()).ask("POST /.authproxy/login", "Content-Length: 16385", cookie="")
         assert (answer.status, b"body_too_large" in answer.body) == (413, True)
         client = await edge.client()
@@ -101,7 +125,12 @@ async def test_a_body_for_our_pages_has_at_most_16_kib():
 async def test_a_body_for_our_pages_that_drips_is_408():
     async with running_edge() as edge:
         client = await slow(edge, "POST /.authproxy/login")
-        await edge.settled(lambda: edge.listener.connection_count == 1 and all(one._receiving for one in edge.listener._connections))
+        await edge.settled(
+            lambda: (
+                edge.listener.connection_count == 1
+                and all(one._receiving for one in edge.listener._connections)
+            )
+        )
         edge.pass_time(61)
         edge.pass_time(2)
         assert (await client.answer("POST")).status == 408
@@ -115,7 +144,9 @@ async def test_slow_uploads_of_one_person_leave_the_portal_to_others():
     async with running_edge(pool_limit=4) as edge:
         with_bor(edge)
         edge.gate.sessions = Shares(3)
-        held = [await slow(edge, "POST /sink", cookie=f"Cookie: __Host-authproxy={GOOD}\r\n") for _ in range(3)]
+        held = [
+            await slow(edge, "POST /sink", cookie=f"Cookie: __Host-authproxy={GOOD}\r\n") for _ in range(3)
+        ]
         await edge.settled(lambda: edge.pool.use.in_use == 3)
         too_many = await (await edge.client()).ask("POST /sink", "Content-Length: 1", body=b"x")
         assert (too_many.status, b"too_many_connections" in too_many.body) == (503, True)
@@ -167,12 +198,20 @@ async def test_every_end_of_a_request_gives_its_place_back():
     async with running_edge(script=script, trusted=["127.0.0.1"], limits=Limits(body_size=10)) as edge:
         edge.gate.sessions, edge.gate.addresses = Shares(1), Shares(1)
         for line, fields, body in [
-            ("GET /", [], b""), ("GET /closes", [], b""), ("GET /breaks", [], b""), ("GET /nonsense", [], b""), ("HEAD /", [], b""),
-            ("POST /", ["Transfer-Encoding: chunked"], b"b\r\n" + b"x" * 11 + b"\r\n0\r\n\r\n"), ("GET /.authproxy/login", [], b""),
-            ("POST /.authproxy/login", ["Content-Length: 3"], b"abc"), ("POST /", ["Transfer-Encoding: chunked"], b"zz\r\n"),
-        ]:  # fmt: skip
+            ("GET /", [], b""),
+            ("GET /closes", [], b""),
+            ("GET /breaks", [], b""),
+            ("GET /nonsense", [], b""),
+            ("HEAD /", [], b""),
+            ("POST /", ["Transfer-Encoding: chunked"], b"b\r\n" + b"x" * 11 + b"\r\n0\r\n\r\n"),
+            ("GET /.authproxy/login", [], b""),
+            ("POST /.authproxy/login", ["Content-Length: 3"], b"abc"),
+            ("POST /", ["Transfer-Encoding: chunked"], b"zz\r\n"),
+        ]:
             client = await edge.client()
-            await client.send(request(line, "X-Forwarded-For: 192.0.2.1", *fields, "Connection: close", body=body))
+            await client.send(
+                request(line, "X-Forwarded-For: 192.0.2.1", *fields, "Connection: close", body=body)
+            )
             assert b"too_many" not in await client.everything()
             await edge.settled(lambda: edge.gate.sessions._taken == {} and edge.gate.addresses._taken == {})
 
@@ -189,7 +228,11 @@ async def test_more_connections_than_an_address_may_have_are_told_so():
         third = await edge.client()
         await third.send(request("GET /"))
         answer = await third.answer()
-        assert (answer.status, b"too_many_connections" in answer.body, answer.get("connection")) == (503, True, b"close")
+        assert (answer.status, b"too_many_connections" in answer.body, answer.get("connection")) == (
+            503,
+            True,
+            b"close",
+        )
         assert int(answer.get("retry-after") or 0) > 0
         assert await third.everything() == b""
         first.close()
@@ -255,7 +298,9 @@ async def test_streams_do_not_use_the_places_of_requests_while_there_is_room_bes
 
 
 async def test_uploads_and_answers_that_take_their_time_leave_their_places():
-    async with running_edge(script=answers_or_streams, pool_limit=2, pool_streams=2, limits=Limits(body_rate=0)) as edge:
+    async with running_edge(
+        script=answers_or_streams, pool_limit=2, pool_streams=2, limits=Limits(body_rate=0)
+    ) as edge:
         answered = await edge.client()
         await answered.send(request("GET /large"))
         await edge.settled(lambda: b"/large" in edge.portal.received)
@@ -309,7 +354,9 @@ async def test_a_body_slower_than_the_rate_uses_its_time_up(rate, status):
         await client.send(request("POST /", "Content-Length: 100000"))
         for second in range(1, 31):
             await client.send(b"x" * 1500)
-            await edge.settled(lambda second=second: edge.portal.received.count(b"x") >= 1500 * second or edge.observed != [])
+            await edge.settled(
+                lambda second=second: edge.portal.received.count(b"x") >= 1500 * second or edge.observed != []
+            )
             edge.pass_time(5)
             if edge.observed:
                 break

@@ -1,4 +1,5 @@
-"""Bodies pass as they come: large ones in little memory, slow ones at the pace of the slower side, and without waiting for the end."""
+"""Bodies pass as they come: large ones in little memory, slow ones at the pace of the slower side, and
+without waiting for the end."""
 
 from __future__ import annotations
 
@@ -166,7 +167,10 @@ async def test_a_body_that_came_before_the_portal_was_reached_stops_at_a_portal_
     total = 400 * len(PIECE)
     async with running_edge(script=script, portal_has_small_window=True) as edge:
         client = await edge.client()
-        body = request("POST /", f"Content-Length: {total}", cookie=f"Cookie: __Host-authproxy={SLOW}\r\n") + PIECE * 400
+        body = (
+            request("POST /", f"Content-Length: {total}", cookie=f"Cookie: __Host-authproxy={SLOW}\r\n")
+            + PIECE * 400
+        )
         uploading = asyncio.ensure_future(client.send(body))
         await edge.settled(lambda: len(edge.access.asked) == 1)
         assert await stands_still(lambda: len(edge.portal.received)) == 0
@@ -181,10 +185,14 @@ async def test_a_body_that_came_before_the_portal_was_reached_stops_at_a_portal_
 
 @pytest.mark.parametrize("cycles", [30])
 async def test_nothing_is_left_behind_when_connections_close(cycles):
-    """Freed by counting references alone: a gateway that leaves the work to the collector stops for it under load."""
+    """Freed by counting references alone: a gateway that leaves the work to the collector stops for it under
+    load."""
 
     def alive() -> int:
-        return sum(isinstance(one, Exchange | Transfer | ClientConnection | UpstreamConnection) for one in gc.get_objects())
+        return sum(
+            isinstance(one, Exchange | Transfer | ClientConnection | UpstreamConnection)
+            for one in gc.get_objects()
+        )
 
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()

@@ -1,4 +1,5 @@
-"""`GET /.authproxy/auth/nginx`: who may ask, what must be said, and what is answered to nginx's auth_request."""
+"""`GET /.authproxy/auth/nginx`: who may ask, what must be said, and what is answered to nginx's
+auth_request."""
 
 from __future__ import annotations
 
@@ -10,7 +11,12 @@ LOOPS = ("asyncio", "uvloop")
 PAGE = "Sec-Fetch-Mode: navigate"
 
 
-def subrequest(*fields: str, url: str | None = f"http://{HOST}/page?a=b", method: str | None = "GET", ticket: str | None = GOOD) -> bytes:
+def subrequest(
+    *fields: str,
+    url: str | None = f"http://{HOST}/page?a=b",
+    method: str | None = "GET",
+    ticket: str | None = GOOD,
+) -> bytes:
     lines = ["GET /.authproxy/auth/nginx HTTP/1.1", "Host: auth"]
     lines += [f"X-Original-URL: {url}"] if url is not None else []
     lines += [f"X-Original-Method: {method}"] if method is not None else []
@@ -81,7 +87,10 @@ async def test_a_page_load_that_lacks_a_proof_is_401_with_the_place_where_it_is_
         back = b"/form" if method == "POST" else b"/page%3Fa%3Db"
         place = f"http://{HOST}/.authproxy/step-up?rt=".encode() + back + b"&for=acq/payments%20POST" + ending
         assert (answer.status, answer.get("location")) == (401, place)
-        assert (edge.observed[0]["decision"], edge.observed[0]["reason"]) == ("step_up_required", "step_up_required")
+        assert (edge.observed[0]["decision"], edge.observed[0]["reason"]) == (
+            "step_up_required",
+            "step_up_required",
+        )
 
 
 async def test_a_script_that_lacks_a_proof_is_401_as_rfc_9470_says_it():
@@ -89,7 +98,9 @@ async def test_a_script_that_lacks_a_proof_is_401_as_rfc_9470_says_it():
         edge.access.lacks_proof.add(GOOD)
         answer = await answered(edge, subrequest("Sec-Fetch-Mode: cors"))
         assert (answer.status, answer.get("location")) == (401, None)
-        assert answer.get("www-authenticate").startswith(b'Bearer realm="acq", error="insufficient_user_authentication", ')
+        assert answer.get("www-authenticate").startswith(
+            b'Bearer realm="acq", error="insufficient_user_authentication", '
+        )
         assert answer.get("www-authenticate").endswith(b', max_age="300"')
         assert b'"methods": ["push", "totp"]' in answer.body
 
@@ -151,12 +162,23 @@ async def test_what_does_not_say_in_one_way_what_was_asked_is_403_and_never_allo
 
 async def test_headers_of_other_conventions_may_be_there_if_they_agree():
     async with running_edge() as edge:
-        data = subrequest("X-Original-URI: /page?a=b", f"X-Forwarded-Host: {HOST.upper()}:80", "X-Forwarded-Uri: /page?a=b")
+        data = subrequest(
+            "X-Original-URI: /page?a=b", f"X-Forwarded-Host: {HOST.upper()}:80", "X-Forwarded-Uri: /page?a=b"
+        )
         assert (await answered(edge, data)).status == 200
 
 
 @pytest.mark.parametrize(
-    "path", ["/.authproxy/auth/nginx", "/.authproxy/login", "/.authproxy/static/pages.css", "/.authproxy", "/.AuthProxy/x", "/;a/.authproxy/", "/%2eauthproxy/x"]
+    "path",
+    [
+        "/.authproxy/auth/nginx",
+        "/.authproxy/login",
+        "/.authproxy/static/pages.css",
+        "/.authproxy",
+        "/.AuthProxy/x",
+        "/;a/.authproxy/",
+        "/%2eauthproxy/x",
+    ],
 )
 async def test_an_original_url_in_our_own_place_is_nothing_that_a_portal_has(path):
     async with running_edge() as edge:
@@ -181,7 +203,11 @@ async def test_no_user_agent_opens_anything(agent):
 async def test_headers_that_nginx_copies_from_the_client_do_no_harm():
     async with running_edge() as edge:
         client = await edge.client(unix=True)
-        for fields in (["Connection: Upgrade", "Upgrade: websocket"], ["Range: bytes=0-1", "If-None-Match: *"], ["Expect: 100-continue"]):
+        for fields in (
+            ["Connection: Upgrade", "Upgrade: websocket"],
+            ["Range: bytes=0-1", "If-None-Match: *"],
+            ["Expect: 100-continue"],
+        ):
             await client.send(subrequest(*fields))
             assert (await client.answer()).status == 200
 
@@ -195,22 +221,46 @@ async def test_a_content_length_without_its_body_is_answered_at_once():
 
 async def test_a_longer_path_than_the_endpoint_is_not_the_endpoint():
     async with running_edge() as edge:
-        for target in ("/.authproxy/auth/nginx?x", "/.authproxy/auth/nginx/", "/.authproxy/auth//nginx", "/.authproxy/auth/other"):
-            data = subrequest().replace(b"/.authproxy/auth/nginx", target.encode()).replace(b"Host: auth", f"Host: {HOST}".encode())
+        for target in (
+            "/.authproxy/auth/nginx?x",
+            "/.authproxy/auth/nginx/",
+            "/.authproxy/auth//nginx",
+            "/.authproxy/auth/other",
+        ):
+            data = (
+                subrequest()
+                .replace(b"/.authproxy/auth/nginx", target.encode())
+                .replace(b"Host: auth", f"Host: {HOST}".encode())
+            )
             answer = await answered(edge, data)
-            assert answer.body.startswith(b"<h1>page /.authproxy/auth/")  # the pages answer it, with what they have there: nothing
+            assert answer.body.startswith(
+                b"<h1>page /.authproxy/auth/"
+            )  # the pages answer it, with what they have there: nothing
 
 
 @pytest.mark.parametrize(
     "field",
-    ["User-Agent: a\x01b", "Accept: a\x7f", "Cookie: a\x01=b", "Expect: foo", "Content-Length: x", "Transfer-Encoding: gzip", "Host: again", "no colon",
-     "X-Long: " + "x" * 40_000, "\r\n".join(f"X-{number}: x" for number in range(101))],
+    [
+        "User-Agent: a\x01b",
+        "Accept: a\x7f",
+        "Cookie: a\x01=b",
+        "Expect: foo",
+        "Content-Length: x",
+        "Transfer-Encoding: gzip",
+        "Host: again",
+        "no colon",
+        "X-Long: " + "x" * 40_000,
+        "\r\n".join(f"X-{number}: x" for number in range(101)),
+    ],
     ids=lambda field: field[:20],
-)  # fmt: skip
+)
 async def test_whatever_is_wrong_with_a_subrequest_it_is_refused_as_one(field):
     async with running_edge() as edge:
         answer = await answered(edge, subrequest(field))
-        assert (answer.status, answer.get("content-type")) == (403, b"application/problem+json; charset=utf-8")
+        assert (answer.status, answer.get("content-type")) == (
+            403,
+            b"application/problem+json; charset=utf-8",
+        )
         assert answer.get("connection") == b"close"
         assert answer.all("x-auth-subject") == []
         assert edge.observed[-1]["dialect"] == "nginx"
@@ -242,7 +292,11 @@ async def test_a_crash_of_the_decision_is_a_fault_and_ends_nobody_else():
             for data, status in ((subrequest(ticket=ticket), 503), (request, 500)):
                 answer = await answered(edge, data)
                 assert (answer.status, answer.get("connection")) == (status, b"close")
-        assert [str(one["exception"]) for one in edge.errors] == ["nobody expected this"] * 2 + ["nor this"] * 2
+        assert [str(one["exception"]) for one in edge.errors] == ["nobody expected this"] * 2 + [
+            "nor this"
+        ] * 2
         edge.errors.clear()
         edge.gate.access = sound
-        assert (await answered(edge, f"GET / HTTP/1.1\r\nHost: {HOST}\r\n{COOKIE}\r\n".encode())).status == 200
+        assert (
+            await answered(edge, f"GET / HTTP/1.1\r\nHost: {HOST}\r\n{COOKIE}\r\n".encode())
+        ).status == 200

@@ -1,4 +1,5 @@
-"""WebSocket through the edge: the handshake, the bytes, who may open one, and what ends it (RFC 6455, RFC 9110 §7.8)."""
+"""WebSocket through the edge: the handshake, the bytes, who may open one, and what ends it (RFC 6455, RFC
+9110 §7.8)."""
 
 from __future__ import annotations
 
@@ -16,8 +17,16 @@ from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import COOKIE, GOOD, HOST, Conversation, Edge, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")
-HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+    b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
 
 
 async def echoes(conversation: Conversation) -> None:
@@ -42,7 +51,15 @@ async def edge_before_websockets() -> AsyncIterator[Edge]:
 
 def opened(edge: Edge, **options):
     fields = {"Cookie": f"__Host-authproxy={GOOD}"}
-    return connect(f"ws://{HOST}/live", host="127.0.0.1", port=edge.port, additional_headers=fields, max_size=None, proxy=None, **options)
+    return connect(
+        f"ws://{HOST}/live",
+        host="127.0.0.1",
+        port=edge.port,
+        additional_headers=fields,
+        max_size=None,
+        proxy=None,
+        **options,
+    )
 
 
 async def tunnelled(edge: Edge):
@@ -92,7 +109,17 @@ async def test_the_portals_own_pages_and_programs_may_open_sockets(origin):
         assert await socket.recv() == "hello"
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", f"https://{HOST}", f"http://{HOST}:81", f"http://{HOST}.evil.example", f"http://evil.example, http://{HOST}"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        f"https://{HOST}",
+        f"http://{HOST}:81",
+        f"http://{HOST}.evil.example",
+        f"http://evil.example, http://{HOST}",
+    ],
+)
 async def test_pages_of_other_sites_may_not_open_sockets(origin):
     async with running_edge() as edge:
         with pytest.raises(InvalidStatus, match="403"):
@@ -104,7 +131,9 @@ async def test_pages_of_other_sites_may_not_open_sockets(origin):
 
 async def test_two_origins_of_which_one_is_foreign_are_refused():
     async with running_edge() as edge:
-        answer = await (await edge.client()).ask("GET /live", *HANDSHAKE, f"Origin: http://{HOST}", "Origin: http://evil.example")
+        answer = await (await edge.client()).ask(
+            "GET /live", *HANDSHAKE, f"Origin: http://{HOST}", "Origin: http://evil.example"
+        )
         assert (answer.status, b"foreign_origin" in answer.body) == (403, True)
 
 

@@ -43,7 +43,9 @@ async def test_a_portal_behind_tls_is_reached_and_its_connection_kept(authority)
     trust = client_side(authority)
     async with running_edge(
         portal_tls=server_side(authority, "portal.internal"),
-        upstream=lambda port, _: Upstream(host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"),
+        upstream=lambda port, _: Upstream(
+            host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"
+        ),
     ) as edge:
         client = await edge.client()
         for size in (0, 10, 1_000_000):
@@ -56,7 +58,9 @@ async def test_a_portal_with_a_certificate_for_another_name_is_not_asked(authori
     trust = client_side(authority)
     async with running_edge(
         portal_tls=server_side(authority, "somebody.else"),
-        upstream=lambda port, _: Upstream(host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"),
+        upstream=lambda port, _: Upstream(
+            host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"
+        ),
     ) as edge:
         answer = await (await edge.client()).ask("GET /")
         assert (answer.status, b"portal_unreachable" in answer.body) == (502, True)
@@ -67,7 +71,9 @@ async def test_a_portal_with_a_certificate_of_a_stranger_is_not_asked(authority)
     trust = client_side(authority)
     async with running_edge(
         portal_tls=server_side(trustme.CA(), "portal.internal"),
-        upstream=lambda port, _: Upstream(host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"),
+        upstream=lambda port, _: Upstream(
+            host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"
+        ),
     ) as edge:
         assert (await (await edge.client()).ask("GET /")).status == 502
         assert edge.portal.received == b""
@@ -76,7 +82,10 @@ async def test_a_portal_with_a_certificate_of_a_stranger_is_not_asked(authority)
 async def test_a_portal_that_speaks_no_tls_is_502_in_time(authority):
     trust = client_side(authority)
     async with running_edge(
-        upstream=lambda port, _: Upstream(host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"), connect_for=0.3
+        upstream=lambda port, _: Upstream(
+            host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"
+        ),
+        connect_for=0.3,
     ) as edge:
         assert (await (await edge.client()).ask("GET /")).status in {502, 504}
 
@@ -98,7 +107,12 @@ async def test_limits_hold_over_tls(authority):
         await conversation.read_request()
 
     limits = Limits(body_size=10, body_for=20)
-    async with running_edge(script=script, listener_tls=server_side(authority, HOST), client_tls=client_side(authority), limits=limits) as edge:
+    async with running_edge(
+        script=script,
+        listener_tls=server_side(authority, HOST),
+        client_tls=client_side(authority),
+        limits=limits,
+    ) as edge:
         client = await edge.client()
         await client.send(request("POST /", "Content-Length: 5", body=b"1"))
         await edge.settled(lambda: edge.portal.received.endswith(b"\r\n\r\n1"))

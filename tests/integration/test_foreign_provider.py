@@ -1,7 +1,8 @@
-"""The gateway between programs of others: the OpenID provider of npm `oidc-provider`, and a portal that is forty lines of `http.server`.
+"""The gateway between programs of others: the OpenID provider of npm `oidc-provider`, and a portal that is
+forty lines of `http.server`.
 
-Code with PKCE, nonce, `max_age` and `auth_time`, userinfo, the issuer in the response (RFC 9207), three ways of client authentication,
-key rotation, RP-initiated logout, and back-channel logout.
+Code with PKCE, nonce, `max_age` and `auth_time`, userinfo, the issuer in the response (RFC 9207), three ways
+of client authentication, key rotation, RP-initiated logout, and back-channel logout.
 """
 
 from __future__ import annotations
@@ -28,9 +29,16 @@ SUPPORT = Path(__file__).parents[1] / "support"
 FOREIGN = SUPPORT / "foreign_provider"
 CLIENT_ID, SECRET = "gateway", "a secret that the provider's form encoding must survive: +/% &"
 ACCOUNTS = {
-    "ana": {"name": "Ana Novák", "taxnumber": "99990008", "loa": "20", "birthdate": "1990-01-01", "email": "ana@example.si", "email_verified": True},
+    "ana": {
+        "name": "Ana Novák",
+        "taxnumber": "99990008",
+        "loa": "20",
+        "birthdate": "1990-01-01",
+        "email": "ana@example.si",
+        "email_verified": True,
+    },
     "eva": {"name": "Eva Brez", "loa": "20", "birthdate": "1990-01-01"},
-}  # fmt: skip
+}
 pytestmark = [pytest.mark.needs("node", "redis-server")]
 
 
@@ -47,7 +55,13 @@ class Guest(Person):
 
 @contextlib.asynccontextmanager
 async def program(*command, port, stdin=b""):
-    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={**os.environ, "NODE_ENV": "test"})
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "NODE_ENV": "test"},
+    )
     try:
         process.stdin.write(stdin)
         process.stdin.close()
@@ -89,24 +103,54 @@ async def opened(store, key):
             ports = {name: free_port() for name in ("gateway", "provider", "acq")}
             origin = f"http://acq.localhost:{ports['gateway']}"
             client = {
-                "client_id": CLIENT_ID, "client_secret": SECRET, "token_endpoint_auth_method": authentication,
-                "redirect_uris": [f"{origin}/.authproxy/callback/rekono"], "post_logout_redirect_uris": [f"{origin}/.authproxy/logout"],
-                "backchannel_logout_uri": f"{origin}/.authproxy/backchannel-logout", "backchannel_logout_session_required": True,
-                "jwks": {"keys": [key.public]}, **registration,
-            }  # fmt: skip
-            said = json.dumps({"port": ports["provider"], "clients": [client], "accounts": ACCOUNTS, "features": features or {}}).encode()
-            await resources.enter_async_context(program("node", str(FOREIGN / "provider.mjs"), port=ports["provider"], stdin=said))
-            portal = [str(SUPPORT / "plain_portal.py"), str(free_port()), f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json", f"http://localhost:{ports['gateway']}", "acq"]
+                "client_id": CLIENT_ID,
+                "client_secret": SECRET,
+                "token_endpoint_auth_method": authentication,
+                "redirect_uris": [f"{origin}/.authproxy/callback/rekono"],
+                "post_logout_redirect_uris": [f"{origin}/.authproxy/logout"],
+                "backchannel_logout_uri": f"{origin}/.authproxy/backchannel-logout",
+                "backchannel_logout_session_required": True,
+                "jwks": {"keys": [key.public]},
+                **registration,
+            }
+            said = json.dumps(
+                {
+                    "port": ports["provider"],
+                    "clients": [client],
+                    "accounts": ACCOUNTS,
+                    "features": features or {},
+                }
+            ).encode()
+            await resources.enter_async_context(
+                program("node", str(FOREIGN / "provider.mjs"), port=ports["provider"], stdin=said)
+            )
+            portal = [
+                str(SUPPORT / "plain_portal.py"),
+                str(free_port()),
+                f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json",
+                f"http://localhost:{ports['gateway']}",
+                "acq",
+            ]
             await resources.enter_async_context(program(sys.executable, *portal, port=int(portal[1])))
             environment = {
-                "AUTHPROXY__REKONO__ISSUER": f"http://localhost:{ports['provider']}", "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
-                "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET, "AUTHPROXY__REKONO__CLIENT_AUTHENTICATION": authentication,
-                "AUTHPROXY__REKONO__SCOPES": "openid,profile,email", "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
-                "AUTHPROXY__PORTALS__ACQ__UPSTREAM": f"http://127.0.0.1:{portal[1]}", **(settings or {}),
-            }  # fmt: skip
+                "AUTHPROXY__REKONO__ISSUER": f"http://localhost:{ports['provider']}",
+                "AUTHPROXY__REKONO__STEP_UP_BY": "always",
+                "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+                "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET,
+                "AUTHPROXY__REKONO__CLIENT_AUTHENTICATION": authentication,
+                "AUTHPROXY__REKONO__SCOPES": "openid,profile,email",
+                "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
+                "AUTHPROXY__PORTALS__ACQ__UPSTREAM": f"http://127.0.0.1:{portal[1]}",
+                **(settings or {}),
+            }
             if authentication == "private_key_jwt":
-                environment |= {"AUTHPROXY__REKONO__CLIENT_KEY_FILE": str(key.file), "AUTHPROXY__REKONO__CLIENT_KEY_ID": "gateway-1"}
-            return await resources.enter_async_context(open_house(store.socket_url, environment=environment, provider_is_up=False, ports=ports))
+                environment |= {
+                    "AUTHPROXY__REKONO__CLIENT_KEY_FILE": str(key.file),
+                    "AUTHPROXY__REKONO__CLIENT_KEY_ID": "gateway-1",
+                }
+            return await resources.enter_async_context(
+                open_house(store.socket_url, environment=environment, provider_is_up=False, ports=ports)
+            )
 
         yield enter
 
@@ -116,25 +160,46 @@ async def token_requests(house):
     return [one["authorization"] for one in asked if (one["method"], one["path"]) == ("POST", "/token")]
 
 
-REPORT = "/izpis?" + "&".join(f"filter%5B{number}%5D.prodajno_mesto={number * 7919:07}" for number in range(52))
+REPORT = "/izpis?" + "&".join(
+    f"filter%5B{number}%5D.prodajno_mesto={number * 7919:07}" for number in range(52)
+)
 """The longest that a place to return to may be, nearly: it travels in `state`."""
 
 
 @pytest.mark.parametrize(
     ("authentication", "header", "place"),
-    [("client_secret_post", "", "/izpis?leto=2026"), ("client_secret_basic", "Basic", REPORT), ("private_key_jwt", "", "/izpis?leto=2026")],
+    [
+        ("client_secret_post", "", "/izpis?leto=2026"),
+        ("client_secret_basic", "Basic", REPORT),
+        ("private_key_jwt", "", "/izpis?leto=2026"),
+    ],
 )
-async def test_a_foreign_provider_and_a_plain_portal_agree_on_who_somebody_is(opened, authentication, header, place):
+async def test_a_foreign_provider_and_a_plain_portal_agree_on_who_somebody_is(
+    opened, authentication, header, place
+):
     house = await opened(authentication)
     ana = Guest("ana", house, Browser())
     page = await ana.signs_in(house.acq + place)
     assert (page.status, page.url) == (200, house.acq + place)
     assert (page.json["path"], page.json["tax_number"]) == (place, "99990008")
     claims = page.json["claims"]
-    assert (claims["sub"], claims["name"], claims["email"], claims["level"]) == ("ana", "Ana Novák", "ana@example.si", 20)
+    assert (claims["sub"], claims["name"], claims["email"], claims["level"]) == (
+        "ana",
+        "Ana Novák",
+        "ana@example.si",
+        20,
+    )
     assert await token_requests(house) == [header]
-    asked = parse_qs(urlsplit(next(one.location for one in ana.browser.history if one.is_redirect and "/auth?" in one.location)).query)
-    assert (asked["code_challenge_method"], asked["max_age"], asked["response_type"]) == (["S256"], ["300"], ["code"])
+    asked = parse_qs(
+        urlsplit(
+            next(one.location for one in ana.browser.history if one.is_redirect and "/auth?" in one.location)
+        ).query
+    )
+    assert (asked["code_challenge_method"], asked["max_age"], asked["response_type"]) == (
+        ["S256"],
+        ["300"],
+        ["code"],
+    )
     assert asked["nonce"] != asked["state"]
     callback = next(one.url for one in ana.browser.history if "/callback/rekono" in one.url)
     assert parse_qs(urlsplit(callback).query)["iss"] == [house.issuer]
@@ -142,7 +207,10 @@ async def test_a_foreign_provider_and_a_plain_portal_agree_on_who_somebody_is(op
 
 async def test_a_response_without_or_with_another_issuer_is_refused_before_the_code_is_sent(opened):
     house = await opened()
-    for spoilt in (lambda callback: callback.partition("&iss=")[0], lambda callback: callback.replace("&iss=http%3A", "&iss=https%3A")):
+    for spoilt in (
+        lambda callback: callback.partition("&iss=")[0],
+        lambda callback: callback.replace("&iss=http%3A", "&iss=https%3A"),
+    ):
         ana = Guest("ana", house, Browser())
         callback = await ana.goes_to_callback(house.acq + "/")
         assert "&iss=" in callback
@@ -166,14 +234,18 @@ async def test_signing_out_reaches_the_provider_and_comes_back(opened, hint, is_
     ana = Guest("ana", house, Browser())
     await ana.signs_in(house.acq + "/")
     confirmation = await ana.opens(f"{house.acq}/.authproxy/logout")
-    onward = await ana.browser.submit(confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq)))
+    onward = await ana.browser.submit(
+        confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq))
+    )
     told = dict(parse_qsl(urlsplit(onward.location).query))
     assert ("id_token_hint" in told) is is_hinted
     question = await ana.browser.follow(onward)
     answered = await ana.browser.submit(question, question.forms[0], {"logout": "yes"})
     assert answered.location == f"{house.acq}/.authproxy/logout?state={told['state']}"
     assert (await ana.browser.follow(answered)).status == 200
-    at_the_door = await ana.walk(await ana.opens(house.acq + "/"), stop=lambda answer: 'name="password"' in answer.text)
+    at_the_door = await ana.walk(
+        await ana.opens(house.acq + "/"), stop=lambda answer: 'name="password"' in answer.text
+    )
     assert at_the_door.url.startswith(house.issuer)
 
 
@@ -198,7 +270,13 @@ REFRESHING = {"grant_types": ["authorization_code", "refresh_token"]}
 
 
 async def asked(house, path):
-    return len([one for one in (await Browser().fetch(f"{house.issuer}/requests")).json if (one["method"], one["path"]) == ("POST", path)])
+    return len(
+        [
+            one
+            for one in (await Browser().fetch(f"{house.issuer}/requests")).json
+            if (one["method"], one["path"]) == ("POST", path)
+        ]
+    )
 
 
 async def test_an_account_that_the_provider_does_not_know_any_more_is_signed_out(opened):
@@ -207,7 +285,9 @@ async def test_an_account_that_the_provider_does_not_know_any_more_is_signed_out
     assert (await ana.signs_in(house.acq + "/")).status == 200
     for number in range(2, 4):  # its refresh tokens are good once
         house.clock.advance(seconds=70)
-        assert (await ana.opens(house.acq + "/")).status != 303  # it reaches the portal, whose clock is not ours
+        assert (
+            await ana.opens(house.acq + "/")
+        ).status != 303  # it reaches the portal, whose clock is not ours
 
         async def has_refreshed(number=number):
             return await asked(house, "/token") == number
@@ -220,15 +300,22 @@ async def test_an_account_that_the_provider_does_not_know_any_more_is_signed_out
         return (await ana.opens(house.acq + "/")).status == 303
 
     assert await until(is_over) < 1.0
-    assert '"reason": "account_withdrawn", "by": "provider", "operator": null, "detail": "refresh token: invalid_grant"' in house.audit
+    assert (
+        '"reason": "account_withdrawn", "by": "provider", "operator": null, "detail": "refresh token: '
+        'invalid_grant"' in house.audit
+    )
 
 
 async def test_signing_out_revokes_the_refresh_token(opened):
-    house = await opened("private_key_jwt", settings=RECHECKED, features={"revocation": {"enabled": True}}, **REFRESHING)
+    house = await opened(
+        "private_key_jwt", settings=RECHECKED, features={"revocation": {"enabled": True}}, **REFRESHING
+    )
     ana = Guest("ana", house, Browser())
     await ana.signs_in(house.acq + "/")
     confirmation = await ana.opens(f"{house.acq}/.authproxy/logout")
-    await ana.browser.submit(confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq)))
+    await ana.browser.submit(
+        confirmation, next(form for form in confirmation.forms if form.action.startswith(house.acq))
+    )
 
     async def is_revoked():
         return await asked(house, "/token/revocation") == 1
@@ -252,35 +339,48 @@ async def test_the_plain_portal_lets_nobody_in_without_the_gateway(opened):
     assert (await Browser().fetch(upstream + "/", headers=forged)).status == 403
 
 
-TAX_NUMBER_IS_ANAS = json.dumps({"id_token": {"taxnumber": {"essential": True, "value": "99990008"}, "loa": None, "name": None}})
+TAX_NUMBER_IS_ANAS = json.dumps(
+    {"id_token": {"taxnumber": {"essential": True, "value": "99990008"}, "loa": None, "name": None}}
+)
 
 
 async def test_a_provider_that_takes_pushed_requests_only_and_speaks_in_the_id_token_alone(opened):
     """PAR (RFC 9126), the claims parameter, and no userinfo."""
     house = await opened(
         features={
-            "pushedAuthorizationRequests": {"enabled": True, "requirePushedAuthorizationRequests": True}, "claimsParameter": {"enabled": True},
+            "pushedAuthorizationRequests": {"enabled": True, "requirePushedAuthorizationRequests": True},
+            "claimsParameter": {"enabled": True},
         },
-        settings={"AUTHPROXY__REKONO__USERINFO": "off", "AUTHPROXY__REKONO__PARAMETERS": json.dumps({"claims": TAX_NUMBER_IS_ANAS})},
-    )  # fmt: skip
+        settings={
+            "AUTHPROXY__REKONO__USERINFO": "off",
+            "AUTHPROXY__REKONO__PARAMETERS": json.dumps({"claims": TAX_NUMBER_IS_ANAS}),
+        },
+    )
     ana = Guest("ana", house, Browser())
     page = await ana.signs_in(house.acq + "/izpis")
     assert (page.status, page.json["tax_number"], page.json["claims"]["level"]) == (200, "99990008", 20)
-    address = next(one.location for one in ana.browser.history if one.is_redirect and "/auth?" in one.location)
+    address = next(
+        one.location for one in ana.browser.history if one.is_redirect and "/auth?" in one.location
+    )
     assert parse_qs(urlsplit(address).query).keys() == {"client_id", "request_uri"}
     asked = [(one["method"], one["path"]) for one in (await Browser().fetch(f"{house.issuer}/requests")).json]
     assert asked.count(("POST", "/request")) == 1
     assert ("GET", "/me") not in asked
 
 
-async def test_signed_userinfo_is_believed_and_an_essential_value_that_does_not_come_back_is_not_forgiven(opened):
+async def test_signed_userinfo_is_believed_and_an_essential_value_that_does_not_come_back_is_not_forgiven(
+    opened,
+):
     other = json.dumps({"userinfo": {"taxnumber": {"essential": True, "value": "99990016"}}})
     house = await opened(
-        features={"jwtUserinfo": {"enabled": True}, "claimsParameter": {"enabled": True}}, userinfo_signed_response_alg="RS256",
+        features={"jwtUserinfo": {"enabled": True}, "claimsParameter": {"enabled": True}},
+        userinfo_signed_response_alg="RS256",
         settings={
-            "AUTHPROXY__PORTALS__ACQ__ROUTES": json.dumps([{"path": "/drugi", "rekono_parameters": {"claims": other, "login_hint": "ana"}}]),
+            "AUTHPROXY__PORTALS__ACQ__ROUTES": json.dumps(
+                [{"path": "/drugi", "rekono_parameters": {"claims": other, "login_hint": "ana"}}]
+            ),
         },
-    )  # fmt: skip
+    )
     ana = Guest("ana", house, Browser())
     page = await ana.signs_in(house.acq + "/izpis")
     assert (page.status, page.json["tax_number"]) == (200, "99990008")
@@ -289,5 +389,7 @@ async def test_signed_userinfo_is_believed_and_an_essential_value_that_does_not_
     assert (refused.status, somebody.ticket(house.acq)) == (403, None)
     assert "essential_claim_missing" in refused.text
     assert "the essential claim `taxnumber` is not in userinfo with a value that was asked for" in house.audit
-    address = next(one.location for one in somebody.browser.history if one.is_redirect and "/auth?" in one.location)
+    address = next(
+        one.location for one in somebody.browser.history if one.is_redirect and "/auth?" in one.location
+    )
     assert parse_qs(urlsplit(address).query)["login_hint"] == ["ana"]

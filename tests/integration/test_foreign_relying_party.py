@@ -1,5 +1,5 @@
-"""A relying party written by others (npm `openid-client`) at the sandbox's provider: discovery, code with PKCE, userinfo, introspection,
-revocation and logout, and the refusals that it must understand."""
+"""A relying party written by others (npm `openid-client`) at the sandbox's provider: discovery, code with
+PKCE, userinfo, introspection, revocation and logout, and the refusals that it must understand."""
 
 from __future__ import annotations
 
@@ -48,14 +48,25 @@ async def foreign_party(rekono, *, authentication="post", secret=CLIENT.client_s
     """A relying party that has discovered the provider, and where it sends the browser."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        "node", str(FOREIGN / "relying_party.mjs"), stdin=pipe, stdout=pipe, stderr=pipe, env={**os.environ, "NODE_ENV": "test"}
+        "node",
+        str(FOREIGN / "relying_party.mjs"),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env={**os.environ, "NODE_ENV": "test"},
     )
     try:
         party = Party(process)
         begun = await party.told(
-            issuer=rekono.issuer, clientId=CLIENT.client_id, secret=secret, authentication=authentication, redirectUri=REDIRECT_URI,
-            afterLogout=AFTER_LOGOUT, scope=SCOPE, maxAge=300,
-        )  # fmt: skip
+            issuer=rekono.issuer,
+            clientId=CLIENT.client_id,
+            secret=secret,
+            authentication=authentication,
+            redirectUri=REDIRECT_URI,
+            afterLogout=AFTER_LOGOUT,
+            scope=SCOPE,
+            maxAge=300,
+        )
         yield party, begun["go"]
     finally:
         if process.returncode is None:
@@ -65,7 +76,11 @@ async def foreign_party(rekono, *, authentication="post", secret=CLIENT.client_s
 
 async def arrived(guest, page):
     """Where the browser is sent, consent given where it is asked for."""
-    return page.location if page.is_redirect else (await guest.sends(page, button=("user_oauth_approval", "true"))).location
+    return (
+        page.location
+        if page.is_redirect
+        else (await guest.sends(page, button=("user_oauth_approval", "true"))).location
+    )
 
 
 @pytest.mark.parametrize("authentication", ["post", "basic"])
@@ -76,12 +91,18 @@ async def test_a_stranger_signs_somebody_in_learns_who_it_is_and_signs_out(rekon
     assert learned.get("error") is None
     assert learned["claims"]["sub"] == learned["userinfo"]["sub"] == rekono.accounts.find(ANA).subject
     assert "auth_time" in learned["claims"]
-    assert (learned["userinfo"]["name"], learned["userinfo"]["taxnumber"], learned["userinfo"]["loa"]) == ("Ana Novak", "99990008", 20)
+    assert (learned["userinfo"]["name"], learned["userinfo"]["taxnumber"], learned["userinfo"]["loa"]) == (
+        "Ana Novak",
+        "99990008",
+        20,
+    )
     assert (learned["active"], learned["afterRevocation"]) == (True, "refused")
     page = await ana.get(learned["logout"])
     ended = await ana.sends(page, button=("approve", "true"))
     assert ended.location == f"{AFTER_LOGOUT}?state=bye"
-    assert "username" in {name for form in (await ana.get(rekono.authorize_url())).forms for name in form.inputs}
+    assert "username" in {
+        name for form in (await ana.get(rekono.authorize_url())).forms for name in form.inputs
+    }
 
 
 async def test_a_stranger_takes_a_person_through_registration(rekono):
@@ -103,8 +124,15 @@ async def test_a_stranger_understands_a_refused_consent_a_spent_code_and_a_wrong
         assert await party.told(came=refused.location) == {"error": "access_denied"}
     async with foreign_party(rekono) as (party, go):
         came = await arrived(ana, await ana.get(go))
-        spends = {"grant_type": "authorization_code", "code": answer_in(came)["code"], "client_id": CLIENT.client_id, "client_secret": CLIENT.client_secret}
+        spends = {
+            "grant_type": "authorization_code",
+            "code": answer_in(came)["code"],
+            "client_id": CLIENT.client_id,
+            "client_secret": CLIENT.client_secret,
+        }
         assert (await Browser().post(f"{rekono.issuer}token", spends)).status == 400
         assert await party.told(came=came) == {"error": "invalid_grant"}
     async with foreign_party(rekono, secret="wrong") as (party, go):
-        assert await party.told(came=await arrived(ana, await ana.get(go))) == {"error": "OAUTH_WWW_AUTHENTICATE_CHALLENGE"}
+        assert await party.told(came=await arrived(ana, await ana.get(go))) == {
+            "error": "OAUTH_WWW_AUTHENTICATE_CHALLENGE"
+        }

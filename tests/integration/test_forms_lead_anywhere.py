@@ -1,5 +1,5 @@
-"""Every form of ours leads where it should in Chromium, through any number of origins. Its `form-action` is about every redirect after a
-form, and where it forbids one the click does nothing and says nothing."""
+"""Every form of ours leads where it should in Chromium, through any number of origins. Its `form-action` is
+about every redirect after a form, and where it forbids one the click does nothing and says nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(
 REKONO = "button[name=method][value=rekono]"
 CLICKS = {
     "the chooser": ("login?rt=/orders", REKONO),
-    "a new sign-in after a refusal": ("callback/rekono?code=c&state=s", "main:visible input[name=anew] ~ button"),
+    "a new sign-in after a refusal": (
+        "callback/rekono?code=c&state=s",
+        "main:visible input[name=anew] ~ button",
+    ),
     "the choice of a fresh proof": ("step-up?rt=/orders&for=payments", REKONO),
     "a code that was right": ("step-up?c=challenge-0&rt=/orders", "main form:has(#code) button:not(.quiet)"),
     "a phone that has answered": ("step-up?c=challenge-1&rt=/orders", "form[data-waiting] button"),
@@ -75,7 +78,11 @@ async def place() -> AsyncIterator[Place]:
     def portal(_request: web.BaseRequest) -> web.Response:
         return web.Response(status=302, headers={"Location": f"{provider}/portal"})
 
-    async with origins() as (provider, arrived), running_pages() as house, front(house, portal=portal) as port:
+    async with (
+        origins() as (provider, arrived),
+        running_pages() as house,
+        front(house, portal=portal) as port,
+    ):
         yield Place(house, port, provider, arrived)
 
 
@@ -88,12 +95,20 @@ async def test_a_click_arrives_at_a_third_origin_from(chromium: Browser, place: 
     house.flows.provider_logout = replace(PROVIDER_LOGOUT, endpoint=f"{place.provider}/endsession")
     house.step_ups.provider, house.step_ups.asked, house.step_ups.phone = place.provider, [], "waits"
     house.held.kept[HELD] = ShownRequest(
-        method="POST", target="/orders", content_type="application/x-www-form-urlencoded", size=3, fields=(("a", "1"),), files=(), is_whole=True
+        method="POST",
+        target="/orders",
+        content_type="application/x-www-form-urlencoded",
+        size=3,
+        fields=(("a", "1"),),
+        files=(),
+        is_whole=True,
     )
     context = await chromium.new_context(locale="en")
     page = await context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if "violates" in message.text else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if "violates" in message.text else None
+    )
     if click not in SIGNED_OUT:
         await signed_in(context, place.port)
     for method in ("sms", "push") if "c=challenge" in path else ():

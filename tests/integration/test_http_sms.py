@@ -1,4 +1,5 @@
-"""Text messages over HTTP: by the sandbox's outbox, by a gateway that does everything wrong, and by two of them in order."""
+"""Text messages over HTTP: by the sandbox's outbox, by a gateway that does everything wrong, and by two of
+them in order."""
 
 from __future__ import annotations
 
@@ -35,7 +36,11 @@ from tests.support.gateway import Clock, free_port, until
 from tests.support.hostile_sms_gateway import hostile_sms_gateway
 from tests.support.log_lines import log_lines
 
-SMS = Sms(recipient="+38640123456", text='Koda za "Pridobivanje" je 493817 – šumniki & <znaki>.\n@acq.bankart.si #493817', reference="ref-1")
+SMS = Sms(
+    recipient="+38640123456",
+    text='Koda za "Pridobivanje" je 493817 – šumniki & <znaki>.\n@acq.bankart.si #493817',
+    reference="ref-1",
+)
 JSON = Template('{"sender": "{sender}", "recipient": "{recipient}", "text": "{text}"}', "application/json")
 FORM = Template("sender={sender}&recipient={recipient}&text={text}", "application/x-www-form-urlencoded")
 KEY = {"X-API-Key": "peskovnik-sms-2026"}
@@ -75,9 +80,22 @@ async def gateways():
     async with contextlib.AsyncExitStack() as resources:
 
         async def gateway(url, *, name="mno", looks=(), session=None, **agreed):
-            agreed = {"body": JSON, "headers": KEY, "sender": "Bankart", "timeout": timedelta(seconds=5), "pause": timedelta(milliseconds=5), **agreed}
+            agreed = {
+                "body": JSON,
+                "headers": KEY,
+                "sender": "Bankart",
+                "timeout": timedelta(seconds=5),
+                "pause": timedelta(milliseconds=5),
+                **agreed,
+            }
             opened = session or await resources.enter_async_context(client_session())
-            return HttpSmsGateway(name, Agreement(url=url, **agreed), opened, looks=looks, spawn=lambda work: tasks.add(asyncio.ensure_future(work)))
+            return HttpSmsGateway(
+                name,
+                Agreement(url=url, **agreed),
+                opened,
+                looks=looks,
+                spawn=lambda work: tasks.add(asyncio.ensure_future(work)),
+            )
 
         yield gateway
         for task in tasks:
@@ -89,15 +107,25 @@ async def gateways():
 # Towards the outbox
 
 
-@pytest.mark.parametrize(("body", "content_type"), [(JSON, "application/json"), (FORM, "application/x-www-form-urlencoded")])
+@pytest.mark.parametrize(
+    ("body", "content_type"), [(JSON, "application/json"), (FORM, "application/x-www-form-urlencoded")]
+)
 async def test_a_message_arrives_as_it_was_written(outbox, gateways, body, content_type):
-    gateway = await gateways(f"{outbox.url}/sms/send", body=body, content_type=content_type, success=Success(pointer="/status", values=frozenset({"accepted"}), id_pointer="/message_id"))
+    gateway = await gateways(
+        f"{outbox.url}/sms/send",
+        body=body,
+        content_type=content_type,
+        success=Success(pointer="/status", values=frozenset({"accepted"}), id_pointer="/message_id"),
+    )
     assert len(await gateway.take(SMS)) == 16
     assert await outbox.texts() == [("+38640123456", "Bankart", SMS.text)]
 
 
 async def test_basic_credentials_are_shown_too(outbox, gateways):
-    gateway = await gateways(f"{outbox.url}/sms/send", headers={"Authorization": aiohttp.encode_basic_auth("prehod", "Sandbox-2026!")})
+    gateway = await gateways(
+        f"{outbox.url}/sms/send",
+        headers={"Authorization": aiohttp.encode_basic_auth("prehod", "Sandbox-2026!")},
+    )
     await gateway.take(SMS)
     assert len(await outbox.texts()) == 1
 
@@ -112,7 +140,13 @@ async def test_credentials_that_are_not_accepted_are_everybodys_trouble(outbox, 
 @pytest.mark.parametrize("how", ["error", "slow"])
 async def test_a_gateway_that_fails_for_a_moment_is_asked_again(outbox, gateways, how):
     await outbox.breaks(how)
-    gateway = await gateways(f"{outbox.url}/sms/send", tries=5, timeout=timedelta(seconds=0.3), pause=timedelta(seconds=0.1), deadline=timedelta(seconds=20))
+    gateway = await gateways(
+        f"{outbox.url}/sms/send",
+        tries=5,
+        timeout=timedelta(seconds=0.3),
+        pause=timedelta(seconds=0.1),
+        deadline=timedelta(seconds=20),
+    )
     waiting = asyncio.ensure_future(gateway.take(SMS))
     await asyncio.sleep(0)
     await outbox.mended()
@@ -141,8 +175,18 @@ async def test_a_number_that_a_gateway_does_not_serve_is_this_messages_trouble(o
 async def test_deliveries_are_asked_about_in_the_background(outbox, gateways, how, report):
     if how:
         await outbox.breaks(how)
-    reports = DeliveryReports(url=f"{outbox.url}/sms/status/{{message_id}}", pointer="/status", delivered=frozenset({"delivered"}), failed=frozenset())
-    gateway = await gateways(f"{outbox.url}/sms/send", success=Success(id_pointer="/message_id"), reports=reports, looks=(timedelta(0), timedelta(milliseconds=10)))
+    reports = DeliveryReports(
+        url=f"{outbox.url}/sms/status/{{message_id}}",
+        pointer="/status",
+        delivered=frozenset({"delivered"}),
+        failed=frozenset(),
+    )
+    gateway = await gateways(
+        f"{outbox.url}/sms/send",
+        success=Success(id_pointer="/message_id"),
+        reports=reports,
+        looks=(timedelta(0), timedelta(milliseconds=10)),
+    )
     await gateway.take(SMS)
     await until(lambda: asyncio.sleep(0, result=sum(gateway.reports.values())))
     assert gateway.reports == {report: 1}
@@ -151,7 +195,11 @@ async def test_deliveries_are_asked_about_in_the_background(outbox, gateways, ho
 async def test_the_settings_of_the_documentation_send_to_the_outbox(outbox):
     readme = (Path(__file__).parents[2] / "authproxy" / "delivery" / "README.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    written = yaml.safe_load(example.replace("http://localhost:8083", outbox.url).replace("secret_file: sms-key", f"secret: {KEY['X-API-Key']}"))
+    written = yaml.safe_load(
+        example.replace("http://localhost:8083", outbox.url).replace(
+            "secret_file: sms-key", f"secret: {KEY['X-API-Key']}"
+        )
+    )
     settings = TypeAdapter(Settings).validate_python(written["step_up"]["sms"])
     background = Background(clock=Clock())
     async with contextlib.AsyncExitStack() as resources:
@@ -170,7 +218,11 @@ async def test_a_request_goes_where_it_was_agreed_and_nothing_of_the_message_is_
     await (await gateways(hostile.url, reference_header="Idempotency-Key", signature=signature)).take(SMS)
     [(method, target, headers, _)] = hostile.requests
     assert (method, target) == ("POST", "/send")
-    assert (headers["Idempotency-Key"], len(headers["X-Signature"]), headers["User-Agent"]) == ("ref-1", 64, "authproxy")
+    assert (headers["Idempotency-Key"], len(headers["X-Signature"]), headers["User-Agent"]) == (
+        "ref-1",
+        64,
+        "authproxy",
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -192,7 +244,13 @@ async def test_a_lost_answer_means_the_same_message_with_the_same_reference_agai
 @pytest.mark.parametrize("after", [None, b'{"id":'])
 async def test_a_gateway_that_never_ends_costs_the_deadline_and_no_more(hostile, gateways, after):
     hostile.stall(after)
-    gateway = await gateways(hostile.url, tries=5, timeout=timedelta(seconds=0.2), deadline=timedelta(seconds=0.5), success=Success(id_pointer="/id"))
+    gateway = await gateways(
+        hostile.url,
+        tries=5,
+        timeout=timedelta(seconds=0.2),
+        deadline=timedelta(seconds=0.5),
+        success=Success(id_pointer="/id"),
+    )
     began = asyncio.get_running_loop().time()
     with pytest.raises(NotTaken, match="gave no answer within"):
         await gateway.take(SMS)
@@ -221,15 +279,24 @@ async def test_an_answer_in_an_encoding_that_was_not_asked_for_is_not_unpacked(h
 async def test_a_success_that_says_it_is_none_is_none(hostile, gateways):
     hostile.answer(200, body=b'{"status": "error", "text": "493817"}')
     with pytest.raises(NotTaken, match="did not say that it has the message") as failed:
-        await (await gateways(hostile.url, success=Success(pointer="/status", values=frozenset({"accepted"})))).take(SMS)
+        await (
+            await gateways(hostile.url, success=Success(pointer="/status", values=frozenset({"accepted"})))
+        ).take(SMS)
     assert failed.value.is_of_the_message
     assert len(hostile.requests) == 1
 
 
 async def test_names_of_messages_stay_in_their_place_of_the_status_address(hostile, gateways):
     hostile.answer(200, body=b'{"id": "../../x?y#z", "status": "failed"}')
-    reports = DeliveryReports(url=hostile.url + "/{message_id}/state", pointer="/status", delivered=frozenset(), failed=frozenset({"failed"}))
-    gateway = await gateways(hostile.url, success=Success(id_pointer="/id"), reports=reports, looks=(timedelta(0),))
+    reports = DeliveryReports(
+        url=hostile.url + "/{message_id}/state",
+        pointer="/status",
+        delivered=frozenset(),
+        failed=frozenset({"failed"}),
+    )
+    gateway = await gateways(
+        hostile.url, success=Success(id_pointer="/id"), reports=reports, looks=(timedelta(0),)
+    )
     assert await gateway.take(SMS) == "../../x?y#z"
     await until(lambda: asyncio.sleep(0, result=gateway.reports["failed"]))
     assert [target for _, target, _, _ in hostile.requests] == ["/send", "/send/..%2F..%2Fx%3Fy%23z/state"]
@@ -238,8 +305,12 @@ async def test_names_of_messages_stay_in_their_place_of_the_status_address(hosti
 async def test_a_gateway_that_tells_nothing_of_deliveries_is_not_asked_for_ever(hostile, gateways):
     hostile.answer(200)
     hostile.hang_up()
-    reports = DeliveryReports(url=hostile.url + "/{message_id}", pointer="/status", delivered=frozenset(), failed=frozenset())
-    gateway = await gateways(hostile.url, success=Success(id_pointer="/id"), reports=reports, looks=(timedelta(0),) * 3)
+    reports = DeliveryReports(
+        url=hostile.url + "/{message_id}", pointer="/status", delivered=frozenset(), failed=frozenset()
+    )
+    gateway = await gateways(
+        hostile.url, success=Success(id_pointer="/id"), reports=reports, looks=(timedelta(0),) * 3
+    )
     await gateway.take(SMS)
     await until(lambda: asyncio.sleep(0, result=gateway.reports["unknown"]))
     assert len(hostile.requests) <= 7  # aiohttp itself asks once more where a GET loses its connection
@@ -247,8 +318,12 @@ async def test_a_gateway_that_tells_nothing_of_deliveries_is_not_asked_for_ever(
 
 async def test_only_so_many_deliveries_are_asked_about_at_a_time(hostile, gateways):
     hostile.answer(200)
-    reports = DeliveryReports(url=hostile.url + "/{message_id}", pointer="/status", delivered=frozenset(), failed=frozenset())
-    gateway = await gateways(hostile.url, success=Success(id_pointer="/id"), reports=reports, looks=(timedelta(hours=1),))
+    reports = DeliveryReports(
+        url=hostile.url + "/{message_id}", pointer="/status", delivered=frozenset(), failed=frozenset()
+    )
+    gateway = await gateways(
+        hostile.url, success=Success(id_pointer="/id"), reports=reports, looks=(timedelta(hours=1),)
+    )
     await asyncio.gather(*(gateway.take(SMS) for _ in range(503)))
     assert gateway.reports == {"unknown": 3}
 
@@ -260,7 +335,9 @@ async def test_a_number_in_another_form_reaches_no_gateway(hostile, gateways):
     assert hostile.requests == []
 
 
-async def test_over_tls_only_a_gateway_that_proves_itself_gets_a_message_and_we_prove_ourselves(gateways, tmp_path):
+async def test_over_tls_only_a_gateway_that_proves_itself_gets_a_message_and_we_prove_ourselves(
+    gateways, tmp_path
+):
     authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     stranger.cert_pem.write_to_path(str(tmp_path / "stranger.pem"))
@@ -285,7 +362,10 @@ async def test_over_tls_only_a_gateway_that_proves_itself_gets_a_message_and_we_
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
     try:
         files = {"certificate_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.key")}
-        async with client_session(ca_file=str(tmp_path / "ca.pem"), **files) as good, client_session(ca_file=str(tmp_path / "stranger.pem"), **files) as bad:
+        async with (
+            client_session(ca_file=str(tmp_path / "ca.pem"), **files) as good,
+            client_session(ca_file=str(tmp_path / "stranger.pem"), **files) as bad,
+        ):
             await (await gateways(f"https://127.0.0.1:{port}/send", session=good)).take(SMS)
             with pytest.raises(NotTaken, match="is not to be believed: ClientConnectorCertificateError"):
                 await (await gateways(f"https://127.0.0.1:{port}/send", session=bad)).take(SMS)
@@ -298,49 +378,79 @@ async def test_over_tls_only_a_gateway_that_proves_itself_gets_a_message_and_we_
 
 
 def sender(*gateways, clock=None, after=2):
-    return FallbackSender(gateways, rest=Rest(after=after, lasts=timedelta(seconds=30)), clock=clock or Clock())
+    return FallbackSender(
+        gateways, rest=Rest(after=after, lasts=timedelta(seconds=30)), clock=clock or Clock()
+    )
 
 
 async def test_the_first_gateway_that_takes_a_message_has_it(outbox, hostile, gateways):
     hostile.answer(200)
-    sending = sender(await gateways(f"{outbox.url}/sms/send", name="first"), await gateways(hostile.url, name="second"))
+    sending = sender(
+        await gateways(f"{outbox.url}/sms/send", name="first"), await gateways(hostile.url, name="second")
+    )
     assert (await sending.send(SMS)).gateway == "first"
     assert (len(await outbox.texts()), hostile.requests) == (1, [])
     assert list(sending.sent()) == [("first", "accepted", 1)]
 
 
 @pytest.mark.parametrize("trouble", ["away", 500, 401, 422])
-async def test_whatever_goes_wrong_with_the_first_the_second_has_the_message(outbox, hostile, gateways, trouble):
+async def test_whatever_goes_wrong_with_the_first_the_second_has_the_message(
+    outbox, hostile, gateways, trouble
+):
     hostile.answer(trouble if trouble != "away" else 200)
     url = f"http://127.0.0.1:{free_port()}/send" if trouble == "away" else hostile.url
-    sending = sender(await gateways(url, name="first"), await gateways(f"{outbox.url}/sms/send", name="second", success=Success(id_pointer="/message_id")))
+    sending = sender(
+        await gateways(url, name="first"),
+        await gateways(f"{outbox.url}/sms/send", name="second", success=Success(id_pointer="/message_id")),
+    )
     delivered = await sending.send(SMS)
     assert (delivered.gateway, len(delivered.message_id)) == ("second", 16)
     assert Counter({(name, outcome): count for name, outcome, count in sending.sent()}) == {
-        ("first", "refused" if trouble == 422 else "failed"): 1, ("second", "accepted"): 1,
-    }  # fmt: skip
+        ("first", "refused" if trouble == 422 else "failed"): 1,
+        ("second", "accepted"): 1,
+    }
 
 
-async def test_when_nobody_takes_a_message_the_reason_says_who_said_what_and_nothing_of_the_message(hostile, gateways):
+async def test_when_nobody_takes_a_message_the_reason_says_who_said_what_and_nothing_of_the_message(
+    hostile, gateways
+):
     hostile.answer(500)
-    sending = sender(await gateways(hostile.url, name="first"), await gateways(f"http://127.0.0.1:{free_port()}/", name="second"))
+    sending = sender(
+        await gateways(hostile.url, name="first"),
+        await gateways(f"http://127.0.0.1:{free_port()}/", name="second"),
+    )
     with log_lines("debug") as lines, pytest.raises(CannotAsk) as failed:
         await sending.send(SMS)
     assert failed.value.reason is Reason.SENDER_UNAVAILABLE
-    assert str(failed.value) == "no SMS gateway took a message: first answered 500; second could not be asked: ClientConnectorError"
+    assert (
+        str(failed.value)
+        == "no SMS gateway took a message: first answered 500; second could not be asked: ClientConnectorError"
+    )
     said = lines.getvalue() + repr(failed.value) + repr(sending.health())
-    assert [each["gateway"] for each in lines.lines() if each["event"] == "sms.not_taken"] == ["first", "second"]
+    assert [each["gateway"] for each in lines.lines() if each["event"] == "sms.not_taken"] == [
+        "first",
+        "second",
+    ]
     assert [secret for secret in SECRETS if secret in said] == []
 
 
-async def test_a_gateway_that_keeps_failing_is_asked_last_until_one_message_finds_it_at_work(outbox, hostile, gateways):
+async def test_a_gateway_that_keeps_failing_is_asked_last_until_one_message_finds_it_at_work(
+    outbox, hostile, gateways
+):
     hostile.answer(500, 500, 500)
     clock = Clock()
-    sending = sender(await gateways(hostile.url, name="first", tries=1), await gateways(f"{outbox.url}/sms/send", name="second"), clock=clock)
+    sending = sender(
+        await gateways(hostile.url, name="first", tries=1),
+        await gateways(f"{outbox.url}/sms/send", name="second"),
+        clock=clock,
+    )
     for _ in range(4):
         assert (await sending.send(SMS)).gateway == "second"
     assert len(hostile.requests) == 2
-    assert [(each.name, each.failures, each.is_resting) for each in sending.health()] == [("first", 2, True), ("second", 0, False)]
+    assert [(each.name, each.failures, each.is_resting) for each in sending.health()] == [
+        ("first", 2, True),
+        ("second", 0, False),
+    ]
     clock.advance(seconds=31)
     assert (await sending.send(SMS)).gateway == "second"  # the probe fails, and the rest begins anew
     assert (await sending.send(SMS)).gateway == "second"
@@ -355,7 +465,11 @@ async def test_a_gateway_that_keeps_failing_is_asked_last_until_one_message_find
 async def test_one_message_at_a_time_is_a_probe(outbox, hostile, gateways):
     hostile.answer(500, 500)
     clock = Clock()
-    sending = sender(await gateways(hostile.url, name="first", tries=1), await gateways(f"{outbox.url}/sms/send", name="second"), clock=clock)
+    sending = sender(
+        await gateways(hostile.url, name="first", tries=1),
+        await gateways(f"{outbox.url}/sms/send", name="second"),
+        clock=clock,
+    )
     for _ in range(2):
         await sending.send(SMS)
     clock.advance(seconds=31)
@@ -392,8 +506,20 @@ async def test_a_gateway_without_a_second_is_asked_even_at_rest(outbox, gateways
 
 
 async def test_what_gateways_told_of_deliveries_is_counted_by_gateway(outbox, gateways):
-    reports = DeliveryReports(url=f"{outbox.url}/sms/status/{{message_id}}", pointer="/status", delivered=frozenset({"delivered"}), failed=frozenset())
-    sending = sender(await gateways(f"{outbox.url}/sms/send", success=Success(id_pointer="/message_id"), reports=reports, looks=(timedelta(0),)))
+    reports = DeliveryReports(
+        url=f"{outbox.url}/sms/status/{{message_id}}",
+        pointer="/status",
+        delivered=frozenset({"delivered"}),
+        failed=frozenset(),
+    )
+    sending = sender(
+        await gateways(
+            f"{outbox.url}/sms/send",
+            success=Success(id_pointer="/message_id"),
+            reports=reports,
+            looks=(timedelta(0),),
+        )
+    )
     await sending.send(SMS)
     await until(lambda: asyncio.sleep(0, result=list(sending.reported())))
     assert list(sending.reported()) == [("mno", "delivered", 1)]

@@ -1,4 +1,5 @@
-"""`.ci/run` and the environment that make makes, with a stand-in for what they call: what they do is theirs, not that of the tools."""
+"""`.ci/run` and the environment that make makes, with a stand-in for what they call: what they do is theirs,
+not that of the tools."""
 
 from __future__ import annotations
 
@@ -44,16 +45,29 @@ def run(checkout, **environment):
     calls = checkout / "calls"
     path = f"{checkout.parent / 'programs'}:{os.environ['PATH']}"
     done = subprocess.run(
-        [checkout / ".ci/run"], env=os.environ | {"PATH": path, "CALLS": str(calls), "FAILS": ""} | environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [checkout / ".ci/run"],
+        env=os.environ | {"PATH": path, "CALLS": str(calls), "FAILS": ""} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     return done.returncode, done.stdout, calls.read_text().splitlines()
 
 
 def test_every_step_is_run_and_counted(checkout):
     code, said, calls = run(checkout)
     assert code == 0, said
-    assert {call.split()[1] for call in calls} == {"setup", "lint", "types", "imports", "compiled", "test", "test-compiled"}
+    assert {call.split()[1] for call in calls} == {
+        "setup",
+        "lint",
+        "types",
+        "imports",
+        "compiled",
+        "test",
+        "test-compiled",
+    }
     told = {line.split()[0]: line for line in said.splitlines() if "  " in line}
     assert "All checks passed!" in told["lint"]
     assert "3 source files" in told["types"]
@@ -65,7 +79,9 @@ def test_every_step_is_run_and_counted(checkout):
 
 def test_the_slowest_tests_are_named(checkout):
     _, _, calls = run(checkout)
-    assert [call for call in calls if "OPTIONS=--durations=10" in call and call.split()[1].startswith("test")] == calls[-2:]
+    assert [
+        call for call in calls if "OPTIONS=--durations=10" in call and call.split()[1].startswith("test")
+    ] == calls[-2:]
 
 
 @pytest.mark.parametrize("step", ["setup", "lint", "types", "imports", "compiled", "test", "test-compiled"])
@@ -93,14 +109,23 @@ def test_a_link_to_the_environment_of_another_checkout_goes_and_the_environment_
 
 
 def make(folder, *words):
-    return subprocess.run(["make", "-f", ROOT / "Makefile", *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        ["make", "-f", ROOT / "Makefile", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def environment(folder, *, made_at=None):
     """A virtual environment that looks whole: a Python that runs, and what says where it was made."""
     (folder / "bin").mkdir(parents=True)
     (folder / "bin/python").symlink_to("/bin/true")
-    (folder / "pyvenv.cfg").write_text(f"home = /usr/bin\ncommand = /usr/bin/python3 -m venv {made_at or folder}\n")
+    (folder / "pyvenv.cfg").write_text(
+        f"home = /usr/bin\ncommand = /usr/bin/python3 -m venv {made_at or folder}\n"
+    )
     return folder
 
 

@@ -28,7 +28,10 @@ async def test_without_the_store_everybody_gets_503_and_stays_signed_in() -> Non
 
             await until(refused)
             began, seen = time.monotonic(), len(front.portal.received)
-            page, script = await ana.browser.navigate(f"{front.url}/x"), await ana.browser.fetch(f"{front.url}/x")
+            page, script = (
+                await ana.browser.navigate(f"{front.url}/x"),
+                await ana.browser.fetch(f"{front.url}/x"),
+            )
             assert time.monotonic() - began < 2.5
             assert (page.status, script.status) == (503, 503)
             assert "Če ste prijavljeni, vaša prijava še velja" in page.text
@@ -59,8 +62,15 @@ async def test_without_the_gateway_nobody_gets_in(free_port, tmp_path: Path) -> 
     with Nginx(servers, port=port, gateway=tmp_path / "nobody.sock", folder=tmp_path):
         for path in ("/files/statement.txt", "/files/", "/.authproxy/auth/nginx"):
             browser = Browser()
-            browser.cookies.put(f"http://acq.localhost:{port}", "__Host-authproxy", "1.i7sYvIaTG-ezxywjL37hMQ.fXHjANjXtQK8_-cZyMzm3Dqfar6PrV-NI1xLJtuTGn8")
-            answers = [await browser.navigate(f"http://acq.localhost:{port}{path}"), await browser.fetch(f"http://acq.localhost:{port}{path}")]
+            browser.cookies.put(
+                f"http://acq.localhost:{port}",
+                "__Host-authproxy",
+                "1.i7sYvIaTG-ezxywjL37hMQ.fXHjANjXtQK8_-cZyMzm3Dqfar6PrV-NI1xLJtuTGn8",
+            )
+            answers = [
+                await browser.navigate(f"http://acq.localhost:{port}{path}"),
+                await browser.fetch(f"http://acq.localhost:{port}{path}"),
+            ]
             assert {answer.status for answer in answers} <= {404, 503}, path
             assert not [answer for answer in answers if "confidential" in answer.text]
 

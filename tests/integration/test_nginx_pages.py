@@ -1,4 +1,5 @@
-"""The pages that nginx shows by itself look like the gateway's own: in Chromium, while there is no gateway."""
+"""The pages that nginx shows by itself look like the gateway's own: in Chromium, while there is no
+gateway."""
 
 from __future__ import annotations
 
@@ -20,13 +21,19 @@ from tests.support.nginx import SHIPPED, Nginx
 from tests.support.page_checks import faults_of
 
 PAGES = SHIPPED / "authproxy" / "pages.conf"
-SHOWN = [("sl", "light", "x", "Trenutno ni na voljo"), ("en", "dark", "x", "Temporarily unavailable"), ("sl", "dark", "forbidden", "Dostop ni dovoljen"),
-         ("en", "light", "forbidden", "Access is not allowed")]  # fmt: skip
+SHOWN = [
+    ("sl", "light", "x", "Trenutno ni na voljo"),
+    ("en", "dark", "x", "Temporarily unavailable"),
+    ("sl", "dark", "forbidden", "Dostop ni dovoljen"),
+    ("en", "light", "forbidden", "Access is not allowed"),
+]
 
 
 @pytest.mark.needs("nginx", "chromium-headless-shell")
 @pytest.mark.asyncio(loop_scope="session")
-async def test_they_have_the_colours_and_the_width_of_our_pages_and_no_barrier(free_port, tmp_path: Path, chromium) -> None:
+async def test_they_have_the_colours_and_the_width_of_our_pages_and_no_barrier(
+    free_port, tmp_path: Path, chromium
+) -> None:
     port = free_port()
     servers = f"""
     include authproxy/http.conf; include authproxy/pages.conf;
@@ -35,21 +42,34 @@ async def test_they_have_the_colours_and_the_width_of_our_pages_and_no_barrier(f
     """
     with Nginx(servers, port=port, gateway=tmp_path / "nobody.sock", folder=tmp_path):
         for language, scheme, path, heading in SHOWN:
-            context = await chromium.new_context(locale=language, color_scheme=scheme, viewport={"width": 320, "height": 640})
+            context = await chromium.new_context(
+                locale=language, color_scheme=scheme, viewport={"width": 320, "height": 640}
+            )
             page = await context.new_page()
             blocked: list[str] = []
-            page.on("console", lambda message, into=blocked: into.append(message.text) if "Content Security Policy" in message.text else None)
+            page.on(
+                "console",
+                lambda message, into=blocked: (
+                    into.append(message.text) if "Content Security Policy" in message.text else None
+                ),
+            )
             await page.goto(f"http://acq.localhost:{port}/{path}")
 
             assert await page.locator("h1").inner_text() == heading
-            assert await page.locator("main").evaluate("node => getComputedStyle(node).borderTopWidth") == "1px"
+            assert (
+                await page.locator("main").evaluate("node => getComputedStyle(node).borderTopWidth") == "1px"
+            )
             assert (await faults_of(page), blocked) == ([], [])
             await context.close()
 
 
 def test_their_colours_are_those_of_our_style_sheet() -> None:
     ours, theirs = files("authproxy.web").joinpath("static", "pages.css").read_text(), PAGES.read_text()
-    for own, nginxs in zip(ours.split("@media (prefers-color-scheme: dark)")[:2], theirs.split("@media (prefers-color-scheme: dark)")[:2], strict=True):
+    for own, nginxs in zip(
+        ours.split("@media (prefers-color-scheme: dark)")[:2],
+        theirs.split("@media (prefers-color-scheme: dark)")[:2],
+        strict=True,
+    ):
         known, named = (dict(re.findall(r"--([a-z]+): (#[0-9a-f]+);", text)) for text in (own, nginxs))
         assert {"ground", "sheet", "text", "muted", "line", "accent"} == named.keys()
         assert named == {name: known[name] for name in named}
@@ -60,24 +80,56 @@ def test_the_file_that_is_shipped_is_the_one_without_settings() -> None:
 
 
 def settings_in(folder: Path) -> Path:
-    (folder / "logo.svg").write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><path d="M0 0h40v20z"/><!--{"x" * 16000}--></svg>')
-    subprocess.run(["openssl", "genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(folder / "sign.pem")], check=True)
+    (folder / "logo.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><path d="M0 '
+        f'0h40v20z"/><!--{"x" * 16000}--></svg>'
+    )
+    subprocess.run(
+        [
+            "openssl",
+            "genpkey",
+            "-quiet",
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-out",
+            str(folder / "sign.pem"),
+        ],
+        check=True,
+    )
     for name in ("session-keys", "audit-key"):
         (folder / name).write_text(b64encode(os.urandom(32)).decode())
     (folder / "secret").write_text("s")
     for name in ("sign.pem", "session-keys", "audit-key", "secret"):
         (folder / name).chmod(0o600)
     common = {"upstream": "http://127.0.0.1:9001"}
-    (folder / "authproxy.yaml").write_text(yaml.safe_dump({
-        "sessions": {"keys_file": "session-keys"}, "telemetry": {"audit_key_file": "audit-key"},
-        "assertions": {"issuer": "https://acq.example.si", "current_key_file": "sign.pem"},
-        "rekono": {"client_id": "acq", "client_secret_file": "secret"},
-        "pages": {"name": "Banka Primer", "colour": "#7a1f1f", "telephone": "+386 1 234 56 78"},
-        "portals": {
-            "acq": {"name": {"sl": r"Trgovci d'Or \$1 <\x>", "en": "Merchants"}, "url": "https://acq.localhost", "logo_file": "logo.svg", **common},
-            "b2b": {"name": "B2B", "url": "https://b2b.localhost", "pages": {"colour": "#0b4f6c"}, **common},
-        },
-    }), encoding="utf-8")  # fmt: skip
+    (folder / "authproxy.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "sessions": {"keys_file": "session-keys"},
+                "telemetry": {"audit_key_file": "audit-key"},
+                "assertions": {"issuer": "https://acq.example.si", "current_key_file": "sign.pem"},
+                "rekono": {"client_id": "acq", "client_secret_file": "secret"},
+                "pages": {"name": "Banka Primer", "colour": "#7a1f1f", "telephone": "+386 1 234 56 78"},
+                "portals": {
+                    "acq": {
+                        "name": {"sl": r"Trgovci d'Or \$1 <\x>", "en": "Merchants"},
+                        "url": "https://acq.localhost",
+                        "logo_file": "logo.svg",
+                        **common,
+                    },
+                    "b2b": {
+                        "name": "B2B",
+                        "url": "https://b2b.localhost",
+                        "pages": {"colour": "#0b4f6c"},
+                        **common,
+                    },
+                },
+            }
+        ),
+        encoding="utf-8",
+    )
     return folder / "authproxy.yaml"
 
 
@@ -89,7 +141,9 @@ def written_by_the_command(folder: Path) -> Path:
 
 @pytest.mark.needs("nginx", "openssl", "chromium-headless-shell")
 @pytest.mark.asyncio(loop_scope="session")
-async def test_the_command_gives_nginx_each_portals_name_colour_logo_and_contact(free_port, tmp_path: Path, chromium) -> None:
+async def test_the_command_gives_nginx_each_portals_name_colour_logo_and_contact(
+    free_port, tmp_path: Path, chromium
+) -> None:
     port, own = free_port(), written_by_the_command(tmp_path)
     servers = f"""
     include authproxy/http.conf; include {own};
@@ -97,16 +151,30 @@ async def test_the_command_gives_nginx_each_portals_name_colour_logo_and_contact
     """
     accent = "getComputedStyle(document.documentElement).getPropertyValue('--accent')"
     with Nginx(servers, port=port, gateway=tmp_path / "nobody.sock", folder=tmp_path):
-        context = await chromium.new_context(locale="sl", color_scheme="dark", viewport={"width": 320, "height": 640})
+        context = await chromium.new_context(
+            locale="sl", color_scheme="dark", viewport={"width": 320, "height": 640}
+        )
         page = await context.new_page()
         seen = {}
         for host in ("acq", "b2b", "nikogar"):
             blocked: list[str] = []
-            page.on("console", lambda message, into=blocked: into.append(message.text) if "Content Security Policy" in message.text else None)
+            page.on(
+                "console",
+                lambda message, into=blocked: (
+                    into.append(message.text) if "Content Security Policy" in message.text else None
+                ),
+            )
             await page.goto(f"http://{host}.localhost:{port}/x")
             image = page.locator("header img")
-            shape = await image.evaluate("node => node.decode().then(() => node.naturalWidth / node.naturalHeight)")
-            seen[host] = (await page.locator("header p").inner_text(), await page.evaluate(accent), shape, await page.locator("footer").inner_text())
+            shape = await image.evaluate(
+                "node => node.decode().then(() => node.naturalWidth / node.naturalHeight)"
+            )
+            seen[host] = (
+                await page.locator("header p").inner_text(),
+                await page.evaluate(accent),
+                shape,
+                await page.locator("footer").inner_text(),
+            )
             assert blocked == []
             if host == "acq":
                 assert await faults_of(page) == []
@@ -121,6 +189,8 @@ async def test_the_command_gives_nginx_each_portals_name_colour_logo_and_contact
 
 @pytest.mark.needs("openssl")
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["nginx-pages", str(tmp_path / "nowhere" / "own.conf"), "-c", str(settings_in(tmp_path))])
+    done = CliRunner().invoke(
+        main, ["nginx-pages", str(tmp_path / "nowhere" / "own.conf"), "-c", str(settings_in(tmp_path))]
+    )
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].endswith("own.conf: cannot be written: No such file or directory")

@@ -1,4 +1,5 @@
-"""The portal behind nginx with the shipped snippets: who is let in, what the portal learns, and what everybody else is told."""
+"""The portal behind nginx with the shipped snippets: who is let in, what the portal learns, and what
+everybody else is told."""
 
 from __future__ import annotations
 
@@ -15,9 +16,22 @@ from tests.support.http_client import Browser
 from tests.support.nginx_house import Front, behind_nginx, says, status_of
 from tests.support.redis_server import RedisServer
 
-pytestmark = [pytest.mark.needs("nginx", "redis-server"), pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("nginx_story")]
+pytestmark = [
+    pytest.mark.needs("nginx", "redis-server"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("nginx_story"),
+]
 
-IDENTITY = ("X-Auth-Subject", "X-Auth-Name", "X-Auth-Email", "X-Auth-Tax-Number", "X-Auth-Method", "X-Auth-Level", "X-Auth-Step-Up", "X-Auth-Assertion")
+IDENTITY = (
+    "X-Auth-Subject",
+    "X-Auth-Name",
+    "X-Auth-Email",
+    "X-Auth-Tax-Number",
+    "X-Auth-Method",
+    "X-Auth-Level",
+    "X-Auth-Step-Up",
+    "X-Auth-Assertion",
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +97,9 @@ async def test_the_portal_receives_every_identity_header_once_and_no_cookie_of_o
         ("{own}; __Host-authproxy-a=1; __Host-authproxy-b=2", None),
     ],
 )
-async def test_the_portal_keeps_its_own_cookies_and_gets_none_of_ours(front: Front, sent: str, kept: str | None) -> None:
+async def test_the_portal_keeps_its_own_cookies_and_gets_none_of_ours(
+    front: Front, sent: str, kept: str | None
+) -> None:
     ana = await front.signed_in()
 
     assert status_of(await front.raw_get("/", cookie=sent.format(own=front.cookie(ana)))) == 200
@@ -92,16 +108,27 @@ async def test_the_portal_keeps_its_own_cookies_and_gets_none_of_ours(front: Fro
     assert arrived == ([kept] if kept else [])
 
 
-async def test_a_location_with_a_header_of_its_own_keeps_the_identity_by_including_the_headers_again(front: Front) -> None:
+async def test_a_location_with_a_header_of_its_own_keeps_the_identity_by_including_the_headers_again(
+    front: Front,
+) -> None:
     ana = await front.signed_in()
 
-    assert status_of(await front.raw_get("/own-header/a", "X-Auth-Name: Mallory", "X-Kind: forged", cookie=front.cookie(ana))) == 200
+    assert (
+        status_of(
+            await front.raw_get(
+                "/own-header/a", "X-Auth-Name: Mallory", "X-Kind: forged", cookie=front.cookie(ana)
+            )
+        )
+        == 200
+    )
 
     assert front.portal.last.all("X-Kind") == ["special"]
     assert front.portal.last.all("X-Auth-Name") == ["Ana Novak"]
 
 
-async def test_a_script_without_a_session_gets_401_and_the_place_to_sign_in_never_a_redirect(front: Front) -> None:
+async def test_a_script_without_a_session_gets_401_and_the_place_to_sign_in_never_a_redirect(
+    front: Front,
+) -> None:
     seen = len(front.portal.received)
     answer = await Browser().fetch(f"{front.url}/api/accounts?page=2")
 
@@ -117,14 +144,18 @@ async def test_a_script_without_a_session_gets_401_and_the_place_to_sign_in_neve
 
 async def test_a_script_whose_session_has_ended_learns_that(front: Front) -> None:
     browser = Browser()
-    browser.cookies.put(front.url, "__Host-authproxy", "1.i7sYvIaTG-ezxywjL37hMQ.fXHjANjXtQK8_-cZyMzm3Dqfar6PrV-NI1xLJtuTGn8")
+    browser.cookies.put(
+        front.url, "__Host-authproxy", "1.i7sYvIaTG-ezxywjL37hMQ.fXHjANjXtQK8_-cZyMzm3Dqfar6PrV-NI1xLJtuTGn8"
+    )
 
     answer = await browser.fetch(f"{front.url}/api/accounts")
 
     assert (answer.status, answer.json["reason"]) == (401, "session_ended")
 
 
-async def test_a_form_sent_without_a_session_begins_a_sign_in_that_leads_back_to_the_form(front: Front) -> None:
+async def test_a_form_sent_without_a_session_begins_a_sign_in_that_leads_back_to_the_form(
+    front: Front,
+) -> None:
     headers = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Referer": f"{front.url}/transfer"}
 
     answer = await Browser().post(f"{front.url}/transfer/send", {"amount": "10"}, headers=headers)
@@ -159,10 +190,14 @@ async def test_a_password_that_nginx_asks_for_is_asked_of_whoever_is_signed_in_t
     assert len(front.portal.received) == seen
 
 
-async def test_the_page_of_a_refusal_speaks_english_to_those_who_ask_for_it_and_names_the_request(front: Front) -> None:
+async def test_the_page_of_a_refusal_speaks_english_to_those_who_ask_for_it_and_names_the_request(
+    front: Front,
+) -> None:
     ana = await front.signed_in()
 
-    page = await ana.browser.navigate(f"{front.url}/staff/list", headers={"Accept-Language": "en-GB,en;q=0.9"})
+    page = await ana.browser.navigate(
+        f"{front.url}/staff/list", headers={"Accept-Language": "en-GB,en;q=0.9"}
+    )
 
     assert "Access is not allowed" in page.text
     assert '<a href="/.authproxy/session">' in page.text
@@ -179,10 +214,15 @@ async def test_an_upload_of_20_megabytes_passes_with_its_identity(front: Front) 
     ana = await front.signed_in()
     body = bytes(range(256)) * (20 * 4096)
 
-    answer = await ana.browser.request("POST", f"{front.url}/files", headers={"Content-Type": "application/octet-stream"}, body=body)
+    answer = await ana.browser.request(
+        "POST", f"{front.url}/files", headers={"Content-Type": "application/octet-stream"}, body=body
+    )
 
     assert answer.status == 200
-    assert (front.portal.last.body_size, front.portal.last.body_sha256) == (20 * 1024 * 1024, sha256(body).hexdigest())
+    assert (front.portal.last.body_size, front.portal.last.body_sha256) == (
+        20 * 1024 * 1024,
+        sha256(body).hexdigest(),
+    )
     assert front.portal.last.all("X-Auth-Name") == ["Ana Novak"]
 
 
@@ -196,7 +236,10 @@ async def test_a_websocket_opens_for_a_session_and_a_page_of_the_portal_only(fro
                 await opened.send_str("dober dan")
                 assert await opened.receive_str() == "echo dober dan"
         assert front.portal.last.all("X-Auth-Name") == ["Ana Novak"]
-        for headers, status in ((own | {"Origin": "https://evil.example"}, 426), ({"Host": front.host, "Origin": front.url}, 401)):
+        for headers, status in (
+            (own | {"Origin": "https://evil.example"}, 426),
+            ({"Host": front.host, "Origin": front.url}, 401),
+        ):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(address, headers=headers)
             assert refused.value.status == status
@@ -211,24 +254,39 @@ async def test_another_upgrade_than_websocket_does_not_reach_the_portal(front: F
     assert front.portal.last.all("Upgrade") == front.portal.last.all("HTTP2-Settings") == []
 
 
-async def test_pipelined_requests_are_each_judged_by_their_own_cookie_and_answered_in_order(front: Front) -> None:
+async def test_pipelined_requests_are_each_judged_by_their_own_cookie_and_answered_in_order(
+    front: Front,
+) -> None:
     ana = await front.signed_in()
     head = "GET /{} HTTP/1.1\r\nHost: " + front.host + "\r\nAccept: application/json\r\n{}\r\n"
     cookie = f"Cookie: {front.cookie(ana)}\r\n"
     asked = [(f"turn-{turn}", cookie if turn % 2 else "") for turn in range(11)]
 
-    answer = await front.raw("".join(head.format(path, sent) for path, sent in asked) + head.format("last", cookie + "Connection: close\r\n"))
+    answer = await front.raw(
+        "".join(head.format(path, sent) for path, sent in asked)
+        + head.format("last", cookie + "Connection: close\r\n")
+    )
 
     statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [401, 200] * 5 + [401, 200]
-    assert [received.target for received in front.portal.received[-6:]] == ["/turn-1", "/turn-3", "/turn-5", "/turn-7", "/turn-9", "/last"]
+    assert [received.target for received in front.portal.received[-6:]] == [
+        "/turn-1",
+        "/turn-3",
+        "/turn-5",
+        "/turn-7",
+        "/turn-9",
+        "/last",
+    ]
 
 
 async def test_a_client_that_goes_away_in_the_middle_of_an_upload_harms_nobody_else(front: Front) -> None:
     ana = await front.signed_in()
     for _ in range(5):
         _, writer = await asyncio.open_connection("127.0.0.1", front.nginx.port)
-        writer.write(f"POST /files HTTP/1.1\r\nHost: {front.host}\r\nCookie: {front.cookie(ana)}\r\nContent-Length: 100000\r\n\r\nabc".encode())
+        writer.write(
+            f"POST /files HTTP/1.1\r\nHost: {front.host}\r\nCookie: "
+            f"{front.cookie(ana)}\r\nContent-Length: 100000\r\n\r\nabc".encode()
+        )
         await writer.drain()
         writer.transport.abort()
         with contextlib.suppress(ConnectionError):

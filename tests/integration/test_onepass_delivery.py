@@ -1,4 +1,5 @@
-"""The adapter to the OnePass service, against one that answers as it likes: slow, huge, redirecting, closing, lying in form."""
+"""The adapter to the OnePass service, against one that answers as it likes: slow, huge, redirecting, closing,
+lying in form."""
 
 from __future__ import annotations
 
@@ -19,9 +20,17 @@ from authproxy.sandbox.serving import bound, port_of, serving
 NOW = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
 KEY = "the-key-of-the-gateway"
 PUSH = Notification(
-    push_id="p/1?", device_id="d-1", portal="Plačila", place="/placila", browser="Firefox", address="192.0.2.7", issued_at=NOW,
-    expires_at=NOW + timedelta(minutes=2), number="47", choices=("83", "47", "21"),
-)  # fmt: skip
+    push_id="p/1?",
+    device_id="d-1",
+    portal="Plačila",
+    place="/placila",
+    browser="Firefox",
+    address="192.0.2.7",
+    issued_at=NOW,
+    expires_at=NOW + timedelta(minutes=2),
+    number="47",
+    choices=("83", "47", "21"),
+)
 ANSWER = {"action": "approve", "number": "47", "signature": "s"}
 PHONE = {"device_id": "d-1", "device_name": "Anin telefon", "public_key": "k", "proof": "p"}
 
@@ -64,19 +73,31 @@ async def service(hostile, clock):
         port = port_of(listener)
         await running.enter_async_context(serving(application, listener))
         session = await running.enter_async_context(client_session(None))
-        yield OnePassService(session, url=f"http://127.0.0.1:{port}/api/", api_key=KEY, timeout=timedelta(seconds=5), clock=clock)
+        yield OnePassService(
+            session,
+            url=f"http://127.0.0.1:{port}/api/",
+            api_key=KEY,
+            timeout=timedelta(seconds=5),
+            clock=clock,
+        )
 
 
 def says(hostile, status, body=None, **headers):
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    hostile.answer = lambda _: web.json_response(body, status=status, headers=given) if body is not None else web.Response(status=status, headers=given)
+    hostile.answer = lambda _: (
+        web.json_response(body, status=status, headers=given)
+        if body is not None
+        else web.Response(status=status, headers=given)
+    )
 
 
 QUESTIONS = {
     "send": lambda service: service.send(PUSH),
     "answer_to": lambda service: service.answer_to("p"),
     "withdraw": lambda service: service.withdraw("p"),
-    "begin_enrolment": lambda service: service.begin_enrolment("e", relying_party="R", account="a", expires_at=NOW),
+    "begin_enrolment": lambda service: service.begin_enrolment(
+        "e", relying_party="R", account="a", expires_at=NOW
+    ),
     "enrolled": lambda service: service.enrolled("e"),
     "remove": lambda service: service.remove("d"),
 }
@@ -86,11 +107,25 @@ async def test_a_notification_travels_whole_and_with_the_key(service, hostile):
     says(hostile, 202, {})
     assert await service.send(PUSH) is Sent.ACCEPTED
     [asked] = hostile.asked
-    assert (asked.method, asked.path, asked.headers["Authorization"]) == ("POST", "/api/pushes", f"Bearer {KEY}")
-    assert hostile.bodies == [{
-        "push_id": "p/1?", "device_id": "d-1", "portal": "Plačila", "place": "/placila", "browser": "Firefox", "address": "192.0.2.7",
-        "issued_at": "2026-11-22T10:00:12Z", "expires_at": "2026-11-22T10:02:12Z", "number": "47", "choices": ["83", "47", "21"],
-    }]  # fmt: skip
+    assert (asked.method, asked.path, asked.headers["Authorization"]) == (
+        "POST",
+        "/api/pushes",
+        f"Bearer {KEY}",
+    )
+    assert hostile.bodies == [
+        {
+            "push_id": "p/1?",
+            "device_id": "d-1",
+            "portal": "Plačila",
+            "place": "/placila",
+            "browser": "Firefox",
+            "address": "192.0.2.7",
+            "issued_at": "2026-11-22T10:00:12Z",
+            "expires_at": "2026-11-22T10:02:12Z",
+            "number": "47",
+            "choices": ["83", "47", "21"],
+        }
+    ]
 
 
 async def test_names_cannot_lead_to_another_place_of_the_service(service, hostile):
@@ -99,7 +134,9 @@ async def test_names_cannot_lead_to_another_place_of_the_service(service, hostil
     assert hostile.asked[0].raw_path == "/api/pushes/..%2Fdevices%2Fd%3Fx%23y"
 
 
-@pytest.mark.parametrize(("after", "span"), [("40", 40), ("1", 5), ("86400", 600), ("soon", 5), ("", 5), ("9" * 40, 5), ("٤٠", 5)])
+@pytest.mark.parametrize(
+    ("after", "span"), [("40", 40), ("1", 5), ("86400", 600), ("soon", 5), ("", 5), ("9" * 40, 5), ("٤٠", 5)]
+)
 async def test_a_service_that_is_asked_too_often_says_until_when_within_reason(service, hostile, after, span):
     says(hostile, 429, Retry_After=after) if after.isascii() else says(hostile, 429)
     assert await service.send(PUSH) == timedelta(seconds=span)
@@ -117,9 +154,15 @@ async def test_a_phone_that_is_not_known_is_an_answer(service, hostile):
 
 @pytest.mark.parametrize(
     ("body", "read"),
-    [({"state": "pending"}, Unanswered.PENDING), ({"state": "gone"}, Unanswered.GONE),
-     ({"state": "answered", "answer": ANSWER, "more": 1}, PhoneAnswer(action="approve", number="47", signature="s"))],
-)  # fmt: skip
+    [
+        ({"state": "pending"}, Unanswered.PENDING),
+        ({"state": "gone"}, Unanswered.GONE),
+        (
+            {"state": "answered", "answer": ANSWER, "more": 1},
+            PhoneAnswer(action="approve", number="47", signature="s"),
+        ),
+    ],
+)
 async def test_what_the_phone_has_answered_is_read_as_it_stands(service, hostile, body, read):
     says(hostile, 200, body)
     assert await service.answer_to("p") == read
@@ -127,7 +170,11 @@ async def test_what_the_phone_has_answered_is_read_as_it_stands(service, hostile
 
 @pytest.mark.parametrize(
     ("body", "read"),
-    [({"state": "pending"}, Unanswered.PENDING), ({"state": "gone"}, Unanswered.GONE), ({"state": "enrolled"} | PHONE, EnrolledPhone(**PHONE))],
+    [
+        ({"state": "pending"}, Unanswered.PENDING),
+        ({"state": "gone"}, Unanswered.GONE),
+        ({"state": "enrolled"} | PHONE, EnrolledPhone(**PHONE)),
+    ],
 )
 async def test_a_phone_that_has_come_is_read_as_it_stands(service, hostile, body, read):
     says(hostile, 200, body)
@@ -136,9 +183,17 @@ async def test_a_phone_that_has_come_is_read_as_it_stands(service, hostile, body
 
 async def test_an_activation_code_can_be_typed_or_is_none(service, hostile):
     says(hostile, 201, {"activation_code": "ABC234"})
-    assert await service.begin_enrolment("e", relying_party="R", account="a@example.si", expires_at=NOW) == "ABC234"
+    assert (
+        await service.begin_enrolment("e", relying_party="R", account="a@example.si", expires_at=NOW)
+        == "ABC234"
+    )
     assert hostile.bodies == [
-        {"enrolment_id": "e", "relying_party": "R", "account_hint": "a@example.si", "expires_at": "2026-11-22T10:00:12Z"}
+        {
+            "enrolment_id": "e",
+            "relying_party": "R",
+            "account_hint": "a@example.si",
+            "expires_at": "2026-11-22T10:00:12Z",
+        }
     ]
     for code in ("", "abc", "AB1", "A" * 17, "<b>", 4, None, "АВС234"):
         says(hostile, 201, {"activation_code": code})
@@ -147,12 +202,18 @@ async def test_an_activation_code_can_be_typed_or_is_none(service, hostile):
 
 
 LIES = {
-    "no object": [], "no state": {}, "another state": {"state": "approved"}, "no answer": {"state": "answered"},
-    "an answer that is none": {"state": "answered", "answer": "approve"}, "a number that is one": {"state": "answered", "answer": ANSWER | {"number": 47}},
+    "no object": [],
+    "no state": {},
+    "another state": {"state": "approved"},
+    "no answer": {"state": "answered"},
+    "an answer that is none": {"state": "answered", "answer": "approve"},
+    "a number that is one": {"state": "answered", "answer": ANSWER | {"number": 47}},
     "no signature": {"state": "answered", "answer": {"action": "approve", "number": "47"}},
-    "a long text": {"state": "answered", "answer": ANSWER | {"signature": "s" * 401}}, "a state that is a list": {"state": ["gone"]},
-    "half a phone": {"state": "enrolled", "device_id": "d"}, "a phone without a name": {"state": "enrolled"} | PHONE | {"device_name": None},
-}  # fmt: skip
+    "a long text": {"state": "answered", "answer": ANSWER | {"signature": "s" * 401}},
+    "a state that is a list": {"state": ["gone"]},
+    "half a phone": {"state": "enrolled", "device_id": "d"},
+    "a phone without a name": {"state": "enrolled"} | PHONE | {"device_name": None},
+}
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -182,23 +243,35 @@ def endless(request):
 
 
 FAULTS = {
-    "error": lambda _: web.Response(status=500), "forbidden": lambda _: web.Response(status=401, text=KEY),
+    "error": lambda _: web.Response(status=500),
+    "forbidden": lambda _: web.Response(status=401, text=KEY),
     "redirect": lambda _: web.Response(status=302, headers={"Location": "/api/elsewhere"}),
-    "created otherwise": lambda _: web.Response(status=203), "hang up": hang_up, "endless": endless,
-    "no JSON": lambda _: web.Response(status=200, text="<html>"), "deep": lambda _: web.Response(status=200, text="[" * 9000),
+    "created otherwise": lambda _: web.Response(status=203),
+    "hang up": hang_up,
+    "endless": endless,
+    "no JSON": lambda _: web.Response(status=200, text="<html>"),
+    "deep": lambda _: web.Response(status=200, text="[" * 9000),
     "no UTF-8": lambda _: web.Response(status=200, body=b'{"state": "\xff"}'),
-    "packed": lambda _: web.Response(status=200, body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}),
-}  # fmt: skip
+    "packed": lambda _: web.Response(
+        status=200, body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_is_no_answer_and_says_nothing_that_was_sent_or_received(service, hostile, fault):
     hostile.answer = FAULTS[fault]
-    for question in ("answer_to", "enrolled") if fault in {"endless", "no JSON", "deep", "no UTF-8", "packed"} else QUESTIONS:
+    for question in (
+        ("answer_to", "enrolled")
+        if fault in {"endless", "no JSON", "deep", "no UTF-8", "packed"}
+        else QUESTIONS
+    ):
         with pytest.raises(CannotAsk) as failure:
             await QUESTIONS[question](service)
         assert failure.value.reason is Reason.SENDER_UNAVAILABLE
-        assert not {KEY, "47", "html", "192.0.2.7", "placila"} & set(str(failure.value).replace("/", " ").split())
+        assert not {KEY, "47", "html", "192.0.2.7", "placila"} & set(
+            str(failure.value).replace("/", " ").split()
+        )
     assert "/api/elsewhere" not in [request.path for request in hostile.asked]
 
 
@@ -214,7 +287,13 @@ async def test_a_service_that_does_not_answer_in_time_is_not_waited_for(hostile,
         port = port_of(listener)
         await running.enter_async_context(serving(application, listener))
         session = await running.enter_async_context(client_session(None))
-        service = OnePassService(session, url=f"http://127.0.0.1:{port}", api_key=KEY, timeout=timedelta(milliseconds=50), clock=clock)
+        service = OnePassService(
+            session,
+            url=f"http://127.0.0.1:{port}",
+            api_key=KEY,
+            timeout=timedelta(milliseconds=50),
+            clock=clock,
+        )
         with pytest.raises(CannotAsk, match=r"had no answer within 0\.05 s"):
             await service.answer_to("p")
         released.set()
@@ -227,7 +306,11 @@ async def test_after_three_failures_in_a_row_the_service_is_away_for_half_a_minu
             await service.withdraw("p")
         assert service.health.failures == failures
     assert service.is_away
-    assert (service.health.asked, service.health.failed, service.health.last_failure) == (3, 3, "OnePass (DELETE pushes) answered 500")
+    assert (service.health.asked, service.health.failed, service.health.last_failure) == (
+        3,
+        3,
+        "OnePass (DELETE pushes) answered 500",
+    )
     clock.now += timedelta(seconds=30)
     assert not service.is_away
     with pytest.raises(CannotAsk):
@@ -262,7 +345,9 @@ async def test_waiting_for_a_phone_says_nothing_about_whether_the_service_is_the
     assert service.is_away
 
 
-async def test_five_hundred_questions_for_one_answer_are_few_questions_to_the_service_and_leave_room_for_others(service, hostile):
+async def test_five_hundred_questions_for_one_answer_are_few_questions_to_the_service_and_leave_room_for_others(
+    service, hostile
+):
     released = asyncio.Event()
 
     async def slowly(request):

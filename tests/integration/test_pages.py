@@ -1,4 +1,5 @@
-"""Every page in a real browser: nothing that axe finds, nothing wider than the window, nothing that the policy blocks."""
+"""Every page in a real browser: nothing that axe finds, nothing wider than the window, nothing that the
+policy blocks."""
 
 from __future__ import annotations
 
@@ -18,20 +19,26 @@ from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front,
 
 REASON_OF_EACH_PAGE = {name: reason for reason, (name, _status) in PAGES.items()}
 OWN_PAGES = {
-    "login": "login?rt=/orders/2026/11&", "login after a time-out": "login?", "session": "session?said=extended&", "logout": "logout?",
-    "logout everywhere": "logout?everywhere=yes&", "signed_out": "logout?",
-}  # fmt: skip
+    "login": "login?rt=/orders/2026/11&",
+    "login after a time-out": "login?",
+    "session": "session?said=extended&",
+    "logout": "logout?",
+    "logout everywhere": "logout?everywhere=yes&",
+    "signed_out": "logout?",
+}
 SIGNED_IN = {"session", "logout", "logout everywhere"}
 
 pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest.mark.parametrize(
-    ("width", "language", "scheme"), [(320, "sl", "dark"), (1280, "en", "light")]
-)
-async def test_every_page_is_accessible_fits_its_window_and_breaks_no_policy(chromium, width, language, scheme):
+@pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "dark"), (1280, "en", "light")])
+async def test_every_page_is_accessible_fits_its_window_and_breaks_no_policy(
+    chromium, width, language, scheme
+):
     async with running_pages() as house, front(house) as port:
-        context = await chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language)
+        context = await chromium.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language
+        )
         page = await context.new_page()
         complaints = everything_but_our_own(page, port)
         for name, path in OWN_PAGES.items():
@@ -73,7 +80,8 @@ async def test_text_twice_as_large_on_a_narrow_screen_still_fits(chromium):
         page = await context.new_page()
         for path in ("session", "logout"):
             await page.goto(f"http://acq.localhost:{port}/.authproxy/{path}")
-            # As browsers do for people who ask for larger letters; by the object model, which no policy for styles is about.
+            # As browsers do for people who ask for larger letters; by the object model, which no policy for
+            # styles is about.
             await page.evaluate("document.documentElement.style.fontSize = '200%'")
             assert await faults_of(page) == [], path
 
@@ -90,7 +98,10 @@ async def test_the_end_of_a_session_is_announced_and_one_key_puts_it_off(chromiu
         await dialog.wait_for()
 
         assert "Seja bo potekla čez" in await dialog.locator("#heard").inner_text()
-        assert await page.evaluate("document.activeElement.shadowRoot.activeElement.innerText") == "Podaljšaj sejo"
+        assert (
+            await page.evaluate("document.activeElement.shadowRoot.activeElement.innerText")
+            == "Podaljšaj sejo"
+        )
         assert await faults_of(page) == []
         await page.keyboard.press("Enter")
         await dialog.wait_for(state="hidden")
@@ -102,14 +113,18 @@ async def test_the_end_of_a_session_is_announced_and_one_key_puts_it_off(chromiu
 async def test_a_session_at_its_absolute_end_says_that_it_cannot_be_put_off(chromium, language):
     async with running_pages() as house, front(house) as port:
         house.flows.open_sessions[TICKET] = replace(SESSION, expires_at=NOW + timedelta(seconds=70))
-        context = await chromium.new_context(locale=language, color_scheme="dark", viewport={"width": 320, "height": 700})
+        context = await chromium.new_context(
+            locale=language, color_scheme="dark", viewport={"width": 320, "height": 700}
+        )
         await signed_in(context, port)
         page = await context.new_page()
         await page.goto(f"http://acq.localhost:{port}/.authproxy/logout")
         dialog = page.get_by_role("alertdialog")
         await dialog.wait_for()
 
-        assert await dialog.get_by_role("button").all_inner_texts() == ["Zapri" if language == "sl" else "Close"]
+        assert await dialog.get_by_role("button").all_inner_texts() == [
+            "Zapri" if language == "sl" else "Close"
+        ]
         assert await faults_of(page) == []
         await page.keyboard.press("Escape")
         await dialog.wait_for(state="hidden")
@@ -122,8 +137,14 @@ async def test_a_portals_page_may_include_the_script_and_is_told_when_the_sessio
         await signed_in(context, port)
         page = await context.new_page()
         complaints = everything_but_our_own(page, port)
-        portal = "<!doctype html><html lang=en-GB><title>Orders</title><h1>Orders</h1><script src=/.authproxy/static/session.js defer></script>"
-        policy = {"Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'", "Content-Type": "text/html"}
+        portal = (
+            "<!doctype html><html lang=en-GB><title>Orders</title><h1>Orders</h1><script "
+            "src=/.authproxy/static/session.js defer></script>"
+        )
+        policy = {
+            "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'",
+            "Content-Type": "text/html",
+        }
         await page.route("**/orders?open=1", lambda route: route.fulfill(body=portal, headers=policy))
         async with page.expect_response("**/.authproxy/session"):
             await page.goto(f"http://acq.localhost:{port}/orders?open=1")
@@ -142,7 +163,10 @@ async def test_a_portals_page_may_include_the_script_and_is_told_when_the_sessio
 async def test_a_page_that_was_never_signed_in_hears_nothing_of_sessions(chromium):
     async with running_pages() as house, front(house) as port:
         page = await (await chromium.new_context(locale="sl")).new_page()
-        portal = "<!doctype html><html lang=sl><title>Novice</title><h1>Novice</h1><script src=/.authproxy/static/session.js defer></script>"
+        portal = (
+            "<!doctype html><html lang=sl><title>Novice</title><h1>Novice</h1><script "
+            "src=/.authproxy/static/session.js defer></script>"
+        )
         await page.route("**/novice", lambda route: route.fulfill(body=portal, content_type="text/html"))
         async with page.expect_response("**/.authproxy/session") as answer:
             await page.goto(f"http://acq.localhost:{port}/novice")
@@ -163,9 +187,21 @@ async def test_the_session_page_is_worked_by_the_keyboard_alone(chromium):
             reached.append(await page.evaluate("document.activeElement.innerText"))
             assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         assert reached == [
-            "Podaljšaj sejo", "Odjava", "", "Dodaj aplikacijo za enkratna gesla", "Dodaj potisna obvestila OnePass", "Ustvari nove rezervne kode", "Končaj", "Končaj vse druge seje", "Odjava povsod", "Na portal", "podpora@example.si",
-            "Vprašanja in odgovori o storitvi Rekono", "Slovenščina", "English",
-        ]  # fmt: skip
+            "Podaljšaj sejo",
+            "Odjava",
+            "",
+            "Dodaj aplikacijo za enkratna gesla",
+            "Dodaj potisna obvestila OnePass",
+            "Ustvari nove rezervne kode",
+            "Končaj",
+            "Končaj vse druge seje",
+            "Odjava povsod",
+            "Na portal",
+            "podpora@example.si",
+            "Vprašanja in odgovori o storitvi Rekono",
+            "Slovenščina",
+            "English",
+        ]
 
 
 async def test_every_other_session_has_an_end_button_of_its_own_name(chromium):
@@ -206,7 +242,9 @@ async def sign_out(chromium: Browser, port: int, *, with_script: bool, presses: 
     if presses:
         await page.get_by_role("button", name="Sign out of Rekono").click()
     await page.get_by_text("If you have signed out of Rekono as well").wait_for(timeout=10_000)
-    assert [cookie["name"] for cookie in await context.cookies(f"https://acq.localhost:{port}/")] == ["__Host-authproxy-left"]
+    assert [cookie["name"] for cookie in await context.cookies(f"https://acq.localhost:{port}/")] == [
+        "__Host-authproxy-left"
+    ]
     return page.url
 
 
@@ -218,10 +256,13 @@ async def test_signing_out_goes_by_way_of_the_provider_and_comes_back(chromium, 
         async with running_pages() as house, front(house) as port:
             back = f"http://acq.localhost:{port}/.authproxy/logout"
             house.flows.provider_logout = EndSessionRequest(
-                by=by, endpoint=f"http://localhost:{provider_port}/endsession",
+                by=by,
+                endpoint=f"http://localhost:{provider_port}/endsession",
                 fields={"id_token_hint": "eyJ0.e30.", "state": "s", "post_logout_redirect_uri": back},
-            )  # fmt: skip
-            landed = await sign_out(chromium, port, with_script=with_script, presses=by == "post" and not with_script)
+            )
+            landed = await sign_out(
+                chromium, port, with_script=with_script, presses=by == "post" and not with_script
+            )
     finally:
         await provider.cleanup()
 
@@ -248,7 +289,10 @@ async def test_on_paper_the_ways_to_sign_in_are_lines_of_text(chromium):
         ways = page.locator("main button:visible")
 
         assert await ways.all_inner_texts() == ["Prijava z računom Rekono", "Ustvari račun"]
-        looks = "nodes => nodes.map(node => [getComputedStyle(node).borderTopWidth, getComputedStyle(node).backgroundColor])"
+        looks = (
+            "nodes => nodes.map(node => [getComputedStyle(node).borderTopWidth, "
+            "getComputedStyle(node).backgroundColor])"
+        )
         assert await ways.evaluate_all(looks) == [["0px", "rgba(0, 0, 0, 0)"]] * 2
 
 

@@ -1,4 +1,5 @@
-"""What a script that has got into a portal's page gets of ours, in Chromium, at the same origin and with the person's own session."""
+"""What a script that has got into a portal's page gets of ours, in Chromium, at the same origin and with the
+person's own session."""
 
 from __future__ import annotations
 
@@ -70,8 +71,13 @@ async def test_fetch_gets_neither_codes_nor_secrets(chromium: Browser, portal: P
             return [answer.status, await answer.text()];
         }""",
         method,
-    )  # fmt: skip
-    assert (status, "foreign_origin" in text, RECOVERY_CODES[0] in text, SECRET in text) == (403, True, False, False)
+    )
+    assert (status, "foreign_origin" in text, RECOVERY_CODES[0] in text, SECRET in text) == (
+        403,
+        True,
+        False,
+        False,
+    )
     await page.context.close()
 
 
@@ -81,12 +87,19 @@ async def test_a_frame_is_shown_nothing(chromium: Browser, portal: Portal) -> No
     async with page.expect_response("**/session/methods") as answered:
         await page.evaluate(FORM, ["f", "recovery"])
     assert (await answered.value).status == 403
-    assert await page.evaluate("(() => { try { return frames.f.document.body.innerText } catch { return '' } })()") == ""
+    assert (
+        await page.evaluate(
+            "(() => { try { return frames.f.document.body.innerText } catch { return '' } })()"
+        )
+        == ""
+    )
     await page.context.close()
 
 
 @pytest.mark.parametrize("path", ["/", "/isolated"])
-async def test_a_window_shows_codes_to_its_person_and_not_to_the_page_that_has_opened_it(chromium: Browser, portal: Portal, path: str) -> None:
+async def test_a_window_shows_codes_to_its_person_and_not_to_the_page_that_has_opened_it(
+    chromium: Browser, portal: Portal, path: str
+) -> None:
     page = await page_of(chromium, portal, path)
     async with page.expect_popup() as opened:
         await page.evaluate("window.other = window.open('about:blank', 'w')")
@@ -94,13 +107,22 @@ async def test_a_window_shows_codes_to_its_person_and_not_to_the_page_that_has_o
     async with popup.expect_navigation(url="**/session/methods"):
         await page.evaluate(FORM, ["w", "recovery"])
     assert RECOVERY_CODES[0] in await popup.locator("main").first.inner_text()
-    assert await page.evaluate("(() => { try { return other.document.body.innerText } catch { return 'cut off' } })()") == "cut off"
+    assert (
+        await page.evaluate(
+            "(() => { try { return other.document.body.innerText } catch { return 'cut off' } })()"
+        )
+        == "cut off"
+    )
     await page.context.close()
 
 
-async def test_a_worker_of_the_portal_may_pass_pages_on_and_gets_no_secret(chromium: Browser, portal: Portal) -> None:
+async def test_a_worker_of_the_portal_may_pass_pages_on_and_gets_no_secret(
+    chromium: Browser, portal: Portal
+) -> None:
     page = await page_of(chromium, portal)
-    await page.evaluate("navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready)")
+    await page.evaluate(
+        "navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready)"
+    )
     for path in ("session", "step-up?rt=/orders"):
         answer = await page.goto(f"{portal.origin}/.authproxy/{path}")
         assert answer is not None

@@ -1,4 +1,5 @@
-"""Operators' acts in a real store: they wait, they are taken over by one gateway at a time, and none is lost."""
+"""Operators' acts in a real store: they wait, they are taken over by one gateway at a time, and none is
+lost."""
 
 from __future__ import annotations
 
@@ -90,7 +91,11 @@ async def acts_of_an_operator(house):
 
 
 def acts_in(text):
-    return [(event["event"], event["request_id"], event["operator"]) for event in map(json.loads, text.splitlines()) if event["event"].startswith("act.")]
+    return [
+        (event["event"], event["request_id"], event["operator"])
+        for event in map(json.loads, text.splitlines())
+        if event["event"].startswith("act.")
+    ]
 
 
 async def test_a_running_gateway_writes_them_down_and_of_two_each_is_written_once(redis_server):

@@ -1,4 +1,5 @@
-"""The ways to a real Redis: Unix socket, TLS with a pinned authority, a user with few rights; and what is said when they fail."""
+"""The ways to a real Redis: Unix socket, TLS with a pinned authority, a user with few rights; and what is
+said when they fail."""
 
 from __future__ import annotations
 
@@ -97,21 +98,29 @@ async def test_redis_is_reached_over_tcp_and_over_a_unix_socket(server):
 
 
 async def test_redis_is_reached_over_tls_with_its_authority(tls_server, ca_file):
-    assert await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file)))
+    assert await is_served(
+        RedisConnection(f"rediss://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file))
+    )
 
 
 async def test_a_store_that_asks_for_a_certificate_is_shown_ours(files_for_tls, ca_file):
-    with RedisServer("--tls-auth-clients", "yes", "--tls-ca-cert-file", ca_file, tls=files_for_tls("localhost")) as running:
+    with RedisServer(
+        "--tls-auth-clients", "yes", "--tls-ca-cert-file", ca_file, tls=files_for_tls("localhost")
+    ) as running:
         url = f"rediss://localhost:{running.port}/0"
         chain, key = map(str, files_for_tls("gateway.example"))
-        assert await is_served(RedisConnection(url, tls=StoreTls(ca_file=ca_file, certificate_file=chain, key_file=key)))
+        assert await is_served(
+            RedisConnection(url, tls=StoreTls(ca_file=ca_file, certificate_file=chain, key_file=key))
+        )
         with pytest.raises(CannotAsk):
             await is_served(RedisConnection(url, tls=StoreTls(ca_file=ca_file)))
 
 
 async def test_a_url_of_valkey_is_one_of_redis(server, tls_server, ca_file):
     assert await is_served(RedisConnection(server.url.replace("redis", "valkey")))
-    assert await is_served(RedisConnection(f"valkeys://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file)))
+    assert await is_served(
+        RedisConnection(f"valkeys://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file))
+    )
 
 
 async def test_no_option_in_the_url_changes_what_answers_look_like(server):
@@ -122,14 +131,18 @@ async def test_no_option_in_the_url_changes_what_answers_look_like(server):
 
 async def test_a_certificate_for_another_host_is_refused(tls_server, ca_file):
     with pytest.raises(CannotAsk, match=r"127\.0\.0\.1"):
-        await is_served(RedisConnection(f"rediss://127.0.0.1:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file)))
+        await is_served(
+            RedisConnection(f"rediss://127.0.0.1:{tls_server.port}/0", tls=StoreTls(ca_file=ca_file))
+        )
 
 
 async def test_a_certificate_of_another_authority_is_refused(tls_server, tmp_path):
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
     with pytest.raises(CannotAsk, match=r"(?i)certificate"):
-        await is_served(RedisConnection(f"rediss://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=str(other))))
+        await is_served(
+            RedisConnection(f"rediss://localhost:{tls_server.port}/0", tls=StoreTls(ca_file=str(other)))
+        )
 
 
 async def test_no_option_in_the_url_switches_the_check_of_the_certificate_off(tls_server):
@@ -155,7 +168,10 @@ def test_a_ca_file_that_is_not_there_is_told_at_once():
         RedisConnection("rediss://127.0.0.1:6379", tls=StoreTls(ca_file="/nowhere/ca.pem"))
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:6379", "", "redis://host:port", "redis://host/abc", "redis://host/0/1"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1", "127.0.0.1:6379", "", "redis://host:port", "redis://host/abc", "redis://host/0/1"],
+)
 def test_a_url_of_another_kind_is_told_at_once(url):
     with pytest.raises(ValueError):
         RedisConnection(url)
@@ -180,7 +196,11 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
     assert await logout_tokens.take(ISSUER, "token", now=NOW)
     await logout_tokens.keep(ISSUER, "token", until=NOW + timedelta(minutes=3), now=NOW)
     assert await attempts.take(attempt_of("browser"), good_until=NOW + timedelta(minutes=30), now=NOW)
-    assert await attempts.note_sign_in("browser", now=NOW) == await attempts.recent_sign_ins("browser", now=NOW) == 1
+    assert (
+        await attempts.note_sign_in("browser", now=NOW)
+        == await attempts.recent_sign_ins("browser", now=NOW)
+        == 1
+    )
     people = RedisPeople(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
     assert await people.take_over([ANA], revision=0, departures=[ANA])
     [found] = await people.find([RegisterKey("id", "ana")])
@@ -229,7 +249,9 @@ def test_the_rights_that_the_readme_lists_are_the_tested_ones():
         assert f" {right}" in readme
 
 
-@pytest.mark.parametrize("credentials", [{"password": "wrong-password"}, {"username": "nobody", "password": "wrong-password"}])
+@pytest.mark.parametrize(
+    "credentials", [{"password": "wrong-password"}, {"username": "nobody", "password": "wrong-password"}]
+)
 async def test_wrong_credentials_are_an_outage_and_show_nowhere(server, credentials):
     with structlog.testing.capture_logs() as logs, pytest.raises(CannotAsk) as told:
         await is_served(RedisConnection(server.url, **credentials))

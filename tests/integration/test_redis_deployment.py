@@ -1,4 +1,5 @@
-"""The files for operators of Redis: the server starts with them, keeps what it is told, and the gateway's user may do what it must."""
+"""The files for operators of Redis: the server starts with them, keeps what it is told, and the gateway's
+user may do what it must."""
 
 from __future__ import annotations
 
@@ -25,17 +26,33 @@ DEPLOY = Path(__file__).parents[2] / "deploy" / "redis"
 
 async def test_a_server_with_the_files_for_operators_is_nothing_to_warn_of(tmp_path):
     password = secrets.token_urlsafe(16)
-    users = (DEPLOY / "users.acl").read_text().replace("<sha256 of the password>", hashlib.sha256(password.encode()).hexdigest())
+    users = (
+        (DEPLOY / "users.acl")
+        .read_text()
+        .replace("<sha256 of the password>", hashlib.sha256(password.encode()).hexdigest())
+    )
     (tmp_path / "users.acl").write_text(users)
-    words = [line.split() for line in (DEPLOY / "authproxy.conf").read_text().splitlines() if line and not line.startswith("#")]
-    options = [option for name, *values in words if name != "aclfile" for option in (f"--{name}", *(value.strip('"') for value in values))]
+    words = [
+        line.split()
+        for line in (DEPLOY / "authproxy.conf").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    options = [
+        option
+        for name, *values in words
+        if name != "aclfile"
+        for option in (f"--{name}", *(value.strip('"') for value in values))
+    ]
     # What was written in the last second may be lost with a killed server; here nothing may.
     with RedisServer(*options, "--appendfsync", "always", "--aclfile", str(tmp_path / "users.acl")) as server:
         redis = RedisConnection(server.url, username="gateway", password=password)
         pulse = Pulse(redis)
         await pulse.beat(NOW)
         assert await pulse.warnings() == []
-        sessions, ticket = RedisSessions(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes, pulse=pulse), new_ticket()
+        sessions, ticket = (
+            RedisSessions(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes, pulse=pulse),
+            new_ticket(),
+        )
         await sessions.create(ticket, session_for(ticket), browser="", now=NOW)
         await redis.aclose()
         server.kill()
@@ -55,6 +72,8 @@ async def found(sessions, ticket):
 
 
 def test_the_user_of_the_files_has_the_rights_of_the_readme():
-    [line] = [line for line in (DEPLOY / "users.acl").read_text().splitlines() if line.startswith("user gateway")]
+    [line] = [
+        line for line in (DEPLOY / "users.acl").read_text().splitlines() if line.startswith("user gateway")
+    ]
     readme = (Path(authproxy.storage.__file__).parent / "README.md").read_text()
     assert line.partition("> ")[2] in readme

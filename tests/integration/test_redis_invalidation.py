@@ -1,4 +1,5 @@
-"""Two instances, each with its near cache, on one real Redis (and on Valkey): what one does, the other obeys."""
+"""Two instances, each with its near cache, on one real Redis (and on Valkey): what one does, the other
+obeys."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def valkey() -> str | None:
 
 PROGRAMS = [
     pytest.param("redis-server", id="redis"),
-    pytest.param(valkey(), id="valkey", marks=pytest.mark.skipif(valkey() is None, reason="no valkey-server")),
+    pytest.param(
+        valkey(), id="valkey", marks=pytest.mark.skipif(valkey() is None, reason="no valkey-server")
+    ),
 ]
 
 
@@ -273,8 +276,11 @@ async def test_the_ends_of_an_outage_are_told_once_each(server):
             await eventually(lambda: any(entry["event"] == "store.invalidation_resumed" for entry in logs))
             await one.redis.ping()
     assert [entry["event"] for entry in logs] == [
-        "store.unavailable", "store.invalidation_lost", "store.invalidation_resumed", "store.available",
-    ]  # fmt: skip
+        "store.unavailable",
+        "store.invalidation_lost",
+        "store.invalidation_resumed",
+        "store.available",
+    ]
 
 
 async def test_a_listener_that_ends_leaves_a_near_cache_that_is_not_used(server):

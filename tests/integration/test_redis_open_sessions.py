@@ -1,4 +1,5 @@
-"""Sessions that end by time are told of, once, and no others: against a real store that lets records expire."""
+"""Sessions that end by time are told of, once, and no others: against a real store that lets records
+expire."""
 
 from __future__ import annotations
 
@@ -34,8 +35,16 @@ class Store:
         self.server = server
         keys = KeyRing((secrets.token_bytes(32),))
         pulse = Pulse(connection)
-        self.opened = RedisOpenSessions(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, name_of=lambda _: "name of a person")
-        self.sessions = RedisSessions(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, opened=self.opened)
+        self.opened = RedisOpenSessions(
+            connection,
+            keys=keys,
+            fresh=secrets.token_bytes,
+            pulse=pulse,
+            name_of=lambda _: "name of a person",
+        )
+        self.sessions = RedisSessions(
+            connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, opened=self.opened
+        )
 
     async def begun(self, **changes):
         ticket = new_ticket()
@@ -73,7 +82,12 @@ async def test_an_idle_session_is_told_of_until_that_is_settled_and_never_again(
     _, session = await store.begun()
     await store.is_gone(session)
     [ended] = await store.opened.ended("a", now=LATER)
-    assert (ended.session_id, ended.portal, ended.method, ended.person_name) == (session.session_id, session.portal, session.method, "name of a person")
+    assert (ended.session_id, ended.portal, ended.method, ended.person_name) == (
+        session.session_id,
+        session.portal,
+        session.method,
+        "name of a person",
+    )
     assert not ended.is_absolute
     assert await store.told(taker="b") == []
     assert await store.told() == [(session.session_id, False)]
@@ -129,7 +143,9 @@ async def test_nobody_learns_from_the_store_who_has_a_session(store):
     for command in (("HGETALL", keyspace.OPEN_DETAILS), ("ZRANGE", keyspace.OPEN_SESSIONS, "0", "-1")):
         answer = store.server.command(*command)
         assert session.session_id.encode() in answer
-        assert not any(part.encode() in answer for part in ("name of a person", session.person.subject, session.portal))
+        assert not any(
+            part.encode() in answer for part in ("name of a person", session.person.subject, session.portal)
+        )
 
 
 # The events, from a running gateway.
@@ -150,12 +166,21 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
 
         assert (await david.browser.fetch(house.acq + "/vault")).status == 403
         [denied] = events(house, "access.denied")
-        assert (denied["session"], denied["person"], denied["reason"]) == (of_david["session"], of_david["person"], "level_too_low")
+        assert (denied["session"], denied["person"], denied["reason"]) == (
+            of_david["session"],
+            of_david["person"],
+            "level_too_low",
+        )
 
         house.clock.advance(minutes=6)
         assert (await david.browser.fetch(house.acq + "/")).status == 401
         [idle] = events(house, "session.ended")
-        assert (idle["session"], idle["person"], idle["by"], idle["detail"]) == (of_david["session"], of_david["person"], "time", "idle")
+        assert (idle["session"], idle["person"], idle["by"], idle["detail"]) == (
+            of_david["session"],
+            of_david["person"],
+            "time",
+            "idle",
+        )
 
         again = house.person(DAVID)
         assert (await again.signs_in(house.acq + "/")).status == 200
@@ -169,12 +194,19 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
         assert {event["session"] for event in events(house, "session.unreadable")} == {spoilt}
 
         house.clock.advance(hours=9)
-        redis_server.command("DEL", keyspace.session(of_ana["session"]))  # as the store lets it expire, whose clock nobody can move
+        redis_server.command(
+            "DEL", keyspace.session(of_ana["session"])
+        )  # as the store lets it expire, whose clock nobody can move
 
         async def is_told():
             return len(events(house, "session.ended")) > 1
 
         await until(is_told, within=20)
         _, over = events(house, "session.ended")
-        assert (over["session"], over["person"], over["portal"], over["method"]) == (of_ana["session"], of_ana["person"], "acq", "rekono")
+        assert (over["session"], over["person"], over["portal"], over["method"]) == (
+            of_ana["session"],
+            of_ana["person"],
+            "acq",
+            "rekono",
+        )
         assert (over["by"], over["detail"]) == ("time", "absolute")

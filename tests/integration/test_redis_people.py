@@ -1,4 +1,5 @@
-"""What only a real Redis can show of the register: what lies in it, for how long, and what happens when somebody meddles with it."""
+"""What only a real Redis can show of the register: what lies in it, for how long, and what happens when
+somebody meddles with it."""
 
 from __future__ import annotations
 
@@ -40,16 +41,35 @@ async def test_whoever_reads_the_whole_store_learns_nobody_of_the_register(redis
         kind = await redis.ask("TYPE", key)
         found += [key, *await redis.ask(*(("SMEMBERS", key) if kind == b"set" else ("HGETALL", key)))]
     store = b"\n".join(found)
-    secret = ["ana", "cvetka", "Novak", "99990008", "99990016", "example.si", "40123456", "a1a1a1", SUBCA, "rekono-ana", "lost card", "b2b"]
+    secret = [
+        "ana",
+        "cvetka",
+        "Novak",
+        "99990008",
+        "99990016",
+        "example.si",
+        "40123456",
+        "a1a1a1",
+        SUBCA,
+        "rekono-ana",
+        "lost card",
+        "b2b",
+    ]
     assert [text for text in secret if text.encode() in store] == []
 
 
 async def test_the_whole_register_is_in_one_slot_and_stays(redis):
     await filled(redis)
     keys = sorted(await redis.ask("KEYS", "*"))
-    assert keys == sorted(key.encode() for key in (
-        keyspace.REGISTER, keyspace.REGISTER_NAMES, keyspace.REGISTER_PEOPLE, keyspace.REGISTER_DEPARTURES,
-    ))  # fmt: skip
+    assert keys == sorted(
+        key.encode()
+        for key in (
+            keyspace.REGISTER,
+            keyspace.REGISTER_NAMES,
+            keyspace.REGISTER_PEOPLE,
+            keyspace.REGISTER_DEPARTURES,
+        )
+    )
     assert {re.search(rb"\{(.*?)\}", key)[1] for key in keys} == {b"register"}
     assert [await redis.ask("PTTL", key) for key in keys] == [-1] * 4
     assert keyspace.session_id_in(keys[0]) is None
@@ -86,7 +106,12 @@ async def test_what_was_made_ready_and_is_gone_takes_no_place(redis, server):
 async def test_with_a_dropped_key_nobody_is_unknown_it_cannot_be_asked(redis):
     await filled(redis)
     without = people_with(redis, NEW_KEY)
-    for ask in (lambda: without.find([BY_ANAS_ID]), without.every, without.is_under_first_key, without.departures):
+    for ask in (
+        lambda: without.find([BY_ANAS_ID]),
+        without.every,
+        without.is_under_first_key,
+        without.departures,
+    ):
         with pytest.raises(CannotAsk, match="does not open"):
             await ask()
 
@@ -115,7 +140,9 @@ async def test_whoever_writes_into_the_store_turns_nobody_into_somebody_else(red
     with pytest.raises(CannotAsk):
         await people.find([BY_CVETKAS_ID])
     await redis.ask("HSET", keyspace.REGISTER_NAMES, cvetka, cvetka)
-    await redis.ask("HSET", keyspace.REGISTER_PEOPLE, cvetka, await redis.ask("HGET", keyspace.REGISTER_PEOPLE, ana))
+    await redis.ask(
+        "HSET", keyspace.REGISTER_PEOPLE, cvetka, await redis.ask("HGET", keyspace.REGISTER_PEOPLE, ana)
+    )
     for ask in (lambda: people.find([BY_CVETKAS_ID]), people.every):
         with pytest.raises(CannotAsk):
             await ask()
@@ -157,10 +184,15 @@ async def with_a_blocked_account(redis, *keys):
 
 async def is_refused_everywhere(people):
     for ask in (
-        lambda: people.look_up(EVERYBODY), lambda: people.find([RegisterKey("id", "david")]), people.every, people.revision,
-        lambda: people.take_over([ANA], revision=2, departures=()), lambda: people.take_over([ANA], revision=0, departures=()),
-        lambda: people.block_account(THIEF, revision=2), lambda: people.unblock_account(THIEF.account, revision=2),
-    ):  # fmt: skip
+        lambda: people.look_up(EVERYBODY),
+        lambda: people.find([RegisterKey("id", "david")]),
+        people.every,
+        people.revision,
+        lambda: people.take_over([ANA], revision=2, departures=()),
+        lambda: people.take_over([ANA], revision=0, departures=()),
+        lambda: people.block_account(THIEF, revision=2),
+        lambda: people.unblock_account(THIEF.account, revision=2),
+    ):
         with pytest.raises(RegisterLost, match="--new-register"):
             await ask()
     assert await people.is_lost()
@@ -207,7 +239,9 @@ async def test_an_emptied_store_is_noticed_by_the_instance_that_kept_running_and
     await pulse.beat(NOW)
     await redis.ask("FLUSHALL")
     with pytest.raises(RegisterLost):
-        await RedisPeople(redis, keys=KeyRing((KEY,)), fresh=secrets.token_bytes, pulse=pulse).find([BY_ANAS_ID])
+        await RedisPeople(redis, keys=KeyRing((KEY,)), fresh=secrets.token_bytes, pulse=pulse).find(
+            [BY_ANAS_ID]
+        )
     assert await people_with(redis).find([BY_ANAS_ID]) == (None,)
     await pulse.beat(NOW)
     with pytest.raises(RegisterLost):
@@ -305,7 +339,9 @@ async def test_blocked_accounts_go_over_to_the_first_key_with_the_register(redis
     assert await both.block_account(BlockedAccount(account=account("other"), blocked_at=NOW), revision=2)
     assert not await both.is_under_first_key()
     assert await both.take_over((await both.every()).members, revision=3, departures=())
-    found = await people_with(redis, NEW_KEY).look_up([THIEF.account.key, account("other").key, account("honest").key])
+    found = await people_with(redis, NEW_KEY).look_up(
+        [THIEF.account.key, account("other").key, account("honest").key]
+    )
     assert set(found.blocked) == {THIEF.account.key, account("other").key}
 
 
@@ -322,6 +358,13 @@ async def test_whoever_moves_a_block_to_another_account_unblocks_nobody(redis):
 
 async def test_whoever_reads_the_store_learns_nothing_of_a_blocked_account(redis):
     people = people_with(redis)
-    await people.block_account(BlockedAccount(account=account("rekono-thief"), blocked_at=NOW, reason="stolen"), revision=0)
-    store = b"\n".join([*await redis.ask("HGETALL", keyspace.REGISTER_ACCOUNTS), *await redis.ask("HGETALL", keyspace.REGISTER)])
+    await people.block_account(
+        BlockedAccount(account=account("rekono-thief"), blocked_at=NOW, reason="stolen"), revision=0
+    )
+    store = b"\n".join(
+        [
+            *await redis.ask("HGETALL", keyspace.REGISTER_ACCOUNTS),
+            *await redis.ask("HGETALL", keyspace.REGISTER),
+        ]
+    )
     assert [text for text in (b"thief", b"rekono.example", b"stolen") if text in store] == []

@@ -1,5 +1,5 @@
-"""What only a real Redis can show of challenges, limits and enrolments: what lies in it, for how long, what meddling and a change of keys do,
-and that two instances count together."""
+"""What only a real Redis can show of challenges, limits and enrolments: what lies in it, for how long, what
+meddling and a change of keys do, and that two instances count together."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours
 ONE, ANA, ADDRESS = ChallengeId("challenge-1"), person_name(ANAS), address_name("198.51.100.7")
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 CODES = ["keyed-hash-0", "keyed-hash-1"]
-PHONE = enrolment_of("phone-1", method="push", label="Anin telefon", secret="public-key-of-the-phone", device_id="device-of-ana")
+PHONE = enrolment_of(
+    "phone-1",
+    method="push",
+    label="Anin telefon",
+    secret="public-key-of-the-phone",
+    device_id="device-of-ana",
+)
 
 
 def challenges_on(redis, *keys):
@@ -81,9 +87,23 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_secret_number_or_cod
     store = await everything_in(redis)
     challenge = challenge_of()
     secret = [
-        ONE, challenge.answer, challenge.return_to, challenge.held, "456", "payments", "ana", "bips", ADDRESS.partition(":")[2], "telefon",
-        "enrolment-1", "phone-1", enrolment_of().secret, PHONE.secret, PHONE.device_id, *CODES,
-    ]  # fmt: skip
+        ONE,
+        challenge.answer,
+        challenge.return_to,
+        challenge.held,
+        "456",
+        "payments",
+        "ana",
+        "bips",
+        ADDRESS.partition(":")[2],
+        "telefon",
+        "enrolment-1",
+        "phone-1",
+        enrolment_of().secret,
+        PHONE.secret,
+        PHONE.device_id,
+        *CODES,
+    ]
     assert [text for text in secret if text.encode() in store] == []
 
 
@@ -95,10 +115,19 @@ async def test_every_key_is_named_as_documented_and_lives_as_long(redis):
         lives[key.rsplit(b":")[-1].decode()] = timedelta(milliseconds=await redis.ask("PTTL", key))
     for_ever = {kind for kind, span in lives.items() if span < timedelta(0)}
     assert for_ever == {"enrolments", "recovery", "recovery-codes"}
-    at_most = {"challenge": 15 * MINUTE, "challenges": 15 * MINUTE, "push": MINUTE, "answers": DAY, "messages": 60 * MINUTE, "step": 2 * DAY}
-    assert {kind: at_most[kind] - MINUTE < span <= at_most[kind] for kind, span in lives.items() if kind not in for_ever} == dict.fromkeys(
-        at_most, True
-    )
+    at_most = {
+        "challenge": 15 * MINUTE,
+        "challenges": 15 * MINUTE,
+        "push": MINUTE,
+        "answers": DAY,
+        "messages": 60 * MINUTE,
+        "step": 2 * DAY,
+    }
+    assert {
+        kind: at_most[kind] - MINUTE < span <= at_most[kind]
+        for kind, span in lives.items()
+        if kind not in for_ever
+    } == dict.fromkeys(at_most, True)
 
 
 async def test_a_block_is_remembered_until_a_day_after_its_end(redis):
@@ -110,7 +139,13 @@ async def test_a_block_is_remembered_until_a_day_after_its_end(redis):
 
 async def test_fifty_answers_on_two_instances_are_not_judged_more_often_than_five_on_one(redis, other):
     limits, elsewhere = limits_on(redis), limits_on(other)
-    judged = await asyncio.gather(*(at.try_answer([ANA, address_name(f"10.0.0.{number}")], now=NOW) for number in range(25) for at in (limits, elsewhere)))
+    judged = await asyncio.gather(
+        *(
+            at.try_answer([ANA, address_name(f"10.0.0.{number}")], now=NOW)
+            for number in range(25)
+            for at in (limits, elsewhere)
+        )
+    )
     assert sum(until is None for until in judged) == 5
     assert await elsewhere.blocked_until([ANA], now=NOW) == NOW + 15 * MINUTE
 
@@ -121,7 +156,9 @@ async def test_fifty_right_answers_on_two_instances_resolve_one_challenge_once(r
 
     async def answered(challenges):
         standing = await challenges.count_try(ONE, now=NOW)
-        return standing.state is State.PENDING, await challenges.resolve(ONE, State.APPROVED, now=NOW) if standing.state is State.PENDING else False
+        return standing.state is State.PENDING, await challenges.resolve(
+            ONE, State.APPROVED, now=NOW
+        ) if standing.state is State.PENDING else False
 
     outcomes = await asyncio.gather(*(answered(challenges) for _ in range(25) for challenges in both))
     assert sum(is_judged for is_judged, _ in outcomes) <= 5
@@ -133,7 +170,10 @@ async def test_a_code_by_time_accepted_on_one_instance_is_refused_on_the_other(r
     assert not await enrolments_on(other).accept_step("enrolment-1", 7)
 
 
-@pytest.mark.parametrize("meddled", [("HSET", "state", "won"), ("HDEL", "state"), ("HSET", "tries", "many"), ("HSET", "sealed", "x")])
+@pytest.mark.parametrize(
+    "meddled",
+    [("HSET", "state", "won"), ("HDEL", "state"), ("HSET", "tries", "many"), ("HSET", "sealed", "x")],
+)
 async def test_a_meddled_challenge_is_none(redis, meddled):
     challenges = challenges_on(redis)
     await challenges.open(challenge_of(), tries=5, now=NOW)
@@ -156,7 +196,9 @@ async def test_a_challenge_in_the_place_of_another_does_not_open(redis):
 async def test_no_list_of_a_session_leads_to_the_challenge_of_another(redis):
     challenges = challenges_on(redis)
     await challenges.open(challenge_of(), tries=5, now=NOW)
-    await redis.ask("RENAME", keyspace.challenges_of(SessionId("a-session")), keyspace.challenges_of(SessionId("another")))
+    await redis.ask(
+        "RENAME", keyspace.challenges_of(SessionId("a-session")), keyspace.challenges_of(SessionId("another"))
+    )
     assert await challenges.current(SessionId("another"), now=NOW) == ()
 
 
@@ -194,7 +236,9 @@ async def test_whoever_puts_a_hash_among_the_recovery_codes_has_no_code(redis):
 
 async def test_new_recovery_codes_leave_nothing_of_the_old_ones_behind(redis, other):
     both = enrolments_on(redis), enrolments_on(other)
-    await asyncio.gather(*(enrolments.put_recovery(ANAS, [f"hash-{number}"]) for number in range(10) for enrolments in both))
+    await asyncio.gather(
+        *(enrolments.put_recovery(ANAS, [f"hash-{number}"]) for number in range(10) for enrolments in both)
+    )
     assert len(await redis.ask("KEYS", "*:recovery-codes")) == await both[0].recovery_left(ANAS) == 1
     await both[0].put_recovery(ANAS, ())
     assert await redis.ask("KEYS", "*") == []
@@ -251,7 +295,11 @@ async def test_recovery_codes_of_whoever_dies_before_they_count_are_gone_in_minu
 
 async def test_after_a_change_of_keys_everything_is_found_and_counted(redis):
     await filled(redis)
-    challenges, limits, enrolments = challenges_on(redis, NEW_KEY, KEY), limits_on(redis, NEW_KEY, KEY), enrolments_on(redis, NEW_KEY, KEY)
+    challenges, limits, enrolments = (
+        challenges_on(redis, NEW_KEY, KEY),
+        limits_on(redis, NEW_KEY, KEY),
+        enrolments_on(redis, NEW_KEY, KEY),
+    )
     assert (await challenges.count_try(ONE, now=NOW)).challenge == challenge_of()
     assert await challenges.claim_push(ANAS, ChallengeId("challenge-2"), MINUTE) == ONE
     for _ in range(5):
@@ -284,7 +332,10 @@ async def test_what_was_resealed_needs_the_first_key_alone(redis):
     assert await both.reseal() == 4
     assert await both.reseal() == 0
     alone = enrolments_on(redis, NEW_KEY)
-    assert ({*await alone.of(ANAS)}, await alone.of(BORS)) == ({enrolment_of(), PHONE}, (enrolment_of("his"),))
+    assert ({*await alone.of(ANAS)}, await alone.of(BORS)) == (
+        {enrolment_of(), PHONE},
+        (enrolment_of("his"),),
+    )
     assert [await alone.spend_recovery(ANAS, code) for code in CODES] == [True, True]
     assert len(await redis.ask("KEYS", "*:enrolments")) == 2
 
@@ -297,7 +348,9 @@ async def test_what_does_not_open_is_left_alone_by_resealing(redis):
 
 
 @pytest.mark.parametrize("questions", range(8))
-async def test_whoever_dies_while_resealing_has_lost_nothing_and_the_next_one_ends_it(redis, server, questions):
+async def test_whoever_dies_while_resealing_has_lost_nothing_and_the_next_one_ends_it(
+    redis, server, questions
+):
     await enrolments_on(redis).add(ANAS, enrolment_of())
     await enrolments_on(redis).put_recovery(ANAS, CODES)
     dying = DyingConnection(server.socket_url, questions=questions)
@@ -344,11 +397,19 @@ async def left(enrolments):
     await enrolments.remove_all([ANAS])
 
 
-@pytest.mark.parametrize(("work", "has_codes"), [(removed, False), (without_codes, True), (left, False), (left, True)])
-async def test_what_is_taken_away_while_it_is_resealed_does_not_come_back(redis, pair, server, work, has_codes):
+@pytest.mark.parametrize(
+    ("work", "has_codes"), [(removed, False), (without_codes, True), (left, False), (left, True)]
+)
+async def test_what_is_taken_away_while_it_is_resealed_does_not_come_back(
+    redis, pair, server, work, has_codes
+):
     here, there = pair
     for order in orders(5, 5):
-        await (enrolments_on(redis).put_recovery(ANAS, CODES) if has_codes else enrolments_on(redis).add(ANAS, enrolment_of()))
+        await (
+            enrolments_on(redis).put_recovery(ANAS, CODES)
+            if has_codes
+            else enrolments_on(redis).add(ANAS, enrolment_of())
+        )
         resealing = asyncio.ensure_future(enrolments_on(here, NEW_KEY, KEY).reseal())
         taking_away = asyncio.ensure_future(work(enrolments_on(there, NEW_KEY, KEY)))
         for is_reseal in order:

@@ -1,4 +1,5 @@
-"""The pulse of a real Redis: what instances tell each other of outages and endings, and what is noticed when the store goes back in time."""
+"""The pulse of a real Redis: what instances tell each other of outages and endings, and what is noticed when
+the store goes back in time."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ class Instance:
     def __init__(self, connection, **changes):
         self.alarms = []
         self.pulse = Pulse(connection, forgives=FORGIVES, **changes)
-        self.sessions = RedisSessions(connection, keys=KEYS, fresh=secrets.token_bytes, pulse=self.pulse, alarm=self.alarms.append)
+        self.sessions = RedisSessions(
+            connection, keys=KEYS, fresh=secrets.token_bytes, pulse=self.pulse, alarm=self.alarms.append
+        )
 
     async def started(self, now=NOW, **changes):
         ticket = new_ticket()
@@ -67,7 +70,9 @@ async def own(server_of_its_own):
     await connection.aclose()
 
 
-@pytest.mark.parametrize(("field", "value"), [("count", "junk"), ("count", str(2**63 - 1)), ("at", "junk"), ("at", "-1e300")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("count", "junk"), ("count", str(2**63 - 1)), ("at", "junk"), ("at", "-1e300")]
+)
 async def test_a_count_or_a_time_that_is_none_looks_like_no_outage(redis, one, field, value):
     await one.pulse.beat(NOW)
     await redis.ask("HSET", keyspace.PULSE, field, value)
@@ -76,7 +81,9 @@ async def test_a_count_or_a_time_that_is_none_looks_like_no_outage(redis, one, f
     assert not one.pulse.outages.is_failing
 
 
-@pytest.mark.parametrize("text", ["999999999999999:999999999999999", "1:999999999999999", "soon:later", "", "1:2:3"])
+@pytest.mark.parametrize(
+    "text", ["999999999999999:999999999999999", "1:999999999999999", "soon:later", "", "1:2:3"]
+)
 async def test_what_is_no_outage_stops_no_pulse(redis, one, text):
     await redis.ask("EVAL", f"return redis.call('RPUSH', '{keyspace.OUTAGES}', '{text}')", 0)
     await one.pulse.beat(NOW)
@@ -85,14 +92,22 @@ async def test_what_is_no_outage_stops_no_pulse(redis, one, text):
 
 async def test_scripts_and_the_gateway_forgive_alike(redis):
     drawn = random.Random(5)
-    script = IDLE_TIME + "return string.format('%.0f', idle_time(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), 4))"
+    script = (
+        IDLE_TIME
+        + "return string.format('%.0f', idle_time(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), 4))"
+    )
     for _ in range(100):
         known = Outages(forgives=drawn.randrange(1200) * SECOND)
         began = [NOW + drawn.randrange(3600) * SECOND for _ in range(drawn.randrange(5))]
         known.learn([Outage(at, at + drawn.randrange(900) * SECOND) for at in began], NOW)
         seen = NOW + drawn.randrange(3600) * SECOND
         now = seen + drawn.randrange(3600) * SECOND
-        arguments = (records.milliseconds(seen), records.milliseconds(now), records.span_in_milliseconds(known.forgives), *known.spans(now))
+        arguments = (
+            records.milliseconds(seen),
+            records.milliseconds(now),
+            records.span_in_milliseconds(known.forgives),
+            *known.spans(now),
+        )
         answer = await redis.ask("EVAL", script, 0, *arguments)
         assert timedelta(milliseconds=int(answer)) == now - seen - known.forgiven(seen, now)
 
@@ -100,10 +115,14 @@ async def test_scripts_and_the_gateway_forgive_alike(redis):
 async def test_a_record_outlives_the_idle_time_by_what_may_be_forgiven(one, redis):
     ticket, session = await one.started()
     key = keyspace.session(session.session_id)
-    assert IDLE + FORGIVES - 5 * SECOND < timedelta(milliseconds=await redis.ask("PTTL", key)) <= IDLE + FORGIVES
+    assert (
+        IDLE + FORGIVES - 5 * SECOND < timedelta(milliseconds=await redis.ask("PTTL", key)) <= IDLE + FORGIVES
+    )
     await redis.ask("PEXPIRE", key, 1000)
     await one.sessions.touch(ticket, now=NOW + MINUTE)
-    assert IDLE + FORGIVES - 5 * SECOND < timedelta(milliseconds=await redis.ask("PTTL", key)) <= IDLE + FORGIVES
+    assert (
+        IDLE + FORGIVES - 5 * SECOND < timedelta(milliseconds=await redis.ask("PTTL", key)) <= IDLE + FORGIVES
+    )
 
 
 async def full(server, now):
@@ -119,12 +138,18 @@ async def replica(server, now):
 
 
 async def writable(server):
-    for words in (("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "SET", "min-replicas-to-write", "0"), ("REPLICAOF", "NO", "ONE")):
+    for words in (
+        ("CONFIG", "SET", "maxmemory", "0"),
+        ("CONFIG", "SET", "min-replicas-to-write", "0"),
+        ("REPLICAOF", "NO", "ONE"),
+    ):
         server.command(*words)
 
 
 @pytest.mark.parametrize("refusing", [full, without_replicas, replica])
-async def test_while_writes_are_refused_nobody_becomes_idle_and_all_instances_agree_afterwards(server_of_its_own, own, refusing):
+async def test_while_writes_are_refused_nobody_becomes_idle_and_all_instances_agree_afterwards(
+    server_of_its_own, own, refusing
+):
     one = Instance(own)
     active, _ = await one.started()
     idle, _ = await one.started(now=NOW - IDLE + SECOND)
@@ -140,7 +165,9 @@ async def test_while_writes_are_refused_nobody_becomes_idle_and_all_instances_ag
     fresh = Instance(own)
     for instance in (fresh, one):
         stored = await instance.sessions.load(active, now=NOW + 20 * MINUTE)
-        assert stored.last_active_at == NOW + 8 * MINUTE  # what could not be written then was written afterwards
+        assert (
+            stored.last_active_at == NOW + 8 * MINUTE
+        )  # what could not be written then was written afterwards
         assert await instance.sessions.load(idle, now=NOW + 11 * MINUTE) is None
 
 
@@ -149,7 +176,9 @@ async def test_a_session_is_not_said_to_be_over_while_that_cannot_be_written(ser
     ticket, _ = await one.started()
     await one.pulse.beat(NOW + IDLE - SECOND)
     await full(server_of_its_own, NOW)
-    assert await one.sessions.load(ticket, now=NOW + IDLE) is not None  # the outage is noticed by the question itself
+    assert (
+        await one.sessions.load(ticket, now=NOW + IDLE) is not None
+    )  # the outage is noticed by the question itself
     assert one.pulse.outages.is_failing
     await writable(server_of_its_own)
     await one.pulse.beat(NOW + IDLE + SECOND)
@@ -179,7 +208,11 @@ async def test_time_in_which_nobody_beat_is_an_outage_also_for_who_was_not_there
     ago = int((await redis.ask("HGET", keyspace.PULSE, "at")).decode()) - 8 * 60_000
     await redis.ask("HSET", keyspace.PULSE, "at", ago)
     assert await other.sessions.load(ticket, now=NOW + 20 * MINUTE) is not None
-    assert timedelta(minutes=8) <= other.pulse.outages.forgiven(NOW, NOW + 20 * MINUTE) < timedelta(minutes=8, seconds=10)
+    assert (
+        timedelta(minutes=8)
+        <= other.pulse.outages.forgiven(NOW, NOW + 20 * MINUTE)
+        < timedelta(minutes=8, seconds=10)
+    )
 
 
 async def test_a_gateways_clock_that_is_set_forward_is_no_outage(one, redis):
@@ -189,7 +222,15 @@ async def test_a_gateways_clock_that_is_set_forward_is_no_outage(one, redis):
 
 
 async def test_a_part_of_a_cluster_that_is_gone_is_an_outage_until_its_sessions_can_be_asked_about():
-    with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no", append_only=True) as server:
+    with RedisServer(
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        str(free_port()),
+        "--cluster-require-full-coverage",
+        "no",
+        append_only=True,
+    ) as server:
         server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         redis = RedisConnection(server.socket_url)
         one = Instance(redis)
@@ -219,7 +260,9 @@ async def test_many_who_ask_for_a_beat_at_one_moment_share_it(one, redis):
     assert int(await redis.ask("HGET", keyspace.PULSE, "count")) <= 2
 
 
-async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within_a_second(server_of_its_own, own):
+async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within_a_second(
+    server_of_its_own, own
+):
     one = Instance(own)
     beating = asyncio.ensure_future(one.pulse.run(lambda: datetime.now(UTC)))
     with structlog.testing.capture_logs() as logs:
@@ -229,7 +272,10 @@ async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within
         await writable(server_of_its_own)
         assert await eventually(lambda: not one.pulse.outages.is_failing) < 1
     beating.cancel()
-    assert [entry["event"] for entry in logs if "outage" in entry["event"]] == ["store.outage_began", "store.outage_ended"]
+    assert [entry["event"] for entry in logs if "outage" in entry["event"]] == [
+        "store.outage_began",
+        "store.outage_ended",
+    ]
 
 
 async def test_something_else_under_the_keys_of_the_pulse_is_taken_away(one, redis):
@@ -259,12 +305,20 @@ async def test_a_session_that_was_revoked_stays_out_when_the_store_is_started_fr
         server.kill()
         server.start()
         fresh = Instance(redis)
-        assert await fresh.sessions.load(revoked, now=NOW + 2 * SECOND) is not None  # this is what the snapshot says
+        assert (
+            await fresh.sessions.load(revoked, now=NOW + 2 * SECOND) is not None
+        )  # this is what the snapshot says
         for instance in (one, other):
-            assert [await instance.sessions.load(ticket, now=NOW + 2 * SECOND) for ticket in (revoked, superseded)] == [None, None]
-            assert {summary.session_id async for summary in instance.sessions.all_summaries(now=NOW + 2 * SECOND)}.isdisjoint({session.session_id, old.session_id})
+            assert [
+                await instance.sessions.load(ticket, now=NOW + 2 * SECOND) for ticket in (revoked, superseded)
+            ] == [None, None]
+            assert {
+                summary.session_id async for summary in instance.sessions.all_summaries(now=NOW + 2 * SECOND)
+            }.isdisjoint({session.session_id, old.session_id})
         await other.pulse.beat(NOW + 2 * SECOND)
-        assert [await fresh.sessions.load(ticket, now=NOW + 2 * SECOND) for ticket in (revoked, superseded)] == [None, None]
+        assert [
+            await fresh.sessions.load(ticket, now=NOW + 2 * SECOND) for ticket in (revoked, superseded)
+        ] == [None, None]
         assert await fresh.sessions.load(alive, now=NOW + 2 * SECOND) is not None
         await fresh.pulse.beat(NOW + 3 * SECOND)
         assert session.session_id in fresh.pulse.endings
@@ -295,7 +349,11 @@ async def test_endings_are_told_in_pages_and_kept_for_as_long_as_a_session_may_l
     await one.pulse.beat(NOW)
     await other.pulse.beat(NOW)
     assert len(other.pulse.endings) == 1234
-    assert timedelta(hours=7, minutes=59) < timedelta(milliseconds=await redis.ask("PTTL", keyspace.ENDINGS)) <= timedelta(hours=8)
+    assert (
+        timedelta(hours=7, minutes=59)
+        < timedelta(milliseconds=await redis.ask("PTTL", keyspace.ENDINGS))
+        <= timedelta(hours=8)
+    )
 
 
 # What is said on `/readyz`.
@@ -315,7 +373,10 @@ async def test_a_store_that_keeps_everything_is_not_warned_of(own):
 
 
 async def test_a_user_who_may_not_ask_is_told_so_and_beats_all_the_same(server_of_its_own):
-    rights = "reset on >password ~authproxy:* +ping +hget +hset +hincrby +lrange +rpush +ltrim +pexpire +eval +zrange +zadd +zremrangebyscore +exists +del"
+    rights = (
+        "reset on >password ~authproxy:* +ping +hget +hset +hincrby +lrange +rpush +ltrim +pexpire +eval "
+        "+zrange +zadd +zremrangebyscore +exists +del"
+    )
     server_of_its_own.command("ACL", "SETUSER", "weak", *rights.split())
     redis = RedisConnection(server_of_its_own.url, username="weak", password="password")
     one = Instance(redis)
@@ -338,7 +399,9 @@ async def test_a_register_that_went_back_in_time_is_warned_of(one, redis):
 # What lies under a session's name and is none.
 
 
-@pytest.mark.parametrize("meddled", [("SET", "not a hash"), ("HSET", "record", "x"), ("HSET", "seen", "soon")])
+@pytest.mark.parametrize(
+    "meddled", [("SET", "not a hash"), ("HSET", "record", "x"), ("HSET", "seen", "soon")]
+)
 async def test_what_is_no_session_has_ended_and_raises_one_alarm(one, redis, meddled):
     ticket, session = await one.started()
     key = keyspace.session(session.session_id)
@@ -373,7 +436,9 @@ async def test_something_else_under_the_name_of_an_index_keeps_nobody_from_signi
 # Clocks.
 
 
-async def test_activity_by_a_clock_that_was_set_back_keeps_the_record_alive_and_takes_no_time_away(one, redis):
+async def test_activity_by_a_clock_that_was_set_back_keeps_the_record_alive_and_takes_no_time_away(
+    one, redis
+):
     ticket, session = await one.started()
     key = keyspace.session(session.session_id)
     await redis.ask("PEXPIRE", key, 1000)

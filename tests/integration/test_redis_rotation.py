@@ -1,4 +1,5 @@
-"""A session that changes its ticket while others end it, on two connections to one real Redis, in every order that there can be."""
+"""A session that changes its ticket while others end it, on two connections to one real Redis, in every order
+that there can be."""
 
 from __future__ import annotations
 
@@ -33,7 +34,11 @@ def sessions_on(redis, *keys):
 async def started(sessions, number=0):
     """A session of a person of their own, so that indexes stay short."""
     ticket = new_ticket()
-    person = replace(session_for(ticket).person, subject=Subject(f"{SUBJECT}-{number}"), member=MemberId(f"member-{number}"))
+    person = replace(
+        session_for(ticket).person,
+        subject=Subject(f"{SUBJECT}-{number}"),
+        member=MemberId(f"member-{number}"),
+    )
     session = session_for(ticket, person=person)
     await sessions.create(ticket, session, browser="Firefox, Windows", now=NOW)
     return ticket, session
@@ -41,7 +46,9 @@ async def started(sessions, number=0):
 
 def rotated(sessions, old, session):
     new = new_ticket()
-    return new, sessions.rotate(old, new, replace(session, session_id=new.session_id), browser=None, now=LATER)
+    return new, sessions.rotate(
+        old, new, replace(session, session_id=new.session_id), browser=None, now=LATER
+    )
 
 
 async def back_channel_logout(sessions, session):
@@ -93,7 +100,9 @@ async def test_two_rotations_in_every_order_leave_one_session(redis, pair):
     sessions = sessions_on(redis)
     for number, order in enumerate(orders(STEPS_UNTIL_IT_COUNTS, STEPS_UNTIL_IT_COUNTS)):
         old, session = await started(sessions, number)
-        new, works = zip(*(rotated(sessions_on(connection), old, session) for connection in pair), strict=True)
+        new, works = zip(
+            *(rotated(sessions_on(connection), old, session) for connection in pair), strict=True
+        )
         running = [asyncio.ensure_future(work) for work in works]
         for is_first in order:
             at = 0 if is_first else 1
@@ -145,7 +154,9 @@ async def test_a_summary_that_does_not_open_costs_the_words_for_the_browser_and_
     await redis.ask("HSET", keyspace.session(session.session_id), "summary", "x")
     _, rotation = rotated(sessions, old, session)
     assert await rotation
-    assert [summary.browser for summary in await sessions.summaries(ISSUER, session.person.subject, now=LATER)] == [""]
+    assert [
+        summary.browser for summary in await sessions.summaries(ISSUER, session.person.subject, now=LATER)
+    ] == [""]
     assert sessions.unreadable == 1
 
 

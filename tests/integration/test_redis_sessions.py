@@ -1,4 +1,5 @@
-"""What only a real Redis can show: what lies in it, how long, and what happens when somebody meddles with it."""
+"""What only a real Redis can show: what lies in it, how long, and what happens when somebody meddles with
+it."""
 
 from __future__ import annotations
 
@@ -39,7 +40,12 @@ async def everything_in(redis) -> bytes:
     found = []
     for key in await redis.ask("KEYS", "*"):
         kind = await redis.ask("TYPE", key)
-        read = {b"hash": ("HGETALL", key), b"list": ("LRANGE", key, 0, -1), b"zset": ("ZRANGE", key, 0, -1), b"string": ("MGET", key)}[kind]
+        read = {
+            b"hash": ("HGETALL", key),
+            b"list": ("LRANGE", key, 0, -1),
+            b"zset": ("ZRANGE", key, 0, -1),
+            b"string": ("MGET", key),
+        }[kind]
         found += [key, *await redis.ask(*read)]
     return b"\n".join(found)
 
@@ -56,14 +62,32 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
     assert store.count(session.session_id.encode()) == 4  # its key, and its places in the indexes
     secret_texts = [
         session.provider_session,
-        browser, attempt.secret, attempt.nonce, attempt.code_verifier, attempt.return_to, session.id_token, "Firefox",
-        *(str(value) for field in fields(session.person) if (value := getattr(session.person, field.name)) is not None), "Ana", "Novak",
-        ticket.text, *ticket.text.split(".")[1:],
-    ]  # fmt: skip
+        browser,
+        attempt.secret,
+        attempt.nonce,
+        attempt.code_verifier,
+        attempt.return_to,
+        session.id_token,
+        "Firefox",
+        *(
+            str(value)
+            for field in fields(session.person)
+            if (value := getattr(session.person, field.name)) is not None
+        ),
+        "Ana",
+        "Novak",
+        ticket.text,
+        *ticket.text.split(".")[1:],
+    ]
     secret_octets = [text.encode() for text in secret_texts] + [
-        ticket.identifier, ticket.secret, ticket.identifier.hex().encode(), ticket.secret.hex().encode(),
-        base64.b64encode(ticket.identifier), base64.b64encode(ticket.secret), KEY,
-    ]  # fmt: skip
+        ticket.identifier,
+        ticket.secret,
+        ticket.identifier.hex().encode(),
+        ticket.secret.hex().encode(),
+        base64.b64encode(ticket.identifier),
+        base64.b64encode(ticket.secret),
+        KEY,
+    ]
     assert [octets for octets in secret_octets if octets in store] == []
 
 
@@ -74,7 +98,15 @@ async def test_every_key_is_named_as_documented_and_none_lives_for_ever(redis):
     await attempts.note_sign_in("browser", now=NOW)
     await RedisLogoutTokens(redis).take(ISSUER, "token", now=NOW)
     keys = await redis.ask("KEYS", "*")
-    kinds = [b"logout-token", b"person", b"provider-session", b"session", b"sign-ins", b"subject", b"used-attempt"]
+    kinds = [
+        b"logout-token",
+        b"person",
+        b"provider-session",
+        b"session",
+        b"sign-ins",
+        b"subject",
+        b"used-attempt",
+    ]
     assert sorted(key.rsplit(b":")[-1] for key in keys) == kinds
     assert all(re.fullmatch(rb"authproxy:\{[A-Za-z0-9_-]{24,43}\}:[a-z-]+", key) for key in keys)
     assert all([await redis.ask("PTTL", key) > 0 for key in keys])
@@ -104,7 +136,11 @@ async def test_the_index_of_a_person_lives_as_long_as_the_longest_session(redis)
     await started(sessions)
     await started(sessions, expires_at=NOW + timedelta(minutes=1))
     (index,) = await redis.ask("KEYS", "*:subject")
-    assert timedelta(hours=7, minutes=59) < timedelta(milliseconds=await redis.ask("PTTL", index)) <= timedelta(hours=8)
+    assert (
+        timedelta(hours=7, minutes=59)
+        < timedelta(milliseconds=await redis.ask("PTTL", index))
+        <= timedelta(hours=8)
+    )
 
 
 @pytest.mark.parametrize("kind", ["subject", "provider-session"])
@@ -189,7 +225,9 @@ async def test_records_swapped_between_two_sessions_open_neither(redis):
     assert await sessions.summaries(ISSUER, SUBJECT, now=NOW) == ()
 
 
-@pytest.mark.parametrize("meddled", [("HSET", "seen", "soon"), ("HDEL", "seen"), ("HSET", "record", "x"), ("HSET", "record", "")])
+@pytest.mark.parametrize(
+    "meddled", [("HSET", "seen", "soon"), ("HDEL", "seen"), ("HSET", "record", "x"), ("HSET", "record", "")]
+)
 async def test_a_meddled_record_is_not_found(redis, meddled):
     sessions = sessions_with(redis)
     ticket, session = await started(sessions)
@@ -200,9 +238,13 @@ async def test_a_meddled_record_is_not_found(redis, meddled):
 
 
 async def test_a_used_attempt_is_remembered_until_it_is_over_and_little_longer(redis):
-    await RedisAttempts(redis).take(attempt_of("browser"), good_until=NOW + timedelta(minutes=30), now=NOW + timedelta(minutes=10))
+    await RedisAttempts(redis).take(
+        attempt_of("browser"), good_until=NOW + timedelta(minutes=30), now=NOW + timedelta(minutes=10)
+    )
     [key] = await redis.ask("KEYS", "*:used-attempt")
-    assert timedelta(minutes=20) < timedelta(milliseconds=await redis.ask("PTTL", key)) <= timedelta(minutes=22)
+    assert (
+        timedelta(minutes=20) < timedelta(milliseconds=await redis.ask("PTTL", key)) <= timedelta(minutes=22)
+    )
 
 
 async def test_reads_of_one_turn_of_the_loop_go_to_redis_together(redis, server):
@@ -225,7 +267,10 @@ async def test_a_refused_read_fails_its_own_reader_only(redis):
     await redis.ask("DEL", key)
     await redis.ask("SET", key, "not a hash")
     answers = await asyncio.gather(
-        sessions.load(good, now=NOW), sessions._reads.read("HGET", key, "record"), sessions.load(good, now=NOW), return_exceptions=True
+        sessions.load(good, now=NOW),
+        sessions._reads.read("HGET", key, "record"),
+        sessions.load(good, now=NOW),
+        return_exceptions=True,
     )
     assert [answers[0].session, answers[2].session] == [session, session]
     assert answers[1].reason == "store_unavailable"
@@ -236,4 +281,6 @@ async def test_a_server_without_its_scripts_serves_on(redis):
     ticket, _ = await started(sessions)
     await redis.ask("SCRIPT", "FLUSH")
     await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
-    assert (await sessions.load(ticket, now=NOW + timedelta(minutes=2))).last_active_at == NOW + timedelta(minutes=1)
+    assert (await sessions.load(ticket, now=NOW + timedelta(minutes=2))).last_active_at == NOW + timedelta(
+        minutes=1
+    )

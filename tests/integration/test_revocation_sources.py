@@ -79,13 +79,16 @@ class Authorities:
         self.answers[path] = made.public_bytes(encoding)
 
     def respond(self, certificate=ANA, *, signer=SUB, nonce=None, **changes):
-        """Answers every question about the certificate, with the nonce that was sent unless another is given."""
+        """Answers every question about the certificate, with the nonce that was sent unless another is
+        given."""
 
         async def answer(request):
             assert (request.method, request.content_type) == ("POST", "application/ocsp-request")
             asked = wire.load_der_ocsp_request(await request.read())
             sent = asked.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
-            return web.Response(body=signer.answer(certificate, nonce=sent if nonce is None else nonce or None, **changes))
+            return web.Response(
+                body=signer.answer(certificate, nonce=sent if nonce is None else nonce or None, **changes)
+            )
 
         self.answers["/ocsp"] = answer
 
@@ -307,13 +310,20 @@ async def test_a_responder_that_does_not_answer_properly_says_nothing(sources, h
         (b"garbage", "not a list"),
         (ROOT.crl().public_bytes(Encoding.DER), "another issuer"),
         (SUB.crl(next_update=at(seconds=-1)).public_bytes(Encoding.DER), "out of date"),
-        (SUB.crl(point=partition(x509.UniformResourceIdentifier(f"{HOST}/2.crl"))).public_bytes(Encoding.DER), "partition"),
+        (
+            SUB.crl(point=partition(x509.UniformResourceIdentifier(f"{HOST}/2.crl"))).public_bytes(
+                Encoding.DER
+            ),
+            "partition",
+        ),
         (SUB.crl(others=((x509.DeltaCRLIndicator(1), True),)).public_bytes(Encoding.DER), "delta"),
     ],
 )
 async def test_a_list_that_cannot_be_believed_says_nothing(sources, host, how, word):
     host.answers["/sub.crl"] = how
-    assert word in await failure_of(await sources(list_timeout=timedelta(seconds=0.3), list_octets=60_000), about(BOR))
+    assert word in await failure_of(
+        await sources(list_timeout=timedelta(seconds=0.3), list_octets=60_000), about(BOR)
+    )
 
 
 PARTIAL = {
@@ -323,10 +333,14 @@ PARTIAL = {
 
 
 @pytest.mark.parametrize("kind", PARTIAL)
-async def test_whom_a_list_names_that_does_not_name_all_is_revoked_even_while_the_rest_is_let_pass(sources, host, kind):
+async def test_whom_a_list_names_that_does_not_name_all_is_revoked_even_while_the_rest_is_let_pass(
+    sources, host, kind
+):
     host.publish("/sub.crl", SUB.crl(BOR, **PARTIAL[kind]))
     ours = await sources()
-    validator = CertificateValidator(Profile(anchors=(ROOT.certificate,), intermediates=(SUB.certificate,)), ours)
+    validator = CertificateValidator(
+        Profile(anchors=(ROOT.certificate,), intermediates=(SUB.certificate,)), ours
+    )
     try:
         for _ in range(2):  # once with the list asked for on the spot, once with it at hand
             refused = await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=Mode.ALARM)
@@ -525,12 +539,22 @@ async def test_a_refresh_that_fails_is_tried_again_and_told_of(sources, host, cl
     ours = await sources()
     await ours.refresh()
     (only,) = ours.freshness(NOW)
-    assert (only.source, only.is_usable, only.answered_at, only.failure) == (Source.CRL, False, None, "answered 404")
+    assert (only.source, only.is_usable, only.answered_at, only.failure) == (
+        Source.CRL,
+        False,
+        None,
+        "answered 404",
+    )
     host.publish("/root.crl", ROOT.crl(next_update=at(1)))
     clock.now = at(seconds=60)
     await ours.refresh()
     (only,) = ours.freshness(clock.now)
-    assert (only.is_usable, only.answered_at, only.next_update, only.failure) == (True, clock.now, at(1), None)
+    assert (only.is_usable, only.answered_at, only.next_update, only.failure) == (
+        True,
+        clock.now,
+        at(1),
+        None,
+    )
     assert not ours.freshness(at(2))[0].is_usable
 
 
@@ -583,7 +607,10 @@ async def test_what_the_store_holds_is_examined(sources, host, shared):
     host.answers.clear()
     forged = Authority.root().authority()
     for key in shared.kept:
-        shared.kept[key] = (forged.answer(ANA) if key.startswith("ocsp:") else forged.crl().public_bytes(Encoding.DER)), timedelta(1)
+        shared.kept[key] = (
+            (forged.answer(ANA) if key.startswith("ocsp:") else forged.crl().public_bytes(Encoding.DER)),
+            timedelta(1),
+        )
     await failure_of(other)
     await failure_of(other, about(BOR))
 
@@ -594,7 +621,10 @@ async def test_what_is_shared_ends_when_it_stops_being_believed_and_names_nobody
     ours = await sources(max_stale=timedelta(hours=1))
     await said(ours)
     await said(ours, about(BOR))
-    assert {key.partition(":")[0]: lives_for for key, (_, lives_for) in shared.kept.items()} == {"ocsp": timedelta(hours=8), "crl": timedelta(days=3, hours=1)}
+    assert {key.partition(":")[0]: lives_for for key, (_, lives_for) in shared.kept.items()} == {
+        "ocsp": timedelta(hours=8),
+        "crl": timedelta(days=3, hours=1),
+    }
     assert not any(str(ANA.serial_number) in key or f"{ANA.serial_number:x}" in key for key in shared.kept)
 
 
@@ -610,7 +640,9 @@ async def test_without_the_store_everything_goes_on(sources, host, shared):
 # Where certificates cannot lead us
 
 
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "0x7f000001"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "0x7f000001"]
+)
 async def test_an_allowed_host_that_is_private_is_not_reached(sources, host, name):
     leaf = SUB.person(lists=lists_at(f"http://{name}:{host.port}/sub.crl"))
     host.publish("/sub.crl", SUB.crl())
@@ -628,11 +660,24 @@ async def test_a_host_that_nobody_allowed_is_not_asked(sources, host):
 @pytest.mark.parametrize(
     ("address", "is_out"),
     [
-        ("93.184.216.34", True), ("2606:2800:220:1::1", True), ("10.0.0.1", False), ("172.16.0.1", False), ("192.168.1.1", False),
-        ("100.64.0.1", False), ("127.0.0.1", False), ("0.0.0.0", False), ("169.254.1.1", False), ("224.0.0.1", False), ("::1", False),
-        ("fe80::1%eth0", False), ("fd00::1", False), ("::ffff:93.184.216.34", False), ("2002:7f00:1::", False), ("64:ff9b::7f00:1", False),
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("10.0.0.1", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("127.0.0.1", False),
+        ("0.0.0.0", False),
+        ("169.254.1.1", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:93.184.216.34", False),
+        ("2002:7f00:1::", False),
+        ("64:ff9b::7f00:1", False),
     ],
-)  # fmt: skip
+)
 def test_public_addresses_are_told_from_others(address, is_out):
     assert is_public(address) == is_out
 
@@ -658,7 +703,10 @@ async def test_a_public_name_is_connected_to_where_it_leads():
         assert [each["host"] for each in await resolver.resolve("93.184.216.34", 80)] == ["93.184.216.34"]
 
 
-@pytest.mark.parametrize("spelling", ["127.1", "2130706433", "127.0.0.01", "127.0.0.1.", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::1%25lo]"])
+@pytest.mark.parametrize(
+    "spelling",
+    ["127.1", "2130706433", "127.0.0.01", "127.0.0.1.", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::1%25lo]"],
+)
 async def test_other_spellings_of_this_machine_in_a_certificate_are_not_asked(host, spelling):
     host.answers["/x"] = web.Response(body=b"reached")
     async with client_session(public_only=False) as named, client_session(public_only=True) as public:
@@ -687,29 +735,54 @@ async def test_a_fetcher_says_only_the_class_of_what_went_wrong(host):
 async def test_a_validator_takes_what_the_sources_say(sources, host):
     host.respond(this_update=NOW)
     ours = await sources()
-    validator = CertificateValidator(Profile(anchors=(ROOT.certificate,), intermediates=(SUB.certificate,)), ours)
+    validator = CertificateValidator(
+        Profile(anchors=(ROOT.certificate,), intermediates=(SUB.certificate,)), ours
+    )
     verdict = await validator.validate(Presented(leaf=der(ANA)), now=NOW, mode=Mode.HARD)
     assert isinstance(verdict, Validated)
     assert [each.source for each in verdict.status] == [Source.OCSP, Source.CRL]
     host.publish("/sub.crl", SUB.crl(BOR))
-    assert (await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=Mode.HARD)).reason is Reason.CERTIFICATE_REVOKED
+    assert (
+        await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=Mode.HARD)
+    ).reason is Reason.CERTIFICATE_REVOKED
     validator.close()
 
 
 @pytest.fixture
 async def openssl_responder(tmp_path):
-    """`openssl ocsp` with a delegated responder; Ana is valid, Bor is revoked, and it has never heard of anybody else."""
+    """`openssl ocsp` with a delegated responder; Ana is valid, Bor is revoked, and it has never heard of
+    anybody else."""
     responder = SUB.responder(start=at(-700), end=at(1900))
     (tmp_path / "ca.pem").write_text(pem(SUB.certificate))
     (tmp_path / "responder.pem").write_text(pem(responder.certificate))
-    (tmp_path / "responder.key").write_bytes(responder.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    lines = (f"V\t311122090000Z\t\t{ANA.serial_number:024X}\tunknown\t/CN=Ana", f"R\t311122090000Z\t261120090000Z,keyCompromise\t{BOR.serial_number:024X}\tunknown\t/CN=Bor")
+    (tmp_path / "responder.key").write_bytes(
+        responder.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    lines = (
+        f"V\t311122090000Z\t\t{ANA.serial_number:024X}\tunknown\t/CN=Ana",
+        f"R\t311122090000Z\t261120090000Z,keyCompromise\t{BOR.serial_number:024X}\tunknown\t/CN=Bor",
+    )
     (tmp_path / "index.txt").write_text("\n".join(lines) + "\n")
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        "openssl", "ocsp", "-port", str(port), "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "responder.pem", "-rkey", "responder.key", "-nmin", "10",
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        "openssl",
+        "ocsp",
+        "-port",
+        str(port),
+        "-index",
+        "index.txt",
+        "-CA",
+        "ca.pem",
+        "-rsigner",
+        "responder.pem",
+        "-rkey",
+        "responder.key",
+        "-nmin",
+        "10",
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
         async with asyncio.timeout(15):
             # Not asked whether it listens: a connection without a question keeps it busy.
@@ -736,8 +809,24 @@ def test_openssl_agrees_about_our_chains(tmp_path):
     for name, certificate in (("root", ROOT.certificate), ("sub", SUB.certificate), ("ana", ANA)):
         (tmp_path / f"{name}.pem").write_text(pem(certificate))
     told = subprocess.run(
-        [shutil.which("openssl"), "verify", "-x509_strict", "-purpose", "sslclient", "-attime", str(int(NOW.timestamp())), "-CAfile", "root.pem", "-untrusted", "sub.pem", "ana.pem"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            shutil.which("openssl"),
+            "verify",
+            "-x509_strict",
+            "-purpose",
+            "sslclient",
+            "-attime",
+            str(int(NOW.timestamp())),
+            "-CAfile",
+            "root.pem",
+            "-untrusted",
+            "sub.pem",
+            "ana.pem",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert told.stdout == "ana.pem: OK\n", told.stderr
     assert ssl.PEM_cert_to_DER_cert(pem(ANA)) == der(ANA)

@@ -1,4 +1,5 @@
-"""The certificate authority as its readers know it: `openssl` as the foreign counterpart, Chromium before its page, scripts."""
+"""The certificate authority as its readers know it: `openssl` as the foreign counterpart, Chromium before its
+page, scripts."""
 
 from __future__ import annotations
 
@@ -16,7 +17,13 @@ import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
 from cryptography.x509 import ocsp
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
@@ -72,14 +79,21 @@ async def house(beginning, tmp_path):
     made, port = beginning
     state, url, clock = tmp_path / "state", f"http://localhost:{port}", Clock()
     shutil.copytree(made, state)
-    async with serving(application(base_url=url, clock=clock, state_dir=state), bound(port)), aiohttp.ClientSession(url) as http:
+    async with (
+        serving(application(base_url=url, clock=clock, state_dir=state), bound(port)),
+        aiohttp.ClientSession(url) as http,
+    ):
         yield House(url=url, http=http, folder=tmp_path, state=state, clock=clock)
 
 
 async def openssl(*arguments: str) -> tuple[int, str]:
     """What it says on both streams."""
     process = await asyncio.create_subprocess_exec(
-        "openssl", *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        "openssl",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(30):
@@ -94,23 +108,48 @@ async def openssl(*arguments: str) -> tuple[int, str]:
 async def verified(house, name, *, lists=("/crl/sub-1.pem",), options=("-crl_check",)):
     crls = [part for path in lists for part in ("-CRLfile", await house.file(path))]
     status, said = await openssl(
-        "verify", "-CAfile", await house.file("/ca/root.pem"), "-untrusted", await house.file("/ca/sub.pem"), "-x509_strict", "-purpose", "sslclient",
-        *options, *crls, await house.file(f"/people/{name}.crt"),
-    )  # fmt: skip
+        "verify",
+        "-CAfile",
+        await house.file("/ca/root.pem"),
+        "-untrusted",
+        await house.file("/ca/sub.pem"),
+        "-x509_strict",
+        "-purpose",
+        "sslclient",
+        *options,
+        *crls,
+        await house.file(f"/people/{name}.crt"),
+    )
     return "OK" if status == 0 else said
 
 
 async def asked(house, name, *, issuer="/ca/sub.pem", leaf=None):
     """What `openssl ocsp` says about somebody's certificate."""
     _, said = await openssl(
-        "ocsp", "-issuer", await house.file(issuer), "-cert", leaf or await house.file(f"/people/{name}.crt"), "-url", f"{house.url}/ocsp",
-        "-CAfile", await house.file("/ca/root.pem"), "-verify_other", await house.file("/ca/sub.pem"), "-timeout", "20",
-    )  # fmt: skip
+        "ocsp",
+        "-issuer",
+        await house.file(issuer),
+        "-cert",
+        leaf or await house.file(f"/people/{name}.crt"),
+        "-url",
+        f"{house.url}/ocsp",
+        "-CAfile",
+        await house.file("/ca/root.pem"),
+        "-verify_other",
+        await house.file("/ca/sub.pem"),
+        "-timeout",
+        "20",
+    )
     return said
 
 
 def question(certificate, issuer):
-    return ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA256()).build().public_bytes(Encoding.DER)
+    return (
+        ocsp.OCSPRequestBuilder()
+        .add_certificate(certificate, issuer, hashes.SHA256())
+        .build()
+        .public_bytes(Encoding.DER)
+    )
 
 
 async def loaded(house, path):
@@ -120,7 +159,18 @@ async def loaded(house, path):
 # Paths and lists
 
 
-@pytest.mark.parametrize(("name", "part"), [("ana.novak", 1), ("cvetka.zupan", 2), ("gregor.zagar", 2), ("seal", 1), ("caron", 1), ("rsa-3072", 1), ("sign-only", 1)])
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("ana.novak", 1),
+        ("cvetka.zupan", 2),
+        ("gregor.zagar", 2),
+        ("seal", 1),
+        ("caron", 1),
+        ("rsa-3072", 1),
+        ("sign-only", 1),
+    ],
+)
 async def test_a_certificate_leads_to_the_root_and_its_partition_knows_nothing_against_it(house, name, part):
     assert await verified(house, name, lists=[f"/crl/sub-{part}.pem"]) == "OK"
 
@@ -137,16 +187,27 @@ async def test_complete_lists_speak_for_the_whole_path(house):
     assert "error 23 at 1 depth" in await verified(house, "cvetka.zupan", **both)
 
 
-@pytest.mark.parametrize(("name", "why"), [
-    ("erik.kos", "certificate revoked"), ("franc.golob", "certificate has expired"), ("not-yet-valid", "certificate is not yet valid"),
-    ("impostor", "unable to get local issuer certificate"), ("impostor-ana", "unable to get local issuer certificate"),
-    ("server-only", "unsuitable certificate purpose"), ("mail-only", "unsuitable certificate purpose"), ("nonrepudiation", "unsuitable certificate purpose"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("erik.kos", "certificate revoked"),
+        ("franc.golob", "certificate has expired"),
+        ("not-yet-valid", "certificate is not yet valid"),
+        ("impostor", "unable to get local issuer certificate"),
+        ("impostor-ana", "unable to get local issuer certificate"),
+        ("server-only", "unsuitable certificate purpose"),
+        ("mail-only", "unsuitable certificate purpose"),
+        ("nonrepudiation", "unsuitable certificate purpose"),
+    ],
+)
 async def test_what_is_to_be_refused_is_refused_for_its_own_reason(house, name, why):
     assert why in await verified(house, name)
 
 
-@pytest.mark.parametrize(("name", "why"), [("sha1", "CA signature digest algorithm too weak"), ("rsa-1024", "EE certificate key too weak")])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("sha1", "CA signature digest algorithm too weak"), ("rsa-1024", "EE certificate key too weak")],
+)
 async def test_weak_certificates_are_good_but_for_their_weakness(house, name, why):
     assert await verified(house, name) == "OK"
     assert why in await verified(house, name, options=("-crl_check", "-auth_level", "2"))
@@ -154,7 +215,9 @@ async def test_weak_certificates_are_good_but_for_their_weakness(house, name, wh
 
 async def test_an_impostor_is_whole_in_a_house_of_its_own(house):
     _, sub, root = x509.load_pem_x509_certificates(await house.fetched("/people/impostor.pem"))
-    (house.folder / "theirs.pem").write_bytes(root.public_bytes(Encoding.PEM) + sub.public_bytes(Encoding.PEM))
+    (house.folder / "theirs.pem").write_bytes(
+        root.public_bytes(Encoding.PEM) + sub.public_bytes(Encoding.PEM)
+    )
     leaf = await house.file("/people/impostor.crt")
     status, said = await openssl("verify", "-CAfile", str(house.folder / "theirs.pem"), "-x509_strict", leaf)
     assert (status, "OK" in said) == (0, True)
@@ -165,8 +228,12 @@ async def test_a_list_is_the_same_in_pem_and_in_der_and_its_number_grows(house):
     binary, text = await house.fetched("/crl/sub-1.crl"), await house.fetched("/crl/sub-1.pem")
     first, second = x509.load_der_x509_crl(binary), x509.load_pem_x509_crl(text)
     assert [revoked.serial_number for revoked in first] == [revoked.serial_number for revoked in second] != []
-    assert list(x509.load_der_x509_crl(await house.fetched("/crl/sub-2.crl"))) == []  # who is revoked belongs to the other partition
-    numbers = [crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for crl in (first, second)]
+    assert (
+        list(x509.load_der_x509_crl(await house.fetched("/crl/sub-2.crl"))) == []
+    )  # who is revoked belongs to the other partition
+    numbers = [
+        crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for crl in (first, second)
+    ]
     assert numbers[0] < numbers[1]
     await house.says("/api/revoke", name="ana")
     third = x509.load_der_x509_crl(await house.fetched("/ca/crl.der"))
@@ -174,7 +241,18 @@ async def test_a_list_is_the_same_in_pem_and_in_der_and_its_number_grows(house):
     assert len(list(third)) == len(list(first)) + 1
 
 
-@pytest.mark.parametrize("path", ["/crl/sub-3.crl", "/crl/root-2.crl", "/crl/other-1.crl", "/ca/crl.crl", "/people/bor.kranjc.p12", "/people/ana.novak", "/people/ana.novak.key"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/crl/sub-3.crl",
+        "/crl/root-2.crl",
+        "/crl/other-1.crl",
+        "/ca/crl.crl",
+        "/people/bor.kranjc.p12",
+        "/people/ana.novak",
+        "/people/ana.novak.key",
+    ],
+)
 async def test_what_does_not_exist_is_not_found(house, path):
     async with house.http.get(path) as response:
         assert response.status == 404
@@ -220,7 +298,10 @@ async def test_what_is_no_question_is_answered_in_ocsp(house):
     async with house.http.get("/ocsp/!!!") as got, house.http.post("/ocsp", data=b"") as posted:
         for response in (got, posted):
             assert response.status == 200
-            assert ocsp.load_der_ocsp_response(await response.read()).response_status is OCSPResponseStatus.MALFORMED_REQUEST
+            assert (
+                ocsp.load_der_ocsp_response(await response.read()).response_status
+                is OCSPResponseStatus.MALFORMED_REQUEST
+            )
 
 
 async def test_revoked_and_back_again_is_seen_at_once(house):
@@ -233,10 +314,18 @@ async def test_revoked_and_back_again_is_seen_at_once(house):
     assert await verified(house, "ana.novak") == "OK"
 
 
-@pytest.mark.parametrize(("body", "member"), [
-    ({}, "name"), ({"name": 7}, "name"), ({"name": "nobody"}, "name"), ({"name": "impostor"}, "name"), ({"name": "ana", "reason": "boredom"}, "reason"),
-    ({"name": "ana", "reason": "removeFromCRL"}, "reason"), ({"name": "ana", "reason": []}, "reason"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        ({}, "name"),
+        ({"name": 7}, "name"),
+        ({"name": "nobody"}, "name"),
+        ({"name": "impostor"}, "name"),
+        ({"name": "ana", "reason": "boredom"}, "reason"),
+        ({"name": "ana", "reason": "removeFromCRL"}, "reason"),
+        ({"name": "ana", "reason": []}, "reason"),
+    ],
+)
 async def test_what_cannot_be_revoked_is_refused_by_the_name_of_the_member(house, body, member):
     async with house.http.post("/api/revoke", json=body) as response:
         assert (response.status, await response.json()) == (400, {"error": "invalid", "member": member})
@@ -245,11 +334,21 @@ async def test_what_cannot_be_revoked_is_refused_by_the_name_of_the_member(house
 # Broken on purpose
 
 
-@pytest.mark.parametrize(("how", "words"), [
-    ("down", "Error querying OCSP responder"), ("garbage", "Error querying OCSP responder"), ("stale", "status expired"),
-    ("wrong_signature", "Response Verify Failure"), ("wrong_certificate_id", "No Status found"), ("wrong_responder", "Response Verify Failure"),
-    ("unknown", ".crt: unknown"), ("try_later", "trylater"), ("nonce_dropped", "no nonce in response"), ("wrong_nonce", "Nonce Verify error"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("down", "Error querying OCSP responder"),
+        ("garbage", "Error querying OCSP responder"),
+        ("stale", "status expired"),
+        ("wrong_signature", "Response Verify Failure"),
+        ("wrong_certificate_id", "No Status found"),
+        ("wrong_responder", "Response Verify Failure"),
+        ("unknown", ".crt: unknown"),
+        ("try_later", "trylater"),
+        ("nonce_dropped", "no nonce in response"),
+        ("wrong_nonce", "Nonce Verify error"),
+    ],
+)
 async def test_a_broken_responder_fails_as_it_was_told_until_it_is_mended(house, how, words):
     await house.breaks("ocsp", how)
     assert words in await asked(house, "ana.novak")
@@ -258,14 +357,22 @@ async def test_a_broken_responder_fails_as_it_was_told_until_it_is_mended(house,
     assert ".crt: good" in await asked(house, "ana.novak")
 
 
-@pytest.mark.parametrize(("how", "words"), [
-    ("stale", "CRL has expired"), ("wrong_signature", "CRL signature failure"), ("wrong_partition", "different CRL scope"),
-    ("delta", "unable to get certificate CRL"), ("indirect", "unable to get certificate CRL"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("stale", "CRL has expired"),
+        ("wrong_signature", "CRL signature failure"),
+        ("wrong_partition", "different CRL scope"),
+        ("delta", "unable to get certificate CRL"),
+        ("indirect", "unable to get certificate CRL"),
+    ],
+)
 async def test_a_broken_list_is_refused_for_what_is_wrong_with_it(house, how, words):
     await house.breaks("crl", how)
     # Without -extended_crl OpenSSL takes a delta for the whole list.
-    assert words in await verified(house, "ana.novak", options=("-crl_check", *(("-extended_crl",) if how == "delta" else ())))
+    assert words in await verified(
+        house, "ana.novak", options=("-crl_check", *(("-extended_crl",) if how == "delta" else ()))
+    )
     async with house.http.delete("/api/break?service=crl") as response:
         assert response.status == 204
     assert await verified(house, "ana.novak") == "OK"
@@ -281,7 +388,9 @@ async def test_a_list_can_be_out_of_service_nonsense_or_elsewhere(house, path):
     await house.breaks("crl", "redirect")
     async with house.http.get(path, allow_redirects=False) as response:
         assert response.status == 307
-    assert len(await house.fetched(path)) > 500  # at the end of the redirect all is well, so whoever follows it is found out
+    assert (
+        len(await house.fetched(path)) > 500
+    )  # at the end of the redirect all is well, so whoever follows it is found out
 
 
 async def test_a_redirected_question_stays_a_question(house):
@@ -296,7 +405,9 @@ async def test_a_redirected_question_stays_a_question(house):
 async def test_a_huge_answer_goes_on_until_the_reader_has_had_enough(house, service):
     await house.breaks(service, "huge")
     read = 0
-    async with house.http.request("GET" if service == "crl" else "POST", "/crl/sub-1.crl" if service == "crl" else "/ocsp") as response:
+    async with house.http.request(
+        "GET" if service == "crl" else "POST", "/crl/sub-1.crl" if service == "crl" else "/ocsp"
+    ) as response:
         assert "Content-Length" not in response.headers
         async for chunk in response.content.iter_any():
             read += len(chunk)
@@ -320,10 +431,16 @@ async def test_a_slow_answer_waits_for_its_time_or_until_the_service_is_mended(h
         assert x509.load_der_x509_crl(await waits)
 
 
-@pytest.mark.parametrize(("body", "member"), [
-    ({"service": "ldap", "how": "down"}, "service"), ({"service": "ocsp", "how": "delta"}, "how"), ({"service": "crl", "how": []}, "how"),
-    ({"service": "crl", "how": "slow", "seconds": 601}, "seconds"), ({"service": "crl", "how": "slow", "seconds": True}, "seconds"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        ({"service": "ldap", "how": "down"}, "service"),
+        ({"service": "ocsp", "how": "delta"}, "how"),
+        ({"service": "crl", "how": []}, "how"),
+        ({"service": "crl", "how": "slow", "seconds": 601}, "seconds"),
+        ({"service": "crl", "how": "slow", "seconds": True}, "seconds"),
+    ],
+)
 async def test_what_cannot_be_broken_is_refused_by_the_name_of_the_member(house, body, member):
     async with house.http.post("/api/break", json=body) as response:
         assert (response.status, await response.json()) == (400, {"error": "invalid", "member": member})
@@ -333,7 +450,10 @@ async def test_what_cannot_be_broken_is_refused_by_the_name_of_the_member(house,
 async def test_services_are_broken_apart_and_what_is_broken_can_be_read(house):
     await house.breaks("ocsp", "down")
     await house.breaks("crl", "stale")
-    assert {one["service"]: one["how"] for one in json.loads(await house.fetched("/api/break"))} == {"ocsp": "down", "crl": "stale"}
+    assert {one["service"]: one["how"] for one in json.loads(await house.fetched("/api/break"))} == {
+        "ocsp": "down",
+        "crl": "stale",
+    }
     async with house.http.delete("/api/break?service=ocsp") as response:
         assert response.status == 204
     assert [one["service"] for one in json.loads(await house.fetched("/api/break"))] == ["crl"]
@@ -344,12 +464,20 @@ async def test_services_are_broken_apart_and_what_is_broken_can_be_read(house):
 # Files
 
 
-@pytest.mark.parametrize(("end", "options", "encryption"), [
-    (".p12", (), "PBES2, PBKDF2, AES-256-CBC"), (".legacy.p12", ("-legacy",), "pbeWithSHA1And3-KeyTripleDES-CBC"),
-])  # fmt: skip
-async def test_a_file_for_browsers_opens_with_its_password_and_has_the_whole_chain(house, end, options, encryption):
+@pytest.mark.parametrize(
+    ("end", "options", "encryption"),
+    [
+        (".p12", (), "PBES2, PBKDF2, AES-256-CBC"),
+        (".legacy.p12", ("-legacy",), "pbeWithSHA1And3-KeyTripleDES-CBC"),
+    ],
+)
+async def test_a_file_for_browsers_opens_with_its_password_and_has_the_whole_chain(
+    house, end, options, encryption
+):
     file = await house.file(f"/people/gregor.zagar{end}")
-    status, said = await openssl("pkcs12", "-in", file, "-info", "-noout", "-passin", "pass:sandbox", *options)
+    status, said = await openssl(
+        "pkcs12", "-in", file, "-info", "-noout", "-passin", "pass:sandbox", *options
+    )
     assert status == 0, said
     assert (said.count(encryption), said.count("Certificate bag")) == (2, 3)
     held = pkcs12.load_pkcs12(Path(file).read_bytes(), b"sandbox")
@@ -361,19 +489,29 @@ async def test_a_file_for_scripts_has_the_key_the_certificate_and_its_chain(hous
     content = await house.fetched("/people/ana.pem")
     leaf, sub, root = x509.load_pem_x509_certificates(content)
     assert load_pem_private_key(content, None).public_key() == leaf.public_key()
-    assert [leaf, sub, root] == [await loaded(house, path) for path in ("/people/ana.novak.crt", "/ca/sub.pem", "/ca/root.pem")]
+    assert [leaf, sub, root] == [
+        await loaded(house, path) for path in ("/people/ana.novak.crt", "/ca/sub.pem", "/ca/root.pem")
+    ]
     assert b"PRIVATE" not in await house.fetched("/people/ana.novak.crt")
     assert sub == x509.load_der_x509_certificate(await house.fetched("/ca/sub.cer"))
     async with house.http.get("/people/ana.p12") as response:
-        assert (response.content_type, response.headers["Content-Disposition"]) == ("application/x-pkcs12", 'attachment; filename="ana.novak.p12"')
+        assert (response.content_type, response.headers["Content-Disposition"]) == (
+            "application/x-pkcs12",
+            'attachment; filename="ana.novak.p12"',
+        )
 
 
 async def test_scripts_learn_every_certificate_and_its_state(house):
     known = {one["name"]: one for one in json.loads(await house.fetched("/api/certificates"))}
     states = {name: one["state"] for name, one in known.items() if one["group"] == "person"}
     assert states == {
-        "ana.novak": "valid", "cvetka.zupan": "valid", "erik.kos": "revoked", "franc.golob": "expired", "gregor.zagar": "valid", "seal": "valid",
-    }  # fmt: skip
+        "ana.novak": "valid",
+        "cvetka.zupan": "valid",
+        "erik.kos": "revoked",
+        "franc.golob": "expired",
+        "gregor.zagar": "valid",
+        "seal": "valid",
+    }
     assert (known["not-yet-valid"]["state"], known["impostor"]["state"]) == ("not_yet_valid", "foreign")
     leaf = await loaded(house, "/people/ana.novak.crt")
     assert known["ana.novak"]["sha256"] == leaf.fingerprint(hashes.SHA256()).hex()
@@ -387,15 +525,25 @@ async def test_scripts_learn_every_certificate_and_its_state(house):
 async def read_from(made: object, path: str) -> bytes:
     """What an application answers at a port of its own."""
     listener = bound()
-    async with serving(made, listener), aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as http, http.get(path) as response:
+    async with (
+        serving(made, listener),
+        aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as http,
+        http.get(path) as response,
+    ):
         return await response.read()
 
 
 async def test_a_restart_keeps_certificates_and_what_is_revoked(house):
     assert await house.says("/api/revoke", name="ana", reason="unspecified") == 204
     assert await house.says("/api/unrevoke", name="erik") == 204
-    before = {path: await house.fetched(path) for path in ("/people/ana.pem", "/people/impostor.pem", "/ca/root.pem", "/api/certificates")}
-    again = [await read_from(application(base_url=house.url, clock=house.clock, state_dir=house.state), path) for path in before]
+    before = {
+        path: await house.fetched(path)
+        for path in ("/people/ana.pem", "/people/impostor.pem", "/ca/root.pem", "/api/certificates")
+    }
+    again = [
+        await read_from(application(base_url=house.url, clock=house.clock, state_dir=house.state), path)
+        for path in before
+    ]
     assert again == list(before.values())
     assert (house.state / "root.pem").read_bytes() == before["/ca/root.pem"]
     states = {one["name"]: one["state"] for one in json.loads(before["/api/certificates"])}
@@ -404,7 +552,10 @@ async def test_a_restart_keeps_certificates_and_what_is_revoked(house):
 
 async def test_only_the_owner_reads_the_keys(house):
     private = house.state / "private"
-    assert (private.stat().st_mode & 0o777, {file.stat().st_mode & 0o777 for file in private.iterdir()}) == (0o700, {0o600})
+    assert (private.stat().st_mode & 0o777, {file.stat().st_mode & 0o777 for file in private.iterdir()}) == (
+        0o700,
+        {0o600},
+    )
     assert all(b"PRIVATE" not in (house.state / name).read_bytes() for name in ("root.pem", "sub.pem"))
 
 
@@ -416,7 +567,11 @@ async def test_what_would_not_fit_any_more_is_made_anew(house, what):
     url = house.url if what == "a year later" else "http://localhost:9"
     made = await asyncio.to_thread(application, base_url=url, clock=house.clock, state_dir=house.state)
     states = {one["name"]: one["state"] for one in json.loads(await read_from(made, "/api/certificates"))}
-    assert (states["ana.novak"], states["franc.golob"], states["not-yet-valid"]) == ("valid", "expired", "not_yet_valid")
+    assert (states["ana.novak"], states["franc.golob"], states["not-yet-valid"]) == (
+        "valid",
+        "expired",
+        "not_yet_valid",
+    )
     assert (house.state / "root.pem").read_bytes() != before
     leaf = x509.load_pem_x509_certificate(await read_from(made, "/people/ana.crt"))
     assert url.encode() + b"/ocsp" in leaf.public_bytes(Encoding.DER)
@@ -435,12 +590,22 @@ async def test_a_key_of_another_kind_is_damage(house):
         application(base_url=house.url, clock=house.clock, state_dir=house.state)
 
 
-@pytest.mark.parametrize(("file", "content", "said"), [
-    ("made.json", b"{", HoldingsBroken), ("made.json", b"[]", HoldingsBroken), ("made.json", b'{"at": 7}', HoldingsBroken),
-    ("private/ana.novak.pem", b"", HoldingsBroken), ("private/sub.pem", None, HoldingsBroken),
-    ("revoked.json", b"{", RevocationsBroken), ("revoked.json", b"[]", RevocationsBroken), ("revoked.json", b'{"ana.novak": {"at": "x"}}', RevocationsBroken),
-])  # fmt: skip
-async def test_a_damaged_folder_is_an_error_that_names_the_file_and_stays_as_it_is(house, file, content, said):
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("made.json", b"{", HoldingsBroken),
+        ("made.json", b"[]", HoldingsBroken),
+        ("made.json", b'{"at": 7}', HoldingsBroken),
+        ("private/ana.novak.pem", b"", HoldingsBroken),
+        ("private/sub.pem", None, HoldingsBroken),
+        ("revoked.json", b"{", RevocationsBroken),
+        ("revoked.json", b"[]", RevocationsBroken),
+        ("revoked.json", b'{"ana.novak": {"at": "x"}}', RevocationsBroken),
+    ],
+)
+async def test_a_damaged_folder_is_an_error_that_names_the_file_and_stays_as_it_is(
+    house, file, content, said
+):
     damaged = house.state / file
     damaged.unlink(missing_ok=True)
     if content is not None:
@@ -461,7 +626,9 @@ async def faults_when_unfolded(page):
 @pytest.mark.needs("chromium-headless-shell")
 @pytest.mark.parametrize(("language", "width", "scheme"), [("sl", 1100, "light"), ("en", 320, "dark")])
 async def test_the_page_has_no_barriers_in_either_language(house, chromium, language, width, scheme):
-    context = await chromium.new_context(locale=language, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context = await chromium.new_context(
+        locale=language, viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
     page, complaints = await context.new_page(), []
     page.on("console", lambda message: complaints.append(message.text))
     await page.goto(house.url)
@@ -499,7 +666,9 @@ async def test_buttons_revoke_and_break_and_undo_both(house, chromium):
 
 @pytest.mark.parametrize("path", ["/revoke", "/unrevoke", "/break", "/mend"])
 async def test_forms_of_other_sites_and_forms_without_sense_change_nothing(house, path):
-    async with house.http.post(path, data={"name": "ana", "service": "ocsp", "how": "down"}, headers={"Sec-Fetch-Site": "cross-site"}) as response:
+    async with house.http.post(
+        path, data={"name": "ana", "service": "ocsp", "how": "down"}, headers={"Sec-Fetch-Site": "cross-site"}
+    ) as response:
         assert response.status == 403
     async with house.http.post(path, data={"name": "nobody", "service": "ldap", "how": "down"}) as response:
         assert response.status == 400

@@ -1,4 +1,5 @@
-"""Outbox, phone, portals, start page and store of the sandbox, each as a real server that is spoken to from outside."""
+"""Outbox, phone, portals, start page and store of the sandbox, each as a real server that is spoken to from
+outside."""
 
 from __future__ import annotations
 
@@ -41,7 +42,10 @@ def clock() -> datetime:
 @asynccontextmanager
 async def client_of(application: web.Application) -> AsyncIterator[aiohttp.ClientSession]:
     listener = bound()
-    async with serving(application, listener), aiohttp.ClientSession(f"http://127.0.0.1:{port_of(listener)}") as session:
+    async with (
+        serving(application, listener),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port_of(listener)}") as session,
+    ):
         yield session
 
 
@@ -56,17 +60,27 @@ async def outbox():
 
 async def test_messages_are_listed_newest_first_and_by_recipient(outbox):
     for text in ("prvo", "drugo"):
-        async with outbox.post("/api/sms", json={"to": "+38640123456", "from": "Rekono", "text": text}) as response:
+        async with outbox.post(
+            "/api/sms", json={"to": "+38640123456", "from": "Rekono", "text": text}
+        ) as response:
             assert response.status == 202
-    async with outbox.post("/api/mail", json={"to": "Ana@example.si", "from": "x@example.si", "subject": "Zadeva", "text": "tretje"}) as response:
+    async with outbox.post(
+        "/api/mail",
+        json={"to": "Ana@example.si", "from": "x@example.si", "subject": "Zadeva", "text": "tretje"},
+    ) as response:
         identifier = (await response.json())["id"]
     async with outbox.get("/api/messages") as response:
         everything = await response.json()
     assert [message["text"] for message in everything] == ["tretje", "drugo", "prvo"]
     assert everything[0] == {
-        "id": identifier, "kind": "mail", "to": "Ana@example.si", "from": "x@example.si", "subject": "Zadeva", "text": "tretje",
+        "id": identifier,
+        "kind": "mail",
+        "to": "Ana@example.si",
+        "from": "x@example.si",
+        "subject": "Zadeva",
+        "text": "tretje",
         "at": NOW.isoformat(),
-    }  # fmt: skip
+    }
     for query in ("?to=%2B38640123456", "?to=+38640123456"):  # scripts forget that + is a blank in a query
         async with outbox.get(f"/api/messages{query}") as response:
             assert [message["text"] for message in await response.json()] == ["drugo", "prvo"]
@@ -84,16 +98,26 @@ async def test_deleting_forgets_every_message(outbox):
 
 @pytest.mark.parametrize(
     ("path", "change", "member"),
-    [("sms", {"to": "040123456"}, "to"), ("sms", {"to": 5}, "to"), ("sms", {"text": ""}, "text"), ("sms", {"text": "x" * 10_001}, "text"),
-     ("sms", {"from": None}, "from"), ("mail", {"to": "nobody"}, "to")],
-)  # fmt: skip
+    [
+        ("sms", {"to": "040123456"}, "to"),
+        ("sms", {"to": 5}, "to"),
+        ("sms", {"text": ""}, "text"),
+        ("sms", {"text": "x" * 10_001}, "text"),
+        ("sms", {"from": None}, "from"),
+        ("mail", {"to": "nobody"}, "to"),
+    ],
+)
 async def test_what_is_no_message_is_refused_with_the_member_that_is_wrong(outbox, path, change, member):
-    async with outbox.post(f"/api/{path}", json={"to": "+38640123456", "from": "R", "text": "x"} | change) as response:
+    async with outbox.post(
+        f"/api/{path}", json={"to": "+38640123456", "from": "R", "text": "x"} | change
+    ) as response:
         assert (response.status, await response.json()) == (400, {"error": "invalid", "member": member})
 
 
 async def test_the_outbox_page_escapes_what_arrived(outbox):
-    await outbox.post("/api/sms", json={"to": "+38640123456", "from": "<b>", "text": "<script>alert(1)</script>"})
+    await outbox.post(
+        "/api/sms", json={"to": "+38640123456", "from": "<b>", "text": "<script>alert(1)</script>"}
+    )
     async with outbox.get("/") as response:
         page = await response.text()
     assert "<script>" not in page
@@ -123,7 +147,9 @@ async def portal(gateway: VouchingGateway):
 
 
 async def status_with(portal, assertion: str | None, path: str = "/") -> int:
-    async with portal.http.get(path, headers={"X-Auth-Assertion": assertion} if assertion is not None else {}) as response:
+    async with portal.http.get(
+        path, headers={"X-Auth-Assertion": assertion} if assertion is not None else {}
+    ) as response:
         await response.read()
         return response.status
 
@@ -138,26 +164,57 @@ async def test_a_portal_greets_whom_the_gateway_vouches_for_and_masks_the_tax_nu
     assert 'href="/.authproxy/logout"' in page
 
 
-@pytest.mark.parametrize("path", ["/", "/transakcije", "/izpis/2026/11", "/vnos", "/api/jaz", "/prenos?bytes=1", "/dogodki", "/ws", "/piskotek", "/no-such-page"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/transakcije",
+        "/izpis/2026/11",
+        "/vnos",
+        "/api/jaz",
+        "/prenos?bytes=1",
+        "/dogodki",
+        "/ws",
+        "/piskotek",
+        "/no-such-page",
+    ],
+)
 async def test_a_portal_shows_nothing_without_an_assertion(portal, path):
     assert await status_with(portal, None, path) == 403
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"aud": "b2b"}, {"aud": ["b2b", "acq2"]}, {"aud": None}, {"iss": "http://elsewhere"}, {"exp": int(NOW.timestamp()) - 5}, {"exp": None}, {"exp": "soon"},
-     {"iat": int(NOW.timestamp()) + 6}, {"sub": None}],
-)  # fmt: skip
+    [
+        {"aud": "b2b"},
+        {"aud": ["b2b", "acq2"]},
+        {"aud": None},
+        {"iss": "http://elsewhere"},
+        {"exp": int(NOW.timestamp()) - 5},
+        {"exp": None},
+        {"exp": "soon"},
+        {"iat": int(NOW.timestamp()) + 6},
+        {"sub": None},
+    ],
+)
 async def test_a_portal_refuses_an_assertion_for_somebody_else_or_another_time(portal, gateway, changed):
     good = gateway.assertion()
     assert await status_with(portal, good) == 200
-    assert await status_with(portal, gateway.assertion(**changed) if changed.get("exp") != "soon" else _raw(gateway, exp="soon")) == 403
+    assert (
+        await status_with(
+            portal,
+            gateway.assertion(**changed) if changed.get("exp") != "soon" else _raw(gateway, exp="soon"),
+        )
+        == 403
+    )
 
 
 def _raw(gateway: VouchingGateway, **changed: object) -> str:
     """An assertion whose claims PyJWT would refuse to write."""
     claims = jwt.decode(gateway.assertion(), options={"verify_signature": False}) | changed
-    return jwt.api_jws.encode(json.dumps(claims).encode(), gateway.key, algorithm="ES256", headers={"kid": gateway.key_id})
+    return jwt.api_jws.encode(
+        json.dumps(claims).encode(), gateway.key, algorithm="ES256", headers={"kid": gateway.key_id}
+    )
 
 
 async def test_a_portal_refuses_forgeries(portal, gateway):
@@ -198,7 +255,12 @@ async def test_received_shows_every_header_and_the_verdict(portal, gateway):
     headers = [("X-Auth-Assertion", gateway.assertion()), ("X-Twice", "1"), ("X-Twice", "2")]
     async with portal.http.get("/api/received?a=1&a=%20", headers=headers) as response:
         received = await response.json()
-    assert (received["portal"], received["method"], received["path"], received["query"]) == ("acq", "GET", "/api/received", "a=1&a=%20")
+    assert (received["portal"], received["method"], received["path"], received["query"]) == (
+        "acq",
+        "GET",
+        "/api/received",
+        "a=1&a=%20",
+    )
     assert [value for name, value in received["headers"] if name == "X-Twice"] == ["1", "2"]
     assert received["assertion"]["valid"] is True
     assert received["assertion"]["claims"]["level"] == 20
@@ -214,20 +276,30 @@ async def test_filters_deep_links_forms_and_cookies_work(portal, gateway):
     assert "<td>Celje</td>" not in page
     assert await status_with(portal, gateway.assertion(), "/izpis/2026/11") == 200
     assert await status_with(portal, gateway.assertion(), "/izpis/2026/13") == 404
-    async with portal.http.post("/vnos", data={"naziv": "<img src=x onerror=alert(1)>"}, headers=headers) as response:
+    async with portal.http.post(
+        "/vnos", data={"naziv": "<img src=x onerror=alert(1)>"}, headers=headers
+    ) as response:
         page = await response.text()
     assert "&lt;img src=x" in page
     assert "<img" not in page
     for visits in ("1", "2"):
-        async with portal.http.get("/piskotek", headers=headers, cookies={"acq_obiski": "1"} if visits == "2" else {}) as response:
+        async with portal.http.get(
+            "/piskotek", headers=headers, cookies={"acq_obiski": "1"} if visits == "2" else {}
+        ) as response:
             assert f'id="visits">{visits}<' in await response.text()
 
 
 async def test_a_table_is_downloaded_as_it_is_filtered_and_a_row_has_a_page(portal, gateway):
     headers = {"X-Auth-Assertion": gateway.assertion(), "Accept-Language": "en"}
     async with portal.http.get("/trgovci.csv?kraj=mari", headers=headers) as response:
-        assert (response.content_type, response.headers["Content-Disposition"]) == ("text/csv", 'attachment; filename="trgovci.csv"')
-        assert (await response.text()).splitlines() == ["\ufeffCode;Name;Place;Category (MCC);Terminals;Contract since;State", "T-21102;Lekarna Bor;Maribor;5912;6;20. 1. 2020;active"]
+        assert (response.content_type, response.headers["Content-Disposition"]) == (
+            "text/csv",
+            'attachment; filename="trgovci.csv"',
+        )
+        assert (await response.text()).splitlines() == [
+            "\ufeffCode;Name;Place;Category (MCC);Terminals;Contract since;State",
+            "T-21102;Lekarna Bor;Maribor;5912;6;20. 1. 2020;active",
+        ]
     async with portal.http.get("/trgovci/T-21102", headers=headers) as response:
         assert "Lekarna Bor" in await response.text()
     assert await status_with(portal, gateway.assertion(), "/trgovci/T-00000") == 404
@@ -235,13 +307,18 @@ async def test_a_table_is_downloaded_as_it_is_filtered_and_a_row_has_a_page(port
 
 async def test_a_form_says_what_is_wrong_and_leads_to_a_receipt_for_its_author_only(portal, gateway):
     headers = {"X-Auth-Assertion": gateway.assertion(), "Accept-Language": "sl"}
-    async with portal.http.post("/reklamacija", data={"transakcija": "0", "razlog": "drugo", "opis": "<b>"}, headers=headers) as response:
+    async with portal.http.post(
+        "/reklamacija", data={"transakcija": "0", "razlog": "drugo", "opis": "<b>"}, headers=headers
+    ) as response:
         page = await response.text()
     assert response.status == 422
     assert "Te številke ne poznamo." in page
     assert "&lt;b&gt;" in page
     async with portal.http.post(
-        "/reklamacija", data={"transakcija": "2026-00007", "razlog": "drugo", "opis": "č š ž"}, headers=headers, allow_redirects=False
+        "/reklamacija",
+        data={"transakcija": "2026-00007", "razlog": "drugo", "opis": "č š ž"},
+        headers=headers,
+        allow_redirects=False,
     ) as response:
         assert (response.status, response.headers["Location"]) == (303, "/reklamacija/REK-00001")
     async with portal.http.get("/reklamacija/REK-00001", headers=headers) as response:
@@ -250,7 +327,11 @@ async def test_a_form_says_what_is_wrong_and_leads_to_a_receipt_for_its_author_o
 
 
 async def test_what_arrived_is_shown_without_what_opens_something(portal, gateway):
-    headers = {"X-Auth-Assertion": gateway.assertion(), "Authorization": "Basic c2VjcmV0", "Cookie": "JSESSIONID=secret-cookie"}
+    headers = {
+        "X-Auth-Assertion": gateway.assertion(),
+        "Authorization": "Basic c2VjcmV0",
+        "Cookie": "JSESSIONID=secret-cookie",
+    }
     async with portal.http.get("/prejeto", headers=headers) as response:
         page = await response.text()
     assert "Ana Žnidaršič" in page
@@ -297,10 +378,17 @@ async def test_each_portal_believes_only_assertions_for_itself(gateway):
     application.router.add_get("/jwks", gateway.key_set)
     listener = bound()
     async with serving(application, listener):
-        made = portal_application(portal=described("b2b"), jwks_url=f"http://127.0.0.1:{port_of(listener)}/jwks", issuer=ISSUER, clock=clock)
+        made = portal_application(
+            portal=described("b2b"),
+            jwks_url=f"http://127.0.0.1:{port_of(listener)}/jwks",
+            issuer=ISSUER,
+            clock=clock,
+        )
         async with client_of(made) as session:
             for audience, status in (("acq", 403), ("b2b", 200)):
-                async with session.get("/", headers={"X-Auth-Assertion": gateway.assertion(aud=audience)}) as response:
+                async with session.get(
+                    "/", headers={"X-Auth-Assertion": gateway.assertion(aud=audience)}
+                ) as response:
                     assert response.status == status
 
 
@@ -310,24 +398,57 @@ async def test_each_portal_believes_only_assertions_for_itself(gateway):
 async def test_the_start_page_names_places_people_and_passwords():
     places = (
         Place(kind="outbox", url="http://localhost:8083/"),
-        Place(kind="portal", url="http://acq.localhost:8080/", label="Acquiring portal", purpose=("Kartična plačila", "Card payments")),
-        Place(kind="portal", url="http://ecmsweb.localhost:8080/", label="CMS web", users=(("referent", "Geslo-1"),)),
+        Place(
+            kind="portal",
+            url="http://acq.localhost:8080/",
+            label="Acquiring portal",
+            purpose=("Kartična plačila", "Card payments"),
+        ),
+        Place(
+            kind="portal",
+            url="http://ecmsweb.localhost:8080/",
+            label="CMS web",
+            users=(("referent", "Geslo-1"),),
+        ),
         Place(kind="portal_itself", url="http://127.0.0.1:8101/", label="acq"),
     )
-    made = start_application(places=places, accounts=people(secrets.token_bytes), password=PASSWORD, store=("redis-server, zagnan", "redis-server, started"))
+    made = start_application(
+        places=places,
+        accounts=people(secrets.token_bytes),
+        password=PASSWORD,
+        store=("redis-server, zagnan", "redis-server, started"),
+    )
     async with client_of(made) as session, session.get("/") as response:
         page = await response.text()
     assert page.index("http://acq.localhost:8080/") < page.index("http://localhost:8083/")
-    for text in ("ana.novak@example.si", "99990008", "je nima", PASSWORD, "redis-server", "Kartična plačila", "referent", "Geslo-1", "http://127.0.0.1:8101/"):
+    for text in (
+        "ana.novak@example.si",
+        "99990008",
+        "je nima",
+        PASSWORD,
+        "redis-server",
+        "Kartična plačila",
+        "referent",
+        "Geslo-1",
+        "http://127.0.0.1:8101/",
+    ):
         assert text in page
 
 
 async def test_the_start_page_tells_what_answers_at_this_moment():
     with bound() as listening, bound() as silent:
         listening.listen()
-        places = (Place(kind="portal", url=f"http://acq.localhost:{port_of(listening)}/"), Place(kind="mail", url=f"smtp://localhost:{port_of(silent)}"))
-        made = start_application(places=places, accounts=people(secrets.token_bytes), password=PASSWORD, store=("", ""))
-        async with client_of(made) as session, session.get("/", headers={"Accept-Language": "en"}) as response:
+        places = (
+            Place(kind="portal", url=f"http://acq.localhost:{port_of(listening)}/"),
+            Place(kind="mail", url=f"smtp://localhost:{port_of(silent)}"),
+        )
+        made = start_application(
+            places=places, accounts=people(secrets.token_bytes), password=PASSWORD, store=("", "")
+        )
+        async with (
+            client_of(made) as session,
+            session.get("/", headers={"Accept-Language": "en"}) as response,
+        ):
             page = await response.text()
     assert page.index("answers") < page.index("does not answer")
     assert (page.count('class="state up"'), page.count('class="state down"')) == (1, 1)
@@ -427,9 +548,14 @@ except KeyboardInterrupt:
 async def test_the_server_dies_with_us_however_we_die(how: signal.Signals, runner: str):
     with tempfile.TemporaryDirectory() as folder:  # nobody tidies up after SIGKILL
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", CHILD.format(runner=runner), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=os.environ | {"TMPDIR": folder}, preexec_fn=_ignores_interrupts,
-        )  # fmt: skip
+            sys.executable,
+            "-c",
+            CHILD.format(runner=runner),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": folder},
+            preexec_fn=_ignores_interrupts,
+        )
         assert process.stdout is not None
         address = (await process.stdout.readline()).decode().strip().removeprefix("unix://").partition("?")[0]
         assert Path(address).exists()

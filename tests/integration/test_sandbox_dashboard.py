@@ -1,4 +1,5 @@
-"""The dashboard of the sandbox's provider: personal data and tax number after a PIN by mail, and permissions that are taken back."""
+"""The dashboard of the sandbox's provider: personal data and tax number after a PIN by mail, and permissions
+that are taken back."""
 
 from __future__ import annotations
 
@@ -12,9 +13,15 @@ from tests.support.rekono import CLIENT, REDIRECT_URI, Guest, answer_in, running
 
 BOR, ANA = "bor.kranjc@example.si", "ana.novak@example.si"
 DATA = {
-    "given_name": "Bor", "family_name": "Kranjc", "tax_number": "SI 9999 0032", "birthdate": "15. 6. 1985", "street_address": "Testna ulica 2",
-    "postal_code": "2000", "locality": "Maribor", "country": "SI",
-}  # fmt: skip
+    "given_name": "Bor",
+    "family_name": "Kranjc",
+    "tax_number": "SI 9999 0032",
+    "birthdate": "15. 6. 1985",
+    "street_address": "Testna ulica 2",
+    "postal_code": "2000",
+    "locality": "Maribor",
+    "country": "SI",
+}
 
 
 @pytest.fixture
@@ -97,7 +104,9 @@ async def test_a_tax_number_of_another_account_is_refused_without_naming_it(reko
 async def test_of_two_people_with_one_tax_number_the_first_to_confirm_has_it(rekono, bor):
     page = await with_data(bor)
     ana = rekono.accounts.find(ANA)
-    rekono.accounts.put(type(ana)(**{name: getattr(ana, name) for name in ana.__slots__} | {"tax_number": "99990032"}))
+    rekono.accounts.put(
+        type(ana)(**{name: getattr(ana, name) for name in ana.__slots__} | {"tax_number": "99990032"})
+    )
     page = await bor.sends(page)
     assert (page.status, title(page)) == (409, "Te davčne številke ni mogoče vpisati")
     assert rekono.accounts.find(BOR).tax_number is None
@@ -115,12 +124,20 @@ async def test_trying_the_numbers_of_others_ends_after_five(rekono, bor):
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"given_name": ""}, "To polje je obvezno"), ({"given_name": "A" * 300}, "največ 100 znakov"), ({"family_name": "Kranjc\x00"}, "znake, ki jih ni mogoče shraniti"),
-        ({"family_name": "<b>1</b>"}, "Vpišite ime s črkami"), ({"tax_number": "9999003"}, "osem števk"), ({"tax_number": "99990033"}, "ni pravilna"),
-        ({"birthdate": "31. 2. 1985"}, "Takega datuma ni"), ({"birthdate": "15. 6. 2085"}, "v preteklosti"), ({"street_address": " "}, "To polje je obvezno"),
-        ({"postal_code": "20000"}, "štiri števke"), ({"locality": "M" * 300}, "največ 100 znakov"), ({"country": "ZZ"}, "Izberite državo"),
+        ({"given_name": ""}, "To polje je obvezno"),
+        ({"given_name": "A" * 300}, "največ 100 znakov"),
+        ({"family_name": "Kranjc\x00"}, "znake, ki jih ni mogoče shraniti"),
+        ({"family_name": "<b>1</b>"}, "Vpišite ime s črkami"),
+        ({"tax_number": "9999003"}, "osem števk"),
+        ({"tax_number": "99990033"}, "ni pravilna"),
+        ({"birthdate": "31. 2. 1985"}, "Takega datuma ni"),
+        ({"birthdate": "15. 6. 2085"}, "v preteklosti"),
+        ({"street_address": " "}, "To polje je obvezno"),
+        ({"postal_code": "20000"}, "štiri števke"),
+        ({"locality": "M" * 300}, "največ 100 znakov"),
+        ({"country": "ZZ"}, "Izberite državo"),
     ],
-)  # fmt: skip
+)
 async def test_a_field_that_is_wrong_is_named_and_everything_typed_stays(rekono, bor, changed, word):
     page = await with_data(bor, **changed)
     [field] = changed
@@ -128,7 +145,9 @@ async def test_a_field_that_is_wrong_is_named_and_everything_typed_stays(rekono,
     assert f'href="#{field}"' in page.text
     assert word in page.text
     assert page.text.count('aria-invalid="true"') == 1
-    assert all(f'value="{value}"' in page.text for name, value in DATA.items() if name not in {field, "country"})
+    assert all(
+        f'value="{value}"' in page.text for name, value in DATA.items() if name not in {field, "country"}
+    )
 
 
 async def test_without_the_pin_there_is_no_form(rekono, bor):
@@ -203,7 +222,13 @@ async def test_a_form_of_another_page_or_of_a_session_that_is_over_changes_nothi
 async def test_a_permission_that_is_taken_back_ends_access_and_is_asked_for_again(rekono, bor):
     page = await bor.signs_in(BOR, url=rekono.authorize_url())
     back = await bor.sends(page, button=("user_oauth_approval", "true"))
-    form = {"grant_type": "authorization_code", "code": answer_in(back.location)["code"], "redirect_uri": REDIRECT_URI, "client_id": CLIENT.client_id, "client_secret": CLIENT.client_secret}
+    form = {
+        "grant_type": "authorization_code",
+        "code": answer_in(back.location)["code"],
+        "redirect_uri": REDIRECT_URI,
+        "client_id": CLIENT.client_id,
+        "client_secret": CLIENT.client_secret,
+    }
     tokens = (await Browser().post(f"{rekono.issuer}token", form)).json
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
     assert (await Browser().request("GET", f"{rekono.issuer}userinfo", headers=bearer)).status == 200

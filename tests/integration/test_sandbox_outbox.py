@@ -1,4 +1,5 @@
-"""The outbox as senders know it: a mail server and a commercial SMS gateway; and as people and scripts read it."""
+"""The outbox as senders know it: a mail server and a commercial SMS gateway; and as people and scripts read
+it."""
 
 from __future__ import annotations
 
@@ -49,7 +50,11 @@ async def broken(outbox, **fault):
 
 def letter(subject="Potrditvena koda", text="Vaša koda je 482915.\n"):
     made = EmailMessage()
-    made["From"], made["To"], made["Subject"] = "Rekono <rekono@example.si>", "Ana Novak <ana@example.si>", subject
+    made["From"], made["To"], made["Subject"] = (
+        "Rekono <rekono@example.si>",
+        "Ana Novak <ana@example.si>",
+        subject,
+    )
     made.set_content(text)
     return made
 
@@ -88,13 +93,21 @@ async def test_a_letter_arrives_for_everybody_it_was_sent_to_and_is_decoded(outb
     assert [message["to"] for message in messages] == ["skrita.kopija@example.si", "ana@example.si"]
     assert {message["subject"] for message in messages} == {"Koda za Živo Žnidaršič"}
     [mine] = await listed(outbox, to="Ana@example.si")
-    assert (mine["kind"], mine["from"], mine["text"], mine["attachments"]) == ("mail", "rekono@example.si", "čšž: vaša koda je 482915.", ["račun.pdf"])
+    assert (mine["kind"], mine["from"], mine["text"], mine["attachments"]) == (
+        "mail",
+        "rekono@example.si",
+        "čšž: vaša koda je 482915.",
+        ["račun.pdf"],
+    )
 
 
 async def test_addresses_beyond_ascii_and_bounces_are_taken(outbox):
     await mailed(outbox, letter(), to=("živa@primer.si",), options=("SMTPUTF8", "BODY=8BITMIME"))
     await mailed(outbox, letter(), sender="")
-    assert [(message["to"], message["from"]) for message in await listed(outbox)] == [("ana@example.si", "<>"), ("živa@primer.si", "rekono@example.si")]
+    assert [(message["to"], message["from"]) for message in await listed(outbox)] == [
+        ("ana@example.si", "<>"),
+        ("živa@primer.si", "rekono@example.si"),
+    ]
 
 
 async def test_a_letter_that_is_too_large_is_refused_before_and_after_it_was_sent(outbox):
@@ -124,7 +137,12 @@ async def test_what_is_no_letter_is_refused_for_good(outbox, content):
 
 async def test_bad_commands_and_addresses_are_answered_and_the_server_goes_on(outbox):
     mail = "MAIL FROM:<a@example.si>"
-    assert await said(outbox, "NONSENSE", "RCPT TO:<ana@example.si>", "DATA", "MAIL FROM:<<<") == [500, 503, 503, 553]
+    assert await said(outbox, "NONSENSE", "RCPT TO:<ana@example.si>", "DATA", "MAIL FROM:<<<") == [
+        500,
+        503,
+        503,
+        553,
+    ]
     assert await said(outbox, mail, "RCPT TO:<nobody>", "RCPT TO:ana", "X" * 5000) == [250, 553, 553, 500]
     codes = await said(outbox, mail, *(f"RCPT TO:<a{number}@example.si>" for number in range(51)))
     assert (codes[-2], codes[-1]) == (250, 452)
@@ -147,10 +165,18 @@ async def test_a_mail_server_that_is_broken_says_how(outbox, how, code):
 
 async def test_one_mailbox_may_be_refused_and_another_lose_its_mail(outbox):
     await broken(outbox, service="mail", how="reject", to="bor@example.si")
-    assert {address: code for address, (code, _) in (await mailed(outbox, letter(), to=("ana@example.si", "bor@example.si"))).items()} == {"bor@example.si": 550}
+    assert {
+        address: code
+        for address, (code, _) in (
+            await mailed(outbox, letter(), to=("ana@example.si", "bor@example.si"))
+        ).items()
+    } == {"bor@example.si": 550}
     await broken(outbox, service="mail", how="lose", to="ana@example.si")
     assert await mailed(outbox, letter("izgubljeno"), to=("ana@example.si", "bor@example.si")) == {}
-    assert [(message["to"], message["subject"]) for message in await listed(outbox)] == [("bor@example.si", "izgubljeno"), ("ana@example.si", "Potrditvena koda")]
+    assert [(message["to"], message["subject"]) for message in await listed(outbox)] == [
+        ("bor@example.si", "izgubljeno"),
+        ("ana@example.si", "Potrditvena koda"),
+    ]
 
 
 async def test_the_end_of_the_outbox_closes_its_mail_connections():
@@ -181,21 +207,42 @@ async def status(outbox, identifier, *, headers=KEY):
 
 @pytest.mark.parametrize(
     "how",
-    [{"json": SMS}, {"data": SMS}, {"json": SMS, "headers": {"Authorization": basic("prehod", "Sandbox-2026!")}}],
+    [
+        {"json": SMS},
+        {"data": SMS},
+        {"json": SMS, "headers": {"Authorization": basic("prehod", "Sandbox-2026!")}},
+    ],
     ids=["JSON", "a form", "basic authentication"],
 )
 async def test_a_text_message_is_taken_and_its_delivery_can_be_asked_for(outbox, how):
     code, answer, _ = await sent(outbox, **({"headers": KEY} | how))
     assert (code, answer["status"], answer["segments"]) == (202, "accepted", 1)
     [message] = await listed(outbox, to="+38640123456")
-    assert (message["id"], message["kind"], message["from"], message["text"]) == (answer["message_id"], "sms", "Bankart", SMS["text"])
+    assert (message["id"], message["kind"], message["from"], message["text"]) == (
+        answer["message_id"],
+        "sms",
+        "Bankart",
+        SMS["text"],
+    )
     code, told = await status(outbox, answer["message_id"])
-    assert (code, told["status"], told["recipient"], told["at"]) == (200, "delivered", "+38640123456", message["at"])
+    assert (code, told["status"], told["recipient"], told["at"]) == (
+        200,
+        "delivered",
+        "+38640123456",
+        message["at"],
+    )
 
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"X-API-Key": "wrong"}, {"X-API-Key": "č"}, {"Authorization": basic("prehod", "wrong")}, {"Authorization": "Bearer x"}, {"Authorization": "Basic !"}],
+    [
+        {},
+        {"X-API-Key": "wrong"},
+        {"X-API-Key": "č"},
+        {"Authorization": basic("prehod", "wrong")},
+        {"Authorization": "Bearer x"},
+        {"Authorization": "Basic !"},
+    ],
     ids=["none", "a wrong key", "a key beyond ASCII", "a wrong password", "another scheme", "no base64"],
 )
 async def test_without_good_credentials_nothing_is_sent_or_told(outbox, headers):
@@ -209,9 +256,17 @@ async def test_without_good_credentials_nothing_is_sent_or_told(outbox, headers)
 
 @pytest.mark.parametrize(
     ("change", "error"),
-    [({"recipient": "040123456"}, "invalid_recipient"), ({"recipient": None}, "invalid_recipient"), ({"sender": ""}, "invalid_sender"), ({"sender": "x" * 16}, "invalid_sender"),
-     ({"sender": "a\nb"}, "invalid_sender"), ({"text": ""}, "invalid_text"), ({"text": 5}, "invalid_text"), ({"text": "č" * 671}, "text_too_long")],
-)  # fmt: skip
+    [
+        ({"recipient": "040123456"}, "invalid_recipient"),
+        ({"recipient": None}, "invalid_recipient"),
+        ({"sender": ""}, "invalid_sender"),
+        ({"sender": "x" * 16}, "invalid_sender"),
+        ({"sender": "a\nb"}, "invalid_sender"),
+        ({"text": ""}, "invalid_text"),
+        ({"text": 5}, "invalid_text"),
+        ({"text": "č" * 671}, "text_too_long"),
+    ],
+)
 async def test_a_message_with_a_fault_is_refused_with_its_name(outbox, change, error):
     code, answer, _ = await sent(outbox, SMS | change)
     assert (code, answer) == (400, {"error": error})
@@ -219,14 +274,24 @@ async def test_a_message_with_a_fault_is_refused_with_its_name(outbox, change, e
 
 
 async def test_other_bodies_and_unknown_messages_are_errors_that_programs_can_read(outbox):
-    assert (await sent(outbox, data="x", headers=KEY | {"Content-Type": "text/plain"}))[:2] == (415, {"error": "Unsupported Media Type"})
+    assert (await sent(outbox, data="x", headers=KEY | {"Content-Type": "text/plain"}))[:2] == (
+        415,
+        {"error": "Unsupported Media Type"},
+    )
     assert (await sent(outbox, data="{", headers=KEY | {"Content-Type": "application/json"}))[0] == 400
     assert await status(outbox, "0123456789abcdef") == (404, {"error": "unknown_message"})
     async with outbox.http.get("/sms/nothing") as response:
         assert (response.status, await response.json()) == (404, {"error": "Not Found"})
 
 
-@pytest.mark.parametrize(("how", "code", "error"), [("error", 500, "internal_error"), ("busy", 429, "too_many_requests"), ("reject", 422, "recipient_rejected")])
+@pytest.mark.parametrize(
+    ("how", "code", "error"),
+    [
+        ("error", 500, "internal_error"),
+        ("busy", 429, "too_many_requests"),
+        ("reject", 422, "recipient_rejected"),
+    ],
+)
 async def test_a_gateway_that_is_broken_says_how_and_for_whom(outbox, how, code, error):
     await broken(outbox, service="sms", how=how, to="+38640123456")
     answered, answer, headers = await sent(outbox)
@@ -286,14 +351,20 @@ async def test_the_outbox_can_be_emptied_by_its_own_page_only(outbox):
     async with outbox.http.post("/clear", headers={"Sec-Fetch-Site": "same-site"}) as response:
         assert response.status == 403
     assert len(await listed(outbox)) == 1
-    async with outbox.http.post("/clear", headers={"Sec-Fetch-Site": "same-origin", "Accept-Language": "sl"}) as response:
+    async with outbox.http.post(
+        "/clear", headers={"Sec-Fetch-Site": "same-origin", "Accept-Language": "sl"}
+    ) as response:
         assert "Odložišče je prazno." in await response.text()
     assert await listed(outbox) == []
 
 
 @pytest.mark.needs("chromium-headless-shell")
-@pytest.mark.parametrize(("locale", "news"), [("sl-SI", "Prispelo je novo sporočilo."), ("en-GB", "A new message has arrived.")])
-async def test_new_messages_appear_by_themselves_and_a_code_is_copied_by_a_button(outbox, chromium, locale, news):
+@pytest.mark.parametrize(
+    ("locale", "news"), [("sl-SI", "Prispelo je novo sporočilo."), ("en-GB", "A new message has arrived.")]
+)
+async def test_new_messages_appear_by_themselves_and_a_code_is_copied_by_a_button(
+    outbox, chromium, locale, news
+):
     context = await chromium.new_context(locale=locale, permissions=["clipboard-read", "clipboard-write"])
     person = Visitor(await context.new_page(), RunningSandbox(0), "")
     page = person.page
@@ -319,7 +390,11 @@ async def test_new_messages_appear_by_themselves_and_a_code_is_copied_by_a_butto
 @pytest.mark.needs("chromium-headless-shell")
 async def test_without_javascript_the_list_has_its_link_and_its_codes(outbox, chromium):
     await sent(outbox)
-    page = await (await chromium.new_context(java_script_enabled=False, locale="sl-SI", viewport={"width": 320, "height": 700})).new_page()
+    page = await (
+        await chromium.new_context(
+            java_script_enabled=False, locale="sl-SI", viewport={"width": 320, "height": 700}
+        )
+    ).new_page()
     await page.goto(outbox.url)
     assert await page.locator(".code code").inner_text() == "123456"
     assert await page.locator(".code button").count() == 0

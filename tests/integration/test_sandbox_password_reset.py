@@ -1,4 +1,5 @@
-"""A lost password at the sandbox's provider: the PUK code gives a new one, and nobody learns more from a wrong try than from another."""
+"""A lost password at the sandbox's provider: the PUK code gives a new one, and nobody learns more from a
+wrong try than from another."""
 
 from __future__ import annotations
 
@@ -74,7 +75,15 @@ async def test_an_attempt_that_was_past_the_old_password_ends_with_it(rekono, an
     assert (await thief.sends(confirmation, button=("mode", "smslogin"))).status == 403
 
 
-@pytest.mark.parametrize("wrong", [{"puk": "000000000000"}, {"puk": "1"}, {"email": "nobody@example.si"}, {"email": "nobody@example.si", "puk": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"puk": "000000000000"},
+        {"puk": "1"},
+        {"email": "nobody@example.si"},
+        {"email": "nobody@example.si", "puk": "x"},
+    ],
+)
 async def test_whatever_is_wrong_the_answer_is_the_same(rekono, ana, wrong):
     typed = TYPED | wrong
 
@@ -103,7 +112,10 @@ async def test_after_five_wrong_tries_even_the_right_code_waits_a_quarter_of_an_
 async def test_guesses_that_come_at_once_are_all_counted(rekono):
     guessers = [Guest(rekono) for _ in range(9)]
     forms = [await form_of(guesser) for guesser in guessers]
-    guesses = (guesser.sends(form, "puk", **TYPED | {"puk": f"{number:012}"}) for number, (guesser, form) in enumerate(zip(guessers, forms, strict=True)))
+    guesses = (
+        guesser.sends(form, "puk", **TYPED | {"puk": f"{number:012}"})
+        for number, (guesser, form) in enumerate(zip(guessers, forms, strict=True))
+    )
     answers = await asyncio.gather(*guesses)
     assert sum("čez 15 min" in answer.text for answer in answers) == 4
 

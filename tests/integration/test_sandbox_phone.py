@@ -1,4 +1,5 @@
-"""The OnePass phone: its pages without a script, its PIN, its interface for scripts, and what it does while the provider is away."""
+"""The OnePass phone: its pages without a script, its PIN, its interface for scripts, and what it does while
+the provider is away."""
 
 from __future__ import annotations
 
@@ -66,13 +67,17 @@ async def test_a_new_phone_is_activated_by_a_text_message_and_then_locked_by_a_p
         assert title(page) == "Računi"
         assert "david.horvat@example.si" in page.text
         secret = house.accounts.find(DAVID).totp_secret
-        assert (await code_of(house, DAVID)).json["code"] == one_time_code.code(secret, one_time_code.step(house.clock()))
+        assert (await code_of(house, DAVID)).json["code"] == one_time_code.code(
+            secret, one_time_code.step(house.clock())
+        )
 
 
 async def test_a_code_that_was_activated_on_the_phone_signs_in(house, person):
     await adds(house, person, DAVID)
     visitor = Browser()
-    page = await pressed(visitor, await house.confirmation_window(visitor, DAVID), "mode=otplogin", mode="otplogin")
+    page = await pressed(
+        visitor, await house.confirmation_window(visitor, DAVID), "mode=otplogin", mode="otplogin"
+    )
     page = await pressed(visitor, page, "code", code=(await code_of(house, DAVID)).json["code"])
     assert title(page) == "Dovoljenje za posredovanje podatkov"
 
@@ -108,15 +113,21 @@ async def test_adding_an_account_again_says_that_it_has_moved_and_keeps_one_entr
 async def test_an_account_that_another_phone_has_taken_is_named(house, person):
     house.clock.advance(minutes=1)
     await house.asks("POST", f"{house.provider.url}/onepass/devices/start", {"email": ANA})
-    await house.asks("POST", f"{house.provider.url}/onepass/devices", {"email": ANA, "code": await house.code_sent(ANA)})
+    await house.asks(
+        "POST", f"{house.provider.url}/onepass/devices", {"email": ANA, "code": await house.code_sent(ANA)}
+    )
     page = await opened(house, person)
     assert "račun ima zdaj drug telefon" in page.text
     overview = await opened(house, person, f"/accounts/{house.installation(ANA).device_id}/overview")
     assert "ima zdaj drug telefon" in overview.text
-    assert (await house.asks("GET", f"{house.phone.url}/api/pushes?email={ANA}")).json == {"error": "not_enrolled"}
+    assert (await house.asks("GET", f"{house.phone.url}/api/pushes?email={ANA}")).json == {
+        "error": "not_enrolled"
+    }
 
 
-async def test_the_phone_opens_with_the_notification_that_waits_and_its_menu_leads_to_the_codes(house, person):
+async def test_the_phone_opens_with_the_notification_that_waits_and_its_menu_leads_to_the_codes(
+    house, person
+):
     await sets_pin(house, person)
     await house.asked_to_confirm(Browser())
     [push] = await house.pushes(ANA)
@@ -146,7 +157,10 @@ async def test_an_address_that_is_none_is_asked_for_again(house, person, email):
 
 
 async def test_the_phone_says_the_same_about_accounts_that_do_not_exist(house, person):
-    pages = [await pressed(person, await opened(house, person, "/accounts/new"), "email", email=email) for email in (DAVID, "nobody@example.si")]
+    pages = [
+        await pressed(person, await opened(house, person, "/accounts/new"), "email", email=email)
+        for email in (DAVID, "nobody@example.si")
+    ]
     assert pages[0].text.replace(DAVID, "") == pages[1].text.replace("nobody@example.si", "")
 
 
@@ -196,7 +210,15 @@ async def test_the_overview_shows_what_the_provider_holds_without_whole_numbers(
     assert "40123456" not in page.text
 
 
-@pytest.mark.parametrize("path", ["/accounts/nothing", "/accounts/nothing/overview", "/accounts/nothing/remove", "/accounts/nothing/pushes/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/accounts/nothing",
+        "/accounts/nothing/overview",
+        "/accounts/nothing/remove",
+        "/accounts/nothing/pushes/x",
+    ],
+)
 async def test_an_account_that_is_not_on_the_phone_is_a_page_that_leads_back(house, person, path):
     page = await opened(house, person, path)
     assert page.status == 404
@@ -217,7 +239,13 @@ async def test_a_notification_says_who_what_when_and_from_where(house, person):
     await house.asked_to_confirm(Browser(user_agent="Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"))
     house.clock.advance(seconds=14)
     page = await waiting(house, person)
-    for shown in ("Bankart Varni Spletni Prehod", ANA, "pred 14 sekundami", "10:00:12 UTC", "Firefox, Windows, 127.0.0.1"):
+    for shown in (
+        "Bankart Varni Spletni Prehod",
+        ANA,
+        "pred 14 sekundami",
+        "10:00:12 UTC",
+        "Firefox, Windows, 127.0.0.1",
+    ):
         assert shown in page.text
     [push] = await house.pushes(ANA)
     assert re.findall(r'type="radio"[^>]* value="(\d+)"', page.text) == push["choices"]
@@ -228,9 +256,14 @@ async def test_the_right_number_approves_on_the_phone_and_lets_the_browser_on(ho
     visitor = Browser()
     page = await house.asked_to_confirm(visitor)
     [push] = await house.pushes(ANA)
-    answered = await pressed(person, await waiting(house, person), "action=approve", action="approve", number=push["number"])
+    answered = await pressed(
+        person, await waiting(house, person), "action=approve", action="approve", number=push["number"]
+    )
     assert said(answered) == ["Prijava je potrjena. Vrnite se v brskalnik."]
-    assert title(await pressed(visitor, page, "mode=confirmed", mode="confirmed")) == "Dovoljenje za posredovanje podatkov"
+    assert (
+        title(await pressed(visitor, page, "mode=confirmed", mode="confirmed"))
+        == "Dovoljenje za posredovanje podatkov"
+    )
 
 
 async def test_approving_takes_a_number(house, person):
@@ -240,13 +273,18 @@ async def test_approving_takes_a_number(house, person):
     assert len(await house.pushes(ANA)) == 1
 
 
-@pytest.mark.parametrize(("action", "sentence"), [("refuse", "Prijava je zavrnjena."), ("approve", "Številka ni bila prava, zato prijava ni potrjena.")])
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [("refuse", "Prijava je zavrnjena."), ("approve", "Številka ni bila prava, zato prijava ni potrjena.")],
+)
 async def test_refusing_and_a_wrong_number_end_it(house, person, action, sentence):
     visitor = Browser()
     page = await house.asked_to_confirm(visitor)
     [push] = await house.pushes(ANA)
     wrong = next(choice for choice in push["choices"] if choice != push["number"])
-    answered = await pressed(person, await waiting(house, person), "action=approve", action=action, number=wrong)
+    answered = await pressed(
+        person, await waiting(house, person), "action=approve", action=action, number=wrong
+    )
     assert said(answered)[0].startswith(sentence)
     assert await house.pushes(ANA) == []
     assert (await pressed(visitor, page, "mode=confirmed", mode="confirmed")).status == 200
@@ -256,7 +294,10 @@ async def test_an_answer_that_comes_twice_or_too_late_is_said_to_be_over(house, 
     await house.asked_to_confirm(Browser())
     page = await waiting(house, person)
     await pressed(person, page, "action=refuse", action="refuse")
-    for answered in (await pressed(person, page, "action=refuse", action="refuse"), await opened(house, person, page.url.removeprefix(house.phone.url))):
+    for answered in (
+        await pressed(person, page, "action=refuse", action="refuse"),
+        await opened(house, person, page.url.removeprefix(house.phone.url)),
+    ):
         assert said(answered) == ["Na to obvestilo ni več mogoče odgovoriti."]
 
 
@@ -277,12 +318,23 @@ async def test_a_phone_with_a_pin_shows_nothing_without_it(house, person):
     await sets_pin(house, person)
     device = house.installation(ANA).device_id
     stranger = Browser()
-    for path in ("/", "/incoming", "/settings", "/pin", "/accounts/new", f"/accounts/{device}", f"/accounts/{device}/overview", "/nothing"):
+    for path in (
+        "/",
+        "/incoming",
+        "/settings",
+        "/pin",
+        "/accounts/new",
+        f"/accounts/{device}",
+        f"/accounts/{device}/overview",
+        "/nothing",
+    ):
         answer = await stranger.navigate(f"{house.phone.url}{path}")
         assert (answer.status, answer.header("location"), answer.body) == (303, "/unlock", b"")
     csrf = (await opened(house, stranger)).forms[0].fields["_csrf"]
     for path in ("/pin", "/lock", f"/accounts/{device}/remove", "/accounts"):
-        assert (await stranger.post(f"{house.phone.url}{path}", {"_csrf": csrf, "pin": "1357", "again": "1357"})).header("location") == "/unlock"
+        assert (
+            await stranger.post(f"{house.phone.url}{path}", {"_csrf": csrf, "pin": "1357", "again": "1357"})
+        ).header("location") == "/unlock"
     assert title(await pressed(stranger, await opened(house, stranger), "pin", pin=PIN)) == "Računi"
 
 
@@ -306,7 +358,9 @@ async def test_a_phone_that_nobody_uses_locks_itself_and_a_script_does_not_count
         house.clock.advance(minutes=9)
         assert title(await opened(house, person)) == "Računi"
     house.clock.advance(minutes=9)
-    assert (await person.navigate(f"{house.phone.url}/incoming", headers={"X-Asked-By": "script"})).status == 200
+    assert (
+        await person.navigate(f"{house.phone.url}/incoming", headers={"X-Asked-By": "script"})
+    ).status == 200
     house.clock.advance(minutes=1)
     assert title(await opened(house, person)) == "Odklenite"
 
@@ -323,7 +377,12 @@ async def test_locking_now_locks_every_browser(house, person):
 
 @pytest.mark.parametrize(
     ("pin", "again", "sentence"),
-    [("258", "258", "4 do 6 števk"), ("abcd", "abcd", "4 do 6 števk"), ("1111", "1111", "prehitro ugane"), ("2580", "2581", "se razlikuje")],
+    [
+        ("258", "258", "4 do 6 števk"),
+        ("abcd", "abcd", "4 do 6 števk"),
+        ("1111", "1111", "prehitro ugane"),
+        ("2580", "2581", "se razlikuje"),
+    ],
 )
 async def test_a_pin_that_does_not_do_is_explained(house, person, pin, again, sentence):
     page = await pressed(person, await opened(house, person, "/pin"), "again", pin=pin, again=again)
@@ -334,8 +393,13 @@ async def test_a_pin_that_does_not_do_is_explained(house, person, pin, again, se
 async def test_changing_the_pin_takes_the_one_before(house, person):
     await sets_pin(house, person)
     page = await opened(house, person, "/pin")
-    assert "Sedanji PIN ni pravilen" in (await pressed(person, page, "again", current="9999", pin="1357", again="1357")).text
-    assert said(await pressed(person, page, "again", current=PIN, pin="1357", again="1357")) == ["PIN je nastavljen."]
+    assert (
+        "Sedanji PIN ni pravilen"
+        in (await pressed(person, page, "again", current="9999", pin="1357", again="1357")).text
+    )
+    assert said(await pressed(person, page, "again", current=PIN, pin="1357", again="1357")) == [
+        "PIN je nastavljen."
+    ]
     other = Browser()
     assert title(await pressed(other, await opened(house, other), "pin", pin=PIN)).startswith("Napaka")
     assert title(await pressed(other, await opened(house, other), "pin", pin="1357")) == "Računi"
@@ -353,7 +417,15 @@ async def test_whoever_has_forgotten_the_pin_begins_with_an_empty_phone(house, p
 async def test_a_form_that_the_phone_has_not_shown_changes_nothing(house):
     foreign = Browser()
     device = house.installation(ANA).device_id
-    for path in ("/pin", "/reset", "/lock", "/accounts", "/accounts/new", f"/accounts/{device}/remove", f"/accounts/{device}/pushes/x"):
+    for path in (
+        "/pin",
+        "/reset",
+        "/lock",
+        "/accounts",
+        "/accounts/new",
+        f"/accounts/{device}/remove",
+        f"/accounts/{device}/pushes/x",
+    ):
         for csrf in ("guessed", "\udcff"):
             body = {"pin": "1357", "again": "1357", "_csrf": csrf.encode("utf-8", "surrogateescape")}
             answer = await foreign.post(f"{house.phone.url}{path}", body)
@@ -373,7 +445,12 @@ async def test_only_sentences_of_its_own_are_said(house, person):
 
 async def test_the_interface_for_scripts_needs_no_pin_and_describes_itself(house, person):
     await sets_pin(house, person)
-    assert set((await house.asks("GET", f"{house.phone.url}/api/")).json) == {"GET /api/codes?email=ADDRESS", "GET /api/pushes?email=ADDRESS", "POST /api/pushes/{id}", "POST /api/links"}
+    assert set((await house.asks("GET", f"{house.phone.url}/api/")).json) == {
+        "GET /api/codes?email=ADDRESS",
+        "GET /api/pushes?email=ADDRESS",
+        "POST /api/pushes/{id}",
+        "POST /api/links",
+    }
     assert (await code_of(house, ANA.upper())).json["email"] == ANA
     assert await house.pushes(ANA) == []
 
@@ -388,9 +465,17 @@ async def test_scripts_are_told_who_is_not_on_the_phone(house, place, query):
 async def test_scripts_are_told_what_became_of_their_answer(house):
     await house.asked_to_confirm(Browser())
     [push] = await house.pushes(ANA)
-    assert (await house.asks("POST", f"{house.phone.url}/api/pushes/nothing", {"action": "refuse"})).json == {"error": "unknown"}
-    assert (await house.asks("POST", f"{house.phone.url}/api/pushes/{push['id']}", {"action": "maybe"})).status == 400
-    answer = await house.asks("POST", f"{house.phone.url}/api/pushes/{push['id']}", {"action": "approve", "number": int(push["number"])})
+    assert (await house.asks("POST", f"{house.phone.url}/api/pushes/nothing", {"action": "refuse"})).json == {
+        "error": "unknown"
+    }
+    assert (
+        await house.asks("POST", f"{house.phone.url}/api/pushes/{push['id']}", {"action": "maybe"})
+    ).status == 400
+    answer = await house.asks(
+        "POST",
+        f"{house.phone.url}/api/pushes/{push['id']}",
+        {"action": "approve", "number": int(push["number"])},
+    )
     assert answer.status == 204
     late = await house.answers(push, "refuse")
     assert (late.status, late.json) == (409, {"error": "over"})
@@ -399,7 +484,9 @@ async def test_scripts_are_told_what_became_of_their_answer(house):
 async def test_a_form_of_a_foreign_page_cannot_use_the_interface(house):
     await house.asked_to_confirm(Browser())
     [push] = await house.pushes(ANA)
-    answer = await Browser().post(f"{house.phone.url}/api/pushes/{push['id']}", {"action": "approve", "number": push["number"]})
+    answer = await Browser().post(
+        f"{house.phone.url}/api/pushes/{push['id']}", {"action": "approve", "number": push["number"]}
+    )
     assert answer.status == 415
     assert len(await house.pushes(ANA)) == 1
 
@@ -419,7 +506,9 @@ async def test_while_the_provider_is_away_codes_work_and_everything_else_says_so
     answered = await pressed(person, push_page, "action=refuse", action="refuse")
     assert said(answered)[0] == "Rekono ni dosegljiv. Poskusite znova."
     assert (await house.answers(push)).status == 503
-    assert (await house.asks("GET", f"{house.phone.url}/api/pushes?email={ANA}")).json == {"error": "provider_unreachable"}
+    assert (await house.asks("GET", f"{house.phone.url}/api/pushes?email={ANA}")).json == {
+        "error": "provider_unreachable"
+    }
     removal = await opened(house, person, f"/accounts/{device}/remove")
     assert said(await pressed(person, removal, "_csrf"))[0] == "Račun je odstranjen s tega telefona."
 
@@ -443,5 +532,7 @@ async def test_the_phone_keeps_accounts_pin_and_wrong_tries_over_a_restart(tmp_p
 async def test_a_damaged_state_file_is_an_error_and_stays_as_it_is(house, tmp_path):
     (tmp_path / "phone.json").write_text("{")
     with pytest.raises(BrokenStateError):
-        phone_application(provider_url=house.provider.url, clock=house.clock, state_file=tmp_path / "phone.json")
+        phone_application(
+            provider_url=house.provider.url, clock=house.clock, state_file=tmp_path / "phone.json"
+        )
     assert (tmp_path / "phone.json").read_text() == "{"

@@ -1,4 +1,5 @@
-"""The phone and the confirmation window in Chromium: what the scripts do, what axe finds, and that everything fits its window."""
+"""The phone and the confirmation window in Chromium: what the scripts do, what axe finds, and that everything
+fits its window."""
 
 from __future__ import annotations
 
@@ -31,9 +32,17 @@ async def opens(chromium, house):
         contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(15_000)
-        page.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None,
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: strangers.append(request.url) if not request.url.startswith("http://localhost:") else None)
+        page.on(
+            "request",
+            lambda request: (
+                strangers.append(request.url) if not request.url.startswith("http://localhost:") else None
+            ),
+        )
         return page
 
     yield tab
@@ -63,7 +72,10 @@ async def chooses(phone, house, number, action):
 
 @pytest.mark.parametrize("language", ["sl", "en"])
 async def test_an_account_is_activated_and_its_code_signs_in(opens, house, language):
-    phone, tab = await opens(locale=language, viewport={"width": 320, "height": 640}), await opens(locale=language)
+    phone, tab = (
+        await opens(locale=language, viewport={"width": 320, "height": 640}),
+        await opens(locale=language),
+    )
     await phone.goto(house.phone.url)
     await phone.locator("a[href='/accounts/new']").click()
     await phone.fill("#email", DAVID)
@@ -89,7 +101,9 @@ async def test_the_page_goes_on_by_itself_once_the_phone_has_approved(opens, hou
     await gives_the_password(tab, house)
     await tab.locator("button[value=pushlogin]").click()
     number = await tab.locator(".match").inner_text()
-    assert await chooses(phone, house, number, "approve") == "The sign-in is approved. Go back to the browser."
+    assert (
+        await chooses(phone, house, number, "approve") == "The sign-in is approved. Go back to the browser."
+    )
     await tab.wait_for_url(re.compile("confirm_access"))
 
 
@@ -100,7 +114,9 @@ async def test_without_scripts_a_button_goes_on(opens, house):
     await tab.locator("button[value=confirmed]").click()
     assert "not confirmed yet" in await tab.locator("#problem").inner_text()
     number = await tab.locator(".match").inner_text()
-    assert await chooses(phone, house, number, "approve") == "The sign-in is approved. Go back to the browser."
+    assert (
+        await chooses(phone, house, number, "approve") == "The sign-in is approved. Go back to the browser."
+    )
     await tab.locator("button[value=confirmed]").click()
     await tab.wait_for_url(re.compile("confirm_access"))
 
@@ -108,11 +124,24 @@ async def test_without_scripts_a_button_goes_on(opens, house):
 @pytest.mark.parametrize(
     ("action", "on_the_phone", "in_the_browser"),
     [
-        ("refuse", "The sign-in is refused. If it was not you who was signing in, somebody knows your password: change it.", "The sign-in was refused"),
-        ("approve", "The number was not the right one, so the sign-in is not approved.", "The wrong number was chosen"),
+        (
+            "refuse",
+            (
+                "The sign-in is refused. If it was not you who was signing in, somebody knows your password: "
+                "change it."
+            ),
+            "The sign-in was refused",
+        ),
+        (
+            "approve",
+            "The number was not the right one, so the sign-in is not approved.",
+            "The wrong number was chosen",
+        ),
     ],
 )
-async def test_a_refusal_and_a_wrong_number_end_the_wait_with_a_page_that_helps(opens, house, action, on_the_phone, in_the_browser):
+async def test_a_refusal_and_a_wrong_number_end_the_wait_with_a_page_that_helps(
+    opens, house, action, on_the_phone, in_the_browser
+):
     phone, tab = await opens(), await opens()
     await gives_the_password(tab, house)
     await tab.locator("button[value=pushlogin]").click()
@@ -152,7 +181,12 @@ async def test_the_code_is_replaced_when_its_time_is_over_and_nothing_is_announc
     await phone.clock.run_for(2_000)
     assert await phone.locator("[role=timer] span").inner_text() == "28"
     assert await phone.locator("rect").get_attribute("width") == "28"
-    assert await phone.locator("#now[aria-live], #now [aria-live], #now [role=status], #now [role=alert]").count() == 0
+    assert (
+        await phone.locator(
+            "#now[aria-live], #now [aria-live], #now [role=status], #now [role=alert]"
+        ).count()
+        == 0
+    )
 
 
 async def test_a_phone_that_locks_itself_shows_its_lock_to_the_open_page(opens, house):
@@ -167,12 +201,18 @@ async def test_a_phone_that_locks_itself_shows_its_lock_to_the_open_page(opens, 
 
 
 @pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "light"), (1280, "en", "dark")])
-async def test_every_page_of_the_phone_is_accessible_and_fits_its_window(opens, house, width, language, scheme):
+async def test_every_page_of_the_phone_is_accessible_and_fits_its_window(
+    opens, house, width, language, scheme
+):
     phone = await opens(locale=language, color_scheme=scheme, viewport={"width": width, "height": 640})
     device = house.installation(ANA).device_id
 
     async def is_fine(name):
-        assert (name, await phone.locator("html").get_attribute("lang"), await faults_of(phone)) == (name, language, [])
+        assert (name, await phone.locator("html").get_attribute("lang"), await faults_of(phone)) == (
+            name,
+            language,
+            [],
+        )
 
     await house.provider.stop()
     for path in ("/", f"/accounts/{device}/overview"):
@@ -184,7 +224,17 @@ async def test_every_page_of_the_phone_is_accessible_and_fits_its_window(opens, 
     [push] = await house.pushes(ANA)
 
     place_of_push = f"/accounts/{device}/pushes/{push['id']}"
-    for path in ("/", "/accounts", "/accounts/new", f"/accounts/{device}", f"/accounts/{device}/overview", f"/accounts/{device}/remove", place_of_push, "/settings", "/pin"):
+    for path in (
+        "/",
+        "/accounts",
+        "/accounts/new",
+        f"/accounts/{device}",
+        f"/accounts/{device}/overview",
+        f"/accounts/{device}/remove",
+        place_of_push,
+        "/settings",
+        "/pin",
+    ):
         await phone.goto(f"{house.phone.url}{path}")
         await is_fine(path)
     await phone.goto(f"{house.phone.url}/accounts/new")
@@ -217,11 +267,17 @@ async def test_every_page_of_the_phone_is_accessible_and_fits_its_window(opens, 
 
 
 @pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "light"), (1280, "en", "dark")])
-async def test_every_page_of_the_confirmation_window_is_accessible_and_fits_its_window(opens, house, width, language, scheme):
+async def test_every_page_of_the_confirmation_window_is_accessible_and_fits_its_window(
+    opens, house, width, language, scheme
+):
     tab = await opens(locale=language, color_scheme=scheme, viewport={"width": width, "height": 640})
 
     async def is_fine(name):
-        assert (name, await tab.locator("html").get_attribute("lang"), await faults_of(tab)) == (name, language, [])
+        assert (name, await tab.locator("html").get_attribute("lang"), await faults_of(tab)) == (
+            name,
+            language,
+            [],
+        )
 
     await gives_the_password(tab, house, CVETKA)
     await is_fine("choice")

@@ -1,4 +1,5 @@
-"""The pages of the six demo portals in Chromium: free of barriers in both languages, light and dark, down to 320 pixels."""
+"""The pages of the six demo portals in Chromium: free of barriers in both languages, light and dark, down to
+320 pixels."""
 
 from __future__ import annotations
 
@@ -31,10 +32,20 @@ async def opened(chromium):
 
         async def visit(portal_id, locale, **options):
             listener = bound()
-            made = application(portal=portal(portal_id), jwks_url=f"http://127.0.0.1:{port_of(at)}/jwks", issuer=ISSUER, clock=lambda: NOW)
+            made = application(
+                portal=portal(portal_id),
+                jwks_url=f"http://127.0.0.1:{port_of(at)}/jwks",
+                issuer=ISSUER,
+                clock=lambda: NOW,
+            )
             await stack.enter_async_context(serving(made, listener))
             said = {"X-Auth-Assertion": gateway.assertion(aud=portal_id)}
-            context = await chromium.new_context(locale=locale, extra_http_headers=said, base_url=f"http://localhost:{port_of(listener)}", **options)
+            context = await chromium.new_context(
+                locale=locale,
+                extra_http_headers=said,
+                base_url=f"http://localhost:{port_of(listener)}",
+                **options,
+            )
             visitors.append(Visitor(await context.new_page(), RunningSandbox(0), ""))
             return visitors[-1]
 
@@ -53,7 +64,9 @@ async def passes_the_second_door(page, portal_id):
 
 @pytest.mark.parametrize(("locale", "scheme"), [("sl-SI", "light"), ("en-GB", "dark")])
 @pytest.mark.parametrize("portal_id", PORTAL_IDS)
-async def test_every_kind_of_page_is_free_of_barriers_and_fits_a_narrow_screen(opened, portal_id, locale, scheme):
+async def test_every_kind_of_page_is_free_of_barriers_and_fits_a_narrow_screen(
+    opened, portal_id, locale, scheme
+):
     person = await opened(portal_id, locale, color_scheme=scheme, viewport={"width": 320, "height": 800})
     page, described = person.page, portal(portal_id)
     await page.goto("/")
@@ -80,7 +93,9 @@ async def test_of_a_row_that_is_wider_than_a_phone_one_sees_whose_it_is(opened):
     await table.evaluate("node => node.scrollTo(node.scrollWidth, 0)")
 
     assert await names.first.evaluate("node => node.getBoundingClientRect().left >= 0")
-    assert "rgba(0, 0, 0, 0)" not in await names.evaluate_all("nodes => nodes.map(node => getComputedStyle(node).backgroundColor)")
+    assert "rgba(0, 0, 0, 0)" not in await names.evaluate_all(
+        "nodes => nodes.map(node => getComputedStyle(node).backgroundColor)"
+    )
 
 
 @pytest.mark.parametrize("portal_id", PORTAL_IDS)
@@ -107,7 +122,11 @@ async def test_a_form_that_is_wrong_is_summed_up_and_one_that_is_right_has_a_rec
         elif field.kind == "day":
             await place.fill("2026-11-23")
         elif field.kind != "choice":
-            await place.fill(str(described.table(form.about).rows[0][0]) if form.about and field is form.fields[0] else "čšž")
+            await place.fill(
+                str(described.table(form.about).rows[0][0])
+                if form.about and field is form.fields[0]
+                else "čšž"
+            )
     await page.get_by_role("button", name=form.button.sl).click()
     await page.wait_for_url(f"**{form.path}/{form.reference}-00001")
     assert form.done.sl in await page.locator("[role=status]").inner_text()

@@ -1,6 +1,8 @@
-"""A foreign relying party, made of joserfc and plain HTTP, signs somebody in at the sandbox's provider and out again.
+"""A foreign relying party, made of joserfc and plain HTTP, signs somebody in at the sandbox's provider and
+out again.
 
-It knows the issuer, its credentials, and the OpenID Connect specifications; everything else it reads from discovery.
+It knows the issuer, its credentials, and the OpenID Connect specifications; everything else it reads from
+discovery.
 """
 
 from __future__ import annotations
@@ -30,7 +32,13 @@ from authproxy.sandbox.serving import bound, port_of, serving
 
 REDIRECT_URI = "http://rp.example.si/callback"
 AFTER_LOGOUT = "http://rp.example.si/bye"
-CLIENT = Client(client_id="foreign", client_secret="s3cret", redirect_uris=(REDIRECT_URI,), post_logout_redirect_uris=(AFTER_LOGOUT,), name="Tuja aplikacija")
+CLIENT = Client(
+    client_id="foreign",
+    client_secret="s3cret",
+    redirect_uris=(REDIRECT_URI,),
+    post_logout_redirect_uris=(AFTER_LOGOUT,),
+    name="Tuja aplikacija",
+)
 
 
 @dataclass
@@ -41,7 +49,9 @@ class Sandbox:
     session: aiohttp.ClientSession
 
 
-@pytest.fixture(params=["/openid-connect-server-webapp/", "/openid-connect-server-webapp"], ids=["slash", "no-slash"])
+@pytest.fixture(
+    params=["/openid-connect-server-webapp/", "/openid-connect-server-webapp"], ids=["slash", "no-slash"]
+)
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     accounts = people(secrets.token_bytes)
     installed = installed_beforehand(accounts, secrets.token_bytes)
@@ -51,8 +61,19 @@ async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    provider = provider_application(issuer=places[0] + request.param, clients=(CLIENT,), accounts=accounts, outbox_url=places[1], clock=clock, installed=installed)
-    made = [provider, outbox_application(clock=clock), phone_application(provider_url=places[0], installed=installed, clock=clock)]
+    provider = provider_application(
+        issuer=places[0] + request.param,
+        clients=(CLIENT,),
+        accounts=accounts,
+        outbox_url=places[1],
+        clock=clock,
+        installed=installed,
+    )
+    made = [
+        provider,
+        outbox_application(clock=clock),
+        phone_application(provider_url=places[0], installed=installed, clock=clock),
+    ]
     async with AsyncExitStack() as stack:
         for application, listener in zip(made, listeners, strict=True):
             await stack.enter_async_context(serving(application, listener))
@@ -68,26 +89,46 @@ class RelyingParty:
 
     @classmethod
     async def discovered(cls, sandbox: Sandbox) -> RelyingParty:
-        async with sandbox.session.get(f"{sandbox.issuer.rstrip('/')}/.well-known/openid-configuration") as response:
+        async with sandbox.session.get(
+            f"{sandbox.issuer.rstrip('/')}/.well-known/openid-configuration"
+        ) as response:
             metadata = await response.json()
         assert metadata["issuer"] == sandbox.issuer
         return cls(sandbox.session, metadata)
 
     def authorization_url(self) -> str:
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
-        return self.metadata["authorization_endpoint"] + "?" + urlencode({
-            "response_type": "code", "client_id": CLIENT.client_id, "redirect_uri": REDIRECT_URI, "state": self.state, "nonce": self.nonce,
-            "scope": "openid profile email http://idp.rekono.si/openid/taxnumber", "code_challenge": challenge,
-            "code_challenge_method": "S256", "max_age": "300",
-        })  # fmt: skip
+        challenge = (
+            base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+        )
+        return (
+            self.metadata["authorization_endpoint"]
+            + "?"
+            + urlencode(
+                {
+                    "response_type": "code",
+                    "client_id": CLIENT.client_id,
+                    "redirect_uri": REDIRECT_URI,
+                    "state": self.state,
+                    "nonce": self.nonce,
+                    "scope": "openid profile email http://idp.rekono.si/openid/taxnumber",
+                    "code_challenge": challenge,
+                    "code_challenge_method": "S256",
+                    "max_age": "300",
+                }
+            )
+        )
 
     async def tokens(self, location: str) -> dict:
         answer = dict(parse_qsl(urlsplit(location).query))
         assert answer["state"] == self.state
         form = {
-            "grant_type": "authorization_code", "code": answer["code"], "redirect_uri": REDIRECT_URI, "code_verifier": self.verifier,
-            "client_id": CLIENT.client_id, "client_secret": CLIENT.client_secret,
-        }  # fmt: skip
+            "grant_type": "authorization_code",
+            "code": answer["code"],
+            "redirect_uri": REDIRECT_URI,
+            "code_verifier": self.verifier,
+            "client_id": CLIENT.client_id,
+            "client_secret": CLIENT.client_secret,
+        }
         async with self.session.post(self.metadata["token_endpoint"], data=form) as response:
             assert response.status == 200
             assert response.headers["Cache-Control"] == "no-store"
@@ -98,9 +139,13 @@ class RelyingParty:
             keys = KeySet.import_key_set(await response.json())
         token = jwt.decode(tokens["id_token"], keys, algorithms=["RS256"])
         jwt.JWTClaimsRegistry(
-            iss={"essential": True, "value": self.metadata["issuer"]}, aud={"essential": True, "value": CLIENT.client_id},
-            exp={"essential": True}, iat={"essential": True}, nonce={"essential": True, "value": self.nonce}, auth_time={"essential": True},
-        ).validate(token.claims)  # fmt: skip
+            iss={"essential": True, "value": self.metadata["issuer"]},
+            aud={"essential": True, "value": CLIENT.client_id},
+            exp={"essential": True},
+            iat={"essential": True},
+            nonce={"essential": True, "value": self.nonce},
+            auth_time={"essential": True},
+        ).validate(token.claims)
         return token.claims
 
     async def userinfo(self, tokens: dict) -> dict:
@@ -112,22 +157,38 @@ class RelyingParty:
 async def sign_in(sandbox: Sandbox, url: str, *, mode: str) -> str:
     """Does what a person does, and returns where the browser is sent at the end."""
     page, base = await opened(sandbox, "GET", url, None)
-    page, base = await opened(sandbox, "POST", urljoin(base, action(page)), hidden(page) | {"username": "ana.novak@example.si", "password": PASSWORD})
-    page, base = await opened(sandbox, "POST", urljoin(base, action(page)), {"_csrf": hidden(page)["_csrf"], "mode": mode})
+    page, base = await opened(
+        sandbox,
+        "POST",
+        urljoin(base, action(page)),
+        hidden(page) | {"username": "ana.novak@example.si", "password": PASSWORD},
+    )
+    page, base = await opened(
+        sandbox, "POST", urljoin(base, action(page)), {"_csrf": hidden(page)["_csrf"], "mode": mode}
+    )
     if mode == "smslogin":
-        async with sandbox.session.get(f"{sandbox.outbox}/api/messages", params={"to": "+38640123456"}) as response:
+        async with sandbox.session.get(
+            f"{sandbox.outbox}/api/messages", params={"to": "+38640123456"}
+        ) as response:
             code = re.search(r"\d{6}", (await response.json())[0]["text"])[0]
     else:
-        async with sandbox.session.get(f"{sandbox.phone}/api/codes", params={"email": "ana.novak@example.si"}) as response:
+        async with sandbox.session.get(
+            f"{sandbox.phone}/api/codes", params={"email": "ana.novak@example.si"}
+        ) as response:
             code = (await response.json())["code"]
-    page, base = await opened(sandbox, "POST", urljoin(base, action(page)), {"_csrf": hidden(page)["_csrf"], "code": code})
+    page, base = await opened(
+        sandbox, "POST", urljoin(base, action(page)), {"_csrf": hidden(page)["_csrf"], "code": code}
+    )
     assert "Dovolim" in page
-    _, base = await opened(sandbox, "POST", urljoin(base, action(page)), hidden(page) | {"user_oauth_approval": "true"})
+    _, base = await opened(
+        sandbox, "POST", urljoin(base, action(page)), hidden(page) | {"user_oauth_approval": "true"}
+    )
     return base
 
 
 async def opened(sandbox: Sandbox, method: str, url: str, form: dict | None) -> tuple[str, str]:
-    """The page at the end of the redirects within the provider, and its URL; outside the provider only the URL."""
+    """The page at the end of the redirects within the provider, and its URL; outside the provider only the
+    URL."""
     while url.startswith("http://localhost:"):
         async with sandbox.session.request(method, url, data=form, allow_redirects=False) as response:
             if response.status not in (302, 303):
@@ -159,7 +220,9 @@ async def test_discovery_code_pkce_userinfo_and_logout_work_for_a_stranger(sandb
     _, back = await opened(sandbox, "GET", again.authorization_url(), None)
     assert (await again.identity(await again.tokens(back)))["auth_time"] == identity["auth_time"]
 
-    told = urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": AFTER_LOGOUT, "state": "bye"})
+    told = urlencode(
+        {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": AFTER_LOGOUT, "state": "bye"}
+    )
     page, base = await opened(sandbox, "GET", f"{party.metadata['end_session_endpoint']}?{told}", None)
     _, end = await opened(sandbox, "POST", urljoin(base, action(page)), hidden(page) | {"approve": "true"})
     assert end == f"{AFTER_LOGOUT}?state=bye"

@@ -1,4 +1,5 @@
-"""Confirming a sign-in on the phone: the provider's OnePass service and its confirmation window, spoken to over HTTP."""
+"""Confirming a sign-in on the phone: the provider's OnePass service and its confirmation window, spoken to
+over HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +10,17 @@ import pytest
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.accounts import PASSWORD
 from tests.support.http_client import Browser
-from tests.support.onepass_house import ANA, BOR, CVETKA, DAVID, REDIRECT_URI, arrived, onepass_house, pressed, title
+from tests.support.onepass_house import (
+    ANA,
+    BOR,
+    CVETKA,
+    DAVID,
+    REDIRECT_URI,
+    arrived,
+    onepass_house,
+    pressed,
+    title,
+)
 
 WAITING, CONSENT = "Potrditev na telefonu", "Dovoljenje za posredovanje podatkov"
 
@@ -40,18 +51,31 @@ def wrong(push):
 
 @pytest.mark.parametrize(
     ("email", "offered"),
-    [(ANA, {"smslogin", "otplogin", "pushlogin"}), (BOR, {"smslogin", "otplogin"}), (CVETKA, {"otplogin", "pushlogin"}), (DAVID, {"smslogin"})],
+    [
+        (ANA, {"smslogin", "otplogin", "pushlogin"}),
+        (BOR, {"smslogin", "otplogin"}),
+        (CVETKA, {"otplogin", "pushlogin"}),
+        (DAVID, {"smslogin"}),
+    ],
 )
-async def test_a_notification_is_offered_from_level_20_to_those_who_have_the_app(house, visitor, email, offered):
+async def test_a_notification_is_offered_from_level_20_to_those_who_have_the_app(
+    house, visitor, email, offered
+):
     page = await house.confirmation_window(visitor, email)
-    assert {value for form in page.forms for name, value in form.buttons if value.endswith("login")} == offered
+    assert {
+        value for form in page.forms for name, value in form.buttons if value.endswith("login")
+    } == offered
 
 
 async def test_a_notification_that_is_approved_leads_on_to_the_relying_party(house, visitor):
     page = await house.asked_to_confirm(visitor)
     [push] = await house.pushes(ANA)
     assert f'<p class="match">{push["number"]}</p>' in page.text
-    assert (push["for"], push["place"], push["email"]) == ("Bankart Varni Spletni Prehod", "Chrome, Linux, 127.0.0.1", ANA)
+    assert (push["for"], push["place"], push["email"]) == (
+        "Bankart Varni Spletni Prehod",
+        "Chrome, Linux, 127.0.0.1",
+        ANA,
+    )
     assert (await house.answers(push)).status == 204
     page = await pressed(visitor, page, "mode=confirmed", mode="confirmed")
     assert title(page) == CONSENT
@@ -70,7 +94,12 @@ async def test_whoever_says_too_early_that_it_is_approved_waits_on(house, visito
 
 
 @pytest.mark.parametrize(
-    ("answer", "heading"), [("refuse", "Prijava je bila zavrnjena"), ("wrong number", "Izbrana je bila napačna številka"), ("none", "Obvestilo je poteklo")]
+    ("answer", "heading"),
+    [
+        ("refuse", "Prijava je bila zavrnjena"),
+        ("wrong number", "Izbrana je bila napačna številka"),
+        ("none", "Obvestilo je poteklo"),
+    ],
 )
 async def test_what_was_not_approved_signs_nobody_in_and_can_be_asked_again(house, visitor, answer, heading):
     page = await house.asked_to_confirm(visitor)
@@ -143,7 +172,10 @@ async def test_a_second_sign_in_takes_the_phone_and_the_first_learns_it(house, v
     second = await house.asked_to_confirm(other)
     [push] = await house.pushes(ANA)
     await house.answers(push)
-    assert "Začela se je druga prijava" in (await pressed(visitor, first, "mode=confirmed", mode="confirmed")).text
+    assert (
+        "Začela se je druga prijava"
+        in (await pressed(visitor, first, "mode=confirmed", mode="confirmed")).text
+    )
     assert title(await pressed(other, second, "mode=confirmed", mode="confirmed")) == CONSENT
 
 
@@ -216,7 +248,13 @@ async def test_the_script_of_the_waiting_page_learns_when_the_wait_is_over_and_n
 async def test_an_account_is_shown_to_its_phone_without_whole_numbers(house):
     url, token = service(house, ANA)
     answer = await house.asks("GET", url, token=token)
-    assert answer.json == {"email": ANA, "name": "Ana Novak", "level": 20, "phone_ends": "456", "tax_number_ends": "008"}
+    assert answer.json == {
+        "email": ANA,
+        "name": "Ana Novak",
+        "level": 20,
+        "phone_ends": "456",
+        "tax_number_ends": "008",
+    }
     url, token = service(house, BOR)
     assert (await house.asks("GET", url, token=token)).json["tax_number_ends"] is None
 
@@ -236,7 +274,14 @@ async def test_an_answer_that_is_none_is_refused_and_changes_nothing(house, visi
     await house.asked_to_confirm(visitor)
     [push] = await house.pushes(ANA)
     url, token = service(house, ANA)
-    for body in ({}, {"action": "maybe"}, {"action": "approve"}, {"action": "approve", "number": 42}, {"action": "approve", "number": "1" * 500}, []):
+    for body in (
+        {},
+        {"action": "maybe"},
+        {"action": "approve"},
+        {"action": "approve", "number": 42},
+        {"action": "approve", "number": "1" * 500},
+        [],
+    ):
         assert (await house.asks("POST", f"{url}/pushes/{push['id']}", body, token=token)).status == 400
     assert len(await house.pushes(ANA)) == 1
 
@@ -246,15 +291,22 @@ async def test_answers_to_what_is_over_or_of_another_account_change_nothing(hous
     [push] = await house.pushes(ANA)
     approve = {"action": "approve", "number": push["number"]}
     other_url, other_token = service(house, BOR)
-    assert (await house.asks("POST", f"{other_url}/pushes/{push['id']}", approve, token=other_token)).json == {"error": "unknown"}
+    assert (
+        await house.asks("POST", f"{other_url}/pushes/{push['id']}", approve, token=other_token)
+    ).json == {"error": "unknown"}
     url, token = service(house, ANA)
-    assert (await house.asks("POST", f"{url}/pushes/{push['id']}", {"action": "refuse"}, token=token)).status == 204
+    assert (
+        await house.asks("POST", f"{url}/pushes/{push['id']}", {"action": "refuse"}, token=token)
+    ).status == 204
     late = await house.asks("POST", f"{url}/pushes/{push['id']}", approve, token=token)
     assert (late.status, late.json) == (409, {"error": "over"})
 
 
 async def test_beginning_an_activation_tells_nothing_about_accounts(house):
-    answers = [await house.asks("POST", f"{house.provider.url}/onepass/devices/start", {"email": email}) for email in (DAVID, "nobody@example.si", DAVID)]
+    answers = [
+        await house.asks("POST", f"{house.provider.url}/onepass/devices/start", {"email": email})
+        for email in (DAVID, "nobody@example.si", DAVID)
+    ]
     assert [(answer.status, answer.json) for answer in answers] == [(202, {})] * 3
     assert len(await house.messages("")) == 1
 
@@ -278,7 +330,11 @@ async def test_an_activation_gives_a_phone_its_own_token_and_secret(house):
     assert (answer.status, given["digits"], given["period"], given["replaced"]) == (201, 6, 30, False)
     assert given["account"]["email"] == DAVID
     assert house.accounts.find(DAVID).totp_secret == given["totp_secret"]
-    assert (await house.asks("GET", f"{house.provider.url}/onepass/devices/{given['device_id']}", token=given["device_token"])).status == 200
+    assert (
+        await house.asks(
+            "GET", f"{house.provider.url}/onepass/devices/{given['device_id']}", token=given["device_token"]
+        )
+    ).status == 200
     assert (await activate(house, DAVID, code)).status == 400
 
 
@@ -302,10 +358,17 @@ async def test_a_code_of_the_old_phone_signs_nobody_in(house, visitor):
 
 async def test_a_new_phone_need_not_wait_for_the_next_code_because_the_old_one_was_just_used(house, visitor):
     async def signs_in(browser, code):
-        page = await pressed(browser, await house.confirmation_window(browser), "mode=otplogin", mode="otplogin")
+        page = await pressed(
+            browser, await house.confirmation_window(browser), "mode=otplogin", mode="otplogin"
+        )
         return title(await pressed(browser, page, "code", code=code))
 
-    assert await signs_in(visitor, (await house.asks("GET", f"{house.phone.url}/api/codes?email={ANA}")).json["code"]) == CONSENT
+    assert (
+        await signs_in(
+            visitor, (await house.asks("GET", f"{house.phone.url}/api/codes?email={ANA}")).json["code"]
+        )
+        == CONSENT
+    )
     await house.asks("POST", f"{house.provider.url}/onepass/devices/start", {"email": ANA})
     secret = (await activate(house, ANA, await house.code_sent(ANA))).json["totp_secret"]
     assert await signs_in(Browser(), one_time_code.code(secret, one_time_code.step(house.clock()))) == CONSENT
@@ -319,7 +382,11 @@ async def test_wrong_and_late_codes_get_one_answer_and_five_of_them_a_wait(house
         answer = await activate(house, DAVID, typed)
         assert (answer.status, answer.json) == (400, {"error": "wrong_code"})
     waiting = await activate(house, DAVID, code)
-    assert (waiting.status, waiting.json, waiting.header("retry-after")) == (429, {"error": "wait", "minutes": 15}, "900")
+    assert (waiting.status, waiting.json, waiting.header("retry-after")) == (
+        429,
+        {"error": "wait", "minutes": 15},
+        "900",
+    )
 
 
 async def test_the_fifth_wrong_code_ends_the_right_one(house):
@@ -342,15 +409,33 @@ async def test_a_removed_phone_has_neither_codes_nor_notifications(house, visito
     page = await house.asked_to_confirm(visitor)
     assert (await house.asks("DELETE", url, token=token)).status == 204
     assert (await house.asks("GET", f"{url}/pushes", token=token)).status == 401
-    assert "Začela se je druga prijava" in (await pressed(visitor, page, "mode=confirmed", mode="confirmed")).text
+    assert (
+        "Začela se je druga prijava"
+        in (await pressed(visitor, page, "mode=confirmed", mode="confirmed")).text
+    )
     other = Browser()
     offered = await house.confirmation_window(other)
-    assert {value for form in offered.forms for name, value in form.buttons if value.endswith("login")} == {"smslogin"}
+    assert {value for form in offered.forms for name, value in form.buttons if value.endswith("login")} == {
+        "smslogin"
+    }
 
 
-@pytest.mark.parametrize(("content_type", "body", "status"), [("text/plain", b"{}", 415), ("application/json", b"[]", 400), ("application/json", b"{", 400), ("application/json", b'{"email": 5}', 400)])
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("text/plain", b"{}", 415),
+        ("application/json", b"[]", 400),
+        ("application/json", b"{", 400),
+        ("application/json", b'{"email": 5}', 400),
+    ],
+)
 async def test_what_cannot_be_read_is_refused_in_json(house, content_type, body, status):
-    answer = await house.scripts.request("POST", f"{house.provider.url}/onepass/devices/start", headers={"Content-Type": content_type}, body=body)
+    answer = await house.scripts.request(
+        "POST",
+        f"{house.provider.url}/onepass/devices/start",
+        headers={"Content-Type": content_type},
+        body=body,
+    )
     assert answer.status == status
     assert set(answer.json) == {"error"}
 

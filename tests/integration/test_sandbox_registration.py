@@ -1,4 +1,5 @@
-"""Creating an account at the sandbox's provider, from each of its doors, with everything that people and strangers do to such forms."""
+"""Creating an account at the sandbox's provider, from each of its doors, with everything that people and
+strangers do to such forms."""
 
 from __future__ import annotations
 
@@ -8,7 +9,16 @@ import secrets
 import pytest
 
 from authproxy.sandbox.identity_provider.provider import PROVIDER
-from tests.support.rekono import LONG_PASSWORD, PHONE_URL, REDIRECT_URI, Guest, answer_in, puk_on, running_rekono, title
+from tests.support.rekono import (
+    LONG_PASSWORD,
+    PHONE_URL,
+    REDIRECT_URI,
+    Guest,
+    answer_in,
+    puk_on,
+    running_rekono,
+    title,
+)
 
 EVA, PHONE = "eva.cuk@example.si", "+38641234567"
 TYPED = {"email": EVA, "phone": "041 234 567", "password": LONG_PASSWORD}
@@ -41,7 +51,9 @@ async def at_the_text_message(guest):
 
 
 async def at_the_puk(guest):
-    return await guest.sends(await at_the_text_message(guest), "code", code=await guest.rekono.last_code(PHONE))
+    return await guest.sends(
+        await at_the_text_message(guest), "code", code=await guest.rekono.last_code(PHONE)
+    )
 
 
 async def test_a_registration_in_the_middle_of_a_sign_in_ends_at_the_relying_party_signed_in(rekono, eva):
@@ -53,8 +65,14 @@ async def test_a_registration_in_the_middle_of_a_sign_in_ends_at_the_relying_par
     claims = await rekono.userinfo(back.location)
     assert re.fullmatch(r"\d{5}\.[A-Z]{8}", claims.pop("sub"))
     assert claims == {
-        "loa": 10, "preferred_username": EVA, "locale": "sl", "email": EVA, "email_verified": True, "phone_number": PHONE, "phone_number_verified": True,
-    }  # fmt: skip
+        "loa": 10,
+        "preferred_username": EVA,
+        "locale": "sl",
+        "email": EVA,
+        "email_verified": True,
+        "phone_number": PHONE,
+        "phone_number_verified": True,
+    }
 
 
 async def test_a_registration_from_the_front_page_ends_on_the_dashboard(rekono, eva):
@@ -89,7 +107,9 @@ async def test_neither_password_nor_puk_is_kept_as_it_is(rekono, eva):
         assert puk.replace(" ", "") not in kept
 
 
-async def test_refusing_consent_after_registration_goes_back_without_a_code_and_keeps_the_account(rekono, eva):
+async def test_refusing_consent_after_registration_goes_back_without_a_code_and_keeps_the_account(
+    rekono, eva
+):
     page = await eva.registers(await form_of(eva))
     back = await eva.sends(page, button=("user_oauth_approval", "false"))
     assert answer_in(back.location)["error"] == "access_denied"
@@ -99,12 +119,19 @@ async def test_refusing_consent_after_registration_goes_back_without_a_code_and_
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"email": ""}, "To polje je obvezno"), ({"email": "eva"}, "Naslov ni popoln"), ({"email": "e" * 288 + "@example.si"}, "največ 254 znakov"),
-        ({"password": "kratko geslo"[:11]}, "Geslo je prekratko"), ({"password": EVA}, "biti enako elektronskemu naslovu"), ({"password": "ž" * 300}, "največ 200 znakov"),
-        ({"phone": "abc"}, "To ni telefonska številka"), ({"phone": "01 234 56 78"}, "To ni slovenska mobilna številka"),
+        ({"email": ""}, "To polje je obvezno"),
+        ({"email": "eva"}, "Naslov ni popoln"),
+        ({"email": "e" * 288 + "@example.si"}, "največ 254 znakov"),
+        ({"password": "kratko geslo"[:11]}, "Geslo je prekratko"),
+        ({"password": EVA}, "biti enako elektronskemu naslovu"),
+        ({"password": "ž" * 300}, "največ 200 znakov"),
+        ({"phone": "abc"}, "To ni telefonska številka"),
+        ({"phone": "01 234 56 78"}, "To ni slovenska mobilna številka"),
     ],
-)  # fmt: skip
-async def test_a_field_that_is_wrong_is_named_and_nothing_is_lost_but_the_password(rekono, eva, changed, word):
+)
+async def test_a_field_that_is_wrong_is_named_and_nothing_is_lost_but_the_password(
+    rekono, eva, changed, word
+):
     typed = TYPED | changed
     page = await eva.sends(await form_of(eva), "email", **typed)
     assert title(page) == "Napaka: Ustvari račun"
@@ -135,7 +162,9 @@ async def test_an_address_that_has_an_account_sees_the_same_pages_and_its_owner_
 
 async def test_no_code_is_right_for_an_address_that_has_an_account():
     # Eight bytes are what a code is made of: here every code that is made is 000000.
-    async with running_rekono(fresh=lambda size: bytes(size) if size == 8 else secrets.token_bytes(size)) as rekono:
+    async with running_rekono(
+        fresh=lambda size: bytes(size) if size == 8 else secrets.token_bytes(size)
+    ) as rekono:
         guest = Guest(rekono)
         page = await guest.sends(await form_of(guest), "email", **TYPED)
         assert title(await guest.sends(page, "code", code="000000")) == "Potrdite mobilno številko"
@@ -308,7 +337,9 @@ async def test_a_registration_that_takes_half_an_hour_is_over(rekono, eva):
     assert title(page) == "Registracija je potekla"
 
 
-async def test_when_the_application_has_given_up_waiting_the_account_is_made_and_the_way_on_is_said(rekono, eva):
+async def test_when_the_application_has_given_up_waiting_the_account_is_made_and_the_way_on_is_said(
+    rekono, eva
+):
     form = await form_of(eva)
     rekono.clock.advance(minutes=25)
     page = await eva.sends(form, "email", **TYPED)

@@ -1,4 +1,5 @@
-"""The gateway's side of OnePass against the sandbox's, over HTTP: phones are enrolled by their code and sign what they were shown."""
+"""The gateway's side of OnePass against the sandbox's, over HTTP: phones are enrolled by their code and sign
+what they were shown."""
 
 from __future__ import annotations
 
@@ -41,27 +42,55 @@ class Gateway:
     def __init__(self, house, session):
         self.house = house
         self.service = OnePassService(
-            session, url=f"{house.provider.url}{ROOT}", api_key=SANDBOX_API_KEY, timeout=timedelta(seconds=10), clock=house.clock
-        )  # fmt: skip
+            session,
+            url=f"{house.provider.url}{ROOT}",
+            api_key=SANDBOX_API_KEY,
+            timeout=timedelta(seconds=10),
+            clock=house.clock,
+        )
         self.enrolments, self.challenges, self.turn = MemoryEnrolments(), MemoryChallenges(), 0
         self.method = PushMethod(
-            service=self.service, enrolments=self.enrolments, pending=self.challenges, messages=MemoryLimits(people=RULES, addresses=RULES),
-            rules=PushRules(), below=secrets.randbelow,
-        )  # fmt: skip
-        self.enrolling = PushEnrolling(service=self.service, hashes=CodeHashes((b"k" * 32,)), relying_party=RELYING_PARTY, fresh=secrets.token_urlsafe)
+            service=self.service,
+            enrolments=self.enrolments,
+            pending=self.challenges,
+            messages=MemoryLimits(people=RULES, addresses=RULES),
+            rules=PushRules(),
+            below=secrets.randbelow,
+        )
+        self.enrolling = PushEnrolling(
+            service=self.service,
+            hashes=CodeHashes((b"k" * 32,)),
+            relying_party=RELYING_PARTY,
+            fresh=secrets.token_urlsafe,
+        )
 
     async def asks(self, email=ANA):
         self.turn += 1
         asked = Asked(
-            person=person(email), portal_id="bips", portal_name="Takojšnja plačila BIPS", origin="https://bips.example", place="/placila/novo",
-            browser="Firefox, Windows", address="192.0.2.7", locale="sl",
-        )  # fmt: skip
+            person=person(email),
+            portal_id="bips",
+            portal_name="Takojšnja plačila BIPS",
+            origin="https://bips.example",
+            place="/placila/novo",
+            browser="Firefox, Windows",
+            address="192.0.2.7",
+            locale="sl",
+        )
         name, now = ChallengeId(f"challenge-{self.turn}"), self.house.clock.now
         issue = await self.method.issue(asked, name, now=now)
         challenge = Challenge(
-            challenge_id=name, method="push", session_id=SessionId("s"), portal="bips", route="payments", return_to="/placila/novo", answer=issue.answer,
-            number=issue.number, enrolment_id=issue.enrolment_id, issued_at=now, expires_at=now + issue.lives_for,
-        )  # fmt: skip
+            challenge_id=name,
+            method="push",
+            session_id=SessionId("s"),
+            portal="bips",
+            route="payments",
+            return_to="/placila/novo",
+            answer=issue.answer,
+            number=issue.number,
+            enrolment_id=issue.enrolment_id,
+            issued_at=now,
+            expires_at=now + issue.lives_for,
+        )
         await self.challenges.open(challenge, tries=5, now=now)
         return challenge
 
@@ -83,10 +112,17 @@ async def gateway(house):
     async with client_session(None) as session:
         gateway = Gateway(house, session)
         for one in to_be_enrolled(house.accounts, house.linked):
-            await gateway.enrol(one.email, Enrolment(
-                enrolment_id=f"seed-{one.email}", method="push", label=one.device_name, enrolled_at=house.clock.now, secret=one.public_key,
-                device_id=one.device_id,
-            ))  # fmt: skip
+            await gateway.enrol(
+                one.email,
+                Enrolment(
+                    enrolment_id=f"seed-{one.email}",
+                    method="push",
+                    label=one.device_name,
+                    enrolled_at=house.clock.now,
+                    secret=one.public_key,
+                    device_id=one.device_id,
+                ),
+            )
         yield gateway
 
 
@@ -100,7 +136,10 @@ async def opened(house, browser, path="/"):
 
 async def test_ana_and_cvetka_have_a_phone_from_the_start_and_codes_with_it(house):
     enrolled = {one.email: one for one in to_be_enrolled(house.accounts, house.linked)}
-    assert {email: one.device_name for email, one in enrolled.items()} == {ANA: "Anin telefon", CVETKA: "Cvetkin telefon"}
+    assert {email: one.device_name for email, one in enrolled.items()} == {
+        ANA: "Anin telefon",
+        CVETKA: "Cvetkin telefon",
+    }
     assert all(one.totp_secret == house.accounts.find(email).totp_secret for email, one in enrolled.items())
     assert enrolled[ANA].public_key == house.link(ANA).public_key
 
@@ -108,7 +147,12 @@ async def test_ana_and_cvetka_have_a_phone_from_the_start_and_codes_with_it(hous
 async def test_a_notification_is_listed_for_scripts_with_its_number_and_approved(house, gateway):
     challenge = await gateway.asks()
     [push] = await house.pushes(ANA)
-    assert (push["for"], push["place"], push["browser"], push["address"]) == ("Takojšnja plačila BIPS", "/placila/novo", "Firefox, Windows", "192.0.2.7")
+    assert (push["for"], push["place"], push["browser"], push["address"]) == (
+        "Takojšnja plačila BIPS",
+        "/placila/novo",
+        "Firefox, Windows",
+        "192.0.2.7",
+    )
     assert push["number"] == challenge.number
     assert await gateway.sees(challenge) is Verdict.WAITING
     assert (await house.answers(push)).status == 204
@@ -171,13 +215,25 @@ async def test_what_is_withdrawn_is_not_shown_any_more(house, gateway):
 
 async def test_the_service_bounds_what_one_phone_is_asked_by_relying_parties_that_do_not(house, gateway):
     body = {
-        "device_id": house.link(ANA).device_id, "portal": "P", "place": "/", "browser": "B", "address": "A", "issued_at": "2026-11-22T10:00:12Z",
-        "expires_at": "2026-11-22T10:02:12Z", "number": "10", "choices": ["10", "11", "12"],
-    }  # fmt: skip
+        "device_id": house.link(ANA).device_id,
+        "portal": "P",
+        "place": "/",
+        "browser": "B",
+        "address": "A",
+        "issued_at": "2026-11-22T10:00:12Z",
+        "expires_at": "2026-11-22T10:02:12Z",
+        "number": "10",
+        "choices": ["10", "11", "12"],
+    }
     url = f"{house.provider.url}{ROOT}/pushes"
-    statuses = [(await house.asks("POST", url, body | {"push_id": f"p{turn}"}, token=SANDBOX_API_KEY)).status for turn in range(11)]
+    statuses = [
+        (await house.asks("POST", url, body | {"push_id": f"p{turn}"}, token=SANDBOX_API_KEY)).status
+        for turn in range(11)
+    ]
     assert statuses == [202] * 10 + [429]
-    assert (await house.asks("POST", url, body | {"push_id": "p0"}, token=SANDBOX_API_KEY)).header("retry-after") == "600"
+    assert (await house.asks("POST", url, body | {"push_id": "p0"}, token=SANDBOX_API_KEY)).header(
+        "retry-after"
+    ) == "600"
 
 
 async def test_a_name_is_used_once(house, gateway):
@@ -191,29 +247,63 @@ async def test_a_name_is_used_once(house, gateway):
 
 def notification(house):
     return Notification(
-        push_id="p", device_id=house.link(ANA).device_id, portal="P", place="/", browser="B", address="A", issued_at=house.clock.now,
-        expires_at=house.clock.now + timedelta(minutes=2), number="10", choices=("10", "11", "12"),
-    )  # fmt: skip
+        push_id="p",
+        device_id=house.link(ANA).device_id,
+        portal="P",
+        place="/",
+        browser="B",
+        address="A",
+        issued_at=house.clock.now,
+        expires_at=house.clock.now + timedelta(minutes=2),
+        number="10",
+        choices=("10", "11", "12"),
+    )
 
 
 @pytest.mark.parametrize("key", [None, "peskovnik", SANDBOX_API_KEY.upper(), "x" * 300])
 async def test_without_the_key_nobody_sends_or_asks(house, key):
-    for method, path in [("POST", "enrolments"), ("GET", "enrolments/e"), ("POST", "pushes"), ("GET", "pushes/p"), ("DELETE", "pushes/p"), ("DELETE", "devices/d")]:
+    for method, path in [
+        ("POST", "enrolments"),
+        ("GET", "enrolments/e"),
+        ("POST", "pushes"),
+        ("GET", "pushes/p"),
+        ("DELETE", "pushes/p"),
+        ("DELETE", "devices/d"),
+    ]:
         answer = await house.asks(method, f"{house.provider.url}{ROOT}/{path}", {}, token=key)
         assert answer.status == 401
 
 
 @pytest.mark.parametrize(
-    "changed", [{"choices": ["10", "11"]}, {"choices": "10"}, {"choices": [10, 11, 12]}, {"expires_at": "soon"}, {"expires_at": "2026-11-22T10:02:12"},
-                {"number": 10}, {"place": "/" * 400}, {"push_id": None}],
+    "changed",
+    [
+        {"choices": ["10", "11"]},
+        {"choices": "10"},
+        {"choices": [10, 11, 12]},
+        {"expires_at": "soon"},
+        {"expires_at": "2026-11-22T10:02:12"},
+        {"number": 10},
+        {"place": "/" * 400},
+        {"push_id": None},
+    ],
     ids=str,
-)  # fmt: skip
+)
 async def test_a_notification_that_is_none_is_refused(house, changed):
     body = {
-        "push_id": "p", "device_id": house.link(ANA).device_id, "portal": "P", "place": "/", "browser": "B", "address": "A",
-        "issued_at": "2026-11-22T10:00:12Z", "expires_at": "2026-11-22T10:02:12Z", "number": "10", "choices": ["10", "11", "12"],
-    }  # fmt: skip
-    answer = await house.asks("POST", f"{house.provider.url}{ROOT}/pushes", body | changed, token=SANDBOX_API_KEY)
+        "push_id": "p",
+        "device_id": house.link(ANA).device_id,
+        "portal": "P",
+        "place": "/",
+        "browser": "B",
+        "address": "A",
+        "issued_at": "2026-11-22T10:00:12Z",
+        "expires_at": "2026-11-22T10:02:12Z",
+        "number": "10",
+        "choices": ["10", "11", "12"],
+    }
+    answer = await house.asks(
+        "POST", f"{house.provider.url}{ROOT}/pushes", body | changed, token=SANDBOX_API_KEY
+    )
     assert answer.status == 400
     assert await house.pushes(ANA) == []
 
@@ -229,7 +319,10 @@ async def test_a_phone_is_enrolled_by_its_code_and_answers_from_then_on(house, g
     enrolment_id, code, _ = await gateway.enrolling.begin(person(DAVID), now=house.clock.now)
     assert await gateway.enrolling.finish(enrolment_id, label="", now=house.clock.now) is None
     answer = await links(house, code)
-    assert (answer.status, answer.json) == (201, {"relying_party": RELYING_PARTY, "account": DAVID, "name": "Davidov telefon"})
+    assert (answer.status, answer.json) == (
+        201,
+        {"relying_party": RELYING_PARTY, "account": DAVID, "name": "Davidov telefon"},
+    )
     await gateway.enrol(DAVID, await gateway.enrolling.finish(enrolment_id, label="", now=house.clock.now))
     challenge = await gateway.asks(DAVID)
     [push] = await house.pushes(DAVID)
@@ -271,7 +364,9 @@ async def test_a_link_that_is_none_is_refused(house, body):
     assert (await house.asks("POST", f"{house.phone.url}/api/links", body)).status == 400
 
 
-async def test_a_phone_that_is_forgotten_at_the_gateway_gets_nothing_more_and_forgets_it_as_well(house, gateway):
+async def test_a_phone_that_is_forgotten_at_the_gateway_gets_nothing_more_and_forgets_it_as_well(
+    house, gateway
+):
     await gateway.asks()
     [seeded] = await gateway.enrolments.of(owner_of(person(ANA)))
     await gateway.enrolling.forget(seeded)
@@ -289,7 +384,13 @@ async def test_a_person_sees_portal_and_place_and_chooses_the_number(house, gate
     challenge, browser = await gateway.asks(), Browser()
     page = await browser.follow(await opened(house, browser))  # it opens with what waits
     assert title(page) == "Potrdite z OnePass"
-    for words in ("Takojšnja plačila BIPS", "/placila/novo", "Firefox, Windows, 192.0.2.7", ANA, RELYING_PARTY):
+    for words in (
+        "Takojšnja plačila BIPS",
+        "/placila/novo",
+        "Firefox, Windows, 192.0.2.7",
+        ANA,
+        RELYING_PARTY,
+    ):
         assert words in page.text
     page = await pressed(browser, page, "action=approve", action="approve")
     assert "Za potrditev morate izbrati številko" in page.text
@@ -298,15 +399,25 @@ async def test_a_person_sees_portal_and_place_and_chooses_the_number(house, gate
     assert await gateway.sees(challenge) is Verdict.RIGHT
 
 
-@pytest.mark.parametrize(("action", "sentence", "verdict"), [("refuse", "Zavrnjeno.", Verdict.REFUSED), ("approve", "Številka ni bila prava", Verdict.WRONG)])
-async def test_a_person_who_refuses_or_chooses_wrongly_approves_nothing(house, gateway, action, sentence, verdict):
+@pytest.mark.parametrize(
+    ("action", "sentence", "verdict"),
+    [("refuse", "Zavrnjeno.", Verdict.REFUSED), ("approve", "Številka ni bila prava", Verdict.WRONG)],
+)
+async def test_a_person_who_refuses_or_chooses_wrongly_approves_nothing(
+    house, gateway, action, sentence, verdict
+):
     challenge, browser = await gateway.asks(), Browser()
     [push] = await house.pushes(ANA)
     place = f"/links/{house.link(ANA).device_id}/pushes/{push['id']}"
-    page = await pressed(browser, await opened(house, browser, place), "action=approve", action=action, number=wrong(push))
+    page = await pressed(
+        browser, await opened(house, browser, place), "action=approve", action=action, number=wrong(push)
+    )
     assert sentence in page.text
     assert await gateway.sees(challenge) is verdict
-    assert "Na to obvestilo ni več mogoče odgovoriti" in (await browser.follow(await opened(house, browser, place))).text
+    assert (
+        "Na to obvestilo ni več mogoče odgovoriti"
+        in (await browser.follow(await opened(house, browser, place))).text
+    )
 
 
 async def test_a_person_types_the_code_sees_who_asks_and_links_the_phone(house, gateway):
@@ -321,13 +432,19 @@ async def test_a_person_types_the_code_sees_who_asks_and_links_the_phone(house, 
     assert await gateway.enrolling.finish(enrolment_id, label="", now=house.clock.now) is None
     page = await pressed(browser, page, "name", name="  Davidov \ttelefon ")
     assert "Telefon je povezan" in page.text
-    assert (await gateway.enrolling.finish(enrolment_id, label="", now=house.clock.now)).label == "Davidov telefon"
+    assert (
+        await gateway.enrolling.finish(enrolment_id, label="", now=house.clock.now)
+    ).label == "Davidov telefon"
 
 
 async def test_a_person_takes_a_link_away_on_the_phone(house, gateway):
     challenge, browser = await gateway.asks(), Browser()
     page = await opened(house, browser, "/settings")
-    [link] = {link for link in page.links if link.endswith("/remove") and f"/links/{house.link(ANA).device_id}" in link}
+    [link] = {
+        link
+        for link in page.links
+        if link.endswith("/remove") and f"/links/{house.link(ANA).device_id}" in link
+    }
     page = await pressed(browser, await browser.navigate(link), "_csrf")
     assert "Povezava je odstranjena" in page.text
     assert await gateway.sees(challenge) is Verdict.REFUSED
@@ -337,13 +454,22 @@ async def test_a_person_takes_a_link_away_on_the_phone(house, gateway):
 
 async def test_a_form_that_the_phone_has_not_shown_links_and_answers_nothing(house, gateway):
     challenge, device = await gateway.asks(), house.link(ANA).device_id
-    for path in ("/links/new", "/links", f"/links/{device}/remove", f"/links/{device}/pushes/{challenge.challenge_id}"):
-        answer = await Browser().post(f"{house.phone.url}{path}", {"_csrf": "guessed", "action": "approve", "number": challenge.number})
+    for path in (
+        "/links/new",
+        "/links",
+        f"/links/{device}/remove",
+        f"/links/{device}/pushes/{challenge.challenge_id}",
+    ):
+        answer = await Browser().post(
+            f"{house.phone.url}{path}", {"_csrf": "guessed", "action": "approve", "number": challenge.number}
+        )
         assert (answer.status, answer.header("location")) == (303, "/?said=form_old")
     assert await gateway.sees(challenge) is Verdict.WAITING
 
 
-async def test_while_the_service_is_away_the_phone_says_so_and_the_gateway_asks_for_another_method(house, gateway):
+async def test_while_the_service_is_away_the_phone_says_so_and_the_gateway_asks_for_another_method(
+    house, gateway
+):
     challenge, browser = await gateway.asks(), Browser()
     page = await opened(house, browser, "/links/new")
     await house.provider.stop()
@@ -368,7 +494,9 @@ async def test_a_restart_keeps_the_keys_of_phones_and_what_the_service_knows_of_
         gateway = Gateway(house, session)
         enrolment_id, code, _ = await gateway.enrolling.begin(person(DAVID), now=house.clock.now)
         await links(house, code)
-        await gateway.enrol(DAVID, await gateway.enrolling.finish(enrolment_id, label="", now=house.clock.now))
+        await gateway.enrol(
+            DAVID, await gateway.enrolling.finish(enrolment_id, label="", now=house.clock.now)
+        )
         for part in (house.provider, house.phone):
             await part.stop()
             await part.start()
@@ -396,9 +524,17 @@ async def test_state_files_from_before_there_were_links_are_read(tmp_path):
     async with onepass_house(tmp_path, linked=True) as house, client_session(None) as session:
         gateway = Gateway(house, session)
         [one] = [one for one in to_be_enrolled(house.accounts, house.linked) if one.email == ANA]
-        await gateway.enrol(ANA, Enrolment(
-            enrolment_id="e", method="push", label="", enrolled_at=house.clock.now, secret=one.public_key, device_id=one.device_id
-        ))  # fmt: skip
+        await gateway.enrol(
+            ANA,
+            Enrolment(
+                enrolment_id="e",
+                method="push",
+                label="",
+                enrolled_at=house.clock.now,
+                secret=one.public_key,
+                device_id=one.device_id,
+            ),
+        )
         challenge = await gateway.asks()
         await house.answers((await house.pushes(ANA))[0])
         assert await gateway.sees(challenge) is Verdict.RIGHT

@@ -1,7 +1,8 @@
-"""The gateway with Debian's Glewlwyd, an OpenID provider written in C: code with PKCE, nonce, userinfo, and both kinds of logout.
+"""The gateway with Debian's Glewlwyd, an OpenID provider written in C: code with PKCE, nonce, userinfo, and
+both kinds of logout.
 
-It is older than some of the specifications: its logout tokens are those of a draft, and its ID tokens say `auth_time` 0. What the gateway
-makes of both is tested here too.
+It is older than some of the specifications: its logout tokens are those of a draft, and its ID tokens say
+`auth_time` 0. What the gateway makes of both is tested here too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ PEOPLE = {
     "eva": {"name": "Eva Brez", "email": "eva@example.si", "loa": "20"},
 }
 # It ends no session without the ID token, in which the person's name is.
-DRAFT = {"AUTHPROXY__REKONO__MAX_AGE": "null", "AUTHPROXY__REKONO__LOGOUT_TOKENS": "draft", "AUTHPROXY__REKONO__LOGOUT_HINT": "always"}
+DRAFT = {
+    "AUTHPROXY__REKONO__MAX_AGE": "null",
+    "AUTHPROXY__REKONO__LOGOUT_TOKENS": "draft",
+    "AUTHPROXY__REKONO__LOGOUT_HINT": "always",
+}
 pytestmark = [pytest.mark.needs("glewlwyd", "redis-server")]
 
 
@@ -43,26 +48,42 @@ async def opened(store, tmp_path):
             ports = {name: free_port() for name in ("gateway", "provider")}
             origins = [f"http://{portal}.localhost:{ports['gateway']}" for portal in ("acq", "b2b")]
             client = {
-                "client_id": CLIENT_ID, "client_secret": SECRET, "token_endpoint_auth_method": ["client_secret_post"],
+                "client_id": CLIENT_ID,
+                "client_secret": SECRET,
+                "token_endpoint_auth_method": ["client_secret_post"],
                 "redirect_uri": [f"{origin}/.authproxy/callback/rekono" for origin in origins],
                 "post_logout_redirect_uri": f"{origins[0]}/.authproxy/logout",
-                "backchannel_logout_uri": f"{origins[0]}/.authproxy/backchannel-logout", "backchannel_logout_session_required": "true",
-            }  # fmt: skip
-            provider = await resources.enter_async_context(glewlwyd.running(tmp_path, ports["provider"], client=client, people=PEOPLE))
+                "backchannel_logout_uri": f"{origins[0]}/.authproxy/backchannel-logout",
+                "backchannel_logout_session_required": "true",
+            }
+            provider = await resources.enter_async_context(
+                glewlwyd.running(tmp_path, ports["provider"], client=client, people=PEOPLE)
+            )
             settings = {
-                "AUTHPROXY__REKONO__ISSUER": provider.issuer, "AUTHPROXY__REKONO__STEP_UP_BY": "always", "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
-                "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET, "AUTHPROXY__REKONO__SCOPES": "openid",
-                "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name", "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": "tax_number,name",
-            }  # fmt: skip
+                "AUTHPROXY__REKONO__ISSUER": provider.issuer,
+                "AUTHPROXY__REKONO__STEP_UP_BY": "always",
+                "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+                "AUTHPROXY__REKONO__CLIENT_SECRET": SECRET,
+                "AUTHPROXY__REKONO__SCOPES": "openid",
+                "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": "tax_number,name",
+                "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": "tax_number,name",
+            }
             house = await resources.enter_async_context(
-                open_house(store.socket_url, environment={**settings, **DRAFT, **environment}, provider_is_up=False, ports=ports)
+                open_house(
+                    store.socket_url,
+                    environment={**settings, **DRAFT, **environment},
+                    provider_is_up=False,
+                    ports=ports,
+                )
             )
             return house, provider
 
         yield enter
 
 
-REPORT = "/api/jaz?" + "&".join(f"filter%5B{number}%5D.prodajno_mesto={number * 7919:07}" for number in range(52))
+REPORT = "/api/jaz?" + "&".join(
+    f"filter%5B{number}%5D.prodajno_mesto={number * 7919:07}" for number in range(52)
+)
 
 
 async def signed_in(provider, *portals, name="ana"):
@@ -98,11 +119,25 @@ async def test_a_person_signs_in_and_the_portal_knows_who_it_is(opened):
     assert (session["name"], session["level"], session["portal"]) == ("Ana Novák", 20, "acq")
     page = await ana.browser.fetch(f"{house.acq}/api/jaz")
     assert "99990008" in page.text
-    asked = parse_qs(urlsplit(next(one.location for one in ana.browser.history if one.is_redirect and "/api/oidc/auth?" in one.location)).query)
-    assert (asked["code_challenge_method"], asked["response_type"], len(asked["nonce"][0])) == (["S256"], ["code"], 43)
+    asked = parse_qs(
+        urlsplit(
+            next(
+                one.location
+                for one in ana.browser.history
+                if one.is_redirect and "/api/oidc/auth?" in one.location
+            )
+        ).query
+    )
+    assert (asked["code_challenge_method"], asked["response_type"], len(asked["nonce"][0])) == (
+        ["S256"],
+        ["code"],
+        43,
+    )
 
 
-async def test_ending_the_session_at_the_provider_ends_ours_at_every_portal_and_not_that_of_the_other_browser(opened):
+async def test_ending_the_session_at_the_provider_ends_ours_at_every_portal_and_not_that_of_the_other_browser(
+    opened,
+):
     house, provider = await opened()
     office, home = await signed_in(provider, house.acq, house.b2b), await signed_in(provider, house.acq)
     # Glewlwyd knows no POST at its end-session endpoint, as Rekono's software does not.
@@ -115,7 +150,11 @@ async def test_ending_the_session_at_the_provider_ends_ours_at_every_portal_and_
 
     await until(is_over)  # Glewlwyd tells its relying parties by a thread of its own
     assert await is_open(home, house.acq)
-    accepted = next(event for line in house.audit.splitlines() if (event := json.loads(line))["event"] == "provider_logout.accepted")
+    accepted = next(
+        event
+        for line in house.audit.splitlines()
+        if (event := json.loads(line))["event"] == "provider_logout.accepted"
+    )
     assert accepted["detail"] == "1 ended, named by sid"
 
 

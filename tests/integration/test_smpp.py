@@ -1,4 +1,5 @@
-"""Text messages by SMPP 3.4 through message centres of others: npm `smpp`, and the one of smpp34, written in Rust."""
+"""Text messages by SMPP 3.4 through message centres of others: npm `smpp`, and the one of smpp34, written in
+Rust."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ NUMBER = "+38640123456"
 CODE = Sms(recipient=NUMBER, text="Code 123456\n\n@acq.bankart.si #123456", reference="r")
 SLOVENE = Sms(
     recipient=NUMBER,
-    text="Bankart: koda za vstop na portal Čezmejna plačila je 493817. Velja 5 minut, nikomur je ne povejte – če je niste zahtevali vi, "
-    "pokličite svojo banko. Žal šumniki podražijo vsako sporočilo 😀.\n\n@acq.bankart.si #493817",
+    text="Bankart: koda za vstop na portal Čezmejna plačila je 493817. Velja 5 minut, nikomur je ne povejte "
+    "– če je niste zahtevali vi, pokličite svojo banko. Žal šumniki podražijo vsako sporočilo "
+    "😀.\n\n@acq.bankart.si #493817",
     reference="r",
 )
 
@@ -49,8 +51,18 @@ async def gateways():
         return task
 
     def gateway(port, *, runs=False, **agreed):
-        agreed = {"host": "127.0.0.1", "system_id": "prehod", "password": "geslo-8", "sender": "Bankart", "pause": timedelta(milliseconds=10), "deadline": timedelta(seconds=5), **agreed}
-        made = SmppSmsGateway("mno", MessageCentre(port=port, **agreed), fresh=lambda _: next(references), spawn=spawn)
+        agreed = {
+            "host": "127.0.0.1",
+            "system_id": "prehod",
+            "password": "geslo-8",
+            "sender": "Bankart",
+            "pause": timedelta(milliseconds=10),
+            "deadline": timedelta(seconds=5),
+            **agreed,
+        }
+        made = SmppSmsGateway(
+            "mno", MessageCentre(port=port, **agreed), fresh=lambda _: next(references), spawn=spawn
+        )
         if runs:
             spawn(made.run())
         return made
@@ -75,7 +87,13 @@ def whole(messages):
 async def test_a_message_is_taken_and_gets_a_name(centre, gateways):
     assert await gateways(centre.port).take(CODE) == "m-1"
     assert centre.of("bind_transceiver") == [
-        {"event": "bind_transceiver", "system_id": "prehod", "password": "geslo-8", "system_type": "", "version": 0x34}
+        {
+            "event": "bind_transceiver",
+            "system_id": "prehod",
+            "password": "geslo-8",
+            "system_type": "",
+            "version": 0x34,
+        }
     ]
     [message] = centre.messages
     assert message["text"] == CODE.text  # the @ is octet 0 in the alphabet of telephones
@@ -117,11 +135,14 @@ async def test_a_message_centre_of_another_alphabet_gets_ucs2_only(centre, gatew
 
 
 @pytest.mark.parametrize(
-    ("sender", "source"), [("+38615555555", [1, 1, "38615555555"]), ("3838", [0, 1, "3838"]), ("Bankart", [5, 0, "Bankart"])]
+    ("sender", "source"),
+    [("+38615555555", [1, 1, "38615555555"]), ("3838", [0, 1, "3838"]), ("Bankart", [5, 0, "Bankart"])],
 )
 async def test_senders_are_words_short_numbers_and_whole_numbers(centre, gateways, sender, source):
     await gateways(centre.port, sender=sender, recipient_form="00").take(CODE)
-    assert [(each["source"], each["destination"]) for each in centre.messages] == [(source, [0, 1, "0038640123456"])]
+    assert [(each["source"], each["destination"]) for each in centre.messages] == [
+        (source, [0, 1, "0038640123456"])
+    ]
 
 
 async def test_a_busy_message_centre_is_asked_again(centre, gateways):
@@ -137,7 +158,10 @@ async def test_a_message_centre_that_stays_busy_does_not_take_the_message(centre
     assert not failed.value.is_of_the_message
 
 
-@pytest.mark.parametrize(("status", "is_of_the_message"), [(0x0B, True), (0x01, True), (0x0A, False), (0x45, False), (0x0400, False)])
+@pytest.mark.parametrize(
+    ("status", "is_of_the_message"),
+    [(0x0B, True), (0x01, True), (0x0A, False), (0x45, False), (0x0400, False)],
+)
 async def test_a_refusal_tells_whether_others_meet_it_too(centre, gateways, status, is_of_the_message):
     await centre.does(set={"statuses": [status]})
     with pytest.raises(NotTaken, match=f"answered 0x{status:08X}") as failed:
@@ -155,7 +179,9 @@ async def test_a_message_centre_that_does_not_want_us_says_so(centre, gateways):
     assert await gateway.take(CODE) == "m-1"
 
 
-async def test_a_connection_that_is_lost_with_a_message_is_made_anew_and_the_message_sent_again(centre, gateways):
+async def test_a_connection_that_is_lost_with_a_message_is_made_anew_and_the_message_sent_again(
+    centre, gateways
+):
     await centre.does(set={"statuses": ["drop"]})
     assert await gateways(centre.port).take(CODE) == "m-1"
     assert [each["text"] for each in centre.messages] == [CODE.text] * 2
@@ -209,7 +235,9 @@ async def test_a_message_centre_that_is_not_there_yet_is_waited_for(gateways):
 
 
 async def test_a_silent_connection_is_tried_and_left_when_nobody_answers(centre, gateways):
-    gateways(centre.port, runs=True, enquire_every=timedelta(milliseconds=50), deadline=timedelta(seconds=0.5))
+    gateways(
+        centre.port, runs=True, enquire_every=timedelta(milliseconds=50), deadline=timedelta(seconds=0.5)
+    )
     await centre.until("enquire_link", 3)
     assert len(centre.of("bind_transceiver")) == 1
     await centre.does(set={"silent": True})
@@ -229,8 +257,20 @@ async def test_the_message_centres_own_questions_are_answered(centre, gateways):
 
 async def test_reports_about_deliveries_are_counted(centre, gateways):
     texts = [
-        {"esm_class": 4, "short_message": "id:m-1 sub:001 dlvrd:001 submit date:2611221030 done date:2611221031 stat:DELIVRD err:000 text:"},
-        {"esm_class": 4, "short_message": "id:m-2 sub:001 dlvrd:000 submit date:2611221030 done date:2611221031 stat:UNDELIV err:001 text:"},
+        {
+            "esm_class": 4,
+            "short_message": (
+                "id:m-1 sub:001 dlvrd:001 submit date:2611221030 done date:2611221031 stat:DELIVRD err:000 "
+                "text:"
+            ),
+        },
+        {
+            "esm_class": 4,
+            "short_message": (
+                "id:m-2 sub:001 dlvrd:000 submit date:2611221030 done date:2611221031 stat:UNDELIV err:001 "
+                "text:"
+            ),
+        },
         {"esm_class": 4, "receipted_message_id": "m-3", "message_state": 2},
         {"esm_class": 4, "receipted_message_id": "m-4", "message_state": 1},
         {"esm_class": 0, "source_addr": "38640123456", "short_message": "stat:DELIVRD"},
@@ -263,14 +303,19 @@ async def test_over_tls_only_a_message_centre_that_proves_itself_gets_a_message(
     trusting, doubting = ssl.create_default_context(), ssl.create_default_context()
     authority.configure_trust(trusting)
     stranger.configure_trust(doubting)
-    async with message_centre(free_port(), key=tmp_path / "both.pem", certificate=tmp_path / "both.pem") as secured:
+    async with message_centre(
+        free_port(), key=tmp_path / "both.pem", certificate=tmp_path / "both.pem"
+    ) as secured:
         assert await gateways(secured.port, context=trusting).take(SLOVENE) == "m-1"
         with pytest.raises(NotTaken, match="could not be connected to: SSLCertVerificationError"):
             await gateways(secured.port, context=doubting).take(CODE)
         assert whole(secured.messages) == SLOVENE.text
 
 
-@pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x0f" + bytes(12), b"\xff" * 16, b"\0\0\0\x10\0\0\0\x15"])
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x0f" + bytes(12), b"\xff" * 16, b"\0\0\0\x10\0\0\0\x15"],
+)
 async def test_what_is_no_message_centre_gets_the_password_and_nothing_else_and_is_left(gateways, nonsense):
     heard = []
 
@@ -291,7 +336,9 @@ async def test_what_is_no_message_centre_gets_the_password_and_nothing_else_and_
 
 
 def unit(command, sequence, body=b"", status=0):
-    return b"".join(number.to_bytes(4, "big") for number in (16 + len(body), command, status, sequence)) + body
+    return (
+        b"".join(number.to_bytes(4, "big") for number in (16 + len(body), command, status, sequence)) + body
+    )
 
 
 @contextlib.asynccontextmanager
@@ -302,9 +349,13 @@ async def by_hand(answers):
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readexactly(16)
-                length, command, _, sequence = (int.from_bytes(head[at : at + 4], "big") for at in (0, 4, 8, 12))
+                length, command, _, sequence = (
+                    int.from_bytes(head[at : at + 4], "big") for at in (0, 4, 8, 12)
+                )
                 await reader.readexactly(length - 16)
-                writer.write(answers(sequence) if command == 4 else unit(command | 0x80000000, sequence, b"x\0"))
+                writer.write(
+                    answers(sequence) if command == 4 else unit(command | 0x80000000, sequence, b"x\0")
+                )
         writer.close()
 
     port = free_port()
@@ -314,7 +365,11 @@ async def by_hand(answers):
 
 async def test_answers_that_nobody_waits_for_are_passed_over(gateways):
     stray = unit(0x80000004, 4711, b"stray\0")
-    async with by_hand(lambda sequence: stray + unit(0x80000004, sequence, b"right\0") + unit(0x80000004, sequence, b"again\0")) as port:
+    async with by_hand(
+        lambda sequence: (
+            stray + unit(0x80000004, sequence, b"right\0") + unit(0x80000004, sequence, b"again\0")
+        )
+    ) as port:
         assert [await gateways(port).take(CODE) for _ in range(2)] == ["right", "right"]
 
 
@@ -350,8 +405,12 @@ async def test_the_rust_message_centre_reads_the_same(gateways):
         assert await gateways(port, long_messages="payload").take(SLOVENE)
         *parts, payload = found[1:]
         assert "".join(each.short_message[6:].decode("utf-16-be") for each in parts) == SLOVENE.text
-        assert {(each.esm_class, each.data_coding, each.destination_addr, each.source_addr) for each in parts} == {(0x40, 8, "38640123456", "Bankart")}
-        assert [(each.tag, each.value.decode("utf-16-be")) for each in payload.tlvs] == [(smpp34.TLV_MESSAGE_PAYLOAD, SLOVENE.text)]
+        assert {
+            (each.esm_class, each.data_coding, each.destination_addr, each.source_addr) for each in parts
+        } == {(0x40, 8, "38640123456", "Bankart")}
+        assert [(each.tag, each.value.decode("utf-16-be")) for each in payload.tlvs] == [
+            (smpp34.TLV_MESSAGE_PAYLOAD, SLOVENE.text)
+        ]
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
@@ -365,6 +424,9 @@ async def test_nothing_of_a_message_stands_in_what_is_told(centre, gateways):
         await gateway.take(CODE)
     with pytest.raises(NotTaken, match="the number is not in international form") as unsent:
         await gateway.take(replace(CODE, recipient="040123456"))
-    said = f"{failed.value!r} {unsent.value!r} {CODE!r} {MessageCentre(host='h', system_id='s', password='geslo-8', sender='B')!r}"
+    said = (
+        f"{failed.value!r} {unsent.value!r} {CODE!r} "
+        f"{MessageCentre(host='h', system_id='s', password='geslo-8', sender='B')!r}"
+    )
     assert [secret for secret in ("123456", "40123456", "geslo-8") if secret in said] == []
     await until(lambda: asyncio.sleep(0, result=len(centre.messages) == 1))

@@ -1,4 +1,5 @@
-"""Fresh proofs in a real browser, in both languages, with and without a script: every page, and the way from one to the next."""
+"""Fresh proofs in a real browser, in both languages, with and without a script: every page, and the way from
+one to the next."""
 
 from __future__ import annotations
 
@@ -21,14 +22,28 @@ PAYMENT = re.compile(r"https?://[^/]+/pay(?:\?|$)")
 CHOICE = "step-up?rt=/pay&for=payments"
 
 
-async def visitor(chromium: Browser, port: int, *, language: str = "en", width: int = 1280, scheme: str = "light", has_script: bool = True) -> Page:
+async def visitor(
+    chromium: Browser,
+    port: int,
+    *,
+    language: str = "en",
+    width: int = 1280,
+    scheme: str = "light",
+    has_script: bool = True,
+) -> Page:
     context = await chromium.new_context(
-        locale=language, viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=has_script
+        locale=language,
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        java_script_enabled=has_script,
     )
     await signed_in(context, port)
     page = await context.new_page()
     # The portal's own answer to what was proved.
-    await page.route(PAYMENT, lambda route: route.fulfill(body="<!doctype html><title>Paid</title>", content_type="text/html"))
+    await page.route(
+        PAYMENT,
+        lambda route: route.fulfill(body="<!doctype html><title>Paid</title>", content_type="text/html"),
+    )
     return page
 
 
@@ -64,7 +79,11 @@ async def every_page(house: House, page: Page, port: int) -> AsyncIterator[str]:
     house.held.kept[HELD] = a_form(files=("račun.pdf",), is_whole=False)
     await page.goto(place(port, f"step-up/send?held={HELD}"))
     yield "send"
-    step_ups.offers, step_ups.lacking, step_ups.withheld = (), ("sms", "totp", "rekono", "certificate"), ("push",)
+    step_ups.offers, step_ups.lacking, step_ups.withheld = (
+        (),
+        ("sms", "totp", "rekono", "certificate"),
+        ("push",),
+    )
     await page.goto(place(port, CHOICE))
     yield "impossible"
     step_ups.offers, step_ups.blocked_until = OFFERS, NOW + timedelta(minutes=15)
@@ -84,7 +103,9 @@ async def every_page(house: House, page: Page, port: int) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "dark"), (1280, "en", "light")])
-async def test_every_page_of_a_proof_is_accessible_fits_its_window_and_breaks_no_policy(chromium, width, language, scheme):
+async def test_every_page_of_a_proof_is_accessible_fits_its_window_and_breaks_no_policy(
+    chromium, width, language, scheme
+):
     async with running_pages() as house, front(house) as port:
         page = await visitor(chromium, port, language=language, width=width, scheme=scheme)
         complaints = everything_but_our_own(page, port)
@@ -116,7 +137,10 @@ async def test_a_wrong_code_takes_the_focus_and_the_right_one_leads_back(chromiu
         await page.wait_for_url(f"http://acq.localhost:{port}/pay")
 
         assert house.step_ups.typed == ["000 000", CODE]
-        cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies(f"https://acq.localhost:{port}/")}
+        cookies = {
+            cookie["name"]: cookie["value"]
+            for cookie in await page.context.cookies(f"https://acq.localhost:{port}/")
+        }
         assert cookies["__Host-authproxy"] == NEW_TICKET
 
 
@@ -140,7 +164,9 @@ async def test_the_waiting_page_tells_by_itself_that_the_phone_has_refused(chrom
         await page.goto(place(port, CHOICE))
         await page.click("button[value=push]")
         house.step_ups.phone = "refused"
-        await expect(page.locator("h1:visible")).to_have_text("The confirmation was refused on the phone", timeout=10_000)
+        await expect(page.locator("h1:visible")).to_have_text(
+            "The confirmation was refused on the phone", timeout=10_000
+        )
 
 
 async def test_without_a_script_the_waiting_page_loads_itself_anew_and_one_button_goes_on(chromium):
@@ -178,7 +204,9 @@ async def test_the_back_button_after_a_proof_ends_in_a_page_that_helps(chromium)
         await page.fill("#code", CODE)
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"http://acq.localhost:{port}/pay")
-        house.step_ups.standing_fails = NotProved(reason=Reason.CHALLENGE_OVER, return_to="/pay", session=house.step_ups.session)
+        house.step_ups.standing_fails = NotProved(
+            reason=Reason.CHALLENGE_OVER, return_to="/pay", session=house.step_ups.session
+        )
         await page.go_back()
         await expect(page.locator("h1:visible")).to_have_text("This confirmation is over")
         await page.get_by_role("link", name="Begin again").click()
@@ -192,7 +220,9 @@ async def test_what_was_kept_goes_to_the_portal_as_one_field_of_one_form(chromiu
         house.held.kept[HELD] = a_form()
         await page.goto(place(port, f"step-up/send?held={HELD}&rt=/orders"))
         async with page.expect_request(PAYMENT) as sent:
-            await page.get_by_role("button", name="Send" if language == "en" else "Pošlji", exact=True).click()
+            await page.get_by_role(
+                "button", name="Send" if language == "en" else "Pošlji", exact=True
+            ).click()
         request = await sent.value
 
         assert (request.method, request.url) == ("POST", f"http://acq.localhost:{port}/pay?now=1")

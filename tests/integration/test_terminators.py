@@ -1,4 +1,5 @@
-"""Signing in with a certificate behind nginx, HAProxy and Envoy with the shipped snippets: they end TLS, the gateway judges what they forward."""
+"""Signing in with a certificate behind nginx, HAProxy and Envoy with the shipped snippets: they end TLS, the
+gateway judges what they forward."""
 
 from __future__ import annotations
 
@@ -20,7 +21,11 @@ from tests.support.http_client import Answer, Browser
 from tests.support.redis_server import RedisServer
 from tests.support.terminators import ENVOY, HAPROXY, NGINX, Terminated, behind
 
-pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("terminators")]
+pytestmark = [
+    pytest.mark.needs("redis-server"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("terminators"),
+]
 
 PLACE = "/?izpis=2026-11"
 TERMINATORS = [
@@ -48,7 +53,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=TERMINATORS)
 async def front(
-    request: pytest.FixtureRequest, redis_server: RedisServer, authority: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    redis_server: RedisServer,
+    authority: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Terminated]:
     redis_server.command("FLUSHALL")
     folder = tmp_path_factory.mktemp(request.param.program)
@@ -58,7 +66,11 @@ async def front(
 
 
 def events(front: Terminated, name: str) -> list[dict[str, Any]]:
-    return [event for event in map(json.loads, front.certificates.house.audit.splitlines()) if event["event"] == name]
+    return [
+        event
+        for event in map(json.loads, front.certificates.house.audit.splitlines())
+        if event["event"] == name
+    ]
 
 
 def refusal_on(front: Terminated, page: Answer) -> dict[str, Any]:
@@ -79,10 +91,14 @@ async def test_a_person_shows_a_certificate_to_the_terminator_and_is_signed_in(f
     assert (page.status, page.url) == (200, house.acq + PLACE), page.text
     me = (await browser.fetch(f"{house.acq}/.authproxy/session")).json
     assert (me["subject"], me["method"], me["level"]) == ("ana", "acnlb", 20)
-    assert events(front, "certificate.accepted")[-1]["detail"].startswith(f"certificate {house.leaf('ana.novak').fingerprint}:")
+    assert events(front, "certificate.accepted")[-1]["detail"].startswith(
+        f"certificate {house.leaf('ana.novak').fingerprint}:"
+    )
     # What tells the browser's attempt, on the way there and back, is in no log of the terminator.
     assert any("?hop=" in one.url for one in browser.history)
-    assert [file.name for file in front.folder.rglob("*") if file.is_file() and b"hop=" in file.read_bytes()] == []
+    assert [
+        file.name for file in front.folder.rglob("*") if file.is_file() and b"hop=" in file.read_bytes()
+    ] == []
 
 
 async def test_who_shows_none_gets_the_page_about_that(front: Terminated) -> None:
@@ -94,13 +110,19 @@ async def test_who_shows_none_gets_the_page_about_that(front: Terminated) -> Non
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_GATEWAY)
-async def test_what_the_terminator_has_no_opinion_about_the_gateway_refuses(front: Terminated, name: str) -> None:
+async def test_what_the_terminator_has_no_opinion_about_the_gateway_refuses(
+    front: Terminated, name: str
+) -> None:
     page = await to_certificate_host(front.certificates.browser(name), front.certificates.acq + PLACE)
     assert (page.status, refusal_on(front, page)["reason"]) == (403, REFUSED_BY_GATEWAY[name])
 
 
-@pytest.mark.parametrize(("name", "reason"), [("franc.golob", "certificate_expired"), ("impostor", "certificate_untrusted")])
-async def test_what_the_terminator_objects_to_is_a_page_of_the_gateway_and_no_alert(front: Terminated, name: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"), [("franc.golob", "certificate_expired"), ("impostor", "certificate_untrusted")]
+)
+async def test_what_the_terminator_objects_to_is_a_page_of_the_gateway_and_no_alert(
+    front: Terminated, name: str, reason: str
+) -> None:
     browser = front.certificates.browser(name)
     page = await to_certificate_host(browser, front.certificates.acq + PLACE)
 
@@ -111,13 +133,20 @@ async def test_what_the_terminator_objects_to_is_a_page_of_the_gateway_and_no_al
     assert await nobody_is_signed_in(front, browser)
 
 
-@pytest.mark.parametrize("spelled", [str, str.upper, lambda name: name.replace("-", "_"), lambda name: name.replace("-", ".")])
+@pytest.mark.parametrize(
+    "spelled", [str, str.upper, lambda name: name.replace("-", "_"), lambda name: name.replace("-", ".")]
+)
 @pytest.mark.parametrize("shown", [None, "cvetka.zupan"])
-async def test_what_a_client_writes_into_the_header_itself_does_not_get_through(front: Terminated, shown: str | None, spelled: Any) -> None:
+async def test_what_a_client_writes_into_the_header_itself_does_not_get_through(
+    front: Terminated, shown: str | None, spelled: Any
+) -> None:
     house = front.certificates
     browser = house.browser(shown)
     way = (await choosing(browser, house.acq + PLACE)).location
-    forged = {spelled(name): value for name, value in written_by(front.terminator.presented_by, house, "ana.novak").items()}
+    forged = {
+        spelled(name): value
+        for name, value in written_by(front.terminator.presented_by, house, "ana.novak").items()
+    }
     before = len(events(front, "certificate.accepted"))
     answer = await browser.navigate(way, headers=forged)
     while answer.is_redirect:
@@ -130,14 +159,25 @@ async def test_what_a_client_writes_into_the_header_itself_does_not_get_through(
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 @pytest.mark.needs("openssl")
-async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(front: Terminated, tmp_path: Path, version: str) -> None:
+async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(
+    front: Terminated, tmp_path: Path, version: str
+) -> None:
     async def asks(*more: str) -> str:
         process = await asyncio.create_subprocess_exec(
-            "openssl", "s_client", "-connect", f"localhost:{front.certificates.port}", version, *more,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            "openssl",
+            "s_client",
+            "-connect",
+            f"localhost:{front.certificates.port}",
+            version,
+            *more,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         # Tickets of TLS 1.3 come with the answer.
-        said, _ = await asyncio.wait_for(process.communicate(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), 15)
+        said, _ = await asyncio.wait_for(
+            process.communicate(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), 15
+        )
         return said.decode()
 
     said = await asks("-ign_eof", "-sess_out", str(tmp_path / "session"))
@@ -149,21 +189,31 @@ async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(f
         assert "New, " in again
 
 
-async def test_every_answer_ends_its_connection_so_that_the_browser_may_choose_again(front: Terminated) -> None:
+async def test_every_answer_ends_its_connection_so_that_the_browser_may_choose_again(
+    front: Terminated,
+) -> None:
     house = front.certificates
     for name in (None, "franc.golob", "ana.novak"):
         way = (await choosing(browser := house.browser(name), house.acq + PLACE)).location
-        async with aiohttp.ClientSession() as session, session.get(way, ssl=browser.tls, allow_redirects=False) as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(way, ssl=browser.tls, allow_redirects=False) as answer,
+        ):
             assert answer.status in {303, 403}
             assert answer.headers["Connection"] == "close", name
 
 
-async def test_the_address_in_the_record_is_that_of_the_connection_whatever_the_client_says(front: Terminated) -> None:
+async def test_the_address_in_the_record_is_that_of_the_connection_whatever_the_client_says(
+    front: Terminated,
+) -> None:
     house = front.certificates
     way = (await choosing(browser := house.browser(), house.acq + PLACE)).location
     here = aiohttp.TCPConnector(local_addr=("127.0.0.3", 0), family=2)
     said = {"X-Forwarded-For": "203.0.113.9"}
-    async with aiohttp.ClientSession(connector=here) as session, session.get(way, ssl=browser.tls, headers=said) as answer:
+    async with (
+        aiohttp.ClientSession(connector=here) as session,
+        session.get(way, ssl=browser.tls, headers=said) as answer,
+    ):
         assert answer.status == 403
     assert events(front, "certificate.refused")[-1]["client"] == "127.0.0.3"
 
@@ -178,7 +228,10 @@ async def test_who_goes_around_the_terminator_is_not_believed(front: Terminated)
     way = (await choosing(browser, house.acq + PLACE)).location.replace(house.url, f"http://{front.listen}")
     headers = written_by(front.terminator.presented_by, house, "ana.novak")
     elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0), family=2)
-    async with aiohttp.ClientSession(connector=elsewhere) as session, session.get(way, headers=headers, allow_redirects=False) as answer:
+    async with (
+        aiohttp.ClientSession(connector=elsewhere) as session,
+        session.get(way, headers=headers, allow_redirects=False) as answer,
+    ):
         assert answer.status == 403
     assert events(front, "certificate.refused")[-1]["reason"] == "untrusted_peer"
     assert await nobody_is_signed_in(front, browser)

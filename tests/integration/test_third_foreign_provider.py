@@ -1,8 +1,8 @@
-"""The gateway with django-oauth-toolkit, the provider of many institutions' own Django: sign-in with its question of consent, a fresh proof,
-sign-out, a replaced key, refresh tokens that are good once, and refusals.
+"""The gateway with django-oauth-toolkit, the provider of many institutions' own Django: sign-in with its
+question of consent, a fresh proof, sign-out, a replaced key, refresh tokens that are good once, and refusals.
 
-It states `auth_time` and asks for the password where `prompt=login` says so, yet does not know `max_age`; it has no session identifiers, and its
-ID tokens may be signed with the client's secret.
+It states `auth_time` and asks for the password where `prompt=login` says so, yet does not know `max_age`; it
+has no session identifiers, and its ID tokens may be signed with the client's secret.
 """
 
 from __future__ import annotations
@@ -19,9 +19,19 @@ from tests.support.gateway import free_port, until
 from tests.support.oauth_toolkit import SECRET, Administrator, Guest
 from tests.support.redis_server import RedisServer
 
-pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.xdist_group("oauth_toolkit"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.needs("redis-server"),
+    pytest.mark.xdist_group("oauth_toolkit"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
-ANA = {"name": "Ana Novák", "email": "ana@example.si", "email_verified": True, "taxnumber": "99990008", "loa": "20"}
+ANA = {
+    "name": "Ana Novák",
+    "email": "ana@example.si",
+    "email_verified": True,
+    "taxnumber": "99990008",
+    "loa": "20",
+}
 PEOPLE = {
     "ana": ANA,
     "bor": {**ANA, "name": "Bor Kranjc", "taxnumber": "99990024"},
@@ -47,7 +57,9 @@ def gateway_ports():
 async def issuer(tmp_path_factory, gateway_ports):
     if not oauth_toolkit.is_here():
         (pytest.fail if IN_CI else pytest.skip)("needs django-oauth-toolkit (make setup installs it)")
-    async with oauth_toolkit.running(tmp_path_factory.mktemp("toolkit"), free_port(), portals=portals_at(gateway_ports), people=PEOPLE) as issuer:
+    async with oauth_toolkit.running(
+        tmp_path_factory.mktemp("toolkit"), free_port(), portals=portals_at(gateway_ports), people=PEOPLE
+    ) as issuer:
         yield issuer
 
 
@@ -57,25 +69,45 @@ def opened(store, issuer, gateway_ports):
 
     def enter(*, acq=None, **environment):
         settings = {"AUTHPROXY__REKONO__STEP_UP_BY": "always", **environment}
-        return house_of(issuer, store, gateway_ports.pop(), secret=SECRET, required_claims="tax_number,name", acq=acq, **settings)
+        return house_of(
+            issuer,
+            store,
+            gateway_ports.pop(),
+            secret=SECRET,
+            required_claims="tax_number,name",
+            acq=acq,
+            **settings,
+        )
 
     return enter
 
 
-REPORT = "/izpis/2026/11?" + "&".join(f"filter%5B{number}%5D.prodajno_mesto={number * 7919:07}" for number in range(52))
+REPORT = "/izpis/2026/11?" + "&".join(
+    f"filter%5B{number}%5D.prodajno_mesto={number * 7919:07}" for number in range(52)
+)
 
 
-@pytest.mark.parametrize(("authentication", "header"), [("client_secret_post", ""), ("client_secret_basic", "Basic")])
+@pytest.mark.parametrize(
+    ("authentication", "header"), [("client_secret_post", ""), ("client_secret_basic", "Basic")]
+)
 async def test_a_person_signs_in_and_the_portal_knows_who_it_is(opened, issuer, authentication, header):
     async with opened(AUTHPROXY__REKONO__CLIENT_AUTHENTICATION=authentication) as house:
         ana = Guest("ana", house)
         page = await ana.signs_in(house.acq + REPORT)
         assert (page.status, page.url) == (200, house.acq + REPORT)
         headers = await ana.headers_at(house.acq)
-        assert (headers["x-auth-subject"], headers["x-auth-name"], headers["x-auth-email"]) == ("1", "Ana Nov%C3%A1k", "ana@example.si")
+        assert (headers["x-auth-subject"], headers["x-auth-name"], headers["x-auth-email"]) == (
+            "1",
+            "Ana Nov%C3%A1k",
+            "ana@example.si",
+        )
         assert (headers["x-auth-tax-number"], headers["x-auth-level"]) == ("99990008", "20")
         assert headers["x-auth-step-up"].startswith("rekono")
-        assert (ana.sent["code_challenge_method"], ana.sent["max_age"], len(ana.sent["nonce"])) == ("S256", "300", 43)
+        assert (ana.sent["code_challenge_method"], ana.sent["max_age"], len(ana.sent["nonce"])) == (
+            "S256",
+            "300",
+            43,
+        )
         asked = await Administrator(issuer).asked()
         assert [one["authorization"] for one in asked if one["path"] == "/o/token/"][-1] == header
         assert asked[-1] == {"method": "GET", "path": "/o/userinfo/", "authorization": "Bearer"}
@@ -99,7 +131,9 @@ async def test_a_person_without_a_tax_number_is_refused_here_too(opened):
 
 @pytest.mark.parametrize("authentication", ["client_secret_post", "client_secret_basic"])
 async def test_a_secret_that_it_does_not_know_is_told_apart_from_its_being_away(opened, authentication):
-    async with opened(AUTHPROXY__REKONO__CLIENT_SECRET="another", AUTHPROXY__REKONO__CLIENT_AUTHENTICATION=authentication) as house:
+    async with opened(
+        AUTHPROXY__REKONO__CLIENT_SECRET="another", AUTHPROXY__REKONO__CLIENT_AUTHENTICATION=authentication
+    ) as house:
         ana = Guest("ana", house)
         page = await ana.signs_in(house.acq + "/")
         assert (page.status, ana.ticket(house.acq)) == (403, None)
@@ -115,7 +149,9 @@ async def test_an_id_token_that_is_signed_with_the_secret_of_the_client_is_not_b
         assert "provider_answer_invalid" in page.text
 
 
-async def test_whoever_has_signed_in_there_long_ago_is_asked_for_the_password_though_it_knows_no_max_age(opened, issuer):
+async def test_whoever_has_signed_in_there_long_ago_is_asked_for_the_password_though_it_knows_no_max_age(
+    opened, issuer
+):
     async with opened() as house:
         ana = Guest("ana", house)
         assert (await ana.signs_in(house.b2b + "/")).status == 200
@@ -170,7 +206,9 @@ async def test_signing_out_asks_there_ends_both_sessions_and_leads_back(opened):
         await ana.asked_for_the_password_at(house.b2b + "/")
 
 
-async def test_whoever_stays_signed_in_there_is_signed_out_here_all_the_same_and_asked_for_the_password_next_time(opened):
+async def test_whoever_stays_signed_in_there_is_signed_out_here_all_the_same_and_asked_for_the_password_next_time(
+    opened,
+):
     async with opened() as house:
         ana = Guest("ana", house)
         await ana.signs_in(house.acq + "/")
@@ -193,7 +231,8 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 return found
 """
-"""How many refresh tokens have been sent, and their answers have not been kept yet. The clock must not move meanwhile."""
+"""How many refresh tokens have been sent, and their answers have not been kept yet. The clock must not move
+meanwhile."""
 
 
 @pytest.mark.parametrize(("name", "end"), [("cene", "forget"), ("dana", "delete")])
@@ -206,20 +245,31 @@ async def test_an_account_whose_tokens_are_gone_there_is_signed_out_here(opened,
             return len([one for one in await Administrator(issuer).asked() if one["path"] == "/o/token/"])
 
         before = await redeemed()
-        for number in range(1, 3):  # its refresh tokens are good once, and the whole family is over when one is used again
+        for number in range(
+            1, 3
+        ):  # its refresh tokens are good once, and the whole family is over when one is used again
             house.clock.advance(seconds=70)
             assert (await guest.opens(house.acq + "/")).status == 200
 
             async def has_refreshed(number=number):
-                return await redeemed() == before + number and store.command("EVAL", IN_DOUBT, "0") == b":0\r\n"
+                return (
+                    await redeemed() == before + number and store.command("EVAL", IN_DOUBT, "0") == b":0\r\n"
+                )
 
             await until(has_refreshed)
         await Administrator(issuer).says(f"{end}?name={name}")
         house.clock.advance(seconds=70)
 
         async def is_over():
-            return await guest.is_led_away_from(house.acq + "/") and "refresh token: invalid_grant" in house.audit
+            return (
+                await guest.is_led_away_from(house.acq + "/")
+                and "refresh token: invalid_grant" in house.audit
+            )
 
         await until(is_over)
-        ended = [event for line in house.audit.splitlines() if (event := json.loads(line)).get("reason") == "account_withdrawn"]
+        ended = [
+            event
+            for line in house.audit.splitlines()
+            if (event := json.loads(line)).get("reason") == "account_withdrawn"
+        ]
         assert [event["detail"] for event in ended] == ["refresh token: invalid_grant"]

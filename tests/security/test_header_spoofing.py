@@ -1,4 +1,5 @@
-"""Identity is said by the gateway only: no spelling of a client's header, cookie or address is believed by, or reaches, the portal."""
+"""Identity is said by the gateway only: no spelling of a client's header, cookie or address is believed by,
+or reaches, the portal."""
 
 from __future__ import annotations
 
@@ -7,7 +8,16 @@ import pytest
 from tests.support.edge import COOKIE, GOOD, IDENTITY, Conversation, request, running_edge
 from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
 
-FRAMING_NAMES = ["Content_Length", "Transfer_Encoding", "Content.Length", "_Host", "Expect_", "_Cookie", "Keep_Alive", "Proxy_Connection"]
+FRAMING_NAMES = [
+    "Content_Length",
+    "Transfer_Encoding",
+    "Content.Length",
+    "_Host",
+    "Expect_",
+    "_Cookie",
+    "Keep_Alive",
+    "Proxy_Connection",
+]
 
 
 def spellings(name: str) -> list[str]:
@@ -40,7 +50,9 @@ async def test_no_spelling_of_a_header_that_we_own_reaches_the_portal(name):
     async with running_edge() as edge:
         client = await edge.client()
         for spelling in dict.fromkeys(spellings(name)):
-            answer = await client.ask("GET /", f"{spelling}: {MARK}", f"{spelling}: {MARK}-again", "X-Harmless: passes")
+            answer = await client.ask(
+                "GET /", f"{spelling}: {MARK}", f"{spelling}: {MARK}-again", "X-Harmless: passes"
+            )
             assert answer.status == 200
         assert MARK.encode() not in edge.portal.received
         assert edge.portal.received.count(b"X-Harmless: passes") == len(dict.fromkeys(spellings(name)))
@@ -66,9 +78,16 @@ async def test_names_that_a_portal_maps_identity_to_are_ours_too(name):
 )
 async def test_a_client_cannot_have_our_headers_dropped_by_naming_them_in_connection(connection):
     async with running_edge() as edge:
-        answer = await (await edge.client()).ask("POST /", f"Connection: {connection}", "Content-Length: 2", "X-Auth-Subject: spoofed", body=b"hi")
+        answer = await (await edge.client()).ask(
+            "POST /", f"Connection: {connection}", "Content-Length: 2", "X-Auth-Subject: spoofed", body=b"hi"
+        )
         assert answer.status == 200
-        for line in (*IDENTITY.split(b"\r\n")[:-1], b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-Proto: http", b"X-Request-Id: request-1"):
+        for line in (
+            *IDENTITY.split(b"\r\n")[:-1],
+            b"X-Forwarded-For: 127.0.0.1",
+            b"X-Forwarded-Proto: http",
+            b"X-Request-Id: request-1",
+        ):
             assert edge.portal.received.count(b"\r\n" + line + b"\r\n") == 1
         assert b"spoofed" not in edge.portal.received
         assert edge.portal.received.endswith(b"\r\nContent-Length: 2\r\n\r\nhi")
@@ -76,12 +95,17 @@ async def test_a_client_cannot_have_our_headers_dropped_by_naming_them_in_connec
 
 async def test_a_header_that_connection_names_ends_here():
     async with running_edge() as edge:
-        await (await edge.client()).ask("GET /", "Connection: X-Hop", "X-Hop: one", "x-hop: two", "X-Stays: three")
+        await (await edge.client()).ask(
+            "GET /", "Connection: X-Hop", "X-Hop: one", "x-hop: two", "X-Stays: three"
+        )
         assert b"hop" not in edge.portal.received.lower()
         assert b"X-Stays: three\r\n" in edge.portal.received
 
 
-@pytest.mark.parametrize("name", ["TE", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Proxy-Authenticate", "HTTP2-Settings"])
+@pytest.mark.parametrize(
+    "name",
+    ["TE", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Proxy-Authenticate", "HTTP2-Settings"],
+)
 async def test_hop_by_hop_headers_end_here(name):
     async with running_edge() as edge:
         await (await edge.client()).ask("GET /", f"{name}: {MARK}")
@@ -174,10 +198,16 @@ async def test_a_neighbour_that_plants_a_cookie_with_our_name_inside_locks_nobod
 @pytest.mark.parametrize(
     "value",
     [
-        "__Host-authproxy=evil; Path=/; Secure", "__Host-authproxy-flow=evil", " \t__Host-authproxy=evil", "=__Host-authproxy=evil",
-        "= __Host-authproxy=evil", "==__Host-authproxy=evil", "__Host-authproxy", "__Host-authproxy-anything=1",
+        "__Host-authproxy=evil; Path=/; Secure",
+        "__Host-authproxy-flow=evil",
+        " \t__Host-authproxy=evil",
+        "=__Host-authproxy=evil",
+        "= __Host-authproxy=evil",
+        "==__Host-authproxy=evil",
+        "__Host-authproxy",
+        "__Host-authproxy-anything=1",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", ["Set-Cookie", "set-cookie", "SET-COOKIE"])
 async def test_a_portal_cannot_set_our_cookies(name, value):
     async def script(conversation: Conversation) -> None:
@@ -192,7 +222,10 @@ async def test_a_portal_cannot_set_our_cookies(name, value):
 async def test_hop_by_hop_headers_of_a_portal_end_here():
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()
-        await conversation.answer(fields=b"Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nX-Stays: 1\r\n")
+        await conversation.answer(
+            fields=b"Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: "
+            b"Basic\r\nX-Stays: 1\r\n"
+        )
 
     async with running_edge(script=script) as edge:
         answer = await (await edge.client()).ask("GET /")
@@ -202,10 +235,18 @@ async def test_hop_by_hop_headers_of_a_portal_end_here():
 # Addresses
 
 
-@pytest.mark.parametrize("value", ["203.0.113.9", "a", "", "1.2.3.4, 5.6.7.8", "127.0.0.1", ", ".join(["9.9.9.9"] * 500)])
+@pytest.mark.parametrize(
+    "value", ["203.0.113.9", "a", "", "1.2.3.4, 5.6.7.8", "127.0.0.1", ", ".join(["9.9.9.9"] * 500)]
+)
 async def test_a_stranger_is_not_believed_about_its_address(value):
     async with running_edge() as edge:
-        await (await edge.client()).ask("GET /", f"X-Forwarded-For: {value}", "X-Real-IP: 9.9.9.9", "Forwarded: for=9.9.9.9", "X-Request-Id: chosen")
+        await (await edge.client()).ask(
+            "GET /",
+            f"X-Forwarded-For: {value}",
+            "X-Real-IP: 9.9.9.9",
+            "Forwarded: for=9.9.9.9",
+            "X-Request-Id: chosen",
+        )
         assert edge.portal.received.count(b"X-Forwarded-For:") == 1
         assert b"\r\nX-Forwarded-For: 127.0.0.1\r\n" in edge.portal.received
         assert edge.observed[0]["client"] == "127.0.0.1"
@@ -243,4 +284,7 @@ async def test_a_trusted_proxy_names_the_request_unless_it_does_so_oddly():
         await client.ask("GET /", "X-Request-Id: one", "X-Request-Id: two")
         await client.ask("GET /", "X-Request-Id: " + "x" * 65)
         found = [line for line in edge.portal.received.split(b"\r\n") if line.startswith(b"X-Request-Id")]
-        assert found == [b"X-Request-Id: from-the-proxy_1", *(b"X-Request-Id: request-%d" % number for number in (1, 2, 3))]
+        assert found == [
+            b"X-Request-Id: from-the-proxy_1",
+            *(b"X-Request-Id: request-%d" % number for number in (1, 2, 3)),
+        ]

@@ -1,4 +1,5 @@
-"""Every lie and fault of the hostile provider ends the sign-in with its own reason; every oddity of an honest one does not."""
+"""Every lie and fault of the hostile provider ends the sign-in with its own reason; every oddity of an honest
+one does not."""
 
 from __future__ import annotations
 
@@ -28,15 +29,26 @@ from authproxy.oidc.refused import AuthorizationRefused
 from authproxy.oidc.relying_party import RelyingParty
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
-INVALID, REFUSED, UNAVAILABLE = Reason.PROVIDER_ANSWER_INVALID, Reason.PROVIDER_REFUSED, Reason.PROVIDER_UNAVAILABLE
+INVALID, REFUSED, UNAVAILABLE = (
+    Reason.PROVIDER_ANSWER_INVALID,
+    Reason.PROVIDER_REFUSED,
+    Reason.PROVIDER_UNAVAILABLE,
+)
 NEVER_ENDING = {"tokens never", "tokens begun and never ended", "userinfo never"}
 
-# Which check finds which mode out. A mode that is caught by another check than its own would leave its own untested.
+# Which check finds which mode out. A mode that is caught by another check than its own would leave its own
+# untested.
 FOUND = {
     INVALID: {
         "signed with another algorithm than RS256": (
-            "alg none", "alg NoNe", "alg absent", "HS256 with the client secret", "HS256 with the public key", "HS256 with nothing",
-            "RS384 by the right key", "ES256 by a published key",
+            "alg none",
+            "alg NoNe",
+            "alg absent",
+            "HS256 with the client secret",
+            "HS256 with the public key",
+            "HS256 with nothing",
+            "RS384 by the right key",
+            "ES256 by a published key",
         ),
         "typed as something else": ("typ at+jwt", "typ logout+jwt", "typ no text"),
         "header has jku": ("jku to the canary",),
@@ -48,9 +60,18 @@ FOUND = {
         "header has zip": ("zip",),
         "kid is no text": ("kid no text",),
         "no usable key of the provider": (
-            "kid unknown", "kid a path", "kid absent and two keys", "RSA of 1024 bits", "key for encryption", "key that may only sign",
-            "key for another algorithm", "two keys of one kid", "key that is a secret", "key whose private half is published",
-            "key padded", "no keys",
+            "kid unknown",
+            "kid a path",
+            "kid absent and two keys",
+            "RSA of 1024 bits",
+            "key for encryption",
+            "key that may only sign",
+            "key for another algorithm",
+            "two keys of one kid",
+            "key that is a secret",
+            "key whose private half is published",
+            "key padded",
+            "no keys",
         ),
         "the signature is wrong": ("signed by another key", "signature absent", "claims exchanged"),
         "bits left over": ("signature in a second spelling",),
@@ -76,7 +97,12 @@ FOUND = {
         "auth_time lies 61 s ahead": ("auth_time ahead",),
         "auth_time is missing or no time": ("auth_time text",),
         "sub is missing, too long or invisible": (
-            "sub absent", "sub empty", "sub a number", "sub too long", "sub with a control", "sub with a direction override",
+            "sub absent",
+            "sub empty",
+            "sub a number",
+            "sub too long",
+            "sub with a control",
+            "sub with a direction override",
             "sub half a character",
         ),
         "at_hash belongs to another": ("at_hash of another",),
@@ -94,7 +120,11 @@ FOUND = {
     REFUSED: {
         "the code was refused": ("invalid_grant", "invalid_request"),
         "does not accept this relying party": (
-            "invalid_client", "invalid_client as 400", "unauthorized_client", "unauthorized for another reason", "unauthorized as a page",
+            "invalid_client",
+            "invalid_client as 400",
+            "unauthorized_client",
+            "unauthorized for another reason",
+            "unauthorized as a page",
         ),
     },
     UNAVAILABLE: {
@@ -105,14 +135,21 @@ FOUND = {
         "not the configured one": ("discovery of another issuer",),
         "slash at the end": ("discovery issuer without its slash",),
         "token_endpoint is no URL that may be used": ("discovery with a token endpoint in the clear",),
-        "jwks_uri is no URL that may be used": ("discovery with a file for keys", "discovery with a number for keys"),
+        "jwks_uri is no URL that may be used": (
+            "discovery with a file for keys",
+            "discovery with a number for keys",
+        ),
         "no token_endpoint": ("discovery without a token endpoint",),
         "discovery document answered 200 with something other than JSON": ("discovery HTML",),
         "discovery document: a JSON member occurs twice": ("discovery with a member twice",),
         "discovery document answered 301": ("discovery elsewhere",),
         "discovery document answered with more than": ("discovery without end",),
         "discovery document answered 404": ("discovery not found",),
-        "token endpoint answered 30": ("tokens elsewhere, 302", "tokens elsewhere, 307", "tokens elsewhere, 308"),
+        "token endpoint answered 30": (
+            "tokens elsewhere, 302",
+            "tokens elsewhere, 307",
+            "tokens elsewhere, 308",
+        ),
         "token endpoint answered 500": ("tokens 500 HTML",),
         "token endpoint answered 429": ("tokens 429",),
         "token endpoint answered 204": ("tokens 204",),
@@ -127,8 +164,13 @@ FOUND = {
         "userinfo endpoint answered 307": ("userinfo elsewhere",),
         "userinfo endpoint answered with more than": ("userinfo without end",),
     },
-}  # fmt: skip
-EXPECTED = {mode: (reason, found) for reason, checks in FOUND.items() for found, modes in checks.items() for mode in modes}
+}
+EXPECTED = {
+    mode: (reason, found)
+    for reason, checks in FOUND.items()
+    for found, modes in checks.items()
+    for mode in modes
+}
 
 
 @pytest.fixture
@@ -141,12 +183,20 @@ async def hostile():
 
 async def sign_in(hostile: HostileProvider, **changes: object) -> Authenticated:
     relying_party = replace(
-        RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=timedelta(minutes=5)), **changes
+        RelyingParty(
+            issuer=hostile.issuer,
+            client_id=CLIENT_ID,
+            client_secret=CLIENT_SECRET,
+            max_age=timedelta(minutes=5),
+        ),
+        **changes,
     )
     async with client_session(None, relying_party.timeout) as session:
         provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
         response = [("code", CODE), ("state", "s")]
-        return await provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)
+        return await provider.authenticate(
+            response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER
+        )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -191,10 +241,16 @@ async def test_the_code_is_sent_once_with_its_verifier_and_nothing_follows_a_ref
         await sign_in(hostile)
 
     forms = [form for endpoint, _, form in hostile.requests if endpoint == "token"]
-    assert forms == [{
-        "grant_type": "authorization_code", "code": CODE, "redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER,
-        "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
-    }]  # fmt: skip
+    assert forms == [
+        {
+            "grant_type": "authorization_code",
+            "code": CODE,
+            "redirect_uri": REDIRECT_URI,
+            "code_verifier": VERIFIER,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+        }
+    ]
     assert hostile.hits["userinfo"] == 0
 
 

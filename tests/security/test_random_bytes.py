@@ -1,4 +1,5 @@
-"""Random bytes in every header and in the target: never a 2xx without a valid ticket, never a byte for the portal, and the edge goes on."""
+"""Random bytes in every header and in the target: never a 2xx without a valid ticket, never a byte for the
+portal, and the edge goes on."""
 
 from __future__ import annotations
 
@@ -11,14 +12,81 @@ from hypothesis import strategies as some
 from tests.support.edge import GOOD, HOST, running_edge
 
 NAMES = [
-    "Host", "Cookie", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Expect", "TE", "Trailer", "Accept", "Origin", "Referer",
-    "Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Uri", "X-Original-URL", "X-Original-Method",
-    "X-Original-URI", "X-Rewrite-URL", "X-Auth-Subject", "X-Auth-Assertion", "X-Request-Id", "User-Agent", "Sec-Fetch-Mode", "Purpose",
-    "Sec-WebSocket-Key", "Range", "If-None-Match", "X-HTTP-Method-Override", "Forwarded", "X-Authproxy-Status",
-]  # fmt: skip
+    "Host",
+    "Cookie",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Connection",
+    "Upgrade",
+    "Expect",
+    "TE",
+    "Trailer",
+    "Accept",
+    "Origin",
+    "Referer",
+    "Authorization",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Uri",
+    "X-Original-URL",
+    "X-Original-Method",
+    "X-Original-URI",
+    "X-Rewrite-URL",
+    "X-Auth-Subject",
+    "X-Auth-Assertion",
+    "X-Request-Id",
+    "User-Agent",
+    "Sec-Fetch-Mode",
+    "Purpose",
+    "Sec-WebSocket-Key",
+    "Range",
+    "If-None-Match",
+    "X-HTTP-Method-Override",
+    "Forwarded",
+    "X-Authproxy-Status",
+]
 # Bytes as an attacker picks them: mostly those with a meaning, words of the protocol, and anything at all.
-meaningful = some.sampled_from([b"\r\n", b"\n", b"\r", b"\0", b":", b" ", b"\t", b",", b";", b"=", b"%", b"/", b"..", b"%2e", b"%2f", b"#", b"?", b"\\", b"\xff", b'"'])
-words = some.sampled_from([b"chunked", b"close", b"upgrade", b"websocket", b"__Host-authproxy=", b"1.", b"100-continue", b"http://", HOST.encode(), b"5", b"0", b"GET"])
+meaningful = some.sampled_from(
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\0",
+        b":",
+        b" ",
+        b"\t",
+        b",",
+        b";",
+        b"=",
+        b"%",
+        b"/",
+        b"..",
+        b"%2e",
+        b"%2f",
+        b"#",
+        b"?",
+        b"\\",
+        b"\xff",
+        b'"',
+    ]
+)
+words = some.sampled_from(
+    [
+        b"chunked",
+        b"close",
+        b"upgrade",
+        b"websocket",
+        b"__Host-authproxy=",
+        b"1.",
+        b"100-continue",
+        b"http://",
+        HOST.encode(),
+        b"5",
+        b"0",
+        b"GET",
+    ]
+)
 noise = some.lists(meaningful | words | some.binary(max_size=6), max_size=6).map(b"".join)
 sane = {
     b"Host": HOST.encode(),
@@ -26,19 +94,29 @@ sane = {
     b"X-Original-Method": b"GET",
 }
 targets = some.one_of(
-    some.just(b"/"), some.just(b"/.authproxy/auth/nginx"), noise.map(lambda tail: b"/" + tail), noise, noise.map(lambda tail: b"/.authproxy/" + tail)
+    some.just(b"/"),
+    some.just(b"/.authproxy/auth/nginx"),
+    noise.map(lambda tail: b"/" + tail),
+    noise,
+    noise.map(lambda tail: b"/.authproxy/" + tail),
 )
 
 
 @some.composite
 def requests(draw):
-    """A request that is sound but for the noise: a few headers, or the target, or the method, hold random bytes."""
+    """A request that is sound but for the noise: a few headers, or the target, or the method, hold random
+    bytes."""
     values = dict(sane)
     for name in draw(some.lists(some.sampled_from(NAMES), max_size=4, unique=True)):
         values[name.encode()] = draw(noise)
     method = draw(some.sampled_from([b"GET", b"POST", b"HEAD", b"OPTIONS"]) | noise)
     lines = [b"%s: %s\r\n" % field for field in values.items()]
-    return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method, draw(targets), b"".join(draw(some.permutations(lines))), draw(noise))
+    return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (
+        method,
+        draw(targets),
+        b"".join(draw(some.permutations(lines))),
+        draw(noise),
+    )
 
 
 class Harness:
@@ -94,9 +172,15 @@ def test_random_bytes_never_pass_without_a_ticket(harness, attack):
 @settings(max_examples=300)
 @given(ticket=some.binary(max_size=40) | noise)
 def test_random_bytes_are_no_ticket(harness, ticket):
-    head = b"Host: %s\r\nX-Original-URL: http://%s/\r\nX-Original-Method: GET\r\nCookie: __Host-authproxy=%s\r\n\r\n" % (
-        HOST.encode(), HOST.encode(), ticket,
-    )  # fmt: skip
+    head = (
+        b"Host: %s\r\nX-Original-URL: http://%s/\r\nX-Original-Method: GET\r\nCookie: "
+        b"__Host-authproxy=%s\r\n\r\n"
+        % (
+            HOST.encode(),
+            HOST.encode(),
+            ticket,
+        )
+    )
     for target in (b"/", b"/.authproxy/auth/nginx"):
         answer = harness.answer(b"GET %s HTTP/1.1\r\n%s" % (target, head))
         assert all(status >= 400 for status in statuses(answer)), answer

@@ -1,6 +1,8 @@
-"""What attackers try at fresh proofs, at two instances on one store: guessing, racing, carrying a proof elsewhere, tiring people out.
+"""What attackers try at fresh proofs, at two instances on one store: guessing, racing, carrying a proof
+elsewhere, tiring people out.
 
-Rows of public advisories that are repeated here: LemonLDAP::NG #2803 and CVE-2024-52946, Pocket ID GHSA-hp74-gm6m-2qm5.
+Rows of public advisories that are repeated here: LemonLDAP::NG #2803 and CVE-2024-52946, Pocket ID
+GHSA-hp74-gm6m-2qm5.
 """
 
 from __future__ import annotations
@@ -65,24 +67,38 @@ class Two:
 
     def judged(self):
         """Wrong answers that were compared with anything."""
-        return len([event for event in self.house.events("challenge.refused") if event["reason"] == "code_wrong"])
+        return len(
+            [event for event in self.house.events("challenge.refused") if event["reason"] == "code_wrong"]
+        )
 
     async def fires(self, person, challenge_id, codes, *, address="192.0.2.{}"):
         """All codes at one moment, by turns at both instances, each from an address of its own."""
-        return await self.at_one_moment([
-            sent(person, self.url, {"c": challenge_id, "code": code}, port=self.ports[turn % 2], address=address.format(turn + 1))
-            for turn, code in enumerate(codes)
-        ])  # fmt: skip
+        return await self.at_one_moment(
+            [
+                sent(
+                    person,
+                    self.url,
+                    {"c": challenge_id, "code": code},
+                    port=self.ports[turn % 2],
+                    address=address.format(turn + 1),
+                )
+                for turn, code in enumerate(codes)
+            ]
+        )
 
     async def at_one_moment(self, requests):
-        """With a store so far away that they all wait for it together: otherwise one is over before the next has been read."""
+        """With a store so far away that they all wait for it together: otherwise one is over before the next
+        has been read."""
         with self.line.far_away(0.05):
             return await asyncio.gather(*requests)
 
     async def place_opens(self, person, *, place=PLACE):
         """What each instance says to a script that wants the place."""
         url = self.house.acq + place
-        return [(await person.browser.request("GET", url, headers={"Sec-Fetch-Mode": "cors"}, port=port)).status for port in self.ports]
+        return [
+            (await person.browser.request("GET", url, headers={"Sec-Fetch-Mode": "cors"}, port=port)).status
+            for port in self.ports
+        ]
 
 
 @pytest.fixture
@@ -93,7 +109,11 @@ def settings():
 @pytest.fixture
 async def two(store, settings):
     store.command("FLUSHALL")
-    async with fault_proxy(store.port) as line, open_step_up_house(line.url, step_up=settings) as house, house.second_gateway() as port:
+    async with (
+        fault_proxy(store.port) as line,
+        open_step_up_house(line.url, step_up=settings) as house,
+        house.second_gateway() as port,
+    ):
         yield Two(house, port, line)
 
 
@@ -136,7 +156,9 @@ async def test_more_challenges_and_more_sessions_of_a_person_bring_no_more_tries
     await two.at_one_moment(salvos)
     assert two.judged() <= TRIES
     for person, challenge_id in zip(people, challenges, strict=True):
-        late = await sent(person, two.url, {"c": challenge_id, "code": two.house.app_code()}, address="198.51.100.7")
+        late = await sent(
+            person, two.url, {"c": challenge_id, "code": two.house.app_code()}, address="198.51.100.7"
+        )
         assert not stepped_up(late)
         assert (await asked(person, two.house.acq + PLACE)).status == 429
     newcomer = await two.house.signed_in()
@@ -149,7 +171,13 @@ async def test_a_new_challenge_after_each_wrong_answer_brings_no_more_tries(two)
         answer = await sent(ana, two.url, {"method": "totp", "rt": f"/prejeto?{turn}", "for": ROUTE})
         found = re.search(r"[?&]c=([A-Za-z0-9_-]+)", answer.location) if answer.status == 303 else None
         if found:
-            await sent(ana, two.url, {"c": found[1], "code": "000000"}, port=two.ports[turn % 2], address=f"192.0.2.{turn + 1}")
+            await sent(
+                ana,
+                two.url,
+                {"c": found[1], "code": "000000"},
+                port=two.ports[turn % 2],
+                address=f"192.0.2.{turn + 1}",
+            )
     assert two.judged() <= TRIES
     assert (await asked(ana, two.house.acq + PLACE)).status == 429
 
@@ -157,15 +185,27 @@ async def test_a_new_challenge_after_each_wrong_answer_brings_no_more_tries(two)
 @pytest.mark.parametrize("settings", [{"blocks": {"after": 5, "after_from_address": 6}}])
 async def test_one_address_that_tries_many_people_is_blocked_and_they_are_not(two):
     ana, cvetka, david = [await two.house.signed_in(email) for email in (ANA, CVETKA, DAVID)]
-    challenges = [challenge_of(await begun(person, two.house.acq + PLACE, "totp")) for person in (ana, cvetka)]
+    challenges = [
+        challenge_of(await begun(person, two.house.acq + PLACE, "totp")) for person in (ana, cvetka)
+    ]
     code = two.house.app_code()
     for person, challenge_id in zip((ana, cvetka), challenges, strict=True):
         for turn, guess in enumerate(wrong(code, 3)):
-            await sent(person, two.url, {"c": challenge_id, "code": guess}, port=two.ports[turn % 2], address="203.0.113.9")
+            await sent(
+                person,
+                two.url,
+                {"c": challenge_id, "code": guess},
+                port=two.ports[turn % 2],
+                address="203.0.113.9",
+            )
     for port in two.ports:
-        blocked = await sent(david, two.url, {"method": "sms", "rt": PLACE, "for": ROUTE}, port=port, address="203.0.113.9")
+        blocked = await sent(
+            david, two.url, {"method": "sms", "rt": PLACE, "for": ROUTE}, port=port, address="203.0.113.9"
+        )
         assert (blocked.status, await two.house.messages(DAVID)) == (429, [])
-    right = await sent(ana, two.url, {"c": challenges[0], "code": code}, port=two.other, address="203.0.113.10")
+    right = await sent(
+        ana, two.url, {"c": challenges[0], "code": code}, port=two.other, address="203.0.113.10"
+    )
     assert stepped_up(right)
 
 
@@ -178,9 +218,13 @@ async def test_an_address_that_whoever_asks_makes_up_makes_no_new_address_of_the
             person = await house.signed_in(email)
             challenge_id = challenge_of(await begun(person, house.acq + PLACE, "totp"))
             for turn, guess in enumerate(wrong(house.app_code(email), 3)):
-                await sent(person, house.acq + STEP_UP, {"c": challenge_id, "code": guess}, address=f"192.0.2.{turn}")
+                await sent(
+                    person, house.acq + STEP_UP, {"c": challenge_id, "code": guess}, address=f"192.0.2.{turn}"
+                )
         david = await house.signed_in(DAVID)
-        blocked = await sent(david, house.acq + STEP_UP, {"method": "sms", "rt": PLACE, "for": ROUTE}, address="192.0.2.99")
+        blocked = await sent(
+            david, house.acq + STEP_UP, {"method": "sms", "rt": PLACE, "for": ROUTE}, address="192.0.2.99"
+        )
         assert (blocked.status, await house.messages(DAVID)) == (429, [])
 
 
@@ -212,7 +256,11 @@ async def test_a_block_grows_ends_by_itself_and_is_never_for_ever(two):
 def told(answer):
     """An answer without what is different each time."""
     text = re.sub(r"[a-z_]+-[0-9a-f]{16}", "CODE", answer.text)
-    return answer.status, tuple(sorted(name for name, _ in answer.headers)), re.sub(r"[0-9a-f]{16}", "ID", text)
+    return (
+        answer.status,
+        tuple(sorted(name for name, _ in answer.headers)),
+        re.sub(r"[0-9a-f]{16}", "ID", text),
+    )
 
 
 @pytest.mark.parametrize("is_script", [False, True])
@@ -231,11 +279,17 @@ async def test_a_challenge_that_is_used_over_somebody_elses_or_made_up_gets_one_
     answers = [
         await sent(ana, two.url, {"c": challenge_id, "code": typed} | place, port=port, is_script=is_script)
         for challenge_id, typed in (
-            (over, code), (challenge_of(used_page), house.app_code(steps=-1)), (theirs, house.app_code(CVETKA)), (other_session, house.app_code()),
-            ("A" * 22, "123456"), ("x", "1"), ("", ""), ("č" * 300, "\0"),
+            (over, code),
+            (challenge_of(used_page), house.app_code(steps=-1)),
+            (theirs, house.app_code(CVETKA)),
+            (other_session, house.app_code()),
+            ("A" * 22, "123456"),
+            ("x", "1"),
+            ("", ""),
+            ("č" * 300, "\0"),
         )
         for port in two.ports
-    ]  # fmt: skip
+    ]
     assert {answer.status for answer in answers} == {403}
     assert len(set(map(told, answers))) == 1
     assert stepped_up(await sent(again, two.url, {"c": other_session, "code": house.app_code()}))
@@ -250,8 +304,20 @@ async def test_whatever_is_wrong_with_an_answer_it_is_told_in_one_way(two):
     old, told_so = house.app_code(steps=-12), set()
     page = await begun(ana, house.acq + PLACE, "totp")
     for turn, typed in enumerate((wrong(house.app_code())[0], spent, old, "")):
-        answer = await sent(ana, two.url, {"c": challenge_of(page), "code": typed, "rt": PLACE, "for": ROUTE}, port=two.ports[turn % 2])
-        told_so.add((answer.status, answer.location, tuple(sorted(name for name, _ in answer.headers)), len(answer.body)))
+        answer = await sent(
+            ana,
+            two.url,
+            {"c": challenge_of(page), "code": typed, "rt": PLACE, "for": ROUTE},
+            port=two.ports[turn % 2],
+        )
+        told_so.add(
+            (
+                answer.status,
+                answer.location,
+                tuple(sorted(name for name, _ in answer.headers)),
+                len(answer.body),
+            )
+        )
     assert len(told_so) == 1
     assert two.judged() == 4
 
@@ -261,12 +327,14 @@ async def test_whatever_is_wrong_with_an_answer_it_is_told_in_one_way(two):
 
 async def test_a_code_of_one_step_at_two_instances_at_one_moment_counts_once(two):
     first, second = await two.house.signed_in(), await two.house.signed_in()
-    challenges = [challenge_of(await begun(person, two.house.acq + PLACE, "totp")) for person in (first, second)]
+    challenges = [
+        challenge_of(await begun(person, two.house.acq + PLACE, "totp")) for person in (first, second)
+    ]
     code = two.house.app_code()
     answers = await two.at_one_moment(
         sent(person, two.url, {"c": challenge_id, "code": code}, port=port)
         for person, challenge_id, port in zip((first, second), challenges, two.ports, strict=True)
-    )  # fmt: skip
+    )
     assert sorted(map(stepped_up, answers)) == [False, True]
 
 
@@ -274,11 +342,13 @@ async def test_a_code_from_paper_at_two_instances_at_one_moment_counts_once(two)
     house = two.house
     first, second = await house.signed_in(), await house.signed_in()
     codes = await house.sheet()
-    challenges = [challenge_of(await begun(person, house.acq + PLACE, "recovery")) for person in (first, second)]
+    challenges = [
+        challenge_of(await begun(person, house.acq + PLACE, "recovery")) for person in (first, second)
+    ]
     answers = await two.at_one_moment(
         sent(person, two.url, {"c": challenge_id, "code": codes[0]}, port=port)
         for person, challenge_id, port in zip((first, second), challenges, two.ports, strict=True)
-    )  # fmt: skip
+    )
     assert sorted(map(stepped_up, answers)) == [False, True]
 
 
@@ -292,7 +362,8 @@ async def test_fifty_right_answers_at_one_moment_bring_one_proof_and_block_nobod
     answers = await two.fires(ana, challenge_of(page), [code] * 50, address="192.0.2.1")
     assert sum(map(stepped_up, answers)) == 1
     assert len(house.events("challenge.approved")) == 1
-    # Those that came too late came with a ticket that had been exchanged already, or with a challenge that was over.
+    # Those that came too late came with a ticket that had been exchanged already, or with a challenge that
+    # was over.
     assert {answer.status for answer in answers} <= {303, 403, 429}
     assert ana.ticket(house.acq) != before
     assert await two.place_opens(ana) == [200, 200]
@@ -300,7 +371,9 @@ async def test_fifty_right_answers_at_one_moment_bring_one_proof_and_block_nobod
     begins = await sent(ana, two.url, {"method": "totp", "rt": PLACE, "for": ROUTE}, address="192.0.2.1")
     assert begins.status == 303
     challenge_id = re.search(r"[?&]c=([A-Za-z0-9_-]+)", begins.location)[1]
-    assert stepped_up(await sent(ana, two.url, {"c": challenge_id, "code": house.app_code()}, address="192.0.2.1"))
+    assert stepped_up(
+        await sent(ana, two.url, {"c": challenge_id, "code": house.app_code()}, address="192.0.2.1")
+    )
 
 
 async def test_the_phone_and_many_looks_at_one_moment_bring_one_proof(two):
@@ -342,8 +415,10 @@ async def test_messages_asked_for_at_two_instances_at_one_moment_are_one(two):
     people = [ana, await two.house.signed_in(), await two.house.signed_in()]
     asking = {"method": "sms", "rt": PLACE, "for": ROUTE}
     answers = await two.at_one_moment(
-        sent(person, two.url, asking, port=port, address=f"192.0.2.{turn}") for turn, person in enumerate(people) for port in two.ports
-    )  # fmt: skip
+        sent(person, two.url, asking, port=port, address=f"192.0.2.{turn}")
+        for turn, person in enumerate(people)
+        for port in two.ports
+    )
     assert len(await two.house.messages()) == 1
     assert sum(answer.status == 303 for answer in answers) >= 1
     assert {answer.status for answer in answers} <= {303, 429}
@@ -358,11 +433,15 @@ async def test_a_person_is_notified_three_times_in_ten_minutes_whichever_instanc
     asking = {"method": "push", "rt": PLACE, "for": ROUTE}
     for turn in range(3):
         # Each in the place of the one before: a phone never has two to choose from.
-        answer = await sent(people[turn % 2], two.url, asking | {"rt": f"/prejeto?{turn}"}, port=two.ports[turn % 2])
+        answer = await sent(
+            people[turn % 2], two.url, asking | {"rt": f"/prejeto?{turn}"}, port=two.ports[turn % 2]
+        )
         assert (answer.status, len(await house.pushes())) == (303, 1)
         house.advance(seconds=30)
     for port in two.ports:
-        fourth = await sent(people[0], two.url, asking | {"rt": "/prejeto?4"}, port=port, address="192.0.2.77")
+        fourth = await sent(
+            people[0], two.url, asking | {"rt": "/prejeto?4"}, port=port, address="192.0.2.77"
+        )
         assert (fourth.status, int(fourth.header("retry-after")) > 60) == (429, True)
     house.advance(minutes=9)
     assert (await sent(people[0], two.url, asking, port=two.other)).status == 303
@@ -378,10 +457,12 @@ async def test_a_code_answers_nothing_but_its_own_challenge_in_its_own_session(t
     mine, code = challenge_of(page), await house.code_sent()
     other = challenge_of(await begun(ana, house.acq + PLACE, "totp"))
     carried = [
-        (ana, other, code), (again, mine, code), (cvetka, mine, code),
+        (ana, other, code),
+        (again, mine, code),
+        (cvetka, mine, code),
         (again, challenge_of(await begun(again, house.acq + PLACE, "totp")), code),
         (cvetka, challenge_of(await begun(cvetka, house.acq + PLACE, "totp")), house.app_code()),
-    ]  # fmt: skip
+    ]
     for person, challenge_id, typed in carried:
         assert not stepped_up(await sent(person, two.url, {"c": challenge_id, "code": typed}, port=two.other))
     assert stepped_up(await sent(ana, two.url, {"c": mine, "code": code}, port=two.other))
@@ -401,7 +482,9 @@ async def test_a_challenge_of_one_portal_is_none_at_another(two):
     thief = house.house.person(browser=stranger)
     assert not stepped_up(await sent(thief, there, {"c": mine, "code": house.app_code()}))
     assert stepped_up(await sent(ana, two.url, {"c": mine, "code": house.app_code()}))
-    assert [proof["method"] for proof in (await ana.browser.fetch(f"{house.house.b2b}/api/jaz")).json["step_up"]] == ["rekono"]
+    assert [
+        proof["method"] for proof in (await ana.browser.fetch(f"{house.house.b2b}/api/jaz")).json["step_up"]
+    ] == ["rekono"]
 
 
 async def test_a_proof_in_one_session_helps_no_other_of_the_same_person(two):
@@ -412,7 +495,9 @@ async def test_a_proof_in_one_session_helps_no_other_of_the_same_person(two):
     house.advance(minutes=6)
     await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code())
     for port in two.ports:
-        refused = await sent(again, f"{house.acq}/.authproxy/session/methods", {"method": "push", "label": ""}, port=port)
+        refused = await sent(
+            again, f"{house.acq}/.authproxy/session/methods", {"method": "push", "label": ""}, port=port
+        )
         assert f"{STEP_UP}?" in refused.location
 
 
@@ -445,9 +530,15 @@ async def test_ten_proofs_raise_no_level_and_move_no_end(two):
     before = await session()
     for turn in range(10):
         house.advance(minutes=5, seconds=30)
-        begins = await sent(ana, two.url, {"method": "totp", "rt": PLACE, "for": ROUTE}, port=two.ports[turn % 2])
+        begins = await sent(
+            ana, two.url, {"method": "totp", "rt": PLACE, "for": ROUTE}, port=two.ports[turn % 2]
+        )
         challenge_id = re.search(r"[?&]c=([A-Za-z0-9_-]+)", begins.location)[1]
-        assert stepped_up(await sent(ana, two.url, {"c": challenge_id, "code": house.app_code()}, port=two.ports[(turn + 1) % 2]))
+        assert stepped_up(
+            await sent(
+                ana, two.url, {"c": challenge_id, "code": house.app_code()}, port=two.ports[(turn + 1) % 2]
+            )
+        )
     after = await session()
     names = ("level", "method", "subject", "started_at", "expires_at")
     assert [after[name] for name in names] == [before[name] for name in names]
@@ -457,19 +548,36 @@ async def test_ten_proofs_raise_no_level_and_move_no_end(two):
 async def test_a_weaker_proof_that_is_fresh_does_not_do_where_another_is_demanded(two):
     house = two.house
     ana = await house.signed_in()
-    # The address says which route demands it: whoever changes that proves something that the place does not ask for.
+    # The address says which route demands it: whoever changes that proves something that the place does not
+    # ask for.
     begins = await sent(ana, two.url, {"method": "sms", "rt": "/piskotek", "for": ROUTE})
     challenge_id = re.search(r"[?&]c=([A-Za-z0-9_-]+)", begins.location)[1]
     answer = await sent(ana, two.url, {"c": challenge_id, "code": await house.code_sent()}, port=two.other)
     assert stepped_up(answer)
-    assert (answer.location, await two.place_opens(ana, place="/piskotek")) == (f"{house.acq}/piskotek", [401, 401])
+    assert (answer.location, await two.place_opens(ana, place="/piskotek")) == (
+        f"{house.acq}/piskotek",
+        [401, 401],
+    )
     assert offered(await asked(ana, f"{house.acq}/piskotek")) == {"push"}
 
 
 async def test_methods_that_a_route_does_not_take_cannot_be_begun_for_it(two):
     ana = await two.house.signed_in()
-    for method in ("sms", "totp", "rekono", "certificate", "recovery", "SMS", "sms\0", "", "../push", "x" * 5000):
-        refused = await sent(ana, two.url, {"method": method, "rt": "/piskotek", "for": "acq/piskotek"}, port=two.other)
+    for method in (
+        "sms",
+        "totp",
+        "rekono",
+        "certificate",
+        "recovery",
+        "SMS",
+        "sms\0",
+        "",
+        "../push",
+        "x" * 5000,
+    ):
+        refused = await sent(
+            ana, two.url, {"method": method, "rt": "/piskotek", "for": "acq/piskotek"}, port=two.other
+        )
         assert refused.status == 403, method
     assert await two.house.messages() == []
     assert two.house.events("challenge.issued") == []
@@ -479,24 +587,42 @@ async def test_methods_that_a_route_does_not_take_cannot_be_begun_for_it(two):
 
 
 HOSTILE = (
-    "javascript:alert(1)", "//evil.example/", "/\\evil.example", "https://evil.example/", '"><script>alert(1)</script>', "/x\r\nSet-Cookie: a=b",
-    "/" + "a" * 10_000, "", "/\0", "/../../etc", "/%0d%0aX: y", "{{7*7}}", "/\udcff",
-)  # fmt: skip
+    "javascript:alert(1)",
+    "//evil.example/",
+    "/\\evil.example",
+    "https://evil.example/",
+    '"><script>alert(1)</script>',
+    "/x\r\nSet-Cookie: a=b",
+    "/" + "a" * 10_000,
+    "",
+    "/\0",
+    "/../../etc",
+    "/%0d%0aX: y",
+    "{{7*7}}",
+    "/\udcff",
+)
 
 
 @pytest.mark.parametrize("name", ["rt", "for", "held", "c", "said", "lost", "calm"])
 async def test_whatever_stands_in_an_address_leads_nowhere_else_and_is_never_markup(two, name):
     ana = await two.house.signed_in()
-    elsewhere = {link for link in (await asked(ana, two.house.acq + PLACE)).links if not link.startswith(two.house.acq)}  # Rekono's pages of help
+    elsewhere = {
+        link for link in (await asked(ana, two.house.acq + PLACE)).links if not link.startswith(two.house.acq)
+    }  # Rekono's pages of help
     for value in HOSTILE:
-        query = urlencode({"rt": PLACE, "for": ROUTE, "held": "A" * 43} | {name: value}, errors="surrogateescape")
+        query = urlencode(
+            {"rt": PLACE, "for": ROUTE, "held": "A" * 43} | {name: value}, errors="surrogateescape"
+        )
         answers = [await ana.opens(f"{two.url}{below}?{query}") for below in ("", "/status", "/send")]
         answers.append(await sent_raw(ana, two.url, query + "&method=totp"))
         answers.append(await sent_raw(ana, two.url + "/discard", query))
         for answer in answers:
             assert answer.status < 500, (answer.url, answer.text)
             assert "<script>alert" not in answer.text
-            assert answer.all("x") + [cookie for cookie in answer.all("set-cookie") if cookie.startswith("a=")] == []
+            assert (
+                answer.all("x") + [cookie for cookie in answer.all("set-cookie") if cookie.startswith("a=")]
+                == []
+            )
             targets = [*answer.links, *(form.action for form in answer.forms), *answer.all("location")]
             # An anchor within the page keeps whatever address the page was asked at.
             strange = {target for target in targets if target.partition("#")[0] != answer.url} - elsewhere
@@ -511,7 +637,12 @@ def is_ours(target, origin):
 
 
 async def sent_raw(person, url, body):
-    headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {
+        "Sec-Fetch-Site": "same-origin",
+        "Sec-Fetch-Mode": "navigate",
+        "Accept": "text/html",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     return await person.browser.request("POST", url, headers=headers, body=body.encode("ascii"))
 
 
@@ -520,9 +651,11 @@ async def test_a_field_that_is_there_twice_makes_a_form_unreadable_and_counts_no
     challenge_id = challenge_of(await begun(ana, two.house.acq + PLACE, "totp"))
     code = two.house.app_code()
     for fields in (
-        [("c", challenge_id), ("code", code), ("code", "000000")], [("c", challenge_id), ("c", "x"), ("code", code)],
-        [("method", "sms"), ("method", "totp")], [("c", challenge_id), ("code", code), *[(f"f{at}", "") for at in range(30)]],
-    ):  # fmt: skip
+        [("c", challenge_id), ("code", code), ("code", "000000")],
+        [("c", challenge_id), ("c", "x"), ("code", code)],
+        [("method", "sms"), ("method", "totp")],
+        [("c", challenge_id), ("code", code), *[(f"f{at}", "") for at in range(30)]],
+    ):
         answer = await sent(ana, two.url, fields)
         assert (answer.status, stepped_up(answer)) == (400, False)
     twice = await ana.opens(f"{two.url}?rt=/prejeto&rt=//evil.example&for={ROUTE}&for=x&c={challenge_id}&c=x")
@@ -536,7 +669,8 @@ OF_GATEWAYS = re.compile(rb"authproxy:\{store\}:|authproxy:\{\w+\}:taker$")
 
 
 def contents(store):
-    """Every key with its value and without its time, but for what gateways write for themselves once a second."""
+    """Every key with its value and without its time, but for what gateways write for themselves once a
+    second."""
     with redis.Redis.from_url(store.socket_url) as connection:
         keys = [key for key in connection.scan_iter(count=1000) if not OF_GATEWAYS.match(key)]
         return {key: connection.dump(key) for key in keys}
@@ -554,25 +688,48 @@ async def settled(store):
 async def test_looking_changes_nothing(two, store, method):
     house = two.house
     ana = await house.signed_in()
-    held = await ana.browser.request("POST", f"{house.acq}/vnos", headers={
-        "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Origin": house.acq,
-        "Content-Type": "application/x-www-form-urlencoded",
-    }, body=b"znesek=100")  # fmt: skip
+    held = await ana.browser.request(
+        "POST",
+        f"{house.acq}/vnos",
+        headers={
+            "Sec-Fetch-Site": "same-origin",
+            "Sec-Fetch-Mode": "navigate",
+            "Accept": "text/html",
+            "Origin": house.acq,
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+        body=b"znesek=100",
+    )
     name = held.location.partition("&held=")[2]
     pages = [await begun(ana, house.acq + PLACE, way) for way in ("sms", "push", "totp")]
     await house.answers_push()
     before, sent_before = await settled(store), await house.messages()
     place = f"rt={quote(PLACE)}&for={quote(ROUTE)}"
     for path in (
-        f"?{place}", f"?{place}&held={name}", f"?{place}&lost=yes", f"?{place}&method=sms", f"/send?held={name}", f"/discard?held={name}",
-        *(f"?c={challenge_of(page)}&{place}&code=123456&again=yes" for page in pages), *(f"/status?c={challenge_of(page)}" for page in pages),
-    ):  # fmt: skip
+        f"?{place}",
+        f"?{place}&held={name}",
+        f"?{place}&lost=yes",
+        f"?{place}&method=sms",
+        f"/send?held={name}",
+        f"/discard?held={name}",
+        *(f"?c={challenge_of(page)}&{place}&code=123456&again=yes" for page in pages),
+        *(f"/status?c={challenge_of(page)}" for page in pages),
+    ):
         for port in two.ports:
-            answer = await ana.browser.request(method, two.url + path, headers={"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}, port=port)
+            answer = await ana.browser.request(
+                method,
+                two.url + path,
+                headers={"Sec-Fetch-Mode": "navigate", "Accept": "text/html"},
+                port=port,
+            )
             assert answer.status < 500
             assert answer.all("set-cookie") == []
     for path in ("", "/methods", "/methods/finish", "/methods/remove?id=x"):
-        await ana.browser.request(method, f"{house.acq}/.authproxy/session{path}", headers={"Sec-Fetch-Mode": "navigate", "Accept": "text/html"})
+        await ana.browser.request(
+            method,
+            f"{house.acq}/.authproxy/session{path}",
+            headers={"Sec-Fetch-Mode": "navigate", "Accept": "text/html"},
+        )
     assert await settled(store) == before
     assert await house.messages() == sent_before
 
@@ -591,13 +748,19 @@ async def test_a_form_of_another_site_asks_answers_and_sends_nothing(two, store,
     ana = await house.signed_in()
     challenge_id = challenge_of(await begun(ana, house.acq + PLACE, "totp"))
     before = await settled(store)
-    content = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html", "Sec-Fetch-Mode": "navigate"} | headers
+    content = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "text/html",
+        "Sec-Fetch-Mode": "navigate",
+    } | headers
     for url, fields in (
-        (two.url, {"method": "sms", "rt": PLACE, "for": ROUTE}), (two.url, {"c": challenge_id, "code": house.app_code()}),
-        (two.url, {"c": challenge_id, "again": "yes"}), (f"{two.url}/discard", {"held": "A" * 43}),
+        (two.url, {"method": "sms", "rt": PLACE, "for": ROUTE}),
+        (two.url, {"c": challenge_id, "code": house.app_code()}),
+        (two.url, {"c": challenge_id, "again": "yes"}),
+        (f"{two.url}/discard", {"held": "A" * 43}),
         (f"{house.acq}/.authproxy/session/methods", {"method": "recovery"}),
         (f"{house.acq}/.authproxy/session/methods/remove", {"id": "onepass-codes-ana.novak"}),
-    ):  # fmt: skip
+    ):
         refused = await ana.browser.post(url, fields, headers=content)
         assert (refused.status, refused.all("set-cookie")) == (403, [])
     assert await settled(store) == before
@@ -612,16 +775,21 @@ async def test_clocks_that_are_two_minutes_apart_let_in_whom_they_should_and_nob
     store.command("FLUSHALL")
     ahead = timedelta(minutes=minutes)
     async with contextlib.AsyncExitStack() as resources:
-        # A portal that reads no assertions: to one with a clock of its own those of an instance two minutes off are of another time.
+        # A portal that reads no assertions: to one with a clock of its own those of an instance two minutes
+        # off are of another time.
         portal = await resources.enter_async_context(recording_portal())
         acq = DEMANDING | {"upstream": f"http://127.0.0.1:{portal.port}"}
         line = await resources.enter_async_context(fault_proxy(store.port))
         house = await resources.enter_async_context(open_step_up_house(line.url, acq=acq))
-        port = await resources.enter_async_context(house.second_gateway(clock=lambda: house.house.clock() + ahead))
+        port = await resources.enter_async_context(
+            house.second_gateway(clock=lambda: house.house.clock() + ahead)
+        )
         two = Two(house, port, line)
         ana = await house.signed_in()
         challenge_id = challenge_of(await begun(ana, house.acq + PLACE, "sms"))
-        assert stepped_up(await sent(ana, two.url, {"c": challenge_id, "code": await house.code_sent()}, port=port))
+        assert stepped_up(
+            await sent(ana, two.url, {"c": challenge_id, "code": await house.code_sent()}, port=port)
+        )
         assert await two.place_opens(ana) == [200, 200]
         house.advance(minutes=7, seconds=10)
         assert await two.place_opens(ana) == [401, 401]

@@ -18,7 +18,15 @@ from tests.support.words import SLOVENE
 PASSWORD = "Sandbox-2026!"
 _PATIENCE_MS = 30_000
 _STOPS_OF_A_PAGE = 80
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 _SEEN = """() => {
@@ -49,20 +57,26 @@ _WITHOUT_BARRIERS: set[tuple[bytes, tuple[str, ...]]] = set()
 
 
 async def settled(page: Page) -> None:
-    """Waits until running transitions have ended and the page has been painted, so that no colour is looked at halfway."""
+    """Waits until running transitions have ended and the page has been painted, so that no colour is looked
+    at halfway."""
     await page.evaluate(_SETTLED)
 
 
 async def barriers_of(page: Page, *rules: str) -> list[str]:
     """What axe finds wrong: by all its rules, or by those (or by the tags) that are named.
 
-    Nine tenths of axe's time go into the contrast of colours, which is decided by style sheets, colour scheme, width, and the elements with
-    their places: where all of these are as on a page whose contrast was enough, it is not measured again. All other rules look at elements
-    and attributes as well, and at whether there is a text, not at its words: where all of that is as on a page in which they have found
-    nothing, they are not asked again. So of two pages that differ in their words only, as in two languages, axe looks at one."""
+    Nine tenths of axe's time go into the contrast of colours, which is decided by style sheets, colour
+    scheme, width, and the elements with their places: where all of these are as on a page whose contrast was
+    enough, it is not measured again. All other rules look at elements and attributes as well, and at whether
+    there is a text, not at its words: where all of that is as on a page in which they have found nothing,
+    they are not asked again. So of two pages that differ in their words only, as in two languages, axe looks
+    at one."""
     await settled(page)
     painted, whole = (hashlib.sha256(text.encode()).digest() for text in await page.evaluate(_SEEN))
-    has_contrast, is_known = painted in _CONTRAST_IS_ENOUGH, rules == ("color-contrast",) or (whole, rules) in _WITHOUT_BARRIERS
+    has_contrast, is_known = (
+        painted in _CONTRAST_IS_ENOUGH,
+        rules == ("color-contrast",) or (whole, rules) in _WITHOUT_BARRIERS,
+    )
     if has_contrast and is_known:
         return []
     if not await page.evaluate("typeof axe === 'object'"):
@@ -74,7 +88,9 @@ async def barriers_of(page: Page, *rules: str) -> list[str]:
         _CONTRAST_IS_ENOUGH.add(painted)
     if is_known:
         return []
-    found = await _asked(page, {"rules": {"color-contrast": {"enabled": False}}} | ({"runOnly": list(rules)} if rules else {}))
+    found = await _asked(
+        page, {"rules": {"color-contrast": {"enabled": False}}} | ({"runOnly": list(rules)} if rules else {})
+    )
     if not found:
         _WITHOUT_BARRIERS.add((whole, rules))
     return found
@@ -82,17 +98,22 @@ async def barriers_of(page: Page, *rules: str) -> list[str]:
 
 async def _asked(page: Page, options: dict[str, object]) -> list[str]:
     # Only findings leave the page: to carry all that axe has looked at out of it takes longer than to look.
-    ask = "options => axe.run(document, options).then(found => found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.target}`)))"
+    ask = (
+        "options => axe.run(document, options).then(found => found.violations.flatMap(one => "
+        "one.nodes.map(node => `${one.id}: ${node.target}`)))"
+    )
     return list(await page.evaluate(ask, options | {"resultTypes": ["violations"]}))
 
 
 WHOLE, SHELL = "chromium", "chromium-headless-shell"
-"""The browser that people have, and the same engine without tabs, toolbars and settings: a fresh context costs it a third of the time."""
+"""The browser that people have, and the same engine without tabs, toolbars and settings: a fresh context
+costs it a third of the time."""
 
 
 class SharedChromium:
-    """One Chromium for all tests of a process, because to start it takes longer than most tests. It is started when it is first needed,
-    and again after it has ended. It belongs to the event loop in which it was started."""
+    """One Chromium for all tests of a process, because to start it takes longer than most tests. It is
+    started when it is first needed, and again after it has ended. It belongs to the event loop in which it
+    was started."""
 
     def __init__(self, program: str) -> None:
         self._program = program
@@ -103,7 +124,9 @@ class SharedChromium:
         if self._browser is None or not self._browser.is_connected():
             await self._running.aclose()
             playwright = await self._running.enter_async_context(async_playwright())
-            self._browser = await playwright.chromium.launch(executable_path=shutil.which(self._program), args=_ARGUMENTS)
+            self._browser = await playwright.chromium.launch(
+                executable_path=shutil.which(self._program), args=_ARGUMENTS
+            )
             self._running.push_async_callback(self._browser.close)
         return self._browser
 
@@ -130,7 +153,15 @@ class LookedAt:
 class Visitor:
     """A person before the sandbox, in a browser of their own."""
 
-    def __init__(self, page: Page, sandbox: RunningSandbox, email: str, *, language: str = "sl", looked_at: LookedAt | None = None) -> None:
+    def __init__(
+        self,
+        page: Page,
+        sandbox: RunningSandbox,
+        email: str,
+        *,
+        language: str = "sl",
+        looked_at: LookedAt | None = None,
+    ) -> None:
         self.page = page
         self.email = email
         self.language = language
@@ -140,7 +171,12 @@ class Visitor:
         self._looked_at = looked_at
         self._devtools: CDPSession | None = None
         page.set_default_timeout(_PATIENCE_MS)
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text) if message.type in {"error", "warning"} else None
+            ),
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.context.on("request", self._note)
 
@@ -153,7 +189,8 @@ class Visitor:
         await self.page.locator(selector).first.click()
 
     async def proves_who_they_are(self, mode: str) -> None:
-        """The provider's pages, from the password to the consent; `mode` is the provider's word for the means."""
+        """The provider's pages, from the password to the consent; `mode` is the provider's word for the
+        means."""
         page = self.page
         await page.fill("[name=username]", self.email)
         await page.fill("[name=password]", PASSWORD)
@@ -173,8 +210,14 @@ class Visitor:
 
     async def code(self, mode: str) -> str:
         if mode == "otplogin":
-            return (await self._fetched(f"{self._sandbox.local(8082)}/api/codes?email={quote(self.email)}"))["code"]
-        phones = {"ana.novak@example.si": "+38640123456", "bor.kranjc@example.si": "+38640123457", "david.horvat@example.si": "+38640123459"}
+            return (await self._fetched(f"{self._sandbox.local(8082)}/api/codes?email={quote(self.email)}"))[
+                "code"
+            ]
+        phones = {
+            "ana.novak@example.si": "+38640123456",
+            "bor.kranjc@example.si": "+38640123457",
+            "david.horvat@example.si": "+38640123459",
+        }
         return await self.newest_code(phones[self.email])
 
     @staticmethod
@@ -195,7 +238,8 @@ class Visitor:
         return english if self.language == "en" else SLOVENE.get(english, english)
 
     async def stands_at(self, heading: str) -> None:
-        """The page with this heading has arrived; of its kind it is the first, or free of barriers as the first one was."""
+        """The page with this heading has arrived; of its kind it is the first, or free of barriers as the
+        first one was."""
         await expect(self.page.locator("h1:visible")).to_have_text(self.say(heading), timeout=_PATIENCE_MS)
         await self.page.wait_for_load_state()
         assert await self.page.locator("html").get_attribute("lang") == self.language
@@ -222,12 +266,17 @@ class Visitor:
         """The name of what has the focus, as Chromium tells it to a screen reader."""
         if self._devtools is None:
             self._devtools = await self.page.context.new_cdp_session(self.page)
-        active = (await self._devtools.send("Runtime.evaluate", {"expression": "document.activeElement"}))["result"]
-        told = await self._devtools.send("Accessibility.getPartialAXTree", {"objectId": active["objectId"], "fetchRelatives": False})
+        active = (await self._devtools.send("Runtime.evaluate", {"expression": "document.activeElement"}))[
+            "result"
+        ]
+        told = await self._devtools.send(
+            "Accessibility.getPartialAXTree", {"objectId": active["objectId"], "fetchRelatives": False}
+        )
         return str(told["nodes"][0].get("name", {}).get("value", ""))
 
     async def reaches(self, name: str, *, backwards: bool = False) -> None:
-        """By Tab alone to what is called so, unless the page has put the focus there; a name that ends with `…` goes on."""
+        """By Tab alone to what is called so, unless the page has put the focus there; a name that ends with
+        `…` goes on."""
         wanted, passed = self.say(name), [await self.focused()]
         while passed[-1] != wanted and not (wanted.endswith("…") and passed[-1].startswith(wanted[:-1])):
             if len(passed) > _STOPS_OF_A_PAGE:

@@ -1,4 +1,5 @@
-"""Certificate authorities for tests: chains, lists and OCSP answers with any property that a rule looks at, right or wrong."""
+"""Certificate authorities for tests: chains, lists and OCSP answers with any property that a rule looks at,
+right or wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +18,11 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 PERSON, SEAL = "1.3.6.1.4.1.7597.1.5.11", "1.3.6.1.4.1.7597.1.5.15"
-CLIENT_AUTH, SERVER_AUTH, ANY_USAGE = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+CLIENT_AUTH, SERVER_AUTH, ANY_USAGE = (
+    ExtendedKeyUsageOID.CLIENT_AUTH,
+    ExtendedKeyUsageOID.SERVER_AUTH,
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+)
 ABSENT: Any = object()
 """Leaves an extension out that would be there by default."""
 
@@ -47,19 +52,33 @@ def person(common_name: str = "Ana Novak", serial: str | None = None) -> x509.Na
     values = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     if serial is not None:
         values.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, serial))
-    return x509.Name([x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "SI")]), x509.RelativeDistinguishedName(values)])
+    return x509.Name(
+        [
+            x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "SI")]),
+            x509.RelativeDistinguishedName(values),
+        ]
+    )
 
 
 def usage(**on: bool) -> x509.KeyUsage:
     every = (
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
-        "encipher_only", "decipher_only",
-    )  # fmt: skip
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
     return x509.KeyUsage(**{key: on.get(key, False) for key in every})
 
 
 def policies(*oids: str) -> x509.CertificatePolicies:
-    return x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in oids])
+    return x509.CertificatePolicies(
+        [x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in oids]
+    )
 
 
 def key_id(key: Any) -> bytes:
@@ -89,29 +108,63 @@ class Authority:
     issued: int = 0
 
     @classmethod
-    def root(cls, common_name: str = "Test RootCA", *, key: Any = None, start: datetime | None = None, end: datetime | None = None, **extensions: Any) -> Authority:
+    def root(
+        cls,
+        common_name: str = "Test RootCA",
+        *,
+        key: Any = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        **extensions: Any,
+    ) -> Authority:
         key = key or ec_key()
         subject = name(common_name)
         stated = _authority_extensions(key, key.public_key(), pathlen=None) | extensions
         stated["aki"] = extensions.get("aki", ABSENT)
-        return cls(_signed(subject, subject, key.public_key(), key, start or at(-900), end or at(3000), 1, stated), key)
+        return cls(
+            _signed(subject, subject, key.public_key(), key, start or at(-900), end or at(3000), 1, stated),
+            key,
+        )
 
     def authority(
-        self, common_name: str = "Test SubCA", *, key: Any = None, start: datetime | None = None, end: datetime | None = None,
-        pathlen: int | None = 0, hash_algorithm: Any = None, **extensions: Any,
-    ) -> Authority:  # fmt: skip
+        self,
+        common_name: str = "Test SubCA",
+        *,
+        key: Any = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        pathlen: int | None = 0,
+        hash_algorithm: Any = None,
+        **extensions: Any,
+    ) -> Authority:
         key = key or ec_key()
         stated = _authority_extensions(self.key, key.public_key(), pathlen=pathlen) | extensions
         certificate = _signed(
-            name(common_name), self.certificate.subject, key.public_key(), self.key, start or at(-800), end or at(2000), self._serial(), stated, hash_algorithm
+            name(common_name),
+            self.certificate.subject,
+            key.public_key(),
+            self.key,
+            start or at(-800),
+            end or at(2000),
+            self._serial(),
+            stated,
+            hash_algorithm,
         )
         return Authority(certificate, key)
 
     def person(
-        self, subject: x509.Name | None = None, *, key: Any = None, start: datetime | None = None, end: datetime | None = None,
-        serial: int | None = None, hash_algorithm: Any = None, **extensions: Any,
-    ) -> x509.Certificate:  # fmt: skip
-        """A leaf of AC NLB's profile. Extensions by name (`usage`, `usages`, `policies`, `email`, `lists`, `responder`, `others`); ABSENT leaves one out."""
+        self,
+        subject: x509.Name | None = None,
+        *,
+        key: Any = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        serial: int | None = None,
+        hash_algorithm: Any = None,
+        **extensions: Any,
+    ) -> x509.Certificate:
+        """A leaf of AC NLB's profile. Extensions by name (`usage`, `usages`, `policies`, `email`, `lists`,
+        `responder`, `others`); ABSENT leaves one out."""
         stated = {
             "aki": x509.AuthorityKeyIdentifier(key_id(self.certificate.public_key()), None, None),
             "usage": usage(digital_signature=True, content_commitment=True, key_encipherment=True),
@@ -120,25 +173,49 @@ class Authority:
         } | extensions
         public = (key or ec_key()).public_key()
         return _signed(
-            person() if subject is None else subject, self.certificate.subject, public, self.key, start or at(-30), end or at(300), serial or self._serial(), stated, hash_algorithm
+            person() if subject is None else subject,
+            self.certificate.subject,
+            public,
+            self.key,
+            start or at(-30),
+            end or at(300),
+            serial or self._serial(),
+            stated,
+            hash_algorithm,
         )
 
-    def responder(self, *, nocheck: bool = True, usages: Any = (ExtendedKeyUsageOID.OCSP_SIGNING,), **more: Any) -> Authority:
+    def responder(
+        self, *, nocheck: bool = True, usages: Any = (ExtendedKeyUsageOID.OCSP_SIGNING,), **more: Any
+    ) -> Authority:
         """A delegated OCSP responder."""
         key = ec_key()
         others = [(x509.OCSPNoCheck(), False)] if nocheck else []
         certificate = self.person(
-            name("Test OCSP"), key=key, usage=usage(digital_signature=True), policies=ABSENT, email=ABSENT,
-            usages=x509.ExtendedKeyUsage(usages) if usages else ABSENT, others=others, **more,
-        )  # fmt: skip
+            name("Test OCSP"),
+            key=key,
+            usage=usage(digital_signature=True),
+            policies=ABSENT,
+            email=ABSENT,
+            usages=x509.ExtendedKeyUsage(usages) if usages else ABSENT,
+            others=others,
+            **more,
+        )
         return Authority(certificate, key)
 
     def crl(
-        self, *revoked: x509.Certificate, this_update: datetime | None = None, next_update: datetime | None = None, number: int = 1,
-        point: x509.IssuingDistributionPoint | None = None, reason: x509.ReasonFlags | None = None, key: Any = None, issuer: x509.Name | None = None,
-        others: tuple[tuple[x509.ExtensionType, bool], ...] = (), entry_others: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+        self,
+        *revoked: x509.Certificate,
+        this_update: datetime | None = None,
+        next_update: datetime | None = None,
+        number: int = 1,
+        point: x509.IssuingDistributionPoint | None = None,
+        reason: x509.ReasonFlags | None = None,
+        key: Any = None,
+        issuer: x509.Name | None = None,
+        others: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+        entry_others: tuple[tuple[x509.ExtensionType, bool], ...] = (),
         hash_algorithm: Any = None,
-    ) -> x509.CertificateRevocationList:  # fmt: skip
+    ) -> x509.CertificateRevocationList:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(issuer or self.certificate.subject)
@@ -151,7 +228,11 @@ class Authority:
         for extension, critical in others:
             builder = builder.add_extension(extension, critical=critical)
         for certificate in revoked:
-            entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(at(-2))
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(certificate.serial_number)
+                .revocation_date(at(-2))
+            )
             if reason is not None:
                 entry = entry.add_extension(x509.CRLReason(reason), critical=False)
             for extension, critical in entry_others:
@@ -160,22 +241,40 @@ class Authority:
         return builder.sign(key or self.key, hash_algorithm or hashes.SHA256())
 
     def answer(
-        self, certificate: x509.Certificate, *, issuer: Authority | None = None, status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
-        this_update: datetime | None = None, next_update: datetime | None = ABSENT, nonce: bytes | None = None, by_name: bool = False,
-        enclosed: tuple[x509.Certificate, ...] = (), key: Any = None, hash_algorithm: Any = None, id_hash: Any = None,
+        self,
+        certificate: x509.Certificate,
+        *,
+        issuer: Authority | None = None,
+        status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
+        this_update: datetime | None = None,
+        next_update: datetime | None = ABSENT,
+        nonce: bytes | None = None,
+        by_name: bool = False,
+        enclosed: tuple[x509.Certificate, ...] = (),
+        key: Any = None,
+        hash_algorithm: Any = None,
+        id_hash: Any = None,
         reason: x509.ReasonFlags | None = x509.ReasonFlags.key_compromise,
-    ) -> bytes:  # fmt: skip
+    ) -> bytes:
         """An OCSP answer that this CA (or responder, then with `issuer`) has signed."""
         is_revoked = status is ocsp.OCSPCertStatus.REVOKED
         builder = (
             ocsp.OCSPResponseBuilder()
             .add_response(
-                cert=certificate, issuer=(issuer or self).certificate, algorithm=id_hash or hashes.SHA1(), cert_status=status,
-                this_update=this_update or at(seconds=-10), next_update=at(0.1) if next_update is ABSENT else next_update,
-                revocation_time=at(-1) if is_revoked else None, revocation_reason=reason if is_revoked else None,
+                cert=certificate,
+                issuer=(issuer or self).certificate,
+                algorithm=id_hash or hashes.SHA1(),
+                cert_status=status,
+                this_update=this_update or at(seconds=-10),
+                next_update=at(0.1) if next_update is ABSENT else next_update,
+                revocation_time=at(-1) if is_revoked else None,
+                revocation_reason=reason if is_revoked else None,
             )
-            .responder_id(ocsp.OCSPResponderEncoding.NAME if by_name else ocsp.OCSPResponderEncoding.HASH, self.certificate)
-        )  # fmt: skip
+            .responder_id(
+                ocsp.OCSPResponderEncoding.NAME if by_name else ocsp.OCSPResponderEncoding.HASH,
+                self.certificate,
+            )
+        )
         if issuer is not None or enclosed:
             builder = builder.certificates([*(enclosed or [self.certificate])])
         if nonce is not None:
@@ -189,11 +288,14 @@ class Authority:
 
 
 def signed_with_sha1(octets: bytes, key: rsa.RSAPrivateKey) -> bytes:
-    """The certificate, list or answer once more, as CAs signed twenty years ago. `cryptography` does not make such things any more."""
+    """The certificate, list or answer once more, as CAs signed twenty years ago. `cryptography` does not make
+    such things any more."""
     algorithm, old = bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d010105")
     outer = asn1.Certificate.load(octets.replace(algorithm, old))
     signed = outer["tbs_certificate"].dump()
-    return octets.replace(algorithm, old).replace(outer["signature_value"].native, key.sign(signed, padding.PKCS1v15(), hashes.SHA1()))
+    return octets.replace(algorithm, old).replace(
+        outer["signature_value"].native, key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
+    )
 
 
 def lists_at(*urls: str, directory: x509.Name | None = None) -> x509.CRLDistributionPoints:
@@ -204,11 +306,19 @@ def lists_at(*urls: str, directory: x509.Name | None = None) -> x509.CRLDistribu
 
 
 def responder_at(url: str) -> x509.AuthorityInformationAccess:
-    return x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url))])
+    return x509.AuthorityInformationAccess(
+        [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url))]
+    )
 
 
 def partition(*names: x509.GeneralName, **more: bool) -> x509.IssuingDistributionPoint:
-    stated = {"only_contains_user_certs": False, "only_contains_ca_certs": False, "only_some_reasons": None, "indirect_crl": False, "only_contains_attribute_certs": False} | more
+    stated = {
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+    } | more
     return x509.IssuingDistributionPoint(full_name=list(names) or None, relative_name=None, **stated)
 
 
@@ -227,12 +337,25 @@ def _authority_extensions(signer: Any, public: Any, *, pathlen: int | None) -> d
 
 
 def _signed(
-    subject: x509.Name, issuer: x509.Name, public: Any, key: Any, start: datetime, end: datetime, serial: int, stated: dict[str, Any], hash_algorithm: Any = None
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: Any,
+    key: Any,
+    start: datetime,
+    end: datetime,
+    serial: int,
+    stated: dict[str, Any],
+    hash_algorithm: Any = None,
 ) -> x509.Certificate:
     builder = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public).serial_number(serial)
-        .not_valid_before(start).not_valid_after(end)
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(serial)
+        .not_valid_before(start)
+        .not_valid_after(end)
+    )
     for kind in _ORDER:
         if stated.get(kind, ABSENT) is not ABSENT:
             builder = builder.add_extension(stated[kind], critical=kind in _CRITICAL)

@@ -1,4 +1,5 @@
-"""A house whose gateway also takes certificates: the sandbox's authority beside the other counterparties, and browsers that show theirs."""
+"""A house whose gateway also takes certificates: the sandbox's authority beside the other counterparties, and
+browsers that show theirs."""
 
 from __future__ import annotations
 
@@ -30,8 +31,11 @@ _AUTHORITY_PORT = free_port()
 
 
 def make_authority(folder: Path) -> Path:
-    """The authority's state for `open_certificate_house`. Made once for many tests: looking for primes takes seconds."""
-    certificate_authority.application(base_url=f"http://localhost:{_AUTHORITY_PORT}", clock=lambda: datetime.now(UTC), state_dir=folder)
+    """The authority's state for `open_certificate_house`. Made once for many tests: looking for primes takes
+    seconds."""
+    certificate_authority.application(
+        base_url=f"http://localhost:{_AUTHORITY_PORT}", clock=lambda: datetime.now(UTC), state_dir=folder
+    )
     return folder
 
 
@@ -54,7 +58,9 @@ class CertificateHouse:
     def acq(self) -> str:
         return self.house.acq
 
-    def browser(self, shows: str | None = None, *, maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> Browser:
+    def browser(
+        self, shows: str | None = None, *, maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    ) -> Browser:
         """A browser whose person shows the certificate of that name, or none."""
         context = ssl.create_default_context()
         context.maximum_version = maximum
@@ -70,7 +76,9 @@ class CertificateHouse:
         return CertificateName(fingerprint=found.fingerprint, issuer=found.issuer, serial=found.serial_number)
 
     def leaf(self, name: str) -> leaf.Leaf:
-        return leaf.read(x509.load_pem_x509_certificates((self.folder / "private" / f"{name}.pem").read_bytes())[0])
+        return leaf.read(
+            x509.load_pem_x509_certificates((self.folder / "private" / f"{name}.pem").read_bytes())[0]
+        )
 
     async def enrols(self, *people: Listed) -> None:
         async with bootstrap.desk(self.house.settings) as desk:
@@ -87,19 +95,27 @@ class CertificateHouse:
             "AUTHPROXY__SERVER__MANAGEMENT": f"127.0.0.1:{free_port()}",
             "AUTHPROXY__ACNLB__LISTEN": f"127.0.0.1:{free_port()}",
         }
-        async with bootstrap.running(load(self.house.settings_file, self.environment | moved), clock=self.house.clock) as other:
+        async with bootstrap.running(
+            load(self.house.settings_file, self.environment | moved), clock=self.house.clock
+        ) as other:
             yield other
 
     async def _asks(self, method: str, path: str, body: str) -> Answer:
         url = f"http://localhost:{_AUTHORITY_PORT}{path}"
-        return await Browser().request(method, url, headers={"Content-Type": "application/json"}, body=body.encode())
+        return await Browser().request(
+            method, url, headers={"Content-Type": "application/json"}, body=body.encode()
+        )
 
 
 def ana(house: CertificateHouse, *, portals: Sequence[str] = ("*",), **changes: Any) -> Listed:
     listed = Listed(
-        member_id=MemberId("ana"), name="Ana Novak", tax_number=TaxNumber("99990008"), email="ana.novak@example.si", portals=tuple(portals),
+        member_id=MemberId("ana"),
+        name="Ana Novak",
+        tax_number=TaxNumber("99990008"),
+        email="ana.novak@example.si",
+        portals=tuple(portals),
         certificates=(house.named("ana.novak"),),
-    )  # fmt: skip
+    )
     return replace(listed, **changes)
 
 
@@ -129,7 +145,8 @@ async def signs_in(browser: Browser, place: str) -> Answer:
 async def open_certificate_house(
     store_url: str, state: Path, *, environment: Mapping[str, str] | None = None, **more: Any
 ) -> AsyncIterator[CertificateHouse]:
-    """`state` is that of `make_authority`, and stays as it is. An empty value takes a setting out of the environment."""
+    """`state` is that of `make_authority`, and stays as it is. An empty value takes a setting out of the
+    environment."""
     port, clocks = free_port(), [Clock()]
     async with contextlib.AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-certificates-")))
@@ -158,15 +175,28 @@ async def open_certificate_house(
             "TLS__KEY_FILE": str(folder / "host.key"),
             "ROOT_FILE": str(folder / "authority" / "root.pem"),
             "SUB_CA_FILE": str(folder / "authority" / "sub.pem"),
-            "REVOCATION__MOVED": f'{{"http://localhost:{_AUTHORITY_PORT}/": "http://localhost:{_AUTHORITY_PORT}/"}}',
+            "REVOCATION__MOVED": (
+                f'{{"http://localhost:{_AUTHORITY_PORT}/": "http://localhost:{_AUTHORITY_PORT}/"}}'
+            ),
         }
-        # Whoever comes with a certificate would be asked for a fresh proof everywhere; the tests of that say where.
-        unasked = {f"AUTHPROXY__PORTALS__{portal_id}__STEP_UP__REQUIRED": "false" for portal_id in ("ACQ", "B2B")}
-        given = {f"AUTHPROXY__ACNLB__{name}": value for name, value in settings.items()} | unasked | dict(environment or {})
+        # Whoever comes with a certificate would be asked for a fresh proof everywhere; the tests of that say
+        # where.
+        unasked = {
+            f"AUTHPROXY__PORTALS__{portal_id}__STEP_UP__REQUIRED": "false" for portal_id in ("ACQ", "B2B")
+        }
+        given = (
+            {f"AUTHPROXY__ACNLB__{name}": value for name, value in settings.items()}
+            | unasked
+            | dict(environment or {})
+        )
         given = {name: value for name, value in given.items() if value}
         house = await resources.enter_async_context(open_house(store_url, environment=given, **more))
         clocks.append(house.clock)
         yield CertificateHouse(
-            house=house, authority=authority, folder=folder / "authority", server_ca=server_ca, port=port,
+            house=house,
+            authority=authority,
+            folder=folder / "authority",
+            server_ca=server_ca,
+            port=port,
             environment=given,
-        )  # fmt: skip
+        )

@@ -34,6 +34,10 @@ def challenge_of(challenge_id: str = "challenge-1", **changes) -> Challenge:
 
 def enrolment_of(enrolment_id: str = "enrolment-1", **changes) -> Enrolment:
     enrolment = Enrolment(
-        enrolment_id=enrolment_id, method="totp", label="Anin telefon", enrolled_at=NOW, secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+        enrolment_id=enrolment_id,
+        method="totp",
+        label="Anin telefon",
+        enrolled_at=NOW,
+        secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
     )
     return replace(enrolment, **changes)

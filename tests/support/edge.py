@@ -1,6 +1,8 @@
-"""A real edge on loopback between a raw client and a recording portal: the listener, its gate, and the counterparts that tests speak as.
+"""A real edge on loopback between a raw client and a recording portal: the listener, its gate, and the
+counterparts that tests speak as.
 
-The counterparts read and write bytes, because what is tested is framing; h11 reads answers as a second opinion on llhttp.
+The counterparts read and write bytes, because what is tested is framing; h11 reads answers as a second
+opinion on llhttp.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from typing import Any
 
 import h11
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Allowed,
+    AuthenticationRequired,
+    Decision,
+    Denied,
+    Reason,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.edge.client.listener import Listener
@@ -39,10 +49,17 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 GOOD, FORBIDDEN, UNANSWERABLE, SLOW = "1.good", "1.forbidden", "1.unanswerable", "1.slow"
 """Tickets: each is a case of `TicketAccess`."""
 COOKIE = f"Cookie: __Host-authproxy={GOOD}\r\n"
-IDENTITY = b"X-Auth-Subject: ana-subject\r\nX-Auth-Name: Ana\r\nX-Auth-Level: 20\r\nX-Auth-Assertion: header.payload.signature\r\n"
+IDENTITY = (
+    b"X-Auth-Subject: ana-subject\r\nX-Auth-Name: Ana\r\nX-Auth-Level: 20\r\nX-Auth-Assertion: "
+    b"header.payload.signature\r\n"
+)
 
 ROUTE = Route(name="all", path="/", requirement=Requirement())
-GUARDED = Route(name="acq/payments POST", path="/", requirement=Requirement(step_up=StepUp(methods=("push", "totp"), max_age=timedelta(minutes=5))))
+GUARDED = Route(
+    name="acq/payments POST",
+    path="/",
+    requirement=Requirement(step_up=StepUp(methods=("push", "totp"), max_age=timedelta(minutes=5))),
+)
 PORTAL = Portal(portal_id="acq", origin=f"http://{HOST}", host=HOST, routes=(ROUTE,))
 SESSION = Session(
     session_id=SessionId("session-of-ana"),
@@ -59,7 +76,9 @@ SESSION = Session(
 
 def request(line: str, *fields: str, host: str = HOST, cookie: str = COOKIE, body: bytes = b"") -> bytes:
     """A request as bytes: signed in unless `cookie` is empty."""
-    return (f"{line} HTTP/1.1\r\nHost: {host}\r\n{cookie}" + "".join(f"{one}\r\n" for one in fields) + "\r\n").encode("latin-1") + body
+    return (
+        f"{line} HTTP/1.1\r\nHost: {host}\r\n{cookie}" + "".join(f"{one}\r\n" for one in fields) + "\r\n"
+    ).encode("latin-1") + body
 
 
 class TicketAccess:
@@ -76,17 +95,23 @@ class TicketAccess:
         self.may_answer = asyncio.Event()
         """Until it is set, nobody learns the decision for the SLOW ticket."""
 
-    def decide_now(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision | None:
+    def decide_now(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> Decision | None:
         self.asked.append(target)
         if self.closed and target.path.startswith(self.closed):
             return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
         return None if ticket == SLOW else self._decision(portal, ticket)
 
-    async def decide(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> Decision:
+    async def decide(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> Decision:
         await self.may_answer.wait()
         return self._decision(portal, ticket)
 
-    async def still_allowed(self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime) -> bool:
+    async def still_allowed(
+        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+    ) -> bool:
         return ticket not in self.revoked
 
     def _decision(self, portal: Portal, ticket: str | None) -> Decision:
@@ -127,7 +152,8 @@ class RecordingReader(asyncio.StreamReader):
 
 
 class Conversation:
-    """One connection that the edge made to a counterpart. `received` holds every byte of it, read by the script or not."""
+    """One connection that the edge made to a counterpart. `received` holds every byte of it, read by the
+    script or not."""
 
     def __init__(self, reader: RecordingReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -159,7 +185,9 @@ class Conversation:
                     return body + line
                 body += size + await self.reader.readexactly(int(size, 16) + 2)
         if b"\r\ncontent-length: " in lower:
-            return await self.reader.readexactly(int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]))
+            return await self.reader.readexactly(
+                int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
+            )
         return b""
 
     async def say(self, data: bytes) -> None:
@@ -167,7 +195,9 @@ class Conversation:
         await self.writer.drain()
 
     async def answer(self, body: bytes = b"fine", *, status: str = "200 OK", fields: bytes = b"") -> None:
-        await self.say(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status.encode(), len(body), fields, body))
+        await self.say(
+            b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status.encode(), len(body), fields, body)
+        )
 
 
 Script = Callable[[Conversation], Awaitable[None]]
@@ -200,7 +230,9 @@ class Counterpart:
         """The request heads of all conversations, for counterparts that got no bodies."""
         return [head for head in self.received.split(b"\r\n\r\n") if head]
 
-    async def listen(self, *, unix: Path | None = None, tls: ssl.SSLContext | None = None, has_small_window: bool = False) -> None:
+    async def listen(
+        self, *, unix: Path | None = None, tls: ssl.SSLContext | None = None, has_small_window: bool = False
+    ) -> None:
         loop = asyncio.get_running_loop()
         if unix is not None:
             self._server = await loop.create_unix_server(self._protocol, str(unix))
@@ -249,15 +281,29 @@ async def renders_refusals(conversation: Conversation) -> None:
         body = b"<h1>page %s</h1>" % fields.get(b"X-Authproxy-Reason", head.split(b" ")[1])
         shown = b"" if head.startswith(b"HEAD ") else body
         await conversation.say(
-            b"HTTP/1.1 %s Page\r\nContent-Type: text/html\r\nSet-Cookie: __Host-authproxy-flow=f\r\nContent-Length: %d\r\n\r\n%s"
-            % (status.encode(), len(body), shown)
+            b"HTTP/1.1 %s Page\r\nContent-Type: text/html\r\nSet-Cookie: "
+            b"__Host-authproxy-flow=f\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), shown)
         )
 
 
 TOLD = (
-    "request_id", "portal", "method", "path", "status", "decision", "reason", "rule", "session", "client", "dialect", "bytes_in",
-    "bytes_out", "seconds", "decision_seconds", "upstream_seconds",
-)  # fmt: skip
+    "request_id",
+    "portal",
+    "method",
+    "path",
+    "status",
+    "decision",
+    "reason",
+    "rule",
+    "session",
+    "client",
+    "dialect",
+    "bytes_in",
+    "bytes_out",
+    "seconds",
+    "decision_seconds",
+    "upstream_seconds",
+)
 
 
 @dataclass
@@ -280,7 +326,8 @@ class Answered:
 
 
 class RawClient:
-    """A client of the edge that sends bytes and reads answers with h11, which raises for one that is not complete."""
+    """A client of the edge that sends bytes and reads answers with h11, which raises for one that is not
+    complete."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -343,9 +390,12 @@ class RawClient:
 
 
 class Edge:
-    """The listener with everything around it. Time for limits is the loop's plus what `pass_time` has added."""
+    """The listener with everything around it. Time for limits is the loop's plus what `pass_time` has
+    added."""
 
-    def __init__(self, gate: Gate, listener: Listener, portal: Counterpart, pages: Counterpart, access: TicketAccess) -> None:
+    def __init__(
+        self, gate: Gate, listener: Listener, portal: Counterpart, pages: Counterpart, access: TicketAccess
+    ) -> None:
         self.gate, self.listener, self.portal, self.pages, self.access = gate, listener, portal, pages, access
         self.port = 0
         self.unix: Path = Path()
@@ -356,7 +406,8 @@ class Edge:
         self._clients: list[RawClient] = []
 
     async def client(self, *, unix: bool = False, has_small_window: bool = False) -> RawClient:
-        """`has_small_window`: the kernel takes little on its behalf, so that not reading is felt by the edge."""
+        """`has_small_window`: the kernel takes little on its behalf, so that not reading is felt by the
+        edge."""
         if unix:
             reader, writer = await asyncio.open_unix_connection(str(self.unix))
         elif has_small_window:
@@ -367,19 +418,23 @@ class Edge:
             reader, writer = await asyncio.open_connection(sock=small, limit=4096)
         else:
             name = HOST if self.tls else None
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=name)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", self.port, ssl=self.tls, server_hostname=name
+            )
         client = RawClient(reader, writer)
         self._clients.append(client)
         return client
 
     async def exchange(self, data: bytes) -> bytes:
-        """Sends bytes on a connection of their own and returns everything that comes back until the edge closes."""
+        """Sends bytes on a connection of their own and returns everything that comes back until the edge
+        closes."""
         client = await self.client()
         await client.send(data)
         return await client.everything()
 
     def pass_time(self, seconds: float) -> None:
-        """Lets `seconds` pass for all limits, and looks after the connections as the listener does every second."""
+        """Lets `seconds` pass for all limits, and looks after the connections as the listener does every
+        second."""
         self._offset += seconds
         self.listener.sweep(self.gate.time(), (self.pool, self.gate.pages))
 
@@ -417,16 +472,25 @@ async def running_edge(
     via: str = "authproxy",
     holding: Holding | None = None,
 ) -> AsyncIterator[Edge]:
-    """An edge on a TCP port and a Unix socket, with one portal and the pages behind it. Fails the test for any error nobody expected."""
+    """An edge on a TCP port and a Unix socket, with one portal and the pages behind it. Fails the test for
+    any error nobody expected."""
     loop = asyncio.get_running_loop()
     errors: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: errors.append(context))
     with tempfile.TemporaryDirectory(prefix="edge-") as folder:
         place = Path(folder)
         behind, pages = Counterpart(script), Counterpart(renders_refusals)
-        await behind.listen(unix=place / "portal.sock" if portal_unix else None, tls=portal_tls, has_small_window=portal_has_small_window)
+        await behind.listen(
+            unix=place / "portal.sock" if portal_unix else None,
+            tls=portal_tls,
+            has_small_window=portal_has_small_window,
+        )
         await pages.listen(unix=place / "pages.sock")
-        reached = upstream(behind.port, place / "portal.sock") if upstream else Upstream(host="127.0.0.1", port=behind.port)
+        reached = (
+            upstream(behind.port, place / "portal.sock")
+            if upstream
+            else Upstream(host="127.0.0.1", port=behind.port)
+        )
         access = TicketAccess()
         observed: list[dict[str, object]] = []
         tasks: set[asyncio.Task[None]] = set()
@@ -435,13 +499,24 @@ async def running_edge(
             # As in a TaskGroup, an exception that reaches a task is a failure of everything.
             task = loop.create_task(work)
             tasks.add(task)
-            task.add_done_callback(lambda done: (tasks.discard(done), done.cancelled() or (done.exception() and errors.append({"task": done}))))
+            task.add_done_callback(
+                lambda done: (
+                    tasks.discard(done),
+                    done.cancelled() or (done.exception() and errors.append({"task": done})),
+                )
+            )
             return task
 
         site = Site(
             portal=portal,
             pool=UpstreamPool(
-                reached, limit=pool_limit, connect_for=connect_for, idle_for=30, streams=pool_streams, reuses=pool_reuses, via=Via(via)
+                reached,
+                limit=pool_limit,
+                connect_for=connect_for,
+                idle_for=30,
+                streams=pool_streams,
+                reuses=pool_reuses,
+                via=Via(via),
             ),
             filter=RequestFilter(own_headers),
             host_for_upstream=b"",
@@ -450,7 +525,9 @@ async def running_edge(
         )
         gate = Gate(
             sites={HOST: site},
-            pages=UpstreamPool(Upstream(unix_path=str(place / "pages.sock")), limit=64, connect_for=5, idle_for=30),
+            pages=UpstreamPool(
+                Upstream(unix_path=str(place / "pages.sock")), limit=64, connect_for=5, idle_for=30
+            ),
             access=access,
             trusted=TrustedProxies.of(trusted),
             limits=limits or Limits(),
@@ -465,7 +542,9 @@ async def running_edge(
         gate.time = lambda: loop.time() + edge._offset
         edge.observed, edge.errors, edge.tls = observed, errors, client_tls
         edge.unix = place / "edge.sock"
-        places = await edge.listener.open(bind((Address(key="tcp", host="127.0.0.1"), Address(key="unix", unix_path=edge.unix))))
+        places = await edge.listener.open(
+            bind((Address(key="tcp", host="127.0.0.1"), Address(key="unix", unix_path=edge.unix)))
+        )
         edge.port = places[0][1]
         try:
             yield edge

@@ -21,15 +21,26 @@ def portals_at(ports: Sequence[int]) -> list[str]:
 
 
 def house_of(
-    issuer: str, store: RedisServer, port: int, *, secret: str, required_claims: str, acq: dict[str, Any] | None = None, **environment: str
+    issuer: str,
+    store: RedisServer,
+    port: int,
+    *,
+    secret: str,
+    required_claims: str,
+    acq: dict[str, Any] | None = None,
+    **environment: str,
 ) -> AbstractAsyncContextManager[House]:
     """A house whose provider this is; its gateway listens at the port. What the store had is forgotten."""
     store.command("FLUSHALL")
     settings = {
-        "AUTHPROXY__REKONO__ISSUER": issuer, "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID, "AUTHPROXY__REKONO__CLIENT_SECRET": secret,
-        "AUTHPROXY__REKONO__SCOPES": "openid,profile,email", "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": required_claims,
-        "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": required_claims, **environment,
-    }  # fmt: skip
+        "AUTHPROXY__REKONO__ISSUER": issuer,
+        "AUTHPROXY__REKONO__CLIENT_ID": CLIENT_ID,
+        "AUTHPROXY__REKONO__CLIENT_SECRET": secret,
+        "AUTHPROXY__REKONO__SCOPES": "openid,profile,email",
+        "AUTHPROXY__PORTALS__ACQ__REQUIRED_CLAIMS": required_claims,
+        "AUTHPROXY__PORTALS__B2B__REQUIRED_CLAIMS": required_claims,
+        **environment,
+    }
     ports = {"gateway": port, "provider": urlsplit(issuer).port or 80}
     return open_house(store.socket_url, environment=settings, provider_is_up=False, ports=ports, acq=acq)
 
@@ -52,18 +63,26 @@ class ForeignGuest(Person):
     @property
     def sent(self) -> dict[str, str]:
         """The parameters of the last authorization request."""
-        asked = (one.location for one in reversed(self.browser.history) if one.is_redirect and f"{self.AUTHORIZATION}?" in one.location)
+        asked = (
+            one.location
+            for one in reversed(self.browser.history)
+            if one.is_redirect and f"{self.AUTHORIZATION}?" in one.location
+        )
         return dict(parse_qsl(urlsplit(next(asked)).query))
 
     async def headers_at(self, portal: str) -> dict[str, str]:
         """What the portal is told of this person."""
-        received = (await self.browser.request("GET", f"{portal}/api/received", headers={"Accept": "text/html"})).json
+        received = (
+            await self.browser.request("GET", f"{portal}/api/received", headers={"Accept": "text/html"})
+        ).json
         return {name.lower(): value for name, value in received["headers"]}
 
     async def signs_out(self, portal: str) -> Answer:
         """The page at the end of that, at whichever server."""
         confirmation = await self.opens(f"{portal}/.authproxy/logout")
-        form = next(form for form in confirmation.forms if form.action.startswith(f"{portal}/.authproxy/logout"))
+        form = next(
+            form for form in confirmation.forms if form.action.startswith(f"{portal}/.authproxy/logout")
+        )
         return await self.walk(await self.browser.submit(confirmation, form))
 
     async def asked_for_the_password_at(self, url: str) -> Answer:
@@ -77,7 +96,8 @@ class ForeignGuest(Person):
         return (await self.opens(url)).status == 303
 
     async def renews_an_old_proof(self, url: str) -> Answer:
-        """Waits until the proof is too old for this address, and gives another one by the password; the page that then comes."""
+        """Waits until the proof is too old for this address, and gives another one by the password; the page
+        that then comes."""
 
         async def is_old() -> bool:
             await asyncio.sleep(0.2)  # the provider's clock cannot be moved

@@ -1,5 +1,5 @@
-"""A house: the gateway among its counterparties (provider, phone, outbox, two portals, Redis), all in the test's own loop on free ports,
-with a clock that the test moves, and a person who signs in as people do."""
+"""A house: the gateway among its counterparties (provider, phone, outbox, two portals, Redis), all in the
+test's own loop on free ports, with a clock that the test moves, and a person who signs in as people do."""
 
 from __future__ import annotations
 
@@ -43,11 +43,17 @@ from tests.support.recovery_sheets import QUICK
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
 TICKET, FLOW = "__Host-authproxy", "__Host-authproxy-flow"
-ANA, BOR, CVETKA, DAVID = (f"{name}@example.si" for name in ("ana.novak", "bor.kranjc", "cvetka.zupan", "david.horvat"))
+ANA, BOR, CVETKA, DAVID = (
+    f"{name}@example.si" for name in ("ana.novak", "bor.kranjc", "cvetka.zupan", "david.horvat")
+)
 
 
-# Below the ports that the kernel gives to outgoing connections: one of those would be taken between choosing and binding.
-_WORKER, _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# Below the ports that the kernel gives to outgoing connections: one of those would be taken between choosing
+# and binding.
+_WORKER, _WORKERS = (
+    int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]),
+    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+)
 _PORTS = range(20_000 + _WORKER, 32_000, _WORKERS)
 """Each worker has ports of its own, and the sandboxes of other tests stay below them."""
 _given: set[int] = set()
@@ -106,7 +112,9 @@ class Counterparty:
             self.asked.append(f"{request.method} {request.path}")
             answer = await handler(request)
             if request.path.endswith("/token") and isinstance(answer, web.Response):
-                self.redeemed.append(({name: str(value) for name, value in (await request.post()).items()}, answer.text or ""))
+                self.redeemed.append(
+                    ({name: str(value) for name, value in (await request.post()).items()}, answer.text or "")
+                )
             return answer
 
         return recording
@@ -166,14 +174,22 @@ class House:
             assert (await asked.request("DELETE", url)).status == 204
         else:
             body = f'{{"client_id": "{CLIENT_ID}", "quirk": "{name}"}}'.encode()
-            assert (await asked.request("POST", url, headers={"Content-Type": "application/json"}, body=body)).status == 200
+            assert (
+                await asked.request("POST", url, headers={"Content-Type": "application/json"}, body=body)
+            ).status == 200
 
     @contextlib.asynccontextmanager
     async def second_gateway(self, *, clock: Callable[[], datetime] | None = None) -> AsyncIterator[int]:
-        """Another instance with the same settings and the same store, and with a clock of its own if it is given one; its port."""
+        """Another instance with the same settings and the same store, and with a clock of its own if it is
+        given one; its port."""
         port = free_port()
-        moved = {"AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{port}", "AUTHPROXY__SERVER__MANAGEMENT": f"127.0.0.1:{free_port()}"}
-        async with bootstrap.running(load(self.settings_file, moved), clock=clock or self.clock, sheet_cost=QUICK) as gateway:
+        moved = {
+            "AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{port}",
+            "AUTHPROXY__SERVER__MANAGEMENT": f"127.0.0.1:{free_port()}",
+        }
+        async with bootstrap.running(
+            load(self.settings_file, moved), clock=clock or self.clock, sheet_cost=QUICK
+        ) as gateway:
             self.others.append(gateway)
             yield port
 
@@ -199,16 +215,23 @@ class Person:
         return await self.browser.navigate(url)
 
     async def signs_in(self, url: str, *, consents: bool = True) -> Answer:
-        """Opens the page and does whatever is asked for until a page comes that asks for nothing; that page."""
+        """Opens the page and does whatever is asked for until a page comes that asks for nothing; that
+        page."""
         return await self.walk(await self.opens(url), consents=consents)
 
     async def goes_to_callback(self, url: str) -> str:
-        """The same, but stops before the browser comes back to the gateway; the address it would come back with."""
-        stopped = await self.walk(await self.opens(url), stop=lambda answer: answer.is_redirect and "/callback/rekono" in answer.location)
+        """The same, but stops before the browser comes back to the gateway; the address it would come back
+        with."""
+        stopped = await self.walk(
+            await self.opens(url),
+            stop=lambda answer: answer.is_redirect and "/callback/rekono" in answer.location,
+        )
         assert stopped.is_redirect, stopped.text
         return stopped.location
 
-    async def walk(self, answer: Answer, *, consents: bool = True, stop: Callable[[Answer], bool] = lambda _: False) -> Answer:
+    async def walk(
+        self, answer: Answer, *, consents: bool = True, stop: Callable[[Answer], bool] = lambda _: False
+    ) -> Answer:
         for _ in range(40):
             if stop(answer):
                 return answer
@@ -248,24 +271,44 @@ class Person:
         return None
 
     async def _code(self) -> str:
-        """From the text message; whoever gets none has the phone. A code of the phone is good once, so time goes on for the next one."""
+        """From the text message; whoever gets none has the phone. A code of the phone is good once, so time
+        goes on for the next one."""
         if self.account.level < 30:
-            sent = await Browser().request("GET", f"http://localhost:{self._house.ports['outbox']}/api/messages?to=%2B{self.account.phone[1:]}")
-            return next(word for word in sent.json[0]["text"].replace(".", " ").split() if len(word) == 6 and word.isdigit())
+            sent = await Browser().request(
+                "GET",
+                f"http://localhost:{self._house.ports['outbox']}/api/messages?to=%2B{self.account.phone[1:]}",
+            )
+            return next(
+                word
+                for word in sent.json[0]["text"].replace(".", " ").split()
+                if len(word) == 6 and word.isdigit()
+            )
         self._house.clock.advance(seconds=30)
-        shown = await Browser().request("GET", f"http://localhost:{self._house.ports['phone']}/api/codes?email={self.email}")
+        shown = await Browser().request(
+            "GET", f"http://localhost:{self._house.ports['phone']}/api/codes?email={self.email}"
+        )
         return shown.json["code"]
 
 
 @contextlib.asynccontextmanager
 async def open_house(
-    store_url: str, *, environment: Mapping[str, str] | None = None, acq: Mapping[str, Any] | None = None, more_people: Iterable[Account] = (), provider_is_up: bool = True,
-    has_gateway: bool = True, ports: Mapping[str, int] | None = None, sections: Mapping[str, Mapping[str, Any]] | None = None,
+    store_url: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    acq: Mapping[str, Any] | None = None,
+    more_people: Iterable[Account] = (),
+    provider_is_up: bool = True,
+    has_gateway: bool = True,
+    ports: Mapping[str, int] | None = None,
+    sections: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[House]:
-    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in the file, `sections` what the
-    file says beyond; `ports` are chosen elsewhere. Without a gateway the test runs one as a process."""
+    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in
+    the file, `sections` what the file says beyond; `ports` are chosen elsewhere. Without a gateway the test
+    runs one as a process."""
     clock = Clock()
-    ports = {name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")} | dict(ports or {})
+    ports = {
+        name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")
+    } | dict(ports or {})
     accounts = Accounts((*people(secrets.token_bytes), *more_people))
     linked = linked_beforehand(accounts, secrets.token_bytes)
     async with contextlib.AsyncExitStack() as resources:
@@ -279,10 +322,22 @@ async def open_house(
             resources.push_async_callback(counterparty.stop)
             if name != "provider" or provider_is_up:
                 await counterparty.start()
-        house = House(clock=clock, ports=ports, folder=folder, settings_file=file, settings=settings, secret=secret, accounts=accounts,
-                      linked=linked, provider=others["provider"], portal=others["acq"])  # fmt: skip
+        house = House(
+            clock=clock,
+            ports=ports,
+            folder=folder,
+            settings_file=file,
+            settings=settings,
+            secret=secret,
+            accounts=accounts,
+            linked=linked,
+            provider=others["provider"],
+            portal=others["acq"],
+        )
         if has_gateway:
-            house.gateway = await resources.enter_async_context(bootstrap.running(settings, clock=clock, sheet_cost=QUICK))
+            house.gateway = await resources.enter_async_context(
+                bootstrap.running(settings, clock=clock, sheet_cost=QUICK)
+            )
         yield house
 
 
@@ -293,14 +348,23 @@ def _signing_key() -> RSAPrivateKey:
 
 
 def _counterparties(
-    ports: Mapping[str, int], accounts: Accounts, linked: tuple[Link, ...], secret: str, settings: Settings, clock: Clock
-) -> dict[str, Counterparty]:  # fmt: skip
+    ports: Mapping[str, int],
+    accounts: Accounts,
+    linked: tuple[Link, ...],
+    secret: str,
+    settings: Settings,
+    clock: Clock,
+) -> dict[str, Counterparty]:
     client = Client(
         client_id=CLIENT_ID,
         client_secret=secret,
         name="Bankart Varni Spletni Prehod",
-        redirect_uris=tuple(f"{portal.url}/.authproxy/callback/rekono" for portal in settings.portals.values()),
-        post_logout_redirect_uris=tuple(f"{portal.url}/.authproxy/logout" for portal in settings.portals.values()),
+        redirect_uris=tuple(
+            f"{portal.url}/.authproxy/callback/rekono" for portal in settings.portals.values()
+        ),
+        post_logout_redirect_uris=tuple(
+            f"{portal.url}/.authproxy/logout" for portal in settings.portals.values()
+        ),
         may_introspect=True,
     )
     issuer, gateway = settings.rekono.issuer, settings.assertions.issuer
@@ -310,30 +374,59 @@ def _counterparties(
 
     def provider() -> web.Application:
         made = identity_provider.application(
-            issuer=issuer, clients=(client,), accounts=accounts, outbox_url=f"http://localhost:{ports['outbox']}", clock=clock,
-            installed=installed, linked=linked,
-        )  # fmt: skip
-        made[PROVIDER].keys = signing  # a provider that is started again forgets who is signed in, not its keys
+            issuer=issuer,
+            clients=(client,),
+            accounts=accounts,
+            outbox_url=f"http://localhost:{ports['outbox']}",
+            clock=clock,
+            installed=installed,
+            linked=linked,
+        )
+        made[
+            PROVIDER
+        ].keys = signing  # a provider that is started again forgets who is signed in, not its keys
         return made
 
     made: dict[str, Callable[[], web.Application]] = {
         "outbox": lambda: outbox.application(clock=clock),
-        "phone": lambda: phone.application(provider_url=f"http://localhost:{ports['provider']}", installed=installed, linked=linked, clock=clock),
+        "phone": lambda: phone.application(
+            provider_url=f"http://localhost:{ports['provider']}",
+            installed=installed,
+            linked=linked,
+            clock=clock,
+        ),
         "provider": provider,
-        "acq": lambda: demo_portal.application(portal=portal("acq"), jwks_url=jwks, issuer=gateway, clock=clock),
-        "b2b": lambda: demo_portal.application(portal=portal("b2b"), jwks_url=jwks, issuer=gateway, clock=clock),
+        "acq": lambda: demo_portal.application(
+            portal=portal("acq"), jwks_url=jwks, issuer=gateway, clock=clock
+        ),
+        "b2b": lambda: demo_portal.application(
+            portal=portal("b2b"), jwks_url=jwks, issuer=gateway, clock=clock
+        ),
     }
     return {name: Counterparty(application, ports[name]) for name, application in made.items()}
 
 
-def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secret: str, acq: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> Path:
+def write_settings(
+    folder: Path,
+    ports: Mapping[str, int],
+    store_url: str,
+    secret: str,
+    acq: Mapping[str, Any],
+    sections: Mapping[str, Mapping[str, Any]],
+) -> Path:
     """The settings file of a house, with keys of its own beside it."""
     (folder / "assertion.pem").write_bytes(keys.generate("ES256"))
     written: dict[str, Any] = {
-        "server": {"listen": [f"127.0.0.1:{ports['gateway']}", f"unix:{folder / 'authproxy.sock'}"], "management": f"127.0.0.1:{ports['management']}"},
+        "server": {
+            "listen": [f"127.0.0.1:{ports['gateway']}", f"unix:{folder / 'authproxy.sock'}"],
+            "management": f"127.0.0.1:{ports['management']}",
+        },
         "store": {"url": store_url},
         "sessions": {"keys": [secrets.token_urlsafe(32)]},
-        "assertions": {"issuer": f"http://localhost:{ports['gateway']}", "current_key_file": str(folder / "assertion.pem")},
+        "assertions": {
+            "issuer": f"http://localhost:{ports['gateway']}",
+            "current_key_file": str(folder / "assertion.pem"),
+        },
         "rekono": {
             "issuer": f"http://localhost:{ports['provider']}/openid-connect-server-webapp/",
             "client_id": CLIENT_ID,
@@ -341,11 +434,16 @@ def write_settings(folder: Path, ports: Mapping[str, int], store_url: str, secre
             "dashboard_url": f"http://localhost:{ports['provider']}/dashboard",
         },
         "portals": {
-            name: {"name": name.upper(), "url": f"http://{name}.localhost:{ports['gateway']}", "upstream": f"http://127.0.0.1:{ports[name]}", "idle": "5m"}
+            name: {
+                "name": name.upper(),
+                "url": f"http://{name}.localhost:{ports['gateway']}",
+                "upstream": f"http://127.0.0.1:{ports[name]}",
+                "idle": "5m",
+            }
             for name in ("acq", "b2b")
         },
         "telemetry": {"audit_file": str(folder / "audit.log")},
-    }  # fmt: skip
+    }
     written["portals"]["acq"] |= acq
     for name, section in sections.items():
         written[name] = written.get(name, {}) | dict(section)

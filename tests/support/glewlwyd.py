@@ -1,5 +1,6 @@
-"""Glewlwyd, an OpenID provider written by others (in C, packaged by Debian), as a program for tests: with a database, a configuration and a
-port of its own, set up by its own administration interface. Its pages are a program for browsers; `Guest` does what that does."""
+"""Glewlwyd, an OpenID provider written by others (in C, packaged by Debian), as a program for tests: with a
+database, a configuration and a port of its own, set up by its own administration interface. Its pages are a
+program for browsers; `Guest` does what that does."""
 
 from __future__ import annotations
 
@@ -69,21 +70,30 @@ class Glewlwyd:
 
 
 async def sent(browser: Browser, method: str, url: str, body: Mapping[str, Any]) -> Answer:
-    return await browser.request(method, url, headers={"Content-Type": "application/json"}, body=json.dumps(body).encode())
+    return await browser.request(
+        method, url, headers={"Content-Type": "application/json"}, body=json.dumps(body).encode()
+    )
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, port: int, *, client: Mapping[str, Any], people: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Glewlwyd]:
+async def running(
+    folder: Path, port: int, *, client: Mapping[str, Any], people: Mapping[str, Mapping[str, str]]
+) -> AsyncIterator[Glewlwyd]:
     """A provider with one client and these people: their user names, and their claims beside `sub`."""
     origin = f"http://localhost:{port}"
-    (folder / "glewlwyd.conf").write_text(_CONFIGURATION.format(port=port, origin=origin, folder=folder, modules=MODULES))
+    (folder / "glewlwyd.conf").write_text(
+        _CONFIGURATION.format(port=port, origin=origin, folder=folder, modules=MODULES)
+    )
     database = sqlite3.connect(folder / "glewlwyd.db")
     database.executescript(SCHEMA.read_text(encoding="utf-8"))
     database.close()
     process = await asyncio.create_subprocess_exec(
-        "glewlwyd", f"--config-file={folder / 'glewlwyd.conf'}", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        "glewlwyd",
+        f"--config-file={folder / 'glewlwyd.conf'}",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+    )
 
     async def answers() -> bool:
         assert process.returncode is None, (await process.stdout.read()).decode() if process.stdout else ""
@@ -100,32 +110,94 @@ async def running(folder: Path, port: int, *, client: Mapping[str, Any], people:
         await process.communicate()
 
 
-async def _set_up(provider: Glewlwyd, client: Mapping[str, Any], people: Mapping[str, Mapping[str, str]]) -> None:
+async def _set_up(
+    provider: Glewlwyd, client: Mapping[str, Any], people: Mapping[str, Mapping[str, str]]
+) -> None:
     await provider.says("POST", "auth/", {"username": "admin", "password": "password"})
     properties = sorted({name for claims in people.values() for name in claims} - {"name", "email"})
     seen = {"multiple": False, "read": True, "write": True, "profile-read": True, "profile-write": False}
     users = {"use-glewlwyd-connection": True, "data-format": dict.fromkeys(properties, seen)}
-    await provider.says("PUT", "mod/user/database", {"module": "database", "name": "database", "display_name": "People", "order_rank": 0, "parameters": users})
+    await provider.says(
+        "PUT",
+        "mod/user/database",
+        {
+            "module": "database",
+            "name": "database",
+            "display_name": "People",
+            "order_rank": 0,
+            "parameters": users,
+        },
+    )
     await provider.says("PUT", "mod/user/database/reset", {})
-    # By default a session alone is enough for `openid`, and the ID token then states no time of authentication (`auth_time` 0).
-    await provider.says("PUT", "scope/openid", {"display_name": "OpenID", "password_required": True, "password_max_age": 0, "scheme": {}})
+    # By default a session alone is enough for `openid`, and the ID token then states no time of
+    # authentication (`auth_time` 0).
+    await provider.says(
+        "PUT",
+        "scope/openid",
+        {"display_name": "OpenID", "password_required": True, "password_max_age": 0, "scheme": {}},
+    )
     key = RSAKey.generate_key(2048, {"kid": "glewlwyd-1"})
-    claims = [{"name": name, "user-property": name, "type": "string", "mandatory": True} for name in properties]
+    claims = [
+        {"name": name, "user-property": name, "type": "string", "mandatory": True} for name in properties
+    ]
     parameters = {
-        "iss": provider.issuer, "jwt-type": "rsa", "jwt-key-size": "256", "key": key.as_pem(private=True).decode(),
-        "cert": key.as_pem(private=False).decode(), "access-token-duration": 600, "refresh-token-duration": 600, "code-duration": 60,
-        "refresh-token-rolling": False, "allow-non-oidc": False, "auth-type-code-enabled": True, "auth-type-token-enabled": False,
-        "auth-type-id-token-enabled": True, "auth-type-none-enabled": False, "auth-type-password-enabled": False,
-        "auth-type-client-enabled": False, "auth-type-device-enabled": False, "auth-type-refresh-enabled": False, "jwks-show": True,
-        "subject-type": "public", "allowed-scope": ["openid"], "pkce-allowed": True, "pkce-required": True, "pkce-method-plain-allowed": False,
-        "name-claim": "mandatory", "email-claim": "mandatory", "claims": claims, "request-parameter-allow": False,
-        "session-management-allowed": True, "session-cookie-name": "PROVIDER_SESSION", "session-cookie-expiration": 3600,
-        "front-channel-logout-allowed": False, "back-channel-logout-allowed": True,
-    }  # fmt: skip
-    await provider.says("POST", "mod/plugin/", {"module": "oidc", "name": "oidc", "display_name": "OpenID Connect", "parameters": parameters})
-    await provider.says("POST", "client/", {"name": "Gateway", "confidential": True, "enabled": True, "authorization_type": ["code"], "scope": ["openid"], **client})
+        "iss": provider.issuer,
+        "jwt-type": "rsa",
+        "jwt-key-size": "256",
+        "key": key.as_pem(private=True).decode(),
+        "cert": key.as_pem(private=False).decode(),
+        "access-token-duration": 600,
+        "refresh-token-duration": 600,
+        "code-duration": 60,
+        "refresh-token-rolling": False,
+        "allow-non-oidc": False,
+        "auth-type-code-enabled": True,
+        "auth-type-token-enabled": False,
+        "auth-type-id-token-enabled": True,
+        "auth-type-none-enabled": False,
+        "auth-type-password-enabled": False,
+        "auth-type-client-enabled": False,
+        "auth-type-device-enabled": False,
+        "auth-type-refresh-enabled": False,
+        "jwks-show": True,
+        "subject-type": "public",
+        "allowed-scope": ["openid"],
+        "pkce-allowed": True,
+        "pkce-required": True,
+        "pkce-method-plain-allowed": False,
+        "name-claim": "mandatory",
+        "email-claim": "mandatory",
+        "claims": claims,
+        "request-parameter-allow": False,
+        "session-management-allowed": True,
+        "session-cookie-name": "PROVIDER_SESSION",
+        "session-cookie-expiration": 3600,
+        "front-channel-logout-allowed": False,
+        "back-channel-logout-allowed": True,
+    }
+    await provider.says(
+        "POST",
+        "mod/plugin/",
+        {"module": "oidc", "name": "oidc", "display_name": "OpenID Connect", "parameters": parameters},
+    )
+    await provider.says(
+        "POST",
+        "client/",
+        {
+            "name": "Gateway",
+            "confidential": True,
+            "enabled": True,
+            "authorization_type": ["code"],
+            "scope": ["openid"],
+            **client,
+        },
+    )
     for name, said in people.items():
-        await provider.says("POST", "user/", {"username": name, "password": PASSWORD, "scope": ["openid"], "enabled": True, **said})
+        await provider.says(
+            "POST",
+            "user/",
+            {"username": name, "password": PASSWORD, "scope": ["openid"], "enabled": True, **said},
+        )
 
 
 class Guest:
@@ -144,15 +216,23 @@ class Guest:
                 answer = await self._fills_in(answer.location, client_id)
             elif answer.is_redirect:
                 answer = await self.browser.follow(answer)
-            elif chooser := next((form for form in answer.forms if ("method", "rekono") in form.buttons), None):
+            elif chooser := next(
+                (form for form in answer.forms if ("method", "rekono") in form.buttons), None
+            ):
                 answer = await self.browser.submit(answer, chooser, {"method": "rekono"})
             else:
                 return answer
         raise AssertionError("it goes round in circles")
 
     async def _fills_in(self, page: str, client_id: str) -> Answer:
-        assert (await sent(self.browser, "POST", f"{self._api}/auth/", {"username": self.name, "password": PASSWORD})).status == 200
-        assert (await sent(self.browser, "PUT", f"{self._api}/auth/grant/{client_id}", {"scope": "openid"})).status == 200
+        assert (
+            await sent(
+                self.browser, "POST", f"{self._api}/auth/", {"username": self.name, "password": PASSWORD}
+            )
+        ).status == 200
+        assert (
+            await sent(self.browser, "PUT", f"{self._api}/auth/grant/{client_id}", {"scope": "openid"})
+        ).status == 200
         [back] = parse_qs(urlsplit(page).query)["callback_url"]
         return await self.browser.navigate(f"{back}&g_continue", site="same-origin")
 

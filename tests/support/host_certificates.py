@@ -19,18 +19,31 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def host_certificate(
-    *hosts: str, key: Any = None, name: str = "gateway", issuer: tuple[str, Any] | None = None, begins: datetime = NOW - timedelta(days=30),
-    ends: datetime = NOW + timedelta(days=335), says_where_its_issuer_is: bool = False,
-) -> x509.Certificate:  # fmt: skip
+    *hosts: str,
+    key: Any = None,
+    name: str = "gateway",
+    issuer: tuple[str, Any] | None = None,
+    begins: datetime = NOW - timedelta(days=30),
+    ends: datetime = NOW + timedelta(days=335),
+    says_where_its_issuer_is: bool = False,
+) -> x509.Certificate:
     """`issuer` is a name and a key; without one the certificate is its own issuer."""
     key = key or new_key()
     above, signing = issuer or (name, key)
     builder = (
-        x509.CertificateBuilder().subject_name(_named(name)).issuer_name(_named(above)).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(begins).not_valid_after(ends)
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(_named(name))
+        .issuer_name(_named(above))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+    )
     if hosts:
-        names = [x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host) for host in hosts]
+        names = [
+            x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+            for host in hosts
+        ]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if says_where_its_issuer_is:
         where = x509.UniformResourceIdentifier("http://ca.example.si/sub.cer")

@@ -1,6 +1,7 @@
 """An OpenID provider on loopback that is honest until a mode is set, and a canary that must never be visited.
 
-Each mode is one lie, one fault or one trick; `MODES` lists them all. It shares no code with the relying party.
+Each mode is one lie, one fault or one trick; `MODES` lists them all. It shares no code with the relying
+party.
 """
 
 from __future__ import annotations
@@ -129,9 +130,16 @@ class HostileProvider:
             "id_token_signing_alg_values_supported": ["HS256", "RS256", "none"],
         }
         self.claims = {
-            "iss": self.issuer, "sub": SUBJECT, "aud": CLIENT_ID, "nonce": NONCE, "jti": "j", "kid": "rsa1",
-            "iat": self.seconds, "exp": self.seconds + 600, "auth_time": self.seconds - 20,
-        }  # fmt: skip
+            "iss": self.issuer,
+            "sub": SUBJECT,
+            "aud": CLIENT_ID,
+            "nonce": NONCE,
+            "jti": "j",
+            "kid": "rsa1",
+            "iat": self.seconds,
+            "exp": self.seconds + 600,
+            "auth_time": self.seconds - 20,
+        }
 
     async def close(self) -> None:
         self.released.set()
@@ -139,7 +147,9 @@ class HostileProvider:
             await runner.cleanup()
 
     def id_token(self) -> str:
-        return self.forge(dict(self.header), {name: value for name, value in self.claims.items() if value is not ...})
+        return self.forge(
+            dict(self.header), {name: value for name, value in self.claims.items() if value is not ...}
+        )
 
     def on(self, endpoint: str, handler: Handler) -> None:
         self.handlers[endpoint] = handler
@@ -150,7 +160,9 @@ class HostileProvider:
 
         self.on(endpoint, handler)
 
-    def answer(self, endpoint: str, body: Any, *, status: int = 200, content_type: str = "application/json") -> None:
+    def answer(
+        self, endpoint: str, body: Any, *, status: int = 200, content_type: str = "application/json"
+    ) -> None:
         self.always(endpoint, body=dumps(body), status=status, content_type=content_type)
 
     def redirect(self, endpoint: str, status: int) -> None:
@@ -210,19 +222,31 @@ class HostileProvider:
         self.hits[endpoint] += 1
         self.paths.append(request.raw_path)
         form = dict(await request.post()) if request.method == "POST" else {}
-        self.requests.append((endpoint, dict(request.headers), {name: str(value) for name, value in form.items()}))
+        self.requests.append(
+            (endpoint, dict(request.headers), {name: str(value) for name, value in form.items()})
+        )
         if endpoint in self.handlers:
             return await self.handlers[endpoint](request)
         match endpoint:
             case "openid-configuration":
-                return web.json_response({name: value for name, value in self.discovery.items() if value is not ...})
+                return web.json_response(
+                    {name: value for name, value in self.discovery.items() if value is not ...}
+                )
             case "jwk":
                 return web.json_response({"keys": self.jwks})
             case "token":
-                tokens = {"access_token": ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 3599, "id_token": self.id_token(), **self.tokens}
+                tokens = {
+                    "access_token": ACCESS_TOKEN,
+                    "token_type": "Bearer",
+                    "expires_in": 3599,
+                    "id_token": self.id_token(),
+                    **self.tokens,
+                }
                 return web.json_response({name: value for name, value in tokens.items() if value is not ...})
             case "userinfo":
-                return web.json_response({name: value for name, value in self.userinfo.items() if value is not ...})
+                return web.json_response(
+                    {name: value for name, value in self.userinfo.items() if value is not ...}
+                )
         return web.Response(status=404)
 
 
@@ -240,7 +264,9 @@ def _header(**members: Any) -> Mode:
 
 def _times(**seconds: Any) -> Mode:
     """Claims as seconds from now."""
-    return lambda provider: provider.claims.update({name: provider.seconds + value for name, value in seconds.items()})
+    return lambda provider: provider.claims.update(
+        {name: provider.seconds + value for name, value in seconds.items()}
+    )
 
 
 def _token(forge: Callable[[HostileProvider, Json, Json], str]) -> Mode:
@@ -256,7 +282,11 @@ def _altered(change: Callable[[str], str]) -> Mode:
 
 def _raw_claims(text: str) -> Mode:
     """The claims, with `text` put in front of their last brace."""
-    return _token(lambda provider, header, claims: jws(header, json.dumps(claims)[:-1].encode() + text.encode() + b"}", rs(provider.key)))
+    return _token(
+        lambda provider, header, claims: jws(
+            header, json.dumps(claims)[:-1].encode() + text.encode() + b"}", rs(provider.key)
+        )
+    )
 
 
 def _signed_by_thief(**members: Any) -> Mode:
@@ -284,7 +314,9 @@ def _discovery(**members: Any) -> Mode:
 
 
 def _public_pem(provider: HostileProvider) -> bytes:
-    return provider.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return provider.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 def _second_spelling(token: str) -> str:
@@ -298,10 +330,16 @@ MODES: dict[str, Mode] = {
     "alg none": _token(lambda _, header, claims: jws({**header, "alg": "none"}, claims, lambda _: b"")),
     "alg NoNe": _token(lambda _, header, claims: jws({**header, "alg": "NoNe"}, claims, lambda _: b"")),
     "alg absent": _token(lambda p, header, claims: jws({"kid": "rsa1"}, claims, rs(p.key))),
-    "HS256 with the client secret": _token(lambda _, h, claims: jws({**h, "alg": "HS256"}, claims, hs256(CLIENT_SECRET.encode()))),
-    "HS256 with the public key": _token(lambda p, h, claims: jws({**h, "alg": "HS256"}, claims, hs256(_public_pem(p)))),
+    "HS256 with the client secret": _token(
+        lambda _, h, claims: jws({**h, "alg": "HS256"}, claims, hs256(CLIENT_SECRET.encode()))
+    ),
+    "HS256 with the public key": _token(
+        lambda p, h, claims: jws({**h, "alg": "HS256"}, claims, hs256(_public_pem(p)))
+    ),
     "HS256 with nothing": _token(lambda _, h, claims: jws({**h, "alg": "HS256"}, claims, hs256(b""))),
-    "RS384 by the right key": _token(lambda p, h, claims: jws({**h, "alg": "RS384"}, claims, rs(p.key, hashes.SHA384()))),
+    "RS384 by the right key": _token(
+        lambda p, h, claims: jws({**h, "alg": "RS384"}, claims, rs(p.key, hashes.SHA384()))
+    ),
     "ES256 by a published key": lambda p: (
         _keys(_own(), lambda _: ec_jwk(ec_key("ec"), kid="ec"))(p),
         _token(lambda _, __, claims: jws({"alg": "ES256", "kid": "ec"}, claims, es256(ec_key("ec"))))(p),
@@ -319,11 +357,16 @@ MODES: dict[str, Mode] = {
     "kid unknown": _header(kid="rsa2"),
     "kid a path": _header(kid="../../../../dev/null"),
     "kid no text": _header(kid=1),
-    "kid absent and two keys": lambda p: (_keys(_own(), lambda _: rsa_jwk(rsa_key("second"), kid="rsa2"))(p), p.header.pop("kid"))[0],
+    "kid absent and two keys": lambda p: (
+        _keys(_own(), lambda _: rsa_jwk(rsa_key("second"), kid="rsa2"))(p),
+        p.header.pop("kid"),
+    )[0],
     "signed by another key": _signed_by_thief(),
     "signature absent": _altered(lambda token: token.rpartition(".")[0] + "."),
     "signature in a second spelling": _altered(_second_spelling),
-    "claims exchanged": _altered(lambda token: ".".join([token.split(".")[0], b64(b'{"sub":"eve"}'), token.split(".")[2]])),
+    "claims exchanged": _altered(
+        lambda token: ".".join([token.split(".")[0], b64(b'{"sub":"eve"}'), token.split(".")[2]])
+    ),
     "five parts": _altered(lambda token: token + ".x.y"),
     "two parts": _altered(lambda token: token.rpartition(".")[0]),
     "padded": _altered(lambda token: token.replace(".", "=.", 1)),
@@ -336,7 +379,9 @@ MODES: dict[str, Mode] = {
     ),
     "header no JSON": _token(lambda p, _, claims: jws(b"RS256", claims, rs(p.key))),
     "claims no object": _token(lambda p, header, _: jws(header, ["sub"], rs(p.key))),
-    "claims in UTF-16": _token(lambda p, header, claims: jws(header, json.dumps(claims).encode("utf-16"), rs(p.key))),
+    "claims in UTF-16": _token(
+        lambda p, header, claims: jws(header, json.dumps(claims).encode("utf-16"), rs(p.key))
+    ),
     "a claim twice": _raw_claims(',"sub":"eve"'),
     "a nested claim twice": _raw_claims(',"address":{"a":1,"a":2}'),
     "a claim NaN": _raw_claims(',"x":NaN'),
@@ -385,7 +430,9 @@ MODES: dict[str, Mode] = {
     "key for another algorithm": _keys(_own(alg="PS256")),
     "two keys of one kid": _keys(_own(), lambda _: rsa_jwk(rsa_key("second"), kid="rsa1")),
     "key that is a secret": _keys(lambda _: {"kty": "oct", "kid": "rsa1", "k": b64(b"k" * 32)}),
-    "key whose private half is published": _keys(lambda p: rsa_jwk(p.key, kid="rsa1", d=number(p.key.private_numbers().d))),
+    "key whose private half is published": _keys(
+        lambda p: rsa_jwk(p.key, kid="rsa1", d=number(p.key.private_numbers().d))
+    ),
     "key padded": _keys(_own(e="AQAB==")),
     "no keys": _keys(),
     "keys no list": lambda p: p.answer("jwk", {"keys": {}}),
@@ -400,7 +447,9 @@ MODES: dict[str, Mode] = {
     "discovery without a token endpoint": _discovery(token_endpoint=...),
     "discovery with a number for keys": _discovery(jwks_uri=5),
     "discovery HTML": lambda p: p.answer("openid-configuration", HTML, content_type="text/html"),
-    "discovery with a member twice": lambda p: p.answer("openid-configuration", b'{"issuer":"a","issuer":"b"}'),
+    "discovery with a member twice": lambda p: p.answer(
+        "openid-configuration", b'{"issuer":"a","issuer":"b"}'
+    ),
     "discovery elsewhere": lambda p: p.redirect("openid-configuration", 301),
     "discovery without end": lambda p: p.flood("openid-configuration"),
     "discovery not found": lambda p: p.always("openid-configuration", status=404),
@@ -417,7 +466,10 @@ MODES: dict[str, Mode] = {
     "tokens as text": lambda p: p.answer("token", {"id_token": "x"}, content_type="text/plain"),
     "tokens without end": lambda p: p.flood("token"),
     "tokens as a gzip bomb": lambda p: p.always(
-        "token", body=gzip.compress(b" " * 10_000_000), headers={"Content-Encoding": "gzip"}, content_type="application/json"
+        "token",
+        body=gzip.compress(b" " * 10_000_000),
+        headers={"Content-Encoding": "gzip"},
+        content_type="application/json",
     ),
     "tokens never": lambda p: p.stall("token"),
     "tokens begun and never ended": lambda p: p.stall("token", after=b'{"id_token":"'),
@@ -429,10 +481,14 @@ MODES: dict[str, Mode] = {
     "tokens of type mac": lambda p: p.tokens.update(token_type="mac"),
     "tokens of no type": lambda p: p.tokens.update(token_type=...),
     "invalid_grant": lambda p: p.answer(
-        "token", {"error": "invalid_grant", "error_description": f"no authorization code found for value {CODE}"}, status=400
+        "token",
+        {"error": "invalid_grant", "error_description": f"no authorization code found for value {CODE}"},
+        status=400,
     ),
     "invalid_request": lambda p: p.answer("token", {"error": "invalid_request"}, status=400),
-    "invalid_client": lambda p: p.answer("token", {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401),
+    "invalid_client": lambda p: p.answer(
+        "token", {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401
+    ),
     "invalid_client as 400": lambda p: p.answer("token", {"error": "invalid_client"}, status=400),
     "unauthorized_client": lambda p: p.answer("token", {"error": "unauthorized_client"}, status=400),
     "unauthorized for another reason": lambda p: p.answer("token", {"error": "unauthorized"}, status=401),
@@ -465,10 +521,15 @@ ODDITIES: dict[str, Mode] = {
     "key without kid": lambda p: (p.header.pop("kid"), _keys(lambda q: rsa_jwk(q.key))(p))[1],
     "key with use": _keys(_own(use="sig", key_ops=["verify"])),
     "keys of other kinds beside": _keys(
-        lambda _: {"kty": "oct", "k": "AA"}, _own(), lambda _: ec_jwk(ec_key("ec"), kid="rsa1"), lambda _: {"kty": "future"},
+        lambda _: {"kty": "oct", "k": "AA"},
+        _own(),
+        lambda _: ec_jwk(ec_key("ec"), kid="rsa1"),
+        lambda _: {"kty": "future"},
         lambda _: rsa_jwk(rsa_key("second"), kid="rsa1", use="enc"),
     ),
-    "times with fractions": lambda p: p.claims.update(iat=p.seconds + 0.5, exp=p.seconds + 600.25, auth_time=p.seconds - 1.0),
+    "times with fractions": lambda p: p.claims.update(
+        iat=p.seconds + 0.5, exp=p.seconds + 600.25, auth_time=p.seconds - 1.0
+    ),
     "clock a minute ahead": _times(iat=60, nbf=60, auth_time=60),
     "clock a minute behind": _times(iat=-60, exp=-59, auth_time=-360),
     "at_hash": lambda p: p.claims.update(at_hash=at_hash()),

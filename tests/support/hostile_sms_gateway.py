@@ -22,10 +22,14 @@ class HostileSmsGateway:
         self.answers: list[Handler] = []
         """One for each request in turn; the last one stays."""
 
-    def answer(self, *statuses: int, body: bytes = b'{"id": "h-1", "status": "accepted"}', **headers: str) -> None:
+    def answer(
+        self, *statuses: int, body: bytes = b'{"id": "h-1", "status": "accepted"}', **headers: str
+    ) -> None:
         def answering(status: int) -> Handler:
             async def handler(_: web.Request) -> web.StreamResponse:
-                return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+                return web.Response(
+                    status=status, body=body, content_type="application/json", headers=headers
+                )
 
             return handler
 

@@ -1,5 +1,6 @@
-"""A browser without a screen: cookies by host, path and prefix as browsers keep them, Fetch Metadata as they send it, forms as they
-stand in the page. It follows no redirect by itself and remembers everything that it sent and got."""
+"""A browser without a screen: cookies by host, path and prefix as browsers keep them, Fetch Metadata as they
+send it, forms as they stand in the page. It follows no redirect by itself and remembers everything that it
+sent and got."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import h11
 
 _PATIENCE = 15.0
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+CHROME = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+)
 _HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
@@ -88,7 +91,13 @@ class _Reader(HTMLParser):
             self.links += (urljoin(self._base, given["href"]),)
         elif tag == "form":
             action = urljoin(self._base, given.get("action", ""))
-            self._open = {"method": given.get("method", "get").upper(), "action": action, "fields": {}, "buttons": (), "inputs": ()}
+            self._open = {
+                "method": given.get("method", "get").upper(),
+                "action": action,
+                "fields": {},
+                "buttons": (),
+                "inputs": (),
+            }
         elif self._open is not None and "name" in given:
             self._handle_control(tag, given)
 
@@ -126,7 +135,9 @@ class Cookies:
         pair, *attributes = [part.strip() for part in set_cookie.split(";")]
         name, _, value = pair.partition("=")
         said = {key.lower(): text for key, _, text in (attribute.partition("=") for attribute in attributes)}
-        if name.startswith("__Host-") and ("secure" not in said or said.get("path") != "/" or "domain" in said):
+        if name.startswith("__Host-") and (
+            "secure" not in said or said.get("path") != "/" or "domain" in said
+        ):
             return
         host, path = _host(url), said.get("path", "/")
         if said.get("max-age", "1") == "0" or self.loses(name):
@@ -139,17 +150,23 @@ class Cookies:
         """The Cookie field. With a form of another site only cookies without SameSite travel."""
         host, path = _host(url), urlsplit(url).path or "/"
         return "; ".join(
-            f"{name}={value}" for (at, below, name), value in self._kept.items()
+            f"{name}={value}"
+            for (at, below, name), value in self._kept.items()
             if at == host and _covers(below, path) and (name in self._travel or not from_another_site)
-        )  # fmt: skip
+        )
 
     def get(self, url: str, name: str) -> str | None:
-        return next((value for (host, _, kept), value in self._kept.items() if (host, kept) == (_host(url), name)), None)
+        return next(
+            (value for (host, _, kept), value in self._kept.items() if (host, kept) == (_host(url), name)),
+            None,
+        )
 
     def put(self, url: str, name: str, value: str | None) -> None:
         """Plants a cookie, or with None forgets it."""
         if value is None:
-            self._kept = {key: kept for key, kept in self._kept.items() if (key[0], key[2]) != (_host(url), name)}
+            self._kept = {
+                key: kept for key, kept in self._kept.items() if (key[0], key[2]) != (_host(url), name)
+            }
         else:
             self._kept[_host(url), "/", name] = value
 
@@ -170,49 +187,127 @@ def _origin(url: str) -> str:
 class Browser:
     """One browser. `history` is everything it asked and got."""
 
-    def __init__(self, *, language: str = "sl", user_agent: str = CHROME, tls: ssl.SSLContext | None = None, patience: float = _PATIENCE) -> None:
-        """`tls` is for `https:`, and has the certificate that its person shows; after `patience` seconds without an answer it gives up."""
+    def __init__(
+        self,
+        *,
+        language: str = "sl",
+        user_agent: str = CHROME,
+        tls: ssl.SSLContext | None = None,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """`tls` is for `https:`, and has the certificate that its person shows; after `patience` seconds
+        without an answer it gives up."""
         self._patience = patience
         self.tls = tls
         self.cookies = Cookies()
         self.history: list[Answer] = []
         self._always = {"User-Agent": user_agent, "Accept-Language": language}
 
-    async def navigate(self, url: str, *, headers: Mapping[str, str] | None = None, site: str = "none", port: int | None = None) -> Answer:
-        """As if typed into the address bar, or for another `site` clicked in a page. Where a refused sign-in is told at an address of its
-        own, the answer is the one from there."""
-        navigation = {"Accept": _HTML, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": site, "Sec-Fetch-User": "?1"}
+    async def navigate(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        site: str = "none",
+        port: int | None = None,
+    ) -> Answer:
+        """As if typed into the address bar, or for another `site` clicked in a page. Where a refused sign-in
+        is told at an address of its own, the answer is the one from there."""
+        navigation = {
+            "Accept": _HTML,
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Dest": "document",
+            "Sec-Fetch-Site": site,
+            "Sec-Fetch-User": "?1",
+        }
         answer = await self.request("GET", url, headers=navigation | dict(headers or {}), port=port)
-        return await self.follow(answer) if answer.is_redirect and "/.authproxy/login/refused?" in answer.location else answer
+        return (
+            await self.follow(answer)
+            if answer.is_redirect and "/.authproxy/login/refused?" in answer.location
+            else answer
+        )
 
     async def follow(self, answer: Answer) -> Answer:
-        """The next request of a redirect. A browser's Origin and site of a chain are those of its start, which nobody here looks at."""
-        return await self.navigate(answer.location, site="same-origin" if _origin(answer.location) == _origin(answer.url) else "cross-site")
+        """The next request of a redirect. A browser's Origin and site of a chain are those of its start,
+        which nobody here looks at."""
+        return await self.navigate(
+            answer.location,
+            site="same-origin" if _origin(answer.location) == _origin(answer.url) else "cross-site",
+        )
 
-    async def submit(self, page: Answer, form: Form, extra: Mapping[str, str] | None = None, *, headers: Mapping[str, str] | None = None) -> Answer:
-        """Sends a form of the page. Our pages ask for `no-referrer`, which makes the browser say `Origin: null` even to ourselves."""
+    async def submit(
+        self,
+        page: Answer,
+        form: Form,
+        extra: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Sends a form of the page. Our pages ask for `no-referrer`, which makes the browser say `Origin:
+        null` even to ourselves."""
         same = _origin(form.action) == _origin(page.url)
-        said = {"Accept": _HTML, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin" if same else "cross-site",
-                "Origin": "null" if "no-referrer" in page.all("referrer-policy") else _origin(page.url)}  # fmt: skip
-        return await self.post(form.action, form.fields | dict(extra or {}), headers=said | dict(headers or {}), crosses_sites=not same)
+        said = {
+            "Accept": _HTML,
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Dest": "document",
+            "Sec-Fetch-Site": "same-origin" if same else "cross-site",
+            "Origin": "null" if "no-referrer" in page.all("referrer-policy") else _origin(page.url),
+        }
+        return await self.post(
+            form.action,
+            form.fields | dict(extra or {}),
+            headers=said | dict(headers or {}),
+            crosses_sites=not same,
+        )
 
-    async def post(self, url: str, fields: Mapping[str, str], *, headers: Mapping[str, str] | None = None, crosses_sites: bool = False) -> Answer:
+    async def post(
+        self,
+        url: str,
+        fields: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        crosses_sites: bool = False,
+    ) -> Answer:
         content = {"Content-Type": "application/x-www-form-urlencoded"} | dict(headers or {})
-        return await self.request("POST", url, headers=content, body=urlencode(fields).encode(), crosses_sites=crosses_sites)
+        return await self.request(
+            "POST", url, headers=content, body=urlencode(fields).encode(), crosses_sites=crosses_sites
+        )
 
-    async def fetch(self, url: str, *, mode: str = "cors", accept: str = "application/json", headers: Mapping[str, str] | None = None) -> Answer:
+    async def fetch(
+        self,
+        url: str,
+        *,
+        mode: str = "cors",
+        accept: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """As a script of the page asks."""
-        said = {"Accept": accept, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
+        said = {
+            "Accept": accept,
+            "Sec-Fetch-Mode": mode,
+            "Sec-Fetch-Dest": "empty",
+            "Sec-Fetch-Site": "same-origin",
+        }
         return await self.request("GET", url, headers=said | dict(headers or {}))
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | list[tuple[str, str]] | None = None, body: bytes = b"",
-        crosses_sites: bool = False, port: int | None = None,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        body: bytes = b"",
+        crosses_sites: bool = False,
+        port: int | None = None,
+    ) -> Answer:
         """One request on a connection of its own. `port` asks another listener for the same URL."""
         given = list(headers.items()) if isinstance(headers, Mapping) else list(headers or [])
         names = {name.lower() for name, _ in given}
-        fields = [("Host", urlsplit(url).netloc), *((name, value) for name, value in self._always.items() if name.lower() not in names), *given]
+        fields = [
+            ("Host", urlsplit(url).netloc),
+            *((name, value) for name, value in self._always.items() if name.lower() not in names),
+            *given,
+        ]
         cookies = self.cookies.of(url, from_another_site=crosses_sites)
         if cookies and "cookie" not in names:
             fields.append(("Cookie", cookies))
@@ -221,8 +316,18 @@ class Browser:
         async with asyncio.timeout(self._patience):
             # An upgrade says what it wants of the connection; everything else has one for itself.
             ending = [] if "upgrade" in names else [("Connection", "close")]
-            status, answered, content = await exchange(method, url, [*fields, *ending], body, port=port, tls=self.tls)
-        answer = Answer(method=method, url=url, sent=tuple(fields), form=body.decode("latin-1"), status=status, headers=answered, body=content)
+            status, answered, content = await exchange(
+                method, url, [*fields, *ending], body, port=port, tls=self.tls
+            )
+        answer = Answer(
+            method=method,
+            url=url,
+            sent=tuple(fields),
+            form=body.decode("latin-1"),
+            status=status,
+            headers=answered,
+            body=content,
+        )
         self.history.append(answer)
         for value in answer.all("set-cookie"):
             self.cookies.take(url, value)
@@ -230,11 +335,19 @@ class Browser:
 
 
 async def exchange(
-    method: str, url: str, fields: list[tuple[str, str]], body: bytes = b"", *, port: int | None = None, tls: ssl.SSLContext | None = None
+    method: str,
+    url: str,
+    fields: list[tuple[str, str]],
+    body: bytes = b"",
+    *,
+    port: int | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
     """One request and its answer, header for header. Every name under `.localhost` is this machine."""
     parts = urlsplit(url)
-    assert (parts.hostname or "").endswith("localhost") or parts.hostname == "127.0.0.1", "tests ask nobody but this machine"
+    assert (parts.hostname or "").endswith("localhost") or parts.hostname == "127.0.0.1", (
+        "tests ask nobody but this machine"
+    )
     wrapped = {"ssl": tls, "server_hostname": parts.hostname} if parts.scheme == "https" else {}
     reader, writer = await asyncio.open_connection("127.0.0.1", port or parts.port or 80, **wrapped)
     try:
@@ -249,7 +362,9 @@ async def exchange(
         writer.close()
 
 
-async def _answered(connection: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+async def _answered(
+    connection: h11.Connection, reader: asyncio.StreamReader
+) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
     response: h11.Response | None = None
     content = bytearray()
     while True:
@@ -262,5 +377,7 @@ async def _answered(connection: h11.Connection, reader: asyncio.StreamReader) ->
             content += event.data
         elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
             assert response is not None, "the connection ended without an answer"
-            headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers)
+            headers = tuple(
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers
+            )
             return response.status_code, headers, bytes(content)

@@ -1,7 +1,9 @@
-"""Runs an image's file system as a container engine would, and signs somebody in through it: `make image` calls this.
+"""Runs an image's file system as a container engine would, and signs somebody in through it: `make image`
+calls this.
 
-The file system is read-only but for the /dev/shm that engines give to every container; the process is the image's user and may gain nothing.
-The counterparties are those of the sandbox, from this checkout. The last lines are what there is to report: size, time to start, memory.
+The file system is read-only but for the /dev/shm that engines give to every container; the process is the
+image's user and may gain nothing. The counterparties are those of the sandbox, from this checkout. The last
+lines are what there is to report: size, time to start, memory.
 """
 
 from __future__ import annotations
@@ -55,11 +57,19 @@ class Image:
         config = json.loads(description.read_text(encoding="utf-8"))["Docker"]["config"]
         kind, *health_check = config["Healthcheck"]["Test"]
         assert (kind, config["User"], config.get("StopSignal")) == ("CMD", "65532:65532", "SIGTERM")
-        return cls(root=root, user=config["User"], environment=tuple(config["Env"]), command=(*config["Entrypoint"], *config["Cmd"]),
-                   health_check=tuple(health_check))  # fmt: skip
+        return cls(
+            root=root,
+            user=config["User"],
+            environment=tuple(config["Env"]),
+            command=(*config["Entrypoint"], *config["Cmd"]),
+            health_check=tuple(health_check),
+        )
 
-    async def started(self, command: Sequence[str], house: House, *, output: int | None = None) -> asyncio.subprocess.Process:
-        """The command as process 1 of a container of its own, with the house's settings under /etc/authproxy."""
+    async def started(
+        self, command: Sequence[str], house: House, *, output: int | None = None
+    ) -> asyncio.subprocess.Process:
+        """The command as process 1 of a container of its own, with the house's settings under
+        /etc/authproxy."""
         given = {
             "AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{house.ports['gateway']}",
             "AUTHPROXY__ASSERTIONS__CURRENT_KEY_FILE": "/etc/authproxy/assertion.pem",
@@ -67,14 +77,37 @@ class Image:
         }
         variables = [*self.environment, *(f"{name}={value}" for name, value in given.items())]
         return await asyncio.create_subprocess_exec(
-            "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
-            "bash", "-euo", "pipefail", "-c", _MOUNTS, "image-trial", str(self.root), str(house.folder), self.user, *variables, *command,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        )  # fmt: skip
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            _MOUNTS,
+            "image-trial",
+            str(self.root),
+            str(house.folder),
+            self.user,
+            *variables,
+            *command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
 
     def size(self, *below: str) -> float:
         """In megabytes, every file once."""
-        told = subprocess.run(["du", "--summarize", "--block-size=1000", self.root.joinpath(*below)], capture_output=True, text=True, check=True)
+        told = subprocess.run(
+            ["du", "--summarize", "--block-size=1000", self.root.joinpath(*below)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return int(told.stdout.split()[0]) / 1000
 
 
@@ -85,14 +118,22 @@ def first_process(process: asyncio.subprocess.Process) -> int:
 
 def memory(pid: int) -> float:
     """Resident memory in megabytes."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
+    [line] = [
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")
+    ]
     return int(line.split()[1]) * 1024 / 1e6
 
 
 def holds_only_what_runs(image: Image) -> None:
     packages = next((image.root / "opt/authproxy/lib").glob("python3.*/site-packages"))
     assert list((packages / "authproxy/edge").glob("*.so")), "no compiled modules"
-    for unwanted in (packages / "authproxy/sandbox", packages / "pip", packages / "mypy", image.root / "usr/bin/gcc", image.root / "src"):
+    for unwanted in (
+        packages / "authproxy/sandbox",
+        packages / "pip",
+        packages / "mypy",
+        image.root / "usr/bin/gcc",
+        image.root / "src",
+    ):
         assert not unwanted.exists(), f"{unwanted} is in the image"
 
 
@@ -119,7 +160,9 @@ async def tried(image: Image, log: int) -> list[str]:
             owner = Path(f"/proc/{inside}").stat().st_uid
             held = memory(inside)
             assert owner == 65532
-            assert await (await image.started(image.health_check, house)).wait() == 0, "the health check says no"
+            assert await (await image.started(image.health_check, house)).wait() == 0, (
+                "the health check says no"
+            )
             began = time.monotonic()
             os.kill(inside, signal.SIGTERM)
             async with asyncio.timeout(40):
@@ -130,10 +173,18 @@ async def tried(image: Image, log: int) -> list[str]:
                 gateway.kill()
                 await gateway.wait()
         assert code == 0, f"the gateway ended with {code}"
-        assert await (await image.started(image.health_check, house)).wait() == 1, "the health check takes a dead gateway for a living one"
+        assert await (await image.started(image.health_check, house)).wait() == 1, (
+            "the health check takes a dead gateway for a living one"
+        )
     return [
-        "Ana Novak signed in through the image, read-only, as user 65532; its health check said yes, and no afterwards",
-        f"size             {image.size():.0f} MB, of which /opt/authproxy {image.size('opt/authproxy'):.0f} MB",
+        (
+            "Ana Novak signed in through the image, read-only, as user 65532; its health check said yes, and "
+            "no afterwards"
+        ),
+        (
+            f"size             {image.size():.0f} MB, of which /opt/authproxy "
+            f"{image.size('opt/authproxy'):.0f} MB"
+        ),
         f"time to start    {started:.2f} s until /healthz answers",
         f"memory           {held:.0f} MB resident after a sign-in",
         f"end on SIGTERM   {ended:.2f} s, exit code 0",

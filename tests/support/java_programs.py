@@ -1,4 +1,5 @@
-"""OpenID providers written by others in Java, which Maven fetches (`make setup`, `make foreign`), as programs for tests."""
+"""OpenID providers written by others in Java, which Maven fetches (`make setup`, `make foreign`), as programs
+for tests."""
 
 from __future__ import annotations
 
@@ -23,15 +24,26 @@ def fetched(pattern: str) -> Path | None:
 
 @contextlib.asynccontextmanager
 async def java_program(
-    command: Sequence[str], folder: Path, *, discovery: str, environment: Mapping[str, str] | None = None, within: float = STARTS_WITHIN
-) -> AsyncIterator[None]:  # fmt: skip
-    """Runs the command in the folder until its discovery document can be had, and ends it with everything that it has started."""
+    command: Sequence[str],
+    folder: Path,
+    *,
+    discovery: str,
+    environment: Mapping[str, str] | None = None,
+    within: float = STARTS_WITHIN,
+) -> AsyncIterator[None]:
+    """Runs the command in the folder until its discovery document can be had, and ends it with everything
+    that it has started."""
     log = folder / "log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(environment or {})},
+            *command,
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     async def answers() -> bool:
         assert process.returncode is None, log.read_text(errors="replace")[-4000:]

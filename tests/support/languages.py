@@ -1,5 +1,5 @@
-"""In which language a walk through the pages is done. Each walk does what a person does, which is the same in both: so each is done in one of
-them, in turns. `WALKS=both` does all of them in both."""
+"""In which language a walk through the pages is done. Each walk does what a person does, which is the same in
+both: so each is done in one of them, in turns. `WALKS=both` does all of them in both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A sign-in at a provider that believes every code, on stores in memory: what tests of the flow itself ask."""
+"""A sign-in at a provider that believes every code, on stores in memory: what tests of the flow itself
+ask."""
 
 from __future__ import annotations
 
@@ -26,7 +27,13 @@ from authproxy.storage.records.sealing import KeyRing
 from tests.support.session_builders import ISSUER, NOW
 
 BROWSER = "the-browser"
-USERINFO = {"name": "Ana Novak", "taxnumber": "99990008", "loa": 20, "birthdate": "1990-01-01", "address": {"formatted": "Pot 1"}}
+USERINFO = {
+    "name": "Ana Novak",
+    "taxnumber": "99990008",
+    "loa": 20,
+    "birthdate": "1990-01-01",
+    "address": {"formatted": "Pot 1"},
+}
 
 
 @dataclass
@@ -61,8 +68,12 @@ class Provider:
         self.asked.append(with_what)
         if self.failure:
             raise self.failure
-        every = {"sub": self.subject, "acr": self.acr, "amr": ["pwd", "sms"]} | ({"sid": self.provider_session} if self.provider_session else {})
-        claims = VerifiedClaims(issuer=Issuer(ISSUER), subject=Subject(self.subject), auth_time=self.auth_time, every=every)
+        every = {"sub": self.subject, "acr": self.acr, "amr": ["pwd", "sms"]} | (
+            {"sid": self.provider_session} if self.provider_session else {}
+        )
+        claims = VerifiedClaims(
+            issuer=Issuer(ISSUER), subject=Subject(self.subject), auth_time=self.auth_time, every=every
+        )
         return Proof(claims, self.userinfo, self.id_token, self.grant)
 
 
@@ -115,35 +126,74 @@ class LoginHouse:
 
     def _login(self):
         def place(portal_id):
-            return SignInPlace(portal_id=portal_id, origin=f"https://{portal_id}.example", required_claims=("tax_number", "name"), level=self.level,
-                               idle_for=timedelta(minutes=5), expires_after=timedelta(hours=8), members=self.members, route_levels={"acq/orders POST": Level.MEDIUM})  # fmt: skip
+            return SignInPlace(
+                portal_id=portal_id,
+                origin=f"https://{portal_id}.example",
+                required_claims=("tax_number", "name"),
+                level=self.level,
+                idle_for=timedelta(minutes=5),
+                expires_after=timedelta(hours=8),
+                members=self.members,
+                route_levels={"acq/orders POST": Level.MEDIUM},
+            )
 
-        sign_ins = SignIns(attempts=self.attempts, sessions=self.sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
-                           describe_browser=str.upper, **({} if self.greet is None else {"greet": self.greet}))  # fmt: skip
+        sign_ins = SignIns(
+            attempts=self.attempts,
+            sessions=self.sessions,
+            attempt_for=timedelta(minutes=30),
+            random_bytes=secrets.token_bytes,
+            describe_browser=str.upper,
+            **({} if self.greet is None else {"greet": self.greet}),
+        )
         return Login(
-            provider=self.provider, attempts=self.attempts, seals=self.seals, sign_ins=sign_ins, elevations=self.elevations, membership=Membership(store=self.people),
+            provider=self.provider,
+            attempts=self.attempts,
+            seals=self.seals,
+            sign_ins=sign_ins,
+            elevations=self.elevations,
+            membership=Membership(store=self.people),
             places={name: place(name) for name in ("acq", "b2b")},
-            rules=ClaimRules(names=ClaimNames(tax_number=("taxnumber",), level=("loa",)), levels={"20": Level.MEDIUM}, asked=lambda _attempt: self.asking,
-                             step_up_by=self.step_up_by),
-            fresh=secrets.token_urlsafe, clock=lambda: self.time, accounts=self.accounts,
-        )  # fmt: skip
+            rules=ClaimRules(
+                names=ClaimNames(tax_number=("taxnumber",), level=("loa",)),
+                levels={"20": Level.MEDIUM},
+                asked=lambda _attempt: self.asking,
+                step_up_by=self.step_up_by,
+            ),
+            fresh=secrets.token_urlsafe,
+            clock=lambda: self.time,
+            accounts=self.accounts,
+        )
 
     def demand(self, level):
         self.level = level
         self.login = self._login()
 
     async def begin(self):
-        url = await self.login.begin(portal_id="acq", return_to="/izpis?a=1", browser=BROWSER, locale="sl", now=self.time)
+        url = await self.login.begin(
+            portal_id="acq", return_to="/izpis?a=1", browser=BROWSER, locale="sl", now=self.time
+        )
         return url.partition("state=")[2]
 
     async def begin_step_up(self, session, *, route="acq", held=None, binding=None):
         url = await self.login.begin_step_up(
-            portal_id="acq", return_to="/orders?a=1", route=route, held=held, session=session, browser=BROWSER, locale="sl",
-            now=self.time, binding=binding,
-        )  # fmt: skip
+            portal_id="acq",
+            return_to="/orders?a=1",
+            route=route,
+            held=held,
+            session=session,
+            browser=BROWSER,
+            locale="sl",
+            now=self.time,
+            binding=binding,
+        )
         return url.partition("state=")[2]
 
     async def complete(self, state, *, browser=BROWSER, ticket=None, portal_id="acq"):
         return await self.login.complete(
-            portal_id=portal_id, parameters=(("state", state), ("code", "c")), browser=browser, ticket_text=ticket, user_agent="ff", now=self.time
+            portal_id=portal_id,
+            parameters=(("state", state), ("code", "c")),
+            browser=browser,
+            ticket_text=ticket,
+            user_agent="ff",
+            now=self.time,
         )

@@ -1,4 +1,5 @@
-"""A message centre that others wrote (npm `smpp`), as a program of its own: what it was asked, and what it is told to do."""
+"""A message centre that others wrote (npm `smpp`), as a program of its own: what it was asked, and what it is
+told to do."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class ForeignMessageCentre:
         return self.of(name)
 
     async def does(self, **order: Any) -> None:
-        """`set`: how it answers from now on; `tell`: a command for whoever is connected; `drop`: it hangs up."""
+        """`set`: how it answers from now on; `tell`: a command for whoever is connected; `drop`: it hangs
+        up."""
         before = len(self.of("done"))
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -56,10 +58,16 @@ class ForeignMessageCentre:
 
 
 @contextlib.asynccontextmanager
-async def message_centre(port: int, *, key: Path | None = None, certificate: Path | None = None) -> AsyncIterator[ForeignMessageCentre]:
+async def message_centre(
+    port: int, *, key: Path | None = None, certificate: Path | None = None
+) -> AsyncIterator[ForeignMessageCentre]:
     order = {"port": port} | ({} if key is None else {"key": str(key), "cert": str(certificate)})
     process = await asyncio.create_subprocess_exec(
-        "node", str(FOREIGN / "message_centre.mjs"), json.dumps(order), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        "node",
+        str(FOREIGN / "message_centre.mjs"),
+        json.dumps(order),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     centre = ForeignMessageCentre(process, port)
     reading = asyncio.ensure_future(centre.read())

@@ -1,4 +1,5 @@
-"""MITREid Connect 1.3.4, whose descendant Rekono runs, on Jetty: one client and two people, everything kept in memory."""
+"""MITREid Connect 1.3.4, whose descendant Rekono runs, on Jetty: one client and two people, everything kept
+in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ _SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
 _PATH = "openid-connect-server-webapp"
 _NEEDED = "openid-connect-server-webapp-*.war"
 # Its libraries are those of Java 8, and look into what newer ones keep closed.
-_OPENED = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.lang.reflect", "java.util", "java.net", "java.io")]
+_OPENED = [
+    f"--add-opens=java.base/{package}=ALL-UNNAMED"
+    for package in ("java.lang", "java.lang.reflect", "java.util", "java.net", "java.io")
+]
 
 
 def is_here() -> bool:
@@ -52,13 +56,27 @@ async def running(folder: Path, port: int, *, portals: Sequence[str]) -> AsyncIt
         shutil.copy(library, application / "WEB-INF/lib")
     issuer = f"http://localhost:{port}/{_PATH}/"
     _rewrite(application / "WEB-INF/server-config.xml", {f"http://localhost:8080/{_PATH}/": issuer})
-    _rewrite(application / "WEB-INF/data-context.xml", {'name="showSql" value="true"': 'name="showSql" value="false"'})
+    _rewrite(
+        application / "WEB-INF/data-context.xml",
+        {'name="showSql" value="true"': 'name="showSql" value="false"'},
+    )
     _rewrite(application / "WEB-INF/classes/db/hsql/clients.sql", _client(portals))
     _rewrite(application / "WEB-INF/classes/db/hsql/users.sql", _people())
     command = [
-        "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *_OPENED, "-jar", str(next(FETCHED.glob("jetty-runner-*.jar"))), "--host", "127.0.0.1",
-        "--port", str(port), "--path", f"/{_PATH}", str(application),
-    ]  # fmt: skip
+        "java",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        *_OPENED,
+        "-jar",
+        str(next(FETCHED.glob("jetty-runner-*.jar"))),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--path",
+        f"/{_PATH}",
+        str(application),
+    ]
     async with java_program(command, folder, discovery=f"{issuer}.well-known/openid-configuration"):
         # The first page of all takes long: it is compiled then.
         assert (await Browser(patience=STARTS_WITHIN).navigate(f"{issuer}login")).status == 200
@@ -84,19 +102,33 @@ def _client(portals: Sequence[str]) -> dict[str, str]:
     )
     client = f"('{CLIENT_ID}', '{SECRET}', 'Bankart Varni Spletni Prehod', false, null, 3600, 600, true)"
     return {
-        "'Test Client', false, null, 3600, 600, true);": f"'Test Client', false, null, 3600, 600, true), {client};",
+        "'Test Client', false, null, 3600, 600, "
+        "true);": f"'Test Client', false, null, 3600, 600, true), {client};",
         "('client', 'offline_access');": f"('client', 'offline_access'), {rows(*_SCOPES)};",
         "('client', 'http://localhost:8080/');": f"('client', 'http://localhost:8080/'), {rows(*(f'{portal}/.authproxy/callback/rekono' for portal in portals))};",
         "('client', 'refresh_token');": f"('client', 'refresh_token'), {rows('authorization_code', 'refresh_token')};",
         "-- Close the transaction and turn": f"\n{after_logout}\n-- Close the transaction and turn",
-    }  # fmt: skip
+    }
 
 
 def _people() -> dict[str, str]:
     return {
-        "('user','password',true);": ", ".join(["('user','password',true)", *(f"('{mail}','{PASSWORD}',true)" for mail in _PEOPLE)]) + ";",
-        "('user','ROLE_USER');": ", ".join(["('user','ROLE_USER')", *(f"('{mail}','ROLE_USER')" for mail in _PEOPLE)]) + ";",
+        "('user','password',true);": ", ".join(
+            ["('user','password',true)", *(f"('{mail}','{PASSWORD}',true)" for mail in _PEOPLE)]
+        )
+        + ";",
+        "('user','ROLE_USER');": ", ".join(
+            ["('user','ROLE_USER')", *(f"('{mail}','ROLE_USER')" for mail in _PEOPLE)]
+        )
+        + ";",
         "'user@example.com', true);": ", ".join(
-            ["'user@example.com', true)", *(f"('{subject}','{mail}','{name}','{mail}', true)" for mail, (subject, name) in _PEOPLE.items())]
-        ) + ";",
-    }  # fmt: skip
+            [
+                "'user@example.com', true)",
+                *(
+                    f"('{subject}','{mail}','{name}','{mail}', true)"
+                    for mail, (subject, name) in _PEOPLE.items()
+                ),
+            ]
+        )
+        + ";",
+    }

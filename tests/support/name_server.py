@@ -1,4 +1,5 @@
-"""A name server on a UDP port of 127.0.0.1 that answers as the test says: late, wrongly, not at all, another address the next time."""
+"""A name server on a UDP port of 127.0.0.1 that answers as the test says: late, wrongly, not at all, another
+address the next time."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _NXDOMAIN, _SERVFAIL = 3, 2
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """`records` are addresses by name, each with `ttl` seconds to live; a name that is not there is answered NXDOMAIN."""
+    """`records` are addresses by name, each with `ttl` seconds to live; a name that is not there is answered
+    NXDOMAIN."""
 
     def __init__(self) -> None:
         self.records: dict[str, list[str]] = {}
@@ -61,7 +63,9 @@ class NameServer(asyncio.DatagramProtocol):
         found = [each.packed for each in parsed if each.version == (4 if kind == _A else 6)]
         head = data[:2] + struct.pack("!HHHHH", 0x8180 | status, 1, len(found), 0, 0)
         end = data.index(b"\0", 12) + 5
-        answers = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, self.ttl, len(each)) + each for each in found)
+        answers = b"".join(
+            b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, self.ttl, len(each)) + each for each in found
+        )
         self._transport.sendto(head + data[12:end] + answers, addr)
 
     def close(self) -> None:

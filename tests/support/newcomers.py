@@ -1,4 +1,5 @@
-"""People who have just made an account at the sandbox's provider, each with a number of their own: nobody uses up another's codes."""
+"""People who have just made an account at the sandbox's provider, each with a number of their own: nobody
+uses up another's codes."""
 
 from __future__ import annotations
 
@@ -34,7 +35,12 @@ class Newcomer:
 def newcomer(**known: str) -> Newcomer:
     number = next(_COUNTER)
     return Newcomer(
-        **{"email": f"prisla.{number}@example.si", "phone": f"040 2{number // 1000:02} {number % 1000:03}", "tax_number": _tax_number(number), **known}
+        **{
+            "email": f"prisla.{number}@example.si",
+            "phone": f"040 2{number // 1000:02} {number % 1000:03}",
+            "tax_number": _tax_number(number),
+            **known,
+        }
     )
 
 
@@ -52,8 +58,12 @@ def _with_check_digit(seven: str) -> str | None:
 async def settled(sandbox: RunningSandbox, **known: str) -> Newcomer:
     """An account with its data, made page by page as a person makes it, without a browser."""
     someone, browser = newcomer(**known), Browser(language="sl")
-    page = await arrived(browser, await browser.navigate(f"{sandbox.local(8081)}/IdP-RM-Front/register/start.htm"))
-    page = await pressed(browser, page, "phone", email=someone.email, password=someone.password, phone=someone.phone)
+    page = await arrived(
+        browser, await browser.navigate(f"{sandbox.local(8081)}/IdP-RM-Front/register/start.htm")
+    )
+    page = await pressed(
+        browser, page, "phone", email=someone.email, password=someone.password, phone=someone.phone
+    )
     page = await pressed(browser, page, "code", code=await _code(sandbox, browser, someone.email))
     page = await pressed(browser, page, "code", code=await _code(sandbox, browser, someone.sent_to))
     puk = re.search(r'class="puk"><strong>([\d ]+)<', page.text)
@@ -63,14 +73,28 @@ async def settled(sandbox: RunningSandbox, **known: str) -> Newcomer:
     page = await arrived(browser, await browser.submit(page, begin))
     page = await pressed(browser, page, "code", code=await _code(sandbox, browser, someone.email))
     page = await pressed(
-        browser, page, "tax_number", given_name=someone.given_name, family_name=someone.family_name, tax_number=someone.tax_number,
-        birthdate="1. 2. 1991", street_address="Čopova ulica 1", postal_code="1000", locality="Ljubljana", country="SI",
-    )  # fmt: skip
+        browser,
+        page,
+        "tax_number",
+        given_name=someone.given_name,
+        family_name=someone.family_name,
+        tax_number=someone.tax_number,
+        birthdate="1. 2. 1991",
+        street_address="Čopova ulica 1",
+        postal_code="1000",
+        locality="Ljubljana",
+        country="SI",
+    )
     assert someone.tax_number in page.text
     page = await pressed(browser, page, "_csrf")
     assert "Podatki so shranjeni" in page.text
     return Newcomer(
-        email=someone.email, phone=someone.phone, tax_number=someone.tax_number, given_name=someone.given_name, family_name=someone.family_name, puk=puk[1]
+        email=someone.email,
+        phone=someone.phone,
+        tax_number=someone.tax_number,
+        given_name=someone.given_name,
+        family_name=someone.family_name,
+        puk=puk[1],
     )
 
 

@@ -1,4 +1,5 @@
-"""A real nginx with the shipped snippets, and a portal behind it that remembers byte for byte what it was asked."""
+"""A real nginx with the shipped snippets, and a portal behind it that remembers byte for byte what it was
+asked."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ http {{
 
 
 class Nginx:
-    """A context manager. `http` is the inside of the http block; the folder authproxy/ lies beside it as an operator would put it."""
+    """A context manager. `http` is the inside of the http block; the folder authproxy/ lies beside it as an
+    operator would put it."""
 
     def __init__(self, http: str, *, port: int, gateway: Path, folder: Path) -> None:
         self.port = port
@@ -52,7 +54,9 @@ class Nginx:
         shutil.copytree(SHIPPED / "authproxy", self._folder / "authproxy")
         shipped = (self._folder / "authproxy" / "http.conf").read_text()
         assert _SHIPPED_SOCKET in shipped
-        (self._folder / "authproxy" / "http.conf").write_text(shipped.replace(_SHIPPED_SOCKET, f"unix:{gateway}"))
+        (self._folder / "authproxy" / "http.conf").write_text(
+            shipped.replace(_SHIPPED_SOCKET, f"unix:{gateway}")
+        )
         # As root nginx would give its workers to a user who cannot open a test's socket.
         user = "user root root;" if os.geteuid() == 0 else ""
         (self._folder / "nginx.conf").write_text(_MAIN.format(user=user, http=http))
@@ -110,7 +114,8 @@ class Received:
 
 @dataclass
 class RecordingPortal:
-    """Answers everything with 200 and `portal`, `/status/N` with N, `/socket` with a WebSocket that echoes."""
+    """Answers everything with 200 and `portal`, `/status/N` with N, `/socket` with a WebSocket that
+    echoes."""
 
     port: int
     received: list[Received] = field(default_factory=list)
@@ -130,10 +135,18 @@ class RecordingPortal:
         async for piece in request.content.iter_any():
             digest.update(piece)
             size += len(piece)
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers)
+        headers = tuple(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers
+        )
         self.received.append(
-            Received(method=request.method, target=request.raw_path, headers=headers, body_size=size, body_sha256=digest.hexdigest())
-        )  # fmt: skip
+            Received(
+                method=request.method,
+                target=request.raw_path,
+                headers=headers,
+                body_size=size,
+                body_sha256=digest.hexdigest(),
+            )
+        )
 
     async def _answer(self, request: web.Request) -> web.Response:
         await self._record(request)

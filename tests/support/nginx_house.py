@@ -1,4 +1,5 @@
-"""A house whose first portal stands behind nginx: browsers speak to nginx, and nginx asks the gateway over its socket."""
+"""A house whose first portal stands behind nginx: browsers speak to nginx, and nginx asks the gateway over
+its socket."""
 
 from __future__ import annotations
 
@@ -89,11 +90,21 @@ def says(answer: Answer, name: str) -> str | None:
 
 
 @asynccontextmanager
-async def behind_nginx(store_url: str, *, more: str = "", acq: Mapping[str, Any] | None = None) -> AsyncIterator[Front]:
+async def behind_nginx(
+    store_url: str, *, more: str = "", acq: Mapping[str, Any] | None = None
+) -> AsyncIterator[Front]:
     """`more` goes into the portal's server block, `acq` are settings of that portal."""
     port = free_port()
     url = f"http://acq.localhost:{port}"
-    environment = {"AUTHPROXY__PORTALS__ACQ__URL": url, "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}"}
+    environment = {
+        "AUTHPROXY__PORTALS__ACQ__URL": url,
+        "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}",
+    }
     async with recording_portal() as portal, open_house(store_url, environment=environment, acq=acq) as house:
-        with Nginx(_SERVERS.format(port=port, portal=portal.port, more=more), port=port, gateway=house.socket, folder=house.folder) as nginx:
+        with Nginx(
+            _SERVERS.format(port=port, portal=portal.port, more=more),
+            port=port,
+            gateway=house.socket,
+            folder=house.folder,
+        ) as nginx:
             yield Front(house=house, nginx=nginx, portal=portal, url=url)

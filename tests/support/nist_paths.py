@@ -1,5 +1,5 @@
-"""NIST's Public Key Interoperability Test Suite (PKITS), which `make pkits` fetches: certificates and lists by their names, and our verdict
-on each certificate with all CAs and lists that could belong to it."""
+"""NIST's Public Key Interoperability Test Suite (PKITS), which `make pkits` fetches: certificates and lists
+by their names, and our verdict on each certificate with all CAs and lists that could belong to it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class Suite:
             return None
         with zipfile.ZipFile(archive) as opened:
             inside = {PurePosixPath(name): name for name in opened.namelist() if "/PKITS_data/" in name}
-            found = {place: opened.read(name) for place, name in inside.items() if place.suffix in {".crt", ".crl"}}
+            found = {
+                place: opened.read(name) for place, name in inside.items() if place.suffix in {".crt", ".crl"}
+            }
         return cls(
             certificates={place.stem: octets for place, octets in found.items() if place.suffix == ".crt"},
             lists={place.stem: octets for place, octets in found.items() if place.suffix == ".crl"},
@@ -80,22 +82,38 @@ class Bench:
         self._fetcher = fetcher
         self._origin = origin
         read = {name: _certificate(octets) for name, octets in suite.certificates.items()}
-        self._authorities = [each for name, each in read.items() if each is not None and not name.endswith("EE") and name != ANCHOR]
+        self._authorities = [
+            each
+            for name, each in read.items()
+            if each is not None and not name.endswith("EE") and name != ANCHOR
+        ]
         self._anchor = read[ANCHOR]
-        self._issuers_of_lists = {name: _folded(x509.load_der_x509_crl(octets).issuer) for name, octets in suite.lists.items()}
+        self._issuers_of_lists = {
+            name: _folded(x509.load_der_x509_crl(octets).issuer) for name, octets in suite.lists.items()
+        }
 
-    async def verdict(self, name: str, accepted: frozenset[str] = frozenset(), *, mode: Mode = Mode.HARD) -> Verdict:
+    async def verdict(
+        self, name: str, accepted: frozenset[str] = frozenset(), *, mode: Mode = Mode.HARD
+    ) -> Verdict:
         assert self._anchor is not None
         shown = presentation.presented(self._suite.certificates[name])
         if isinstance(shown, Refused):
             return Verdict(is_accepted=False, detail=shown.detail)
         authorities, names = self._above(shown)
-        lists = tuple(f"{self._origin}/{each}" for each, issuer in self._issuers_of_lists.items() if issuer in names)
-        profile = Profile(anchors=(self._anchor,), intermediates=tuple(authorities), accepted_policies=accepted)
+        lists = tuple(
+            f"{self._origin}/{each}" for each, issuer in self._issuers_of_lists.items() if issuer in names
+        )
+        profile = Profile(
+            anchors=(self._anchor,), intermediates=tuple(authorities), accepted_policies=accepted
+        )
         sources = RevocationSources(
-            Rules(addresses=Addresses(crls=lists)), self._fetcher, _Nothing(), authorities=profile.authorities, clock=lambda: NOW,
+            Rules(addresses=Addresses(crls=lists)),
+            self._fetcher,
+            _Nothing(),
+            authorities=profile.authorities,
+            clock=lambda: NOW,
             fresh=secrets.token_bytes,
-        )  # fmt: skip
+        )
         await sources.refresh()
         validator = CertificateValidator(profile, sources)
         try:
@@ -105,7 +123,9 @@ class Bench:
         finally:
             validator.close()
         if isinstance(found, Refused):
-            return Verdict(is_accepted=False, is_revoked=found.reason == "certificate_revoked", detail=found.detail)
+            return Verdict(
+                is_accepted=False, is_revoked=found.reason == "certificate_revoked", detail=found.detail
+            )
         return Verdict(is_accepted=True)
 
     def _above(self, shown: Presented) -> tuple[list[x509.Certificate], set[str]]:

@@ -1,4 +1,5 @@
-"""django-oauth-toolkit, an OpenID provider written by others, as a program for tests: with a database, keys and a port of its own."""
+"""django-oauth-toolkit, an OpenID provider written by others, as a program for tests: with a database, keys
+and a port of its own."""
 
 from __future__ import annotations
 
@@ -50,22 +51,40 @@ class Administrator:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, port: int, *, portals: Sequence[str], people: Mapping[str, Mapping[str, Any]]) -> AsyncIterator[str]:
-    """Its issuer. It has the client of the gateway, one that signs with its secret (HS256), and these people with their claims."""
+async def running(
+    folder: Path, port: int, *, portals: Sequence[str], people: Mapping[str, Mapping[str, Any]]
+) -> AsyncIterator[str]:
+    """Its issuer. It has the client of the gateway, one that signs with its secret (HS256), and these people
+    with their claims."""
     addresses = {
         "redirect_uris": " ".join(f"{portal}/.authproxy/callback/rekono" for portal in portals),
         "post_logout_redirect_uris": " ".join(f"{portal}/.authproxy/logout" for portal in portals),
     }
     clients = [
         {"client_id": CLIENT_ID, "client_secret": SECRET, "name": "Gateway", **addresses},
-        {"client_id": "symmetric", "client_secret": SECRET, "name": "Symmetric", "algorithm": "HS256", "hash_client_secret": False, **addresses},
+        {
+            "client_id": "symmetric",
+            "client_secret": SECRET,
+            "name": "Symmetric",
+            "algorithm": "HS256",
+            "hash_client_secret": False,
+            **addresses,
+        },
     ]
-    said = json.dumps({"port": port, "folder": str(folder), "clients": clients, "people": people, "password": PASSWORD}).encode()
-    # What Python has translated is kept, whatever the machine says: without that each start takes three seconds of a core more.
+    said = json.dumps(
+        {"port": port, "folder": str(folder), "clients": clients, "people": people, "password": PASSWORD}
+    ).encode()
+    # What Python has translated is kept, whatever the machine says: without that each start takes three
+    # seconds of a core more.
     environment = {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": ""}
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(PROGRAM), stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env=environment
+            sys.executable,
+            str(PROGRAM),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=environment,
         )
 
     async def answers() -> bool:

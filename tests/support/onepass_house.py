@@ -1,4 +1,5 @@
-"""The sandbox's provider, outbox and phone on free ports, with a clock that stands still until it is moved."""
+"""The sandbox's provider, outbox and phone on free ports, with a clock that stands still until it is
+moved."""
 
 from __future__ import annotations
 
@@ -26,8 +27,12 @@ from authproxy.sandbox.serving import bound, port_of, serving
 from tests.support.http_client import Answer, Browser
 
 REDIRECT_URI = "http://acq.localhost:8080/.authproxy/callback/rekono"
-CLIENT = Client(client_id="gateway", client_secret="s", redirect_uris=(REDIRECT_URI,), name="Bankart Varni Spletni Prehod")
-ANA, BOR, CVETKA, DAVID = (f"{name}@example.si" for name in ("ana.novak", "bor.kranjc", "cvetka.zupan", "david.horvat"))
+CLIENT = Client(
+    client_id="gateway", client_secret="s", redirect_uris=(REDIRECT_URI,), name="Bankart Varni Spletni Prehod"
+)
+ANA, BOR, CVETKA, DAVID = (
+    f"{name}@example.si" for name in ("ana.novak", "bor.kranjc", "cvetka.zupan", "david.horvat")
+)
 
 
 class StandingClock:
@@ -72,8 +77,12 @@ class OnePassHouse:
 
     async def asks(self, method: str, url: str, body: Any = None, *, token: str | None = None) -> Answer:
         """One JSON request."""
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token is not None else {})
-        return await self.scripts.request(method, url, headers=headers, body=json.dumps(body).encode() if body is not None else b"")
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {token}"} if token is not None else {}
+        )
+        return await self.scripts.request(
+            method, url, headers=headers, body=json.dumps(body).encode() if body is not None else b""
+        )
 
     async def messages(self, to: str) -> list[dict[str, str]]:
         return (await self.asks("GET", f"{self.outbox.url}/api/messages?to={to}")).json
@@ -86,7 +95,9 @@ class OnePassHouse:
     async def pushes(self, email: str) -> list[dict[str, Any]]:
         return (await self.asks("GET", f"{self.phone.url}/api/pushes?email={email}")).json
 
-    async def answers(self, push: dict[str, Any], action: str = "approve", number: str | None = None) -> Answer:
+    async def answers(
+        self, push: dict[str, Any], action: str = "approve", number: str | None = None
+    ) -> Answer:
         body = {"action": action, "number": push["number"] if number is None else number}
         return await self.asks("POST", f"{self.phone.url}/api/pushes/{push['id']}", body)
 
@@ -98,7 +109,13 @@ class OnePassHouse:
         return next(one for one in self.linked if one.account == email)
 
     def sign_in_url(self) -> str:
-        asked = {"response_type": "code", "client_id": "gateway", "redirect_uri": REDIRECT_URI, "scope": "openid", "state": "s1"}
+        asked = {
+            "response_type": "code",
+            "client_id": "gateway",
+            "redirect_uri": REDIRECT_URI,
+            "scope": "openid",
+            "state": "s1",
+        }
         return f"{self.provider.url}/openid-connect-server-webapp/authorize?{urlencode(asked)}"
 
     async def confirmation_window(self, browser: Browser, email: str = ANA) -> Answer:
@@ -108,11 +125,14 @@ class OnePassHouse:
 
     async def asked_to_confirm(self, browser: Browser, email: str = ANA) -> Answer:
         """The page that waits for the phone."""
-        return await pressed(browser, await self.confirmation_window(browser, email), "mode=pushlogin", mode="pushlogin")
+        return await pressed(
+            browser, await self.confirmation_window(browser, email), "mode=pushlogin", mode="pushlogin"
+        )
 
 
 async def pressed(browser: Browser, page: Answer, having: str, **filled: str) -> Answer:
-    """Sends the first form that has this field, or this `name=value` button, and follows the redirects within the sandbox."""
+    """Sends the first form that has this field, or this `name=value` button, and follows the redirects within
+    the sandbox."""
 
     def names(form: Any) -> set[str]:
         return {*form.fields, *form.inputs, *(f"{name}={value}" for name, value in form.buttons)}
@@ -132,9 +152,11 @@ def title(page: Answer) -> str:
 
 
 @contextlib.asynccontextmanager
-async def onepass_house(folder: Path | None = None, *, installed: bool = True, linked: bool = False) -> AsyncIterator[OnePassHouse]:
-    """With `folder` provider and phone keep their state there. `installed`: the phone has the seeded people from the start; `linked`: it
-    answers the gateway for some of them."""
+async def onepass_house(
+    folder: Path | None = None, *, installed: bool = True, linked: bool = False
+) -> AsyncIterator[OnePassHouse]:
+    """With `folder` provider and phone keep their state there. `installed`: the phone has the seeded people
+    from the start; `linked`: it answers the gateway for some of them."""
     clock, provider, messages, device = StandingClock(), Part(), Part(), Part()
     accounts = people(secrets.token_bytes)
     before = installed_beforehand(accounts, secrets.token_bytes) if installed else ()
@@ -144,15 +166,33 @@ async def onepass_house(folder: Path | None = None, *, installed: bool = True, l
         return folder / name if folder is not None else None
 
     provider.made = lambda: identity_provider.application(
-        issuer=f"{provider.url}/openid-connect-server-webapp/", clients=(CLIENT,), accounts=accounts, outbox_url=messages.url,
-        clock=clock, installed=before, linked=links, state_file=state_file("provider.json"),
-    )  # fmt: skip
+        issuer=f"{provider.url}/openid-connect-server-webapp/",
+        clients=(CLIENT,),
+        accounts=accounts,
+        outbox_url=messages.url,
+        clock=clock,
+        installed=before,
+        linked=links,
+        state_file=state_file("provider.json"),
+    )
     messages.made = lambda: outbox.application(clock=clock)
     device.made = lambda: phone.application(
-        provider_url=provider.url, clock=clock, installed=before, linked=links, state_file=state_file("phone.json")
-    )  # fmt: skip
+        provider_url=provider.url,
+        clock=clock,
+        installed=before,
+        linked=links,
+        state_file=state_file("phone.json"),
+    )
     async with contextlib.AsyncExitStack() as resources:
         for part in (provider, messages, device):
             resources.push_async_callback(part.stop)
             await part.start()
-        yield OnePassHouse(clock=clock, accounts=accounts, installed=before, linked=links, provider=provider, outbox=messages, phone=device)
+        yield OnePassHouse(
+            clock=clock,
+            accounts=accounts,
+            installed=before,
+            linked=links,
+            provider=provider,
+            outbox=messages,
+            phone=device,
+        )

@@ -1,4 +1,5 @@
-"""What every page of ours is held to in Chromium: no barrier, nothing wider than the window, nothing that the policy blocks."""
+"""What every page of ours is held to in Chromium: no barrier, nothing wider than the window, nothing that the
+policy blocks."""
 
 from __future__ import annotations
 
@@ -9,17 +10,34 @@ from tests.support.pages_house import TICKET
 
 
 async def signed_in(context: BrowserContext, port: int, ticket: str = TICKET) -> None:
-    await context.add_cookies([
-        {"name": "__Host-authproxy", "value": ticket, "url": f"https://acq.localhost:{port}/", "secure": True, "sameSite": "Lax", "httpOnly": True}
-    ])  # fmt: skip
+    await context.add_cookies(
+        [
+            {
+                "name": "__Host-authproxy",
+                "value": ticket,
+                "url": f"https://acq.localhost:{port}/",
+                "secure": True,
+                "sameSite": "Lax",
+                "httpOnly": True,
+            }
+        ]
+    )
 
 
 def everything_but_our_own(page: Page, port: int) -> list[str]:
     """Fills with what the page asks of others, what the policy blocks and what breaks in a script."""
     seen: list[str] = []
-    page.on("console", lambda message: seen.append(message.text) if "Content Security Policy" in message.text else None)
+    page.on(
+        "console",
+        lambda message: seen.append(message.text) if "Content Security Policy" in message.text else None,
+    )
     page.on("pageerror", lambda error: seen.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(f"http://acq.localhost:{port}/") else seen.append(request.url))
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith(f"http://acq.localhost:{port}/") else seen.append(request.url)
+        ),
+    )
     return seen
 
 

@@ -1,6 +1,8 @@
-"""The pages as they run: the application on a Unix socket, the edge's part played by whoever sets its headers.
+"""The pages as they run: the application on a Unix socket, the edge's part played by whoever sets its
+headers.
 
-The use cases below them are scripted objects that satisfy the Protocols of `authproxy.web`: they hold state and answer from it.
+The use cases below them are scripted objects that satisfy the Protocols of `authproxy.web`: they hold state
+and answer from it.
 """
 
 from __future__ import annotations
@@ -43,35 +45,64 @@ TICKET = SessionTicket(bytes(16), bytes(32)).text
 OTHER_TICKET = SessionTicket(bytes([7]) * 16, bytes(32)).text
 FLOW = "f" * 43
 ACQ = PortalPresentation(
-    portal_id="acq", origin="https://acq.example.si", names={"sl": "Portal za trgovce", "en": "Merchant portal"}, contact="podpora@example.si"
+    portal_id="acq",
+    origin="https://acq.example.si",
+    names={"sl": "Portal za trgovce", "en": "Merchant portal"},
+    contact="podpora@example.si",
 )
-B2B = PortalPresentation(portal_id="b2b", origin="http://b2b.example.si", names={"sl": "B2B"}, contact="tel. 01 234 56 78", sign_in=("acnlb",))
+B2B = PortalPresentation(
+    portal_id="b2b",
+    origin="http://b2b.example.si",
+    names={"sl": "B2B"},
+    contact="tel. 01 234 56 78",
+    sign_in=("acnlb",),
+)
 LINKS = Links(
-    dashboard_url="https://idp.example.si/dashboard", register_url=None, help_url="https://www.example.si/help",
+    dashboard_url="https://idp.example.si/dashboard",
+    register_url=None,
+    help_url="https://www.example.si/help",
 )
 SESSION = Session(
     session_id=SessionId("s" * 24),
     portal="acq",
     person=Person(
-        issuer=Issuer("https://idp.example.si/"), subject=Subject("a1b2"), name="Ana <Novak>", email="ana@example.si",
+        issuer=Issuer("https://idp.example.si/"),
+        subject=Subject("a1b2"),
+        name="Ana <Novak>",
+        email="ana@example.si",
         tax_number=TaxNumber("99990008"),
     ),
     method="rekono",
     level=Level.MEDIUM,
-    events=(AuthenticationEvent(method="rekono", at=NOW - timedelta(hours=1), source="https://idp.example.si/", is_step_up=True),),
+    events=(
+        AuthenticationEvent(
+            method="rekono", at=NOW - timedelta(hours=1), source="https://idp.example.si/", is_step_up=True
+        ),
+    ),
     started_at=NOW - timedelta(hours=1),
     expires_at=NOW + timedelta(hours=7),
     idle_for=timedelta(minutes=15),
     id_token="eyJhbGciOiJub25lIn0.e30.",
-)  # fmt: skip
+)
 ELSEWHERE = SessionSummary(
-    session_id=SessionId("o" * 24), portal="b2b", method="rekono", level=Level.MEDIUM, started_at=NOW - timedelta(hours=2),
-    expires_at=NOW + timedelta(hours=6), last_active_at=NOW - timedelta(minutes=5), browser="Firefox, Windows",
-)  # fmt: skip
+    session_id=SessionId("o" * 24),
+    portal="b2b",
+    method="rekono",
+    level=Level.MEDIUM,
+    started_at=NOW - timedelta(hours=2),
+    expires_at=NOW + timedelta(hours=6),
+    last_active_at=NOW - timedelta(minutes=5),
+    browser="Firefox, Windows",
+)
 PROVIDER_LOGOUT = EndSessionRequest(
-    by="get", endpoint="https://idp.example.si/endsession",
-    fields={"client_id": "prehod", "post_logout_redirect_uri": "https://acq.example.si/.authproxy/logout", "state": "st4te"},
-)  # fmt: skip
+    by="get",
+    endpoint="https://idp.example.si/endsession",
+    fields={
+        "client_id": "prehod",
+        "post_logout_redirect_uri": "https://acq.example.si/.authproxy/logout",
+        "state": "st4te",
+    },
+)
 EDGE = {"X-Authproxy-Portal": "acq", "X-Authproxy-Client": "203.0.113.7", "X-Request-Id": "0123abcd"}
 PAGE = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Accept-Language": "en"}
 FORM = {**PAGE, "Sec-Fetch-Site": "same-origin", "Origin": "https://acq.example.si"}
@@ -79,9 +110,12 @@ FORM = {**PAGE, "Sec-Fetch-Site": "same-origin", "Origin": "https://acq.example.
 
 @dataclass
 class ScriptedFlows:
-    """The use cases. `down` makes every question to them impossible; `broken` is the fault of a programmer."""
+    """The use cases. `down` makes every question to them impossible; `broken` is the fault of a
+    programmer."""
 
-    outcome: SignedIn | AlreadySignedIn | SignInRefused = field(default_factory=lambda: SignedIn(TICKET, "/", SESSION))
+    outcome: SignedIn | AlreadySignedIn | SignInRefused = field(
+        default_factory=lambda: SignedIn(TICKET, "/", SESSION)
+    )
     open_sessions: dict[str, Session] = field(default_factory=lambda: {TICKET: SESSION})
     elsewhere: list[SessionSummary] = field(default_factory=lambda: [ELSEWHERE])
     provider_logout: EndSessionRequest | None = None
@@ -99,28 +133,49 @@ class ScriptedFlows:
         if self.broken is not None:
             raise self.broken
 
-    async def begin(self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool) -> str:
+    async def begin(
+        self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool
+    ) -> str:
         self._ask()
-        self.begun.append({"portal": portal_id, "return_to": return_to, "browser": browser, "locale": locale, "anew": anew})
+        self.begun.append(
+            {"portal": portal_id, "return_to": return_to, "browser": browser, "locale": locale, "anew": anew}
+        )
         return f"{self.provider}/authorize?state=x"
 
     async def complete(
-        self, *, portal_id: str, parameters: Sequence[tuple[str, str]], browser: str | None, ticket_text: str | None, user_agent: str,
+        self,
+        *,
+        portal_id: str,
+        parameters: Sequence[tuple[str, str]],
+        browser: str | None,
+        ticket_text: str | None,
+        user_agent: str,
         now: datetime,
-    ) -> SignedIn | AlreadySignedIn | SignInRefused:  # fmt: skip
+    ) -> SignedIn | AlreadySignedIn | SignInRefused:
         self._ask()
-        self.completed.append({"parameters": tuple(parameters), "browser": browser, "ticket": ticket_text, "user_agent": user_agent})
+        self.completed.append(
+            {
+                "parameters": tuple(parameters),
+                "browser": browser,
+                "ticket": ticket_text,
+                "user_agent": user_agent,
+            }
+        )
         return self.outcome
 
     async def looping(self, *, browser: str | None, now: datetime) -> bool:
         return self.is_looping
 
-    async def current(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
+    async def current(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime
+    ) -> CurrentSession | None:
         self._ask()
         session = self.open_sessions.get(ticket_text or "")
         return CurrentSession(session=session, last_active_at=self.last_active_at) if session else None
 
-    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> CurrentSession | None:
+    async def extend(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime
+    ) -> CurrentSession | None:
         self._ask()
         self.last_active_at = now
         return await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
@@ -149,7 +204,9 @@ class ScriptedFlows:
 class ScriptedBackChannel:
     """What becomes of a logout token; `down` makes every question impossible."""
 
-    outcome: SessionsEnded | LogoutRefused = field(default_factory=lambda: SessionsEnded(sessions=(ELSEWHERE,), person=SESSION.person, named_by="sid"))
+    outcome: SessionsEnded | LogoutRefused = field(
+        default_factory=lambda: SessionsEnded(sessions=(ELSEWHERE,), person=SESSION.person, named_by="sid")
+    )
     down: Reason | None = None
     received: list[str] = field(default_factory=list)
 
@@ -175,7 +232,13 @@ class House:
 
     @contextlib.asynccontextmanager
     async def asked(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, cookies: str | None = None, body: str | bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        cookies: str | None = None,
+        body: str | bytes | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to one request; `headers` are the client's, to which the edge's are added."""
         sent = {**EDGE, **(PAGE if headers is None else headers)}
@@ -183,31 +246,59 @@ class House:
             sent["Cookie"] = cookies
         if body is not None:
             sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        async with self.browser.request(method, f"http://pages{path}", headers=sent, data=body, allow_redirects=False) as answer:
+        async with self.browser.request(
+            method, f"http://pages{path}", headers=sent, data=body, allow_redirects=False
+        ) as answer:
             yield answer
 
 
 @contextlib.asynccontextmanager
 async def running_pages(
-    *, rates: Rates | None = None, written: Callable[[str], Awaitable[bool]] | None = None, seals: RefusalSeals | None = None,
-    clock: Callable[[], datetime] = lambda: NOW, hsts: str | None = "max-age=31536000; includeSubDomains", links: Links = LINKS,
-) -> AsyncIterator[House]:  # fmt: skip
-    """`written` says whether an audit event has been written; with it such events are required. With `seals` refused sign-ins are told at
-    addresses of their own."""
+    *,
+    rates: Rates | None = None,
+    written: Callable[[str], Awaitable[bool]] | None = None,
+    seals: RefusalSeals | None = None,
+    clock: Callable[[], datetime] = lambda: NOW,
+    hsts: str | None = "max-age=31536000; includeSubDomains",
+    links: Links = LINKS,
+) -> AsyncIterator[House]:
+    """`written` says whether an audit event has been written; with it such events are required. With `seals`
+    refused sign-ins are told at addresses of their own."""
     flows, back_channel = ScriptedFlows(), ScriptedBackChannel()
     portals = {"acq": ACQ, "b2b": B2B}
     audit_lines: list[str] = []
     metrics = Metrics(version="test")
     counter = iter(range(1, 1000))
-    step_ups, held, enrolling = ScriptedStepUps(SESSION, NOW), ScriptedHeldRequests(SESSION), ScriptedEnrolling(SESSION, NOW)
-    audit = Audit(audit_lines.append, clock=lambda: NOW, person_key=bytes(32), written=written, is_required=written is not None)
+    step_ups, held, enrolling = (
+        ScriptedStepUps(SESSION, NOW),
+        ScriptedHeldRequests(SESSION),
+        ScriptedEnrolling(SESSION, NOW),
+    )
+    audit = Audit(
+        audit_lines.append,
+        clock=lambda: NOW,
+        person_key=bytes(32),
+        written=written,
+        is_required=written is not None,
+    )
     services = Services(
-        login=flows, logout=flows, back_channel_logout=back_channel, sessions=flows, portals=portals, links=links,
-        jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]}, audit=audit,
-        metrics=metrics, clock=clock, fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}", zone=ZoneInfo("Europe/Ljubljana"),
+        login=flows,
+        logout=flows,
+        back_channel_logout=back_channel,
+        sessions=flows,
+        portals=portals,
+        links=links,
+        jwks=lambda: {"keys": [{"kty": "EC", "kid": "one"}]},
+        audit=audit,
+        metrics=metrics,
+        clock=clock,
+        fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}",
+        zone=ZoneInfo("Europe/Ljubljana"),
         step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
-        rates=rates or Rates({}), seals=seals, hsts=hsts,
-    )  # fmt: skip
+        rates=rates or Rates({}),
+        seals=seals,
+        hsts=hsts,
+    )
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "pages"
         runner = web.AppRunner(application(services), access_log=None)
@@ -215,28 +306,46 @@ async def running_pages(
         await web.UnixSite(runner, str(socket)).start()
         try:
             async with aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(socket)), cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=10)
+                connector=aiohttp.UnixConnector(str(socket)),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=10),
             ) as browser:
                 yield House(
-                    socket=socket, flows=flows, back_channel=back_channel, audit_lines=audit_lines, metrics=metrics, portals=portals,
-                    step_ups=step_ups, held=held, enrolling=enrolling, browser=browser,
-                )  # fmt: skip
+                    socket=socket,
+                    flows=flows,
+                    back_channel=back_channel,
+                    audit_lines=audit_lines,
+                    metrics=metrics,
+                    portals=portals,
+                    step_ups=step_ups,
+                    held=held,
+                    enrolling=enrolling,
+                    browser=browser,
+                )
         finally:
             await runner.cleanup()
 
 
 @contextlib.asynccontextmanager
-async def front(house: House, *, portal: Callable[[web.BaseRequest], web.Response] | None = None) -> AsyncIterator[int]:
+async def front(
+    house: House, *, portal: Callable[[web.BaseRequest], web.Response] | None = None
+) -> AsyncIterator[int]:
     """A TCP port before the pages for a real browser; it adds the edge's headers as the edge does.
     The portal acq then has its origin there. `portal` answers what is not ours."""
 
     async def forward(request: web.BaseRequest) -> web.StreamResponse:
         if portal is not None and not request.path.startswith("/.authproxy/"):
             return portal(request)
-        client_headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}}
+        client_headers = {
+            name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}
+        }
         client_headers.update(EDGE)
         async with house.browser.request(
-            request.method, f"http://pages{request.raw_path}", headers=client_headers, data=await request.read(), allow_redirects=False
+            request.method,
+            f"http://pages{request.raw_path}",
+            headers=client_headers,
+            data=await request.read(),
+            allow_redirects=False,
         ) as answer:
             kept = CIMultiDict(answer.headers)
             for name in ("Content-Length", "Content-Encoding", "Connection", "Date"):

@@ -58,15 +58,25 @@ class Desk:
     def answer_wrongly(self, owner):
         """As often as the settings let anybody."""
         for _ in range(5):
-            self.in_store(lambda opened: opened.limits.try_answer([person_name(owner)], now=bootstrap.utc_now()))
+            self.in_store(
+                lambda opened: opened.limits.try_answer([person_name(owner)], now=bootstrap.utc_now())
+            )
 
     def is_blocked(self, owner):
-        return self.in_store(lambda opened: opened.limits.blocked_until([person_name(owner)], now=bootstrap.utc_now())) is not None
+        return (
+            self.in_store(
+                lambda opened: opened.limits.blocked_until([person_name(owner)], now=bootstrap.utc_now())
+            )
+            is not None
+        )
 
     def in_store(self, work):
         async def done():
             settings = load(self.config, {})
-            async with bootstrap.names.resolver(settings) as names, bootstrap.stores.stores(settings, names=names) as opened:
+            async with (
+                bootstrap.names.resolver(settings) as names,
+                bootstrap.stores.stores(settings, names=names) as opened,
+            ):
                 return await work(opened)
 
         return asyncio.run(done())

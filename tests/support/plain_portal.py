@@ -1,5 +1,5 @@
-"""A portal as somebody writes it who has read one page about the gateway: `http.server`, the key set, and the assertion. It shares no
-code with the gateway.
+"""A portal as somebody writes it who has read one page about the gateway: `http.server`, the key set, and the
+assertion. It shares no code with the gateway.
 
     python plain_portal.py PORT JWKS_URL ISSUER AUDIENCE
 """
@@ -17,7 +17,10 @@ from joserfc.jwk import KeySet
 
 PORT, JWKS_URL, ISSUER, AUDIENCE = int(sys.argv[1]), *sys.argv[2:5]
 CLAIMS = jwt.JWTClaimsRegistry(
-    iss={"essential": True, "value": ISSUER}, aud={"essential": True, "value": AUDIENCE}, sub={"essential": True}, exp={"essential": True}
+    iss={"essential": True, "value": ISSUER},
+    aud={"essential": True, "value": AUDIENCE},
+    sub={"essential": True},
+    exp={"essential": True},
 )
 
 
@@ -38,7 +41,9 @@ class Portal(BaseHTTPRequestHandler):
             status, body = 200, verified(self.headers.get("X-Auth-Assertion", ""))
         except (ValueError, JoseError) as refused:
             status, body = 403, {"refused": type(refused).__name__}
-        octets = json.dumps({"path": self.path, "claims": body, "tax_number": self.headers.get("X-Auth-Tax-Number")}).encode()
+        octets = json.dumps(
+            {"path": self.path, "claims": body, "tax_number": self.headers.get("X-Auth-Tax-Number")}
+        ).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(octets)))

@@ -1,5 +1,5 @@
-"""A service that carries notifications, without a network: honest, until a test makes it lie. And phones with keys, which sign by the letter
-of the contract with none of the gateway's code."""
+"""A service that carries notifications, without a network: honest, until a test makes it lie. And phones with
+keys, which sign by the letter of the contract with none of the gateway's code."""
 
 from __future__ import annotations
 
@@ -37,37 +37,84 @@ class PhoneKey:
 
     @property
     def der(self) -> bytes:
-        return self.key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return self.key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
 
     @property
     def pem(self) -> str:
-        return self.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+        return (
+            self.key.public_key()
+            .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            .decode()
+        )
 
     def enrolment(self, name: str, *, enrolled_at: datetime) -> Enrolment:
         return Enrolment(
-            enrolment_id=f"enrolment-{name}", method="push", label=name, enrolled_at=enrolled_at, secret=self.pem, device_id=f"device-{name}"
-        )  # fmt: skip
+            enrolment_id=f"enrolment-{name}",
+            method="push",
+            label=name,
+            enrolled_at=enrolled_at,
+            secret=self.pem,
+            device_id=f"device-{name}",
+        )
 
-    def answer(self, push: Notification, action: str = "approve", number: str | None = None, *, seen: dict[str, str] | None = None) -> PhoneAnswer:
+    def answer(
+        self,
+        push: Notification,
+        action: str = "approve",
+        number: str | None = None,
+        *,
+        seen: dict[str, str] | None = None,
+    ) -> PhoneAnswer:
         """What this phone says to a notification; `seen` is what it was shown otherwise than it was sent."""
         number = push.number if number is None else number
         shown = {
-            "push": push.push_id, "device": push.device_id, "portal": push.portal, "place": push.place, "browser": push.browser,
-            "address": push.address, "issued": f"{push.issued_at:%Y-%m-%dT%H:%M:%SZ}", "expires": f"{push.expires_at:%Y-%m-%dT%H:%M:%SZ}",
-            "action": action, "number": number if action == "approve" else "-",
-        } | (seen or {})  # fmt: skip
+            "push": push.push_id,
+            "device": push.device_id,
+            "portal": push.portal,
+            "place": push.place,
+            "browser": push.browser,
+            "address": push.address,
+            "issued": f"{push.issued_at:%Y-%m-%dT%H:%M:%SZ}",
+            "expires": f"{push.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+            "action": action,
+            "number": number if action == "approve" else "-",
+        } | (seen or {})
         signed = list(shown.items())
         if push.shows:
-            signed[4:4] = [("shows", str(len(push.shows))), *(line for pair in push.shows for line in zip(("name", "value"), pair, strict=True))]
+            signed[4:4] = [
+                ("shows", str(len(push.shows))),
+                *(line for pair in push.shows for line in zip(("name", "value"), pair, strict=True)),
+            ]
         head = "onepass-answer-v2" if push.shows else "onepass-answer-v1"
-        return PhoneAnswer(action=action, number=number if action == "approve" else "", signature=self.sign(text_of(head, *signed)))
+        return PhoneAnswer(
+            action=action,
+            number=number if action == "approve" else "",
+            signature=self.sign(text_of(head, *signed)),
+        )
 
-    def comes(self, enrolment_id: str, secret: str, *, relying_party: str, device_id: str | None = None, name: str = "Moj telefon") -> EnrolledPhone:
+    def comes(
+        self,
+        enrolment_id: str,
+        secret: str,
+        *,
+        relying_party: str,
+        device_id: str | None = None,
+        name: str = "Moj telefon",
+    ) -> EnrolledPhone:
         device_id, key = device_id or secrets.token_hex(16), base64url(self.der)
-        proof = self.sign(text_of(
-            "onepass-enrolment-v1", ("enrolment", enrolment_id), ("relying_party", relying_party), ("secret", secret), ("device", device_id),
-            ("name", name), ("key", key),
-        ))  # fmt: skip
+        proof = self.sign(
+            text_of(
+                "onepass-enrolment-v1",
+                ("enrolment", enrolment_id),
+                ("relying_party", relying_party),
+                ("secret", secret),
+                ("device", device_id),
+                ("name", name),
+                ("key", key),
+            )
+        )
         return EnrolledPhone(device_id=device_id, device_name=name, public_key=key, proof=proof)
 
 
@@ -98,7 +145,9 @@ class CarryingService:
         self._asked()
         self.withdrawn.append(push_id)
 
-    async def begin_enrolment(self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime) -> str:
+    async def begin_enrolment(
+        self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime
+    ) -> str:
         self._asked()
         self.enrolments.append((enrolment_id, relying_party, account, expires_at))
         return SERVICE_PART

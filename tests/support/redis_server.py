@@ -1,4 +1,5 @@
-"""A real `redis-server` that a test starts, freezes, kills and starts again, and a TCP proxy in front of it that breaks on demand."""
+"""A real `redis-server` that a test starts, freezes, kills and starts again, and a TCP proxy in front of it
+that breaks on demand."""
 
 from __future__ import annotations
 
@@ -25,19 +26,55 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A context manager. Data stays in a directory of its own, so that with `append_only` a killed server comes back with it."""
+    """A context manager. Data stays in a directory of its own, so that with `append_only` a killed server
+    comes back with it."""
 
-    def __init__(self, *options: str, append_only: bool = False, tls: tuple[Path, Path] | None = None, program: str = "redis-server") -> None:
+    def __init__(
+        self,
+        *options: str,
+        append_only: bool = False,
+        tls: tuple[Path, Path] | None = None,
+        program: str = "redis-server",
+    ) -> None:
         """`tls` is certificate (with chain) and key; the port then speaks TLS only."""
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="authproxy-redis-"))
         self.socket = self.directory / "redis.sock"
-        port = ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", str(tls[0]), "--tls-key-file", str(tls[1]),
-                "--tls-ca-cert-file", str(tls[0]), "--tls-auth-clients", "no"] if tls else ["--port", str(self.port)]  # fmt: skip
+        port = (
+            [
+                "--port",
+                "0",
+                "--tls-port",
+                str(self.port),
+                "--tls-cert-file",
+                str(tls[0]),
+                "--tls-key-file",
+                str(tls[1]),
+                "--tls-ca-cert-file",
+                str(tls[0]),
+                "--tls-auth-clients",
+                "no",
+            ]
+            if tls
+            else ["--port", str(self.port)]
+        )
         self._command = [
-            program, *port, "--bind", "127.0.0.1", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", "",
-            "--appendonly", "yes" if append_only else "no", "--appendfsync", "always", *options,
-        ]  # fmt: skip
+            program,
+            *port,
+            "--bind",
+            "127.0.0.1",
+            "--unixsocket",
+            str(self.socket),
+            "--dir",
+            str(self.directory),
+            "--save",
+            "",
+            "--appendonly",
+            "yes" if append_only else "no",
+            "--appendfsync",
+            "always",
+            *options,
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +87,9 @@ class RedisServer:
 
     def start(self, *options: str) -> None:
         """With further options, if there are any."""
-        self._process = subprocess.Popen([*self._command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [*self._command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + _STARTS_WITHIN
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -58,11 +97,15 @@ class RedisServer:
             time.sleep(0.01)
 
     def command(self, *words: str) -> bytes:
-        """Says something to the server behind everybody's back; its answer as it came, without parsing. The socket needs no TLS."""
+        """Says something to the server behind everybody's back; its answer as it came, without parsing. The
+        socket needs no TLS."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(5)
             connection.connect(str(self.socket))
-            connection.sendall(f"*{len(words)}\r\n".encode() + b"".join(f"${len(word.encode())}\r\n{word}\r\n".encode() for word in words))
+            connection.sendall(
+                f"*{len(words)}\r\n".encode()
+                + b"".join(f"${len(word.encode())}\r\n{word}\r\n".encode() for word in words)
+            )
             return connection.recv(65536)
 
     def freeze(self) -> None:
@@ -105,7 +148,8 @@ class RedisServer:
 
 
 class FaultProxy:
-    """Stands before a server and passes everything on, until it is told to misbehave. Made by `fault_proxy`."""
+    """Stands before a server and passes everything on, until it is told to misbehave. Made by
+    `fault_proxy`."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -134,11 +178,18 @@ class FaultProxy:
     async def pass_on(self) -> None:
         """Behaves again. Connections on which something was lost do not come back to life."""
         await self._cut()
-        self._swallowing, self._answer_limit, self._canned, self._last_word, self._has_fallen = False, None, None, None, False
+        self._swallowing, self._answer_limit, self._canned, self._last_word, self._has_fallen = (
+            False,
+            None,
+            None,
+            None,
+            False,
+        )
         await self.listen()
 
     def lead_to(self, port: int) -> None:
-        """As an address that moves to another server: new connections get there, open ones stay where they are."""
+        """As an address that moves to another server: new connections get there, open ones stay where they
+        are."""
         self._target_port = port
 
     async def refuse(self) -> None:
@@ -153,7 +204,8 @@ class FaultProxy:
         self._swallowing = True
 
     def swallow_open_connections(self) -> None:
-        """As a firewall that has forgotten them: nothing passes on open connections any more, new ones work."""
+        """As a firewall that has forgotten them: nothing passes on open connections any more, new ones
+        work."""
         self._dead = set(self._writers)
 
     def reset_after(self, octets: int) -> None:
@@ -161,12 +213,14 @@ class FaultProxy:
         self._answer_limit = octets
 
     def fall_after(self, word: bytes) -> None:
-        """The next question with this word in it is answered, and none after it: open connections are reset by whatever is asked on them."""
+        """The next question with this word in it is answered, and none after it: open connections are reset
+        by whatever is asked on them."""
         self._last_word = word
 
     @contextlib.contextmanager
     def far_away(self, seconds: float) -> Iterator[None]:
-        """Every answer comes so much later, as over a long line: what is asked at one moment is under way at one moment."""
+        """Every answer comes so much later, as over a long line: what is asked at one moment is under way at
+        one moment."""
         before, self._distance = self._distance, seconds
         try:
             yield
@@ -187,7 +241,9 @@ class FaultProxy:
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
             self._writers.add(server_writer)
-            await asyncio.gather(self._copy_questions(reader, writer, server_writer), self._copy_answers(server_reader, writer))
+            await asyncio.gather(
+                self._copy_questions(reader, writer, server_writer), self._copy_answers(server_reader, writer)
+            )
         except (OSError, EOFError):
             pass
         finally:
@@ -196,7 +252,9 @@ class FaultProxy:
                     self._writers.discard(one)
                     one.transport.abort()
 
-    async def _copy_questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+    async def _copy_questions(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: asyncio.StreamWriter
+    ) -> None:
         while octets := await reader.read(65536):
             if self._swallowing or writer in self._dead:
                 self.swallowed.set()

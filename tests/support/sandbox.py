@@ -1,4 +1,5 @@
-"""Programs of ours as processes: `authproxy serve` beside a house, and the whole `authproxy sandbox`; both stopped by their own signals."""
+"""Programs of ours as processes: `authproxy serve` beside a house, and the whole `authproxy sandbox`; both
+stopped by their own signals."""
 
 from __future__ import annotations
 
@@ -43,14 +44,29 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(
-    settings_file: Path, folder: Path, *, port: int, environment: Mapping[str, str] | None = None, output: IO[bytes] | None = None
-) -> AsyncIterator[Served]:  # fmt: skip
-    """`python -m authproxy serve` until it listens on the port; ended by SIGTERM at the latest. `output` takes the place of its file."""
+    settings_file: Path,
+    folder: Path,
+    *,
+    port: int,
+    environment: Mapping[str, str] | None = None,
+    output: IO[bytes] | None = None,
+) -> AsyncIterator[Served]:
+    """`python -m authproxy serve` until it listens on the port; ended by SIGTERM at the latest. `output`
+    takes the place of its file."""
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "authproxy", "serve", "-c", str(settings_file), stdin=asyncio.subprocess.DEVNULL, stdout=output or stdout, stderr=stderr, cwd=ROOT,
+            sys.executable,
+            "-m",
+            "authproxy",
+            "serve",
+            "-c",
+            str(settings_file),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output or stdout,
+            stderr=stderr,
+            cwd=ROOT,
             env={**os.environ, **(environment or {})},
-        )  # fmt: skip
+        )
     running = Served(process, folder)
     try:
         deadline = time.monotonic() + _STARTS_WITHIN
@@ -86,7 +102,11 @@ def running_sandbox(folder: Path) -> Iterator[RunningSandbox]:
     offset = free_offset()
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "authproxy", "sandbox", "--port-offset", str(offset)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
+            [sys.executable, "-m", "authproxy", "sandbox", "--port-offset", str(offset)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
         )
     try:
         deadline = time.monotonic() + _STARTS_WITHIN
@@ -114,4 +134,6 @@ def listens(port: int) -> bool:
 def free_offset() -> int:
     """Workers look in different places, so that they do not find the same one at the same moment."""
     first = 200 + 400 * (os.getpid() % 20)
-    return next(offset for offset in range(first, 11_800, 40) if not any(listens(port + offset) for port in _PORTS))
+    return next(
+        offset for offset in range(first, 11_800, 40) if not any(listens(port + offset) for port in _PORTS)
+    )

@@ -26,12 +26,18 @@ def session_for(ticket: SessionTicket, *, started_at: datetime = NOW, **changes)
         session_id=ticket.session_id,
         portal="acq",
         person=Person(
-            issuer=ISSUER, subject=SUBJECT, name="Ana Novak Žužemberk", email="ana@example.si", tax_number=TaxNumber("12345679")
+            issuer=ISSUER,
+            subject=SUBJECT,
+            name="Ana Novak Žužemberk",
+            email="ana@example.si",
+            tax_number=TaxNumber("12345679"),
         ),
         method="rekono",
         level=Level.MEDIUM,
         events=(
-            AuthenticationEvent(method="rekono", at=started_at, source=ISSUER, acr="20", amr=("pwd", "sms"), is_step_up=True),
+            AuthenticationEvent(
+                method="rekono", at=started_at, source=ISSUER, acr="20", amr=("pwd", "sms"), is_step_up=True
+            ),
         ),
         started_at=started_at,
         expires_at=started_at + timedelta(hours=8),

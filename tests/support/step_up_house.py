@@ -1,5 +1,6 @@
-"""A house that asks for fresh proofs: text messages go through its outbox, notifications through its provider, Ana and Cvetka have enrolled
-everything. At the end nothing that was secret in it may stand in the audit events or in the log."""
+"""A house that asks for fresh proofs: text messages go through its outbox, notifications through its
+provider, Ana and Cvetka have enrolled everything. At the end nothing that was secret in it may stand in the
+audit events or in the log."""
 
 from __future__ import annotations
 
@@ -44,8 +45,18 @@ DEMANDING = {
 PLACE = "/prejeto"
 STEP_UP = "/.authproxy/step-up"
 SENDER = "Bankart"
-_PAGE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html"}
-_SCRIPT = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"}
+_PAGE = {
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Accept": "text/html",
+}
+_SCRIPT = {
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Dest": "empty",
+    "Accept": "application/json",
+}
 
 
 @dataclass(kw_only=True)
@@ -59,7 +70,12 @@ class StepUpHouse:
 
     def __post_init__(self) -> None:
         for account in self.house.accounts:
-            self.secrets |= {account.phone, account.phone[1:], account.totp_secret or "", account.tax_number or ""} - {""}
+            self.secrets |= {
+                account.phone,
+                account.phone[1:],
+                account.totp_secret or "",
+                account.tax_number or "",
+            } - {""}
 
     @property
     def acq(self) -> str:
@@ -105,7 +121,8 @@ class StepUpHouse:
         return self.keep_secret(pyotp.TOTP(self._account(email).totp_secret or "").at(at))
 
     async def pushes(self, email: str = ANA) -> list[dict[str, Any]]:
-        """What the gateway wants confirmed on the person's phone; sign-ins at the provider are not among it."""
+        """What the gateway wants confirmed on the person's phone; sign-ins at the provider are not among
+        it."""
         found = await self._asks("phone", "GET", f"/api/pushes?email={email}")
         return [push for push in found.json if "browser" in push]
 
@@ -124,8 +141,16 @@ class StepUpHouse:
         assert self.house.gateway is not None
         owner = ("member", email.partition("@")[0])
         codes, kept = await sheet_of(owner)
-        listing = Enrolment(enrolment_id="sheet", method="recovery", label="", enrolled_at=self.house.clock(), level=Level.HIGH)
-        assert await self.house.gateway.desk.people._enrolments.make_recovery(owner, kept, listing, instead_of=None)
+        listing = Enrolment(
+            enrolment_id="sheet",
+            method="recovery",
+            label="",
+            enrolled_at=self.house.clock(),
+            level=Level.HIGH,
+        )
+        assert await self.house.gateway.desk.people._enrolments.make_recovery(
+            owner, kept, listing, instead_of=None
+        )
         return [self.keep_secret(code) for code in codes]
 
     # What operators do.
@@ -137,7 +162,9 @@ class StepUpHouse:
         await self.house.gateway.desk.take_over([moved], replaces=False)
 
     async def breaks_sms(self, how: str, **more: object) -> None:
-        assert (await self._asks("outbox", "POST", "/api/break", {"service": "sms", "how": how} | more)).status == 200
+        assert (
+            await self._asks("outbox", "POST", "/api/break", {"service": "sms", "how": how} | more)
+        ).status == 200
 
     async def mends_sms(self) -> None:
         assert (await self._asks("outbox", "DELETE", "/api/break")).status == 204
@@ -158,7 +185,9 @@ class StepUpHouse:
         written = self.house.audit + self.log.getvalue()
         for secret in self.secrets:
             alone = rf"(?<![0-9A-Za-z_-]){re.escape(secret)}(?![0-9A-Za-z_-])"
-            assert re.search(alone, written) is None, f"something secret of {len(secret)} characters stands in the log"
+            assert re.search(alone, written) is None, (
+                f"something secret of {len(secret)} characters stands in the log"
+            )
 
     def _account(self, email: str) -> Any:
         found = self.house.accounts.find(email)
@@ -168,16 +197,23 @@ class StepUpHouse:
     async def _asks(self, place: str, method: str, path: str, body: object = None) -> Answer:
         url = f"http://localhost:{self.house.ports[place]}{path}"
         content = json.dumps(body).encode() if body is not None else b""
-        return await Browser().request(method, url, headers={"Content-Type": "application/json"}, body=content)
+        return await Browser().request(
+            method, url, headers={"Content-Type": "application/json"}, body=content
+        )
 
 
 @contextlib.asynccontextmanager
 async def open_step_up_house(
-    store_url: str, *, authority: Path | None = None, acq: Mapping[str, Any] | None = None,
-    step_up: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None,
-) -> AsyncIterator[StepUpHouse]:  # fmt: skip
-    """With the state of an `authority` people can sign in with certificates, and its
-    portals demand what portals demand by themselves. `acq` are that portal's settings (`DEMANDING`), `step_up` settings beyond its own."""
+    store_url: str,
+    *,
+    authority: Path | None = None,
+    acq: Mapping[str, Any] | None = None,
+    step_up: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[StepUpHouse]:
+    """With the state of an `authority` people can sign in with certificates, and its portals demand what
+    portals demand by themselves. `acq` are that portal's settings (`DEMANDING`), `step_up` settings beyond
+    its own."""
     ports = {name: free_port() for name in ("outbox", "provider")}
     sections = {
         "server": {"trusted_proxies": ["127.0.0.1"]},  # so that one browser can be at many addresses
@@ -191,11 +227,15 @@ async def open_step_up_house(
         certificates: CertificateHouse | None = None
         with contextlib.redirect_stdout(log):
             if authority is None:
-                house = await resources.enter_async_context(open_house(store_url, environment=environment, **given))
+                house = await resources.enter_async_context(
+                    open_house(store_url, environment=environment, **given)
+                )
             else:
                 as_usual = {f"AUTHPROXY__PORTALS__{name}__STEP_UP__REQUIRED": "" for name in ("ACQ", "B2B")}
                 certificates = await resources.enter_async_context(
-                    open_certificate_house(store_url, authority, environment=as_usual | dict(environment or {}), **given)
+                    open_certificate_house(
+                        store_url, authority, environment=as_usual | dict(environment or {}), **given
+                    )
                 )
                 house = certificates.house
         opened = StepUpHouse(house=house, certificates=certificates, log=log)
@@ -207,10 +247,18 @@ async def open_step_up_house(
 def _settings(ports: Mapping[str, int]) -> dict[str, Any]:
     success = {"statuses": [202], "pointer": "/status", "values": ["accepted"], "id_pointer": "/message_id"}
     outbox = {
-        "url": f"http://localhost:{ports['outbox']}/sms/send", "authentication": "header", "secret_header": "X-API-Key",
-        "secret": SANDBOX_CREDENTIALS.api_key, "success": success, "timeout": "1s", "deadline": "2s",
-    }  # fmt: skip
-    onepass = {"url": f"http://localhost:{ports['provider']}{relying_parties.ROOT}", "api_key": relying_parties.SANDBOX_API_KEY}
+        "url": f"http://localhost:{ports['outbox']}/sms/send",
+        "authentication": "header",
+        "secret_header": "X-API-Key",
+        "secret": SANDBOX_CREDENTIALS.api_key,
+        "success": success,
+        "timeout": "1s",
+        "deadline": "2s",
+    }
+    onepass = {
+        "url": f"http://localhost:{ports['provider']}{relying_parties.ROOT}",
+        "api_key": relying_parties.SANDBOX_API_KEY,
+    }
     return {"sms": {"sender": SENDER, "gateways": {"outbox": {"http": outbox}}}, "onepass": onepass}
 
 
@@ -228,11 +276,18 @@ def _listed(opened: StepUpHouse, email: str) -> Listed:
     account = opened.house.accounts.find(email)
     assert account is not None
     name = email.partition("@")[0]
-    certificates: tuple[CertificateName, ...] = () if opened.certificates is None else (opened.certificates.named(name),)
+    certificates: tuple[CertificateName, ...] = (
+        () if opened.certificates is None else (opened.certificates.named(name),)
+    )
     return Listed(
-        member_id=MemberId(name), name=account.name or name, tax_number=TaxNumber(account.tax_number or ""), email=email,
-        phone=account.phone, portals=("*",), certificates=certificates,
-    )  # fmt: skip
+        member_id=MemberId(name),
+        name=account.name or name,
+        tax_number=TaxNumber(account.tax_number or ""),
+        email=email,
+        phone=account.phone,
+        portals=("*",),
+        certificates=certificates,
+    )
 
 
 # What people do at a browser.
@@ -266,7 +321,13 @@ async def proved_again(house: StepUpHouse, person: Person, method: str, change: 
     """A fresh proof, as the page about the session asks for one before `change`."""
     asked_for = {"method": method, "rt": "/.authproxy/session", "for": change}
     page = await landed(person, await sent(person, house.acq + STEP_UP, asked_for))
-    code = house.app_code(person.email) if method == "totp" else await house.code_sent(person.email) if method == "sms" else None
+    code = (
+        house.app_code(person.email)
+        if method == "totp"
+        else await house.code_sent(person.email)
+        if method == "sms"
+        else None
+    )
     if method == "push":
         await house.answers_push(email=person.email)
     answer = await answered(person, page, code)
@@ -291,16 +352,27 @@ async def landed(person: Person, answer: Answer) -> Answer:
 
 
 async def sent(
-    person: Person, url: str, fields: Mapping[str, str] | Sequence[tuple[str, str]], *, port: int | None = None, address: str | None = None,
+    person: Person,
+    url: str,
+    fields: Mapping[str, str] | Sequence[tuple[str, str]],
+    *,
+    port: int | None = None,
+    address: str | None = None,
     is_script: bool = False,
-) -> Answer:  # fmt: skip
+) -> Answer:
     """A form as our pages send it, at whichever instance, from whichever address."""
     said = _SCRIPT if is_script else _PAGE
-    headers = {**said, "Content-Type": "application/x-www-form-urlencoded"} | ({} if address is None else {"X-Forwarded-For": address})
-    return await person.browser.request("POST", url, headers=headers, body=urlencode(fields).encode(), port=port)
+    headers = {**said, "Content-Type": "application/x-www-form-urlencoded"} | (
+        {} if address is None else {"X-Forwarded-For": address}
+    )
+    return await person.browser.request(
+        "POST", url, headers=headers, body=urlencode(fields).encode(), port=port
+    )
 
 
-async def sent_form(person: Person, url: str, body: bytes, *, content_type: str = "application/x-www-form-urlencoded") -> Answer:
+async def sent_form(
+    person: Person, url: str, body: bytes, *, content_type: str = "application/x-www-form-urlencoded"
+) -> Answer:
     """A form of the portal's own page."""
     headers = {**_PAGE, "Origin": origin(url), "Referer": url, "Content-Type": content_type}
     return await person.browser.request("POST", url, headers=headers, body=body)
@@ -318,4 +390,3 @@ def wrong(code: str, count: int = 1) -> list[str]:
 def stepped_up(answer: Answer) -> bool:
     """Whether the answer gives a new ticket."""
     return any(value.startswith("__Host-authproxy=") for value in answer.all("set-cookie"))
-

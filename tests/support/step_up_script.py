@@ -1,4 +1,5 @@
-"""The use cases of fresh proofs as the pages see them: scripted objects that hold state and answer from it."""
+"""The use cases of fresh proofs as the pages see them: scripted objects that hold state and answer from
+it."""
 
 from __future__ import annotations
 
@@ -30,13 +31,19 @@ from authproxy.identity.ticket import SessionTicket
 
 OLD_TICKET = SessionTicket(bytes(16), bytes(32)).text
 NEW_TICKET = SessionTicket(bytes([9]) * 16, bytes(32)).text
-PAYMENTS = Route(name="payments", path="/pay", requirement=Requirement(step_up=StepUp(max_age=timedelta(minutes=5))))
+PAYMENTS = Route(
+    name="payments", path="/pay", requirement=Requirement(step_up=StepUp(max_age=timedelta(minutes=5)))
+)
 CODE = "123456"
 HELD = "h" * 43
 OFFERS = (
-    Offer(method="rekono"), Offer(method="push", destination="Anin <telefon>"), Offer(method="totp", destination="Anin <telefon>"),
-    Offer(method="sms", destination="••• 456"), Offer(method="certificate"), Offer(method="recovery"),
-)  # fmt: skip
+    Offer(method="rekono"),
+    Offer(method="push", destination="Anin <telefon>"),
+    Offer(method="totp", destination="Anin <telefon>"),
+    Offer(method="sms", destination="••• 456"),
+    Offer(method="certificate"),
+    Offer(method="recovery"),
+)
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 URI = f"otpauth://totp/Bankart%20Varni%20Spletni%20Prehod:ana%40example.si?secret={SECRET}&issuer=Bankart%20Varni%20Spletni%20Prehod"
 RECOVERY_CODES = tuple(f"7mpq{number}-x9fhk" for number in range(2, 12))
@@ -44,7 +51,8 @@ RECOVERY_CODES = tuple(f"7mpq{number}-x9fhk" for number in range(2, 12))
 
 @dataclass
 class ScriptedStepUps:
-    """One person, one code, one phone. `refusal` is the end of the next answer that is not the code, `phone` what the phone has said."""
+    """One person, one code, one phone. `refusal` is the end of the next answer that is not the code, `phone`
+    what the phone has said."""
 
     session: Session
     now: datetime
@@ -73,30 +81,58 @@ class ScriptedStepUps:
         self.visits.append(visit)
         if self.down is not None:
             raise CannotAsk(self.down, "asked in vain")
-        return self.session if visit.ticket_text == OLD_TICKET and visit.portal_id == self.session.portal else None
+        return (
+            self.session
+            if visit.ticket_text == OLD_TICKET and visit.portal_id == self.session.portal
+            else None
+        )
 
     async def demand(self, visit: Visit) -> Demand | None:
         session = self._session(visit)
-        return None if session is None else Demand(
-            session=session, route=PAYMENTS, return_to=visit.return_to, held=visit.held, is_met=self.is_met, offers=self.offers,
-            lacking=self.lacking, withheld=self.withheld, blocked_until=self.blocked_until, change=self.change,
-        )  # fmt: skip
+        return (
+            None
+            if session is None
+            else Demand(
+                session=session,
+                route=PAYMENTS,
+                return_to=visit.return_to,
+                held=visit.held,
+                is_met=self.is_met,
+                offers=self.offers,
+                lacking=self.lacking,
+                withheld=self.withheld,
+                blocked_until=self.blocked_until,
+                change=self.change,
+            )
+        )
 
     async def begin(self, visit: Visit, method: str) -> Issued | SentAway | NotProved | None:
         session = self._session(visit)
         if session is None or self.begin_fails is not None:
             return None if session is None else replace(self.begin_fails, session=session)
         if method not in [offer.method for offer in self.offers]:
-            return NotProved(reason=Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, held=visit.held, session=session)
+            return NotProved(
+                reason=Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, held=visit.held, session=session
+            )
         if method in {"rekono", "certificate"}:
             return SentAway(f"{self.provider}/authorize?state={visit.browser}", method, session)
         self.messages += 1
-        self.asked.append(Challenge(
-            challenge_id=ChallengeId(f"challenge-{len(self.asked)}"), method=method, session_id=session.session_id, portal=visit.portal_id,
-            route=visit.route or "all", return_to=visit.return_to, held=visit.held, number="42" if method == "push" else None,
-            destination=next(offer.destination for offer in self.offers if offer.method == method), issued_at=visit.now,
-            expires_at=visit.now + timedelta(minutes=5), again_at=visit.now + self.again_in if method == "sms" else None,
-        ))  # fmt: skip
+        self.asked.append(
+            Challenge(
+                challenge_id=ChallengeId(f"challenge-{len(self.asked)}"),
+                method=method,
+                session_id=session.session_id,
+                portal=visit.portal_id,
+                route=visit.route or "all",
+                return_to=visit.return_to,
+                held=visit.held,
+                number="42" if method == "push" else None,
+                destination=next(offer.destination for offer in self.offers if offer.method == method),
+                issued_at=visit.now,
+                expires_at=visit.now + timedelta(minutes=5),
+                again_at=visit.now + self.again_in if method == "sms" else None,
+            )
+        )
         return Issued(session, self._standing(self.asked[-1]), is_new=not self.waits_already)
 
     def _standing(self, challenge: Challenge) -> Standing:
@@ -122,24 +158,45 @@ class ScriptedStepUps:
             return replace(self.again_fails, session=found.session, standing=found.standing)
         return await self.begin(replace(visit, return_to=found.standing.challenge.return_to), "sms")
 
-    async def answer(self, visit: Visit, challenge_id: str, typed: str) -> SteppedUp | Issued | NotProved | None:
+    async def answer(
+        self, visit: Visit, challenge_id: str, typed: str
+    ) -> SteppedUp | Issued | NotProved | None:
         found = self._found(visit, challenge_id)
         if not isinstance(found, Issued):
             return found
         self.typed.append(typed)
         challenge = found.standing.challenge
         if self.answer_fails is not None:
-            return replace(self.answer_fails, session=found.session, return_to=challenge.return_to, held=challenge.held, method=challenge.method)
+            return replace(
+                self.answer_fails,
+                session=found.session,
+                return_to=challenge.return_to,
+                held=challenge.held,
+                method=challenge.method,
+            )
         if challenge.method == "push" and self.phone == "waits":
             return found
-        if (challenge.method == "push" and self.phone == "refused") or (challenge.method != "push" and typed != CODE):
+        if (challenge.method == "push" and self.phone == "refused") or (
+            challenge.method != "push" and typed != CODE
+        ):
             self.tries_left -= 1
             reason = Reason.PUSH_REFUSED if challenge.method == "push" else Reason.CODE_WRONG
-            state = State.REFUSED if challenge.method == "push" else State.PENDING if self.tries_left else State.EXHAUSTED
+            state = (
+                State.REFUSED
+                if challenge.method == "push"
+                else State.PENDING
+                if self.tries_left
+                else State.EXHAUSTED
+            )
             return NotProved(
-                reason=reason, return_to=challenge.return_to, held=challenge.held, session=found.session, method=challenge.method,
-                standing=replace(self._standing(challenge), state=state), state=state,
-            )  # fmt: skip
+                reason=reason,
+                return_to=challenge.return_to,
+                held=challenge.held,
+                session=found.session,
+                method=challenge.method,
+                standing=replace(self._standing(challenge), state=state),
+                state=state,
+            )
         return SteppedUp(NEW_TICKET, found.session, challenge.method, challenge.return_to, challenge.held)
 
 
@@ -157,9 +214,18 @@ class ScriptedHeldRequests:
 
 def a_form(**changes) -> ShownRequest:
     request = ShownRequest(
-        method="POST", target="/pay?now=1", content_type="application/x-www-form-urlencoded", size=321,
-        fields=(("amount", "100,00 €"), ("<b>to</b>", "<script>alert(1)</script>"), ("password", "Skrivnost1")), files=(), is_whole=True,
-    )  # fmt: skip
+        method="POST",
+        target="/pay?now=1",
+        content_type="application/x-www-form-urlencoded",
+        size=321,
+        fields=(
+            ("amount", "100,00 €"),
+            ("<b>to</b>", "<script>alert(1)</script>"),
+            ("password", "Skrivnost1"),
+        ),
+        files=(),
+        is_whole=True,
+    )
     return replace(request, **changes)
 
 
@@ -175,29 +241,64 @@ class ScriptedEnrolling:
     labels: list[str] = field(default_factory=list)
 
     def _session(self, visit: Visit) -> Session | None:
-        return self.session if visit.ticket_text == OLD_TICKET and visit.portal_id == self.session.portal else None
+        return (
+            self.session
+            if visit.ticket_text == OLD_TICKET and visit.portal_id == self.session.portal
+            else None
+        )
 
     def enrols(self, method: str, label: str = "Moj telefon") -> Enrolment:
-        self.enrolments.append(Enrolment(enrolment_id=f"{method}-1", method=method, label=label, enrolled_at=self.now - timedelta(days=3)))
+        self.enrolments.append(
+            Enrolment(
+                enrolment_id=f"{method}-1",
+                method=method,
+                label=label,
+                enrolled_at=self.now - timedelta(days=3),
+            )
+        )
         return self.enrolments[-1]
 
     def _totp(self) -> TotpBegun:
-        return TotpBegun(name="n" * 43, secret=SECRET, uri=URI, expires_at=self.now + timedelta(minutes=10), session=self.session)
+        return TotpBegun(
+            name="n" * 43,
+            secret=SECRET,
+            uri=URI,
+            expires_at=self.now + timedelta(minutes=10),
+            session=self.session,
+        )
 
     def _push(self) -> PushBegun:
-        return PushBegun(name="p" * 43, activation_code="AB12-CD34", expires_at=self.now + timedelta(minutes=10), session=self.session)
+        return PushBegun(
+            name="p" * 43,
+            activation_code="AB12-CD34",
+            expires_at=self.now + timedelta(minutes=10),
+            session=self.session,
+        )
 
     async def listed(self, visit: Visit) -> EnrolmentList | None:
         session = self._session(visit)
-        return None if session is None else EnrolmentList(
-            session=session, enrolments=tuple(self.enrolments), recovery_left=self.recovery_left, possible=("totp", "push", "recovery"),
-            phone="••• 456",
-        )  # fmt: skip
+        return (
+            None
+            if session is None
+            else EnrolmentList(
+                session=session,
+                enrolments=tuple(self.enrolments),
+                recovery_left=self.recovery_left,
+                possible=("totp", "push", "recovery"),
+                phone="••• 456",
+            )
+        )
 
-    async def begin(self, visit: Visit, method: str, label: str) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None:
+    async def begin(
+        self, visit: Visit, method: str, label: str
+    ) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None:
         session = self._session(visit)
         if session is None or self.refusal is not None or method not in {"totp", "push", "recovery"}:
-            return None if session is None else NotEnrolled(reason=self.refusal or Reason.STEP_UP_IMPOSSIBLE, session=session)
+            return (
+                None
+                if session is None
+                else NotEnrolled(reason=self.refusal or Reason.STEP_UP_IMPOSSIBLE, session=session)
+            )
         if not self.has_proof:
             return ProofNeeded(route=f":{method}", session=session)
         self.labels.append(label)
@@ -210,7 +311,11 @@ class ScriptedEnrolling:
         if session is None or self.refusal is not None:
             return None if session is None else NotEnrolled(reason=self.refusal, session=session)
         if name == "p" * 43:
-            return Enrolled(enrolment=self.enrols("push"), session=session) if self.is_activated else Waiting(begun=self._push())
+            return (
+                Enrolled(enrolment=self.enrols("push"), session=session)
+                if self.is_activated
+                else Waiting(begun=self._push())
+            )
         if typed != CODE:
             return NotEnrolled(reason=Reason.CODE_WRONG, session=session, method="totp", begun=self._totp())
         return Enrolled(enrolment=self.enrols("totp"), session=session)

@@ -1,4 +1,5 @@
-"""A connection to Redis whose every command waits until the test lets it go: two of them make any order of events that there can be."""
+"""A connection to Redis whose every command waits until the test lets it go: two of them make any order of
+events that there can be."""
 
 from __future__ import annotations
 
@@ -63,6 +64,7 @@ class DyingConnection(RedisConnection):
 
 
 def orders(first: int, second: int) -> Iterator[tuple[bool, ...]]:
-    """Every order in which so many steps of one and so many of another can happen; True is the first one's."""
+    """Every order in which so many steps of one and so many of another can happen; True is the first
+    one's."""
     for places in itertools.combinations(range(first + second), first):
         yield tuple(at in places for at in range(first + second))

@@ -1,4 +1,5 @@
-"""What people do on their way, as steps that walks share: by the keyboard alone, with every page looked at that is stood at."""
+"""What people do on their way, as steps that walks share: by the keyboard alone, with every page looked at
+that is stood at."""
 
 from __future__ import annotations
 
@@ -17,7 +18,11 @@ PHONE = 8082
 
 def tolerates(person: Visitor, *statuses: int) -> None:
     """Chromium itself tells the console of every page that answers so."""
-    person.complaints[:] = [complaint for complaint in person.complaints if not any(f"status of {status}" in complaint for status in statuses)]
+    person.complaints[:] = [
+        complaint
+        for complaint in person.complaints
+        if not any(f"status of {status}" in complaint for status in statuses)
+    ]
 
 
 @asynccontextmanager

@@ -1,4 +1,5 @@
-"""Every kind of trouble with a store that we know, as something that can be done to a real `redis-server` or to the proxy before it, and undone."""
+"""Every kind of trouble with a store that we know, as something that can be done to a real `redis-server` or
+to the proxy before it, and undone."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ class Operator:
         self.close = self._connection.close
 
     def says(self, *words: str) -> None:
-        self._connection.sendall(f"*{len(words)}\r\n".encode() + b"".join(f"${len(word)}\r\n{word}\r\n".encode() for word in words))
+        self._connection.sendall(
+            f"*{len(words)}\r\n".encode() + b"".join(f"${len(word)}\r\n{word}\r\n".encode() for word in words)
+        )
         self._connection.recv(65536)
 
 
@@ -40,7 +43,8 @@ class Trouble:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """`keeps` is what the store has afterwards: "everything", "the snapshot" of the moment before the fault, or "nothing"."""
+    """`keeps` is what the store has afterwards: "everything", "the snapshot" of the moment before the fault,
+    or "nothing"."""
 
     name: str
     begin: Callable[[Trouble], Awaitable[None]]
@@ -217,7 +221,14 @@ async def find_it_again(trouble):
 
 async def form_a_cluster(trouble):
     trouble.server.stop()
-    trouble.server.start("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no")
+    trouble.server.start(
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        str(free_port()),
+        "--cluster-require-full-coverage",
+        "no",
+    )
     trouble.server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
     await eventually(lambda: b"cluster_state:ok" in trouble.server.command("CLUSTER", "INFO"))
 
@@ -244,21 +255,44 @@ FAULTS = (
     configured("OOM: out of memory", "maxmemory", "1", "0"),
     configured("NOREPLICAS: too few replicas", "min-replicas-to-write", "1", "0"),
     Fault(name="MISCONF: cannot save", begin=fail_to_save, end=save_again),
-    commanded("READONLY: has become a replica", ("REPLICAOF", "127.0.0.1", str(free_port())), end=[("REPLICAOF", "NO", "ONE")]),
     commanded(
-        "MASTERDOWN: a replica that must not be stale", ("CONFIG", "SET", "replica-serve-stale-data", "no"), ("REPLICAOF", "127.0.0.1", str(free_port())),
+        "READONLY: has become a replica",
+        ("REPLICAOF", "127.0.0.1", str(free_port())),
         end=[("REPLICAOF", "NO", "ONE")],
     ),
-    Fault(name="CLUSTERDOWN: half of a cluster is gone", prepare=form_a_cluster, begin=lose_a_part_of_the_cluster, end=find_it_again),
+    commanded(
+        "MASTERDOWN: a replica that must not be stale",
+        ("CONFIG", "SET", "replica-serve-stale-data", "no"),
+        ("REPLICAOF", "127.0.0.1", str(free_port())),
+        end=[("REPLICAOF", "NO", "ONE")],
+    ),
+    Fault(
+        name="CLUSTERDOWN: half of a cluster is gone",
+        prepare=form_a_cluster,
+        begin=lose_a_part_of_the_cluster,
+        end=find_it_again,
+    ),
     Fault(name="NOAUTH: wants a password", begin=want_a_password, end=want_none),
-    commanded("NOPERM: a right was taken away", ("ACL", "SETUSER", "default", "-hmget"), end=[("ACL", "SETUSER", "default", "+@all")]),
+    commanded(
+        "NOPERM: a right was taken away",
+        ("ACL", "SETUSER", "default", "-hmget"),
+        end=[("ACL", "SETUSER", "default", "+@all")],
+    ),
     Fault(name="takes no more connections", begin=take_no_more, end=take_more),
     commanded("all connections are cut", ("CLIENT", "KILL", "TYPE", "normal"), end=[]),
     commanded("writes are held up", ("CLIENT", "PAUSE", "60000", "WRITE"), end=[("CLIENT", "UNPAUSE")]),
-    Fault(name="the gateways' clock is set back by an hour", begin=set_back, end=nothing, ends_idleness=False),
+    Fault(
+        name="the gateways' clock is set back by an hour", begin=set_back, end=nothing, ends_idleness=False
+    ),
     Fault(name="frozen", begin=freeze, end=thaw),
     Fault(name="killed, and back with its append-only file", begin=kill, end=start),
-    Fault(name="killed, and back with an old snapshot", prepare=keep_snapshots_only, begin=kill, end=start_from_the_snapshot, keeps="the snapshot"),
+    Fault(
+        name="killed, and back with an old snapshot",
+        prepare=keep_snapshots_only,
+        begin=kill,
+        end=start_from_the_snapshot,
+        keeps="the snapshot",
+    ),
     Fault(name="killed, and back with nothing", begin=kill, end=forget_everything_and_start, keeps="nothing"),
     replace(commanded("everything is deleted", ("FLUSHALL",), end=[]), keeps="nothing"),
-)  # fmt: skip
+)

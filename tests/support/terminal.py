@@ -16,9 +16,12 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 
 
 def at_a_terminal(*arguments: object, asked: str, keys: str) -> tuple[int, str]:
-    """Runs the command, presses the keys once it has asked, and returns its exit code and what the terminal shows at the end."""
+    """Runs the command, presses the keys once it has asked, and returns its exit code and what the terminal
+    shows at the end."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: the child uses none of theirs
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of a fork beside threads: the child uses none of theirs
         child, terminal = pty.fork()
     if child == 0:
         _run([str(each) for each in arguments])
@@ -40,7 +43,11 @@ def at_a_terminal(*arguments: object, asked: str, keys: str) -> tuple[int, str]:
 def _run(arguments: Sequence[str]) -> NoReturn:
     code = 99
     try:
-        sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+        sys.stdin, sys.stdout, sys.stderr = (
+            open(0, closefd=False),  # noqa: SIM115
+            open(1, "w", closefd=False),  # noqa: SIM115
+            open(2, "w", closefd=False),  # noqa: SIM115
+        )
         main(arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0

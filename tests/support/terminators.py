@@ -1,4 +1,5 @@
-"""Real terminators of TLS with the shipped snippets in front of a gateway's certificate host: nginx, HAProxy and Envoy."""
+"""Real terminators of TLS with the shipped snippets in front of a gateway's certificate host: nginx, HAProxy
+and Envoy."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ http {{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminator:
-    """`presented_by` is the setting that fits it, `replaced` gives what of the snippet is an example, and what a test puts there."""
+    """`presented_by` is the setting that fits it, `replaced` gives what of the snippet is an example, and
+    what a test puts there."""
 
     program: str
     presented_by: str
@@ -68,7 +70,10 @@ def _nginx_command(places: _Places, snippet: Path) -> Sequence[str]:
 
 
 NGINX = Terminator(
-    program="nginx", presented_by="nginx", snippet="nginx/certificates.example.conf", listens_on_socket=True,
+    program="nginx",
+    presented_by="nginx",
+    snippet="nginx/certificates.example.conf",
+    listens_on_socket=True,
     replaced=lambda places: {
         "listen 443 ssl": f"listen 127.0.0.1:{places.port} ssl",
         "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
@@ -77,9 +82,12 @@ NGINX = Terminator(
         "unix:/run/authproxy/certificates.sock": places.gateway,
     },
     command=_nginx_command,
-)  # fmt: skip
+)
 HAPROXY = Terminator(
-    program="haproxy", presented_by="haproxy", snippet="haproxy/certificates.example.cfg", listens_on_socket=False,
+    program="haproxy",
+    presented_by="haproxy",
+    snippet="haproxy/certificates.example.cfg",
+    listens_on_socket=False,
     replaced=lambda places: {
         "bind :443": f"bind 127.0.0.1:{places.port}",
         "/etc/ssl/private/potrdila.example.si.pem": places.file("host-and-key.pem"),
@@ -87,9 +95,12 @@ HAPROXY = Terminator(
         "127.0.0.1:8444": places.gateway,
     },
     command=lambda _places, snippet: ["haproxy", "-db", "-f", str(snippet)],
-)  # fmt: skip
+)
 ENVOY = Terminator(
-    program="envoy", presented_by="envoy", snippet="envoy/certificates.example.yaml", listens_on_socket=False,
+    program="envoy",
+    presented_by="envoy",
+    snippet="envoy/certificates.example.yaml",
+    listens_on_socket=False,
     replaced=lambda places: {
         "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {places.port}",
         "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
@@ -97,14 +108,23 @@ ENVOY = Terminator(
         "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
         "port_value: 8444": f"port_value: {places.gateway.rpartition(':')[2]}",
     },
-    command=lambda _places, snippet: [_ENVOY, "-c", str(snippet), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"],
-)  # fmt: skip
+    command=lambda _places, snippet: [
+        _ENVOY,
+        "-c",
+        str(snippet),
+        "--concurrency",
+        "1",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+    ],
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminated:
-    """A house whose certificate host is behind a terminator. `listen` is the gateway's own listener behind it, and all that the
-    terminator writes is in `folder`."""
+    """A house whose certificate host is behind a terminator. `listen` is the gateway's own listener behind
+    it, and all that the terminator writes is in `folder`."""
 
     certificates: CertificateHouse
     terminator: Terminator
@@ -113,28 +133,40 @@ class Terminated:
 
 
 @contextlib.asynccontextmanager
-async def behind(terminator: Terminator, store_url: str, authority: Path, folder: Path) -> AsyncIterator[Terminated]:
+async def behind(
+    terminator: Terminator, store_url: str, authority: Path, folder: Path
+) -> AsyncIterator[Terminated]:
     """`authority` is the state of `make_authority`, `folder` an empty one."""
     listen = f"unix:{folder / 'gateway.sock'}" if terminator.listens_on_socket else f"127.0.0.1:{free_port()}"
     environment = forwarding(terminator.presented_by) | {"AUTHPROXY__ACNLB__LISTEN": listen}
     if terminator.listens_on_socket:
         environment["AUTHPROXY__ACNLB__TRUSTED_TERMINATORS"] = ""
-    async with open_certificate_house(store_url, authority, environment=environment) as house, _running(terminator, house, folder, listen):
+    async with (
+        open_certificate_house(store_url, authority, environment=environment) as house,
+        _running(terminator, house, folder, listen),
+    ):
         yield Terminated(certificates=house, terminator=terminator, listen=listen, folder=folder)
 
 
 def forwarding(presented_by: str) -> dict[str, str]:
     """Settings of a gateway to which 127.0.0.1 forwards certificates in that form."""
     return {
-        "AUTHPROXY__ACNLB__PRESENTED_BY": presented_by, "AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "127.0.0.1",
-        "AUTHPROXY__ACNLB__TLS__CERTIFICATE_FILE": "", "AUTHPROXY__ACNLB__TLS__KEY_FILE": "",
-    }  # fmt: skip
+        "AUTHPROXY__ACNLB__PRESENTED_BY": presented_by,
+        "AUTHPROXY__ACNLB__TRUSTED_TERMINATORS": "127.0.0.1",
+        "AUTHPROXY__ACNLB__TLS__CERTIFICATE_FILE": "",
+        "AUTHPROXY__ACNLB__TLS__KEY_FILE": "",
+    }
 
 
 @contextlib.asynccontextmanager
-async def _running(terminator: Terminator, house: CertificateHouse, folder: Path, listen: str) -> AsyncIterator[None]:
+async def _running(
+    terminator: Terminator, house: CertificateHouse, folder: Path, listen: str
+) -> AsyncIterator[None]:
     places = _Places(folder=folder, port=house.port, gateway=listen)
-    chain, key = (house.folder.parent / "host.pem").read_text(), (house.folder.parent / "host.key").read_text()
+    chain, key = (
+        (house.folder.parent / "host.pem").read_text(),
+        (house.folder.parent / "host.key").read_text(),
+    )
     files = {
         "host.pem": chain,
         "host.key": key,
@@ -146,7 +178,9 @@ async def _running(terminator: Terminator, house: CertificateHouse, folder: Path
     snippet = folder / Path(terminator.snippet).name
     snippet.write_text(_filled((_DEPLOY / terminator.snippet).read_text(), terminator.replaced(places)))
     with (folder / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*terminator.command(places, snippet), stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            *terminator.command(places, snippet), stdout=log, stderr=log
+        )
         try:
             await _listens(process, places)
             yield

@@ -1,5 +1,6 @@
-"""A proxy that tunnels to this machine and knows that every name under `.localhost` is it: Playwright, when it shows client certificates,
-connects in Node's place, and Node asks a name service that has never heard of them."""
+"""A proxy that tunnels to this machine and knows that every name under `.localhost` is it: Playwright, when
+it shows client certificates, connects in Node's place, and Node asks a name service that has never heard of
+them."""
 
 from __future__ import annotations
 

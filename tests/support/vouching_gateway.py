@@ -32,8 +32,15 @@ class VouchingGateway:
     def assertion(self, *, key: ec.EllipticCurvePrivateKey | None = None, **changed: object) -> str:
         issued_at = int(NOW.timestamp())
         claims = {
-            "iss": ISSUER, "aud": "acq", "sub": "subject", "iat": issued_at, "exp": issued_at + 60, "level": 20, "method": "rekono",
-            "name": "Ana Žnidaršič", "tax_number": "99990008",
-        } | changed  # fmt: skip
+            "iss": ISSUER,
+            "aud": "acq",
+            "sub": "subject",
+            "iat": issued_at,
+            "exp": issued_at + 60,
+            "level": 20,
+            "method": "rekono",
+            "name": "Ana Žnidaršič",
+            "tax_number": "99990008",
+        } | changed
         claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, key or self.key, algorithm="ES256", headers={"kid": self.key_id})

@@ -1,4 +1,5 @@
-"""What people read on the way, English first: tests speak English and look up the Slovene. A `…` at the end stands for more."""
+"""What people read on the way, English first: tests speak English and look up the Slovene. A `…` at the end
+stands for more."""
 
 from __future__ import annotations
 

@@ -16,14 +16,27 @@ ACQ = Portal(
     origin="https://acq.example.si",
     host="acq.example.si",
     routes=(
-        Route(name="admin", path="/admin", methods=("POST",), requirement=Requirement(
-            level=Level.MEDIUM, claims=("phone_number", "address"), step_up=StepUp(methods=("push", "certificate"), max_age=timedelta(minutes=5)),
-        ), strict=True),
+        Route(
+            name="admin",
+            path="/admin",
+            methods=("POST",),
+            requirement=Requirement(
+                level=Level.MEDIUM,
+                claims=("phone_number", "address"),
+                step_up=StepUp(methods=("push", "certificate"), max_age=timedelta(minutes=5)),
+            ),
+            strict=True,
+        ),
         Route(name="rest", path="/", requirement=Requirement(step_up=StepUp())),
     ),
 )
-BARE = Portal(portal_id="bare", origin="http://bare.localhost:8080", host="bare.localhost:8080", required_claims=(),
-              routes=(Route(name="a", path="/a", requirement=Requirement()),))  # fmt: skip
+BARE = Portal(
+    portal_id="bare",
+    origin="http://bare.localhost:8080",
+    host="bare.localhost:8080",
+    required_claims=(),
+    routes=(Route(name="a", path="/a", requirement=Requirement()),),
+)
 PORTALS = Portals({ACQ.host: ACQ, BARE.host: BARE})
 
 
@@ -56,23 +69,50 @@ def test_a_portal_that_demands_nothing_says_so():
 
 
 def test_what_the_provider_is_asked_for_and_must_confirm_is_told():
-    asked = asking([{"acr_values": "high", "claims": '{"id_token": {"acr": {"essential": true, "values": ["substantial", "high"]}}}'}])
-    route = Route(name="r", path="/", requirement=Requirement(step_up=StepUp(methods=("rekono", "push"), acr=asked.acr)), asking=asked)
-    told = explained("GET", "https://acq.example.si/", Portals({ACQ.host: replace(ACQ, routes=(route,))})).text
-    assert "proof    a step-up by rekono or push, once in the session; one by rekono with acr substantial or high" in told
+    asked = asking(
+        [
+            {
+                "acr_values": "high",
+                "claims": '{"id_token": {"acr": {"essential": true, "values": ["substantial", "high"]}}}',
+            }
+        ]
+    )
+    route = Route(
+        name="r",
+        path="/",
+        requirement=Requirement(step_up=StepUp(methods=("rekono", "push"), acr=asked.acr)),
+        asking=asked,
+    )
+    told = explained(
+        "GET", "https://acq.example.si/", Portals({ACQ.host: replace(ACQ, routes=(route,))})
+    ).text
+    assert (
+        "proof    a step-up by rekono or push, once in the session; one by rekono with acr substantial or "
+        "high" in told
+    )
     assert "asks     Rekono for acr_values, claims" in told
 
 
 @pytest.mark.parametrize(("seconds", "span"), [(90, "90 s"), (120, "2 min"), (5400, "90 min"), (7200, "2 h")])
 def test_a_span_is_told_in_whole_units(seconds, span):
-    route = Route(name="r", path="/", requirement=Requirement(step_up=StepUp(max_age=timedelta(seconds=seconds))))
+    route = Route(
+        name="r", path="/", requirement=Requirement(step_up=StepUp(max_age=timedelta(seconds=seconds)))
+    )
     portals = Portals({ACQ.host: replace(ACQ, routes=(route,))})
     assert f"by any method, at most {span} old" in explained("GET", "https://acq.example.si/", portals).text
 
 
 @pytest.mark.parametrize(
-    "path", ["/.authproxy/login", "/.authproxy", "/.AUTHPROXY/login", "/.authproxy;x/login", "/.authproxyx", "/%2Eauthproxy/login"]
-)  # fmt: skip
+    "path",
+    [
+        "/.authproxy/login",
+        "/.authproxy",
+        "/.AUTHPROXY/login",
+        "/.authproxy;x/login",
+        "/.authproxyx",
+        "/%2Eauthproxy/login",
+    ],
+)
 def test_the_gateways_own_pages_are_not_the_portals(path):
     told = explained("GET", f"https://acq.example.si{path}", PORTALS)
     assert told.is_served
@@ -85,20 +125,41 @@ def test_the_gateways_own_pages_are_not_the_portals(path):
         ("GET", "acq.example.si/x", "refused  request_unreadable: not a whole URL"),
         ("GET", "ftp://acq.example.si/x", "refused  request_unreadable: not a whole URL"),
         ("GET", "https:///x", "refused  request_unreadable: not a whole URL"),
-        ("GET", "https://b2b.example.si/", "refused  unknown_host: no portal has the host b2b.example.si; there are: acq.example.si, bare.localhost:8080"),
+        (
+            "GET",
+            "https://b2b.example.si/",
+            (
+                "refused  unknown_host: no portal has the host b2b.example.si; there are: acq.example.si, "
+                "bare.localhost:8080"
+            ),
+        ),
         ("GET", "https://acq.example.si:8443/", "refused  unknown_host"),
         ("GET", "https://user@acq.example.si/", "refused  request_unreadable: host is malformed"),
         ("TRACE", "https://acq.example.si/", "refused  method_unsupported"),
-        ("COPY", "https://acq.example.si/", "refused  method_unsupported: the portal is asked with DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+        (
+            "COPY",
+            "https://acq.example.si/",
+            (
+                "refused  method_unsupported: the portal is asked with DELETE, GET, HEAD, OPTIONS, PATCH, "
+                "POST, PUT"
+            ),
+        ),
         ("GET", "https://acq.example.si/a/../b", "refused  target_ambiguous: path contains a dot segment"),
         ("GET", "https://acq.example.si/a#b", "refused  request_unreadable"),
         ("POST", "https://acq.example.si/x//admin;y/", "route    rest"),
-        ("POST", "https://acq.example.si/admin;x", "refused  target_ambiguous: the path can be read in several ways, which fall under different routes (admin, rest)"),
+        (
+            "POST",
+            "https://acq.example.si/admin;x",
+            (
+                "refused  target_ambiguous: the path can be read in several ways, which fall under different "
+                "routes (admin, rest)"
+            ),
+        ),
         ("GET", "http://bare.localhost:8080/b", "refused  target_ambiguous: no route covers it"),
         ("GET", "http://bare.localhost:8080?q", "refused  target_ambiguous: no route covers it"),
         ("GET", "http://bare.localhost:8080/a;b", "(a, none)"),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_carries_its_reason_and_what_was_found(method, url, said):
     told = explained(method, url, PORTALS)
     assert said in told.text
@@ -113,15 +174,24 @@ def test_a_demand_for_each_request_is_told_with_where_it_cannot_be_met():
     alone = Requirement(step_up=StepUp(methods=("push",), max_age=timedelta(0), shows=("amount", "payee")))
     portal = replace(ACQ, routes=(Route(name="pay", path="/", requirement=alone),))
     told = explained("POST", "https://acq.example.si/pay", Portals({portal.host: portal}))
-    assert "proof    a step-up by push for this one request, showing amount, payee: a form that is kept, or a GET, used once" in told.text
+    assert (
+        "proof    a step-up by push for this one request, showing amount, payee: a form that is kept, or a "
+        "GET, used once" in told.text
+    )
     assert "asks subrequests nothing can be bound: refused with request_cannot_be_bound" in told.text
 
 
 def test_what_else_a_request_acts_on_is_told():
     route = Route(name="acq/x/secret", path="/x/secret", requirement=Requirement())
     portal = replace(ACQ, methods=KNOWN, webdav=True, passes_preflights=True, routes=(route, *ACQ.routes))
-    told = {method: explained(method, "https://acq.example.si/x", Portals({ACQ.host: portal})).text for method in ("MOVE", "OPTIONS", "PUT")}
-    assert "also     must be allowed: GET /x\nalso     must be allowed: DELETE /x\nalso     must be allowed: MOVE /x/secret\n" in told["MOVE"]
+    told = {
+        method: explained(method, "https://acq.example.si/x", Portals({ACQ.host: portal})).text
+        for method in ("MOVE", "OPTIONS", "PUT")
+    }
+    assert (
+        "also     must be allowed: GET /x\nalso     must be allowed: DELETE /x\nalso     must be allowed: "
+        "MOVE /x/secret\n" in told["MOVE"]
+    )
     assert told["MOVE"].endswith("also     PUT and DELETE at the Destination, and everything below it")
     assert told["OPTIONS"].endswith("or       a CORS preflight: passed on for nobody, without a session")
     assert "also" not in told["PUT"]

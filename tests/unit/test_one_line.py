@@ -28,8 +28,14 @@ def failing(error: BaseException) -> click.Group:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (PermissionError(13, "Permission denied", "/etc/authproxy/key"), "authproxy: /etc/authproxy/key: Permission denied\n"),
-        (CannotAsk(Reason.STORE_UNAVAILABLE, "the session store does not answer"), "authproxy: the session store does not answer\n"),
+        (
+            PermissionError(13, "Permission denied", "/etc/authproxy/key"),
+            "authproxy: /etc/authproxy/key: Permission denied\n",
+        ),
+        (
+            CannotAsk(Reason.STORE_UNAVAILABLE, "the session store does not answer"),
+            "authproxy: the session store does not answer\n",
+        ),
         (ValueError("davčna 99990008"), "authproxy: unexpected ValueError at authproxy/"),
         (click.UsageError("name a session"), "name a session"),
     ],

@@ -1,4 +1,5 @@
-"""What import-linter cannot say: modules that call themselves PURE are, and foreign libraries are imported in their one home only."""
+"""What import-linter cannot say: modules that call themselves PURE are, and foreign libraries are imported in
+their one home only."""
 
 from __future__ import annotations
 
@@ -11,7 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "authproxy"
-EFFECTS = {"asyncio", "aiohttp", "redis", "socket", "ssl", "time", "random", "secrets", "structlog", "subprocess", "threading", "urllib.request"}
+EFFECTS = {
+    "asyncio",
+    "aiohttp",
+    "redis",
+    "socket",
+    "ssl",
+    "time",
+    "random",
+    "secrets",
+    "structlog",
+    "subprocess",
+    "threading",
+    "urllib.request",
+}
 HOMES = {
     "redis": {"storage", "sandbox"},
     "jwt": {"oidc", "assertions", "sandbox"},
@@ -75,32 +89,58 @@ def test_the_core_calls_itself_pure():
 
 @pytest.mark.parametrize("path", PURE, ids=name_of)
 def test_a_module_that_calls_itself_pure_reaches_nothing_that_acts(path):
-    # Validation is what the settings and the record codec are for; everywhere else values are checked by the types themselves.
+    # Validation is what the settings and the record codec are for; everywhere else values are checked by the
+    # types themselves.
     has_validation = path.relative_to(ROOT).parts[0] in {"settings", "storage", "people"}
     forbidden = EFFECTS | (set() if has_validation else {"pydantic"})
-    assert {name for name in reached(path) if name in forbidden or name.partition(".")[0] in forbidden} == set()
+    assert {
+        name for name in reached(path) if name in forbidden or name.partition(".")[0] in forbidden
+    } == set()
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_a_foreign_library_is_imported_in_its_home_only(library):
     guests = {
-        name_of(path) for path in modules()
-        if path.relative_to(ROOT).parts[0] not in HOMES[library] and any(name.partition(".")[0] == library for name in imports(path))
-    }  # fmt: skip
+        name_of(path)
+        for path in modules()
+        if path.relative_to(ROOT).parts[0] not in HOMES[library]
+        and any(name.partition(".")[0] == library for name in imports(path))
+    }
     assert guests == set()
 
 
 def compiled():
-    settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
+    settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
+        "targets"
+    ]["wheel"]["hooks"]["custom"]
     return sorted(path for pattern in settings["modules"] for path in ROOT.parent.glob(pattern))
 
 
 # mypyc/irbuild/prepare.py, `can_subclass_builtin`, and what it treats apart.
-COMPILABLE_BASES = {"BaseException", "Exception", "LookupError", "IndexError", "Warning", "UserWarning", "ValueError", "object", "dict"}
+COMPILABLE_BASES = {
+    "BaseException",
+    "Exception",
+    "LookupError",
+    "IndexError",
+    "Warning",
+    "UserWarning",
+    "ValueError",
+    "object",
+    "dict",
+}
 
 
 @pytest.mark.parametrize("path", compiled(), ids=name_of)
 def test_a_compiled_module_derives_from_no_builtin_that_the_compiler_cannot_take(path):
-    classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
-    bases = {base.id for each in classes for base in each.bases if isinstance(base, ast.Name) and hasattr(builtins, base.id)}
+    classes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    bases = {
+        base.id
+        for each in classes
+        for base in each.bases
+        if isinstance(base, ast.Name) and hasattr(builtins, base.id)
+    }
     assert bases <= COMPILABLE_BASES

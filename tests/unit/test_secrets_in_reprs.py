@@ -1,4 +1,5 @@
-"""What opens a session, signs somebody in or is known of a person stands in no `repr`: those end in logs and error reports."""
+"""What opens a session, signs somebody in or is known of a person stands in no `repr`: those end in logs and
+error reports."""
 
 from __future__ import annotations
 
@@ -12,9 +13,23 @@ import authproxy
 
 PACKAGES = ("identity", "flows", "oidc", "challenges", "certificates", "storage")
 HIDDEN = {
-    "ticket_text", "id_token", "access_token", "refresh_token", "secret", "secret_hash", "nonce", "held", "binding", "location", "grant", "tax_number",
-    "phone", "email", "activation_code", "provider_session",
-}  # fmt: skip
+    "ticket_text",
+    "id_token",
+    "access_token",
+    "refresh_token",
+    "secret",
+    "secret_hash",
+    "nonce",
+    "held",
+    "binding",
+    "location",
+    "grant",
+    "tax_number",
+    "phone",
+    "email",
+    "activation_code",
+    "provider_session",
+}
 
 
 def fields_of(package):
@@ -23,9 +38,17 @@ def fields_of(package):
     for found in pkgutil.walk_packages(top.__path__, f"{top.__name__}."):
         module = importlib.import_module(found.name)
         for each in vars(module).values():
-            if isinstance(each, type) and dataclasses.is_dataclass(each) and each.__module__ == module.__name__:
+            if (
+                isinstance(each, type)
+                and dataclasses.is_dataclass(each)
+                and each.__module__ == module.__name__
+            ):
                 for field in dataclasses.fields(each):
-                    if field.name in HIDDEN and str(field.type).split(" ", maxsplit=1)[0] in {"str", "bytes", "TaxNumber"}:
+                    if field.name in HIDDEN and str(field.type).split(" ", maxsplit=1)[0] in {
+                        "str",
+                        "bytes",
+                        "TaxNumber",
+                    }:
                         yield f"{module.__name__}.{each.__name__}.{field.name}", field
 
 

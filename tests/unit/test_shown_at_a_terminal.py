@@ -29,7 +29,11 @@ def test_json_says_the_same_and_commands_nobody(capsys):
 
 def test_names_in_a_certificate_are_written_out_and_each_portal_has_its_story(capsys):
     leaf = read(Authority.root(ODD).person())
-    _print(ExplainedCertificate(kind=Kind.BUNDLE, leaf=leaf, person="ana", told_at={"acq": None, "b2b": "not_a_member: blocked"}))
+    _print(
+        ExplainedCertificate(
+            kind=Kind.BUNDLE, leaf=leaf, person="ana", told_at={"acq": None, "b2b": "not_a_member: blocked"}
+        )
+    )
     said = capsys.readouterr().out
     assert f"file         {Kind.BUNDLE}\n" in said
     assert f"issuer       CN={WRITTEN}" in said
@@ -40,5 +44,9 @@ def test_where_nobody_is_signed_in_the_reason_is_said_once(capsys):
     same = "certificate_unknown: nobody in the register has it"
     _print(ExplainedCertificate(kind=Kind.CERTIFICATE, refused=same, told_at={"acq": same, "b2b": same}))
     assert capsys.readouterr().out.endswith(f"\nsigns nobody in: {same}\n")
-    _print(ExplainedCertificate(kind=Kind.CERTIFICATE, told_at={"acq": "revocation_unavailable: x", "b2b": same}))
-    assert capsys.readouterr().out.endswith(f"\nsigns nobody in at acq: revocation_unavailable: x\nsigns nobody in at b2b: {same}\n")
+    _print(
+        ExplainedCertificate(kind=Kind.CERTIFICATE, told_at={"acq": "revocation_unavailable: x", "b2b": same})
+    )
+    assert capsys.readouterr().out.endswith(
+        f"\nsigns nobody in at acq: revocation_unavailable: x\nsigns nobody in at b2b: {same}\n"
+    )

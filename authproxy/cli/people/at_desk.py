@@ -1,4 +1,5 @@
-"""What the commands of the register have in common: the desk at which they work, and how somebody is named there."""
+"""What the commands of the register have in common: the desk at which they work, and how somebody is named
+there."""
 
 from __future__ import annotations
 
@@ -19,13 +20,20 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 person_argument = click.argument("person")
 subject_option = click.option(
-    "--subject", nargs=2, metavar="ISSUER SUB", help="Somebody who is not in the register, by their account at the provider."
+    "--subject",
+    nargs=2,
+    metavar="ISSUER SUB",
+    help="Somebody who is not in the register, by their account at the provider.",
 )
 
 
 def at_desk(
-    settings: Settings, work: Callable[[Desk], Awaitable[_Answer]], *, command: str | None = None, person: str | Account | None = None
-) -> _Answer:  # fmt: skip
+    settings: Settings,
+    work: Callable[[Desk], Awaitable[_Answer]],
+    *,
+    command: str | None = None,
+    person: str | Account | None = None,
+) -> _Answer:
     """`command` names a command that changes something, and is in the audit trail before it does."""
     from authproxy import bootstrap
 

@@ -1,7 +1,7 @@
 """PURE: the columns of a list of people: how each value is written, and nothing looser.
 
-Every function takes what stands in the list and returns a value that cannot be wrong, or raises ValueError with a sentence for the
-operator, which never repeats what was read.
+Every function takes what stands in the list and returns a value that cannot be wrong, or raises ValueError
+with a sentence for the operator, which never repeats what was read.
 """
 
 from __future__ import annotations
@@ -26,16 +26,21 @@ _SERIAL: Final = re.compile(r"[0-9a-f]{1,40}", re.ASCII)
 _YES, _NO = frozenset({"yes", "true", "1", "da"}), frozenset({"no", "false", "0", "ne", NOTHING})
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NAMES_OF_ATTRIBUTES: Final = {
-    "organizationIdentifier": x509.NameOID.ORGANIZATION_IDENTIFIER, "serialNumber": x509.NameOID.SERIAL_NUMBER,
-    "emailAddress": x509.NameOID.EMAIL_ADDRESS, "E": x509.NameOID.EMAIL_ADDRESS,
-}  # fmt: skip
+    "organizationIdentifier": x509.NameOID.ORGANIZATION_IDENTIFIER,
+    "serialNumber": x509.NameOID.SERIAL_NUMBER,
+    "emailAddress": x509.NameOID.EMAIL_ADDRESS,
+    "E": x509.NameOID.EMAIL_ADDRESS,
+}
 VALID: Final = {
     "id": "letters, digits and `. _ @ -`, at most 64, beginning with a letter or digit",
     "tax_number": "eight digits with a right check digit, with or without `SI`",
     "name": "one line of at most 200 characters",
     "email": "one address, `name@example.si`",
     "phone": "E.164: `+38640123456`",
-    "certificates": "SHA-256 as 64 hexadecimal digits, or SERIAL@ISSUER with the serial in hexadecimal; `|` between several; `-` for none",
+    "certificates": (
+        "SHA-256 as 64 hexadecimal digits, or SERIAL@ISSUER with the serial in hexadecimal; `|` between "
+        "several; `-` for none"
+    ),
     "blocked": "yes or no (da, ne); empty: as it is",
 }
 
@@ -52,7 +57,9 @@ def member_id(text: str) -> MemberId:
 
 def name(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
-    if len(composed) > _LONGEST or any(unicodedata.category(character) in _INVISIBLE for character in composed):
+    if len(composed) > _LONGEST or any(
+        unicodedata.category(character) in _INVISIBLE for character in composed
+    ):
         raise ValueError("is too long or has characters that cannot be seen")
     return composed
 
@@ -96,7 +103,9 @@ def certificates(text: str) -> tuple[CertificateName, ...] | None:
     """None where nothing is said."""
     if not text:
         return None
-    return () if text == NOTHING else tuple(dict.fromkeys(certificate(item.strip()) for item in text.split("|")))
+    return (
+        () if text == NOTHING else tuple(dict.fromkeys(certificate(item.strip()) for item in text.split("|")))
+    )
 
 
 def certificate(text: str) -> CertificateName:
@@ -117,7 +126,9 @@ def issuer(text: str) -> str:
     """The issuer's name in the one spelling in which certificates are looked up."""
     try:
         # Spaces after a comma are nobody's value, and OpenSSL writes them.
-        name_of_issuer = x509.Name.from_rfc4514_string(re.sub(r",\s+", ",", text), _NAMES_OF_ATTRIBUTES).rfc4514_string()
+        name_of_issuer = x509.Name.from_rfc4514_string(
+            re.sub(r",\s+", ",", text), _NAMES_OF_ATTRIBUTES
+        ).rfc4514_string()
     except ValueError:
         name_of_issuer = ""
     if not name_of_issuer:

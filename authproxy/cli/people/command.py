@@ -1,4 +1,5 @@
-"""`authproxy people …`: what an operator says about the register, in words and exit codes. Decides nothing: files and flows do."""
+"""`authproxy people …`: what an operator says about the register, in words and exit codes. Decides nothing:
+files and flows do."""
 
 from __future__ import annotations
 
@@ -8,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.people.at_desk import account_of, at_desk, belongs_to, nobody, person_argument, say, subject_option
+from authproxy.cli.people.at_desk import (
+    account_of,
+    at_desk,
+    belongs_to,
+    nobody,
+    person_argument,
+    say,
+    subject_option,
+)
 from authproxy.cli.people.export import export_people
 from authproxy.cli.people.links import link_person, unlink_person
 from authproxy.cli.people.methods import methods, names_of, whom
@@ -29,7 +38,13 @@ from authproxy.cli.terminal import (
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
     from authproxy.cli.people.files import PeopleList
-    from authproxy.flows.register.operators import AccountBlocked, AccountIsOf, Contradicted, NotLost, TakenOver
+    from authproxy.flows.register.operators import (
+        AccountBlocked,
+        AccountIsOf,
+        Contradicted,
+        NotLost,
+        TakenOver,
+    )
     from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
     from authproxy.settings.schema import Settings
 
@@ -49,17 +64,30 @@ people.add_command(export_people)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--replace", is_flag=True, help="Remove whoever is not in the file.")
-@click.option("--new-register", is_flag=True, help="Begin a new register where the old one is lost, with all blocks and links.")
+@click.option(
+    "--new-register",
+    is_flag=True,
+    help="Begin a new register where the old one is lost, with all blocks and links.",
+)
 @click.option("--keep-methods/--remove-methods", "keeps", default=None, help="With --new-register.")
 @config_option
-def import_people(file: Path, config: Path, *, dry_run: bool, replace: bool, new_register: bool, keeps: bool | None) -> None:
-    """Take a list of people (CSV or YAML) over into the register: all of it, or nothing if anything in it is wrong.
+def import_people(
+    file: Path, config: Path, *, dry_run: bool, replace: bool, new_register: bool, keeps: bool | None
+) -> None:
+    """Take a list of people (CSV or YAML) over into the register: all of it, or nothing if anything in it is
+    wrong.
 
     Exit code 1: there are findings; 2: there is no list that can be read."""
     if new_register and (dry_run or keeps is None):
-        raise click.UsageError("--new-register has no rehearsal, and needs --keep-methods or --remove-methods: nobody can say who has left")
+        raise click.UsageError(
+            "--new-register has no rehearsal, and needs --keep-methods or --remove-methods: nobody can say "
+            "who has left"
+        )
     if keeps is not None and not new_register:
-        raise click.UsageError("--keep-methods and --remove-methods go with --new-register; otherwise whoever leaves loses their methods")
+        raise click.UsageError(
+            "--keep-methods and --remove-methods go with --new-register; otherwise whoever leaves loses "
+            "their methods"
+        )
     settings = settings_of(config)
     from authproxy.flows.register.operators import Contradicted, NotLost
 
@@ -70,20 +98,34 @@ def import_people(file: Path, config: Path, *, dry_run: bool, replace: bool, new
             return await desk.begin_anew(listed.people, keeps_methods=bool(keeps))
         return await desk.take_over(listed.people, replaces=replace, is_rehearsal=dry_run)
 
-    command = "people import --new-register" if new_register else "people import --replace" if replace else "people import"
+    command = (
+        "people import --new-register"
+        if new_register
+        else "people import --replace"
+        if replace
+        else "people import"
+    )
     outcome = at_desk(settings, take_over, command=None if dry_run else command)
     if isinstance(outcome, NotLost):
-        fail("the register is there and whole: without --new-register, or with --replace, the list is taken over into it")
+        fail(
+            "the register is there and whole: without --new-register, or with --replace, the list is taken "
+            "over into it"
+        )
     if isinstance(outcome, Contradicted):
         print_findings(listed.conflicts(outcome.conflicts))
         sys.exit(FINDINGS)
-    told = f"{outcome.added} added, {outcome.changed} changed, {outcome.removed} removed, {outcome.unchanged} as they were"
+    told = (
+        f"{outcome.added} added, {outcome.changed} changed, {outcome.removed} removed, {outcome.unchanged} "
+        "as they were"
+    )
     click.echo(f"would be: {told}" if dry_run else f"{told}; {outcome.sessions_ended} sessions ended")
 
 
 @people.command("list")
 @click.option("--portal", help="Only those who may enter this portal.")
-@click.option("--blocked-accounts", is_flag=True, help="Blocked accounts of people outside the register instead.")
+@click.option(
+    "--blocked-accounts", is_flag=True, help="Blocked accounts of people outside the register instead."
+)
 @config_option
 @json_option
 def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_json: bool) -> None:
@@ -93,14 +135,21 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
         _list_blocked_accounts(settings, as_json=as_json)
         return
     if portal is not None and portal not in settings.portals:
-        raise click.UsageError(f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}")
+        raise click.UsageError(
+            f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
+        )
     snapshot = at_desk(settings, lambda desk: desk.people.every())
     found = [member for member in snapshot.members if portal is None or member.may_enter(portal)]
     rows = [_row(member) for member in sorted(found, key=lambda member: member.member_id)]
     if as_json:
         print_json(rows)
         return
-    print_table([{name: value if isinstance(value, str) else _words(value) for name, value in row.items()} for row in rows])
+    print_table(
+        [
+            {name: value if isinstance(value, str) else _words(value) for name, value in row.items()}
+            for row in rows
+        ]
+    )
     click.echo(f"{len(rows)} people, revision {snapshot.revision}", err=True)
 
 
@@ -110,11 +159,14 @@ def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
 
     rows: list[dict[str, object]] = [
         {
-            "issuer": each.account.issuer, "subject": each.account.subject, "blocked": time_text(each.blocked_at),
-            "reason": each.reason or "-", "audit_name": audit_name,
+            "issuer": each.account.issuer,
+            "subject": each.account.subject,
+            "blocked": time_text(each.blocked_at),
+            "reason": each.reason or "-",
+            "audit_name": audit_name,
         }
         for each, audit_name in sorted(at_desk(settings, found), key=lambda pair: pair[0].blocked_at)
-    ]  # fmt: skip
+    ]
     if as_json:
         print_json(rows)
         return
@@ -148,12 +200,18 @@ def show_person(person: str, config: Path, *, as_json: bool) -> None:
 @subject_option
 @click.option("--reason", help="Kept in the register; no log has it.")
 @config_option
-def block_person(person: str | None, subject: tuple[str, str] | None, reason: str | None, config: Path) -> None:
+def block_person(
+    person: str | None, subject: tuple[str, str] | None, reason: str | None, config: Path
+) -> None:
     """Let somebody in nowhere any more, and sign them out everywhere at once."""
     _demand_one_name(person, subject)
     settings = settings_of(config)
     if person is not None:
-        say(person, at_desk(settings, lambda desk: desk.block(person, reason), command="people block", person=person), "blocked")
+        say(
+            person,
+            at_desk(settings, lambda desk: desk.block(person, reason), command="people block", person=person),
+            "blocked",
+        )
     elif subject is not None:
         _block_account(settings, subject, reason)
 
@@ -161,28 +219,44 @@ def block_person(person: str | None, subject: tuple[str, str] | None, reason: st
 @people.command("unblock")
 @click.argument("person", required=False)
 @subject_option
-@click.option("--keep-methods/--remove-methods", "keeps", default=None, help="What becomes of what they have enrolled; asked if not said.")
+@click.option(
+    "--keep-methods/--remove-methods",
+    "keeps",
+    default=None,
+    help="What becomes of what they have enrolled; asked if not said.",
+)
 @config_option
-def unblock_person(person: str | None, subject: tuple[str, str] | None, config: Path, *, keeps: bool | None) -> None:
+def unblock_person(
+    person: str | None, subject: tuple[str, str] | None, config: Path, *, keeps: bool | None
+) -> None:
     """Let somebody blocked in again, and let them answer again whom wrong codes have blocked.
 
-    Whoever has had their account or session may have enrolled something of their own. So it is asked what becomes of that. Without a
-    terminal it must be said."""
+    Whoever has had their account or session may have enrolled something of their own. So it is asked what
+    becomes of that. Without a terminal it must be said."""
     _demand_one_name(person, subject)
     settings = settings_of(config)
     who = whom(settings, person, subject)
     kept = _what_becomes_of_methods(settings, who, keeps=keeps)
     if person is not None:
         outcome = at_desk(
-            settings, lambda desk: desk.unblock(person, removes_methods=kept == _REMOVED), command="people unblock", person=person
+            settings,
+            lambda desk: desk.unblock(person, removes_methods=kept == _REMOVED),
+            command="people unblock",
+            person=person,
         )
-        say(person, outcome, f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}{kept}")
+        say(
+            person,
+            outcome,
+            f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}{kept}",
+        )
     elif subject is not None:
         account = account_of(subject)
         lifted = at_desk(
-            settings, lambda desk: desk.unblock_account(account, removes_methods=kept == _REMOVED), command="people unblock --subject",
+            settings,
+            lambda desk: desk.unblock_account(account, removes_methods=kept == _REMOVED),
+            command="people unblock --subject",
             person=account,
-        )  # fmt: skip
+        )
         state = "not blocked; " if lifted.was_blocked else ""
         click.echo(f"{subject[1]}: {state}{_forgotten(was_lifted=lifted.was_lifted)}{kept}")
 
@@ -190,7 +264,8 @@ def unblock_person(person: str | None, subject: tuple[str, str] | None, config: 
 @people.command("reseal")
 @config_option
 def reseal_people(config: Path) -> None:
-    """Write the register and what people have enrolled anew under the first of the session keys, so that the others may be dropped."""
+    """Write the register and what people have enrolled anew under the first of the session keys, so that the
+    others may be dropped."""
     resealed = at_desk(settings_of(config), lambda desk: desk.reseal(), command="people reseal")
     click.echo(f"{resealed.people} people resealed; {resealed.enrolments} enrolments moved")
 
@@ -229,7 +304,11 @@ def _what_becomes_of_methods(settings: Settings, who: Member | Account, *, keeps
     if not sys.stdin.isatty():
         raise click.UsageError(f"say --keep-methods or --remove-methods: there are {names_of(found)}")
     click.echo(f"Enrolled: {names_of(found)}.")
-    return _KEPT if click.confirm("Did the person enrol all of it, and should they keep it?", default=None) else _REMOVED
+    return (
+        _KEPT
+        if click.confirm("Did the person enrol all of it, and should they keep it?", default=None)
+        else _REMOVED
+    )
 
 
 def _is_blocked(settings: Settings, who: Member | Account) -> bool:
@@ -264,9 +343,13 @@ def _forgotten(*, was_lifted: bool) -> str:
 
 def _row(member: Member) -> dict[str, object]:
     return {
-        "id": member.member_id, "name": member.name, "portals": list(member.portals), "certificates": len(member.certificates),
-        "accounts": len(member.accounts), "blocked": member.is_blocked,
-    }  # fmt: skip
+        "id": member.member_id,
+        "name": member.name,
+        "portals": list(member.portals),
+        "certificates": len(member.certificates),
+        "accounts": len(member.accounts),
+        "blocked": member.is_blocked,
+    }
 
 
 def _details(member: Member, audit_name: str) -> dict[str, object]:

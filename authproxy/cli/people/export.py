@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @config_option
 def export_people(file: Path, config: Path) -> None:
-    """Write everybody in the register to FILE, which must not exist yet: CSV as `people import` takes it, with tax and telephone numbers.
+    """Write everybody in the register to FILE, which must not exist yet: CSV as `people import` takes it,
+    with tax and telephone numbers.
 
-    FILE is for your eyes only (mode 0600). Accounts at the provider and reasons of blocks are not in it: an import leaves them
-    as they are."""
+    FILE is for your eyes only (mode 0600). Accounts at the provider and reasons of blocks are not in it: an
+    import leaves them as they are."""
     settings = settings_of(config)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -69,6 +70,7 @@ def _cells(member: Member) -> tuple[str, ...]:
 
 
 def _names(certificate: CertificateName) -> list[str]:
-    """Both names of a certificate that has both: an import that knew one of them only would take the other away."""
+    """Both names of a certificate that has both: an import that knew one of them only would take the other
+    away."""
     serial = "" if certificate.serial is None else f"{certificate.serial:x}@{certificate.issuer}"
     return [name for name in (certificate.fingerprint, serial) if name]

@@ -1,6 +1,8 @@
-"""PURE: a list of people, as CSV (RFC 4180, `,` or `;`) or YAML → its people, or everything that is wrong with it at once.
+"""PURE: a list of people, as CSV (RFC 4180, `,` or `;`) or YAML → its people, or everything that is wrong
+with it at once.
 
-Findings say line, column, what was read and what is valid. What was read is masked wherever it could be a tax or telephone number.
+Findings say line, column, what was read and what is valid. What was read is masked wherever it could be a tax
+or telephone number.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ from authproxy.settings.findings import Finding, dotted, shown
 COLUMNS: Final = ("id", "tax_number", "name", "email", "phone", "portals", "certificates", "blocked")
 REQUIRED: Final = ("id", "name", "portals")
 _COLUMN_OF_KEY: Final = {
-    "id": "id", "tax number": "tax_number", "fingerprint": "certificates", "issuer and serial": "certificates", "account": "id",
-}  # fmt: skip
+    "id": "id",
+    "tax number": "tax_number",
+    "fingerprint": "certificates",
+    "issuer and serial": "certificates",
+    "account": "id",
+}
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _UTF_8: Final = "UTF-8 (in Excel: »CSV UTF-8«)"
 
@@ -38,7 +44,8 @@ class ListUnreadable(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class PeopleList:
-    """What stands in the file: its people with their lines, or findings. `people` is not to be used if there are findings."""
+    """What stands in the file: its people with their lines, or findings. `people` is not to be used if there
+    are findings."""
 
     file: str
     people: tuple[Listed, ...] = field(repr=False)
@@ -51,7 +58,9 @@ class PeopleList:
 
     def _conflict(self, conflict: Conflict) -> Finding:
         here, there = conflict.later, conflict.earlier
-        if here not in self.lines:  # the register comes first in the order of things, and the list is what can be mended
+        if (
+            here not in self.lines
+        ):  # the register comes first in the order of things, and the list is what can be mended
             here, there = there, here
         line = self.lines.get(there)
         where = f"on line {line}" if line is not None else "in the register"
@@ -128,12 +137,15 @@ def _csv_rows(file: str, text: str, findings: list[Finding]) -> Iterator[_Row]:
 
 
 def _header(file: str, line: int, cells: Sequence[str], findings: list[Finding]) -> list[str]:
-    """The names of the columns; what is wrong with them is said once, and judging goes on with those that are known."""
+    """The names of the columns; what is wrong with them is said once, and judging goes on with those that are
+    known."""
     names = [cell.strip().lower() for cell in cells]
     for at, name in enumerate(names):
         if name not in COLUMNS:
             valid = ", ".join(COLUMNS)
-            findings.append(_finding(file, line, "", "the first line names a column that there is not", cells[at], valid))
+            findings.append(
+                _finding(file, line, "", "the first line names a column that there is not", cells[at], valid)
+            )
         elif name in names[:at]:
             findings.append(_finding(file, line, name, "stands twice in the first line"))
     missing = [name for name in REQUIRED if name not in names]
@@ -148,21 +160,36 @@ def _yaml_rows(file: str, text: str, findings: list[Finding]) -> Iterator[_Row]:
         document = parse(text)
     except DocumentUnreadable as unreadable:
         raise ListUnreadable(_finding(file, unreadable.line, "", str(unreadable))) from None
-    findings += [_finding(file, document.lines.get(each.path), dotted(each.path), each.problem) for each in document.remarks]
+    findings += [
+        _finding(file, document.lines.get(each.path), dotted(each.path), each.problem)
+        for each in document.remarks
+    ]
     people = document.value.get("people") if isinstance(document.value, dict) else None
     if not isinstance(people, list):
-        raise ListUnreadable(_finding(file, 1, "people", "is no list of people", valid="`people:` and below it `- id: …`"))
+        raise ListUnreadable(
+            _finding(file, 1, "people", "is no list of people", valid="`people:` and below it `- id: …`")
+        )
     for at, entry in enumerate(people):
         place = ("people", at)
         line = document.lines.get(place, 1)
         if not isinstance(entry, dict):
-            findings.append(_finding(file, line, dotted(place), "is no person", valid="`id: …`, `name: …`, `portals: …`"))
+            findings.append(
+                _finding(file, line, dotted(place), "is no person", valid="`id: …`, `name: …`, `portals: …`")
+            )
             continue
         cells: dict[str, str] = {}
         for name, value in entry.items():
             key_line = document.lines.get((*place, name), line)
             if name not in COLUMNS:
-                findings.append(_finding(file, key_line, dotted((*place, masked(name))), "unknown key", valid=", ".join(COLUMNS)))
+                findings.append(
+                    _finding(
+                        file,
+                        key_line,
+                        dotted((*place, masked(name))),
+                        "unknown key",
+                        valid=", ".join(COLUMNS),
+                    )
+                )
             else:
                 cells[name] = _cell(value)
         yield _Row(line, f"{dotted(place)}.", cells)
@@ -180,12 +207,20 @@ def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Findi
     before = len(findings)
     read: dict[str, object] = {}
     judges: dict[str, Callable[[str], object]] = {
-        "id": columns.member_id, "tax_number": columns.number, "name": columns.name, "email": columns.email, "phone": columns.phone,
-        "portals": lambda text: columns.portals(text, portals), "certificates": columns.certificates, "blocked": columns.blocked,
-    }  # fmt: skip
+        "id": columns.member_id,
+        "tax_number": columns.number,
+        "name": columns.name,
+        "email": columns.email,
+        "phone": columns.phone,
+        "portals": lambda text: columns.portals(text, portals),
+        "certificates": columns.certificates,
+        "blocked": columns.blocked,
+    }
     for column, judge in judges.items():
         text = row.cells.get(column, "")
-        valid = columns.VALID.get(column, f"{', '.join(sorted(portals))}, with spaces between them; `*` for all; `-` for none")
+        valid = columns.VALID.get(
+            column, f"{', '.join(sorted(portals))}, with spaces between them; `*` for all; `-` for none"
+        )
         if not text and column in REQUIRED:
             findings.append(_finding(file, row.line, row.place + column, "is missing", valid=valid))
             continue
@@ -199,6 +234,8 @@ def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Findi
     return Listed(**{renamed.get(column, column): value for column, value in read.items()})  # type: ignore[arg-type]
 
 
-def _finding(file: str, line: int | None, key: str, problem: str, read: str | None = None, valid: str = "") -> Finding:
+def _finding(
+    file: str, line: int | None, key: str, problem: str, read: str | None = None, valid: str = ""
+) -> Finding:
     told = None if read is None else masked(shown(read))
     return Finding(file=file, line=line, key=key, problem=problem, read=told, valid=valid, severity="error")

@@ -1,4 +1,5 @@
-"""`authproxy people link` and `unlink`: whose a certificate or an account is. What is linked is shown first, and asked about."""
+"""`authproxy people link` and `unlink`: whose a certificate or an account is. What is linked is shown first,
+and asked about."""
 
 from __future__ import annotations
 
@@ -23,15 +24,35 @@ _yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed witho
 
 @click.command("link")
 @person_argument
-@click.option("--certificate", type=click.Path(path_type=Path, dir_okay=False), help="The person's certificate: PEM, DER or .p7b.")
-@click.option("--from-refusal", metavar="CODE", help="The certificate that was refused with this code, which its person has seen.")
-@click.option("--subject", nargs=2, metavar="ISSUER SUB", help="The person's account at the provider, in the place of an earlier one.")
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The person's certificate: PEM, DER or .p7b.",
+)
+@click.option(
+    "--from-refusal",
+    metavar="CODE",
+    help="The certificate that was refused with this code, which its person has seen.",
+)
+@click.option(
+    "--subject",
+    nargs=2,
+    metavar="ISSUER SUB",
+    help="The person's account at the provider, in the place of an earlier one.",
+)
 @_yes_option
 @config_option
 def link_person(
-    person: str, certificate: Path | None, from_refusal: str | None, subject: tuple[str, str] | None, config: Path, *, yes: bool
+    person: str,
+    certificate: Path | None,
+    from_refusal: str | None,
+    subject: tuple[str, str] | None,
+    config: Path,
+    *,
+    yes: bool,
 ) -> None:
-    """Say whose certificate or account this is. You must have seen both: the certificate or account, and the person.
+    """Say whose certificate or account this is. You must have seen both: the certificate or account, and the
+    person.
 
     What the certificate says of its holder is shown, and you are asked whether that is the person."""
     if sum(each is not None for each in (certificate, from_refusal, subject)) != 1:
@@ -39,29 +60,46 @@ def link_person(
     settings = settings_of(config)
     named = None
     if subject is None:
-        found = _certificate_in(certificate) if certificate is not None else _refused(settings, from_refusal or "")
+        found = (
+            _certificate_in(certificate)
+            if certificate is not None
+            else _refused(settings, from_refusal or "")
+        )
         _ask(person, found, settings, yes=yes)
         named = _name_of(found)
     outcome = at_desk(
-        settings, lambda desk: desk.link(person, certificate=named, account=subject), command="people link", person=person
-    )  # fmt: skip
+        settings,
+        lambda desk: desk.link(person, certificate=named, account=subject),
+        command="people link",
+        person=person,
+    )
     say(person, outcome, "linked")
 
 
 @click.command("unlink")
 @person_argument
-@click.option("--certificate", metavar="FILE|NAME", help="Its file, or its SHA-256 or SERIAL@ISSUER as `people show` prints it.")
+@click.option(
+    "--certificate",
+    metavar="FILE|NAME",
+    help="Its file, or its SHA-256 or SERIAL@ISSUER as `people show` prints it.",
+)
 @click.option("--subject", nargs=2, metavar="ISSUER SUB", help="The person's account at the provider.")
 @config_option
-def unlink_person(person: str, certificate: str | None, subject: tuple[str, str] | None, config: Path) -> None:
+def unlink_person(
+    person: str, certificate: str | None, subject: tuple[str, str] | None, config: Path
+) -> None:
     """Take a certificate or an account away from a person, and sign them out everywhere."""
     if (certificate is None) == (subject is None):
         raise click.UsageError("name either a certificate or, with --subject, an account")
     settings = settings_of(config)
     from authproxy.flows.register.operators import NotLinked
 
-    what: CertificateName | Account = account_of(subject) if subject is not None else _named(certificate or "")
-    outcome = at_desk(settings, lambda desk: desk.unlink(person, what), command="people unlink", person=person)
+    what: CertificateName | Account = (
+        account_of(subject) if subject is not None else _named(certificate or "")
+    )
+    outcome = at_desk(
+        settings, lambda desk: desk.unlink(person, what), command="people unlink", person=person
+    )
     if isinstance(outcome, NotLinked):
         fail(f"{person} has no such {'certificate' if subject is None else 'account'}")
     say(person, outcome, "unlinked")
@@ -92,7 +130,10 @@ def _refused(settings: Settings, code: str) -> x509.Certificate:
 
     octets = at_desk(settings, lambda desk: desk.refused_certificate(code))
     if octets is None:
-        fail("no certificate is kept under this code: it is another one, or it was refused more than seven days ago")
+        fail(
+            "no certificate is kept under this code: it is another one, or it was refused more than seven "
+            "days ago"
+        )
     return x509.load_der_x509_certificate(octets)
 
 
@@ -114,12 +155,15 @@ def _name_of(certificate: x509.Certificate) -> CertificateName:
     from authproxy.identity.member import CertificateName
 
     return CertificateName(
-        fingerprint=certificate.fingerprint(SHA256()).hex(), issuer=issuer_name(certificate), serial=certificate.serial_number
-    )  # fmt: skip
+        fingerprint=certificate.fingerprint(SHA256()).hex(),
+        issuer=issuer_name(certificate),
+        serial=certificate.serial_number,
+    )
 
 
 def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes: bool) -> None:
-    """Shows whose certificate it is and what the profile says of it. Ends the command unless that is agreed to."""
+    """Shows whose certificate it is and what the profile says of it. Ends the command unless that is agreed
+    to."""
 
     async def found(desk: Desk) -> Member | None:
         return await desk.people.named(person)
@@ -131,7 +175,9 @@ def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask at: say --yes if this is the person's certificate")
+        raise click.UsageError(
+            "there is no terminal to ask at: say --yes if this is the person's certificate"
+        )
     click.confirm(f"Is this the certificate of {member.name} ({member.member_id})?", abort=True, err=True)
 
 

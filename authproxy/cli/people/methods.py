@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy.cli.people.at_desk import account_of, at_desk, belongs_to, nobody, subject_option
-from authproxy.cli.terminal import config_option, fail, json_option, print_json, print_table, settings_of, time_text
+from authproxy.cli.terminal import (
+    config_option,
+    fail,
+    json_option,
+    print_json,
+    print_table,
+    settings_of,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import Desk
@@ -26,11 +34,14 @@ _WORDS = ("list", "remove")
 @click.option("--all", "is_all", is_flag=True, help="With `remove`: everything, recovery codes too.")
 @config_option
 @json_option
-def methods(words: tuple[str, ...], subject: tuple[str, str] | None, config: Path, *, is_all: bool, as_json: bool) -> None:
+def methods(
+    words: tuple[str, ...], subject: tuple[str, str] | None, config: Path, *, is_all: bool, as_json: bool
+) -> None:
     """Show what somebody has enrolled to prove who they are, or take it away.
 
-    Name a PERSON of the register, or an account with --subject. Without a further word the methods are listed. `remove` takes one or all of
-    them away and signs the person out everywhere. An ID that begins with a dash stands after `--`."""
+    Name a PERSON of the register, or an account with --subject. Without a further word the methods are
+    listed. `remove` takes one or all of them away and signs the person out everywhere. An ID that begins with
+    a dash stands after `--`."""
     person, words = (None, words) if subject is not None else (words[0] if words else None, words[1:])
     if person is None and subject is None:
         raise click.UsageError("name either a person of the register or, with --subject, an account")
@@ -43,7 +54,9 @@ def methods(words: tuple[str, ...], subject: tuple[str, str] | None, config: Pat
         _show(at_desk(settings, lambda desk: desk.methods(who)), as_json=as_json)
         return
     removed = _remove_all(settings, who) if is_all else _remove(settings, who, words[1])
-    click.echo(f"{named}: {', '.join(removed.removed) or 'nothing'} removed; {removed.sessions_ended} sessions ended")
+    click.echo(
+        f"{named}: {', '.join(removed.removed) or 'nothing'} removed; {removed.sessions_ended} sessions ended"
+    )
 
 
 def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None) -> Member | Account:
@@ -62,11 +75,18 @@ def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None
 
 def names_of(found: Methods) -> str:
     """In words, for a question and for a message."""
-    return ", ".join(f"{each.method} “{each.label}”" if each.label else each.method for each in found.enrolments)
+    return ", ".join(
+        f"{each.method} “{each.label}”" if each.label else each.method for each in found.enrolments
+    )
 
 
 def _remove_all(settings: Settings, who: Member | Account) -> MethodsRemoved:
-    return at_desk(settings, lambda desk: desk.remove_methods(who), command="people methods remove --all", person=_named(who))
+    return at_desk(
+        settings,
+        lambda desk: desk.remove_methods(who),
+        command="people methods remove --all",
+        person=_named(who),
+    )
 
 
 def _remove(settings: Settings, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
@@ -75,7 +95,9 @@ def _remove(settings: Settings, who: Member | Account, enrolment_id: str) -> Met
 
     outcome = at_desk(settings, removed, command="people methods remove", person=_named(who))
     if not outcome.removed:
-        fail(f"there is no method {enrolment_id}: `authproxy people methods … list` shows those that there are")
+        fail(
+            f"there is no method {enrolment_id}: `authproxy people methods … list` shows those that there are"
+        )
     return outcome
 
 
@@ -97,11 +119,14 @@ def _demand_sense(action: str, names: Sequence[str], *, is_all: bool) -> None:
 def _show(found: Methods, *, as_json: bool) -> None:
     rows: list[dict[str, object]] = [
         {
-            "id": each.enrolment_id, "method": each.method, "label": each.label or "-", "level": int(each.level),
+            "id": each.enrolment_id,
+            "method": each.method,
+            "label": each.label or "-",
+            "level": int(each.level),
             "enrolled_at": time_text(each.enrolled_at) if each.enrolled_at.timestamp() > 0 else "-",
         }
         for each in found.enrolments
-    ]  # fmt: skip
+    ]
     if as_json:
         print_json({"methods": rows, "recovery_codes_left": found.recovery_left})
         return

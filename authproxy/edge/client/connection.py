@@ -1,7 +1,9 @@
-"""One connection of a client: requests in order, pipelined or not, time limits, back-pressure, upgrade, and an orderly end.
+"""One connection of a client: requests in order, pipelined or not, time limits, back-pressure, upgrade, and
+an orderly end.
 
-Implements RFC 9112 §9 (connection management) for the server side. llhttp reads; a request begins when the one before it has been
-answered, and until then the reading stops: what waits is never more than one read of the socket brought.
+Implements RFC 9112 §9 (connection management) for the server side. llhttp reads; a request begins when the
+one before it has been answered, and until then the reading stops: what waits is never more than one read of
+the socket brought.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.personal import Personal
 
 _LINGER_FOR: Final = 2.0
-"""Seconds in which a client may finish sending a request that was answered without its body; then the connection is cut."""
+"""Seconds in which a client may finish sending a request that was answered without its body; then the
+connection is cut."""
 _TOO_EARLY: Final = HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an upgrade request")
-"""A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110 §7.8)."""
-_TOO_MANY: Final = HeadRefused(503, Reason.TOO_MANY_CONNECTIONS, "more connections from one address than it may have")
+"""A client that speaks the new protocol before it has the 101 does not wait to be understood (RFC 9110
+§7.8)."""
+_TOO_MANY: Final = HeadRefused(
+    503, Reason.TOO_MANY_CONNECTIONS, "more connections from one address than it may have"
+)
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 _NO_PARSER: Final = httptools.HttpRequestParser(None)
 """What a closed connection has instead of one."""
@@ -52,8 +58,8 @@ class Connections(Protocol):
 
 
 class _Waiting:
-    """A request that has not begun (behind another one, or with a body of which only the first read was seen), and what has arrived
-    of its body."""
+    """A request that has not begun (behind another one, or with a body of which only the first read was
+    seen), and what has arrived of its body."""
 
     __slots__ = ("exchange", "pieces", "trailers")
 
@@ -66,9 +72,24 @@ class _Waiting:
 
 class ClientConnection(RequestReader, asyncio.Protocol):
     __slots__ = (
-        "_connections", "_current", "_deadline", "_gate", "_is_clogged", "_is_closing", "_is_held", "_is_lingering", "_loop", "_queue",
-        "_receiving", "_share", "_transport", "_tunnel", "is_trusted", "peer", "personal",
-    )  # fmt: skip
+        "_connections",
+        "_current",
+        "_deadline",
+        "_gate",
+        "_is_clogged",
+        "_is_closing",
+        "_is_held",
+        "_is_lingering",
+        "_loop",
+        "_queue",
+        "_receiving",
+        "_share",
+        "_transport",
+        "_tunnel",
+        "is_trusted",
+        "peer",
+        "personal",
+    )
 
     def __init__(self, gate: Gate, connections: Connections) -> None:
         super().__init__(gate.limits)
@@ -88,8 +109,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         self._is_lingering = False
         self._deadline = 0.0
         self._share = ""
-        """The name under which this connection is counted; empty if it is not (behind a trusted proxy the requests are counted
-        instead)."""
+        """The name under which this connection is counted; empty if it is not (behind a trusted proxy the
+        requests are counted instead)."""
         self.personal: Personal | None = None
         self.peer = LOCAL_PEER
         self.is_trusted = False
@@ -111,8 +132,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             if self._gate.addresses.take(share):
                 self._share = share
             elif self._gate.addresses.take(f"refused {share}"):
-                # The connection stays for a moment, so that its 503 arrives. An address has as many of these as it has connections:
-                # without a limit others would find no place.
+                # The connection stays for a moment, so that its 503 arrives. An address has as many of these
+                # as it has connections: without a limit others would find no place.
                 self._share = f"refused {share}"
                 self._refuse(_TOO_MANY)
             else:
@@ -130,7 +151,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         if self._share:
             self._gate.addresses.give_back(self._share)
             self._share = ""
-        # Parser, exchange and tunnel know this connection: without the knots it is freed now, not when the collector comes by.
+        # Parser, exchange and tunnel know this connection: without the knots it is freed now, not when the
+        # collector comes by.
         self._current = self._receiving = self._tunnel = None
         self._queue.clear()
         self._parser = _NO_PARSER
@@ -175,7 +197,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         while rest and not self._is_closing and self._refusal is None:
             rest = self._parse(rest)
             if rest and self._queue and self._queue[-1].exchange.head.upgrade:
-                # Bytes behind an offer that would go to the portal. Behind a declined one stands the next request.
+                # Bytes behind an offer that would go to the portal. Behind a declined one stands the next
+                # request.
                 self._queue.pop()
                 self._refusal = _TOO_EARLY
         if self._refusal is not None:
@@ -193,7 +216,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             return
         exchange = self._receiving = Exchange(self, self._gate, head)
         if self._current is not None or self._queue or head.has_body or head.upgrade or self._is_clogged:
-            # A body begins only after all of this read was parsed: what turns out unreadable in it reaches nobody.
+            # A body begins only after all of this read was parsed: what turns out unreadable in it reaches
+            # nobody.
             self._queue.append(_Waiting(exchange))
 
     def on_body(self, piece: bytes) -> None:
@@ -234,7 +258,9 @@ class ClientConnection(RequestReader, asyncio.Protocol):
 
     @property
     def may_stay(self) -> bool:
-        return self._current is not None and self._current.head.keeps_alive and not self._connections.is_draining
+        return (
+            self._current is not None and self._current.head.keeps_alive and not self._connections.is_draining
+        )
 
     def write(self, *pieces: bytes) -> None:
         if len(pieces) == 1:
@@ -263,7 +289,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             self._transport.resume_reading()
 
     def abort(self) -> None:
-        """Cuts the connection in a way that looks like no orderly end: an answer to HTTP/1.0 is complete where the connection ends."""
+        """Cuts the connection in a way that looks like no orderly end: an answer to HTTP/1.0 is complete
+        where the connection ends."""
         self._is_closing = True
         raw = self._transport.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
@@ -313,7 +340,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         limits = self._limits
         self._deadline = self._gate.time() + (limits.head_for if self._has_message else limits.idle_for)
         if self._queue:
-            # On a turn of its own, so that a thousand pipelined requests do not become a thousand nested calls.
+            # On a turn of its own, so that a thousand pipelined requests do not become a thousand nested
+            # calls.
             self._loop.call_soon(self._begin_queued)
         elif self._refusal is not None:
             self._refuse(self._refusal)
@@ -342,14 +370,17 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         self._refusal = refusal
         receiving, self._receiving = self._receiving, None
         if receiving is not None and receiving is self._current:
-            # The body of a request that is already on its way turned out unreadable: nothing of it may look complete.
+            # The body of a request that is already on its way turned out unreadable: nothing of it may look
+            # complete.
             receiving.refuse_rest(refusal.status, refusal.reason)
             self._close()
             return
         if receiving is not None and self._queue and self._queue[-1].exchange is receiving:
             self._queue.pop()
         if self._current is None and not self._queue:
-            exchange = self._current = Exchange(self, self._gate, RequestHead("GET", "", is_http_1_0=False, fields=[]))
+            exchange = self._current = Exchange(
+                self, self._gate, RequestHead("GET", "", is_http_1_0=False, fields=[])
+            )
             exchange.refuse_unread(refusal.status, refusal.reason, self._target)
 
     def _close(self) -> None:
@@ -362,8 +393,8 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             self._deadline = self._gate.time() + limits.body_for
             self._transport.close()
             return
-        # The client may still be sending. Closing now would answer that with a reset, which destroys our answer on its way
-        # (RFC 9112 §9.6): what comes is read and forgotten until the client closes, too.
+        # The client may still be sending. Closing now would answer that with a reset, which destroys our
+        # answer on its way (RFC 9112 §9.6): what comes is read and forgotten until the client closes, too.
         self._deadline = self._gate.time() + _LINGER_FOR
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -386,9 +417,11 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         return self._tunnel is not None
 
     def leave(self) -> None:
-        """The gateway is going down: ends what would not end by itself, in order. A request that is running may finish.
+        """The gateway is going down: ends what would not end by itself, in order. A request that is running
+        may finish.
 
-        May be called more than once, and is called every second while the listener drains: an event stream may begin meanwhile."""
+        May be called more than once, and is called every second while the listener drains: an event stream
+        may begin meanwhile."""
         if self._is_closing:
             return
         if self._tunnel is not None:

@@ -1,5 +1,5 @@
-"""Which process listens at an address that we want, for the message with which a start is refused. It works on Linux; elsewhere it says
-"another process"."""
+"""Which process listens at an address that we want, for the message with which a start is refused. It works
+on Linux; elsewhere it says "another process"."""
 
 from __future__ import annotations
 

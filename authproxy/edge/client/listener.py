@@ -1,4 +1,5 @@
-"""Sockets of the edge: listens on them, keeps the roll of connections, ends what waits too long, and drains on the way down."""
+"""Sockets of the edge: listens on them, keeps the roll of connections, ends what waits too long, and drains
+on the way down."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from authproxy.telemetry.logging import logger
 _TICK: Final = 1.0
 _BACKLOG: Final = 2048
 _LAST_WORDS: Final = 0.1
-"""Seconds between the closing of the listeners and that of idle connections: a request that is on its way then is answered."""
+"""Seconds between the closing of the listeners and that of idle connections: a request that is on its way
+then is answered."""
 _CUT_FOR: Final = 1.0
 """Seconds that cut connections may take to be gone."""
 
@@ -28,8 +30,9 @@ _CUT_FOR: Final = 1.0
 class Listener:
     """All listening sockets of the edge and the connections that came in through them.
 
-    `last_descriptor`: connections of clients whose descriptor is above it are closed at once. What is above is for portals, the store and
-    the rest, so that a request that was taken can be served. 0: there are enough for everything."""
+    `last_descriptor`: connections of clients whose descriptor is above it are closed at once. What is above
+    is for portals, the store and the rest, so that a request that was taken can be served. 0: there are
+    enough for everything."""
 
     def __init__(self, gate: Gate, *, tls: ssl.SSLContext | None = None, last_descriptor: int = 0) -> None:
         self._gate = gate
@@ -40,7 +43,8 @@ class Listener:
         self._doors: list[TlsDoor] = []
         self._connections: set[ClientConnection] = set()
         self._arriving: dict[ClientConnection, str] = {}
-        """Connections in the middle of a TLS handshake, and the name under which each is counted; empty if it is not."""
+        """Connections in the middle of a TLS handshake, and the name under which each is counted; empty if it
+        is not."""
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._hurried = asyncio.Event()
@@ -55,8 +59,8 @@ class Listener:
         self._refused_in_episode = 0
 
     async def open(self, every: Iterable[Bound]) -> tuple[tuple[str, int], ...]:
-        """Listens on all of them, or raises OSError or CannotListen and listens on none. They are closed at the end. Returns host and port
-        of the TCP ones."""
+        """Listens on all of them, or raises OSError or CannotListen and listens on none. They are closed at
+        the end. Returns host and port of the TCP ones."""
         self._bound.extend(every)
         try:
             for bound in self._bound:
@@ -73,11 +77,15 @@ class Listener:
     async def _listen(self, listening: socket.socket, *, is_unix: bool) -> None:
         loop = asyncio.get_running_loop()
         if is_unix:
-            self._servers.append(await loop.create_unix_server(self._connection, sock=listening, backlog=_BACKLOG))
+            self._servers.append(
+                await loop.create_unix_server(self._connection, sock=listening, backlog=_BACKLOG)
+            )
         elif self._tls is None:
             self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG))
         else:
-            door = TlsDoor(listening, self._tls, self, handshake_for=self._gate.limits.head_for, spawn=self._gate.spawn)
+            door = TlsDoor(
+                listening, self._tls, self, handshake_for=self._gate.limits.head_for, spawn=self._gate.spawn
+            )
             self._doors.append(door)
             door.open(_BACKLOG)
 
@@ -92,16 +100,19 @@ class Listener:
 
     @property
     def lost_addresses(self) -> tuple[str, ...]:
-        """Unix sockets at whose path there is another socket now, or nothing: no new client reaches us there."""
-        return tuple(str(bound.address) for bound in self._bound if not self.is_draining and not bound.is_ours)
+        """Unix sockets at whose path there is another socket now, or nothing: no new client reaches us
+        there."""
+        return tuple(
+            str(bound.address) for bound in self._bound if not self.is_draining and not bound.is_ours
+        )
 
     # What the TLS doors call.
 
     def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
         if not self._has_room(descriptor):
             return None
-        # Handshakes are counted beside the connections of the address, not among them: an address with too many connections still gets
-        # its 503, which needs a handshake.
+        # Handshakes are counted beside the connections of the address, not among them: an address with too
+        # many connections still gets its 503, which needs a handshake.
         share = "" if self._gate.trusted.trusts(peer) else f"handshakes of {network_of(peer)}"
         if share and not self._gate.addresses.take(share):
             return None
@@ -155,14 +166,16 @@ class Listener:
     # Time.
 
     async def watch(self, pools: tuple[UpstreamPool, ...]) -> None:
-        """Looks after every connection about once a second, until cancelled. One sweep is cheaper than a timer per request."""
+        """Looks after every connection about once a second, until cancelled. One sweep is cheaper than a
+        timer per request."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_TICK)
             self.sweep(loop.time(), pools)
 
     def sweep(self, now: float, pools: tuple[UpstreamPool, ...]) -> None:
-        """Ends what has waited too long at `now`, in the time of the gate. What fails for one connection is cut and holds up no other."""
+        """Ends what has waited too long at `now`, in the time of the gate. What fails for one connection is
+        cut and holds up no other."""
         for connection in tuple(self._connections):
             try:
                 connection.check(now)
@@ -180,8 +193,16 @@ class Listener:
     def _tell_of_refusals(self) -> None:
         """Says once that connections are refused, and once that it is over."""
         lacked_descriptor = self.refused_without_descriptor > self._told_without_descriptor
-        fresh = self.refused_at_limit + self.refused_without_descriptor - self._told_at_limit - self._told_without_descriptor
-        self._told_at_limit, self._told_without_descriptor = self.refused_at_limit, self.refused_without_descriptor
+        fresh = (
+            self.refused_at_limit
+            + self.refused_without_descriptor
+            - self._told_at_limit
+            - self._told_without_descriptor
+        )
+        self._told_at_limit, self._told_without_descriptor = (
+            self.refused_at_limit,
+            self.refused_without_descriptor,
+        )
         if fresh and not self._refused_in_episode:
             cause = "no descriptors left" if lacked_descriptor else "server.limits.connections reached"
             logger("edge").error("connections.refused", cause=cause, open=len(self._connections))
@@ -196,12 +217,14 @@ class Listener:
         self._hurried.set()
 
     async def leave(self, for_seconds: float) -> None:
-        """Serves everybody for some time yet, and says so: every answer closes its connection, and supervisors see `is_draining`."""
+        """Serves everybody for some time yet, and says so: every answer closes its connection, and
+        supervisors see `is_draining`."""
         self.is_draining = True
         await self._first_of(for_seconds, self._hurried)
 
     async def drain(self, within: float) -> bool:
-        """Stops listening, lets running requests finish for at most `within` seconds, cuts the rest. Returns whether all had finished.
+        """Stops listening, lets running requests finish for at most `within` seconds, cuts the rest. Returns
+        whether all had finished.
 
         What would never finish (tunnels, event streams) is ended at once."""
         self.is_draining = True

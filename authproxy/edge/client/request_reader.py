@@ -38,7 +38,8 @@ class _Connection(Protocol):
 
 
 class _Resumed:
-    """Stands between a new parser and a reader that has had the head already: keeps the repeated head to itself, passes on the rest."""
+    """Stands between a new parser and a reader that has had the head already: keeps the repeated head to
+    itself, passes on the rest."""
 
     __slots__ = ("_is_repeating", "_reader")
 
@@ -72,12 +73,27 @@ class _Resumed:
 
 
 class RequestReader:
-    """The reading half of a client connection, which adds what happens when a head, a piece of a body or a request is complete."""
+    """The reading half of a client connection, which adds what happens when a head, a piece of a body or a
+    request is complete."""
 
     __slots__ = (
-        "_before", "_fields", "_has_message", "_head_size", "_interrupted", "_largest_head", "_limits", "_line", "_most_fields", "_near",
-        "_parser", "_read", "_refusal", "_target", "_unheard_size", "_was_heard",
-    )  # fmt: skip
+        "_before",
+        "_fields",
+        "_has_message",
+        "_head_size",
+        "_interrupted",
+        "_largest_head",
+        "_limits",
+        "_line",
+        "_most_fields",
+        "_near",
+        "_parser",
+        "_read",
+        "_refusal",
+        "_target",
+        "_unheard_size",
+        "_was_heard",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -95,7 +111,8 @@ class RequestReader:
         """The end of what was read before `_read`, as far as it belongs to an unfinished head."""
         self._read = b""
         self._near: bytes | None = None
-        """What was read around here, if there is a protocol in it that is not HTTP; None if nobody has looked yet."""
+        """What was read around here, if there is a protocol in it that is not HTTP; None if nobody has looked
+        yet."""
         self._interrupted: RequestHead | None = None
         """A head whose body llhttp does not read, because an upgrade was offered with it."""
         self._has_message = False
@@ -104,7 +121,8 @@ class RequestReader:
         self._refusal: HeadRefused | None = None
 
     def _parse(self, data: bytes) -> bytes | None:
-        """Parses. Where a head with Upgrade ended the parsing, returns what stands behind it; otherwise None."""
+        """Parses. Where a head with Upgrade ended the parsing, returns what stands behind it; otherwise
+        None."""
         size_before = self._head_size
         self._was_heard = False
         self._read = data
@@ -114,39 +132,58 @@ class RequestReader:
         except httptools.HttpParserUpgrade as upgrade:
             interrupted, self._interrupted = self._interrupted, None
             self._read = b""  # a tunnel may last for hours
-            self._parser = httptools.HttpRequestParser(self) if interrupted is None else self._resumed(interrupted)
+            self._parser = (
+                httptools.HttpRequestParser(self) if interrupted is None else self._resumed(interrupted)
+            )
             return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError:
             raise  # a fault of ours: the loop reports it and cuts the connection
         except httptools.HttpParserInvalidMethodError:
-            self._refusal = self._refusal or HeadRefused(405, Reason.METHOD_UNSUPPORTED, "method is not known")
+            self._refusal = self._refusal or HeadRefused(
+                405, Reason.METHOD_UNSUPPORTED, "method is not known"
+            )
         except httptools.HttpParserError:
-            self._refusal = self._refusal or HeadRefused(400, Reason.REQUEST_UNREADABLE, "request is not HTTP")
+            self._refusal = self._refusal or HeadRefused(
+                400, Reason.REQUEST_UNREADABLE, "request is not HTTP"
+            )
         else:
             if self._has_message:
-                self._before = data[-_REMEMBERED:] if len(data) >= _REMEMBERED else (self._before + data)[-_REMEMBERED:]
+                self._before = (
+                    data[-_REMEMBERED:] if len(data) >= _REMEMBERED else (self._before + data)[-_REMEMBERED:]
+                )
                 if self._was_heard or self._head_size != size_before:
                     self._unheard_size = 0
                 else:
-                    # A field or chunk extension that never ends is seen by no callback: what arrived without completing one counts too.
+                    # A field or chunk extension that never ends is seen by no callback: what arrived without
+                    # completing one counts too.
                     self._unheard_size += len(data)
                     self._check_head()
         self._read = b""
         return None
 
     def _resumed(self, head: RequestHead) -> httptools.HttpRequestParser:
-        """A parser that stands behind this head. llhttp stops there for an upgrade, also for one that is declined; the body is part of the
-        request then (RFC 9110 §7.8). It gets the framing that goes to the portal, and nothing else of the head."""
+        """A parser that stands behind this head. llhttp stops there for an upgrade, also for one that is
+        declined; the body is part of the request then (RFC 9110 §7.8). It gets the framing that goes to the
+        portal, and nothing else of the head."""
         parser = httptools.HttpRequestParser(_Resumed(cast("_Connection", self)))
-        framing = b"Transfer-Encoding: chunked" if head.is_chunked else b"Content-Length: %d" % (head.content_length or 0)
-        parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n%s\r\n" % (framing, b"" if head.keeps_alive else b"Connection: close\r\n"))
+        framing = (
+            b"Transfer-Encoding: chunked"
+            if head.is_chunked
+            else b"Content-Length: %d" % (head.content_length or 0)
+        )
+        parser.feed_data(
+            b"POST / HTTP/1.1\r\n%s\r\n%s\r\n"
+            % (framing, b"" if head.keeps_alive else b"Connection: close\r\n")
+        )
         return parser
 
     def _finished_head(self) -> RequestHead | None:
         """The head that is complete now; None if it must be refused."""
         parser = self._parser
         try:
-            head = request_head.parse(parser.get_method(), self._target, parser.get_http_version(), self._fields)
+            head = request_head.parse(
+                parser.get_method(), self._target, parser.get_http_version(), self._fields
+            )
         except HeadRefused as refused:
             self._refusal = refused
             return None
@@ -160,12 +197,14 @@ class RequestReader:
         if head.upgrade:
             upgrades = parser.should_upgrade()
             if not (upgrades and head.offers_websocket):
-                # Only WebSocket is tunnelled; any other offer (h2c, TLS) is declined by not hearing it (RFC 9110 §7.8).
+                # Only WebSocket is tunnelled; any other offer (h2c, TLS) is declined by not hearing it (RFC
+                # 9110 §7.8).
                 head.upgrade = b""
                 if upgrades and head.has_body:
                     self._interrupted = head
             elif head.has_body:
-                # Whether it is a body or belongs to the new protocol depends on the answer, which nobody knows yet.
+                # Whether it is a body or belongs to the new protocol depends on the answer, which nobody
+                # knows yet.
                 self._refusal = HeadRefused(400, Reason.REQUEST_UNREADABLE, "WebSocket handshake with a body")
                 return None
             else:
@@ -175,9 +214,11 @@ class RequestReader:
         return head
 
     def _is_rtsp(self, head: RequestHead) -> bool:
-        """Whether the request line ends in `RTSP/1.x`, which llhttp takes for GET, POST and OPTIONS and does not tell from HTTP.
+        """Whether the request line ends in `RTSP/1.x`, which llhttp takes for GET, POST and OPTIONS and does
+        not tell from HTTP.
 
-        A line at the beginning of a read is judged by one byte. Of others (pipelined, or in pieces) the bytes around are searched."""
+        A line at the beginning of a read is judged by one byte. Of others (pipelined, or in pieces) the bytes
+        around are searched."""
         line, self._line = self._line, b""
         at = len(head.method) + len(self._target) + 2
         if at < len(line) and line[at] == _H:
@@ -195,7 +236,9 @@ class RequestReader:
         fields, self._fields = self._fields, []
         lines = headers.trailers(fields) if fields else b""
         if lines is None:
-            self._refusal = HeadRefused(400, Reason.REQUEST_UNREADABLE, "a field that must not come after a body")
+            self._refusal = HeadRefused(
+                400, Reason.REQUEST_UNREADABLE, "a field that must not come after a body"
+            )
         else:
             self._has_message = False
             self._head_size = self._unheard_size = 0
@@ -221,12 +264,14 @@ class RequestReader:
         self._head_size += len(piece)
         if len(self._target) <= self._limits.target_size:
             return
-        # Whoever comes back from a sign-in with a longer one is told on a page what to do: the pages judge it, within the whole head.
+        # Whoever comes back from a sign-in with a longer one is told on a page what to do: the pages judge
+        # it, within the whole head.
         if len(self._target) > self._largest_head or not self._target.startswith(_CALLBACKS):
             self._refusal = self._refusal or HeadRefused(414, Reason.TARGET_TOO_LONG, "target is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # llhttp leaves blanks behind a value, which are no part of it (RFC 9110 §5.5); it frames without them.
+        # llhttp leaves blanks behind a value, which are no part of it (RFC 9110 §5.5); it frames without
+        # them.
         if value and (value[-1] == _SPACE or value[-1] == _TAB):
             value = value.rstrip(b" \t")
         self._fields.append((name, value))

@@ -1,6 +1,8 @@
-"""Binds the addresses on which this process will listen, and never harms a process that listens there already.
+"""Binds the addresses on which this process will listen, and never harms a process that listens there
+already.
 
-All addresses are bound before the first of them is published: what cannot be had is found out while everything is as it was.
+All addresses are bound before the first of them is published: what cannot be had is found out while
+everything is as it was.
 """
 
 from __future__ import annotations
@@ -24,14 +26,16 @@ _LONGEST_PATH: Final = 107
 
 
 class CannotListen(ValueError):  # noqa: N818
-    """An address that cannot be had. The message is one line that names the setting, the address and the reason.
+    """An address that cannot be had. The message is one line that names the setting, the address and the
+    reason.
 
     No OSError, though most come of one: compiled classes cannot be derived from that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where to listen: host and port, or a Unix socket with its permissions and its group. `key` is the setting that says so."""
+    """Where to listen: host and port, or a Unix socket with its permissions and its group. `key` is the
+    setting that says so."""
 
     key: str
     host: str = ""
@@ -41,11 +45,16 @@ class Address:
     unix_group: str | int | None = None
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.unix_path}" if self.unix_path is not None else f"{self.key}: {self.host or '*'}:{self.port}"
+        return (
+            f"{self.key}: {self.unix_path}"
+            if self.unix_path is not None
+            else f"{self.key}: {self.host or '*'}:{self.port}"
+        )
 
 
 class Bound:
-    """An address that is ours. Nobody can connect before a server listens on `sockets`, and to a Unix socket not before `publish`."""
+    """An address that is ours. Nobody can connect before a server listens on `sockets`, and to a Unix socket
+    not before `publish`."""
 
     def __init__(self, address: Address, sockets: tuple[socket.socket, ...], lock: int | None = None) -> None:
         self.address = address
@@ -54,12 +63,14 @@ class Bound:
         self._inode: tuple[int, int] | None = None
 
     def publish(self) -> None:
-        """Puts a Unix socket at its path, in the place of what a killed process has left there. Raises CannotListen."""
+        """Puts a Unix socket at its path, in the place of what a killed process has left there. Raises
+        CannotListen."""
         path = self.address.unix_path
         if path is None:
             return
         try:
-            # A rename replaces what is there in one step: the path is never empty, and nobody can come between a look and a removal.
+            # A rename replaces what is there in one step: the path is never empty, and nobody can come
+            # between a look and a removal.
             _new(path).rename(path)
             self._inode = _inode(path)
         except OSError as error:
@@ -103,7 +114,9 @@ def bind(addresses: Iterable[Address]) -> tuple[Bound, ...]:
 
 def _tcp(address: Address) -> Bound:
     try:
-        found = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (OSError, UnicodeError):
         raise CannotListen(f"{address}: this name stands for no address") from None
     with contextlib.ExitStack() as undoing:
@@ -138,7 +151,9 @@ def _bind_tcp(listening: socket.socket, name: object, address: Address) -> None:
 
 def _unix(address: Address, path: Path) -> Bound:
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise CannotListen(f"{address}: the path is too long for a Unix socket ({_LONGEST_PATH} bytes at most)")
+        raise CannotListen(
+            f"{address}: the path is too long for a Unix socket ({_LONGEST_PATH} bytes at most)"
+        )
     with contextlib.ExitStack() as undoing:
         lock = _locked(address, path)
         undoing.callback(_given_back, lock, path)
@@ -182,7 +197,9 @@ def _locked(address: Address, path: Path) -> int:
         except OSError as error:
             if not path.parent.is_dir():
                 raise CannotListen(f"{address}: the folder {path.parent} is missing") from error
-            raise CannotListen(f"{address}: no lock can be made beside it in {path.parent}: {error.strerror}") from error
+            raise CannotListen(
+                f"{address}: no lock can be made beside it in {path.parent}: {error.strerror}"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -190,8 +207,8 @@ def _locked(address: Address, path: Path) -> int:
             os.close(lock)
             by = holders.described(int(holder)) if holder.isdecimal() else "another process"
             raise CannotListen(f"{address} is taken by {by}") from None
-        # A process that gives its lock back removes the file. If that happened just now, we have locked a file that nobody else will
-        # find, and try again.
+        # A process that gives its lock back removes the file. If that happened just now, we have locked a
+        # file that nobody else will find, and try again.
         found = os.fstat(lock)
         if _inode(place) == (found.st_dev, found.st_ino):
             os.ftruncate(lock, 0)
@@ -208,7 +225,8 @@ def _given_back(lock: int, path: Path) -> None:
 
 
 def _refuse_what_lives(address: Address, path: Path) -> None:
-    """Raises CannotListen for a path at which somebody listens (an older version, which locks nothing) or that is no socket."""
+    """Raises CannotListen for a path at which somebody listens (an older version, which locks nothing) or
+    that is no socket."""
     try:
         kind = path.lstat().st_mode
     except FileNotFoundError:
@@ -224,7 +242,9 @@ def _refuse_what_lives(address: Address, path: Path) -> None:
         except BlockingIOError:
             raise CannotListen(f"{address} is taken by another process") from None
         except OSError as error:
-            raise CannotListen(f"{address} is there already and cannot be asked whether it lives: {error.strerror}") from error
+            raise CannotListen(
+                f"{address} is there already and cannot be asked whether it lives: {error.strerror}"
+            ) from error
         raise CannotListen(f"{address} is taken by {holders.of_connection(probe)}")
 
 

@@ -1,6 +1,8 @@
-"""Accepts TCP connections for TLS: each counts from the moment it is accepted, and has a limited time for its handshake.
+"""Accepts TCP connections for TLS: each counts from the moment it is accepted, and has a limited time for its
+handshake.
 
-The loop's own server tells of a connection only after the handshake. Until then whoever says nothing would be counted by nobody.
+The loop's own server tells of a connection only after the handshake. Until then whoever says nothing would be
+counted by nobody.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ class Roll(Protocol):
     """The listener's side: knows who is connected."""
 
     def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
-        """A connection that counts from now on; None if there is no room for one more, for one more of this peer, or for one with this
-        descriptor."""
+        """A connection that counts from now on; None if there is no room for one more, for one more of this
+        peer, or for one with this descriptor."""
         ...
 
     def not_arrived(self, connection: ClientConnection) -> None:
@@ -46,9 +48,14 @@ class TlsDoor:
     """One listening socket. `handshake_for` is seconds; `spawn` runs a handshake in the background."""
 
     def __init__(
-        self, listening: socket.socket, tls: ssl.SSLContext, roll: Roll, *, handshake_for: float,
+        self,
+        listening: socket.socket,
+        tls: ssl.SSLContext,
+        roll: Roll,
+        *,
+        handshake_for: float,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._listening = listening
         self._tls = tls
         self._roll = roll
@@ -124,7 +131,7 @@ class TlsDoor:
         try:
             await loop.connect_accepted_socket(
                 lambda: connection, taken, ssl=self._tls, ssl_handshake_timeout=self._handshake_for
-            )  # fmt: skip
+            )
         except OSError:
             pass  # no TLS, no common cipher, no end in time: the client's affair
         finally:

@@ -1,7 +1,8 @@
 """PURE: who asks: the peer of the connection, or whom a trusted proxy says it speaks for.
 
-The chain of X-Forwarded-For is read from the right, trusted proxies are skipped, and the first other address is the client: what a
-client writes to the left of that is its own invention. A chain that cannot be read falls back to the peer, never to "no rule".
+The chain of X-Forwarded-For is read from the right, trusted proxies are skipped, and the first other address
+is the client: what a client writes to the left of that is its own invention. A chain that cannot be read
+falls back to the peer, never to "no rule".
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ class TrustedProxies:
 
     def _is_listed(self, peer: str) -> bool:
         address = read_address(peer)
-        return address is not None and any(address in network for network in self.networks if network.version == address.version)
+        return address is not None and any(
+            address in network for network in self.networks if network.version == address.version
+        )
 
     def client(self, peer: str, forwarded_for: Iterable[bytes]) -> str:
-        """The address of the client. Asks only a trusted peer; an unreadable chain yields the last hop that could be read."""
+        """The address of the client. Asks only a trusted peer; an unreadable chain yields the last hop that
+        could be read."""
         return self._read(peer, forwarded_for)[0]
 
     def is_nobody(self, peer: str, forwarded_for: Iterable[bytes]) -> bool:
-        """Whether the address is a proxy's own, because that proxy does not say for whom it speaks, or says it in a way that nobody can
-        read. All of its users have this address: whatever is counted for one client must not be counted for it."""
+        """Whether the address is a proxy's own, because that proxy does not say for whom it speaks, or says
+        it in a way that nobody can read. All of its users have this address: whatever is counted for one
+        client must not be counted for it."""
         return not self._read(peer, forwarded_for)[1]
 
     def _read(self, peer: str, forwarded_for: Iterable[bytes]) -> tuple[str, bool]:
@@ -66,13 +71,15 @@ class TrustedProxies:
 
 
 def peer_of(name: tuple[Any, ...]) -> str:
-    """The address in the name of a TCP peer. A socket for both families shows IPv4 peers as mapped addresses."""
+    """The address in the name of a TCP peer. A socket for both families shows IPv4 peers as mapped
+    addresses."""
     address = str(name[0])
     return address.removeprefix("::ffff:") if "." in address else address
 
 
 def read_address(text: str) -> Address | None:
-    """An address with an optional port, as proxies write it (`192.0.2.1:4711`, `[2001:db8::1]:4711`, `::ffff:192.0.2.1`)."""
+    """An address with an optional port, as proxies write it (`192.0.2.1:4711`, `[2001:db8::1]:4711`,
+    `::ffff:192.0.2.1`)."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,10 +1,12 @@
 """PURE: which header fields travel on, in both directions.
 
-Toward the portal: hop-by-hop fields (RFC 9110 §7.6.1) and every copy of an identity or forwarding header that the client sent are
-removed, then ours are added, once. Back to the client: hop-by-hop fields and cookies that bear our names are removed.
+Toward the portal: hop-by-hop fields (RFC 9110 §7.6.1) and every copy of an identity or forwarding header that
+the client sent are removed, then ours are added, once. Back to the client: hop-by-hop fields and cookies that
+bear our names are removed.
 
-A name is judged by its folded form: servers that hand headers on as variables (CGI, WSGI, PHP, Apache) turn every character that is
-no letter or digit into the same one, so `X_Auth_Subject` and `X.Auth.Subject` are `X-Auth-Subject` to them.
+A name is judged by its folded form: servers that hand headers on as variables (CGI, WSGI, PHP, Apache) turn
+every character that is no letter or digit into the same one, so `X_Auth_Subject` and `X.Auth.Subject` are
+`X-Auth-Subject` to them.
 """
 
 from __future__ import annotations
@@ -18,14 +20,24 @@ from authproxy.edge.rules.request_head import Fields, RequestHead
 
 OWN_COOKIE_PREFIX: Final = b"__Host-authproxy"
 _TICKET_COOKIE: Final = b"__Host-authproxy="
-# Numbers, because CPython raises and drops an exception for every `bytes in bytes` before it looks (1,500 instructions).
+# Numbers, because CPython raises and drops an exception for every `bytes in bytes` before it looks (1,500
+# instructions).
 _SEMICOLON: Final = 0x3B
 _COMMA: Final = 0x2C
 
-_HOP_BY_HOP: Final = frozenset({
-    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"transfer-encoding",
-    b"upgrade", b"http2-settings",
-})  # fmt: skip
+_HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    }
+)
 
 _IDENTITY_PREFIXES: Final[tuple[bytes, ...]] = tuple(prefix.encode() for prefix in identity_names.FAMILIES)
 _IDENTITY_NAMES: Final = frozenset(name.encode() for name in identity_names.NAMES)
@@ -36,14 +48,18 @@ _ENDLESS: Final = re.compile(rb"\s*(?:text/event-stream|multipart/x-mixed-replac
 _endless_types: Final[dict[bytes, bool]] = {}
 _SEAM: Final = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
 _NEITHER_LETTER_NOR_DIGIT: Final = re.compile(rb"[^a-z0-9]+")
-# Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC 9110 §6.5.1).
+# Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC
+# 9110 §6.5.1).
 _NOT_IN_TRAILERS: Final = (
-    _HOP_BY_HOP | _REPLACED | {b"authorization", b"content-encoding", b"content-type", b"content-range", b"set-cookie", b"trailer"}
+    _HOP_BY_HOP
+    | _REPLACED
+    | {b"authorization", b"content-encoding", b"content-type", b"content-range", b"set-cookie", b"trailer"}
 )
 
 
 def is_endless(content_type: bytes) -> bool:
-    """Whether content of that type goes on until somebody ends it. Remembers types, of which portals use a few dozen."""
+    """Whether content of that type goes on until somebody ends it. Remembers types, of which portals use a
+    few dozen."""
     known = _endless_types.get(content_type)
     if known is None:
         known = _ENDLESS.match(content_type) is not None
@@ -59,14 +75,16 @@ def folded(name: bytes) -> bytes:
 
 
 def is_identity(name: bytes) -> bool:
-    """Whether a client must not speak under this name: some product takes it for identity, origin or method of a request."""
+    """Whether a client must not speak under this name: some product takes it for identity, origin or method
+    of a request."""
     form = folded(name)
     return form in _IDENTITY_NAMES or form.startswith(_IDENTITY_PREFIXES)
 
 
 class RequestFilter:
-    """Decides name by name what of a client's fields reaches one portal. The answer for a spelling is remembered, for at most
-    4,096 of them: browsers use a few dozen, and an attacker's inventions must not fill the memory."""
+    """Decides name by name what of a client's fields reaches one portal. The answer for a spelling is
+    remembered, for at most 4,096 of them: browsers use a few dozen, and an attacker's inventions must not
+    fill the memory."""
 
     def __init__(self, own_names: Iterable[str] = ()) -> None:
         self._own = frozenset(folded(name.encode()) for name in own_names)
@@ -77,16 +95,32 @@ class RequestFilter:
         if known is None:
             # Folded, too: a WSGI portal reads `Content_Length` as CONTENT_LENGTH and frames by it.
             form = folded(name)
-            known = form not in _HOP_BY_HOP and form not in _REPLACED and form not in self._own and not is_identity(name)
+            known = (
+                form not in _HOP_BY_HOP
+                and form not in _REPLACED
+                and form not in self._own
+                and not is_identity(name)
+            )
             if len(self._known) < 4096:
                 self._known[name] = known
         return known
 
-    def outgoing(self, head: RequestHead, *, origin_form: str, host: bytes, added: bytes, keeps_own_cookies: bool = False) -> bytes:
-        """The head for the portal. `added` are finished lines (identity, forwarding, request id), each ended by CRLF."""
+    def outgoing(
+        self,
+        head: RequestHead,
+        *,
+        origin_form: str,
+        host: bytes,
+        added: bytes,
+        keeps_own_cookies: bool = False,
+    ) -> bytes:
+        """The head for the portal. `added` are finished lines (identity, forwarding, request id), each ended
+        by CRLF."""
         named = _named_in(head.connection) if head.connection else ()
         known = self._known
-        lines: list[bytes] = [b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (head.method.encode(), origin_form.encode(), host)]
+        lines: list[bytes] = [
+            b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (head.method.encode(), origin_form.encode(), host)
+        ]
         for field in head.fields:
             name = field[0]
             passes = known.get(name)
@@ -121,7 +155,8 @@ def without_own_cookies(cookies: bytes) -> bytes:
         return b""
     if OWN_COOKIE_PREFIX not in cookies:
         return cookies
-    # A comma may be part of another cookie's value, or the seam where a proxy joined two Cookie fields; ours never contain one.
+    # A comma may be part of another cookie's value, or the seam where a proxy joined two Cookie fields; ours
+    # never contain one.
     parted = _SEAM.sub(b";", cookies) if b"," in cookies else cookies
     kept: list[bytes] = []
     for pair in parted.split(b";"):
@@ -129,13 +164,19 @@ def without_own_cookies(cookies: bytes) -> bytes:
             kept.append(pair)
         elif b"," in pair:
             kept.append(pair.partition(b",")[2])
-    # What still holds our name stands in no place where a browser would put it: quoted, or inside another cookie.
+    # What still holds our name stands in no place where a browser would put it: quoted, or inside another
+    # cookie.
     return b";".join(pair for pair in kept if OWN_COOKIE_PREFIX not in pair).strip()
 
 
 def _named_in(connection: bytes) -> frozenset[bytes]:
     """The fields that a Connection value names; `close` and `keep-alive` are options, not fields."""
-    return frozenset(token.strip().lower() for token in connection.split(b",")) - {b"close", b"keep-alive", b"upgrade", b""}
+    return frozenset(token.strip().lower() for token in connection.split(b",")) - {
+        b"close",
+        b"keep-alive",
+        b"upgrade",
+        b"",
+    }
 
 
 _STAYS: Final = 0
@@ -146,9 +187,12 @@ _USUAL_OPTIONS: Final = frozenset({b"keep-alive", b"Keep-Alive", b"close"})
 _returning: Final[dict[bytes, int]] = {}
 
 
-def returning(status_line: bytes, fields: Fields, framing: bytes, *, may_set_own_cookies: bool = False) -> bytes:
-    """The head for the client: the portal's fields without hop-by-hop ones, and the framing that this connection uses. Only our own
-    pages may set our cookies; browsers send one set without a name (`Set-Cookie: =__Host-authproxy=x`) as if it had our name."""
+def returning(
+    status_line: bytes, fields: Fields, framing: bytes, *, may_set_own_cookies: bool = False
+) -> bytes:
+    """The head for the client: the portal's fields without hop-by-hop ones, and the framing that this
+    connection uses. Only our own pages may set our cookies; browsers send one set without a name
+    (`Set-Cookie: =__Host-authproxy=x`) as if it had our name."""
     lines = [status_line]
     named: frozenset[bytes] = frozenset()
     for field in fields:
@@ -161,7 +205,9 @@ def returning(status_line: bytes, fields: Fields, framing: bytes, *, may_set_own
         elif passes == _NAMES_OTHERS:
             if field[1] not in _USUAL_OPTIONS:
                 named |= _named_in(field[1])
-        elif passes == _SETS_COOKIE and (may_set_own_cookies or not field[1].lstrip(b" \t=").startswith(OWN_COOKIE_PREFIX)):
+        elif passes == _SETS_COOKIE and (
+            may_set_own_cookies or not field[1].lstrip(b" \t=").startswith(OWN_COOKIE_PREFIX)
+        ):
             lines.append(b"%s: %s\r\n" % field)
     if named:
         lines = [status_line] + [line for line in lines[1:] if line.partition(b":")[0].lower() not in named]

@@ -1,7 +1,8 @@
-"""PURE: forms that wait for a fresh proof of their person: which requests are kept, what sends one on, and as what it goes to the portal.
+"""PURE: forms that wait for a fresh proof of their person: which requests are kept, what sends one on, and as
+what it goes to the portal.
 
-The form of our confirmation page goes to the address of the kept one. It is told from the portal's own forms by its type, its exact
-length and its only field; a request without a body costs one comparison.
+The form of our confirmation page goes to the address of the kept one. It is told from the portal's own forms
+by its type, its exact length and its only field; a request without a body costs one comparison.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from authproxy.edge.rules.request_head import RequestHead
 RELEASE_SIZE: Final = len(RELEASE_FIELD) + 1 + NAME_SIZE
 _RELEASE_FIELD: Final = RELEASE_FIELD.encode()
 _FORM: Final = b"application/x-www-form-urlencoded"
-# They speak of the body, or of the page that the kept form came from; a portal that compares them with its own origin must find it there.
-_OF_THE_FORM: Final = frozenset({b"content-type", b"content-encoding", b"content-language", b"origin", b"referer"})
+# They speak of the body, or of the page that the kept form came from; a portal that compares them with its
+# own origin must find it there.
+_OF_THE_FORM: Final = frozenset(
+    {b"content-type", b"content-encoding", b"content-language", b"origin", b"referer"}
+)
 
 
 class Takes(Protocol):
@@ -39,13 +43,15 @@ def released_name(body: bytes) -> str | None:
 
 
 def comes_from_portal(head: RequestHead, origin: str) -> bool:
-    """Whether a page of the portal's own origin has sent a POST. What another site has made a browser send is neither kept nor sent on:
-    it would leave our confirmation page as the portal's own. A request that does not tell where it comes from is not believed either."""
+    """Whether a page of the portal's own origin has sent a POST. What another site has made a browser send is
+    neither kept nor sent on: it would leave our confirmation page as the portal's own. A request that does
+    not tell where it comes from is not believed either."""
     return askers.comes_from(head.fields, origin) is True
 
 
 def may_keep(head: RequestHead, origin: str, held: Takes) -> bool:
-    """Whether a page load is a form that can be kept: of known and small size, of a listed type, and sent by a page of the portal."""
+    """Whether a page load is a form that can be kept: of known and small size, of a listed type, and sent by
+    a page of the portal."""
     length, types = head.content_length, head.all(b"content-type")
     if head.method != "POST" or length is None or len(types) != 1 or head.all(b"content-encoding"):
         return False
@@ -54,8 +60,17 @@ def may_keep(head: RequestHead, origin: str, held: Takes) -> bool:
 
 def kept(head: RequestHead, target: str, body: bytes) -> HeldRequest:
     """What is kept of such a form. `target` is its canonical origin-form."""
-    fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields if name.lower() in _OF_THE_FORM]
-    return HeldRequest(target=target, content_type=head.all(b"content-type")[0].decode("latin-1"), fields=tuple(fields), body=body)
+    fields = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in head.fields
+        if name.lower() in _OF_THE_FORM
+    ]
+    return HeldRequest(
+        target=target,
+        content_type=head.all(b"content-type")[0].decode("latin-1"),
+        fields=tuple(fields),
+        body=body,
+    )
 
 
 def released(head: RequestHead, form: HeldRequest) -> RequestHead:

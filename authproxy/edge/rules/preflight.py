@@ -1,4 +1,5 @@
-"""PURE: CORS preflights (Fetch §4.8): what a browser asks before a script of another origin may send what no form could.
+"""PURE: CORS preflights (Fetch §4.8): what a browser asks before a script of another origin may send what no
+form could.
 
 They never carry credentials. A request that has any of them is judged like every other one.
 """
@@ -19,9 +20,16 @@ class Preflight:
 
 
 def is_preflight(head: RequestHead, method: str) -> bool:
-    """Whether it is a preflight and nothing else. `method` is the original one, which in a subrequest is not the head's."""
+    """Whether it is a preflight and nothing else. `method` is the original one, which in a subrequest is not
+    the head's."""
     return (
         method == "OPTIONS"
         and len(head.all(b"origin")) == len(head.all(b"access-control-request-method")) == 1
-        and not (head.cookies or head.has_body or head.upgrade or head.all(b"authorization") or head.all(b"proxy-authorization"))
+        and not (
+            head.cookies
+            or head.has_body
+            or head.upgrade
+            or head.all(b"authorization")
+            or head.all(b"proxy-authorization")
+        )
     )

@@ -1,8 +1,8 @@
 """PURE: a decision that is not Allowed, or a failure of the edge itself, as status, headers and body.
 
-Implements the table of answers: people get a redirect or a page, scripts get `application/problem+json` (RFC 9457). Who is a person
-is decided by Fetch Metadata first; a script is never answered with a redirect, and nothing but a page load begins a sign-in. Scripts
-learn of a missing fresh proof as RFC 9470 §3 says it.
+Implements the table of answers: people get a redirect or a page, scripts get `application/problem+json` (RFC
+9457). Who is a person is decided by Fetch Metadata first; a script is never answered with a redirect, and
+nothing but a page load begins a sign-in. Scripts learn of a missing fresh proof as RFC 9470 §3 says it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,23 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from authproxy.access import askers, methods, problems
-from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    AuthenticationRequired,
+    Denied,
+    Reason,
+    Refusal,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.identity.assurance import Level
 
 _RETRY: Final = b"Retry-After: %d\r\n" % problems.RETRY_AFTER[503]
-NEVER_STORED: Final = b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
+NEVER_STORED: Final = (
+    b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
+)
 _PROBLEM: Final = NEVER_STORED + b"Content-Type: %s; charset=utf-8\r\n" % problems.MEDIA_TYPE.encode()
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410}
@@ -48,23 +57,32 @@ class PageWanted(NamedTuple):
 
 
 def is_page_load(head: RequestHead, method: str) -> bool:
-    """Whether a person waits for a page. `method` is the original one, which in a subrequest is not the head's."""
+    """Whether a person waits for a page. `method` is the original one, which in a subrequest is not the
+    head's."""
     return not head.upgrade and askers.is_page_load(head.fields, method)
 
 
 def login_url(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
-    """The chooser, with the way back: the page itself; for a request that cannot be repeated, the page that sent it."""
+    """The chooser, with the way back: the page itself; for a request that cannot be repeated, the page that
+    sent it."""
     return f"{portal.origin}/.authproxy/login?rt={_way_back(portal, target, head)}{_cut(target)}"
 
 
-def step_up_url(required: StepUpRequired, target: RequestTarget, head: RequestHead, *, held: str | None = None) -> str:
-    """Where a fresh proof is asked for, with the way back, the name of the route that wants it, and what has become of a form: the name
-    under which it is kept, or that it is lost."""
+def step_up_url(
+    required: StepUpRequired, target: RequestTarget, head: RequestHead, *, held: str | None = None
+) -> str:
+    """Where a fresh proof is asked for, with the way back, the name of the route that wants it, and what has
+    become of a form: the name under which it is kept, or that it is lost."""
     portal = required.portal
-    url = f"{portal.origin}/.authproxy/step-up?rt={_way_back(portal, target, head)}&for={quote(required.route.name, safe='/')}"
+    wanted_by = quote(required.route.name, safe="/")
+    url = f"{portal.origin}/.authproxy/step-up?rt={_way_back(portal, target, head)}&for={wanted_by}"
     if held is not None:
         return f"{url}&held={held}"
-    return f"{url}&lost=yes" if target.method not in {"GET", "HEAD"} and is_page_load(head, target.method) else url
+    return (
+        f"{url}&lost=yes"
+        if target.method not in {"GET", "HEAD"} and is_page_load(head, target.method)
+        else url
+    )
 
 
 def _way_back(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
@@ -91,9 +109,9 @@ def _own_referer(portal: Portal, head: RequestHead) -> str:
 
 def answer(
     refusal: Refusal, *, target: RequestTarget, head: RequestHead, request_id: str, held: str | None = None
-) -> Answer | PageWanted:  # fmt: skip
-    """What the client gets for a refusal. The one place where decisions become HTTP in reverse-proxy mode. `held` is the name under which
-    the form that was sent is kept."""
+) -> Answer | PageWanted:
+    """What the client gets for a refusal. The one place where decisions become HTTP in reverse-proxy mode.
+    `held` is the name under which the form that was sent is kept."""
     is_page = is_page_load(head, target.method)
     if isinstance(refusal, StepUpRequired):
         location = step_up_url(refusal, target, head, held=held)
@@ -102,7 +120,8 @@ def answer(
         return step_up_problem(refusal, request_id, location)
     if isinstance(refusal, AuthenticationRequired):
         location = login_url(refusal.portal, target, head)
-        # Without a host it is no browser and no script of a page, but a load balancer: it takes a redirect for life, 401 for none.
+        # Without a host it is no browser and no script of a page, but a load balancer: it takes a redirect
+        # for life, 401 for none.
         if is_page or (head.is_http_1_0 and not head.host and head.method in {"GET", "HEAD"}):
             return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
         return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
@@ -113,8 +132,14 @@ def answer(
 
 
 def _levels(refusal: Denied | Unavailable) -> tuple[int, int] | None:
-    """The level of the session and the one that its route demands, where that is what the refusal is about."""
-    if refusal.reason is not Reason.LEVEL_TOO_LOW or not isinstance(refusal, Denied) or refusal.session is None or refusal.route is None:
+    """The level of the session and the one that its route demands, where that is what the refusal is
+    about."""
+    if (
+        refusal.reason is not Reason.LEVEL_TOO_LOW
+        or not isinstance(refusal, Denied)
+        or refusal.session is None
+        or refusal.route is None
+    ):
         return None
     return int(refusal.session.level), int(refusal.route.requirement.level)
 
@@ -135,10 +160,16 @@ def options(allowed: frozenset[str]) -> Answer:
 
 
 def problem(
-    status: int, reason: Reason, request_id: str, *, login_url: str | None = None, portal: Portal | None = None,
+    status: int,
+    reason: Reason,
+    request_id: str,
+    *,
+    login_url: str | None = None,
+    portal: Portal | None = None,
     levels: tuple[int, int] | None = None,
-) -> Answer:  # fmt: skip
-    """An `application/problem+json` answer with the reason and the request id; for 401 also the place to sign in."""
+) -> Answer:
+    """An `application/problem+json` answer with the reason and the request id; for 401 also the place to sign
+    in."""
     members = problems.members(status, reason, request_id, levels=levels)
     headers = _PROBLEM
     if login_url is not None:
@@ -151,8 +182,8 @@ def problem(
 
 
 def step_up_problem(required: StepUpRequired, request_id: str, location: str) -> Answer:
-    """What a script learns of a missing fresh proof: the challenge of RFC 9470 §3, and in the body which methods would do and where a
-    person is asked."""
+    """What a script learns of a missing fresh proof: the challenge of RFC 9470 §3, and in the body which
+    methods would do and where a person is asked."""
     wanted = required.route.requirement.step_up
     age = None if wanted is None or wanted.max_age is None else int(wanted.max_age.total_seconds())
     members = problems.members(401, required.reason, request_id)
@@ -171,8 +202,8 @@ def _written(members: dict[str, object]) -> bytes:
 
 
 def plain(status: int, reason: Reason, request_id: str, allowed: frozenset[str] = methods.ORDINARY) -> Answer:
-    """An answer for whoever cannot be told apart: one line of text that names the reason and repeats nothing that was sent. `allowed` are
-    the methods that would not have been answered 405."""
+    """An answer for whoever cannot be told apart: one line of text that names the reason and repeats nothing
+    that was sent. `allowed` are the methods that would not have been answered 405."""
     text = f"{status} {HTTPStatus(status).phrase}: {reason.value}\nRequest: {request_id}\n"
     headers = NEVER_STORED + b"Content-Type: text/plain; charset=utf-8\r\n"
     if status == 405:
@@ -184,7 +215,18 @@ def plain(status: int, reason: Reason, request_id: str, allowed: frozenset[str] 
 
 def head_bytes(given: Answer, *, date: bytes, keeps_alive: bool, is_http_1_0: bool) -> bytes:
     """Status line, headers and framing of a complete answer. `date` is a finished line."""
-    connection = b"" if keeps_alive and not is_http_1_0 else b"Connection: keep-alive\r\n" if keeps_alive else b"Connection: close\r\n"
+    connection = (
+        b""
+        if keeps_alive and not is_http_1_0
+        else b"Connection: keep-alive\r\n"
+        if keeps_alive
+        else b"Connection: close\r\n"
+    )
     return b"HTTP/1.1 %d %s\r\n%s%sContent-Length: %d\r\n%s\r\n" % (
-        given.status, _PHRASES[given.status], date, given.headers, len(given.body), connection,
-    )  # fmt: skip
+        given.status,
+        _PHRASES[given.status],
+        date,
+        given.headers,
+        len(given.body),
+        connection,
+    )

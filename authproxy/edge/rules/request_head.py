@@ -1,7 +1,9 @@
-"""PURE: the head of a request as one of the fields that matter and the rest, or a refusal of what two readers could frame in two ways.
+"""PURE: the head of a request as one of the fields that matter and the rest, or a refusal of what two readers
+could frame in two ways.
 
-llhttp has checked the grammar (no obs-fold, no bare LF or CR, no space before the colon, no control characters, no Content-Length
-beside Transfer-Encoding); what it lets through and another server would read differently is refused here (RFC 9112 §3.2, §6, §11).
+llhttp has checked the grammar (no obs-fold, no bare LF or CR, no space before the colon, no control
+characters, no Content-Length beside Transfer-Encoding); what it lets through and another server would read
+differently is refused here (RFC 9112 §3.2, §6, §11).
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ from authproxy.access.decision import Reason
 
 Fields = list[tuple[bytes, bytes]]
 
-# NTLM, SPNEGO by its names (RFC 4559 §4), and what Windows servers take beside it. A challenge may list several schemes; a name inside a
-# quoted string does no harm here.
-_OF_CONNECTIONS: Final = re.compile(rb"(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos|credssp|pku2u)(?:$|[,\s])", re.IGNORECASE)
+# NTLM, SPNEGO by its names (RFC 4559 §4), and what Windows servers take beside it. A challenge may list
+# several schemes; a name inside a quoted string does no harm here.
+_OF_CONNECTIONS: Final = re.compile(
+    rb"(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos|credssp|pku2u)(?:$|[,\s])", re.IGNORECASE
+)
 
 
 class HeadRefused(ValueError):  # noqa: N818
-    """The head cannot be read in one way only. `status` is 400 or its kin; the message never repeats what was sent."""
+    """The head cannot be read in one way only. `status` is 400 or its kin; the message never repeats what was
+    sent."""
 
     def __init__(self, status: int, reason: Reason, found: str) -> None:
         super().__init__(found)
@@ -32,12 +37,32 @@ class RequestHead:
     """A request head. `host` and `cookies` are raw; `fields` are all of them as they came."""
 
     __slots__ = (
-        "_index", "connection", "content_length", "cookies", "expects_continue", "fields", "host", "is_chunked", "is_http_1_0",
-        "is_personal", "is_relayed", "keeps_alive", "method", "target", "upgrade",
-    )  # fmt: skip
+        "_index",
+        "connection",
+        "content_length",
+        "cookies",
+        "expects_continue",
+        "fields",
+        "host",
+        "is_chunked",
+        "is_http_1_0",
+        "is_personal",
+        "is_relayed",
+        "keeps_alive",
+        "method",
+        "target",
+        "upgrade",
+    )
 
     def __init__(
-        self, method: str, target: str, is_http_1_0: bool, fields: Fields, *, host: bytes = b"", upgrade: bytes = b""  # noqa: FBT001
+        self,
+        method: str,
+        target: str,
+        is_http_1_0: bool,  # noqa: FBT001
+        fields: Fields,
+        *,
+        host: bytes = b"",
+        upgrade: bytes = b"",
     ) -> None:
         self.method = method
         self.target = target
@@ -67,7 +92,8 @@ class RequestHead:
         return self.upgrade.lower() == b"websocket" and self.method == "GET" and not self.is_http_1_0
 
     def get(self, name: bytes) -> bytes | None:
-        """The value of a field (lower-case name), None if absent. Raises HeadRefused if it stands there twice."""
+        """The value of a field (lower-case name), None if absent. Raises HeadRefused if it stands there
+        twice."""
         values = self.all(name)
         if len(values) > 1:
             raise HeadRefused(400, Reason.REQUEST_UNREADABLE, f"{name.decode()} stands twice")
@@ -95,7 +121,8 @@ class RequestHead:
 
 
 def authenticates_connection(value: bytes) -> bool:
-    """Whether credentials or challenges of that value authenticate the connection that they travel on, and with it every later request."""
+    """Whether credentials or challenges of that value authenticate the connection that they travel on, and
+    with it every later request."""
     return _OF_CONNECTIONS.search(value) is not None
 
 
@@ -123,7 +150,8 @@ def _host(head: RequestHead, value: bytes) -> int:
 
 
 def _cookie(head: RequestHead, value: bytes) -> int:
-    # HTTP/2 front proxies may split Cookie into several fields (RFC 9113 §8.2.3): joined as RFC 6265 would have it.
+    # HTTP/2 front proxies may split Cookie into several fields (RFC 9113 §8.2.3): joined as RFC 6265 would
+    # have it.
     head.cookies = head.cookies + b"; " + value if head.cookies else value
     return 0
 
@@ -137,7 +165,9 @@ def _content_length(head: RequestHead, value: bytes) -> int:
 
 def _transfer_encoding(head: RequestHead, value: bytes) -> int:
     if head.is_chunked or head.content_length is not None or head.is_http_1_0 or value.lower() != b"chunked":
-        raise HeadRefused(400, Reason.REQUEST_UNREADABLE, "Transfer-Encoding is other than one `chunked` of HTTP/1.1")
+        raise HeadRefused(
+            400, Reason.REQUEST_UNREADABLE, "Transfer-Encoding is other than one `chunked` of HTTP/1.1"
+        )
     head.is_chunked = True
     return 0
 
@@ -183,7 +213,8 @@ _BY_LOWER_NAME: Final = {
     b"via": _relayed,
     b"max-forwards": _relayed,
 }
-# By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must not fill the memory.
+# By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must
+# not fill the memory.
 _readers: Final[dict[bytes, Callable[[RequestHead, bytes], int] | None]] = {}
 
 

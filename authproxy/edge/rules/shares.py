@@ -1,4 +1,5 @@
-"""PURE: how many of something each address or session has at the moment, so that no single one of them takes what all others need."""
+"""PURE: how many of something each address or session has at the moment, so that no single one of them takes
+what all others need."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""PURE: auth subrequests of front proxies: which headers carry the original request, and how a decision is said to each kind of proxy.
+"""PURE: auth subrequests of front proxies: which headers carry the original request, and how a decision is
+said to each kind of proxy.
 
-A dialect is data. Each reads one fixed set of headers, never falls back to another, and refuses where a header of another convention
-disagrees (the guessing of rivals is where their bypasses were). What cannot be read is never allowed.
+A dialect is data. Each reads one fixed set of headers, never falls back to another, and refuses where a
+header of another convention disagrees (the guessing of rivals is where their bypasses were). What cannot be
+read is never allowed.
 """
 
 from __future__ import annotations
@@ -11,10 +13,25 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from authproxy.access import target as request_target
-from authproxy.access.decision import Allowed, AuthenticationRequired, Decision, Reason, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Allowed,
+    AuthenticationRequired,
+    Decision,
+    Reason,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge.rules.refusals import NEVER_STORED, Answer, is_page_load, login_url, problem, step_up_problem, step_up_url
+from authproxy.edge.rules.refusals import (
+    NEVER_STORED,
+    Answer,
+    is_page_load,
+    login_url,
+    problem,
+    step_up_problem,
+    step_up_url,
+)
 from authproxy.edge.rules.request_head import HeadRefused, RequestHead
 
 
@@ -30,7 +47,8 @@ class Dialect:
     """Headers of other conventions for the raw target: absent, or equal to what was read."""
     must_agree_on_host: tuple[bytes, ...]
     redirects: bool
-    """Whether a redirect may be the status of the answer (nginx makes a 500 of it: it reads Location from a 401 instead)."""
+    """Whether a redirect may be the status of the answer (nginx makes a 500 of it: it reads Location from a
+    401 instead)."""
 
 
 NGINX: Final = Dialect(
@@ -58,8 +76,11 @@ SiteAt = Callable[[bytes, int], tuple[str, SiteT | None]]
 """Canonical host and site for a raw host and the scheme's default port; raises TargetRefused."""
 
 
-def original(head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]) -> tuple[RequestTarget, SiteT | None]:
-    """The original request in canonical form, and the site that it was for (None for a host that is nobody's).
+def original(
+    head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]
+) -> tuple[RequestTarget, SiteT | None]:
+    """The original request in canonical form, and the site that it was for (None for a host that is
+    nobody's).
 
     Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
     try:
@@ -93,10 +114,15 @@ def original(head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]) -> tup
     return target, site
 
 
-def answer(decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str) -> Answer:
-    """What the front proxy is told. Allow is exactly 200 with every identity header and no cookie; 503 is never softened to 401."""
+def answer(
+    decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str
+) -> Answer:
+    """What the front proxy is told. Allow is exactly 200 with every identity header and no cookie; 503 is
+    never softened to 401."""
     if isinstance(decision, Allowed):
-        return Answer(200, NEVER_STORED + decision.identity_headers + b"X-Request-Id: %s\r\n" % request_id.encode())
+        return Answer(
+            200, NEVER_STORED + decision.identity_headers + b"X-Request-Id: %s\r\n" % request_id.encode()
+        )
     if isinstance(decision, AuthenticationRequired):
         location = login_url(decision.portal, original, head)
         refusal = problem(401, decision.reason, request_id, login_url=location, portal=decision.portal)
@@ -118,6 +144,7 @@ def passed(request_id: str) -> Answer:
 
 
 def refusal(reason: Reason, request_id: str, *, status: int = 403) -> Answer:
-    """The answer to a subrequest from a stranger, or that does not say what was asked: never an allow (an authentication bypass of
-    CVSS 10 began with a parse error that answered 200). 503 stands for a fault of ours. nginx makes 500 of every other status."""
+    """The answer to a subrequest from a stranger, or that does not say what was asked: never an allow (an
+    authentication bypass of CVSS 10 began with a parse error that answered 200). 503 stands for a fault of
+    ours. nginx makes 500 of every other status."""
     return problem(status, reason, request_id)

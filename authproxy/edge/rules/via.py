@@ -1,4 +1,5 @@
-"""PURE: what a request says of the intermediaries on its way: who has forwarded it (Via), and how many may still do so (Max-Forwards).
+"""PURE: what a request says of the intermediaries on its way: who has forwarded it (Via), and how many may
+still do so (Max-Forwards).
 
 Implements RFC 9110 §7.6.2 and §7.6.3.
 """
@@ -15,7 +16,8 @@ _LIMITED: Final = frozenset({"OPTIONS", "TRACE"})
 
 
 class Via:
-    """The name under which this gateway forwards; empty for none, and then no line is written and no circle noticed."""
+    """The name under which this gateway forwards; empty for none, and then no line is written and no circle
+    noticed."""
 
     __slots__ = ("_name", "line", "line_of_1_0", "text", "text_of_1_0")
 
@@ -28,7 +30,8 @@ class Via:
         self.line_of_1_0 = self.text_of_1_0.encode()
 
     def is_circle(self, values: Sequence[bytes]) -> bool:
-        """Whether a request with these Via values has been here more than once. Once may be another gateway that has kept the name."""
+        """Whether a request with these Via values has been here more than once. Once may be another gateway
+        that has kept the name."""
         return bool(self._name) and sum(self._names(hop) for value in values for hop in value.split(b",")) > 1
 
     def _names(self, hop: bytes) -> bool:
@@ -37,8 +40,8 @@ class Via:
 
 
 def forwards_left(head: RequestHead) -> int | None:
-    """How many more intermediaries may forward this request; None if nothing limits them. Of several values the smallest counts, and what
-    is no number limits nothing."""
+    """How many more intermediaries may forward this request; None if nothing limits them. Of several values
+    the smallest counts, and what is no number limits nothing."""
     if head.method not in _LIMITED:
         return None
     stated = [int(value) for value in head.all(b"max-forwards") if value.isdigit() and len(value) < 10]
@@ -46,6 +49,7 @@ def forwards_left(head: RequestHead) -> int | None:
 
 
 def with_one_forward_less(fields: Fields, left: int) -> Fields:
-    """The fields of a request that is forwarded while `left` more intermediaries may do so, this one among them."""
+    """The fields of a request that is forwarded while `left` more intermediaries may do so, this one among
+    them."""
     kept = [field for field in fields if field[0].lower() != b"max-forwards"]
     return [*kept, (b"Max-Forwards", b"%d" % (left - 1))]

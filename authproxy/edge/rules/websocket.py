@@ -1,4 +1,5 @@
-"""PURE: where the frames of a WebSocket begin and end (RFC 6455 §5.2), so that a close frame can be said between two of them.
+"""PURE: where the frames of a WebSocket begin and end (RFC 6455 §5.2), so that a close frame can be said
+between two of them.
 
 Only frame headers are read. Payloads, compressed or not, are never looked at.
 """
@@ -41,7 +42,8 @@ class Frames:
             at = self._step(data, at, end)
 
     def to_border(self, data: bytes) -> int:
-        """Follows `data` up to the first border between frames. Returns how many bytes lie in front of it; all, if there is none."""
+        """Follows `data` up to the first border between frames. Returns how many bytes lie in front of it;
+        all, if there is none."""
         at, end = 0, len(data)
         while at < end and not self.are_lost and not self.is_at_border:
             at = self._step(data, at, end)
@@ -67,7 +69,11 @@ class Frames:
         opcode, short = header[0] & 0x0F, header[1] & 0x7F
         is_control = opcode >= _CLOSE
         # A control frame is short and whole (RFC 6455 §5.5); only clients mask.
-        if opcode not in _KNOWN_OPCODES or bool(header[1] & 0x80) != self._are_masked or (is_control and (short > 125 or header[0] < 0x80)):
+        if (
+            opcode not in _KNOWN_OPCODES
+            or bool(header[1] & 0x80) != self._are_masked
+            or (is_control and (short > 125 or header[0] < 0x80))
+        ):
             self.are_lost = True
             return end
         wide = 8 if short == 127 else 2 if short == 126 else 0
@@ -87,6 +93,6 @@ def close_frame(code: int) -> bytes:
 
 
 def masked_close_frame(code: int) -> bytes:
-    """The same as a client sends it. The mask is zero: masks protect proxies from payloads that scripts choose, and this payload is
-    ours."""
+    """The same as a client sends it. The mask is zero: masks protect proxies from payloads that scripts
+    choose, and this payload is ours."""
     return b"\x88\x82\x00\x00\x00\x00" + code.to_bytes(2, "big")

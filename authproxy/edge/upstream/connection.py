@@ -1,7 +1,8 @@
-"""One connection to a portal: sends a request, reads the answer with llhttp, and says what arrives to the exchange that uses it.
+"""One connection to a portal: sends a request, reads the answer with llhttp, and says what arrives to the
+exchange that uses it.
 
-Framing follows RFC 9112 §6.3. An answer that ends before its length or last chunk is never reported complete, and what two readers
-could frame in two ways is reported as broken.
+Framing follows RFC 9112 §6.3. An answer that ends before its length or last chunk is never reported complete,
+and what two readers could frame in two ways is reported as broken.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from authproxy.edge.upstream import plain_answer
 from authproxy.edge.upstream.plain_answer import PlainAnswer
 
 _LARGEST_HEAD: Final = 256 * 1024
-"""Bytes that a portal may send before a final answer's body begins, and in trailers: a broken portal must not fill our memory."""
+"""Bytes that a portal may send before a final answer's body begins, and in trailers: a broken portal must not
+fill our memory."""
 _VERSIONS: Final = frozenset({"1.1", "1.0"})
 _NOWHERE: Final = -1
 _IDLE_TIMEOUT: Final = re.compile(rb"HTTP/1\.[01] 408 ")
-"""What some servers say on a connection that has rested too long, before they close it: unasked, and no attack."""
+"""What some servers say on a connection that has rested too long, before they close it: unasked, and no
+attack."""
 _PHRASE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate"})
 _NO_PARSER: Final = httptools.HttpResponseParser(None)
@@ -30,7 +33,8 @@ _NO_PARSER: Final = httptools.HttpResponseParser(None)
 
 
 class AnswerReader(Protocol):
-    """What a connection tells the exchange that uses it, in this order; `answer_failed` may come at any time and ends it."""
+    """What a connection tells the exchange that uses it, in this order; `answer_failed` may come at any time
+    and ends it."""
 
     def answer_whole(self, plain: PlainAnswer, body: bytes) -> None:
         """Instead of all the others: a plain answer that came in one piece."""
@@ -50,11 +54,21 @@ class AnswerReader(Protocol):
 
 
 class AnswerHead:
-    """Status, fields and framing of an answer. `length` is None where only chunks or the end of the connection tell."""
+    """Status, fields and framing of an answer. `length` is None where only chunks or the end of the
+    connection tell."""
 
     __slots__ = (
-        "fields", "has_body", "has_date", "is_chunked", "is_endless", "is_http_1_0", "length", "lines", "phrase", "status",
-    )  # fmt: skip
+        "fields",
+        "has_body",
+        "has_date",
+        "is_chunked",
+        "is_endless",
+        "is_http_1_0",
+        "length",
+        "lines",
+        "phrase",
+        "status",
+    )
 
     def __init__(self, status: int, phrase: bytes, fields: Fields) -> None:
         self.status = status
@@ -72,12 +86,31 @@ class AnswerHead:
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """Belongs to one exchange at a time; between two it is idle in the pool, where anything that arrives closes it."""
+    """Belongs to one exchange at a time; between two it is idle in the pool, where anything that arrives
+    closes it."""
 
     __slots__ = (
-        "_after_size", "_answer", "_before_answer", "_fields", "_found", "_is_head_request", "_is_paused", "_is_tunnel", "_left", "_parser",
-        "_phrase", "_pool", "_reader", "_transport", "idle_since", "is_long", "is_open", "is_personal", "is_reusable", "served",
-    )  # fmt: skip
+        "_after_size",
+        "_answer",
+        "_before_answer",
+        "_fields",
+        "_found",
+        "_is_head_request",
+        "_is_paused",
+        "_is_tunnel",
+        "_left",
+        "_parser",
+        "_phrase",
+        "_pool",
+        "_reader",
+        "_transport",
+        "idle_since",
+        "is_long",
+        "is_open",
+        "is_personal",
+        "is_reusable",
+        "served",
+    )
 
     def __init__(self, pool: ConnectionOwner) -> None:
         self._pool = pool
@@ -93,8 +126,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_paused = False
         self._before_answer = 0
         self._after_size = _NOWHERE
-        """About how much has arrived behind the size of a chunk while none of the chunk's own bytes has. After the last chunk, which has
-        none, these are the trailers."""
+        """About how much has arrived behind the size of a chunk while none of the chunk's own bytes has.
+        After the last chunk, which has none, these are the trailers."""
         self._found: str | None = None
         """What is wrong with the answer, found where the parser cannot be stopped."""
         self.is_open = False
@@ -154,7 +187,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
-        # The parser knows this connection: without the knot both are freed now, not when the collector comes by.
+        # The parser knows this connection: without the knot both are freed now, not when the collector comes
+        # by.
         self._parser = _NO_PARSER
         reader, self._reader = self._reader, None
         self._pool.lost(self)
@@ -165,7 +199,9 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._answer is not None and self._ends_with_connection(self._answer) and exc is None:
             reader.answer_ended([])
         else:
-            reader.answer_failed("the portal closed the connection before its answer was complete", is_broken_http=False)
+            reader.answer_failed(
+                "the portal closed the connection before its answer was complete", is_broken_http=False
+            )
 
     def eof_received(self) -> bool:
         # The transport closes now and says so a turn later: nobody may be given this connection in between.
@@ -183,7 +219,8 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         if reader is None:
-            # Nobody asked: an answer without a request is an attack on the next one (response queue poisoning).
+            # Nobody asked: an answer without a request is an attack on the next one (response queue
+            # poisoning).
             if not _IDLE_TIMEOUT.match(data):
                 self._unasked()
             self.is_reusable = False
@@ -196,7 +233,11 @@ class UpstreamConnection(asyncio.Protocol):
             reader.answer_body(data)
             reader.answer_rests()
         else:
-            plain = None if self._left or self._before_answer or self._is_head_request else plain_answer.read(data)
+            plain = (
+                None
+                if self._left or self._before_answer or self._is_head_request
+                else plain_answer.read(data)
+            )
             if plain is not None:
                 self._pass(plain, data, reader)
             else:
@@ -205,7 +246,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self._reader.answer_rests()
 
     def _pass(self, plain: PlainAnswer, data: bytes, reader: AnswerReader) -> None:
-        """An answer that need not be taken apart. The parser has not seen it and stays ready for the next one."""
+        """An answer that need not be taken apart. The parser has not seen it and stays ready for the next
+        one."""
         if len(data) - plain.body_at == plain.length:
             self._reader = None
             self.resume()
@@ -255,7 +297,8 @@ class UpstreamConnection(asyncio.Protocol):
                     self._end_without_trailers()
 
     def _end_without_trailers(self) -> None:
-        """The answer is complete with its last chunk (RFC 9112 §7.1). What follows cannot be read, and nothing else will be."""
+        """The answer is complete with its last chunk (RFC 9112 §7.1). What follows cannot be read, and
+        nothing else will be."""
         self.is_reusable = False
         self._end([])
 
@@ -271,7 +314,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._end([])
 
     def _unasked(self) -> None:
-        """Bytes that belong to no answer. The portal may send such bytes again, perhaps while somebody else waits for an answer."""
+        """Bytes that belong to no answer. The portal may send such bytes again, perhaps while somebody else
+        waits for an answer."""
         self.is_reusable = False
         if not self._transport.is_closing():
             self._pool.spoke_unasked()
@@ -293,7 +337,8 @@ class UpstreamConnection(asyncio.Protocol):
         reader, self._reader = self._reader, None
         self._answer = None
         self._after_size = _NOWHERE
-        # The client may have stopped the reading with the last piece; the next exchange must find the connection flowing.
+        # The client may have stopped the reading with the last piece; the next exchange must find the
+        # connection flowing.
         self.resume()
         if reader is not None:
             reader.answer_ended(trailers)
@@ -306,7 +351,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._reader is None:
-            # The first bytes of an answer that nobody asked for: they would be taken for the beginning of somebody's next one.
+            # The first bytes of an answer that nobody asked for: they would be taken for the beginning of
+            # somebody's next one.
             self._unasked()
         self._fields = []
         self._phrase = b""
@@ -330,7 +376,11 @@ class UpstreamConnection(asyncio.Protocol):
         if version not in _VERSIONS:
             self._found = "the portal's answer is of another version of HTTP"
             return
-        if status < 100 or not _PHRASE.fullmatch(self._phrase) or (status == 101 and not self._parser.should_upgrade()):
+        if (
+            status < 100
+            or not _PHRASE.fullmatch(self._phrase)
+            or (status == 101 and not self._parser.should_upgrade())
+        ):
             self._found = "the portal's status line is malformed, or switches to no protocol"
             return
         if status >= 200:
@@ -348,8 +398,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     @staticmethod
     def _may_have_body(answer: AnswerHead) -> bool:
-        """Whether the portal may send a body behind an answer that has none (to HEAD, 204, 304). It would be read as the answer to the next
-        request, which may be somebody else's, and it may come at any time. So only the head counts, not how long nothing has come."""
+        """Whether the portal may send a body behind an answer that has none (to HEAD, 204, 304). It would be
+        read as the answer to the next request, which may be somebody else's, and it may come at any time. So
+        only the head counts, not how long nothing has come."""
         if answer.is_chunked or answer.length:
             return True
         return answer.length is None and answer.status not in {204, 304}
@@ -362,14 +413,17 @@ class UpstreamConnection(asyncio.Protocol):
                 head.length = int(digits) if digits.isdigit() else None
             elif length_of_name == 17 and name.lower() == b"transfer-encoding":
                 head.is_chunked = True
-                # Blanks behind a value are no part of it (RFC 9110 §5.5). A tab stays: behind one, llhttp knows no chunks.
+                # Blanks behind a value are no part of it (RFC 9110 §5.5). A tab stays: behind one, llhttp
+                # knows no chunks.
                 if value.rstrip(b" ").lower() != b"chunked":
                     self._found = "the portal's answer has a transfer coding other than chunked"
             elif length_of_name == 4 and name.lower() == b"date":
                 head.has_date = True
             elif length_of_name == 12 and name.lower() == b"content-type":
                 head.is_endless = headers.is_endless(value)
-            elif 16 <= length_of_name <= 18 and name.lower() in _CHALLENGES and authenticates_connection(value):
+            elif (
+                16 <= length_of_name <= 18 and name.lower() in _CHALLENGES and authenticates_connection(value)
+            ):
                 self.is_personal = True
         if self._is_head_request or head.status in (204, 304):
             head.has_body = False

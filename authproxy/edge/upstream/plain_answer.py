@@ -1,8 +1,9 @@
-"""PURE: the short way through most answers: a whole head of HTTP/1.1 with a Content-Length and nothing that concerns the connection.
+"""PURE: the short way through most answers: a whole head of HTTP/1.1 with a Content-Length and nothing that
+concerns the connection.
 
-Its fields go to the client as the bytes that came, without a callback for each (llhttp's way).
-The grammar is checked all the same (RFC 9112 §4, §5: tokens, no folding, no control characters); whatever is not plain, or not whole,
-is left to llhttp: this never decides that an answer is wrong.
+Its fields go to the client as the bytes that came, without a callback for each (llhttp's way). The grammar is
+checked all the same (RFC 9112 §4, §5: tokens, no folding, no control characters); whatever is not plain, or
+not whole, is left to llhttp: this never decides that an answer is wrong.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ _IS_LENGTH: Final = 2
 _IS_CONNECTION: Final = 3
 _IS_NOT_PLAIN: Final = 4
 _IS_DATE: Final = 5
-# By spelling, so that a line costs one look-up; portals use a few dozen, and a strange one's inventions must not fill the memory.
+# By spelling, so that a line costs one look-up; portals use a few dozen, and a strange one's inventions must
+# not fill the memory.
 _status_lines: Final[dict[bytes, int]] = {}
 _meanings: Final[dict[bytes, int]] = {}
 
 
 class PlainAnswer:
-    """`status_line` is without its end; `lines` are the fields without Connection and Content-Length, each ended by CRLF; the body begins
-    at `body_at`."""
+    """`status_line` is without its end; `lines` are the fields without Connection and Content-Length, each
+    ended by CRLF; the body begins at `body_at`."""
 
     __slots__ = ("body_at", "has_date", "length", "lines", "status", "status_line")
 
-    def __init__(self, status: int, status_line: bytes, lines: bytes, length: int, body_at: int, *, has_date: bool) -> None:
+    def __init__(
+        self, status: int, status_line: bytes, lines: bytes, length: int, body_at: int, *, has_date: bool
+    ) -> None:
         self.status = status
         self.status_line = status_line
         self.lines = lines
@@ -49,7 +53,8 @@ class PlainAnswer:
 
 
 def read(data: bytes) -> PlainAnswer | None:
-    """The plain answer at the beginning of `data`, of whose body no more than its length may be there. None for every other."""
+    """The plain answer at the beginning of `data`, of whose body no more than its length may be there. None
+    for every other."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -95,7 +100,12 @@ def read(data: bytes) -> PlainAnswer | None:
 
 def _length(digits: bytes | None, connection: bytes | None) -> int:
     """The length of the body; -1 if it is not told, or the connection does not stay."""
-    if digits is None or not digits.isdigit() or len(digits) > 15 or (connection is not None and connection.lower() != b"keep-alive"):
+    if (
+        digits is None
+        or not digits.isdigit()
+        or len(digits) > 15
+        or (connection is not None and connection.lower() != b"keep-alive")
+    ):
         return -1
     return int(digits)
 
@@ -116,7 +126,13 @@ def _meaning_of(name: bytes) -> int:
     elif lower == b"date":
         meaning = _IS_DATE
     else:
-        meaning = _IS_LENGTH if lower == b"content-length" else _IS_CONNECTION if lower == b"connection" else _PASSES
+        meaning = (
+            _IS_LENGTH
+            if lower == b"content-length"
+            else _IS_CONNECTION
+            if lower == b"connection"
+            else _PASSES
+        )
     if len(_meanings) < 1024:
         _meanings[name] = meaning
     return meaning

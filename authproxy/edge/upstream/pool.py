@@ -1,7 +1,8 @@
-"""Keep-alive connections to one portal: hands out the one that rested least, opens new ones within a limit, and lets the rest expire.
+"""Keep-alive connections to one portal: hands out the one that rested least, opens new ones within a limit,
+and lets the rest expire.
 
-Connections are never shared between portals, and never reused after anything but a complete exchange. One on which somebody has
-authenticated serves only the client connection that has it (see `personal`).
+Connections are never shared between portals, and never reused after anything but a complete exchange. One on
+which somebody has authenticated serves only the client connection that has it (see `personal`).
 """
 
 from __future__ import annotations
@@ -56,17 +57,26 @@ class PoolUse:
 
 
 class UpstreamPool:
-    """`connect_for` and `idle_for` are seconds. At most `limit` connections exist; who comes then waits until one is free. `names` says
-    which addresses the upstream's host has, within `connect_for` too.
+    """`connect_for` and `idle_for` are seconds. At most `limit` connections exist; who comes then waits until
+    one is free. `names` says which addresses the upstream's host has, within `connect_for` too.
 
-    Beside them there are up to `streams` connections with exchanges that last. With `reuses` False every connection serves one request.
-    With True they serve many, except for a while after the portal has sent bytes that belong to no answer. `via` is the name under which
-    requests and answers are forwarded; none where the other side is a part of the gateway."""
+    Beside them there are up to `streams` connections with exchanges that last. With `reuses` False every
+    connection serves one request. With True they serve many, except for a while after the portal has sent
+    bytes that belong to no answer. `via` is the name under which requests and answers are forwarded; none
+    where the other side is a part of the gateway."""
 
     def __init__(
-        self, upstream: Upstream, *, limit: int, connect_for: float, idle_for: float, streams: int = 0, reuses: bool = True,
-        names: Resolver | None = None, via: Via = _NOBODY,
-    ) -> None:  # fmt: skip
+        self,
+        upstream: Upstream,
+        *,
+        limit: int,
+        connect_for: float,
+        idle_for: float,
+        streams: int = 0,
+        reuses: bool = True,
+        names: Resolver | None = None,
+        via: Via = _NOBODY,
+    ) -> None:
         self.via = via
         self._names = names or Resolver()
         self._upstream = upstream
@@ -98,10 +108,15 @@ class UpstreamPool:
     @property
     def use(self) -> PoolUse:
         idle = len(self._idle) + len(self._personal)
-        return PoolUse(in_use=len(self._open) - idle - self._long, idle=idle, long=self._long, waiting=len(self._waiting))
+        return PoolUse(
+            in_use=len(self._open) - idle - self._long, idle=idle, long=self._long, waiting=len(self._waiting)
+        )
 
     def __repr__(self) -> str:
-        return f"<UpstreamPool {len(self._open) - len(self._idle)} busy, {len(self._idle)} idle, {len(self._waiting)} waiting>"
+        return (
+            f"<UpstreamPool {len(self._open) - len(self._idle)} busy, {len(self._idle)} idle, "
+            f"{len(self._waiting)} waiting>"
+        )
 
     def take_idle(self, now: float) -> UpstreamConnection | None:
         """A connection that waits in the pool, if there is one. `now` is the loop's time."""
@@ -114,13 +129,14 @@ class UpstreamPool:
         return None
 
     async def connect(self) -> UpstreamConnection:
-        """A new connection, or one that becomes free while the limit is reached. Raises UpstreamUnreachable."""
+        """A new connection, or one that becomes free while the limit is reached. Raises
+        UpstreamUnreachable."""
         try:
             async with asyncio.timeout(self._connect_for):
                 while self._is_full():
                     if self._personal:
-                        # It is better that one person authenticates to the portal again than that another waits for a connection that
-                        # rests.
+                        # It is better that one person authenticates to the portal again than that another
+                        # waits for a connection that rests.
                         self._evict(next(iter(self._personal)))
                     connection = await self._wait_for_turn()
                     if connection is not None:
@@ -129,7 +145,9 @@ class UpstreamPool:
         except TimeoutError:
             raise UpstreamUnreachable("connecting to the portal took too long", is_timeout=True) from None
         except (OSError, ssl.SSLError) as error:
-            raise UpstreamUnreachable(f"no connection to the portal: {type(error).__name__}", is_timeout=False) from None
+            raise UpstreamUnreachable(
+                f"no connection to the portal: {type(error).__name__}", is_timeout=False
+            ) from None
 
     def _is_full(self) -> bool:
         return len(self._open) + self._connecting - self._long >= self._limit
@@ -159,7 +177,9 @@ class UpstreamPool:
         self._connecting += 1
         try:
             if upstream.unix_path is not None:
-                _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), upstream.unix_path)
+                _, connection = await loop.create_unix_connection(
+                    lambda: UpstreamConnection(self), upstream.unix_path
+                )
             else:
                 _, connection = await loop.create_connection(
                     lambda: UpstreamConnection(self),
@@ -218,7 +238,8 @@ class UpstreamPool:
         self._discard(connection)
 
     def prolong(self, connection: UpstreamConnection) -> None:
-        """The exchange on this connection lasts: it leaves its place to another request while there is room among the streams."""
+        """The exchange on this connection lasts: it leaves its place to another request while there is room
+        among the streams."""
         if not connection.is_long and connection.is_open and self._long < self._streams:
             connection.is_long = True
             self._long += 1
@@ -231,7 +252,8 @@ class UpstreamPool:
             connection.is_reusable = False
 
     def spoke_unasked(self) -> None:
-        """A connection has brought bytes that belong to no answer. Others may do so too, in the wrong moment: none is used again."""
+        """A connection has brought bytes that belong to no answer. Others may do so too, in the wrong moment:
+        none is used again."""
         self.unasked += 1
         self._is_distrusted = True
         self._distrusted_since = None

@@ -1,6 +1,8 @@
-"""Whether the accounts behind sessions still stand at the provider: one that does not ends its session, on every instance.
+"""Whether the accounts behind sessions still stand at the provider: one that does not ends its session, on
+every instance.
 
-The question is asked beside the requests of an active person, never before their answer. Silence changes nothing.
+The question is asked beside the requests of an active person, never before their answer. Silence changes
+nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from authproxy.oidc.exchange import has_been_sent
 from authproxy.telemetry.logging import logger
 
 _LIVES_BEYOND: Final = timedelta(hours=1)
-"""How much longer than an idle session its grant lives: an outage may prolong the session by as much (`store.forgives`)."""
+"""How much longer than an idle session its grant lives: an outage may prolong the session by as much
+(`store.forgives`)."""
 
 
 class Provider(Protocol):
@@ -26,8 +29,12 @@ class Provider(Protocol):
 
 
 class Grants(Protocol):
-    async def keep(self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime) -> None: ...
-    async def turn(self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime) -> Turn | None: ...
+    async def keep(
+        self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime
+    ) -> None: ...
+    async def turn(
+        self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
+    ) -> Turn | None: ...
     async def settle(self, secret: str, grant: Grant | None = None) -> bool: ...
     async def take(self, secret: str) -> Grant | None: ...
 
@@ -37,12 +44,20 @@ class Sessions(Protocol):
 
 
 class AccountWatch:
-    """`unknown` counts questions that nobody has answered, for metrics; `failure` is why the last one was not, None if it was."""
+    """`unknown` counts questions that nobody has answered, for metrics; `failure` is why the last one was
+    not, None if it was."""
 
     def __init__(
-        self, *, provider: Provider, grants: Grants, sessions: Sessions, every: timedelta, fresh: Callable[[int], str]
-    ) -> None:  # fmt: skip
-        """`every` is how often an account is asked about at most; it must be longer than a question to the provider may take."""
+        self,
+        *,
+        provider: Provider,
+        grants: Grants,
+        sessions: Sessions,
+        every: timedelta,
+        fresh: Callable[[int], str],
+    ) -> None:
+        """`every` is how often an account is asked about at most; it must be longer than a question to the
+        provider may take."""
         self._provider = provider
         self._grants = grants
         self._sessions = sessions
@@ -52,18 +67,23 @@ class AccountWatch:
         self.failure: str | None = None
 
     async def hold(self, grant: Grant | None, *, idle_for: timedelta, now: datetime) -> str | None:
-        """Keeps what a sign-in has brought; the secret that its session must remember, which ends when its person is idle for so long.
-        Raises CannotAsk(STORE_UNAVAILABLE)."""
+        """Keeps what a sign-in has brought; the secret that its session must remember, which ends when its
+        person is idle for so long. Raises CannotAsk(STORE_UNAVAILABLE)."""
         if grant is None:
-            self._note("the provider gives no refresh token (scope offline_access) and names no introspection endpoint")
+            self._note(
+                "the provider gives no refresh token (scope offline_access) and names no introspection "
+                "endpoint"
+            )
             return None
         secret = self._fresh(32)
-        await self._grants.keep(secret, grant, due_at=now + self._every, lives_for=idle_for + _LIVES_BEYOND, now=now)
+        await self._grants.keep(
+            secret, grant, due_at=now + self._every, lives_for=idle_for + _LIVES_BEYOND, now=now
+        )
         return secret
 
     async def look(self, session: Session, *, now: datetime) -> str | None:
-        """Asks about the account behind a session, if that is due and nobody else is asking. What the provider said, if that has ended the
-        session. Never raises CannotAsk."""
+        """Asks about the account behind a session, if that is due and nobody else is asking. What the
+        provider said, if that has ended the session. Never raises CannotAsk."""
         if session.grant is None:
             return None
         try:
@@ -75,7 +95,8 @@ class AccountWatch:
             return None
 
     async def let_go(self, secret: str) -> None:
-        """Forgets the tokens of a session that its person has ended, and has the provider forget them. Never raises CannotAsk."""
+        """Forgets the tokens of a session that its person has ended, and has the provider forget them. Never
+        raises CannotAsk."""
         try:
             grant = await self._grants.take(secret)
         except CannotAsk as failure:
@@ -94,20 +115,26 @@ class AccountWatch:
         try:
             told = await self._provider.ask_about(turn.grant)
         except CannotAsk as failure:
-            # Where the question may have arrived, the provider may have replaced the refresh token: it stays doubtful then.
+            # Where the question may have arrived, the provider may have replaced the refresh token: it stays
+            # doubtful then.
             if not turn.is_doubtful and not has_been_sent(failure):
                 await self._grants.settle(secret)
             raise
         if isinstance(told, Stands):
             self.failure = None
             if not await self._grants.settle(secret, told.grant) and told.grant is not None:
-                # Its person has signed out during the question: what was revoked then is the token before this one.
+                # Its person has signed out during the question: what was revoked then is the token before
+                # this one.
                 await self._end(told.grant)
             return None
         if turn.is_doubtful and turn.grant.refresh_token is not None:
-            # Spent by a question whose answer was lost, or refused: nobody can tell, and nobody is signed out by a guess.
+            # Spent by a question whose answer was lost, or refused: nobody can tell, and nobody is signed out
+            # by a guess.
             await self._grants.take(secret)
-            self._note("a refresh token is refused after a question that has had no answer: it says nothing about the account")
+            self._note(
+                "a refresh token is refused after a question that has had no answer: it says nothing about "
+                "the account"
+            )
             return None
         await self._sessions.revoke(session.session_id)
         await self._grants.take(secret)

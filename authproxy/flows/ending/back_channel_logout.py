@@ -1,5 +1,6 @@
-"""Signing out on the provider's word, server to server (OpenID Connect Back-Channel Logout 1.0 §2.6, §2.7): which sessions end, and that a
-token has its effect once. The wrong session must never end, and a session that is meant must not survive unnoticed.
+"""Signing out on the provider's word, server to server (OpenID Connect Back-Channel Logout 1.0 §2.6, §2.7):
+which sessions end, and that a token has its effect once. The wrong session must never end, and a session that
+is meant must not survive unnoticed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class Provider(Protocol):
 
 class Sessions(Protocol):
     async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]: ...
-    async def of_provider_session(self, issuer: str, provider_session: str, *, now: datetime) -> tuple[SessionSummary, ...]: ...
+    async def of_provider_session(
+        self, issuer: str, provider_session: str, *, now: datetime
+    ) -> tuple[SessionSummary, ...]: ...
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]: ...
 
 
@@ -32,7 +35,8 @@ class LogoutTokens(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionsEnded:
-    """`sessions` are those that have ended, perhaps none; `person` is unknown where the token names a session of the provider only."""
+    """`sessions` are those that have ended, perhaps none; `person` is unknown where the token names a session
+    of the provider only."""
 
     sessions: tuple[SessionSummary, ...]
     person: Person | None = field(repr=False)
@@ -53,9 +57,11 @@ class BackChannelLogout:
         self._tokens = tokens
 
     async def end(self, token_text: str, *, now: datetime) -> SessionsEnded | LogoutRefused:
-        """Ends the sessions that the token means, at every portal. Once this has returned SessionsEnded they are over on every instance.
+        """Ends the sessions that the token means, at every portal. Once this has returned SessionsEnded they
+        are over on every instance.
 
-        Raises CannotAsk if the store or the provider's keys could not be asked: then the provider must send the token again.
+        Raises CannotAsk if the store or the provider's keys could not be asked: then the provider must send
+        the token again.
         """
         try:
             token = await self._provider.logout_token(token_text)
@@ -85,12 +91,17 @@ class BackChannelLogout:
         theirs = await self._of_subject(token.issuer, token.subject, now)
         strangers = _ids(named) - _ids(theirs)
         # Asked again, because a session that ended between the two questions is nobody's contradiction.
-        if strangers & _ids(await self._sessions.of_provider_session(token.issuer, token.provider_session, now=now)):
+        if strangers & _ids(
+            await self._sessions.of_provider_session(token.issuer, token.provider_session, now=now)
+        ):
             return None
-        # A session from before the provider said `sid` may be the one that is meant: it ends too. Those of another `sid` go on.
+        # A session from before the provider said `sid` may be the one that is meant: it ends too. Those of
+        # another `sid` go on.
         return named + tuple(summary for summary in theirs if summary.provider_session is None)
 
-    async def _of_subject(self, issuer: Issuer, subject: Subject | None, now: datetime) -> tuple[SessionSummary, ...]:
+    async def _of_subject(
+        self, issuer: Issuer, subject: Subject | None, now: datetime
+    ) -> tuple[SessionSummary, ...]:
         return () if subject is None else await self._sessions.summaries(issuer, subject, now=now)
 
 

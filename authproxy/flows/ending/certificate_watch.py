@@ -1,5 +1,5 @@
-"""Whether the certificates on which sessions rest still hold, whether somebody signed in or stepped up by them: one that its issuer has
-revoked since ends its sessions, at every portal and on every instance."""
+"""Whether the certificates on which sessions rest still hold, whether somebody signed in or stepped up by
+them: one that its issuer has revoked since ends its sessions, at every portal and on every instance."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Validator(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What a look has brought. `ended` are the sessions that are over now; `unknown` the certificates about which nobody could say
-    anything: their people stay signed in, as they do in every outage."""
+    """What a look has brought. `ended` are the sessions that are over now; `unknown` the certificates about
+    which nobody could say anything: their people stay signed in, as they do in every outage."""
 
     ended: tuple[SessionSummary, ...] = ()
     good: int = 0
@@ -47,8 +47,9 @@ class CertificateWatch:
         """How often nobody could say whether a certificate is revoked, over all rounds. For metrics."""
 
     async def look(self, *, now: datetime) -> Looked:
-        """Asks about every certificate on which a session rests, and ends the sessions of the revoked. Raises CannotAsk where the store
-        cannot be asked for the sessions. What goes wrong with one certificate is `unknown`, and the others are looked at."""
+        """Asks about every certificate on which a session rests, and ends the sessions of the revoked. Raises
+        CannotAsk where the store cannot be asked for the sessions. What goes wrong with one certificate is
+        `unknown`, and the others are looked at."""
         ended: list[SessionSummary] = []
         good = unknown = 0
         for fingerprint, summaries in (await self._in_use(now)).items():
@@ -86,5 +87,9 @@ class CertificateWatch:
 
 def _certificates(summary: SessionSummary) -> set[str]:
     # Sessions of an older version say it in one place only.
-    signed_in_by = {summary.provider_session} if summary.method == "acnlb" and summary.provider_session is not None else set()
+    signed_in_by = (
+        {summary.provider_session}
+        if summary.method == "acnlb" and summary.provider_session is not None
+        else set()
+    )
     return signed_in_by | set(summary.certificates)

@@ -1,6 +1,8 @@
-"""PURE: what stands in the body of a form, for the eyes of whoever is about to send it (HTML Standard §4.10.22, RFC 7578).
+"""PURE: what stands in the body of a form, for the eyes of whoever is about to send it (HTML Standard
+§4.10.22, RFC 7578).
 
-Portals read bodies in ways of their own; what is made of one here is shown and never sent. No body is too strange to be shown.
+Portals read bodies in ways of their own; what is made of one here is shown and never sent. No body is too
+strange to be shown.
 """
 
 from __future__ import annotations
@@ -14,31 +16,37 @@ from urllib.parse import unquote_to_bytes
 
 _MOST: Final = 200
 _LONGEST: Final = 2000
-_BOUNDARY: Final = re.compile(r';[ \t]*boundary=(?:"([^"]{1,70})"|([^\s;",]{1,70}))', re.ASCII | re.IGNORECASE)
+_BOUNDARY: Final = re.compile(
+    r';[ \t]*boundary=(?:"([^"]{1,70})"|([^\s;",]{1,70}))', re.ASCII | re.IGNORECASE
+)
 _DISPOSITION: Final = re.compile(rb"\r\ncontent-disposition:([^\r\n]*)", re.IGNORECASE)
 _NAME: Final = re.compile(rb';[ \t]*name="([^"]*)"', re.IGNORECASE)
 _FILE_NAME: Final = re.compile(rb';[ \t]*filename="([^"]*)"', re.IGNORECASE)
-# As browsers write them (HTML Standard §4.10.22.7 and §4.10.22.8). Programs agree on these and on little else: some also part fields at
-# `;`, read EBCDIC or UTF-7 where the type says so, take names without quotation marks, or find boundaries that others do not.
+# As browsers write them (HTML Standard §4.10.22.7 and §4.10.22.8). Programs agree on these and on little
+# else: some also part fields at `;`, read EBCDIC or UTF-7 where the type says so, take names without
+# quotation marks, or find boundaries that others do not.
 _PLAIN_URLENCODED: Final = re.compile(rb"[!-:<-~]*")
 _PLAIN_TYPE: Final = re.compile(
-    r"application/x-www-form-urlencoded(?:;[ ]?charset=(?:utf-8|us-ascii|iso-8859-(?:1|2|15)|windows-125[02]))?"
+    r"application/x-www-form-urlencoded"
+    r"(?:;[ ]?charset=(?:utf-8|us-ascii|iso-8859-(?:1|2|15)|windows-125[02]))?"
     r"|multipart/form-data;[ ]?boundary=[0-9A-Za-z'()+_,./:=?-]{1,70}",
     re.ASCII | re.IGNORECASE,
 )
 _PLAIN_PART: Final = re.compile(
-    rb'\r\nContent-Disposition: form-data; name="[^"\r\n\\]*"(?:; filename="[^"\r\n\\]*"(?:\r\nContent-Type: [^\r\n]*)?)?\r\n\r\n.*',
+    rb'\r\nContent-Disposition: form-data; name="[^"\r\n\\]*"'
+    rb'(?:; filename="[^"\r\n\\]*"(?:\r\nContent-Type: [^\r\n]*)?)?\r\n\r\n.*',
     re.DOTALL,
 )
 _OTHER_CHARSET: Final = "_charset_"
-# Control characters but tab and line feed, and those that turn the direction of writing: they show other things than are sent.
+# Control characters but tab and line feed, and those that turn the direction of writing: they show other
+# things than are sent.
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Names and values in order, and the names of files and of the fields that they are in. `is_whole` is False where there is more than
-    is shown, `is_complete` where whole fields are missing."""
+    """Names and values in order, and the names of files and of the fields that they are in. `is_whole` is
+    False where there is more than is shown, `is_complete` where whole fields are missing."""
 
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     files: tuple[str, ...] = field(default=(), repr=False)
@@ -66,11 +74,14 @@ def contents(content_type: str, body: bytes) -> Contents:
         file_fields=tuple(_text(part.name)[:_LONGEST] for part in shown if part.file is not None),
     )
     is_complete = shown == parts and bool(parts or not body)
-    return replace(cut, is_whole=is_complete and (cut.fields, cut.files) == (fields, files), is_complete=is_complete)
+    return replace(
+        cut, is_whole=is_complete and (cut.fields, cut.files) == (fields, files), is_complete=is_complete
+    )
 
 
 def is_plain(content_type: str, body: bytes) -> bool:
-    """Whether the body is written as a browser writes it, so that every program finds the fields in it that `contents` finds."""
+    """Whether the body is written as a browser writes it, so that every program finds the fields in it that
+    `contents` finds."""
     if not _PLAIN_TYPE.fullmatch(content_type):
         return False
     if media_type(content_type) == "application/x-www-form-urlencoded":
@@ -103,7 +114,11 @@ def _parts(content_type: str, body: bytes) -> Iterator[_Part]:
     if kind == "text/plain":
         return _lines(body)
     boundary = _BOUNDARY.search(content_type) if kind == "multipart/form-data" else None
-    return iter(()) if boundary is None else _multipart(body, (boundary[1] or boundary[2]).encode("utf-8", "replace"))
+    return (
+        iter(())
+        if boundary is None
+        else _multipart(body, (boundary[1] or boundary[2]).encode("utf-8", "replace"))
+    )
 
 
 def _urlencoded(body: bytes) -> Iterator[_Part]:
@@ -131,7 +146,8 @@ def _multipart(body: bytes, boundary: bytes) -> Iterator[_Part]:
 
 
 def _text(octets: bytes) -> str:
-    # Old portals of this country have pages in Windows-1250; what is neither of both is shown with marks in the place of letters.
+    # Old portals of this country have pages in Windows-1250; what is neither of both is shown with marks in
+    # the place of letters.
     try:
         text = octets.decode("utf-8")
     except UnicodeDecodeError:

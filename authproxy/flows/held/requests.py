@@ -1,7 +1,8 @@
-"""A form that was sent when a fresh proof was missing: kept for its person, shown after the proof, and sent on once.
+"""A form that was sent when a fresh proof was missing: kept for its person, shown after the proof, and sent
+on once.
 
-What is kept is sealed, and belongs to one person at one portal and to one address there: its name alone opens nothing. (A rival kept
-forms in the browser and wrote their names unescaped into a page.)
+What is kept is sealed, and belongs to one person at one portal and to one address there: its name alone opens
+nothing. (A rival kept forms in the browser and wrote their names unescaped into a page.)
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ class KeptStore(Protocol):
 
 
 class Limits(Protocol):
-    async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None: ...
+    async def reserve(
+        self, name: str, *, pause: timedelta, per_hour: int, now: datetime
+    ) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRequest:
-    """What its person sees of a kept form before it is sent. Names and values are as somebody has written them: escape them.
-    `is_whole` is False where there is more in it than is shown."""
+    """What its person sees of a kept form before it is sent. Names and values are as somebody has written
+    them: escape them. `is_whole` is False where there is more in it than is shown."""
 
     method: str
     target: str = field(repr=False)
@@ -49,12 +52,21 @@ class ShownRequest:
 
 
 class HeldRequests:
-    """Every method that asks the store raises CannotAsk. What belongs to another person or portal is not there."""
+    """Every method that asks the store raises CannotAsk. What belongs to another person or portal is not
+    there."""
 
     def __init__(
-        self, *, kept: KeptStore, limits: Limits, fresh: Callable[[int], str], lives_for: timedelta, largest: int, types: tuple[str, ...]
+        self,
+        *,
+        kept: KeptStore,
+        limits: Limits,
+        fresh: Callable[[int], str],
+        lives_for: timedelta,
+        largest: int,
+        types: tuple[str, ...],
     ) -> None:
-        """`fresh(n)` is URL-safe text of n random bytes; `largest` is a size in bytes, and 0 keeps nothing."""
+        """`fresh(n)` is URL-safe text of n random bytes; `largest` is a size in bytes, and 0 keeps
+        nothing."""
         self._kept = kept
         self._limits = limits
         self._fresh = fresh
@@ -67,7 +79,8 @@ class HeldRequests:
         return 0 < self._largest >= size and media_type(content_type) in self._types
 
     async def keep(self, session: Session, request: HeldRequest, *, now: datetime) -> str | None:
-        """Keeps a form of the session's person and gives it a name. None if they have left too many already."""
+        """Keeps a form of the session's person and gives it a name. None if they have left too many
+        already."""
         owner = "\0".join(("held", *owner_of(session.person)))
         if await self._limits.reserve(owner, pause=timedelta(0), per_hour=_PER_HOUR, now=now) is not None:
             return None
@@ -82,12 +95,18 @@ class HeldRequests:
             return None
         inside = contents(request.content_type, request.body)
         return ShownRequest(
-            method="POST", target=request.target, content_type=media_type(request.content_type), size=len(request.body),
-            fields=inside.fields, files=inside.files, is_whole=inside.is_whole,
-        )  # fmt: skip
+            method="POST",
+            target=request.target,
+            content_type=media_type(request.content_type),
+            size=len(request.body),
+            fields=inside.fields,
+            files=inside.files,
+            is_whole=inside.is_whole,
+        )
 
     async def take(self, name: str, session: Session, target: str) -> HeldRequest | None:
-        """The form, to exactly one of those who ask for it at the address to which it was sent. For all others it stays where it is."""
+        """The form, to exactly one of those who ask for it at the address to which it was sent. For all
+        others it stays where it is."""
         found = await self.found(name, session)
         if found is None or found.target != target:
             return None
@@ -124,7 +143,8 @@ def _octets(session: Session, request: HeldRequest) -> bytes:
 
 
 def _read(octets: bytes, session: Session) -> HeldRequest | None:
-    """None for what is another person's or portal's, or what another version of the gateway has written in another shape."""
+    """None for what is another person's or portal's, or what another version of the gateway has written in
+    another shape."""
     head, _, body = octets.partition(b"\n")
     try:
         told = json.loads(head)

@@ -1,7 +1,8 @@
 """Who of those who sign in is in the register of people, and whether they may come in at a portal.
 
-A certificate names its person because an operator has linked it. An account is linked once, by a tax number that the provider vouches for
-at level 20 or above, and is then the person, whatever else it states; one person never has two accounts at a provider.
+A certificate names its person because an operator has linked it. An account is linked once, by a tax number
+that the provider vouches for at level 20 or above, and is then the person, whatever else it states; one
+person never has two accounts at a provider.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from authproxy.access.decision import Reason
 from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.assurance import Level
-from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey, issuer_and_serial, tax_number_key
+from authproxy.identity.member import (
+    Account,
+    BlockedAccount,
+    Member,
+    RegisterKey,
+    issuer_and_serial,
+    tax_number_key,
+)
 from authproxy.identity.person import Person, TaxNumber
 
 _LINKED_FROM: Final = Level.MEDIUM
-"""Below, whoever knows a name, a date of birth and a tax number may have registered the account: linking would need a code that the bank
-has sent to its person, and this release sends none."""
+"""Below, whoever knows a name, a date of birth and a tax number may have registered the account: linking
+would need a code that the bank has sent to its person, and this release sends none."""
 _TRIES: Final = 5
 
 
@@ -29,7 +37,8 @@ class Found(Protocol):
 
 
 class LookedUp(Protocol):
-    """`blocked` are those keys that were asked for and are accounts of people outside the register who are let in nowhere."""
+    """`blocked` are those keys that were asked for and are accounts of people outside the register who are
+    let in nowhere."""
 
     @property
     def people(self) -> Sequence[Found | None]: ...
@@ -45,7 +54,8 @@ class PeopleStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """`person` is as they signed in, with their id in the register if they are in it; `is_new_link`: the account is theirs from now on."""
+    """`person` is as they signed in, with their id in the register if they are in it; `is_new_link`: the
+    account is theirs from now on."""
 
     person: Person
     is_new_link: bool = False
@@ -53,7 +63,8 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAdmitted:
-    """`found` is for operators and names nobody. `is_alarm`: the account states what belongs to somebody else."""
+    """`found` is for operators and names nobody. `is_alarm`: the account states what belongs to somebody
+    else."""
 
     reason: Reason
     found: str
@@ -64,33 +75,39 @@ class NotAdmitted:
 
 
 def refusal(member: Member, *, portal_id: str, members: Members) -> NotAdmitted | None:
-    """Why this person may not come in at the portal; None if they may. The page for all of it is one: what an operator has decided about
-    a person is not told to whoever has their certificate or password."""
+    """Why this person may not come in at the portal; None if they may. The page for all of it is one: what an
+    operator has decided about a person is not told to whoever has their certificate or password."""
     if member.is_blocked:
         return NotAdmitted(reason=Reason.NOT_A_MEMBER, found="the person is blocked", member=member)
     if members == "register" and not member.may_enter(portal_id):
-        return NotAdmitted(reason=Reason.NOT_A_MEMBER, found="the register does not name this portal for the person", member=member)
+        return NotAdmitted(
+            reason=Reason.NOT_A_MEMBER,
+            found="the register does not name this portal for the person",
+            member=member,
+        )
     return None
 
 
 def changed_meanwhile() -> CannotAsk:
-    """For whoever finds, asking again, that the register means somebody else than it did when the sign-in began."""
+    """For whoever finds, asking again, that the register means somebody else than it did when the sign-in
+    began."""
     return CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people was changed during the sign-in")
 
 
 class Membership:
-    """Asks the store for every sign-in and remembers nothing: a change counts from the next one on. Raises CannotAsk."""
+    """Asks the store for every sign-in and remembers nothing: a change counts from the next one on. Raises
+    CannotAsk."""
 
     def __init__(self, *, store: PeopleStore) -> None:
         self._store = store
 
     async def by_certificate(
         self, fingerprint: str, issuer_serial: tuple[str, int], *, tax_number: TaxNumber | None = None
-    ) -> Member | None:  # fmt: skip
+    ) -> Member | None:
         """The person of a certificate that has been validated; `refusal` says whether they may come in.
 
-        `tax_number` is one in the certificate, where the settings trust the authority that far. A certificate that leads to two people
-        is nobody's.
+        `tax_number` is one in the certificate, where the settings trust the authority that far. A certificate
+        that leads to two people is nobody's.
         """
         wanted = [RegisterKey("fingerprint", fingerprint), issuer_and_serial(*issuer_serial)]
         if tax_number is not None:
@@ -104,7 +121,8 @@ class Membership:
         return people[0] if len({member.member_id for member in people}) == 1 else None
 
     async def by_account(self, account: Account) -> Member | None:
-        """The person of the register to whom this account is linked; links nobody. A blocked account is nobody's."""
+        """The person of the register to whom this account is linked; links nobody. A blocked account is
+        nobody's."""
         found = await self._store.look_up([account.key])
         [owner] = found.people
         return None if owner is None or found.blocked else owner.member
@@ -112,11 +130,18 @@ class Membership:
     async def is_blocked(self, person: Person) -> bool:
         """Whether an operator has blocked somebody who has a session, or their account."""
         account = Account(issuer=person.issuer, subject=person.subject)
-        found = await self._store.look_up([account.key, *([] if person.member is None else [RegisterKey("id", person.member)])])
-        return bool(found.blocked) or any(each is not None and each.member.is_blocked for each in found.people)
+        found = await self._store.look_up(
+            [account.key, *([] if person.member is None else [RegisterKey("id", person.member)])]
+        )
+        return bool(found.blocked) or any(
+            each is not None and each.member.is_blocked for each in found.people
+        )
 
-    async def by_sign_in(self, person: Person, level: Level, *, portal_id: str, members: Members) -> Admitted | NotAdmitted:
-        """What the register says to somebody whom the provider has just vouched for; links their account if it is the first time.
+    async def by_sign_in(
+        self, person: Person, level: Level, *, portal_id: str, members: Members
+    ) -> Admitted | NotAdmitted:
+        """What the register says to somebody whom the provider has just vouched for; links their account if
+        it is the first time.
 
         To be asked again when the session has been stored: of a change in between, one of the two knows.
         """
@@ -131,7 +156,9 @@ class Membership:
             if found.blocked:
                 return NotAdmitted(reason=Reason.NOT_A_MEMBER, found="the account is blocked")
             if linked is not None:
-                return _alarm_of(linked.member, owner, person) or _admission(linked.member, person, portal_id, members)
+                return _alarm_of(linked.member, owner, person) or _admission(
+                    linked.member, person, portal_id, members
+                )
             if namesake is not None:
                 return _alarm("the account's subject is the id of a person of the register", namesake.member)
             if owner is None:
@@ -142,11 +169,16 @@ class Membership:
             now = owner.member.with_account(account)
             if await self._store.change(owner, now, departs=False):
                 return replace(_admission(now, person, portal_id, members), is_new_link=True)
-        raise CannotAsk(Reason.STORE_UNAVAILABLE, "the person's entry in the register changes faster than it can be read")
+        raise CannotAsk(
+            Reason.STORE_UNAVAILABLE, "the person's entry in the register changes faster than it can be read"
+        )
 
 
-def _unlinked(owner: Member, person: Person, level: Level, portal_id: str, members: Members) -> Admitted | NotAdmitted | None:
-    """What is said to an account that nobody has linked, with the tax number of `owner`; None if it is to be linked."""
+def _unlinked(
+    owner: Member, person: Person, level: Level, portal_id: str, members: Members
+) -> Admitted | NotAdmitted | None:
+    """What is said to an account that nobody has linked, with the tax number of `owner`; None if it is to be
+    linked."""
     if owner.account_at(person.issuer) is not None:
         return _alarm("the tax number belongs to a person who has another account", owner)
     if owner.is_blocked:
@@ -157,11 +189,17 @@ def _unlinked(owner: Member, person: Person, level: Level, portal_id: str, membe
 def _stranger(person: Person, level: Level, members: Members) -> Admitted | NotAdmitted:
     if members == "anyone":
         return Admitted(person=person)
-    # Before anything that depends on the tax number: whoever only claims one must not learn whether it is in the register.
+    # Before anything that depends on the tax number: whoever only claims one must not learn whether it is in
+    # the register.
     if level < _LINKED_FROM:
-        found = "the account is not linked to the register, and below level 20 none is: that would need an activation code"
+        found = (
+            "the account is not linked to the register, and below level 20 none is: that would need an "
+            "activation code"
+        )
         return NotAdmitted(reason=Reason.LEVEL_TOO_LOW, found=found, level_needed=_LINKED_FROM)
-    return NotAdmitted(reason=Reason.NOT_A_MEMBER, found="nobody in the register has this account or tax number")
+    return NotAdmitted(
+        reason=Reason.NOT_A_MEMBER, found="nobody in the register has this account or tax number"
+    )
 
 
 def _admission(member: Member, person: Person, portal_id: str, members: Members) -> Admitted | NotAdmitted:
@@ -183,8 +221,10 @@ def _alarm(found: str, member: Member) -> NotAdmitted:
 
 
 def _contradicts(member: Member, fingerprint: str, issuer_serial: tuple[str, int]) -> bool:
-    """Whether the register knows a certificate of this issuer and serial with another fingerprint: then this is a different one."""
+    """Whether the register knows a certificate of this issuer and serial with another fingerprint: then this
+    is a different one."""
     key = issuer_and_serial(*issuer_serial)
     return any(
-        key in certificate.keys and certificate.fingerprint not in (None, fingerprint) for certificate in member.certificates
-    )  # fmt: skip
+        key in certificate.keys and certificate.fingerprint not in (None, fingerprint)
+        for certificate in member.certificates
+    )

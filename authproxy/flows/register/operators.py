@@ -1,8 +1,10 @@
-"""What operators do with the register of people: take over a list, show, block, let in again, link. Nothing is changed in part.
+"""What operators do with the register of people: take over a list, show, block, let in again, link. Nothing
+is changed in part.
 
-Whoever loses something by a change (a portal, a certificate, an account, everything) loses their sessions too, at once and everywhere.
-Whoever leaves the register, or has another tax number in it than before, loses what they have enrolled to prove themselves with: it must
-not become somebody else's. People outside the register are named by their account, and can be blocked, too.
+Whoever loses something by a change (a portal, a certificate, an account, everything) loses their sessions
+too, at once and everywhere. Whoever leaves the register, or has another tax number in it than before, loses
+what they have enrolled to prove themselves with: it must not become somebody else's. People outside the
+register are named by their account, and can be blocked, too.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class Store(PeopleStore, Protocol):
     async def every(self) -> Snapshot: ...
     async def revision(self) -> int: ...
     async def is_lost(self) -> bool: ...
-    async def take_over(self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]) -> bool: ...
+    async def take_over(
+        self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
+    ) -> bool: ...
     async def begin_anew(self, members: Sequence[Member]) -> int: ...
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool: ...
     async def unblock_account(self, account: Account, *, revision: int) -> bool: ...
@@ -106,7 +110,8 @@ class Changed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Methods:
-    """What somebody has enrolled, by whatever name they come in. `recovery_left` are recovery codes that still work."""
+    """What somebody has enrolled, by whatever name they come in. `recovery_left` are recovery codes that
+    still work."""
 
     enrolments: tuple[Enrolment, ...]
     recovery_left: int
@@ -168,19 +173,29 @@ class Resealed:
 
 
 class People:
-    """Every method raises CannotAsk. If it does so after a change, sessions are still to be ended: the next change by anybody ends them."""
+    """Every method raises CannotAsk. If it does so after a change, sessions are still to be ended: the next
+    change by anybody ends them."""
 
     def __init__(
-        self, *, store: Store, sessions: Sessions, limits: Limits, enrolments: Enrolments, clock: Callable[[], datetime]
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        store: Store,
+        sessions: Sessions,
+        limits: Limits,
+        enrolments: Enrolments,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._sessions = sessions
         self._limits = limits
         self._enrolments = enrolments
         self._clock = clock
 
-    async def take_over(self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False) -> TakenOver | Contradicted:
-        """Takes the list over as a whole or not at all. `replaces` removes whoever is not in it; a rehearsal changes nothing."""
+    async def take_over(
+        self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False
+    ) -> TakenOver | Contradicted:
+        """Takes the list over as a whole or not at all. `replaces` removes whoever is not in it; a rehearsal
+        changes nothing."""
         for _ in range(_TRIES):
             snapshot = await self._store.every()
             before = {member.member_id: member for member in snapshot.members}
@@ -198,15 +213,20 @@ class People:
             if is_rehearsal:
                 return outcome
             departures = tuple(register.shut_out(before, after))
-            # Before they are known here: somebody else may have had their id, and left while nobody looked after that.
+            # Before they are known here: somebody else may have had their id, and left while nobody looked
+            # after that.
             await self._enrolments.remove_all([_own(member_id) for member_id in after.keys() - before.keys()])
-            if await self._store.take_over(tuple(after.values()), revision=snapshot.revision, departures=departures):
+            if await self._store.take_over(
+                tuple(after.values()), revision=snapshot.revision, departures=departures
+            ):
                 return replace(outcome, sessions_ended=await self._end_sessions())
         raise _too_busy()
 
-    async def begin_anew(self, listed: Sequence[Listed], *, keeps_methods: bool) -> TakenOver | Contradicted | NotLost:
-        """Makes the list the whole register after the one before was lost. Nobody can say who has left since, so somebody must say whether
-        people keep what they have enrolled under their ids."""
+    async def begin_anew(
+        self, listed: Sequence[Listed], *, keeps_methods: bool
+    ) -> TakenOver | Contradicted | NotLost:
+        """Makes the list the whole register after the one before was lost. Nobody can say who has left since,
+        so somebody must say whether people keep what they have enrolled under their ids."""
         if not await self._store.is_lost():
             return NotLost()
         after = register.taken_over({}, listed, replaces=True, now=self._clock())
@@ -217,7 +237,13 @@ class People:
             await self._enrolments.remove_all([_own(member_id) for member_id in after])
         await self._store.begin_anew(tuple(after.values()))
         ended = [await self._sessions.revoke_member(member) for member in register.shut_out({}, after)]
-        return TakenOver(added=len(after), changed=0, removed=0, unchanged=0, sessions_ended=sum(ended) + await self._end_sessions())
+        return TakenOver(
+            added=len(after),
+            changed=0,
+            removed=0,
+            unchanged=0,
+            sessions_ended=sum(ended) + await self._end_sessions(),
+        )
 
     async def every(self) -> Snapshot:
         return await self._store.every()
@@ -227,18 +253,25 @@ class People:
         return None if found is None else found.member
 
     async def block(self, member_id: str, *, reason: str | None) -> Changed | None:
-        """From now on the person signs in nowhere, and is signed out. None if there is nobody of this id, as with all of these."""
-        return await self._change(member_id, lambda member: member.blocked(member.blocked_at or self._clock(), reason))
+        """From now on the person signs in nowhere, and is signed out. None if there is nobody of this id, as
+        with all of these."""
+        return await self._change(
+            member_id, lambda member: member.blocked(member.blocked_at or self._clock(), reason)
+        )
 
     async def unblock(self, member_id: str) -> Changed | None:
         """The person may sign in again, and answer again after wrong answers."""
         changed = await self._change(member_id, Member.unblocked)
         if changed is None:
             return None
-        return replace(changed, was_lifted=await self._limits.lift([person_name(owner) for owner in owners_of(changed.member)]))
+        return replace(
+            changed,
+            was_lifted=await self._limits.lift([person_name(owner) for owner in owners_of(changed.member)]),
+        )
 
     async def block_account(self, account: Account, *, reason: str | None) -> AccountBlocked | AccountIsOf:
-        """From now on the account signs in nowhere, and is signed out. It must be one of which the register knows nobody."""
+        """From now on the account signs in nowhere, and is signed out. It must be one of which the register
+        knows nobody."""
         for _ in range(_TRIES):
             revision = await self._store.revision()
             found = await self._store.look_up([account.key])
@@ -246,7 +279,11 @@ class People:
             if owner is not None:
                 return AccountIsOf(owner.member.member_id)
             known = found.blocked.get(account.key)
-            blocked = BlockedAccount(account=account, blocked_at=self._clock() if known is None else known.blocked_at, reason=reason)
+            blocked = BlockedAccount(
+                account=account,
+                blocked_at=self._clock() if known is None else known.blocked_at,
+                reason=reason,
+            )
             if await self._store.block_account(blocked, revision=revision):
                 return AccountBlocked(await self._end_sessions())
         raise _too_busy()
@@ -266,23 +303,31 @@ class People:
         """What is known of an account."""
         found = await self._store.look_up([account.key])
         [owner] = found.people
-        return AccountStanding(None if owner is None else owner.member.member_id, is_blocked=bool(found.blocked))
+        return AccountStanding(
+            None if owner is None else owner.member.member_id, is_blocked=bool(found.blocked)
+        )
 
     async def methods(self, who: Member | Account) -> Methods:
         """What this person has enrolled to prove themselves with."""
         owners = owners_of(who)
         found = [each for owner in owners for each in await self._enrolments.every(owner)]
-        return Methods(enrolments=tuple(found), recovery_left=sum([await self._enrolments.recovery_left(owner) for owner in owners]))
+        return Methods(
+            enrolments=tuple(found),
+            recovery_left=sum([await self._enrolments.recovery_left(owner) for owner in owners]),
+        )
 
     async def remove_method(self, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
-        """Takes one method away, and signs the person out everywhere: what it has proved is in doubt. Nothing where there is no such."""
+        """Takes one method away, and signs the person out everywhere: what it has proved is in doubt. Nothing
+        where there is no such."""
         removed: list[EnrolledMethod] = []
         for owner in owners_of(who):
             for each in await self._enrolments.every(owner):
                 if each.enrolment_id == enrolment_id:
                     await self._enrolments.remove(owner, enrolment_id)
                     removed.append(each.method)
-        return MethodsRemoved(removed=tuple(removed), sessions_ended=await self._end_all(who) if removed else 0)
+        return MethodsRemoved(
+            removed=tuple(removed), sessions_ended=await self._end_all(who) if removed else 0
+        )
 
     async def remove_methods(self, who: Member | Account) -> MethodsRemoved:
         """Takes all of them away, recovery codes too, and signs the person out everywhere."""
@@ -291,22 +336,30 @@ class People:
         return MethodsRemoved(removed=there, sessions_ended=await self._end_all(who))
 
     async def forgive_account(self, account: Account) -> bool:
-        """Somebody who is not in the register may answer again after wrong answers; whether there were any."""
+        """Somebody who is not in the register may answer again after wrong answers; whether there were
+        any."""
         return await self._limits.lift([person_name(owner) for owner in owners_of(account)])
 
     async def enrol(self, member_id: MemberId, enrolment: Enrolment) -> bool:
-        """The operator knows that this is the person's, and vouches for it: in the place of an earlier one of the same id. False if they
-        have too many already."""
+        """The operator knows that this is the person's, and vouches for it: in the place of an earlier one of
+        the same id. False if they have too many already."""
         owner = _own(member_id)
         await self._enrolments.remove(owner, enrolment.enrolment_id)
         return await self._enrolments.add(owner, enrolment)
 
-    async def link_certificate(self, member_id: str, certificate: CertificateName) -> Changed | Contradicted | None:
+    async def link_certificate(
+        self, member_id: str, certificate: CertificateName
+    ) -> Changed | Contradicted | None:
         """The operator has seen the certificate and knows whose it is."""
-        return await self._link(member_id, lambda member: member.with_certificate(certificate), tuple(certificate.keys))
+        return await self._link(
+            member_id, lambda member: member.with_certificate(certificate), tuple(certificate.keys)
+        )
 
-    async def link_account(self, member_id: str, account: Account) -> Changed | Contradicted | AccountIsBlocked | None:
-        """The operator knows whose account this is. It takes the place of the person's earlier one at this provider."""
+    async def link_account(
+        self, member_id: str, account: Account
+    ) -> Changed | Contradicted | AccountIsBlocked | None:
+        """The operator knows whose account this is. It takes the place of the person's earlier one at this
+        provider."""
         if (await self.whose(account)).is_blocked:
             return AccountIsBlocked()
         return await self._link(member_id, lambda member: member.with_account(account), (account.key,))
@@ -335,7 +388,7 @@ class People:
 
     async def _link(
         self, member_id: str, changed: Callable[[Member], Member], keys: tuple[RegisterKey, ...]
-    ) -> Changed | Contradicted | None:  # fmt: skip
+    ) -> Changed | Contradicted | None:
         owners = zip(keys, await self._store.find(keys), strict=True)
         conflicts = tuple(
             Conflict(MemberId(member_id), owner.member.member_id, key)
@@ -351,7 +404,9 @@ class People:
                 return None
             now = changed(found.member)
             # Blocked again: their sessions end again, should they have come in by whatever gap.
-            if await self._store.change(found, now, departs=now.is_blocked or register.has_lost(found.member, now)):
+            if await self._store.change(
+                found, now, departs=now.is_blocked or register.has_lost(found.member, now)
+            ):
                 return Changed(now, await self._end_sessions())
         raise _too_busy()
 
@@ -359,12 +414,15 @@ class People:
         return (await self._store.find([RegisterKey("id", member_id)]))[0]
 
     async def _end_sessions(self) -> int:
-        """Ends the sessions of everybody who has lost something, by this change or by one that could not finish."""
+        """Ends the sessions of everybody who has lost something, by this change or by one that could not
+        finish."""
         ended = 0
         while departures := await self._store.departures():
             for departure in departures:
                 ended += await self._sessions.revoke_member(departure.member)
-            await self._enrolments.remove_all([_own(each.member.member_id) for each in departures if each.is_leaving])
+            await self._enrolments.remove_all(
+                [_own(each.member.member_id) for each in departures if each.is_leaving]
+            )
             await self._store.settle(departures)
         return ended
 
@@ -375,8 +433,8 @@ class People:
 
 
 def owners_of(who: Member | Account) -> list[Owner]:
-    """Under which names somebody's methods and wrong answers are kept. Of a person of the register also their accounts: a session from
-    before the register knew them goes under its account's name."""
+    """Under which names somebody's methods and wrong answers are kept. Of a person of the register also their
+    accounts: a session from before the register knew them goes under its account's name."""
     if isinstance(who, Account):
         return [("account", who.issuer, who.subject)]
     return [_own(who.member_id), *(owner for account in who.accounts for owner in owners_of(account))]
@@ -387,4 +445,6 @@ def _own(member_id: MemberId) -> Owner:
 
 
 def _too_busy() -> CannotAsk:
-    return CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people is being changed by others all the time; try again")
+    return CannotAsk(
+        Reason.STORE_UNAVAILABLE, "the register of people is being changed by others all the time; try again"
+    )

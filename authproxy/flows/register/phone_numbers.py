@@ -1,5 +1,5 @@
-"""Where a code may be sent: to the number that the bank has entered for its people, and of everybody else to the one that the
-provider has verified."""
+"""Where a code may be sent: to the number that the bank has entered for its people, and of everybody else to
+the one that the provider has verified."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger
 
 _LOCALE: Final = "sl"
-"""Whoever has the earlier number is not the one at the browser: the language of the country, and not of that browser."""
+"""Whoever has the earlier number is not the one at the browser: the language of the country, and not of that
+browser."""
 
 
 class People(Protocol):
@@ -46,8 +47,8 @@ class LastNumbers(Protocol):
 
 
 class NumberWatch:
-    """Sees at a sign-in that codes would go to another number than before, and tells the earlier one. An account at the provider that
-    somebody has taken over is one whose number they change first."""
+    """Sees at a sign-in that codes would go to another number than before, and tells the earlier one. An
+    account at the provider that somebody has taken over is one whose number they change first."""
 
     def __init__(self, *, numbers: PhoneNumbers, known: LastNumbers, notices: Notices) -> None:
         self._numbers = numbers
@@ -66,4 +67,4 @@ class NumberWatch:
         if number is not None and earlier is not None and earlier != number:
             await self._notices.tell_of_number(
                 person, earlier=earlier, masked=masked(number), portal_id=session.portal, locale=_LOCALE
-            )  # fmt: skip
+            )

@@ -1,1 +1,2 @@
-"""Signing in, at an OpenID provider or with a certificate, and the fresh proofs that are made in the same way."""
+"""Signing in, at an OpenID provider or with a certificate, and the fresh proofs that are made in the same
+way."""

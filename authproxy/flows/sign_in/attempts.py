@@ -1,5 +1,5 @@
-"""What all sign-ins have in common, whoever vouches for the person: the attempt is this browser's and is taken once, and it ends in a
-session under a ticket that nobody has seen before."""
+"""What all sign-ins have in common, whoever vouches for the person: the attempt is this browser's and is
+taken once, and it ends in a session under a ticket that nobody has seen before."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class AttemptStore(Protocol):
 
 
 class WritableSessions(SessionStore, Protocol):
-    async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None: ...
+    async def create(
+        self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +84,8 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class AlreadySignedIn:
-    """A callback that was used before, in a browser that has a session: nothing happened, and the person can go on; to the request that
-    waited for a proof, if there was one."""
+    """A callback that was used before, in a browser that has a session: nothing happened, and the person can
+    go on; to the request that waited for a proof, if there was one."""
 
     return_to: str
     held: str | None = field(default=None, repr=False)
@@ -91,8 +93,9 @@ class AlreadySignedIn:
 
 @dataclass(frozen=True, slots=True)
 class SignInRefused:
-    """Nobody was signed in. `found` is for operators and holds no secret; `provider_error` is the provider's error code, if it stated a
-    registered one; `person` is known where the protocol had succeeded, and the two levels where one is below the other."""
+    """Nobody was signed in. `found` is for operators and holds no secret; `provider_error` is the provider's
+    error code, if it stated a registered one; `person` is known where the protocol had succeeded, and the two
+    levels where one is below the other."""
 
     reason: Reason
     return_to: str
@@ -112,7 +115,8 @@ Outcome = SignedIn | AlreadySignedIn | SignInRefused | SteppedUp | NotProved
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proved:
-    """Who has signed in, and by what. `id_token` is the provider's, for its logout; `ends_at`: what proved it is worth nothing after."""
+    """Who has signed in, and by what. `id_token` is the provider's, for its logout; `ends_at`: what proved it
+    is worth nothing after."""
 
     person: Person
     method: SignInMethod
@@ -138,9 +142,15 @@ class SignIns:
     """Every method raises CannotAsk."""
 
     def __init__(
-        self, *, attempts: AttemptStore, sessions: WritableSessions, attempt_for: timedelta, random_bytes: Callable[[int], bytes],
-        describe_browser: Callable[[str], str], greet: Greeting = _nobody,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        attempts: AttemptStore,
+        sessions: WritableSessions,
+        attempt_for: timedelta,
+        random_bytes: Callable[[int], bytes],
+        describe_browser: Callable[[str], str],
+        greet: Greeting = _nobody,
+    ) -> None:
         """`greet` hears of every new session, and raises nothing."""
         self._attempts = attempts
         self._sessions = sessions
@@ -150,18 +160,29 @@ class SignIns:
         self._greet = greet
 
     async def taken(
-        self, attempt: Attempt | None, *, method: SignInMethod, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
-    ) -> Attempt | AlreadySignedIn | SignInRefused | NotProved:  # fmt: skip
-        """The attempt, if it is of this method, this portal and this browser, young and unused. From then on nobody can take it again.
+        self,
+        attempt: Attempt | None,
+        *,
+        method: SignInMethod,
+        portal_id: str,
+        browser: str | None,
+        ticket_text: str | None,
+        now: datetime,
+    ) -> Attempt | AlreadySignedIn | SignInRefused | NotProved:
+        """The attempt, if it is of this method, this portal and this browser, young and unused. From then on
+        nobody can take it again.
 
-        What has no flow cookie leaves the attempt as it is, and the proof that it brings is not looked at. So a program that follows
-        addresses (a mail scanner, a preview) keeps nobody from signing in. An attempt ends in a session only in the browser that began it.
+        What has no flow cookie leaves the attempt as it is, and the proof that it brings is not looked at. So
+        a program that follows addresses (a mail scanner, a preview) keeps nobody from signing in. An attempt
+        ends in a session only in the browser that began it.
 
-        A browser with another flow cookie spends the attempt. It may be that of a person whom somebody has made prove themselves on an
-        attempt that he has begun: the address with that proof must be worth nothing in his own browser afterwards.
+        A browser with another flow cookie spends the attempt. It may be that of a person whom somebody has
+        made prove themselves on an attempt that he has begun: the address with that proof must be worth
+        nothing in his own browser afterwards.
 
-        A replayed or stale one in a browser that is signed in goes on without a word: a restored tab, the back button. One that was to
-        bring a proof is told when it is stale: the browser is signed in all the same, and its person would be asked again.
+        A replayed or stale one in a browser that is signed in goes on without a word: a restored tab, the
+        back button. One that was to bring a proof is told when it is stale: the browser is signed in all the
+        same, and its person would be asked again.
         """
         refused: SignInRefused | NotProved | None = SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
         if attempt is not None:
@@ -169,15 +190,25 @@ class SignIns:
             if refused is None:
                 return attempt
         assert refused is not None  # noqa: S101  # an attempt that is not there has been refused
-        return await self._or_signed_in(refused, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now)
+        return await self._or_signed_in(
+            refused, portal_id=portal_id, browser=browser, ticket_text=ticket_text, now=now
+        )
 
     async def _or_signed_in(
-        self, refused: SignInRefused | NotProved, *, portal_id: str, browser: str | None, ticket_text: str | None, now: datetime
-    ) -> AlreadySignedIn | SignInRefused | NotProved:  # fmt: skip
+        self,
+        refused: SignInRefused | NotProved,
+        *,
+        portal_id: str,
+        browser: str | None,
+        ticket_text: str | None,
+        now: datetime,
+    ) -> AlreadySignedIn | SignInRefused | NotProved:
         worth = _WORTH_ANOTHER_LOOK if isinstance(refused, SignInRefused) else _DONE_ALREADY
         is_worth_it = refused.reason in worth and browser is not None
         if is_worth_it and await self.current(ticket_text, portal_id=portal_id, now=now) is not None:
-            return AlreadySignedIn(refused.return_to, refused.held if isinstance(refused, NotProved) else None)
+            return AlreadySignedIn(
+                refused.return_to, refused.held if isinstance(refused, NotProved) else None
+            )
         return refused
 
     async def current(self, ticket_text: str | None, *, portal_id: str, now: datetime) -> Session | None:
@@ -187,8 +218,15 @@ class SignIns:
         return stored.session if stored is not None and stored.session.portal == portal_id else None
 
     async def start(
-        self, proved: Proved, attempt: Attempt, place: SignInPlace, *, ticket_text: str | None, user_agent: str, now: datetime
-    ) -> SignedIn:  # fmt: skip
+        self,
+        proved: Proved,
+        attempt: Attempt,
+        place: SignInPlace,
+        *,
+        ticket_text: str | None,
+        user_agent: str,
+        now: datetime,
+    ) -> SignedIn:
         """The new session; the one that the browser had has ended."""
         ticket = SessionTicket(self._random_bytes(IDENTIFIER_SIZE), self._random_bytes(SECRET_SIZE))
         session = Session(
@@ -214,9 +252,10 @@ class SignIns:
 
     async def confirmed(
         self, signed_in: SignedIn, *, told: MemberId | None, again: MemberId | SignInRefused | None
-    ) -> SignedIn | SignInRefused:  # fmt: skip
-        """What stays of a session after the register was asked once more, whose first answer was `told`. A person who was blocked in
-        between: either the blocking has found the session, or this question finds the blocking."""
+    ) -> SignedIn | SignInRefused:
+        """What stays of a session after the register was asked once more, whose first answer was `told`. A
+        person who was blocked in between: either the blocking has found the session, or this question finds
+        the blocking."""
         if again == told:
             return signed_in
         await self._sessions.revoke(signed_in.session.session_id)
@@ -232,13 +271,15 @@ class SignIns:
 
     async def _refusal(
         self, attempt: Attempt, method: SignInMethod, portal_id: str, browser: str | None, now: datetime
-    ) -> SignInRefused | NotProved | None:  # fmt: skip
+    ) -> SignInRefused | NotProved | None:
         is_too_old = now - attempt.opened_at > self._attempt_for
         failure: CannotAsk | None = None
         is_first = False
         if not is_too_old and browser is not None:
             try:
-                is_first = await self._attempts.take(attempt, good_until=attempt.opened_at + self._attempt_for, now=now)
+                is_first = await self._attempts.take(
+                    attempt, good_until=attempt.opened_at + self._attempt_for, now=now
+                )
             except CannotAsk as failed:
                 failure = failed
         # Where another browser's person wanted to go is not this one's business.

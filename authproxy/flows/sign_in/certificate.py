@@ -1,9 +1,11 @@
-"""Sign-in by a client certificate: from the chooser to the host where browsers show certificates, and back to the portal.
+"""Sign-in by a client certificate: from the chooser to the host where browsers show certificates, and back to
+the portal.
 
-Two sealed texts travel, one each way. The one for the way there holds the browser's attempt; who learns of it can show a certificate of
-their own, and nothing else. The one for the way back says what was shown on which attempt, and only the browser that showed it learns of
-it. A session needs that, and the browser's flow cookie: neither somebody else's certificate nor somebody else's way back can be slipped
-into a sign-in. Before a certificate that holds was shown the store keeps nothing, and then one record for each certificate.
+Two sealed texts travel, one each way. The one for the way there holds the browser's attempt; who learns of it
+can show a certificate of their own, and nothing else. The one for the way back says what was shown on which
+attempt, and only the browser that showed it learns of it. A session needs that, and the browser's flow
+cookie: neither somebody else's certificate nor somebody else's way back can be slipped into a sign-in. Before
+a certificate that holds was shown the store keeps nothing, and then one record for each certificate.
 """
 
 from __future__ import annotations
@@ -23,7 +25,16 @@ from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows.register import membership
 from authproxy.flows.register.membership import NotAdmitted
 from authproxy.flows.sign_in import refused_certificates, shown_certificate, watched_certificates
-from authproxy.flows.sign_in.attempts import Outcome, Proved, Seals, SignedIn, SignInPlace, SignInRefused, SignIns, over
+from authproxy.flows.sign_in.attempts import (
+    Outcome,
+    Proved,
+    Seals,
+    SignedIn,
+    SignInPlace,
+    SignInRefused,
+    SignIns,
+    over,
+)
 from authproxy.flows.sign_in.certificate_again import CertificateAgain
 from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
@@ -56,13 +67,14 @@ class Validator(Protocol):
 class Register(Protocol):
     async def by_certificate(
         self, fingerprint: str, issuer_serial: tuple[str, int], *, tax_number: TaxNumber | None = None
-    ) -> Member | None: ...  # fmt: skip
+    ) -> Member | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """A browser that has come to show a certificate: for which portal, where it then wants to go there, and whether somebody signs in by
-    it or, signed in already, proves afresh who they are; then for which route, and which request waits for it."""
+    """A browser that has come to show a certificate: for which portal, where it then wants to go there, and
+    whether somebody signs in by it or, signed in already, proves afresh who they are; then for which route,
+    and which request waits for it."""
 
     attempt: Attempt = field(repr=False)
 
@@ -97,8 +109,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRules:
-    """`url` is the host where certificates are shown, `issuer` the name under which this gateway vouches for the register's people.
-    `modes` says by portal what happens while nobody knows about revocation."""
+    """`url` is the host where certificates are shown, `issuer` the name under which this gateway vouches for
+    the register's people. `modes` says by portal what happens while nobody knows about revocation."""
 
     url: str
     issuer: Issuer
@@ -134,23 +146,51 @@ class CertificateLogin:
         self._fresh = fresh
         self._clock = clock
         proofs = ReturnedProofs(sign_ins=sign_ins, elevations=elevations)
-        self._again = CertificateAgain(register=register, kept=kept, proofs=proofs, places=places, level=rules.level, clock=clock)
+        self._again = CertificateAgain(
+            register=register, kept=kept, proofs=proofs, places=places, level=rules.level, clock=clock
+        )
 
     async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str:
         """The URL where the browser shows its certificate."""
-        return self._begun(Attempt(
-            portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now, method=_METHOD
-        ))  # fmt: skip
+        return self._begun(
+            Attempt(
+                portal=portal_id,
+                return_to=return_to,
+                browser=browser,
+                secret=self._fresh(SECRET_SIZE),
+                opened_at=now,
+                method=_METHOD,
+            )
+        )
 
     async def begin_step_up(  # noqa: PLR0913  (what an attempt is made of)
-        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime,
+        self,
+        *,
+        portal_id: str,
+        return_to: str,
+        route: str,
+        held: str | None,
+        session: Session,
+        browser: str,
+        locale: str,
+        now: datetime,
         binding: str | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """The URL where the session's person proves afresh who they are by a certificate."""
-        location = self._begun(Attempt(
-            portal=portal_id, return_to=return_to, browser=browser, secret=self._fresh(SECRET_SIZE), opened_at=now, method=_METHOD,
-            step_up_of=session.session_id, route=route, held=held, binding=binding,
-        ))  # fmt: skip
+        location = self._begun(
+            Attempt(
+                portal=portal_id,
+                return_to=return_to,
+                browser=browser,
+                secret=self._fresh(SECRET_SIZE),
+                opened_at=now,
+                method=_METHOD,
+                step_up_of=session.session_id,
+                route=route,
+                held=held,
+                binding=binding,
+            )
+        )
         return f"{location}&lang={locale}"
 
     def hop(self, text: str, *, now: datetime) -> Hop | None:
@@ -161,29 +201,44 @@ class CertificateLogin:
         return Hop(attempt=attempt)
 
     async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused:
-        """What becomes of a certificate that was shown on this hop. A refusal leaves the hop as it is: another one may be shown.
-        Raises CannotAsk where nobody can say whether the certificate is revoked."""
+        """What becomes of a certificate that was shown on this hop. A refusal leaves the hop as it is:
+        another one may be shown. Raises CannotAsk where nobody can say whether the certificate is revoked."""
         found = await self._validator.validate(presented, now=now, mode=self._rules.modes[hop.portal_id])
         if isinstance(found, Refused):
             return found
         shown = shown_certificate.of(found, shown_at=now)
         await self._kept.put(_key(shown.fingerprint), shown.octets(), _SHOWN_FOR)
-        way_back = self._seals.showing_sealed(Showing(attempt=hop.attempt, fingerprint=shown.fingerprint, shown_at=now))
-        return Accepted(location=f"{self._places[hop.portal_id].callback(_METHOD)}?hop={way_back}", validated=found)
+        way_back = self._seals.showing_sealed(
+            Showing(attempt=hop.attempt, fingerprint=shown.fingerprint, shown_at=now)
+        )
+        return Accepted(
+            location=f"{self._places[hop.portal_id].callback(_METHOD)}?hop={way_back}", validated=found
+        )
 
     async def complete(
-        self, *, portal_id: str, secret: str | None, browser: str | None, ticket_text: str | None, user_agent: str, request_id: str,
+        self,
+        *,
+        portal_id: str,
+        secret: str | None,
+        browser: str | None,
+        ticket_text: str | None,
+        user_agent: str,
+        request_id: str,
         now: datetime,
-    ) -> Outcome:  # fmt: skip
-        """Ends the attempt on which the certificate was shown. `secret` is the sealed text of the way back. A certificate of nobody is kept
-        for the operator under `request_id`. What cannot be asked is a
-        refusal, so that the way back to the page is not lost; raises CannotAsk only where nobody can say whether the browser has a
-        session."""
+    ) -> Outcome:
+        """Ends the attempt on which the certificate was shown. `secret` is the sealed text of the way back. A
+        certificate of nobody is kept for the operator under `request_id`. What cannot be asked is a refusal,
+        so that the way back to the page is not lost; raises CannotAsk only where nobody can say whether the
+        browser has a session."""
         showing = None if secret is None else self._seals.showing_in(secret)
         attempt = await self._sign_ins.taken(
-            None if showing is None else showing.attempt, method=_METHOD, portal_id=portal_id, browser=browser, ticket_text=ticket_text,
+            None if showing is None else showing.attempt,
+            method=_METHOD,
+            portal_id=portal_id,
+            browser=browser,
+            ticket_text=ticket_text,
             now=now,
-        )  # fmt: skip
+        )
         if not isinstance(attempt, Attempt):
             return attempt
         assert showing is not None  # noqa: S101  # without one there is no attempt to take
@@ -205,11 +260,12 @@ class CertificateLogin:
 
     async def _signed_in(
         self, attempt: Attempt, shown: ShownCertificate, ticket_text: str | None, user_agent: str
-    ) -> SignedIn | SignInRefused:  # fmt: skip
+    ) -> SignedIn | SignInRefused:
         try:
             outcome = await self._enter(shown, attempt, ticket_text, user_agent)
             if isinstance(outcome, SignInRefused):
-                # Somebody has proved who they are and may not come in: the session that the browser has is another person's.
+                # Somebody has proved who they are and may not come in: the session that the browser has is
+                # another person's.
                 await self._sign_ins.end_previous(ticket_text)
                 return replace(outcome, return_to=attempt.return_to)
         except CannotAsk as failure:
@@ -225,7 +281,7 @@ class CertificateLogin:
 
     async def _enter(
         self, shown: ShownCertificate, attempt: Attempt, ticket_text: str | None, user_agent: str
-    ) -> SignedIn | SignInRefused:  # fmt: skip
+    ) -> SignedIn | SignInRefused:
         place = self._places[attempt.portal]
         told = await self._ask_register(shown, place)
         if isinstance(told, SignInRefused):
@@ -234,22 +290,33 @@ class CertificateLogin:
         # Before there is a session: as long as there is one, its certificate can be asked about.
         await watched_certificates.keep(self._kept, shown, place.expires_after)
         signed_in = await self._sign_ins.start(
-            self._proved(told, shown, now), attempt, place, ticket_text=ticket_text, user_agent=user_agent, now=now
+            self._proved(told, shown, now),
+            attempt,
+            place,
+            ticket_text=ticket_text,
+            user_agent=user_agent,
+            now=now,
         )
         again = await self._ask_register(shown, place)
         return await self._sign_ins.confirmed(
-            signed_in, told=told.member_id, again=again if isinstance(again, SignInRefused) else again.member_id
-        )  # fmt: skip
+            signed_in,
+            told=told.member_id,
+            again=again if isinstance(again, SignInRefused) else again.member_id,
+        )
 
     async def _ask_register(self, shown: ShownCertificate, place: SignInPlace) -> Member | SignInRefused:
         if self._rules.level < place.level:
             return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", found=LESS_THAN_DEMANDED)
-        member = await self._register.by_certificate(shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number)
+        member = await self._register.by_certificate(
+            shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number
+        )
         if member is None:
             return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", found=f"certificate {shown.fingerprint}")
         told = not_admitted(member, place)
         if told is not None:
-            return SignInRefused(told.reason, "/", found=told.found, person=member.person(self._rules.issuer), by_register=told)
+            return SignInRefused(
+                told.reason, "/", found=told.found, person=member.person(self._rules.issuer), by_register=told
+            )
         return member
 
     def _proved(self, member: Member, shown: ShownCertificate, now: datetime) -> Proved:
@@ -257,7 +324,8 @@ class CertificateLogin:
             method=_METHOD,
             at=min(shown.shown_at, now),
             source=f"sha256:{shown.fingerprint}",
-            # RFC 8176 §2: possession of the key was proved. Whether a PIN guards it nobody can tell: one factor, and no step-up.
+            # RFC 8176 §2: possession of the key was proved. Whether a PIN guards it nobody can tell: one
+            # factor, and no step-up.
             amr=("pop",),
             is_step_up=False,
             level=self._rules.level,
@@ -269,7 +337,10 @@ class CertificateLogin:
             event=event,
             ends_at=shown.not_after,
             provider_session=shown.fingerprint,
-            claims=(*(claim for claim in _HELD_BY_REGISTER if _held(member, claim) is not None), *_ASKED_OF_ACCOUNTS),
+            claims=(
+                *(claim for claim in _HELD_BY_REGISTER if _held(member, claim) is not None),
+                *_ASKED_OF_ACCOUNTS,
+            ),
         )
 
     def _begun(self, attempt: Attempt) -> str:
@@ -282,12 +353,19 @@ def _key(fingerprint: str) -> str:
 
 def not_admitted(member: Member, place: SignInPlace) -> NotAdmitted | None:
     """Why the holder of a certificate may not come in at a portal; None for whoever may."""
-    return membership.refusal(member, portal_id=place.portal_id, members=place.members) or _incomplete(member, place)
+    return membership.refusal(member, portal_id=place.portal_id, members=place.members) or _incomplete(
+        member, place
+    )
 
 
 def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:
-    """Of what the portal requires the register holds a part; date of birth and address are asked of accounts at the provider only."""
-    missing = [claim for claim in place.required_claims if claim in _HELD_BY_REGISTER and _held(member, claim) is None]
+    """Of what the portal requires the register holds a part; date of birth and address are asked of accounts
+    at the provider only."""
+    missing = [
+        claim
+        for claim in place.required_claims
+        if claim in _HELD_BY_REGISTER and _held(member, claim) is None
+    ]
     if not missing:
         return None
     found = f"the register lacks what the portal requires: {', '.join(missing)}"
@@ -295,5 +373,10 @@ def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:
 
 
 def _held(member: Member, claim: Claim) -> str | None:
-    known = {"tax_number": member.tax_number, "name": member.name, "email": member.email, "phone_number": member.phone}
+    known = {
+        "tax_number": member.tax_number,
+        "name": member.name,
+        "email": member.email,
+        "phone_number": member.phone,
+    }
     return known.get(claim)

@@ -1,5 +1,5 @@
-"""A fresh proof by a client certificate: one that holds, of the person whose session it is, by the register or, where the settings believe
-certificates that far, by the tax number."""
+"""A fresh proof by a client certificate: one that holds, of the person whose session it is, by the register
+or, where the settings believe certificates that far, by the tax number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from authproxy.identity.person import Person, TaxNumber
 class Register(Protocol):
     async def by_certificate(
         self, fingerprint: str, issuer_serial: tuple[str, int], *, tax_number: TaxNumber | None = None
-    ) -> Member | None: ...  # fmt: skip
+    ) -> Member | None: ...
 
 
 class KeptStore(Protocol):
@@ -35,9 +35,15 @@ class KeptStore(Protocol):
 
 class CertificateAgain:
     def __init__(
-        self, *, register: Register, kept: KeptStore, proofs: ReturnedProofs, places: Mapping[str, SignInPlace], level: Level,
+        self,
+        *,
+        register: Register,
+        kept: KeptStore,
+        proofs: ReturnedProofs,
+        places: Mapping[str, SignInPlace],
+        level: Level,
         clock: Callable[[], datetime],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`level` is what a certificate is trusted with; the session's own stays."""
         self._register = register
         self._kept = kept
@@ -48,9 +54,9 @@ class CertificateAgain:
 
     async def complete(
         self, attempt: Attempt, shown: ShownCertificate, ticket_text: str | None, *, now: datetime
-    ) -> SteppedUp | NotProved:  # fmt: skip
-        """Ends an attempt that has been taken, with what was shown on it. Raises CannotAsk while nobody can say which session it is for;
-        what cannot be asked later is a refusal with the way back."""
+    ) -> SteppedUp | NotProved:
+        """Ends an attempt that has been taken, with what was shown on it. Raises CannotAsk while nobody can
+        say which session it is for; what cannot be asked later is a refusal with the way back."""
         session = await self._proofs.session_of(attempt, ticket_text, now=now)
         if isinstance(session, NotProved):
             return session
@@ -61,7 +67,9 @@ class CertificateAgain:
             # Before the session rests on it: from then on the certificate can be asked about.
             await watched_certificates.keep(self._kept, shown, self._places[attempt.portal].expires_after)
             at = self._clock()
-            return await self._proofs.end(attempt, ticket_text, session, self._event(attempt, shown, at), now=at)
+            return await self._proofs.end(
+                attempt, ticket_text, session, self._event(attempt, shown, at), now=at
+            )
         except CannotAsk as failure:
             return not_proved(attempt, failure.reason, found=str(failure), session=session)
 
@@ -69,7 +77,9 @@ class CertificateAgain:
         """Why this certificate is no proof of this person's; None if it is one."""
         if person.member is None:
             return await self._refusal_by_number(person, shown)
-        member = await self._register.by_certificate(shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number)
+        member = await self._register.by_certificate(
+            shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number
+        )
         if member is None:
             return Reason.CERTIFICATE_UNKNOWN
         if member.member_id != person.member:
@@ -78,11 +88,14 @@ class CertificateAgain:
         return None if told is None else told.reason
 
     async def _refusal_by_number(self, person: Person, shown: ShownCertificate) -> Reason | None:
-        """For somebody who is not in the register: what an operator has linked to somebody else is theirs, whatever number it has."""
+        """For somebody who is not in the register: what an operator has linked to somebody else is theirs,
+        whatever number it has."""
         linked = await self._register.by_certificate(shown.fingerprint, (shown.issuer, shown.serial))
         if linked is None and None in (shown.tax_number, person.tax_number):
             return Reason.CERTIFICATE_UNKNOWN
-        is_theirs = shown.tax_number == person.tax_number and (linked is None or linked.tax_number == person.tax_number)
+        is_theirs = shown.tax_number == person.tax_number and (
+            linked is None or linked.tax_number == person.tax_number
+        )
         return None if is_theirs and person.tax_number is not None else Reason.STEP_UP_BY_ANOTHER
 
     def _event(self, attempt: Attempt, shown: ShownCertificate, now: datetime) -> AuthenticationEvent:

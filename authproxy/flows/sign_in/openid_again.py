@@ -1,8 +1,9 @@
-"""A fresh proof by signing in again at the provider: by the same person, after it was asked for, at a level that the place accepts.
+"""A fresh proof by signing in again at the provider: by the same person, after it was asked for, at a level
+that the place accepts.
 
-What was asked (`prompt=login`) is not what came back: MITREid forgets `max_age` beside a prompt, and a prompt can be cut out of the address
-on the way. So these decide: `auth_time` (OpenID Connect Core §2, §3.1.2.1), the account by (`iss`, `sub`), and whether such a sign-in is a
-fresh proof at all (`rekono.step_up_by`).
+What was asked (`prompt=login`) is not what came back: MITREid forgets `max_age` beside a prompt, and a prompt
+can be cut out of the address on the way. So these decide: `auth_time` (OpenID Connect Core §2, §3.1.2.1), the
+account by (`iss`, `sub`), and whether such a sign-in is a fresh proof at all (`rekono.step_up_by`).
 """
 
 from __future__ import annotations
@@ -36,9 +37,15 @@ class Register(Protocol):
 
 class LoginAgain:
     def __init__(
-        self, *, provider: RoundTrip, register: Register, proofs: ReturnedProofs, places: Mapping[str, SignInPlace], leeway: timedelta,
+        self,
+        *,
+        provider: RoundTrip,
+        register: Register,
+        proofs: ReturnedProofs,
+        places: Mapping[str, SignInPlace],
+        leeway: timedelta,
         clock: Callable[[], datetime],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._provider = provider
         self._register = register
         self._proofs = proofs
@@ -47,10 +54,15 @@ class LoginAgain:
         self._clock = clock
 
     async def complete(
-        self, attempt: Attempt, parameters: Sequence[tuple[str, str]], ticket_text: str | None, *, now: datetime
-    ) -> SteppedUp | NotProved:  # fmt: skip
-        """Ends an attempt that has been taken. Raises CannotAsk while nobody can say which session it is for; what cannot be asked later
-        is a refusal with the way back."""
+        self,
+        attempt: Attempt,
+        parameters: Sequence[tuple[str, str]],
+        ticket_text: str | None,
+        *,
+        now: datetime,
+    ) -> SteppedUp | NotProved:
+        """Ends an attempt that has been taken. Raises CannotAsk while nobody can say which session it is for;
+        what cannot be asked later is a refusal with the way back."""
         session = await self._proofs.session_of(attempt, ticket_text, now=now)
         if isinstance(session, NotProved):
             return session
@@ -65,11 +77,17 @@ class LoginAgain:
             return not_proved(attempt, refusal.reason, found=str(refusal), session=session)
 
     async def _redeem(
-        self, attempt: Attempt, parameters: Sequence[tuple[str, str]], ticket_text: str | None, session: Session
-    ) -> SteppedUp | NotProved:  # fmt: skip
+        self,
+        attempt: Attempt,
+        parameters: Sequence[tuple[str, str]],
+        ticket_text: str | None,
+        session: Session,
+    ) -> SteppedUp | NotProved:
         authenticated = await self._provider.authenticated(attempt, parameters)
         if not await self._is_their_account(session, authenticated):
-            return not_proved(attempt, Reason.STEP_UP_BY_ANOTHER, found="another account has signed in", session=session)
+            return not_proved(
+                attempt, Reason.STEP_UP_BY_ANOTHER, found="another account has signed in", session=session
+            )
         stale = self._stale(authenticated.claims.auth_time, attempt, session)
         if stale is not None:
             return not_proved(attempt, Reason.PROOF_TOO_OLD, found=stale, session=session)
@@ -85,7 +103,10 @@ class LoginAgain:
         return await self._stronger(attempt, ticket_text, session, authenticated, identity)
 
     async def _is_their_account(self, session: Session, authenticated: Authenticated) -> bool:
-        person, account = session.person, Account(issuer=authenticated.claims.issuer, subject=authenticated.claims.subject)
+        person, account = (
+            session.person,
+            Account(issuer=authenticated.claims.issuer, subject=authenticated.claims.subject),
+        )
         if session.method == "rekono":
             return (person.issuer, person.subject) == (account.issuer, account.subject)
         # Whoever came with a certificate is somebody in the register, to whom an account may be linked.
@@ -96,23 +117,39 @@ class LoginAgain:
         if auth_time is None:
             return "the ID token does not say when the person has authenticated"
         if auth_time < attempt.opened_at - self._leeway:
-            return f"the person authenticated {int((attempt.opened_at - auth_time).total_seconds())} s before it was asked for"
-        # Within the leeway a prompt that was cut out would make two proofs of one authentication. Both times are of one clock, in seconds.
+            return (
+                f"the person authenticated {int((attempt.opened_at - auth_time).total_seconds())} s before "
+                "it was asked for"
+            )
+        # Within the leeway a prompt that was cut out would make two proofs of one authentication. Both times
+        # are of one clock, in seconds.
         earlier = None if session.id_token is None else auth_time_in(session.id_token)
         if earlier is not None and auth_time <= earlier <= attempt.opened_at - _SECOND:
-            return "the person has not authenticated anew since the session's last sign-in or proof at the provider"
+            return (
+                "the person has not authenticated anew since the session's last sign-in or proof at the "
+                "provider"
+            )
         return None
 
     async def _stronger(
-        self, attempt: Attempt, ticket_text: str | None, session: Session, authenticated: Authenticated, identity: ClaimedIdentity
-    ) -> SteppedUp | NotProved:  # fmt: skip
-        # The provider may have begun a session of its own in the place of the old one: signing out must end that.
+        self,
+        attempt: Attempt,
+        ticket_text: str | None,
+        session: Session,
+        authenticated: Authenticated,
+        identity: ClaimedIdentity,
+    ) -> SteppedUp | NotProved:
+        # The provider may have begun a session of its own in the place of the old one: signing out must end
+        # that.
         renewed = replace(session, id_token=authenticated.id_token)
         if session.method == "rekono" and authenticated.claims.provider_session is not None:
             renewed = replace(renewed, provider_session=authenticated.claims.provider_session)
         now = self._clock()
         event = replace(self._provider.event(identity, now=now), asked_for=asked_for(attempt.route))
         if not event.is_step_up:
-            found = "the ID token states none of the `amr` and `acr` that make a sign-in a fresh proof (`rekono.step_up_by`)"
+            found = (
+                "the ID token states none of the `amr` and `acr` that make a sign-in a fresh proof "
+                "(`rekono.step_up_by`)"
+            )
             return not_proved(attempt, Reason.PROOF_TOO_WEAK, found=found, session=session)
         return await self._proofs.end(attempt, ticket_text, renewed, event, now=now)

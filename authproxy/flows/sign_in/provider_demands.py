@@ -1,4 +1,5 @@
-"""PURE: what the provider is asked for beyond the protocol, by the place to which a sign-in or a proof leads."""
+"""PURE: what the provider is asked for beyond the protocol, by the place to which a sign-in or a proof
+leads."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from authproxy.identity.attempt import Attempt
 
 
 class Asked:
-    """The route of a proof is the one that demands it. That of a sign-in is where the browser goes afterwards. Where no route is known,
-    the portal's own demand counts, which is its last route."""
+    """The route of a proof is the one that demands it. That of a sign-in is where the browser goes
+    afterwards. Where no route is known, the portal's own demand counts, which is its last route."""
 
     def __init__(self, portals: Iterable[Portal]) -> None:
         self._portals = {portal.portal_id: portal for portal in portals}
@@ -22,7 +23,11 @@ class Asked:
         portal = self._portals.get(attempt.portal)
         if portal is None or not portal.routes:
             return NOTHING
-        route = _named(portal, attempt.route) if attempt.step_up_of is not None else _entered(portal, attempt.return_to)
+        route = (
+            _named(portal, attempt.route)
+            if attempt.step_up_of is not None
+            else _entered(portal, attempt.return_to)
+        )
         return (route or portal.routes[-1]).asking
 
 
@@ -33,9 +38,12 @@ def _named(portal: Portal, name: str) -> Route | None:
 def _entered(portal: Portal, place: str) -> Route | None:
     try:
         entered = target.parse(
-            method="GET", target=place, host=portal.host, accepts_encoded_slash=portal.accepts_encoded_slash,
+            method="GET",
+            target=place,
+            host=portal.host,
+            accepts_encoded_slash=portal.accepts_encoded_slash,
             accepts_encoded_percent=portal.accepts_encoded_percent,
-        )  # fmt: skip
+        )
     except target.TargetRefused:
         return None
     return route_of(portal, entered)

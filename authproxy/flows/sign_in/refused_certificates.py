@@ -1,5 +1,6 @@
-"""Certificates that hold and belong to nobody in the register: kept for some days under the code that the person has seen, so that an
-operator can link one by that code. One record of a certificate, however often it is shown, and one short name for each refusal.
+"""Certificates that hold and belong to nobody in the register: kept for some days under the code that the
+person has seen, so that an operator can link one by that code. One record of a certificate, however often it
+is shown, and one short name for each refusal.
 """
 
 from __future__ import annotations

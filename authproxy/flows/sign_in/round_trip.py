@@ -1,5 +1,5 @@
-"""The way to the provider and back: what the browser is sent there with, and what its return is worth. What becomes of it is decided by
-whoever has sent it: a sign-in, or a fresh proof."""
+"""The way to the provider and back: what the browser is sent there with, and what its return is worth. What
+becomes of it is decided by whoever has sent it: a sign-in, or a fresh proof."""
 
 from __future__ import annotations
 
@@ -32,17 +32,26 @@ class Authenticated(Protocol):
 
 class Provider(Protocol):
     async def authorization_request(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, ui_locales: str, anew: bool, dated: bool,
+        self,
+        *,
+        redirect_uri: str,
+        state: str,
+        nonce: str,
+        code_verifier: str,
+        ui_locales: str,
+        anew: bool,
+        dated: bool,
         extra: Mapping[str, str],
-    ) -> str: ...  # fmt: skip
+    ) -> str: ...
     async def authenticate(
         self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
-    ) -> Authenticated: ...  # fmt: skip
+    ) -> Authenticated: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpBy:
-    """Which sign-ins at the provider are a fresh proof, too: each one, or those that state one of these `amr` or one of these `acr`."""
+    """Which sign-ins at the provider are a fresh proof, too: each one, or those that state one of these `amr`
+    or one of these `acr`."""
 
     every: bool = False
     amr: frozenset[str] = frozenset()
@@ -61,8 +70,9 @@ ALWAYS: Final = StepUpBy(every=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRules:
-    """How the provider's claims are read: under which names, which words stand for which level, what counts as verified where nothing is
-    said, and which sign-ins are a fresh proof. `leeway` is lived with between its clock and ours."""
+    """How the provider's claims are read: under which names, which words stand for which level, what counts
+    as verified where nothing is said, and which sign-ins are a fresh proof. `leeway` is lived with between
+    its clock and ours."""
 
     names: ClaimNames
     levels: Mapping[str, Level]
@@ -76,21 +86,26 @@ class ClaimRules:
 class RoundTrip:
     def __init__(
         self, *, provider: Provider, seals: Seals, places: Mapping[str, SignInPlace], rules: ClaimRules
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._provider = provider
         self._seals = seals
         self._places = places
         self._rules = rules
 
     async def begin(self, attempt: Attempt, *, locale: str, anew: bool) -> str:
-        """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in there. For a step-up it must
-        also state when it did, because nothing else makes a fresh proof. Nothing is kept: the attempt itself, sealed, is the state. Raises
-        CannotAsk."""
+        """The URL at the provider where the browser goes; `anew` makes it ask who it is, whoever is signed in
+        there. For a step-up it must also state when it did, because nothing else makes a fresh proof. Nothing
+        is kept: the attempt itself, sealed, is the state. Raises CannotAsk."""
         return await self._provider.authorization_request(
-            redirect_uri=self._callback(attempt), state=self._seals.attempt_sealed(attempt), nonce=attempt.nonce,
-            code_verifier=attempt.code_verifier, ui_locales=locale, anew=anew, dated=attempt.step_up_of is not None,
+            redirect_uri=self._callback(attempt),
+            state=self._seals.attempt_sealed(attempt),
+            nonce=attempt.nonce,
+            code_verifier=attempt.code_verifier,
+            ui_locales=locale,
+            anew=anew,
+            dated=attempt.step_up_of is not None,
             extra=self._rules.asked(attempt).parameters,
-        )  # fmt: skip
+        )
 
     def attempt_of(self, parameters: Sequence[tuple[str, str]]) -> Attempt | None:
         """The attempt that a response says it belongs to; None if there is none that is ours."""
@@ -100,28 +115,39 @@ class RoundTrip:
     async def authenticated(self, attempt: Attempt, parameters: Sequence[tuple[str, str]]) -> Authenticated:
         """Whom the response proves; the attempt has been taken. Raises AuthorizationRefused and CannotAsk."""
         return await self._provider.authenticate(
-            parameters, redirect_uri=self._callback(attempt), nonce=attempt.nonce, code_verifier=attempt.code_verifier
+            parameters,
+            redirect_uri=self._callback(attempt),
+            nonce=attempt.nonce,
+            code_verifier=attempt.code_verifier,
         )
 
     def identity(self, authenticated: Authenticated, *, required: Sequence[Claim]) -> ClaimedIdentity:
         """What is said about them. Raises ClaimsRefused."""
         return claims.identity(
-            authenticated.claims, authenticated.userinfo, names=self._rules.names, levels=self._rules.levels, required=required,
+            authenticated.claims,
+            authenticated.userinfo,
+            names=self._rules.names,
+            levels=self._rules.levels,
+            required=required,
             when_absent=self._rules.when_absent,
-        )  # fmt: skip
+        )
 
     def unconfirmed(self, attempt: Attempt, authenticated: Authenticated) -> str | None:
-        """What was essential for the place and has not come back, for operators; None if nothing. What was asked for then counts, by
-        the settings of now: nobody has carried it through the browser."""
-        return self._rules.asked(attempt).unconfirmed(id_token=authenticated.claims.every, userinfo=authenticated.userinfo)
+        """What was essential for the place and has not come back, for operators; None if nothing. What was
+        asked for then counts, by the settings of now: nobody has carried it through the browser."""
+        return self._rules.asked(attempt).unconfirmed(
+            id_token=authenticated.claims.every, userinfo=authenticated.userinfo
+        )
 
     def event(self, identity: ClaimedIdentity, *, now: datetime) -> AuthenticationEvent:
-        """What an authentication at the provider is worth. It is a fresh proof if the provider states when the person has authenticated,
-        and if the settings say that such a sign-in is one (`rekono.step_up_by`)."""
+        """What an authentication at the provider is worth. It is a fresh proof if the provider states when
+        the person has authenticated, and if the settings say that such a sign-in is one
+        (`rekono.step_up_by`)."""
         return AuthenticationEvent(
             method="rekono",
-            # A time ahead of our clock (within the leeway) must not make it fresher than now. Where none is stated this is the time at
-            # which the provider has vouched for the person, and no proof is made of it.
+            # A time ahead of our clock (within the leeway) must not make it fresher than now. Where none is
+            # stated this is the time at which the provider has vouched for the person, and no proof is made
+            # of it.
             at=min(identity.auth_time or now, now),
             source=identity.person.issuer,
             acr=identity.acr,

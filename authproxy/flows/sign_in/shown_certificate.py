@@ -1,4 +1,5 @@
-"""PURE: what is remembered of a certificate between the host where it was shown and the portal: JSON in the store of kept octets."""
+"""PURE: what is remembered of a certificate between the host where it was shown and the portal: JSON in the
+store of kept octets."""
 
 from __future__ import annotations
 
@@ -24,27 +25,37 @@ class ShownCertificate:
     leaf: bytes = field(repr=False)
     """DER."""
     above: tuple[bytes, ...] = field(default=(), repr=False)
-    """The CAs between it and the anchor, DER. Browsers may have brought some that the settings do not name."""
+    """The CAs between it and the anchor, DER. Browsers may have brought some that the settings do not
+    name."""
 
     def octets(self) -> bytes:
-        """The record in the store. It has no time, because the same certificate may be shown several times while the record lives."""
-        return json.dumps({
-            "fingerprint": self.fingerprint,
-            "issuer": self.issuer,
-            "serial": f"{self.serial:x}",
-            "tax_number": self.tax_number,
-            "not_after": self.not_after.isoformat(),
-            "leaf": base64.b64encode(self.leaf).decode(),
-            "above": [base64.b64encode(each).decode() for each in self.above],
-        }).encode()
+        """The record in the store. It has no time, because the same certificate may be shown several times
+        while the record lives."""
+        return json.dumps(
+            {
+                "fingerprint": self.fingerprint,
+                "issuer": self.issuer,
+                "serial": f"{self.serial:x}",
+                "tax_number": self.tax_number,
+                "not_after": self.not_after.isoformat(),
+                "leaf": base64.b64encode(self.leaf).decode(),
+                "above": [base64.b64encode(each).decode() for each in self.above],
+            }
+        ).encode()
 
 
 def of(validated: Validated, *, shown_at: datetime) -> ShownCertificate:
     leaf = validated.leaf
     return ShownCertificate(
-        shown_at=shown_at, fingerprint=leaf.fingerprint, issuer=leaf.issuer, serial=leaf.serial_number,
-        tax_number=validated.tax_number, not_after=leaf.not_after, leaf=validated.path[0], above=validated.path[1:-1],
-    )  # fmt: skip
+        shown_at=shown_at,
+        fingerprint=leaf.fingerprint,
+        issuer=leaf.issuer,
+        serial=leaf.serial_number,
+        tax_number=validated.tax_number,
+        not_after=leaf.not_after,
+        leaf=validated.path[0],
+        above=validated.path[1:-1],
+    )
 
 
 def read(octets: bytes, *, shown_at: datetime) -> ShownCertificate | None:

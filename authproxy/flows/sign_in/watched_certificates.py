@@ -1,4 +1,5 @@
-"""Certificates on which sessions rest, with the CAs above them: kept as long as a session may last, so that they can be asked about again.
+"""Certificates on which sessions rest, with the CAs above them: kept as long as a session may last, so that
+they can be asked about again.
 
 Each has two records, because earlier versions read and write the certificate alone.
 """
@@ -30,7 +31,8 @@ async def keep(kept: Writing, shown: ShownCertificate, lives_for: timedelta) -> 
 
 
 async def of(kept: Reading, fingerprint: str) -> tuple[bytes, ...]:
-    """The certificate and the CAs above it that are known, DER; empty if it is not kept any more. Raises CannotAsk."""
+    """The certificate and the CAs above it that are known, DER; empty if it is not kept any more. Raises
+    CannotAsk."""
     leaf = await kept.get(certificate_key(fingerprint))
     if leaf is None:
         return ()

@@ -1,7 +1,8 @@
-"""A request that needs a proof of its own (`max_age: 0`): which one it is, what its person sees of it, and whether the proof is there.
+"""A request that needs a proof of its own (`max_age: 0`): which one it is, what its person sees of it, and
+whether the proof is there.
 
-The route is that of the request itself, and not the one that an address of our pages names: otherwise a script in the portal could have the
-person prove themselves for it without seeing what they send.
+The route is that of the request itself, and not the one that an address of our pages names: otherwise a
+script in the portal could have the person prove themselves for it without seeing what they send.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class UsedProofs(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundRequest:
-    """`shown` are names and values of its fields, each on one line and not endless; None if the form cannot be read as a whole, or is
-    written as no browser writes forms, so that nobody can say what the portal would find in it."""
+    """`shown` are names and values of its fields, each on one line and not endless; None if the form cannot
+    be read as a whole, or is written as no browser writes forms, so that nobody can say what the portal would
+    find in it."""
 
     route: Route
     binding: str = field(repr=False)
@@ -52,13 +54,19 @@ class BoundRequests:
         self._held = held
         self._used = used
 
-    async def of(self, visit: Visit, session: Session, portal: Portal, named: Route) -> BoundRequest | Gone | None:
-        """The one request that the visit is about; None where its route demands no proof for each request. `named` is the route that the
-        page's address names."""
+    async def of(
+        self, visit: Visit, session: Session, portal: Portal, named: Route
+    ) -> BoundRequest | Gone | None:
+        """The one request that the visit is about; None where its route demands no proof for each request.
+        `named` is the route that the page's address names."""
         if visit.held is None:
             path, _, query = visit.return_to.partition("?")
             route = portal.route(path, "GET")
-            if route is None or not route.requirement.is_per_request or (named is not route and not named.requirement.is_per_request):
+            if (
+                route is None
+                or not route.requirement.is_per_request
+                or (named is not route and not named.requirement.is_per_request)
+            ):
                 return None
             shown = _shown(route, _query(query))
             return BoundRequest(route=route, binding=bound_proof.of_place(visit.return_to), shown=shown)
@@ -100,17 +108,25 @@ def _shown(route: Route, *parts: _Part) -> tuple[tuple[str, str], ...] | None:
     if not all(is_plain(*part) for part in parts) or not all(each.is_complete for each in inside):
         return None
     fields = [each for part in inside for each in part.fields]
-    found = tuple((name, [value for field_name, value in fields if _may_be(field_name, name)]) for name in names)
-    is_file = any(_may_be(field_name, name) for part in inside for field_name in part.file_fields for name in names)
+    found = tuple(
+        (name, [value for field_name, value in fields if _may_be(field_name, name)]) for name in names
+    )
+    is_file = any(
+        _may_be(field_name, name) for part in inside for field_name in part.file_fields for name in names
+    )
     if is_file or any(len(values) > _MOST_VALUES for _, values in found):
         return None
     return tuple((name, _value(values)) for name, values in found)
 
 
 def _may_be(field_name: str, name: str) -> bool:
-    """Whether some program takes a field of the one name for that of the other: programs fold case, drop blanks, end names at NUL and
-    at brackets, and read `a.b`, `a[b]` and `a_b` alike. What is shown too much harms nobody."""
-    return _folded(name) in {_folded(part) for part in (field_name, field_name.partition("[")[0], field_name.partition("\ufffd")[0])}
+    """Whether some program takes a field of the one name for that of the other: programs fold case, drop
+    blanks, end names at NUL and at brackets, and read `a.b`, `a[b]` and `a_b` alike. What is shown too much
+    harms nobody."""
+    return _folded(name) in {
+        _folded(part)
+        for part in (field_name, field_name.partition("[")[0], field_name.partition("\ufffd")[0])
+    }
 
 
 def _folded(name: str) -> str:

@@ -1,7 +1,9 @@
-"""A fresh proof inside a session, from the demand of a route to the stronger session: what is offered, what is asked, what an answer does.
+"""A fresh proof inside a session, from the demand of a route to the stronger session: what is offered, what
+is asked, what an answer does.
 
-The order of an answer is the security of it: the try is counted where the counts live, then judged, then the challenge is resolved by the
-first who may, and only then does the session gain a proof, under a new ticket. Everything a person may get wrong is told in one way.
+The order of an answer is the security of it: the try is counted where the counts live, then judged, then the
+challenge is resolved by the first who may, and only then does the session gain a proof, under a new ticket.
+Everything a person may get wrong is told in one way.
 """
 
 from __future__ import annotations
@@ -50,12 +52,19 @@ class Limits(Protocol):
 
 class Elevations(Protocol):
     async def add(
-        self, ticket_text: str, session: Session, event: AuthenticationEvent, *, now: datetime, binding: str | None = None
-    ) -> tuple[str, Session] | None: ...  # fmt: skip
+        self,
+        ticket_text: str,
+        session: Session,
+        event: AuthenticationEvent,
+        *,
+        now: datetime,
+        binding: str | None = None,
+    ) -> tuple[str, Session] | None: ...
 
 
 class Elsewhere(Protocol):
-    """A method whose proof is made at another place, from which the browser comes back to one of our callbacks."""
+    """A method whose proof is made at another place, from which the browser comes back to one of our
+    callbacks."""
 
     async def offer(self, session: Session) -> Offer | None: ...
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
@@ -65,8 +74,8 @@ class Elsewhere(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpRules:
-    """`levels` says which methods a person of a level may use; signing in again at the provider needs none. `source` is the name under
-    which this gateway vouches for proofs that it has taken itself."""
+    """`levels` says which methods a person of a level may use; signing in again at the provider needs none.
+    `source` is the name under which this gateway vouches for proofs that it has taken itself."""
 
     levels: Mapping[int, frozenset[StepUpMethod]]
     tries: int
@@ -77,8 +86,14 @@ _EVERYBODYS: Final[frozenset[StepUpMethod]] = frozenset({"rekono"})
 _OWN: Final[frozenset[StepUpMethod]] = frozenset({"push", "totp", "certificate", "recovery"})
 """Factors of one's own, which prove for a change of methods at every level."""
 _OWN_PAGE: Final = "/.authproxy/session"
-# RFC 8176 §2. A phone's signature and a code on paper have no words of their own: possession of a key, and a password that is good once.
-_AMR: Final[Mapping[StepUpMethod, tuple[str, ...]]] = {"sms": ("sms",), "totp": ("otp",), "push": ("pop",), "recovery": ("otp",)}
+# RFC 8176 §2. A phone's signature and a code on paper have no words of their own: possession of a key, and a
+# password that is good once.
+_AMR: Final[Mapping[StepUpMethod, tuple[str, ...]]] = {
+    "sms": ("sms",),
+    "totp": ("otp",),
+    "push": ("pop",),
+    "recovery": ("otp",),
+}
 
 
 class StepUps:
@@ -102,8 +117,8 @@ class StepUps:
         notices: Tells | None = None,
         bound: BoundRequests | None = None,
     ) -> None:
-        """`portal_names(portal_id, locale)` is what people call a portal; `fresh(n)` is URL-safe text of n random bytes. `bound` is needed
-        where a route demands a proof for each request."""
+        """`portal_names(portal_id, locale)` is what people call a portal; `fresh(n)` is URL-safe text of n
+        random bytes. `bound` is needed where a route demands a proof for each request."""
         self._sessions = sessions
         self._challenges = challenges
         self._limits = limits
@@ -125,8 +140,8 @@ class StepUps:
         return None if session is None else await self._demand(visit, session)
 
     async def begin(self, visit: Visit, method: str) -> Issued | SentAway | NotProved | None:
-        """Asks for a proof by this method. A challenge of the same kind for the same place that still waits is not made again: two tabs and
-        a second click send one message."""
+        """Asks for a proof by this method. A challenge of the same kind for the same place that still waits
+        is not made again: two tabs and a second click send one message."""
         session = await self._session(visit)
         if session is None:
             return None
@@ -141,11 +156,15 @@ class StepUps:
             return _not_proved(visit, Reason.STEP_UP_IMPOSSIBLE, session)
         await self._note_activity(visit)
         if chosen in self._elsewhere:
-            return SentAway(await self._elsewhere[chosen].begin(visit, session, demand.route), chosen, session)
+            return SentAway(
+                await self._elsewhere[chosen].begin(visit, session, demand.route), chosen, session
+            )
         waiting = await self._waiting(visit, session, demand.route, chosen)
         if waiting is not None:
             return Issued(session, waiting, is_new=False)
-        return await self._issue(visit, session, demand.route.name, demand.route.requirement.level, self._methods[chosen])
+        return await self._issue(
+            visit, session, demand.route.name, demand.route.requirement.level, self._methods[chosen]
+        )
 
     async def standing(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None:
         """The challenge as it stands: for its page, and for the script that waits. Changes nothing."""
@@ -168,7 +187,13 @@ class StepUps:
         earlier = standing.challenge
         if earlier.again_at is None:
             return _over(visit, session, standing) or Issued(session, standing, is_new=False)
-        visit = replace(visit, return_to=earlier.return_to, held=earlier.held, binding=earlier.binding, shown=earlier.shown)
+        visit = replace(
+            visit,
+            return_to=earlier.return_to,
+            held=earlier.held,
+            binding=earlier.binding,
+            shown=earlier.shown,
+        )
         until = None
         if earlier.method in GUESSABLE:
             until = await self._limits.blocked_until(self._names(visit, session), now=visit.now)
@@ -176,11 +201,15 @@ class StepUps:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, standing=standing, until=until)
         method = self._methods[earlier.method]
         issued = await self._issue(visit, session, earlier.route, earlier.level, method)
-        if isinstance(issued, Issued) and await self._challenges.resolve(earlier.challenge_id, State.EXPIRED, now=visit.now):
+        if isinstance(issued, Issued) and await self._challenges.resolve(
+            earlier.challenge_id, State.EXPIRED, now=visit.now
+        ):
             await method.withdraw(earlier)
         return replace(issued, standing=standing) if isinstance(issued, NotProved) else issued
 
-    async def answer(self, visit: Visit, challenge_id: str, typed: str) -> SteppedUp | Issued | NotProved | None:
+    async def answer(
+        self, visit: Visit, challenge_id: str, typed: str
+    ) -> SteppedUp | Issued | NotProved | None:
         """Judges an answer; for a notification, looks whether the phone has given one (Issued: not yet)."""
         found = await self._of_session(visit, challenge_id)
         if not isinstance(found, tuple):
@@ -189,19 +218,25 @@ class StepUps:
         over = _over(visit, session, standing)
         if over is not None:
             return over
-        return await (self._look if standing.challenge.method == "push" else self._judge)(visit, session, standing, typed)
+        return await (self._look if standing.challenge.method == "push" else self._judge)(
+            visit, session, standing, typed
+        )
 
     # What is offered.
 
     async def _demand(self, visit: Visit, session: Session) -> Demand:
-        change = await self._changes.demand(session.person, visit.route or "") if is_change(visit.route) else None
+        change = (
+            await self._changes.demand(session.person, visit.route or "") if is_change(visit.route) else None
+        )
         route = self._route(visit, change)
         request = None
         if self._bound is not None and change is None:
             request = await self._bound.of(visit, session, self._portals[visit.portal_id], route)
         if isinstance(request, Gone):
             # Nothing is left that a proof could be for; the page of the form says so.
-            return Demand(session=session, route=route, return_to=visit.return_to, held=visit.held, is_met=True)
+            return Demand(
+                session=session, route=route, return_to=visit.return_to, held=visit.held, is_met=True
+            )
         route = route if request is None else request.route
         wanted = route.requirement.step_up or StepUp()
         allowed = self._allowed(session, change)
@@ -212,7 +247,11 @@ class StepUps:
             if name not in wanted.methods or (name not in self._methods and name not in self._elsewhere):
                 continue
             is_allowed = name in allowed
-            offer = await (self._elsewhere[name].offer(session) if name in self._elsewhere else self._methods[name].offer(session.person))
+            offer = await (
+                self._elsewhere[name].offer(session)
+                if name in self._elsewhere
+                else self._methods[name].offer(session.person)
+            )
             if offer is None:
                 lacking += [name] if is_allowed else []
             elif is_allowed and _worth(session, offer.level) >= route.requirement.level:
@@ -221,30 +260,47 @@ class StepUps:
                 withheld.append(name)
         blocked_until = await self._blocked_until(visit, session, offers)
         return Demand(
-            session=session, route=route, return_to=visit.return_to, held=visit.held, lacking=tuple(lacking), withheld=tuple(withheld),
+            session=session,
+            route=route,
+            return_to=visit.return_to,
+            held=visit.held,
+            lacking=tuple(lacking),
+            withheld=tuple(withheld),
             offers=tuple(offer for offer in offers if blocked_until is None or offer.method not in GUESSABLE),
-            change=change, is_met=await self._is_met(visit, session, route, change, request), blocked_until=blocked_until,
-            binding=None if request is None else request.binding, shown=() if request is None else request.shown or (),
+            change=change,
+            is_met=await self._is_met(visit, session, route, change, request),
+            blocked_until=blocked_until,
+            binding=None if request is None else request.binding,
+            shown=() if request is None else request.shown or (),
             is_readable=request is None or request.shown is not None,
-        )  # fmt: skip
+        )
 
     async def _is_met(
-        self, visit: Visit, session: Session, route: Route, change: ChangeDemand | None, request: BoundRequest | None
-    ) -> bool:  # fmt: skip
+        self,
+        visit: Visit,
+        session: Session,
+        route: Route,
+        change: ChangeDemand | None,
+        request: BoundRequest | None,
+    ) -> bool:
         if request is not None and self._bound is not None:
             return await self._bound.is_proved(request, session, visit)
         return _is_met(session, route, change, visit.now)
 
-    async def _blocked_until(self, visit: Visit, session: Session, offers: Sequence[Offer]) -> datetime | None:
-        """Until when none of these that can be guessed is open. A block closes nothing else: otherwise whoever signs in with somebody's
-        password could keep that person from every way, by five wrong codes."""
+    async def _blocked_until(
+        self, visit: Visit, session: Session, offers: Sequence[Offer]
+    ) -> datetime | None:
+        """Until when none of these that can be guessed is open. A block closes nothing else: otherwise
+        whoever signs in with somebody's password could keep that person from every way, by five wrong
+        codes."""
         if GUESSABLE.isdisjoint(offer.method for offer in offers):
             return None
         return await self._limits.blocked_until(self._names(visit, session), now=visit.now)
 
     def _allowed(self, session: Session, change: ChangeDemand | None) -> frozenset[StepUpMethod]:
-        """The methods that this person's level of trust allows. Whoever changes their ways to confirm may prove any of them: what is asked
-        is whether the person is the same, and not how much they are trusted."""
+        """The methods that this person's level of trust allows. Whoever changes their ways to confirm may
+        prove any of them: what is asked is whether the person is the same, and not how much they are
+        trusted."""
         allowed = self._rules.levels.get(int(session.level), frozenset()) | _EVERYBODYS
         return allowed if change is None else allowed | _OWN
 
@@ -259,47 +315,87 @@ class StepUps:
         path = visit.return_to.partition("?")[0]
         return named or portal.route(path, "GET") or portal.routes[-1]
 
-    async def _waiting(self, visit: Visit, session: Session, route: Route, method: StepUpMethod) -> Standing | None:
+    async def _waiting(
+        self, visit: Visit, session: Session, route: Route, method: StepUpMethod
+    ) -> Standing | None:
         for challenge_id in await self._challenges.current(session.session_id, now=visit.now):
             standing = await self._challenges.find(challenge_id, now=visit.now)
-            if standing is None or standing.state_at(visit.now) is not State.PENDING or standing.tries_left < 1:
+            if (
+                standing is None
+                or standing.state_at(visit.now) is not State.PENDING
+                or standing.tries_left < 1
+            ):
                 continue
             known = standing.challenge
             asked_for = (method, route.name, visit.return_to, visit.held, visit.binding, visit.shown)
-            if (known.method, known.route, known.return_to, known.held, known.binding, known.shown) == asked_for:
+            if (
+                known.method,
+                known.route,
+                known.return_to,
+                known.held,
+                known.binding,
+                known.shown,
+            ) == asked_for:
                 return standing
         return None
 
     # What is asked.
 
-    async def _issue(self, visit: Visit, session: Session, route: str, level: Level, method: Method) -> Issued | NotProved:
+    async def _issue(
+        self, visit: Visit, session: Session, route: str, level: Level, method: Method
+    ) -> Issued | NotProved:
         challenge_id = ChallengeId(self._fresh(16))
         asked = Asked(
-            person=session.person, portal_id=visit.portal_id, portal_name=self._portal_names(visit.portal_id, visit.locale),
-            origin=self._portals[visit.portal_id].origin, place=visit.return_to.partition("?")[0],
-            browser=self._describe_browser(visit.user_agent), address=visit.address, locale=visit.locale, shown=visit.shown,
+            person=session.person,
+            portal_id=visit.portal_id,
+            portal_name=self._portal_names(visit.portal_id, visit.locale),
+            origin=self._portals[visit.portal_id].origin,
+            place=visit.return_to.partition("?")[0],
+            browser=self._describe_browser(visit.user_agent),
+            address=visit.address,
+            locale=visit.locale,
+            shown=visit.shown,
             level=level,
-        )  # fmt: skip
+        )
         try:
             issue = await method.issue(asked, challenge_id, now=visit.now)
         except TooOften as refused:
-            return _not_proved(visit, Reason.STEP_UP_TOO_OFTEN, session, method=method.method, until=refused.until)
+            return _not_proved(
+                visit, Reason.STEP_UP_TOO_OFTEN, session, method=method.method, until=refused.until
+            )
         except CannotAsk as failure:
             if failure.reason is not Reason.SENDER_UNAVAILABLE:
                 raise
             return _not_proved(visit, failure.reason, session, method=method.method, found=str(failure))
         challenge = Challenge(
-            challenge_id=challenge_id, method=method.method, session_id=session.session_id, portal=visit.portal_id, route=route,
-            return_to=visit.return_to, held=visit.held, binding=visit.binding, shown=visit.shown, answer=issue.answer,
-            number=issue.number, enrolment_id=issue.enrolment_id, destination=issue.destination, issued_at=visit.now,
-            expires_at=visit.now + issue.lives_for, again_at=None if issue.again_after is None else visit.now + issue.again_after,
+            challenge_id=challenge_id,
+            method=method.method,
+            session_id=session.session_id,
+            portal=visit.portal_id,
+            route=route,
+            return_to=visit.return_to,
+            held=visit.held,
+            binding=visit.binding,
+            shown=visit.shown,
+            answer=issue.answer,
+            number=issue.number,
+            enrolment_id=issue.enrolment_id,
+            destination=issue.destination,
+            issued_at=visit.now,
+            expires_at=visit.now + issue.lives_for,
+            again_at=None if issue.again_after is None else visit.now + issue.again_after,
             level=_worth(session, issue.level),
-        )  # fmt: skip
+        )
         await self._challenges.open(challenge, tries=self._rules.tries, now=visit.now)
-        return Issued(session, Standing(challenge=challenge, state=State.PENDING, tries_left=self._rules.tries), is_new=True)
+        return Issued(
+            session,
+            Standing(challenge=challenge, state=State.PENDING, tries_left=self._rules.tries),
+            is_new=True,
+        )
 
     async def _phone_says(self, visit: Visit, session: Session, challenge: Challenge) -> Verdict:
-        """What the phone has answered, and nothing while nobody can say. Looking spends nothing: the browser's next POST resolves it."""
+        """What the phone has answered, and nothing while nobody can say. Looking spends nothing: the
+        browser's next POST resolves it."""
         if challenge.method != "push":
             return Verdict.WAITING
         try:
@@ -311,7 +407,9 @@ class StepUps:
 
     # What an answer does.
 
-    async def _judge(self, visit: Visit, session: Session, standing: Standing, typed: str) -> SteppedUp | NotProved | None:
+    async def _judge(
+        self, visit: Visit, session: Session, standing: Standing, typed: str
+    ) -> SteppedUp | NotProved | None:
         names = self._names(visit, session)
         until = await self._limits.try_answer(names, now=visit.now)
         if until is not None:
@@ -321,45 +419,71 @@ class StepUps:
             return _not_proved(visit, Reason.CHALLENGE_OVER, session)
         if counted.state_at(visit.now) is not State.PENDING:
             if counted.state is State.APPROVED:
-                await self._limits.forgive(names[:1])  # answered rightly at this very moment, by another tab or a second click
+                await self._limits.forgive(
+                    names[:1]
+                )  # answered rightly at this very moment, by another tab or a second click
             return _not_proved(visit, Reason.CHALLENGE_OVER, session, standing=counted)
         method = self._methods[standing.challenge.method]
         if await method.verify(standing.challenge, session.person, typed, now=visit.now) is not Verdict.RIGHT:
             if counted.tries_left < 1:
-                await self._challenges.resolve(standing.challenge.challenge_id, State.EXHAUSTED, now=visit.now)
+                await self._challenges.resolve(
+                    standing.challenge.challenge_id, State.EXHAUSTED, now=visit.now
+                )
                 counted = replace(counted, state=State.EXHAUSTED)
                 until = await self._limits.blocked_until(names, now=visit.now)
             return _not_proved(visit, Reason.CODE_WRONG, session, standing=counted, until=until)
         return await self._approve(visit, session, counted)
 
-    async def _look(self, visit: Visit, session: Session, standing: Standing, _typed: str) -> SteppedUp | Issued | NotProved | None:
+    async def _look(
+        self, visit: Visit, session: Session, standing: Standing, _typed: str
+    ) -> SteppedUp | Issued | NotProved | None:
         challenge = standing.challenge
         verdict = await self._phone_says(visit, session, challenge)
         if verdict is Verdict.WAITING:
             return Issued(session, standing, is_new=False)
         if verdict is Verdict.RIGHT:
             return await self._approve(visit, session, standing)
-        # A wrong number is not counted with wrong codes: it was chosen on the person's own phone, not guessed in a browser.
+        # A wrong number is not counted with wrong codes: it was chosen on the person's own phone, not guessed
+        # in a browser.
         await self._challenges.resolve(challenge.challenge_id, State.REFUSED, now=visit.now)
-        return _not_proved(visit, Reason.PUSH_REFUSED, session, standing=replace(standing, state=State.REFUSED))
+        return _not_proved(
+            visit, Reason.PUSH_REFUSED, session, standing=replace(standing, state=State.REFUSED)
+        )
 
-    async def _approve(self, visit: Visit, session: Session, standing: Standing) -> SteppedUp | NotProved | None:
+    async def _approve(
+        self, visit: Visit, session: Session, standing: Standing
+    ) -> SteppedUp | NotProved | None:
         challenge = standing.challenge
         if not await self._challenges.resolve(challenge.challenge_id, State.APPROVED, now=visit.now):
             return _not_proved(visit, Reason.CHALLENGE_OVER, session, standing=standing)
-        if challenge.method in GUESSABLE:  # another proof says nothing about who has guessed, and must not give them new tries
+        if (
+            challenge.method in GUESSABLE
+        ):  # another proof says nothing about who has guessed, and must not give them new tries
             await self._limits.forgive(self._names(visit, session))
         event = AuthenticationEvent(
-            method=challenge.method, at=visit.now, source=self._rules.source, amr=_AMR[challenge.method], is_step_up=True,
-            level=_worth(session, challenge.level), asked_for=asked_for(challenge.route),
-        )  # fmt: skip
-        elevated = await self._elevations.add(visit.ticket_text or "", session, event, now=visit.now, binding=challenge.binding)
+            method=challenge.method,
+            at=visit.now,
+            source=self._rules.source,
+            amr=_AMR[challenge.method],
+            is_step_up=True,
+            level=_worth(session, challenge.level),
+            asked_for=asked_for(challenge.route),
+        )
+        elevated = await self._elevations.add(
+            visit.ticket_text or "", session, event, now=visit.now, binding=challenge.binding
+        )
         if elevated is None:
             return None
         ticket_text, stronger = elevated
         if challenge.method == "recovery" and self._notices is not None:
             # Whoever has found the sheet has everything that its person has.
-            await self._notices.tell(session.person, change="used", method="recovery", portal_id=visit.portal_id, locale=visit.locale)
+            await self._notices.tell(
+                session.person,
+                change="used",
+                method="recovery",
+                portal_id=visit.portal_id,
+                locale=visit.locale,
+            )
         return SteppedUp(ticket_text, stronger, challenge.method, challenge.return_to, challenge.held)
 
     # Who and which.
@@ -374,13 +498,19 @@ class StepUps:
         if ticket is not None:
             await self._sessions.touch(ticket, now=visit.now)
 
-    async def _of_session(self, visit: Visit, challenge_id: str) -> tuple[Session, Standing] | NotProved | None:
-        """The session and its challenge. Another session's, another portal's and one that never was are the same: over."""
+    async def _of_session(
+        self, visit: Visit, challenge_id: str
+    ) -> tuple[Session, Standing] | NotProved | None:
+        """The session and its challenge. Another session's, another portal's and one that never was are the
+        same: over."""
         session = await self._session(visit)
         if session is None:
             return None
         standing = await self._challenges.find(ChallengeId(challenge_id), now=visit.now)
-        if standing is None or (standing.challenge.session_id, standing.challenge.portal) != (session.session_id, visit.portal_id):
+        if standing is None or (standing.challenge.session_id, standing.challenge.portal) != (
+            session.session_id,
+            visit.portal_id,
+        ):
             return _not_proved(visit, Reason.CHALLENGE_OVER, session)
         return session, standing
 
@@ -412,12 +542,24 @@ def _over(visit: Visit, session: Session, standing: Standing) -> NotProved | Non
 
 
 def _not_proved(
-    visit: Visit, reason: Reason, session: Session, *, standing: Standing | None = None, method: StepUpMethod | None = None,
-    until: datetime | None = None, found: str = "",
-) -> NotProved:  # fmt: skip
+    visit: Visit,
+    reason: Reason,
+    session: Session,
+    *,
+    standing: Standing | None = None,
+    method: StepUpMethod | None = None,
+    until: datetime | None = None,
+    found: str = "",
+) -> NotProved:
     challenge = None if standing is None else standing.challenge
     return NotProved(
-        reason=reason, return_to=visit.return_to if challenge is None else challenge.return_to, session=session, standing=standing,
-        held=visit.held if challenge is None else challenge.held, method=method if challenge is None else challenge.method,
-        state=None if standing is None else standing.state_at(visit.now), until=until, found=found,
-    )  # fmt: skip
+        reason=reason,
+        return_to=visit.return_to if challenge is None else challenge.return_to,
+        session=session,
+        standing=standing,
+        held=visit.held if challenge is None else challenge.held,
+        method=method if challenge is None else challenge.method,
+        state=None if standing is None else standing.state_at(visit.now),
+        until=until,
+        found=found,
+    )

@@ -1,5 +1,6 @@
-"""Step-ups whose proof is made at another place: by signing in again at the provider, or by showing a certificate. Who is offered them, and
-where the browser goes; what comes back is judged where every sign-in is."""
+"""Step-ups whose proof is made at another place: by signing in again at the provider, or by showing a
+certificate. Who is offered them, and where the browser goes; what comes back is judged where every sign-in
+is."""
 
 from __future__ import annotations
 
@@ -23,7 +24,16 @@ class People(Protocol):
 
 class Begins(Protocol):
     async def begin_step_up(  # noqa: PLR0913  (what an attempt is made of)
-        self, *, portal_id: str, return_to: str, route: str, held: str | None, session: Session, browser: str, locale: str, now: datetime,
+        self,
+        *,
+        portal_id: str,
+        return_to: str,
+        route: str,
+        held: str | None,
+        session: Session,
+        browser: str,
+        locale: str,
+        now: datetime,
         binding: str | None = None,
     ) -> str:
         """Where the browser goes. Raises CannotAsk."""
@@ -42,14 +52,19 @@ class AtProvider:
         if session.method == "rekono":
             return Offer(method="rekono")
         member = await _member(self._people, session.person)
-        return Offer(method="rekono") if member is not None and member.account_at(self._issuer) is not None else None
+        return (
+            Offer(method="rekono")
+            if member is not None and member.account_at(self._issuer) is not None
+            else None
+        )
 
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
         return await _begun(self._begins, visit, session, route)
 
 
 class ByCertificate:
-    """For whom the register knows a certificate, or whose tax number is known where the settings find a person by that."""
+    """For whom the register knows a certificate, or whose tax number is known where the settings find a
+    person by that."""
 
     def __init__(self, begins: Begins, people: People, *, knows_tax_numbers: bool, level: Level) -> None:
         """`level` is what a certificate is trusted with."""
@@ -62,7 +77,7 @@ class ByCertificate:
         member = await _member(self._people, session.person)
         is_known = (member is not None and bool(member.certificates)) or (
             self._knows_tax_numbers and session.person.tax_number is not None
-        )  # fmt: skip
+        )
         return Offer(method="certificate", level=self._level) if is_known else None
 
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
@@ -78,6 +93,13 @@ async def _member(people: People, person: Person) -> Member | None:
 
 async def _begun(begins: Begins, visit: Visit, session: Session, route: Route) -> str:
     return await begins.begin_step_up(
-        portal_id=visit.portal_id, return_to=visit.return_to, route=route.name, held=visit.held, session=session,
-        browser=visit.browser or "", locale=visit.locale, now=visit.now, binding=visit.binding,
-    )  # fmt: skip
+        portal_id=visit.portal_id,
+        return_to=visit.return_to,
+        route=route.name,
+        held=visit.held,
+        session=session,
+        browser=visit.browser or "",
+        locale=visit.locale,
+        now=visit.now,
+        binding=visit.binding,
+    )

@@ -1,8 +1,9 @@
 """What people enrol to prove themselves with, and take away again, on the page about their session.
 
-Which proof comes first, `method_changes` says: whoever has got hold of an open session or of the account at the provider can neither put a
-phone of their own in nor take the person's out. An enrolment carries the level of trust at which it was made, which is never above
-that of the proof before it. What has changed is told to the person by a message.
+Which proof comes first, `method_changes` says: whoever has got hold of an open session or of the account at
+the provider can neither put a phone of their own in nor take the person's out. An enrolment carries the level
+of trust at which it was made, which is never above that of the proof before it. What has changed is told to
+the person by a message.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ from authproxy.identity.session import Session
 
 _BEGUN_FOR: Final = timedelta(minutes=10)
 _BEGUN_PER_HOUR: Final = 30
-"""What was begun is kept for ten minutes, finished or not: a script must not fill the store with it. A sheet of recovery codes takes
-seconds of a processor."""
+"""What was begun is kept for ten minutes, finished or not: a script must not fill the store with it. A sheet
+of recovery codes takes seconds of a processor."""
 _LONGEST_LABEL: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentList:
-    """`possible` are the methods that can be added. Whether a fresh proof comes first is said when something is asked for."""
+    """`possible` are the methods that can be added. Whether a fresh proof comes first is said when something
+    is asked for."""
 
     session: Session
     enrolments: tuple[Enrolment, ...]
@@ -123,13 +125,14 @@ class EnrolmentStore(Protocol):
     async def accept_step(self, enrolment_id: str, step: int) -> bool: ...
     async def make_recovery(
         self, owner: tuple[str, ...], hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None
-    ) -> bool: ...  # fmt: skip
+    ) -> bool: ...
     async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
 
 
 class Limits(Protocol):
     async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None:
-        """Counts a beginning and returns None if it is allowed now; otherwise returns when the next one is."""
+        """Counts a beginning and returns None if it is allowed now; otherwise returns when the next one
+        is."""
         ...
 
 
@@ -189,13 +192,18 @@ class Enrolling:
         owner = owner_of(session.person)
         number = await self._numbers.number_of(session.person)
         return EnrolmentList(
-            session=session, enrolments=tuple(await self._store.every(owner)), recovery_left=await self._store.recovery_left(owner),
+            session=session,
+            enrolments=tuple(await self._store.every(owner)),
+            recovery_left=await self._store.recovery_left(owner),
             possible=("totp", "push", "recovery") if self._push is not None else ("totp", "recovery"),
             phone=None if number is None else masked(number),
-        )  # fmt: skip
+        )
 
-    async def begin(self, visit: Visit, method: str, label: str) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None:
-        """Starts to add a method. Nothing of it counts before `finish`, but for recovery codes, which need none."""
+    async def begin(
+        self, visit: Visit, method: str, label: str
+    ) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None:
+        """Starts to add a method. Nothing of it counts before `finish`, but for recovery codes, which need
+        none."""
         session = await self._session(visit)
         if session is None:
             return None
@@ -207,8 +215,11 @@ class Enrolling:
             return ProofNeeded(route=OTHER_PROOF[method], session=session)
         level = min(session.level, proof.worth)
         until = await self._limits.reserve(
-            "\0".join(("begun", *owner_of(session.person))), pause=timedelta(0), per_hour=_BEGUN_PER_HOUR, now=visit.now
-        )  # fmt: skip
+            "\0".join(("begun", *owner_of(session.person))),
+            pause=timedelta(0),
+            per_hour=_BEGUN_PER_HOUR,
+            now=visit.now,
+        )
         if until is not None:
             return NotEnrolled(reason=Reason.STEP_UP_TOO_OFTEN, session=session, until=until)
         if method == "recovery":
@@ -230,7 +241,12 @@ class Enrolling:
         if begun.method == "totp":
             step = matching_step(begun.secret, typed, visit.now)
             if step is None or not await self._store.accept_step(begun.enrolment_id, step):
-                return NotEnrolled(reason=Reason.CODE_WRONG, session=session, method="totp", begun=self._shown(begun, name, session))
+                return NotEnrolled(
+                    reason=Reason.CODE_WRONG,
+                    session=session,
+                    method="totp",
+                    begun=self._shown(begun, name, session),
+                )
             return await self._add(visit, session, name, begun.enrolment(visit.now))
         if self._push is None:
             return NotEnrolled(reason=Reason.STEP_UP_IMPOSSIBLE, session=session, method="push")
@@ -241,8 +257,10 @@ class Enrolling:
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session, method="push")
         if enrolment is None:
             return Waiting(
-                begun=PushBegun(name=name, activation_code=begun.secret, expires_at=begun.expires_at, session=session)
-            )  # fmt: skip
+                begun=PushBegun(
+                    name=name, activation_code=begun.secret, expires_at=begun.expires_at, session=session
+                )
+            )
         return await self._add(visit, session, name, dataclasses.replace(enrolment, level=begun.level))
 
     async def remove(self, visit: Visit, enrolment_id: str) -> Removed | ProofNeeded | NotEnrolled | None:
@@ -250,7 +268,9 @@ class Enrolling:
         if session is None:
             return None
         owner = owner_of(session.person)
-        enrolment = next((each for each in await self._store.every(owner) if each.enrolment_id == enrolment_id), None)
+        enrolment = next(
+            (each for each in await self._store.every(owner) if each.enrolment_id == enrolment_id), None
+        )
         if enrolment is None:
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)
         demand = await self._changes.demand(session.person, ANY_PROOF)
@@ -263,32 +283,56 @@ class Enrolling:
         await self._tell(visit, session, "removed", enrolment.method)
         return Removed(enrolment=enrolment, session=session)
 
-    async def _make_recovery(self, visit: Visit, session: Session, level: Level) -> RecoveryMade | NotEnrolled:
+    async def _make_recovery(
+        self, visit: Visit, session: Session, level: Level
+    ) -> RecoveryMade | NotEnrolled:
         """Of many who ask at the same moment one sees a sheet: every sheet that is shown works."""
         owner = owner_of(session.person)
-        earlier = next((each.enrolment_id for each in await self._store.every(owner) if each.method == "recovery"), None)
+        earlier = next(
+            (each.enrolment_id for each in await self._store.every(owner) if each.method == "recovery"), None
+        )
         codes = fresh_codes(self._below)
-        listing = Enrolment(enrolment_id=self._fresh(12), method="recovery", label="", enrolled_at=visit.now, level=level)
-        if not await self._store.make_recovery(owner, await hashes_of(owner, codes, cost=self._sheet_cost), listing, instead_of=earlier):
+        listing = Enrolment(
+            enrolment_id=self._fresh(12), method="recovery", label="", enrolled_at=visit.now, level=level
+        )
+        if not await self._store.make_recovery(
+            owner, await hashes_of(owner, codes, cost=self._sheet_cost), listing, instead_of=earlier
+        ):
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session, method="recovery")
         await self._tell(visit, session, "enrolled", "recovery")
         return RecoveryMade(codes=codes, session=session)
 
     async def _begin_totp(self, visit: Visit, session: Session, label: str, level: Level) -> TotpBegun:
         begun = _Begun(
-            owner=owner_of(session.person), session_id=session.session_id, method="totp", enrolment_id=self._fresh(12),
-            label=_tidied(label), secret=secret_of(self._random_bytes(SECRET_SIZE)), expires_at=visit.now + _BEGUN_FOR, level=level,
-        )  # fmt: skip
+            owner=owner_of(session.person),
+            session_id=session.session_id,
+            method="totp",
+            enrolment_id=self._fresh(12),
+            label=_tidied(label),
+            secret=secret_of(self._random_bytes(SECRET_SIZE)),
+            expires_at=visit.now + _BEGUN_FOR,
+            level=level,
+        )
         return self._shown(begun, await self._keep(begun), session)
 
-    async def _begin_push(self, visit: Visit, session: Session, push: PushEnrolling, label: str, level: Level) -> PushBegun:
+    async def _begin_push(
+        self, visit: Visit, session: Session, push: PushEnrolling, label: str, level: Level
+    ) -> PushBegun:
         enrolment_id, activation_code, until = await push.begin(session.person, now=visit.now)
         begun = _Begun(
-            owner=owner_of(session.person), session_id=session.session_id, method="push", enrolment_id=enrolment_id, label=_tidied(label),
-            secret=activation_code, expires_at=min(until, visit.now + _BEGUN_FOR), level=level,
-        )  # fmt: skip
+            owner=owner_of(session.person),
+            session_id=session.session_id,
+            method="push",
+            enrolment_id=enrolment_id,
+            label=_tidied(label),
+            secret=activation_code,
+            expires_at=min(until, visit.now + _BEGUN_FOR),
+            level=level,
+        )
         name = await self._keep(begun)
-        return PushBegun(name=name, activation_code=activation_code, expires_at=begun.expires_at, session=session)
+        return PushBegun(
+            name=name, activation_code=activation_code, expires_at=begun.expires_at, session=session
+        )
 
     async def _keep(self, begun: _Begun) -> str:
         name = self._fresh(32)
@@ -296,10 +340,18 @@ class Enrolling:
         return name
 
     def _shown(self, begun: _Begun, name: str, session: Session) -> TotpBegun:
-        uri = uri_of(begun.secret, account=session.person.email or session.person.subject_for_portals, issuer=self._issuer_name)
-        return TotpBegun(name=name, secret=begun.secret, uri=uri, expires_at=begun.expires_at, session=session)
+        uri = uri_of(
+            begun.secret,
+            account=session.person.email or session.person.subject_for_portals,
+            issuer=self._issuer_name,
+        )
+        return TotpBegun(
+            name=name, secret=begun.secret, uri=uri, expires_at=begun.expires_at, session=session
+        )
 
-    async def _add(self, visit: Visit, session: Session, name: str, enrolment: Enrolment) -> Enrolled | NotEnrolled:
+    async def _add(
+        self, visit: Visit, session: Session, name: str, enrolment: Enrolment
+    ) -> Enrolled | NotEnrolled:
         if await self._begun.take(_key(name)) is None:
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)  # the second click of two
         if not await self._store.add(owner_of(session.person), enrolment):
@@ -308,7 +360,9 @@ class Enrolling:
         return Enrolled(enrolment=enrolment, session=session)
 
     async def _tell(self, visit: Visit, session: Session, change: Change, method: EnrolledMethod) -> None:
-        await self._notices.tell(session.person, change=change, method=method, portal_id=visit.portal_id, locale=visit.locale)
+        await self._notices.tell(
+            session.person, change=change, method=method, portal_id=visit.portal_id, locale=visit.locale
+        )
 
     async def _session(self, visit: Visit) -> Session | None:
         ticket = tickets.parse(visit.ticket_text) if visit.ticket_text is not None else None
@@ -318,7 +372,8 @@ class Enrolling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Begun:
-    """What waits for its first code, or for its phone. `secret` of a phone is the activation code, to be shown again."""
+    """What waits for its first code, or for its phone. `secret` of a phone is the activation code, to be
+    shown again."""
 
     owner: tuple[str, ...] = field(repr=False)
     session_id: str
@@ -347,7 +402,12 @@ class _Begun:
 
     def enrolment(self, now: datetime) -> Enrolment:
         return Enrolment(
-            enrolment_id=self.enrolment_id, method=self.method, label=self.label, enrolled_at=now, secret=self.secret, level=self.level
+            enrolment_id=self.enrolment_id,
+            method=self.method,
+            label=self.label,
+            enrolled_at=now,
+            secret=self.secret,
+            level=self.level,
         )
 
 

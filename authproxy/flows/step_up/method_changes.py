@@ -1,11 +1,13 @@
 """What somebody proves before they add or remove a way to confirm.
 
-Whoever has a factor of their own proves one of theirs, or a recovery code: a sign-in at the provider, however fresh, is what a thief of the
-account has as well. Whoever has none proves once more who they are, by something that was asked for on this page and in this session: the
-sign-in that opened the session is not enough, because a thief of the session has that too.
+Whoever has a factor of their own proves one of theirs, or a recovery code: a sign-in at the provider, however
+fresh, is what a thief of the account has as well. Whoever has none proves once more who they are, by
+something that was asked for on this page and in this session: the sign-in that opened the session is not
+enough, because a thief of the session has that too.
 
-Factors of one's own are applications for codes, phones with a key, recovery codes that are left, and the certificates that the register
-links. A telephone number is none: whoever has the account at the provider can change it there.
+Factors of one's own are applications for codes, phones with a key, recovery codes that are left, and the
+certificates that the register links. A telephone number is none: whoever has the account at the provider can
+change it there.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ _FIRST: Final[frozenset[StepUpMethod]] = frozenset({"rekono", "certificate", "sm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDemand:
-    """What a change needs: a proof by one of these methods, at most `max_age` old. `is_first`: the person has no factor of their own, and
-    the proof must have been asked for where ways to confirm are changed."""
+    """What a change needs: a proof by one of these methods, at most `max_age` old. `is_first`: the person has
+    no factor of their own, and the proof must have been asked for where ways to confirm are changed."""
 
     methods: tuple[StepUpMethod, ...]
     max_age: timedelta
@@ -40,7 +42,11 @@ class ChangeDemand:
 
     def proof_of(self, session: Session, now: datetime) -> AuthenticationEvent | None:
         """The proof in this session that is worth most; None if there is none."""
-        return max((event for event in session.events if self._accepts(event, now)), key=lambda event: event.worth, default=None)
+        return max(
+            (event for event in session.events if self._accepts(event, now)),
+            key=lambda event: event.worth,
+            default=None,
+        )
 
     def _accepts(self, event: AuthenticationEvent, now: datetime) -> bool:
         is_for_this = event.asked_for is not None or (event.is_step_up and not self.is_first)
@@ -61,9 +67,9 @@ class MethodChanges:
 
     def __init__(
         self, *, enrolments: Enrolments, people: People, set_up: frozenset[StepUpMethod], proof_for: timedelta
-    ) -> None:  # fmt: skip
-        """`set_up` are the methods that this gateway has. One that it has not protects nothing and is asked of nobody; one that is only
-        away for a while is asked for all the same."""
+    ) -> None:
+        """`set_up` are the methods that this gateway has. One that it has not protects nothing and is asked
+        of nobody; one that is only away for a while is asked for all the same."""
         self._enrolments = enrolments
         self._people = people
         self._set_up = set_up
@@ -74,12 +80,15 @@ class MethodChanges:
         own = await self._own(person)
         if not own:
             return self._demand(_FIRST, is_first=True)
-        # Where there is something else, a method does not vouch for another of its kind: one stolen phone makes no second one.
+        # Where there is something else, a method does not vouch for another of its kind: one stolen phone
+        # makes no second one.
         others = {method for method in own if OTHER_PROOF.get(method) != change}
         # A certificate that is shown is judged to be this person's, also where no register links it.
         return self._demand((others or own) | {"certificate"}, is_first=False)
 
-    def _demand(self, methods: frozenset[StepUpMethod] | set[StepUpMethod], *, is_first: bool) -> ChangeDemand:
+    def _demand(
+        self, methods: frozenset[StepUpMethod] | set[StepUpMethod], *, is_first: bool
+    ) -> ChangeDemand:
         in_order = tuple(method for method in STEP_UP_METHODS if method in methods)
         return ChangeDemand(methods=in_order, max_age=self._proof_for, is_first=is_first)
 

@@ -1,4 +1,5 @@
-"""PURE: what happens on the way to a fresh proof, as values: the demand of a place, a challenge that waits, a session that is stronger."""
+"""PURE: what happens on the way to a fresh proof, as values: the demand of a place, a challenge that waits, a
+session that is stronger."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from authproxy.identity.session import Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A browser on our pages: where it is, what it holds, and for which place of the portal it needs a proof. `route` names the route
-    that demanded it (a POST's is not that of a GET); who changes it in the address proves something that the portal does not ask for."""
+    """A browser on our pages: where it is, what it holds, and for which place of the portal it needs a proof.
+    `route` names the route that demanded it (a POST's is not that of a GET); who changes it in the address
+    proves something that the portal does not ask for."""
 
     portal_id: str
     ticket_text: str | None = field(repr=False)
@@ -31,7 +33,8 @@ class Visit:
     route: str | None = None
     held: str | None = field(default=None, repr=False)
     binding: str | None = field(default=None, repr=False)
-    """Which one request the proof is for, once that is known (`access.bound_proof`); never from the address of a page."""
+    """Which one request the proof is for, once that is known (`access.bound_proof`); never from the address
+    of a page."""
     shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """What the person sees of that request."""
     is_counted_by_address: bool = True
@@ -40,10 +43,11 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What the place demands, and what its person can prove it with. No offers: `lacking` are the methods that would do and that the
-    person does not have, `withheld` those which they have and which are not worth enough here: their level of trust does not allow them,
-    or they were added at a lower level. `blocked_until` is there where wrong answers have closed methods that the person has: `offers` are
-    then what is still open."""
+    """What the place demands, and what its person can prove it with. No offers: `lacking` are the methods
+    that would do and that the person does not have, `withheld` those which they have and which are not worth
+    enough here: their level of trust does not allow them, or they were added at a lower level.
+    `blocked_until` is there where wrong answers have closed methods that the person has: `offers` are then
+    what is still open."""
 
     session: Session
     route: Route
@@ -59,15 +63,17 @@ class Demand:
     binding: str | None = field(default=None, repr=False)
     """Which one request the proof is for (`access.bound_proof`), where its route demands one for each."""
     shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """What the person sees of that request. Names and values are as somebody has written them: escape them."""
+    """What the person sees of that request. Names and values are as somebody has written them: escape
+    them."""
     is_readable: bool = True
-    """False for a request of which nobody can say what the portal would find in it: no proof can be given for it."""
+    """False for a request of which nobody can say what the portal would find in it: no proof can be given for
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A challenge waits for its answer. `is_new` is False where one that was made before still waits, and nothing was sent.
-    `is_answered`: the phone has spoken, and the browser need only ask what it said."""
+    """A challenge waits for its answer. `is_new` is False where one that was made before still waits, and
+    nothing was sent. `is_answered`: the phone has spoken, and the browser need only ask what it said."""
 
     session: Session
     standing: Standing
@@ -97,8 +103,8 @@ class SteppedUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotProved:
-    """Nothing was proved, and the session is as it was. `standing` is there while the challenge can still be answered or is to be shown
-    as over; `state` is for the audit alone; `until` where waiting helps."""
+    """Nothing was proved, and the session is as it was. `standing` is there while the challenge can still be
+    answered or is to be shown as over; `state` is for the audit alone; `until` where waiting helps."""
 
     reason: Reason
     return_to: str
@@ -112,5 +118,5 @@ class NotProved:
     provider_error: str | None = None
     """The provider's error code, if it stated a registered one."""
     route: str | None = None
-    """The name of the route that demands the proof, where the browser comes back from elsewhere and its address does not say it."""
-
+    """The name of the route that demands the proof, where the browser comes back from elsewhere and its
+    address does not say it."""

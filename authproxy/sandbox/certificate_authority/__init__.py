@@ -1,1 +1,2 @@
-"""The sandbox's certificate authority: a root and an issuing CA shaped like AC NLB's, people's certificates, CRLs, OCSP."""
+"""The sandbox's certificate authority: a root and an issuing CA shaped like AC NLB's, people's certificates,
+CRLs, OCSP."""

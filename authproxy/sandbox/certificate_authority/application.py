@@ -20,7 +20,9 @@ from authproxy.sandbox.certificate_authority.status_services import StatusServic
 from authproxy.sandbox.furniture.pages import Pages, is_of_another_site, json_object
 
 _INTERFACE = {
-    "GET /people/NAME.p12": f"key, certificate and chain for a browser, password {PASSWORD}; .legacy.p12 for old systems",
+    "GET /people/NAME.p12": (
+        f"key, certificate and chain for a browser, password {PASSWORD}; .legacy.p12 for old systems"
+    ),
     "GET /people/NAME.pem": "key, certificate and chain; .crt is the certificate alone",
     "GET /api/certificates": "every certificate: name, subject, serial number, SHA-256, state",
     "GET /ca/root.pem": "also sub.pem, root.cer, sub.cer",
@@ -30,18 +32,27 @@ _INTERFACE = {
     "POST /api/revoke": {"name": "ana.novak", "reason": " | ".join(REASONS)},
     "POST /api/unrevoke": {"name": "ana.novak"},
     "GET /api/break": "what is broken on purpose",
-    "POST /api/break": {"service": "ocsp | crl", "how": {service: " | ".join(ways) for service, ways in WAYS.items()}, "seconds": 30},
+    "POST /api/break": {
+        "service": "ocsp | crl",
+        "how": {service: " | ".join(ways) for service, ways in WAYS.items()},
+        "seconds": 30,
+    },
     "DELETE /api/break?service=ocsp": "works again; without `service` everything",
 }
 
 
 def application(
-    *, base_url: str, clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, state_dir: Path | None = None,
-) -> web.Application:  # fmt: skip
+    *,
+    base_url: str,
+    clock: Callable[[], datetime],
+    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    state_dir: Path | None = None,
+) -> web.Application:
     """An authority that is reached at `base_url` (no slash at its end), which its certificates repeat.
 
-    Its keys are made here, which takes a second or so, or read from `state_dir`, where they stay together with what is revoked;
-    `root.pem` and `sub.pem` there are for whoever trusts it. Raises HoldingsBroken, RevocationsBroken or OSError.
+    Its keys are made here, which takes a second or so, or read from `state_dir`, where they stay together
+    with what is revoked; `root.pem` and `sub.pem` there are for whoever trusts it. Raises HoldingsBroken,
+    RevocationsBroken or OSError.
     """
     service = _Service(Authority(base_url=base_url, clock=clock, fresh=fresh, folder=state_dir))
     made = web.Application(client_max_size=64 * 1024)
@@ -74,9 +85,14 @@ class _Service:
 
     async def page(self, request: web.Request) -> web.Response:
         return self.pages.render(
-            request, "authority.html", entries=list(self.authority.entries()), ways=WAYS, password=PASSWORD,
-            faults={each.service: each.how for each in self.faults}, done=request.query.get("done"),
-        )  # fmt: skip
+            request,
+            "authority.html",
+            entries=list(self.authority.entries()),
+            ways=WAYS,
+            password=PASSWORD,
+            faults={each.service: each.how for each in self.faults},
+            done=request.query.get("done"),
+        )
 
     async def revoke_by_form(self, request: web.Request) -> web.Response:
         form = await _form(request)
@@ -181,8 +197,14 @@ def _wrong(member: str) -> web.Response:
 def _as_json(entry: Entry) -> dict[str, Any]:
     certificate: x509.Certificate = entry.certificate
     return {
-        "name": entry.order.name, "group": entry.order.group, "subject": certificate.subject.rfc4514_string(),
-        "issuer": certificate.issuer.rfc4514_string(), "serial_number": entry.serial, "sha256": entry.sha256, "state": entry.state,
-        "not_before": certificate.not_valid_before_utc.isoformat(), "not_after": certificate.not_valid_after_utc.isoformat(),
+        "name": entry.order.name,
+        "group": entry.order.group,
+        "subject": certificate.subject.rfc4514_string(),
+        "issuer": certificate.issuer.rfc4514_string(),
+        "serial_number": entry.serial,
+        "sha256": entry.sha256,
+        "state": entry.state,
+        "not_before": certificate.not_valid_before_utc.isoformat(),
+        "not_after": certificate.not_valid_after_utc.isoformat(),
         "email": entry.order.email,
-    }  # fmt: skip
+    }

@@ -1,4 +1,5 @@
-"""What the authority knows and says: which certificates it has issued, what became of them, its lists and its answers."""
+"""What the authority knows and says: which certificates it has issued, what became of them, its lists and its
+answers."""
 
 from __future__ import annotations
 
@@ -49,19 +50,32 @@ class Entry:
 
 
 class Authority:
-    """Made with all its keys. Without a `folder` everything is forgotten. Raises HoldingsBroken, RevocationsBroken and OSError."""
+    """Made with all its keys. Without a `folder` everything is forgotten. Raises HoldingsBroken,
+    RevocationsBroken and OSError."""
 
-    def __init__(self, *, base_url: str, clock: Callable[[], datetime], fresh: Callable[[int], bytes], folder: Path | None) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], bytes],
+        folder: Path | None,
+    ) -> None:
         self._clock = clock
         self._fresh = fresh
         self._addresses = Addresses(base=base_url)
         now = clock()
         self._held = holdings(base_url=base_url, now=now, fresh=fresh, folder=folder)
         self._revocations = Revocations(
-            (order.name for order in ORDERS if order.is_revoked), now=now.replace(microsecond=0),
+            (order.name for order in ORDERS if order.is_revoked),
+            now=now.replace(microsecond=0),
             file=folder / "revoked.json" if folder is not None else None,
-        )  # fmt: skip
-        self._ours = {self._held.people[order.name].certificate.serial_number: order for order in ORDERS if order.by == "sub"}
+        )
+        self._ours = {
+            self._held.people[order.name].certificate.serial_number: order
+            for order in ORDERS
+            if order.by == "sub"
+        }
         self._number = 0
         self._speakers = (
             Speaker(issuer=self._held.sub.certificate, signer=self._held.sub_ocsp, of=self._status),
@@ -101,11 +115,16 @@ class Authority:
         if how == "try_later":
             return unsuccessful(OCSPResponseStatus.TRY_LATER)
         told = answer(question, self._speakers, self._manner(how))
-        if how == "wrong_signature" and (read := load_der_ocsp_response(told)).response_status is OCSPResponseStatus.SUCCESSFUL:
+        if (
+            how == "wrong_signature"
+            and (read := load_der_ocsp_response(told)).response_status is OCSPResponseStatus.SUCCESSFUL
+        ):
             return _spoilt(told, read.signature)
         return told
 
-    def crl(self, of: Of, partition: int | None, how: str | None, *, kind: Kind = "complete") -> x509.CertificateRevocationList:
+    def crl(
+        self, of: Of, partition: int | None, how: str | None, *, kind: Kind = "complete"
+    ) -> x509.CertificateRevocationList:
         """The list of one partition, or of everything; wrong in the way `how` (of `faults`)."""
         if how == "wrong_partition" and partition is not None:
             partition = max(PARTITIONS[of]) + 1 - partition
@@ -116,7 +135,9 @@ class Authority:
         if partition is not None:
             common_name = names.ROOT if of == "root" else names.SUB
             scope = distribution_point(self._addresses, of=of, common_name=common_name, partition=partition)
-        issue = Issue(number=self._next_number(), this_update=since, next_update=until, kind=kind, scope=scope)
+        issue = Issue(
+            number=self._next_number(), this_update=since, next_update=until, kind=kind, scope=scope
+        )
         made = revocation_list(self.authority(of), self._listed(of, partition), issue)
         if how == "wrong_signature":
             return x509.load_der_x509_crl(_spoilt(made.public_bytes(Encoding.DER), made.signature))
@@ -125,12 +146,17 @@ class Authority:
     def _manner(self, how: str | None) -> Manner:
         since, until = self._window(_ANSWER_LIVES, how)
         drawn: dict[str | None, Callable[[bytes], bytes | None]] = {
-            "nonce_dropped": lambda _: None, "wrong_nonce": lambda asked: self._fresh(len(asked)),
-        }  # fmt: skip
+            "nonce_dropped": lambda _: None,
+            "wrong_nonce": lambda asked: self._fresh(len(asked)),
+        }
         return Manner(
-            this_update=since, next_update=until, is_always_unknown=how == "unknown", serial_offset=how == "wrong_certificate_id",
-            signer=self._held.people["gregor.zagar"] if how == "wrong_responder" else None, nonce=drawn.get(how, lambda asked: asked),
-        )  # fmt: skip
+            this_update=since,
+            next_update=until,
+            is_always_unknown=how == "unknown",
+            serial_offset=how == "wrong_certificate_id",
+            signer=self._held.people["gregor.zagar"] if how == "wrong_responder" else None,
+            nonce=drawn.get(how, lambda asked: asked),
+        )
 
     def _window(self, lives: timedelta, how: str | None) -> tuple[datetime, datetime]:
         since = self._clock().replace(microsecond=0)
@@ -147,7 +173,9 @@ class Authority:
         for name, revoked in self._revocations:
             if of == "root" and name == _SUB:
                 yield self._held.sub.certificate.serial_number, revoked
-            elif of == "sub" and (order := ordered(name)) is not None and partition in (None, order.partition):
+            elif (
+                of == "sub" and (order := ordered(name)) is not None and partition in (None, order.partition)
+            ):
                 yield self._held.people[order.name].certificate.serial_number, revoked
 
     def _status(self, serial: int) -> Status | None:
@@ -155,7 +183,11 @@ class Authority:
         return Status(revoked=self._revocations.of(order.name)) if order is not None else None
 
     def _status_of_sub(self, serial: int) -> Status | None:
-        return Status(revoked=self._revocations.of(_SUB)) if serial == self._held.sub.certificate.serial_number else None
+        return (
+            Status(revoked=self._revocations.of(_SUB))
+            if serial == self._held.sub.certificate.serial_number
+            else None
+        )
 
     def _revocable(self, name: str) -> str | None:
         if name == _SUB:

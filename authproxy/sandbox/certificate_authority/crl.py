@@ -34,19 +34,33 @@ class Issue:
     """Names of the partition; empty: everything that the issuer has issued."""
 
 
-def revocation_list(issuer: Held, entries: Iterable[tuple[int, Revoked]], issue: Issue) -> x509.CertificateRevocationList:
+def revocation_list(
+    issuer: Held, entries: Iterable[tuple[int, Revoked]], issue: Issue
+) -> x509.CertificateRevocationList:
     """`entries` are serial numbers and what is known of them."""
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer.certificate.subject).last_update(issue.this_update).next_update(issue.next_update)
-        .add_extension(x509.AuthorityKeyIdentifier(key_identifier(issuer.key.public_key()), None, None), critical=False)
+        .issuer_name(issuer.certificate.subject)
+        .last_update(issue.this_update)
+        .next_update(issue.next_update)
+        .add_extension(
+            x509.AuthorityKeyIdentifier(key_identifier(issuer.key.public_key()), None, None), critical=False
+        )
         .add_extension(x509.CRLNumber(issue.number), critical=False)
-    )  # fmt: skip
+    )
     if issue.scope or issue.kind == "indirect":
-        builder = builder.add_extension(x509.IssuingDistributionPoint(
-            full_name=issue.scope or None, relative_name=None, only_contains_user_certs=False, only_contains_ca_certs=False,
-            only_some_reasons=None, indirect_crl=issue.kind == "indirect", only_contains_attribute_certs=False,
-        ), critical=True)  # fmt: skip
+        builder = builder.add_extension(
+            x509.IssuingDistributionPoint(
+                full_name=issue.scope or None,
+                relative_name=None,
+                only_contains_user_certs=False,
+                only_contains_ca_certs=False,
+                only_some_reasons=None,
+                indirect_crl=issue.kind == "indirect",
+                only_contains_attribute_certs=False,
+            ),
+            critical=True,
+        )
     if issue.kind == "delta":
         builder = builder.add_extension(x509.DeltaCRLIndicator(issue.number - 1), critical=True)
     for serial, revoked in entries:

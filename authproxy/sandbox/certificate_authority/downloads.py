@@ -16,12 +16,14 @@ PASSWORD = "sandbox"  # noqa: S105  (printed on the page)
 
 
 def modern(held: Held, friendly_name: str) -> bytes:
-    """PKCS #12 with PBES2 (PBKDF2, AES-256-CBC) and an HMAC with SHA-256: Firefox, Chrome, Windows since 1709, macOS since 15."""
+    """PKCS #12 with PBES2 (PBKDF2, AES-256-CBC) and an HMAC with SHA-256: Firefox, Chrome, Windows since
+    1709, macOS since 15."""
     return _packed(held, friendly_name, PBES.PBESv2SHA256AndAES256CBC, hashes.SHA256())
 
 
 def legacy(held: Held, friendly_name: str) -> bytes:
-    """PKCS #12 with triple DES and SHA-1, for systems that know nothing younger. It need not protect: the password is known."""
+    """PKCS #12 with triple DES and SHA-1, for systems that know nothing younger. It need not protect: the
+    password is known."""
     return _packed(held, friendly_name, PBES.PBESv1SHA1And3KeyTripleDESCBC, hashes.SHA1())  # noqa: S303
 
 
@@ -32,10 +34,15 @@ def leaf(held: Held, _: str) -> bytes:
 
 def _packed(held: Held, friendly_name: str, encryption: PBES, mac: hashes.HashAlgorithm) -> bytes:
     protection = (
-        PrivateFormat.PKCS12.encryption_builder().kdf_rounds(10_000).key_cert_algorithm(encryption).hmac_hash(mac)
+        PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(10_000)
+        .key_cert_algorithm(encryption)
+        .hmac_hash(mac)
         .build(PASSWORD.encode())
-    )  # fmt: skip
-    return serialize_key_and_certificates(friendly_name.encode(), held.key, held.certificate, held.chain, protection)
+    )
+    return serialize_key_and_certificates(
+        friendly_name.encode(), held.key, held.certificate, held.chain, protection
+    )
 
 
 FILES: Mapping[str, tuple[str, Callable[[Held, str], bytes]]] = {

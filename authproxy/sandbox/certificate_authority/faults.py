@@ -13,11 +13,18 @@ Service = Literal["ocsp", "crl"]
 _TRANSPORT = ("down", "slow", "redirect", "huge", "garbage")
 WAYS: Mapping[Service, tuple[str, ...]] = {
     "ocsp": (
-        *_TRANSPORT, "stale", "wrong_signature", "wrong_certificate_id", "wrong_responder", "unknown", "try_later", "nonce_dropped",
+        *_TRANSPORT,
+        "stale",
+        "wrong_signature",
+        "wrong_certificate_id",
+        "wrong_responder",
+        "unknown",
+        "try_later",
+        "nonce_dropped",
         "wrong_nonce",
     ),
     "crl": (*_TRANSPORT, "stale", "wrong_signature", "wrong_partition", "delta", "indirect"),
-}  # fmt: skip
+}
 USUAL_WAIT, _LONGEST_WAIT = 30.0, 600.0
 _FOLLOWED = "followed"
 _CHUNK, _CHUNKS = 64 * 1024, 1024
@@ -61,7 +68,8 @@ class Faults:
         return iter(self._of.values())
 
     async def met(self, service: Service, request: web.Request) -> str | None:
-        """What goes wrong with this request. A slow answer has waited when this returns; one who followed a redirect has met it before."""
+        """What goes wrong with this request. A slow answer has waited when this returns; one who followed a
+        redirect has met it before."""
         fault = self._of.get(service)
         if fault is None or (fault.how == "redirect" and _FOLLOWED in request.query):
             return None
@@ -93,7 +101,8 @@ def fault(body: Mapping[str, Any]) -> Fault:
 
 
 async def on_the_way(how: str | None, request: web.Request, content_type: str) -> web.StreamResponse | None:
-    """The answer of a service that fails before it has looked at the question; None where there is more to it."""
+    """The answer of a service that fails before it has looked at the question; None where there is more to
+    it."""
     if how == "down":
         return web.Response(status=503, text="out of service\n")
     if how == "redirect":

@@ -1,6 +1,8 @@
-"""Everything that the authority holds: made at the start, or read from the folder in which an earlier start has kept it.
+"""Everything that the authority holds: made at the start, or read from the folder in which an earlier start
+has kept it.
 
-The folder has `root.pem` and `sub.pem` for whoever trusts them, and below `private/` (0700, files 0600) keys with their certificates.
+The folder has `root.pem` and `sub.pem` for whoever trusts them, and below `private/` (0700, files 0600) keys
+with their certificates.
 """
 
 from __future__ import annotations
@@ -15,7 +17,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from authproxy.sandbox.certificate_authority import issuing
 from authproxy.sandbox.certificate_authority.issuing import Addresses, Held, Stamp
@@ -44,8 +51,8 @@ class Holdings:
 
 
 def holdings(*, base_url: str, now: datetime, fresh: Callable[[int], bytes], folder: Path | None) -> Holdings:
-    """Made in a second or so of both processors, or read; at another address the certificates are new and the keys stay. Raises
-    HoldingsBroken, and OSError for a folder that cannot be used."""
+    """Made in a second or so of both processors, or read; at another address the certificates are new and the
+    keys stay. Raises HoldingsBroken, and OSError for a folder that cannot be used."""
     if folder is None:
         return _made(base_url, now, fresh, {})
     card, private = folder / "made.json", folder / "private"
@@ -53,17 +60,23 @@ def holdings(*, base_url: str, now: datetime, fresh: Callable[[int], bytes], fol
         return _kept(private)
     made = _made(base_url, now, fresh, _keys_of(_kept(private)) if _is_of_use(card, None, now) else {})
     _keep(made, folder)
-    card.write_text(json.dumps({"base_url": base_url, "at": now.isoformat(), "orders": _orders()}), encoding="utf-8")
+    card.write_text(
+        json.dumps({"base_url": base_url, "at": now.isoformat(), "orders": _orders()}), encoding="utf-8"
+    )
     return made
 
 
 def pem(held: Held) -> bytes:
     """The private key without a password, the certificate, and its chain up to the root."""
     key = held.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return key + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in (held.certificate, *held.chain))
+    return key + b"".join(
+        certificate.public_bytes(Encoding.PEM) for certificate in (held.certificate, *held.chain)
+    )
 
 
-def _made(base_url: str, now: datetime, fresh: Callable[[int], bytes], known: Mapping[str, RSAPrivateKey]) -> Holdings:
+def _made(
+    base_url: str, now: datetime, fresh: Callable[[int], bytes], known: Mapping[str, RSAPrivateKey]
+) -> Holdings:
     addresses, now = Addresses(base=base_url), now.replace(microsecond=0)
     wanted = {order.key: order.bits for order in ORDERS} | _AUTHORITIES
     keys = {**known, **_keys({name: bits for name, bits in wanted.items() if name not in known})}
@@ -74,20 +87,30 @@ def _made(base_url: str, now: datetime, fresh: Callable[[int], bytes], known: Ma
     root = issuing.root(keys[_ROOT], stamp())
     sub = issuing.sub(keys[_SUB], root, stamp(), addresses)
     # The same names over another key: what an attacker can make, too.
-    impostor = issuing.sub(keys["impostor-ca"], issuing.root(keys["impostor-ca"], stamp()), stamp(), addresses)
+    impostor = issuing.sub(
+        keys["impostor-ca"], issuing.root(keys["impostor-ca"], stamp()), stamp(), addresses
+    )
     issuers = {"sub": sub, "impostor": impostor}
     return Holdings(
-        root=root, sub=sub, root_ocsp=issuing.responder(keys[_ROOT_OCSP], root, stamp()),
+        root=root,
+        sub=sub,
+        root_ocsp=issuing.responder(keys[_ROOT_OCSP], root, stamp()),
         sub_ocsp=issuing.responder(keys[_SUB_OCSP], sub, stamp()),
-        people={order.name: issuing.personal(order, keys[order.key], issuers[order.by], stamp(), addresses) for order in ORDERS},
-    )  # fmt: skip
+        people={
+            order.name: issuing.personal(order, keys[order.key], issuers[order.by], stamp(), addresses)
+            for order in ORDERS
+        },
+    )
 
 
 def _keys(bits: Mapping[str, int]) -> dict[str, RSAPrivateKey]:
-    """In threads: OpenSSL lets go of the interpreter while it looks for primes. The large ones first, so that none is waited for alone."""
+    """In threads: OpenSSL lets go of the interpreter while it looks for primes. The large ones first, so that
+    none is waited for alone."""
     names = sorted(bits, key=lambda name: -bits[name])
     with ThreadPoolExecutor(os.cpu_count()) as workers:
-        return dict(zip(names, workers.map(lambda name: generate_private_key(65537, bits[name]), names), strict=True))
+        return dict(
+            zip(names, workers.map(lambda name: generate_private_key(65537, bits[name]), names), strict=True)
+        )
 
 
 def _orders() -> list[str]:
@@ -109,21 +132,27 @@ def _is_of_use(card: Path, base_url: str | None, now: datetime) -> bool:
 
 def _kept(private: Path) -> Holdings:
     return Holdings(
-        root=_read(private, _ROOT), sub=_read(private, _SUB), root_ocsp=_read(private, _ROOT_OCSP), sub_ocsp=_read(private, _SUB_OCSP),
+        root=_read(private, _ROOT),
+        sub=_read(private, _SUB),
+        root_ocsp=_read(private, _ROOT_OCSP),
+        sub_ocsp=_read(private, _SUB_OCSP),
         people={order.name: _read(private, order.name) for order in ORDERS},
-    )  # fmt: skip
+    )
 
 
 def _keys_of(kept: Holdings) -> dict[str, RSAPrivateKey]:
     authorities = {_ROOT: kept.root, _SUB: kept.sub, _ROOT_OCSP: kept.root_ocsp, _SUB_OCSP: kept.sub_ocsp}
-    return {order.key: kept.people[order.name].key for order in ORDERS} | {name: held.key for name, held in authorities.items()}
+    return {order.key: kept.people[order.name].key for order in ORDERS} | {
+        name: held.key for name, held in authorities.items()
+    }
 
 
 def _read(private: Path, name: str) -> Held:
     file = private / f"{name}.pem"
     try:
         content = file.read_bytes()
-        # Looking whether the numbers are primes takes longer than finding them did, and nobody but us writes here.
+        # Looking whether the numbers are primes takes longer than finding them did, and nobody but us writes
+        # here.
         key = load_pem_private_key(content, None, unsafe_skip_rsa_key_validation=True)
         certificate, *chain = x509.load_pem_x509_certificates(content)
     except (FileNotFoundError, ValueError, TypeError):
@@ -146,5 +175,10 @@ def _keep(made: Holdings, folder: Path) -> None:
 
 
 def _named(made: Holdings) -> Iterable[tuple[str, Held]]:
-    yield from ((_ROOT, made.root), (_SUB, made.sub), (_ROOT_OCSP, made.root_ocsp), (_SUB_OCSP, made.sub_ocsp))
+    yield from (
+        (_ROOT, made.root),
+        (_SUB, made.sub),
+        (_ROOT_OCSP, made.root_ocsp),
+        (_SUB_OCSP, made.sub_ocsp),
+    )
     yield from made.people.items()

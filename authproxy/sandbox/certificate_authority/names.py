@@ -1,4 +1,5 @@
-"""PURE: distinguished names as the issuing CA of AC NLB writes them: PrintableString, an organizationIdentifier, numbered CRLs."""
+"""PURE: distinguished names as the issuing CA of AC NLB writes them: PrintableString, an
+organizationIdentifier, numbered CRLs."""
 
 from __future__ import annotations
 
@@ -14,18 +15,21 @@ ROOT, SUB = "ACNLB RootCA", "ACNLB SubCA"
 
 
 def attribute(oid: x509.ObjectIdentifier, text: str, kind: StringType = PRINTABLE) -> x509.NameAttribute[str]:
-    """One attribute in the string type that is asked for: the library alone would write UTF8String, and names are compared byte by byte."""
+    """One attribute in the string type that is asked for: the library alone would write UTF8String, and names
+    are compared byte by byte."""
     return x509.NameAttribute(oid, text, _type=kind)
 
 
 def authority(common_name: str, *further: str) -> x509.Name:
     """The name of a CA, and with a further common name of what belongs to it: a CRL, a responder."""
-    return x509.Name([
-        attribute(NameOID.COUNTRY_NAME, "SI"),
-        attribute(NameOID.ORGANIZATION_NAME, "NLB d.d."),
-        attribute(NameOID.ORGANIZATION_IDENTIFIER, "VATSI-91132550"),
-        *(attribute(NameOID.COMMON_NAME, each) for each in (common_name, *further)),
-    ])  # fmt: skip
+    return x509.Name(
+        [
+            attribute(NameOID.COUNTRY_NAME, "SI"),
+            attribute(NameOID.ORGANIZATION_NAME, "NLB d.d."),
+            attribute(NameOID.ORGANIZATION_IDENTIFIER, "VATSI-91132550"),
+            *(attribute(NameOID.COMMON_NAME, each) for each in (common_name, *further)),
+        ]
+    )
 
 
 def partition(common_name: str, number: int) -> x509.Name:
@@ -34,19 +38,30 @@ def partition(common_name: str, number: int) -> x509.Name:
 
 
 def subject(
-    *, common_name: str, serial_number: str, given_name: str | None, family_name: str | None, organization: tuple[str, str] | None,
-    kind: StringType, is_multi_valued: bool,
-) -> x509.Name:  # fmt: skip
-    """Whose certificate it is. `organization` is a name and its tax number; `is_multi_valued` puts the common name and the serial number
-    into one RDN."""
-    last = [attribute(NameOID.COMMON_NAME, common_name, kind), attribute(NameOID.SERIAL_NUMBER, serial_number)]
-    return x509.Name([
-        *_single([attribute(NameOID.COUNTRY_NAME, "SI")]),
-        *_single(_of_organization(organization)),
-        *_single([attribute(NameOID.GIVEN_NAME, given_name, kind)] if given_name else []),
-        *_single([attribute(NameOID.SURNAME, family_name, kind)] if family_name else []),
-        *([x509.RelativeDistinguishedName(last)] if is_multi_valued else _single(last)),
-    ])  # fmt: skip
+    *,
+    common_name: str,
+    serial_number: str,
+    given_name: str | None,
+    family_name: str | None,
+    organization: tuple[str, str] | None,
+    kind: StringType,
+    is_multi_valued: bool,
+) -> x509.Name:
+    """Whose certificate it is. `organization` is a name and its tax number; `is_multi_valued` puts the common
+    name and the serial number into one RDN."""
+    last = [
+        attribute(NameOID.COMMON_NAME, common_name, kind),
+        attribute(NameOID.SERIAL_NUMBER, serial_number),
+    ]
+    return x509.Name(
+        [
+            *_single([attribute(NameOID.COUNTRY_NAME, "SI")]),
+            *_single(_of_organization(organization)),
+            *_single([attribute(NameOID.GIVEN_NAME, given_name, kind)] if given_name else []),
+            *_single([attribute(NameOID.SURNAME, family_name, kind)] if family_name else []),
+            *([x509.RelativeDistinguishedName(last)] if is_multi_valued else _single(last)),
+        ]
+    )
 
 
 def _of_organization(organization: tuple[str, str] | None) -> list[x509.NameAttribute[str]]:
@@ -56,7 +71,7 @@ def _of_organization(organization: tuple[str, str] | None) -> list[x509.NameAttr
     return [
         attribute(NameOID.ORGANIZATION_NAME, name, UTF8),
         attribute(NameOID.ORGANIZATION_IDENTIFIER, f"VATSI-{tax_number}"),
-    ]  # fmt: skip
+    ]
 
 
 def _single(attributes: Iterable[x509.NameAttribute[str]]) -> list[x509.RelativeDistinguishedName]:

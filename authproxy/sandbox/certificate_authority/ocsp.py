@@ -1,4 +1,5 @@
-"""PURE: an OCSP responder (RFC 6960, nonces by RFC 9654): the bytes of a question to the bytes of an answer."""
+"""PURE: an OCSP responder (RFC 6960, nonces by RFC 9654): the bytes of a question to the bytes of an
+answer."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _LONGEST_NONCE = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
-    """Answers for one CA: `signer` in the name of `issuer`. `of` knows what was issued: None for a serial number that never was."""
+    """Answers for one CA: `signer` in the name of `issuer`. `of` knows what was issued: None for a serial
+    number that never was."""
 
     issuer: x509.Certificate
     signer: Held
@@ -48,9 +50,11 @@ class Manner:
 
 
 def answer(question: bytes, speakers: Iterable[Speaker], manner: Manner) -> bytes:
-    """A signed answer to a question about one certificate: good, revoked, or unknown where it was never issued.
+    """A signed answer to a question about one certificate: good, revoked, or unknown where it was never
+    issued.
 
-    Without a signature: malformed for what cannot be read or asks about several certificates, unauthorized for those of other issuers.
+    Without a signature: malformed for what cannot be read or asks about several certificates, unauthorized
+    for those of other issuers.
     """
     try:
         request = ocsp.load_der_ocsp_request(question)
@@ -84,20 +88,38 @@ def _nonce(request: ocsp.OCSPRequest) -> bytes | None:
 def _is_about(request: ocsp.OCSPRequest, issuer: x509.Certificate) -> bool:
     name = issuer.subject.public_bytes()
     key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    hashed = [hashlib.new(request.hash_algorithm.name, content, usedforsecurity=False).digest() for content in (name, key)]
+    hashed = [
+        hashlib.new(request.hash_algorithm.name, content, usedforsecurity=False).digest()
+        for content in (name, key)
+    ]
     return hashed == [request.issuer_name_hash, request.issuer_key_hash]
 
 
-def _signed(request: ocsp.OCSPRequest, status: Status | None, manner: Manner, signer: Held, nonce: bytes | None) -> bytes:
+def _signed(
+    request: ocsp.OCSPRequest, status: Status | None, manner: Manner, signer: Held, nonce: bytes | None
+) -> bytes:
     revoked = status.revoked if status is not None else None
-    state = ocsp.OCSPCertStatus.UNKNOWN if status is None else ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD
+    state = (
+        ocsp.OCSPCertStatus.UNKNOWN
+        if status is None
+        else ocsp.OCSPCertStatus.REVOKED
+        if revoked
+        else ocsp.OCSPCertStatus.GOOD
+    )
     builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
-        issuer_name_hash=request.issuer_name_hash, issuer_key_hash=request.issuer_key_hash,
-        serial_number=request.serial_number + manner.serial_offset, algorithm=request.hash_algorithm, cert_status=state,
-        this_update=manner.this_update, next_update=manner.next_update, revocation_time=revoked.at if revoked else None,
+        issuer_name_hash=request.issuer_name_hash,
+        issuer_key_hash=request.issuer_key_hash,
+        serial_number=request.serial_number + manner.serial_offset,
+        algorithm=request.hash_algorithm,
+        cert_status=state,
+        this_update=manner.this_update,
+        next_update=manner.next_update,
+        revocation_time=revoked.at if revoked else None,
         revocation_reason=_reason(revoked),
-    )  # fmt: skip
-    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate).certificates([signer.certificate])
+    )
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate).certificates(
+        [signer.certificate]
+    )
     if nonce is not None:
         builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
     return builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.DER)

@@ -1,4 +1,5 @@
-"""PURE: which certificates there are, and in what each differs from the usual one: the people of the sandbox, and variants for tests."""
+"""PURE: which certificates there are, and in what each differs from the usual one: the people of the sandbox,
+and variants for tests."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ Group = Literal["person", "variant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One certificate of a person or of a seal. Unless said otherwise: RSA-2048, SHA-256, valid now, by the issuing CA."""
+    """One certificate of a person or of a seal. Unless said otherwise: RSA-2048, SHA-256, valid now, by the
+    issuing CA."""
 
     name: str
     """In addresses: `/people/{name}.p12`."""
@@ -55,27 +57,53 @@ class Order:
 def _person(given: str, family: str, serial_number: str) -> Order:
     name = f"{given}.{family}".lower().translate(str.maketrans("čšž", "csz"))
     return Order(
-        name=name, key=name, email=f"{name}@example.si", common_name=f"{given} {family}", given_name=given, family_name=family,
+        name=name,
+        key=name,
+        email=f"{name}@example.si",
+        common_name=f"{given} {family}",
+        given_name=given,
+        family_name=family,
         serial_number=serial_number,
-    )  # fmt: skip
+    )
 
 
 def _variant(name: str, given: str, family: str, serial_number: str) -> Order:
-    return replace(_person(given, family, serial_number), name=name, key=_SHARED_KEY, email=f"{name}@example.si", group="variant")
+    return replace(
+        _person(given, family, serial_number),
+        name=name,
+        key=_SHARED_KEY,
+        email=f"{name}@example.si",
+        group="variant",
+    )
 
 
 _SHARED_KEY = "variants"
-_CLIENT, _SERVER, _MAIL = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION
+_CLIENT, _SERVER, _MAIL = (
+    ExtendedKeyUsageOID.CLIENT_AUTH,
+    ExtendedKeyUsageOID.SERVER_AUTH,
+    ExtendedKeyUsageOID.EMAIL_PROTECTION,
+)
 _BANK = ("Vzorčna banka d.d.", "99990202")
 ORDERS: tuple[Order, ...] = (
     _person("Ana", "Novak", "2305100001017"),
-    replace(_person("Cvetka", "Zupan", "TINSI-99990016"), policy=12, purposes=(_CLIENT, _MAIL), organization=_BANK, partition=2),
+    replace(
+        _person("Cvetka", "Zupan", "TINSI-99990016"),
+        policy=12,
+        purposes=(_CLIENT, _MAIL),
+        organization=_BANK,
+        partition=2,
+    ),
     replace(_person("Erik", "Kos", "2305100001025"), is_revoked=True),
     replace(_person("Franc", "Golob", "2105100001033"), valid="past"),
     replace(_person("Gregor", "Žagar", "2305100001041"), policy=13, partition=2),
     Order(
-        name="seal", key="seal", common_name="Vzorčna banka d.d. – elektronski žig", email=None, serial_number="2305100001058",
-        organization=_BANK, policy=15,
+        name="seal",
+        key="seal",
+        common_name="Vzorčna banka d.d. – elektronski žig",
+        email=None,
+        serial_number="2305100001058",
+        organization=_BANK,
+        policy=15,
     ),
     # To be accepted by a tolerant reader.
     _variant("tinsi", "Tina", "Sitar", "TINSI-99990032"),
@@ -83,7 +111,11 @@ ORDERS: tuple[Order, ...] = (
     replace(_variant("employee", "Emil", "Podlogar", "2305100002011"), organization=_BANK, policy=12),
     replace(_variant("caron", "Živa", "Češčut", "2305100002029"), names_in=BMP),
     replace(_variant("single-valued", "Simon", "Vidmar", "2305100002037"), is_multi_valued=False),
-    replace(_variant("sign-only", "Sonja", "Bele", "2305100002045"), usages=("digital_signature",), purposes=(_CLIENT,)),
+    replace(
+        _variant("sign-only", "Sonja", "Bele", "2305100002045"),
+        usages=("digital_signature",),
+        purposes=(_CLIENT,),
+    ),
     replace(_variant("rsa-3072", "Rok", "Trček", "2305100002052"), key="rsa-3072", bits=3072),
     # To be refused.
     replace(_variant("nonrepudiation", "Nik", "Rep", "2305100003019"), usages=("content_commitment",)),
@@ -95,12 +127,15 @@ ORDERS: tuple[Order, ...] = (
     replace(_variant("sha1", "Sandi", "Haupt", "2305100003076"), is_sha1=True),
     replace(_variant("rsa-1024", "Rado", "Šibek", "2305100003084"), key="rsa-1024", bits=1024),
     replace(_variant("impostor", "Ivo", "Mlakar", "2305100003092"), by="impostor"),
-    replace(_variant("impostor-ana", "Ana", "Novak", "2305100001017"), email="ana.novak@example.si", by="impostor"),
+    replace(
+        _variant("impostor-ana", "Ana", "Novak", "2305100001017"), email="ana.novak@example.si", by="impostor"
+    ),
 )
 
 
 def ordered(name: str) -> Order | None:
-    """The certificate that somebody asks for, in any case: by name, by e-mail address, or a person by their first name."""
+    """The certificate that somebody asks for, in any case: by name, by e-mail address, or a person by their
+    first name."""
     wanted = name.strip().casefold()
     return next((order for order in ORDERS if wanted in _called(order)), None)
 

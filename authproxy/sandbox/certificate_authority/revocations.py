@@ -1,4 +1,5 @@
-"""Which certificates are revoked, since when and why; remembered over a restart in a file, if there is one."""
+"""Which certificates are revoked, since when and why; remembered over a restart in a file, if there is
+one."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from authproxy.sandbox.certificate_authority.crl import Revoked
 
 REASONS: Mapping[str, x509.ReasonFlags] = {
     reason.value: reason for reason in x509.ReasonFlags if reason is not x509.ReasonFlags.remove_from_crl
-}  # fmt: skip
+}
 """By the words of RFC 5280."""
 USUAL_REASON = x509.ReasonFlags.key_compromise.value
 
@@ -23,7 +24,8 @@ class RevocationsBroken(Exception):  # noqa: N818
 
 
 class Revocations:
-    """By names of certificates. `at_first` are revoked at `now` where no file says otherwise. Raises RevocationsBroken, OSError."""
+    """By names of certificates. `at_first` are revoked at `now` where no file says otherwise. Raises
+    RevocationsBroken, OSError."""
 
     def __init__(self, at_first: Iterable[str], *, now: datetime, file: Path | None) -> None:
         self._file = file
@@ -52,7 +54,9 @@ class Revocations:
 
     def _save(self) -> None:
         if self._file is not None:
-            written = {name: {"at": revoked.at.isoformat(), "reason": revoked.reason.value} for name, revoked in self}
+            written = {
+                name: {"at": revoked.at.isoformat(), "reason": revoked.reason.value} for name, revoked in self
+            }
             draft = self._file.with_name(f"{self._file.name}.new")
             draft.write_text(json.dumps(written, indent=1), encoding="utf-8")
             draft.replace(self._file)
@@ -62,7 +66,8 @@ def _read(file: Path) -> dict[str, Revoked]:
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
         return {
-            name: Revoked(at=datetime.fromisoformat(revoked["at"]), reason=REASONS[revoked["reason"]]) for name, revoked in written.items()
+            name: Revoked(at=datetime.fromisoformat(revoked["at"]), reason=REASONS[revoked["reason"]])
+            for name, revoked in written.items()
         }
     except (ValueError, TypeError, LookupError, AttributeError):
         raise RevocationsBroken(f"{file}: damaged; move it away to begin anew") from None

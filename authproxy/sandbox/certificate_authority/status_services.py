@@ -1,4 +1,5 @@
-"""Where readers ask what is revoked: CRLs in DER and in PEM, each at its own address, and OCSP by GET and by POST (RFC 6960 §A)."""
+"""Where readers ask what is revoked: CRLs in DER and in PEM, each at its own address, and OCSP by GET and by
+POST (RFC 6960 §A)."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ class StatusServices:
         of, partition = cast("Of", request.match_info["of"]), int(request.match_info["partition"])
         if partition not in PARTITIONS[of]:
             raise web.HTTPNotFound
-        return await self._list(request, of, partition, kind="delta" if request.match_info["delta"] else "complete")
+        return await self._list(
+            request, of, partition, kind="delta" if request.match_info["delta"] else "complete"
+        )
 
     async def ocsp_by_post(self, request: web.Request) -> web.StreamResponse:
         return await self._ocsp(request, await request.read())
@@ -49,7 +52,9 @@ class StatusServices:
             question = b""  # which is malformed, and is answered so
         return await self._ocsp(request, question)
 
-    async def _list(self, request: web.Request, of: Of, partition: int | None, *, kind: Kind = "complete") -> web.StreamResponse:
+    async def _list(
+        self, request: web.Request, of: Of, partition: int | None, *, kind: Kind = "complete"
+    ) -> web.StreamResponse:
         form = request.match_info["form"]
         media_type = PEM_TYPE if form == "pem" else _CRL_TYPE
         how = await self._faults.met("crl", request)
@@ -57,7 +62,9 @@ class StatusServices:
         if failed is not None:
             return failed
         made = self._authority.crl(of, partition, how, kind=kind)
-        return web.Response(body=made.public_bytes(Encoding.PEM if form == "pem" else Encoding.DER), content_type=media_type)
+        return web.Response(
+            body=made.public_bytes(Encoding.PEM if form == "pem" else Encoding.DER), content_type=media_type
+        )
 
     async def _ocsp(self, request: web.Request, question: bytes) -> web.StreamResponse:
         how = await self._faults.met("ocsp", request)

@@ -1,4 +1,5 @@
-"""PURE: which of the two languages a reader prefers (RFC 9110 §12.5.4): Slovene unless English is wanted more."""
+"""PURE: which of the two languages a reader prefers (RFC 9110 §12.5.4): Slovene unless English is wanted
+more."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _SLOVENE: Mapping[Unit, tuple[str, str, str, str]] = {
     "seconds": ("sekundo", "sekundi", "sekunde", "sekund"),
     "seconds ago": ("sekundo", "sekundama", "sekundami", "sekundami"),
 }
-"""For one, two, three or four, and more, as they stand after "čez" (minutes, seconds) and after "pred" (seconds ago)."""
+"""For one, two, three or four, and more, as they stand after "čez" (minutes, seconds) and after "pred"
+(seconds ago)."""
 
 
 def chosen(text: str | None) -> Language | None:
@@ -34,7 +36,8 @@ def preferred(accept_language: str) -> Language:
 
 
 def span(language: Language, count: int, unit: Unit) -> str:
-    """A number with its unit, in the case that goes with "čez" or "pred" in Slovene and with "in" or "ago" in English."""
+    """A number with its unit, in the case that goes with "čez" or "pred" in Slovene and with "in" or "ago" in
+    English."""
     if language == "en":
         word = unit.partition(" ")[0]
         return f"{count} {word[:-1] if count == 1 else word}"

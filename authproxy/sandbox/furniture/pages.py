@@ -1,4 +1,5 @@
-"""Decides what every page of the sandbox has in common: escaping, language, security headers, a readable page for every error."""
+"""Decides what every page of the sandbox has in common: escaping, language, security headers, a readable page
+for every error."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _A_YEAR = 365 * 24 * 3600
 
 
 class _Compiled(BytecodeCache):
-    """Templates that were compiled in this process: a sandbox of one's own for each of a thousand tests would do it a thousand times."""
+    """Templates that were compiled in this process: a sandbox of one's own for each of a thousand tests would
+    do it a thousand times."""
 
     def __init__(self) -> None:
         self._known: dict[str, bytes] = {}
@@ -41,29 +43,44 @@ _COMPILED = _Compiled()
 class Pages:
     """Templates of one application, whose package holds `templates/` and `static/`.
 
-    `form_targets` are URLs of other origins to which a form may lead, also by a redirect: Chromium applies `form-action` to the
-    whole chain. `connect` allows scripts in the page to call their own origin. `script` is the path at which `static/script.js` is
-    served; without it no script runs. Errors `json_below` these paths are JSON, all others a page: the package's `error.html`, or the
-    common one.
+    `form_targets` are URLs of other origins to which a form may lead, also by a redirect: Chromium applies
+    `form-action` to the whole chain. `connect` allows scripts in the page to call their own origin. `script`
+    is the path at which `static/script.js` is served; without it no script runs. Errors `json_below` these
+    paths are JSON, all others a page: the package's `error.html`, or the common one.
     """
 
     def __init__(
-        self, package: str, *, form_targets: Iterable[str] = (), connect: bool = False, script: str | None = None,
+        self,
+        package: str,
+        *,
+        form_targets: Iterable[str] = (),
+        connect: bool = False,
+        script: str | None = None,
         json_below: tuple[str, ...] = ("/api/",),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._environment = Environment(
             loader=ChoiceLoader((PackageLoader(package), PackageLoader(__package__))),
-            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, bytecode_cache=_COMPILED,
-        )  # fmt: skip
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            bytecode_cache=_COMPILED,
+        )
         self._static = Path(str(files(package))) / "static"
         self._script = script
         self._json_below = json_below
-        self._policy = "; ".join((
-            "default-src 'none'", "style-src 'self'", "img-src 'self'", *(("connect-src 'self'",) if connect else ()),
-            *(("script-src 'self'",) if script else ()),
-            " ".join(("form-action 'self'", *sorted({_origin(url) for url in form_targets}))),
-            "base-uri 'none'", "frame-ancestors 'none'",
-        ))  # fmt: skip
+        self._policy = "; ".join(
+            (
+                "default-src 'none'",
+                "style-src 'self'",
+                "img-src 'self'",
+                *(("connect-src 'self'",) if connect else ()),
+                *(("script-src 'self'",) if script else ()),
+                " ".join(("form-action 'self'", *sorted({_origin(url) for url in form_targets}))),
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            )
+        )
 
     def furnish(self, application: web.Application, *, style: str) -> None:
         """Serves the style sheet under `style`, guards every answer, and turns errors into pages."""
@@ -85,7 +102,9 @@ class Pages:
         application.on_response_prepare.append(self._protect)
         application.middlewares.append(self._explain)
 
-    def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+    def render(
+        self, request: web.Request, template: str, *, status: int = 200, **values: Any
+    ) -> web.Response:
         body = self.text(request, template, **values)
         response = web.Response(status=status, text=body, content_type="text/html", charset="utf-8")
         picked = chosen(request.query.get("lang"))
@@ -97,7 +116,7 @@ class Pages:
         language = language_of(request)
         return self._environment.get_template(template).render(
             lang=language, t=_translator(language), span=partial(span, language), **values
-        )  # fmt: skip
+        )
 
     async def _protect(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault("Content-Security-Policy", self._policy)
@@ -128,12 +147,14 @@ def language_of(request: web.Request) -> Language:
 
 
 def is_of_another_site(request: web.Request) -> bool:
-    """Whether a page of elsewhere has sent this form. Browsers say so (Fetch Metadata); who says nothing is no browser."""
+    """Whether a page of elsewhere has sent this form. Browsers say so (Fetch Metadata); who says nothing is
+    no browser."""
     return request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
-    """The JSON object in a request's body. Any other content type is refused: a form of a foreign page could send it unasked."""
+    """The JSON object in a request's body. Any other content type is refused: a form of a foreign page could
+    send it unasked."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
     try:

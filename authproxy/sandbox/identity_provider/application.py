@@ -1,4 +1,5 @@
-"""The provider as one application: which address leads where, on both halves, and the switches for its quirks."""
+"""The provider as one application: which address leads where, on both halves, and the switches for its
+quirks."""
 
 from __future__ import annotations
 
@@ -14,7 +15,15 @@ from aiohttp.typedefs import Handler
 
 from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import json_object
-from authproxy.sandbox.identity_provider.front_end import certificate, dashboard, dashboard_data, login, password_reset, push, registration
+from authproxy.sandbox.identity_provider.front_end import (
+    certificate,
+    dashboard,
+    dashboard_data,
+    login,
+    password_reset,
+    push,
+    registration,
+)
 from authproxy.sandbox.identity_provider.front_end.linked_certificates import LinkedCertificates
 from authproxy.sandbox.identity_provider.onepass import linked_phones, relying_parties
 from authproxy.sandbox.identity_provider.onepass import service as onepass
@@ -22,30 +31,57 @@ from authproxy.sandbox.identity_provider.onepass.relying_parties import SANDBOX_
 from authproxy.sandbox.identity_provider.openid import authorize, logout, public, token
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.identity_provider.openid.quirks import QUIRKS
-from authproxy.sandbox.identity_provider.provider import FRONT_END, OUTGOING, PROVIDER, REGISTER_PAGE, SIGN_IN_PAGE, Provider
+from authproxy.sandbox.identity_provider.provider import (
+    FRONT_END,
+    OUTGOING,
+    PROVIDER,
+    REGISTER_PAGE,
+    SIGN_IN_PAGE,
+    Provider,
+)
 from authproxy.sandbox.installation import Installation, Link
 
 
 def application(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-    *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
-    clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, installed: Iterable[Installation] = (),
-    linked: Iterable[Link] = (), onepass_api_key: str = SANDBOX_API_KEY, state_file: Path | None = None, phone_url: str = "",
+    *,
+    issuer: str,
+    clients: tuple[Client, ...],
+    accounts: Accounts,
+    outbox_url: str,
+    clock: Callable[[], datetime],
+    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    installed: Iterable[Installation] = (),
+    linked: Iterable[Link] = (),
+    onepass_api_key: str = SANDBOX_API_KEY,
+    state_file: Path | None = None,
+    phone_url: str = "",
     certificates: LinkedCertificates | None = None,
-) -> web.Application:  # fmt: skip
-    """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server lives.
+) -> web.Application:
+    """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server
+    lives.
 
-    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are activated already,
-    `linked` those that answer a relying party, which shows `onepass_api_key`. With a `state_file` a restart keeps accounts, consents and
-    phones. `phone_url` is where a registration leads back that a phone has asked for. With `certificates` their people can confirm a
-    sign-in by one; `certificate_application` must then be served at its `url`. Raises StateBroken or OSError for a state file that cannot
-    be read.
+    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are
+    activated already, `linked` those that answer a relying party, which shows `onepass_api_key`. With a
+    `state_file` a restart keeps accounts, consents and phones. `phone_url` is where a registration leads back
+    that a phone has asked for. With `certificates` their people can confirm a sign-in by one;
+    `certificate_application` must then be served at its `url`. Raises StateBroken or OSError for a state file
+    that cannot be read.
     """
     made = web.Application(client_max_size=64 * 1024)
     provider = made[PROVIDER] = Provider(
-        issuer=issuer, clients=clients, accounts=accounts, outbox_url=outbox_url, clock=clock, fresh=fresh,
-        installed=installed, linked=linked, onepass_api_key=onepass_api_key, state_file=state_file, phone_url=phone_url,
+        issuer=issuer,
+        clients=clients,
+        accounts=accounts,
+        outbox_url=outbox_url,
+        clock=clock,
+        fresh=fresh,
+        installed=installed,
+        linked=linked,
+        onepass_api_key=onepass_api_key,
+        state_file=state_file,
+        phone_url=phone_url,
         certificates=certificates,
-    )  # fmt: skip
+    )
     made.cleanup_ctx.append(_outgoing)
     made.on_startup.append(_remember_beginning)
     made.middlewares.append(_remember)
@@ -73,8 +109,9 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
 
 
 def certificate_application(provider: web.Application) -> web.Application:
-    """Where browsers show a certificate for a sign-in at this provider. It must be served over TLS that asks for one and lets every one
-    pass, with the extra information `certificate.CERTIFICATES` of each transport."""
+    """Where browsers show a certificate for a sign-in at this provider. It must be served over TLS that asks
+    for one and lets every one pass, with the extra information `certificate.CERTIFICATES` of each
+    transport."""
     made = web.Application(client_max_size=1024)
     made[PROVIDER] = provider[PROVIDER]
     made.cleanup_ctx.append(_outgoing)
@@ -125,28 +162,50 @@ async def _outgoing(application: web.Application) -> AsyncIterator[None]:
 async def _front(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     return provider.pages.render(
-        request, "front.html", accounts=provider.accounts.seeded, issuer=provider.issuer, sign_in=SIGN_IN_PAGE, register=REGISTER_PAGE,
-        clients=list(provider.clients.values()), onepass_path=relying_parties.ROOT, onepass_api_key=provider.onepass_api_key,
-    )  # fmt: skip
+        request,
+        "front.html",
+        accounts=provider.accounts.seeded,
+        issuer=provider.issuer,
+        sign_in=SIGN_IN_PAGE,
+        register=REGISTER_PAGE,
+        clients=list(provider.clients.values()),
+        onepass_path=relying_parties.ROOT,
+        onepass_api_key=provider.onepass_api_key,
+    )
 
 
 async def _interface(request: web.Request) -> web.Response:
-    return web.json_response({
-        "POST /api/quirks": {"client_id": "…", "quirk": "one of `quirks`"},
-        "DELETE /api/quirks": "switches all of them off",
-        "POST /api/accounts": {"email": "…", "enabled": "false: nobody signs in to it, and whatever it has led to is over; true: again"},
-        f"{relying_parties.ROOT}/": "OnePass for relying parties: POST enrolments, POST pushes, …, with the API key as a bearer token",
-        "quirks": {name: quirk.says for name, quirk in QUIRKS.items()},
-        "active": request.app[PROVIDER].quirks.names(),
-    })  # fmt: skip
+    return web.json_response(
+        {
+            "POST /api/quirks": {"client_id": "…", "quirk": "one of `quirks`"},
+            "DELETE /api/quirks": "switches all of them off",
+            "POST /api/accounts": {
+                "email": "…",
+                "enabled": "false: nobody signs in to it, and whatever it has led to is over; true: again",
+            },
+            f"{relying_parties.ROOT}/": (
+                "OnePass for relying parties: POST enrolments, POST pushes, …, "
+                "with the API key as a bearer token"
+            ),
+            "quirks": {name: quirk.says for name, quirk in QUIRKS.items()},
+            "active": request.app[PROVIDER].quirks.names(),
+        }
+    )
 
 
 async def _switch_on(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     body = await json_object(request)
     client_id, name = body.get("client_id"), body.get("quirk")
-    if not (isinstance(client_id, str) and client_id in provider.clients and isinstance(name, str) and name in QUIRKS):
-        return web.json_response({"error": "unknown client_id or quirk", "quirks": sorted(QUIRKS)}, status=400)
+    if not (
+        isinstance(client_id, str)
+        and client_id in provider.clients
+        and isinstance(name, str)
+        and name in QUIRKS
+    ):
+        return web.json_response(
+            {"error": "unknown client_id or quirk", "quirks": sorted(QUIRKS)}, status=400
+        )
     quirk = provider.quirks.switch_on(client_id, name)
     if quirk.rotates_key:
         await asyncio.to_thread(provider.keys.rotate)

@@ -1,4 +1,5 @@
-"""What is remembered for a while, in memory: single use, expiry and the upper bound are enforced here and nowhere else."""
+"""What is remembered for a while, in memory: single use, expiry and the upper bound are enforced here and
+nowhere else."""
 
 from __future__ import annotations
 
@@ -12,11 +13,15 @@ T = TypeVar("T")
 class Expiring(Generic[T]):
     """Entries of one lifetime. When there are too many, the oldest gives way."""
 
-    def __init__(self, clock: Callable[[], datetime], lives_for: timedelta, *, capacity: int = 10_000) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime], lives_for: timedelta, *, capacity: int = 10_000
+    ) -> None:
         self._clock = clock
         self._lives_for = lives_for
         self._capacity = capacity
-        self._entries: dict[str, tuple[datetime, T]] = {}  # in the order of their expiry, because all live equally long
+        self._entries: dict[
+            str, tuple[datetime, T]
+        ] = {}  # in the order of their expiry, because all live equally long
 
     def put(self, key: str, value: T) -> None:
         """Remembers the value, or remembers it anew: its life begins again."""

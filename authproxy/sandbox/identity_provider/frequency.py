@@ -1,4 +1,5 @@
-"""How often something may happen: text messages and notifications are bounded for each account, whoever asks for them."""
+"""How often something may happen: text messages and notifications are bounded for each account, whoever asks
+for them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,11 @@ class Frequency:
     def seconds_to_wait(self, key: str) -> int:
         """Whole seconds until it may happen again; 0 for at once."""
         times = self._within_window(key)
-        return math.ceil((times[-self._allowed] + self._window - self._clock()).total_seconds()) if len(times) >= self._allowed else 0
+        return (
+            math.ceil((times[-self._allowed] + self._window - self._clock()).total_seconds())
+            if len(times) >= self._allowed
+            else 0
+        )
 
     def count(self, key: str) -> None:
         self._times.put(key, (*self._within_window(key), self._clock()))

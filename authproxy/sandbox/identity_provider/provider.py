@@ -1,5 +1,5 @@
-"""What the two halves of the provider share while it runs: settings, records and their lifetimes. What a restart must not
-forget is in `state`; the rest is gone at the end."""
+"""What the two halves of the provider share while it runs: settings, records and their lifetimes. What a
+restart must not forget is in `state`; the rest is gone at the end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ FRONT_END = "/IdP-RM-Front"
 SIGN_IN_PAGE = f"{FRONT_END}/chooselogin/rekono.htm"
 REGISTER_PAGE = f"{FRONT_END}/register/start.htm"
 RESET_PAGE = f"{FRONT_END}/reset/start.htm"
-COOKIE = "JSESSIONID"  # both halves use this name, each on its own path, as two web applications of one Tomcat do
+COOKIE = (
+    "JSESSIONID"  # both halves use this name, each on its own path, as two web applications of one Tomcat do
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +63,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """Put by until the person has signed in or consented. Without a request, the sign-in was for the account page."""
+    """Put by until the person has signed in or consented. Without a request, the sign-in was for the account
+    page."""
 
     session: Session
     request: AuthorizationRequest | None
@@ -81,7 +84,8 @@ class Voucher:
 
 @dataclass(slots=True, kw_only=True)
 class LoginAttempt:
-    """One pass through password and confirmation, named by its `_csrf` value and bound to the browser that began it."""
+    """One pass through password and confirmation, named by its `_csrf` value and bound to the browser that
+    began it."""
 
     browser: str = field(repr=False)
     login: str
@@ -96,7 +100,8 @@ class LoginAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCertificate:
-    """What became of a certificate that was shown for an attempt and an account; without a refusal the sign-in is confirmed."""
+    """What became of a certificate that was shown for an attempt and an account; without a refusal the
+    sign-in is confirmed."""
 
     csrf: str = field(repr=False)
     email: str = field(repr=False)
@@ -111,13 +116,26 @@ class LogoutRequest:
 
 class Provider:
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
-        self, *, issuer: str, clients: tuple[Client, ...], accounts: Accounts, outbox_url: str,
-        clock: Callable[[], datetime], fresh: Callable[[int], bytes], installed: Iterable[Installation] = (),
-        linked: Iterable[Link] = (), onepass_api_key: str, state_file: Path | None = None, phone_url: str = "",
+        self,
+        *,
+        issuer: str,
+        clients: tuple[Client, ...],
+        accounts: Accounts,
+        outbox_url: str,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], bytes],
+        installed: Iterable[Installation] = (),
+        linked: Iterable[Link] = (),
+        onepass_api_key: str,
+        state_file: Path | None = None,
+        phone_url: str = "",
         certificates: LinkedCertificates | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.issuer = issuer
-        self.base, self.origin = urlsplit(issuer).path.rstrip("/"), "{0.scheme}://{0.netloc}".format(urlsplit(issuer))
+        self.base, self.origin = (
+            urlsplit(issuer).path.rstrip("/"),
+            "{0.scheme}://{0.netloc}".format(urlsplit(issuer)),
+        )
         self.clients: Mapping[str, Client] = {client.client_id: client for client in clients}
         self.accounts = accounts
         self.sms_url = f"{outbox_url.rstrip('/')}/api/sms"
@@ -127,11 +145,16 @@ class Provider:
         self.keys = KeyRing()
         self.quirks = ActiveQuirks()
         self.pages = Pages(
-            "authproxy.sandbox.identity_provider", form_targets=_form_targets(clients, certificates), connect=True, script="/script.js",
-        )  # fmt: skip
+            "authproxy.sandbox.identity_provider",
+            form_targets=_form_targets(clients, certificates),
+            connect=True,
+            script="/script.js",
+        )
         self.authentication = ClientAuthentication(
-            self.clients, (issuer, self.endpoint("token")), Expiring(clock, timedelta(hours=1)),
-        )  # fmt: skip
+            self.clients,
+            (issuer, self.endpoint("token")),
+            Expiring(clock, timedelta(hours=1)),
+        )
         self.sessions: Expiring[Session] = Expiring(clock, timedelta(minutes=30))
         self.pending: Expiring[Pending] = Expiring(clock, timedelta(minutes=30))
         self.attempts: Expiring[LoginAttempt] = Expiring(clock, timedelta(minutes=30))
@@ -165,12 +188,19 @@ class Provider:
         self.resets: Expiring[Reset] = Expiring(clock, timedelta(minutes=30))
         self.messages_to = Frequency(clock, allowed=5, window=timedelta(hours=1))
         self.messages_from = Frequency(clock, allowed=100, window=timedelta(hours=1))
-        """Messages outside of the confirmation window: by purpose and recipient, and by the address that asks for them."""
+        """Messages outside of the confirmation window: by purpose and recipient, and by the address that asks
+        for them."""
         self.wrong_proofs = WrongAnswers(clock)
         """Codes and PUKs outside of the confirmation window, by what they are for and whose they are."""
-        self.state = State(state_file, {
-            "accounts": accounts, "consents": self.consents, "devices": self.devices, "linked_phones": self.linked_phones,
-        })  # fmt: skip
+        self.state = State(
+            state_file,
+            {
+                "accounts": accounts,
+                "consents": self.consents,
+                "devices": self.devices,
+                "linked_phones": self.linked_phones,
+            },
+        )
         self.state.load()
 
     def endpoint(self, name: str) -> str:
@@ -181,7 +211,8 @@ class Provider:
         self.state.changed()
 
     def end_access(self, email: str, client_id: str | None = None) -> None:
-        """Makes void what one client, or every client, was given for this person: codes, access and refresh tokens."""
+        """Makes void what one client, or every client, was given for this person: codes, access and refresh
+        tokens."""
 
         def is_meant(grant: Grant) -> bool:
             return grant.login_name == email and client_id in {None, grant.request.client_id}
@@ -219,7 +250,8 @@ class Provider:
         return session
 
     def keep(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
-        """Gives the session a new name and the browser a cookie with it, so that nobody can have planted the old one."""
+        """Gives the session a new name and the browser a cookie with it, so that nobody can have planted the
+        old one."""
         self.sessions.take(request.cookies.get(COOKIE, ""))
         key = self.new_uuid()
         self.sessions.put(key, session)
@@ -245,5 +277,7 @@ def see_other(location: str) -> web.Response:
 
 
 def _form_targets(clients: tuple[Client, ...], certificates: LinkedCertificates | None) -> set[str]:
-    targets = {uri for client in clients for uri in (*client.redirect_uris, *client.post_logout_redirect_uris)}
+    targets = {
+        uri for client in clients for uri in (*client.redirect_uris, *client.post_logout_redirect_uris)
+    }
     return targets if certificates is None else {*targets, certificates.url}

@@ -1,4 +1,5 @@
-"""PURE: passwords and PUK codes as they are kept: scrypt (RFC 7914), each with its salt. Slow on purpose: not for the event loop."""
+"""PURE: passwords and PUK codes as they are kept: scrypt (RFC 7914), each with its salt. Slow on purpose: not
+for the event loop."""
 
 from __future__ import annotations
 
@@ -14,11 +15,21 @@ _NOTHING = "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$" + base64.b64encode(bytes
 def hashed(secret: str, salt: bytes) -> str:
     """The text to keep. It names its own cost, so that a later one can be higher."""
     digest = _digest(secret, salt, _COST, _BLOCK, _PARALLEL)
-    return "$".join(("scrypt", str(_COST), str(_BLOCK), str(_PARALLEL), base64.b64encode(salt).decode(), base64.b64encode(digest).decode()))
+    return "$".join(
+        (
+            "scrypt",
+            str(_COST),
+            str(_BLOCK),
+            str(_PARALLEL),
+            base64.b64encode(salt).decode(),
+            base64.b64encode(digest).decode(),
+        )
+    )
 
 
 def fits(secret: str, kept: str | None) -> bool:
-    """Whether this secret was hashed to `kept`. With None the answer is no, after as much work: time does not tell who has an account."""
+    """Whether this secret was hashed to `kept`. With None the answer is no, after as much work: time does not
+    tell who has an account."""
     _, cost, block, parallel, salt, digest = (kept or _NOTHING).split("$")
     made = _digest(secret, base64.b64decode(salt), int(cost), int(block), int(parallel))
     return hmac.compare_digest(made, base64.b64decode(digest)) and kept is not None
@@ -27,4 +38,6 @@ def fits(secret: str, kept: str | None) -> bool:
 def _digest(secret: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
     # Keyboards differ in how they compose č and š (RFC 8265 §4.2: NFC).
     text = unicodedata.normalize("NFC", secret)
-    return hashlib.scrypt(text.encode("utf-8", "surrogatepass"), salt=salt, n=cost, r=block, p=parallel, dklen=32)
+    return hashlib.scrypt(
+        text.encode("utf-8", "surrogatepass"), salt=salt, n=cost, r=block, p=parallel, dklen=32
+    )

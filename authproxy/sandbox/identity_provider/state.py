@@ -1,6 +1,7 @@
 """What the provider remembers over a restart, in one JSON file that only its owner reads.
 
-The file is replaced as a whole, never half written; one that cannot be understood is an error and stays as it is.
+The file is replaced as a whole, never half written; one that cannot be understood is an error and stays as it
+is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _FORMAT = 1
 
 
 class Part(Protocol):
-    """Something that is remembered. What `restore` gets is what `snapshot` gave, or what somebody has made of the file since."""
+    """Something that is remembered. What `restore` gets is what `snapshot` gave, or what somebody has made of
+    the file since."""
 
     def snapshot(self) -> Any: ...
 
@@ -25,12 +27,13 @@ class Part(Protocol):
 
 
 class StateBroken(Exception):  # noqa: N818
-    """The file was not written by us, or was damaged. The text names file and part, never what stands in it."""
+    """The file was not written by us, or was damaged. The text names file and part, never what stands in
+    it."""
 
 
 class State:
-    """`file` may be None: then nothing is remembered. Parts that the file does not know stay as they are; parts that only the file
-    knows are kept in it."""
+    """`file` may be None: then nothing is remembered. Parts that the file does not know stay as they are;
+    parts that only the file knows are kept in it."""
 
     def __init__(self, file: Path | None, parts: Mapping[str, Part]) -> None:
         self._file = file
@@ -41,7 +44,9 @@ class State:
 
     def load(self) -> None:
         """Restores every part. Raises StateBroken, and OSError for a file that cannot be read."""
-        self.changed()  # also what begins now is to be written: phones and accounts share secrets that are drawn at the start
+        # Also what begins now is to be written: phones and accounts share secrets that are drawn at the
+        # start.
+        self.changed()
         if self._file is None or not self._file.exists():
             return
         try:
@@ -55,7 +60,9 @@ class State:
                 try:
                     part.restore(saved.pop(name))
                 except (TypeError, ValueError, LookupError, AttributeError):
-                    raise StateBroken(f"{self._file}: the part {name!r} is damaged; move the file away to begin anew") from None
+                    raise StateBroken(
+                        f"{self._file}: the part {name!r} is damaged; move the file away to begin anew"
+                    ) from None
         self._others = saved
 
     def changed(self) -> None:
@@ -63,11 +70,16 @@ class State:
         self._is_dirty = self._file is not None
 
     async def save(self) -> None:
-        """Returns when everything that changed before the call is on the disk. Raises OSError where it cannot be."""
+        """Returns when everything that changed before the call is on the disk. Raises OSError where it cannot
+        be."""
         async with self._lock:
             if self._file is None or not self._is_dirty:
                 return
-            document = {"format": _FORMAT, **self._others, **{name: part.snapshot() for name, part in self._parts.items()}}
+            document = {
+                "format": _FORMAT,
+                **self._others,
+                **{name: part.snapshot() for name, part in self._parts.items()},
+            }
             text = json.dumps(document, ensure_ascii=False, indent=1)
             self._is_dirty = False
             try:
@@ -81,7 +93,9 @@ def _replace(file: Path, text: str) -> None:
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        with os.fdopen(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as opened:
             opened.write(text)
             opened.flush()
             os.fsync(opened.fileno())

@@ -1,4 +1,5 @@
-"""The outbox's HTTP side: doors for programs that send, a list for people, JSON for scripts; and its mail server, if it has a place."""
+"""The outbox's HTTP side: doors for programs that send, a list for people, JSON for scripts; and its mail
+server, if it has a place."""
 
 from __future__ import annotations
 
@@ -25,17 +26,25 @@ _INTERFACE = {
     "POST /sms/send": {"sender": "Bankart", "recipient": "+38640123456", "text": "…"},
     "GET /sms/status/ID": "accepted or delivered",
     "GET /api/break": "what of /sms/send and of the mail server is broken on purpose",
-    "POST /api/break": {"service": "sms | mail", "how": "error | busy | slow | reject | lose", "to": "only this recipient", "seconds": 30},
+    "POST /api/break": {
+        "service": "sms | mail",
+        "how": "error | busy | slow | reject | lose",
+        "to": "only this recipient",
+        "seconds": 30,
+    },
     "DELETE /api/break": "everything works again",
 }
 
 
 def application(
-    *, clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes, smtp: socket.socket | None = None,
+    *,
+    clock: Callable[[], datetime],
+    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    smtp: socket.socket | None = None,
     sms: Credentials = SANDBOX_CREDENTIALS,
-) -> web.Application:  # fmt: skip
-    """An outbox of its own, empty. `smtp` is a bound place for its mail server; without it there is none. `sms` are the credentials
-    that `/sms/send` wants."""
+) -> web.Application:
+    """An outbox of its own, empty. `smtp` is a bound place for its mail server; without it there is none.
+    `sms` are the credentials that `/sms/send` wants."""
     outbox = _Outbox(clock, fresh, sms, smtp)
     made = web.Application(client_max_size=64 * 1024)
     made.router.add_get("/", outbox.page)
@@ -57,7 +66,13 @@ def application(
 
 
 class _Outbox:
-    def __init__(self, clock: Callable[[], datetime], fresh: Callable[[int], bytes], sms: Credentials, smtp: socket.socket | None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], bytes],
+        sms: Credentials,
+        smtp: socket.socket | None,
+    ) -> None:
         self._clock = clock
         self._fresh = fresh
         self._sms = sms
@@ -65,7 +80,9 @@ class _Outbox:
         self._messages = Messages()
         self._faults = Faults()
         self.gateway = SmsGateway(self._messages, self._faults, sms, clock=clock, fresh=fresh)
-        self.pages = Pages("authproxy.sandbox.outbox", connect=True, script="/script.js", json_below=("/api/", "/sms/"))
+        self.pages = Pages(
+            "authproxy.sandbox.outbox", connect=True, script="/script.js", json_below=("/api/", "/sms/")
+        )
 
     def mail_server(self, listener: socket.socket) -> Callable[[web.Application], AsyncIterator[None]]:
         async def running(_: web.Application) -> AsyncIterator[None]:
@@ -75,17 +92,31 @@ class _Outbox:
         return running
 
     def _deliver(self, sender: str, recipient: str, letter: Letter) -> None:
-        self._messages.add(Message(
-            id=self._fresh(8).hex(), kind="mail", to=recipient, sender=sender, subject=letter.subject, text=letter.text, at=self._clock(),
-            attachments=letter.attachments,
-        ))  # fmt: skip
+        self._messages.add(
+            Message(
+                id=self._fresh(8).hex(),
+                kind="mail",
+                to=recipient,
+                sender=sender,
+                subject=letter.subject,
+                text=letter.text,
+                at=self._clock(),
+                attachments=letter.attachments,
+            )
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         recipient = recipient_asked_for(request.query.get("to"))
         return self.pages.render(
-            request, "list.html", messages=self._messages.to(recipient), recipient=recipient, is_cleared="cleared" in request.query,
-            faults=list(self._faults), sms=self._sms, smtp_port=self._smtp_port,
-        )  # fmt: skip
+            request,
+            "list.html",
+            messages=self._messages.to(recipient),
+            recipient=recipient,
+            is_cleared="cleared" in request.query,
+            faults=list(self._faults),
+            sms=self._sms,
+            smtp_port=self._smtp_port,
+        )
 
     async def one(self, request: web.Request) -> web.Response:
         message = self._messages.find(request.match_info["id"])
@@ -118,7 +149,9 @@ class _Outbox:
 
     async def _accept(self, kind: Literal["sms", "mail"], request: web.Request) -> web.Response:
         try:
-            message = read(kind, await json_object(request), identifier=self._fresh(8).hex(), now=self._clock())
+            message = read(
+                kind, await json_object(request), identifier=self._fresh(8).hex(), now=self._clock()
+            )
         except NotAMessage as wrong:
             return web.json_response({"error": "invalid", "member": str(wrong)}, status=400)
         self._messages.add(message)

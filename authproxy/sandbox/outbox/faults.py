@@ -1,4 +1,5 @@
-"""What of the outbox is broken on purpose, and for which recipient: services that senders rely on fail in these ways."""
+"""What of the outbox is broken on purpose, and for which recipient: services that senders rely on fail in
+these ways."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from typing import Any, Literal, cast, get_args
 
 Service = Literal["sms", "mail"]
 How = Literal["error", "busy", "slow", "reject", "lose"]
-"""error: a fault of the service. busy: come back later. slow: the answer waits. reject: this recipient is not served. lose: accepted and
-never delivered."""
+"""error: a fault of the service. busy: come back later. slow: the answer waits. reject: this recipient is not
+served. lose: accepted and never delivered."""
 
 _LONGEST_WAIT = 600.0
 

@@ -1,6 +1,8 @@
-"""PURE: what a letter says: subject, readable text and names of attachments out of the bytes of a mail (RFC 5322, RFC 2045 to 2047).
+"""PURE: what a letter says: subject, readable text and names of attachments out of the bytes of a mail (RFC
+5322, RFC 2045 to 2047).
 
-Mail programs differ widely, so everything that can be read is read, and only what is no letter at all is refused.
+Mail programs differ widely, so everything that can be read is read, and only what is no letter at all is
+refused.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ def _words(message: EmailMessage) -> str:
 
 
 def _decoded(part: MIMEPart) -> str:
-    """The text of a part. A character set that nobody knows is read as UTF-8, and what is none of it becomes a question mark."""
+    """The text of a part. A character set that nobody knows is read as UTF-8, and what is none of it becomes
+    a question mark."""
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
     try:
@@ -65,14 +68,21 @@ def _decoded(part: MIMEPart) -> str:
 
 
 def _attachments(message: EmailMessage) -> tuple[str, ...]:
-    names = [part.get_filename() or part.get_content_type() for part in message.walk() if part.get_content_disposition() == "attachment"]
+    names = [
+        part.get_filename() or part.get_content_type()
+        for part in message.walk()
+        if part.get_content_disposition() == "attachment"
+    ]
     return tuple(" ".join(name.split())[:200] for name in names[:_MOST_ATTACHMENTS])
 
 
 class _Words(HTMLParser):
-    """Text as it would be read, a line for each block. What is not shown (style, script, title) is left out."""
+    """Text as it would be read, a line for each block. What is not shown (style, script, title) is left
+    out."""
 
-    _BLOCKS = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "table", "ul", "ol", "blockquote"})
+    _BLOCKS = frozenset(
+        {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "table", "ul", "ol", "blockquote"}
+    )
     _HIDDEN = frozenset({"style", "script", "title", "head"})
 
     def __init__(self) -> None:

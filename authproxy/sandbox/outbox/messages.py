@@ -33,14 +33,20 @@ class Message:
 
     @property
     def code(self) -> str | None:
-        """The one-time code in it, which is what most people come for: the first six digits that stand alone."""
+        """The one-time code in it, which is what most people come for: the first six digits that stand
+        alone."""
         found = _CODE.search(self.text)
         return found[0] if found else None
 
     def as_json(self) -> dict[str, Any]:
         members: dict[str, Any] = {
-            "id": self.id, "kind": self.kind, "to": self.to, "from": self.sender, "text": self.text, "at": self.at.isoformat(),
-        }  # fmt: skip
+            "id": self.id,
+            "kind": self.kind,
+            "to": self.to,
+            "from": self.sender,
+            "text": self.text,
+            "at": self.at.isoformat(),
+        }
         if self.kind == "mail":
             members["subject"] = self.subject
         if self.attachments:
@@ -59,7 +65,11 @@ class Messages:
 
     def to(self, recipient: str | None) -> tuple[Message, ...]:
         """Messages to one recipient, or all of them, newest first."""
-        return tuple(message for message in self._newest_first if recipient is None or message.to.casefold() == recipient.casefold())
+        return tuple(
+            message
+            for message in self._newest_first
+            if recipient is None or message.to.casefold() == recipient.casefold()
+        )
 
     def find(self, identifier: str) -> Message | None:
         return next((message for message in self._newest_first if message.id == identifier), None)
@@ -84,13 +94,19 @@ def read(kind: Literal["sms", "mail"], body: dict[str, Any], *, identifier: str,
     if not isinstance(recipient, str) or not is_address(recipient):
         raise NotAMessage("to")
     return Message(
-        id=identifier, kind=kind, to=recipient, sender=_text(body, "from"), subject=_text(body, "subject", required=False),
-        text=_text(body, "text"), at=now,
-    )  # fmt: skip
+        id=identifier,
+        kind=kind,
+        to=recipient,
+        sender=_text(body, "from"),
+        subject=_text(body, "subject", required=False),
+        text=_text(body, "text"),
+        at=now,
+    )
 
 
 def recipient_asked_for(text: str | None) -> str | None:
-    """A recipient as a query names it: `?to=+386…` arrives as a blank and digits, because `+` stands for a blank in a query."""
+    """A recipient as a query names it: `?to=+386…` arrives as a blank and digits, because `+` stands for a
+    blank in a query."""
     if text is None or not text.strip():
         return None
     recipient = text.strip()

@@ -1,6 +1,8 @@
-"""The outbox's mail server: SMTP (RFC 5321, with 8BITMIME, SMTPUTF8 and SIZE) on a place of its own; every recipient gets a message.
+"""The outbox's mail server: SMTP (RFC 5321, with 8BITMIME, SMTPUTF8 and SIZE) on a place of its own; every
+recipient gets a message.
 
-What is no letter, no address or too much is refused with a permanent answer, so that a sender does not try again for days.
+What is no letter, no address or too much is refused with a permanent answer, so that a sender does not try
+again for days.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ _ANSWERS = {
 
 
 class PostOffice:
-    """Takes letters in. `deliver` gets sender, recipient and letter; the sender `<>` is that of a bounce (RFC 5321 §4.5.5)."""
+    """Takes letters in. `deliver` gets sender, recipient and letter; the sender `<>` is that of a bounce (RFC
+    5321 §4.5.5)."""
 
     def __init__(self, deliver: Callable[[str, str, Letter], None], faults: Faults) -> None:
         self._deliver = deliver
@@ -70,9 +73,14 @@ async def open_post_office(office: PostOffice, listener: socket.socket) -> Async
 
     def visitor() -> SMTP:
         made = SMTP(
-            office, data_size_limit=LARGEST_LETTER, enable_SMTPUTF8=True, hostname="outbox.localhost", ident="sandbox", loop=loop,
+            office,
+            data_size_limit=LARGEST_LETTER,
+            enable_SMTPUTF8=True,
+            hostname="outbox.localhost",
+            ident="sandbox",
+            loop=loop,
             timeout=_SECONDS_OF_SILENCE,
-        )  # fmt: skip
+        )
         visitors.add(made)
         return made
 

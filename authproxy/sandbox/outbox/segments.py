@@ -1,4 +1,5 @@
-"""PURE: into how many text messages a text is cut (3GPP TS 23.038 §6): a gateway bills each, and one `č` makes all of them shorter."""
+"""PURE: into how many text messages a text is cut (3GPP TS 23.038 §6): a gateway bills each, and one `č`
+makes all of them shorter."""
 
 from __future__ import annotations
 

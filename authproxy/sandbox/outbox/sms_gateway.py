@@ -1,4 +1,5 @@
-"""The outbox as a commercial SMS gateway: a message is sent with a key, gets an identifier, and its delivery can be asked for later."""
+"""The outbox as a commercial SMS gateway: a message is sent with a key, gets an identifier, and its delivery
+can be asked for later."""
 
 from __future__ import annotations
 
@@ -52,7 +53,13 @@ class SmsGateway:
     """Delivers into `messages`. Remembers the delivery of as many messages as the outbox keeps."""
 
     def __init__(
-        self, messages: Messages, faults: Faults, credentials: Credentials, *, clock: Callable[[], datetime], fresh: Callable[[int], bytes]
+        self,
+        messages: Messages,
+        faults: Faults,
+        credentials: Credentials,
+        *,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], bytes],
     ) -> None:
         self._messages = messages
         self._faults = faults
@@ -88,11 +95,17 @@ class SmsGateway:
     def _accepted(self, sender: str, recipient: str, text: str, *, is_lost: bool) -> web.Response:
         identifier, now = self._fresh(8).hex(), self._clock()
         if not is_lost:
-            self._messages.add(Message(id=identifier, kind="sms", to=recipient, sender=sender, subject="", text=text, at=now))
-        self._deliveries[identifier] = _Delivery(recipient=recipient, status="accepted" if is_lost else "delivered", at=now)
+            self._messages.add(
+                Message(id=identifier, kind="sms", to=recipient, sender=sender, subject="", text=text, at=now)
+            )
+        self._deliveries[identifier] = _Delivery(
+            recipient=recipient, status="accepted" if is_lost else "delivered", at=now
+        )
         if len(self._deliveries) > CAPACITY:
             self._deliveries.popitem(last=False)
-        return web.json_response({"message_id": identifier, "status": "accepted", "segments": segments(text)}, status=202)
+        return web.json_response(
+            {"message_id": identifier, "status": "accepted", "segments": segments(text)}, status=202
+        )
 
     async def status(self, request: web.Request) -> web.Response:
         if not self._credentials.fit(request):
@@ -101,9 +114,14 @@ class SmsGateway:
         delivery = self._deliveries.get(identifier)
         if delivery is None:
             return _refused(404, "unknown_message")
-        return web.json_response({
-            "message_id": identifier, "recipient": delivery.recipient, "status": delivery.status, "at": delivery.at.isoformat(),
-        })  # fmt: skip
+        return web.json_response(
+            {
+                "message_id": identifier,
+                "recipient": delivery.recipient,
+                "status": delivery.status,
+                "at": delivery.at.isoformat(),
+            }
+        )
 
 
 def _same(shown: str, expected: str) -> bool:

@@ -24,22 +24,35 @@ PHONE = web.AppKey("PHONE", Phone)
 
 
 def application(
-    *, provider_url: str, clock: Callable[[], datetime], installed: Iterable[Installation] = (), linked: Iterable[Link] = (),
-    fresh: Callable[[int], bytes] = secrets.token_bytes, state_file: Path | None = None,
-) -> web.Application:  # fmt: skip
-    """A phone whose accounts are with the provider at `provider_url`; `installed` and `linked` are on it from the start, without a PIN.
+    *,
+    provider_url: str,
+    clock: Callable[[], datetime],
+    installed: Iterable[Installation] = (),
+    linked: Iterable[Link] = (),
+    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    state_file: Path | None = None,
+) -> web.Application:
+    """A phone whose accounts are with the provider at `provider_url`; `installed` and `linked` are on it from
+    the start, without a PIN.
 
-    With `state_file` a restart keeps accounts, links and PIN, and what the file holds comes before what is given here. Raises
-    BrokenStateError.
+    With `state_file` a restart keeps accounts, links and PIN, and what the file holds comes before what is
+    given here. Raises BrokenStateError.
     """
     onepass = OnePass(provider_url)
-    phone = Phone(Memory(Kept(accounts=tuple(installed), links=tuple(linked)), state_file), onepass, clock, fresh)
+    phone = Phone(
+        Memory(Kept(accounts=tuple(installed), links=tuple(linked)), state_file), onepass, clock, fresh
+    )
     pages = Pages("authproxy.sandbox.phone", connect=True, script="/script.js")
     registration_url = f"{provider_url.rstrip('/')}/IdP-RM-Front/register/start.htm?from=phone"
     settings = Settings(phone, pages, registration_url)
     made = web.Application(client_max_size=64 * 1024)
     made[PHONE] = phone
-    for part in (Screens(phone, pages, registration_url), LinkScreens(phone, pages), settings, Interface(phone)):
+    for part in (
+        Screens(phone, pages, registration_url),
+        LinkScreens(phone, pages),
+        settings,
+        Interface(phone),
+    ):
         part.route(made.router)
     pages.furnish(made, style="/style.css")
     made.middlewares.append(settings.guard)

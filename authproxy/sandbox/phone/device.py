@@ -11,7 +11,14 @@ from authproxy.sandbox import one_time_code
 from authproxy.sandbox.installation import Installation, Link
 from authproxy.sandbox.phone.lock import Lock
 from authproxy.sandbox.phone.memory import Kept, Memory
-from authproxy.sandbox.phone.onepass import Activated, NotActivated, NotInstalledError, OnePass, Push, UnreachableError
+from authproxy.sandbox.phone.onepass import (
+    Activated,
+    NotActivated,
+    NotInstalledError,
+    OnePass,
+    Push,
+    UnreachableError,
+)
 from authproxy.sandbox.phone.relying_parties import Invitation, LinkPush, RelyingParties
 
 
@@ -27,7 +34,9 @@ class Incoming:
 
 
 class Phone:
-    def __init__(self, memory: Memory, onepass: OnePass, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, memory: Memory, onepass: OnePass, clock: Callable[[], datetime], fresh: Callable[[int], bytes]
+    ) -> None:
         self._memory = memory
         self._clock = clock
         self.onepass = onepass
@@ -59,7 +68,9 @@ class Phone:
     def code(self, account: Installation) -> tuple[str, int]:
         """The one-time code of now and the seconds it has left. It needs no provider."""
         now = self._clock()
-        return one_time_code.code(account.totp_secret, one_time_code.step(now)), one_time_code.seconds_left(now)
+        return one_time_code.code(account.totp_secret, one_time_code.step(now)), one_time_code.seconds_left(
+            now
+        )
 
     def seconds_since(self, at: datetime) -> int:
         return max(0, int((self._clock() - at).total_seconds()))
@@ -72,7 +83,8 @@ class Phone:
         return outcome
 
     async def accept(self, invitation: Invitation, device_name: str) -> Link | None:
-        """This phone answers a relying party from now on. None if the invitation is over. Raises UnreachableError."""
+        """This phone answers a relying party from now on. None if the invitation is over. Raises
+        UnreachableError."""
         link = await self.relying_parties.accept(invitation, device_name)
         if link is not None:
             self._memory.keep(self._memory.kept.with_link(link))
@@ -92,21 +104,29 @@ class Phone:
         try:
             await self.onepass.remove(account)
         except (UnreachableError, NotInstalledError):
-            return  # nobody else has the token and the secret: an account that is forgotten here is as good as removed
+            # Nobody else has the token and the secret: an account that is forgotten here is as good as
+            # removed.
+            return
 
     async def reset(self) -> None:
         """A phone as on its first day."""
         accounts, links = self.accounts, self.links
         self._memory.keep(Kept())
         self.lock.lock()
-        await asyncio.gather(*(self.remove(account) for account in accounts), *(self.remove_link(link) for link in links))
+        await asyncio.gather(
+            *(self.remove(account) for account in accounts), *(self.remove_link(link) for link in links)
+        )
 
     async def incoming(self) -> Incoming:
         asked = await asyncio.gather(*(self._asked_about(account) for account in self.accounts))
         asked_by = await asyncio.gather(*(self._asked_by(link) for link in self.links))
         return Incoming(
-            pushes=tuple((account, push) for account, answer in asked if isinstance(answer, tuple) for push in answer),
-            link_pushes=tuple((link, push) for link, answer in asked_by if isinstance(answer, tuple) for push in answer),
+            pushes=tuple(
+                (account, push) for account, answer in asked if isinstance(answer, tuple) for push in answer
+            ),
+            link_pushes=tuple(
+                (link, push) for link, answer in asked_by if isinstance(answer, tuple) for push in answer
+            ),
             elsewhere=tuple(account for account, answer in asked if isinstance(answer, NotInstalledError)),
             is_reachable=not any(isinstance(answer, UnreachableError) for _, answer in (*asked, *asked_by)),
         )
@@ -121,7 +141,9 @@ class Phone:
         except UnreachableError as trouble:
             return link, trouble
 
-    async def _asked_about(self, account: Installation) -> tuple[Installation, tuple[Push, ...] | NotInstalledError | UnreachableError]:
+    async def _asked_about(
+        self, account: Installation
+    ) -> tuple[Installation, tuple[Push, ...] | NotInstalledError | UnreachableError]:
         try:
             return account, await self.onepass.pushes(account)
         except (NotInstalledError, UnreachableError) as trouble:

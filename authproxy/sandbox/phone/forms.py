@@ -1,4 +1,5 @@
-"""Forms of the phone: only those that it has shown itself are read, and an answer that changed something leads elsewhere."""
+"""Forms of the phone: only those that it has shown itself are read, and an answer that changed something
+leads elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from aiohttp import web
 
 
 async def read(request: web.Request, csrf: str) -> dict[str, str]:
-    """The form. One that the phone has not shown, or not since it was started, leads to the first page, which says so."""
+    """The form. One that the phone has not shown, or not since it was started, leads to the first page, which
+    says so."""
     form = {name: str(value) for name, value in (await request.post()).items()}
     if not hmac.compare_digest(form.get("_csrf", "").encode("utf-8", "surrogatepass"), csrf.encode()):
         raise web.HTTPSeeOther("/?said=form_old")

@@ -1,4 +1,5 @@
-"""The phone for scripts: codes, notifications and answers as JSON, without the PIN, for whoever runs the sandbox."""
+"""The phone for scripts: codes, notifications and answers as JSON, without the PIN, for whoever runs the
+sandbox."""
 
 from __future__ import annotations
 
@@ -16,8 +17,14 @@ from authproxy.sandbox.phone.relying_parties import LinkPush
 _DESCRIPTION = {
     "GET /api/codes?email=ADDRESS": "the one-time code of now and the seconds it has left",
     "GET /api/pushes?email=ADDRESS": "notifications that wait for an answer, with the number to match",
-    "POST /api/pushes/{id}": {"action": "approve | refuse", "number": "the number that the browser shows; only to approve"},
-    "POST /api/links": {"code": "an activation code of a relying party", "name": "what the phone is called there"},
+    "POST /api/pushes/{id}": {
+        "action": "approve | refuse",
+        "number": "the number that the browser shows; only to approve",
+    },
+    "POST /api/links": {
+        "code": "an activation code of a relying party",
+        "name": "what the phone is called there",
+    },
 }
 _LONGEST = 104
 _ERRORS = {400: "wrong_number", 404: "unknown", 409: "over"}
@@ -51,10 +58,16 @@ class Interface:
         if account is None and not links:
             return _error("not_enrolled", 404)
         try:
-            waiting = [] if account is None else [_shown(account, push) for push in await self._phone.onepass.pushes(account)]
+            waiting = (
+                []
+                if account is None
+                else [_shown(account, push) for push in await self._phone.onepass.pushes(account)]
+            )
             for link in links:
                 with suppress(NotInstalledError):
-                    waiting += [_shown_link(link, push) for push in await self._phone.relying_parties.pushes(link)]
+                    waiting += [
+                        _shown_link(link, push) for push in await self._phone.relying_parties.pushes(link)
+                    ]
         except NotInstalledError:
             return _error("not_enrolled", 404)
         except UnreachableError:
@@ -65,7 +78,11 @@ class Interface:
         """Of all accounts on the phone the one that was asked answers."""
         body = await json_object(request)
         action, number = body.get("action"), body.get("number", "")
-        if action not in {"approve", "refuse"} or not isinstance(number, str | int) or isinstance(number, bool):
+        if (
+            action not in {"approve", "refuse"}
+            or not isinstance(number, str | int)
+            or isinstance(number, bool)
+        ):
             raise web.HTTPBadRequest
         try:
             status = await self._answered(request.match_info["push"], action, str(number))
@@ -88,14 +105,21 @@ class Interface:
             with suppress(NotInstalledError):
                 for push in await self._phone.relying_parties.pushes(link):
                     if push.push_id == push_id:
-                        return await self._phone.relying_parties.answer(link, push, action=action, number=number)
+                        return await self._phone.relying_parties.answer(
+                            link, push, action=action, number=number
+                        )
         return 404
 
     async def link(self, request: web.Request) -> web.Response:
         """Makes the phone somebody's at a relying party, as its page does."""
         body = await json_object(request)
         code, name = body.get("code"), body.get("name", "OnePass")
-        if not isinstance(code, str) or not isinstance(name, str) or not name.isprintable() or len(code) + len(name) > _LONGEST:
+        if (
+            not isinstance(code, str)
+            or not isinstance(name, str)
+            or not name.isprintable()
+            or len(code) + len(name) > _LONGEST
+        ):
             raise web.HTTPBadRequest
         try:
             invitation = await self._phone.relying_parties.invitation(code)
@@ -104,23 +128,39 @@ class Interface:
             return _error("provider_unreachable", 503)
         if link is None:
             return _error("wrong_code", 400)
-        return web.json_response({"relying_party": link.relying_party, "account": link.account, "name": link.device_name}, status=201)
+        return web.json_response(
+            {"relying_party": link.relying_party, "account": link.account, "name": link.device_name},
+            status=201,
+        )
 
 
 def _shown(account: Installation, push: Push) -> dict[str, Any]:
     return {
-        "id": push.id, "email": account.email, "for": push.for_, "place": push.place, "number": push.number, "choices": list(push.choices),
-        "at": push.at.isoformat(), "expires_at": push.expires_at.isoformat(),
-    }  # fmt: skip
+        "id": push.id,
+        "email": account.email,
+        "for": push.for_,
+        "place": push.place,
+        "number": push.number,
+        "choices": list(push.choices),
+        "at": push.at.isoformat(),
+        "expires_at": push.expires_at.isoformat(),
+    }
 
 
 def _shown_link(link: Link, push: LinkPush) -> dict[str, Any]:
     return {
-        "id": push.push_id, "email": link.account, "for": push.portal, "place": push.place, "number": push.number,
-        "choices": list(push.choices), "at": push.issued_at, "expires_at": push.expires_at, "browser": push.browser,
+        "id": push.push_id,
+        "email": link.account,
+        "for": push.portal,
+        "place": push.place,
+        "number": push.number,
+        "choices": list(push.choices),
+        "at": push.issued_at,
+        "expires_at": push.expires_at,
+        "browser": push.browser,
         "address": push.address,
         **({"shows": [{"name": name, "value": value} for name, value in push.shows]} if push.shows else {}),
-    }  # fmt: skip
+    }
 
 
 def _error(name: str, status: int) -> web.Response:

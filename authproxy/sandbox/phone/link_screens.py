@@ -1,4 +1,5 @@
-"""The phone for people, toward relying parties: an activation code is typed in, notifications are answered, links are taken away."""
+"""The phone for people, toward relying parties: an activation code is typed in, notifications are answered,
+links are taken away."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ class LinkScreens:
 
     async def accept(self, request: web.Request) -> web.Response:
         form = await read(request, self._phone.csrf)
-        name = " ".join("".join(sign if sign.isprintable() else " " for sign in form.get("name", "")).split())[:_LONGEST_NAME]
+        name = " ".join(
+            "".join(sign if sign.isprintable() else " " for sign in form.get("name", "")).split()
+        )[:_LONGEST_NAME]
         try:
             invitation = await self._phone.relying_parties.invitation(form.get("code", "")[:_LONGEST_CODE])
             link = await self._phone.accept(invitation, name or "OnePass") if invitation is not None else None
@@ -72,7 +75,8 @@ class LinkScreens:
         return to(f"/?said={said}") if push is None else self._push_page(request, link, push, problem="")
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Signs what the page has shown. Approving takes one of the numbers; without one the page asks for it again."""
+        """Signs what the page has shown. Approving takes one of the numbers; without one the page asks for it
+        again."""
         form = await read(request, self._phone.csrf)
         link, action, number = self._link(request), form.get("action", ""), form.get("number", "")
         push, said = await self._waiting(link, request.match_info["push"])
@@ -83,7 +87,9 @@ class LinkScreens:
         elif number not in push.choices:
             return self._push_page(request, link, push, problem="number")
         try:
-            status = await self._phone.relying_parties.answer(link, push, action="approve" if number else "refuse", number=number)
+            status = await self._phone.relying_parties.answer(
+                link, push, action="approve" if number else "refuse", number=number
+            )
         except (UnreachableError, NotInstalledError):
             return to("/?said=unreachable")
         if status == 204 and not number:
@@ -93,13 +99,23 @@ class LinkScreens:
     async def _waiting(self, link: Link, push_id: str) -> tuple[LinkPush | None, str]:
         """The notification, or what to say instead."""
         try:
-            found = next((push for push in await self._phone.relying_parties.pushes(link) if push.push_id == push_id), None)
+            found = next(
+                (push for push in await self._phone.relying_parties.pushes(link) if push.push_id == push_id),
+                None,
+            )
         except (UnreachableError, NotInstalledError):
             return None, "unreachable"
         return found, "over"
 
     def _push_page(self, request: web.Request, link: Link, push: LinkPush, *, problem: str) -> web.Response:
-        return self._shown(request, "link_push.html", link=link, push=push, seconds=self._phone.seconds_since(push.at), problem=problem)
+        return self._shown(
+            request,
+            "link_push.html",
+            link=link,
+            push=push,
+            seconds=self._phone.seconds_since(push.at),
+            problem=problem,
+        )
 
     def _code_page(self, request: web.Request, *, problem: str) -> web.Response:
         return self._shown(request, "link_add.html", problem=problem)

@@ -1,6 +1,7 @@
 """The lock of the app: which browsers have shown the PIN, and how long a guesser waits.
 
-There is one phone and one PIN. A browser that has shown it stays unlocked until nobody has used it for ten minutes.
+There is one phone and one PIN. A browser that has shown it stays unlocked until nobody has used it for ten
+minutes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Lock:
         return self._memory.kept.pin is not None
 
     def is_open_for(self, browser: str, *, is_used: bool) -> bool:
-        """Whether this browser may see the phone; being used keeps it open, a script that asks on its own does not."""
+        """Whether this browser may see the phone; being used keeps it open, a script that asks on its own
+        does not."""
         if not self.has_pin:
             return True
         now = self._clock()
@@ -55,9 +57,12 @@ class Lock:
         kept = self._memory.kept
         if kept.pin is None or self.minutes_to_wait():
             return False
-        # Counted before the slow hash: guesses that come all at once count like others, and a restart forgets none.
+        # Counted before the slow hash: guesses that come all at once count like others, and a restart forgets
+        # none.
         wrong = kept.wrong_pins + 1
-        self._memory.keep(replace(kept, wrong_pins=wrong, wait_until=None if wrong % pins.TRIES else self._clock() + _WAIT))
+        self._memory.keep(
+            replace(kept, wrong_pins=wrong, wait_until=None if wrong % pins.TRIES else self._clock() + _WAIT)
+        )
         is_right = await asyncio.to_thread(pins.fits, typed, kept.pin)
         if is_right:
             self._memory.keep(replace(self._memory.kept, wrong_pins=0, wait_until=None))

@@ -53,7 +53,8 @@ class Memory:
             self.keep(begin)
 
     def keep(self, kept: Kept) -> None:
-        """Holds from now on. A file is replaced as a whole, so that a crash leaves the old one or the new one."""
+        """Holds from now on. A file is replaced as a whole, so that a crash leaves the old one or the new
+        one."""
         self.kept = kept
         if self._file is not None:
             _write(self._file, json.dumps(_as_json(kept), ensure_ascii=False, indent=1))
@@ -73,12 +74,16 @@ def _read(file: Path, begin: Kept) -> Kept:
         waits = datetime.fromisoformat(wait_until) if wait_until is not None else None
         return Kept(accounts=accounts, links=links, wait_until=waits, **members)
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
-        raise BrokenStateError(f"{file} is not the state of a phone ({type(fault).__name__}); repair it or take it away") from None
+        raise BrokenStateError(
+            f"{file} is not the state of a phone ({type(fault).__name__}); repair it or take it away"
+        ) from None
 
 
 def _write(file: Path, text: str) -> None:
     beside = file.with_name(f".{file.name}.new")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
+    with os.fdopen(
+        os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as opened:
         opened.write(text)
         opened.flush()
         os.fsync(opened.fileno())

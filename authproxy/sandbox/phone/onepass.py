@@ -60,7 +60,8 @@ class Push:
 
 
 class OnePass:
-    """`session` is there while the application runs. Every call raises UnreachableError, those of an installation NotInstalledError."""
+    """`session` is there while the application runs. Every call raises UnreachableError, those of an
+    installation NotInstalledError."""
 
     session: ClientSession
 
@@ -69,7 +70,9 @@ class OnePass:
 
     async def start(self, email: str, language: Language) -> None:
         """Has an activation code sent, in this language, if there is such an account."""
-        async with self.asked("POST", "/devices/start", json={"email": email}, headers={"Accept-Language": language}) as (status, _):
+        async with self.asked(
+            "POST", "/devices/start", json={"email": email}, headers={"Accept-Language": language}
+        ) as (status, _):
             if status != 202:
                 raise UnreachableError
 
@@ -78,9 +81,12 @@ class OnePass:
             if status in {400, 429}:
                 return NotActivated(minutes=int(body.get("minutes", 0)) if status == 429 else 0)
             installation = Installation(
-                email=body["account"]["email"], name=body["account"]["name"], device_id=body["device_id"],
-                device_token=body["device_token"], totp_secret=body["totp_secret"],
-            )  # fmt: skip
+                email=body["account"]["email"],
+                name=body["account"]["name"],
+                device_id=body["device_id"],
+                device_token=body["device_token"],
+                totp_secret=body["totp_secret"],
+            )
             return Activated(installation=installation, has_replaced=bool(body["replaced"]))
 
     async def overview(self, account: Installation) -> Overview:
@@ -98,21 +104,31 @@ class OnePass:
     async def answer(self, account: Installation, push_id: str, *, action: str, number: str) -> int:
         """The status: 204 taken, 400 wrong number, 404 not for this account, 409 over."""
         path = f"{_place(account)}/pushes/{quote(push_id, safe='')}"
-        async with self.asked("POST", path, token=account.device_token, json={"action": action, "number": number}) as (status, _):
+        async with self.asked(
+            "POST", path, token=account.device_token, json={"action": action, "number": number}
+        ) as (status, _):
             return status
 
     @asynccontextmanager
     async def asked(
-        self, method: str, path: str, *, token: str | None = None, json: dict[str, str] | None = None,
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        json: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
-    ) -> AsyncIterator[tuple[int, Any]]:  # fmt: skip
-        """Status and body of one request below `/onepass`. What the block cannot read in the body counts as no answer."""
+    ) -> AsyncIterator[tuple[int, Any]]:
+        """Status and body of one request below `/onepass`. What the block cannot read in the body counts as
+        no answer."""
         if token is not None:
             headers = {"Authorization": f"Bearer {token}"}
         try:
             async with (
                 asyncio.timeout(_SECONDS),
-                self.session.request(method, f"{self._service}{path}", json=json, headers=headers, allow_redirects=False) as response,
+                self.session.request(
+                    method, f"{self._service}{path}", json=json, headers=headers, allow_redirects=False
+                ) as response,
             ):
                 if token is not None and response.status == 401:
                     raise NotInstalledError
@@ -129,6 +145,11 @@ def _place(account: Installation) -> str:
 
 def _push(*, at: str, expires_at: str, choices: list[str], **texts: str) -> Push:
     return Push(
-        id=texts["id"], for_=texts["for"], place=texts["place"], number=texts["number"], choices=tuple(choices),
-        at=datetime.fromisoformat(at), expires_at=datetime.fromisoformat(expires_at),
-    )  # fmt: skip
+        id=texts["id"],
+        for_=texts["for"],
+        place=texts["place"],
+        number=texts["number"],
+        choices=tuple(choices),
+        at=datetime.fromisoformat(at),
+        expires_at=datetime.fromisoformat(expires_at),
+    )

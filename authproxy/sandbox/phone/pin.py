@@ -1,4 +1,5 @@
-"""PURE: the PIN that locks the app: 4 to 6 digits, kept as scrypt (RFC 7914). Slow on purpose: call the hash off the event loop."""
+"""PURE: the PIN that locks the app: 4 to 6 digits, kept as scrypt (RFC 7914). Slow on purpose: call the hash
+off the event loop."""
 
 from __future__ import annotations
 

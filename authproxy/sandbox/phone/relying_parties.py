@@ -1,4 +1,5 @@
-"""Relying parties as the phone knows them: how it becomes somebody's phone there, and how it signs what its person has decided.
+"""Relying parties as the phone knows them: how it becomes somebody's phone there, and how it signs what its
+person has decided.
 
 The contract is in authproxy/delivery/README.md. The key is made here and leaves the phone never.
 """
@@ -65,49 +66,86 @@ class RelyingParties:
         code = _BETWEEN.sub("", typed).upper().translate(_MEANT)
         if not _CODE.fullmatch(code):
             return None
-        async with self._onepass.asked("POST", "/activations", json={"code": code[:_SERVICE_PART]}) as (status, body):
+        async with self._onepass.asked("POST", "/activations", json={"code": code[:_SERVICE_PART]}) as (
+            status,
+            body,
+        ):
             if status != 200:
                 return None
             if not f"{body['enrolment_id']}{body['relying_party']}{body['account']}".isprintable():
                 raise ValueError("an invitation that cannot be shown")
-            return Invitation(code=code, enrolment_id=body["enrolment_id"], relying_party=body["relying_party"], account=body["account"])
+            return Invitation(
+                code=code,
+                enrolment_id=body["enrolment_id"],
+                relying_party=body["relying_party"],
+                account=body["account"],
+            )
 
     async def accept(self, invitation: Invitation, device_name: str) -> Link | None:
         """Makes a key, proves to hold it and to know the code. None if the invitation is over."""
         link = Link(
-            relying_party=invitation.relying_party, account=invitation.account, device_id=self._fresh(16).hex(), device_name=device_name,
-            device_token="", private_key=fresh_private_key(self._fresh),
-        )  # fmt: skip
-        proof = link.signed(statement(
-            "onepass-enrolment-v1", enrolment=invitation.enrolment_id, relying_party=link.relying_party,
-            secret=invitation.code[_SERVICE_PART:], device=link.device_id, name=device_name, key=link.public_key_text,
-        ))  # fmt: skip
+            relying_party=invitation.relying_party,
+            account=invitation.account,
+            device_id=self._fresh(16).hex(),
+            device_name=device_name,
+            device_token="",
+            private_key=fresh_private_key(self._fresh),
+        )
+        proof = link.signed(
+            statement(
+                "onepass-enrolment-v1",
+                enrolment=invitation.enrolment_id,
+                relying_party=link.relying_party,
+                secret=invitation.code[_SERVICE_PART:],
+                device=link.device_id,
+                name=device_name,
+                key=link.public_key_text,
+            )
+        )
         document = {
-            "code": invitation.code[:_SERVICE_PART], "device_id": link.device_id, "device_name": device_name,
-            "public_key": link.public_key_text, "proof": proof,
-        }  # fmt: skip
+            "code": invitation.code[:_SERVICE_PART],
+            "device_id": link.device_id,
+            "device_name": device_name,
+            "public_key": link.public_key_text,
+            "proof": proof,
+        }
         async with self._onepass.asked("POST", "/phones", json=document) as (status, body):
             if status != 201:
                 return None
             return Link(
-                relying_party=link.relying_party, account=link.account, device_id=link.device_id, device_name=device_name,
-                device_token=body["device_token"], private_key=link.private_key,
-            )  # fmt: skip
+                relying_party=link.relying_party,
+                account=link.account,
+                device_id=link.device_id,
+                device_name=device_name,
+                device_token=body["device_token"],
+                private_key=link.private_key,
+            )
 
     async def pushes(self, link: Link) -> tuple[LinkPush, ...]:
-        async with self._onepass.asked("GET", f"/phones/{link.device_id}/pushes", token=link.device_token) as (_, body):
+        async with self._onepass.asked(
+            "GET", f"/phones/{link.device_id}/pushes", token=link.device_token
+        ) as (_, body):
             return tuple(_push(**one) for one in body)
 
     async def answer(self, link: Link, push: LinkPush, *, action: str, number: str) -> int:
         """Signs, and sends. The status: 204 taken, 400 wrong number, 404 unknown, 409 over."""
         version = "onepass-answer-v2" if push.shows else "onepass-answer-v1"
-        asked = statement(version, push=push.push_id, device=link.device_id, portal=push.portal, place=push.place)
+        asked = statement(
+            version, push=push.push_id, device=link.device_id, portal=push.portal, place=push.place
+        )
         shown = f"shows: {len(push.shows)}\n" if push.shows else ""
         shown += "".join(f"name: {name}\nvalue: {value}\n" for name, value in push.shows)
-        rest = "".join(f"{name}: {value}\n" for name, value in (
-            ("browser", push.browser), ("address", push.address), ("issued", push.issued_at), ("expires", push.expires_at),
-            ("action", action), ("number", number or "-"),
-        ))  # fmt: skip
+        rest = "".join(
+            f"{name}: {value}\n"
+            for name, value in (
+                ("browser", push.browser),
+                ("address", push.address),
+                ("issued", push.issued_at),
+                ("expires", push.expires_at),
+                ("action", action),
+                ("number", number or "-"),
+            )
+        )
         signed = link.signed(asked + shown + rest)
         path = f"/phones/{link.device_id}/pushes/{quote(push.push_id, safe='')}"
         document = {"action": action, "number": number, "signature": signed}
@@ -120,10 +158,16 @@ class RelyingParties:
 
 
 def _push(  # (the link says which phone this is)
-    *, choices: list[str], device_id: str, shows: list[dict[str, str]] | None = None, **texts: Any,  # noqa: ARG001
-) -> LinkPush:  # fmt: skip
+    *,
+    choices: list[str],
+    device_id: str,  # noqa: ARG001
+    shows: list[dict[str, str]] | None = None,
+    **texts: Any,
+) -> LinkPush:
     pairs = tuple((one["name"], one["value"]) for one in shows or ())
     push = LinkPush(choices=tuple(choices), shows=pairs, **texts)
-    if push.at.tzinfo is None or not all(text.isprintable() for text in (*texts.values(), *(text for pair in pairs for text in pair))):
+    if push.at.tzinfo is None or not all(
+        text.isprintable() for text in (*texts.values(), *(text for pair in pairs for text in pair))
+    ):
         raise ValueError("a notification that cannot be shown")
     return push

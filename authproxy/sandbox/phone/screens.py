@@ -1,4 +1,5 @@
-"""The phone for people: accounts, codes and sign-ins that wait for an answer. Every page works without scripts."""
+"""The phone for people: accounts, codes and sign-ins that wait for an answer. Every page works without
+scripts."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Screens:
         router.add_post("/accounts/{account}/pushes/{push}", self.answer)
 
     async def home(self, request: web.Request) -> web.Response:
-        """What the phone opens with: the notification that waits, or the accounts. Where several wait, they stand above the accounts."""
+        """What the phone opens with: the notification that waits, or the accounts. Where several wait, they
+        stand above the accounts."""
         incoming = await self._phone.incoming()
         waiting = [
             *(f"/accounts/{account.device_id}/pushes/{push.id}" for account, push in incoming.pushes),
@@ -52,9 +54,14 @@ class Screens:
 
     def _home(self, request: web.Request, incoming: Incoming) -> web.Response:
         return self._shown(
-            request, "home.html", accounts=self._phone.accounts, links=self._phone.links, incoming=incoming,
-            said=request.query.get("said", ""), has_pin=self._phone.lock.has_pin,
-        )  # fmt: skip
+            request,
+            "home.html",
+            accounts=self._phone.accounts,
+            links=self._phone.links,
+            incoming=incoming,
+            said=request.query.get("said", ""),
+            has_pin=self._phone.lock.has_pin,
+        )
 
     async def incoming(self, request: web.Request) -> web.Response:
         """The part of the first page that the script keeps current."""
@@ -74,7 +81,9 @@ class Screens:
                 problem = "unreachable"
         if problem:
             return self._shown(request, "add.html", email=email[:320], problem=problem)
-        return self._shown(request, "activation.html", email=email, problem="", minutes=0, is_sent_again="again" in form)
+        return self._shown(
+            request, "activation.html", email=email, problem="", minutes=0, is_sent_again="again" in form
+        )
 
     async def activate(self, request: web.Request) -> web.Response:
         form = await read(request, self._phone.csrf)
@@ -88,7 +97,9 @@ class Screens:
                 said = "moved" if outcome.has_replaced else "added"
                 return to(f"/?said={said}" if self._phone.lock.has_pin else f"/pin?said={said}")
             problem, minutes = "wait" if outcome.minutes else "code", outcome.minutes
-        return self._shown(request, "activation.html", email=email, problem=problem, minutes=minutes, is_sent_again=False)
+        return self._shown(
+            request, "activation.html", email=email, problem=problem, minutes=minutes, is_sent_again=False
+        )
 
     async def code(self, request: web.Request) -> web.Response:
         account = self._account(request)
@@ -98,7 +109,13 @@ class Screens:
     async def overview(self, request: web.Request) -> web.Response:
         account = self._account(request)
         try:
-            return self._shown(request, "overview.html", account=account, overview=await self._phone.onepass.overview(account), problem="")
+            return self._shown(
+                request,
+                "overview.html",
+                account=account,
+                overview=await self._phone.onepass.overview(account),
+                problem="",
+            )
         except (UnreachableError, NotInstalledError) as trouble:
             problem = "unreachable" if isinstance(trouble, UnreachableError) else "elsewhere"
             return self._shown(request, "overview.html", account=account, overview=None, problem=problem)
@@ -125,7 +142,11 @@ class Screens:
         action, number = form.get("action", ""), form.get("number", "")
         if action != "refuse" and not number:
             push, said = await self._waiting(account, push_id)
-            return to(f"/?said={said}") if push is None else self._push_page(request, account, push, problem="number")
+            return (
+                to(f"/?said={said}")
+                if push is None
+                else self._push_page(request, account, push, problem="number")
+            )
         try:
             status = await self._phone.onepass.answer(account, push_id, action=action, number=number)
         except (UnreachableError, NotInstalledError):
@@ -137,13 +158,24 @@ class Screens:
     async def _waiting(self, account: Installation, push_id: str) -> tuple[Push | None, str]:
         """The notification, or what to say instead."""
         try:
-            found = next((push for push in await self._phone.onepass.pushes(account) if push.id == push_id), None)
+            found = next(
+                (push for push in await self._phone.onepass.pushes(account) if push.id == push_id), None
+            )
         except (UnreachableError, NotInstalledError):
             return None, "unreachable"
         return found, "over"
 
-    def _push_page(self, request: web.Request, account: Installation, push: Push, *, problem: str) -> web.Response:
-        return self._shown(request, "push.html", account=account, push=push, seconds=self._phone.seconds_since(push.at), problem=problem)
+    def _push_page(
+        self, request: web.Request, account: Installation, push: Push, *, problem: str
+    ) -> web.Response:
+        return self._shown(
+            request,
+            "push.html",
+            account=account,
+            push=push,
+            seconds=self._phone.seconds_since(push.at),
+            problem=problem,
+        )
 
     def _account(self, request: web.Request) -> Installation:
         account = self._phone.account(request.match_info["account"])
@@ -152,4 +184,6 @@ class Screens:
         return account
 
     def _shown(self, request: web.Request, template: str, **values: Any) -> web.Response:
-        return self._pages.render(request, template, csrf=self._phone.csrf, registration_url=self._registration_url, **values)
+        return self._pages.render(
+            request, template, csrf=self._phone.csrf, registration_url=self._registration_url, **values
+        )

@@ -34,9 +34,12 @@ class Settings:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Pages of a locked phone lead to the one that asks for the PIN. Scripts have an interface of their own, which needs none."""
+        """Pages of a locked phone lead to the one that asks for the PIN. Scripts have an interface of their
+        own, which needs none."""
         is_free = request.path in _OPEN_TO_ALL or request.path.startswith("/api/")
-        is_used = "X-Asked-By" not in request.headers  # the pages' script says that nobody has pressed anything
+        is_used = (
+            "X-Asked-By" not in request.headers
+        )  # the pages' script says that nobody has pressed anything
         if is_free or self._phone.lock.is_open_for(request.cookies.get(_COOKIE, ""), is_used=is_used):
             return await handler(request)
         return to("/unlock")
@@ -50,7 +53,11 @@ class Settings:
     async def change_pin(self, request: web.Request) -> web.Response:
         form = await read(request, self._phone.csrf)
         problem = self._fault_of(form.get("pin", ""), form.get("again", ""))
-        if not problem and self._phone.lock.has_pin and not await self._phone.lock.is_right(form.get("current", "")):
+        if (
+            not problem
+            and self._phone.lock.has_pin
+            and not await self._phone.lock.is_right(form.get("current", ""))
+        ):
             problem = "wait" if self._phone.lock.minutes_to_wait() else "current"
         if problem:
             return self._shown(request, "pin.html", said="", problem=problem)
@@ -97,6 +104,12 @@ class Settings:
     def _shown(self, request: web.Request, template: str, **values: Any) -> web.Response:
         lock = self._phone.lock
         return self._pages.render(
-            request, template, csrf=self._phone.csrf, registration_url=self._registration_url, has_pin=lock.has_pin,
-            minutes=lock.minutes_to_wait(), tries_left=lock.tries_left, **values,
-        )  # fmt: skip
+            request,
+            template,
+            csrf=self._phone.csrf,
+            registration_url=self._registration_url,
+            has_pin=lock.has_pin,
+            minutes=lock.minutes_to_wait(),
+            tries_left=lock.tries_left,
+            **values,
+        )

@@ -1,4 +1,5 @@
-"""One demo portal: which address shows what, and to whom. Everything but style sheet and `/api/received` wants a good assertion."""
+"""One demo portal: which address shows what, and to whom. Everything but style sheet and `/api/received`
+wants a good assertion."""
 
 from __future__ import annotations
 
@@ -14,7 +15,14 @@ from aiohttp.typedefs import Handler
 
 from authproxy.sandbox.furniture.pages import Pages, language_of
 from authproxy.sandbox.portals import atlas, streams
-from authproxy.sandbox.portals.assertion import CLAIMS, VERIFIER, KeySet, KeysUnavailable, NotVouchedFor, Verifier
+from authproxy.sandbox.portals.assertion import (
+    CLAIMS,
+    VERIFIER,
+    KeySet,
+    KeysUnavailable,
+    NotVouchedFor,
+    Verifier,
+)
 from authproxy.sandbox.portals.description import Description, Form
 from authproxy.sandbox.portals.entries import Entries, faults
 from authproxy.sandbox.portals.front_page import bars, numbers, pins
@@ -27,7 +35,12 @@ _OPEN_TO_ALL = frozenset({"/slog.css", "/favicon.ico", "/api/received", "/api/"}
 
 
 def application(
-    *, portal: Description, jwks_url: str, issuer: str, clock: Callable[[], datetime], fresh: Callable[[int], bytes] = secrets.token_bytes
+    *,
+    portal: Description,
+    jwks_url: str,
+    issuer: str,
+    clock: Callable[[], datetime],
+    fresh: Callable[[int], bytes] = secrets.token_bytes,
 ) -> web.Application:
     """A portal that believes assertions of `issuer` for its own name, signed by a key of `jwks_url`."""
     made = web.Application(client_max_size=1024 * 1024)
@@ -35,7 +48,9 @@ def application(
 
     async def keys(application: web.Application) -> AsyncIterator[None]:
         async with ClientSession() as session:
-            application[VERIFIER] = Verifier(KeySet(session, jwks_url, clock), issuer=issuer, audience=portal.portal_id, clock=clock)
+            application[VERIFIER] = Verifier(
+                KeySet(session, jwks_url, clock), issuer=issuer, audience=portal.portal_id, clock=clock
+            )
             yield
 
     made.cleanup_ctx.append(keys)
@@ -85,13 +100,20 @@ class _Portal:
     async def home(self, request: web.Request) -> web.Response:
         portal = self._portal
         return self.page(
-            request, "home.html", numbers=numbers(portal), bars=bars(portal), pins=pins(portal), atlas=atlas,
+            request,
+            "home.html",
+            numbers=numbers(portal),
+            bars=bars(portal),
+            pins=pins(portal),
+            atlas=atlas,
             tax_number=_masked(request[CLAIMS].get("tax_number")),
-        )  # fmt: skip
+        )
 
     def _rows_of(self, table: Table) -> Handler:
         async def rows(request: web.Request) -> web.Response:
-            return self.page(request, "table.html", table=table, rows=filtered(table, request.query), query=request.query)
+            return self.page(
+                request, "table.html", table=table, rows=filtered(table, request.query), query=request.query
+            )
 
         return rows
 
@@ -99,7 +121,12 @@ class _Portal:
         async def file(request: web.Request) -> web.Response:
             text = as_csv(table, filtered(table, request.query), is_english=language_of(request) == "en")
             disposition = f'attachment; filename="{table.path.strip("/")}.csv"'
-            return web.Response(text=text, content_type="text/csv", charset="utf-8", headers={"Content-Disposition": disposition})
+            return web.Response(
+                text=text,
+                content_type="text/csv",
+                charset="utf-8",
+                headers={"Content-Disposition": disposition},
+            )
 
         return file
 
@@ -114,7 +141,11 @@ class _Portal:
         return row
 
     async def statement(self, request: web.Request) -> web.Response:
-        year, number, table = int(request.match_info["year"]), int(request.match_info["month"]), self._portal.monthly
+        year, number, table = (
+            int(request.match_info["year"]),
+            int(request.match_info["month"]),
+            self._portal.monthly,
+        )
         if table is None or not 1 <= number <= 12:
             raise web.HTTPNotFound
         rows = month(table, year, number)
@@ -142,16 +173,25 @@ class _Portal:
             entered = self._entries.find(request.match_info["number"], subject=request[CLAIMS]["sub"])
             if entered is None:
                 raise web.HTTPNotFound
-            return self.page(request, "receipt.html", form=form, entered=entered, number=request.match_info["number"])
+            return self.page(
+                request, "receipt.html", form=form, entered=entered, number=request.match_info["number"]
+            )
 
         return receipt
 
     def page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         kept = urlencode([(name, value) for name, value in request.query.items() if name != "lang"])
         return self.pages.render(
-            request, template, status=status, portal=self._portal, who=request.get(CLAIMS), user=request.get(USER), here=request.path,
-            kept=kept, **values,
-        )  # fmt: skip
+            request,
+            template,
+            status=status,
+            portal=self._portal,
+            who=request.get(CLAIMS),
+            user=request.get(USER),
+            here=request.path,
+            kept=kept,
+            **values,
+        )
 
 
 def _said(value: object) -> str:

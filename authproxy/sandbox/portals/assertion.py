@@ -1,4 +1,5 @@
-"""Decides whether the gateway vouches for a request: signature, issuer, audience and times of the assertion (RFC 7519, RFC 8725).
+"""Decides whether the gateway vouches for a request: signature, issuer, audience and times of the assertion
+(RFC 7519, RFC 8725).
 
 This is what an integrator of a real portal writes, in the words of PyJWT.
 """
@@ -29,7 +30,8 @@ class KeysUnavailable(Exception):  # noqa: N818
 
 
 class KeySet:
-    """The gateway's public keys, fetched when one is not known yet, but not more often than every ten seconds."""
+    """The gateway's public keys, fetched when one is not known yet, but not more often than every ten
+    seconds."""
 
     def __init__(self, session: ClientSession, url: str, clock: Callable[[], datetime]) -> None:
         self._session = session
@@ -45,7 +47,9 @@ class KeySet:
             async with self._asking:
                 if key_id not in self._keys and self._may_ask():
                     self._keys = await self._fetched()
-                    self._asked_at = self._clock()  # only an answer counts: a gateway that is just starting may be asked again
+                    self._asked_at = (
+                        self._clock()
+                    )  # only an answer counts: a gateway that is just starting may be asked again
         return self._keys.get(key_id)
 
     def _may_ask(self) -> bool:
@@ -53,7 +57,10 @@ class KeySet:
 
     async def _fetched(self) -> dict[str, jwt.PyJWK]:
         try:
-            async with asyncio.timeout(_SECONDS_PER_FETCH), self._session.get(self._url, allow_redirects=False) as response:
+            async with (
+                asyncio.timeout(_SECONDS_PER_FETCH),
+                self._session.get(self._url, allow_redirects=False) as response,
+            ):
                 body = await response.text()
                 if response.status != 200:
                     raise KeysUnavailable(f"the gateway answers {response.status}")
@@ -81,10 +88,14 @@ class Verifier:
             raise NotVouchedFor("the key is not one of the gateway's")
         try:
             claims = jwt.decode(  # noqa: TID251  (a portal is no part of the gateway, and reads tokens as its authors would)
-                assertion, key, algorithms=[_ALGORITHM], issuer=self._issuer, audience=self._audience,
+                assertion,
+                key,
+                algorithms=[_ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
                 # Times are checked below, by the clock that was given: PyJWT would look at one of its own.
                 options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
-            )  # fmt: skip
+            )
         except jwt.PyJWTError as fault:
             raise NotVouchedFor(type(fault).__name__) from None
         self._check_times(claims)

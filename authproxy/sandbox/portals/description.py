@@ -1,6 +1,8 @@
-"""PURE: what one demo portal is, as data: its tables, forms and figures, and whether it has a sign-in of its own.
+"""PURE: what one demo portal is, as data: its tables, forms and figures, and whether it has a sign-in of its
+own.
 
-`described` reads the form in which `descriptions/` holds it; a mistake there is a KeyError, TypeError or ValueError at the start.
+`described` reads the form in which `descriptions/` holds it; a mistake there is a KeyError, TypeError or
+ValueError at the start.
 """
 
 from __future__ import annotations
@@ -80,7 +82,8 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnSignIn:
-    """A portal that asks for a user name and password of its own behind the gateway, as portals did before there was one."""
+    """A portal that asks for a user name and password of its own behind the gateway, as portals did before
+    there was one."""
 
     users: tuple[User, ...]
     location: Literal["absolute", "relative"]
@@ -118,29 +121,39 @@ class Description:
 def described(text: Mapping[str, Any]) -> Description:
     own, breakdown, at = text.get("own_sign_in"), text.get("breakdown"), text.get("map")
     return Description(
-        portal_id=text["id"], name=text["name"], purpose=Words(*text["purpose"]), look=text["look"],
+        portal_id=text["id"],
+        name=text["name"],
+        purpose=Words(*text["purpose"]),
+        look=text["look"],
         tables=tuple(_table(each) for each in text["tables"]),
         forms=tuple(_form(each) for each in text.get("forms", ())),
         figures=tuple(Figure(**each | {"label": Words(*each["label"])}) for each in text.get("figures", ())),
         breakdown=Breakdown(**breakdown | {"title": Words(*breakdown["title"])}) if breakdown else None,
         map=Map(**at | {"title": Words(*at["title"])}) if at else None,
         own_sign_in=_own_sign_in(own) if own else None,
-    )  # fmt: skip
+    )
 
 
 def _table(text: Mapping[str, Any]) -> Table:
     return Table(
-        path=text["path"], title=Words(*text["title"]), intro=Words(*text["intro"]),
-        columns=tuple(_column(each) for each in text["columns"]), rows=_rows(text["rows"]), is_monthly=text.get("monthly", False),
-    )  # fmt: skip
+        path=text["path"],
+        title=Words(*text["title"]),
+        intro=Words(*text["intro"]),
+        columns=tuple(_column(each) for each in text["columns"]),
+        rows=_rows(text["rows"]),
+        is_monthly=text.get("monthly", False),
+    )
 
 
 def _column(text: Mapping[str, Any]) -> Column:
     return Column(
-        name=text["name"], title=Words(*text["title"]), kind=text.get("kind", "text"), is_filter=text.get("filter", False),
+        name=text["name"],
+        title=Words(*text["title"]),
+        kind=text.get("kind", "text"),
+        is_filter=text.get("filter", False),
         is_hidden=text.get("hidden", False),
         words={sl: (Words(sl, en), tone) for sl, (en, tone) in text.get("words", {}).items()},
-    )  # fmt: skip
+    )
 
 
 def _rows(text: Any) -> tuple[Row, ...]:
@@ -151,20 +164,33 @@ def _rows(text: Any) -> tuple[Row, ...]:
 
 def _form(text: Mapping[str, Any]) -> Form:
     return Form(
-        path=text["path"], title=Words(*text["title"]), intro=Words(*text["intro"]), fields=tuple(_field(each) for each in text["fields"]),
-        button=Words(*text["button"]), done=Words(*text["done"]), reference=text["reference"], about=text.get("about"),
-    )  # fmt: skip
+        path=text["path"],
+        title=Words(*text["title"]),
+        intro=Words(*text["intro"]),
+        fields=tuple(_field(each) for each in text["fields"]),
+        button=Words(*text["button"]),
+        done=Words(*text["done"]),
+        reference=text["reference"],
+        about=text.get("about"),
+    )
 
 
 def _field(text: Mapping[str, Any]) -> Field:
     return Field(
-        name=text["name"], label=Words(*text["label"]), kind=text.get("kind", "text"), is_required=text.get("required", True),
+        name=text["name"],
+        label=Words(*text["label"]),
+        kind=text.get("kind", "text"),
+        is_required=text.get("required", True),
         choices=tuple(Words(*each) for each in text.get("choices", ())),
-    )  # fmt: skip
+    )
 
 
 def _own_sign_in(text: Mapping[str, Any]) -> OwnSignIn:
     return OwnSignIn(
-        users=tuple(User(**each) for each in text["users"]), location=text["location"], cookies=tuple(text.get("cookies", ())),
-        realm=text.get("realm", ""), basic=text.get("basic"), basic_table=text.get("basic_table"),
-    )  # fmt: skip
+        users=tuple(User(**each) for each in text["users"]),
+        location=text["location"],
+        cookies=tuple(text.get("cookies", ())),
+        realm=text.get("realm", ""),
+        basic=text.get("basic"),
+        basic_table=text.get("basic_table"),
+    )

@@ -1,4 +1,5 @@
-"""PURE: what people have entered into a portal's forms: what is wrong with an entry, and the last ones, each for its author only."""
+"""PURE: what people have entered into a portal's forms: what is wrong with an entry, and the last ones, each
+for its author only."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class Entries:
         """The number that the entry got."""
         self._count += 1
         number = f"{form.reference}-{self._count:05}"
-        self._entries[number] = _Entry(subject, {field.name: entered.get(field.name, "") for field in form.fields})
+        self._entries[number] = _Entry(
+            subject, {field.name: entered.get(field.name, "") for field in form.fields}
+        )
         if len(self._entries) > CAPACITY:
             self._entries.popitem(last=False)
         return number

@@ -1,4 +1,5 @@
-"""PURE: what the front page of a portal computes from its tables: figures that lead to their rows, bars, and the pins of a map."""
+"""PURE: what the front page of a portal computes from its tables: figures that lead to their rows, bars, and
+the pins of a map."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def bars(portal: Description) -> list[Bar]:
     return [
         Bar(by.shown(share.value), _amount(table, breakdown.of, share.amount), share.percent)
         for share in shares(table, by=breakdown.by, of=breakdown.of)
-    ]  # fmt: skip
+    ]
 
 
 def pins(portal: Description) -> list[Pin]:
@@ -59,13 +60,20 @@ def pins(portal: Description) -> list[Pin]:
     if portal.map is None:
         return []
     table = portal.table(portal.map.path)
-    latitude, longitude, place = (table.position(name) for name in (portal.map.latitude, portal.map.longitude, portal.map.state))
+    latitude, longitude, place = (
+        table.position(name) for name in (portal.map.latitude, portal.map.longitude, portal.map.state)
+    )
     state = table.columns[place]
     return [
-        Pin(str(row[0]), f"{row[2]}, {row[1]}", state.shown(row[place]), state.tone(row[place]),
-            *atlas.place(float(row[latitude]), float(row[longitude])))
+        Pin(
+            str(row[0]),
+            f"{row[2]}, {row[1]}",
+            state.shown(row[place]),
+            state.tone(row[place]),
+            *atlas.place(float(row[latitude]), float(row[longitude])),
+        )
         for row in table.rows
-    ]  # fmt: skip
+    ]
 
 
 def _amount(table: Table, of: str | None, amount: int) -> Words:

@@ -1,6 +1,8 @@
-"""A portal's own sign-in behind the gateway's, as it was before there was a gateway: a form and a session cookie, or HTTP Basic (RFC 7617).
+"""A portal's own sign-in behind the gateway's, as it was before there was a gateway: a form and a session
+cookie, or HTTP Basic (RFC 7617).
 
-It knows nothing of how the person came; but its session belongs to the person whom the gateway vouches for, and to nobody else.
+It knows nothing of how the person came; but its session belongs to the person whom the gateway vouches for,
+and to nobody else.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _BEFORE_THE_DOOR = frozenset({"/prijava", "/slog.css", "/favicon.ico", "/api/", 
 
 
 class Page(Protocol):
-    def __call__(self, request: web.Request, template: str, *, status: int = 200, **values: object) -> web.Response: ...
+    def __call__(
+        self, request: web.Request, template: str, *, status: int = 200, **values: object
+    ) -> web.Response: ...
 
 
 class _Session(NamedTuple):
@@ -40,7 +44,13 @@ class _Session(NamedTuple):
 
 class SecondDoor:
     def __init__(
-        self, portal: Description, settings: OwnSignIn, page: Page, *, clock: Callable[[], datetime], fresh: Callable[[int], bytes]
+        self,
+        portal: Description,
+        settings: OwnSignIn,
+        page: Page,
+        *,
+        clock: Callable[[], datetime],
+        fresh: Callable[[int], bytes],
     ) -> None:
         self._portal = portal
         self._settings = settings
@@ -69,7 +79,9 @@ class SecondDoor:
     async def form(self, request: web.Request) -> web.Response:
         if self._user(request) is not None:
             return self._redirect(request, _way_back(request.query.get("nazaj", "/")))
-        return self._shown(request, back=request.query.get("nazaj", "/"), is_signed_out="odjavljen" in request.query)
+        return self._shown(
+            request, back=request.query.get("nazaj", "/"), is_signed_out="odjavljen" in request.query
+        )
 
     async def sign_in(self, request: web.Request) -> web.Response:
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
@@ -96,7 +108,9 @@ class SecondDoor:
         """Rows as JSON for whoever shows user name and password with the request."""
         if not self._is_known(*(credentials(request.headers.get("Authorization")) or ("", ""))):
             challenge = f'Basic realm="{self._settings.realm}", charset="UTF-8"'
-            return web.json_response({"error": "unauthorized"}, status=401, headers={"WWW-Authenticate": challenge})
+            return web.json_response(
+                {"error": "unauthorized"}, status=401, headers={"WWW-Authenticate": challenge}
+            )
         table = self._portal.table(self._settings.basic_table or "")
         names = [column.name for column in table.columns]
         return web.json_response([dict(zip(names, row, strict=True)) for row in table.rows])
@@ -109,22 +123,39 @@ class SecondDoor:
 
     def _is_known(self, name: str, password: str) -> bool:
         shown = f"{name}\0{password}".encode(errors="replace")
-        return any(hmac.compare_digest(f"{user.name}\0{user.password}".encode(), shown) for user in self._settings.users)
+        return any(
+            hmac.compare_digest(f"{user.name}\0{user.password}".encode(), shown)
+            for user in self._settings.users
+        )
 
     def _to_the_form(self, request: web.Request) -> web.Response:
         back = request.path_qs if request.method in ("GET", "HEAD") else "/"
         return self._redirect(request, f"/prijava?{urlencode({'nazaj': back})}")
 
     def _redirect(self, request: web.Request, path: str) -> web.Response:
-        """303 to a path of this portal. Old servers write the address that they believe to have, or the path alone."""
+        """303 to a path of this portal. Old servers write the address that they believe to have, or the path
+        alone."""
         if self._settings.location == "absolute":
             path = f"{request.headers.get('X-Forwarded-Proto', request.scheme)}://{request.host}{path}"
         return web.Response(status=303, headers={"Location": path})
 
     def _shown(
-        self, request: web.Request, *, back: str, name: str = "", is_wrong: bool = False, is_signed_out: bool = False
-    ) -> web.Response:  # fmt: skip
-        return self._page(request, "sign_in.html", name=name, is_wrong=is_wrong, back=_way_back(back), is_signed_out=is_signed_out)
+        self,
+        request: web.Request,
+        *,
+        back: str,
+        name: str = "",
+        is_wrong: bool = False,
+        is_signed_out: bool = False,
+    ) -> web.Response:
+        return self._page(
+            request,
+            "sign_in.html",
+            name=name,
+            is_wrong=is_wrong,
+            back=_way_back(back),
+            is_signed_out=is_signed_out,
+        )
 
 
 def _way_back(path: str) -> str:

@@ -1,4 +1,5 @@
-"""What a legacy portal does beyond pages: downloads, uploads, events and WebSockets. No body is ever held whole."""
+"""What a legacy portal does beyond pages: downloads, uploads, events and WebSockets. No body is ever held
+whole."""
 
 from __future__ import annotations
 

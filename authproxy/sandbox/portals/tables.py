@@ -1,4 +1,5 @@
-"""PURE: tables of a demo portal: which rows a query asks for, how their values are written in both languages, sums and shares."""
+"""PURE: tables of a demo portal: which rows a query asks for, how their values are written in both languages,
+sums and shares."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """`words` are the values of a `word` column, which is a state or a kind: how each is said and how it looks."""
+    """`words` are the values of a `word` column, which is a state or a kind: how each is said and how it
+    looks."""
 
     name: str
     title: Words
@@ -37,7 +39,8 @@ class Column:
     words: Mapping[str, tuple[Words, Tone]] = field(default_factory=dict)
 
     def shown(self, value: Value) -> Words:
-        """The value as it is written: euros as `1.234,50` in Slovene and `1,234.50` in English, days without leading zeros."""
+        """The value as it is written: euros as `1.234,50` in Slovene and `1,234.50` in English, days without
+        leading zeros."""
         match self.kind:
             case "cents":
                 english = f"{int(value) / 100:,.2f}"
@@ -48,7 +51,9 @@ class Column:
                 return Words(f"{value} %", f"{value}%")
             case "day":
                 day = date.fromisoformat(str(value))
-                return Words(f"{day.day}. {day.month}. {day.year}", f"{day.day} {_MONTHS[day.month - 1]} {day.year}")
+                return Words(
+                    f"{day.day}. {day.month}. {day.year}", f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+                )
             case "word":
                 return self.words[str(value)][0]
             case _:
@@ -101,7 +106,8 @@ class Table:
 
 
 def filtered(table: Table, query: Mapping[str, str]) -> tuple[Row, ...]:
-    """The rows that a query asks for: filter columns by a part of their value, words exactly, `od` and `do` days, both included."""
+    """The rows that a query asks for: filter columns by a part of their value, words exactly, `od` and `do`
+    days, both included."""
     wanted = [(place, column, query.get(column.name, "")) for place, column in enumerate(table.columns)]
     first, last = query.get("od", ""), query.get("do", "") or "9999-12-31"
 
@@ -146,14 +152,20 @@ def shares(table: Table, *, by: str, of: str | None) -> tuple[Share, ...]:
     for row in table.rows:
         sums[row[place]] += 1 if summed is None else int(row[summed])
     most = max(sums.values(), default=0) or 1
-    return tuple(Share(value, amount, round(100 * amount / most)) for value, amount in sorted(sums.items(), key=lambda each: -each[1]))
+    return tuple(
+        Share(value, amount, round(100 * amount / most))
+        for value, amount in sorted(sums.items(), key=lambda each: -each[1])
+    )
 
 
 def as_csv(table: Table, rows: Iterable[Row], *, is_english: bool) -> str:
-    """What spreadsheets of this country open as it is: semicolons, a byte order mark, amounts written the Slovene way."""
+    """What spreadsheets of this country open as it is: semicolons, a byte order mark, amounts written the
+    Slovene way."""
     text = io.StringIO()
     written = csv.writer(text, delimiter=";", lineterminator="\r\n")
     written.writerow(column.title[is_english] for column in table.columns if not column.is_hidden)
     for row in rows:
-        written.writerow(cell.text[is_english] if cell.column.kind == "word" else cell.text.sl for cell in table.cells(row))
+        written.writerow(
+            cell.text[is_english] if cell.column.kind == "word" else cell.text.sl for cell in table.cells(row)
+        )
     return "\ufeff" + text.getvalue()

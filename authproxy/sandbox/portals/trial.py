@@ -1,4 +1,5 @@
-"""Pages of a demo portal that are there to try the gateway: what arrived, an echo of a form, a cookie, and the list for scripts."""
+"""Pages of a demo portal that are there to try the gateway: what arrived, an echo of a form, a cookie, and
+the list for scripts."""
 
 from __future__ import annotations
 
@@ -29,8 +30,13 @@ class Trial:
 
     async def arrived(self, request: web.Request) -> web.Response:
         """For people. Values that open something are named and not shown: a page gets photographed."""
-        headers = [(name, str(len(value)) if name.lower() in _SECRET else value) for name, value in request.headers.items()]
-        return self._page(request, "received.html", headers=headers, claims=sorted(request[CLAIMS].items()), secret=_SECRET)
+        headers = [
+            (name, str(len(value)) if name.lower() in _SECRET else value)
+            for name, value in request.headers.items()
+        ]
+        return self._page(
+            request, "received.html", headers=headers, claims=sorted(request[CLAIMS].items()), secret=_SECRET
+        )
 
     async def entry(self, request: web.Request) -> web.Response:
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
@@ -52,21 +58,40 @@ class Trial:
         """What arrived here, header by header in order, and what the portal makes of the assertion."""
         verdict: dict[str, Any]
         try:
-            verdict = {"valid": True, "claims": await request.app[VERIFIER].claims(request.headers.get("X-Auth-Assertion"))}
+            verdict = {
+                "valid": True,
+                "claims": await request.app[VERIFIER].claims(request.headers.get("X-Auth-Assertion")),
+            }
         except (NotVouchedFor, KeysUnavailable) as fault:
             verdict = {"valid": False, "why": str(fault)}
         raw_path, _, query = request.path_qs.partition("?")
-        return web.json_response({
-            "portal": self._portal.portal_id, "method": request.method, "path": raw_path, "query": query,
-            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers], "assertion": verdict,
-        })  # fmt: skip
+        return web.json_response(
+            {
+                "portal": self._portal.portal_id,
+                "method": request.method,
+                "path": raw_path,
+                "query": query,
+                "headers": [
+                    [name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers
+                ],
+                "assertion": verdict,
+            }
+        )
 
     async def interface(self, _: web.Request) -> web.Response:
         own = self._portal.own_sign_in
-        return web.json_response({
-            "/api/received": "what arrived here, and what the portal makes of the assertion", "/api/jaz": "claims of the assertion",
-            "/prenos?bytes=N": "a download", "/nalaganje": "POST anything, its bytes are counted",
-            "/dogodki?stevilo=N&premor_ms=MS": "server-sent events", "/ws": "WebSocket echo", "/piskotek": "a cookie of the portal",
-            "/vnos": "a form that shows what it was sent", "tables": [table.path for table in self._portal.tables],
-            "forms": [form.path for form in self._portal.forms], **({own.basic: "HTTP Basic"} if own is not None and own.basic else {}),
-        })  # fmt: skip
+        return web.json_response(
+            {
+                "/api/received": "what arrived here, and what the portal makes of the assertion",
+                "/api/jaz": "claims of the assertion",
+                "/prenos?bytes=N": "a download",
+                "/nalaganje": "POST anything, its bytes are counted",
+                "/dogodki?stevilo=N&premor_ms=MS": "server-sent events",
+                "/ws": "WebSocket echo",
+                "/piskotek": "a cookie of the portal",
+                "/vnos": "a form that shows what it was sent",
+                "tables": [table.path for table in self._portal.tables],
+                "forms": [form.path for form in self._portal.forms],
+                **({own.basic: "HTTP Basic"} if own is not None and own.basic else {}),
+            }
+        )

@@ -1,4 +1,5 @@
-"""The start page: what runs where and whether it answers at this moment, portals first, because that is where a visitor begins."""
+"""The start page: what runs where and whether it answers at this moment, portals first, because that is where
+a visitor begins."""
 
 from __future__ import annotations
 
@@ -14,15 +15,24 @@ from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.furniture.pages import Pages
 
 Kind = Literal[
-    "portal", "provider", "provider_certificates", "phone", "outbox", "mail", "management", "certificate_authority", "certificate_sign_in",
+    "portal",
+    "provider",
+    "provider_certificates",
+    "phone",
+    "outbox",
+    "mail",
+    "management",
+    "certificate_authority",
+    "certificate_sign_in",
     "portal_itself",
-]  # fmt: skip
+]
 _ANSWERS_WITHIN = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Something that runs. `label` is a proper name (of a portal); what the kind is for, the page says in the reader's language."""
+    """Something that runs. `label` is a proper name (of a portal); what the kind is for, the page says in the
+    reader's language."""
 
     kind: Kind
     url: str
@@ -33,18 +43,24 @@ class Place:
     """User names and passwords of a portal that has a sign-in of its own."""
 
 
-def application(*, places: Iterable[Place], accounts: Accounts, password: str, store: tuple[str, str]) -> web.Application:
-    """A page of the places in the order given, portals first; `store` says in a few words where sessions are kept, in Slovene and in
-    English."""
+def application(
+    *, places: Iterable[Place], accounts: Accounts, password: str, store: tuple[str, str]
+) -> web.Application:
+    """A page of the places in the order given, portals first; `store` says in a few words where sessions are
+    kept, in Slovene and in English."""
     pages = Pages("authproxy.sandbox.start_page")
     listed = sorted(places, key=lambda place: place.kind != "portal")
 
     async def page(request: web.Request) -> web.Response:
         answering = await asyncio.gather(*(_answers(place.url) for place in listed))
         return pages.render(
-            request, "start.html", places=list(zip(listed, answering, strict=True)), accounts=accounts.seeded, password=password,
+            request,
+            "start.html",
+            places=list(zip(listed, answering, strict=True)),
+            accounts=accounts.seeded,
+            password=password,
             store=store,
-        )  # fmt: skip
+        )
 
     made = web.Application()
     made.router.add_get("/", page)
@@ -53,7 +69,8 @@ def application(*, places: Iterable[Place], accounts: Accounts, password: str, s
 
 
 async def _answers(url: str) -> bool:
-    """Whether somebody listens there. Everything of the sandbox is on this machine, whatever name it has for browsers."""
+    """Whether somebody listens there. Everything of the sandbox is on this machine, whatever name it has for
+    browsers."""
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN):
             _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)

@@ -1,4 +1,5 @@
-"""What the schema cannot say: rules between keys, values that are valid but dangerous or without effect, and the files that keys name."""
+"""What the schema cannot say: rules between keys, values that are valid but dangerous or without effect, and
+the files that keys name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Checks of signing in with a certificate: where it is shown, who may pass it on, and whether the authority is the right one."""
+"""Checks of signing in with a certificate: where it is shown, who may pass it on, and whether the authority
+is the right one."""
 
 from __future__ import annotations
 
@@ -37,10 +38,22 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     yield from _place(acnlb, sections)
     yield from _presented(acnlb)
     if acnlb.warn_from > acnlb.stop_at:
-        yield Remark(path=("acnlb", "warn_from"), problem="is later than `stop_at`: nobody would be told", read=str(acnlb.warn_from))
+        yield Remark(
+            path=("acnlb", "warn_from"),
+            problem="is later than `stop_at`: nobody would be told",
+            read=str(acnlb.warn_from),
+        )
     if acnlb.revocation.largest_list < _SMALLEST_LIST:
-        problem, read = "is less than a list needs, so that none could be read", str(acnlb.revocation.largest_list)
-        yield Remark(path=("acnlb", "revocation", "largest_list"), problem=problem, read=read, valid="1KiB or more; 8MiB is usual")
+        problem, read = (
+            "is less than a list needs, so that none could be read",
+            str(acnlb.revocation.largest_list),
+        )
+        yield Remark(
+            path=("acnlb", "revocation", "largest_list"),
+            problem=problem,
+            read=read,
+            valid="1KiB or more; 8MiB is usual",
+        )
     faults = list(_addresses(acnlb.revocation))
     yield from faults
     found: dict[str, x509.Certificate] = {}
@@ -53,7 +66,11 @@ def authority(file: Path) -> x509.Certificate:
     """The one certificate in a PEM or DER file. Raises OSError or UnfitAuthority."""
     octets = octets_of(file, _LARGEST)
     try:
-        found = x509.load_pem_x509_certificates(octets) if _PEM in octets else [x509.load_der_x509_certificate(octets)]
+        found = (
+            x509.load_pem_x509_certificates(octets)
+            if _PEM in octets
+            else [x509.load_der_x509_certificate(octets)]
+        )
     except ValueError:
         raise UnfitAuthority("holds no certificate in PEM or DER form") from None
     if len(found) > 1:
@@ -71,9 +88,21 @@ def _place(acnlb: Acnlb, sections: Sections) -> Iterator[Remark]:
         host = None
     for name, portal in sections.portals.items():
         theirs = url_of(portal.url)
-        if theirs and theirs.scheme == "https" and url and (theirs.hostname, theirs.port or 443) == (url.hostname, url.port or 443):
-            problem = f"is the host of portal {name}: browsers keep their choice of a certificate for a whole host"
-            yield Remark(path=path, problem=problem, read=shown(acnlb.url), valid=f"a host or a port of its own, not {host}")
+        if (
+            theirs
+            and theirs.scheme == "https"
+            and url
+            and (theirs.hostname, theirs.port or 443) == (url.hostname, url.port or 443)
+        ):
+            problem = (
+                f"is the host of portal {name}: browsers keep their choice of a certificate for a whole host"
+            )
+            yield Remark(
+                path=path,
+                problem=problem,
+                read=shown(acnlb.url),
+                valid=f"a host or a port of its own, not {host}",
+            )
     try:
         address = listen_address(acnlb.listen)
     except ValueError as error:
@@ -81,16 +110,26 @@ def _place(acnlb: Acnlb, sections: Sections) -> Iterator[Remark]:
         return
     taken = {*sections.server.listen, sections.server.management} if sections.server else set()
     if acnlb.listen in taken:
-        yield Remark(path=("acnlb", "listen"), problem="is the same as another listener", read=shown(acnlb.listen))
+        yield Remark(
+            path=("acnlb", "listen"), problem="is the same as another listener", read=shown(acnlb.listen)
+        )
     if isinstance(address, SocketPath) and acnlb.presented_by == "listener":
-        problem = "is a Unix socket, to which no browser connects; with `presented_by: listener` the gateway ends TLS itself"
-        yield Remark(path=("acnlb", "listen"), problem=problem, read=shown(acnlb.listen), valid="`address:port`")
+        problem = (
+            "is a Unix socket, to which no browser connects; with `presented_by: listener` the gateway ends "
+            "TLS itself"
+        )
+        yield Remark(
+            path=("acnlb", "listen"), problem=problem, read=shown(acnlb.listen), valid="`address:port`"
+        )
 
 
 def _presented(acnlb: Acnlb) -> Iterator[Remark]:
     is_own = acnlb.presented_by == "listener"
     if is_own and acnlb.tls is None:
-        yield Remark(path=("acnlb", "tls"), problem="is missing: with `presented_by: listener` the gateway ends TLS itself")
+        yield Remark(
+            path=("acnlb", "tls"),
+            problem="is missing: with `presented_by: listener` the gateway ends TLS itself",
+        )
     if not is_own and acnlb.tls is not None:
         problem = f"has no effect: with `presented_by: {acnlb.presented_by}` somebody else ends TLS"
         yield Remark(path=("acnlb", "tls"), problem=problem, severity="warning")
@@ -103,7 +142,9 @@ def _presented(acnlb: Acnlb) -> Iterator[Remark]:
         yield Remark(path=("acnlb", "chain_header"), problem=problem, severity="warning")
     if not is_own and not acnlb.listen.startswith("unix:") and not acnlb.trusted_terminators:
         valid = "the addresses of the terminator, or a Unix socket as `listen`"
-        yield Remark(path=("acnlb", "trusted_terminators"), problem="is empty: nobody would be answered", valid=valid)
+        yield Remark(
+            path=("acnlb", "trusted_terminators"), problem="is empty: nobody would be answered", valid=valid
+        )
     for at, text in enumerate(acnlb.trusted_terminators):
         yield from trusted_peer(("acnlb", "trusted_terminators", at), text)
 
@@ -116,26 +157,46 @@ def _addresses(revocation: CertificateRevocation) -> Iterator[Remark]:
         named.append(((*path, "ocsp_url"), revocation.ocsp_url))
     for at_key, text in named:
         url = url_of(text)
-        if url is None or url.scheme not in {"http", "https"} or not url.hostname or url.username or url.fragment:
-            yield Remark(path=at_key, problem="is no address that can be asked", read=shown(text), valid="`http://…` or `https://…`")
+        if (
+            url is None
+            or url.scheme not in {"http", "https"}
+            or not url.hostname
+            or url.username
+            or url.fragment
+        ):
+            yield Remark(
+                path=at_key,
+                problem="is no address that can be asked",
+                read=shown(text),
+                valid="`http://…` or `https://…`",
+            )
 
 
-def _nobody_to_ask(revocation: CertificateRevocation, sub_ca: x509.Certificate, sections: Sections) -> Iterator[Remark]:
+def _nobody_to_ask(
+    revocation: CertificateRevocation, sub_ca: x509.Certificate, sections: Sections
+) -> Iterator[Remark]:
     """Each sign-in asks about SubCA too: where nobody may be asked about it, every sign-in ends with 503."""
-    hard = [name for name, portal in sections.portals.items() if portal.revocation == "hard" and "acnlb" in (portal.sign_in or ("acnlb",))]
+    hard = [
+        name
+        for name, portal in sections.portals.items()
+        if portal.revocation == "hard" and "acnlb" in (portal.sign_in or ("acnlb",))
+    ]
     addresses = Addresses(
-        allowed_hosts=frozenset(revocation.allowed_hosts), overrides=revocation.moved, ocsp=revocation.ocsp_url, crls=revocation.crl_urls
+        allowed_hosts=frozenset(revocation.allowed_hosts),
+        overrides=revocation.moved,
+        ocsp=revocation.ocsp_url,
+        crls=revocation.crl_urls,
     )
     if not hard or addresses.lead_anywhere(sub_ca):
         return
     named = ", ".join(Addresses.named_in(sub_ca)[:3]) or "none"
     yield Remark(
         path=("acnlb", "revocation"),
-        problem="no list and no responder may be asked whether ACNLB SubCA is revoked, so that nobody could sign in with a certificate at "
-                f"{', '.join(hard)} (`revocation: hard`)",
+        problem="no list and no responder may be asked whether ACNLB SubCA is revoked, so that nobody "
+        f"could sign in with a certificate at {', '.join(hard)} (`revocation: hard`)",
         read=f"addresses in SubCA: {named}",
         valid="`ocsp_url`, `crl_urls`, or the host of such an address in `allowed_hosts` or `moved`",
-    )  # fmt: skip
+    )
 
 
 def _authorities(acnlb: Acnlb, found: dict[str, x509.Certificate]) -> Iterator[Remark]:
@@ -152,10 +213,16 @@ def _authorities(acnlb: Acnlb, found: dict[str, x509.Certificate]) -> Iterator[R
         if certificate is not None:
             yield from _authority(("acnlb", key), certificate, acnlb, f"ACNLB {name}", wanted)
     if len(found) == 2 and not issued(found["root_file"], found["sub_ca_file"]):
-        yield Remark(path=("acnlb", "sub_ca_file"), problem="was not issued by the authority in `root_file`", read=acnlb.sub_ca_file)
+        yield Remark(
+            path=("acnlb", "sub_ca_file"),
+            problem="was not issued by the authority in `root_file`",
+            read=acnlb.sub_ca_file,
+        )
 
 
-def _authority(path: KeyPath, certificate: x509.Certificate, acnlb: Acnlb, name: str, wanted: str) -> Iterator[Remark]:
+def _authority(
+    path: KeyPath, certificate: x509.Certificate, acnlb: Acnlb, name: str, wanted: str
+) -> Iterator[Remark]:
     read = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
     if read != wanted:
         problem = f"is not the {name} of AC NLB: whoever holds its key decides who signs in here"

@@ -1,5 +1,5 @@
-"""PURE: checks of the gateways for text messages and of the mail server: what an operator would otherwise learn from the first person who
-gets no message."""
+"""PURE: checks of the gateways for text messages and of the mail server: what an operator would otherwise
+learn from the first person who gets no message."""
 
 from __future__ import annotations
 
@@ -13,8 +13,24 @@ from authproxy.settings.validation import Sections
 from authproxy.settings.values import url_of
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_OURS = frozenset({"content-length", "content-type", "transfer-encoding", "host", "connection", "accept-encoding", "expect", "upgrade"})
-_WANTED = {"none": (), "basic": ("user", "secret"), "bearer": ("secret",), "header": ("secret", "secret_header")}
+_OURS = frozenset(
+    {
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "host",
+        "connection",
+        "accept-encoding",
+        "expect",
+        "upgrade",
+    }
+)
+_WANTED = {
+    "none": (),
+    "basic": ("user", "secret"),
+    "bearer": ("secret",),
+    "header": ("secret", "secret_header"),
+}
 _SMPP_PASSWORD = 8
 
 
@@ -26,7 +42,9 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     mail = sections.step_up.mail if sections.step_up else None
     if mail is not None and (mail.user is None) != (mail.password is None):
         missing, given = ("user", "password") if mail.user is None else ("password", "user")
-        yield Remark(path=("step_up", "mail", missing), problem=f"is missing: `{given}` is of no use without it")
+        yield Remark(
+            path=("step_up", "mail", missing), problem=f"is missing: `{given}` is of no use without it"
+        )
 
 
 def _gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
@@ -48,7 +66,11 @@ def _http(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
             yield Remark(path=(*path, *key), problem="is no header that can be set here", read=shown(name))
     yield from _own_certificate(path, http)
     if http.deadline < http.timeout:
-        yield Remark(path=(*path, "deadline"), problem="is shorter than `timeout`, which then has no effect", severity="warning")
+        yield Remark(
+            path=(*path, "deadline"),
+            problem="is shorter than `timeout`, which then has no effect",
+            severity="warning",
+        )
     if http.success.values and http.success.pointer is None:
         problem = "have no effect without `pointer`"
         yield Remark(path=(*path, "success", "values"), problem=problem, severity="warning")
@@ -58,18 +80,29 @@ def _http(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
 def _url(path: KeyPath, text: str) -> Iterator[Remark]:
     url = url_of(text)
     if url is None or url.scheme not in {"http", "https"} or not url.hostname or url.username or url.fragment:
-        yield Remark(path=path, problem="is no address that can be asked", read=shown(text), valid="`https://…`")
+        yield Remark(
+            path=path, problem="is no address that can be asked", read=shown(text), valid="`https://…`"
+        )
 
 
 def _body(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
     if not is_writable(http.content_type):
         valid = "JSON, XML, `application/x-www-form-urlencoded` or `text/plain`"
-        yield Remark(path=(*path, "content_type"), problem="is not known here", read=shown(http.content_type), valid=valid)
+        yield Remark(
+            path=(*path, "content_type"),
+            problem="is not known here",
+            read=shown(http.content_type),
+            valid=valid,
+        )
         return
     try:
         Template(http.body, http.content_type)
     except ValueError as error:
-        yield Remark(path=(*path, "body"), problem=str(error), valid="`{recipient}` and `{text}`, if need be `{sender}` and `{reference}`")
+        yield Remark(
+            path=(*path, "body"),
+            problem=str(error),
+            valid="`{recipient}` and `{text}`, if need be `{sender}` and `{reference}`",
+        )
 
 
 def _authentication(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
@@ -77,7 +110,9 @@ def _authentication(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
     for name in ("user", "secret", "secret_header"):
         is_there = getattr(http, name) is not None
         if name in wanted and not is_there:
-            yield Remark(path=(*path, name), problem=f"is missing: `authentication: {http.authentication}` needs it")
+            yield Remark(
+                path=(*path, name), problem=f"is missing: `authentication: {http.authentication}` needs it"
+            )
         elif is_there and name not in wanted:
             problem = f"has no effect with `authentication: {http.authentication}`"
             yield Remark(path=(*path, name), problem=problem, severity="warning")
@@ -95,7 +130,9 @@ def _header_names(http: HttpSmsGateway) -> Iterator[tuple[KeyPath, str]]:
 
 def _own_certificate(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
     if (http.certificate_file is None) != (http.key_file is None):
-        name, other = ("key_file", "certificate_file") if http.key_file is None else ("certificate_file", "key_file")
+        name, other = (
+            ("key_file", "certificate_file") if http.key_file is None else ("certificate_file", "key_file")
+        )
         yield Remark(path=(*path, name), problem=f"is missing: `{other}` is of no use without it")
 
 
@@ -104,7 +141,11 @@ def _reports(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
         return
     yield from _url((*path, "reports", "url"), http.reports.url.replace("{message_id}", "1"))
     if "{message_id}" not in http.reports.url:
-        yield Remark(path=(*path, "reports", "url"), problem="has no place for `{message_id}`", read=shown(http.reports.url))
+        yield Remark(
+            path=(*path, "reports", "url"),
+            problem="has no place for `{message_id}`",
+            read=shown(http.reports.url),
+        )
     if http.success.id_pointer is None:
         problem = "is missing: `reports` needs the gateway's name for a message"
         yield Remark(path=(*path, "success", "id_pointer"), problem=problem)
@@ -117,7 +158,10 @@ def _smpp(path: KeyPath, smpp: SmppGateway) -> Iterator[Remark]:
     if not password.isascii() or not password.isprintable():
         yield Remark(path=(*path, "password"), problem="is not printable ASCII")
     elif len(password) > _SMPP_PASSWORD:
-        problem = f"is longer than the {_SMPP_PASSWORD} characters of SMPP 3.4 (§4.1.1); some message centres refuse that"
+        problem = (
+            f"is longer than the {_SMPP_PASSWORD} characters of SMPP 3.4 (§4.1.1); some message centres "
+            "refuse that"
+        )
         yield Remark(path=(*path, "password"), problem=problem, severity="warning")
     if smpp.ca_file is not None and not smpp.tls:
         yield Remark(path=(*path, "ca_file"), problem="has no effect without `tls`", severity="warning")

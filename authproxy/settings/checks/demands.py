@@ -1,5 +1,6 @@
-"""PURE: checks of what portals and their routes demand of people: ways of signing in, level, fresh proofs, idle time. A demand that nobody
-can ever meet is an error; one that some people cannot meet is what demands are for.
+"""PURE: checks of what portals and their routes demand of people: ways of signing in, level, fresh proofs,
+idle time. A demand that nobody can ever meet is an error; one that some people cannot meet is what demands
+are for.
 """
 
 from __future__ import annotations
@@ -17,48 +18,87 @@ from authproxy.settings.validation import Sections
 def remarks(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
     """Remarks on the demands of one portal, and of its routes."""
     yield from _ways(path, portal, sections)
-    yield from _step_up((*path, "step_up"), portal.step_up, _levels(portal.sign_in, portal.level, sections), sections)
+    yield from _step_up(
+        (*path, "step_up"), portal.step_up, _levels(portal.sign_in, portal.level, sections), sections
+    )
     yield from _worth((*path, "step_up", "methods"), portal.step_up, portal.level, sections)
     if _is_per_request(portal.step_up):
         problem = "demands a proof of its own for every page, picture and script that no route covers"
-        yield Remark(path=(*path, "step_up", "max_age"), problem=problem, read="0s", valid="`max_age: 0` on a route", severity="warning")
+        yield Remark(
+            path=(*path, "step_up", "max_age"),
+            problem=problem,
+            read="0s",
+            valid="`max_age: 0` on a route",
+            severity="warning",
+        )
     for at, route in enumerate(portal.routes):
         yield from _route((*path, "routes", at), route, portal, sections)
     if portal.members == "register" and sections.store and sections.store.url == "memory://":
         problem = "lets nobody in: a store in this process takes no register of people"
-        yield Remark(path=(*path, "members"), problem=problem, read=portal.members, valid="`store.url` of a Redis", severity="warning")
+        yield Remark(
+            path=(*path, "members"),
+            problem=problem,
+            read=portal.members,
+            valid="`store.url` of a Redis",
+            severity="warning",
+        )
     if portal.idle is None:
         return
     if not portal.idle:
-        yield Remark(path=(*path, "idle"), problem="is nothing at all: every session would be over at once", read="0s")
+        yield Remark(
+            path=(*path, "idle"), problem="is nothing at all: every session would be over at once", read="0s"
+        )
     if sections.sessions and portal.idle > sections.sessions.absolute:
-        yield Remark(path=(*path, "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway")
+        yield Remark(
+            path=(*path, "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway"
+        )
 
 
 def _ways(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
     if sections.acnlb is None:
         if "acnlb" in (portal.sign_in or ()) and "acnlb" not in sections.faulty:
-            problem = "names `acnlb`, but there is no section `acnlb` that says where and whose certificates are accepted"
+            problem = (
+                "names `acnlb`, but there is no section `acnlb` that says where and whose certificates are "
+                "accepted"
+            )
             yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(portal.sign_in or ()))
         return
     if "acnlb" in (portal.sign_in or ("acnlb",)) and portal.level > sections.acnlb.level:
-        problem = f"is more than a certificate gives (`acnlb.level` is {int(sections.acnlb.level)}): nobody would come in with one"
+        problem = (
+            f"is more than a certificate gives (`acnlb.level` is {int(sections.acnlb.level)}): nobody would "
+            "come in with one"
+        )
         yield Remark(path=(*path, "level"), problem=problem, read=str(int(portal.level)), severity="warning")
 
 
-def _route(path: KeyPath, route: RouteSettings, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
+def _route(
+    path: KeyPath, route: RouteSettings, portal: PortalSettings, sections: Sections
+) -> Iterator[Remark]:
     own, level = route.sign_in, route.level or portal.level
     if own is not None:
-        offered = portal.sign_in or (("rekono",) if sections.acnlb is None and "acnlb" not in sections.faulty else ("rekono", "acnlb"))
+        offered = portal.sign_in or (
+            ("rekono",) if sections.acnlb is None and "acnlb" not in sections.faulty else ("rekono", "acnlb")
+        )
         strange = [way for way in own if way not in offered]
         if strange:
             problem = f"names `{strange[0]}`, by which nobody can sign in at this portal"
-            yield Remark(path=(*path, "sign_in"), problem=problem, read=", ".join(own), valid=" or ".join(offered))
-    if set(own or portal.sign_in or ()) == {"acnlb"} and sections.acnlb is not None and level > sections.acnlb.level:
-        problem = f"lets nobody in: a certificate gives level {int(sections.acnlb.level)} (`acnlb.level`), and nothing else will do here"
+            yield Remark(
+                path=(*path, "sign_in"), problem=problem, read=", ".join(own), valid=" or ".join(offered)
+            )
+    if (
+        set(own or portal.sign_in or ()) == {"acnlb"}
+        and sections.acnlb is not None
+        and level > sections.acnlb.level
+    ):
+        problem = (
+            f"lets nobody in: a certificate gives level {int(sections.acnlb.level)} (`acnlb.level`), and "
+            "nothing else will do here"
+        )
         yield Remark(path=(*path, "level"), problem=problem, read=str(int(level)))
     if route.step_up is not None:
-        yield from _step_up((*path, "step_up"), route.step_up, _levels(own or portal.sign_in, level, sections), sections)
+        yield from _step_up(
+            (*path, "step_up"), route.step_up, _levels(own or portal.sign_in, level, sections), sections
+        )
         yield from _worth((*path, "step_up", "methods"), route.step_up, level, sections)
 
 
@@ -69,7 +109,9 @@ def _levels(ways: tuple[SignInMethod, ...] | None, level: Level, sections: Secti
     return [each for each in Level if each >= level]
 
 
-def _step_up(path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections) -> Iterator[Remark]:
+def _step_up(
+    path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections
+) -> Iterator[Remark]:
     if not demand.required:
         if demand.methods is not None or demand.max_age is not None or demand.shows:
             problem = "says that no proof is demanded, so `methods`, `max_age` and `shows` have no effect"
@@ -80,12 +122,17 @@ def _step_up(path: KeyPath, demand: StepUpSettings, levels: list[Level], section
         problem = "has no effect without `max_age: 0`: a proof for the session confirms no form"
         yield Remark(path=(*path, "shows"), problem=problem, read=", ".join(demand.shows), severity="warning")
     if _is_per_request(demand) and sections.step_up is not None and not sections.step_up.held.size:
-        problem = "lets no form through: `step_up.held.size` is 0, and a form that is not kept cannot be confirmed"
+        problem = (
+            "lets no form through: `step_up.held.size` is 0, and a form that is not kept cannot be confirmed"
+        )
         yield Remark(path=(*path, "max_age"), problem=problem, read="0s", severity="warning")
     if demand.max_age is None:
         return
     if sections.sessions and demand.max_age > sections.sessions.absolute:
-        problem = "is longer than `sessions.absolute`: no session lives to see a proof so old, and leaving it out says the same"
+        problem = (
+            "is longer than `sessions.absolute`: no session lives to see a proof so old, and leaving it out "
+            "says the same"
+        )
         yield Remark(path=(*path, "max_age"), problem=problem, severity="warning")
 
 
@@ -93,7 +140,9 @@ def _is_per_request(demand: StepUpSettings) -> bool:
     return demand.required and demand.max_age == timedelta(0)
 
 
-def _methods(path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections) -> Iterator[Remark]:
+def _methods(
+    path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections
+) -> Iterator[Remark]:
     wanted = set(demand.methods or ())
     read = ", ".join(demand.methods or ())
     if wanted == {"recovery"}:
@@ -101,20 +150,30 @@ def _methods(path: KeyPath, demand: StepUpSettings, levels: list[Level], section
         yield Remark(path=path, problem=problem, read=read, valid="at least one other method")
     elif wanted and not wanted & _set_up(sections):
         problem = (
-            "can be met by nobody: what these methods need is not set up (`acnlb` for `certificate`, `step_up.sms` for `sms`), or does not "
-            "count (`rekono.step_up_by`)"
+            "can be met by nobody: what these methods need is not set up (`acnlb` for `certificate`, "
+            "`step_up.sms` for `sms`), or does not count (`rekono.step_up_by`)"
         )
         yield Remark(path=path, problem=problem, read=read, valid=", ".join(sorted(_set_up(sections))))
     elif wanted and not wanted & _allowed(sections, levels):
         those = " or ".join(str(int(level)) for level in levels)
         problem = f"can be met by nobody: `step_up.levels` allows none of them to people of level {those}"
-        yield Remark(path=path, problem=problem, read=read, valid=", ".join(sorted(_allowed(sections, levels))))
+        yield Remark(
+            path=path, problem=problem, read=read, valid=", ".join(sorted(_allowed(sections, levels)))
+        )
 
 
 def _worth(path: KeyPath, demand: StepUpSettings, level: Level, sections: Sections) -> Iterator[Remark]:
-    if demand.required and "certificate" in (demand.methods or ()) and sections.acnlb is not None and level > sections.acnlb.level:
+    if (
+        demand.required
+        and "certificate" in (demand.methods or ())
+        and sections.acnlb is not None
+        and level > sections.acnlb.level
+    ):
         given = int(sections.acnlb.level)
-        problem = f"names `certificate`, which does not count here: it proves level {given} (`acnlb.level`), not {int(level)}"
+        problem = (
+            f"names `certificate`, which does not count here: it proves level {given} (`acnlb.level`), not "
+            f"{int(level)}"
+        )
         yield Remark(path=path, problem=problem, read=", ".join(demand.methods or ()), severity="warning")
 
 
@@ -133,4 +192,6 @@ def _allowed(sections: Sections, levels: list[Level]) -> set[StepUpMethod]:
     if sections.step_up is None:
         return set(STEP_UP_METHODS)
     allowed: set[StepUpMethod] = set() if is_never(sections) else {"rekono"}
-    return allowed.union(*(methods for name, methods in sections.step_up.levels.items() if int(name) in levels))
+    return allowed.union(
+        *(methods for name, methods in sections.step_up.levels.items() if int(name) in levels)
+    )

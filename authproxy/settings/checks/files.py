@@ -1,4 +1,5 @@
-"""Checks of the files that settings name: there, readable, of the right kind, and private keys for nobody else's eyes."""
+"""Checks of the files that settings name: there, readable, of the right kind, and private keys for nobody
+else's eyes."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
         yield from _look(("portals", portal_id, "pages"), portal.pages)
     if sections.pages:
         yield from _look(("pages",), sections.pages)
-    for name, gateway in sections.step_up.sms.gateways.items() if sections.step_up and sections.step_up.sms else ():
+    for name, gateway in (
+        sections.step_up.sms.gateways.items() if sections.step_up and sections.step_up.sms else ()
+    ):
         yield from _sms_gateway(("step_up", "sms", "gateways", name), gateway)
     if sections.telemetry and sections.telemetry.audit_file:
         yield from _appendable(("telemetry", "audit_file"), Path(sections.telemetry.audit_file))
@@ -65,7 +68,12 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
 def _store(store: Store) -> Iterator[Remark]:
     yield from _authorities(("store", "ca_file"), store.ca_file)
     if store.client_cert_file and store.client_key_file:
-        yield from _pair(("store",), store.client_cert_file, store.client_key_file, names=("client_cert_file", "client_key_file"))
+        yield from _pair(
+            ("store",),
+            store.client_cert_file,
+            store.client_key_file,
+            names=("client_cert_file", "client_key_file"),
+        )
 
 
 def _own_certificates(sections: Sections, machine: Machine) -> Iterator[Remark]:
@@ -75,7 +83,12 @@ def _own_certificates(sections: Sections, machine: Machine) -> Iterator[Remark]:
         if not any(each.severity == "error" and each.path[-1] == "certificate_file" for each in faults):
             chain = x509.load_pem_x509_certificates(_octets(tls.certificate_file))
             for trouble in own_certificates.troubles(chain, hosts, now=machine.now):
-                yield Remark(path=(name, "tls", "certificate_file"), problem=trouble, read=tls.certificate_file, severity="warning")
+                yield Remark(
+                    path=(name, "tls", "certificate_file"),
+                    problem=trouble,
+                    read=tls.certificate_file,
+                    severity="warning",
+                )
 
 
 def _sms_gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
@@ -105,8 +118,15 @@ def _look(path: KeyPath, look: Look) -> Iterator[Remark]:
         yield Remark(path=(*path, "font_file"), problem=str(error), read=look.font_file)
         return
     if not octets.startswith(_WOFF2) or len(octets) > _LARGEST_FONT:
-        problem = f"has {len(octets)} bytes" if octets.startswith(_WOFF2) else "is no font in the format WOFF2"
-        yield Remark(path=(*path, "font_file"), problem=problem, read=look.font_file, valid="a WOFF2 file of at most 64 KiB")
+        problem = (
+            f"has {len(octets)} bytes" if octets.startswith(_WOFF2) else "is no font in the format WOFF2"
+        )
+        yield Remark(
+            path=(*path, "font_file"),
+            problem=problem,
+            read=look.font_file,
+            valid="a WOFF2 file of at most 64 KiB",
+        )
 
 
 def _logo(path: KeyPath, file: str | None) -> Iterator[Remark]:
@@ -119,8 +139,12 @@ def _logo(path: KeyPath, file: str | None) -> Iterator[Remark]:
 
 
 def _pair(
-    path: KeyPath, certificate_file: str, key_file: str, *, names: tuple[str, str] = ("certificate_file", "key_file")
-) -> Iterator[Remark]:  # fmt: skip
+    path: KeyPath,
+    certificate_file: str,
+    key_file: str,
+    *,
+    names: tuple[str, str] = ("certificate_file", "key_file"),
+) -> Iterator[Remark]:
     certificate_name, key_name = names
     certificates = list(_authorities((*path, certificate_name), certificate_file))
     trouble = list(_key((*path, key_name), key_file))
@@ -129,7 +153,9 @@ def _pair(
     if not certificates and not any(each.severity == "error" for each in trouble):
         leaf = x509.load_pem_x509_certificates(Path(certificate_file).read_bytes())[0]
         if leaf.public_key() != _private_key(key_file).public_key():
-            yield Remark(path=(*path, key_name), problem="is not the key of the (first) certificate", read=key_file)
+            yield Remark(
+                path=(*path, key_name), problem="is not the key of the (first) certificate", read=key_file
+            )
 
 
 def _authorities(path: KeyPath, file: str | None) -> Iterator[Remark]:
@@ -148,7 +174,12 @@ def _key(path: KeyPath, file: str, *, algorithm: str = "") -> Iterator[Remark]:
     try:
         key = _private_key(file)
     except _Unusable as error:
-        yield Remark(path=path, problem=str(error), read=file, valid=f"make one with {_HOW[algorithm]}" if algorithm in _HOW else "")
+        yield Remark(
+            path=path,
+            problem=str(error),
+            read=file,
+            valid=f"make one with {_HOW[algorithm]}" if algorithm in _HOW else "",
+        )
         return
     if algorithm:
         actual = _algorithm(key)
@@ -157,13 +188,24 @@ def _key(path: KeyPath, file: str, *, algorithm: str = "") -> Iterator[Remark]:
             how = _HOW.get(algorithm, "P-256, Ed25519, or RSA with 3072 bits or more")
             yield Remark(path=path, problem=f"is no key {wanted}", read=file, valid=how)
     elif isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
-        yield Remark(path=path, problem=f"is an RSA key of only {key.key_size} bits", read=file, valid="2048 bits or more")
+        yield Remark(
+            path=path,
+            problem=f"is an RSA key of only {key.key_size} bits",
+            read=file,
+            valid="2048 bits or more",
+        )
     mode = Path(file).stat().st_mode & 0o777
     if mode & 0o077:
         whom = "every user" if mode & 0o007 else "a group"
         # A group that may read can be the deployment's way (secrets of container platforms).
         severity: Severity = "error" if mode & 0o037 else "warning"
-        yield Remark(path=path, problem=f"is open to {whom} (mode {mode:03o})", read=file, valid=f"`chmod 0600 {file}`", severity=severity)
+        yield Remark(
+            path=path,
+            problem=f"is open to {whom} (mode {mode:03o})",
+            read=file,
+            valid=f"`chmod 0600 {file}`",
+            severity=severity,
+        )
 
 
 def _private_key(file: str) -> PrivateKeyTypes:

@@ -13,7 +13,15 @@ from urllib.parse import SplitResult, parse_qsl
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import Assertions, Limits, OpenIdProvider, Server, Sessions, Store, Telemetry
 from authproxy.settings.validation import Sections
-from authproxy.settings.values import SocketPath, TcpAddress, is_local, key_of, listen_address, name_server, url_of
+from authproxy.settings.values import (
+    SocketPath,
+    TcpAddress,
+    is_local,
+    key_of,
+    listen_address,
+    name_server,
+    url_of,
+)
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
@@ -35,7 +43,9 @@ def remarks(sections: Sections) -> Iterator[Remark]:
 
 def _server(server: Server) -> Iterator[Remark]:
     taken: set[TcpAddress | SocketPath] = set()
-    listeners: list[tuple[KeyPath, str]] = [(("server", "listen", at), text) for at, text in enumerate(server.listen)]
+    listeners: list[tuple[KeyPath, str]] = [
+        (("server", "listen", at), text) for at, text in enumerate(server.listen)
+    ]
     for path, text in [*listeners, (("server", "management"), server.management)]:
         try:
             address = listen_address(text)
@@ -46,8 +56,13 @@ def _server(server: Server) -> Iterator[Remark]:
             yield Remark(path=path, problem="is the same as another listener", read=shown(text))
         taken.add(address)
     if int(server.unix_socket_mode, 8) & 0o002:
-        path, problem = ("server", "unix_socket_mode"), "lets every user of this machine connect, and peers on a Unix socket are trusted"
-        yield Remark(path=path, problem=problem, read=server.unix_socket_mode, valid="660 or 600", severity="warning")
+        path, problem = (
+            ("server", "unix_socket_mode"),
+            "lets every user of this machine connect, and peers on a Unix socket are trusted",
+        )
+        yield Remark(
+            path=path, problem=problem, read=server.unix_socket_mode, valid="660 or 600", severity="warning"
+        )
     yield from _shares(server.limits)
     for at, text in enumerate(server.trusted_proxies):
         yield from trusted_peer(("server", "trusted_proxies", at), text)
@@ -61,11 +76,20 @@ def _server(server: Server) -> Iterator[Remark]:
 
 def _shares(limits: Limits) -> Iterator[Remark]:
     """A share as large as the whole protects nobody."""
-    for name, whole in (("connections_per_address", "connections"), ("connections_per_session", "upstream_connections")):
+    for name, whole in (
+        ("connections_per_address", "connections"),
+        ("connections_per_session", "upstream_connections"),
+    ):
         share, most = getattr(limits, name), getattr(limits, whole)
         if share >= most:
             problem = f"has no effect: it is not less than `{whole}`, so that one of them may take everything"
-            yield Remark(path=("server", "limits", name), problem=problem, read=str(share), valid=f"1 to {most - 1}", severity="warning")
+            yield Remark(
+                path=("server", "limits", name),
+                problem=problem,
+                read=str(share),
+                valid=f"1 to {most - 1}",
+                severity="warning",
+            )
 
 
 def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
@@ -73,38 +97,68 @@ def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        yield Remark(path=path, problem="is no address and no network", read=shown(text), valid="`10.1.2.3`, `10.1.2.0/24`, `fd00::/8`")
+        yield Remark(
+            path=path,
+            problem="is no address and no network",
+            read=shown(text),
+            valid="`10.1.2.3`, `10.1.2.0/24`, `fd00::/8`",
+        )
         return
     if "/" in text and str(network.network_address) != text.partition("/")[0].lower():
-        yield Remark(path=path, problem=f'has bits set beyond its prefix; did you mean "{network}"?', read=shown(text))
+        yield Remark(
+            path=path, problem=f'has bits set beyond its prefix; did you mean "{network}"?', read=shown(text)
+        )
     if network.prefixlen == 0:
         problem = "trusts everybody: anyone can then claim any client address, and ask for any subrequest"
-        yield Remark(path=path, problem=problem, read=shown(text), valid="the addresses of your front proxies", severity="warning")
+        yield Remark(
+            path=path,
+            problem=problem,
+            read=shown(text),
+            valid="the addresses of your front proxies",
+            severity="warning",
+        )
 
 
 def _store(store: Store) -> Iterator[Remark]:
     url = url_of(store.url)
     if url is None or url.scheme not in {*_STORES, "unix", "memory"}:
-        valid = "`redis://host:6379/0`, `rediss://host:6379/0`, `valkey://…`, `valkeys://…`, `unix:///path?db=0`, `memory://`"
-        yield Remark(path=("store", "url"), problem="is no URL of a store", read=shown(store.url), valid=valid)
+        valid = (
+            "`redis://host:6379/0`, `rediss://host:6379/0`, `valkey://…`, `valkeys://…`, "
+            "`unix:///path?db=0`, `memory://`"
+        )
+        yield Remark(
+            path=("store", "url"), problem="is no URL of a store", read=shown(store.url), valid=valid
+        )
         return
     if url.scheme == "memory":
         problem = "keeps sessions in this process: they end with it, and a second instance does not know them"
         yield Remark(path=("store", "url"), problem=problem, read=store.url, severity="warning")
     if url.password:
-        problem = "holds a password, which then stands in logs of other tools and in backups; use `store.password_file`"
+        problem = (
+            "holds a password, which then stands in logs of other tools and in backups; use "
+            "`store.password_file`"
+        )
         yield Remark(path=("store", "url"), problem=problem, severity="warning")
         if store.password:
-            yield Remark(path=("store", "password"), problem="is given in `store.url` too; leave it out there")
+            yield Remark(
+                path=("store", "password"), problem="is given in `store.url` too; leave it out there"
+            )
     if url.scheme in _STORES and not url.hostname:
         yield Remark(path=("store", "url"), problem="names no host", read=shown(store.url))
     yield from _database(store.url, url)
     for name in ("ca_file", "client_cert_file", "client_key_file"):
         if getattr(store, name) and url.scheme not in _STORES_WITH_TLS:
-            yield Remark(path=("store", name), problem="has no effect: only `rediss://` and `valkeys://` use TLS", severity="warning")
+            yield Remark(
+                path=("store", name),
+                problem="has no effect: only `rediss://` and `valkeys://` use TLS",
+                severity="warning",
+            )
     if (store.client_cert_file is None) != (store.client_key_file is None):
         missing = "client_key_file" if store.client_cert_file else "client_cert_file"
-        yield Remark(path=("store", missing), problem="is missing: a certificate for the store needs both its file and its key's")
+        yield Remark(
+            path=("store", missing),
+            problem="is missing: a certificate for the store needs both its file and its key's",
+        )
 
 
 def _database(text: str, url: SplitResult) -> Iterator[Remark]:
@@ -119,9 +173,19 @@ def _database(text: str, url: SplitResult) -> Iterator[Remark]:
     for name, value in parse_qsl(url.query, keep_blank_values=True):
         if name != "db":
             problem = "has an option that means nothing here"
-            yield Remark(path=path, problem=problem, read=shown(name), valid="`?db=0`; the rest are settings of `store`")
+            yield Remark(
+                path=path,
+                problem=problem,
+                read=shown(name),
+                valid="`?db=0`; the rest are settings of `store`",
+            )
         elif not _NUMBER.fullmatch(value):
-            yield Remark(path=path, problem="names no database: `db` is not a number", read=shown(value), valid="`?db=0`")
+            yield Remark(
+                path=path,
+                problem="names no database: `db` is not a number",
+                read=shown(value),
+                valid="`?db=0`",
+            )
     if url.port == 0:
         yield Remark(path=path, problem="names port 0", read=shown(text), valid="a port from 1 to 65535")
 
@@ -144,7 +208,10 @@ def _sessions(sessions: Sessions) -> Iterator[Remark]:
             yield Remark(path=path, problem="is the same key as an earlier one")
         seen.add(key)
     if sessions.idle > sessions.absolute:
-        yield Remark(path=("sessions", "idle"), problem="is longer than `sessions.absolute`, which ends the session anyway")
+        yield Remark(
+            path=("sessions", "idle"),
+            problem="is longer than `sessions.absolute`, which ends the session anyway",
+        )
 
 
 def _assertions(assertions: Assertions) -> Iterator[Remark]:
@@ -152,30 +219,55 @@ def _assertions(assertions: Assertions) -> Iterator[Remark]:
     files = [assertions.current_key_file, assertions.next_key_file, assertions.retiring_key_file]
     for at, name in enumerate(("current_key_file", "next_key_file", "retiring_key_file")):
         if files[at] is not None and files[at] in files[:at]:
-            yield Remark(path=("assertions", name), problem="names the same file as another key of the ring", read=files[at])
+            yield Remark(
+                path=("assertions", name),
+                problem="names the same file as another key of the ring",
+                read=files[at],
+            )
 
 
 def _issuer(path: KeyPath, text: str) -> Iterator[Remark]:
     url = url_of(text)
-    if url is None or url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
-        yield Remark(path=path, problem="is no URL of an issuer", read=shown(text), valid="`https://host/path` without query and fragment")
+    if (
+        url is None
+        or url.scheme not in {"http", "https"}
+        or not url.hostname
+        or url.query
+        or url.fragment
+        or url.username
+    ):
+        yield Remark(
+            path=path,
+            problem="is no URL of an issuer",
+            read=shown(text),
+            valid="`https://host/path` without query and fragment",
+        )
     elif url.scheme == "http" and not is_local(url.hostname):
-        yield Remark(path=path, problem="is not `https`", read=shown(text), valid="`http` is for localhost only")
+        yield Remark(
+            path=path, problem="is not `https`", read=shown(text), valid="`http` is for localhost only"
+        )
 
 
 def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
     yield from _issuer(("rekono", "issuer"), rekono.issuer)
     yield from _client_authentication(rekono)
     if "openid" not in rekono.scopes:
-        yield Remark(path=("rekono", "scopes"), problem="lack `openid`: without it there is no ID token", read=" ".join(rekono.scopes))
+        yield Remark(
+            path=("rekono", "scopes"),
+            problem="lack `openid`: without it there is no ID token",
+            read=" ".join(rekono.scopes),
+        )
     if rekono.prompt and rekono.max_age is not None:
         problem = (
-            "makes Rekono ignore `rekono.max_age` and leave out when the person has authenticated, without which a sign-in is no fresh "
-            "proof: set one of the two, the other to `null`"
+            "makes Rekono ignore `rekono.max_age` and leave out when the person has authenticated, without "
+            "which a sign-in is no fresh proof: set one of the two, the other to `null`"
         )
         yield Remark(path=("rekono", "prompt"), problem=problem, read=rekono.prompt, severity="warning")
     if rekono.recheck_every is not None and "offline_access" not in rekono.scopes:
-        problem = "may work for the life of an access token only: Rekono gives refresh tokens for the scope `offline_access`"
+        problem = (
+            "may work for the life of an access token only: Rekono gives refresh tokens for the scope "
+            "`offline_access`"
+        )
         valid = "`offline_access` among `rekono.scopes`"
         yield Remark(path=("rekono", "recheck_every"), problem=problem, valid=valid, severity="warning")
     for name in ("dashboard_url", "register_url", "help_url"):
@@ -183,13 +275,18 @@ def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
         url = url_of(text) if text else None
         # `javascript:` and the like would run on our pages.
         if text and (url is None or url.scheme not in {"http", "https"} or not url.hostname):
-            yield Remark(path=("rekono", name), problem="is no link to a page", read=shown(text), valid="`https://…`")
+            yield Remark(
+                path=("rekono", name), problem="is no link to a page", read=shown(text), valid="`https://…`"
+            )
 
 
 def _telemetry(telemetry: Telemetry) -> Iterator[Remark]:
     path = ("telemetry", "audit_key")
     if telemetry.audit_key is None:
-        problem = "is missing: people in the audit trail get other names when the last of `sessions.keys` is dropped"
+        problem = (
+            "is missing: people in the audit trail get other names when the last of `sessions.keys` is "
+            "dropped"
+        )
         valid = "`audit_key_file` with a key of `openssl rand -base64 32`, the same on every instance"
         yield Remark(path=path, problem=problem, valid=valid, severity="warning")
         return
@@ -203,12 +300,20 @@ def _client_authentication(rekono: OpenIdProvider) -> Iterator[Remark]:
     how = rekono.client_authentication
     if how == "private_key_jwt":
         if not rekono.client_key_file:
-            yield Remark(path=("rekono", "client_key_file"), problem=f"is missing: `{how}` needs it", valid="a PEM private key")
+            yield Remark(
+                path=("rekono", "client_key_file"),
+                problem=f"is missing: `{how}` needs it",
+                valid="a PEM private key",
+            )
         if rekono.client_secret:
-            yield Remark(path=("rekono", "client_secret"), problem=f"has no effect with `{how}`", severity="warning")
+            yield Remark(
+                path=("rekono", "client_secret"), problem=f"has no effect with `{how}`", severity="warning"
+            )
         return
     if rekono.client_key_file:
-        yield Remark(path=("rekono", "client_key_file"), problem=f"has no effect with `{how}`", severity="warning")
+        yield Remark(
+            path=("rekono", "client_key_file"), problem=f"has no effect with `{how}`", severity="warning"
+        )
     if not rekono.client_secret:
         valid = "a secret, or better `client_secret_file`"
         yield Remark(path=("rekono", "client_secret"), problem=f"is missing: `{how}` needs it", valid=valid)
@@ -220,29 +325,74 @@ def _client_authentication(rekono: OpenIdProvider) -> Iterator[Remark]:
         problem = "is short enough to be guessed (less than 16 characters)"
         yield Remark(path=("rekono", "client_secret"), problem=problem, severity="warning")
     if secret != secret.strip():
-        yield Remark(path=("rekono", "client_secret"), problem="begins or ends with white space", severity="warning")
+        yield Remark(
+            path=("rekono", "client_secret"), problem="begins or ends with white space", severity="warning"
+        )
 
 
-_PLACEHOLDERS = {"changeme", "change-me", "change me", "secret", "password", "example", "client-secret", "client_secret", "todo", "xxx"}
+_PLACEHOLDERS = {
+    "changeme",
+    "change-me",
+    "change me",
+    "secret",
+    "password",
+    "example",
+    "client-secret",
+    "client_secret",
+    "todo",
+    "xxx",
+}
 
 _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 _BOUNDS: dict[tuple[str, str], tuple[timedelta, timedelta, str]] = {
-    ("server.hsts", "max_age"): (0 * _SECOND, 730 * 24 * _HOUR, "browsers cannot be told otherwise while the host has no HTTPS"),
-    ("store", "deadline"): (0.02 * _SECOND, 5 * _SECOND, "everybody waits this long for a 503 while the store is away"),
-    ("store", "forgives"): (0 * _SECOND, _HOUR, "somebody who has gone away may stay signed in for so much longer"),
-    ("store", "near_cache_for"): (0 * _SECOND, 30 * _SECOND, "a revoked session may live on so long if the store's messages are lost"),
+    ("server.hsts", "max_age"): (
+        0 * _SECOND,
+        730 * 24 * _HOUR,
+        "browsers cannot be told otherwise while the host has no HTTPS",
+    ),
+    ("store", "deadline"): (
+        0.02 * _SECOND,
+        5 * _SECOND,
+        "everybody waits this long for a 503 while the store is away",
+    ),
+    ("store", "forgives"): (
+        0 * _SECOND,
+        _HOUR,
+        "somebody who has gone away may stay signed in for so much longer",
+    ),
+    ("store", "near_cache_for"): (
+        0 * _SECOND,
+        30 * _SECOND,
+        "a revoked session may live on so long if the store's messages are lost",
+    ),
     ("sessions", "idle"): (_MINUTE, 24 * _HOUR, "people read a page before they ask for the next"),
     ("sessions", "absolute"): (5 * _MINUTE, 24 * _HOUR, "a person's rights and data may change"),
     ("sessions", "attempt"): (_MINUTE, 24 * _HOUR, "signing in with a telephone takes minutes"),
-    ("assertions", "lifetime"): (10 * _SECOND, 10 * _MINUTE, "an assertion cannot be revoked, and clocks differ"),
+    ("assertions", "lifetime"): (
+        10 * _SECOND,
+        10 * _MINUTE,
+        "an assertion cannot be revoked, and clocks differ",
+    ),
     ("rekono", "leeway"): (0 * _SECOND, 5 * _MINUTE, "it prolongs every token"),
     ("rekono", "timeout"): (_SECOND, _MINUTE, "a person waits for it"),
-    ("rekono", "recheck_every"): (30 * _SECOND, 8 * _HOUR, "each session asks the provider so often, and lives no longer than eight hours"),
+    ("rekono", "recheck_every"): (
+        30 * _SECOND,
+        8 * _HOUR,
+        "each session asks the provider so often, and lives no longer than eight hours",
+    ),
     ("rekono", "max_age"): (0 * _SECOND, 24 * _HOUR, "it is about fresh proof"),
     ("acnlb.revocation", "refresh_every"): (_MINUTE, 24 * _HOUR, "lists are asked for once a minute at most"),
     ("acnlb.revocation", "timeout"): (0.1 * _SECOND, 20 * _SECOND, "a person waits for it"),
-    ("acnlb.revocation", "max_stale"): (0 * _SECOND, 7 * 24 * _HOUR, "a certificate may have been revoked since"),
-    ("acnlb.revocation", "sessions_checked_every"): (10 * _SECOND, _HOUR, "a revoked certificate keeps its sessions for so long"),
+    ("acnlb.revocation", "max_stale"): (
+        0 * _SECOND,
+        7 * 24 * _HOUR,
+        "a certificate may have been revoked since",
+    ),
+    ("acnlb.revocation", "sessions_checked_every"): (
+        10 * _SECOND,
+        _HOUR,
+        "a revoked certificate keeps its sessions for so long",
+    ),
 }
 
 
@@ -254,10 +404,16 @@ def _bounds(sections: Sections) -> Iterator[Remark]:
             span = getattr(span, part) if span else None
         if span is not None and not least <= span <= most:
             yield Remark(
-                path=path, problem=f"is out of bounds: {reason}",
-                read=f"{span.total_seconds():g}s", valid=f"{least.total_seconds():g}s to {most.total_seconds():g}s",
-            )  # fmt: skip
+                path=path,
+                problem=f"is out of bounds: {reason}",
+                read=f"{span.total_seconds():g}s",
+                valid=f"{least.total_seconds():g}s to {most.total_seconds():g}s",
+            )
     timeouts = sections.server.timeouts if sections.server else None
     for each in fields(timeouts) if timeouts else ():
         if each.name not in {"leave", "drain"} and not getattr(timeouts, each.name):
-            yield Remark(path=("server", "timeouts", each.name), problem="is nothing at all: every request would end there", read="0s")
+            yield Remark(
+                path=("server", "timeouts", each.name),
+                problem="is nothing at all: every request would end there",
+                read="0s",
+            )

@@ -1,4 +1,5 @@
-"""PURE: whether octets are a logo that may stand on our pages: a PNG, or an SVG that draws and does nothing else, of at most 16 KiB."""
+"""PURE: whether octets are a logo that may stand on our pages: a PNG, or an SVG that draws and does nothing
+else, of at most 16 KiB."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ class UnfitLogo(ValueError):  # noqa: N818  (the exception is named after what i
 
 
 def check(octets: bytes) -> None:
-    """Raises UnfitLogo. Its browser keeps a drawing from doing harm anyway; whoever drew one that tries should be asked."""
+    """Raises UnfitLogo. Its browser keeps a drawing from doing harm anyway; whoever drew one that tries
+    should be asked."""
     if len(octets) > LARGEST:
         raise UnfitLogo(f"has {len(octets)} bytes")
     if octets.startswith(PNG):
@@ -46,5 +48,9 @@ def _faults(root: ET.Element) -> Iterator[str]:
             yield "a style from elsewhere"
         for attribute, value in element.attrib.items():
             short = attribute.rpartition("}")[2].lower()
-            if short.startswith("on") or (short == "href" and not value.startswith("#")) or _OUTSIDE.search(value):
+            if (
+                short.startswith("on")
+                or (short == "href" and not value.startswith("#"))
+                or _OUTSIDE.search(value)
+            ):
                 yield f"the attribute `{short}`"

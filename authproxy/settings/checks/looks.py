@@ -26,5 +26,13 @@ def _colour(path: KeyPath, look: Look) -> Iterator[Remark]:
         return
     found = colours.contrast(look.colour, colours.PAPER)
     if found < colours.ENOUGH:
-        problem = f"cannot be read on white: its contrast is {found:.2f}, and {colours.ENOUGH} is needed (WCAG 2.2, SC 1.4.3)"
-        yield Remark(path=path, problem=problem, read=look.colour, valid=f"a darker one, such as `{colours.dark_enough(look.colour)}`")
+        problem = (
+            f"cannot be read on white: its contrast is {found:.2f}, and {colours.ENOUGH} is needed (WCAG "
+            "2.2, SC 1.4.3)"
+        )
+        yield Remark(
+            path=path,
+            problem=problem,
+            read=look.colour,
+            valid=f"a darker one, such as `{colours.dark_enough(look.colour)}`",
+        )

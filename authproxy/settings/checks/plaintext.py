@@ -1,7 +1,8 @@
-"""PURE: checks of what would travel in plain text to another machine: sessions, identities, codes and passwords must not, unless the
-operator says so.
+"""PURE: checks of what would travel in plain text to another machine: sessions, identities, codes and
+passwords must not, unless the operator says so.
 
-Revocation lists and answers are not looked at: they are signed, and their authorities publish them over plain HTTP (RFC 5280 §8).
+Revocation lists and answers are not looked at: they are signed, and their authorities publish them over plain
+HTTP (RFC 5280 §8).
 """
 
 from __future__ import annotations
@@ -25,23 +26,41 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
         if url is not None and url.hostname and not is_here(url.hostname, machine):
             better = "`rediss://…`" if url.scheme in _PLAIN_STORES else "`https://…`"
             problem = f"would send {what} to another machine in plain text"
-            valid = f"{better}, an address of this machine, or `allows_plaintext: true` beside it where nobody else can read along"
+            valid = (
+                f"{better}, an address of this machine, or `allows_plaintext: true` beside it where nobody "
+                "else can read along"
+            )
             yield Remark(path=path, problem=problem, read=shown(text), valid=valid)
     for name, gateway in _gateways(sections):
         smpp = gateway.smpp
-        if smpp is not None and not smpp.tls and not smpp.allows_plaintext and not is_here(smpp.host, machine):
+        if (
+            smpp is not None
+            and not smpp.tls
+            and not smpp.allows_plaintext
+            and not is_here(smpp.host, machine)
+        ):
             problem = "is off: codes and the password would go to another machine in plain text"
             valid = "`true`, or `allows_plaintext: true` beside it if the connection runs through a tunnel"
-            yield Remark(path=("step_up", "sms", "gateways", name, "smpp", "tls"), problem=problem, valid=valid)
+            yield Remark(
+                path=("step_up", "sms", "gateways", name, "smpp", "tls"), problem=problem, valid=valid
+            )
     mail = sections.step_up.mail if sections.step_up else None
-    if mail is not None and mail.tls == "none" and not mail.allows_plaintext and not is_here(mail.host, machine):
+    if (
+        mail is not None
+        and mail.tls == "none"
+        and not mail.allows_plaintext
+        and not is_here(mail.host, machine)
+    ):
         problem = "is `none`: letters and the password would go to another machine in plain text"
-        valid = "`starttls` or `implicit`, or `allows_plaintext: true` beside it where nobody else can read along"
+        valid = (
+            "`starttls` or `implicit`, or `allows_plaintext: true` beside it where nobody else can read along"
+        )
         yield Remark(path=("step_up", "mail", "tls"), problem=problem, read="none", valid=valid)
 
 
 def is_here(host: str, machine: Machine) -> bool:
-    """Whether a host is this machine: by name, by a loopback address, or by an address of one of its interfaces."""
+    """Whether a host is this machine: by name, by a loopback address, or by an address of one of its
+    interfaces."""
     if is_local(host):
         return True
     try:
@@ -58,14 +77,21 @@ def _plain(sections: Sections) -> Iterator[tuple[KeyPath, str, str]]:
         yield ("store", "url"), store.url, "the store's password and people's sessions"
     for name, portal in sections.portals.items():
         if not portal.allows_plaintext and _scheme(portal.upstream) == "http":
-            yield ("portals", name, "upstream"), portal.upstream, "identities, and what people write and read,"
+            yield (
+                ("portals", name, "upstream"),
+                portal.upstream,
+                "identities, and what people write and read,",
+            )
     onepass = sections.step_up.onepass if sections.step_up else None
     if onepass is not None and not onepass.allows_plaintext and _scheme(onepass.url) == "http":
         yield ("step_up", "onepass", "url"), onepass.url, "notifications and the key of this gateway"
     for name, gateway in _gateways(sections):
         http, path = gateway.http, ("step_up", "sms", "gateways", name, "http")
         if http is not None and not http.allows_plaintext:
-            for key, text in ((("url",), http.url), (("reports", "url"), http.reports.url if http.reports else "")):
+            for key, text in (
+                (("url",), http.url),
+                (("reports", "url"), http.reports.url if http.reports else ""),
+            ):
                 if _scheme(text) == "http":
                     yield (*path, *key), text, "codes and the secret of this gateway"
 

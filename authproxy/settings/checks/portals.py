@@ -19,9 +19,24 @@ from authproxy.settings.values import SocketPath, TcpAddress, is_local, listen_a
 # RFC 9110 §5.6.2, without what nobody needs.
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _RESERVED = {
-    "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive", "proxy-connection", "te",
-    "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade", "via", "x-request-id",
-}  # fmt: skip
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-request-id",
+}
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
@@ -30,7 +45,9 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     default = sections.server.default_portal if sections.server else None
     if default is not None and sections.portals and default not in sections.portals:
         path: KeyPath = ("server", "default_portal")
-        yield Remark(path=path, problem="is no portal", read=shown(default), valid=", ".join(sorted(sections.portals)))
+        yield Remark(
+            path=path, problem="is no portal", read=shown(default), valid=", ".join(sorted(sections.portals))
+        )
     for name, portal in sections.portals.items():
         path = ("portals", name)
         yield from _url(path, portal, hosts, name)
@@ -47,18 +64,29 @@ def remarks(sections: Sections) -> Iterator[Remark]:
 def _url(path: KeyPath, portal: PortalSettings, hosts: dict[str, str], name: str) -> Iterator[Remark]:
     url = url_of(portal.url)
     if url is None or not url.hostname:
-        yield Remark(path=(*path, "url"), problem="is no URL of a portal", read=shown(portal.url), valid="`https://host[:port]`")
+        yield Remark(
+            path=(*path, "url"),
+            problem="is no URL of a portal",
+            read=shown(portal.url),
+            valid="`https://host[:port]`",
+        )
         return
     if url.scheme == "http" and not is_local(url.hostname):
-        problem = "is not `https`: browsers would keep no `__Host-` cookie, and anybody on the way could read along"
-        yield Remark(path=(*path, "url"), problem=problem, read=shown(portal.url), valid="`http` is for localhost only")
+        problem = (
+            "is not `https`: browsers would keep no `__Host-` cookie, and anybody on the way could read along"
+        )
+        yield Remark(
+            path=(*path, "url"), problem=problem, read=shown(portal.url), valid="`http` is for localhost only"
+        )
     try:
         host = target.canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
     except target.TargetRefused as refused:
         yield Remark(path=(*path, "url"), problem=str(refused), read=shown(portal.url))
         return
     if host in hosts:
-        yield Remark(path=(*path, "url"), problem=f"has the same host as portal {hosts[host]}", read=shown(portal.url))
+        yield Remark(
+            path=(*path, "url"), problem=f"has the same host as portal {hosts[host]}", read=shown(portal.url)
+        )
     hosts.setdefault(host, name)
 
 
@@ -73,7 +101,10 @@ def _reachable(path: KeyPath, portal: PortalSettings, server: Server | None) -> 
     if server is None or not portal.url.startswith("https:") or server.tls or server.trusted_proxies:
         return
     if not any(text.startswith("unix:") for text in server.listen):
-        problem = "is https, but the gateway neither ends TLS (`server.tls`) nor trusts a proxy that does (`server.trusted_proxies`)"
+        problem = (
+            "is https, but the gateway neither ends TLS (`server.tls`) nor trusts a proxy that does "
+            "(`server.trusted_proxies`)"
+        )
         yield Remark(path=(*path, "url"), problem=problem, read=shown(portal.url), severity="warning")
 
 
@@ -86,14 +117,23 @@ def _upstream(path: KeyPath, portal: PortalSettings, server: Server | None) -> I
         yield Remark(path=(*path, "upstream"), problem="is no URL of a server", read=shown(portal.upstream))
         return
     else:
-        there = TcpAddress("127.0.0.1" if is_local(url.hostname) else url.hostname, url.port or (443 if url.scheme == "https" else 80))
+        there = TcpAddress(
+            "127.0.0.1" if is_local(url.hostname) else url.hostname,
+            url.port or (443 if url.scheme == "https" else 80),
+        )
     if there in own:
         problem = "is the gateway itself: requests would go round in circles"
         yield Remark(path=(*path, "upstream"), problem=problem, read=shown(portal.upstream))
     if portal.upstream_tls != type(portal.upstream_tls)() and not portal.upstream.startswith("https:"):
-        yield Remark(path=(*path, "upstream_tls"), problem="has no effect: the upstream is not `https`", severity="warning")
+        yield Remark(
+            path=(*path, "upstream_tls"),
+            problem="has no effect: the upstream is not `https`",
+            severity="warning",
+        )
     if (portal.upstream_tls.certificate_file is None) != (portal.upstream_tls.key_file is None):
-        yield Remark(path=(*path, "upstream_tls"), problem="has only one of `certificate_file` and `key_file`")
+        yield Remark(
+            path=(*path, "upstream_tls"), problem="has only one of `certificate_file` and `key_file`"
+        )
 
 
 def _listeners(server: Server | None) -> Iterator[TcpAddress | SocketPath]:
@@ -113,25 +153,38 @@ def _methods(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
     for at, method in enumerate(named):
         if method in methods.WEBDAV and not portal.webdav:
             problem = "is a method of WebDAV, which acts on more than its target"
-            yield Remark(path=(*path, "methods", at), problem=problem, read=shown(method), valid="`webdav: true` passes all of them on")
+            yield Remark(
+                path=(*path, "methods", at),
+                problem=problem,
+                read=shown(method),
+                valid="`webdav: true` passes all of them on",
+            )
         else:
             yield from _method((*path, "methods", at), method)
     if "HEAD" in named and "GET" not in named:
-        yield Remark(path=(*path, "methods"), problem="have `HEAD` without `GET`, whose head it is", severity="warning")
+        yield Remark(
+            path=(*path, "methods"), problem="have `HEAD` without `GET`, whose head it is", severity="warning"
+        )
     if portal.preflight == "pass" and portal.methods is not None and "OPTIONS" not in named:
-        yield Remark(path=(*path, "preflight"), problem="has no effect: `methods` lack `OPTIONS`", severity="warning")
+        yield Remark(
+            path=(*path, "preflight"), problem="has no effect: `methods` lack `OPTIONS`", severity="warning"
+        )
 
 
 def _method(path: KeyPath, method: str) -> Iterator[Remark]:
     if method not in methods.KNOWN:
         nearest = f'; did you mean "{method.upper()}"?' if method.upper() in methods.KNOWN else ""
         valid = ", ".join(sorted(methods.KNOWN))
-        yield Remark(path=path, problem=f"is no method that is passed on{nearest}", read=shown(method), valid=valid)
+        yield Remark(
+            path=path, problem=f"is no method that is passed on{nearest}", read=shown(method), valid=valid
+        )
 
 
 def _routes(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
     earlier: list[Route] = []
-    passed = (methods.ORDINARY if portal.methods is None else frozenset(portal.methods)) | (methods.WEBDAV if portal.webdav else set())
+    passed = (methods.ORDINARY if portal.methods is None else frozenset(portal.methods)) | (
+        methods.WEBDAV if portal.webdav else set()
+    )
     for at, settings in enumerate(portal.routes):
         route_path = (*path, "routes", at)
         faults = list(_route(route_path, settings))
@@ -140,12 +193,22 @@ def _routes(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
             continue
         covered = [method for method in settings.methods or passed if method in passed]
         if not covered:
-            problem = "is a rule that has no effect: the portal's `methods` and `webdav` pass none of its methods on"
-            yield Remark(path=(*route_path, "methods"), problem=problem, read=", ".join(settings.methods), severity="warning")
+            problem = (
+                "is a rule that has no effect: the portal's `methods` and `webdav` pass none of its methods "
+                "on"
+            )
+            yield Remark(
+                path=(*route_path, "methods"),
+                problem=problem,
+                read=", ".join(settings.methods),
+                severity="warning",
+            )
         elif all(any(route.covers(settings.path, method) for route in earlier) for method in covered):
             problem = "is a rule that has no effect: earlier ones cover every request of it"
             yield Remark(path=(*route_path, "path"), problem=problem, read=settings.path, severity="warning")
-        earlier.append(Route(name=settings.path, path=settings.path, methods=settings.methods, requirement=Requirement()))
+        earlier.append(
+            Route(name=settings.path, path=settings.path, methods=settings.methods, requirement=Requirement())
+        )
 
 
 def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
@@ -161,7 +224,11 @@ def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
         valid = "a path as requests carry it: no query, no `;`, no `//`, nothing escaped that need not be"
         yield Remark(path=(*path, "path"), problem="covers no request", read=shown(route.path), valid=valid)
     elif is_own_place(canonical):
-        yield Remark(path=(*path, "path"), problem="is the gateway's own: no rule of a portal applies there", read=shown(route.path))
+        yield Remark(
+            path=(*path, "path"),
+            problem="is the gateway's own: no rule of a portal applies there",
+            read=shown(route.path),
+        )
 
 
 def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
@@ -177,22 +244,50 @@ def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
         at, folded = (*path, "headers", each.name), name.lower().replace("_", "-")
         if folded in taken:
             yield Remark(path=at, problem=f"is the same header as `{taken[folded]}`", read=shown(name))
-        elif own is not None and not _HEADER_NAME.fullmatch(name):  # a preset's names are another product's, with its habits
+        elif own is not None and not _HEADER_NAME.fullmatch(
+            name
+        ):  # a preset's names are another product's, with its habits
             valid = "letters, digits, `-` and `_`, beginning with a letter"
             yield Remark(path=at, problem="is no header name", read=shown(name), valid=valid)
-        elif own is not None and (folded in _RESERVED or folded.startswith(("x-forwarded-", "x-authproxy-", "sec-", "proxy-"))):
+        elif own is not None and (
+            folded in _RESERVED or folded.startswith(("x-forwarded-", "x-authproxy-", "sec-", "proxy-"))
+        ):
             yield Remark(path=at, problem="is a header that has a meaning of its own", read=shown(name))
         elif own is not None and "_" in name:
             problem = "has an underscore: an nginx before the portal drops such a header without a word"
-            yield Remark(path=at, problem=problem, read=shown(name), valid="`underscores_in_headers on` there, or `-`", severity="warning")
+            yield Remark(
+                path=at,
+                problem=problem,
+                read=shown(name),
+                valid="`underscores_in_headers on` there, or `-`",
+                severity="warning",
+            )
         taken.setdefault(folded, each.name)
-    if all(getattr(portal.headers, each.name) == "" for each in fields(portal.headers) if each.name not in {"encoding", "preset"}):
-        yield Remark(path=(*path, "headers"), problem="are all empty: the portal would not learn who it is", severity="warning")
+    if all(
+        getattr(portal.headers, each.name) == ""
+        for each in fields(portal.headers)
+        if each.name not in {"encoding", "preset"}
+    ):
+        yield Remark(
+            path=(*path, "headers"),
+            problem="are all empty: the portal would not learn who it is",
+            severity="warning",
+        )
 
 
 def _origins(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
     for at, origin in enumerate(portal.websocket_origins):
         url = url_of(origin)
-        is_origin = url is not None and url.scheme in {"http", "https"} and url.hostname and origin == f"{url.scheme}://{url.netloc}"
+        is_origin = (
+            url is not None
+            and url.scheme in {"http", "https"}
+            and url.hostname
+            and origin == f"{url.scheme}://{url.netloc}"
+        )
         if not is_origin or "@" in origin or "*" in origin:
-            yield Remark(path=(*path, "websocket_origins", at), problem="is no origin", read=shown(origin), valid="`https://host[:port]`")
+            yield Remark(
+                path=(*path, "websocket_origins", at),
+                problem="is no origin",
+                read=shown(origin),
+                valid="`https://host[:port]`",
+            )

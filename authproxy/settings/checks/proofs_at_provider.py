@@ -1,5 +1,5 @@
-"""PURE: checks of when a sign-in at the provider is a fresh proof, too: who must say so, and where the provider need not state the time
-that makes it one (OpenID Connect Core §2, §3.1.2.1)."""
+"""PURE: checks of when a sign-in at the provider is a fresh proof, too: who must say so, and where the
+provider need not state the time that makes it one (OpenID Connect Core §2, §3.1.2.1)."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         return
     path: KeyPath = ("rekono", "step_up_by")
     if rekono.step_up_by is None and not is_rekonos_own(rekono.issuer):
-        problem = "is missing: the issuer is not Rekono's own, and only of Rekono it is known that every sign-in is confirmed there"
+        problem = (
+            "is missing: the issuer is not Rekono's own, and only of Rekono it is known that every sign-in "
+            "is confirmed there"
+        )
         yield Remark(path=path, problem=problem, valid=_THE_VALUES)
     elif isinstance(rekono.step_up_by, dict) and not any(rekono.step_up_by.values()):
         problem = "names no word that counts, so that no sign-in would be a fresh proof"
         yield Remark(path=path, problem=problem, valid=_THE_VALUES)
     elif is_never(sections) and _nobody_can_begin(sections):
         problem = (
-            "leaves nobody a first proof: without `step_up.sms` and `acnlb` a person who has added no method yet can prove nothing, and "
-            "adding one needs a proof"
+            "leaves nobody a first proof: without `step_up.sms` and `acnlb` a person who has added no method "
+            "yet can prove nothing, and adding one needs a proof"
         )
         yield Remark(path=path, problem=problem, read="never", severity="warning")
     if not is_never(sections) and rekono.max_age is None:
@@ -51,8 +54,8 @@ def _untimed(sections: Sections) -> Iterator[Remark]:
     for path, demand in _demands(sections):
         if demand.required and demand.max_age is not None and "rekono" in (demand.methods or STEP_UP_METHODS):
             problem = (
-                "is met by no sign-in that was not asked for as a proof: `rekono.max_age` is unset, so the provider need not state when "
-                "the person has authenticated"
+                "is met by no sign-in that was not asked for as a proof: `rekono.max_age` is unset, so the "
+                "provider need not state when the person has authenticated"
             )
             read, valid = shown(f"{demand.max_age.total_seconds():g}s"), "set `rekono.max_age`, such as `5m`"
             yield Remark(path=(*path, "max_age"), problem=problem, read=read, valid=valid, severity="warning")

@@ -1,4 +1,5 @@
-"""PURE: checks of what the OpenID provider is asked for beyond the protocol, by the provider's section, portals and routes."""
+"""PURE: checks of what the OpenID provider is asked for beyond the protocol, by the provider's section,
+portals and routes."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _portal(("portals", name), portal, common, sections)
 
 
-def _portal(path: KeyPath, portal: PortalSettings, common: Mapping[str, str], sections: Sections) -> Iterator[Remark]:
+def _portal(
+    path: KeyPath, portal: PortalSettings, common: Mapping[str, str], sections: Sections
+) -> Iterator[Remark]:
     own = portal.rekono_parameters
     here = (*path, "rekono_parameters")
     yield from _parameters(here, own)
@@ -35,7 +38,9 @@ def _portal(path: KeyPath, portal: PortalSettings, common: Mapping[str, str], se
     for at, route in enumerate(portal.routes):
         there = (*path, "routes", at, "rekono_parameters")
         yield from _parameters(there, route.rekono_parameters)
-        yield from _essential(there, (common, own, route.rekono_parameters), route.rekono_parameters, sections)
+        yield from _essential(
+            there, (common, own, route.rekono_parameters), route.rekono_parameters, sections
+        )
         demanded = _asked(route.rekono_parameters)
         if demanded is not None and demanded.essential:
             yield from _passable(there, demanded.essential, route.step_up or portal.step_up)
@@ -45,7 +50,9 @@ def _audiences(rekono: OpenIdProvider) -> Iterator[Remark]:
     for at, audience in enumerate(rekono.audiences):
         if audience == rekono.client_id or audience in rekono.audiences[:at]:
             problem = "has no effect: this audience is trusted already"
-            yield Remark(path=("rekono", "audiences", at), problem=problem, read=shown(audience), severity="warning")
+            yield Remark(
+                path=("rekono", "audiences", at), problem=problem, read=shown(audience), severity="warning"
+            )
 
 
 def _parameters(path: KeyPath, parameters: Mapping[str, str]) -> Iterator[Remark]:
@@ -54,27 +61,42 @@ def _parameters(path: KeyPath, parameters: Mapping[str, str]) -> Iterator[Remark
             check(name, value)
         except NotAskable as found:
             instead = _INSTEAD.get(name.lower())
-            yield Remark(path=(*path, name), problem=str(found), valid="" if instead is None else f"the setting `{instead}`")
+            yield Remark(
+                path=(*path, name),
+                problem=str(found),
+                valid="" if instead is None else f"the setting `{instead}`",
+            )
 
 
-def _essential(path: KeyPath, layers: tuple[Mapping[str, str], ...], own: Mapping[str, str], sections: Sections) -> Iterator[Remark]:
+def _essential(
+    path: KeyPath, layers: tuple[Mapping[str, str], ...], own: Mapping[str, str], sections: Sections
+) -> Iterator[Remark]:
     """What the place makes essential by its own parameters and the gateway would never see."""
     asked = _asked(*layers) if "claims" in own else None
     if asked is None or sections.rekono is None or sections.rekono.userinfo != "off":
         return
     if any(claim.source == "userinfo" for claim in asked.essential):
         problem = "lets nobody in: it calls a claim of userinfo essential, and `rekono.userinfo` is `off`"
-        yield Remark(path=(*path, "claims"), problem=problem, valid="`id_token` instead of `userinfo`, or `rekono.userinfo: required`")
+        yield Remark(
+            path=(*path, "claims"),
+            problem=problem,
+            valid="`id_token` instead of `userinfo`, or `rekono.userinfo: required`",
+        )
 
 
-def _passable(path: KeyPath, essential: tuple[EssentialClaim, ...], demand: StepUpSettings) -> Iterator[Remark]:
-    """A session that was begun elsewhere reaches the route without having been asked; only a demanded proof catches it."""
-    values = [claim for claim in essential if claim.source == "id_token" and claim.name == "acr" and claim.values]
+def _passable(
+    path: KeyPath, essential: tuple[EssentialClaim, ...], demand: StepUpSettings
+) -> Iterator[Remark]:
+    """A session that was begun elsewhere reaches the route without having been asked; only a demanded proof
+    catches it."""
+    values = [
+        claim for claim in essential if claim.source == "id_token" and claim.name == "acr" and claim.values
+    ]
     if values and demand.required and set(demand.methods or ()) == {"rekono"}:
         return
     problem = (
-        "calls claims essential, which is looked at when somebody signs in or proves themselves for this route. Whoever has signed in for "
-        "another page comes in without it"
+        "calls claims essential, which is looked at when somebody signs in or proves themselves for this "
+        "route. Whoever has signed in for another page comes in without it"
     )
     valid = "values of an essential `acr` in `id_token`, and `step_up: {methods: [rekono]}`"
     yield Remark(path=(*path, "claims"), problem=problem, valid=valid, severity="warning")

@@ -1,4 +1,5 @@
-"""PURE: checks of how settings fit into the machine and the network around it: what works today, and will surprise somebody."""
+"""PURE: checks of how settings fit into the machine and the network around it: what works today, and will
+surprise somebody."""
 
 from __future__ import annotations
 
@@ -26,10 +27,19 @@ def _management(sections: Sections) -> Iterator[Remark]:
     address = _address(text)
     if isinstance(address, TcpAddress) and not is_local(address.host):
         literal = ip_address(address.host)
-        problem = "is open to every network that reaches this machine: it shows what is away, and how often and why people are refused"
+        problem = (
+            "is open to every network that reaches this machine: it shows what is away, and how often and "
+            "why people are refused"
+        )
         valid = "`127.0.0.1:8090`, `unix:/path`, or an address that only supervisors reach"
         if literal.is_unspecified or literal.is_global:
-            yield Remark(path=("server", "management"), problem=problem, read=shown(text), valid=valid, severity="warning")
+            yield Remark(
+                path=("server", "management"),
+                problem=problem,
+                read=shown(text),
+                valid=valid,
+                severity="warning",
+            )
 
 
 def _folders(sections: Sections, machine: Machine) -> Iterator[Remark]:
@@ -41,7 +51,9 @@ def _folders(sections: Sections, machine: Machine) -> Iterator[Remark]:
         listeners.append((("acnlb", "listen"), sections.acnlb.listen))
     for path, text in listeners:
         address = _address(text)
-        if isinstance(address, SocketPath) and not machine.has_folder(folder := str(Path(address.path).parent)):
+        if isinstance(address, SocketPath) and not machine.has_folder(
+            folder := str(Path(address.path).parent)
+        ):
             problem = f"is in a folder that does not exist: {folder} must be there when the gateway starts"
             valid = "make it, or let the supervisor make it (systemd: `RuntimeDirectory`)"
             yield Remark(path=path, problem=problem, read=shown(text), valid=valid, severity="warning")
@@ -49,11 +61,18 @@ def _folders(sections: Sections, machine: Machine) -> Iterator[Remark]:
 
 def _loops(sections: Sections, machine: Machine) -> Iterator[Remark]:
     """Upstreams that lead back to the gateway by a name or an address that the listeners do not say."""
-    public = {url.hostname: name for name, portal in sections.portals.items() if (url := url_of(portal.url)) and url.hostname}
+    public = {
+        url.hostname: name
+        for name, portal in sections.portals.items()
+        if (url := url_of(portal.url)) and url.hostname
+    }
     everywhere = {
-        address.port for text in (sections.server.listen if sections.server else ())
-        if isinstance(address := _address(text), TcpAddress) and not is_local(address.host) and ip_address(address.host).is_unspecified
-    }  # fmt: skip
+        address.port
+        for text in (sections.server.listen if sections.server else ())
+        if isinstance(address := _address(text), TcpAddress)
+        and not is_local(address.host)
+        and ip_address(address.host).is_unspecified
+    }
     for name, portal in sections.portals.items():
         url = url_of(portal.upstream)
         if url is None or not url.hostname or is_local(url.hostname):
@@ -65,20 +84,29 @@ def _loops(sections: Sections, machine: Machine) -> Iterator[Remark]:
             yield Remark(path=path, problem=problem, read=shown(portal.upstream))
         elif url.hostname in public:
             problem = (
-                f"is the host by which browsers find portal {public[url.hostname]}: unless it leads elsewhere from here, requests come "
-                "back to the gateway and go round in circles"
+                f"is the host by which browsers find portal {public[url.hostname]}: unless it leads "
+                "elsewhere from here, requests come back to the gateway and go round in circles"
             )
-            yield Remark(path=path, problem=problem, read=shown(portal.upstream), valid="the portal's own server", severity="warning")
+            yield Remark(
+                path=path,
+                problem=problem,
+                read=shown(portal.upstream),
+                valid="the portal's own server",
+                severity="warning",
+            )
 
 
 def _old_sign_ins(sections: Sections) -> Iterator[Remark]:
     rekono = sections.rekono
     if rekono is not None and rekono.max_age is None and rekono.prompt != "login":
         problem = (
-            "is unset: where a browser is still signed in at the provider, nobody is asked for anything, and the provider need not state "
-            "when the person has authenticated, without which a sign-in is no fresh proof"
+            "is unset: where a browser is still signed in at the provider, nobody is asked for anything, and "
+            "the provider need not state when the person has authenticated, without which a sign-in is no "
+            "fresh proof"
         )
-        yield Remark(path=("rekono", "max_age"), problem=problem, valid="`5m`, or `prompt: login`", severity="warning")
+        yield Remark(
+            path=("rekono", "max_age"), problem=problem, valid="`5m`, or `prompt: login`", severity="warning"
+        )
 
 
 def _address(text: str) -> TcpAddress | SocketPath | None:

@@ -1,4 +1,5 @@
-"""The in-process twins of the Redis stores, for one process and for tests: the same answers, and nothing outlives the process."""
+"""The in-process twins of the Redis stores, for one process and for tests: the same answers, and nothing
+outlives the process."""
 
 from authproxy.storage.memory.attempts import MemoryAttempts
 from authproxy.storage.memory.challenges import MemoryChallenges
@@ -12,6 +13,15 @@ from authproxy.storage.memory.sessions import MemorySessions
 from authproxy.storage.memory.used_proofs import MemoryUsedProofs
 
 __all__ = [
-    "MemoryAttempts", "MemoryChallenges", "MemoryEnrolments", "MemoryGrants", "MemoryKept", "MemoryLimits", "MemoryLogoutTokens",
-    "MemoryNotices", "MemoryPeople", "MemorySessions", "MemoryUsedProofs",
-]  # fmt: skip
+    "MemoryAttempts",
+    "MemoryChallenges",
+    "MemoryEnrolments",
+    "MemoryGrants",
+    "MemoryKept",
+    "MemoryLimits",
+    "MemoryLogoutTokens",
+    "MemoryNotices",
+    "MemoryPeople",
+    "MemorySessions",
+    "MemoryUsedProofs",
+]

@@ -42,4 +42,6 @@ class MemoryAttempts:
             return
         self._swept_at = now
         self._used = {secret: until for secret, until in self._used.items() if now < until}
-        self._sign_ins = {browser: times for browser, times in self._sign_ins.items() if retention.recent(times, now)}
+        self._sign_ins = {
+            browser: times for browser, times in self._sign_ins.items() if retention.recent(times, now)
+        }

@@ -16,7 +16,8 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class MemoryChallenges:
-    """`claim_push` forgets nothing by time: one name for each person, claimed before there is a challenge of it."""
+    """`claim_push` forgets nothing by time: one name for each person, claimed before there is a challenge of
+    it."""
 
     def __init__(self) -> None:
         self._standings: dict[ChallengeId, Standing] = {}
@@ -28,7 +29,9 @@ class MemoryChallenges:
         self._sweep(now)
         if challenge.challenge_id in self._standings:
             raise ValueError("there is a challenge of this id")
-        self._standings[challenge.challenge_id] = Standing(challenge=challenge, state=State.PENDING, tries_left=tries)
+        self._standings[challenge.challenge_id] = Standing(
+            challenge=challenge, state=State.PENDING, tries_left=tries
+        )
         theirs = self._of_session.setdefault(challenge.session_id, deque())
         theirs.append(challenge.challenge_id)
         if len(theirs) > retention.CHALLENGES_PER_SESSION:
@@ -56,14 +59,22 @@ class MemoryChallenges:
         return True
 
     async def current(self, session_id: SessionId, *, now: datetime) -> tuple[ChallengeId, ...]:
-        found = [self._standings.get(challenge_id) for challenge_id in reversed(self._of_session.get(session_id, ()))]
+        found = [
+            self._standings.get(challenge_id)
+            for challenge_id in reversed(self._of_session.get(session_id, ()))
+        ]
         return tuple(
             standing.challenge.challenge_id
             for standing in found
             if standing is not None and standing.state_at(now) is State.PENDING
-        )  # fmt: skip
+        )
 
-    async def claim_push(self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta) -> ChallengeId | None:  # noqa: ARG002
+    async def claim_push(
+        self,
+        owner: tuple[str, ...],
+        challenge_id: ChallengeId,
+        lives_for: timedelta,  # noqa: ARG002
+    ) -> ChallengeId | None:
         earlier = self._pushes.get(owner)
         self._pushes[owner] = challenge_id
         return earlier if earlier != challenge_id and earlier in self._standings else None
@@ -72,7 +83,9 @@ class MemoryChallenges:
         if now - self._swept_at < _SWEPT_EVERY:
             return
         self._swept_at = now
-        self._standings = {name: standing for name, standing in self._standings.items() if _is_kept(standing, now)}
+        self._standings = {
+            name: standing for name, standing in self._standings.items() if _is_kept(standing, now)
+        }
         self._of_session = {
             session_id: kept
             for session_id, theirs in self._of_session.items()

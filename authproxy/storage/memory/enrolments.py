@@ -21,7 +21,10 @@ class MemoryEnrolments:
         return tuple(each for each in await self.every(owner) if each.enrolled_at > UNKNOWN)
 
     async def every(self, owner: _Owner) -> tuple[Enrolment, ...]:
-        theirs = [*self._enrolments.get(owner, {}).values(), *([self._listings[owner]] if owner in self._listings else [])]
+        theirs = [
+            *self._enrolments.get(owner, {}).values(),
+            *([self._listings[owner]] if owner in self._listings else []),
+        ]
         return tuple(sorted(theirs, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
 
     async def add(self, owner: _Owner, enrolment: Enrolment, *, most: int = MOST) -> bool:
@@ -49,7 +52,9 @@ class MemoryEnrolments:
         self._steps[enrolment_id] = step
         return True
 
-    async def make_recovery(self, owner: _Owner, hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None) -> bool:
+    async def make_recovery(
+        self, owner: _Owner, hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None
+    ) -> bool:
         earlier = self._listings.get(owner)
         if (None if earlier is None else earlier.enrolment_id) != instead_of:
             return False
@@ -60,7 +65,9 @@ class MemoryEnrolments:
         self._recovery[owner] = set(hashes)
         self._listings.pop(owner, None)
         if hashes:
-            self._listings[owner] = Enrolment(enrolment_id="recovery", method="recovery", label="", enrolled_at=UNKNOWN)
+            self._listings[owner] = Enrolment(
+                enrolment_id="recovery", method="recovery", label="", enrolled_at=UNKNOWN
+            )
 
     async def spend_recovery(self, owner: _Owner, code_hash: str) -> bool:
         theirs = self._recovery.get(owner, set())

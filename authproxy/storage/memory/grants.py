@@ -20,11 +20,15 @@ class MemoryGrants:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
 
-    async def keep(self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime) -> None:
+    async def keep(
+        self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime
+    ) -> None:
         self._kept = {name: kept for name, kept in self._kept.items() if now < kept.ends_at}
         self._kept[secret] = _Kept(grant=grant, due_at=due_at, ends_at=now + lives_for)
 
-    async def turn(self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime) -> Turn | None:
+    async def turn(
+        self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
+    ) -> Turn | None:
         kept = self._kept.get(secret)
         if kept is None or now >= kept.ends_at:
             return None

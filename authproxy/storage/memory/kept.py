@@ -1,4 +1,5 @@
-"""Kept octets and logout tokens in this process: the twins of `storage/kept.py` and `storage/logout_tokens.py`."""
+"""Kept octets and logout tokens in this process: the twins of `storage/kept.py` and
+`storage/logout_tokens.py`."""
 
 from __future__ import annotations
 

@@ -80,5 +80,9 @@ class MemoryLimits:
     def _sweep(self, now: datetime) -> None:
         if now - self._swept_at >= _SWEPT_EVERY:
             self._swept_at = now
-            self._counted = {name: counted for name, counted in self._counted.items() if now < counted.forgotten}
-            self._sent = {name: sent for name, sent in self._sent.items() if sent and now < sent[-1] + _LONGEST_PAUSE}
+            self._counted = {
+                name: counted for name, counted in self._counted.items() if now < counted.forgotten
+            }
+            self._sent = {
+                name: sent for name, sent in self._sent.items() if sent and now < sent[-1] + _LONGEST_PAUSE
+            }

@@ -43,5 +43,7 @@ class MemoryNotices:
         if name not in self._due or now < self._due[name]:
             return None
         del self._due[name]
-        self._paused_until = {other: until for other, until in self._paused_until.items() if now < until} | {name: now + pause}
+        self._paused_until = {other: until for other, until in self._paused_until.items() if now < until} | {
+            name: now + pause
+        }
         return Batch(name, tuple(self._notes.pop(name)))

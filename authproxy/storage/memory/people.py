@@ -1,4 +1,4 @@
-"""The register of people in this process: the twin of `storage/people.py`."""
+"""The register of people in this process: the twin of `storage/redis/people.py`."""
 
 from __future__ import annotations
 
@@ -37,14 +37,21 @@ class MemoryPeople:
     async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
         if was.member.member_id != now.member_id:
             raise ValueError("a person's id does not change")
-        others = {key for member in self._members.values() if member.member_id != now.member_id for key in member.keys}
+        others = {
+            key
+            for member in self._members.values()
+            if member.member_id != now.member_id
+            for key in member.keys
+        }
         if self._members.get(now.member_id) != was.member or others & now.keys:
             return False
         self._take([*(member for member in self._members.values() if member.member_id != now.member_id), now])
         self._depart([was.member] * departs)
         return True
 
-    async def take_over(self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]) -> bool:
+    async def take_over(
+        self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
+    ) -> bool:
         _demand_different_keys(members)
         if revision != self._revision:
             return False

@@ -48,7 +48,9 @@ class _KeptSession:
             browser=self.browser,
             certificates=self.session.certificates,
             provider_session=self.session.provider_session,
-            person=Person(issuer=person.issuer, subject=person.subject, member=person.member, name=person.name),
+            person=Person(
+                issuer=person.issuer, subject=person.subject, member=person.member, name=person.name
+            ),
             tax_number=None if person.tax_number is None else masked(person.tax_number),
         )
 
@@ -69,13 +71,16 @@ class MemorySessions:
             raise ValueError("the session is not the ticket's")
         self._sweep(now)
         self._kept[session.session_id] = _KeptSession(
-            session=session, secret_hash=hashlib.sha256(ticket.secret).digest(), browser=browser, last_active_at=now,
+            session=session,
+            secret_hash=hashlib.sha256(ticket.secret).digest(),
+            browser=browser,
+            last_active_at=now,
             outages=self._outages,
         )
 
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         kept = self._kept.get(old.session_id)
         words = browser if browser is not None or kept is None else kept.browser
         await self.create(new, session, browser=words or "", now=now)
@@ -94,7 +99,9 @@ class MemorySessions:
             if self._outages.forgives:
                 await self.revoke(ticket.session_id)  # an outage that becomes known later must not wake it
             return None
-        return StoredSession(session=kept.session, last_active_at=kept.last_active_at, forgiven=kept.forgiven(now))
+        return StoredSession(
+            session=kept.session, last_active_at=kept.last_active_at, forgiven=kept.forgiven(now)
+        )
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
         kept = self._kept.get(ticket.session_id)
@@ -120,27 +127,46 @@ class MemorySessions:
 
     async def revoke_member(self, member: Member) -> int:
         accounts = {(account.issuer, account.subject) for account in member.accounts}
-        return len(await self.revoke_all([
-            session.session_id
-            for session in (kept.session for kept in self._kept.values())
-            if session.person.member == member.member_id
-            or (session.person.issuer, session.person.subject) in accounts
-            or (session.person.member is None and member.tax_number is not None and session.person.tax_number == member.tax_number)
-        ]))
+        return len(
+            await self.revoke_all(
+                [
+                    session.session_id
+                    for session in (kept.session for kept in self._kept.values())
+                    if session.person.member == member.member_id
+                    or (session.person.issuer, session.person.subject) in accounts
+                    or (
+                        session.person.member is None
+                        and member.tax_number is not None
+                        and session.person.tax_number == member.tax_number
+                    )
+                ]
+            )
+        )
 
     async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]:
         return _live(self._of(issuer, subject), now)
 
     async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]:
-        return _live([
-            kept for kept in self._kept.values()
-            if (kept.session.person.issuer, kept.session.person.subject) == (person.issuer, person.subject)
-            or (person.member is not None and kept.session.person.member == person.member)
-        ], now)  # fmt: skip
+        return _live(
+            [
+                kept
+                for kept in self._kept.values()
+                if (kept.session.person.issuer, kept.session.person.subject)
+                == (person.issuer, person.subject)
+                or (person.member is not None and kept.session.person.member == person.member)
+            ],
+            now,
+        )
 
-    async def of_provider_session(self, issuer: str, provider_session: str, *, now: datetime) -> tuple[SessionSummary, ...]:
+    async def of_provider_session(
+        self, issuer: str, provider_session: str, *, now: datetime
+    ) -> tuple[SessionSummary, ...]:
         wanted = (issuer, provider_session)
-        found = [kept for kept in self._kept.values() if (kept.session.person.issuer, kept.session.provider_session) == wanted]
+        found = [
+            kept
+            for kept in self._kept.values()
+            if (kept.session.person.issuer, kept.session.provider_session) == wanted
+        ]
         return _live(found, now)
 
     async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
@@ -150,7 +176,9 @@ class MemorySessions:
 
     def _of(self, issuer: str, subject: str) -> list[_KeptSession]:
         return [
-            kept for kept in self._kept.values() if (kept.session.person.issuer, kept.session.person.subject) == (issuer, subject)
+            kept
+            for kept in self._kept.values()
+            if (kept.session.person.issuer, kept.session.person.subject) == (issuer, subject)
         ]
 
     def _forget(self, session_id: SessionId) -> None:
@@ -158,11 +186,16 @@ class MemorySessions:
             self._near_cache.forget(session_id)
 
     def _sweep(self, now: datetime) -> None:
-        """Drops what is over. Redis does this by time to live; here sign-ins pay for it, at most once a minute."""
+        """Drops what is over. Redis does this by time to live; here sign-ins pay for it, at most once a
+        minute."""
         if now - self._swept_at >= _SWEPT_EVERY:
             self._swept_at = now
-            self._kept = {session_id: kept for session_id, kept in self._kept.items() if not kept.is_over(now)}
-            self._successors = {old: (new, until) for old, (new, until) in self._successors.items() if now < until}
+            self._kept = {
+                session_id: kept for session_id, kept in self._kept.items() if not kept.is_over(now)
+            }
+            self._successors = {
+                old: (new, until) for old, (new, until) in self._successors.items() if now < until
+            }
 
 
 def _live(every: Sequence[_KeptSession], now: datetime) -> tuple[SessionSummary, ...]:

@@ -16,15 +16,16 @@ _Word = TypeVar("_Word", bound=str)
 
 
 class Owned(NamedTuple):
-    """An enrolment, and whose it is: whoever moves it under another key has nothing but the record to tell."""
+    """An enrolment, and whose it is: whoever moves it under another key has nothing but the record to
+    tell."""
 
     owner: tuple[str, ...]
     enrolment: Enrolment
 
 
 class RecoverySet(NamedTuple):
-    """Whose recovery codes are where. Only this record knows the name of the set. `listing` is how the set is shown to its person; older
-    versions kept it elsewhere, or lost it."""
+    """Whose recovery codes are where. Only this record knows the name of the set. `listing` is how the set is
+    shown to its person; older versions kept it elsewhere, or lost it."""
 
     owner: tuple[str, ...]
     set_id: str
@@ -32,26 +33,28 @@ class RecoverySet(NamedTuple):
 
 
 def challenge_octets(challenge: Challenge) -> bytes:
-    return octets_of({
-        "id": challenge.challenge_id,
-        "method": challenge.method,
-        "session": challenge.session_id,
-        "portal": challenge.portal,
-        "route": challenge.route,
-        "return_to": challenge.return_to,
-        "held": challenge.held,
-        "binding": challenge.binding,
-        "shown": challenge.shown,
-        "purpose": challenge.purpose,
-        "answer": challenge.answer,
-        "number": challenge.number,
-        "enrolment": challenge.enrolment_id,
-        "destination": challenge.destination,
-        "issued_at": time_text(challenge.issued_at),
-        "expires_at": time_text(challenge.expires_at),
-        "again_at": None if challenge.again_at is None else time_text(challenge.again_at),
-        "level": challenge.level,
-    })
+    return octets_of(
+        {
+            "id": challenge.challenge_id,
+            "method": challenge.method,
+            "session": challenge.session_id,
+            "portal": challenge.portal,
+            "route": challenge.route,
+            "return_to": challenge.return_to,
+            "held": challenge.held,
+            "binding": challenge.binding,
+            "shown": challenge.shown,
+            "purpose": challenge.purpose,
+            "answer": challenge.answer,
+            "number": challenge.number,
+            "enrolment": challenge.enrolment_id,
+            "destination": challenge.destination,
+            "issued_at": time_text(challenge.issued_at),
+            "expires_at": time_text(challenge.expires_at),
+            "again_at": None if challenge.again_at is None else time_text(challenge.again_at),
+            "level": challenge.level,
+        }
+    )
 
 
 def challenge_in(octets: bytes) -> Challenge | None:
@@ -104,7 +107,9 @@ def recovery_set_in(octets: bytes) -> RecoverySet | None:
     try:
         fields = json.loads(octets)
         listing = fields.get("listing")
-        return RecoverySet(_owner(fields["owner"]), str(fields["set"]), None if listing is None else _enrolment(listing))
+        return RecoverySet(
+            _owner(fields["owner"]), str(fields["set"]), None if listing is None else _enrolment(listing)
+        )
     except UNREADABLE:
         return None
 

@@ -20,15 +20,20 @@ def departure_octets(member: Member, *, is_leaving: bool) -> bytes:
 
 
 def is_leaving_in(octets: bytes) -> bool:
-    """What `departure_octets` has said, of a departure that can be read. An older version says nothing of it."""
+    """What `departure_octets` has said, of a departure that can be read. An older version says nothing of
+    it."""
     return json.loads(octets).get("leaves") is True
 
 
 def account_octets(blocked: BlockedAccount) -> bytes:
-    return _octets({
-        "issuer": blocked.account.issuer, "subject": blocked.account.subject, "blocked_at": _time_text(blocked.blocked_at),
-        "block_reason": blocked.reason,
-    })  # fmt: skip
+    return _octets(
+        {
+            "issuer": blocked.account.issuer,
+            "subject": blocked.account.subject,
+            "blocked_at": _time_text(blocked.blocked_at),
+            "block_reason": blocked.reason,
+        }
+    )
 
 
 def account_in(octets: bytes) -> BlockedAccount | None:
@@ -67,7 +72,10 @@ def member_in(octets: bytes) -> Member | None:
             phone=fields.get("phone"),
             portals=tuple(fields.get("portals", ())),
             certificates=tuple(map(_certificate, fields.get("certificates", ()))),
-            accounts=tuple(Account(issuer=Issuer(issuer), subject=Subject(subject)) for issuer, subject in fields.get("accounts", ())),
+            accounts=tuple(
+                Account(issuer=Issuer(issuer), subject=Subject(subject))
+                for issuer, subject in fields.get("accounts", ())
+            ),
             # Not by default: a record that no longer says whether its person is blocked lets nobody in.
             blocked_at=_time(fields["blocked_at"]),
             block_reason=fields.get("block_reason"),

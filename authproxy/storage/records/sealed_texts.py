@@ -1,10 +1,10 @@
-"""Attempts, and why one has failed, as text that travels with the browser: compact, encrypted and authenticated under the server's keys,
-so that nothing is kept for a sign-in that nobody has completed. Neither the provider nor whoever reads a log can open such a text or make
-one.
+"""Attempts, and why one has failed, as text that travels with the browser: compact, encrypted and
+authenticated under the server's keys, so that nothing is kept for a sign-in that nobody has completed.
+Neither the provider nor whoever reads a log can open such a text or make one.
 
-Format: base64url without padding of what `codec.seal_attempt` or `codec.seal_refusal` makes. Inside stand, each after its length in two
-bytes: the fields (JSON), the place to return to (deflate), and for a certificate what was shown (JSON); then zeros up to a multiple of 32
-bytes.
+Format: base64url without padding of what `codec.seal_attempt` or `codec.seal_refusal` makes. Inside stand,
+each after its length in two bytes: the fields (JSON), the place to return to (deflate), and for a certificate
+what was shown (JSON); then zeros up to a multiple of 32 bytes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
 
 LONGEST: Final = 1400
-"""Characters of a sealed attempt. MITREid Connect keeps `state` in a column of 2,048 characters, and front proxies read the head of an
-answer into a buffer of 4 KiB as they are delivered: the address of the provider with all its parameters has to fit there with our other
-headers."""
+"""Characters of a sealed attempt. MITREid Connect keeps `state` in a column of 2,048 characters, and front
+proxies read the head of an answer into a buffer of 4 KiB as they are delivered: the address of the provider
+with all its parameters has to fit there with our other headers."""
 _LARGEST: Final = LONGEST // 4 * 3 - codec.SEAL_SIZE
 _TEXT: Final = re.compile(r"[A-Za-z0-9_-]{64,4096}", re.ASCII)
 _BLOCK: Final = 32
@@ -39,7 +39,8 @@ _BACK: Final = "on the way back with a certificate"
 
 
 class Seals:
-    """Everything here is done without a question to the store. What cannot be opened is None, whatever the reason."""
+    """Everything here is done without a question to the store. What cannot be opened is None, whatever the
+    reason."""
 
     def __init__(self, keys: KeyRing, *, fresh: Callable[[int], bytes]) -> None:
         """`fresh` makes that many random bytes."""
@@ -47,8 +48,8 @@ class Seals:
         self._fresh = fresh
 
     def attempt_sealed(self, attempt: Attempt) -> str:
-        """At most `LONGEST` characters. Where the place to return to is too long for that, its query is left out; where its path alone is,
-        too, the person returns to the portal's first page."""
+        """At most `LONGEST` characters. Where the place to return to is too long for that, its query is left
+        out; where its path alone is, too, the person returns to the portal's first page."""
         return self._sealed(_fitting(records.attempt_octets(attempt), attempt.return_to), _THERE)
 
     @staticmethod
@@ -63,15 +64,21 @@ class Seals:
     def showing_sealed(self, showing: Showing) -> str:
         """Longer than the attempt that was sealed for the way there by at most 200 characters."""
         attempt = showing.attempt
-        return self._sealed(_packed(records.attempt_octets(attempt), attempt.return_to, records.showing_octets(showing)), _BACK)
+        return self._sealed(
+            _packed(records.attempt_octets(attempt), attempt.return_to, records.showing_octets(showing)),
+            _BACK,
+        )
 
     def showing_in(self, text: str) -> Showing | None:
         read = self._opened(text, _BACK)
         return None if read is None else records.showing_in(read[1], read[0])
 
     def refusal_sealed(self, fields: bytes, return_to: str) -> str:
-        """Why a sign-in was refused, and where its person wanted to go. As long as an attempt, if the fields have at most 900 bytes."""
-        sealed = codec.seal_refusal(_fitting(fields, return_to), ring=self._keys, nonce=self._fresh(codec.NONCE_SIZE))
+        """Why a sign-in was refused, and where its person wanted to go. As long as an attempt, if the fields
+        have at most 900 bytes."""
+        sealed = codec.seal_refusal(
+            _fitting(fields, return_to), ring=self._keys, nonce=self._fresh(codec.NONCE_SIZE)
+        )
         return _text(sealed)
 
     def refusal_in(self, text: str) -> tuple[bytes, str] | None:
@@ -81,7 +88,9 @@ class Seals:
         return None if read is None else (read[0], read[1])
 
     def _sealed(self, octets: bytes, name: str) -> str:
-        return _text(codec.seal_attempt(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE)))
+        return _text(
+            codec.seal_attempt(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
+        )
 
     def _opened(self, text: str, name: str) -> tuple[Attempt, bytes] | None:
         sealed = _octets(text)

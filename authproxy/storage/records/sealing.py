@@ -1,7 +1,9 @@
-"""PURE: how records lie in the store: sealed with AES-256-GCM (NIST SP 800-38D) under keys made by HKDF-SHA256 (RFC 5869).
+"""PURE: how records lie in the store: sealed with AES-256-GCM (NIST SP 800-38D) under keys made by
+HKDF-SHA256 (RFC 5869).
 
-A session's record opens only with the ticket's secret *and* a server key; everything else opens with a server key alone.
-Sealed form: format (1 byte) | key id (4) | nonce (12) | ciphertext and tag. What cannot be opened is None, whatever the reason.
+A session's record opens only with the ticket's secret *and* a server key; everything else opens with a server
+key alone. Sealed form: format (1 byte) | key id (4) | nonce (12) | ciphertext and tag. What cannot be opened
+is None, whatever the reason.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ NONCE_SIZE: Final = 12
 _KEY_SIZE: Final = 32
 _KEY_ID_SIZE: Final = 4
 _FORMAT: Final = b"\x01"
-"""Changes only when an older reader could not make sense of the record. New optional fields do not change it: readers ignore what
-they do not know and put the default where something is missing, so that versions can run side by side during an upgrade."""
+"""Changes only when an older reader could not make sense of the record. New optional fields do not change it:
+readers ignore what they do not know and put the default where something is missing, so that versions can run
+side by side during an upgrade."""
 _ACTS: Final = "acts"
 _REFUSALS: Final = "refusals"
 _GRANT: Final = "grant"
@@ -40,8 +43,8 @@ SEAL_SIZE: Final = _HEAD_SIZE + NONCE_SIZE + 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
-    """A session as it was found, and when its person was last active (milliseconds are kept). `forgiven` is how much of the time since
-    then does not count as idleness."""
+    """A session as it was found, and when its person was last active (milliseconds are kept). `forgiven` is
+    how much of the time since then does not count as idleness."""
 
     session: Session = field(repr=False)
     last_active_at: datetime
@@ -49,7 +52,8 @@ class StoredSession:
 
 
 class KeyRing:
-    """Server keys of 32 bytes: the first one seals, all of them open. A key that has been dropped opens nothing any more."""
+    """Server keys of 32 bytes: the first one seals, all of them open. A key that has been dropped opens
+    nothing any more."""
 
     __slots__ = ("_by_id", "_keys", "_register_keys")
 
@@ -61,7 +65,9 @@ class KeyRing:
         if len(self._by_id) != len(keys):
             raise ValueError("the same key is twice in the key ring")
         # Kept, because an import makes tens of thousands of names.
-        self._register_keys = {key_id: _derived(key, b"authproxy register index") for key_id, key in self._by_id.items()}
+        self._register_keys = {
+            key_id: _derived(key, b"authproxy register index") for key_id, key in self._by_id.items()
+        }
 
     @property
     def sealing(self) -> tuple[bytes, bytes]:
@@ -79,14 +85,18 @@ class KeyRing:
         return self._names(b"authproxy subject index", issuer, subject)
 
     def provider_session_names(self, issuer: Issuer, provider_session: str) -> tuple[str, ...]:
-        """Names of the index of the sessions that one session at the provider has begun, as `subject_names`."""
+        """Names of the index of the sessions that one session at the provider has begun, as
+        `subject_names`."""
         return self._names(b"authproxy provider session index", issuer, provider_session)
 
     def person_names(self, kind: Literal["member", "tax number"], value: str) -> tuple[str, ...]:
-        """Names of the index of the sessions of somebody in the register, or with a tax number by which they may get there."""
+        """Names of the index of the sessions of somebody in the register, or with a tax number by which they
+        may get there."""
         return self._names(b"authproxy person index", kind, value)
 
-    def owner_names(self, kind: Literal["enrolments", "push", "notices", "number"], owner: tuple[str, ...]) -> tuple[str, ...]:
+    def owner_names(
+        self, kind: Literal["enrolments", "push", "notices", "number"], owner: tuple[str, ...]
+    ) -> tuple[str, ...]:
         """Names of what belongs to a person (`enrolment.owner_of`), as `subject_names`."""
         return self._names(f"authproxy {kind} of an owner".encode(), *owner)
 
@@ -99,7 +109,8 @@ class KeyRing:
         return tuple(self._by_id)
 
     def register_names(self, wanted: Iterable[RegisterKey], key_id: bytes) -> list[str]:
-        """Under which names the register keeps what is looked up, made with one of the keys. Raises KeyError for one that is not there."""
+        """Under which names the register keeps what is looked up, made with one of the keys. Raises KeyError
+        for one that is not there."""
         key = self._register_keys[key_id]
         return [_text(hmac.digest(key, f"{each.kind}\0{each.value}".encode(), "sha256")) for each in wanted]
 
@@ -220,7 +231,9 @@ def open_open_session(sealed: bytes, *, ring: KeyRing, session_id: SessionId) ->
     return _open(sealed, ring, _open_session_key, session_id)
 
 
-def _seal(plaintext: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name: str, nonce: bytes) -> bytes:
+def _seal(
+    plaintext: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name: str, nonce: bytes
+) -> bytes:
     if len(nonce) != NONCE_SIZE:
         raise ValueError("a nonce has 12 bytes")
     key_id, key = ring.sealing
@@ -229,23 +242,32 @@ def _seal(plaintext: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], na
 
 
 def _open(sealed: bytes, ring: KeyRing, key_for: Callable[[bytes], bytes], name: str) -> bytes | None:
-    head, nonce, ciphertext = sealed[:_HEAD_SIZE], sealed[_HEAD_SIZE : _HEAD_SIZE + NONCE_SIZE], sealed[_HEAD_SIZE + NONCE_SIZE :]
+    head, nonce, ciphertext = (
+        sealed[:_HEAD_SIZE],
+        sealed[_HEAD_SIZE : _HEAD_SIZE + NONCE_SIZE],
+        sealed[_HEAD_SIZE + NONCE_SIZE :],
+    )
     key = ring.opening(head[len(_FORMAT) :])
     if not head.startswith(_FORMAT) or key is None or len(nonce) != NONCE_SIZE:
         return None
     try:
-        # The name is authenticated too: a record moved to another session's key in the store does not open there.
+        # The name is authenticated too: a record moved to another session's key in the store does not open
+        # there.
         return AESGCM(key_for(key)).decrypt(nonce, ciphertext, head + name.encode())
     except InvalidTag:
         return None
 
 
 def _record_key(server_key: bytes, secret: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=_KEY_SIZE, salt=server_key, info=b"authproxy session record").derive(secret)
+    return HKDF(
+        algorithm=SHA256(), length=_KEY_SIZE, salt=server_key, info=b"authproxy session record"
+    ).derive(secret)
 
 
 def _grant_key(server_key: bytes, secret: str) -> bytes:
-    return HKDF(algorithm=SHA256(), length=_KEY_SIZE, salt=server_key, info=b"authproxy session grant").derive(secret.encode())
+    return HKDF(
+        algorithm=SHA256(), length=_KEY_SIZE, salt=server_key, info=b"authproxy session grant"
+    ).derive(secret.encode())
 
 
 def _summary_key(server_key: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """PURE: what is inside a sealed record: JSON, written and read field by field.
 
-Unknown fields are ignored and missing optional ones get their default, so that neighbouring versions read each other's records.
-By hand and not by pydantic, whose datetimes carry a time zone of its own: comparing them takes 1.1 µs instead of 0.1 on every request.
+Unknown fields are ignored and missing optional ones get their default, so that neighbouring versions read
+each other's records. By hand and not by pydantic, whose datetimes carry a time zone of its own: comparing
+them takes 1.1 µs instead of 0.1 on every request.
 """
 
 from __future__ import annotations
@@ -46,29 +47,31 @@ def moment(octets: bytes | None) -> datetime | None:
 
 
 def session_octets(session: Session) -> bytes:
-    return octets_of({
-        "session_id": session.session_id,
-        "portal": session.portal,
-        "person": {
-            "issuer": session.person.issuer,
-            "subject": session.person.subject,
-            "name": session.person.name,
-            "email": session.person.email,
-            "tax_number": session.person.tax_number,
-            "member": session.person.member,
-            "phone": session.person.phone,
-        },
-        "method": session.method,
-        "level": session.level,
-        "events": [_event_fields(event) for event in session.events],
-        "started_at": time_text(session.started_at),
-        "expires_at": time_text(session.expires_at),
-        "idle_for": session.idle_for // _MICROSECOND,
-        "id_token": session.id_token,
-        "provider_session": session.provider_session,
-        "claims": session.claims,
-        "grant": session.grant,
-    })
+    return octets_of(
+        {
+            "session_id": session.session_id,
+            "portal": session.portal,
+            "person": {
+                "issuer": session.person.issuer,
+                "subject": session.person.subject,
+                "name": session.person.name,
+                "email": session.person.email,
+                "tax_number": session.person.tax_number,
+                "member": session.person.member,
+                "phone": session.person.phone,
+            },
+            "method": session.method,
+            "level": session.level,
+            "events": [_event_fields(event) for event in session.events],
+            "started_at": time_text(session.started_at),
+            "expires_at": time_text(session.expires_at),
+            "idle_for": session.idle_for // _MICROSECOND,
+            "id_token": session.id_token,
+            "provider_session": session.provider_session,
+            "claims": session.claims,
+            "grant": session.grant,
+        }
+    )
 
 
 def session_in(octets: bytes) -> Session | None:
@@ -95,24 +98,36 @@ def session_in(octets: bytes) -> Session | None:
 
 def summary_octets(session: Session, browser: str) -> bytes:
     """Without `last_active_at`, which the store keeps beside it."""
-    return octets_of({
-        "portal": session.portal,
-        "method": session.method,
-        "level": session.level,
-        "started_at": time_text(session.started_at),
-        "expires_at": time_text(session.expires_at),
-        "idle_for": session.idle_for // _MICROSECOND,
-        "browser": browser,
-        "provider_session": session.provider_session,
-        "certificates": session.certificates,
-        "person": [session.person.issuer, session.person.subject, session.person.member, session.person.name],
-        "tax_number": None if session.person.tax_number is None else masked(session.person.tax_number),
-    })
+    return octets_of(
+        {
+            "portal": session.portal,
+            "method": session.method,
+            "level": session.level,
+            "started_at": time_text(session.started_at),
+            "expires_at": time_text(session.expires_at),
+            "idle_for": session.idle_for // _MICROSECOND,
+            "browser": browser,
+            "provider_session": session.provider_session,
+            "certificates": session.certificates,
+            "person": [
+                session.person.issuer,
+                session.person.subject,
+                session.person.member,
+                session.person.name,
+            ],
+            "tax_number": None if session.person.tax_number is None else masked(session.person.tax_number),
+        }
+    )
 
 
 def live_summary_in(
-    octets: bytes, *, session_id: SessionId, last_active_at: datetime, now: datetime, forgiven: timedelta = _NOTHING
-) -> SessionSummary | None:  # fmt: skip
+    octets: bytes,
+    *,
+    session_id: SessionId,
+    last_active_at: datetime,
+    now: datetime,
+    forgiven: timedelta = _NOTHING,
+) -> SessionSummary | None:
     """None too for a session that is over. `forgiven` as in `Session.is_over`."""
     try:
         fields = json.loads(octets)
@@ -266,7 +281,8 @@ def _event(fields: dict[str, Any]) -> AuthenticationEvent:
 
 
 def octets_of(fields: dict[str, Any]) -> bytes:
-    # ASCII with escapes, not UTF-8: a lone surrogate in a claim of the provider is then no error but comes back as it was.
+    # ASCII with escapes, not UTF-8: a lone surrogate in a claim of the provider is then no error but comes
+    # back as it was.
     return json.dumps(fields, separators=(",", ":")).encode()
 
 

@@ -1,6 +1,7 @@
 """Scripts that move and judge the idle clock of a session where its record lives.
 
-They judge as `Outages.forgiven` does: outages are handed in as pairs of moments that do not overlap, behind the other arguments.
+They judge as `Outages.forgiven` does: outages are handed in as pairs of moments that do not overlap, behind
+the other arguments.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ local function idle_time(seen, now, forgives, first)
 end
 """
 """`first` is the place of the first outage among the arguments."""
-# A session that has been revoked or is over stays so: a late touch must not bring back a hash with nothing but a time in it. Where the
-# clock has gone back, `seen` stays, because another instance may have the right time; but the record must not run out under its person.
-_TOUCH: Final = Script(IDLE_TIME + """
+# A session that has been revoked or is over stays so: a late touch must not bring back a hash with nothing
+# but a time in it. Where the clock has gone back, `seen` stays, because another instance may have the right
+# time; but the record must not run out under its person.
+_TOUCH: Final = Script(
+    IDLE_TIME
+    + """
 local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
 if not fields[1] then return 0 end
 local seen, idle, ends = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3])
@@ -36,22 +40,36 @@ if now >= ends or idle_time(seen, at, forgives, 4) >= idle then return 0 end
 if at > seen then redis.call('HSET', KEYS[1], 'seen', ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], math.min(idle + forgives - (now - at), ends - now))
 return 1
-""", answers.whole)  # fmt: skip
+""",
+    answers.whole,
+)
 # Compared with what was read: whoever has been active in between is not ended.
-_END: Final = Script("""
+_END: Final = Script(
+    """
 local seen = redis.call('HGET', KEYS[1], 'seen')
 if seen ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
-""", answers.whole)  # fmt: skip
+""",
+    answers.whole,
+)
 
 
 def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetime) -> Command:
-    """Notes that the person was active `at` that moment; answers 1, or 0 for a session that is gone or over."""
-    return ("EVAL", _TOUCH, 1, keyspace.session(session_id), records.milliseconds(at), *judged_by(outages, now))
+    """Notes that the person was active `at` that moment; answers 1, or 0 for a session that is gone or
+    over."""
+    return (
+        "EVAL",
+        _TOUCH,
+        1,
+        keyspace.session(session_id),
+        records.milliseconds(at),
+        *judged_by(outages, now),
+    )
 
 
 def end(session_id: SessionId, seen: bytes) -> Command:
-    """Ends a session that was last active at `seen`; answers 0 if there is none, or it has been active since."""
+    """Ends a session that was last active at `seen`; answers 0 if there is none, or it has been active
+    since."""
     return ("EVAL", _END, 1, keyspace.session(session_id), seen)
 
 

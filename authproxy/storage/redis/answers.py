@@ -1,7 +1,8 @@
-"""PURE: which answers a command can have. One of another kind means that questions and answers no longer pair up on a connection.
+"""PURE: which answers a command can have. One of another kind means that questions and answers no longer pair
+up on a connection.
 
-redis-py hands on whatever the server says. A store that indexes into it would raise IndexError or ValueError somewhere else; checked here,
-a corrupted answer is an outage like any other.
+redis-py hands on whatever the server says. A store that indexes into it would raise IndexError or ValueError
+somewhere else; checked here, a corrupted answer is an outage like any other.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def fields(count: int) -> Shape:
 
 def anything(answer: Any) -> bool:
     """What a script can answer at all: whole numbers, octets, nothing, and lists of these."""
-    return whole(answer) or text(answer) or (isinstance(answer, list) and all(anything(each) for each in answer))
+    return (
+        whole(answer) or text(answer) or (isinstance(answer, list) and all(anything(each) for each in answer))
+    )
 
 
 class Script(str):
@@ -63,7 +66,13 @@ class Script(str):
 
 
 def _scanned(answer: Any) -> bool:
-    return isinstance(answer, list) and len(answer) == 2 and isinstance(answer[0], bytes) and answer[0].isdigit() and names(answer[1])
+    return (
+        isinstance(answer, list)
+        and len(answer) == 2
+        and isinstance(answer[0], bytes)
+        and answer[0].isdigit()
+        and names(answer[1])
+    )
 
 
 def _pairs(answer: Any) -> bool:
@@ -72,7 +81,23 @@ def _pairs(answer: Any) -> bool:
 
 _SHAPES: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(("GET", "HGET", "SET", "INFO", "PING"), text),
-    **dict.fromkeys(("DEL", "EXISTS", "HDEL", "HINCRBY", "HLEN", "HSET", "PERSIST", "PEXPIRE", "SADD", "SCARD", "SREM", "ZADD"), whole),
+    **dict.fromkeys(
+        (
+            "DEL",
+            "EXISTS",
+            "HDEL",
+            "HINCRBY",
+            "HLEN",
+            "HSET",
+            "PERSIST",
+            "PEXPIRE",
+            "SADD",
+            "SCARD",
+            "SREM",
+            "ZADD",
+        ),
+        whole,
+    ),
     **dict.fromkeys(("HKEYS", "LRANGE", "SRANDMEMBER", "ZRANGE"), names),
     "HGETALL": _pairs,
     "SCAN": _scanned,
@@ -93,4 +118,7 @@ def fits(command: Command, answer: Any) -> bool:
 
 def all_fit(commands: Sequence[Command], answers: Sequence[Any]) -> bool:
     """Errors among the answers fit everything: a command may be refused."""
-    return all(isinstance(answer, Exception) or fits(command, answer) for command, answer in zip(commands, answers, strict=True))
+    return all(
+        isinstance(answer, Exception) or fits(command, answer)
+        for command, answer in zip(commands, answers, strict=True)
+    )

@@ -1,5 +1,6 @@
-"""Which sign-in attempts have been used, and how often a browser has signed in, in Redis. An attempt itself is kept nowhere: it travels
-with the browser (`seals.py`), and the store hears of it when the browser comes back."""
+"""Which sign-in attempts have been used, and how often a browser has signed in, in Redis. An attempt itself
+is kept nowhere: it travels with the browser (`seals.py`), and the store hears of it when the browser comes
+back."""
 
 from __future__ import annotations
 
@@ -21,30 +22,43 @@ return redis.call('LRANGE', KEYS[1], 0, -1)
 
 
 class RedisAttempts:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     async def take(self, attempt: Attempt, *, good_until: datetime, now: datetime) -> bool:
-        """Whether this is the first time: of many takers at one moment exactly one is told so. It is remembered until a little after
-        `good_until`, from which on nobody may complete the attempt anyway."""
+        """Whether this is the first time: of many takers at one moment exactly one is told so. It is
+        remembered until a little after `good_until`, from which on nobody may complete the attempt anyway."""
         remembered_for = records.span_in_milliseconds(good_until - now + retention.USE_REMEMBERED_LONGER)
         key = keyspace.used_attempt(keyspace.attempt_name(attempt.secret))
         # A clock that is far ahead asks to remember nothing: then there is no first time.
-        return remembered_for > 0 and await self._connection.ask("SET", key, 1, "NX", "PX", remembered_for) is not None
+        return (
+            remembered_for > 0
+            and await self._connection.ask("SET", key, 1, "NX", "PX", remembered_for) is not None
+        )
 
     async def note_sign_in(self, browser: str, *, now: datetime) -> int:
-        """Counts a completed sign-in of this browser; how many there were in the last 60 seconds with this one (at most 64)."""
+        """Counts a completed sign-in of this browser; how many there were in the last 60 seconds with this
+        one (at most 64)."""
         noted = await self._connection.ask(
-            "EVAL", _NOTE, 1, keyspace.sign_ins_of(keyspace.browser_name(browser)), records.milliseconds(now),
-            retention.SIGN_INS_COUNTED, records.span_in_milliseconds(retention.SIGN_INS_WITHIN),
-        )  # fmt: skip
+            "EVAL",
+            _NOTE,
+            1,
+            keyspace.sign_ins_of(keyspace.browser_name(browser)),
+            records.milliseconds(now),
+            retention.SIGN_INS_COUNTED,
+            records.span_in_milliseconds(retention.SIGN_INS_WITHIN),
+        )
         return _recent(noted, now)
 
     async def recent_sign_ins(self, browser: str, *, now: datetime) -> int:
         """How many sign-ins of this browser were noted in the last 60 seconds (at most 64)."""
-        return _recent(await self._connection.ask("LRANGE", keyspace.sign_ins_of(keyspace.browser_name(browser)), 0, -1), now)
+        return _recent(
+            await self._connection.ask("LRANGE", keyspace.sign_ins_of(keyspace.browser_name(browser)), 0, -1),
+            now,
+        )
 
 
 def _recent(noted: list[bytes], now: datetime) -> int:

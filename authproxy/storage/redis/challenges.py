@@ -1,5 +1,5 @@
-"""Challenges in Redis: tries are counted and challenges resolved in scripts, so that of many answers at one moment no more are judged than
-there are tries, and one is the first."""
+"""Challenges in Redis: tries are counted and challenges resolved in scripts, so that of many answers at one
+moment no more are judged than there are tries, and one is the first."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ from authproxy.storage.redis import newest_names as newest
 from authproxy.storage.redis.answers import Script
 from authproxy.storage.redis.connection import RedisConnection
 
-_OPEN: Final = Script("""
+_OPEN: Final = Script(
+    """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1], 'state', 'pending', 'tries', ARGV[2], 'ends', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
-""", answers.whole)
-# Where no try is left, the answer says so and the challenge stays: the last try that was counted may be right, and is being judged.
-_COUNT: Final = Script("""
+""",
+    answers.whole,
+)
+# Where no try is left, the answer says so and the challenge stays: the last try that was counted may be
+# right, and is being judged.
+_COUNT: Final = Script(
+    """
 local fields = redis.call('HMGET', KEYS[1], 'sealed', 'state', 'tries', 'ends')
 if fields[2] == 'pending' and tonumber(ARGV[1]) < tonumber(fields[4]) then
   if tonumber(fields[3]) < 1 then
@@ -37,27 +42,39 @@ if fields[2] == 'pending' and tonumber(ARGV[1]) < tonumber(fields[4]) then
   end
 end
 return fields
-""", answers.fields(4))
-_RESOLVE: Final = Script("""
+""",
+    answers.fields(4),
+)
+_RESOLVE: Final = Script(
+    """
 local fields = redis.call('HMGET', KEYS[1], 'state', 'ends')
 if fields[1] ~= 'pending' or tonumber(ARGV[2]) >= tonumber(fields[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1])
 return 1
-""", answers.whole)
-_PUT: Final = Script("""
+""",
+    answers.whole,
+)
+_PUT: Final = Script(
+    """
 local earlier = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return earlier
-""", answers.text)
-_TAKE: Final = Script("""
+""",
+    answers.text,
+)
+_TAKE: Final = Script(
+    """
 local earlier = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return earlier
-""", answers.text)
+""",
+    answers.text,
+)
 
 
 class RedisChallenges:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
         """`fresh` makes that many random bytes."""
@@ -68,41 +85,65 @@ class RedisChallenges:
         """Challenges that were there and did not open since the start. For metrics."""
 
     async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None:
-        """Keeps the challenge until ten minutes after its end, and of the challenges of one session the last eight. Raises ValueError for
-        an id that is in use."""
+        """Keeps the challenge until ten minutes after its end, and of the challenges of one session the last
+        eight. Raises ValueError for an id that is in use."""
         name = keyspace.challenge_name(challenge.challenge_id)
         kept_for = challenge.expires_at + retention.CHALLENGE_KEPT_AFTERWARDS - now
         sealed = codec.seal_challenge(
-            challenge_records.challenge_octets(challenge), ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE)
+            challenge_records.challenge_octets(challenge),
+            ring=self._keys,
+            name=name,
+            nonce=self._fresh(codec.NONCE_SIZE),
         )
         is_new = await self._connection.ask(
-            "EVAL", _OPEN, 1, keyspace.challenge(name), sealed, tries, records.milliseconds(challenge.expires_at),
+            "EVAL",
+            _OPEN,
+            1,
+            keyspace.challenge(name),
+            sealed,
+            tries,
+            records.milliseconds(challenge.expires_at),
             records.span_in_milliseconds(kept_for),
-        )  # fmt: skip
+        )
         if not is_new:
             raise ValueError("there is a challenge of this id")
         dropped = await newest.listed(
-            self._connection, keyspace.challenges_of(challenge.session_id), name,
-            most=retention.CHALLENGES_PER_SESSION, lives_for=kept_for,
-        )  # fmt: skip
+            self._connection,
+            keyspace.challenges_of(challenge.session_id),
+            name,
+            most=retention.CHALLENGES_PER_SESSION,
+            lives_for=kept_for,
+        )
         if dropped:
             await self._connection.all([("DEL", keyspace.challenge(old)) for old in dropped])
 
     async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
         """How it stands; None for one that never was, or ended more than ten minutes ago."""
         name = keyspace.challenge_name(challenge_id)
-        return self._standing(await self._connection.ask("HMGET", keyspace.challenge(name), "sealed", "state", "tries"), name, now)
+        return self._standing(
+            await self._connection.ask("HMGET", keyspace.challenge(name), "sealed", "state", "tries"),
+            name,
+            now,
+        )
 
     async def count_try(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
-        """Takes one try, if the challenge is pending and not over; `tries_left` is after it. An answer may be judged if this says PENDING,
-        and it says EXHAUSTED to whoever finds no try left."""
+        """Takes one try, if the challenge is pending and not over; `tries_left` is after it. An answer may be
+        judged if this says PENDING, and it says EXHAUSTED to whoever finds no try left."""
         name = keyspace.challenge_name(challenge_id)
-        return self._standing(await self._connection.ask("EVAL", _COUNT, 1, keyspace.challenge(name), records.milliseconds(now)), name, now)
+        return self._standing(
+            await self._connection.ask(
+                "EVAL", _COUNT, 1, keyspace.challenge(name), records.milliseconds(now)
+            ),
+            name,
+            now,
+        )
 
     async def resolve(self, challenge_id: ChallengeId, state: State, *, now: datetime) -> bool:
         """Ends a challenge that is pending and not over; True to exactly one of all who try."""
         key = keyspace.challenge(keyspace.challenge_name(challenge_id))
-        return bool(await self._connection.ask("EVAL", _RESOLVE, 1, key, state.value, records.milliseconds(now)))
+        return bool(
+            await self._connection.ask("EVAL", _RESOLVE, 1, key, state.value, records.milliseconds(now))
+        )
 
     async def current(self, session_id: SessionId, *, now: datetime) -> tuple[ChallengeId, ...]:
         """The pending challenges of a session, the newest first."""
@@ -110,21 +151,28 @@ class RedisChallenges:
         names = [name.decode() for name in reversed(listed)]
         if not names:
             return ()
-        found = await self._connection.all([("HMGET", keyspace.challenge(name), "sealed", "state", "tries") for name in names])
+        found = await self._connection.all(
+            [("HMGET", keyspace.challenge(name), "sealed", "state", "tries") for name in names]
+        )
         standings = [self._standing(fields, name, now) for name, fields in zip(names, found, strict=True)]
         return tuple(
             standing.challenge.challenge_id
             for standing in standings
-            if standing is not None and standing.state_at(now) is State.PENDING and standing.challenge.session_id == session_id
+            if standing is not None
+            and standing.state_at(now) is State.PENDING
+            and standing.challenge.session_id == session_id
         )
 
-    async def claim_push(self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta) -> ChallengeId | None:
-        """Makes this the person's one notification that waits for an answer; the one that was it before, if it is known still."""
+    async def claim_push(
+        self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta
+    ) -> ChallengeId | None:
+        """Makes this the person's one notification that waits for an answer; the one that was it before, if
+        it is known still."""
         first, *older = [keyspace.pending_push(name) for name in self._keys.owner_names("push", owner)]
         name, span = keyspace.challenge_name(challenge_id), records.span_in_milliseconds(lives_for)
-        earlier = await self._connection.all([
-            ("EVAL", _PUT, 1, first, name, span), *(("EVAL", _TAKE, 1, key) for key in older)
-        ])  # fmt: skip
+        earlier = await self._connection.all(
+            [("EVAL", _PUT, 1, first, name, span), *(("EVAL", _TAKE, 1, key) for key in older)]
+        )
         for known in (octets.decode() for octets in earlier if octets is not None):
             sealed = await self._connection.ask("HGET", keyspace.challenge(known), "sealed")
             challenge = None if sealed is None or known == name else self._opened(sealed, known)

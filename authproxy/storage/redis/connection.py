@@ -1,7 +1,9 @@
-"""The border to Redis (or Valkey): questions with a deadline, and every failure as CannotAsk(STORE_UNAVAILABLE).
+"""The border to Redis (or Valkey): questions with a deadline, and every failure as
+CannotAsk(STORE_UNAVAILABLE).
 
-redis-py speaks the protocol and knows TLS, users and Unix sockets. Its own retries stay off: they turn one dead server into nine
-seconds of waiting for each request. A question may fail; whoever asked answers 503, and the next question starts on fresh connections.
+redis-py speaks the protocol and knows TLS, users and Unix sockets. Its own retries stay off: they turn one
+dead server into nine seconds of waiting for each request. A question may fail; whoever asked answers 503, and
+the next question starts on fresh connections.
 """
 
 from __future__ import annotations
@@ -17,7 +19,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
-from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
@@ -42,8 +51,8 @@ class WrongType(CannotAsk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTls:
-    """Files for TLS with the store. With `ca_file` its certificate must come from that authority and no other; `certificate_file` and
-    `key_file` are shown to a store that asks for a certificate."""
+    """Files for TLS with the store. With `ca_file` its certificate must come from that authority and no
+    other; `certificate_file` and `key_file` are shown to a store that asks for a certificate."""
 
     ca_file: str | None = None
     certificate_file: str | None = None
@@ -51,7 +60,8 @@ class StoreTls:
 
 
 class RedisConnection:
-    """All questions to one Redis. Beyond `max_connections` at a time a question waits its turn, within its deadline."""
+    """All questions to one Redis. Beyond `max_connections` at a time a question waits its turn, within its
+    deadline."""
 
     def __init__(
         self,
@@ -64,13 +74,16 @@ class RedisConnection:
         max_connections: int = 128,
         names: Resolver | None = None,
     ) -> None:
-        """`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`; `username` and `password` go before those of the URL. `names`
-        says which addresses the host of the URL has; without it the connection has a resolver of its own. Connects to nothing yet.
+        """`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`; `username` and `password` go
+        before those of the URL. `names` says which addresses the host of the URL has; without it the
+        connection has a resolver of its own. Connects to nothing yet.
 
         Raises ValueError for a URL that cannot be used and OSError for a file of `tls` that cannot be read.
         """
         self._own_names = Resolver() if names is None else None
-        self._factory = ConnectionPool(**_options(url, username, password, tls), names=names or self._own_names)
+        self._factory = ConnectionPool(
+            **_options(url, username, password, tls), names=names or self._own_names
+        )
         self._deadline = deadline.total_seconds()
         self._turn = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
@@ -85,7 +98,8 @@ class RedisConnection:
         return (await self.all([command]))[0]
 
     async def all(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers to commands sent together. Raises CannotAsk if one of them was refused; the others may have been carried out."""
+        """The answers to commands sent together. Raises CannotAsk if one of them was refused; the others may
+        have been carried out."""
         answers = await self.each(commands)
         for answer in answers:
             if isinstance(answer, CannotAsk):
@@ -93,11 +107,12 @@ class RedisConnection:
         return answers
 
     async def each(self, commands: Sequence[Command]) -> list[Any]:
-        """As `all`, but a refused command has a CannotAsk in its place. Raises CannotAsk where no answer came at all.
+        """As `all`, but a refused command has a CannotAsk in its place. Raises CannotAsk where no answer came
+        at all.
 
-        The deadline is one for all of them. A connection that failed or was given up in the middle is never used again: its next
-        answer would belong to somebody else's question. What a primary that has become a replica refuses is asked once more, over a
-        fresh connection, which may lead to the new primary.
+        The deadline is one for all of them. A connection that failed or was given up in the middle is never
+        used again: its next answer would belong to somebody else's question. What a primary that has become a
+        replica refuses is asked once more, over a fresh connection, which may lead to the new primary.
         """
         try:
             with self._translated():
@@ -107,15 +122,21 @@ class RedisConnection:
                     if late:
                         await self._drop_idle(nowait=True)
                         again = await self._conversation([commands[at] for at in late])
-                        answers = [again[late.index(at)] if at in late else answer for at, answer in enumerate(answers)]
+                        answers = [
+                            again[late.index(at)] if at in late else answer
+                            for at, answer in enumerate(answers)
+                        ]
         except CannotAsk:
-            # What happened to this connection (restart, failover, cut cable) has probably happened to the idle ones too.
+            # What happened to this connection (restart, failover, cut cable) has probably happened to the
+            # idle ones too.
             await self._drop_idle(nowait=True)
             raise
         if late and _refused_by_a_replica(answers):
             await self._drop_idle(nowait=True)
         self._note_answer()
-        return [self._unavailable(answer) if isinstance(answer, ResponseError) else answer for answer in answers]
+        return [
+            self._unavailable(answer) if isinstance(answer, ResponseError) else answer for answer in answers
+        ]
 
     async def ping(self) -> None:
         """Raises CannotAsk if the store does not answer."""
@@ -123,7 +144,8 @@ class RedisConnection:
 
     @contextlib.asynccontextmanager
     async def line(self) -> AsyncIterator[Line]:
-        """A connection of its own, for subscriptions. Everything in the block that fails on it raises CannotAsk."""
+        """A connection of its own, for subscriptions. Everything in the block that fails on it raises
+        CannotAsk."""
         connection = self._made()
         with self._translated():
             try:
@@ -169,8 +191,8 @@ class RedisConnection:
             await connection.disconnect(nowait=nowait)
 
     async def _conversation(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers over one connection; a refusal is the error itself. Raises where an answer cannot be one to its question: the
-        answers to come would be wrong as well."""
+        """The answers over one connection; a refusal is the error itself. Raises where an answer cannot be
+        one to its question: the answers to come would be wrong as well."""
         async with self._borrowed() as connection:
             await connection.send_packed_command(connection.pack_commands(commands))
             answers = [await _answer(connection) for _ in commands]
@@ -185,7 +207,8 @@ class RedisConnection:
         except CannotAsk:
             raise
         except Exception as error:
-            # Everything, because on octets that are no protocol redis-py and hiredis raise ValueError, IndexError, UnicodeDecodeError …
+            # Everything, because on octets that are no protocol redis-py and hiredis raise ValueError,
+            # IndexError, UnicodeDecodeError …
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> CannotAsk:
@@ -198,10 +221,13 @@ class RedisConnection:
         elif self._is_answering:
             self._is_answering = False
             _log.warning("store.unavailable", detail=said)
-        return (WrongType if trouble.code_of(error) == "WRONGTYPE" else CannotAsk)(Reason.STORE_UNAVAILABLE, said)
+        return (WrongType if trouble.code_of(error) == "WRONGTYPE" else CannotAsk)(
+            Reason.STORE_UNAVAILABLE, said
+        )
 
     def _note_answer(self) -> None:
-        # One log record for each change and not for each request: an outage under load would bury its own cause.
+        # One log record for each change and not for each request: an outage under load would bury its own
+        # cause.
         if not self._is_answering:
             self._is_answering = True
             self._refusals_told.clear()
@@ -209,7 +235,8 @@ class RedisConnection:
 
 
 class Line:
-    """A connection in conversation: what is said and what is heard do not pair up. Made by `RedisConnection.line`."""
+    """A connection in conversation: what is said and what is heard do not pair up. Made by
+    `RedisConnection.line`."""
 
     def __init__(self, connection: AbstractConnection, deadline: float) -> None:
         self._connection = connection
@@ -221,11 +248,14 @@ class Line:
 
     async def hear(self, within: timedelta) -> Any | None:
         """The next message, or None if none came in that time (nothing is lost then)."""
-        return await self._connection.read_response(timeout=max(within.total_seconds(), 0), disconnect_on_error=False)
+        return await self._connection.read_response(
+            timeout=max(within.total_seconds(), 0), disconnect_on_error=False
+        )
 
 
 class _Tcp(Connection):
-    """A connection whose host is looked up by our resolver. redis-py would have the event loop look it up in one of its few threads."""
+    """A connection whose host is looked up by our resolver. redis-py would have the event loop look it up in
+    one of its few threads."""
 
     def __init__(self, *, names: Resolver, **options: Any) -> None:
         super().__init__(**options)
@@ -247,7 +277,8 @@ class _Unix(UnixDomainSocketConnection):
 
 
 class _Tls(_Tcp, SSLConnection):
-    """redis-py would trust the system's authorities beside the given one; here the context decides, whatever the URL's options say."""
+    """redis-py would trust the system's authorities beside the given one; here the context decides, whatever
+    the URL's options say."""
 
     def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
         super().__init__(**options)
@@ -280,7 +311,9 @@ def _options(url: str, username: str | None, password: str | None, tls: StoreTls
     url = f"{_SCHEMES.get(scheme, scheme)}://{rest}"
     number = urlsplit(url).path.strip("/")
     if not url.startswith("unix:") and number and not (number.isascii() and number.isdigit()):
-        raise ValueError("the path of the store's URL is the number of a database")  # redis-py would silently take database 0
+        raise ValueError(
+            "the path of the store's URL is the number of a database"
+        )  # redis-py would silently take database 0
     options: dict[str, Any] = {name: value for name, value in parse_url(url).items() if name in _FROM_URL}
     kind = options.get("connection_class")
     options["connection_class"] = _Unix if kind is UnixDomainSocketConnection else _Tcp
@@ -292,8 +325,14 @@ def _options(url: str, username: str | None, password: str | None, tls: StoreTls
         options["username"] = username
     if password is not None:
         options["password"] = password
-    # RESP2, because there a connection can subscribe to its own invalidations without push handlers. Time limits are ours alone.
-    return options | {"protocol": 2, "socket_timeout": None, "socket_connect_timeout": None, "retry": Retry(NoBackoff(), 0)}
+    # RESP2, because there a connection can subscribe to its own invalidations without push handlers. Time
+    # limits are ours alone.
+    return options | {
+        "protocol": 2,
+        "socket_timeout": None,
+        "socket_connect_timeout": None,
+        "retry": Retry(NoBackoff(), 0),
+    }
 
 
 def _context(tls: StoreTls) -> ssl.SSLContext:

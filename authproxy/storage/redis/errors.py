@@ -1,4 +1,5 @@
-"""What has happened to a question, in words for operators. Nothing of what was asked is repeated: arguments may be secret."""
+"""What has happened to a question, in words for operators. Nothing of what was asked is repeated: arguments
+may be secret."""
 
 from __future__ import annotations
 
@@ -65,7 +66,9 @@ def words(error: BaseException, *, deadline: float) -> str:
         return "the store refuses the command"
     if isinstance(error, OSError | RedisConnectionError):
         return f"the store cannot be reached: {_reason(error)}"
-    return "the store's answer cannot be understood" + (f" ({type(error).__name__})" if not isinstance(error, RedisError) else "")
+    return "the store's answer cannot be understood" + (
+        f" ({type(error).__name__})" if not isinstance(error, RedisError) else ""
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -1,7 +1,9 @@
-"""Hears from Redis which sessions have changed and empties the near cache accordingly (CLIENT TRACKING, broadcasting mode).
+"""Hears from Redis which sessions have changed and empties the near cache accordingly (CLIENT TRACKING,
+broadcasting mode).
 
-The connection follows itself: it is subscribed to its own invalidations. A touch by any instance is a change too: it costs every
-instance one read of that session, at most every tenth of its idle time. (NOLOOP would not help: touches go over other connections.)
+The connection follows itself: it is subscribed to its own invalidations. A touch by any instance is a change
+too: it costs every instance one read of that session, at most every tenth of its idle time. (NOLOOP would not
+help: touches go over other connections.)
 """
 
 from __future__ import annotations
@@ -31,9 +33,12 @@ _random = SystemRandom()
 _log = structlog.get_logger(__name__)
 
 
-async def listen(connection: RedisConnection, near_cache: NearCache, *, clock: Callable[[], datetime]) -> None:
-    """Keeps `near_cache` true until it is cancelled. Never raises for the store's sake: while Redis does not answer, the near cache is
-    empty and unused, and the connection is tried again after growing pauses of at most two seconds."""
+async def listen(
+    connection: RedisConnection, near_cache: NearCache, *, clock: Callable[[], datetime]
+) -> None:
+    """Keeps `near_cache` true until it is cancelled. Never raises for the store's sake: while Redis does not
+    answer, the near cache is empty and unused, and the connection is tried again after growing pauses of at
+    most two seconds."""
     failures = 0
     while True:
         try:
@@ -65,8 +70,9 @@ async def _subscribe(line: Line) -> None:
 
 
 async def _beat(line: Line, near_cache: NearCache, clock: Callable[[], datetime]) -> None:
-    # An answer proves that every change before its question has been delivered, and nothing about later: a reply that was held up
-    # somewhere must not count as fresh. So the channel counts as heard at the moment of asking.
+    # An answer proves that every change before its question has been delivered, and nothing about later: a
+    # reply that was held up somewhere must not count as fresh. So the channel counts as heard at the moment
+    # of asking.
     asked_at = clock()
     await line.say("PING")
     while not _is_pong(message := await _answer(line)):
@@ -96,8 +102,8 @@ def _is_pong(message: Any) -> bool:
 
 
 def _apply(message: Any, near_cache: NearCache) -> None:
-    """Drops what a message names. If a message cannot be read, everything is dropped, because nobody knows what it names. Anybody who
-    may write to the store can publish such a message."""
+    """Drops what a message names. If a message cannot be read, everything is dropped, because nobody knows
+    what it names. Anybody who may write to the store can publish such a message."""
     try:
         session_ids = _session_ids(message)
     except (ValueError, TypeError, AttributeError):
@@ -111,7 +117,8 @@ def _apply(message: Any, near_cache: NearCache) -> None:
 
 
 def _session_ids(message: Any) -> list[SessionId] | None:
-    """None for all of them. Raises ValueError, TypeError or AttributeError for what is no message of this channel."""
+    """None for all of them. Raises ValueError, TypeError or AttributeError for what is no message of this
+    channel."""
     _, _, keys = message
     if keys is None:  # FLUSHALL, FLUSHDB
         return None

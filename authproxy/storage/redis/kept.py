@@ -1,5 +1,6 @@
-"""Octets that all instances may see for a time, in Redis, sealed under the server's keys: what revocation sources have answered, which
-certificate a browser has shown, and the certificates of whoever is signed in by one."""
+"""Octets that all instances may see for a time, in Redis, sealed under the server's keys: what revocation
+sources have answered, which certificate a browser has shown, and the certificates of whoever is signed in by
+one."""
 
 from __future__ import annotations
 
@@ -15,16 +16,20 @@ from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answers import Script
 from authproxy.storage.redis.connection import RedisConnection
 
-_TAKE: Final = Script("""
+_TAKE: Final = Script(
+    """
 local sealed = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return sealed
-""", answers.text)
+""",
+    answers.text,
+)
 
 
 class RedisKept:
-    """Keys are named by their hash, so that a key may be a secret. Every method raises CannotAsk(STORE_UNAVAILABLE) within the
-    connection's deadline when the store cannot be asked. What does not open under our keys is not there."""
+    """Keys are named by their hash, so that a key may be a secret. Every method raises
+    CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked. What does
+    not open under our keys is not there."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
         """`fresh` makes that many random bytes."""

@@ -1,6 +1,8 @@
-"""PURE: names of the keys in Redis. What stands in braces is the hash tag, so that every script stays in one slot of a Cluster.
+"""PURE: names of the keys in Redis. What stands in braces is the hash tag, so that every script stays in one
+slot of a Cluster.
 
-Attempts and browsers are named by their hash: whoever reads the store's keys cannot come back with somebody's attempt or flow cookie.
+Attempts and browsers are named by their hash: whoever reads the store's keys cannot come back with somebody's
+attempt or flow cookie.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ PULSE: Final = f"{PREFIX}store}}:pulse"
 OUTAGES: Final = f"{PREFIX}store}}:outages"
 ENDINGS: Final = f"{PREFIX}store}}:endings"
 REGISTER_SEEN: Final = f"{PREFIX}store}}:register-seen"
-"""The newest revision of the register that an instance has seen. It is not in the register's slot, so that it outlives a loss of that."""
+"""The newest revision of the register that an instance has seen. It is not in the register's slot, so that it
+outlives a loss of that."""
 
 
 def session(session_id: SessionId) -> str:
@@ -88,7 +91,8 @@ def recovery_codes(name: str) -> str:
 
 
 def notes(name: str) -> str:
-    """`name` is one of `KeyRing.owner_names`, as of the next two. With what is due in one slot, because a script takes them together."""
+    """`name` is one of `KeyRing.owner_names`, as of the next two. With what is due in one slot, because a
+    script takes them together."""
     return f"{PREFIX}notices}}:notes:{name}"
 
 
@@ -196,4 +200,8 @@ def recovery_set_name(set_id: str) -> str:
 
 
 def _hashed(kind: str, value: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(f"authproxy {kind}\0{value}".encode()).digest()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(hashlib.sha256(f"authproxy {kind}\0{value}".encode()).digest())
+        .decode()
+        .rstrip("=")
+    )

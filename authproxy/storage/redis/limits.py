@@ -1,7 +1,9 @@
-"""How often people and addresses may answer, and people be sent messages, in Redis: counted in scripts, for all instances together.
+"""How often people and addresses may answer, and people be sent messages, in Redis: counted in scripts, for
+all instances together.
 
-Answers are counted before they are judged: of fifty at one moment no more are judged than one after another would be. A block ends by
-itself, lasts twice as long each time, and a right answer or an operator forgets all of it.
+Answers are counted before they are judged: of fifty at one moment no more are judged than one after another
+would be. A block ends by itself, lasts twice as long each time, and a right answer or an operator forgets all
+of it.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ SET_OFF: Final = 2
 _DOUBLINGS: Final = 20
 """More would be numbers that no clock has."""
 
-# `count` answers since the last block; `blocks` in a row, the last one `until`; all of it worth nothing from `forgotten` on. A block of
-# which one is told is one's own time: with a clock that is ahead it ends earlier by as much.
-_ANSWER: Final = Script("""
+# `count` answers since the last block; `blocks` in a row, the last one `until`; all of it worth nothing from
+# `forgotten` on. A block of which one is told is one's own time: with a clock that is ahead it ends earlier
+# by as much.
+_ANSWER: Final = Script(
+    """
 local now, after, lasts, at_most, kept = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local fields = redis.call('HMGET', KEYS[1], 'count', 'blocks', 'until', 'forgotten')
 local count, blocks, till = tonumber(fields[1] or 0), tonumber(fields[2] or 0), tonumber(fields[3] or 0)
@@ -42,14 +46,17 @@ local forgotten = math.max(now, till) + kept
 redis.call('HSET', KEYS[1], 'count', count, 'blocks', blocks, 'until', till, 'forgotten', forgotten)
 redis.call('PEXPIRE', KEYS[1], forgotten - now)
 return 0
-""", answers.moment)
-# A right answer takes itself off an address, and one wrong one: an office where people mistype now and then is never blocked, and somebody
-# with an account of their own gains a guess for each proof, no more.
+""",
+    answers.moment,
+)
+# A right answer takes itself off an address, and one wrong one: an office where people mistype now and then
+# is never blocked, and somebody with an account of their own gains a guess for each proof, no more.
 _SET_OFF: Final = """
 local count = redis.call('HGET', KEYS[1], 'count')
 if count then redis.call('HSET', KEYS[1], 'count', math.max(tonumber(count) - ARGV[1], 0)) end
 """
-_RESERVE: Final = Script("""
+_RESERVE: Final = Script(
+    """
 local now, pause, most, hour = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local sent = redis.call('LRANGE', KEYS[1], -most, -1)
 local free = 0
@@ -60,13 +67,16 @@ redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('LTRIM', KEYS[1], -most, -1)
 redis.call('PEXPIRE', KEYS[1], math.max(hour, pause))
 return 0
-""", answers.moment)
+""",
+    answers.moment,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRules:
-    """After so many answers without a right one nobody answers for `lasts`; the next block is twice as long, and so on, up to `at_most`.
-    `forgotten_after` without an answer, or after a block, everything is as at first."""
+    """After so many answers without a right one nobody answers for `lasts`; the next block is twice as long,
+    and so on, up to `at_most`. `forgotten_after` without an answer, or after a block, everything is as at
+    first."""
 
     after: int
     lasts: timedelta
@@ -75,23 +85,28 @@ class BlockRules:
 
 
 class RedisLimits:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked.
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked.
 
-    Names say who is meant (`challenges.names`); the store sees keyed hashes of them. Blocks under retiring keys count, new ones go under
-    the first.
+    Names say who is meant (`challenges.names`); the store sees keyed hashes of them. Blocks under retiring
+    keys count, new ones go under the first.
     """
 
-    def __init__(self, connection: RedisConnection, *, keys: KeyRing, people: BlockRules, addresses: BlockRules) -> None:
+    def __init__(
+        self, connection: RedisConnection, *, keys: KeyRing, people: BlockRules, addresses: BlockRules
+    ) -> None:
         self._connection = connection
         self._keys = keys
         self._people = people
         self._addresses = addresses
 
     async def try_answer(self, names: Sequence[str], *, now: datetime) -> datetime | None:
-        """Counts one answer for each name; None if it may be judged. Until when any of them is blocked, otherwise, and then an answer
-        counts for none that is: the person of a blocked address has nothing to pay for."""
+        """Counts one answer for each name; None if it may be judged. Until when any of them is blocked,
+        otherwise, and then an answer counts for none that is: the person of a blocked address has nothing to
+        pay for."""
         until = await self.blocked_until(names, now=now)
-        # One name after the other: of many answers at one moment, the address is not charged with those that the person's block stops.
+        # One name after the other: of many answers at one moment, the address is not charged with those that
+        # the person's block stops.
         for question in (self._question(name, now) for name in names):
             if until is not None:
                 break
@@ -104,10 +119,16 @@ class RedisLimits:
         return _latest((records.moment(until) for until in found), now)
 
     async def forgive(self, names: Sequence[str]) -> None:
-        """After a right answer: of a person as if none had been wrong; of an address, which many share, one is set off against it."""
+        """After a right answer: of a person as if none had been wrong; of an address, which many share, one
+        is set off against it."""
         addresses = [name for name in names if name.startswith(ADDRESS)]
-        questions: list[Command] = [("DEL", key) for key in self._every(name for name in names if name not in addresses)]
-        questions += [("EVAL", _SET_OFF, 1, keyspace.answers(self._keys.limit_names("answers", name)[0]), SET_OFF) for name in addresses]
+        questions: list[Command] = [
+            ("DEL", key) for key in self._every(name for name in names if name not in addresses)
+        ]
+        questions += [
+            ("EVAL", _SET_OFF, 1, keyspace.answers(self._keys.limit_names("answers", name)[0]), SET_OFF)
+            for name in addresses
+        ]
         await self._connection.all(questions)
 
     async def lift(self, names: Sequence[str]) -> bool:
@@ -119,15 +140,23 @@ class RedisLimits:
         """None if something may be sent now, and then it is counted; otherwise from when on."""
         key = keyspace.messages(self._keys.limit_names("messages", name)[0])
         free = await self._connection.ask(
-            "EVAL", _RESERVE, 1, key, records.milliseconds(now), records.span_in_milliseconds(pause), per_hour,
+            "EVAL",
+            _RESERVE,
+            1,
+            key,
+            records.milliseconds(now),
+            records.span_in_milliseconds(pause),
+            per_hour,
             records.span_in_milliseconds(HOUR),
-        )  # fmt: skip
+        )
         return records.moment_at(free) if free else None
 
     def _question(self, name: str, now: datetime) -> Command:
         rules = self._addresses if name.startswith(ADDRESS) else self._people
         key = keyspace.answers(self._keys.limit_names("answers", name)[0])
-        spans = (records.span_in_milliseconds(span) for span in (rules.lasts, rules.at_most, rules.forgotten_after))
+        spans = (
+            records.span_in_milliseconds(span) for span in (rules.lasts, rules.at_most, rules.forgotten_after)
+        )
         return ("EVAL", _ANSWER, 1, key, records.milliseconds(now), rules.after, *spans, _DOUBLINGS)
 
     def _every(self, names: Iterable[str]) -> list[str]:

@@ -1,4 +1,5 @@
-"""Logout tokens that were received, in Redis, so that each of them has its effect once (OpenID Connect Back-Channel Logout §2.6)."""
+"""Logout tokens that were received, in Redis, so that each of them has its effect once (OpenID Connect
+Back-Channel Logout §2.6)."""
 
 from __future__ import annotations
 
@@ -11,15 +12,22 @@ from authproxy.storage.redis.connection import RedisConnection
 
 
 class RedisLogoutTokens:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     async def take(self, issuer: str, token_id: str, *, now: datetime) -> bool:  # noqa: ARG002  (time to live is a span here)
-        """Whether this caller is the first to have the token. It is held for four seconds, and longer only if it is kept."""
+        """Whether this caller is the first to have the token. It is held for four seconds, and longer only if
+        it is kept."""
         held_for = records.span_in_milliseconds(retention.LOGOUT_TOKEN_HELD_FOR)
-        return await self._connection.ask("SET", keyspace.logout_token(issuer, token_id), 1, "NX", "PX", held_for) is not None
+        return (
+            await self._connection.ask(
+                "SET", keyspace.logout_token(issuer, token_id), 1, "NX", "PX", held_for
+            )
+            is not None
+        )
 
     async def keep(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> None:
         """Nobody has the token again before `until`, nor for the next four seconds."""

@@ -1,7 +1,8 @@
-"""What people are still to be told, in Redis: notes that wait for their message, and the number to which a person's codes went last.
+"""What people are still to be told, in Redis: notes that wait for their message, and the number to which a
+person's codes went last.
 
-A message that is due is taken by one instance, with every note that has come in until then. Nothing depends on the instance that wrote a
-note: when it ends, another one takes the message.
+A message that is due is taken by one instance, with every note that has come in until then. Nothing depends
+on the instance that wrote a note: when it ends, another one takes the message.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from authproxy.storage.redis.connection import RedisConnection
 _AT_A_TIME: Final = 50
 """Messages that one instance takes in one turn."""
 
-_ADD: Final = Script("""
+_ADD: Final = Script(
+    """
 redis.call('RPUSH', KEYS[2], unpack(ARGV, 5))
 redis.call('LTRIM', KEYS[2], -ARGV[3], -1)
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
@@ -32,8 +34,11 @@ if not redis.call('HGET', KEYS[1], ARGV[1]) then
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
-""", answers.whole)
-_TAKE: Final = Script("""
+""",
+    answers.whole,
+)
+_TAKE: Final = Script(
+    """
 local due = redis.call('HGET', KEYS[1], ARGV[1])
 if not due or tonumber(ARGV[2]) < tonumber(due) then return {} end
 local notes = redis.call('LRANGE', KEYS[2], 0, -1)
@@ -41,22 +46,31 @@ redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2])
 redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
 return notes
-""", answers.names)
-_PUT: Final = Script("""
+""",
+    answers.names,
+)
+_PUT: Final = Script(
+    """
 local earlier = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return earlier
-""", answers.text)
-_MOVE: Final = Script("""
+""",
+    answers.text,
+)
+_MOVE: Final = Script(
+    """
 local earlier = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return earlier
-""", answers.text)
+""",
+    answers.text,
+)
 
 
 class RedisNotices:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked. `owner` is
-    `challenges.enrolment.owner_of` the person. Notes that do not open under our keys are left out."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked. `owner` is `challenges.enrolment.owner_of` the person. Notes that do not open under our keys are
+    left out."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
         """`fresh` makes that many random bytes."""
@@ -65,7 +79,8 @@ class RedisNotices:
         self._fresh = fresh
 
     async def add(self, owner: tuple[str, ...], note: bytes, *, now: datetime) -> None:
-        """Keeps a note for a day. It is due now, or at the end of the pause after the person's last message."""
+        """Keeps a note for a day. It is due now, or at the end of the pause after the person's last
+        message."""
         name = self._keys.owner_names("notices", owner)[0]
         await self._add(Batch(name, (note,)), due=now)
 
@@ -74,20 +89,28 @@ class RedisNotices:
         await self._add(batch, due=due)
 
     async def take(self, owner: tuple[str, ...], *, now: datetime, pause: timedelta) -> Batch | None:
-        """The person's notes if a message is due, to exactly one of all who ask. The next message is due `pause` later at the earliest."""
+        """The person's notes if a message is due, to exactly one of all who ask. The next message is due
+        `pause` later at the earliest."""
         return await self._taken(self._keys.owner_names("notices", owner)[0], now, pause)
 
     async def take_due(self, *, now: datetime, pause: timedelta) -> list[Batch]:
         """As `take`, of everybody."""
         waiting = await self._connection.ask("HGETALL", keyspace.NOTICES_DUE)
-        names = [name.decode() for name, due in zip(waiting[::2], waiting[1::2], strict=True) if int(due) <= records.milliseconds(now)]
+        names = [
+            name.decode()
+            for name, due in zip(waiting[::2], waiting[1::2], strict=True)
+            if int(due) <= records.milliseconds(now)
+        ]
         taken = [await self._taken(name, now, pause) for name in names[:_AT_A_TIME]]
         return [batch for batch in taken if batch is not None]
 
     async def swap_number(self, owner: tuple[str, ...], number: str) -> str | None:
-        """Makes this the number to which the person's codes went last, and returns the one before; None if none is known."""
+        """Makes this the number to which the person's codes went last, and returns the one before; None if
+        none is known."""
         first, *older = self._keys.owner_names("number", owner)
-        sealed = codec.seal_notice(number.encode(), ring=self._keys, name=first, nonce=self._fresh(codec.NONCE_SIZE))
+        sealed = codec.seal_notice(
+            number.encode(), ring=self._keys, name=first, nonce=self._fresh(codec.NONCE_SIZE)
+        )
         span = records.span_in_milliseconds(retention.NUMBER_KNOWN_FOR)
         questions: list[Command] = [("EVAL", _PUT, 1, keyspace.last_number(first), sealed, span)]
         questions += [("EVAL", _MOVE, 1, keyspace.last_number(name)) for name in older]
@@ -100,18 +123,32 @@ class RedisNotices:
 
     async def _add(self, batch: Batch, *, due: datetime) -> None:
         sealed = [
-            codec.seal_notice(note, ring=self._keys, name=batch.name, nonce=self._fresh(codec.NONCE_SIZE)) for note in batch.notes
-        ]  # fmt: skip
+            codec.seal_notice(note, ring=self._keys, name=batch.name, nonce=self._fresh(codec.NONCE_SIZE))
+            for note in batch.notes
+        ]
         await self._connection.ask(
-            "EVAL", _ADD, 3, *_keys_of(batch.name), batch.name, records.milliseconds(due), retention.NOTES_PER_PERSON,
-            records.span_in_milliseconds(retention.NOTES_KEPT_FOR), *sealed,
-        )  # fmt: skip
+            "EVAL",
+            _ADD,
+            3,
+            *_keys_of(batch.name),
+            batch.name,
+            records.milliseconds(due),
+            retention.NOTES_PER_PERSON,
+            records.span_in_milliseconds(retention.NOTES_KEPT_FOR),
+            *sealed,
+        )
 
     async def _taken(self, name: str, now: datetime, pause: timedelta) -> Batch | None:
         found = await self._connection.ask(
-            "EVAL", _TAKE, 3, *_keys_of(name), name, records.milliseconds(now), records.milliseconds(now + pause),
+            "EVAL",
+            _TAKE,
+            3,
+            *_keys_of(name),
+            name,
+            records.milliseconds(now),
+            records.milliseconds(now + pause),
             max(records.span_in_milliseconds(pause), 1),
-        )  # fmt: skip
+        )
         opened = [codec.open_notice(sealed, ring=self._keys, name=name) for sealed in found]
         notes = tuple(note for note in opened if note is not None)
         return Batch(name, notes) if notes else None

@@ -1,7 +1,9 @@
-"""Which sessions are open, so that somebody hears of those that end by time: a record that expires in the store tells nobody.
+"""Which sessions are open, so that somebody hears of those that end by time: a record that expires in the
+store tells nobody.
 
-Each session stands in a sorted set by the moment at which it may have ended. When that has come, one gateway looks: a session that lives
-is looked at again at its new end; one whose record has gone, and that nobody has ended, has ended by time.
+Each session stands in a sorted set by the moment at which it may have ended. When that has come, one gateway
+looks: a session that lives is looked at again at its new end; one whose record has gone, and that nobody has
+ended, has ended by time.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ from authproxy.storage.redis.connection import RedisConnection, WrongType
 from authproxy.storage.redis.pulse import Pulse
 
 _MARGIN: Final = timedelta(seconds=5)
-"""How long after its end a session is looked at: until then every instance has heard of sessions that somebody has ended."""
+"""How long after its end a session is looked at: until then every instance has heard of sessions that
+somebody has ended."""
 _KEPT_LONGER: Final = timedelta(days=2)
 _AT_ONCE: Final = 100
 _TAKEN_WITHIN: Final = timedelta(seconds=30)
 
-# A value of another type under one of the keys is deleted: it says nothing about any session, and nobody could sign in any more.
-_NOTE: Final = Script("""
+# A value of another type under one of the keys is deleted: it says nothing about any session, and nobody
+# could sign in any more.
+_NOTE: Final = Script(
+    """
 local function put(command, key, ...)
   local done = redis.pcall(command, key, ...)
   if type(done) == 'table' then
@@ -44,8 +49,11 @@ put('HSET', KEYS[2], ARGV[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 return 1
-""", answers.whole)
-_CLAIM: Final = Script("""
+""",
+    answers.whole,
+)
+_CLAIM: Final = Script(
+    """
 local holder = redis.call('GET', KEYS[3])
 if holder and holder ~= ARGV[1] then return {} end
 local due = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[3], 'BYSCORE', 'LIMIT', 0, ARGV[4])
@@ -57,9 +65,13 @@ for _, name in ipairs(due) do
   found[#found + 1] = redis.call('HGET', KEYS[2], name) or ''
 end
 return found
-""", answers.names)
-# A score of -1 marks what is to be removed. The gateway's user needs no right to ZREM in this way: it may use ZREMRANGEBYSCORE anyway.
-_SETTLE: Final = Script("""
+""",
+    answers.names,
+)
+# A score of -1 marks what is to be removed. The gateway's user needs no right to ZREM in this way: it may use
+# ZREMRANGEBYSCORE anyway.
+_SETTLE: Final = Script(
+    """
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
 for at = 3, #ARGV, 2 do
   redis.call('ZADD', KEYS[1], ARGV[at + 1], ARGV[at])
@@ -68,7 +80,9 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', -1)
 if ARGV[2] == '1' then redis.call('DEL', KEYS[3]) end
 return 1
-""", answers.whole)
+""",
+    answers.whole,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +101,16 @@ class RedisOpenSessions:
     """Every method raises CannotAsk(STORE_UNAVAILABLE)."""
 
     def __init__(
-        self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes], pulse: Pulse, name_of: Callable[[Person], str]
-    ) -> None:  # fmt: skip
-        """`fresh` makes that many random bytes; `name_of` tells under which name a person stands in the audit trail: with the server
-        keys alone nobody learns who has a session."""
+        self,
+        connection: RedisConnection,
+        *,
+        keys: KeyRing,
+        fresh: Callable[[int], bytes],
+        pulse: Pulse,
+        name_of: Callable[[Person], str],
+    ) -> None:
+        """`fresh` makes that many random bytes; `name_of` tells under which name a person stands in the audit
+        trail: with the server keys alone nobody learns who has a session."""
         self._connection = connection
         self._keys = keys
         self._fresh = fresh
@@ -99,31 +119,61 @@ class RedisOpenSessions:
 
     def noting(self, session: Session, now: datetime) -> Command:
         """The command that notes a session which begins."""
-        details = records.octets_of({
-            "portal": session.portal, "method": session.method, "person": self._name_of(session.person),
-            "ends": records.milliseconds(session.expires_at),
-        })  # fmt: skip
-        sealed = codec.seal_open_session(details, ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE))
-        # Longer than any session lives: the next one that begins must not shorten it for one that began before.
+        details = records.octets_of(
+            {
+                "portal": session.portal,
+                "method": session.method,
+                "person": self._name_of(session.person),
+                "ends": records.milliseconds(session.expires_at),
+            }
+        )
+        sealed = codec.seal_open_session(
+            details, ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE)
+        )
+        # Longer than any session lives: the next one that begins must not shorten it for one that began
+        # before.
         kept = records.span_in_milliseconds(session.expires_at - now + _KEPT_LONGER)
         due = self._due(now + session.idle_for, session.expires_at)
-        return ("EVAL", _NOTE, 2, keyspace.OPEN_SESSIONS, keyspace.OPEN_DETAILS, session.session_id, due, sealed, kept)
+        return (
+            "EVAL",
+            _NOTE,
+            2,
+            keyspace.OPEN_SESSIONS,
+            keyspace.OPEN_DETAILS,
+            session.session_id,
+            due,
+            sealed,
+            kept,
+        )
 
     async def ended(self, taker: str, *, now: datetime) -> Sequence[EndedByTime]:
-        """Those that have ended by time, for this taker alone until it settles or half a minute is over. Forgets those that somebody has
-        ended, and looks again later at those that live."""
-        asked = ("EVAL", _CLAIM, 3, *_KEYS, taker, records.span_in_milliseconds(_TAKEN_WITHIN), records.milliseconds(now), _AT_ONCE)
+        """Those that have ended by time, for this taker alone until it settles or half a minute is over.
+        Forgets those that somebody has ended, and looks again later at those that live."""
+        asked = (
+            "EVAL",
+            _CLAIM,
+            3,
+            *_KEYS,
+            taker,
+            records.span_in_milliseconds(_TAKEN_WITHIN),
+            records.milliseconds(now),
+            _AT_ONCE,
+        )
         claimed: Sequence[bytes] = await self._connection.ask(*asked)
         if not claimed:
             return ()
         names = [SessionId(name.decode("ascii", "replace")) for name in claimed[::2]]
-        states = await self._connection.each([("HMGET", keyspace.session(name), "seen", "idle", "ends") for name in names])
+        states = await self._connection.each(
+            [("HMGET", keyspace.session(name), "seen", "idle", "ends") for name in names]
+        )
         over: list[EndedByTime] = []
         later: list[tuple[SessionId, int]] = []
         for name, sealed, state in zip(names, claimed[1::2], states, strict=True):
             due: int | None
             if isinstance(state, WrongType):
-                due = records.milliseconds(now + _MARGIN)  # not at once: many such values would keep all others from being looked at
+                due = records.milliseconds(
+                    now + _MARGIN
+                )  # not at once: many such values would keep all others from being looked at
             elif isinstance(state, CannotAsk):
                 continue  # looked at again at once
             else:
@@ -150,7 +200,11 @@ class RedisOpenSessions:
         try:
             if seen is None or idle is None or ends is None:
                 return None
-            end = records.moment_at(int(seen)) + timedelta(milliseconds=int(idle)) + self._pulse.outages.forgives
+            end = (
+                records.moment_at(int(seen))
+                + timedelta(milliseconds=int(idle))
+                + self._pulse.outages.forgives
+            )
             return max(self._due(end, records.moment_at(int(ends))), records.milliseconds(now + _MARGIN))
         except records.UNREADABLE:
             return records.milliseconds(now + _MARGIN)
@@ -166,9 +220,12 @@ class RedisOpenSessions:
         try:
             fields = json.loads(octets)
             return EndedByTime(
-                session_id=session_id, portal=fields["portal"], method=fields["method"], person_name=fields["person"],
+                session_id=session_id,
+                portal=fields["portal"],
+                method=fields["method"],
+                person_name=fields["person"],
                 is_absolute=records.milliseconds(now) >= int(fields["ends"]),
-            )  # fmt: skip
+            )
         except records.UNREADABLE:
             return None
 

@@ -1,5 +1,6 @@
-"""Operators' acts on their way into the audit trail: written into the store by a command before it acts, taken over by whichever gateway
-runs. Nothing is lost on the way: an entry leaves the store only after it has been written into a trail.
+"""Operators' acts on their way into the audit trail: written into the store by a command before it acts,
+taken over by whichever gateway runs. Nothing is lost on the way: an entry leaves the store only after it has
+been written into a trail.
 """
 
 from __future__ import annotations
@@ -17,35 +18,46 @@ from authproxy.storage.redis.answers import Script
 from authproxy.storage.redis.connection import RedisConnection
 
 MOST_WAITING: Final = 10_000
-"""Entries that wait at most. Where nothing takes them over for so long, commands must stop, and somebody must look."""
+"""Entries that wait at most. Where nothing takes them over for so long, commands must stop, and somebody must
+look."""
 _AT_ONCE: Final = 100
 _TAKEN_WITHIN: Final = timedelta(seconds=30)
 """How long one gateway has for what it has claimed; then another one may begin anew."""
 
-_APPEND: Final = Script("""
+_APPEND: Final = Script(
+    """
 if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[1])
 return 1
-""", answers.whole)
-_CLAIM: Final = Script("""
+""",
+    answers.whole,
+)
+_CLAIM: Final = Script(
+    """
 if redis.call('LLEN', KEYS[1]) == 0 then return {} end
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then return {} end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return redis.call('LRANGE', KEYS[1], 0, ARGV[3] - 1)
-""", answers.names)
-# Whoever was too slow has written entries that another one writes again: twice in the trail is better than never.
-_SETTLE: Final = Script("""
+""",
+    answers.names,
+)
+# Whoever was too slow has written entries that another one writes again: twice in the trail is better than
+# never.
+_SETTLE: Final = Script(
+    """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 if tonumber(ARGV[2]) > 0 then redis.call('LTRIM', KEYS[1], ARGV[2], -1) end
 redis.call('DEL', KEYS[2])
 return 1
-""", answers.whole)
+""",
+    answers.whole,
+)
 
 
 class RedisActs:
-    """Entries are sealed: whoever can write into the store, and has no server key, puts nothing into the trail. Every method raises
-    CannotAsk(STORE_UNAVAILABLE)."""
+    """Entries are sealed: whoever can write into the store, and has no server key, puts nothing into the
+    trail. Every method raises CannotAsk(STORE_UNAVAILABLE)."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
         """`fresh` makes that many random bytes."""
@@ -59,13 +71,23 @@ class RedisActs:
         return bool(await self._connection.ask("EVAL", _APPEND, 1, keyspace.ACTS, sealed, at_most))
 
     async def claim(self, taker: str, *, within: timedelta = _TAKEN_WITHIN) -> Sequence[bytes | None]:
-        """The oldest entries, for this taker alone until it settles or the time is over; None for one that does not open. Nothing where
-        another taker is at it."""
+        """The oldest entries, for this taker alone until it settles or the time is over; None for one that
+        does not open. Nothing where another taker is at it."""
         question = (
-            "EVAL", _CLAIM, 2, keyspace.ACTS, keyspace.ACTS_TAKER, taker, records.span_in_milliseconds(within), _AT_ONCE
-        )  # fmt: skip
+            "EVAL",
+            _CLAIM,
+            2,
+            keyspace.ACTS,
+            keyspace.ACTS_TAKER,
+            taker,
+            records.span_in_milliseconds(within),
+            _AT_ONCE,
+        )
         return [codec.open_act(sealed, ring=self._keys) for sealed in await self._connection.ask(*question)]
 
     async def settle(self, taker: str, written: int) -> bool:
-        """Ends a claim: so many of its entries are in the trail and leave the store. False if the claim was over already."""
-        return bool(await self._connection.ask("EVAL", _SETTLE, 2, keyspace.ACTS, keyspace.ACTS_TAKER, taker, written))
+        """Ends a claim: so many of its entries are in the trail and leave the store. False if the claim was
+        over already."""
+        return bool(
+            await self._connection.ask("EVAL", _SETTLE, 2, keyspace.ACTS, keyspace.ACTS_TAKER, taker, written)
+        )

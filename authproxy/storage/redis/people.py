@@ -1,9 +1,10 @@
-"""The register of people in Redis: sealed entries, found by keyed hashes, changed one at a time or as a whole in one step. Beside it lie
-the blocked accounts of people who are not in it.
+"""The register of people in Redis: sealed entries, found by keyed hashes, changed one at a time or as a whole
+in one step. Beside it lie the blocked accounts of people who are not in it.
 
-Everything is in one slot and under one server key. What does not open is "cannot be asked": nobody may become unknown, and so
-unblocked, because a key was dropped. The same holds for a register of which a part is lost, or all of it: its parts count each other
-(`register_scripts`), and that there was a register is known to every instance that has seen it, and outside of its slot.
+Everything is in one slot and under one server key. What does not open is "cannot be asked": nobody may become
+unknown, and so unblocked, because a key was dropped. The same holds for a register of which a part is lost,
+or all of it: its parts count each other (`register_scripts`), and that there was a register is known to every
+instance that has seen it, and outside of its slot.
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ _READINGS: Final = 5
 _DEPARTURE_NAME: Final = "departure"
 _Item = TypeVar("_Item")
 _LIVE: Final = (
-    keyspace.REGISTER, keyspace.REGISTER_NAMES, keyspace.REGISTER_PEOPLE, keyspace.REGISTER_ACCOUNTS, keyspace.REGISTER_DEPARTURES,
-)  # fmt: skip
+    keyspace.REGISTER,
+    keyspace.REGISTER_NAMES,
+    keyspace.REGISTER_PEOPLE,
+    keyspace.REGISTER_ACCOUNTS,
+    keyspace.REGISTER_DEPARTURES,
+)
 _COUNTED: Final = 4
 """So many of them are counted, all but the departures."""
 
@@ -52,8 +57,8 @@ class StoredMember:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A person, as they were, whose sessions must end because of a change. `is_leaving`: what they have enrolled must go, too, before
-    somebody else is known by their id."""
+    """A person, as they were, whose sessions must end because of a change. `is_leaving`: what they have
+    enrolled must go, too, before somebody else is known by their id."""
 
     member: Member
     version: bytes = field(repr=False)
@@ -62,7 +67,8 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What was found for some keys, as of one moment: people in the order of the keys, and the blocks of accounts among the keys."""
+    """What was found for some keys, as of one moment: people in the order of the keys, and the blocks of
+    accounts among the keys."""
 
     people: tuple[StoredMember | None, ...]
     blocked: Mapping[RegisterKey, BlockedAccount] = field(default_factory=dict)
@@ -70,8 +76,8 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole register at one moment. Every change raises the revision, which begins with 0 for a register that was never filled.
-    `blocked` are accounts of people outside of it."""
+    """The whole register at one moment. Every change raises the revision, which begins with 0 for a register
+    that was never filled. `blocked` are accounts of people outside of it."""
 
     revision: int
     members: tuple[Member, ...]
@@ -92,13 +98,20 @@ class RegisterLost(CannotAsk):
 
 
 class RedisPeople:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked, when what is in it
-    does not open with the keys of the settings, and when the register, or a part of it, is lost."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked, when what is in it does not open with the keys of the settings, and when the register, or a part
+    of it, is lost."""
 
     def __init__(
-        self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes], pulse: Pulse | None = None
-    ) -> None:  # fmt: skip
-        """`fresh` makes that many random bytes. `pulse` knows whether there was a register since this process has started."""
+        self,
+        connection: RedisConnection,
+        *,
+        keys: KeyRing,
+        fresh: Callable[[int], bytes],
+        pulse: Pulse | None = None,
+    ) -> None:
+        """`fresh` makes that many random bytes. `pulse` knows whether there was a register since this process
+        has started."""
         self._connection = connection
         self._keys = keys
         self._fresh = fresh
@@ -109,7 +122,8 @@ class RedisPeople:
         return (await self.look_up(wanted)).people
 
     async def look_up(self, wanted: Sequence[RegisterKey]) -> LookedUp:
-        """The people who have these keys, and which of the keys are blocked accounts: one question to the store."""
+        """The people who have these keys, and which of the keys are blocked accounts: one question to the
+        store."""
         names = [name for key_id in self._keys.key_ids for name in self._keys.register_names(wanted, key_id)]
         state, found = await self._state(("EVAL", register_scripts.FIND, _COUNTED, *_LIVE[:_COUNTED], *names))
         people = tuple(
@@ -134,12 +148,15 @@ class RedisPeople:
             blocked = await self._blocked_accounts()
             if int(await self._connection.ask("HGET", keyspace.REGISTER, "revision") or 0) == state.revision:
                 return Snapshot(
-                    state.revision, tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)), tuple(blocked)
+                    state.revision,
+                    tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)),
+                    tuple(blocked),
                 )
         raise CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people changes faster than it can be read")
 
     async def revision(self) -> int:
-        """That of a register that is whole; 0 if there never was one. Raises CannotAsk if it, or a part of it, is lost."""
+        """That of a register that is whole; 0 if there never was one. Raises CannotAsk if it, or a part of
+        it, is lost."""
         return (await self._look()).revision
 
     async def is_lost(self) -> bool:
@@ -151,8 +168,8 @@ class RedisPeople:
         return False
 
     async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
-        """Puts `now` in the place of what was found; False if that has changed meanwhile, or a new key is somebody else's. `departs`: the
-        sessions of the person as they were must end."""
+        """Puts `now` in the place of what was found; False if that has changed meanwhile, or a new key is
+        somebody else's. `departs`: the sessions of the person as they were must end."""
         before = was.member
         if before.member_id != now.member_id:
             raise ValueError("a person's id does not change")
@@ -162,28 +179,41 @@ class RedisPeople:
         added = self._keys.register_names(now.keys - before.keys, key_id)
         departure = self._departure(before) if departs else b""
         changed = await self._connection.ask(
-            "EVAL", register_scripts.CHANGE, len(_LIVE), *_LIVE, key_id, name, was.version, self._sealed(now, name), departure, len(gone),
-            *gone, *added,
-        )  # fmt: skip
+            "EVAL",
+            register_scripts.CHANGE,
+            len(_LIVE),
+            *_LIVE,
+            key_id,
+            name,
+            was.version,
+            self._sealed(now, name),
+            departure,
+            len(gone),
+            *gone,
+            *added,
+        )
         return self._done(changed)
 
-    async def take_over(self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]) -> bool:
-        """Makes this the whole register, in one step and under the first key, blocked accounts with it; False if it is no longer at
-        `revision`, and then nothing has changed. The sessions of `departures`, people as they were, must end; what those of them who leave
-        (`identity.register`) have enrolled must go. Two people with the same key are the caller's fault: ValueError."""
+    async def take_over(
+        self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
+    ) -> bool:
+        """Makes this the whole register, in one step and under the first key, blocked accounts with it; False
+        if it is no longer at `revision`, and then nothing has changed. The sessions of `departures`, people
+        as they were, must end; what those of them who leave (`identity.register`) have enrolled must go. Two
+        people with the same key are the caller's fault: ValueError."""
         await self._look()  # a register that is lost is not overwritten by the list of one night
         return await self._taken_over(members, await self._blocked_accounts(), str(revision), departures)
 
     async def begin_anew(self, members: Sequence[Member]) -> int:
-        """Makes this the whole register after the one before was lost, or a part of it. Blocked accounts that are still there stay;
-        how many those are."""
+        """Makes this the whole register after the one before was lost, or a part of it. Blocked accounts that
+        are still there stay; how many those are."""
         blocked = await self._blocked_accounts()
         await self._taken_over(members, blocked, "", ())
         return len(blocked)
 
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool:
-        """Blocks an account of which the register knows nobody, in the place of an earlier block; False if the register is no longer at
-        `revision`. Its sessions must end."""
+        """Blocks an account of which the register knows nobody, in the place of an earlier block; False if
+        the register is no longer at `revision`. Its sessions must end."""
         was = Member(member_id=MemberId(""), name="", accounts=(blocked.account,))
         return await self._set_account(blocked.account, blocked, self._departure(was), revision)
 
@@ -192,13 +222,16 @@ class RedisPeople:
         return await self._set_account(account, None, b"", revision)
 
     async def departures(self) -> tuple[Departure, ...]:
-        """Some of the people whose sessions must end because of a change; none once all of them are settled."""
+        """Some of the people whose sessions must end because of a change; none once all of them are
+        settled."""
         found = await self._connection.ask("SRANDMEMBER", keyspace.REGISTER_DEPARTURES, _DEPARTURES)
         return tuple(map(self._departing, found))
 
     async def settle(self, departures: Sequence[Departure]) -> None:
         """To be called once the sessions of these have ended."""
-        await self._connection.ask("SREM", keyspace.REGISTER_DEPARTURES, *(each.version for each in departures))
+        await self._connection.ask(
+            "SREM", keyspace.REGISTER_DEPARTURES, *(each.version for each in departures)
+        )
 
     async def is_under_first_key(self) -> bool:
         """Whether the register would outlive all keys but the first."""
@@ -209,7 +242,8 @@ class RedisPeople:
         return (await self._state(("EVAL", register_scripts.LOOK, _COUNTED, *_LIVE[:_COUNTED])))[0]
 
     async def _state(self, question: Command) -> tuple[_State, list[Any]]:
-        """What the register says of itself, and what else was answered. Asked together with what is known of it outside."""
+        """What the register says of itself, and what else was answered. Asked together with what is known of
+        it outside."""
         answer, seen = await self._connection.each([question, ("GET", keyspace.REGISTER_SEEN)])
         if isinstance(answer, CannotAsk):
             raise answer
@@ -223,7 +257,11 @@ class RedisPeople:
                 raise _lost("the register of people is lost")
         if not (revision or b"0").isdigit():
             raise _unreadable()
-        state = _State(int(revision or 0), None if revision is None else self._known(key), accounts_key and self._known(accounts_key))
+        state = _State(
+            int(revision or 0),
+            None if revision is None else self._known(key),
+            accounts_key and self._known(accounts_key),
+        )
         return state, answer[4:]
 
     def _under(self, key_id: bytes | None, found: list[Any], count: int) -> list[Any]:
@@ -234,8 +272,12 @@ class RedisPeople:
         return found[at : at + count]
 
     async def _taken_over(
-        self, members: Sequence[Member], blocked: Sequence[BlockedAccount], revision: str, departures: Sequence[Member]
-    ) -> bool:  # fmt: skip
+        self,
+        members: Sequence[Member],
+        blocked: Sequence[BlockedAccount],
+        revision: str,
+        departures: Sequence[Member],
+    ) -> bool:
         key_id, _ = self._keys.sealing
         names: dict[str, str] = {}
         people: dict[str, bytes] = {}
@@ -256,10 +298,20 @@ class RedisPeople:
         sizes = (len(names), len(people), len(accounts), len(shut_out))
         newest = 0 if revision else await self._seen()
         outcome = await self._connection.ask(
-            "EVAL", register_scripts.TAKE_OVER, len(_LIVE) + len(staged), *_LIVE, *staged, revision, key_id, newest, *sizes
+            "EVAL",
+            register_scripts.TAKE_OVER,
+            len(_LIVE) + len(staged),
+            *_LIVE,
+            *staged,
+            revision,
+            key_id,
+            newest,
+            *sizes,
         )
         if outcome == register_scripts.GONE_MEANWHILE:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "what was made ready for the register has gone from the store")
+            raise CannotAsk(
+                Reason.STORE_UNAVAILABLE, "what was made ready for the register has gone from the store"
+            )
         return self._done(outcome)
 
     async def _seen(self) -> int:
@@ -267,7 +319,9 @@ class RedisPeople:
         seen = await self._connection.ask("GET", keyspace.REGISTER_SEEN)
         return max(self._pulse.newest_revision, int(seen) if seen is not None and seen.isdigit() else 0)
 
-    async def _set_account(self, account: Account, blocked: BlockedAccount | None, departure: bytes, revision: int) -> bool:
+    async def _set_account(
+        self, account: Account, blocked: BlockedAccount | None, departure: bytes, revision: int
+    ) -> bool:
         state = await self._look()
         first, _ = self._keys.sealing
         key_id = state.accounts_key or first
@@ -275,7 +329,16 @@ class RedisPeople:
         if blocked is not None:
             name, sealed = self._sealed_account(blocked, key_id)
         changed = await self._connection.ask(
-            "EVAL", register_scripts.SET_ACCOUNT, len(_LIVE), *_LIVE, revision, first, key_id, name, sealed, departure
+            "EVAL",
+            register_scripts.SET_ACCOUNT,
+            len(_LIVE),
+            *_LIVE,
+            revision,
+            first,
+            key_id,
+            name,
+            sealed,
+            departure,
         )
         return self._done(changed)
 
@@ -291,7 +354,9 @@ class RedisPeople:
 
     def _departure(self, member: Member, *, is_leaving: bool = False) -> bytes:
         octets = member_records.departure_octets(member, is_leaving=is_leaving)
-        return codec.seal_member(octets, ring=self._keys, name=_DEPARTURE_NAME, nonce=self._fresh(codec.NONCE_SIZE))
+        return codec.seal_member(
+            octets, ring=self._keys, name=_DEPARTURE_NAME, nonce=self._fresh(codec.NONCE_SIZE)
+        )
 
     def _departing(self, sealed: bytes) -> Departure:
         octets = codec.open_member(sealed, ring=self._keys, name=_DEPARTURE_NAME)
@@ -306,7 +371,9 @@ class RedisPeople:
     def _sealed_account(self, blocked: BlockedAccount, key_id: bytes) -> tuple[str, bytes]:
         name = self._account_name(blocked.account, key_id)
         octets = member_records.account_octets(blocked)
-        return name, codec.seal_blocked_account(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
+        return name, codec.seal_blocked_account(
+            octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE)
+        )
 
     async def _blocked_accounts(self) -> list[BlockedAccount]:
         found = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
@@ -334,7 +401,9 @@ class RedisPeople:
 
     def _found(self, key: RegisterKey, name: bytes, sealed: bytes | None) -> StoredMember:
         member = self._opened(name, sealed)
-        if key not in member.keys:  # somebody has written into the store what leads from one person's key to another person
+        if (
+            key not in member.keys
+        ):  # somebody has written into the store what leads from one person's key to another person
             raise _unreadable()
         return StoredMember(member, sealed or b"")
 
@@ -352,13 +421,17 @@ class RedisPeople:
 
 
 def _unreadable() -> CannotAsk:
-    return CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people does not open with `sessions.keys`: was a key dropped too early?")
+    return CannotAsk(
+        Reason.STORE_UNAVAILABLE,
+        "the register of people does not open with `sessions.keys`: was a key dropped too early?",
+    )
 
 
 def _lost(what: str) -> RegisterLost:
     return RegisterLost(
         Reason.STORE_UNAVAILABLE,
-        f"{what}, and with it who is blocked: restore the store, or begin a new register with `authproxy people import --new-register`",
+        f"{what}, and with it who is blocked: restore the store, or begin a new register with `authproxy "
+        "people import --new-register`",
     )
 
 

@@ -1,7 +1,9 @@
-"""The scripts of the register of people. Each begins with the same question: do the parts of the register still belong together?
+"""The scripts of the register of people. Each begins with the same question: do the parts of the register
+still belong together?
 
-The register is four hashes in one slot: what it says of itself, the index of names, the people, and blocked accounts of people outside
-it. The first one counts the others, so that one which has vanished, or has lost an entry, is noticed by whoever asks next.
+The register is four hashes in one slot: what it says of itself, the index of names, the people, and blocked
+accounts of people outside it. The first one counts the others, so that one which has vanished, or has lost an
+entry, is noticed by whoever asks next.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from authproxy.storage.redis import answers
 from authproxy.storage.redis.answers import Script
 
 NOT_WHOLE: Final = -1
-"""What every script here answers, alone or in front, when the parts do not belong together. Then it has changed nothing."""
+"""What every script here answers, alone or in front, when the parts do not belong together. Then it has
+changed nothing."""
 
-# `counts` is "revision names people" of the last change. An older version that runs beside this one raises the revision and does not count:
-# then whatever can be said without counts must be true, and the next question counts anew.
+# `counts` is "revision names people" of the last change. An older version that runs beside this one raises
+# the revision and does not count: then whatever can be said without counts must be true, and the next
+# question counts anew.
 _BEGINNING: Final = """
 local register = redis.call('HMGET', KEYS[1], 'revision', 'key', 'counts', 'accounts', 'accounts_key')
 local names, people, accounts = redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3]), redis.call('HLEN', KEYS[4])
@@ -40,33 +44,46 @@ return revision
 
 def _state(answer: Any) -> bool:
     """Whether the register is whole; and then its revision, its key, and the key of blocked accounts."""
-    return isinstance(answer, list) and (answer == [NOT_WHOLE] or (len(answer) == 4 and answer[0] == 1 and answers.texts(answer[1:])))
+    return isinstance(answer, list) and (
+        answer == [NOT_WHOLE] or (len(answer) == 4 and answer[0] == 1 and answers.texts(answer[1:]))
+    )
 
 
 def _found(answer: Any) -> bool:
-    """The state; and for each name that was asked for nothing, or the owner's name, the owner, and an account that is blocked."""
+    """The state; and for each name that was asked for nothing, or the owner's name, the owner, and an account
+    that is blocked."""
     if not isinstance(answer, list) or not _state(answer[:4]):
         return False
     return all(each is None or answers.fields(3)(each) for each in answer[4:])
 
 
 # Counting is no change that anybody waits for: a store that takes no writes at the moment still answers.
-_STATE: Final = _BEGINNING + """
+_STATE: Final = (
+    _BEGINNING
+    + """
 if not is_whole() then return {-1} end
 if register[1] and not is_counted then redis.pcall('HSET', KEYS[1], 'counts', counts(register[1])) end
 local answer = {1, register[1], register[2], register[5]}
 """
+)
 LOOK: Final = Script(_STATE + "return answer\n", _state)
-FIND: Final = Script(_STATE + """
+FIND: Final = Script(
+    _STATE
+    + """
 for at = 1, #ARGV do
   local name = redis.call('HGET', KEYS[2], ARGV[at])
   local blocked = accounts > 0 and redis.call('HGET', KEYS[4], ARGV[at])
   answer[at + 4] = (name or blocked) and {name, name and redis.call('HGET', KEYS[3], name), blocked}
 end
 return answer
-""", _found)
-# Compared with what the caller has read, so that of two changes to the same person one starts again; and nobody gets what another has.
-CHANGE: Final = Script(_BEGINNING + """
+""",
+    _found,
+)
+# Compared with what the caller has read, so that of two changes to the same person one starts again; and
+# nobody gets what another has.
+CHANGE: Final = Script(
+    _BEGINNING
+    + """
 if not is_whole() then return -1 end
 if register[2] ~= ARGV[1] then return 0 end
 if redis.call('HGET', KEYS[3], ARGV[2]) ~= ARGV[3] then return 0 end
@@ -79,9 +96,15 @@ redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
 if ARGV[5] ~= '' then redis.call('SADD', KEYS[5], ARGV[5]) end
 for at = 7, gone do redis.call('HDEL', KEYS[2], ARGV[at]) end
 for at = gone + 1, #ARGV do redis.call('HSET', KEYS[2], ARGV[at], ARGV[2]) end
-""" + _ENDING, answers.whole)
-# Without a revision the register begins anew, whatever is left of an earlier one, and goes on counting revisions where that one was.
-TAKE_OVER: Final = Script(_BEGINNING + """
+"""
+    + _ENDING,
+    answers.whole,
+)
+# Without a revision the register begins anew, whatever is left of an earlier one, and goes on counting
+# revisions where that one was.
+TAKE_OVER: Final = Script(
+    _BEGINNING
+    + """
 local begins_anew = ARGV[1] == ''
 local is_lost = not begins_anew and not is_whole()
 if is_lost or (not begins_anew and (register[1] or '0') ~= ARGV[1]) then
@@ -108,9 +131,14 @@ if begins_anew then
   local last = math.max(tonumber(register[1] or '') or 0, tonumber(ARGV[3]))
   redis.call('HSET', KEYS[1], 'revision', string.format('%.0f', last))
 end
-""" + _ENDING, answers.whole)
+"""
+    + _ENDING,
+    answers.whole,
+)
 # An empty record takes the account's block away.
-SET_ACCOUNT: Final = Script(_BEGINNING + """
+SET_ACCOUNT: Final = Script(
+    _BEGINNING
+    + """
 if not is_whole() then return -1 end
 if (register[1] or '0') ~= ARGV[1] then return 0 end
 if ARGV[5] == '' then redis.call('HDEL', KEYS[4], ARGV[4]) else redis.call('HSET', KEYS[4], ARGV[4], ARGV[5]) end
@@ -122,6 +150,9 @@ if left > 0 then
 else
   redis.call('HDEL', KEYS[1], 'accounts', 'accounts_key')
 end
-""" + _ENDING, answers.whole)
+"""
+    + _ENDING,
+    answers.whole,
+)
 GONE_MEANWHILE: Final = -2
 """What `TAKE_OVER` answers when what was made ready has vanished."""

@@ -1,8 +1,10 @@
-"""The pulse of the store: about once a second a write proves that it takes writes, and instances tell each other what all must know.
+"""The pulse of the store: about once a second a write proves that it takes writes, and instances tell each
+other what all must know.
 
-A beat notes outages, and reads those of others; tells which sessions were ended, and hears of others; writes activity that could not be
-written before; and notices when the store has gone back in time (another run id, another replication id, a count that is lower than it
-was): then everything that is known to have ended is ended once more.
+A beat notes outages, and reads those of others; tells which sessions were ended, and hears of others; writes
+activity that could not be written before; and notices when the store has gone back in time (another run id,
+another replication id, a count that is lower than it was): then everything that is known to have ended is
+ended once more.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from authproxy.storage.redis.connection import RedisConnection, WrongType
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3
 _GAP: Final = NOTICED_WITHIN
-"""So long without a beat of any instance is an outage, too: no instance was there to note anybody's activity."""
+"""So long without a beat of any instance is an outage, too: no instance was there to note anybody's
+activity."""
 _KEPT_FOR: Final = timedelta(hours=48)
 _PAGE: Final = 500
 _HEARD_AT_ONCE: Final = 20_000
@@ -42,9 +45,11 @@ _NEVER: Final = float("-inf")
 _SLOTS: Final = 16_384
 _SPAN: Final = re.compile(rb"(\d{1,15}):(\d{1,15})")
 
-# The count comes first: it is the write that a store refuses which is full or has become a replica. Gaps are measured by the store's own
-# clock, because a gateway's may be set. A user of the store who may not ask for the time goes without gaps.
-_BEAT: Final = Script("""
+# The count comes first: it is the write that a store refuses which is full or has become a replica. Gaps are
+# measured by the store's own clock, because a gateway's may be set. A user of the store who may not ask for
+# the time goes without gaps.
+_BEAT: Final = Script(
+    """
 local count = redis.pcall('HINCRBY', KEYS[1], 'count', 1)
 if type(count) == 'table' then
   -- The count is no number, so somebody else has written it. That must not look like a store that takes no writes.
@@ -84,9 +89,18 @@ local newest = math.max(#before <= 15 and tonumber(before) or 0, tonumber(ARGV[4
 local text = string.format('%.0f', newest)
 if newest > 0 and seen ~= text then redis.pcall('SET', KEYS[3], text) end
 return {count, redis.call('LRANGE', KEYS[2], 0, -1), text}
-""", lambda answer: isinstance(answer, list) and len(answer) == 3 and answers.whole(answer[0]) and answers.names(answer[1])
-    and isinstance(answer[2], bytes) and answer[2].isdigit())  # fmt: skip
-_TELL: Final = Script("""
+""",
+    lambda answer: (
+        isinstance(answer, list)
+        and len(answer) == 3
+        and answers.whole(answer[0])
+        and answers.names(answer[1])
+        and isinstance(answer[2], bytes)
+        and answer[2].isdigit()
+    ),
+)
+_TELL: Final = Script(
+    """
 local time = redis.pcall('TIME')
 local at = tonumber(ARGV[1])
 if not time.err then at = time[1] * 1000 + math.floor(time[2] / 1000) end
@@ -94,15 +108,22 @@ for each = 3, #ARGV do redis.call('ZADD', KEYS[1], at, ARGV[each]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return #ARGV - 2
-""", answers.whole)  # fmt: skip
+""",
+    answers.whole,
+)
 _log = structlog.get_logger(__name__)
 
 
 class Pulse:
-    """`forgives` is how much of an outage does not count as idleness; `remembers` how long a session may live at most."""
+    """`forgives` is how much of an outage does not count as idleness; `remembers` how long a session may live
+    at most."""
 
     def __init__(
-        self, connection: RedisConnection, *, forgives: timedelta = timedelta(), remembers: timedelta = timedelta(hours=24)
+        self,
+        connection: RedisConnection,
+        *,
+        forgives: timedelta = timedelta(),
+        remembers: timedelta = timedelta(hours=24),
     ) -> None:
         self.outages = Outages(forgives=forgives)
         self.endings = Endings(keeps_for=remembers)
@@ -119,7 +140,8 @@ class Pulse:
         self._owes_endings = False
         self._revision = 0
         self.newest_revision = 0
-        """Of the register of people: the newest that this instance has seen, or has been told of. 0 if there was none."""
+        """Of the register of people: the newest that this instance has seen, or has been told of. 0 if there
+        was none."""
 
     async def run(self, clock: Callable[[], datetime]) -> None:
         """Beats until it is cancelled, whatever the store does."""
@@ -132,8 +154,8 @@ class Pulse:
             await asyncio.sleep(pause)
 
     async def beat(self, now: datetime) -> None:
-        """Raises CannotAsk where the store takes no writes; otherwise everything that others have told before this moment is known. Many
-        who ask at one moment share one beat."""
+        """Raises CannotAsk where the store takes no writes; otherwise everything that others have told before
+        this moment is known. Many who ask at one moment share one beat."""
         asked = asyncio.get_running_loop().time()
         async with self._turn:
             if self._began >= asked:
@@ -154,23 +176,34 @@ class Pulse:
             self._missed[session_id] = now
 
     async def warnings(self) -> list[str]:
-        """What an operator should mend, in words. Raises CannotAsk, also for a cluster of which a part is not served."""
-        memory, persistence, cluster = await self._connection.each([("INFO", name) for name in ("memory", "persistence", "cluster")])
+        """What an operator should mend, in words. Raises CannotAsk, also for a cluster of which a part is not
+        served."""
+        memory, persistence, cluster = await self._connection.each(
+            [("INFO", name) for name in ("memory", "persistence", "cluster")]
+        )
         found = []
         if isinstance(memory, CannotAsk) or isinstance(persistence, CannotAsk):
-            found.append("the store does not say which eviction policy and persistence it has (its user may not ask INFO)")
+            found.append(
+                "the store does not say which eviction policy and persistence it has (its user may not ask "
+                "INFO)"
+            )
         else:
             policy = _fact(memory, b"maxmemory_policy")
             if policy not in {b"", b"noeviction"}:
-                found.append(f"the store may evict keys ({policy.decode('ascii', 'replace')}), which signs people out: set `noeviction`")
+                found.append(
+                    f"the store may evict keys ({policy.decode('ascii', 'replace')}), which signs people "
+                    "out: set `noeviction`"
+                )
             if _fact(persistence, b"aof_enabled") == b"0":
-                found.append("the store keeps no append-only file: a restart forgets sessions or brings back old ones")
+                found.append(
+                    "the store keeps no append-only file: a restart forgets sessions or brings back old ones"
+                )
         if not isinstance(cluster, CannotAsk) and _fact(cluster, b"cluster_enabled") == b"1":
             found += await self._cluster_warnings()
         if self._revision < self.newest_revision:
             found.append(
-                f"the register of people went back from revision {self.newest_revision} to {self._revision}: blocks and links since "
-                "then must be made again"
+                f"the register of people went back from revision {self.newest_revision} to {self._revision}: "
+                "blocks and links since then must be made again"
             )
         return found
 
@@ -180,20 +213,42 @@ class Pulse:
         kept = records.span_in_milliseconds(self._remembers)
         for start in range(0, len(untold), _PAGE):
             page = untold[start : start + _PAGE]
-            await self._connection.ask("EVAL", _TELL, 1, keyspace.ENDINGS, records.milliseconds(now), kept, *page)
+            await self._connection.ask(
+                "EVAL", _TELL, 1, keyspace.ENDINGS, records.milliseconds(now), kept, *page
+            )
             self.endings.told(page, now)
 
     async def _beat(self, now: datetime) -> None:
         suspects = self.outages.suspects
         asks_info = self._info_in <= 0
         questions: list[Command] = [
-            ("EVAL", _BEAT, 3, keyspace.PULSE, keyspace.OUTAGES, keyspace.REGISTER_SEEN, records.milliseconds(now),
-             *_milliseconds(_GAP, _KEPT_FOR), self.newest_revision, *_ends(self.outages.current(now))),
-            ("ZRANGE", keyspace.ENDINGS, self._heard_to, "+inf", "BYSCORE", "LIMIT", 0, _HEARD_AT_ONCE, "WITHSCORES"),
+            (
+                "EVAL",
+                _BEAT,
+                3,
+                keyspace.PULSE,
+                keyspace.OUTAGES,
+                keyspace.REGISTER_SEEN,
+                records.milliseconds(now),
+                *_milliseconds(_GAP, _KEPT_FOR),
+                self.newest_revision,
+                *_ends(self.outages.current(now)),
+            ),
+            (
+                "ZRANGE",
+                keyspace.ENDINGS,
+                self._heard_to,
+                "+inf",
+                "BYSCORE",
+                "LIMIT",
+                0,
+                _HEARD_AT_ONCE,
+                "WITHSCORES",
+            ),
             ("HGET", keyspace.REGISTER, "revision"),
             *((("INFO", "server"), ("INFO", "replication")) if asks_info else ()),
             *(("EXISTS", keyspace.session(session_id)) for session_id in suspects),
-        ]  # fmt: skip
+        ]
         beaten, ended, revision, *rest = await self._connection.each(questions)
         if isinstance(beaten, CannotAsk):
             await self._clear_way(beaten)
@@ -202,7 +257,11 @@ class Pulse:
         went_back = self._has_gone_back(beaten[0], rest[:2] if asks_info else [])
         self._note_revision(revision, int(beaten[2]))
         self.outages.learn(filter(None, map(_outage, beaten[1])), now)
-        lost = [answer for answer in rest[2 if asks_info else 0 :] if isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)]
+        lost = [
+            answer
+            for answer in rest[2 if asks_info else 0 :]
+            if isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)
+        ]
         if lost:
             self._note_failure(now, lost[0])
         else:
@@ -216,8 +275,11 @@ class Pulse:
         if self._owes_endings:
             every = self.endings.every()
             for start in range(0, len(every), _PAGE):
-                # Only these names are deleted, not their successors: a session that goes on under another name has not ended.
-                await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in every[start : start + _PAGE]])
+                # Only these names are deleted, not their successors: a session that goes on under another
+                # name has not ended.
+                await self._connection.all(
+                    [("DEL", keyspace.session(session_id)) for session_id in every[start : start + _PAGE]]
+                )
             self.endings.tell_again()
             self._owes_endings = False
         await self.tell_endings(now)
@@ -225,9 +287,13 @@ class Pulse:
         missed = list(itertools.islice(self._missed.items(), _WRITTEN_AT_ONCE))
         for start in range(0, len(missed), _PAGE):
             page = missed[start : start + _PAGE]
-            written = await self._connection.each([activity.touch(session_id, self.outages, at=at, now=now) for session_id, at in page])
+            written = await self._connection.each(
+                [activity.touch(session_id, self.outages, at=at, now=now) for session_id, at in page]
+            )
             for (session_id, at), answer in zip(page, written, strict=True):
-                if (not isinstance(answer, CannotAsk) or isinstance(answer, WrongType)) and self._missed.get(session_id) == at:
+                if (not isinstance(answer, CannotAsk) or isinstance(answer, WrongType)) and self._missed.get(
+                    session_id
+                ) == at:
                     del self._missed[session_id]
 
     async def _clear_way(self, refusal: CannotAsk) -> None:
@@ -238,9 +304,19 @@ class Pulse:
     async def _cluster_warnings(self) -> list[str]:
         [facts] = await self._connection.each([("CLUSTER", "INFO")])
         if isinstance(facts, CannotAsk):
-            return ["the store does not say whether all of its cluster is served (its user may not ask CLUSTER INFO)"]
-        if _fact(facts, b"cluster_state") != b"ok" or _fact(facts, b"cluster_slots_ok") != str(_SLOTS).encode():
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "a part of the store's cluster is not served (CLUSTER INFO)")
+            return [
+                (
+                    "the store does not say whether all of its cluster is served (its user may not ask "
+                    "CLUSTER INFO)"
+                )
+            ]
+        if (
+            _fact(facts, b"cluster_state") != b"ok"
+            or _fact(facts, b"cluster_slots_ok") != str(_SLOTS).encode()
+        ):
+            raise CannotAsk(
+                Reason.STORE_UNAVAILABLE, "a part of the store's cluster is not served (CLUSTER INFO)"
+            )
         return []
 
     def _hear(self, ended: Any, now: datetime) -> None:
@@ -276,7 +352,9 @@ class Pulse:
     def _note_success(self, now: datetime) -> None:
         outage = self.outages.current(now)
         if outage is not None:
-            _log.info("store.outage_ended", seconds=round((outage.ended_at - outage.began_at).total_seconds(), 1))
+            _log.info(
+                "store.outage_ended", seconds=round((outage.ended_at - outage.began_at).total_seconds(), 1)
+            )
         self.outages.taken(now)
 
 
@@ -294,7 +372,11 @@ def _outage(text: bytes) -> Outage | None:
 
 
 def _ends(outage: Outage | None) -> tuple[int, ...]:
-    return () if outage is None else (records.milliseconds(outage.began_at), records.milliseconds(outage.ended_at))
+    return (
+        ()
+        if outage is None
+        else (records.milliseconds(outage.began_at), records.milliseconds(outage.ended_at))
+    )
 
 
 def _milliseconds(*spans: timedelta) -> tuple[int, ...]:

@@ -1,4 +1,5 @@
-"""Reads that are wanted in the same turn of the event loop go to Redis together: one write, one answer, a quarter of the CPU time."""
+"""Reads that are wanted in the same turn of the event loop go to Redis together: one write, one answer, a
+quarter of the CPU time."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ class GatheredReads:
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting, []
-        # A task of its own, so that the batch does not end with the request that happened to be first. It cannot die unseen or
-        # linger: it ends by the deadline, and everything that happens to it is told to the readers.
+        # A task of its own, so that the batch does not end with the request that happened to be first. It
+        # cannot die unseen or linger: it ends by the deadline, and everything that happens to it is told to
+        # the readers.
         task = loop.create_task(self._ask(batch))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
@@ -52,5 +54,6 @@ class GatheredReads:
 
 
 def _own(error: Exception) -> Exception:
-    """An exception for one reader: raised in several tasks, the same one would collect all their tracebacks."""
+    """An exception for one reader: raised in several tasks, the same one would collect all their
+    tracebacks."""
     return type(error)(error.reason, str(error)) if isinstance(error, CannotAsk) else error

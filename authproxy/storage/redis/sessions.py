@@ -1,7 +1,8 @@
-"""Sessions in Redis. Time limits and revocation are enforced where the record lives: by time to live and by scripts.
+"""Sessions in Redis. Time limits and revocation are enforced where the record lives: by time to live and by
+scripts.
 
-Each session is a hash under its public name; indexes whose names are keyed find the sessions of a subject, of a person of the register
-and of a session at the provider.
+Each session is a hash under its public name; indexes whose names are keyed find the sessions of a subject, of
+a person of the register and of a session at the provider.
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ from authproxy.storage.redis.pulse import Pulse
 from authproxy.storage.redis.reads import GatheredReads
 
 _UNADOPTED_FOR: Final = timedelta(seconds=10)
-"""How long a session lives that is to take the place of another and has not: longer than the question in between takes."""
+"""How long a session lives that is to take the place of another and has not: longer than the question in
+between takes."""
 _ALARMS: Final = 1000
 
-# Times in scripts are milliseconds since 1970 by the gateway's clock; times to live are spans, so that Redis' own clock does not matter.
+# Times in scripts are milliseconds since 1970 by the gateway's clock; times to live are spans, so that Redis'
+# own clock does not matter.
 _CREATE: Final = """
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'summary', ARGV[2], 'seen', ARGV[3], 'idle', ARGV[4], 'ends', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 """
-# Sessions leave the index at their absolute end and not before. An index that drops a member when its session is gone could drop one
-# whose record is just being written, and that session could then not be found any more when its person is to be signed out.
-# Something else under the index's key is taken away: it names nobody, and would keep its person from signing in for ever.
+# Sessions leave the index at their absolute end and not before. An index that drops a member when its session
+# is gone could drop one whose record is just being written, and that session could then not be found any more
+# when its person is to be signed out. Something else under the index's key is taken away: it names nobody,
+# and would keep its person from signing in for ever.
 _INDEX: Final = """
 local cleared = redis.pcall('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 if type(cleared) == 'table' and string.find(cleared.err, 'WRONGTYPE', 1, true) then redis.call('DEL', KEYS[1]) end
@@ -47,18 +51,25 @@ redis.call('PEXPIRE', KEYS[1], last[2] - ARGV[2])
 """
 
 
-
 class RedisSessions:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked."""
 
     def __init__(
-        self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes], pulse: Pulse | None = None,
-        alarm: Callable[[SessionId], None] | None = None, opened: RedisOpenSessions | None = None,
+        self,
+        connection: RedisConnection,
+        *,
+        keys: KeyRing,
+        fresh: Callable[[int], bytes],
+        pulse: Pulse | None = None,
+        alarm: Callable[[SessionId], None] | None = None,
+        opened: RedisOpenSessions | None = None,
         idle_ended: Callable[[Session], None] | None = None,
-    ) -> None:  # fmt: skip
-        """`opened` notes those that begin, and `idle_ended` is told of those that end here because their person was idle.
-        `fresh` makes that many random bytes. `pulse` knows of outages and endings; without one nothing is forgiven. `alarm` is told
-        once of each session under whose name lies an unreadable value."""
+    ) -> None:
+        """`opened` notes those that begin, and `idle_ended` is told of those that end here because their
+        person was idle. `fresh` makes that many random bytes. `pulse` knows of outages and endings; without
+        one nothing is forgiven. `alarm` is told once of each session under whose name lies an unreadable
+        value."""
         self._connection = connection
         self._pulse = pulse or Pulse(connection)
         self._alarm = alarm
@@ -69,19 +80,23 @@ class RedisSessions:
         self._keys = keys
         self._fresh = fresh
         self.unreadable = 0
-        """Records that were there and did not open since the start: wrong secret, dropped key, tampering. For metrics."""
+        """Records that were there and did not open since the start: wrong secret, dropped key, tampering. For
+        metrics."""
 
     async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
-        """Stores the session, last active `now`. `browser` is the harmless description for summaries. Once this has returned the
-        session is found by its ticket, by its subject and by the provider's session."""
-        await self._connection.all(self._storing(ticket, session, browser, now, lives_for=self._lifetime(session, now)))
+        """Stores the session, last active `now`. `browser` is the harmless description for summaries. Once
+        this has returned the session is found by its ticket, by its subject and by the provider's session."""
+        await self._connection.all(
+            self._storing(ticket, session, browser, now, lives_for=self._lifetime(session, now))
+        )
 
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
-    ) -> bool:  # fmt: skip
-        """Puts `session`, which is the new ticket's, in the place of the old ticket's; its end is the one in `session`, and it was last
-        active `now`. `browser` None keeps the words of the old one. False if the old session has ended, or either is revoked meanwhile:
-        then the new one has ended too. Whoever dies in the middle leaves a new one whose ticket nobody has and that ends by itself."""
+    ) -> bool:
+        """Puts `session`, which is the new ticket's, in the place of the old ticket's; its end is the one in
+        `session`, and it was last active `now`. `browser` None keeps the words of the old one. False if the
+        old session has ended, or either is revoked meanwhile: then the new one has ended too. Whoever dies in
+        the middle leaves a new one whose ticket nobody has and that ends by itself."""
         try:
             [sealed] = await self._connection.ask("HMGET", keyspace.session(old.session_id), "summary")
         except WrongType:
@@ -91,7 +106,9 @@ class RedisSessions:
             return False
         words = self._browser(sealed, old.session_id) if browser is None else browser
         await self._connection.all(self._storing(new, session, words, now, lives_for=_UNADOPTED_FOR))
-        if not await succession.succeed(self._connection, old.session_id, new.session_id, self._pulse, now=now):
+        if not await succession.succeed(
+            self._connection, old.session_id, new.session_id, self._pulse, now=now
+        ):
             await self.revoke(new.session_id)
             return False
         lives_for = records.span_in_milliseconds(self._lifetime(session, now))
@@ -121,11 +138,15 @@ class RedisSessions:
         forgiven = self._pulse.outages.forgiven(last_active_at, now)
         if not session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
             return StoredSession(session=session, last_active_at=last_active_at, forgiven=forgiven)
-        return None if now >= session.expires_at else await self._unless_idle(ticket, session, seen, last_active_at, now)
+        return (
+            None
+            if now >= session.expires_at
+            else await self._unless_idle(ticket, session, seen, last_active_at, now)
+        )
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Notes activity. Never moves the absolute end and never brings back a session that is gone or over. What cannot be written now
-        is written as soon as the store takes it."""
+        """Notes activity. Never moves the absolute end and never brings back a session that is gone or over.
+        What cannot be written now is written as soon as the store takes it."""
         outages = self._pulse.outages
         try:
             await self._connection.ask(*activity.touch(ticket.session_id, outages, at=now, now=now))
@@ -137,8 +158,8 @@ class RedisSessions:
             raise
 
     def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Keeps activity that could not be written in memory, and writes it as soon as the store takes it. Nothing is done where outages
-        are not forgiven."""
+        """Keeps activity that could not be written in memory, and writes it as soon as the store takes it.
+        Nothing is done where outages are not forgiven."""
         if self._pulse.outages.forgives:
             self._pulse.missed(ticket.session_id, now)
 
@@ -147,7 +168,8 @@ class RedisSessions:
         return bool(await self.revoke_all([session_id]))
 
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
-        """Ends these sessions for every instance, and those that have taken their places; those of the named ones where there was one."""
+        """Ends these sessions for every instance, and those that have taken their places; those of the named
+        ones where there was one."""
         return await succession.ended(self._connection, session_ids, self._pulse.endings)
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
@@ -155,8 +177,8 @@ class RedisSessions:
         return len(await self.revoke_all(await self._members(self._subject_indexes(issuer, subject))))
 
     async def revoke_member(self, member: Member) -> int:
-        """Ends all sessions of this person of the register, however they signed in, those too that began before they were entered in it
-        or linked to it; how many there were."""
+        """Ends all sessions of this person of the register, however they signed in, those too that began
+        before they were entered in it or linked to it; how many there were."""
         names = [*self._keys.person_names("member", member.member_id)]
         if member.tax_number is not None:
             names += self._keys.person_names("tax number", member.tax_number)
@@ -170,13 +192,16 @@ class RedisSessions:
         return await self._summaries(self._subject_indexes(issuer, subject), now)
 
     async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]:
-        """The live sessions of this person, the newest first: of somebody in the register however they signed in."""
+        """The live sessions of this person, the newest first: of somebody in the register however they signed
+        in."""
         indexes = self._subject_indexes(person.issuer, person.subject)
         if person.member is not None:
             indexes += [keyspace.person(name) for name in self._keys.person_names("member", person.member)]
         return await self._summaries(indexes, now)
 
-    async def of_provider_session(self, issuer: str, provider_session: str, *, now: datetime) -> tuple[SessionSummary, ...]:
+    async def of_provider_session(
+        self, issuer: str, provider_session: str, *, now: datetime
+    ) -> tuple[SessionSummary, ...]:
         """The live sessions that this session at the provider has begun, at all portals, the newest first."""
         names = self._keys.provider_session_names(Issuer(issuer), provider_session)
         return await self._summaries([keyspace.provider_session(name) for name in names], now)
@@ -186,8 +211,12 @@ class RedisSessions:
         told: set[SessionId] = set()
         cursor: int | bytes = 0
         while True:
-            cursor, names = await self._connection.ask("SCAN", cursor, "MATCH", keyspace.EVERY_SESSION, "COUNT", succession.PAGE)
-            found = {session_id for name in names if (session_id := keyspace.session_id_in(name)) is not None} - told
+            cursor, names = await self._connection.ask(
+                "SCAN", cursor, "MATCH", keyspace.EVERY_SESSION, "COUNT", succession.PAGE
+            )
+            found = {
+                session_id for name in names if (session_id := keyspace.session_id_in(name)) is not None
+            } - told
             told |= found
             for summary in await self._live(sorted(found), now):
                 yield summary
@@ -198,29 +227,48 @@ class RedisSessions:
         """How long the record lives without activity: as long as outages might let the session live."""
         return min(session.idle_for + self._pulse.outages.forgives, session.expires_at - now)
 
-    def _storing(self, ticket: SessionTicket, session: Session, browser: str, now: datetime, *, lives_for: timedelta) -> list[Command]:
+    def _storing(
+        self, ticket: SessionTicket, session: Session, browser: str, now: datetime, *, lives_for: timedelta
+    ) -> list[Command]:
         if session.session_id != ticket.session_id:
             raise ValueError("the session is not the ticket's")
         record = codec.seal_record(
-            records.session_octets(session), ring=self._keys, ticket=ticket, nonce=self._fresh(codec.NONCE_SIZE)
+            records.session_octets(session),
+            ring=self._keys,
+            ticket=ticket,
+            nonce=self._fresh(codec.NONCE_SIZE),
         )
         summary = codec.seal_summary(
             records.summary_octets(session, browser),
-            ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE),
-        )  # fmt: skip
+            ring=self._keys,
+            session_id=session.session_id,
+            nonce=self._fresh(codec.NONCE_SIZE),
+        )
         seen, ends = records.milliseconds(now), records.milliseconds(session.expires_at)
         idle, lives = records.span_in_milliseconds(session.idle_for), records.span_in_milliseconds(lives_for)
         return [
             *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
-            ("EVAL", _CREATE, 1, keyspace.session(session.session_id), record, summary, seen, idle, ends, lives),
+            (
+                "EVAL",
+                _CREATE,
+                1,
+                keyspace.session(session.session_id),
+                record,
+                summary,
+                seen,
+                idle,
+                ends,
+                lives,
+            ),
             *(() if self._opened is None else (self._opened.noting(session, now),)),
         ]
 
     async def _unless_idle(
         self, ticket: SessionTicket, session: Session, seen: bytes, last_active_at: datetime, now: datetime
-    ) -> StoredSession | None:  # fmt: skip
-        """The session, if it is not idle after all. If it is, its record is deleted before anybody is told so, so that an outage that
-        becomes known later does not revive it. If the record cannot be deleted, there is an outage."""
+    ) -> StoredSession | None:
+        """The session, if it is not idle after all. If it is, its record is deleted before anybody is told
+        so, so that an outage that becomes known later does not revive it. If the record cannot be deleted,
+        there is an outage."""
         outages = self._pulse.outages
         if not outages.forgives:
             return None
@@ -263,7 +311,9 @@ class RedisSessions:
         elif person.tax_number is not None:
             yield keyspace.person(self._keys.person_names("tax number", person.tax_number)[0])
         if session.provider_session is not None:
-            yield keyspace.provider_session(self._keys.provider_session_names(issuer, session.provider_session)[0])
+            yield keyspace.provider_session(
+                self._keys.provider_session_names(issuer, session.provider_session)[0]
+            )
 
     def _subject_indexes(self, issuer: str, subject: str) -> list[str]:
         return [keyspace.subject(name) for name in self._keys.subject_names(Issuer(issuer), Subject(subject))]
@@ -273,12 +323,15 @@ class RedisSessions:
         followed: set[SessionId] = set()
         waiting = list(dict.fromkeys(await self._members(indexes)))
         while waiting:
-            # One that is gone may have changed its ticket since the index was read: whoever signs its person out must hear of the heir.
+            # One that is gone may have changed its ticket since the index was read: whoever signs its person
+            # out must hear of the heir.
             heirs: list[SessionId] = []
             for page in succession.pages(waiting):
                 live = await self._live(page, now)
                 found |= {summary.session_id: summary for summary in live}
-                heirs += await succession.heirs(self._connection, [session_id for session_id in page if session_id not in found])
+                heirs += await succession.heirs(
+                    self._connection, [session_id for session_id in page if session_id not in found]
+                )
             waiting = [heir for heir in heirs if heir not in found and heir not in followed]
             followed |= set(waiting)
         return tuple(sorted(found.values(), key=lambda summary: summary.started_at, reverse=True))
@@ -291,7 +344,9 @@ class RedisSessions:
     async def _live(self, session_ids: Sequence[SessionId], now: datetime) -> list[SessionSummary]:
         if not session_ids:
             return []
-        questions: list[Command] = [("HMGET", keyspace.session(session_id), "summary", "seen") for session_id in session_ids]
+        questions: list[Command] = [
+            ("HMGET", keyspace.session(session_id), "summary", "seen") for session_id in session_ids
+        ]
         found: list[SessionSummary] = []
         for session_id, answer in zip(session_ids, await self._connection.each(questions), strict=True):
             sealed, seen = _unless_wrong_type(answer, (None, None))
@@ -303,9 +358,12 @@ class RedisSessions:
                 self.unreadable += 1
                 continue
             summary = records.live_summary_in(
-                plaintext, session_id=session_id, last_active_at=last_active_at, now=now,
+                plaintext,
+                session_id=session_id,
+                last_active_at=last_active_at,
+                now=now,
                 forgiven=self._pulse.outages.forgiven(last_active_at, now),
-            )  # fmt: skip
+            )
             if summary is not None:
                 found.append(summary)
         return found

@@ -1,7 +1,8 @@
 """Sessions that take the place of others, and how whoever ends the one ends the other.
 
-A session that changes its ticket changes its name. Somebody may be about to end it by the old one, with an index or a list that was read a
-moment or an hour ago: so the old name leads to the new one until the absolute end.
+A session that changes its ticket changes its name. Somebody may be about to end it by the old one, with an
+index or a list that was read a moment or an hour ago: so the old name leads to the new one until the absolute
+end.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.pulse import Pulse
 
 PAGE: Final = 500
-"""Sessions asked about in one question, so that a person with thousands of them does not outlast the deadline."""
+"""Sessions asked about in one question, so that a person with thousands of them does not outlast the
+deadline."""
 _Item = TypeVar("_Item")
 
-# One step: whoever revokes the old session at this moment either finds it alive, and then it is not succeeded, or finds who succeeds it.
-_SUCCEED: Final = Script(activity.IDLE_TIME + """
+# One step: whoever revokes the old session at this moment either finds it alive, and then it is not
+# succeeded, or finds who succeeds it.
+_SUCCEED: Final = Script(
+    activity.IDLE_TIME
+    + """
 local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
 if not fields[1] then return 0 end
 redis.call('DEL', KEYS[1])
@@ -32,20 +37,36 @@ local now, forgives = tonumber(ARGV[2]), tonumber(ARGV[3])
 if now >= ends or idle_time(seen, now, forgives, 4) >= idle then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ends - now)
 return 1
-""", answers.whole)
+""",
+    answers.whole,
+)
 
 
-async def succeed(connection: RedisConnection, old: SessionId, new: SessionId, pulse: Pulse, *, now: datetime) -> bool:
-    """Ends the old session in favour of the new one, which is stored already; False if it has ended before, revoked or by time."""
-    has_succeeded = bool(await connection.ask(
-        "EVAL", _SUCCEED, 2, keyspace.session(old), keyspace.successor(old), new, *activity.judged_by(pulse.outages, now)
-    ))  # fmt: skip
+async def succeed(
+    connection: RedisConnection, old: SessionId, new: SessionId, pulse: Pulse, *, now: datetime
+) -> bool:
+    """Ends the old session in favour of the new one, which is stored already; False if it has ended before,
+    revoked or by time."""
+    has_succeeded = bool(
+        await connection.ask(
+            "EVAL",
+            _SUCCEED,
+            2,
+            keyspace.session(old),
+            keyspace.successor(old),
+            new,
+            *activity.judged_by(pulse.outages, now),
+        )
+    )
     pulse.endings.add([old])
     return has_succeeded
 
 
-async def ended(connection: RedisConnection, session_ids: Sequence[SessionId], endings: Endings) -> frozenset[SessionId]:
-    """Ends these sessions and those that have taken their places; those of the named ones where there was one."""
+async def ended(
+    connection: RedisConnection, session_ids: Sequence[SessionId], endings: Endings
+) -> frozenset[SessionId]:
+    """Ends these sessions and those that have taken their places; those of the named ones where there was
+    one."""
     found: set[SessionId] = set()
     followed: set[SessionId] = set()
     waiting = [(session_id, session_id) for session_id in session_ids]
@@ -73,8 +94,9 @@ def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 
 async def _end(
     connection: RedisConnection, named: Sequence[tuple[SessionId, SessionId]], found: set[SessionId]
-) -> list[tuple[SessionId, SessionId]]:  # fmt: skip
-    """Ends sessions, each for the sake of the one that was named first; who has taken the place of those that had ended before."""
+) -> list[tuple[SessionId, SessionId]]:
+    """Ends sessions, each for the sake of the one that was named first; who has taken the place of those that
+    had ended before."""
     succeeded: list[tuple[SessionId, SessionId]] = []
     for page in pages(named):
         questions: list[Command] = []

@@ -1,4 +1,5 @@
-"""Which proofs that were given for one request have been used, in Redis: of many who use one at the same moment, one may."""
+"""Which proofs that were given for one request have been used, in Redis: of many who use one at the same
+moment, one may."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ _SPAN: Final = records.span_in_milliseconds(retention.USED_PROOF_REMEMBERED_FOR)
 
 
 class RedisUsedProofs:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked. Proofs are named by
-    their hash without a key, so that instances with keys in another order agree."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
+    be asked. Proofs are named by their hash without a key, so that instances with keys in another order
+    agree."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection

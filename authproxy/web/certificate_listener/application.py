@@ -1,7 +1,9 @@
-"""The one page of the certificate listener: takes the certificate that the browser has shown, and sends the browser back to its portal.
+"""The one page of the certificate listener: takes the certificate that the browser has shown, and sends the
+browser back to its portal.
 
-It stands at a host of its own and holds no cookie. What is refused closes the connection: a browser shows the same certificate on it
-for as long as it lasts (RFC 9440 §3.3; what browsers remember beyond that only closing them ends).
+It stands at a host of its own and holds no cookie. What is refused closes the connection: a browser shows the
+same certificate on it for as long as it lasts (RFC 9440 §3.3; what browsers remember beyond that only closing
+them ends).
 """
 
 from __future__ import annotations
@@ -46,8 +48,9 @@ class CertificateLogin(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateServices:
-    """What the page asks. `client_of` gives the address of whoever sent a request, and whether that is a terminator which does not say for
-    whom it speaks; `fresh` gives a new request id. `nowhere` stands where it is not known yet for which portal a certificate is shown."""
+    """What the page asks. `client_of` gives the address of whoever sent a request, and whether that is a
+    terminator which does not say for whom it speaks; `fresh` gives a new request id. `nowhere` stands where
+    it is not known yet for which portal a certificate is shown."""
 
     login: CertificateLogin
     presenting: Presenting
@@ -71,13 +74,17 @@ def certificate_application(services: CertificateServices) -> web.Application:
     refusals = Refusals(pages)
     page = _Page(services, pages, refusals)
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
-    built = web.Application(middlewares=[_in_context(services), answering_failures(refusals)], client_max_size=1024)
+    built = web.Application(
+        middlewares=[_in_context(services), answering_failures(refusals)], client_max_size=1024
+    )
     built.on_response_prepare.append(securing(services.hsts))
-    built.router.add_routes([
-        # A HEAD would show the certificate for nothing.
-        web.get("/", limiting.every("callbacks", page.show), allow_head=False),
-        web.get(PREFIX + "static/{name}", assets.answer),
-    ])
+    built.router.add_routes(
+        [
+            # A HEAD would show the certificate for nothing.
+            web.get("/", limiting.every("callbacks", page.show), allow_head=False),
+            web.get(PREFIX + "static/{name}", assets.answer),
+        ]
+    )
     return built
 
 
@@ -104,13 +111,15 @@ class _Page:
         self._refusals = refusals
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /: 303 back to the portal with the secret that says what was shown, or a page about the certificate."""
+        """GET /: 303 back to the portal with the secret that says what was shown, or a page about the
+        certificate."""
         now = self._services.clock()
         hop = self._services.login.hop(request.query.get("hop", ""), now=now)
         portal = self._services.portals.get(hop.portal_id) if hop is not None else None
         if hop is None or portal is None:
             return self._begin_elsewhere(request)
-        # What the portal's pages look like is at the portal: the policy of our pages lets nothing in from another host.
+        # What the portal's pages look like is at the portal: the policy of our pages lets nothing in from
+        # another host.
         house = self._services.nowhere
         seen = replace(portal, logo=house.logo, colours=house.colours, font=house.font)
         request[CONTEXT] = replace(request[CONTEXT], portal=seen, base=portal.origin)
@@ -135,11 +144,17 @@ class _Page:
     def _begin_elsewhere(self, request: web.Request) -> web.Response:
         accepting = [portal for portal in self._services.portals.values() if "acnlb" in portal.sign_in]
         return self._pages.answer(
-            request, "certificate_host.html", status=400, portals=accepting, code=code_of(Reason.ATTEMPT_UNKNOWN, request[CONTEXT]),
+            request,
+            "certificate_host.html",
+            status=400,
+            portals=accepting,
+            code=code_of(Reason.ATTEMPT_UNKNOWN, request[CONTEXT]),
             about=Particulars(),
-        )  # fmt: skip
+        )
 
-    def _refuse(self, request: web.Request, refused: Refused, hop: Hop, presented: Presented | None) -> web.Response:
+    def _refuse(
+        self, request: web.Request, refused: Refused, hop: Hop, presented: Presented | None
+    ) -> web.Response:
         self._record_refused(refused.reason, refused.detail, hop, presented)
         answer = self._refusals.answer(request, refused.reason, return_to=hop.return_to, about=_way_back(hop))
         answer.force_close()
@@ -148,7 +163,9 @@ class _Page:
     def _record_refused(self, reason: Reason, told: str, hop: Hop, presented: Presented | None) -> None:
         name = None if presented is None else hashlib.sha256(presented.leaf).hexdigest()
         detail = " ".join(filter(None, (name and f"certificate {name}:", told)))
-        self._services.audit.record(Event.CERTIFICATE_REFUSED, reason=reason, method=_method(hop), detail=detail)
+        self._services.audit.record(
+            Event.CERTIFICATE_REFUSED, reason=reason, method=_method(hop), detail=detail
+        )
         if hop.is_step_up:
             self._services.metrics.step_ups[_method(hop), reason] += 1
         else:
@@ -159,10 +176,13 @@ class _Page:
             self._services.metrics.fail_open["certificate",] += 1
         known_by = ", ".join(dict.fromkeys(good.source.value for good in validated.status))
         self._services.audit.record(
-            Event.CERTIFICATE_ACCEPTED, method=_method(hop), reason=Reason.REVOCATION_UNAVAILABLE if validated.unchecked else None,
-            detail=f"certificate {validated.leaf.fingerprint}: not revoked, says {known_by}" if not validated.unchecked
+            Event.CERTIFICATE_ACCEPTED,
+            method=_method(hop),
+            reason=Reason.REVOCATION_UNAVAILABLE if validated.unchecked else None,
+            detail=f"certificate {validated.leaf.fingerprint}: not revoked, says {known_by}"
+            if not validated.unchecked
             else f"certificate {validated.leaf.fingerprint}: {validated.unchecked}",
-        )  # fmt: skip
+        )
 
 
 def _method(hop: Hop) -> str:
@@ -178,18 +198,34 @@ def _way_back(hop: Hop) -> Particulars:
 
 
 def _in_context(services: CertificateServices) -> Middleware:
-    """As the pages' own, but nothing that a request says of itself is believed here: the edge does not stand before this listener."""
+    """As the pages' own, but nothing that a request says of itself is believed here: the edge does not stand
+    before this listener."""
 
     @web.middleware
     async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
         known = request_context.of(
-            request.headers, request.raw_headers, method=request.method, chosen_language=request.query.get("lang"), portals={}
-        )  # fmt: skip
-        forwarded = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall(hdrs.X_FORWARDED_FOR, ())]
+            request.headers,
+            request.raw_headers,
+            method=request.method,
+            chosen_language=request.query.get("lang"),
+            portals={},
+        )
+        forwarded = [
+            value.encode("utf-8", "surrogateescape")
+            for value in request.headers.getall(hdrs.X_FORWARDED_FOR, ())
+        ]
         client, is_nobody = services.client_of(_peer(request), forwarded)
-        context = replace(known, portal=services.nowhere, client=client, client_is_nobody=is_nobody, request_id=services.fresh())
+        context = replace(
+            known,
+            portal=services.nowhere,
+            client=client,
+            client_is_nobody=is_nobody,
+            request_id=services.fresh(),
+        )
         request[CONTEXT] = context
-        with structlog.contextvars.bound_contextvars(request_id=context.request_id, client=context.client, portal=None):
+        with structlog.contextvars.bound_contextvars(
+            request_id=context.request_id, client=context.client, portal=None
+        ):
             return await handler(request)
 
     return in_context

@@ -1,8 +1,10 @@
-"""TLS 1.2 and 1.3 that asks for a client certificate and lets the page behind it say what is wrong with the one that was shown.
+"""TLS 1.2 and 1.3 that asks for a client certificate and lets the page behind it say what is wrong with the
+one that was shown.
 
-Python's own `ssl` cannot send the names of the accepted authorities (RFC 8446 §4.2.4), so that every certificate of a browser would be
-offered, and ends the handshake of a certificate that it refuses with an alert, of which a browser makes a page that helps nobody.
-Possession of the key is proved in the handshake in any case (RFC 8446 §4.4.3).
+Python's own `ssl` cannot send the names of the accepted authorities (RFC 8446 §4.2.4), so that every
+certificate of a browser would be offered, and ends the handshake of a certificate that it refuses with an
+alert, of which a browser makes a page that helps nobody. Possession of the key is proved in the handshake in
+any case (RFC 8446 §4.4.3).
 """
 
 from __future__ import annotations
@@ -18,23 +20,28 @@ from OpenSSL import SSL, crypto
 from authproxy.certificates.presentation import MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES
 
 CERTIFICATES: Final = "client_certificates"
-"""Name of the transport's extra information: the DER of what the client has shown, its own certificate first."""
+"""Name of the transport's extra information: the DER of what the client has shown, its own certificate
+first."""
 
 TlsContext = SSL.Context
 """What connections are made with."""
 
 _PIECE = 64 * 1024
 _HANDSHAKE_OCTETS = MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES + 8 * 1024
-"""As much as the certificates that are examined at all take, and room for the rest: the others would be read for nothing."""
+"""As much as the certificates that are examined at all take, and room for the rest: the others would be read
+for nothing."""
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 def context(*, certificate_file: str, key_file: str, authorities: Sequence[x509.Certificate]) -> TlsContext:
-    """Raises OSError or ValueError for files that are no certificate and key. Nothing is ever resumed: every connection shows anew."""
+    """Raises OSError or ValueError for files that are no certificate and key. Nothing is ever resumed: every
+    connection shows anew."""
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
     made.set_min_proto_version(SSL.TLS1_2_VERSION)
     made.set_cipher_list(_CIPHERS)
-    made.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    made.set_options(
+        SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+    )
     made.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     made.set_session_id(b"authproxy certificates")
     made.set_alpn_select_callback(_http)
@@ -46,7 +53,8 @@ def context(*, certificate_file: str, key_file: str, authorities: Sequence[x509.
         raise ValueError(f"{certificate_file} and {key_file} are no certificate and its key") from None
     for authority in authorities:
         made.add_client_ca(authority)
-    # OpenSSL trusts nobody here, and follows no chain: whether the certificate holds is judged once, by `certificates`.
+    # OpenSSL trusts nobody here, and follows no chain: whether the certificate holds is judged once, by
+    # `certificates`.
     made.set_verify_depth(0)
     made.set_verify(SSL.VERIFY_PEER, _let_pass)
     return made
@@ -56,7 +64,9 @@ def _http(_connection: SSL.Connection, offered: list[bytes]) -> Any:
     return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _let_pass(_connection: SSL.Connection, _certificate: crypto.X509, _code: int, _depth: int, _passed: int) -> bool:
+def _let_pass(
+    _connection: SSL.Connection, _certificate: crypto.X509, _code: int, _depth: int, _passed: int
+) -> bool:
     """The handshake goes on with whatever was shown, so that a page can say what is wrong with it."""
     return True
 
@@ -64,11 +74,17 @@ def _let_pass(_connection: SSL.Connection, _certificate: crypto.X509, _code: int
 class TlsConnections:
     """A protocol factory: TLS on the outside, the protocol of `application` inside.
 
-    A handshake takes at most `handshake_for` seconds; more than `limit` connections at a time are not answered.
+    A handshake takes at most `handshake_for` seconds; more than `limit` connections at a time are not
+    answered.
     """
 
     def __init__(
-        self, tls: SSL.Context, application: Callable[[], asyncio.Protocol], *, limit: int = 2000, handshake_for: float = 10.0
+        self,
+        tls: SSL.Context,
+        application: Callable[[], asyncio.Protocol],
+        *,
+        limit: int = 2000,
+        handshake_for: float = 10.0,
     ) -> None:
         self._tls = tls
         self._application = application
@@ -102,7 +118,11 @@ class _Connection(asyncio.Protocol):
     """Between the wire and the application. TLS works on octets in memory: here they go in and out."""
 
     def __init__(
-        self, tls: SSL.Context, application: Callable[[], asyncio.Protocol], handshake_for: float, connections: TlsConnections
+        self,
+        tls: SSL.Context,
+        application: Callable[[], asyncio.Protocol],
+        handshake_for: float,
+        connections: TlsConnections,
     ) -> None:
         self._tls = SSL.Connection(tls, None)
         self._tls.set_accept_state()
@@ -142,7 +162,8 @@ class _Connection(asyncio.Protocol):
             if later and self._inner is None:
                 self.wire.abort()
         except SSL.Error:
-            # The other side has closed, or does not keep to the protocol: an alert of ours for it may be waiting.
+            # The other side has closed, or does not keep to the protocol: an alert of ours for it may be
+            # waiting.
             self._flush()
             self.wire.close()
 

@@ -1,7 +1,9 @@
-"""PURE: message catalogues: what a translator edits (`.po`), compiled into what `gettext` of the standard library reads (`.mo`).
+"""PURE: message catalogues: what a translator edits (`.po`), compiled into what `gettext` of the standard
+library reads (`.mo`).
 
-Compiled when the pages start, so that a source checkout runs without a build step and a binary file can never be older than its source.
-Implements the parts of GNU gettext's formats that the catalogues here use: no contexts, no obsolete entries.
+Compiled when the pages start, so that a source checkout runs without a build step and a binary file can never
+be older than its source. Implements the parts of GNU gettext's formats that the catalogues here use: no
+contexts, no obsolete entries.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def translations(po: str) -> gettext.GNUTranslations:
 
 
 def compiled(po: str) -> bytes:
-    """The `.mo` form; messages that are not translated are left out, so that the original shows. Raises InvalidCatalogue."""
+    """The `.mo` form; messages that are not translated are left out, so that the original shows. Raises
+    InvalidCatalogue."""
     messages: dict[str, str] = {}
     for entry in _entries(po):
         if entry.key in messages:
@@ -54,7 +57,12 @@ def compiled(po: str) -> bytes:
         for pair in written:
             heads[column] += struct.pack("<II", len(pair[column]), at + len(texts))
             texts += pair[column] + b"\0"
-    return struct.pack("<7I", _MAGIC, 0, count, 28, 28 + 8 * count, 0, 28 + 16 * count) + heads[0] + heads[1] + texts
+    return (
+        struct.pack("<7I", _MAGIC, 0, count, 28, 28 + 8 * count, 0, 28 + 16 * count)
+        + heads[0]
+        + heads[1]
+        + texts
+    )
 
 
 def _entries(po: str) -> list[_Entry]:

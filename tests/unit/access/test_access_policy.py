@@ -19,9 +19,16 @@ ADMIN = Route(name="admin", path="/admin", requirement=Requirement(level=Level.M
 REST = Route(name="rest", path="/", requirement=Requirement())
 PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=(ADMIN, REST))
 SESSION = Session(
-    session_id=SessionId("id"), portal="acq", person=Person(issuer=Issuer("i"), subject=Subject("s")), method="rekono", level=Level.MEDIUM,
-    events=(), started_at=START, expires_at=START + timedelta(hours=8), idle_for=timedelta(minutes=15),
-)  # fmt: skip
+    session_id=SessionId("id"),
+    portal="acq",
+    person=Person(issuer=Issuer("i"), subject=Subject("s")),
+    method="rekono",
+    level=Level.MEDIUM,
+    events=(),
+    started_at=START,
+    expires_at=START + timedelta(hours=8),
+    idle_for=timedelta(minutes=15),
+)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,12 @@ def test_a_path_that_could_fall_under_two_routes_falls_under_none(path, name):
 
 
 def test_a_path_that_no_route_covers_has_none():
-    assert route_of(dataclasses.replace(PORTAL, routes=(ADMIN,)), RequestTarget("GET", "acq.example", "/public", None)) is None
+    assert (
+        route_of(
+            dataclasses.replace(PORTAL, routes=(ADMIN,)), RequestTarget("GET", "acq.example", "/public", None)
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,11 +86,16 @@ def test_a_portal_for_members_lets_nobody_elses_session_in():
 
 
 def proof(method="sms", ago=timedelta(0), *, is_step_up=True, level=Level.MEDIUM):
-    return AuthenticationEvent(method=method, at=START - ago, source="gateway", is_step_up=is_step_up, level=level)
+    return AuthenticationEvent(
+        method=method, at=START - ago, source="gateway", is_step_up=is_step_up, level=level
+    )
 
 
 def lacks(step_up, *events, **changes):
-    route = dataclasses.replace(REST, requirement=Requirement(step_up=step_up, level=Level.MEDIUM, claims=("phone_number", "tax_number")))
+    route = dataclasses.replace(
+        REST,
+        requirement=Requirement(step_up=step_up, level=Level.MEDIUM, claims=("phone_number", "tax_number")),
+    )
     proved = dataclasses.replace(SESSION, events=events, claims=("tax_number", "phone_number"))
     return unmet(dataclasses.replace(proved, **changes), PORTAL, route, START)
 
@@ -107,10 +124,15 @@ def test_a_proof_counts_by_its_method_and_its_age(step_up, events, is_met):
 
 
 def test_a_fresh_proof_by_a_weaker_method_helps_no_old_one_by_a_stronger():
-    assert lacks(FIVE_MINUTES, proof("certificate", 60 * MINUTE), proof("sms"), proof("rekono")) is Reason.STEP_UP_REQUIRED
+    assert (
+        lacks(FIVE_MINUTES, proof("certificate", 60 * MINUTE), proof("sms"), proof("rekono"))
+        is Reason.STEP_UP_REQUIRED
+    )
 
 
-@pytest.mark.parametrize(("level", "counts"), [(None, False), (Level.LOW, False), (Level.MEDIUM, True), (Level.HIGH, True)])
+@pytest.mark.parametrize(
+    ("level", "counts"), [(None, False), (Level.LOW, False), (Level.MEDIUM, True), (Level.HIGH, True)]
+)
 def test_a_proof_counts_only_where_no_higher_level_is_demanded_than_it_was_made_at(level, counts):
     assert lacks(StepUp(), proof("rekono", level=level)) is (None if counts else Reason.STEP_UP_REQUIRED)
     assert StepUp().is_met_by([proof("rekono", level=level)], START)
@@ -118,7 +140,10 @@ def test_a_proof_counts_only_where_no_higher_level_is_demanded_than_it_was_made_
 
 def test_a_proof_of_a_low_level_is_not_mended_by_a_higher_one_by_another_method():
     wanted = StepUp(methods=("totp",))
-    assert lacks(wanted, proof("totp", level=Level.LOW), proof("sms", level=Level.HIGH)) is Reason.STEP_UP_REQUIRED
+    assert (
+        lacks(wanted, proof("totp", level=Level.LOW), proof("sms", level=Level.HIGH))
+        is Reason.STEP_UP_REQUIRED
+    )
     assert lacks(wanted, proof("totp", level=Level.LOW), proof("totp", level=Level.HIGH)) is None
 
 

@@ -15,7 +15,12 @@ def route(path: str, *methods: str) -> Route:
     return Route(name=path + "".join(methods), path=path, methods=methods, requirement=Requirement())
 
 
-PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=(route("/admin", "POST"), route("/admin/"), route("/a.b"), route("/x")))
+PORTAL = Portal(
+    portal_id="acq",
+    origin="https://acq.example",
+    host="acq.example",
+    routes=(route("/admin", "POST"), route("/admin/"), route("/a.b"), route("/x")),
+)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +64,14 @@ def proof(acr, method="rekono"):
 @pytest.mark.parametrize(
     ("events", "is_met"),
     [
-        ([proof("high")], True), ([proof("low")], False), ([proof(None)], False), ([proof("low"), proof("high")], True),
-        ([proof(None, "totp")], True), ([proof("low"), proof(None, "totp")], True),
+        ([proof("high")], True),
+        ([proof("low")], False),
+        ([proof(None)], False),
+        ([proof("low"), proof("high")], True),
+        ([proof(None, "totp")], True),
+        ([proof("low"), proof(None, "totp")], True),
     ],
-)  # fmt: skip
+)
 def test_where_an_acr_is_essential_a_proof_by_the_provider_must_state_it_and_another_need_not(events, is_met):
     assert StepUp(methods=("rekono", "totp"), acr=("substantial", "high")).is_met_by(events, NOW) is is_met
 

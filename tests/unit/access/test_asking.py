@@ -14,13 +14,21 @@ def asked(claims, **others):
 
 
 def test_what_stands_nearer_to_the_place_counts():
-    found = asking([{"domain_hint": "banka.si", "acr_values": "low"}, {"acr_values": "substantial"}, {"acr_values": "high"}])
+    found = asking(
+        [
+            {"domain_hint": "banka.si", "acr_values": "low"},
+            {"acr_values": "substantial"},
+            {"acr_values": "high"},
+        ]
+    )
     assert found.parameters == {"domain_hint": "banka.si", "acr_values": "high"}
     assert found.essential == ()
 
 
 def test_of_two_claims_parameters_only_the_nearer_one_is_essential():
-    found = asking([{"claims": json.dumps(HIGH)}, {"claims": json.dumps({"userinfo": {"name": {"essential": True}}})}])
+    found = asking(
+        [{"claims": json.dumps(HIGH)}, {"claims": json.dumps({"userinfo": {"name": {"essential": True}}})}]
+    )
     assert [(claim.source, claim.name) for claim in found.essential] == [("userinfo", "name")]
 
 
@@ -30,10 +38,30 @@ def test_nothing_is_asked_for_where_nothing_is_set():
 
 
 OURS = [
-    "response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "code_verifier",
-    "response_mode", "request", "request_uri", "registration", "prompt", "max_age", "ui_locales", "id_token_hint", "client_secret",
-    "client_assertion", "client_assertion_type", "code", "grant_type", "dpop_jkt",
-]  # fmt: skip
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "response_mode",
+    "request",
+    "request_uri",
+    "registration",
+    "prompt",
+    "max_age",
+    "ui_locales",
+    "id_token_hint",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "code",
+    "grant_type",
+    "dpop_jkt",
+]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -62,12 +90,18 @@ def test_a_value_of_the_greatest_length_is_sent():
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("{", "not JSON"), ("[]", "no JSON object"), ("[" * 100_000, "not JSON"), ('{"id_token":{"acr":null,"acr":null}}', "twice"),
-        ('{"idtoken":{}}', "beside"), ('{"id_token":[]}', "no JSON object in"), ('{"id_token":{"acr":true}}', "neither by null"),
+        ("{", "not JSON"),
+        ("[]", "no JSON object"),
+        ("[" * 100_000, "not JSON"),
+        ('{"id_token":{"acr":null,"acr":null}}', "twice"),
+        ('{"idtoken":{}}', "beside"),
+        ('{"id_token":[]}', "no JSON object in"),
+        ('{"id_token":{"acr":true}}', "neither by null"),
         ('{"id_token":{"acr":{"essential":"yes"}}}', "neither true nor|true or false"),
-        ('{"id_token":{"acr":{"essential":true,"values":[]}}}', "no list"), ('{"id_token":{"acr":{"values":"high"}}}', "no list"),
+        ('{"id_token":{"acr":{"essential":true,"values":[]}}}', "no list"),
+        ('{"id_token":{"acr":{"values":"high"}}}', "no list"),
     ],
-)  # fmt: skip
+)
 def test_a_claims_parameter_that_asks_unclearly_is_refused(text, found):
     with pytest.raises(NotAskable, match=found):
         essential_claims(text)
@@ -103,15 +137,21 @@ def test_an_essential_value_must_come_back_where_it_was_asked_for(id_token, user
         assert found == "the essential claim `acr` is not in the ID token with a value that was asked for"
 
 
-@pytest.mark.parametrize(("stated", "confirmed"), [("", True), (False, True), (0, True), ([], True), (None, False)])
+@pytest.mark.parametrize(
+    ("stated", "confirmed"), [("", True), (False, True), (0, True), ([], True), (None, False)]
+)
 def test_an_essential_claim_without_values_must_be_there(stated, confirmed):
-    found = asked({"userinfo": {"department": {"essential": True}}}).unconfirmed(id_token={}, userinfo={"department": stated})
+    found = asked({"userinfo": {"department": {"essential": True}}}).unconfirmed(
+        id_token={}, userinfo={"department": stated}
+    )
     assert (found is None) is confirmed
 
 
 def test_a_value_and_values_may_stand_beside_each_other():
     either = asked({"id_token": {"acr": {"essential": True, "values": ["a"], "value": "b"}}})
-    assert [either.unconfirmed(id_token={"acr": value}, userinfo={}) is None for value in ("a", "b", "c")] == [True, True, False]
+    assert [
+        either.unconfirmed(id_token={"acr": value}, userinfo={}) is None for value in ("a", "b", "c")
+    ] == [True, True, False]
 
 
 def test_a_whole_list_can_be_what_was_asked_for():
@@ -122,7 +162,12 @@ def test_a_whole_list_can_be_what_was_asked_for():
 
 @pytest.mark.parametrize(("wanted", "stated"), [(1, True), (True, 1), (0, False), (20, "20"), ("20", 20)])
 def test_values_of_other_json_types_are_other_values(wanted, stated):
-    assert asked({"id_token": {"loa": {"essential": True, "value": wanted}}}).unconfirmed(id_token={"loa": stated}, userinfo={}) is not None
+    assert (
+        asked({"id_token": {"loa": {"essential": True, "value": wanted}}}).unconfirmed(
+            id_token={"loa": stated}, userinfo={}
+        )
+        is not None
+    )
 
 
 def test_every_essential_claim_must_be_confirmed():

@@ -12,11 +12,20 @@ from authproxy.flows.step_up.elevation import with_proof
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from tests.support.session_builders import NOW
 
-FORM = HeldRequest(target="/pay?x=1", content_type="application/x-www-form-urlencoded", fields=(("Referer", "https://a/"),), body=b"amount=1")
+FORM = HeldRequest(
+    target="/pay?x=1",
+    content_type="application/x-www-form-urlencoded",
+    fields=(("Referer", "https://a/"),),
+    body=b"amount=1",
+)
 NAME = "h" * 43
 BINDING = bound_proof.of_form(NAME, FORM)
-ALONE = Requirement(level=Level.MEDIUM, step_up=StepUp(methods=("push", "rekono"), max_age=timedelta(0), acr=("high",)))
-PROOF = AuthenticationEvent(method="push", at=NOW, source="g", is_step_up=False, level=Level.MEDIUM, bound_to=f"{BINDING}.1")
+ALONE = Requirement(
+    level=Level.MEDIUM, step_up=StepUp(methods=("push", "rekono"), max_age=timedelta(0), acr=("high",))
+)
+PROOF = AuthenticationEvent(
+    method="push", at=NOW, source="g", is_step_up=False, level=Level.MEDIUM, bound_to=f"{BINDING}.1"
+)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +49,17 @@ def test_every_part_of_a_form_is_in_its_name(changed):
 
 
 def test_an_address_has_a_name_of_its_own_and_is_no_form():
-    assert len({bound_proof.of_place("/pay"), bound_proof.of_place("/pay?"), bound_proof.of_place("/Pay"), BINDING}) == 4
+    assert (
+        len(
+            {
+                bound_proof.of_place("/pay"),
+                bound_proof.of_place("/pay?"),
+                bound_proof.of_place("/Pay"),
+                BINDING,
+            }
+        )
+        == 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +104,14 @@ def test_no_evidence_of_the_session_meets_a_demand_for_each_request(at):
     event = AuthenticationEvent(method="push", at=at, source="g", is_step_up=True, level=Level.HIGH)
     assert not ALONE.step_up.is_met_by([event], NOW)
     assert ALONE.is_per_request
-    assert not any(each.is_per_request for each in (Requirement(), Requirement(step_up=StepUp()), Requirement(step_up=StepUp(max_age=timedelta(1)))))
+    assert not any(
+        each.is_per_request
+        for each in (
+            Requirement(),
+            Requirement(step_up=StepUp()),
+            Requirement(step_up=StepUp(max_age=timedelta(1))),
+        )
+    )
 
 
 def test_a_record_carries_the_last_eight_that_are_good_beside_the_proofs_of_the_session():

@@ -38,16 +38,22 @@ def destination(*values: bytes, method: str = "COPY", portal: Portal = PORTAL):
 
 def judged(method: str, path: str = "/a", *depth: bytes, to: bytes = b"/pub") -> set[str]:
     there = destination_of(PORTAL, target(method, path), [to])
-    return {f"{other.method} {other.path}" for other in judged_with(PORTAL, target(method, path), there, depth)}
+    return {
+        f"{other.method} {other.path}" for other in judged_with(PORTAL, target(method, path), there, depth)
+    }
 
 
 @pytest.mark.parametrize(
     ("sent", "path"),
     [
-        (b"/b", "/b"), (b"/%61dmin%2d%c4%8d", "/admin-%C4%8D"), (b"https://files.example.si/b", "/b"), (b"HTTPS://FILES.example.si:443/b", "/b"),
-        (b"https://files.example.si", "/"), (b"https://files.example.si./b/", "/b/"),
+        (b"/b", "/b"),
+        (b"/%61dmin%2d%c4%8d", "/admin-%C4%8D"),
+        (b"https://files.example.si/b", "/b"),
+        (b"HTTPS://FILES.example.si:443/b", "/b"),
+        (b"https://files.example.si", "/"),
+        (b"https://files.example.si./b/", "/b/"),
     ],
-)  # fmt: skip
+)
 def test_a_destination_is_read_as_a_target_is(sent, path):
     found = destination(sent, method="MOVE")
     assert (found.method, found.host, found.path, found.query) == ("MOVE", PORTAL.host, path, None)
@@ -56,15 +62,27 @@ def test_a_destination_is_read_as_a_target_is(sent, path):
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
-        ([], Reason.REQUEST_UNREADABLE), ([b"/b", b"/b"], Reason.REQUEST_UNREADABLE), ([b""], Reason.REQUEST_UNREADABLE),
-        ([b"b"], Reason.REQUEST_UNREADABLE), ([b"/b?c"], Reason.REQUEST_UNREADABLE), ([b"/b#c"], Reason.REQUEST_UNREADABLE),
-        ([b"/b, /c"], Reason.REQUEST_UNREADABLE), ([b"/\xc4\x8d"], Reason.REQUEST_UNREADABLE), ([b"ftp://files.example.si/b"], Reason.REQUEST_UNREADABLE),
-        ([b"https://x@files.example.si/b"], Reason.REQUEST_UNREADABLE), ([b"//files.example.si/b"], Reason.TARGET_AMBIGUOUS),
-        ([b"/a/../admin"], Reason.TARGET_AMBIGUOUS), ([b"/a%2fb"], Reason.TARGET_AMBIGUOUS), ([b"https://files.example.si/%2e%2e/x"], Reason.TARGET_AMBIGUOUS),
-        ([b"https://other.example.si/b"], Reason.FOREIGN_ORIGIN), ([b"http://files.example.si/b"], Reason.FOREIGN_ORIGIN),
-        ([b"https://files.example.si:8443/b"], Reason.FOREIGN_ORIGIN), ([b"/.authproxy/session"], Reason.FOREIGN_ORIGIN), ([b"/.Authproxy;x/"], Reason.FOREIGN_ORIGIN),
+        ([], Reason.REQUEST_UNREADABLE),
+        ([b"/b", b"/b"], Reason.REQUEST_UNREADABLE),
+        ([b""], Reason.REQUEST_UNREADABLE),
+        ([b"b"], Reason.REQUEST_UNREADABLE),
+        ([b"/b?c"], Reason.REQUEST_UNREADABLE),
+        ([b"/b#c"], Reason.REQUEST_UNREADABLE),
+        ([b"/b, /c"], Reason.REQUEST_UNREADABLE),
+        ([b"/\xc4\x8d"], Reason.REQUEST_UNREADABLE),
+        ([b"ftp://files.example.si/b"], Reason.REQUEST_UNREADABLE),
+        ([b"https://x@files.example.si/b"], Reason.REQUEST_UNREADABLE),
+        ([b"//files.example.si/b"], Reason.TARGET_AMBIGUOUS),
+        ([b"/a/../admin"], Reason.TARGET_AMBIGUOUS),
+        ([b"/a%2fb"], Reason.TARGET_AMBIGUOUS),
+        ([b"https://files.example.si/%2e%2e/x"], Reason.TARGET_AMBIGUOUS),
+        ([b"https://other.example.si/b"], Reason.FOREIGN_ORIGIN),
+        ([b"http://files.example.si/b"], Reason.FOREIGN_ORIGIN),
+        ([b"https://files.example.si:8443/b"], Reason.FOREIGN_ORIGIN),
+        ([b"/.authproxy/session"], Reason.FOREIGN_ORIGIN),
+        ([b"/.Authproxy;x/"], Reason.FOREIGN_ORIGIN),
     ],
-)  # fmt: skip
+)
 def test_a_destination_that_is_no_place_of_the_portal_is_refused(sent, reason):
     with pytest.raises(TargetRefused) as refused:
         destination(*sent)
@@ -72,8 +90,14 @@ def test_a_destination_that_is_no_place_of_the_portal_is_refused(sent, reason):
 
 
 def test_what_a_portal_has_opted_in_to_holds_for_destinations_too():
-    assert destination(b"/a%2fb", portal=dataclasses.replace(PORTAL, accepts_encoded_slash=True)).path == "/a%2Fb"
-    assert destination(b"/22%25DDV.pdf", portal=dataclasses.replace(PORTAL, accepts_encoded_percent=True)).path == "/22%25DDV.pdf"
+    assert (
+        destination(b"/a%2fb", portal=dataclasses.replace(PORTAL, accepts_encoded_slash=True)).path
+        == "/a%2Fb"
+    )
+    assert (
+        destination(b"/22%25DDV.pdf", portal=dataclasses.replace(PORTAL, accepts_encoded_percent=True)).path
+        == "/22%25DDV.pdf"
+    )
     with pytest.raises(TargetRefused):
         destination(b"/22%25DDV.pdf")
 
@@ -85,10 +109,24 @@ def test_a_destination_means_nothing_to_other_methods(method):
 
 def test_copying_is_reading_here_and_writing_there_with_all_that_lies_below():
     assert judged("COPY", "/x", to=b"/b") == {"GET /x", "COPY /b", "PUT /b", "DELETE /b"}
-    assert judged("COPY", "/a", to=b"/b") == {"GET /a", "COPY /a/secret", "GET /a/secret", "COPY /b", "PUT /b", "DELETE /b"}
+    assert judged("COPY", "/a", to=b"/b") == {
+        "GET /a",
+        "COPY /a/secret",
+        "GET /a/secret",
+        "COPY /b",
+        "PUT /b",
+        "DELETE /b",
+    }
     assert judged("COPY", "/b", to=b"/a/") == {
-        "GET /b", "COPY /a/", "PUT /a/", "DELETE /a/", "COPY /a/secret", "PUT /a/secret", "DELETE /a/secret", "PUT /a/written/",
-    }  # fmt: skip
+        "GET /b",
+        "COPY /a/",
+        "PUT /a/",
+        "DELETE /a/",
+        "COPY /a/secret",
+        "PUT /a/secret",
+        "DELETE /a/secret",
+        "PUT /a/written/",
+    }
 
 
 def test_depth_0_keeps_a_copy_to_the_collection_itself_but_no_move():
@@ -110,7 +148,15 @@ def test_every_reading_of_a_path_is_a_collection():
 
 
 def test_a_body_that_may_name_any_place_is_judged_as_if_it_named_all():
-    assert judged("REPORT", "/b") == {"GET /b", "REPORT /a/secret", "GET /a/secret", "REPORT /ab", "GET /ab", "REPORT /", "GET /"}
+    assert judged("REPORT", "/b") == {
+        "GET /b",
+        "REPORT /a/secret",
+        "GET /a/secret",
+        "REPORT /ab",
+        "GET /ab",
+        "REPORT /",
+        "GET /",
+    }
 
 
 def test_other_methods_are_judged_as_what_they_do():

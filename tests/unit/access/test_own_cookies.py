@@ -39,7 +39,16 @@ def test_the_ticket_is_read_from_one_cookie_of_our_name(cookies, value):
     assert ticket_in(cookies) == value
 
 
-@pytest.mark.parametrize("cookies", [b"__Host-authproxy=t", b" __Host-authproxy=t ", b"__Host-authproxy =t", b"\x0b__Host-authproxy=t", b"a=1"])
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        b"__Host-authproxy=t",
+        b" __Host-authproxy=t ",
+        b"__Host-authproxy =t",
+        b"\x0b__Host-authproxy=t",
+        b"a=1",
+    ],
+)
 def test_a_cookie_is_read_alike_alone_and_among_others(cookies):
     assert ticket_in(cookies) == ticket_in(cookies + b"; x=1")
 
@@ -53,7 +62,23 @@ def test_every_cookie_of_a_name_is_found():
     assert values_in(b"a=1; b=2;a=3", b"a=") == ["1", "3"]
 
 
-PIECES = st.sampled_from([b"__Host-authproxy=", b"__Host-authproxy", b";", b"; ", b" ", b"\t", b"=", b",", b"a", b"a=1", b"\x0b", b"\xc2\xa0", b"t"])
+PIECES = st.sampled_from(
+    [
+        b"__Host-authproxy=",
+        b"__Host-authproxy",
+        b";",
+        b"; ",
+        b" ",
+        b"\t",
+        b"=",
+        b",",
+        b"a",
+        b"a=1",
+        b"\x0b",
+        b"\xc2\xa0",
+        b"t",
+    ]
+)
 
 
 @given(st.lists(PIECES, max_size=12).map(b"".join))

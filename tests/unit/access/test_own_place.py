@@ -33,7 +33,12 @@ def test_every_spelling_of_our_place_is_ours(path, is_ours):
 
 @pytest.mark.parametrize(
     ("path", "is_needless"),
-    [("/.authproxy/jwks.json", True), ("/.authproxy/static/style.css", True), ("/.authproxy/login", False), ("/.authproxy/static", False)],
+    [
+        ("/.authproxy/jwks.json", True),
+        ("/.authproxy/static/style.css", True),
+        ("/.authproxy/login", False),
+        ("/.authproxy/static", False),
+    ],
 )
 def test_keys_and_style_sheets_are_there_on_any_host(path, is_needless):
     assert needs_no_portal(path) is is_needless

@@ -11,29 +11,67 @@ from authproxy.identity.session import Session, SessionId
 NOW = datetime(2026, 11, 22, 8, 0, 0, 900_000, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 SIGN_IN = AuthenticationEvent(
-    method="rekono", at=NOW - timedelta(minutes=10), source="https://idp/", acr="20", amr=("pwd", "sms"), is_step_up=True
+    method="rekono",
+    at=NOW - timedelta(minutes=10),
+    source="https://idp/",
+    acr="20",
+    amr=("pwd", "sms"),
+    is_step_up=True,
 )
-CODE = AuthenticationEvent(method="totp", at=NOW - timedelta(minutes=1), source="gateway", amr=("otp", "sms"), is_step_up=True)
+CODE = AuthenticationEvent(
+    method="totp", at=NOW - timedelta(minutes=1), source="gateway", amr=("otp", "sms"), is_step_up=True
+)
 SESSION = Session(
-    session_id=SessionId("kN3v_session"), portal="acq", method="rekono", level=Level.MEDIUM, events=(SIGN_IN, CODE),
-    person=Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name="Žiga Čuk", email="z@example.si", tax_number=TaxNumber("99990008")),
-    started_at=NOW, expires_at=NOW + timedelta(hours=8), idle_for=timedelta(minutes=15), id_token="as.received.x",
-)  # fmt: skip
+    session_id=SessionId("kN3v_session"),
+    portal="acq",
+    method="rekono",
+    level=Level.MEDIUM,
+    events=(SIGN_IN, CODE),
+    person=Person(
+        issuer=Issuer("https://idp/"),
+        subject=Subject("90342.A"),
+        name="Žiga Čuk",
+        email="z@example.si",
+        tax_number=TaxNumber("99990008"),
+    ),
+    started_at=NOW,
+    expires_at=NOW + timedelta(hours=8),
+    idle_for=timedelta(minutes=15),
+    id_token="as.received.x",
+)
 
 
 def stated(session: Session = SESSION, bound_to: tuple[str, str] | None = None) -> dict[str, object]:
     return claims(
-        session, issuer="https://gateway/", portal_id="acq", now=NOW, lifetime=timedelta(seconds=60), token_id="j1", bound_to=bound_to
+        session,
+        issuer="https://gateway/",
+        portal_id="acq",
+        now=NOW,
+        lifetime=timedelta(seconds=60),
+        token_id="j1",
+        bound_to=bound_to,
     )
 
 
 def test_everything_known_is_said_once_and_nothing_else():
     assert stated() == {
-        "iss": "https://gateway/", "aud": "acq", "sub": "90342.A", "sid": "kN3v_session", "jti": "j1", "iat": SECONDS, "exp": SECONDS + 60,
-        "auth_time": SECONDS - 60, "acr": "20", "amr": ["pwd", "sms", "otp"], "level": 20, "method": "rekono",
+        "iss": "https://gateway/",
+        "aud": "acq",
+        "sub": "90342.A",
+        "sid": "kN3v_session",
+        "jti": "j1",
+        "iat": SECONDS,
+        "exp": SECONDS + 60,
+        "auth_time": SECONDS - 60,
+        "acr": "20",
+        "amr": ["pwd", "sms", "otp"],
+        "level": 20,
+        "method": "rekono",
         "step_up": [{"method": "rekono", "at": SECONDS - 600}, {"method": "totp", "at": SECONDS - 60}],
-        "name": "Žiga Čuk", "email": "z@example.si", "tax_number": "99990008",
-    }  # fmt: skip
+        "name": "Žiga Čuk",
+        "email": "z@example.si",
+        "tax_number": "99990008",
+    }
 
 
 def test_what_is_not_known_is_left_out():
@@ -43,7 +81,18 @@ def test_what_is_not_known_is_left_out():
         events=(replace(SIGN_IN, acr=None, amr=(), is_step_up=False),),
     )
 
-    assert stated(bare).keys() == {"iss", "aud", "sub", "sid", "jti", "iat", "exp", "auth_time", "level", "method"}
+    assert stated(bare).keys() == {
+        "iss",
+        "aud",
+        "sub",
+        "sid",
+        "jti",
+        "iat",
+        "exp",
+        "auth_time",
+        "level",
+        "method",
+    }
 
 
 def test_acr_is_the_latest_that_was_stated():

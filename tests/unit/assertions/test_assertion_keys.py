@@ -6,7 +6,12 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from joserfc.jwk import JWKRegistry
 
 from authproxy.assertions import keys
@@ -37,13 +42,19 @@ def test_a_generated_key_is_read_back_for_its_algorithm(tmp_path, algorithm):
     key = read_key(written(tmp_path / "key.pem", generate(algorithm)))
 
     assert key.algorithm == algorithm
-    assert (key.public_jwk["alg"], key.public_jwk["use"], key.public_jwk["kid"]) == (algorithm, "sig", key.key_id)
+    assert (key.public_jwk["alg"], key.public_jwk["use"], key.public_jwk["kid"]) == (
+        algorithm,
+        "sig",
+        key.key_id,
+    )
     assert "private" not in repr(key)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_only_the_public_half_is_published_and_named_by_its_thumbprint(tmp_path, algorithm):
-    [jwk] = read_ring(KeyFiles(current=written(tmp_path / "key.pem", generate(algorithm))), algorithm).jwks()["keys"]
+    [jwk] = read_ring(KeyFiles(current=written(tmp_path / "key.pem", generate(algorithm))), algorithm).jwks()[
+        "keys"
+    ]
 
     assert not PRIVATE_MEMBERS & jwk.keys()
     assert not JWKRegistry.import_key(jwk).is_private
@@ -55,14 +66,19 @@ def test_the_thumbprint_is_that_of_rfc_7638():
     canonical = b'{"e":"AQAB","kty":"RSA","n":"0vx7"}'
 
     assert json.loads(canonical) == jwk
-    assert keys._thumbprint(jwk) == base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).decode().rstrip("=")
+    assert keys._thumbprint(jwk) == base64.urlsafe_b64encode(
+        hashlib.sha256(canonical).digest()
+    ).decode().rstrip("=")
 
 
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
         (lambda: b"rubbish", "not a PEM private key"),
-        (lambda: pem(ec.generate_private_key(ec.SECP256R1()), BestAvailableEncryption(b"p")), "without a passphrase"),
+        (
+            lambda: pem(ec.generate_private_key(ec.SECP256R1()), BestAvailableEncryption(b"p")),
+            "without a passphrase",
+        ),
         (lambda: pem(ec.generate_private_key(ec.SECP384R1())), "P-256"),
         (lambda: pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)), "3072 bits"),
         (lambda: pem(ed448.Ed448PrivateKey.generate()), "Ed25519"),
@@ -127,7 +143,11 @@ def test_rotated_files_belong_to_their_owner_alone_and_nothing_else_is_left(file
     rotate(files, "ES256")
     rotate(files, "ES256")
 
-    assert {path.name for path in files.current.parent.iterdir()} == {"current.pem", "next.pem", "retiring.pem"}
+    assert {path.name for path in files.current.parent.iterdir()} == {
+        "current.pem",
+        "next.pem",
+        "retiring.pem",
+    }
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in files.current.parent.iterdir())
 
 
@@ -163,7 +183,9 @@ def test_a_broken_next_key_stops_the_rotation_before_anything_changes(files):
 
 
 def test_a_place_that_cannot_be_written_is_named(files):
-    elsewhere = KeyFiles(current=files.current, upcoming=files.current.parent / "no" / "next.pem", retiring=files.retiring)
+    elsewhere = KeyFiles(
+        current=files.current, upcoming=files.current.parent / "no" / "next.pem", retiring=files.retiring
+    )
 
     with pytest.raises(KeyRefused, match=r"next\.pem: No such file"):
         rotate(elsewhere, "ES256")

@@ -19,10 +19,16 @@ from authproxy.identity.session import Session, SessionId
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 SESSION = Session(
-    session_id=SessionId("s1"), portal="acq", person=Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name="Žiga Čuk"),
-    method="rekono", level=Level.MEDIUM, started_at=NOW, expires_at=NOW + timedelta(hours=8), idle_for=timedelta(minutes=15),
+    session_id=SessionId("s1"),
+    portal="acq",
+    person=Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name="Žiga Čuk"),
+    method="rekono",
+    level=Level.MEDIUM,
+    started_at=NOW,
+    expires_at=NOW + timedelta(hours=8),
+    idle_for=timedelta(minutes=15),
     events=(AuthenticationEvent(method="rekono", at=NOW, source="https://idp/", is_step_up=True),),
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -34,23 +40,33 @@ def make(tmp_path):
             path.chmod(0o600)
         numbers = count()
         return AssertionSigner(
-            read_ring(KeyFiles(current=path), algorithm), issuer="https://gateway/", lifetime=timedelta(seconds=60),
+            read_ring(KeyFiles(current=path), algorithm),
+            issuer="https://gateway/",
+            lifetime=timedelta(seconds=60),
             fresh=lambda size: f"{size}-{next(numbers)}",
-        )  # fmt: skip
+        )
 
     return signer
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "RS256"])
-@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # joserfc prefers the name Ed25519 to EdDSA
+@pytest.mark.filterwarnings(
+    "ignore::joserfc.errors.SecurityWarning"
+)  # joserfc prefers the name Ed25519 to EdDSA
 def test_another_library_verifies_the_assertion_by_the_published_keys(make, algorithm):
     signer = make(algorithm)
     assertion = jwt.decode(
-        signer.mint(SESSION, portal_id="acq", now=NOW), KeySet.import_key_set(signer.jwks()), algorithms=[algorithm]
+        signer.mint(SESSION, portal_id="acq", now=NOW),
+        KeySet.import_key_set(signer.jwks()),
+        algorithms=[algorithm],
     )
 
     assert assertion.header == {"typ": "JWT", "alg": algorithm, "kid": signer.jwks()["keys"][0]["kid"]}
-    assert (assertion.claims["iss"], assertion.claims["aud"], assertion.claims["sub"]) == ("https://gateway/", "acq", "90342.A")
+    assert (assertion.claims["iss"], assertion.claims["aud"], assertion.claims["sub"]) == (
+        "https://gateway/",
+        "acq",
+        "90342.A",
+    )
     assert assertion.claims["name"] == "Žiga Čuk"
     assert assertion.claims["exp"] - assertion.claims["iat"] == 60
 
@@ -66,14 +82,19 @@ def test_an_assertion_can_be_bound_to_one_request(make):
 def test_every_assertion_has_an_identifier_of_its_own(make):
     signer = make()
     identifiers = {
-        json.loads(base64.urlsafe_b64decode(signer.mint(SESSION, portal_id="acq", now=NOW).split(".")[1] + "=="))["jti"] for _ in range(3)
+        json.loads(
+            base64.urlsafe_b64decode(signer.mint(SESSION, portal_id="acq", now=NOW).split(".")[1] + "==")
+        )["jti"]
+        for _ in range(3)
     }
 
     assert identifiers == {"16-0", "16-1", "16-2"}
 
 
 def test_an_assertion_fits_into_a_header_even_for_the_longest_of_names(make):
-    longest = replace(SESSION, person=replace(SESSION.person, name="Č" * 300, email="x" * 300, subject=Subject("x" * 255)))
+    longest = replace(
+        SESSION, person=replace(SESSION.person, name="Č" * 300, email="x" * 300, subject=Subject("x" * 255))
+    )
 
     assert len(make().mint(longest, portal_id="acq", now=NOW)) < 8000
 
@@ -81,8 +102,16 @@ def test_an_assertion_fits_into_a_header_even_for_the_longest_of_names(make):
 def test_a_changed_assertion_does_not_verify(make):
     signer = make()
     header, payload, signature = signer.mint(SESSION, portal_id="acq", now=NOW).split(".")
-    forged = base64.urlsafe_b64encode(base64.urlsafe_b64decode(payload + "==").replace(b'"level":20', b'"level":30')).decode().rstrip("=")
+    forged = (
+        base64.urlsafe_b64encode(
+            base64.urlsafe_b64decode(payload + "==").replace(b'"level":20', b'"level":30')
+        )
+        .decode()
+        .rstrip("=")
+    )
     assert forged != payload
 
     with pytest.raises(BadSignatureError):
-        jwt.decode(f"{header}.{forged}.{signature}", KeySet.import_key_set(signer.jwks()), algorithms=["ES256"])
+        jwt.decode(
+            f"{header}.{forged}.{signature}", KeySet.import_key_set(signer.jwks()), algorithms=["ES256"]
+        )

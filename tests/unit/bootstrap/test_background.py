@@ -52,8 +52,12 @@ async def test_a_task_that_dies_or_returns_is_started_again(background):
         await asyncio.wait_for(work.works.wait(), 5)
     check = await background.checks["invalidation"]()
     assert (check.status, check.detail) == (
-        "warning", "runs since 2026-11-29T12:00:00+00:00; ended 3 times, the last time at 2026-11-29T12:00:00+00:00 (KeyError)"
-    )  # fmt: skip
+        "warning",
+        (
+            "runs since 2026-11-29T12:00:00+00:00; ended 3 times, the last time at 2026-11-29T12:00:00+00:00 "
+            "(KeyError)"
+        ),
+    )
     assert "not enough values" in log.getvalue()
     metrics = Metrics(version="x")
     background.count(metrics)
@@ -113,7 +117,9 @@ async def test_pauses_grow_and_a_task_that_has_worked_starts_afresh():
         await asyncio.wait_for(done.wait(), 5)
         await background.end()
     pauses = [later - earlier for earlier, later in itertools.pairwise(began)]
-    assert all(pause >= least * 0.9 for pause, least in zip(pauses, (0.01, 0.02, 0.04, 0.08, 0.08), strict=True)), pauses
+    assert all(
+        pause >= least * 0.9 for pause, least in zip(pauses, (0.01, 0.02, 0.04, 0.08, 0.08), strict=True)
+    ), pauses
 
 
 async def test_work_that_fails_is_logged_and_ends_nobody_else(background):

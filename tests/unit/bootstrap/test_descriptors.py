@@ -16,7 +16,11 @@ async def test_enough_is_well_and_nobody_is_turned_away_for_it():
 async def test_too_few_are_a_warning_and_some_are_kept_for_portals_and_store(limit, last):
     few = Descriptors(limit=limit, needed=22_304, connections=20_000)
     check = await few.check()
-    assert (check.status, f"{limit} files" in check.detail, "LimitNOFILE" in check.detail) == ("warning", True, True)
+    assert (check.status, f"{limit} files" in check.detail, "LimitNOFILE" in check.detail) == (
+        "warning",
+        True,
+        True,
+    )
     assert few.last_for_clients == last
 
 

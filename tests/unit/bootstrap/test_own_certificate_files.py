@@ -1,4 +1,5 @@
-"""Files of the gateway's own certificate that change while it runs: taken over when they fit together, and told of when they do not."""
+"""Files of the gateway's own certificate that change while it runs: taken over when they fit together, and
+told of when they do not."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class Settings:
     def issue(self, days, *, only=("host.pem", "host.key")):
         key = new_key()
         made = {
-            "host.pem": host_certificate("acq.example.si", key=key, ends=NOW + timedelta(days=days, hours=1)).public_bytes(Encoding.PEM),
+            "host.pem": host_certificate(
+                "acq.example.si", key=key, ends=NOW + timedelta(days=days, hours=1)
+            ).public_bytes(Encoding.PEM),
             "host.key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         }
         for name in only:
@@ -102,5 +105,7 @@ async def test_the_last_three_weeks_are_told_and_counted(settings):
         own.look()
     own.count(metrics)
     assert (await told(own))[0] == "warning"
-    assert [(line["event"], "in 20 days" in line["detail"]) for line in log.lines()] == [("certificate.in_trouble", True)]
+    assert [(line["event"], "in 20 days" in line["detail"]) for line in log.lines()] == [
+        ("certificate.in_trouble", True)
+    ]
     assert metrics.certificate_days_left["server",] == 20

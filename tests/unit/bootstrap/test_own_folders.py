@@ -24,7 +24,9 @@ with own_folder(Path(sys.argv[1])) as folder:
 def test_only_folders_of_the_dead_are_removed(tmp_path):
     stranger = tmp_path / "authproxy-somebody-elses"
     stranger.mkdir()
-    with subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as other:
         theirs = Path(other.stdout.readline().decode().strip())
         with own_folder(tmp_path) as ours:
             assert theirs.is_dir()

@@ -31,12 +31,21 @@ def caught(raising) -> Exception:
 
 def test_a_file_is_called_by_the_setting_that_names_it():
     error = PermissionError(13, "Permission denied", "/var/log/authproxy/audit.jsonl")
-    assert in_one_line(error, SETTINGS) == "telemetry.audit_file: /var/log/authproxy/audit.jsonl: Permission denied"
-    assert in_one_line(FileNotFoundError(2, "No such file or directory", "/elsewhere"), SETTINGS) == "/elsewhere: No such file or directory"
+    assert (
+        in_one_line(error, SETTINGS)
+        == "telemetry.audit_file: /var/log/authproxy/audit.jsonl: Permission denied"
+    )
+    assert (
+        in_one_line(FileNotFoundError(2, "No such file or directory", "/elsewhere"), SETTINGS)
+        == "/elsewhere: No such file or directory"
+    )
 
 
 def test_our_own_errors_say_what_they_have_to_say():
-    assert in_one_line(Unusable("server.tls: a.pem and a.key are no certificate and its key\nmore")) == "server.tls: a.pem and a.key are no certificate and its key"
+    assert (
+        in_one_line(Unusable("server.tls: a.pem and a.key are no certificate and its key\nmore"))
+        == "server.tls: a.pem and a.key are no certificate and its key"
+    )
     assert in_one_line(CannotAsk(Reason.STORE_UNAVAILABLE, "the store refuses")) == "the store refuses"
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, pkcs7, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs7,
+    pkcs12,
+)
 
 from authproxy.certificates.files import Contents, Kind, contents
 from tests.support.certificate_builder import Authority, der, ec_key, name, pem
@@ -38,13 +45,20 @@ def test_the_certificate_of_a_person_comes_first(octets, kind):
 
 
 def test_an_authority_alone_is_named_as_one():
-    assert contents(pem(SUB.certificate).encode()) == Contents(kind=Kind.AUTHORITY, certificates=(der(SUB.certificate),))
+    assert contents(pem(SUB.certificate).encode()) == Contents(
+        kind=Kind.AUTHORITY, certificates=(der(SUB.certificate),)
+    )
 
 
 @pytest.mark.parametrize(
     ("octets", "kind"),
     [
-        (pkcs12.serialize_key_and_certificates(b"ana", KEY, LEAF, None, BestAvailableEncryption(b"secret")), Kind.WITH_KEY),
+        (
+            pkcs12.serialize_key_and_certificates(
+                b"ana", KEY, LEAF, None, BestAvailableEncryption(b"secret")
+            ),
+            Kind.WITH_KEY,
+        ),
         (pkcs12.serialize_key_and_certificates(b"ana", KEY, LEAF, None, NoEncryption()), Kind.WITH_KEY),
         (REQUEST.public_bytes(Encoding.DER), Kind.REQUEST),
         (REQUEST.public_bytes(Encoding.PEM), Kind.REQUEST),

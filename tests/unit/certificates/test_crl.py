@@ -14,13 +14,32 @@ from cryptography.x509.oid import NameOID
 
 from authproxy.certificates import crl
 from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
-from tests.support.certificate_builder import NOW, Authority, at, ec_key, lists_at, name, partition, rsa_key, signed_with_sha1, usage
+from tests.support.certificate_builder import (
+    NOW,
+    Authority,
+    at,
+    ec_key,
+    lists_at,
+    name,
+    partition,
+    rsa_key,
+    signed_with_sha1,
+    usage,
+)
 
 ROOT = Authority.root()
 SUB = ROOT.authority()
 URL = "http://lists.example.si/1.crl"
-DIRECTORY = x509.Name([*name("Test SubCA").rdns, x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "CRL1")])])
-HERE, THERE = x509.UniformResourceIdentifier(URL), x509.UniformResourceIdentifier("http://lists.example.si/2.crl")
+DIRECTORY = x509.Name(
+    [
+        *name("Test SubCA").rdns,
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "CRL1")]),
+    ]
+)
+HERE, THERE = (
+    x509.UniformResourceIdentifier(URL),
+    x509.UniformResourceIdentifier("http://lists.example.si/2.crl"),
+)
 LEAF, OTHER = SUB.person(lists=lists_at(URL, directory=DIRECTORY)), SUB.person()
 NO_TIME = timedelta(0)
 
@@ -30,24 +49,43 @@ def read(made, *issuers):
 
 
 def said(made, leaf=LEAF, *, issuer=SUB, now=NOW, max_stale=NO_TIME):
-    return read(made, issuer).status(Subject(certificate=leaf, issuer=issuer.certificate), now=now, max_stale=max_stale)
+    return read(made, issuer).status(
+        Subject(certificate=leaf, issuer=issuer.certificate), now=now, max_stale=max_stale
+    )
 
 
 def test_who_is_not_listed_is_good():
     made = SUB.crl(OTHER)
     found = said(made)
-    assert found == Good(source=Source.CRL, this_update=at(seconds=-60), next_update=at(1), evidence=made.public_bytes(Encoding.DER))
+    assert found == Good(
+        source=Source.CRL,
+        this_update=at(seconds=-60),
+        next_update=at(1),
+        evidence=made.public_bytes(Encoding.DER),
+    )
     assert not found.is_stale
 
 
-@pytest.mark.parametrize(("reason", "word"), [(None, "unspecified"), (x509.ReasonFlags.key_compromise, "keyCompromise"), (x509.ReasonFlags.certificate_hold, "certificateHold")])
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        (None, "unspecified"),
+        (x509.ReasonFlags.key_compromise, "keyCompromise"),
+        (x509.ReasonFlags.certificate_hold, "certificateHold"),
+    ],
+)
 def test_who_is_listed_is_revoked(reason, word):
     assert said(SUB.crl(OTHER, LEAF, reason=reason)) == Revoked(source=Source.CRL, at=at(-2), reason=word)
 
 
 @pytest.mark.parametrize("encoding", [Encoding.DER, Encoding.PEM])
 def test_both_encodings_are_read(encoding):
-    assert LEAF.serial_number in crl.read(b"\n" * (encoding is Encoding.PEM) + SUB.crl(LEAF).public_bytes(encoding), [SUB.certificate]).entries
+    assert (
+        LEAF.serial_number
+        in crl.read(
+            b"\n" * (encoding is Encoding.PEM) + SUB.crl(LEAF).public_bytes(encoding), [SUB.certificate]
+        ).entries
+    )
 
 
 def test_the_issuer_is_found_among_several():
@@ -62,7 +100,10 @@ def test_a_list_that_its_issuer_has_not_signed_is_none():
             read(SUB.crl(key=signer))
 
 
-@pytest.mark.parametrize("authority", [SUB, Authority.root(key=rsa_key()), Authority.root(key=ec.generate_private_key(ec.SECP384R1()))])
+@pytest.mark.parametrize(
+    "authority",
+    [SUB, Authority.root(key=rsa_key()), Authority.root(key=ec.generate_private_key(ec.SECP384R1()))],
+)
 @pytest.mark.parametrize("hash_algorithm", [hashes.SHA256(), hashes.SHA512(), hashes.SHA3_256()])
 def test_signatures_of_each_kind_are_understood(authority, hash_algorithm):
     assert read(authority.crl(hash_algorithm=hash_algorithm), authority).issuer == authority.certificate
@@ -81,20 +122,40 @@ def test_edwards_keys_are_understood(kind):
 def _with_key(authority, key):
     """The authority's name with that key."""
     return (
-        x509.CertificateBuilder().subject_name(authority.certificate.subject).issuer_name(authority.certificate.subject).public_key(key.public_key())
-        .serial_number(1).not_valid_before(at(-1)).not_valid_after(at(9)).sign(key, None)
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(authority.certificate.subject)
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(at(-1))
+        .not_valid_after(at(9))
+        .sign(key, None)
+    )
 
 
 def _signed_by(authority, key):
-    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.certificate.subject).last_update(at(seconds=-60)).next_update(at(1))
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.certificate.subject)
+        .last_update(at(seconds=-60))
+        .next_update(at(1))
+    )
     return builder.sign(key, None).public_bytes(Encoding.DER)
 
 
 def test_the_probabilistic_signature_of_rsa_is_understood():
     key = rsa_key()
-    builder = x509.CertificateRevocationListBuilder().issuer_name(SUB.certificate.subject).last_update(at(seconds=-60)).next_update(at(1))
-    made = builder.sign(key, hashes.SHA256(), rsa_padding=padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH))
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(SUB.certificate.subject)
+        .last_update(at(seconds=-60))
+        .next_update(at(1))
+    )
+    made = builder.sign(
+        key,
+        hashes.SHA256(),
+        rsa_padding=padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH),
+    )
     twin = _named_as(SUB, key)
     assert crl.read(made.public_bytes(Encoding.DER), [SUB.certificate, twin]).issuer == twin
 
@@ -102,9 +163,15 @@ def test_the_probabilistic_signature_of_rsa_is_understood():
 def _named_as(authority, key):
     subject = authority.certificate.subject
     return (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(1).not_valid_before(at(-1)).not_valid_after(at(9)).sign(key, hashes.SHA256())
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(at(-1))
+        .not_valid_after(at(9))
+        .sign(key, hashes.SHA256())
+    )
 
 
 def test_a_signature_must_be_of_the_kind_that_the_signed_part_states():
@@ -117,7 +184,14 @@ def test_a_signature_must_be_of_the_kind_that_the_signed_part_states():
         crl.read(start + outside + end, [SUB.certificate])
 
 
-@pytest.mark.parametrize("octets", [b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"-----BEGIN X509 CRL-----\nAAAA\n", b"-----BEGIN X509 CRL-----\n*\n-----END X509 CRL-----\n"])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN X509 CRL-----\nAAAA\n",
+        b"-----BEGIN X509 CRL-----\n*\n-----END X509 CRL-----\n",
+    ],
+)
 def test_text_that_is_no_list_is_none(octets):
     with pytest.raises(Unusable):
         crl.read(octets, [SUB.certificate])
@@ -125,14 +199,26 @@ def test_text_that_is_no_list_is_none(octets):
 
 def test_whoever_is_named_twice_is_revoked_unless_both_entries_take_them_off():
     def twice(*reasons):
-        builder = x509.CertificateRevocationListBuilder().issuer_name(SUB.certificate.subject).last_update(at(seconds=-60)).next_update(at(1))
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(SUB.certificate.subject)
+            .last_update(at(seconds=-60))
+            .next_update(at(1))
+        )
         for reason in reasons:
-            entry = x509.RevokedCertificateBuilder().serial_number(LEAF.serial_number).revocation_date(at(-2)).add_extension(x509.CRLReason(reason), critical=False)
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(LEAF.serial_number)
+                .revocation_date(at(-2))
+                .add_extension(x509.CRLReason(reason), critical=False)
+            )
             builder = builder.add_revoked_certificate(entry.build())
         return said(builder.sign(SUB.key, hashes.SHA256()))
 
     held, off = x509.ReasonFlags.certificate_hold, x509.ReasonFlags.remove_from_crl
-    assert (twice(held, off), twice(off, held)) == (Revoked(source=Source.CRL, at=at(-2), reason="certificateHold"),) * 2
+    assert (twice(held, off), twice(off, held)) == (
+        Revoked(source=Source.CRL, at=at(-2), reason="certificateHold"),
+    ) * 2
     assert isinstance(twice(off, off), Good)
 
 
@@ -144,14 +230,23 @@ def test_an_entry_that_cannot_be_read_to_the_end_revokes_all_the_same():
 
 def test_a_long_list_takes_less_time_than_a_look_at_each_extension_would():
     """Lists of a hundred thousand entries are read beside everything else that the gateway does."""
-    builder = x509.CertificateRevocationListBuilder().issuer_name(SUB.certificate.subject).last_update(at(seconds=-60)).next_update(at(1))
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(SUB.certificate.subject)
+        .last_update(at(seconds=-60))
+        .next_update(at(1))
+    )
     for number in range(1, 3001):
         entry = x509.RevokedCertificateBuilder().serial_number(number << 90).revocation_date(at(-2))
-        builder = builder.add_revoked_certificate(entry.add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False).build())
+        builder = builder.add_revoked_certificate(
+            entry.add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False).build()
+        )
     octets = builder.sign(SUB.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     ours = _time_at_the_processor(lambda: crl.read(octets, [SUB.certificate]))
-    assert ours < _time_at_the_processor(lambda: [entry.extensions for entry in x509.load_der_x509_crl(octets)])
+    assert ours < _time_at_the_processor(
+        lambda: [entry.extensions for entry in x509.load_der_x509_crl(octets)]
+    )
 
 
 def _time_at_the_processor(work):
@@ -171,7 +266,9 @@ def test_a_list_of_another_issuer_is_none():
 def test_a_list_of_an_authority_of_the_same_name_says_nothing():
     twin = ROOT.authority()
     with pytest.raises(Unusable, match="another issuer"):
-        said(SUB.crl(LEAF)) and read(SUB.crl(LEAF)).status(Subject(certificate=LEAF, issuer=twin.certificate), now=NOW, max_stale=NO_TIME)
+        said(SUB.crl(LEAF)) and read(SUB.crl(LEAF)).status(
+            Subject(certificate=LEAF, issuer=twin.certificate), now=NOW, max_stale=NO_TIME
+        )
 
 
 def test_a_list_of_an_authority_is_that_of_its_renewed_certificate_too():
@@ -180,7 +277,9 @@ def test_a_list_of_an_authority_is_that_of_its_renewed_certificate_too():
     made = read(SUB.crl(LEAF), renewed, SUB)
     assert made.issuer == renewed.certificate
     for leaf, kind in ((LEAF, Revoked), (OTHER, Good)):
-        assert isinstance(made.status(Subject(certificate=leaf, issuer=SUB.certificate), now=NOW, max_stale=NO_TIME), kind)
+        assert isinstance(
+            made.status(Subject(certificate=leaf, issuer=SUB.certificate), now=NOW, max_stale=NO_TIME), kind
+        )
 
 
 def test_an_issuer_whose_key_is_not_for_lists_has_none():
@@ -202,7 +301,16 @@ def test_an_issuer_with_a_weak_key_has_no_list():
         read(weak.crl(), weak)
 
 
-@pytest.mark.parametrize("octets", [b"", b"garbage", b"-----BEGIN X509 CRL-----\n", SUB.crl().public_bytes(Encoding.DER)[:-1], SUB.crl().public_bytes(Encoding.DER) + b"\0"])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"garbage",
+        b"-----BEGIN X509 CRL-----\n",
+        SUB.crl().public_bytes(Encoding.DER)[:-1],
+        SUB.crl().public_bytes(Encoding.DER) + b"\0",
+    ],
+)
 def test_octets_that_are_no_list_are_none(octets):
     with pytest.raises(Unusable):
         crl.read(octets, [SUB.certificate])
@@ -276,7 +384,14 @@ SOME_REASONS = frozenset({x509.ReasonFlags.key_compromise})
 DELTA = {"others": ((x509.DeltaCRLIndicator(1), True),)}
 
 
-@pytest.mark.parametrize(("partial", "word"), [(DELTA, "delta"), ({"others": ((x509.DeltaCRLIndicator(1), False),)}, "delta"), ({"point": partition(HERE, only_some_reasons=SOME_REASONS)}, "some reasons")])
+@pytest.mark.parametrize(
+    ("partial", "word"),
+    [
+        (DELTA, "delta"),
+        ({"others": ((x509.DeltaCRLIndicator(1), False),)}, "delta"),
+        ({"point": partition(HERE, only_some_reasons=SOME_REASONS)}, "some reasons"),
+    ],
+)
 def test_a_list_that_names_only_some_says_who_is_revoked_and_of_nobody_that_they_are_good(partial, word):
     assert isinstance(said(SUB.crl(LEAF, **partial)), Revoked)
     with pytest.raises(Unusable, match=word):
@@ -289,7 +404,9 @@ def test_a_delta_list_that_takes_somebody_off_hold_does_not_name_them():
 
 
 def test_a_point_for_some_reasons_leads_to_who_is_revoked_and_to_nobody_who_is_good():
-    odd = SUB.person(lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, SOME_REASONS, None)]))
+    odd = SUB.person(
+        lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, SOME_REASONS, None)])
+    )
     assert isinstance(said(SUB.crl(odd, point=partition(HERE)), odd), Revoked)
     with pytest.raises(Unusable, match="some reasons"):
         said(SUB.crl(point=partition(HERE)), odd)
@@ -297,7 +414,11 @@ def test_a_point_for_some_reasons_leads_to_who_is_revoked_and_to_nobody_who_is_g
 
 
 def test_points_of_other_issuers_do_not_count():
-    odd = SUB.person(lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, None, [x509.DirectoryName(name("Other"))])]))
+    odd = SUB.person(
+        lists=x509.CRLDistributionPoints(
+            [x509.DistributionPoint([HERE], None, None, [x509.DirectoryName(name("Other"))])]
+        )
+    )
     with pytest.raises(Unusable, match="partition"):
         said(SUB.crl(odd, point=partition(HERE)), odd)
 
@@ -306,7 +427,9 @@ def test_a_list_of_end_entities_says_nothing_of_authorities():
     authority = SUB.certificate
     with pytest.raises(Unusable, match="end entities"):
         said(ROOT.crl(point=partition(only_contains_user_certs=True)), authority, issuer=ROOT)
-    assert isinstance(said(ROOT.crl(point=partition(only_contains_ca_certs=True)), authority, issuer=ROOT), Good)
+    assert isinstance(
+        said(ROOT.crl(point=partition(only_contains_ca_certs=True)), authority, issuer=ROOT), Good
+    )
 
 
 def test_a_list_without_an_end_is_none():
@@ -323,8 +446,19 @@ def _without_next_update(octets):
     from cryptography.hazmat.primitives.asymmetric import ec
 
     signed = asn1.CertificateList.load(octets)
-    tbs = asn1.TbsCertList({part: signed["tbs_cert_list"][part] for part in ("version", "signature", "issuer", "this_update", "crl_extensions")})
-    return asn1.CertificateList({"tbs_cert_list": tbs, "signature_algorithm": signed["signature_algorithm"], "signature": SUB.key.sign(tbs.dump(), ec.ECDSA(hashes.SHA256()))}).dump()
+    tbs = asn1.TbsCertList(
+        {
+            part: signed["tbs_cert_list"][part]
+            for part in ("version", "signature", "issuer", "this_update", "crl_extensions")
+        }
+    )
+    return asn1.CertificateList(
+        {
+            "tbs_cert_list": tbs,
+            "signature_algorithm": signed["signature_algorithm"],
+            "signature": SUB.key.sign(tbs.dump(), ec.ECDSA(hashes.SHA256())),
+        }
+    ).dump()
 
 
 def test_time_is_exact_with_a_minute_for_the_authoritys_clock():

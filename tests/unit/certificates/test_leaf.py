@@ -11,7 +11,17 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from authproxy.certificates.leaf import Leaf, UnreadableLeaf, read, shown
-from tests.support.certificate_builder import ABSENT, CLIENT_AUTH, NOW, PERSON, Authority, at, der, name, person
+from tests.support.certificate_builder import (
+    ABSENT,
+    CLIENT_AUTH,
+    NOW,
+    PERSON,
+    Authority,
+    at,
+    der,
+    name,
+    person,
+)
 
 SUB = Authority.root().authority()
 
@@ -35,7 +45,10 @@ def test_a_multivalued_name_is_read_in_any_order():
 
 @pytest.mark.parametrize("kind", [_ASN1Type.BMPString, _ASN1Type.UTF8String, _ASN1Type.UniversalString])
 def test_text_in_any_of_the_encodings_is_read(kind):
-    assert read(with_name(x509.NameAttribute(NameOID.COMMON_NAME, "Špela Žagar", _type=kind))).common_name == "Špela Žagar"
+    assert (
+        read(with_name(x509.NameAttribute(NameOID.COMMON_NAME, "Špela Žagar", _type=kind))).common_name
+        == "Špela Žagar"
+    )
 
 
 def test_teletex_text_that_is_no_utf8_does_not_matter():
@@ -47,7 +60,9 @@ def test_teletex_text_that_is_no_utf8_does_not_matter():
 
 
 def test_given_name_and_surname_do_where_there_is_no_common_name():
-    leaf = read(with_name(x509.NameAttribute(NameOID.GIVEN_NAME, "Ana"), x509.NameAttribute(NameOID.SURNAME, "Novak")))
+    leaf = read(
+        with_name(x509.NameAttribute(NameOID.GIVEN_NAME, "Ana"), x509.NameAttribute(NameOID.SURNAME, "Novak"))
+    )
     assert leaf.known_as == "Ana Novak"
 
 
@@ -61,7 +76,16 @@ def test_a_name_of_nothing_that_can_be_seen_is_none():
 
 
 def test_the_first_of_two_values_counts():
-    leaf = read(SUB.person(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Prva"), x509.NameAttribute(NameOID.COMMON_NAME, "Druga")])))
+    leaf = read(
+        SUB.person(
+            x509.Name(
+                [
+                    x509.NameAttribute(NameOID.COMMON_NAME, "Prva"),
+                    x509.NameAttribute(NameOID.COMMON_NAME, "Druga"),
+                ]
+            )
+        )
+    )
     assert leaf.common_name == "Prva"
 
 
@@ -69,32 +93,62 @@ def test_the_address_is_that_of_the_alternative_name_or_else_of_the_subject():
     assert read(SUB.person()).email == "ana.novak@example.si"
     other = SUB.person(email=x509.SubjectAlternativeName([x509.DNSName("example.si")]))
     assert read(other).email is None
-    assert read(SUB.person(name("Ana", email_address="ana@example.si"), email=ABSENT)).email == "ana@example.si"
+    assert (
+        read(SUB.person(name("Ana", email_address="ana@example.si"), email=ABSENT)).email == "ana@example.si"
+    )
 
 
 @pytest.mark.parametrize(
     ("serial", "tax_number"),
-    [("TINSI-99990008", "99990008"), ("TINSI-99990009", None), ("PNOSI-0101006500006", None), ("99990008", None), ("XTINSI-99990008", None), (None, None),
-     ("TINSI-99990008 ", None), (" TINSI-99990008", None), ("TINSI-SI99990008", None), ("TINSI-9999-0008", None)],
+    [
+        ("TINSI-99990008", "99990008"),
+        ("TINSI-99990009", None),
+        ("PNOSI-0101006500006", None),
+        ("99990008", None),
+        ("XTINSI-99990008", None),
+        (None, None),
+        ("TINSI-99990008 ", None),
+        (" TINSI-99990008", None),
+        ("TINSI-SI99990008", None),
+        ("TINSI-9999-0008", None),
+    ],
 )
 def test_a_tax_number_is_read_from_its_own_form_only(serial, tax_number):
     assert read(SUB.person(person(serial=serial))).tax_number == tax_number
 
 
-@pytest.mark.parametrize("serial", ["TINSI-9999\u200b0008", "TINSI-\uff19\uff19\uff19\uff19\uff10\uff10\uff10\uff18", "\u200bTINSI-99990008"])
+@pytest.mark.parametrize(
+    "serial",
+    [
+        "TINSI-9999\u200b0008",
+        "TINSI-\uff19\uff19\uff19\uff19\uff10\uff10\uff10\uff18",
+        "\u200bTINSI-99990008",
+    ],
+)
 def test_a_tax_number_is_read_to_the_letter(serial):
-    assert read(with_name(x509.NameAttribute(NameOID.SERIAL_NUMBER, serial, _type=_ASN1Type.UTF8String))).tax_number is None
+    assert (
+        read(
+            with_name(x509.NameAttribute(NameOID.SERIAL_NUMBER, serial, _type=_ASN1Type.UTF8String))
+        ).tax_number
+        is None
+    )
 
 
 @pytest.mark.parametrize("other", ["TINSI-99990016", "TINSI-9999\u200b0008", "TINSI-"])
 def test_two_tax_numbers_are_refused(other):
-    two = with_name(x509.NameAttribute(NameOID.SERIAL_NUMBER, "TINSI-99990008"), x509.NameAttribute(NameOID.SERIAL_NUMBER, other, _type=_ASN1Type.UTF8String))
+    two = with_name(
+        x509.NameAttribute(NameOID.SERIAL_NUMBER, "TINSI-99990008"),
+        x509.NameAttribute(NameOID.SERIAL_NUMBER, other, _type=_ASN1Type.UTF8String),
+    )
     with pytest.raises(UnreadableLeaf, match="two tax numbers"):
         read(two)
 
 
 def test_other_serial_numbers_beside_a_tax_number_do_not_matter():
-    several = [x509.NameAttribute(NameOID.SERIAL_NUMBER, each) for each in ("12345", "TINSI-99990008", "PNOSI-0101006500006")]
+    several = [
+        x509.NameAttribute(NameOID.SERIAL_NUMBER, each)
+        for each in ("12345", "TINSI-99990008", "PNOSI-0101006500006")
+    ]
     assert read(SUB.person(x509.Name(several))).tax_number == "99990008"
     assert read(SUB.person(x509.Name([several[1], several[1]]))).tax_number == "99990008"
 
@@ -112,7 +166,9 @@ def test_personal_data_is_not_in_the_representation():
 
 def test_a_certificate_with_an_extension_twice_is_unreadable():
     octets = der(SUB.person(usages=x509.ExtendedKeyUsage([CLIENT_AUTH])))
-    twice = octets.replace(bytes.fromhex("0603551d25"), bytes.fromhex("0603551d11"), 1)  # the usages become a second list of names
+    twice = octets.replace(
+        bytes.fromhex("0603551d25"), bytes.fromhex("0603551d11"), 1
+    )  # the usages become a second list of names
     assert twice != octets
     with pytest.raises(UnreadableLeaf):
         read(x509.load_der_x509_certificate(twice))

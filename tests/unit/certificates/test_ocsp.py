@@ -15,7 +15,17 @@ from cryptography.x509 import ocsp as wire
 from authproxy.certificates import ocsp
 from authproxy.certificates.ocsp import Question, Terms
 from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
-from tests.support.certificate_builder import ABSENT, CLIENT_AUTH, NOW, Authority, at, ec_key, name, rsa_key, usage
+from tests.support.certificate_builder import (
+    ABSENT,
+    CLIENT_AUTH,
+    NOW,
+    Authority,
+    at,
+    ec_key,
+    name,
+    rsa_key,
+    usage,
+)
 
 ROOT = Authority.root()
 SUB = ROOT.authority()
@@ -32,7 +42,9 @@ def said(octets, *, issuer=SUB, leaf=LEAF, nonce=b"", terms=TERMS, now=NOW, sour
 
 
 def test_the_question_names_the_certificate_and_carries_the_nonce():
-    asked = wire.load_der_ocsp_request(Question(subject=Subject(certificate=LEAF, issuer=SUB.certificate), nonce=NONCE).octets())
+    asked = wire.load_der_ocsp_request(
+        Question(subject=Subject(certificate=LEAF, issuer=SUB.certificate), nonce=NONCE).octets()
+    )
     assert asked.serial_number == LEAF.serial_number
     assert asked.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == NONCE
 
@@ -40,7 +52,9 @@ def test_the_question_names_the_certificate_and_carries_the_nonce():
 @pytest.mark.parametrize("by_name", [False, True])
 def test_the_issuer_itself_is_believed(by_name):
     octets = SUB.answer(LEAF, by_name=by_name)
-    assert said(octets) == Good(source=Source.OCSP, this_update=at(seconds=-10), next_update=at(0.1), evidence=octets)
+    assert said(octets) == Good(
+        source=Source.OCSP, this_update=at(seconds=-10), next_update=at(0.1), evidence=octets
+    )
 
 
 @pytest.mark.parametrize("by_name", [False, True])
@@ -67,7 +81,10 @@ def test_revoked_is_revoked():
 
 
 def test_an_old_answer_is_believed_about_what_it_says_is_revoked():
-    assert isinstance(said(SUB.answer(LEAF, status=wire.OCSPCertStatus.REVOKED, this_update=at(-2), next_update=at(-1))), Revoked)
+    assert isinstance(
+        said(SUB.answer(LEAF, status=wire.OCSPCertStatus.REVOKED, this_update=at(-2), next_update=at(-1))),
+        Revoked,
+    )
 
 
 def test_unknown_is_no_answer():
@@ -75,28 +92,43 @@ def test_unknown_is_no_answer():
         said(SUB.answer(LEAF, status=wire.OCSPCertStatus.UNKNOWN))
 
 
-@pytest.mark.parametrize("status", [wire.OCSPResponseStatus.TRY_LATER, wire.OCSPResponseStatus.UNAUTHORIZED, wire.OCSPResponseStatus.INTERNAL_ERROR])
+@pytest.mark.parametrize(
+    "status",
+    [
+        wire.OCSPResponseStatus.TRY_LATER,
+        wire.OCSPResponseStatus.UNAUTHORIZED,
+        wire.OCSPResponseStatus.INTERNAL_ERROR,
+    ],
+)
 def test_a_responder_that_does_not_answer_says_nothing(status):
     octets = wire.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
     with pytest.raises(Unusable, match=status.name.lower()):
         said(octets)
 
 
-@pytest.mark.parametrize("octets", [b"", b"garbage", SUB.answer(LEAF)[:-1], SUB.answer(LEAF) + b"\0", bytes(65_000)])
+@pytest.mark.parametrize(
+    "octets", [b"", b"garbage", SUB.answer(LEAF)[:-1], SUB.answer(LEAF) + b"\0", bytes(65_000)]
+)
 def test_octets_that_are_no_answer_say_nothing(octets):
     with pytest.raises(Unusable):
         said(octets)
 
 
 def test_an_answer_about_another_certificate_says_nothing():
-    for octets in (SUB.answer(SUB.person()), SUB.answer(LEAF, issuer=Authority(ROOT.certificate, ROOT.key), enclosed=(SUB.certificate,))):
+    for octets in (
+        SUB.answer(SUB.person()),
+        SUB.answer(LEAF, issuer=Authority(ROOT.certificate, ROOT.key), enclosed=(SUB.certificate,)),
+    ):
         with pytest.raises(Unusable, match="another certificate"):
             said(octets)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_parts_about_one_certificate_the_graver_counts(order):
-    good, revoked, unknown = (SUB.answer(LEAF, status=status) for status in (wire.OCSPCertStatus.GOOD, wire.OCSPCertStatus.REVOKED, wire.OCSPCertStatus.UNKNOWN))
+    good, revoked, unknown = (
+        SUB.answer(LEAF, status=status)
+        for status in (wire.OCSPCertStatus.GOOD, wire.OCSPCertStatus.REVOKED, wire.OCSPCertStatus.UNKNOWN)
+    )
     assert isinstance(said(_joined(*[good, unknown, revoked][::order])), Revoked)
     assert isinstance(said(_joined(good, good)), Good)
     with pytest.raises(Unusable, match="does not know"):
@@ -147,7 +179,13 @@ def test_a_responder_needs_a_certificate_for_this(wrong, said_of_it):
 
 def responder(key=None, **extensions):
     key = key or ec_key()
-    stated = {"usage": usage(digital_signature=True), "usages": x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING]), "others": ((x509.OCSPNoCheck(), False),), "email": ABSENT, "policies": ABSENT}
+    stated = {
+        "usage": usage(digital_signature=True),
+        "usages": x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING]),
+        "others": ((x509.OCSPNoCheck(), False),),
+        "email": ABSENT,
+        "policies": ABSENT,
+    }
     return Authority(SUB.person(name("Test OCSP"), key=key, **stated | extensions), key)
 
 
@@ -194,9 +232,21 @@ def test_edwards_keys_are_understood(kind):
 
 def _signed_without_hash(signer):
     builder = wire.OCSPResponseBuilder().add_response(
-        cert=LEAF, issuer=SUB.certificate, algorithm=hashes.SHA1(), cert_status=wire.OCSPCertStatus.GOOD, this_update=NOW, next_update=at(0.1), revocation_time=None, revocation_reason=None
-    )  # fmt: skip
-    return builder.responder_id(wire.OCSPResponderEncoding.HASH, signer.certificate).certificates([signer.certificate]).sign(signer.key, None).public_bytes(Encoding.DER)
+        cert=LEAF,
+        issuer=SUB.certificate,
+        algorithm=hashes.SHA1(),
+        cert_status=wire.OCSPCertStatus.GOOD,
+        this_update=NOW,
+        next_update=at(0.1),
+        revocation_time=None,
+        revocation_reason=None,
+    )
+    return (
+        builder.responder_id(wire.OCSPResponderEncoding.HASH, signer.certificate)
+        .certificates([signer.certificate])
+        .sign(signer.key, None)
+        .public_bytes(Encoding.DER)
+    )
 
 
 def test_an_issuer_with_a_weak_key_is_not_believed():
@@ -289,5 +339,11 @@ def _signed_anew(octets, key, change):
     change(told)
     basic["signature"] = key.sign(told.dump(force=True), ec.ECDSA(hashes.SHA256()))
     return asn1.OCSPResponse(
-        {"response_status": "successful", "response_bytes": {"response_type": "basic_ocsp_response", "response": asn1.BasicOCSPResponse.load(basic.dump(force=True))}}
+        {
+            "response_status": "successful",
+            "response_bytes": {
+                "response_type": "basic_ocsp_response",
+                "response": asn1.BasicOCSPResponse.load(basic.dump(force=True)),
+            },
+        }
     ).dump()

@@ -82,7 +82,9 @@ def test_an_odd_name_does_not_matter():
 
 def test_what_is_not_known_of_the_banks_profile_is_tolerated():
     client = x509.ExtendedKeyUsage([CLIENT_AUTH])
-    period = x509.PrivateKeyUsagePeriod(not_before=at(-30).replace(tzinfo=None), not_after=at(30).replace(tzinfo=None))
+    period = x509.PrivateKeyUsagePeriod(
+        not_before=at(-30).replace(tzinfo=None), not_after=at(30).replace(tzinfo=None)
+    )
     for extensions in (
         {"aki": ABSENT},
         {"usage": ABSENT, "others": ((usage(digital_signature=True), False),)},
@@ -139,14 +141,33 @@ def test_a_leaf_with_what_no_person_has_is_refused(wrong):
         {"key": rsa_key(1024)},
         {"key": rsa_key(2052)},
         {"usages": x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.3.6.1.5.5.7.3.1")])},
-        {"names": x509.NameConstraints(permitted_subtrees=[x509.RFC822Name("other.si")], excluded_subtrees=None)},
-        {"names": x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=[x509.RFC822Name("example.si")])},
+        {
+            "names": x509.NameConstraints(
+                permitted_subtrees=[x509.RFC822Name("other.si")], excluded_subtrees=None
+            )
+        },
+        {
+            "names": x509.NameConstraints(
+                permitted_subtrees=None, excluded_subtrees=[x509.RFC822Name("example.si")]
+            )
+        },
     ],
     ids=[
-        "expired", "not yet valid", "no CA", "no basic constraints", "may not sign", "critical extension unknown", "no key identifier",
-        "no authority key identifier", "RSA-1024", "RSA-2052", "for servers", "name not permitted", "name excluded",
+        "expired",
+        "not yet valid",
+        "no CA",
+        "no basic constraints",
+        "may not sign",
+        "critical extension unknown",
+        "no key identifier",
+        "no authority key identifier",
+        "RSA-1024",
+        "RSA-2052",
+        "for servers",
+        "name not permitted",
+        "name excluded",
     ],
-)  # fmt: skip
+)
 def test_an_authority_with_a_fault_carries_nobody(wrong):
     faulty = ROOT.authority(**wrong)
     assert reason(faulty.person(), profile=trusting(ROOT, faulty)) is Reason.CERTIFICATE_UNTRUSTED
@@ -156,7 +177,9 @@ def test_an_authority_that_is_signed_with_sha1_carries_nobody():
     root = Authority.root(key=rsa_key())
     sound = root.authority()
     assert reason(sound.person(), profile=trusting(root, sound)) is None
-    weak = Authority(x509.load_der_x509_certificate(signed_with_sha1(der(sound.certificate), root.key)), sound.key)
+    weak = Authority(
+        x509.load_der_x509_certificate(signed_with_sha1(der(sound.certificate), root.key)), sound.key
+    )
     assert reason(weak.person(), profile=trusting(root, weak)) is Reason.CERTIFICATE_UNTRUSTED
 
 
@@ -212,8 +235,19 @@ def test_four_authorities_in_a_row_are_too_many():
 
 def test_many_authorities_that_sign_one_another_are_searched_quickly():
     keys = [ec_key() for _ in range(4)]
-    ring = [Authority(Authority.root().authority(name_, key=key, pathlen=None).certificate, key) for name_, key in zip("abcd", keys, strict=True)]
-    crossed = [one.authority(other.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value, key=other.key, pathlen=None) for one in ring for other in ring]
+    ring = [
+        Authority(Authority.root().authority(name_, key=key, pathlen=None).certificate, key)
+        for name_, key in zip("abcd", keys, strict=True)
+    ]
+    crossed = [
+        one.authority(
+            other.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value,
+            key=other.key,
+            pathlen=None,
+        )
+        for one in ring
+        for other in ring
+    ]
     started = time.monotonic()
     assert reason(ring[0].person(), *crossed) is Reason.CERTIFICATE_UNTRUSTED
     assert time.monotonic() - started < 2
@@ -227,7 +261,9 @@ def test_a_detail_does_not_repeat_the_holder():
 
 
 def constrained(*permitted, excluded=None):
-    return ROOT.authority(names=x509.NameConstraints(permitted_subtrees=list(permitted) or None, excluded_subtrees=excluded))
+    return ROOT.authority(
+        names=x509.NameConstraints(permitted_subtrees=list(permitted) or None, excluded_subtrees=excluded)
+    )
 
 
 @pytest.mark.parametrize("is_permitted", [True, False])
@@ -236,8 +272,9 @@ def test_constraints_on_names_that_not_every_reader_understands_are_refused_by_n
     sub = constrained(other) if is_permitted else constrained(excluded=[other])
     outcome = examined(sub.person(), profile=trusting(ROOT, sub)).outcome
     assert (outcome.reason, outcome.detail) == (
-        Reason.CERTIFICATE_UNTRUSTED, "a CA of the path constrains names of a kind that is not understood here",
-    )  # fmt: skip
+        Reason.CERTIFICATE_UNTRUSTED,
+        "a CA of the path constrains names of a kind that is not understood here",
+    )
 
 
 def test_constraints_on_addresses_matter_to_certificates_that_name_some():
@@ -266,6 +303,11 @@ def test_what_an_authority_says_about_policies_keeps_nobody_out_by_being_there(s
 
 
 def test_an_extension_of_an_authority_that_cannot_be_read_is_refused_by_name():
-    odd = ROOT.authority(others=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x30\x03abc"), False)])
+    odd = ROOT.authority(
+        others=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x30\x03abc"), False)]
+    )
     outcome = examined(odd.person(), profile=trusting(ROOT, odd)).outcome
-    assert (outcome.reason, outcome.detail) == (Reason.CERTIFICATE_UNTRUSTED, "a CA of the path has an extension that cannot be read")
+    assert (outcome.reason, outcome.detail) == (
+        Reason.CERTIFICATE_UNTRUSTED,
+        "a CA of the path has an extension that cannot be read",
+    )

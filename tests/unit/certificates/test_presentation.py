@@ -44,7 +44,10 @@ def traefik(*certificates):
 
 
 def envoy(**pairs):
-    return ";".join(f'{name}="{value}"' if name in {"Cert", "Chain", "Subject"} else f"{name}={value}" for name, value in pairs.items())
+    return ";".join(
+        f'{name}="{value}"' if name in {"Cert", "Chain", "Subject"} else f"{name}={value}"
+        for name, value in pairs.items()
+    )
 
 
 GOOD = {
@@ -52,17 +55,35 @@ GOOD = {
     Form.NGINX: [("X-SSL-Client-Cert", quote(pem(LEAF), safe="+")), ("X-SSL-Client-Verify", "SUCCESS")],
     Form.INGRESS_NGINX: [("ssl-client-cert", quote(pem(LEAF), safe="")), ("ssl-client-verify", "SUCCESS")],
     Form.TRAEFIK: [("X-Forwarded-Tls-Client-Cert", traefik(LEAF, SUB.certificate))],
-    Form.ENVOY: [("X-Forwarded-Client-Cert", envoy(By="spiffe://edge", Hash=hashlib.sha256(der(LEAF)).hexdigest(), Cert=quote(pem(LEAF), safe=""), Chain=quote(pem(LEAF) + pem(SUB.certificate), safe=""), Subject='CN=\\"Ana\\"', URI=""))],
-    Form.APACHE: [("X-SSL-Client-Cert", pem(LEAF).replace("\n", " ").strip()), ("X-SSL-Client-Verify", "SUCCESS")],
+    Form.ENVOY: [
+        (
+            "X-Forwarded-Client-Cert",
+            envoy(
+                By="spiffe://edge",
+                Hash=hashlib.sha256(der(LEAF)).hexdigest(),
+                Cert=quote(pem(LEAF), safe=""),
+                Chain=quote(pem(LEAF) + pem(SUB.certificate), safe=""),
+                Subject='CN=\\"Ana\\"',
+                URI="",
+            ),
+        )
+    ],
+    Form.APACHE: [
+        ("X-SSL-Client-Cert", pem(LEAF).replace("\n", " ").strip()),
+        ("X-SSL-Client-Verify", "SUCCESS"),
+    ],
     Form.HAPROXY: [("X-SSL-Client-Cert", base64_of(LEAF)), ("X-SSL-Client-Verify", "0")],
-}  # fmt: skip
+}
 WITH_CHAIN = {Form.RFC9440, Form.TRAEFIK, Form.ENVOY}
 
 
 def shown(form, *values):
     """A request whose certificate header has these values, and whose verdict is a success."""
     (name, _), *others = GOOD[form]
-    return [*((name, value) for value in values), *(other for other in others if "verify" in other[0].lower())]
+    return [
+        *((name, value) for value in values),
+        *(other for other in others if "verify" in other[0].lower()),
+    ]
 
 
 @pytest.mark.parametrize("form", Form)
@@ -71,14 +92,23 @@ def test_every_form_yields_the_same_octets(form):
     assert from_headers(GOOD[form], terminator(form)) == Presented(leaf=der(LEAF), chain=chain)
 
 
-# nginx writes one form under two names, and its decoder reads Apache's, which has nothing to decode; Traefik's of one certificate is base64.
-ALIKE = {Form.NGINX: {Form.INGRESS_NGINX, Form.APACHE}, Form.INGRESS_NGINX: {Form.NGINX, Form.APACHE}, Form.TRAEFIK: {Form.HAPROXY}}
-UNLIKE = [(form, other) for form in Form for other in Form if other is not form and other not in ALIKE.get(form, ())]
+# nginx writes one form under two names, and its decoder reads Apache's, which has nothing to decode;
+# Traefik's of one certificate is base64.
+ALIKE = {
+    Form.NGINX: {Form.INGRESS_NGINX, Form.APACHE},
+    Form.INGRESS_NGINX: {Form.NGINX, Form.APACHE},
+    Form.TRAEFIK: {Form.HAPROXY},
+}
+UNLIKE = [
+    (form, other) for form in Form for other in Form if other is not form and other not in ALIKE.get(form, ())
+]
 
 
 @pytest.mark.parametrize(("form", "other"), UNLIKE)
 def test_a_certificate_in_another_form_than_the_configured_one_is_none(form, other):
-    assert from_headers(shown(form, GOOD[other][0][1]), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
+    assert (
+        from_headers(shown(form, GOOD[other][0][1]), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
+    )
 
 
 @pytest.mark.parametrize("form", Form)
@@ -94,7 +124,10 @@ def test_the_terminators_word_that_none_was_shown_is_believed(form):
 
 @pytest.mark.parametrize("nothing", ["", "(null)", "-", " "])
 def test_what_terminators_write_for_nothing_is_nothing(nothing):
-    assert from_headers(shown(Form.APACHE, nothing), terminator(Form.APACHE)).reason is Reason.CERTIFICATE_MISSING
+    assert (
+        from_headers(shown(Form.APACHE, nothing), terminator(Form.APACHE)).reason
+        is Reason.CERTIFICATE_MISSING
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,20 +218,29 @@ def test_what_is_not_exactly_one_certificate_is_refused(form, value):
 
 def test_envoys_chain_alone_does():
     value = envoy(Chain=quote(pem(LEAF) + pem(SUB.certificate), safe=""))
-    assert from_headers(shown(Form.ENVOY, value), terminator(Form.ENVOY)) == Presented(leaf=der(LEAF), chain=(der(SUB.certificate),))
+    assert from_headers(shown(Form.ENVOY, value), terminator(Form.ENVOY)) == Presented(
+        leaf=der(LEAF), chain=(der(SUB.certificate),)
+    )
 
 
 def test_envoys_certificate_alone_does():
-    assert from_headers(shown(Form.ENVOY, envoy(Cert=quote(pem(LEAF), safe=""))), terminator(Form.ENVOY)) == Presented(leaf=der(LEAF))
+    assert from_headers(
+        shown(Form.ENVOY, envoy(Cert=quote(pem(LEAF), safe=""))), terminator(Form.ENVOY)
+    ) == Presented(leaf=der(LEAF))
 
 
 def test_traefiks_unescaped_form_is_read_plus_signs_included():
     leaf = next(each for each in (SUB.person() for _ in range(50)) if "+" in base64_of(each))
-    assert from_headers(shown(Form.TRAEFIK, base64_of(leaf)), terminator(Form.TRAEFIK)) == Presented(leaf=der(leaf))
+    assert from_headers(shown(Form.TRAEFIK, base64_of(leaf)), terminator(Form.TRAEFIK)) == Presented(
+        leaf=der(leaf)
+    )
 
 
 def test_a_chain_without_a_certificate_is_refused():
-    assert from_headers([("Client-Cert-Chain", sequence(SUB.certificate))], terminator(Form.RFC9440)).reason is Reason.CERTIFICATE_UNREADABLE
+    assert (
+        from_headers([("Client-Cert-Chain", sequence(SUB.certificate))], terminator(Form.RFC9440)).reason
+        is Reason.CERTIFICATE_UNREADABLE
+    )
 
 
 def test_a_chain_is_not_needed():
@@ -208,12 +250,22 @@ def test_a_chain_is_not_needed():
 def test_a_chain_on_several_lines_is_one_list():
     """RFC 8941 §4.2, and what the lines hold together is bounded."""
     third = Authority.root().certificate
-    lines = [("Client-Cert-Chain", f"{sequence(SUB.certificate)}, {sequence(OTHER)}"), ("client-cert-chain", sequence(third))]
+    lines = [
+        ("Client-Cert-Chain", f"{sequence(SUB.certificate)}, {sequence(OTHER)}"),
+        ("client-cert-chain", sequence(third)),
+    ]
     assert from_headers([*GOOD[Form.RFC9440][:1], *lines], terminator(Form.RFC9440)) == Presented(
         leaf=der(LEAF), chain=(der(SUB.certificate), der(OTHER), der(third))
     )
-    for wrong in (("Client_Cert_Chain", sequence(third)), ("Client-Cert-Chain", ""), ("Client-Cert-Chain", sequence(third) * 40)):
-        assert from_headers([*GOOD[Form.RFC9440], wrong], terminator(Form.RFC9440)).reason is Reason.CERTIFICATE_UNREADABLE
+    for wrong in (
+        ("Client_Cert_Chain", sequence(third)),
+        ("Client-Cert-Chain", ""),
+        ("Client-Cert-Chain", sequence(third) * 40),
+    ):
+        assert (
+            from_headers([*GOOD[Form.RFC9440], wrong], terminator(Form.RFC9440)).reason
+            is Reason.CERTIFICATE_UNREADABLE
+        )
 
 
 @pytest.mark.parametrize("form", Form)
@@ -239,7 +291,10 @@ def test_neither_a_refusal_nor_what_was_presented_repeats_the_certificate():
         assert repr(der(LEAF))[2:40] not in repr(from_headers(headers, terminator(Form.HAPROXY)))
 
 
-pieces = st.sampled_from([GOOD[form][0][1] for form in Form] + [sequence(OTHER), ":", ",", ";", "%", "Cert=", '"', "-----END CERTIFICATE-----"])
+pieces = st.sampled_from(
+    [GOOD[form][0][1] for form in Form]
+    + [sequence(OTHER), ":", ",", ";", "%", "Cert=", '"', "-----END CERTIFICATE-----"]
+)
 octets_of_headers = st.binary(max_size=20).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
 values = st.lists(pieces | st.text(max_size=20) | octets_of_headers, max_size=4).map("".join)
 

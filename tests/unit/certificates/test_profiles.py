@@ -35,11 +35,17 @@ ACNLB = {"accepted_policies": profiles.ACNLB_PERSONS, "refused_policies": profil
 
 
 def profile(**changes):
-    return Profile(**{"anchors": (ROOT.certificate,), "intermediates": (SUB.certificate,), **ACNLB, **changes})
+    return Profile(
+        **{"anchors": (ROOT.certificate,), "intermediates": (SUB.certificate,), **ACNLB, **changes}
+    )
 
 
 def failed(leaf, *, now=NOW, chain=(), **changes):
-    return {check: refused.reason for check, refused in profiles.examined(leaf, profile(**changes), chain=chain, now=now) if refused}
+    return {
+        check: refused.reason
+        for check, refused in profiles.examined(leaf, profile(**changes), chain=chain, now=now)
+        if refused
+    }
 
 
 def test_a_certificate_of_the_profile_passes_every_rule():
@@ -64,7 +70,12 @@ def test_other_policies_are_not_for_signing_in(stated):
 
 
 def test_a_profile_without_policies_accepts_any():
-    assert failed(SUB.person(policies=policies(SEAL)), accepted_policies=frozenset(), refused_policies=frozenset()) == {}
+    assert (
+        failed(
+            SUB.person(policies=policies(SEAL)), accepted_policies=frozenset(), refused_policies=frozenset()
+        )
+        == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +88,9 @@ def test_a_profile_without_policies_accepts_any():
     ],
 )
 def test_a_key_usage_that_is_stated_must_be_for_signatures(stated, is_fine):
-    assert failed(SUB.person(usage=stated)) == ({} if is_fine else {Check.KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN})
+    assert failed(SUB.person(usage=stated)) == (
+        {} if is_fine else {Check.KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN}
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,12 +103,17 @@ def test_a_key_usage_that_is_stated_must_be_for_signatures(stated, is_fine):
     ],
 )
 def test_an_extended_key_usage_that_is_stated_must_be_for_clients(stated, is_fine):
-    assert failed(SUB.person(usages=stated)) == ({} if is_fine else {Check.EXTENDED_KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN})
+    assert failed(SUB.person(usages=stated)) == (
+        {} if is_fine else {Check.EXTENDED_KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN}
+    )
 
 
 def test_a_profile_can_require_both_usages():
     leaf = SUB.person(usage=ABSENT)
-    assert set(failed(leaf, requires_key_usage=True, requires_extended_key_usage=True)) == {Check.KEY_USAGE, Check.EXTENDED_KEY_USAGE}
+    assert set(failed(leaf, requires_key_usage=True, requires_extended_key_usage=True)) == {
+        Check.KEY_USAGE,
+        Check.EXTENDED_KEY_USAGE,
+    }
 
 
 def test_time_is_exact_to_the_second():
@@ -130,7 +148,9 @@ def test_a_certificate_of_a_stranger_is_untrusted_even_if_the_strangers_name_is_
     stranger = Authority.root().authority()
     assert stranger.certificate.subject == SUB.certificate.subject
     assert failed(stranger.person()) == {Check.ISSUER: Reason.CERTIFICATE_UNTRUSTED}
-    assert failed(stranger.person(), chain=(stranger.certificate,)) == {}  # the path decides about what came along
+    assert (
+        failed(stranger.person(), chain=(stranger.certificate,)) == {}
+    )  # the path decides about what came along
 
 
 @pytest.mark.parametrize(
@@ -155,7 +175,15 @@ def test_sha1_is_refused():
     assert failed(signer.person(), anchors=(signer.certificate,)) == {}
 
 
-@pytest.mark.parametrize("key", [rsa_key(2048), rsa_key(3072), ec.generate_private_key(ec.SECP384R1()), ed25519.Ed25519PrivateKey.generate()])
+@pytest.mark.parametrize(
+    "key",
+    [
+        rsa_key(2048),
+        rsa_key(3072),
+        ec.generate_private_key(ec.SECP384R1()),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+)
 def test_strong_keys_are_accepted(key):
     assert failed(SUB.person(key=key)) == {}
 
@@ -167,17 +195,23 @@ def test_an_exponent_of_one_is_no_key():
         def public_numbers(self):
             return rsa.RSAPublicNumbers(1, 3)
 
-        __eq__ = __copy__ = __deepcopy__ = encrypt = public_bytes = recover_data_from_signature = verify = None
+        __eq__ = __copy__ = __deepcopy__ = encrypt = public_bytes = recover_data_from_signature = verify = (
+            None
+        )
 
     assert not profiles.is_strong(Key())
 
 
 def test_a_key_of_an_unknown_kind_is_weak():
-    octets = der(SUB.person(key=ed25519.Ed25519PrivateKey.generate())).replace(bytes.fromhex("06032b6570"), bytes.fromhex("06032b6579"), 1)
+    octets = der(SUB.person(key=ed25519.Ed25519PrivateKey.generate())).replace(
+        bytes.fromhex("06032b6570"), bytes.fromhex("06032b6579"), 1
+    )
     assert profiles.weakness(x509.load_der_x509_certificate(octets)) is not None
 
 
-@pytest.mark.parametrize(("serial_number", "is_fine"), [((1 << 160) - 1, True), (1 << 160, False), (1 << 300, False)])
+@pytest.mark.parametrize(
+    ("serial_number", "is_fine"), [((1 << 160) - 1, True), (1 << 160, False), (1 << 300, False)]
+)
 def test_a_serial_number_has_an_end(serial_number, is_fine):
     octets = asn1.Certificate.load(der(SUB.person()))
     octets["tbs_certificate"]["serial_number"] = serial_number
@@ -192,7 +226,9 @@ def test_an_authority_has_issued_what_its_key_has_signed_under_its_name():
 
 
 def test_a_signature_of_an_unknown_kind_is_weak():
-    octets = der(SUB.person()).replace(bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d04037f"))
+    octets = der(SUB.person()).replace(
+        bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d04037f")
+    )
     assert profiles.weakness(x509.load_der_x509_certificate(octets)).reason is Reason.CERTIFICATE_WEAK
 
 

@@ -1,4 +1,5 @@
-"""Keeping revocation lists at hand: one that does something to its reader does not keep the others from being asked for."""
+"""Keeping revocation lists at hand: one that does something to its reader does not keep the others from being
+asked for."""
 
 from __future__ import annotations
 
@@ -39,7 +40,13 @@ class Nowhere:
 def lists_of(fetcher):
     limits = Limits(timeout=timedelta(seconds=1), octets=1 << 20)
     return RevocationLists(
-        fetcher, Nowhere(), limits, refresh_every=timedelta(hours=1), max_stale=timedelta(0), jitter=lambda: 0.5, clock=at
+        fetcher,
+        Nowhere(),
+        limits,
+        refresh_every=timedelta(hours=1),
+        max_stale=timedelta(0),
+        jitter=lambda: 0.5,
+        clock=at,
     )
 
 
@@ -51,7 +58,9 @@ async def test_one_bad_list_ends_nothing():
     authority = Authority.root()
     fetcher = Fetcher(odd=TypeError("nobody expected this"), fine=der_of(authority.crl()))
     lists = lists_of(fetcher)
-    odd, fine = lists.keep([Address("odd", is_named=True), Address("fine", is_named=True)], (authority.certificate,), now=at())
+    odd, fine = lists.keep(
+        [Address("odd", is_named=True), Address("fine", is_named=True)], (authority.certificate,), now=at()
+    )
     with log_lines():
         await lists.refresh(now=at())
     assert (odd.list, odd.failure, odd.due_at > at()) == (None, "TypeError", True)

@@ -1,4 +1,5 @@
-"""Our reading of lists and answers against that of `pyhanko-certvalidator`: where it can read the evidence, it must agree."""
+"""Our reading of lists and answers against that of `pyhanko-certvalidator`: where it can read the evidence,
+it must agree."""
 
 from __future__ import annotations
 
@@ -32,9 +33,13 @@ DELTA = (x509.DeltaCRLIndicator(1), True)
 def ours(*, listed=None, answered=None):
     try:
         if answered is not None:
-            found = ocsp.status(answered, Question(subject=SUBJECT), Terms(max_age=timedelta(hours=8)), now=NOW)
+            found = ocsp.status(
+                answered, Question(subject=SUBJECT), Terms(max_age=timedelta(hours=8)), now=NOW
+            )
         else:
-            found = crl.read(listed.public_bytes(Encoding.DER), [SUB.certificate]).status(SUBJECT, now=NOW, max_stale=timedelta(0))
+            found = crl.read(listed.public_bytes(Encoding.DER), [SUB.certificate]).status(
+                SUBJECT, now=NOW, max_stale=timedelta(0)
+            )
     except Unusable:
         return "unknown"
     return "good" if isinstance(found, Good) else "revoked"
@@ -43,9 +48,13 @@ def ours(*, listed=None, answered=None):
 def theirs(*, listed=None, answered=None):
     anchor, leaf = (asn1.Certificate.load(der(each)) for each in (SUB.certificate, LEAF))
     context = ValidationContext(
-        trust_roots=[anchor], moment=NOW, revocation_mode="require", time_tolerance=timedelta(0),
-        crls=[listed.public_bytes(Encoding.DER)] if listed is not None else [], ocsps=[answered] if answered is not None else [],
-    )  # fmt: skip
+        trust_roots=[anchor],
+        moment=NOW,
+        revocation_mode="require",
+        time_tolerance=timedelta(0),
+        crls=[listed.public_bytes(Encoding.DER)] if listed is not None else [],
+        ocsps=[answered] if answered is not None else [],
+    )
     try:
         finish(async_validate_path(context, ValidationPath(CertTrustAnchor(anchor), [], leaf)))
     except RevokedError:
@@ -77,6 +86,6 @@ def theirs(*, listed=None, answered=None):
         ("unknown", {"answered": SUB.responder(usages=None).answer(LEAF, issuer=SUB)}),
         ("unknown", {"answered": SUB.answer(LEAF, this_update=at(seconds=-9), next_update=at(seconds=-1))}),
     ],
-)  # fmt: skip
+)
 def test_both_say_the_same(said, evidence):
     assert (ours(**evidence), theirs(**evidence)) == (said, said)

@@ -26,7 +26,14 @@ LEAF = SUB.person()
 
 
 def path_of(leaf=LEAF, sub=SUB, root=ROOT, **changes):
-    profile = Profile(**{"anchors": (root.certificate,), "intermediates": (sub.certificate,), "accepted_policies": profiles.ACNLB_PERSONS, **changes})
+    profile = Profile(
+        **{
+            "anchors": (root.certificate,),
+            "intermediates": (sub.certificate,),
+            "accepted_policies": profiles.ACNLB_PERSONS,
+            **changes,
+        }
+    )
     found = examination(Presented(leaf=der(leaf)), profile, now=NOW)
     return found.outcome, profile
 
@@ -52,10 +59,17 @@ def test_an_anchor_is_trusted_as_configured_also_where_another_authority_has_sig
 
 def test_a_certificate_without_the_identifier_of_its_issuers_key_or_for_any_usage_holds():
     assert seen(leaf=SUB.person(aki=ABSENT)) is None
-    assert seen(leaf=SUB.person(usages=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]))) is None
+    assert (
+        seen(leaf=SUB.person(usages=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])))
+        is None
+    )
 
 
-@pytest.mark.parametrize("now", [LEAF.not_valid_before_utc, LEAF.not_valid_after_utc + timedelta(microseconds=999_999)], ids=["first", "last"])
+@pytest.mark.parametrize(
+    "now",
+    [LEAF.not_valid_before_utc, LEAF.not_valid_after_utc + timedelta(microseconds=999_999)],
+    ids=["first", "last"],
+)
 def test_a_certificate_holds_from_its_first_second_to_its_last(now):
     path, profile = path_of()
     assert opinion(path, profile, now=now) is None
@@ -65,14 +79,25 @@ def test_what_the_first_examination_overlooked_is_refused_by_name():
     stranger = ROOT.authority()
     path = held_to_be(LEAF, stranger.certificate, ROOT.certificate)
     refused = opinion(path, path_of()[1], now=NOW)
-    assert (refused.reason, refused.detail) == (Reason.CERTIFICATE_UNTRUSTED, "the second examination refuses the path: PathValidationError")
+    assert (refused.reason, refused.detail) == (
+        Reason.CERTIFICATE_UNTRUSTED,
+        "the second examination refuses the path: PathValidationError",
+    )
 
 
 def test_what_only_openssl_objects_to_is_refused_by_name():
-    """It reads a host's name in a common name where no alternative name is one, and applies constraints to it."""
-    inside = ROOT.authority(names=x509.NameConstraints(permitted_subtrees=[x509.DNSName("bank.example.si")], excluded_subtrees=None))
+    """It reads a host's name in a common name where no alternative name is one, and applies constraints to
+    it."""
+    inside = ROOT.authority(
+        names=x509.NameConstraints(
+            permitted_subtrees=[x509.DNSName("bank.example.si")], excluded_subtrees=None
+        )
+    )
     leaf = inside.person(name("ana.example.com"))
-    assert seen(leaf=leaf, sub=inside) == "OpenSSL refuses the path: permitted subtree violation (code 47, certificate 0 of the path)"
+    assert (
+        seen(leaf=leaf, sub=inside)
+        == "OpenSSL refuses the path: permitted subtree violation (code 47, certificate 0 of the path)"
+    )
     assert seen(leaf=inside.person(), sub=inside) is None
 
 
@@ -87,8 +112,12 @@ def test_what_an_authority_demands_of_policies_below_it_is_demanded():
     refusal = "the second examination refuses the path: PathValidationError"
     demanding = ROOT.authority("Demanding", others=[(x509.PolicyConstraints(0, None), True)])
     assert seen(leaf=demanding.person(), sub=demanding, accepted_policies=frozenset()) is None
-    assert seen(leaf=demanding.person(policies=ABSENT), sub=demanding, accepted_policies=frozenset()) == refusal
-    precise = ROOT.authority("Precise", pathlen=None, policies=policies(PERSON), others=[(x509.InhibitAnyPolicy(0), True)])
+    assert (
+        seen(leaf=demanding.person(policies=ABSENT), sub=demanding, accepted_policies=frozenset()) == refusal
+    )
+    precise = ROOT.authority(
+        "Precise", pathlen=None, policies=policies(PERSON), others=[(x509.InhibitAnyPolicy(0), True)]
+    )
     for stated, said in ((policies(PERSON), None), (policies("2.5.29.32.0"), refusal)):
         below = precise.authority("Below", policies=stated)
         assert seen(leaf=below.person(), intermediates=(precise.certificate, below.certificate)) == said

@@ -30,10 +30,14 @@ SHOWN = Presented(leaf=der(LEAF))
 
 
 class Lists:
-    """What authorities say, from lists that this test has signed; nobody is asked about those of whom there is none."""
+    """What authorities say, from lists that this test has signed; nobody is asked about those of whom there
+    is none."""
 
     def __init__(self, *lists, issuers=(ROOT, SUB)):
-        self._lists = [crl.read(each.public_bytes(Encoding.DER), [issuer.certificate for issuer in issuers]) for each in lists]
+        self._lists = [
+            crl.read(each.public_bytes(Encoding.DER), [issuer.certificate for issuer in issuers])
+            for each in lists
+        ]
         self.asked = []
 
     async def status(self, subject, *, now, stapled=None):
@@ -48,7 +52,11 @@ class Lists:
 
 def profile(**changes):
     return Profile(
-        anchors=(ROOT.certificate,), intermediates=(SUB.certificate,), accepted_policies=profiles.ACNLB_PERSONS, refused_policies=profiles.ACNLB_SEALS, **changes
+        anchors=(ROOT.certificate,),
+        intermediates=(SUB.certificate,),
+        accepted_policies=profiles.ACNLB_PERSONS,
+        refused_policies=profiles.ACNLB_SEALS,
+        **changes,
     )
 
 
@@ -75,24 +83,34 @@ async def test_a_good_certificate_signs_its_holder_in(validating):
 
 
 async def test_a_tax_number_counts_only_where_the_profile_says_so(validating):
-    verdict = await validating(SUB.crl(), ROOT.crl(), believes_tax_numbers=True).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    verdict = await validating(SUB.crl(), ROOT.crl(), believes_tax_numbers=True).validate(
+        SHOWN, now=NOW, mode=Mode.HARD
+    )
     assert verdict.tax_number == "99990008"
     assert "99990008" not in repr(verdict)
 
 
 async def test_people_are_told_before_the_end(validating):
-    verdict = await validating(SUB.crl(), ROOT.crl(), sunset=Sunset(warns_from=at(-1), stops_at=at(9))).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    verdict = await validating(
+        SUB.crl(), ROOT.crl(), sunset=Sunset(warns_from=at(-1), stops_at=at(9))
+    ).validate(SHOWN, now=NOW, mode=Mode.HARD)
     assert verdict.ends_at == at(9)
 
 
 @pytest.mark.parametrize("mode", Mode)
-async def test_a_revoked_certificate_signs_nobody_in_whatever_the_mode_and_whatever_else_is_unknown(validating, mode):
+async def test_a_revoked_certificate_signs_nobody_in_whatever_the_mode_and_whatever_else_is_unknown(
+    validating, mode
+):
     for made in ((SUB.crl(LEAF),), (SUB.crl(), ROOT.crl(SUB.certificate)), (ROOT.crl(SUB.certificate),)):
         verdict = await validating(*made).validate(SHOWN, now=NOW, mode=mode)
         assert verdict.reason is Reason.CERTIFICATE_REVOKED
 
 
-@pytest.mark.parametrize("made", [(), (SUB.crl(),), (ROOT.crl(),)], ids=["nothing", "nothing about the CA", "nothing about the leaf"])
+@pytest.mark.parametrize(
+    "made",
+    [(), (SUB.crl(),), (ROOT.crl(),)],
+    ids=["nothing", "nothing about the CA", "nothing about the leaf"],
+)
 async def test_what_nobody_can_say_is_no_yes_and_in_alarm_a_yes_that_is_told_of(validating, made):
     with pytest.raises(CannotAsk) as raised:
         await validating(*made).validate(SHOWN, now=NOW, mode=Mode.HARD)
@@ -110,7 +128,9 @@ async def test_nobody_is_asked_about_a_certificate_whose_path_does_not_hold():
     lists = Lists(SUB.crl(), ROOT.crl())
     validator = CertificateValidator(profile(), lists)
     for leaf in (Authority.root().authority().person(), SUB.person(end=at(-1))):
-        assert isinstance(await validator.validate(Presented(leaf=der(leaf)), now=NOW, mode=Mode.HARD), Refused)
+        assert isinstance(
+            await validator.validate(Presented(leaf=der(leaf)), now=NOW, mode=Mode.HARD), Refused
+        )
     assert lists.asked == []
     await validator.validate(SHOWN, now=NOW, mode=Mode.HARD, stapled=b"stapled")
     assert lists.asked == [(LEAF, b"stapled"), (SUB.certificate, None)]
@@ -124,7 +144,9 @@ async def test_an_examination_tells_of_every_check(validating):
     examination, verdict = await validating(SUB.crl(LEAF)).examine(SHOWN, now=NOW, mode=Mode.HARD)
     assert verdict.reason is Reason.CERTIFICATE_REVOKED
     assert [line.check for line in lines(examination) if line.outcome is Outcome.FAILED] == [Check.REVOCATION]
-    assert [line.check for line in lines(examination) if line.outcome is Outcome.NOT_REACHED] == [Check.SECOND_OPINION]
+    assert [line.check for line in lines(examination) if line.outcome is Outcome.NOT_REACHED] == [
+        Check.SECOND_OPINION
+    ]
 
 
 async def test_the_second_opinion_has_a_veto(validating):
@@ -137,7 +159,9 @@ async def test_the_second_opinion_has_a_veto(validating):
 
 async def test_a_certificate_is_asked_about_again(validating):
     assert isinstance(await validating(SUB.crl(), ROOT.crl()).recheck(der(LEAF), now=NOW), Good)
-    assert isinstance(await validating(SUB.crl(), checks_intermediates=False).recheck(der(LEAF), now=NOW), Good)
+    assert isinstance(
+        await validating(SUB.crl(), checks_intermediates=False).recheck(der(LEAF), now=NOW), Good
+    )
     assert (await validating(SUB.crl(LEAF)).recheck(der(LEAF), now=NOW)).at == at(-2)
     for made in ((), (SUB.crl(),), (ROOT.crl(),)):
         with pytest.raises(CannotAsk):
@@ -149,13 +173,19 @@ async def test_a_certificate_is_asked_about_again(validating):
 async def test_an_authority_that_was_revoked_since_takes_its_certificates_with_it(validating):
     for made in ((SUB.crl(), ROOT.crl(SUB.certificate)), (ROOT.crl(SUB.certificate),)):
         assert isinstance(await validating(*made).recheck(der(LEAF), now=NOW), Revoked)
-    assert isinstance(await validating(ROOT.crl()).recheck(der(ROOT.person()), now=NOW), Good)  # by the anchor itself
+    assert isinstance(
+        await validating(ROOT.crl()).recheck(der(ROOT.person()), now=NOW), Good
+    )  # by the anchor itself
 
 
 async def test_an_authority_that_only_the_browser_knew_is_asked_about_again_too():
     own = ROOT.authority("Another SubCA")
     leaf = own.person()
-    for made, kind in (((own.crl(), ROOT.crl()), Good), ((own.crl(leaf), ROOT.crl()), Revoked), ((own.crl(), ROOT.crl(own.certificate)), Revoked)):
+    for made, kind in (
+        ((own.crl(), ROOT.crl()), Good),
+        ((own.crl(leaf), ROOT.crl()), Revoked),
+        ((own.crl(), ROOT.crl(own.certificate)), Revoked),
+    ):
         validator = CertificateValidator(profile(), Lists(*made, issuers=(ROOT, own)))
         assert isinstance(await validator.recheck(der(leaf), der(own.certificate), now=NOW), kind)
         with pytest.raises(ValueError):
@@ -163,7 +193,9 @@ async def test_an_authority_that_only_the_browser_knew_is_asked_about_again_too(
         validator.close()
     stranger = Authority.root("Elsewhere").authority()
     with pytest.raises(ValueError):
-        await CertificateValidator(profile(), Lists()).recheck(der(stranger.person()), der(stranger.certificate), now=NOW)
+        await CertificateValidator(profile(), Lists()).recheck(
+            der(stranger.person()), der(stranger.certificate), now=NOW
+        )
 
 
 async def test_a_failure_of_our_own_is_not_taken_for_an_outage():
@@ -213,11 +245,16 @@ async def test_two_hundred_at_once_leave_the_loop_free():
         nonlocal longest, last
         while not stop:
             await asyncio.sleep(0)
-            longest, last = max(longest, asyncio.get_running_loop().time() - last), asyncio.get_running_loop().time()
+            longest, last = (
+                max(longest, asyncio.get_running_loop().time() - last),
+                asyncio.get_running_loop().time(),
+            )
 
     async with asyncio.TaskGroup() as group:
         group.create_task(watch())
-        verdicts = await asyncio.gather(*(validator.validate(SHOWN, now=NOW, mode=Mode.HARD) for _ in range(200)))
+        verdicts = await asyncio.gather(
+            *(validator.validate(SHOWN, now=NOW, mode=Mode.HARD) for _ in range(200))
+        )
         stop = True
     assert {type(verdict) for verdict in verdicts} == {Validated}
     assert longest < (last - began) / 4
@@ -226,10 +263,21 @@ async def test_two_hundred_at_once_leave_the_loop_free():
 
 async def test_a_list_that_names_a_delta_list_does_whatever_its_size(validating):
     """RFC 5280 §5.2.6: delta lists are for those who want them."""
-    at_hand = (x509.FreshestCRL([x509.DistributionPoint([x509.UniformResourceIdentifier("http://lists.example.si/delta.crl")], None, None, None)]), False)
+    at_hand = (
+        x509.FreshestCRL(
+            [
+                x509.DistributionPoint(
+                    [x509.UniformResourceIdentifier("http://lists.example.si/delta.crl")], None, None, None
+                )
+            ]
+        ),
+        False,
+    )
     for others in ((), [SUB.person() for _ in range(40)] * 100):
         made = SUB.crl(*others, others=(at_hand,))
-        assert isinstance(await validating(made, ROOT.crl()).validate(SHOWN, now=NOW, mode=Mode.HARD), Validated)
+        assert isinstance(
+            await validating(made, ROOT.crl()).validate(SHOWN, now=NOW, mode=Mode.HARD), Validated
+        )
 
 
 async def test_an_answer_that_names_the_certificate_by_any_usual_hash_does(validating):

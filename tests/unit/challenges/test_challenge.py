@@ -12,8 +12,17 @@ from authproxy.identity.session import SessionId
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CHALLENGE = Challenge(
-    challenge_id=ChallengeId("c" * 22), method="sms", session_id=SessionId("s" * 24), portal="acq", route="acq", return_to="/", answer="hash-of-code",
-    number="47", held="held-name", issued_at=NOW, expires_at=NOW + timedelta(minutes=5),
+    challenge_id=ChallengeId("c" * 22),
+    method="sms",
+    session_id=SessionId("s" * 24),
+    portal="acq",
+    route="acq",
+    return_to="/",
+    answer="hash-of-code",
+    number="47",
+    held="held-name",
+    issued_at=NOW,
+    expires_at=NOW + timedelta(minutes=5),
 )
 
 
@@ -30,7 +39,9 @@ def test_what_has_been_answered_stays_so_after_its_end(state):
 
 
 def test_what_answers_a_challenge_shows_in_no_log():
-    assert not {"hash-of-code", "47", "held-name"} & set(repr(CHALLENGE).replace("'", " ").replace(",", " ").split())
+    assert not {"hash-of-code", "47", "held-name"} & set(
+        repr(CHALLENGE).replace("'", " ").replace(",", " ").split()
+    )
 
 
 def test_an_enrolment_is_the_persons_of_the_register_however_they_signed_in():
@@ -40,7 +51,9 @@ def test_an_enrolment_is_the_persons_of_the_register_however_they_signed_in():
 
 
 def test_an_enrolment_of_somebody_else_is_the_accounts_at_that_provider():
-    one, other = (Person(issuer=Issuer(issuer), subject=Subject("a1")) for issuer in ("https://idp/", "https://other/"))
+    one, other = (
+        Person(issuer=Issuer(issuer), subject=Subject("a1")) for issuer in ("https://idp/", "https://other/")
+    )
     assert owner_of(one) == ("account", "https://idp/", "a1")
     assert owner_of(one) != owner_of(other)
 

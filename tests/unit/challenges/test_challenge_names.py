@@ -6,7 +6,11 @@ from authproxy.challenges.names import ADDRESS, address_name, person_name
 
 
 def test_people_have_names_of_their_own_however_they_are_known():
-    owners = [("member", "ana"), ("account", "https://provider.example/", "ana"), ("account", "https://provider.example/ana", "")]
+    owners = [
+        ("member", "ana"),
+        ("account", "https://provider.example/", "ana"),
+        ("account", "https://provider.example/ana", ""),
+    ]
     names = {person_name(owner) for owner in owners}
     assert len(names) == 3
     assert not any(name.startswith(ADDRESS) for name in names)

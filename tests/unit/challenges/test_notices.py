@@ -26,8 +26,15 @@ from authproxy.web.request_context import PortalPresentation
 from authproxy.web.templating import templates
 from tests.support.session_builders import NOW
 
-ANA = Person(issuer=Issuer("https://idp.example/"), subject=Subject("ana"), phone="+38640123456", email="ana@example.si")
-ACQ = PortalPresentation(portal_id="acq", origin="https://acq.example", names={"sl": "Trgovci", "en": "Merchants"})
+ANA = Person(
+    issuer=Issuer("https://idp.example/"),
+    subject=Subject("ana"),
+    phone="+38640123456",
+    email="ana@example.si",
+)
+ACQ = PortalPresentation(
+    portal_id="acq", origin="https://acq.example", names={"sl": "Trgovci", "en": "Merchants"}
+)
 MINUTE = timedelta(minutes=1)
 
 
@@ -56,9 +63,14 @@ class House:
 
     def instance(self, *, has_mail=True, has_sms=True, numbers=None):
         return Notices(
-            store=self.store, numbers=numbers or Numbers(), words=TextMessages(templates(ZoneInfo("Europe/Ljubljana")), {"acq": ACQ}),
-            sms=self.sms if has_sms else None, mail=self.mail if has_mail else None, clock=lambda: self.now, fresh=self._fresh,
-        )  # fmt: skip
+            store=self.store,
+            numbers=numbers or Numbers(),
+            words=TextMessages(templates(ZoneInfo("Europe/Ljubljana")), {"acq": ACQ}),
+            sms=self.sms if has_sms else None,
+            mail=self.mail if has_mail else None,
+            clock=lambda: self.now,
+            fresh=self._fresh,
+        )
 
     def _fresh(self, _count):
         self._made += 1
@@ -80,7 +92,13 @@ def house():
 async def test_the_first_change_is_told_at_once_and_twenty_six_more_make_one_message_that_says_so(house):
     await house.changes()
     assert house.texts == [
-        ("+38640123456", "Trgovci: Vašemu računu je bila dodana aplikacija za enkratna gesla. Če tega niste storili vi, takoj pokličite skrbnika v svoji banki.")
+        (
+            "+38640123456",
+            (
+                "Trgovci: Vašemu računu je bila dodana aplikacija za enkratna gesla. Če tega niste storili "
+                "vi, takoj pokličite skrbnika v svoji banki."
+            ),
+        )
     ]
     for _ in range(26):
         house.now += timedelta(seconds=1)
@@ -121,7 +139,10 @@ async def test_no_two_messages_have_one_reference(house):
 async def test_a_letter_says_what_has_changed_and_when_in_the_person_s_language(house):
     await house.changes("used", "recovery", locale="en")
     [letter] = house.mail.sent
-    assert (letter.recipient, letter.subject) == ("ana@example.si", "Merchants: a change to your ways to confirm your identity")
+    assert (letter.recipient, letter.subject) == (
+        "ana@example.si",
+        "Merchants: a change to your ways to confirm your identity",
+    )
     at = NOW.astimezone(ZoneInfo("Europe/Ljubljana"))
     assert f"{at:%Y-%m-%d %H:%M}  A recovery code of your account was used." in letter.text
     assert "If this was not you, call the administrator in your bank now." in letter.text
@@ -148,7 +169,9 @@ async def test_every_way_that_there_is_is_used(person, has_sms, has_mail, by_sms
 
 
 @pytest.mark.parametrize("down", ["sms", "mail"])
-async def test_what_one_way_has_not_taken_is_tried_again_by_that_way_alone_also_by_another_instance(house, down):
+async def test_what_one_way_has_not_taken_is_tried_again_by_that_way_alone_also_by_another_instance(
+    house, down
+):
     away, other = (house.sms, house.mail) if down == "sms" else (house.mail, house.sms)
     away.is_down = True
     with structlog.testing.capture_logs() as logs:
@@ -180,7 +203,11 @@ async def test_where_the_number_cannot_be_asked_the_letter_goes_all_the_same(hou
     house.notices = house.instance(numbers=Away())
     with structlog.testing.capture_logs() as logs:
         await house.changes()
-    assert ([line["event"] for line in logs], len(house.mail.sent), house.sms.sent) == (["notice.lost"], 1, [])
+    assert ([line["event"] for line in logs], len(house.mail.sent), house.sms.sent) == (
+        ["notice.lost"],
+        1,
+        [],
+    )
 
 
 class StoreAway(MemoryNotices):
@@ -206,7 +233,9 @@ async def test_notes_of_other_versions_are_read_as_far_as_they_are_known(house):
     await house.store.add(owner_of(ANA), b"?", now=NOW)
     await house.notices.send_due()
     assert house.texts[0][1].startswith("Trgovci: Vaši načini potrjevanja istovetnosti so se spremenili.")
-    await house.store.add(owner_of(replace(ANA, subject=Subject("bor"))), replace(note, portal_id="gone").octets(), now=NOW)
+    await house.store.add(
+        owner_of(replace(ANA, subject=Subject("bor"))), replace(note, portal_id="gone").octets(), now=NOW
+    )
     await house.notices.send_due()
     assert len(house.sms.sent) == 2
 
@@ -214,9 +243,16 @@ async def test_notes_of_other_versions_are_read_as_far_as_they_are_known(house):
 def session_of(person):
     event = AuthenticationEvent(method="rekono", at=NOW, source="https://idp.example/", is_step_up=True)
     return Session(
-        session_id=SessionId("s"), portal="acq", person=person, method="rekono", level=Level.LOW, events=(event,), started_at=NOW,
-        expires_at=NOW + timedelta(hours=8), idle_for=15 * MINUTE,
-    )  # fmt: skip
+        session_id=SessionId("s"),
+        portal="acq",
+        person=person,
+        method="rekono",
+        level=Level.LOW,
+        events=(event,),
+        started_at=NOW,
+        expires_at=NOW + timedelta(hours=8),
+        idle_for=15 * MINUTE,
+    )
 
 
 async def test_the_earlier_number_hears_that_codes_go_to_another_one(house):

@@ -44,7 +44,9 @@ def test_a_recovery_code_may_be_typed_in_capitals_and_without_its_dash():
     assert as_typed("7MPQ2X9FHK") == as_typed("7mpq2-x9fhk")
 
 
-@pytest.mark.parametrize("typed", ["", "123457", "12345", "1234567", "1" * 100, "123456" + " " * 100, "\ud800"])
+@pytest.mark.parametrize(
+    "typed", ["", "123457", "12345", "1234567", "1" * 100, "123456" + " " * 100, "\ud800"]
+)
 def test_whatever_else_is_typed_is_wrong(typed):
     assert not HASHES.fits("c", typed, HASHES.of("c", "123456"))
 

@@ -1,4 +1,5 @@
-"""Notifications to a phone: what a lying service, a foreign phone and an impatient person can do, which is nothing."""
+"""Notifications to a phone: what a lying service, a foreign phone and an impatient person can do, which is
+nothing."""
 
 from __future__ import annotations
 
@@ -26,17 +27,31 @@ from tests.support.push_service import SERVICE_PART, CarryingService, PhoneKey
 
 NOW = datetime(2026, 11, 22, 10, 0, 12, 345678, tzinfo=UTC)
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
-ANA = Person(issuer=Issuer("https://provider.example/"), subject=Subject("ana"), name="Ana Novak", email="ana.novak@example.si")
-BOR = Person(issuer=Issuer("https://provider.example/"), subject=Subject("bor"), name="Bor", member=MemberId("b-1"))
+ANA = Person(
+    issuer=Issuer("https://provider.example/"),
+    subject=Subject("ana"),
+    name="Ana Novak",
+    email="ana.novak@example.si",
+)
+BOR = Person(
+    issuer=Issuer("https://provider.example/"), subject=Subject("bor"), name="Bor", member=MemberId("b-1")
+)
 EVA = Person(issuer=Issuer("https://provider.example/"), subject=Subject("eva"))
 NAME = "Bankart Varni Spletni Prehod"
 
 
 def asked_of(person, level=Level.LOW):
     return Asked(
-        person=person, portal_id="bips", portal_name="Plačila", origin="https://bips.example", place="/placila/nov", browser="Firefox, Windows",
-        address="192.0.2.7", locale="sl", level=level,
-    )  # fmt: skip
+        person=person,
+        portal_id="bips",
+        portal_name="Plačila",
+        origin="https://bips.example",
+        place="/placila/nov",
+        browser="Firefox, Windows",
+        address="192.0.2.7",
+        locale="sl",
+        level=level,
+    )
 
 
 class House:
@@ -46,9 +61,13 @@ class House:
         self.service, self.phone = CarryingService(), PhoneKey()
         self.enrolments, self.challenges = MemoryEnrolments(), MemoryChallenges()
         self.method = PushMethod(
-            service=self.service, enrolments=self.enrolments, pending=self.challenges, messages=MemoryLimits(people=RULES, addresses=RULES),
-            rules=PushRules(), below=secrets.randbelow,
-        )  # fmt: skip
+            service=self.service,
+            enrolments=self.enrolments,
+            pending=self.challenges,
+            messages=MemoryLimits(people=RULES, addresses=RULES),
+            rules=PushRules(),
+            below=secrets.randbelow,
+        )
 
     async def enrol(self, phone, name="Anin telefon", person=ANA, at=NOW):
         assert await self.enrolments.add(owner_of(person), phone.enrolment(name, enrolled_at=at))
@@ -57,10 +76,19 @@ class House:
         """The challenge as the flow makes and keeps it."""
         issue = await self.method.issue(replace(asked_of(person), **changed), ChallengeId(name), now=at)
         challenge = Challenge(
-            challenge_id=ChallengeId(name), method="push", session_id=SessionId("s1"), portal="bips", route="payments", return_to="/placila/nov",
-            answer=issue.answer, number=issue.number, enrolment_id=issue.enrolment_id, destination=issue.destination, issued_at=at,
+            challenge_id=ChallengeId(name),
+            method="push",
+            session_id=SessionId("s1"),
+            portal="bips",
+            route="payments",
+            return_to="/placila/nov",
+            answer=issue.answer,
+            number=issue.number,
+            enrolment_id=issue.enrolment_id,
+            destination=issue.destination,
+            issued_at=at,
             expires_at=at + issue.lives_for,
-        )  # fmt: skip
+        )
         await self.challenges.open(challenge, tries=5, now=at)
         return challenge
 
@@ -99,23 +127,43 @@ async def test_of_several_phones_the_newest_is_asked_that_is_trusted_enough(hous
         enrolled = house.phone.enrolment(name, enrolled_at=NOW - timedelta(days=age))
         assert await house.enrolments.add(owner_of(BOR), replace(enrolled, level=level))
     assert (await house.method.offer(BOR)).level is Level.HIGH
-    issued = [await house.method.issue(asked_of(BOR, level), ChallengeId(level.name), now=NOW) for level in Level]
-    assert [(issue.destination, issue.level) for issue in issued] == [("new", Level.MEDIUM), ("new", Level.MEDIUM), ("old", Level.HIGH)]
+    issued = [
+        await house.method.issue(asked_of(BOR, level), ChallengeId(level.name), now=NOW) for level in Level
+    ]
+    assert [(issue.destination, issue.level) for issue in issued] == [
+        ("new", Level.MEDIUM),
+        ("new", Level.MEDIUM),
+        ("old", Level.HIGH),
+    ]
     await house.enrolments.remove(owner_of(BOR), "enrolment-old")
     with pytest.raises(CannotAsk, match="no phone"):
-        await house.method.issue(asked_of(BOR, Level.HIGH), ChallengeId("none"), now=NOW + timedelta(minutes=10))
+        await house.method.issue(
+            asked_of(BOR, Level.HIGH), ChallengeId("none"), now=NOW + timedelta(minutes=10)
+        )
 
 
 async def test_the_phone_is_shown_what_is_asked_and_a_number_among_three(house):
     challenge = await house.ask()
     shown = house.shown
     assert (shown.push_id, shown.device_id, shown.portal, shown.place, shown.browser, shown.address) == (
-        "c1", "device-Anin telefon", "Plačila", "/placila/nov", "Firefox, Windows", "192.0.2.7",
-    )  # fmt: skip
-    assert (shown.issued_at, shown.expires_at) == (NOW.replace(microsecond=0), NOW.replace(microsecond=0) + timedelta(minutes=2))
+        "c1",
+        "device-Anin telefon",
+        "Plačila",
+        "/placila/nov",
+        "Firefox, Windows",
+        "192.0.2.7",
+    )
+    assert (shown.issued_at, shown.expires_at) == (
+        NOW.replace(microsecond=0),
+        NOW.replace(microsecond=0) + timedelta(minutes=2),
+    )
     assert shown.number == challenge.number
     assert challenge.number in shown.choices
-    assert (challenge.destination, challenge.enrolment_id, challenge.expires_at) == ("Anin telefon", "enrolment-Anin telefon", NOW + timedelta(minutes=2))
+    assert (challenge.destination, challenge.enrolment_id, challenge.expires_at) == (
+        "Anin telefon",
+        "enrolment-Anin telefon",
+        NOW + timedelta(minutes=2),
+    )
 
 
 async def test_the_phone_is_shown_what_the_form_says_and_signs_it(house):
@@ -123,7 +171,11 @@ async def test_the_phone_is_shown_what_the_form_says_and_signs_it(house):
     challenge = await house.ask(shown=amount)
     assert house.shown.shows == (("amount", "120,50"), ("payee", "Bor Novak"))
     other = replace(house.shown, shows=(("amount", "1,00"), ("payee", "Bor Novak")))
-    for seen, verdict in ((replace(house.shown, shows=()), Verdict.WRONG), (other, Verdict.WRONG), (house.shown, Verdict.RIGHT)):
+    for seen, verdict in (
+        (replace(house.shown, shows=()), Verdict.WRONG),
+        (other, Verdict.WRONG),
+        (house.shown, Verdict.RIGHT),
+    ):
         assert await house.judged(challenge, house.phone.answer(seen)) is verdict
 
 
@@ -140,7 +192,10 @@ async def test_the_numbers_are_three_different_ones_of_two_digits_and_any_may_be
 async def test_what_the_phone_approves_is_right_and_until_then_it_waits(house):
     challenge = await house.ask()
     assert await house.method.verify(challenge, ANA, "whatever", now=NOW) is Verdict.WAITING
-    assert await house.judged(challenge, house.phone.answer(house.shown), at=NOW + timedelta(seconds=119)) is Verdict.RIGHT
+    assert (
+        await house.judged(challenge, house.phone.answer(house.shown), at=NOW + timedelta(seconds=119))
+        is Verdict.RIGHT
+    )
 
 
 async def test_what_the_phone_refuses_is_refused(house):
@@ -165,13 +220,21 @@ async def test_a_refusal_that_the_phone_has_not_signed_is_no_refusal_and_no_appr
     approved = house.phone.answer(house.shown)
     assert await house.judged(challenge, replace(approved, action="refuse", number="")) is Verdict.WRONG
     refused = house.phone.answer(house.shown, "refuse")
-    assert await house.judged(challenge, replace(refused, action="approve", number=challenge.number)) is Verdict.WRONG
+    assert (
+        await house.judged(challenge, replace(refused, action="approve", number=challenge.number))
+        is Verdict.WRONG
+    )
 
 
-@pytest.mark.parametrize("signature", ["", "A", "AAAA", "A" * 86, "A" * 85 + "=", "!" * 86, "_" * 86, "č" * 86, "A" * 87])
+@pytest.mark.parametrize(
+    "signature", ["", "A", "AAAA", "A" * 86, "A" * 85 + "=", "!" * 86, "_" * 86, "č" * 86, "A" * 87]
+)
 async def test_a_forged_signature_is_wrong(house, signature):
     challenge = await house.ask()
-    assert await house.judged(challenge, replace(house.phone.answer(house.shown), signature=signature)) is Verdict.WRONG
+    assert (
+        await house.judged(challenge, replace(house.phone.answer(house.shown), signature=signature))
+        is Verdict.WRONG
+    )
 
 
 async def test_an_action_that_there_is_not_is_wrong(house):
@@ -181,10 +244,20 @@ async def test_an_action_that_there_is_not_is_wrong(house):
 
 @pytest.mark.parametrize(
     "altered",
-    [{"push": "c2"}, {"device": "device-other"}, {"portal": "BWS"}, {"place": "/placila/vsa"}, {"browser": "Chrome"}, {"address": "192.0.2.8"},
-     {"issued": "2026-11-22T10:00:13Z"}, {"expires": "2026-11-22T10:09:12Z"}, {"action": "refuse"}, {"number": "-"}],
+    [
+        {"push": "c2"},
+        {"device": "device-other"},
+        {"portal": "BWS"},
+        {"place": "/placila/vsa"},
+        {"browser": "Chrome"},
+        {"address": "192.0.2.8"},
+        {"issued": "2026-11-22T10:00:13Z"},
+        {"expires": "2026-11-22T10:09:12Z"},
+        {"action": "refuse"},
+        {"number": "-"},
+    ],
     ids=lambda altered: next(iter(altered)),
-)  # fmt: skip
+)
 async def test_a_phone_that_was_shown_anything_else_has_approved_something_else(house, altered):
     challenge = await house.ask()
     assert await house.judged(challenge, house.phone.answer(house.shown, seen=altered)) is Verdict.WRONG
@@ -195,7 +268,12 @@ async def test_the_answer_to_one_notification_is_none_to_the_next(house):
     answer = house.phone.answer(house.shown)
     for turn in range(2, 40):  # until the number is the same by chance
         later = await house.ask(f"c{turn}", at=NOW + turn * timedelta(minutes=10))
-        assert await house.judged(later, replace(answer, number=later.number), at=NOW + turn * timedelta(minutes=10)) is Verdict.WRONG
+        assert (
+            await house.judged(
+                later, replace(answer, number=later.number), at=NOW + turn * timedelta(minutes=10)
+            )
+            is Verdict.WRONG
+        )
 
 
 async def test_another_phone_cannot_answer_be_it_the_same_person_s_or_a_stranger_s(house):
@@ -221,7 +299,10 @@ async def test_a_phone_that_is_taken_away_meanwhile_approves_nothing(house):
 
 async def test_a_late_answer_is_wrong_however_well_signed(house):
     challenge = await house.ask()
-    assert await house.judged(challenge, house.phone.answer(house.shown), at=challenge.expires_at) is Verdict.WRONG
+    assert (
+        await house.judged(challenge, house.phone.answer(house.shown), at=challenge.expires_at)
+        is Verdict.WRONG
+    )
 
 
 async def test_what_the_service_has_lost_is_over_and_counts_as_no_wrong_answer(house):
@@ -235,7 +316,9 @@ async def test_a_new_notification_puts_the_one_before_aside_here_and_at_the_serv
     assert house.service.withdrawn == ["c1"]
     assert (await house.challenges.find(first.challenge_id, now=NOW)).state is State.EXPIRED
     assert (await house.challenges.find(second.challenge_id, now=NOW)).state is State.PENDING
-    assert not await house.challenges.resolve(first.challenge_id, State.APPROVED, now=NOW + timedelta(seconds=6))
+    assert not await house.challenges.resolve(
+        first.challenge_id, State.APPROVED, now=NOW + timedelta(seconds=6)
+    )
 
 
 async def test_what_is_over_already_is_not_withdrawn_again(house):
@@ -305,7 +388,9 @@ async def test_withdrawing_ends_it_at_the_service_and_does_not_fail_with_it(hous
 
 
 async def test_what_a_phone_cannot_show_is_made_so_that_it_can_and_signed_like_that(house):
-    challenge = await house.ask(place="/a\nnumber: 42\u202e" + "b" * 500, browser="Fire\tfox", portal_name=" Plačila \r\n")
+    challenge = await house.ask(
+        place="/a\nnumber: 42\u202e" + "b" * 500, browser="Fire\tfox", portal_name=" Plačila \r\n"
+    )
     assert house.shown.portal == "Plačila"
     assert house.shown.browser == "Fire fox"
     assert house.shown.place.startswith("/a number: 42 bbb")
@@ -327,7 +412,9 @@ async def test_neither_number_nor_place_shows_where_it_is_printed(house):
 class Office:
     def __init__(self, *keys):
         self.service, self.phone = CarryingService(), PhoneKey()
-        self.enrolling = PushEnrolling(service=self.service, hashes=CodeHashes(keys), relying_party=NAME, fresh=secrets.token_urlsafe)
+        self.enrolling = PushEnrolling(
+            service=self.service, hashes=CodeHashes(keys), relying_party=NAME, fresh=secrets.token_urlsafe
+        )
 
     async def begins(self):
         enrolment_id, code, until = await self.enrolling.begin(ANA, now=NOW)
@@ -352,15 +439,24 @@ async def test_an_activation_code_is_half_the_service_s_and_half_ours_which_the_
     enrolment_id, code = await office.begins()
     assert [len(group) for group in code.split("-")] == [4, 4, 4, 4]
     assert len(secret_in(code)) == 10
-    assert office.service.enrolments == [(enrolment_id, NAME, "ana.novak@example.si", NOW.replace(microsecond=0) + timedelta(minutes=10))]
+    assert office.service.enrolments == [
+        (enrolment_id, NAME, "ana.novak@example.si", NOW.replace(microsecond=0) + timedelta(minutes=10))
+    ]
 
 
 async def test_a_phone_that_knows_the_code_is_enrolled_with_its_key(office):
     enrolment_id, code = await office.begins()
     assert await office.enrolling.finish(enrolment_id, label="", now=NOW) is None
-    comer = office.phone.comes(enrolment_id, secret_in(code), relying_party=NAME, device_id="d-1", name="Anin telefon")
+    comer = office.phone.comes(
+        enrolment_id, secret_in(code), relying_party=NAME, device_id="d-1", name="Anin telefon"
+    )
     enrolled = await office.finishes(enrolment_id, comer)
-    assert (enrolled.enrolment_id, enrolled.method, enrolled.label, enrolled.device_id) == (enrolment_id, "push", "Anin telefon", "d-1")
+    assert (enrolled.enrolment_id, enrolled.method, enrolled.label, enrolled.device_id) == (
+        enrolment_id,
+        "push",
+        "Anin telefon",
+        "d-1",
+    )
     assert (enrolled.secret, enrolled.enrolled_at) == (office.phone.pem, NOW)
     assert (await office.finishes(enrolment_id, comer, label="Službeni")).label == "Službeni"
 
@@ -379,10 +475,14 @@ async def test_the_service_cannot_put_a_key_of_its_own_in(office):
     honest = office.phone.comes(enrolment_id, secret_in(code), relying_party=NAME)
     own = theirs.comes(enrolment_id, "", relying_party=NAME, device_id=honest.device_id)
     for altered in (
-        replace(honest, public_key=own.public_key), replace(honest, public_key=own.public_key, proof=own.proof),
-        replace(honest, device_id="d-other"), replace(honest, device_name="Drug telefon"), replace(honest, proof=""),
-        replace(honest, device_name="Moj telefon\nkey: x"), replace(honest, device_name="\ud800"),
-    ):  # fmt: skip
+        replace(honest, public_key=own.public_key),
+        replace(honest, public_key=own.public_key, proof=own.proof),
+        replace(honest, device_id="d-other"),
+        replace(honest, device_name="Drug telefon"),
+        replace(honest, proof=""),
+        replace(honest, device_name="Moj telefon\nkey: x"),
+        replace(honest, device_name="\ud800"),
+    ):
         with pytest.raises(EnrolmentFailed):
             await office.finishes(enrolment_id, altered)
     assert await office.finishes(enrolment_id, honest)
@@ -391,15 +491,21 @@ async def test_the_service_cannot_put_a_key_of_its_own_in(office):
 async def test_a_proof_for_another_enrolment_or_relying_party_is_none(office):
     first, second = await office.begins(), await office.begins()
     with pytest.raises(EnrolmentFailed):
-        await office.finishes(second[0], office.phone.comes(first[0], secret_in(first[1]), relying_party=NAME))
+        await office.finishes(
+            second[0], office.phone.comes(first[0], secret_in(first[1]), relying_party=NAME)
+        )
     with pytest.raises(EnrolmentFailed):
-        await office.finishes(first[0], office.phone.comes(first[0], secret_in(first[1]), relying_party="Another"))
+        await office.finishes(
+            first[0], office.phone.comes(first[0], secret_in(first[1]), relying_party="Another")
+        )
 
 
 async def test_a_key_on_another_curve_is_not_taken(office):
     enrolment_id, code = await office.begins()
     with pytest.raises(EnrolmentFailed):
-        await office.finishes(enrolment_id, PhoneKey(ec.SECP256K1()).comes(enrolment_id, secret_in(code), relying_party=NAME))
+        await office.finishes(
+            enrolment_id, PhoneKey(ec.SECP256K1()).comes(enrolment_id, secret_in(code), relying_party=NAME)
+        )
 
 
 async def test_what_the_service_does_not_know_any_more_has_failed(office):

@@ -26,12 +26,21 @@ OF_OWASP = {(2**17, 8, 1), (2**16, 8, 2), (2**15, 8, 3), (2**14, 8, 5), (2**13, 
 
 async def answered(codes, method, typed):
     await codes.make_recovery(
-        OWNER, codes.sheet, Enrolment(enrolment_id="e", method="recovery", label="", enrolled_at=NOW, level=Level.MEDIUM), instead_of=None
+        OWNER,
+        codes.sheet,
+        Enrolment(enrolment_id="e", method="recovery", label="", enrolled_at=NOW, level=Level.MEDIUM),
+        instead_of=None,
     )
     challenge = Challenge(
-        challenge_id=ChallengeId("c"), method="recovery", session_id=SessionId("s"), portal="acq", route="acq", return_to="/", issued_at=NOW,
+        challenge_id=ChallengeId("c"),
+        method="recovery",
+        session_id=SessionId("s"),
+        portal="acq",
+        route="acq",
+        return_to="/",
+        issued_at=NOW,
         expires_at=NOW + timedelta(minutes=5),
-    )  # fmt: skip
+    )
     return await method.verify(challenge, ANA, typed, now=NOW)
 
 
@@ -41,7 +50,10 @@ class Codes(MemoryEnrolments):
 
 def made_by(n, r, p):
     salt = hashlib.sha256(f"authproxy recovery\0{person_name(OWNER)}".encode()).digest()
-    return tuple(hashlib.scrypt(code.replace("-", "").encode(), salt=salt, n=n, r=r, p=p, dklen=32).hex() for code in CODES)
+    return tuple(
+        hashlib.scrypt(code.replace("-", "").encode(), salt=salt, n=n, r=r, p=p, dklen=32).hex()
+        for code in CODES
+    )
 
 
 async def test_new_sheets_are_hashed_as_slowly_as_owasp_has_it():

@@ -37,14 +37,28 @@ class Outbox:
         return None
 
 
-ASKED = Asked(person=ANA, portal_id="acq", portal_name="ACQ", origin="https://acq.example.si", place="/", browser="", address="", locale="sl")
+ASKED = Asked(
+    person=ANA,
+    portal_id="acq",
+    portal_name="ACQ",
+    origin="https://acq.example.si",
+    place="/",
+    browser="",
+    address="",
+    locale="sl",
+)
 
 
 def method_of(vouched, outbox):
     return SmsMethod(
-        sender=outbox, numbers=vouched, messages=outbox, text=lambda **said: said["code"], hashes=CodeHashes((b"k" * 32,)),
-        rules=CodeRules(), below=lambda most: most // 2,
-    )  # fmt: skip
+        sender=outbox,
+        numbers=vouched,
+        messages=outbox,
+        text=lambda **said: said["code"],
+        hashes=CodeHashes((b"k" * 32,)),
+        rules=CodeRules(),
+        below=lambda most: most // 2,
+    )
 
 
 async def test_whoever_has_no_number_any_more_is_sent_nothing():
@@ -58,7 +72,12 @@ async def test_whoever_has_no_number_any_more_is_sent_nothing():
 
 @pytest.mark.parametrize(
     ("number", "verdict"),
-    [("+38640123456", Verdict.RIGHT), ("+38641999456", Verdict.WRONG), ("+386401234560", Verdict.WRONG), (None, Verdict.WRONG)],
+    [
+        ("+38640123456", Verdict.RIGHT),
+        ("+38641999456", Verdict.WRONG),
+        ("+386401234560", Verdict.WRONG),
+        (None, Verdict.WRONG),
+    ],
     ids=["the same", "one with the same last digits", "a longer one", "none any more"],
 )
 async def test_a_code_is_right_for(number, verdict):
@@ -66,8 +85,16 @@ async def test_a_code_is_right_for(number, verdict):
     method = method_of(vouched, outbox)
     issue = await method.issue(ASKED, ChallengeId("c"), now=NOW)
     challenge = Challenge(
-        challenge_id=ChallengeId("c"), method="sms", session_id=SessionId("s"), portal="acq", route="acq", return_to="/", answer=issue.answer,
-        destination=issue.destination, issued_at=NOW, expires_at=NOW + timedelta(minutes=5),
-    )  # fmt: skip
+        challenge_id=ChallengeId("c"),
+        method="sms",
+        session_id=SessionId("s"),
+        portal="acq",
+        route="acq",
+        return_to="/",
+        answer=issue.answer,
+        destination=issue.destination,
+        issued_at=NOW,
+        expires_at=NOW + timedelta(minutes=5),
+    )
     vouched.number = number
     assert await method.verify(challenge, ANA, outbox.sent[0].text, now=NOW) is verdict

@@ -9,7 +9,17 @@ from datetime import timedelta
 import pytest
 
 from authproxy.challenges.message import Delivered, Sms
-from authproxy.delivery.agreement import Agreement, Answer, DeliveryReports, Judgement, Signature, Success, judged, message_id, reported
+from authproxy.delivery.agreement import (
+    Agreement,
+    Answer,
+    DeliveryReports,
+    Judgement,
+    Signature,
+    Success,
+    judged,
+    message_id,
+    reported,
+)
 from authproxy.delivery.sms import Unsendable
 from authproxy.delivery.template import Template
 
@@ -53,11 +63,24 @@ def test_a_number_that_is_none_makes_no_request():
 @pytest.mark.parametrize(
     ("status", "judgement"),
     [
-        (200, Judgement.TAKEN), (202, Judgement.TAKEN), (204, Judgement.BROKEN), (302, Judgement.BROKEN), (400, Judgement.REFUSED), (401, Judgement.BROKEN),
-        (403, Judgement.BROKEN), (404, Judgement.BROKEN), (408, Judgement.LATER), (413, Judgement.REFUSED), (422, Judgement.REFUSED), (425, Judgement.LATER),
-        (429, Judgement.LATER), (500, Judgement.LATER), (503, Judgement.LATER), (599, Judgement.LATER),
+        (200, Judgement.TAKEN),
+        (202, Judgement.TAKEN),
+        (204, Judgement.BROKEN),
+        (302, Judgement.BROKEN),
+        (400, Judgement.REFUSED),
+        (401, Judgement.BROKEN),
+        (403, Judgement.BROKEN),
+        (404, Judgement.BROKEN),
+        (408, Judgement.LATER),
+        (413, Judgement.REFUSED),
+        (422, Judgement.REFUSED),
+        (425, Judgement.LATER),
+        (429, Judgement.LATER),
+        (500, Judgement.LATER),
+        (503, Judgement.LATER),
+        (599, Judgement.LATER),
     ],
-)  # fmt: skip
+)
 def test_a_status_tells_whether_asking_again_helps(status, judgement):
     assert judged(Answer(status), Success()) is judgement
 
@@ -96,7 +119,17 @@ def test_an_answer_that_is_no_json_says_nothing(body):
 
 
 @pytest.mark.parametrize(
-    ("found", "name"), [("m-1", "m-1"), (42, "42"), ("a b", ""), ("č", ""), ("x" * 201, ""), (None, ""), ({}, ""), ("../../x?y#z", "../../x?y#z")]
+    ("found", "name"),
+    [
+        ("m-1", "m-1"),
+        (42, "42"),
+        ("a b", ""),
+        ("č", ""),
+        ("x" * 201, ""),
+        (None, ""),
+        ({}, ""),
+        ("../../x?y#z", "../../x?y#z"),
+    ],
 )
 def test_a_message_has_the_name_that_the_gateway_gives_it(found, name):
     assert message_id(said({"id": found}), Success(id_pointer="/id")) == name
@@ -104,24 +137,53 @@ def test_a_message_has_the_name_that_the_gateway_gives_it(found, name):
 
 def test_a_gateway_that_is_not_asked_for_names_gives_none():
     assert message_id(said({"id": "m"}), Success()) == ""
-    assert [Success().needs_body, Success(pointer="/a").needs_body, Success(id_pointer="/a").needs_body] == [False, True, True]
+    assert [Success().needs_body, Success(pointer="/a").needs_body, Success(id_pointer="/a").needs_body] == [
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
     ("status", "state", "report"),
-    [(200, "DELIVERED", "delivered"), (200, "failed", "failed"), (200, "accepted", None), (200, None, None), (404, "delivered", None)],
+    [
+        (200, "DELIVERED", "delivered"),
+        (200, "failed", "failed"),
+        (200, "accepted", None),
+        (200, None, None),
+        (404, "delivered", None),
+    ],
 )
 def test_a_report_says_delivered_failed_or_not_yet(status, state, report):
-    reports = DeliveryReports(url="u", pointer="/status", delivered=frozenset({"delivered"}), failed=frozenset({"failed"}))
+    reports = DeliveryReports(
+        url="u", pointer="/status", delivered=frozenset({"delivered"}), failed=frozenset({"failed"})
+    )
     assert reported(said({"status": state}, status), reports) == report
 
 
-@pytest.mark.parametrize(("said_so", "wait"), [("30", 30), (" 5 ", 5), ("", 0), ("Sun, 22 Nov 2026 10:00:00 GMT", 0), ("-1", 0), ("1e9", 0), ("9" * 30, 0)])
+@pytest.mark.parametrize(
+    ("said_so", "wait"),
+    [
+        ("30", 30),
+        (" 5 ", 5),
+        ("", 0),
+        ("Sun, 22 Nov 2026 10:00:00 GMT", 0),
+        ("-1", 0),
+        ("1e9", 0),
+        ("9" * 30, 0),
+    ],
+)
 def test_a_gateway_may_ask_to_be_left_alone_for_some_seconds(said_so, wait):
     assert Answer(429, retry_after=said_so).wait == timedelta(seconds=wait)
 
 
 def test_nothing_printed_holds_a_message_a_number_or_a_secret():
-    shown = repr((SMS, agreement(headers={"Authorization": "Bearer t0ken"}, signature=Signature(header="X", key=b"k3y")), said({"code": "123456"})))
+    shown = repr(
+        (
+            SMS,
+            agreement(headers={"Authorization": "Bearer t0ken"}, signature=Signature(header="X", key=b"k3y")),
+            said({"code": "123456"}),
+        )
+    )
     assert [secret for secret in ("123456", "40123456", "t0ken", "k3y", "ref-1") if secret in shown] == []
     assert Delivered(gateway="mno").message_id == ""

@@ -9,8 +9,17 @@ from authproxy.delivery.sms import Unsendable, encoded, joined, written
 
 @pytest.mark.parametrize(
     ("text", "octets"),
-    [("@", b"\x00"), ("Koda 1", b"Koda 1"), ("a\nb", b"a\nb"), ("£$_", b"\x01\x02\x11"), ("€[]", b"\x1b\x65\x1b\x3c\x1b\x3e"), ("à§¿", b"\x7f\x5f\x60"), ("^\f~", b"\x1b\x14\x1b\x0a\x1b\x3d"), ("ÆÉ ", b"\x1c\x1f ")],
-)  # fmt: skip
+    [
+        ("@", b"\x00"),
+        ("Koda 1", b"Koda 1"),
+        ("a\nb", b"a\nb"),
+        ("£$_", b"\x01\x02\x11"),
+        ("€[]", b"\x1b\x65\x1b\x3c\x1b\x3e"),
+        ("à§¿", b"\x7f\x5f\x60"),
+        ("^\f~", b"\x1b\x14\x1b\x0a\x1b\x3d"),
+        ("ÆÉ ", b"\x1c\x1f "),
+    ],
+)
 def test_text_that_telephones_can_write_has_their_alphabet(text, octets):
     found = encoded(text)
     assert (found.alphabet, found.octets, found.parts) == ("gsm", octets, (octets,))
@@ -29,10 +38,16 @@ def test_a_message_centre_of_another_alphabet_gets_ucs2_whatever_the_text():
 @pytest.mark.parametrize(
     ("text", "sizes"),
     [
-        ("x" * 160, [160]), ("x" * 161, [153, 8]), ("x" * 307, [153, 153, 1]), ("č" * 70, [140]), ("č" * 71, [134, 8]),
-        ("€" * 80, [160]), ("€" * 81, [152, 10]), ("😀" * 36, [132, 12]),
+        ("x" * 160, [160]),
+        ("x" * 161, [153, 8]),
+        ("x" * 307, [153, 153, 1]),
+        ("č" * 70, [140]),
+        ("č" * 71, [134, 8]),
+        ("€" * 80, [160]),
+        ("€" * 81, [152, 10]),
+        ("😀" * 36, [132, 12]),
     ],
-)  # fmt: skip
+)
 def test_a_text_is_cut_between_characters(text, sizes):
     assert [len(part) for part in encoded(text).parts] == sizes
 
@@ -66,12 +81,26 @@ def test_the_longest_text_of_all_is_sent():
     assert len(encoded("x" * (153 * 255)).parts) == 255
 
 
-@pytest.mark.parametrize(("form", "number"), [("+", "+38640123456"), ("00", "0038640123456"), ("digits", "38640123456")])
+@pytest.mark.parametrize(
+    ("form", "number"), [("+", "+38640123456"), ("00", "0038640123456"), ("digits", "38640123456")]
+)
 def test_a_number_is_written_as_the_gateway_wants_it(form, number):
     assert written("+38640123456", form) == number
 
 
-@pytest.mark.parametrize("recipient", ["040123456", "38640123456", "+0123456789", "+386 40 123 456", "+38640123456\n", "+３８６40123456", "+12345", ""])
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "040123456",
+        "38640123456",
+        "+0123456789",
+        "+386 40 123 456",
+        "+38640123456\n",
+        "+３８６40123456",
+        "+12345",
+        "",
+    ],
+)
 def test_a_number_in_another_form_is_refused_and_not_repeated(recipient):
     with pytest.raises(Unsendable) as refused:
         written(recipient, "+")

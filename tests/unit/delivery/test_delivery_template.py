@@ -20,13 +20,28 @@ VALUES = st.fixed_dictionaries(dict.fromkeys(("recipient", "text", "sender", "re
 @given(VALUES)
 def test_in_json_every_value_comes_back_as_it_was(values):
     found = json.loads(Template(JSON, "application/json").filled(values))
-    assert found == {"from": values["sender"], "to": [values["recipient"]], "text": values["text"], "ref": values["reference"], "n": {"x": 1}}
+    assert found == {
+        "from": values["sender"],
+        "to": [values["recipient"]],
+        "text": values["text"],
+        "ref": values["reference"],
+        "n": {"x": 1},
+    }
 
 
 @given(VALUES)
 def test_in_a_form_every_value_comes_back_as_it_was(values):
-    found = parse_qs(Template(FORM, "application/x-www-form-urlencoded").filled(values).decode(), keep_blank_values=True, strict_parsing=True)
-    assert found == {"from": [values["sender"]], "to": [values["recipient"]], "text": [values["text"]], "ref": [values["reference"]]}
+    found = parse_qs(
+        Template(FORM, "application/x-www-form-urlencoded").filled(values).decode(),
+        keep_blank_values=True,
+        strict_parsing=True,
+    )
+    assert found == {
+        "from": [values["sender"]],
+        "to": [values["recipient"]],
+        "text": [values["text"]],
+        "ref": [values["reference"]],
+    }
 
 
 @given(VALUES)
@@ -36,19 +51,27 @@ def test_in_xml_no_value_leaves_its_place(values):
 
 
 def test_in_xml_what_cannot_be_written_is_seen_as_such():
-    found = ET.fromstring(Template(XML, "text/xml").filled({"recipient": "r", "text": "a<b>&c\x00\ud800š\n", "sender": "\"'", "reference": "\"'"}))
+    found = ET.fromstring(
+        Template(XML, "text/xml").filled(
+            {"recipient": "r", "text": "a<b>&c\x00\ud800š\n", "sender": "\"'", "reference": "\"'"}
+        )
+    )
     assert (found.text, found.attrib["from"], found.attrib["ref"]) == ("a<b>&c\ufffd\ufffdš\n", "\"'", "\"'")
 
 
 def test_what_is_filled_in_is_not_looked_at_again():
-    made = Template("{text} {recipient}", "text/plain").filled({"recipient": "+386", "text": "{recipient}", "sender": "", "reference": ""})
+    made = Template("{text} {recipient}", "text/plain").filled(
+        {"recipient": "+386", "text": "{recipient}", "sender": "", "reference": ""}
+    )
     assert made == b"{recipient} +386"
 
 
 def test_octets_that_are_no_text_become_question_marks():
     values = {"recipient": "+386", "text": "a\ud800", "sender": "", "reference": ""}
     assert Template("{text} {recipient}", "text/plain").filled(values) == b"a? +386"
-    assert Template("{text} {recipient}", "application/x-www-form-urlencoded").filled(values) == b"a%3F %2B386"
+    assert (
+        Template("{text} {recipient}", "application/x-www-form-urlencoded").filled(values) == b"a%3F %2B386"
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +81,11 @@ def test_octets_that_are_no_text_become_question_marks():
         ("text={text}", "application/x-www-form-urlencoded", "has no place for `{recipient}`"),
         ('{"to": "{recipient}", "text": "{txt}"}', "application/json", "names `{txt}`, which nothing fills"),
         ('{"to": "{recipient}", "text": {text}}', "application/json", "is not JSON when it is filled in"),
-        ('{"to": "{recipient}", "text": "{text}"', "application/vnd.sms+json", "is not JSON when it is filled in"),
+        (
+            '{"to": "{recipient}", "text": "{text}"',
+            "application/vnd.sms+json",
+            "is not JSON when it is filled in",
+        ),
         ("{recipient}{text}", "multipart/form-data", "is of a content type"),
     ],
 )
@@ -69,7 +96,14 @@ def test_a_template_that_cannot_work_is_refused(text, media_type, problem):
 
 @pytest.mark.parametrize(
     ("media_type", "is_known"),
-    [("application/json", True), ("Application/JSON; charset=utf-8", True), ("application/soap+xml", True), ("text/plain", True), ("text/html", False), ("", False)],
+    [
+        ("application/json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/soap+xml", True),
+        ("text/plain", True),
+        ("text/html", False),
+        ("", False),
+    ],
 )
 def test_content_types_are_known_by_how_they_write_values(media_type, is_known):
     assert is_writable(media_type) is is_known

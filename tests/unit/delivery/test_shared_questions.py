@@ -1,4 +1,5 @@
-"""Questions that many ask at once: how many of them reach the counterpart, and that nobody gets an old answer."""
+"""Questions that many ask at once: how many of them reach the counterpart, and that nobody gets an old
+answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The data units against those that smpp34 writes and reads (Rust, by others), and against what must not be read at all."""
+"""The data units against those that smpp34 writes and reads (Rust, by others), and against what must not be
+read at all."""
 
 from __future__ import annotations
 
@@ -28,19 +29,29 @@ def test_a_submission_is_read_as_it_was_meant(octets, data_coding, is_part, want
     assert (found.sequence_number, found.short_message, found.data_coding) == (7, octets, data_coding)
     assert (found.source_addr_ton, found.source_addr_npi, found.source_addr) == (5, 0, "Bankart")
     assert (found.dest_addr_ton, found.dest_addr_npi, found.destination_addr) == (1, 1, "38640123456")
-    assert (found.esm_class, found.registered_delivery, found.tlvs) == (0x40 if is_part else 0, int(wants_receipt), [])
+    assert (found.esm_class, found.registered_delivery, found.tlvs) == (
+        0x40 if is_part else 0,
+        int(wants_receipt),
+        [],
+    )
 
 
 def test_a_long_message_travels_in_its_own_parameter():
     found = submitted(b"x" * 1000, is_payload=True)
-    assert (found.short_message, [(each.tag, each.value) for each in found.tlvs]) == (b"", [(smpp34.TLV_MESSAGE_PAYLOAD, b"x" * 1000)])
+    assert (found.short_message, [(each.tag, each.value) for each in found.tlvs]) == (
+        b"",
+        [(smpp34.TLV_MESSAGE_PAYLOAD, b"x" * 1000)],
+    )
 
 
 def test_a_bind_says_who_we_are_and_which_version_we_speak():
     assert smpp_pdus.bind("prehod", "geslo-8", "") == b"prehod\0geslo-8\0\0\x34\0\0\0"
 
 
-@pytest.mark.parametrize("wrong", [("x" * 16, "p", ""), ("š", "p", ""), ("s", "p\0q", ""), ("s", "p", "x" * 13), ("s", "p" * 65, "")])
+@pytest.mark.parametrize(
+    "wrong",
+    [("x" * 16, "p", ""), ("š", "p", ""), ("s", "p\0q", ""), ("s", "p", "x" * 13), ("s", "p" * 65, "")],
+)
 def test_what_does_not_fit_into_its_field_is_not_written(wrong):
     with pytest.raises(ValueError, match="does not fit"):
         smpp_pdus.bind(*wrong)
@@ -68,7 +79,18 @@ def test_an_answer_belongs_to_its_question():
     assert Pdu(Command.GENERIC_NACK, 3, 9, b"").answers(Command.SUBMIT_SM)
 
 
-@pytest.mark.parametrize(("body", "name"), [(b"m-1\0", "m-1"), (b"", ""), (b"\0", ""), (b"\xc4\x8d\0", ""), (b"a\nb\0", ""), (b"x" * 65 + b"\0", ""), (b"m", "m")])
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"m-1\0", "m-1"),
+        (b"", ""),
+        (b"\0", ""),
+        (b"\xc4\x8d\0", ""),
+        (b"a\nb\0", ""),
+        (b"x" * 65 + b"\0", ""),
+        (b"m", "m"),
+    ],
+)
 def test_a_message_has_the_name_that_the_message_centre_gives_it(body, name):
     assert smpp_pdus.message_id(body) == name
 
@@ -81,7 +103,14 @@ RECEIPTS = [
     (delivered(TEXT % b"REJECTD", esm_class=4 | 0x40), "failed"),
     (delivered(TEXT % b"ENROUTE", esm_class=4), None),
     (delivered(esm_class=4, tlvs=[smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\x02")]), "delivered"),
-    (delivered(TEXT % b"DELIVRD", esm_class=4, tlvs=[smpp34.Tlv(0x1400, b"xy"), smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\x05")]), "failed"),
+    (
+        delivered(
+            TEXT % b"DELIVRD",
+            esm_class=4,
+            tlvs=[smpp34.Tlv(0x1400, b"xy"), smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\x05")],
+        ),
+        "failed",
+    ),
     (delivered(esm_class=4, tlvs=[smpp34.Tlv(smpp34.TLV_MESSAGE_PAYLOAD, TEXT % b"DELIVRD")]), "delivered"),
     (delivered(esm_class=4, tlvs=[smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\x02\x02")]), None),
     (delivered(TEXT % b"DELIVRD"), None),
@@ -94,7 +123,17 @@ def test_a_receipt_says_what_became_of_a_message(body, report):
     assert smpp_pdus.receipt(body) == report
 
 
-@pytest.mark.parametrize("body", [b"", b"\0", b"\0\1\1", delivered(TEXT % b"DELIVRD", esm_class=4)[:20], delivered(esm_class=4) + b"\x04\x27\0", delivered(esm_class=4) + b"\x04\x27\0\1"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\0",
+        b"\0\1\1",
+        delivered(TEXT % b"DELIVRD", esm_class=4)[:20],
+        delivered(esm_class=4) + b"\x04\x27\0",
+        delivered(esm_class=4) + b"\x04\x27\0\1",
+    ],
+)
 def test_a_receipt_that_is_cut_off_says_nothing(body):
     assert smpp_pdus.receipt(body) is None
 

@@ -1,4 +1,5 @@
-"""Names asked of a real name server on loopback, by way of c-ares: one question at a time, answers kept, a server that fails or hangs."""
+"""Names asked of a real name server on loopback, by way of c-ares: one question at a time, answers kept, a
+server that fails or hangs."""
 
 from __future__ import annotations
 
@@ -52,7 +53,12 @@ async def test_addresses_of_both_kinds_are_found():
 
 @pytest.mark.parametrize(
     ("host", "found"),
-    [("192.0.2.9", ("192.0.2.9",)), ("2001:db8::9", ("2001:db8::9",)), ("localhost", ("127.0.0.1", "::1")), ("acq.localhost", ("127.0.0.1", "::1"))],
+    [
+        ("192.0.2.9", ("192.0.2.9",)),
+        ("2001:db8::9", ("2001:db8::9",)),
+        ("localhost", ("127.0.0.1", "::1")),
+        ("acq.localhost", ("127.0.0.1", "::1")),
+    ],
 )
 async def test_an_address_and_this_machine_are_known_without_a_question(host, found):
     async with asking() as (names, server, _):
@@ -91,7 +97,8 @@ async def test_an_answer_is_kept_for_its_time_to_live_and_a_new_address_found_th
         time.ahead += 0.5
         assert await names.addresses(PORTAL) == ("192.0.2.1",)
         time.ahead += 60
-        # c-ares keeps answers by the clock of the machine: the second in which it has this one must really pass.
+        # c-ares keeps answers by the clock of the machine: the second in which it has this one must really
+        # pass.
         async with asyncio.timeout(10):
             while await names.addresses(PORTAL) != ("192.0.2.2",):
                 time.ahead += 60
@@ -217,5 +224,12 @@ async def test_a_portal_that_moves_before_its_time_to_live_is_over_is_found_when
 async def test_a_session_of_aiohttp_gets_the_addresses_of_the_family_it_wants():
     async with asking(portal__example=["192.0.2.1", "2001:db8::1"]) as (names, _, _):
         sessions = SessionResolver(names)
-        found = {family: {each["host"] for each in await sessions.resolve(PORTAL, 443, family)} for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC)}
-        assert found == {socket.AF_INET: {"192.0.2.1"}, socket.AF_INET6: {"2001:db8::1"}, socket.AF_UNSPEC: {"192.0.2.1", "2001:db8::1"}}
+        found = {
+            family: {each["host"] for each in await sessions.resolve(PORTAL, 443, family)}
+            for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC)
+        }
+        assert found == {
+            socket.AF_INET: {"192.0.2.1"},
+            socket.AF_INET6: {"2001:db8::1"},
+            socket.AF_UNSPEC: {"192.0.2.1", "2001:db8::1"},
+        }

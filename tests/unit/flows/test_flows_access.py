@@ -5,7 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Allowed,
+    AuthenticationRequired,
+    Denied,
+    Reason,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
@@ -25,13 +32,26 @@ ROUTES = (
     Route(name="acq/orders", path="/orders", methods=("POST",), requirement=HIGH),
     Route(name="acq/orders", path="/orders", requirement=Requirement()),
     Route(name="acq/acnlb", path="/acnlb", requirement=Requirement(methods=("acnlb",))),
-    Route(name="acq/payments", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push",), max_age=FRESH_FOR))),
+    Route(
+        name="acq/payments",
+        path="/payments",
+        requirement=Requirement(step_up=StepUp(methods=("push",), max_age=FRESH_FOR)),
+    ),
     Route(name="acq/once", path="/once", requirement=Requirement(step_up=StepUp(methods=("push",)))),
-    Route(name="acq/each", path="/each", requirement=Requirement(step_up=StepUp(methods=("push",), max_age=timedelta()))),
+    Route(
+        name="acq/each",
+        path="/each",
+        requirement=Requirement(step_up=StepUp(methods=("push",), max_age=timedelta())),
+    ),
     Route(name="acq", path="/", requirement=Requirement()),
 )
 ACQ = Portal(portal_id="acq", origin="http://acq.example", host="acq.example", routes=ROUTES)
-B2B = Portal(portal_id="b2b", origin="http://b2b.example", host="b2b.example", routes=(Route(name="b2b", path="/", requirement=Requirement()),))
+B2B = Portal(
+    portal_id="b2b",
+    origin="http://b2b.example",
+    host="b2b.example",
+    routes=(Route(name="b2b", path="/", requirement=Requirement()),),
+)
 LIFETIME = timedelta(seconds=60)
 SECOND = timedelta(seconds=1)
 
@@ -105,10 +125,15 @@ class House:
         self.accounts_seen = []
         self.used_proofs = UsedProofs(clock=lambda: NOW)
         self.access = Access(
-            sessions=self.sessions, near_cache=self.near_cache, signer=self.signer, assertion_lifetime=LIFETIME,
-            header_names={"acq": HeaderNames(), "b2b": HeaderNames()}, spawn=self.begun.append,
-            look_at_account=self.look_at_account, used_proofs=self.used_proofs,
-        )  # fmt: skip
+            sessions=self.sessions,
+            near_cache=self.near_cache,
+            signer=self.signer,
+            assertion_lifetime=LIFETIME,
+            header_names={"acq": HeaderNames(), "b2b": HeaderNames()},
+            spawn=self.begun.append,
+            look_at_account=self.look_at_account,
+            used_proofs=self.used_proofs,
+        )
         self.ticket = new_ticket()
 
     async def look_at_account(self, session, now):
@@ -155,18 +180,28 @@ async def test_the_first_request_asks_the_store_and_the_next_ones_do_not(house):
 
 
 @pytest.mark.parametrize("is_strict", [False, True])
-async def test_after_the_clock_was_set_back_activity_is_noted_at_once_and_then_every_tenth_of_the_idle_time(house, is_strict):
+async def test_after_the_clock_was_set_back_activity_is_noted_at_once_and_then_every_tenth_of_the_idle_time(
+    house, is_strict
+):
     session = await house.signed_in()
     pause, back = session.idle_for / 10, NOW - timedelta(hours=1)
     path = "/strict" if is_strict else "/"
-    for at, touches in ((back, 1), (back + pause / 2, 1), (back + pause, 2), (back + pause * 1.5, 2), (back - pause * 4, 3), (back - pause * 3.5, 3)):
+    for at, touches in (
+        (back, 1),
+        (back + pause / 2, 1),
+        (back + pause, 2),
+        (back + pause * 1.5, 2),
+        (back - pause * 4, 3),
+        (back - pause * 3.5, 3),
+    ):
         assert isinstance(house.now(path, at) or await house.later(path, at), Allowed)
         await house.background()
         assert house.sessions.touches == touches, at
 
 
 async def test_activity_is_noted_no_more_often_after_the_clock_was_set_back_where_nothing_may_be_remembered():
-    """While no invalidations are heard every request asks the store, and finds activity that lies in the future each time."""
+    """While no invalidations are heard every request asks the store, and finds activity that lies in the
+    future each time."""
     house = House(keeps_for=timedelta())
     session = await house.signed_in()
     pause, back = session.idle_for / 10, NOW - timedelta(hours=1)
@@ -179,7 +214,13 @@ async def test_activity_is_noted_no_more_often_after_the_clock_was_set_back_wher
 async def test_the_account_behind_a_session_is_looked_at_beside_its_activity_and_before_no_answer(house):
     session = await house.signed_in(grant="secret")
     pause = session.idle_for / 10
-    for at, looked_at in ((NOW, 0), (NOW + pause / 2, 0), (NOW + pause, 1), (NOW + pause, 1), (NOW + pause * 2, 2)):
+    for at, looked_at in (
+        (NOW, 0),
+        (NOW + pause / 2, 0),
+        (NOW + pause, 1),
+        (NOW + pause, 1),
+        (NOW + pause * 2, 2),
+    ):
         assert isinstance(house.now(at=at) or await house.later(at=at), Allowed)
         await house.background()
         assert len(house.accounts_seen) == looked_at, at
@@ -203,12 +244,17 @@ async def test_whoever_asks_while_the_store_is_away_is_noted_as_active(house):
 async def test_the_idle_end_that_people_are_shown_leaves_out_time_in_which_the_store_took_no_activity(house):
     session = await house.signed_in()
     house.sessions.outages.learn([Outage(NOW + SECOND, NOW + 61 * SECOND)], NOW)
-    current = await house.access.current(portal_id="acq", ticket_text=house.ticket.text, now=NOW + timedelta(minutes=5))
+    current = await house.access.current(
+        portal_id="acq", ticket_text=house.ticket.text, now=NOW + timedelta(minutes=5)
+    )
     assert current.idle_end == NOW + session.idle_for + 60 * SECOND
 
 
 async def test_without_a_ticket_nobody_is_asked(house):
-    for decision in (house.access.decide_now(ACQ, target("/"), None, NOW), await house.access.decide(ACQ, target("/"), None, NOW)):
+    for decision in (
+        house.access.decide_now(ACQ, target("/"), None, NOW),
+        await house.access.decide(ACQ, target("/"), None, NOW),
+    ):
         assert decision == AuthenticationRequired(reason=Reason.NO_SESSION, portal=ACQ)
     assert (await house.later(ticket="garbage")).reason is Reason.NO_SESSION
     assert house.sessions.loads == 0
@@ -220,10 +266,16 @@ async def test_a_ticket_of_no_session_has_ended(house):
 
 async def test_a_path_under_two_rules_is_denied(house):
     await house.signed_in()
-    assert await house.later("//high") == house.now("//high") == Denied(reason=Reason.TARGET_AMBIGUOUS, portal=ACQ)
+    assert (
+        await house.later("//high")
+        == house.now("//high")
+        == Denied(reason=Reason.TARGET_AMBIGUOUS, portal=ACQ)
+    )
 
 
-@pytest.mark.parametrize(("path", "reason"), [("/high", Reason.LEVEL_TOO_LOW), ("/acnlb", Reason.METHOD_NOT_ALLOWED_HERE)])
+@pytest.mark.parametrize(
+    ("path", "reason"), [("/high", Reason.LEVEL_TOO_LOW), ("/acnlb", Reason.METHOD_NOT_ALLOWED_HERE)]
+)
 async def test_what_a_session_lacks_is_said_with_the_session(house, path, reason):
     session = await house.signed_in()
     denied = await house.later(path)
@@ -247,7 +299,9 @@ async def test_who_lacks_a_fresh_proof_is_asked_for_one_and_that_is_activity(hou
     assert (house.signer.minted, house.sessions.touches) == (0, 1)
 
 
-async def test_what_was_allowed_by_a_fresh_proof_ends_with_the_freshness_and_not_with_what_is_remembered(house):
+async def test_what_was_allowed_by_a_fresh_proof_ends_with_the_freshness_and_not_with_what_is_remembered(
+    house,
+):
     await house.signed_in(events=(pushed(at=NOW - FRESH_FOR + timedelta(seconds=2)),))
     assert isinstance(await house.later("/payments"), Allowed)
     for second, kind in ((0, Allowed), (1, Allowed), (2, Allowed), (3, StepUpRequired), (4, StepUpRequired)):
@@ -271,8 +325,11 @@ async def test_a_clock_that_jumps_two_minutes_takes_nobodys_proof_and_gives_nobo
 
 
 async def test_a_proof_at_one_portal_helps_no_session_at_another(house):
-    """One person, two sessions: the proof lives in the session that it was made in, and that session opens nothing elsewhere."""
-    portal = replace(B2B, routes=(Route(name="b2b", path="/", requirement=Requirement(step_up=StepUp(methods=("push",)))),))
+    """One person, two sessions: the proof lives in the session that it was made in, and that session opens
+    nothing elsewhere."""
+    portal = replace(
+        B2B, routes=(Route(name="b2b", path="/", requirement=Requirement(step_up=StepUp(methods=("push",)))),)
+    )
     there = new_ticket()
     await house.signed_in(events=(pushed(),))
     await house.signed_in(there, portal="b2b")
@@ -293,7 +350,9 @@ async def test_a_proof_in_one_session_helps_no_other_session_of_the_same_person(
 async def test_a_session_of_another_portal_is_none_here(house):
     await house.signed_in()
     await house.later()
-    assert house.now(portal=B2B) == AuthenticationRequired(reason=Reason.SESSION_OF_ANOTHER_PORTAL, portal=B2B)
+    assert house.now(portal=B2B) == AuthenticationRequired(
+        reason=Reason.SESSION_OF_ANOTHER_PORTAL, portal=B2B
+    )
 
 
 async def test_being_allowed_one_method_of_a_path_allows_no_other(house):
@@ -406,7 +465,10 @@ async def test_a_tunnel_goes_on_while_its_session_does(house):
 async def test_a_tunnel_ends_with_the_freshness_that_its_route_demands(house):
     await house.signed_in(events=(pushed(),))
     for span, goes_on in ((FRESH_FOR, True), (FRESH_FOR + timedelta(seconds=1), False)):
-        assert await house.access.still_allowed(ACQ, target("/payments"), house.ticket.text, NOW + span) is goes_on
+        assert (
+            await house.access.still_allowed(ACQ, target("/payments"), house.ticket.text, NOW + span)
+            is goes_on
+        )
 
 
 async def test_a_store_that_is_away_cuts_no_tunnel(house):
@@ -438,7 +500,9 @@ async def test_only_ones_own_other_sessions_can_be_seen_and_ended(house):
     assert await house.access.end_other(own, other.session_id, now=NOW)
     assert await house.access.end_other(own, third.session_id, now=NOW)
     assert await house.access.others(own, now=NOW) == ()
-    assert not await house.access.end_other(own, stranger.session_id, now=NOW)  # also where there is no other of one's own
+    assert not await house.access.end_other(
+        own, stranger.session_id, now=NOW
+    )  # also where there is no other of one's own
 
 
 async def test_a_session_whose_ticket_nobody_has_been_given_is_ended(house):
@@ -494,10 +558,17 @@ async def test_a_proof_for_one_request_lets_in_that_request_once_and_the_portal_
     assert b"X-Auth-Step-Up: -\r\n" in (await house.later("/")).identity_headers
 
 
-@pytest.mark.parametrize(("event", "at"), [
-    (bound("another.1"), NOW), (bound("requested.1"), NOW), (bound("request.1", method="sms"), NOW),
-    (bound("request.1"), NOW + timedelta(minutes=5, seconds=1)), (pushed(), NOW),
-], ids=["another request's", "a longer name", "another method", "too old", "the session's"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("event", "at"),
+    [
+        (bound("another.1"), NOW),
+        (bound("requested.1"), NOW),
+        (bound("request.1", method="sms"), NOW),
+        (bound("request.1"), NOW + timedelta(minutes=5, seconds=1)),
+        (pushed(), NOW),
+    ],
+    ids=["another request's", "a longer name", "another method", "too old", "the session's"],
+)
 async def test_no_other_proof_lets_a_request_in(house, event, at):
     told = await admitted(house, event, at=at)
     assert (type(told.decision), told.proof) == (StepUpRequired, "")
@@ -525,15 +596,21 @@ async def test_while_nobody_can_say_whether_a_proof_was_used_it_lets_nobody_in(h
     assert told.decision == Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=ACQ)
     await house.access.give_back("request.1")  # nor does it fail what has failed already
     house.access = Access(
-        sessions=house.sessions, near_cache=house.near_cache, signer=house.signer, assertion_lifetime=LIFETIME,
-        header_names={"acq": HeaderNames()}, spawn=house.begun.append,
-    )  # fmt: skip
+        sessions=house.sessions,
+        near_cache=house.near_cache,
+        signer=house.signer,
+        assertion_lifetime=LIFETIME,
+        header_names={"acq": HeaderNames()},
+        spawn=house.begun.append,
+    )
     assert isinstance((await admitted(house)).decision, StepUpRequired)
 
 
 async def test_a_proof_is_not_used_up_while_the_signer_is_away(house):
     house.signer.is_away = True
-    assert (await admitted(house, bound("request.1"))).decision == Unavailable(reason=Reason.SIGNER_UNAVAILABLE, portal=ACQ)
+    assert (await admitted(house, bound("request.1"))).decision == Unavailable(
+        reason=Reason.SIGNER_UNAVAILABLE, portal=ACQ
+    )
     house.signer.is_away = False
     assert isinstance((await admitted(house)).decision, Allowed)
 

@@ -12,9 +12,12 @@ from tests.support.session_builders import NOW
 
 def test_a_person_is_found_by_id_tax_number_certificate_and_account_and_by_no_name():
     assert ANA.with_account(account()).keys == {
-        RegisterKey("id", "ana"), tax_number_key(TaxNumber("99990008")), RegisterKey("fingerprint", "a1" * 32),
-        issuer_and_serial(SUBCA, 0xEE61ADE0), RegisterKey("account", "https://rekono.example/\0rekono-ana"),
-    }  # fmt: skip
+        RegisterKey("id", "ana"),
+        tax_number_key(TaxNumber("99990008")),
+        RegisterKey("fingerprint", "a1" * 32),
+        issuer_and_serial(SUBCA, 0xEE61ADE0),
+        RegisterKey("account", "https://rekono.example/\0rekono-ana"),
+    }
     assert DAVID.keys == {RegisterKey("id", "david")}
 
 
@@ -33,7 +36,13 @@ def test_an_issuer_or_a_serial_alone_names_no_certificate(certificate, kinds):
 
 @pytest.mark.parametrize(
     ("member", "portal", "may"),
-    [(ANA, "acq", True), (ANA, "bips", False), (CVETKA, "bips", True), (DAVID, "acq", False), (CVETKA.blocked(NOW, None), "acq", False)],
+    [
+        (ANA, "acq", True),
+        (ANA, "bips", False),
+        (CVETKA, "bips", True),
+        (DAVID, "acq", False),
+        (CVETKA.blocked(NOW, None), "acq", False),
+    ],
 )
 def test_only_the_portals_that_are_named_may_be_entered_and_none_by_a_blocked_person(member, portal, may):
     assert member.may_enter(portal) is may
@@ -50,7 +59,10 @@ def test_a_person_has_one_account_at_a_provider():
 
 def test_a_certificate_that_is_named_more_fully_takes_the_place_of_its_short_name():
     short, other = CertificateName(fingerprint="a1" * 32), CertificateName(fingerprint="b2" * 32)
-    assert replace(ANA, certificates=(short, other)).with_certificate(ANAS_CERTIFICATE).certificates == (other, ANAS_CERTIFICATE)
+    assert replace(ANA, certificates=(short, other)).with_certificate(ANAS_CERTIFICATE).certificates == (
+        other,
+        ANAS_CERTIFICATE,
+    )
 
 
 def test_blocking_remembers_since_when_and_why_and_unblocking_forgets_both():
@@ -67,12 +79,20 @@ def test_portals_know_a_member_by_the_id_of_the_register():
 
 def test_nothing_personal_is_in_what_a_log_would_write():
     shown = repr(ANA.with_account(account()).blocked(NOW, "because of Ana"))
-    assert not any(text in shown for text in ("Novak", "99990008", "40123456", "example.si", "because", "rekono-ana"))
+    assert not any(
+        text in shown for text in ("Novak", "99990008", "40123456", "example.si", "because", "rekono-ana")
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("99990008", "*****008"), ("SI 9999 0008", "SI **** *008"), ("+386 40 123 456", "+*** ** *** 456"), ("1234", "1234"), ("lost", "lost")],
-)  # fmt: skip
+    [
+        ("99990008", "*****008"),
+        ("SI 9999 0008", "SI **** *008"),
+        ("+386 40 123 456", "+*** ** *** 456"),
+        ("1234", "1234"),
+        ("lost", "lost"),
+    ],
+)
 def test_of_long_numbers_three_digits_are_shown(text, shown):
     assert masked(text) == shown

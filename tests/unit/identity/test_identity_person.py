@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 from stdnum.si import ddv
 
-from authproxy.identity.person import IncompleteTaxNumber, InvalidTaxNumber, Issuer, Person, Subject, tax_number
+from authproxy.identity.person import (
+    IncompleteTaxNumber,
+    InvalidTaxNumber,
+    Issuer,
+    Person,
+    Subject,
+    tax_number,
+)
 
 
 @given(some.from_regex(r"[0-9]{8}", fullmatch=True))
@@ -41,7 +48,9 @@ def test_a_lost_leading_digit_is_named():
         tax_number("9999000")
 
 
-@pytest.mark.parametrize("text", ["", "SI", "09990008", "999900088", "9999000a", "٩٩٩٩٠٠٠٨", "99990008\n1", "SISI99990008"])
+@pytest.mark.parametrize(
+    "text", ["", "SI", "09990008", "999900088", "9999000a", "٩٩٩٩٠٠٠٨", "99990008\n1", "SISI99990008"]
+)
 def test_what_is_no_tax_number_is_refused(text):
     with pytest.raises(InvalidTaxNumber, match="eight digits"):
         tax_number(text)
@@ -56,8 +65,13 @@ def test_a_wrong_check_digit_is_refused_without_repeating_the_number(text):
 
 @pytest.mark.parametrize(
     ("name", "email", "known_as"),
-    [("Ana Novak", "ana@example.si", "Ana Novak, ana@example.si"), ("Ana Novak", None, "Ana Novak"), (None, "ana@example.si", "ana@example.si"), (None, None, "90342.A")],
-)  # fmt: skip
+    [
+        ("Ana Novak", "ana@example.si", "Ana Novak, ana@example.si"),
+        ("Ana Novak", None, "Ana Novak"),
+        (None, "ana@example.si", "ana@example.si"),
+        (None, None, "90342.A"),
+    ],
+)
 def test_people_recognise_themselves_by_what_is_known(name, email, known_as):
     person = Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name=name, email=email)
     assert person.known_as == known_as

@@ -14,7 +14,12 @@ from tests.support.session_builders import NOW
 
 LATER = NOW + timedelta(days=1)
 LISTED = Listed(
-    member_id=ANA.member_id, name=ANA.name, tax_number=ANA.tax_number, email=ANA.email, phone=ANA.phone, portals=ANA.portals
+    member_id=ANA.member_id,
+    name=ANA.name,
+    tax_number=ANA.tax_number,
+    email=ANA.email,
+    phone=ANA.phone,
+    portals=ANA.portals,
 )
 
 
@@ -45,7 +50,9 @@ def test_a_list_blocks_and_unblocks_where_it_says_so():
     assert taken([ANA], replace(LISTED, is_blocked=True))[ANA.member_id].blocked_at == LATER
     assert taken([ANA.blocked(NOW, "x")], replace(LISTED, is_blocked=True))[ANA.member_id].blocked_at == NOW
     assert taken([ANA.blocked(NOW, "x")], replace(LISTED, is_blocked=False)) == by_id(ANA)
-    assert taken([], replace(LISTED, is_blocked=True, certificates=(ANAS_CERTIFICATE,))) == by_id(ANA.blocked(LATER, None))
+    assert taken([], replace(LISTED, is_blocked=True, certificates=(ANAS_CERTIFICATE,))) == by_id(
+        ANA.blocked(LATER, None)
+    )
 
 
 @pytest.mark.parametrize(("number", "stays"), [("99990008", True), ("99990032", False), (None, False)])

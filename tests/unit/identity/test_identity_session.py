@@ -13,7 +13,12 @@ START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
 def event(minutes: int) -> AuthenticationEvent:
-    return AuthenticationEvent(method="rekono", at=START + timedelta(minutes=minutes), source="https://idp.example", is_step_up=minutes > 0)
+    return AuthenticationEvent(
+        method="rekono",
+        at=START + timedelta(minutes=minutes),
+        source="https://idp.example",
+        is_step_up=minutes > 0,
+    )
 
 
 SESSION = Session(
@@ -53,7 +58,12 @@ def test_levels_compare_as_trust_does():
 
 
 def test_an_attempt_does_not_show_its_secrets():
-    attempt = Attempt(portal="acq", return_to="/", browser="browser-x", secret="secret-x", held="held-x", opened_at=START)
+    attempt = Attempt(
+        portal="acq", return_to="/", browser="browser-x", secret="secret-x", held="held-x", opened_at=START
+    )
     shown = repr(attempt)
     assert "acq" in shown
-    assert not any(secret in shown for secret in ("browser-x", "secret-x", "held-x", attempt.nonce, attempt.code_verifier))
+    assert not any(
+        secret in shown
+        for secret in ("browser-x", "secret-x", "held-x", attempt.nonce, attempt.code_verifier)
+    )

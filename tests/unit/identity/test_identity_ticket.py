@@ -30,7 +30,16 @@ def test_a_second_spelling_of_a_ticket_is_no_ticket():
     assert ticket.parse(text[:-1] + "B") is None  # the same 32 bytes, with bits that base64 does not use
 
 
-@pytest.mark.parametrize("text", ["", "1..", "2." + "A" * 22 + "." + "A" * 43, "1." + "A" * 22 + "." + "A" * 43 + "\n", "1." + "A" * 21 + "." + "A" * 44])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1..",
+        "2." + "A" * 22 + "." + "A" * 43,
+        "1." + "A" * 22 + "." + "A" * 43 + "\n",
+        "1." + "A" * 21 + "." + "A" * 44,
+    ],
+)
 def test_anything_else_is_no_ticket(text):
     assert ticket.parse(text) is None
 
@@ -45,7 +54,10 @@ def test_the_public_name_depends_on_the_identifier_alone_and_shows_none_of_it(id
 
 
 def test_different_sessions_have_different_names():
-    assert SessionTicket(bytes(16), bytes(32)).session_id != SessionTicket(b"\x01" + bytes(15), bytes(32)).session_id
+    assert (
+        SessionTicket(bytes(16), bytes(32)).session_id
+        != SessionTicket(b"\x01" + bytes(15), bytes(32)).session_id
+    )
 
 
 def test_a_ticket_does_not_show_itself():

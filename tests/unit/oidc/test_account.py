@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
-from support.hostile_provider import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, CODE, NONCE, REDIRECT_URI, VERIFIER, HostileProvider
+from support.hostile_provider import (
+    ACCESS_TOKEN,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CODE,
+    NONCE,
+    REDIRECT_URI,
+    VERIFIER,
+    HostileProvider,
+)
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.grant import Grant
@@ -24,14 +33,19 @@ TOKENS = {"access_token": "a2", "token_type": "Bearer"}
 async def hostile():
     provider = HostileProvider(NOW)
     await provider.start()
-    provider.discovery |= {"introspection_endpoint": f"{provider.issuer}introspect", "revocation_endpoint": f"{provider.issuer}revoke"}
+    provider.discovery |= {
+        "introspection_endpoint": f"{provider.issuer}introspect",
+        "revocation_endpoint": f"{provider.issuer}revoke",
+    }
     yield provider
     await provider.close()
 
 
 @pytest.fixture
 async def provider(hostile):
-    relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=timedelta(seconds=2))
+    relying_party = RelyingParty(
+        issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=timedelta(seconds=2)
+    )
     async with client_session(None, relying_party.timeout) as session:
         yield OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
 
@@ -53,26 +67,40 @@ async def test_new_tokens_are_a_yes(hostile, provider, answer, told):
     hostile.answer("token", answer)
     assert await provider.ask_about(REFRESH) == told
     sent = form(hostile, "token")
-    assert (sent["grant_type"], sent["refresh_token"], sent["client_id"]) == ("refresh_token", "r1", CLIENT_ID)
+    assert (sent["grant_type"], sent["refresh_token"], sent["client_id"]) == (
+        "refresh_token",
+        "r1",
+        CLIENT_ID,
+    )
 
 
 @pytest.mark.parametrize("endpoint", ["token", "introspect", "revoke"])
 async def test_the_secret_travels_in_the_header_where_that_is_agreed(hostile, endpoint):
     relying_party = RelyingParty(
-        issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, client_authentication="client_secret_basic", timeout=timedelta(seconds=2)
-    )  # fmt: skip
+        issuer=hostile.issuer,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        client_authentication="client_secret_basic",
+        timeout=timedelta(seconds=2),
+    )
     hostile.answer("token", TOKENS)
     hostile.answer("introspect", {"active": True})
     hostile.always("revoke")
     async with client_session(None, relying_party.timeout) as session:
         provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
-        work, grant = {"token": (provider.ask_about, REFRESH), "introspect": (provider.ask_about, ACCESS), "revoke": (provider.end_grant, REFRESH)}[endpoint]
+        work, grant = {
+            "token": (provider.ask_about, REFRESH),
+            "introspect": (provider.ask_about, ACCESS),
+            "revoke": (provider.end_grant, REFRESH),
+        }[endpoint]
         await work(grant)
     [headers] = [headers for name, headers, _ in hostile.requests if name == endpoint]
     assert headers["Authorization"].startswith("Basic ")
 
 
-@pytest.mark.parametrize(("status", "error"), [(400, "invalid_grant"), (401, "invalid_token"), (400, "invalid_token")])
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, "invalid_grant"), (401, "invalid_token"), (400, "invalid_token")]
+)
 async def test_a_refused_refresh_token_is_a_no(hostile, provider, status, error):
     hostile.answer("token", {"error": error, "error_description": "Invalid refresh token: r1"}, status=status)
     assert await provider.ask_about(REFRESH) == Withdrawn(f"refresh token: {error}")
@@ -81,11 +109,24 @@ async def test_a_refused_refresh_token_is_a_no(hostile, provider, status, error)
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (401, {"error": "invalid_client"}), (400, {"error": "invalid_request"}), (400, {"error": "unsupported_grant_type"}), (403, {}),
-        (404, {"error": "invalid_grant"}), (200, {}), (200, {"access_token": 7}), (500, {"error": "invalid_grant"}), (429, {"error": "invalid_grant"}),
-        (302, {}), (500, TOKENS), (202, TOKENS), (400, TOKENS), (200, b"<html>"), (200, b'{"access_token": "a", "access_token": "b"}'), (400, b'{"error": "invalid_grant", "error": "x"}'),
+        (401, {"error": "invalid_client"}),
+        (400, {"error": "invalid_request"}),
+        (400, {"error": "unsupported_grant_type"}),
+        (403, {}),
+        (404, {"error": "invalid_grant"}),
+        (200, {}),
+        (200, {"access_token": 7}),
+        (500, {"error": "invalid_grant"}),
+        (429, {"error": "invalid_grant"}),
+        (302, {}),
+        (500, TOKENS),
+        (202, TOKENS),
+        (400, TOKENS),
+        (200, b"<html>"),
+        (200, b'{"access_token": "a", "access_token": "b"}'),
+        (400, b'{"error": "invalid_grant", "error": "x"}'),
     ],
-)  # fmt: skip
+)
 async def test_everything_else_is_neither(hostile, provider, status, body):
     hostile.answer("token", body, status=status)
     with pytest.raises(CannotAsk) as found:
@@ -94,7 +135,9 @@ async def test_everything_else_is_neither(hostile, provider, status, body):
     assert has_been_sent(found.value)
 
 
-async def test_a_provider_that_is_away_has_not_been_asked_and_one_that_hangs_up_may_have_been(hostile, provider):
+async def test_a_provider_that_is_away_has_not_been_asked_and_one_that_hangs_up_may_have_been(
+    hostile, provider
+):
     await provider.refresh()
     hostile.hang_up("token")
     with pytest.raises(CannotAsk) as found:
@@ -106,7 +149,10 @@ async def test_a_provider_that_is_away_has_not_been_asked_and_one_that_hangs_up_
     assert not has_been_sent(found.value)
 
 
-@pytest.mark.parametrize(("active", "told"), [(True, Stands()), (False, Withdrawn("introspection: the access token is not active"))])
+@pytest.mark.parametrize(
+    ("active", "told"),
+    [(True, Stands()), (False, Withdrawn("introspection: the access token is not active"))],
+)
 async def test_introspection_says_yes_or_no(hostile, provider, active, told):
     hostile.answer("introspect", {"active": active})
     assert await provider.ask_about(ACCESS) == told
@@ -114,14 +160,28 @@ async def test_introspection_says_yes_or_no(hostile, provider, active, told):
     assert (sent["token"], sent["token_type_hint"], sent["client_id"]) == ("a1", "access_token", CLIENT_ID)
 
 
-@pytest.mark.parametrize(("status", "body"), [(403, {}), (200, {}), (200, {"active": "false"}), (200, {"active": 0}), (401, {"active": False}), (500, {"active": False})])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, {}),
+        (200, {}),
+        (200, {"active": "false"}),
+        (200, {"active": 0}),
+        (401, {"active": False}),
+        (500, {"active": False}),
+    ],
+)
 async def test_what_introspection_says_otherwise_is_neither(hostile, provider, status, body):
     hostile.answer("introspect", body, status=status)
     with pytest.raises(CannotAsk):
         await provider.ask_about(ACCESS)
 
 
-@pytest.mark.parametrize("ends_at", [NOW - timedelta(seconds=1), NOW + timedelta(seconds=60), None], ids=["over", "about to be over", "unknown end"])
+@pytest.mark.parametrize(
+    "ends_at",
+    [NOW - timedelta(seconds=1), NOW + timedelta(seconds=60), None],
+    ids=["over", "about to be over", "unknown end"],
+)
 async def test_a_token_that_may_be_over_by_itself_is_not_asked_about(hostile, provider, ends_at):
     hostile.answer("introspect", {"active": False})
     with pytest.raises(CannotAsk, match="access token is over"):
@@ -138,7 +198,9 @@ async def test_without_a_token_or_an_endpoint_nobody_is_asked(hostile, provider)
     assert set(hostile.hits) <= {"openid-configuration"}
 
 
-@pytest.mark.parametrize(("grant", "sent"), [(REFRESH, ("r1", "refresh_token")), (ACCESS, ("a1", "access_token"))])
+@pytest.mark.parametrize(
+    ("grant", "sent"), [(REFRESH, ("r1", "refresh_token")), (ACCESS, ("a1", "access_token"))]
+)
 async def test_the_provider_is_told_which_token_is_not_needed_any_more(hostile, provider, grant, sent):
     hostile.always("revoke")
     await provider.end_grant(grant)
@@ -164,10 +226,16 @@ async def _refusing():
     return web.Response(status=403)
 
 
-async def test_a_sign_in_brings_a_refresh_token_or_an_access_token_that_can_be_introspected(hostile, provider):
+async def test_a_sign_in_brings_a_refresh_token_or_an_access_token_that_can_be_introspected(
+    hostile, provider
+):
     async def grant():
         response = (("code", CODE), ("state", "s"))
-        return (await provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)).grant
+        return (
+            await provider.authenticate(
+                response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER
+            )
+        ).grant
 
     hostile.tokens = {"expires_in": 3600}
     assert await grant() == Grant(access_token=ACCESS_TOKEN, ends_at=NOW + timedelta(hours=1))
@@ -182,4 +250,6 @@ async def test_an_access_token_that_nobody_could_be_asked_about_is_not_kept(host
     del hostile.discovery["introspection_endpoint"]
     hostile.tokens = {"expires_in": 3600}
     response = (("code", CODE), ("state", "s"))
-    assert (await provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)).grant is None
+    assert (
+        await provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)
+    ).grant is None

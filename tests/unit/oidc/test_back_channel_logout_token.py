@@ -18,9 +18,25 @@ KEY = rsa_key("first")
 PUBLIC = key_set.read({"keys": [rsa_jwk(KEY)]}, "RS256").keys[0]
 HEADER = {"alg": "RS256", "kid": "rsa1", "typ": "logout+jwt"}
 CLAIMS = {
-    "iss": ISSUER, "aud": "acq", "iat": SECONDS, "exp": SECONDS + 120, "jti": "token-7", "sub": "90342.A", "sid": "s-1", "events": {EVENT: {}},
-}  # fmt: skip
-ID_CLAIMS = {"iss": ISSUER, "aud": "acq", "iat": SECONDS, "exp": SECONDS + 120, "jti": "one", "sub": "90342.A", "sid": "s-1", "nonce": NONCE}
+    "iss": ISSUER,
+    "aud": "acq",
+    "iat": SECONDS,
+    "exp": SECONDS + 120,
+    "jti": "token-7",
+    "sub": "90342.A",
+    "sid": "s-1",
+    "events": {EVENT: {}},
+}
+ID_CLAIMS = {
+    "iss": ISSUER,
+    "aud": "acq",
+    "iat": SECONDS,
+    "exp": SECONDS + 120,
+    "jti": "one",
+    "sub": "90342.A",
+    "sid": "s-1",
+    "nonce": NONCE,
+}
 
 
 def agreement(**changes) -> RelyingParty:
@@ -29,20 +45,31 @@ def agreement(**changes) -> RelyingParty:
 
 def judged(token: str, *, now: datetime = NOW, **changes) -> LogoutToken:
     relying_party = agreement(**changes)
-    return back_channel_logout.verified(back_channel_logout.read(token, relying_party), PUBLIC, relying_party, now=now)
+    return back_channel_logout.verified(
+        back_channel_logout.read(token, relying_party), PUBLIC, relying_party, now=now
+    )
 
 
 def claiming(**changes) -> str:
-    return jws(HEADER, {name: value for name, value in {**CLAIMS, **changes}.items() if value is not ...}, rs(KEY))
+    return jws(
+        HEADER, {name: value for name, value in {**CLAIMS, **changes}.items() if value is not ...}, rs(KEY)
+    )
 
 
 def headed(**changes) -> str:
-    return jws({name: value for name, value in {**HEADER, **changes}.items() if value is not ...}, CLAIMS, rs(KEY))
+    return jws(
+        {name: value for name, value in {**HEADER, **changes}.items() if value is not ...}, CLAIMS, rs(KEY)
+    )
 
 
 def test_a_genuine_token_says_whose_sessions_are_meant():
     token = judged(claiming())
-    assert (token.issuer, token.subject, token.provider_session, token.token_id) == (ISSUER, "90342.A", "s-1", "token-7")
+    assert (token.issuer, token.subject, token.provider_session, token.token_id) == (
+        ISSUER,
+        "90342.A",
+        "s-1",
+        "token-7",
+    )
     assert token.good_until == NOW + timedelta(seconds=180)
     assert not any(name in repr(token) for name in ("90342", "s-1", "token-7"))
 
@@ -71,7 +98,11 @@ def test_a_token_of_a_draft_without_exp_is_good_for_five_minutes_where_that_is_a
     assert judged(token, logout_tokens="draft").good_until == NOW + timedelta(seconds=360)
     assert judged(claiming(), logout_tokens="draft").good_until == NOW + timedelta(seconds=180)
     assert judged(token, logout_tokens="draft", now=NOW + timedelta(seconds=359)).token_id == "token-7"
-    for changes, now, found in (({}, NOW + timedelta(seconds=360), "expired"), ({"iat": ...}, NOW, "iat"), ({"iat": SECONDS + 61}, NOW, "only in")):
+    for changes, now, found in (
+        ({}, NOW + timedelta(seconds=360), "expired"),
+        ({"iat": ...}, NOW, "iat"),
+        ({"iat": SECONDS + 61}, NOW, "only in"),
+    ):
         with pytest.raises(TokenRefused, match=found):
             judged(claiming(exp=..., **changes), logout_tokens="draft", now=now)
     with pytest.raises(TokenRefused, match="exp is missing"):
@@ -105,7 +136,12 @@ def test_a_token_of_a_draft_without_exp_is_good_for_five_minutes_where_that_is_a
         (claiming(events={EVENT: None}), "events"),
         (claiming(events={EVENT: []}), "events"),
         (claiming(events={EVENT.replace("http:", "https:"): {}}), "events"),
-        (claiming(events={EVENT: {}, "https://schemas.openid.net/secevent/risc/event-type/account-disabled": {}}), "events"),
+        (
+            claiming(
+                events={EVENT: {}, "https://schemas.openid.net/secevent/risc/event-type/account-disabled": {}}
+            ),
+            "events",
+        ),
         (claiming(nonce=NONCE), "nonce"),
         (claiming(nonce=None), "nonce"),
         (claiming(sub=..., sid=...), "neither sub nor sid"),
@@ -121,14 +157,26 @@ def test_any_other_token_is_refused_with_the_check_that_failed(token, found):
     assert "90342" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("changes", [{"iat": SECONDS - 359}, {"exp": SECONDS - 59}, {"iat": SECONDS + 60}, {"events": {EVENT: {"why": "tired"}}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iat": SECONDS - 359},
+        {"exp": SECONDS - 59},
+        {"iat": SECONDS + 60},
+        {"events": {EVENT: {"why": "tired"}}},
+    ],
+)
 def test_the_borders_of_what_is_allowed_are_inside(changes):
     assert judged(claiming(**changes)).token_id == "token-7"
 
 
 @pytest.mark.parametrize(
     ("changes", "seconds"),
-    [({"exp": SECONDS + 120}, 180), ({"exp": SECONDS + 100_000}, 360), ({"iat": SECONDS - 100, "exp": SECONDS + 100_000}, 260)],
+    [
+        ({"exp": SECONDS + 120}, 180),
+        ({"exp": SECONDS + 100_000}, 360),
+        ({"iat": SECONDS - 100, "exp": SECONDS + 100_000}, 260),
+    ],
 )
 def test_a_token_is_refused_for_its_age_from_the_moment_on_that_is_told(changes, seconds):
     token, over_at = claiming(**changes), NOW + timedelta(seconds=seconds)

@@ -11,9 +11,16 @@ from authproxy.oidc.relying_party import RelyingParty
 
 ENDPOINT, BACK = "https://provider.example/endsession", "https://acq.example/.authproxy/logout"
 MITREID = {
-    "sub": "90342.KRZTQWMA", "aud": "prehod", "kid": "rsa1", "iss": "https://provider.example/", "exp": 1700000600, "iat": 1700000000,
-    "jti": "7b9c", "auth_time": 1700000000, "nonce": "n",
-}  # fmt: skip
+    "sub": "90342.KRZTQWMA",
+    "aud": "prehod",
+    "kid": "rsa1",
+    "iss": "https://provider.example/",
+    "exp": 1700000600,
+    "iat": 1700000000,
+    "jti": "7b9c",
+    "auth_time": 1700000000,
+    "nonce": "n",
+}
 
 
 def token(claims: object) -> str:
@@ -22,8 +29,12 @@ def token(claims: object) -> str:
 
 
 def asked(id_token: str, *, endpoint: str = ENDPOINT, **settings):
-    relying_party = RelyingParty(issuer="https://provider.example/", client_id="prehod", client_secret="s" * 20, **settings)
-    return request(relying_party, endpoint=endpoint, id_token=id_token, post_logout_redirect_uri=BACK, state="bye")
+    relying_party = RelyingParty(
+        issuer="https://provider.example/", client_id="prehod", client_secret="s" * 20, **settings
+    )
+    return request(
+        relying_party, endpoint=endpoint, id_token=id_token, post_logout_redirect_uri=BACK, state="bye"
+    )
 
 
 def test_the_browser_goes_by_get_and_says_for_whom_and_where_it_comes_back_to():
@@ -31,8 +42,11 @@ def test_the_browser_goes_by_get_and_says_for_whom_and_where_it_comes_back_to():
     place, _, query = found.location.partition("?")
     assert (found.by, place) == ("get", ENDPOINT)
     assert dict(parse_qsl(query)) == {
-        "client_id": "prehod", "post_logout_redirect_uri": BACK, "state": "bye", "id_token_hint": token(MITREID),
-    }  # fmt: skip
+        "client_id": "prehod",
+        "post_logout_redirect_uri": BACK,
+        "state": "bye",
+        "id_token_hint": token(MITREID),
+    }
     assert token(MITREID) not in repr(found)
 
 
@@ -47,23 +61,40 @@ def test_the_browser_goes_by_get_and_says_for_whom_and_where_it_comes_back_to():
         ("never", "post", MITREID, False),
     ],
 )
-def test_the_token_goes_into_an_address_only_if_nothing_in_it_is_about_the_person(hint, method, claims, is_sent):
+def test_the_token_goes_into_an_address_only_if_nothing_in_it_is_about_the_person(
+    hint, method, claims, is_sent
+):
     fields = asked(token(claims), logout_hint=hint, logout_method=method).fields
     assert ("id_token_hint" in fields) is is_sent
     assert fields["client_id"] == "prehod"
 
 
-@pytest.mark.parametrize("name", ["name", "email", "taxnumber", "phone_number", "http://idp.rekono.si/openid/taxnumber", "preferred_username"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "name",
+        "email",
+        "taxnumber",
+        "phone_number",
+        "http://idp.rekono.si/openid/taxnumber",
+        "preferred_username",
+    ],
+)
 def test_a_claim_that_is_not_of_the_protocol_is_about_the_person(name):
     assert not is_impersonal(token(MITREID | {name: "x"}))
 
 
-@pytest.mark.parametrize("subject", ["ana@example.si", None, 99990008, "99990008", "SI99990008", "0101985505004", "Ana Novak"])
+@pytest.mark.parametrize(
+    "subject", ["ana@example.si", None, 99990008, "99990008", "SI99990008", "0101985505004", "Ana Novak"]
+)
 def test_a_subject_may_say_who_somebody_is(subject):
     assert not is_impersonal(token(MITREID | {"sub": subject}))
 
 
-@pytest.mark.parametrize("unreadable", ["", "a.b", "a.b.c.d.e", "e30.!!.e30", token([1]), token(MITREID).replace("eyJzdWI", "eyJzdWI1")])
+@pytest.mark.parametrize(
+    "unreadable",
+    ["", "a.b", "a.b.c.d.e", "e30.!!.e30", token([1]), token(MITREID).replace("eyJzdWI", "eyJzdWI1")],
+)
 def test_a_token_that_cannot_be_read_is_about_the_person(unreadable):
     assert not is_impersonal(unreadable)
 
@@ -77,7 +108,13 @@ def test_the_endpoints_own_query_stays_and_names_nothing_twice():
     found = asked(token(MITREID), endpoint=ENDPOINT + "?realm=bank&state=theirs&client%5Fid=theirs")
     query = parse_qsl(urlsplit(found.location).query)
     assert ("realm", "bank") in query
-    assert sorted(name for name, _ in query) == ["client_id", "id_token_hint", "post_logout_redirect_uri", "realm", "state"]
+    assert sorted(name for name, _ in query) == [
+        "client_id",
+        "id_token_hint",
+        "post_logout_redirect_uri",
+        "realm",
+        "state",
+    ]
     assert ("state", "bye") in query
 
 

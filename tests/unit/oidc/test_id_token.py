@@ -23,20 +23,36 @@ ISSUER = "https://idp.rekono.si/openid-connect-server-webapp/"
 KEY = rsa_key("first")
 PUBLIC = key_set.read({"keys": [rsa_jwk(KEY)]}, "RS256").keys[0]
 CLAIMS = {
-    "iss": ISSUER, "sub": "90342.A", "aud": "acq", "nonce": NONCE, "iat": SECONDS, "exp": SECONDS + 600, "auth_time": SECONDS - 20,
-}  # fmt: skip
+    "iss": ISSUER,
+    "sub": "90342.A",
+    "aud": "acq",
+    "nonce": NONCE,
+    "iat": SECONDS,
+    "exp": SECONDS + 600,
+    "auth_time": SECONDS - 20,
+}
 HEADER = {"alg": "RS256", "kid": "rsa1"}
 TOKEN = jws(HEADER, CLAIMS, rs(KEY))
 
 
 def judged(token: str, *, now: datetime = NOW, **agreement) -> VerifiedClaims:
-    relying_party = RelyingParty(**{"issuer": ISSUER, "client_id": "acq", "client_secret": "s", "max_age": timedelta(minutes=5), **agreement})
+    relying_party = RelyingParty(
+        **{
+            "issuer": ISSUER,
+            "client_id": "acq",
+            "client_secret": "s",
+            "max_age": timedelta(minutes=5),
+            **agreement,
+        }
+    )
     expected = Expectation(nonce=NONCE, access_token=ACCESS_TOKEN, now=now)
     return verified(read(token, "RS256"), PUBLIC, relying_party, expected)
 
 
 def claiming(**changes) -> str:
-    return jws(HEADER, {name: value for name, value in {**CLAIMS, **changes}.items() if value is not ...}, rs(KEY))
+    return jws(
+        HEADER, {name: value for name, value in {**CLAIMS, **changes}.items() if value is not ...}, rs(KEY)
+    )
 
 
 def test_a_genuine_token_proves_its_subject():
@@ -101,21 +117,35 @@ def test_any_other_token_is_refused_with_the_check_that_failed(token, found):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"exp": SECONDS - 59}, {"iat": SECONDS + 60}, {"nbf": SECONDS + 60}, {"iat": SECONDS - 600}, {"auth_time": SECONDS - 360},
-        {"auth_time": SECONDS + 60}, {"exp": SECONDS + 0.5}, {"exp": 253_402_300_799}, {"aud": ["acq"]}, {"azp": "acq"},
-        {"at_hash": at_hash()}, {"sub": "x" * 255}, {"sub": "Žiga Č"},
+        {"exp": SECONDS - 59},
+        {"iat": SECONDS + 60},
+        {"nbf": SECONDS + 60},
+        {"iat": SECONDS - 600},
+        {"auth_time": SECONDS - 360},
+        {"auth_time": SECONDS + 60},
+        {"exp": SECONDS + 0.5},
+        {"exp": 253_402_300_799},
+        {"aud": ["acq"]},
+        {"azp": "acq"},
+        {"at_hash": at_hash()},
+        {"sub": "x" * 255},
+        {"sub": "Žiga Č"},
     ],
-)  # fmt: skip
+)
 def test_the_borders_of_what_is_allowed_are_inside(changes):
     assert judged(claiming(**changes)).issuer == ISSUER
 
 
 def test_without_max_age_the_time_of_authentication_is_optional():
     assert judged(claiming(auth_time=...), max_age=None).auth_time is None
-    assert judged(claiming(auth_time=SECONDS - 100_000), max_age=None).auth_time == NOW - timedelta(seconds=100_000)
+    assert judged(claiming(auth_time=SECONDS - 100_000), max_age=None).auth_time == NOW - timedelta(
+        seconds=100_000
+    )
 
 
-@pytest.mark.parametrize(("auth_time", "reason"), [(..., Reason.PROVIDER_ANSWER_INVALID), (SECONDS - 361, Reason.PROOF_TOO_OLD)])
+@pytest.mark.parametrize(
+    ("auth_time", "reason"), [(..., Reason.PROVIDER_ANSWER_INVALID), (SECONDS - 361, Reason.PROOF_TOO_OLD)]
+)
 def test_an_authentication_that_is_too_old_is_told_apart_from_a_token_that_is_wrong(auth_time, reason):
     with pytest.raises(AuthenticationTooOld) as old:
         judged(claiming(auth_time=auth_time))
@@ -134,7 +164,12 @@ def test_at_hash_beside_ed25519_is_by_the_hash_of_that(digest, is_believed):
     relying_party = RelyingParty(issuer=ISSUER, client_id="acq", client_secret="s", algorithm="EdDSA")
     public = key_set.read({"keys": [jwk]}, "EdDSA").keys[0]
     with contextlib.nullcontext() if is_believed else pytest.raises(TokenRefused, match="at_hash"):
-        verified(read(token, "EdDSA"), public, relying_party, Expectation(nonce=NONCE, access_token=ACCESS_TOKEN, now=NOW))
+        verified(
+            read(token, "EdDSA"),
+            public,
+            relying_party,
+            Expectation(nonce=NONCE, access_token=ACCESS_TOKEN, now=NOW),
+        )
 
 
 def test_at_hash_follows_the_algorithm():
@@ -142,7 +177,12 @@ def test_at_hash_follows_the_algorithm():
     relying_party = RelyingParty(issuer=ISSUER, client_id="acq", client_secret="s", algorithm="RS512")
     token = jws({"alg": "RS512"}, {**CLAIMS, "at_hash": at_hash()}, rs(KEY, SHA512()))
     with pytest.raises(TokenRefused, match="at_hash"):
-        verified(read(token, "RS512"), key, relying_party, Expectation(nonce=NONCE, access_token=ACCESS_TOKEN, now=NOW))
+        verified(
+            read(token, "RS512"),
+            key,
+            relying_party,
+            Expectation(nonce=NONCE, access_token=ACCESS_TOKEN, now=NOW),
+        )
 
 
 @given(st.integers(0, len(TOKEN) - 1), st.characters(codec="ascii"))

@@ -45,7 +45,11 @@ def test_elliptic_curve_keys_serve_the_algorithm_of_their_curve():
 
 @pytest.mark.parametrize(
     ("algorithm", "curve", "name", "size"),
-    [("ES256", ec.SECP256R1(), "P-256", 32), ("ES384", ec.SECP384R1(), "P-384", 48), ("ES512", ec.SECP521R1(), "P-521", 66)],
+    [
+        ("ES256", ec.SECP256R1(), "P-256", 32),
+        ("ES384", ec.SECP384R1(), "P-384", 48),
+        ("ES512", ec.SECP521R1(), "P-521", 66),
+    ],
 )
 def test_each_curve_serves_its_own_algorithm_and_no_other(algorithm, curve, name, size):
     point = ec.generate_private_key(curve).public_key().public_numbers()
@@ -71,7 +75,15 @@ def test_rsa_keys_serve_both_paddings(algorithm):
 
 @pytest.mark.parametrize(
     "members",
-    [{}, {"use": "sig"}, {"alg": "RS256"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"x5t": "abc"}, {"kid": "x" * 256}],
+    [
+        {},
+        {"use": "sig"},
+        {"alg": "RS256"},
+        {"key_ops": ["verify"]},
+        {"key_ops": ["sign", "verify"]},
+        {"x5t": "abc"},
+        {"kid": "x" * 256},
+    ],
 )
 def test_a_key_that_does_not_exclude_verifying_is_usable(members):
     assert len(usable(rsa_jwk(FIRST, **members)).keys) == 1
@@ -80,13 +92,31 @@ def test_a_key_that_does_not_exclude_verifying_is_usable(members):
 @pytest.mark.parametrize(
     "members",
     [
-        {"use": "enc"}, {"use": None}, {"alg": "RS384"}, {"alg": None}, {"key_ops": ["sign"]}, {"key_ops": "verify"}, {"kty": "EC"},
-        {"kty": "oct", "k": "AA"}, {"kty": ["RSA"]}, {"d": "AQ"}, {"kid": 5}, {"kid": ""}, {"kid": "x" * 257}, {"kid": "a\nb"},
-        {"n": None}, {"n": 5}, {"n": ""}, {"e": "AQAB=="}, {"e": "AA"}, {"e": "AQ"}, {"e": "A Q"},
+        {"use": "enc"},
+        {"use": None},
+        {"alg": "RS384"},
+        {"alg": None},
+        {"key_ops": ["sign"]},
+        {"key_ops": "verify"},
+        {"kty": "EC"},
+        {"kty": "oct", "k": "AA"},
+        {"kty": ["RSA"]},
+        {"d": "AQ"},
+        {"kid": 5},
+        {"kid": ""},
+        {"kid": "x" * 257},
+        {"kid": "a\nb"},
+        {"n": None},
+        {"n": 5},
+        {"n": ""},
+        {"e": "AQAB=="},
+        {"e": "AA"},
+        {"e": "AQ"},
+        {"e": "A Q"},
         {"n": number(rsa_key("weak", 1024).public_key().public_numbers().n)},
         {"n": number((1 << 8192) + 1)},
     ],
-)  # fmt: skip
+)
 def test_a_key_that_is_not_certainly_a_strong_signature_key_is_none(members):
     assert usable({**rsa_jwk(FIRST, kid="rsa1"), **members}).keys == ()
 
@@ -121,7 +151,9 @@ def test_a_token_with_kid_means_no_nameless_key():
     assert usable(rsa_jwk(FIRST)).meant_by("a") is None
 
 
-@pytest.mark.parametrize("document", [{}, {"keys": {}}, {"keys": None}, {"keys": ["x"]}, {"keys": [rsa_jwk(FIRST), 5]}])
+@pytest.mark.parametrize(
+    "document", [{}, {"keys": {}}, {"keys": None}, {"keys": ["x"]}, {"keys": [rsa_jwk(FIRST), 5]}]
+)
 def test_what_is_no_set_of_keys_is_not_taken_for_an_empty_one(document):
     with pytest.raises(Unreadable):
         read(document, "RS256")

@@ -17,11 +17,23 @@ CODE = "Zk3pTq81LmNv70aRcD5eXwYb9UoJhG2s"
 
 
 def request(endpoint=f"{ISSUER}authorize", *, anew=False, extra=None, **agreement):
-    relying_party = RelyingParty(issuer=ISSUER, client_id="acq", client_secret="s3cret", scopes=("openid", TAX_NUMBER_SCOPE), **agreement)
+    relying_party = RelyingParty(
+        issuer=ISSUER,
+        client_id="acq",
+        client_secret="s3cret",
+        scopes=("openid", TAX_NUMBER_SCOPE),
+        **agreement,
+    )
     asked = authorization.parameters(
-        relying_party, redirect_uri="https://acq.bankart.si/.authproxy/callback/rekono", state="st&te", nonce="n",
-        code_verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", ui_locales="sl", anew=anew, extra=extra or {},
-    )  # fmt: skip
+        relying_party,
+        redirect_uri="https://acq.bankart.si/.authproxy/callback/rekono",
+        state="st&te",
+        nonce="n",
+        code_verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        ui_locales="sl",
+        anew=anew,
+        extra=extra or {},
+    )
     return authorization.address(endpoint, asked)
 
 
@@ -45,7 +57,10 @@ def test_the_request_asks_for_a_code_with_everything_that_binds_it():
 
 
 def test_the_challenge_is_that_of_rfc_7636_appendix_b():
-    assert code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    assert (
+        code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+        == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    )
 
 
 def test_a_prompt_goes_without_max_age_because_mitreid_would_ignore_that():
@@ -55,7 +70,9 @@ def test_a_prompt_goes_without_max_age_because_mitreid_would_ignore_that():
     assert "max_age" not in parameters
 
 
-@pytest.mark.parametrize("agreement", [{"max_age": timedelta(minutes=5)}, {"max_age": timedelta(minutes=5), "prompt": "consent"}])
+@pytest.mark.parametrize(
+    "agreement", [{"max_age": timedelta(minutes=5)}, {"max_age": timedelta(minutes=5), "prompt": "consent"}]
+)
 def test_a_new_authentication_is_asked_for_with_a_time_that_can_be_checked(agreement):
     parameters = dict(parse_qsl(urlsplit(request(anew=True, **agreement)).query))
 
@@ -71,7 +88,13 @@ def test_a_new_authentication_can_be_asked_for_where_no_age_is_agreed():
 
 def test_parameters_beyond_the_protocol_are_sent_and_displace_none_of_its_own():
     claims = '{"id_token":{"acr":{"essential":true}}}'
-    parameters = dict(parse_qsl(urlsplit(request(extra={"claims": claims, "kc_idp_hint": "banka", "state": "evil", "scope": "evil"})).query))
+    parameters = dict(
+        parse_qsl(
+            urlsplit(
+                request(extra={"claims": claims, "kc_idp_hint": "banka", "state": "evil", "scope": "evil"})
+            ).query
+        )
+    )
 
     assert (parameters["claims"], parameters["kc_idp_hint"]) == (claims, "banka")
     assert (parameters["state"], parameters["scope"]) == ("st&te", f"openid {TAX_NUMBER_SCOPE}")
@@ -82,7 +105,10 @@ def test_neither_is_sent_unless_it_is_agreed():
 
 
 def test_the_endpoint_keeps_its_own_parameters_but_not_ours():
-    parameters = parse_qsl(urlsplit(request(f"{ISSUER}authorize?tenant=a%2Fb&client_id=evil&st%61te=evil&&flag")).query, keep_blank_values=True)
+    parameters = parse_qsl(
+        urlsplit(request(f"{ISSUER}authorize?tenant=a%2Fb&client_id=evil&st%61te=evil&&flag")).query,
+        keep_blank_values=True,
+    )
     names = [name for name, _ in parameters]
 
     assert len(names) == len(set(names))
@@ -119,7 +145,9 @@ def test_a_code_of_any_shape_that_rfc_6749_allows_is_taken(code):
 
 
 def test_other_parameters_are_ignored_even_when_doubled():
-    assert read(("code", CODE), ("state", "s"), ("utm", "1"), ("utm", "2"), ("session_state", "x")).code == CODE
+    assert (
+        read(("code", CODE), ("state", "s"), ("utm", "1"), ("utm", "2"), ("session_state", "x")).code == CODE
+    )
 
 
 def test_the_issuer_may_be_stated_and_must_be_when_announced():
@@ -143,8 +171,16 @@ def test_the_code_does_not_show():
         ([("code", CODE), ("state", "s"), ("state", "s")], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", CODE), ("iss", ISSUER), ("iss", ISSUER)], True, Reason.PROVIDER_ANSWER_INVALID),
         ([("error", "access_denied"), ("error", "server_error")], False, Reason.PROVIDER_ANSWER_INVALID),
-        ([("error", "access_denied"), ("error_description", "a"), ("error_description", "b")], False, Reason.PROVIDER_ANSWER_INVALID),
-        ([("error", "access_denied"), ("error_uri", "a"), ("error_uri", "b")], False, Reason.PROVIDER_ANSWER_INVALID),
+        (
+            [("error", "access_denied"), ("error_description", "a"), ("error_description", "b")],
+            False,
+            Reason.PROVIDER_ANSWER_INVALID,
+        ),
+        (
+            [("error", "access_denied"), ("error_uri", "a"), ("error_uri", "b")],
+            False,
+            Reason.PROVIDER_ANSWER_INVALID,
+        ),
         ([("code", CODE), ("iss", ISSUER.rstrip("/"))], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", CODE), ("iss", "https://evil.example/")], True, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", CODE)], True, Reason.PROVIDER_ANSWER_INVALID),
@@ -154,7 +190,11 @@ def test_the_code_does_not_show():
         ([("code", CODE), ("access_token", "x")], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("error", "access_denied"), ("access_token", "x")], False, Reason.PROVIDER_ANSWER_INVALID),
         ([("code", CODE), ("error", "access_denied")], False, Reason.PROVIDER_ANSWER_INVALID),
-        ([("error", "access_denied"), ("error_description", f"User denied access {CODE}")], False, Reason.CONSENT_REFUSED),
+        (
+            [("error", "access_denied"), ("error_description", f"User denied access {CODE}")],
+            False,
+            Reason.CONSENT_REFUSED,
+        ),
         ([("error", "login_required")], False, Reason.PROVIDER_REFUSED),
         ([("error", "temporarily_unavailable")], False, Reason.PROVIDER_UNAVAILABLE),
         ([("error", "server_error")], False, Reason.PROVIDER_UNAVAILABLE),

@@ -16,27 +16,55 @@ from authproxy.oidc.refused import ClaimsRefused
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 EVERYTHING = ("tax_number", "name", "birthdate", "address", "email", "phone_number")
-LEVELS = {"10": Level.LOW, "20": Level.MEDIUM, "30": Level.HIGH, "srednja": Level.MEDIUM, "http://eidas.europa.eu/LoA/high": Level.HIGH}
+LEVELS = {
+    "10": Level.LOW,
+    "20": Level.MEDIUM,
+    "30": Level.HIGH,
+    "srednja": Level.MEDIUM,
+    "http://eidas.europa.eu/LoA/high": Level.HIGH,
+}
 NAMES = ClaimNames(tax_number=("taxnumber", "davcna_stevilka"), level=("loa", "acr"))
 ANA = {
-    "name": "Ana Novak", "birthdate": "1990-01-01", "email": "ana.novak@example.si", "email_verified": True,
-    "phone_number": "+38640123456", "phone_number_verified": True, "address": {"locality": "Ljubljana"}, "taxnumber": "99990008", "loa": 20,
-}  # fmt: skip
+    "name": "Ana Novak",
+    "birthdate": "1990-01-01",
+    "email": "ana.novak@example.si",
+    "email_verified": True,
+    "phone_number": "+38640123456",
+    "phone_number_verified": True,
+    "address": {"locality": "Ljubljana"},
+    "taxnumber": "99990008",
+    "loa": 20,
+}
 
 
 SAYS_NOTHING = VerifiedWhenAbsent()
 
 
-def claimed(userinfo=None, required=EVERYTHING, names=NAMES, when_absent=SAYS_NOTHING, **id_token) -> ClaimedIdentity:
-    verified = VerifiedClaims(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), auth_time=NOW, every=id_token)
-    return identity(verified, ANA if userinfo is None else userinfo, names=names, levels=LEVELS, required=required, when_absent=when_absent)
+def claimed(
+    userinfo=None, required=EVERYTHING, names=NAMES, when_absent=SAYS_NOTHING, **id_token
+) -> ClaimedIdentity:
+    verified = VerifiedClaims(
+        issuer=Issuer("https://idp/"), subject=Subject("90342.A"), auth_time=NOW, every=id_token
+    )
+    return identity(
+        verified,
+        ANA if userinfo is None else userinfo,
+        names=names,
+        levels=LEVELS,
+        required=required,
+        when_absent=when_absent,
+    )
 
 
 def test_userinfo_of_a_complete_account_makes_a_person():
     found = claimed(acr="20", amr=["pwd", "sms"])
 
     assert (found.person.issuer, found.person.subject) == ("https://idp/", "90342.A")
-    assert (found.person.name, found.person.email, found.person.tax_number) == ("Ana Novak", "ana.novak@example.si", "99990008")
+    assert (found.person.name, found.person.email, found.person.tax_number) == (
+        "Ana Novak",
+        "ana.novak@example.si",
+        "99990008",
+    )
     assert (found.level, found.missing) == (Level.MEDIUM, ())
     assert (found.acr, found.amr, found.auth_time) == ("20", ("pwd", "sms"), NOW)
 
@@ -44,7 +72,12 @@ def test_userinfo_of_a_complete_account_makes_a_person():
 def test_the_id_token_fills_in_what_userinfo_leaves_out():
     found = claimed({}, **ANA)
 
-    assert (found.person.name, found.person.tax_number, found.level, found.missing) == ("Ana Novak", "99990008", Level.MEDIUM, ())
+    assert (found.person.name, found.person.tax_number, found.level, found.missing) == (
+        "Ana Novak",
+        "99990008",
+        Level.MEDIUM,
+        (),
+    )
 
 
 def test_userinfo_comes_first():
@@ -81,19 +114,29 @@ def test_a_tax_number_that_has_lost_a_digit_is_refused_as_such(value):
     assert "9999" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("value", ["99990009", "10000071", "99990008.0", 99990008.0, True, ["99990008"], "ABCDEFGH", "９９９９０００８"])
+@pytest.mark.parametrize(
+    "value",
+    ["99990009", "10000071", "99990008.0", 99990008.0, True, ["99990008"], "ABCDEFGH", "９９９９０００８"],
+)
 def test_a_wrong_tax_number_is_refused_even_where_none_is_required(value):
     with pytest.raises(ClaimsRefused) as refusal:
         claimed({**ANA, "taxnumber": value}, required=())
 
     assert refusal.value.reason == Reason.TAX_NUMBER_INVALID
     assert "9999" not in str(refusal.value)
-    assert (refusal.value.person.subject, refusal.value.person.name, refusal.value.person.tax_number) == ("90342.A", "Ana Novak", None)
+    assert (refusal.value.person.subject, refusal.value.person.name, refusal.value.person.tax_number) == (
+        "90342.A",
+        "Ana Novak",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
     ("userinfo", "id_token"),
-    [({"taxnumber": "99990008"}, {"taxnumber": "99990016"}), ({"taxnumber": "99990008", "davcna_stevilka": "99990016"}, {})],
+    [
+        ({"taxnumber": "99990008"}, {"taxnumber": "99990016"}),
+        ({"taxnumber": "99990008", "davcna_stevilka": "99990016"}, {}),
+    ],
 )
 def test_two_different_tax_numbers_are_refused(userinfo, id_token):
     with pytest.raises(ClaimsRefused) as refusal:
@@ -121,17 +164,38 @@ def test_a_name_is_a_member_as_it_stands_or_leads_into_objects_by_its_dots(name,
 
 def test_everything_can_have_another_name():
     names = ClaimNames(
-        tax_number=("davcna",), level=("stopnja",), name=("polno_ime",), birthdate=("rojstvo.datum",), address=("naslov",), email=("e_naslov",),
-        phone_number=("mobilna",), given_name=("ime",), family_name=("priimek",),
-    )  # fmt: skip
-    userinfo = {"davcna": "99990008", "stopnja": "30", "ime": "Ana", "priimek": "Novak", "rojstvo": {"datum": "1990-01-01"},
-                "naslov": "Pot 1", "e_naslov": "ana@example.si", "mobilna": "+38640123456"}  # fmt: skip
+        tax_number=("davcna",),
+        level=("stopnja",),
+        name=("polno_ime",),
+        birthdate=("rojstvo.datum",),
+        address=("naslov",),
+        email=("e_naslov",),
+        phone_number=("mobilna",),
+        given_name=("ime",),
+        family_name=("priimek",),
+    )
+    userinfo = {
+        "davcna": "99990008",
+        "stopnja": "30",
+        "ime": "Ana",
+        "priimek": "Novak",
+        "rojstvo": {"datum": "1990-01-01"},
+        "naslov": "Pot 1",
+        "e_naslov": "ana@example.si",
+        "mobilna": "+38640123456",
+    }
 
     found = claimed(userinfo, names=names)
 
-    assert (found.person.name, found.person.email, found.person.tax_number) == ("Ana Novak", "ana@example.si", "99990008")
+    assert (found.person.name, found.person.email, found.person.tax_number) == (
+        "Ana Novak",
+        "ana@example.si",
+        "99990008",
+    )
     assert (found.level, found.missing) == (Level.HIGH, ())
-    assert claimed({**userinfo, "polno_ime": "Ana Marija Novak"}, names=names).person.name == "Ana Marija Novak"
+    assert (
+        claimed({**userinfo, "polno_ime": "Ana Marija Novak"}, names=names).person.name == "Ana Marija Novak"
+    )
     assert claimed(ANA, names=names).missing == EVERYTHING
 
 
@@ -143,7 +207,12 @@ def test_the_first_name_that_says_something_readable_counts():
 
 
 def test_one_tax_number_stated_twice_is_one():
-    assert claimed({"taxnumber": "SI99990008", "davcna_stevilka": 99990008}, taxnumber="99990008").person.tax_number == "99990008"
+    assert (
+        claimed(
+            {"taxnumber": "SI99990008", "davcna_stevilka": 99990008}, taxnumber="99990008"
+        ).person.tax_number
+        == "99990008"
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +238,9 @@ def test_one_tax_number_stated_twice_is_one():
         ({"loa": 30}, {"acr": "unheard of"}, Level.LOW),
     ],
 )
-def test_the_level_is_the_lowest_that_is_stated_and_the_lowest_of_all_when_in_doubt(userinfo, id_token, level):
+def test_the_level_is_the_lowest_that_is_stated_and_the_lowest_of_all_when_in_doubt(
+    userinfo, id_token, level
+):
     assert claimed(userinfo, **id_token).level == level
 
 
@@ -219,8 +290,20 @@ def test_an_email_address_is_passed_only_whole_plain_and_not_denied(email, verif
 
 @pytest.mark.parametrize(
     ("address", "present"),
-    [({"formatted": "Testna 1"}, True), ({"formatted": "Testna 1\r\n1000 Ljubljana"}, True), ({"formatted": "\n"}, False), ("Testna 1", True),
-     ("Testna 1\n1000", True), ({"formatted": "a\x00b"}, False), (None, False), (5, False), ({}, False), ({"locality": ""}, False), ({"locality": 5}, False), ([], False)],
+    [
+        ({"formatted": "Testna 1"}, True),
+        ({"formatted": "Testna 1\r\n1000 Ljubljana"}, True),
+        ({"formatted": "\n"}, False),
+        ("Testna 1", True),
+        ("Testna 1\n1000", True),
+        ({"formatted": "a\x00b"}, False),
+        (None, False),
+        (5, False),
+        ({}, False),
+        ({"locality": ""}, False),
+        ({"locality": 5}, False),
+        ([], False),
+    ],
 )
 def test_an_address_is_there_if_any_part_of_it_is(address, present):
     assert ("address" not in claimed({"address": address}).missing) is present
@@ -228,13 +311,26 @@ def test_an_address_is_there_if_any_part_of_it_is(address, present):
 
 @pytest.mark.parametrize(
     ("amr", "kept"),
-    [(None, ()), ("sms", ()), (["sms", 5, "", "a\n", "x" * 301, "otp"], ("sms", "otp")), (["a"] * 40, ("a",) * 16)],
+    [
+        (None, ()),
+        ("sms", ()),
+        (["sms", 5, "", "a\n", "x" * 301, "otp"], ("sms", "otp")),
+        (["a"] * 40, ("a",) * 16),
+    ],
 )
 def test_amr_is_a_short_list_of_words(amr, kept):
     assert claimed(amr=amr).amr == kept
 
 
-VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.dictionaries(st.text(), st.text())
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.lists(st.text())
+    | st.dictionaries(st.text(), st.text())
+)
 
 
 @given(st.dictionaries(st.sampled_from([*ANA, "acr", "amr", "given_name", "family_name"]), VALUES))
@@ -244,7 +340,12 @@ def test_whatever_userinfo_says_there_is_an_identity_or_a_refusal(userinfo):
     except ClaimsRefused as refusal:
         outcome = refusal.reason
 
-    assert outcome in {"90342.A", Reason.TAX_NUMBER_INVALID, Reason.TAX_NUMBER_INCOMPLETE, Reason.CLAIMS_CONTRADICT}
+    assert outcome in {
+        "90342.A",
+        Reason.TAX_NUMBER_INVALID,
+        Reason.TAX_NUMBER_INCOMPLETE,
+        Reason.CLAIMS_CONTRADICT,
+    }
 
 
 PHONES = {
@@ -277,7 +378,19 @@ def test_codes_may_be_sent_to_a_number_that_can_be_read_in_one_way_only(stated):
     assert stated == "" or stated not in repr(found)
 
 
-@pytest.mark.parametrize(("verified", "phone"), [(True, True), ("true", True), (..., False), (False, False), ("false", False), (None, False), (0, False), (1, False)])
+@pytest.mark.parametrize(
+    ("verified", "phone"),
+    [
+        (True, True),
+        ("true", True),
+        (..., False),
+        (False, False),
+        ("false", False),
+        (None, False),
+        (0, False),
+        (1, False),
+    ],
+)
 def test_no_code_goes_to_a_number_that_the_provider_has_not_verified(verified, phone):
     userinfo = {name: value for name, value in ANA.items() if name != "phone_number_verified"}
     found = claimed(userinfo if verified is ... else userinfo | {"phone_number_verified": verified})
@@ -306,28 +419,51 @@ def test_whoever_denies_that_it_is_verified_wins_over_the_other(claim, denying):
 @pytest.mark.parametrize("when_absent", [True, False])
 def test_what_nobody_says_anything_about_is_for_the_settings_to_say(claim, when_absent):
     rule = VerifiedWhenAbsent(email=when_absent, phone_number=when_absent)
-    assert kept(claimed({claim: VALUES[claim]}, required=(), when_absent=rule), claim) == (VALUES[claim] if when_absent else None)
-    assert kept(claimed({claim: VALUES[claim], f"{claim}_verified": True}, required=(), when_absent=rule), claim) == VALUES[claim]
+    assert kept(claimed({claim: VALUES[claim]}, required=(), when_absent=rule), claim) == (
+        VALUES[claim] if when_absent else None
+    )
+    assert (
+        kept(claimed({claim: VALUES[claim], f"{claim}_verified": True}, required=(), when_absent=rule), claim)
+        == VALUES[claim]
+    )
 
 
 def test_a_yes_speaks_of_the_value_beside_it_and_of_no_other():
     strict = VerifiedWhenAbsent(email=False)
     theirs = {"email": "ana@example.si", "email_verified": True}
-    assert claimed({"email": "mallory@example.si"}, required=(), when_absent=strict, **theirs).person.email == "ana@example.si"
-    assert claimed({"email": "ana@example.si"}, required=(), when_absent=strict, **theirs).person.email == "ana@example.si"
-    assert claimed({"email": "ana@example.si"}, required=(), when_absent=strict, email_verified=True).person.email == "ana@example.si"
+    assert (
+        claimed({"email": "mallory@example.si"}, required=(), when_absent=strict, **theirs).person.email
+        == "ana@example.si"
+    )
+    assert (
+        claimed({"email": "ana@example.si"}, required=(), when_absent=strict, **theirs).person.email
+        == "ana@example.si"
+    )
+    assert (
+        claimed(
+            {"email": "ana@example.si"}, required=(), when_absent=strict, email_verified=True
+        ).person.email
+        == "ana@example.si"
+    )
 
 
 @pytest.mark.parametrize("odd", [[], {}, ["true"], "TRUE", "yes", 1.0])
 def test_only_true_says_that_it_is_verified(odd):
-    assert claimed(VALUES | {"email_verified": odd, "phone_number_verified": odd}, required=()).present == ("phone_number",)
+    assert claimed(VALUES | {"email_verified": odd, "phone_number_verified": odd}, required=()).present == (
+        "phone_number",
+    )
 
 
 def test_the_number_comes_from_the_first_that_states_a_usable_one():
     assert claimed(ANA | {"phone_number": "none"}, phone_number="+38640999888").person.phone == "+38640999888"
-    assert claimed(ANA, phone_number="+38640999888", phone_number_verified=True).person.phone == "+38640123456"
+    assert (
+        claimed(ANA, phone_number="+38640999888", phone_number_verified=True).person.phone == "+38640123456"
+    )
 
 
 def test_what_is_stated_is_remembered_whether_or_not_it_was_required():
     assert claimed(required=()).present == EVERYTHING
-    assert claimed({"taxnumber": "99990008", "email": "a@example.si"}, required=()).present == ("tax_number", "email")
+    assert claimed({"taxnumber": "99990008", "email": "a@example.si"}, required=()).present == (
+        "tax_number",
+        "email",
+    )

@@ -150,7 +150,10 @@ async def test_a_clock_that_goes_back_keeps_nothing_fresh_and_nothing_cool(hosti
     assert hostile.hits["openid-configuration"] == 4
 
 
-@pytest.mark.parametrize("failure", ["discovery HTML", "discovery elsewhere", "discovery without end", "discovery of another issuer"])
+@pytest.mark.parametrize(
+    "failure",
+    ["discovery HTML", "discovery elsewhere", "discovery without end", "discovery of another issuer"],
+)
 async def test_what_was_known_stays_known_while_the_provider_fails(hostile, known, clock, failure):
     before = await known.current()
     MODES[failure](hostile)
@@ -339,7 +342,9 @@ async def test_a_clock_that_goes_back_brings_no_search(hostile, known, clock):
         await known.key("nobody's")
     clock.pass_by(seconds=-60)
     await known.key("nobody's")
-    assert hostile.hits["jwk"] == 1 + KEY_SEARCHES + 1  # what was asked for later than now is not known to be fresh
+    assert (
+        hostile.hits["jwk"] == 1 + KEY_SEARCHES + 1
+    )  # what was asked for later than now is not known to be fresh
     await known.key("nobody's")
     assert hostile.hits["jwk"] == 1 + KEY_SEARCHES + 1
 
@@ -377,7 +382,9 @@ async def test_a_search_that_fails_is_tried_again(hostile, known, times):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_keys_that_could_not_be_had_a_moment_ago_are_asked_for_again_before_a_code_is_spent(hostile, known, times):
+async def test_keys_that_could_not_be_had_a_moment_ago_are_asked_for_again_before_a_code_is_spent(
+    hostile, known, times
+):
     hostile.always("jwk", status=503)
     await known.refresh()
     fail(hostile, "jwk", times)

@@ -41,7 +41,9 @@ async def hostile():
 
 @pytest.fixture
 async def provider(hostile):
-    relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=timedelta(minutes=5))
+    relying_party = RelyingParty(
+        issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=timedelta(minutes=5)
+    )
     async with client_session(None, relying_party.timeout) as session:
         yield OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
 
@@ -52,7 +54,9 @@ def returned(provider: OpenIdProvider, *parameters: tuple[str, str]):
 
 
 def request(provider: OpenIdProvider, **how: bool):
-    return provider.authorization_request(redirect_uri=REDIRECT_URI, state="s", nonce=NONCE, code_verifier=VERIFIER, ui_locales="sl", **how)
+    return provider.authorization_request(
+        redirect_uri=REDIRECT_URI, state="s", nonce=NONCE, code_verifier=VERIFIER, ui_locales="sl", **how
+    )
 
 
 async def test_the_browser_is_sent_to_the_endpoint_that_discovery_names(hostile, provider):
@@ -64,10 +68,15 @@ async def test_the_browser_is_sent_to_the_endpoint_that_discovery_names(hostile,
 
 @pytest.mark.parametrize(("agreed", "sent"), [(None, "0"), (timedelta(minutes=5), "300")])
 async def test_a_proof_is_asked_for_with_a_time_also_where_no_age_is_agreed(hostile, agreed, sent):
-    relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=agreed)
+    relying_party = RelyingParty(
+        issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=agreed
+    )
     async with client_session(None, relying_party.timeout) as session:
         provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
-        asked = {dated: parse_qs(urlsplit(await request(provider, anew=True, dated=dated)).query) for dated in (True, False)}
+        asked = {
+            dated: parse_qs(urlsplit(await request(provider, anew=True, dated=dated)).query)
+            for dated in (True, False)
+        }
     assert (asked[True]["prompt"], asked[True]["max_age"]) == (["login"], [sent])
     assert ("max_age" in asked[False]) is (agreed is not None)
 
@@ -99,7 +108,9 @@ async def test_the_provider_may_change_its_key_under_the_same_name(hostile, prov
     assert (await returned(provider)).claims.subject == SUBJECT
 
 
-async def test_tokens_that_the_providers_key_has_not_signed_are_refused_as_that_however_many_come(hostile, provider):
+async def test_tokens_that_the_providers_key_has_not_signed_are_refused_as_that_however_many_come(
+    hostile, provider
+):
     """Each makes the gateway look for a newer key, until it has looked often enough."""
     await returned(provider)
     hostile.key = rsa_key("second")
@@ -134,7 +145,9 @@ async def test_no_code_is_spent_while_the_keys_cannot_be_had(hostile, provider):
 
 async def test_a_refused_consent_asks_the_provider_for_nothing_more(hostile, provider):
     with pytest.raises(AuthorizationRefused) as refusal:
-        await returned(provider, ("error", "access_denied"), ("error_description", "User denied access"), ("state", "s"))
+        await returned(
+            provider, ("error", "access_denied"), ("error_description", "User denied access"), ("state", "s")
+        )
 
     assert refusal.value.reason == Reason.CONSENT_REFUSED
     assert hostile.hits.keys() == {"openid-configuration"}
@@ -151,15 +164,26 @@ async def test_userinfo_is_not_asked_on_behalf_of_a_token_that_is_not_genuine(ho
 
 
 async def test_logout_goes_where_discovery_says_or_nowhere(hostile, provider):
-    asked = await provider.end_session_request(id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s")
+    asked = await provider.end_session_request(
+        id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s"
+    )
 
-    assert (asked.by, asked.endpoint, asked.fields["client_id"]) == ("get", f"{hostile.issuer}endsession", CLIENT_ID)
+    assert (asked.by, asked.endpoint, asked.fields["client_id"]) == (
+        "get",
+        f"{hostile.issuer}endsession",
+        CLIENT_ID,
+    )
 
 
 async def test_a_provider_without_logout_has_none(hostile, provider):
     hostile.discovery["end_session_endpoint"] = ...
 
-    assert await provider.end_session_request(id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s") is None
+    assert (
+        await provider.end_session_request(
+            id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s"
+        )
+        is None
+    )
 
 
 async def test_nobody_is_sent_to_sign_out_at_a_provider_that_does_not_answer(hostile, provider):
@@ -167,12 +191,22 @@ async def test_nobody_is_sent_to_sign_out_at_a_provider_that_does_not_answer(hos
     MODES["discovery HTML"](hostile)
     await provider.refresh()
 
-    assert await provider.end_session_request(id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s") is None
+    assert (
+        await provider.end_session_request(
+            id_token="e30.e30.e30", post_logout_redirect_uri="https://acq.example/bye", state="s"
+        )
+        is None
+    )
 
 
 async def test_the_gateway_starts_without_its_provider_and_knows_why(hostile, provider):
     before = provider.health(NOW)
-    assert (before.metadata_known, before.metadata_age, before.usable_keys, before.last_error) == (False, None, 0, None)
+    assert (before.metadata_known, before.metadata_age, before.usable_keys, before.last_error) == (
+        False,
+        None,
+        0,
+        None,
+    )
 
     MODES["discovery HTML"](hostile)
     await provider.refresh()
@@ -186,11 +220,22 @@ async def test_health_tells_what_is_known_and_how_old_it_is(provider):
     await provider.refresh()
 
     health = provider.health(NOW + timedelta(minutes=3))
-    assert (health.metadata_known, health.metadata_age, health.usable_keys, health.last_error) == (True, timedelta(minutes=3), 1, None)
+    assert (health.metadata_known, health.metadata_age, health.usable_keys, health.last_error) == (
+        True,
+        timedelta(minutes=3),
+        1,
+        None,
+    )
 
 
 async def test_a_cookie_of_the_provider_is_not_kept(hostile, provider):
-    hostile.always("token", status=400, text='{"error":"invalid_grant"}', content_type="application/json", headers={"Set-Cookie": "JSESSIONID=x"})
+    hostile.always(
+        "token",
+        status=400,
+        text='{"error":"invalid_grant"}',
+        content_type="application/json",
+        headers={"Set-Cookie": "JSESSIONID=x"},
+    )
     for _ in range(2):
         with pytest.raises(AuthorizationRefused):
             await returned(provider)
@@ -208,9 +253,16 @@ async def test_a_proxy_in_the_environment_is_not_used(hostile, provider, monkeyp
 
 def logout_token(hostile: HostileProvider, *, kid: str = "rsa1", **changes) -> str:
     claims = {
-        "iss": hostile.issuer, "aud": CLIENT_ID, "iat": hostile.seconds, "exp": hostile.seconds + 120, "jti": "j", "sub": SUBJECT,
-        "sid": "s", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}, **changes,
-    }  # fmt: skip
+        "iss": hostile.issuer,
+        "aud": CLIENT_ID,
+        "iat": hostile.seconds,
+        "exp": hostile.seconds + 120,
+        "jti": "j",
+        "sub": SUBJECT,
+        "sid": "s",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        **changes,
+    }
     return jws({"alg": "RS256", "kid": kid, "typ": "logout+jwt"}, claims, rs(hostile.key))
 
 

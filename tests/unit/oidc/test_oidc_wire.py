@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from authproxy.oidc.wire import Ambiguous, Unreadable, base64url, is_visible, json_object, octets_of
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -29,9 +33,25 @@ def test_a_member_twice_is_ambiguous_at_any_depth_and_in_any_spelling(octets):
 
 @pytest.mark.parametrize(
     "octets",
-    [b"", b"{", b"[]", b"1", b'"x"', b"null", b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":1e999}', b"\xff\xfe{\x00}\x00", b'\xef\xbb\xbf{"a":1}',
-     b'{"a":"\xc3\x28"}', b"{'a':1}", b'{"a":1}x', b'{"a":' + b"[" * 100_000, b'{"a":' + b"9" * 5000 + b"}"],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"1",
+        b'"x"',
+        b"null",
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        b'{"a":1e999}',
+        b"\xff\xfe{\x00}\x00",
+        b'\xef\xbb\xbf{"a":1}',
+        b'{"a":"\xc3\x28"}',
+        b"{'a':1}",
+        b'{"a":1}x',
+        b'{"a":' + b"[" * 100_000,
+        b'{"a":' + b"9" * 5000 + b"}",
+    ],
+)
 def test_what_is_not_one_json_object_in_utf_8_is_refused_without_being_repeated(octets):
     with pytest.raises(Unreadable) as found:
         json_object(octets)
@@ -62,6 +82,9 @@ def test_names_of_people_are_visible(text):
     assert is_visible(text)
 
 
-@pytest.mark.parametrize("text", ["a\x00", "a\n", "a\x7f", "a\x85", "a\u200b", "a\u202e", "a\u2028", "a\u2029", "a\ud800", "\ufeffa"])
+@pytest.mark.parametrize(
+    "text",
+    ["a\x00", "a\n", "a\x7f", "a\x85", "a\u200b", "a\u202e", "a\u2028", "a\u2029", "a\ud800", "\ufeffa"],
+)
 def test_what_cannot_be_seen_is_not_visible(text):
     assert not is_visible(text)

@@ -8,7 +8,15 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from support.hostile_provider import CLIENT_ID, CLIENT_SECRET, NONCE, REDIRECT_URI, VERIFIER, HostileProvider, rsa_key
+from support.hostile_provider import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    NONCE,
+    REDIRECT_URI,
+    VERIFIER,
+    HostileProvider,
+    rsa_key,
+)
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -24,7 +32,10 @@ NAME = "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c"
 async def hostile():
     provider = HostileProvider(NOW)
     await provider.start()
-    provider.discovery |= {"pushed_authorization_request_endpoint": f"{provider.issuer}par", "require_pushed_authorization_requests": True}
+    provider.discovery |= {
+        "pushed_authorization_request_endpoint": f"{provider.issuer}par",
+        "require_pushed_authorization_requests": True,
+    }
     answers(provider, {"request_uri": NAME, "expires_in": 60})
     yield provider
     await provider.close()
@@ -41,7 +52,12 @@ async def asked(hostile, *, extra=None, **agreement):
     async with client_session(None, relying_party.timeout) as session:
         provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
         return await provider.authorization_request(
-            redirect_uri=REDIRECT_URI, state="s", nonce=NONCE, code_verifier=VERIFIER, ui_locales="sl", extra=extra
+            redirect_uri=REDIRECT_URI,
+            state="s",
+            nonce=NONCE,
+            code_verifier=VERIFIER,
+            ui_locales="sl",
+            extra=extra,
         )
 
 
@@ -58,23 +74,42 @@ async def test_a_provider_that_demands_it_gets_the_request_and_the_browser_its_n
     _, form = pushed(hostile)
     assert form["client_secret"] == CLIENT_SECRET
     expected = {
-        "response_type": "code", "client_id": CLIENT_ID, "redirect_uri": REDIRECT_URI, "state": "s", "nonce": NONCE, "max_age": "300",
-        "acr_values": "high", "code_challenge_method": "S256", "ui_locales": "sl",
-    }  # fmt: skip
+        "response_type": "code",
+        "client_id": CLIENT_ID,
+        "redirect_uri": REDIRECT_URI,
+        "state": "s",
+        "nonce": NONCE,
+        "max_age": "300",
+        "acr_values": "high",
+        "code_challenge_method": "S256",
+        "ui_locales": "sl",
+    }
     assert expected.items() <= form.items()
     assert not {"request_uri", "code_verifier"} & form.keys()
 
 
 async def test_the_endpoints_own_parameters_stay_but_not_those_that_are_ours(hostile):
     hostile.discovery["authorization_endpoint"] += "?tenant=a&request_uri=evil"
-    assert parse_qs(urlsplit(await asked(hostile)).query) == {"tenant": ["a"], "client_id": [CLIENT_ID], "request_uri": [NAME]}
+    assert parse_qs(urlsplit(await asked(hostile)).query) == {
+        "tenant": ["a"],
+        "client_id": [CLIENT_ID],
+        "request_uri": [NAME],
+    }
 
 
 @pytest.mark.parametrize(
     ("wish", "demanded", "is_pushed"),
-    [("auto", True, True), ("auto", False, False), ("auto", "true", False), ("always", False, True), ("never", True, False)],
+    [
+        ("auto", True, True),
+        ("auto", False, False),
+        ("auto", "true", False),
+        ("always", False, True),
+        ("never", True, False),
+    ],
 )
-async def test_whether_a_request_is_pushed_is_for_the_provider_to_say_unless_settings_do(hostile, wish, demanded, is_pushed):
+async def test_whether_a_request_is_pushed_is_for_the_provider_to_say_unless_settings_do(
+    hostile, wish, demanded, is_pushed
+):
     hostile.discovery["require_pushed_authorization_requests"] = demanded
     url = await asked(hostile, pushes_requests=wish)
     assert ("request_uri=" in url, hostile.hits["par"]) == (is_pushed, int(is_pushed))
@@ -84,7 +119,9 @@ async def test_a_key_signs_for_us_here_too_towards_the_issuer(hostile):
     pem = rsa_key("first").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     await asked(hostile, client_secret=None, client_key=pem, client_authentication="private_key_jwt")
     _, form = pushed(hostile)
-    public = RSAKey.import_key(rsa_key("first").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    public = RSAKey.import_key(
+        rsa_key("first").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     assert jwt.decode(form["client_assertion"], public, algorithms=["RS256"]).claims["aud"] == hostile.issuer
     assert "client_secret" not in form
 
@@ -98,19 +135,33 @@ async def test_a_secret_in_the_header_is_not_in_the_form(hostile):
 
 @pytest.mark.parametrize("url", ["http://elsewhere.example/par", 5, ""])
 async def test_an_endpoint_that_nobody_needs_may_be_as_odd_as_it_likes(hostile, url):
-    hostile.discovery |= {"require_pushed_authorization_requests": False, "pushed_authorization_request_endpoint": url}
+    hostile.discovery |= {
+        "require_pushed_authorization_requests": False,
+        "pushed_authorization_request_endpoint": url,
+    }
     assert "request_uri=" not in await asked(hostile)
 
 
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
-        (lambda p: answers(p, {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401), "does not accept the request (401, invalid_client)"),
-        (lambda p: answers(p, {"error": "invalid_scope"}, status=400), "does not accept the request (400, invalid_scope)"),
+        (
+            lambda p: answers(p, {"error": "invalid_client", "error_description": CLIENT_SECRET}, status=401),
+            "does not accept the request (401, invalid_client)",
+        ),
+        (
+            lambda p: answers(p, {"error": "invalid_scope"}, status=400),
+            "does not accept the request (400, invalid_scope)",
+        ),
         (lambda p: answers(p, {"request_uri": NAME, "expires_in": 60}, status=200), "answered 200"),
         (lambda p: answers(p, {"error": "server_error"}, status=500), "answered 500"),
         (lambda p: answers(p, b"<html>", content_type="text/html"), "other than JSON"),
-        (lambda p: answers(p, json.dumps({"request_uri": NAME, "expires_in": 60})[:-1].encode() + b',"expires_in":1}'), "occurs twice"),
+        (
+            lambda p: answers(
+                p, json.dumps({"request_uri": NAME, "expires_in": 60})[:-1].encode() + b',"expires_in":1}'
+            ),
+            "occurs twice",
+        ),
         (lambda p: answers(p, {"expires_in": 60}), "without a request_uri"),
         (lambda p: answers(p, {"request_uri": "", "expires_in": 60}), "without a request_uri"),
         (lambda p: answers(p, {"request_uri": "a b", "expires_in": 60}), "without a request_uri"),
@@ -123,15 +174,25 @@ async def test_an_endpoint_that_nobody_needs_may_be_as_odd_as_it_likes(hostile, 
         (lambda p: p.hang_up("par"), "ServerDisconnectedError"),
         (lambda p: p.stall("par"), "no answer within"),
         (lambda p: answers(p, {"padding": "x" * 16_384}), "more than 16384 bytes"),
-        (lambda p: p.discovery.update(pushed_authorization_request_endpoint=...), "no usable pushed_authorization"),
-        (lambda p: p.discovery.update(pushed_authorization_request_endpoint="http://elsewhere.example/par"), "no usable pushed_authorization"),
+        (
+            lambda p: p.discovery.update(pushed_authorization_request_endpoint=...),
+            "no usable pushed_authorization",
+        ),
+        (
+            lambda p: p.discovery.update(
+                pushed_authorization_request_endpoint="http://elsewhere.example/par"
+            ),
+            "no usable pushed_authorization",
+        ),
     ],
 )
 async def test_a_request_that_is_refused_or_lost_on_the_way_cannot_be_asked(hostile, fault, found):
     fault(hostile)
     with pytest.raises(CannotAsk) as failure:
         await asked(hostile, timeout=timedelta(seconds=0.3 if found == "no answer within" else 20))
-    assert failure.value.reason is (Reason.PROVIDER_REFUSED if "does not accept" in found else Reason.PROVIDER_UNAVAILABLE)
+    assert failure.value.reason is (
+        Reason.PROVIDER_REFUSED if "does not accept" in found else Reason.PROVIDER_UNAVAILABLE
+    )
     assert found in str(failure.value)
     assert CLIENT_SECRET not in f"{failure.value!r} {failure.value.__cause__}"
     assert hostile.canary_hits == 0

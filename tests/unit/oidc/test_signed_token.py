@@ -50,7 +50,11 @@ def test_what_has_another_form_is_refused_in_the_name_of_its_kind(text, found):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [(jws(HEADER, CLAIMS, rs(rsa_key("thief"))), "signature is wrong"), (jws(HEADER, b'{"a":1,"a":2}', rs(KEY)), "twice")]
+    ("text", "found"),
+    [
+        (jws(HEADER, CLAIMS, rs(rsa_key("thief"))), "signature is wrong"),
+        (jws(HEADER, b'{"a":1,"a":2}', rs(KEY)), "twice"),
+    ],
 )
 def test_no_claims_come_out_of_a_forged_or_ambiguous_token(text, found):
     with pytest.raises(TokenRefused, match=found):
@@ -59,7 +63,12 @@ def test_no_claims_come_out_of_a_forged_or_ambiguous_token(text, found):
 
 @pytest.mark.parametrize(
     ("changes", "found"),
-    [({"iss": "https://provider.example"}, "iss"), ({"aud": ["acq", "b2b"]}, "aud"), ({"aud": "b2b"}, "aud"), ({"azp": "b2b"}, "azp")],
+    [
+        ({"iss": "https://provider.example"}, "iss"),
+        ({"aud": ["acq", "b2b"]}, "aud"),
+        ({"aud": "b2b"}, "aud"),
+        ({"azp": "b2b"}, "azp"),
+    ],
 )
 def test_a_token_of_others_or_for_others_is_refused(changes, found):
     with pytest.raises(TokenRefused, match=f"test token: {found}"):
@@ -71,7 +80,12 @@ TRUSTING = replace(OURS, audiences=frozenset({"account", "realm-management"}))
 
 @pytest.mark.parametrize(
     "changes",
-    [{"aud": ["acq", "account"], "azp": "acq"}, {"aud": ["realm-management", "acq", "account"], "azp": "acq"}, {"aud": "acq"}, {"aud": ["acq"]}],
+    [
+        {"aud": ["acq", "account"], "azp": "acq"},
+        {"aud": ["realm-management", "acq", "account"], "azp": "acq"},
+        {"aud": "acq"},
+        {"aud": ["acq"]},
+    ],
 )
 def test_audiences_that_the_settings_trust_may_stand_beside_us(changes):
     assert signed_token.check_parties({**CLAIMS, **changes}, KIND, TRUSTING) is None
@@ -113,21 +127,38 @@ def test_a_token_of_the_provider_for_us_alone_is_accepted(changes):
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"exp": SECONDS - 10}, "expired 10 s ago"), ({"iat": SECONDS + 11}, "only in 11 s"), ({"nbf": SECONDS + 12}, "only in 12 s"),
-        ({"exp": None}, "exp is missing"), ({"iat": "1"}, "iat is missing"), ({"nbf": True}, "nbf is missing"),
+        ({"exp": SECONDS - 10}, "expired 10 s ago"),
+        ({"iat": SECONDS + 11}, "only in 11 s"),
+        ({"nbf": SECONDS + 12}, "only in 12 s"),
+        ({"exp": None}, "exp is missing"),
+        ({"iat": "1"}, "iat is missing"),
+        ({"nbf": True}, "nbf is missing"),
         ({"exp": 253_402_300_800}, "exp is missing"),
     ],
-)  # fmt: skip
+)
 def test_a_token_that_is_over_or_not_yet_valid_is_refused(changes, found):
     with pytest.raises(TokenRefused, match=found):
         signed_token.check_times({**CLAIMS, **changes}, KIND, **TIMES)
 
 
 def test_the_leeway_is_inside_and_fractions_are_dropped():
-    times = signed_token.check_times({"iat": SECONDS + 10.9, "nbf": SECONDS + 10, "exp": SECONDS - 9}, KIND, **TIMES)
+    times = signed_token.check_times(
+        {"iat": SECONDS + 10.9, "nbf": SECONDS + 10, "exp": SECONDS - 9}, KIND, **TIMES
+    )
     assert (times.issued_at, times.expires_at) == (NOW + timedelta(seconds=10), NOW - timedelta(seconds=9))
 
 
-@pytest.mark.parametrize(("value", "is_one"), [("a", True), ("Ž" * 255, True), ("", False), ("x" * 256, False), ("a\u202eb", False), (7, False), (None, False)])
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        ("a", True),
+        ("Ž" * 255, True),
+        ("", False),
+        ("x" * 256, False),
+        ("a\u202eb", False),
+        (7, False),
+        (None, False),
+    ],
+)
 def test_an_identifier_is_short_and_can_be_seen(value, is_one):
     assert signed_token.is_identifier(value) is is_one

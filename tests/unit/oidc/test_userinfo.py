@@ -1,4 +1,5 @@
-"""What the userinfo endpoint may say, and what does where it says nothing: by JSON, by a signed JWT, or not at all."""
+"""What the userinfo endpoint may say, and what does where it says nothing: by JSON, by a signed JWT, or not
+at all."""
 
 from __future__ import annotations
 
@@ -47,24 +48,48 @@ async def hostile():
 
 
 async def told(hostile, **agreement):
-    relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, **agreement)
+    relying_party = RelyingParty(
+        issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, **agreement
+    )
     async with client_session(None, relying_party.timeout) as session:
         provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
         response = [("code", CODE), ("state", "s")]
-        return (await provider.authenticate(response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER)).userinfo
+        return (
+            await provider.authenticate(
+                response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER
+            )
+        ).userinfo
 
 
 # An endpoint that need not answer, or is not asked.
 
 
-@pytest.mark.parametrize("mode", ["userinfo 401", "userinfo 403", "userinfo 404", "userinfo 503", "userinfo HTML", "userinfo elsewhere", "userinfo never"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "userinfo 401",
+        "userinfo 403",
+        "userinfo 404",
+        "userinfo 503",
+        "userinfo HTML",
+        "userinfo elsewhere",
+        "userinfo never",
+    ],
+)
 async def test_where_no_answer_is_needed_the_id_token_alone_speaks(hostile, mode):
     MODES[mode](hostile)
-    assert await told(hostile, userinfo="optional", timeout=timedelta(seconds=0.3 if mode == "userinfo never" else 20)) == {}
+    assert (
+        await told(
+            hostile, userinfo="optional", timeout=timedelta(seconds=0.3 if mode == "userinfo never" else 20)
+        )
+        == {}
+    )
     assert (hostile.hits["userinfo"], hostile.canary_hits) == (1, 0)
 
 
-@pytest.mark.parametrize("mode", ["userinfo of another", "userinfo of nobody", "userinfo with sub twice", "userinfo as a JWT"])
+@pytest.mark.parametrize(
+    "mode", ["userinfo of another", "userinfo of nobody", "userinfo with sub twice", "userinfo as a JWT"]
+)
 async def test_an_answer_that_must_not_be_believed_is_refused_also_where_none_is_needed(hostile, mode):
     MODES[mode](hostile)
     with pytest.raises(AuthorizationRefused) as refusal:
@@ -87,8 +112,14 @@ async def test_an_endpoint_that_is_off_is_not_asked(hostile):
 
 def signed(hostile, claims=None, *, header=None, sign=None, **changes):
     """Lets the endpoint answer with a JWT of the claims; a claim that is `...` is left out."""
-    every = {"iss": hostile.issuer, "aud": CLIENT_ID, **hostile.userinfo, **changes} if claims is None else claims
-    every = {name: value for name, value in every.items() if value is not ...} if isinstance(every, dict) else every
+    every = (
+        {"iss": hostile.issuer, "aud": CLIENT_ID, **hostile.userinfo, **changes} if claims is None else claims
+    )
+    every = (
+        {name: value for name, value in every.items() if value is not ...}
+        if isinstance(every, dict)
+        else every
+    )
     token = jws({"alg": "RS256", "kid": "rsa1", **(header or {})}, every, sign or rs(hostile.key))
     hostile.always("userinfo", body=token.encode(), headers={"Content-Type": "application/jwt;charset=UTF-8"})
 
@@ -127,7 +158,9 @@ async def test_a_signed_answer_need_not_name_times_but_keeps_to_them(hostile, ti
         ({"claims": b'{"sub":"eve","sub":"' + SUBJECT.encode() + b'"}'}, "occurs twice"),
     ],
 )
-async def test_a_signed_answer_that_is_not_the_providers_for_us_and_of_now_is_refused(hostile, changes, found):
+async def test_a_signed_answer_that_is_not_the_providers_for_us_and_of_now_is_refused(
+    hostile, changes, found
+):
     signed(hostile, **changes)
     with pytest.raises(AuthorizationRefused, match=f"userinfo.*{found}") as refusal:
         await told(hostile, userinfo="optional")
@@ -196,5 +229,9 @@ async def test_without_keys_a_signed_answer_cannot_be_judged(hostile):
 
 
 async def test_json_that_only_looks_signed_is_json(hostile):
-    hostile.always("userinfo", body=json.dumps({**hostile.userinfo, "iss": "https://evil.example/"}).encode(), content_type="application/json")
+    hostile.always(
+        "userinfo",
+        body=json.dumps({**hostile.userinfo, "iss": "https://evil.example/"}).encode(),
+        content_type="application/json",
+    )
     assert (await told(hostile))["name"] == "Ana Novak"

@@ -22,7 +22,9 @@ def redis_server():
 @pytest.fixture
 def config(tmp_path, redis_server):
     redis_server.command("FLUSHALL")
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
     (tmp_path / "assertion.pem").write_bytes(key)
     (tmp_path / "session-keys").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "audit-key").write_text(base64.b64encode(os.urandom(32)).decode())
@@ -31,12 +33,19 @@ def config(tmp_path, redis_server):
         "server": {"listen": ["unix:/run/authproxy-edge.sock"]},
         "store": {"url": redis_server.socket_url, "deadline": "5s"},
         "sessions": {"keys_file": str(tmp_path / "session-keys")},
-        "assertions": {"issuer": "https://gateway.example.si", "current_key_file": str(tmp_path / "assertion.pem")},
+        "assertions": {
+            "issuer": "https://gateway.example.si",
+            "current_key_file": str(tmp_path / "assertion.pem"),
+        },
         "rekono": {"client_id": "gateway", "client_secret_file": str(tmp_path / "client-secret")},
         "portals": {
-            name: {"name": name, "url": f"https://{name}.example.si", "upstream": "http://127.0.0.1:9001"} for name in ("acq", "b2b")
+            name: {"name": name, "url": f"https://{name}.example.si", "upstream": "http://127.0.0.1:9001"}
+            for name in ("acq", "b2b")
         },
-        "telemetry": {"audit_file": str(tmp_path / "audit.jsonl"), "audit_key_file": str(tmp_path / "audit-key")},
+        "telemetry": {
+            "audit_file": str(tmp_path / "audit.jsonl"),
+            "audit_key_file": str(tmp_path / "audit-key"),
+        },
     }
     file = tmp_path / "authproxy.yaml"
     file.write_text(yaml.safe_dump(settings))

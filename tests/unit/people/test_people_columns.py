@@ -21,7 +21,16 @@ def test_what_is_no_id_or_a_tax_number_is_none(text):
 
 def test_a_name_is_composed_and_visible():
     assert columns.name("Z\u030cuz\u030cemberk") == "Žužemberk"
-    for text in ("Ana\nNovak", "Ana \u202e", "\ud800", "Ana\u2028Novak", "Ana\u2029Novak", "\ue000", "\u0378", "x" * 201):
+    for text in (
+        "Ana\nNovak",
+        "Ana \u202e",
+        "\ud800",
+        "Ana\u2028Novak",
+        "Ana\u2029Novak",
+        "\ue000",
+        "\u0378",
+        "x" * 201,
+    ):
         with pytest.raises(ValueError, match="too long or"):
             columns.name(text)
 
@@ -50,19 +59,43 @@ def test_what_is_no_address_is_refused(text):
 
 @pytest.mark.parametrize(
     ("text", "phone"),
-    [("", None), ("-", None), ("+38640123456", "+38640123456"), ("00386 40 123-456", "+38640123456"), ("+386 (40) 123.456", "+38640123456")],
+    [
+        ("", None),
+        ("-", None),
+        ("+38640123456", "+38640123456"),
+        ("00386 40 123-456", "+38640123456"),
+        ("+386 (40) 123.456", "+38640123456"),
+    ],
 )
 def test_a_telephone_number_is_stored_as_e164(text, phone):
     assert columns.phone(text) == phone
 
 
-@pytest.mark.parametrize(("text", "problem"), [("040 123 456", "no country"), ("38640123456", "no telephone"), ("+38640", "no telephone"), ("+3864012345678901", "no telephone")])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("040 123 456", "no country"),
+        ("38640123456", "no telephone"),
+        ("+38640", "no telephone"),
+        ("+3864012345678901", "no telephone"),
+    ],
+)
 def test_a_telephone_number_without_a_country_is_refused_with_a_word(text, problem):
     with pytest.raises(ValueError, match=problem):
         columns.phone(text)
 
 
-@pytest.mark.parametrize(("text", "portals"), [("-", ()), ("acq", ("acq",)), ("acq, b2b|acq", ("acq", "b2b")), ("*", ("*",)), (" acq b2b ", ("acq", "b2b")), ("", ())])
+@pytest.mark.parametrize(
+    ("text", "portals"),
+    [
+        ("-", ()),
+        ("acq", ("acq",)),
+        ("acq, b2b|acq", ("acq", "b2b")),
+        ("*", ("*",)),
+        (" acq b2b ", ("acq", "b2b")),
+        ("", ()),
+    ],
+)
 def test_portals_are_ids_of_the_settings(text, portals):
     assert columns.portals(text, {"acq", "b2b"}) == portals
 
@@ -92,22 +125,41 @@ def test_issuer_and_serial_have_one_spelling_in_the_register(text):
 def test_several_certificates_are_told_apart_and_a_fingerprint_may_have_colons():
     colons = ":".join(["A1"] * 32)
     assert columns.certificates(f"{colons}|{'b2' * 32} | {'a1' * 32}") == (
-        CertificateName(fingerprint="a1" * 32), CertificateName(fingerprint="b2" * 32),
-    )  # fmt: skip
+        CertificateName(fingerprint="a1" * 32),
+        CertificateName(fingerprint="b2" * 32),
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("a1", "no SHA-256"), ("xyz@CN=a", "no serial"), ("@CN=a", "no serial"), ("1@ACNLB", "no issuer"), ("1@", "no issuer")],
+    [
+        ("a1", "no SHA-256"),
+        ("xyz@CN=a", "no serial"),
+        ("@CN=a", "no serial"),
+        ("1@ACNLB", "no issuer"),
+        ("1@", "no issuer"),
+    ],
 )
 def test_what_names_no_certificate_is_refused(text, problem):
     with pytest.raises(ValueError, match=problem):
         columns.certificate(text)
 
 
-@pytest.mark.parametrize(("text", "blocked"), [
-    ("", None), ("yes", True), ("DA", True), ("1", True), ("true", True), ("no", False), ("ne", False), ("-", False), ("0", False), ("FALSE", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "blocked"),
+    [
+        ("", None),
+        ("yes", True),
+        ("DA", True),
+        ("1", True),
+        ("true", True),
+        ("no", False),
+        ("ne", False),
+        ("-", False),
+        ("0", False),
+        ("FALSE", False),
+    ],
+)
 def test_blocked_is_yes_no_or_not_said(text, blocked):
     assert columns.blocked(text) is blocked
 

@@ -26,6 +26,8 @@ from tests.support.session_builders import NOW, new_ticket, session_for
 from tests.support.terminal import CTRL_C, CTRL_D, at_a_terminal
 
 pytestmark = pytest.mark.needs("redis-server")
+
+
 @pytest.fixture
 def desk(config):
     return Desk(config)
@@ -34,7 +36,10 @@ def desk(config):
 def test_a_list_is_imported_listed_and_shown_without_numbers(desk):
     assert desk.imported(ANA, CVETKA) == "2 added, 0 changed, 0 removed, 0 as they were; 0 sessions ended\n"
     rows = json.loads(desk.run("list", "--json").stdout)
-    assert [(row["id"], row["portals"], row["blocked"]) for row in rows] == [("ana", ["acq", "b2b"], False), ("cvetka", ["*"], False)]
+    assert [(row["id"], row["portals"], row["blocked"]) for row in rows] == [
+        ("ana", ["acq", "b2b"], False),
+        ("cvetka", ["*"], False),
+    ]
     table = desk.run("list", "--portal", "acq")
     assert table.stdout.splitlines()[1].split() == ["ana", "Ana", "Novak", "acq", "|", "b2b", "0", "0", "no"]
     assert table.stderr.endswith("2 people, revision 1\n")
@@ -66,7 +71,9 @@ def test_a_rehearsal_changes_nothing_and_leaves_no_audit_event(desk):
     assert desk.every_event() == []
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfei", HEADER.encode(), f"{HEADER}ana;;Ana Žužemberk;;;acq;;".encode("cp1250")])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfei", HEADER.encode(), f"{HEADER}ana;;Ana Žužemberk;;;acq;;".encode("cp1250")]
+)
 def test_what_is_no_list_has_an_exit_code_of_its_own(desk, content):
     file = desk.folder / "people.csv"
     if content is not None:
@@ -76,8 +83,13 @@ def test_what_is_no_list_has_an_exit_code_of_its_own(desk, content):
 
 def test_blocking_ends_sessions_and_is_audited_without_its_reason(desk):
     desk.imported(ANA)
-    desk.sign_in(person=session_for(new_ticket()).person.__class__(issuer="https://x/", subject="s", member="ana"))
-    assert desk.run("block", "ana", "--reason", "izgubljena kartica").stdout == "ana: blocked; 1 sessions ended\n"
+    desk.sign_in(
+        person=session_for(new_ticket()).person.__class__(issuer="https://x/", subject="s", member="ana")
+    )
+    assert (
+        desk.run("block", "ana", "--reason", "izgubljena kartica").stdout
+        == "ana: blocked; 1 sessions ended\n"
+    )
     assert desk.shown("ana")["reason"] == "izgubljena kartica"
     assert desk.run("unblock", "ana").stdout == "ana: not blocked; no wrong answers; 0 sessions ended\n"
     assert desk.shown("ana")["blocked"] is None
@@ -91,7 +103,9 @@ def test_unblocking_lets_somebody_answer_again_whom_wrong_codes_have_blocked(des
     desk.imported(ANA)
     desk.answer_wrongly(ANAS)
     assert desk.is_blocked(ANAS)
-    assert desk.run("unblock", "ana").stdout == "ana: not blocked; wrong answers forgotten; 0 sessions ended\n"
+    assert (
+        desk.run("unblock", "ana").stdout == "ana: not blocked; wrong answers forgotten; 0 sessions ended\n"
+    )
     assert not desk.is_blocked(ANAS)
     assert desk.events()[-1]["detail"] == "0 sessions ended; wrong answers forgotten"
 
@@ -102,7 +116,9 @@ def test_somebody_outside_the_register_is_unblocked_by_their_account(desk):
     told = [desk.run("unblock", "--subject", *owner[1:]).stdout for _ in range(2)]
     assert told == ["sub: wrong answers forgotten\n", "sub: no wrong answers\n"]
     assert not desk.is_blocked(owner)
-    assert [(event["event"], event["by"]) for event in desk.events()] == [("person.unblocked", "operator")] * 2
+    assert [(event["event"], event["by"]) for event in desk.events()] == [
+        ("person.unblocked", "operator")
+    ] * 2
     assert "sub" not in {event["person"] for event in desk.events()}
 
 
@@ -111,7 +127,9 @@ def test_unblocking_needs_one_name(desk):
     desk.run("unblock", "ana", "--subject", "a", "b", code=2)
 
 
-@pytest.mark.parametrize("command", [["show"], ["block"], ["unblock"], ["link", "--subject", "https://x/", "s"]])
+@pytest.mark.parametrize(
+    "command", [["show"], ["block"], ["unblock"], ["link", "--subject", "https://x/", "s"]]
+)
 def test_nobody_of_that_id_is_an_exit_code(desk, command):
     result = desk.run(*command, "david", code=1)
     assert result.stderr == "nobody in the register has the id david\n"
@@ -142,11 +160,24 @@ def test_a_certificate_is_linked_from_its_file_whatever_its_form_and_order(desk,
     linked = desk.run("link", "ana", "--certificate", tmp_path / name, "--yes")
     assert linked.stdout == "ana: linked; 0 sessions ended\n"
     fingerprint = LEAF.fingerprint(SHA256()).hex()
-    assert all(each in linked.stderr for each in ("holder       Ana Novak\n", f"sha-256      {fingerprint}\n", "nobody yet: the settings have no section"))
+    assert all(
+        each in linked.stderr
+        for each in (
+            "holder       Ana Novak\n",
+            f"sha-256      {fingerprint}\n",
+            "nobody yet: the settings have no section",
+        )
+    )
     [shown] = desk.shown("ana")["certificates"]
     assert shown.startswith(fingerprint)
-    assert issuer_and_serial(LEAF.issuer.rfc4514_string(), LEAF.serial_number).value.split("\0") == shown.split(", ", 1)[1].split("@", 1)[::-1]
-    assert "this fingerprint is that of ana" in desk.run("link", "cvetka", "--certificate", tmp_path / name, "--yes", code=1).stderr
+    assert (
+        issuer_and_serial(LEAF.issuer.rfc4514_string(), LEAF.serial_number).value.split("\0")
+        == shown.split(", ", 1)[1].split("@", 1)[::-1]
+    )
+    assert (
+        "this fingerprint is that of ana"
+        in desk.run("link", "cvetka", "--certificate", tmp_path / name, "--yes", code=1).stderr
+    )
     [event] = [event for event in desk.events() if event["event"] == "person.linked"]
     assert event["detail"] == f"certificate {fingerprint}"
 
@@ -154,8 +185,13 @@ def test_a_certificate_is_linked_from_its_file_whatever_its_form_and_order(desk,
 ODD = {
     "is the certificate of an authority (a CA)": pem(SUB.certificate).encode(),
     "holds the certificates of 2 holders": (pem(LEAF) + pem(SUB.person())).encode(),
-    "is a request for a certificate": x509.CertificateSigningRequestBuilder().subject_name(LEAF.subject).sign(ec_key(), SHA256()).public_bytes(Encoding.DER),
-    "is a PKCS #12 file (.p12, .pfx)": pkcs12.serialize_key_and_certificates(b"ana", ec_key(), None, None, BestAvailableEncryption(b"secret")),
+    "is a request for a certificate": x509.CertificateSigningRequestBuilder()
+    .subject_name(LEAF.subject)
+    .sign(ec_key(), SHA256())
+    .public_bytes(Encoding.DER),
+    "is a PKCS #12 file (.p12, .pfx)": pkcs12.serialize_key_and_certificates(
+        b"ana", ec_key(), None, None, BestAvailableEncryption(b"secret")
+    ),
     "is no certificate in DER": b"rubbish",
 }
 
@@ -175,14 +211,32 @@ def test_without_a_terminal_linking_must_be_agreed_to(desk, tmp_path):
     assert desk.shown("ana")["certificates"] == []
 
 
-@pytest.mark.parametrize(("keys", "is_linked"), [("y\n", True), ("n\n", False), ("\n", False), (CTRL_D, False), (CTRL_C, False)],
-                         ids=["yes", "no", "nothing", "Ctrl-D", "Ctrl-C"])  # fmt: skip
-def test_at_a_terminal_it_is_shown_whose_the_certificate_is_and_asked_before_it_is_linked(desk, tmp_path, keys, is_linked):
+@pytest.mark.parametrize(
+    ("keys", "is_linked"),
+    [("y\n", True), ("n\n", False), ("\n", False), (CTRL_D, False), (CTRL_C, False)],
+    ids=["yes", "no", "nothing", "Ctrl-D", "Ctrl-C"],
+)
+def test_at_a_terminal_it_is_shown_whose_the_certificate_is_and_asked_before_it_is_linked(
+    desk, tmp_path, keys, is_linked
+):
     desk.imported(ANA)
     (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
-    code, shown = at_a_terminal("people", "link", "ana", "--certificate", tmp_path / "ana.pem", "-c", desk.config, asked="[y/N]: ", keys=keys)
+    code, shown = at_a_terminal(
+        "people",
+        "link",
+        "ana",
+        "--certificate",
+        tmp_path / "ana.pem",
+        "-c",
+        desk.config,
+        asked="[y/N]: ",
+        keys=keys,
+    )
     before, _, after = shown.partition("Is this the certificate of Ana Novak (ana)? [y/N]: ")
-    assert all(each in before for each in ("holder       Ana Novak\n", f"sha-256      {LEAF.fingerprint(SHA256()).hex()}\n"))
+    assert all(
+        each in before
+        for each in ("holder       Ana Novak\n", f"sha-256      {LEAF.fingerprint(SHA256()).hex()}\n")
+    )
     assert (code, "ana: linked" in after, "Traceback" in after) == (0 if is_linked else 1, is_linked, False)
     assert bool(desk.shown("ana")["certificates"]) is is_linked
     assert ("person.linked" in {event["event"] for event in desk.every_event()}) is is_linked
@@ -199,18 +253,34 @@ def test_what_is_shown_of_somebody_commands_no_terminal(desk):
 def test_where_there_is_nobody_or_nothing_to_link_nothing_is_shown_or_asked(desk, tmp_path):
     desk.imported(ANA)
     (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
-    assert desk.run("link", "david", "--certificate", tmp_path / "ana.pem", code=1).stderr == "nobody in the register has the id david\n"
-    assert desk.run("link", "ana", "--from-refusal", "nothing", code=1).stderr.startswith("no certificate is kept under this code")
+    assert (
+        desk.run("link", "david", "--certificate", tmp_path / "ana.pem", code=1).stderr
+        == "nobody in the register has the id david\n"
+    )
+    assert desk.run("link", "ana", "--from-refusal", "nothing", code=1).stderr.startswith(
+        "no certificate is kept under this code"
+    )
     assert [event["event"] for event in desk.every_event()] == ["act.announced", "person.imported"]
 
 
 def test_an_account_is_linked_and_unlinked(desk):
     desk.imported(CVETKA)
     assert "linked" in desk.run("link", "cvetka", "--subject", "https://provider/", "sub").stdout
-    assert "has no such account" in desk.run("unlink", "cvetka", "--subject", "https://provider/", "other", code=1).stderr
-    assert desk.run("unlink", "cvetka", "--subject", "https://provider/", "sub").stdout == "cvetka: unlinked; 0 sessions ended\n"
+    assert (
+        "has no such account"
+        in desk.run("unlink", "cvetka", "--subject", "https://provider/", "other", code=1).stderr
+    )
+    assert (
+        desk.run("unlink", "cvetka", "--subject", "https://provider/", "sub").stdout
+        == "cvetka: unlinked; 0 sessions ended\n"
+    )
     assert desk.shown("cvetka")["accounts"] == []
-    assert [event["event"] for event in desk.events()] == ["person.imported", "person.linked", "act.abandoned", "person.unlinked"]
+    assert [event["event"] for event in desk.events()] == [
+        "person.imported",
+        "person.linked",
+        "act.abandoned",
+        "person.unlinked",
+    ]
 
 
 @pytest.mark.parametrize("how", ["file", "fingerprint", "serial"])
@@ -242,7 +312,10 @@ def test_an_export_is_an_import_that_changes_nothing(desk, tmp_path):
     assert "File exists" in desk.run("export", file, code=2).stderr
     assert "0 added" in desk.run("import", file, "--replace").stdout
     after = [desk.shown(each) for each in ("ana", "bor", "cvetka")]
-    certificates = [set(", ".join(each.pop("certificates")).split(", ")) for each in before], [set(", ".join(each.pop("certificates")).split(", ")) for each in after]
+    certificates = (
+        [set(", ".join(each.pop("certificates")).split(", ")) for each in before],
+        [set(", ".join(each.pop("certificates")).split(", ")) for each in after],
+    )
     assert (before, certificates[0]) == (after, certificates[1])
     assert [event["event"] for event in desk.events()][-2:] == ["people.exported", "person.imported"]
 
@@ -250,7 +323,10 @@ def test_an_export_is_an_import_that_changes_nothing(desk, tmp_path):
 def test_linking_needs_one_thing_and_a_readable_one(desk):
     desk.run("link", "ana", code=2)
     desk.run("link", "ana", "--certificate", "missing.pem", "--subject", "a", "b", code=2)
-    assert "cannot be read" in desk.run("link", "ana", "--certificate", desk.folder / "missing.pem", code=2).stderr
+    assert (
+        "cannot be read"
+        in desk.run("link", "ana", "--certificate", desk.folder / "missing.pem", code=2).stderr
+    )
     desk.run("link", "ana", "--from-refusal", "x", "--subject", "a", "b", code=2)
 
 
@@ -271,9 +347,13 @@ def test_a_store_that_cannot_be_asked_is_a_sentence(desk):
 
 def test_nothing_is_changed_that_cannot_be_written_down(desk, redis_server):
     desk.imported(ANA)
-    redis_server.command("EVAL", f"for entry = 1, {MOST_WAITING} do redis.call('RPUSH', KEYS[1], 'x') end", "1", ACTS)
+    redis_server.command(
+        "EVAL", f"for entry = 1, {MOST_WAITING} do redis.call('RPUSH', KEYS[1], 'x') end", "1", ACTS
+    )
     result = desk.run("block", "ana", code=1)
-    assert result.stderr.startswith("nothing was changed, because it could not be written down: too many acts wait")
+    assert result.stderr.startswith(
+        "nothing was changed, because it could not be written down: too many acts wait"
+    )
     assert len(result.stderr.splitlines()) == 1
     assert desk.shown("ana")["blocked"] is None
 
@@ -281,7 +361,11 @@ def test_nothing_is_changed_that_cannot_be_written_down(desk, redis_server):
 def test_an_act_is_announced_by_name_before_it_is_done_and_told_afterwards(desk):
     desk.run("import", desk.file(HEADER + ANA), env={"SUDO_USER": "jana"})
     announced, told = desk.every_event()
-    assert (announced["event"], announced["detail"], told["event"]) == ("act.announced", "people import", "person.imported")
+    assert (announced["event"], announced["detail"], told["event"]) == (
+        "act.announced",
+        "people import",
+        "person.imported",
+    )
     user = pwd.getpwuid(os.geteuid()).pw_name
     for event in (announced, told):
         assert (event["by"], event["operator"]) == ("operator", f"jana as {user} at {socket.gethostname()}")
@@ -291,13 +375,19 @@ def test_an_act_is_announced_by_name_before_it_is_done_and_told_afterwards(desk)
 @pytest.mark.parametrize("caller", ["boss as root at gw9; " * 20, "x" * 300, "boss as root at gw9", ""])
 def test_nobody_hides_behind_a_caller_who_is_no_name(desk, caller):
     desk.run("import", desk.file(HEADER + ANA), env={"SUDO_USER": caller})
-    assert {event["operator"] for event in desk.every_event()} == {f"{pwd.getpwuid(os.geteuid()).pw_name} at {socket.gethostname()}"}
+    assert {event["operator"] for event in desk.every_event()} == {
+        f"{pwd.getpwuid(os.geteuid()).pw_name} at {socket.gethostname()}"
+    }
 
 
 def test_an_act_of_which_nothing_came_says_so(desk):
     desk.run("block", "david", code=1)
     announced, abandoned = desk.every_event()
-    assert (announced["detail"], abandoned["event"], abandoned["detail"]) == ("people block", "act.abandoned", "nothing was changed")
+    assert (announced["detail"], abandoned["event"], abandoned["detail"]) == (
+        "people block",
+        "act.abandoned",
+        "nothing was changed",
+    )
     assert announced["person"] is not None
     assert "david" not in json.dumps([announced, abandoned])
 
@@ -339,14 +429,22 @@ def test_all_sessions_of_a_person_are_ended_under_the_persons_name(desk):
     for _ in range(2):
         desk.sign_in()
     person = session_for(new_ticket()).person
-    assert desk.run_plain("sessions", "revoke", "--subject", person.subject, "--issuer", person.issuer).stdout == "2 ended\n"
+    assert (
+        desk.run_plain("sessions", "revoke", "--subject", person.subject, "--issuer", person.issuer).stdout
+        == "2 ended\n"
+    )
     [told] = desk.events()
     assert (told["event"], told["detail"]) == ("session.revoked", "2 sessions of this person")
     assert re.fullmatch("[0-9a-f]{32}", told["person"])
 
 
 def test_sessions_are_listed_with_their_people_and_ended_by_what_is_listed(desk):
-    ana = Person(issuer=Issuer("https://idp.example/"), subject=Subject("a-1"), name="Ana Novak", tax_number=TaxNumber("99990008"))
+    ana = Person(
+        issuer=Issuer("https://idp.example/"),
+        subject=Subject("a-1"),
+        name="Ana Novak",
+        tax_number=TaxNumber("99990008"),
+    )
     bor = replace(ana, subject=Subject("b-1"), name="Bor Kos", member=MemberId("bor"))
     for person in (ana, ana, bor):
         desk.sign_in(person=person)
@@ -354,9 +452,15 @@ def test_sessions_are_listed_with_their_people_and_ended_by_what_is_listed(desk)
     def listed(*arguments):
         return json.loads(desk.run_plain("sessions", "list", "--json", *arguments).stdout)
 
-    assert [(row["person"], row["name"], row["tax_number"]) for row in listed("--person", "a-1", "--portal", "acq")] == [("a-1", "Ana Novak", "*****008")] * 2
+    assert [
+        (row["person"], row["name"], row["tax_number"])
+        for row in listed("--person", "a-1", "--portal", "acq")
+    ] == [("a-1", "Ana Novak", "*****008")] * 2
     assert listed("--person", "nobody") == []
-    assert "there is no portal nowhere" in desk.run_plain("sessions", "list", "--portal", "nowhere", code=2).stderr
+    assert (
+        "there is no portal nowhere"
+        in desk.run_plain("sessions", "list", "--portal", "nowhere", code=2).stderr
+    )
     hashed = desk.run_plain("sessions", "list", "--hashes", "--json").stdout
     assert not any(known in hashed for known in ("Ana", "Bor", "a-1", "b-1", '"bor"', "008"))
     [name] = {row["person"] for row in listed("--hashes", "--person", "bor")}
@@ -378,11 +482,16 @@ def test_of_two_people_of_one_name_none_is_signed_out_by_it(desk):
 
 def test_a_rotation_of_keys_is_written_down_or_does_not_happen(desk, redis_server):
     settings = yaml.safe_load(desk.config.read_text())
-    settings["assertions"] |= {"next_key_file": str(desk.folder / "next.pem"), "retiring_key_file": str(desk.folder / "retiring.pem")}
+    settings["assertions"] |= {
+        "next_key_file": str(desk.folder / "next.pem"),
+        "retiring_key_file": str(desk.folder / "retiring.pem"),
+    }
     desk.config.write_text(yaml.safe_dump(settings))
 
     def roles():
-        return {row["role"]: row["kid"] for row in json.loads(desk.run_plain("keys", "list", "--json").stdout)}
+        return {
+            row["role"]: row["kid"] for row in json.loads(desk.run_plain("keys", "list", "--json").stdout)
+        }
 
     first = roles()
     refused = desk.run_plain("keys", "rotate", code=1, env={"AUTHPROXY__STORE__URL": "redis://127.0.0.1:1/0"})
@@ -395,13 +504,17 @@ def test_a_rotation_of_keys_is_written_down_or_does_not_happen(desk, redis_serve
     rotated = roles()
     assert (rotated["current"], rotated["retiring"]) == (prepared["next"], prepared["current"])
     assert [(event["event"], event["detail"]) for event in desk.events()] == [
-        ("key.rotated", first["current"]), ("key.rotated", rotated["current"])
+        ("key.rotated", first["current"]),
+        ("key.rotated", rotated["current"]),
     ]
 
 
 def test_a_store_that_no_gateway_shares_takes_no_act(desk):
     settings = yaml.safe_load(desk.config.read_text())
-    settings["assertions"] |= {"next_key_file": str(desk.folder / "next.pem"), "retiring_key_file": str(desk.folder / "retiring.pem")}
+    settings["assertions"] |= {
+        "next_key_file": str(desk.folder / "next.pem"),
+        "retiring_key_file": str(desk.folder / "retiring.pem"),
+    }
     desk.config.write_text(yaml.safe_dump(settings))
     refused = desk.run_plain("keys", "rotate", code=1, env={"AUTHPROXY__STORE__URL": "memory://"})
     assert "store.url is memory://, which no gateway shares" in refused.stderr
@@ -416,7 +529,9 @@ def test_an_old_key_may_be_dropped_once_the_register_is_resealed(desk):
     def with_keys(*keys):
         file.write_text("\n".join(keys))
 
-    phone = Enrolment(enrolment_id="e-1", method="totp", label="Telefon", enrolled_at=NOW, secret="JBSWY3DPEHPK3PXP")
+    phone = Enrolment(
+        enrolment_id="e-1", method="totp", label="Telefon", enrolled_at=NOW, secret="JBSWY3DPEHPK3PXP"
+    )
     with_keys(new)
     assert "was a key dropped too early" in desk.run("list", code=1).stderr
     with_keys(new, old)
@@ -425,16 +540,24 @@ def test_an_old_key_may_be_dropped_once_the_register_is_resealed(desk):
     desk.in_store(lambda opened: opened.enrolments.add(ANAS, phone))
     with_keys(new, old)
     assert desk.run("reseal").stdout == "1 people resealed; 1 enrolments moved\n"
-    assert (desk.events()[-1]["event"], desk.events()[-1]["detail"]) == ("people.resealed", "1 people, 1 enrolments moved")
+    assert (desk.events()[-1]["event"], desk.events()[-1]["detail"]) == (
+        "people.resealed",
+        "1 people, 1 enrolments moved",
+    )
     with_keys(new)
     assert desk.shown("ana")["name"] == "Ana Novak"
     assert desk.in_store(lambda opened: opened.enrolments.of(ANAS)) == (phone,)
 
 
 def test_ten_thousand_people_are_imported_in_a_few_seconds(desk):
-    rows = [f"p-{number};;Oseba {number};p{number}@example.si;+386401{number:05};acq;{number:064x};\n" for number in range(10_000)]
+    rows = [
+        f"p-{number};;Oseba {number};p{number}@example.si;+386401{number:05};acq;{number:064x};\n"
+        for number in range(10_000)
+    ]
     file = desk.file(HEADER + "".join(rows))
     began = time.process_time()
     assert desk.run("import", file).stdout.startswith("10000 added")
-    assert desk.run("import", file, "--replace").stdout.startswith("0 added, 0 changed, 0 removed, 10000 as they were")
+    assert desk.run("import", file, "--replace").stdout.startswith(
+        "0 added, 0 changed, 0 removed, 10000 as they were"
+    )
     assert time.process_time() - began < 12

@@ -13,8 +13,13 @@ from authproxy.identity.register import Conflict, Listed
 HEADER = "id;tax_number;name;email;phone;portals;certificates;blocked"
 ANA = "ana;99990008;Ana Žužemberk;ana@example.si;+386 40 123 456;acq b2b;;"
 LISTED = Listed(
-    member_id=MemberId("ana"), tax_number="99990008", name="Ana Žužemberk", email="ana@example.si", phone="+38640123456", portals=("acq", "b2b")
-)  # fmt: skip
+    member_id=MemberId("ana"),
+    tax_number="99990008",
+    name="Ana Žužemberk",
+    email="ana@example.si",
+    phone="+38640123456",
+    portals=("acq", "b2b"),
+)
 
 
 def read(text, file="people.csv"):
@@ -40,7 +45,10 @@ def unreadable(text, file="people.csv"):
         f"sep=;\r\n{HEADER}\r\n\r\n{ANA}\r\n;;;;;;;\r\n",
         f"{HEADER}\n{ANA}\n".replace(";", ","),
         f"sep=,\n{HEADER}\n{ANA}\n".replace(";", ",").replace("sep=,", "sep=,"),
-        'ID, Portals ,NAME,phone,email,tax_number\nana,"acq,b2b","Ana Žužemberk",+38640123456,ana@example.si,SI99990008\n',
+        (
+            'ID, Portals ,NAME,phone,email,tax_number\nana,"acq,b2b","Ana '
+            'Žužemberk",+38640123456,ana@example.si,SI99990008\n'
+        ),
     ],
 )
 def test_a_list_is_read_in_the_dialects_of_spreadsheets(text):
@@ -62,7 +70,10 @@ people:
 """
     listed = read(text, "people.YAML")
     assert listed.findings == ()
-    assert listed.people == (LISTED, Listed(member_id=MemberId("cvetka"), name="Cvetka", certificates=(), is_blocked=False))
+    assert listed.people == (
+        LISTED,
+        Listed(member_id=MemberId("cvetka"), name="Cvetka", certificates=(), is_blocked=False),
+    )
     assert listed.lines == {"ana": 3, "cvetka": 10}
 
 
@@ -74,9 +85,25 @@ def test_lines_are_those_of_the_file_though_a_cell_has_several():
 
 def test_everything_that_is_wrong_is_told_at_once_with_its_column_and_without_numbers():
     told = findings(f"{HEADER}\n{ANA}\na b;99990009;;x;040 123 456;acq bips;a1;maybe\nana;;Ana;;;acq;;\n")
-    assert [each.split(": ")[1] for each in told] == ["id", "tax_number", "name", "email", "phone", "portals", "certificates", "blocked", "id"]
-    assert told[1] == "3: tax_number: the check digit of the tax number is wrong (read: *****009; valid: eight digits with a right check digit, with or without `SI`)"
-    assert told[4] == "3: phone: has no country: a Slovenian number begins with `+386` in the place of the 0 (read: *** *** 456; valid: E.164: `+38640123456`)"
+    assert [each.split(": ")[1] for each in told] == [
+        "id",
+        "tax_number",
+        "name",
+        "email",
+        "phone",
+        "portals",
+        "certificates",
+        "blocked",
+        "id",
+    ]
+    assert (
+        told[1]
+        == "3: tax_number: the check digit of the tax number is wrong (read: *****009; valid: eight digits with a right check digit, with or without `SI`)"
+    )
+    assert (
+        told[4]
+        == "3: phone: has no country: a Slovenian number begins with `+386` in the place of the 0 (read: *** *** 456; valid: E.164: `+38640123456`)"
+    )
     assert "valid: acq, b2b, with spaces between them" in told[5]
     assert told[8] == "4: id: stands twice; the first time on line 2 (read: ana)"
 
@@ -85,12 +112,17 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_column_and_without_nu
 def test_a_number_in_the_wrong_column_is_not_shown_either(column):
     cells = ["x y", "x", "", "x", "x", "x", "x", "x"]
     cells[column] = "SI99990008 +38640123456"
-    assert not any("99990008" in each or "40123456" in each.replace("`+38640123456`", "") for each in findings(f"{HEADER}\n{';'.join(cells)}\n"))
+    assert not any(
+        "99990008" in each or "40123456" in each.replace("`+38640123456`", "")
+        for each in findings(f"{HEADER}\n{';'.join(cells)}\n")
+    )
 
 
 def test_a_row_with_too_few_columns_and_a_column_that_there_is_not_are_told():
     told = findings("id;name;portals;surname\nana;Ana;acq\n")
-    assert told[0].startswith("1: the first line names a column that there is not (read: surname; valid: id, tax_number,")
+    assert told[0].startswith(
+        "1: the first line names a column that there is not (read: surname; valid: id, tax_number,"
+    )
     assert told[1] == "2: has 3 columns where the first line has 4"
     assert findings("id;name;portals;id\n") == ["1: id: stands twice in the first line"]
 
@@ -107,7 +139,10 @@ def test_data_in_the_place_of_the_header_are_masked():
         ("id;name\nana;Ana\n", "does not name the column portals"),
         (f"{HEADER}\n{ANA}".encode("utf-16"), "UTF-16"),
         (b"id\0", "UTF-16, or no text"),
-        (f"{HEADER}\n{ANA}\n".encode("cp1250"), "people.csv:2: is not UTF-8 text: it looks like Windows-1250"),
+        (
+            f"{HEADER}\n{ANA}\n".encode("cp1250"),
+            "people.csv:2: is not UTF-8 text: it looks like Windows-1250",
+        ),
         (f'{HEADER}\n"ana;\n', "is not CSV"),
     ],
 )
@@ -130,11 +165,17 @@ def test_yaml_that_is_no_list_is_refused(text, told):
 
 
 def test_findings_in_yaml_name_the_place():
-    told = findings("people:\n  - ana\n  - id: ana\n    id: bor\n    name: Ana\n    portals: acq\n    99990008: x\n", "people.yaml")
+    told = findings(
+        "people:\n  - ana\n  - id: ana\n    id: bor\n    name: Ana\n    portals: acq\n    99990008: x\n",
+        "people.yaml",
+    )
     assert told == [
         "4: people[1].id: stands twice; the first time on line 3",
         "2: people[0]: is no person (valid: `id: …`, `name: …`, `portals: …`)",
-        '7: people[1]."*****008": unknown key (valid: id, tax_number, name, email, phone, portals, certificates, blocked)',
+        (
+            '7: people[1]."*****008": unknown key (valid: id, tax_number, name, email, phone, portals, '
+            "certificates, blocked)"
+        ),
     ]
 
 
@@ -151,7 +192,10 @@ def test_contradictions_are_told_on_the_line_that_can_be_mended():
     ]
 
 
-@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"{HEADER}\n{text}".encode("utf-8", "replace")))
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=200).map(lambda text: f"{HEADER}\n{text}".encode("utf-8", "replace"))
+)
 def test_no_octets_are_more_than_a_list_or_a_refusal(octets):
     for file in ("people.csv", "people.yaml"):
         try:

@@ -1,4 +1,5 @@
-"""A provider with its outbox and phone on free ports, a clock that stands still, and a person with a browser."""
+"""A provider with its outbox and phone on free ports, a clock that stands still, and a person with a
+browser."""
 
 from __future__ import annotations
 
@@ -26,10 +27,19 @@ REDIRECT_URI = "http://acq.localhost:8080/.authproxy/callback/rekono"
 AFTER_LOGOUT = "http://acq.localhost:8080/.authproxy/logout"
 SCOPE = "openid profile email phone address http://idp.rekono.si/openid/taxnumber"
 CLIENT = Client(
-    client_id="gateway", client_secret="a secret & more", redirect_uris=(REDIRECT_URI,), post_logout_redirect_uris=(AFTER_LOGOUT,),
-    name="Bankart Varni Spletni Prehod", may_introspect=True,
+    client_id="gateway",
+    client_secret="a secret & more",
+    redirect_uris=(REDIRECT_URI,),
+    post_logout_redirect_uris=(AFTER_LOGOUT,),
+    name="Bankart Varni Spletni Prehod",
+    may_introspect=True,
 )
-OTHER_CLIENT = Client(client_id="other", client_secret="other-secret", redirect_uris=("https://other.example.si/cb?from=idp",), name="Druga aplikacija")
+OTHER_CLIENT = Client(
+    client_id="other",
+    client_secret="other-secret",
+    redirect_uris=("https://other.example.si/cb?from=idp",),
+    name="Druga aplikacija",
+)
 
 
 class StandingClock:
@@ -78,7 +88,10 @@ class Page:
     def answer(self) -> dict[str, str]:
         """Parameters of the redirect to the relying party."""
         assert self.location is not None, self.text
-        return {name: values[0] for name, values in parse_qs(urlsplit(self.location).query, keep_blank_values=True).items()}
+        return {
+            name: values[0]
+            for name, values in parse_qs(urlsplit(self.location).query, keep_blank_values=True).items()
+        }
 
     def form(self, having: str) -> Form:
         forms = _Forms()
@@ -107,7 +120,13 @@ class Browser:
         while True:
             async with self.session.request(method, url, data=fields, allow_redirects=False) as response:
                 location = response.headers.get("Location")
-                page = Page(response.status, str(response.url), await response.text(), location, dict(response.headers))
+                page = Page(
+                    response.status,
+                    str(response.url),
+                    await response.text(),
+                    location,
+                    dict(response.headers),
+                )
             if location is None or not urljoin(url, location).startswith(self.origin):
                 return page
             method, url, fields = "GET", urljoin(url, location), None
@@ -125,7 +144,14 @@ class Rekono:
         self.http: aiohttp.ClientSession
 
     def authorize_url(self, **changed: str | None) -> str:
-        parameters = {"response_type": "code", "client_id": "gateway", "redirect_uri": REDIRECT_URI, "scope": SCOPE, "state": "s1", "nonce": "n1"} | changed
+        parameters = {
+            "response_type": "code",
+            "client_id": "gateway",
+            "redirect_uri": REDIRECT_URI,
+            "scope": SCOPE,
+            "state": "s1",
+            "nonce": "n1",
+        } | changed
         return f"{self.issuer}authorize?{urlencode({name: value for name, value in parameters.items() if value is not None})}"
 
     async def last_sms(self, phone: str) -> str:
@@ -135,28 +161,39 @@ class Rekono:
     def one_time_code(self, email: str) -> str:
         return one_time_code.code(self.accounts.find(email).totp_secret, one_time_code.step(self.clock()))
 
-    async def password_given(self, browser: Browser, email: str = "ana.novak@example.si", *, url: str | None = None) -> Page:
+    async def password_given(
+        self, browser: Browser, email: str = "ana.novak@example.si", *, url: str | None = None
+    ) -> Page:
         """The confirmation window."""
         page = await browser.get(url or self.authorize_url())
         return await browser.submit(page, "username", username=email, password=people_of.PASSWORD)
 
-    async def confirmed(self, browser: Browser, email: str = "ana.novak@example.si", *, url: str | None = None) -> Page:
+    async def confirmed(
+        self, browser: Browser, email: str = "ana.novak@example.si", *, url: str | None = None
+    ) -> Page:
         """What follows a sign-in by OnePass code: the consent page, or the way back."""
         page = await self.password_given(browser, email, url=url)
         page = await browser.submit(page, "_csrf", mode="otplogin")
         return await browser.submit(page, "code", code=self.one_time_code(email))
 
-    async def signed_in(self, browser: Browser, email: str = "ana.novak@example.si", *, url: str | None = None) -> Page:
+    async def signed_in(
+        self, browser: Browser, email: str = "ana.novak@example.si", *, url: str | None = None
+    ) -> Page:
         """The way back to the relying party, consent given where it is asked for."""
         page = await self.confirmed(browser, email, url=url)
         return page if page.location else await browser.submit(page, "request", user_oauth_approval="true")
 
     async def redeemed(self, code: str, **changed: str | None) -> tuple[int, dict]:
         form = {
-            "grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI,
-            "client_id": CLIENT.client_id, "client_secret": CLIENT.client_secret,
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": REDIRECT_URI,
+            "client_id": CLIENT.client_id,
+            "client_secret": CLIENT.client_secret,
         } | changed
-        async with self.http.post(f"{self.issuer}token", data={name: value for name, value in form.items() if value is not None}) as response:
+        async with self.http.post(
+            f"{self.issuer}token", data={name: value for name, value in form.items() if value is not None}
+        ) as response:
             return response.status, await response.json()
 
 
@@ -172,14 +209,23 @@ async def rekono(clock: StandingClock) -> AsyncIterator[Rekono]:
     outbox = f"http://localhost:{port_of(outbox_listener)}"
     accounts = people_of.people(secrets.token_bytes)
     installed = installed_beforehand(accounts, secrets.token_bytes)
-    made = provider_application(issuer=issuer, clients=(CLIENT, OTHER_CLIENT), accounts=accounts, outbox_url=outbox, clock=clock, installed=installed)
+    made = provider_application(
+        issuer=issuer,
+        clients=(CLIENT, OTHER_CLIENT),
+        accounts=accounts,
+        outbox_url=outbox,
+        clock=clock,
+        installed=installed,
+    )
     seen = Rekono(issuer=issuer, outbox=outbox, accounts=accounts, clock=clock)
     async with contextlib.AsyncExitStack() as stack:
         outbox_runs = await stack.enter_async_context(contextlib.AsyncExitStack())
         await outbox_runs.enter_async_context(serving(outbox_application(clock=clock), outbox_listener))
         seen.outbox_stops = outbox_runs.aclose
         await stack.enter_async_context(serving(made, listener))
-        seen.http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        seen.http = await stack.enter_async_context(
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        )
         yield seen
 
 

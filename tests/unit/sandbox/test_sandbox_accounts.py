@@ -35,7 +35,14 @@ def test_people_have_valid_tax_numbers_of_their_own_and_distinct_subjects(accoun
 
 def test_an_account_shows_neither_password_nor_secret_nor_personal_numbers_of_itself(accounts):
     account = accounts.find("ana.novak@example.si")
-    for hidden in (account.password_hash, account.puk_hash, account.totp_secret, account.tax_number, account.phone, account.birthdate):
+    for hidden in (
+        account.password_hash,
+        account.puk_hash,
+        account.totp_secret,
+        account.tax_number,
+        account.phone,
+        account.birthdate,
+    ):
         assert hidden not in repr(account)
 
 
@@ -64,15 +71,26 @@ def test_a_telephone_may_be_shared(accounts):
 def test_only_the_people_of_the_beginning_are_named_on_pages_as_they_are_now(accounts):
     accounts.add(EVA)
     accounts.put(replace(accounts.find("bor.kranjc@example.si"), tax_number="99990032"))
-    assert [account.email.partition(".")[0] for account in accounts.seeded] == ["ana", "bor", "cvetka", "david"]
+    assert [account.email.partition(".")[0] for account in accounts.seeded] == [
+        "ana",
+        "bor",
+        "cvetka",
+        "david",
+    ]
     assert accounts.seeded[1].tax_number == "99990032"
 
 
 def test_a_new_account_states_only_what_it_knows():
     assert released(EVA, EVERYTHING) == {
-        "sub": "90400.EVA", "loa": 10, "preferred_username": EVA.email, "locale": "sl", "email": EVA.email, "email_verified": True,
-        "phone_number": "+38640123456", "phone_number_verified": True,
-    }  # fmt: skip
+        "sub": "90400.EVA",
+        "loa": 10,
+        "preferred_username": EVA.email,
+        "locale": "sl",
+        "email": EVA.email,
+        "email_verified": True,
+        "phone_number": "+38640123456",
+        "phone_number_verified": True,
+    }
     assert released(replace(EVA, family_name="Cuk"), ("profile",))["name"] == "Cuk"
 
 
@@ -96,10 +114,29 @@ def test_somebody_who_was_not_there_when_it_was_saved_stays_without_a_tax_number
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda saved: 3, lambda saved: [3], lambda saved: [{}], lambda saved: [saved[0] | {"level": "20"}], lambda saved: [saved[0] | {"level": True}], lambda saved: [saved[0] | {"phone": 3}],
-     lambda saved: [saved[0] | {"unknown": "x"}], lambda saved: [saved[0] | {"address": {"street_address": "x"}}], lambda saved: [saved[0], saved[0]]],
-    ids=["number", "list of numbers", "empty account", "level as text", "level as truth", "telephone as number", "unknown member", "half an address", "twice the same"],
-)  # fmt: skip
+    [
+        lambda saved: 3,
+        lambda saved: [3],
+        lambda saved: [{}],
+        lambda saved: [saved[0] | {"level": "20"}],
+        lambda saved: [saved[0] | {"level": True}],
+        lambda saved: [saved[0] | {"phone": 3}],
+        lambda saved: [saved[0] | {"unknown": "x"}],
+        lambda saved: [saved[0] | {"address": {"street_address": "x"}}],
+        lambda saved: [saved[0], saved[0]],
+    ],
+    ids=[
+        "number",
+        "list of numbers",
+        "empty account",
+        "level as text",
+        "level as truth",
+        "telephone as number",
+        "unknown member",
+        "half an address",
+        "twice the same",
+    ],
+)
 def test_what_was_not_written_by_us_is_an_error_and_changes_nothing(accounts, damage):
     before = list(accounts)
     with pytest.raises((TypeError, ValueError)):

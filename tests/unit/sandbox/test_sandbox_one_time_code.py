@@ -10,7 +10,9 @@ from authproxy.sandbox.one_time_code import code, seconds_left, step
 SECRET = base64.b32encode(b"12345678901234567890").decode()
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(59, "287082"), (1111111109, "081804"), (2000000000, "279037")])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(59, "287082"), (1111111109, "081804"), (2000000000, "279037")]
+)
 def test_the_vectors_of_rfc_6238_come_out(seconds, expected):
     assert code(SECRET, step(datetime.fromtimestamp(seconds, UTC))) == expected
 

@@ -41,7 +41,13 @@ class Workshop:
             "sessions": {"keys_file": str(self.keys_file)},
             "assertions": {"issuer": "https://gateway.example.si", "current_key_file": str(self.key_file)},
             "rekono": {"client_id": "gateway", "client_secret_file": str(self.secret_file)},
-            "portals": {"acq": {"name": "Acquiring", "url": "https://acq.example.si", "upstream": "http://127.0.0.1:9001"}},
+            "portals": {
+                "acq": {
+                    "name": "Acquiring",
+                    "url": "https://acq.example.si",
+                    "upstream": "http://127.0.0.1:9001",
+                }
+            },
             "telemetry": {"audit_key_file": str(self.audit_key_file)},
         }
 
@@ -62,7 +68,9 @@ class Workshop:
 
 
 def p256_key() -> bytes:
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
 
 
 @pytest.fixture

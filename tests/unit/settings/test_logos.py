@@ -4,7 +4,10 @@ import pytest
 
 from authproxy.settings.checks.logos import LARGEST, PNG, UnfitLogo, check
 
-DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">{}</svg>'
+DRAWING = (
+    '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 '
+    '9">{}</svg>'
+)
 
 
 def drawing(content):
@@ -40,11 +43,14 @@ def test_what_only_draws_is_a_logo(octets):
         (b'<!ENTITY a "b">', "document type"),
         (drawing("<script>alert(1)</script>"), "<script>"),
         (drawing("<ScRipt/>"), "<script>"),
-        (drawing('<foreignObject><p xmlns="http://www.w3.org/1999/xhtml"/></foreignObject>'), "<foreignobject>"),
+        (
+            drawing('<foreignObject><p xmlns="http://www.w3.org/1999/xhtml"/></foreignObject>'),
+            "<foreignobject>",
+        ),
         (drawing('<image href="https://example.si/x.png"/>'), "<image>"),
         (drawing('<g onload="alert(1)"/>'), "`onload`"),
         (drawing('<use xlink:href="https://example.si/x.svg#a"/>'), "`href`"),
-        (drawing('<path style="fill: url( \'https://example.si/\')"/>'), "`style`"),
+        (drawing("<path style=\"fill: url( 'https://example.si/')\"/>"), "`style`"),
         (drawing("<style>@import 'https://example.si/'</style>"), "a style from elsewhere"),
     ],
 )
@@ -56,7 +62,9 @@ def test_what_does_more_or_is_no_picture_is_refused_with_the_cause(octets, compl
 def test_a_settings_file_with_a_good_logo_is_all_right(workshop):
     workshop.write("logo.svg", drawing('<path d="M0 0"/>'))
 
-    reading = workshop.read(lambda settings: settings["portals"]["acq"].update(logo_file="logo.svg", telephone="+386 1 234 56 78"))
+    reading = workshop.read(
+        lambda settings: settings["portals"]["acq"].update(logo_file="logo.svg", telephone="+386 1 234 56 78")
+    )
 
     assert reading.findings == ()
     assert reading.settings.portals["acq"].logo_file == str(workshop.directory / "logo.svg")

@@ -36,8 +36,21 @@ def presented(workshop, spoil):
 
 def test_a_portal_has_what_is_its_own_and_for_the_rest_what_all_have(workshop):
     logo, font = workshop.write("logo.svg", SVG), workshop.write("font.woff2", FONT)
-    everywhere = {"name": {"sl": "Vstop", "en": "Entrance"}, "colour": "#0B4F6C", "contact": "a@example.si", "telephone": "+386 1 234 56 78"}
-    seen = presented(workshop, pages({"colour": "#7a1f1f", "contact": "b@example.si"}, **everywhere, logo_file=str(logo), font_file=str(font)))
+    everywhere = {
+        "name": {"sl": "Vstop", "en": "Entrance"},
+        "colour": "#0B4F6C",
+        "contact": "a@example.si",
+        "telephone": "+386 1 234 56 78",
+    }
+    seen = presented(
+        workshop,
+        pages(
+            {"colour": "#7a1f1f", "contact": "b@example.si"},
+            **everywhere,
+            logo_file=str(logo),
+            font_file=str(font),
+        ),
+    )
 
     assert (seen.house_name("sl"), seen.house_name("en")) == ("Vstop", "Entrance")
     assert (seen.contact, seen.telephone) == ("b@example.si", "+386 1 234 56 78")
@@ -55,7 +68,9 @@ def test_the_keys_that_portals_had_before_go_on_counting(workshop):
 
 def test_where_no_portal_is_known_pages_look_as_set_for_all(workshop):
     assert looks.nowhere(workshop.read().settings.pages) is NO_PORTAL
-    seen = looks.nowhere(workshop.read(pages({"colour": "#7a1f1f"}, colour="#0b4f6c", name="Vstop")).settings.pages)
+    seen = looks.nowhere(
+        workshop.read(pages({"colour": "#7a1f1f"}, colour="#0b4f6c", name="Vstop")).settings.pages
+    )
     assert (seen.portal_id, seen.house_name("en"), seen.colours.light["accent"]) == ("", "Vstop", "#0b4f6c")
 
 
@@ -97,16 +112,27 @@ def test_a_colour_that_is_too_light_is_told_the_nearest_that_is_not(workshop):
     assert workshop.read(pages(colour=offered)).findings == ()
 
 
-@pytest.mark.parametrize(("one", "other", "ratio"), [("#ffffff", "#000000", 21), ("#000000", "#000000", 1), ("#767676", "#ffffff", 4.54)])
+@pytest.mark.parametrize(
+    ("one", "other", "ratio"),
+    [("#ffffff", "#000000", 21), ("#000000", "#000000", 1), ("#767676", "#ffffff", 4.54)],
+)
 def test_contrast_is_that_of_wcag(one, other, ratio):
     assert colours.contrast(one, other) == pytest.approx(ratio, abs=0.01)
 
 
 @given(COLOURS)
 def test_every_colour_that_passes_can_be_read_wherever_it_stands(colour):
-    for paper, drawn in zip((colours.PAPER, colours.DARK_PAPER), colours.shades(colours.dark_enough(colour)), strict=True):
-        on_buttons = [colours.contrast(drawn["on-accent"], drawn[name]) for name in ("accent", "accent-strong")]
-        as_text = [colours.contrast(drawn[name], ground) for name in ("accent", "accent-strong") for ground in (paper, drawn["soft"])]
+    for paper, drawn in zip(
+        (colours.PAPER, colours.DARK_PAPER), colours.shades(colours.dark_enough(colour)), strict=True
+    ):
+        on_buttons = [
+            colours.contrast(drawn["on-accent"], drawn[name]) for name in ("accent", "accent-strong")
+        ]
+        as_text = [
+            colours.contrast(drawn[name], ground)
+            for name in ("accent", "accent-strong")
+            for ground in (paper, drawn["soft"])
+        ]
         assert min(on_buttons + as_text) >= colours.ENOUGH
 
 

@@ -5,7 +5,12 @@ import os
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from tests.support.host_certificates import host_certificate
 
@@ -30,13 +35,29 @@ def acq(name, to):
 ERRORS = [
     (setting("server", "listen", to=["nowhere"]), "server.listen[0]", "is not `address:port`"),
     (setting("server", "management", to="127.0.0.1:0"), "server.management", "is not `address:port`"),
-    (setting("server", "listen", to=["127.0.0.1:8090"]), "server.management", "is the same as another listener"),
-    (setting("server", "trusted_proxies", to=["proxy.example.si"]), "server.trusted_proxies[0]", "is no address and no network"),
-    (setting("server", "trusted_proxies", to=["10.1.2.3/24"]), "server.trusted_proxies[0]", 'did you mean "10.1.2.0/24"?'),
+    (
+        setting("server", "listen", to=["127.0.0.1:8090"]),
+        "server.management",
+        "is the same as another listener",
+    ),
+    (
+        setting("server", "trusted_proxies", to=["proxy.example.si"]),
+        "server.trusted_proxies[0]",
+        "is no address and no network",
+    ),
+    (
+        setting("server", "trusted_proxies", to=["10.1.2.3/24"]),
+        "server.trusted_proxies[0]",
+        'did you mean "10.1.2.0/24"?',
+    ),
     (setting("server", "timeouts", "head", to="0"), "server.timeouts.head", "is nothing at all"),
     (setting("server", "hsts", to={"max_age": "1000d"}), "server.hsts.max_age", "is out of bounds"),
     (setting("server", "hsts", to="on"), "server.hsts", "is not valid"),
-    (setting("server", "hsts", to={"subdomains": "true"}), "server.hsts.subdomains", 'did you mean "include_subdomains"?'),
+    (
+        setting("server", "hsts", to={"subdomains": "true"}),
+        "server.hsts.subdomains",
+        'did you mean "include_subdomains"?',
+    ),
     (setting("store", "url", to="postgres://host"), "store.url", "is no URL of a store"),
     (setting("store", "url", to="redis://host:port"), "store.url", "is no URL of a store"),
     (setting("store", "url", to="redis:///0"), "store.url", "names no host"),
@@ -46,9 +67,21 @@ ERRORS = [
     (setting("store", "url", to="unix:redis.sock"), "store.url", "names no socket"),
     (setting("store", "url", to="redis://host:0/0"), "store.url", "names port 0"),
     (setting("store", "url", to="redis://host:65536/0"), "store.url", "is no URL of a store"),
-    (setting("store", "url", to="redis://host/0?decode_responses=true"), "store.url", "has an option that means nothing here"),
-    (setting("store", to={"url": "rediss://host/0", "client_cert_file": "/c"}), "store.client_key_file", "is missing"),
-    (setting("store", to={"url": "rediss://host/0", "client_key_file": "/k"}), "store.client_cert_file", "is missing"),
+    (
+        setting("store", "url", to="redis://host/0?decode_responses=true"),
+        "store.url",
+        "has an option that means nothing here",
+    ),
+    (
+        setting("store", to={"url": "rediss://host/0", "client_cert_file": "/c"}),
+        "store.client_key_file",
+        "is missing",
+    ),
+    (
+        setting("store", to={"url": "rediss://host/0", "client_key_file": "/k"}),
+        "store.client_cert_file",
+        "is missing",
+    ),
     (setting("store", "deadline", to="9s"), "store.deadline", "is out of bounds"),
     (setting("store", "near_cache_for", to="31s"), "store.near_cache_for", "is out of bounds"),
     (setting("sessions", "idle", to="9h"), "sessions.idle", "is longer than `sessions.absolute`"),
@@ -56,104 +89,252 @@ ERRORS = [
     (setting("assertions", "issuer", to="http://gateway.example.si"), "assertions.issuer", "is not `https`"),
     (setting("assertions", "issuer", to="gateway"), "assertions.issuer", "is no URL of an issuer"),
     (setting("assertions", "lifetime", to="1h"), "assertions.lifetime", "is out of bounds"),
-    (setting("rekono", "issuer", to="https://idp.example.si/?x=1"), "rekono.issuer", "is no URL of an issuer"),
+    (
+        setting("rekono", "issuer", to="https://idp.example.si/?x=1"),
+        "rekono.issuer",
+        "is no URL of an issuer",
+    ),
     (setting("rekono", "issuer", to="http://idp.example.si/"), "rekono.issuer", "is not `https`"),
     (setting("rekono", "scopes", to=["profile"]), "rekono.scopes", "lack `openid`"),
-    (setting("rekono", "client_authentication", to="private_key_jwt"), "rekono.client_key_file", "is missing: `private_key_jwt` needs it"),
+    (
+        setting("rekono", "client_authentication", to="private_key_jwt"),
+        "rekono.client_key_file",
+        "is missing: `private_key_jwt` needs it",
+    ),
     (setting("rekono", "help_url", to="javascript:alert(1)"), "rekono.help_url", "is no link to a page"),
     (setting("rekono", "register_url", to="//host"), "rekono.register_url", "is no link to a page"),
     (setting("server", "default_portal", to="acg"), "server.default_portal", "is no portal"),
     (acq("url", "http://acq.example.si"), "portals.acq.url", "is not `https`"),
     (acq("url", "https://acq..example.si"), "portals.acq.url", "host is malformed"),
     (acq("url", "https://acq.example.si:99999"), "portals.acq.url", "is no URL of a portal"),
-    (setting("portals", "b2b", to={"name": "B", "url": "https://ACQ.example.si:443/", "upstream": "http://h"}), "portals.b2b.url", "has the same host as portal acq"),
+    (
+        setting(
+            "portals", "b2b", to={"name": "B", "url": "https://ACQ.example.si:443/", "upstream": "http://h"}
+        ),
+        "portals.b2b.url",
+        "has the same host as portal acq",
+    ),
     (acq("upstream", "http://localhost:8090"), "portals.acq.upstream", "is the gateway itself"),
     (acq("upstream", "unix:/run/authproxy-edge.sock"), "portals.acq.upstream", "is the gateway itself"),
     (acq("upstream", "http://host:port"), "portals.acq.upstream", "is no URL of a server"),
     (acq("upstream_reuse", "always"), "portals.acq.upstream_reuse", "is not valid"),
     (acq("upstream_tls", {"key_file": "/k"}), "portals.acq.upstream_tls", "has only one of"),
     (acq("sign_in", ["rekono", "acnlb"]), "portals.acq.sign_in", "no section `acnlb`"),
-    (acq("routes", [{"path": "/a"}, {"path": "/b", "sign_in": ["acnlb"]}]), "portals.acq.routes[1].sign_in", "by which nobody can sign in at this portal"),
+    (
+        acq("routes", [{"path": "/a"}, {"path": "/b", "sign_in": ["acnlb"]}]),
+        "portals.acq.routes[1].sign_in",
+        "by which nobody can sign in at this portal",
+    ),
     (acq("step_up", {"methods": ["recovery"]}), "portals.acq.step_up.methods", "is recovery codes alone"),
-    (acq("step_up", {"methods": ["certificate", "sms"]}), "portals.acq.step_up.methods", "what these methods need is not set up"),
+    (
+        acq("step_up", {"methods": ["certificate", "sms"]}),
+        "portals.acq.step_up.methods",
+        "what these methods need is not set up",
+    ),
     (acq("step_up", {"methods": ["sms", "voice"]}), "portals.acq.step_up.methods[1]", "is not valid"),
     (acq("step_up", {"methods": []}), "portals.acq.step_up.methods", "is empty"),
     (acq("step_up", {"max_age": 0, "shows": ["a: b"]}), "portals.acq.step_up.shows", "is not valid"),
     (acq("step_up", {"method": ["push"]}), "portals.acq.step_up.method", 'did you mean "methods"?'),
-    (acq("routes", [{"path": "/a", "step_up": {"methods": ["recovery"]}}]), "portals.acq.routes[0].step_up.methods", "is recovery codes alone"),
-    (acq("routes", [{"path": "/a", "required_claims": ["shoe_size"]}]), "portals.acq.routes[0].required_claims[0]", "is not valid"),
-    (setting("rekono", "issuer", to="https://login.example.si/realm"), "rekono.step_up_by", "is missing: the issuer is not Rekono's own"),
-    (setting("rekono", "issuer", to="http://localhost:8081/op/"), "rekono.step_up_by", "is missing: the issuer is not Rekono's own"),
-    (setting("rekono", "step_up_by", to={"amr": [], "acr": []}), "rekono.step_up_by", "names no word that counts"),
+    (
+        acq("routes", [{"path": "/a", "step_up": {"methods": ["recovery"]}}]),
+        "portals.acq.routes[0].step_up.methods",
+        "is recovery codes alone",
+    ),
+    (
+        acq("routes", [{"path": "/a", "required_claims": ["shoe_size"]}]),
+        "portals.acq.routes[0].required_claims[0]",
+        "is not valid",
+    ),
+    (
+        setting("rekono", "issuer", to="https://login.example.si/realm"),
+        "rekono.step_up_by",
+        "is missing: the issuer is not Rekono's own",
+    ),
+    (
+        setting("rekono", "issuer", to="http://localhost:8081/op/"),
+        "rekono.step_up_by",
+        "is missing: the issuer is not Rekono's own",
+    ),
+    (
+        setting("rekono", "step_up_by", to={"amr": [], "acr": []}),
+        "rekono.step_up_by",
+        "names no word that counts",
+    ),
     (setting("rekono", "step_up_by", to="sometimes"), "rekono.step_up_by", "is not valid"),
-    (setting("rekono", "step_up_by", to={"amr": ["mfa"], "arc": ["x"]}), "rekono.step_up_by.arc", "is no name that can be used here"),
-    (many(setting("rekono", "step_up_by", to="never"), acq("step_up", {"methods": ["rekono"]})), "portals.acq.step_up.methods", "does not count"),
+    (
+        setting("rekono", "step_up_by", to={"amr": ["mfa"], "arc": ["x"]}),
+        "rekono.step_up_by.arc",
+        "is no name that can be used here",
+    ),
+    (
+        many(setting("rekono", "step_up_by", to="never"), acq("step_up", {"methods": ["rekono"]})),
+        "portals.acq.step_up.methods",
+        "does not count",
+    ),
     (acq("idle", "9h"), "portals.acq.idle", "is longer than `sessions.absolute`"),
     (acq("idle", "0"), "portals.acq.idle", "is nothing at all"),
-    (acq("routes", [{"path": "/a", "methods": ["get"]}]), "portals.acq.routes[0].methods[0]", 'did you mean "GET"?'),
-    (acq("routes", [{"path": "/a", "methods": ["TRACE"]}]), "portals.acq.routes[0].methods[0]", "is no method that is passed on"),
+    (
+        acq("routes", [{"path": "/a", "methods": ["get"]}]),
+        "portals.acq.routes[0].methods[0]",
+        'did you mean "GET"?',
+    ),
+    (
+        acq("routes", [{"path": "/a", "methods": ["TRACE"]}]),
+        "portals.acq.routes[0].methods[0]",
+        "is no method that is passed on",
+    ),
     (acq("methods", ["GET", "purge"]), "portals.acq.methods[1]", 'did you mean "PURGE"?'),
     (acq("methods", ["GET", "LINK"]), "portals.acq.methods[1]", "is no method that is passed on"),
     (acq("methods", ["GET", "COPY"]), "portals.acq.methods[1]", "is a method of WebDAV"),
     (acq("methods", []), "portals.acq.methods", "is empty"),
     (acq("preflight", True), "portals.acq.preflight", "is not valid"),
-    (acq("headers", {"subject": "SM_USER", "name": "sm-user"}), "portals.acq.headers.name", "is the same header as `subject`"),
+    (
+        acq("headers", {"subject": "SM_USER", "name": "sm-user"}),
+        "portals.acq.headers.name",
+        "is the same header as `subject`",
+    ),
     (acq("headers", {"name": "Content_Length"}), "portals.acq.headers.name", "has a meaning of its own"),
     (acq("routes", [{"path": "/.authproxy/login"}]), "portals.acq.routes[0].path", "is the gateway's own"),
-    *((acq("routes", [{"path": path}]), "portals.acq.routes[0].path", "covers no request") for path in
-      ("/a/../b", "/a%2Fb", "/%61", "/a//b", "/a;b", "/a?b=c", "/č", "/a b", "//a")),
-    *((acq("headers", {"name": name}), "portals.acq.headers.name", "is no header name") for name in ("_X_Auth", "X Auth", "X-Auth:", "1X", "X-Imé")),
-    *((acq("headers", {"name": name}), "portals.acq.headers.name", "has a meaning of its own") for name in ("Host", "cookie", "X-Forwarded-User", "Connection")),
+    *(
+        (acq("routes", [{"path": path}]), "portals.acq.routes[0].path", "covers no request")
+        for path in ("/a/../b", "/a%2Fb", "/%61", "/a//b", "/a;b", "/a?b=c", "/č", "/a b", "//a")
+    ),
+    *(
+        (acq("headers", {"name": name}), "portals.acq.headers.name", "is no header name")
+        for name in ("_X_Auth", "X Auth", "X-Auth:", "1X", "X-Imé")
+    ),
+    *(
+        (acq("headers", {"name": name}), "portals.acq.headers.name", "has a meaning of its own")
+        for name in ("Host", "cookie", "X-Forwarded-User", "Connection")
+    ),
     (acq("headers", {"name": "x-auth-EMAIL"}), "portals.acq.headers.email", "is the same header as `name`"),
-    *((acq("websocket_origins", [origin]), "portals.acq.websocket_origins[0]", "is no origin") for origin in
-      ("*", "https://*.example.si", "acq.example.si", "https://acq.example.si/", "https://u@acq.example.si", "null")),
-]  # fmt: skip
+    *(
+        (acq("websocket_origins", [origin]), "portals.acq.websocket_origins[0]", "is no origin")
+        for origin in (
+            "*",
+            "https://*.example.si",
+            "acq.example.si",
+            "https://acq.example.si/",
+            "https://u@acq.example.si",
+            "null",
+        )
+    ),
+]
 
 
 @pytest.mark.parametrize(("spoil", "key", "problem"), ERRORS)
 def test_what_contradicts_or_cannot_work_is_an_error(workshop, spoil, key, problem):
     reading = workshop.read(spoil)
-    assert [(each.key, each.severity) for each in reading.findings if problem in each.problem] == [(key, "error")], reading.findings
+    assert [(each.key, each.severity) for each in reading.findings if problem in each.problem] == [
+        (key, "error")
+    ], reading.findings
     assert reading.settings is None
 
 
-EVERYTHING_EMPTY = dict.fromkeys(["subject", "name", "email", "tax_number", "method", "level", "step_up", "assertion"], "")
+EVERYTHING_EMPTY = dict.fromkeys(
+    ["subject", "name", "email", "tax_number", "method", "level", "step_up", "assertion"], ""
+)
 WARNINGS = [
     (setting("server", "trusted_proxies", to=["::/0"]), "server.trusted_proxies[0]", "trusts everybody"),
-    (setting("server", "unix_socket_mode", to="666"), "server.unix_socket_mode", "every user of this machine"),
-    (setting("server", "limits", "connections_per_address", to=20_000), "server.limits.connections_per_address", "not less than `connections`"),
-    (setting("server", "limits", "connections_per_session", to=600), "server.limits.connections_per_session", "not less than `upstream_connections`"),
+    (
+        setting("server", "unix_socket_mode", to="666"),
+        "server.unix_socket_mode",
+        "every user of this machine",
+    ),
+    (
+        setting("server", "limits", "connections_per_address", to=20_000),
+        "server.limits.connections_per_address",
+        "not less than `connections`",
+    ),
+    (
+        setting("server", "limits", "connections_per_session", to=600),
+        "server.limits.connections_per_session",
+        "not less than `upstream_connections`",
+    ),
     (setting("store", "url", to="memory://"), "store.url", "keeps sessions in this process"),
     (setting("store", "url", to="rediss://:secret-word@host"), "store.url", "holds a password"),
     (setting("rekono", "prompt", to="login"), "rekono.prompt", "makes Rekono ignore `rekono.max_age`"),
     (setting("rekono", "step_up_by", to="never"), "rekono.step_up_by", "leaves nobody a first proof"),
-    (many(setting("rekono", "max_age", to=None), setting("rekono", "prompt", to="login"), acq("step_up", {"max_age": "10m"})),
-     "portals.acq.step_up.max_age", "is met by no sign-in that was not asked for as a proof"),
-    (many(setting("rekono", "max_age", to=None), setting("rekono", "prompt", to="login"),
-          acq("routes", [{"path": "/a", "step_up": {"methods": ["rekono"], "max_age": "10s"}}])),
-     "portals.acq.routes[0].step_up.max_age", "the provider need not state when"),
+    (
+        many(
+            setting("rekono", "max_age", to=None),
+            setting("rekono", "prompt", to="login"),
+            acq("step_up", {"max_age": "10m"}),
+        ),
+        "portals.acq.step_up.max_age",
+        "is met by no sign-in that was not asked for as a proof",
+    ),
+    (
+        many(
+            setting("rekono", "max_age", to=None),
+            setting("rekono", "prompt", to="login"),
+            acq("routes", [{"path": "/a", "step_up": {"methods": ["rekono"], "max_age": "10s"}}]),
+        ),
+        "portals.acq.routes[0].step_up.max_age",
+        "the provider need not state when",
+    ),
     (setting("server", "listen", to=["127.0.0.1:8080"]), "portals.acq.url", "neither ends TLS"),
-    (acq("routes", [{"path": "/a"}, {"path": "/a/b", "level": "30"}]), "portals.acq.routes[1].path", "no effect"),
-    (acq("routes", [{"path": "/a", "methods": ["GET"]}, {"path": "/a", "methods": ["POST"]}, {"path": "/a/b", "methods": ["POST", "GET"]}]),
-     "portals.acq.routes[2].path", "no effect"),
+    (
+        acq("routes", [{"path": "/a"}, {"path": "/a/b", "level": "30"}]),
+        "portals.acq.routes[1].path",
+        "no effect",
+    ),
+    (
+        acq(
+            "routes",
+            [
+                {"path": "/a", "methods": ["GET"]},
+                {"path": "/a", "methods": ["POST"]},
+                {"path": "/a/b", "methods": ["POST", "GET"]},
+            ],
+        ),
+        "portals.acq.routes[2].path",
+        "no effect",
+    ),
     (acq("headers", EVERYTHING_EMPTY), "portals.acq.headers", "are all empty"),
-    (acq("headers", {"subject": "SM_USER"}), "portals.acq.headers.subject", "an nginx before the portal drops such a header"),
-    (acq("routes", [{"path": "/a", "methods": ["PROPFIND", "PURGE"]}]), "portals.acq.routes[0].methods", "pass none of its methods on"),
+    (
+        acq("headers", {"subject": "SM_USER"}),
+        "portals.acq.headers.subject",
+        "an nginx before the portal drops such a header",
+    ),
+    (
+        acq("routes", [{"path": "/a", "methods": ["PROPFIND", "PURGE"]}]),
+        "portals.acq.routes[0].methods",
+        "pass none of its methods on",
+    ),
     (acq("methods", ["HEAD", "POST"]), "portals.acq.methods", "have `HEAD` without `GET`"),
     (many(acq("methods", ["GET"]), acq("preflight", "pass")), "portals.acq.preflight", "has no effect"),
     (acq("step_up", {"required": False, "max_age": "5m"}), "portals.acq.step_up.required", "have no effect"),
-    (acq("step_up", {"max_age": 0}), "portals.acq.step_up.max_age", "a proof of its own for every page, picture and script"),
-    (acq("step_up", {"shows": ["amount"]}), "portals.acq.step_up.shows", "has no effect without `max_age: 0`"),
-    (acq("routes", [{"path": "/a", "step_up": {"required": False, "shows": ["amount"]}}]), "portals.acq.routes[0].step_up.required", "`shows` have no effect"),
+    (
+        acq("step_up", {"max_age": 0}),
+        "portals.acq.step_up.max_age",
+        "a proof of its own for every page, picture and script",
+    ),
+    (
+        acq("step_up", {"shows": ["amount"]}),
+        "portals.acq.step_up.shows",
+        "has no effect without `max_age: 0`",
+    ),
+    (
+        acq("routes", [{"path": "/a", "step_up": {"required": False, "shows": ["amount"]}}]),
+        "portals.acq.routes[0].step_up.required",
+        "`shows` have no effect",
+    ),
     (acq("step_up", {"max_age": "9h"}), "portals.acq.step_up.max_age", "is longer than `sessions.absolute`"),
-    (acq("routes", [{"path": "/a", "step_up": {"required": False, "methods": ["push"]}}]), "portals.acq.routes[0].step_up.required", "have no effect"),
-]  # fmt: skip
+    (
+        acq("routes", [{"path": "/a", "step_up": {"required": False, "methods": ["push"]}}]),
+        "portals.acq.routes[0].step_up.required",
+        "have no effect",
+    ),
+]
 
 
 @pytest.mark.parametrize(("spoil", "key", "problem"), WARNINGS)
 def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, spoil, key, problem):
     reading = workshop.read(spoil)
-    assert [(each.key, each.severity, problem in each.problem) for each in reading.findings] == [(key, "warning", True)], reading.findings
+    assert [(each.key, each.severity, problem in each.problem) for each in reading.findings] == [
+        (key, "warning", True)
+    ], reading.findings
     assert reading.settings is not None
 
 
@@ -162,26 +343,72 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
     [
         setting("server", "trusted_proxies", to=["10.1.2.0/24", "192.0.2.1", "fd00::/8"]),
         setting("rekono", "issuer", to="http://localhost:8081/openid-connect-server-webapp/"),
-        many(acq("methods", ["GET", "PURGE", "QUERY", "OPTIONS"]), acq("preflight", "pass"), acq("routes", [{"path": "/a", "methods": ["QUERY"]}])),
+        many(
+            acq("methods", ["GET", "PURGE", "QUERY", "OPTIONS"]),
+            acq("preflight", "pass"),
+            acq("routes", [{"path": "/a", "methods": ["QUERY"]}]),
+        ),
         many(acq("webdav", True), acq("routes", [{"path": "/a", "methods": ["COPY", "DELETE"]}])),
         acq("headers", {"preset": "mod_auth_openidc"}),
-        setting("server", "limits", to={"connections_per_address": 0, "connections_per_session": 0, "upstream_streams": 0, "body_rate": 0}),
+        setting(
+            "server",
+            "limits",
+            to={
+                "connections_per_address": 0,
+                "connections_per_session": 0,
+                "upstream_streams": 0,
+                "body_rate": 0,
+            },
+        ),
         acq("upstream_reuse", "never"),
         acq("url", "http://acq.localhost:8080"),
         acq("upstream", "unix:/run/acq.sock"),
         acq("idle", "5m"),
         acq("headers", {"email": "", "name": "X-Name"}),
         acq("websocket_origins", ["https://other.example.si", "http://localhost:3000"]),
-        acq("routes", [{"path": "/a/b"}, {"path": "/a", "methods": ["GET"]}, {"path": "/a"}, {"path": "/administer"}, {"path": "/"}]),
+        acq(
+            "routes",
+            [
+                {"path": "/a/b"},
+                {"path": "/a", "methods": ["GET"]},
+                {"path": "/a"},
+                {"path": "/administer"},
+                {"path": "/"},
+            ],
+        ),
         acq("name", {"sl": "Portal", "en": "Portal"}),
         acq("step_up", {"required": False}),
-        *(many(setting("rekono", "issuer", to="https://login.example.si/realm"), setting("rekono", "step_up_by", to=by))
-          for by in ("always", {"amr": ["mfa", "otp"]}, {"acr": ["urn:example:loa:2"], "amr": []})),
+        *(
+            many(
+                setting("rekono", "issuer", to="https://login.example.si/realm"),
+                setting("rekono", "step_up_by", to=by),
+            )
+            for by in ("always", {"amr": ["mfa", "otp"]}, {"acr": ["urn:example:loa:2"], "amr": []})
+        ),
         many(setting("rekono", "step_up_by", to="never"), acq("step_up", {"required": False})),
         setting("rekono", "verified_when_absent", to={"email": "false", "phone_number": "true"}),
         acq("step_up", {"methods": ["push", "sms", "certificate", "rekono"], "max_age": "5m"}),
-        acq("routes", [{"path": "/a", "step_up": {"methods": ["push"], "max_age": 0, "shows": ["amount", "payee[0].name"]}}]),
-        acq("routes", [{"path": "/a", "sign_in": ["rekono"], "required_claims": ["phone_number"], "level": "30", "step_up": {"methods": ["totp"], "max_age": "8h"}}]),
+        acq(
+            "routes",
+            [
+                {
+                    "path": "/a",
+                    "step_up": {"methods": ["push"], "max_age": 0, "shows": ["amount", "payee[0].name"]},
+                }
+            ],
+        ),
+        acq(
+            "routes",
+            [
+                {
+                    "path": "/a",
+                    "sign_in": ["rekono"],
+                    "required_claims": ["phone_number"],
+                    "level": "30",
+                    "step_up": {"methods": ["totp"], "max_age": "8h"},
+                }
+            ],
+        ),
     ],
 )
 def test_what_is_right_is_left_alone(workshop, spoil):
@@ -206,7 +433,15 @@ def test_the_same_key_twice_is_refused(workshop):
     assert (finding.key, finding.problem) == ("sessions.keys[1]", "is the same key as an earlier one")
 
 
-@pytest.mark.parametrize(("secret", "severity"), [("changeme", "error"), ("<secret>", "error"), ("short-one", "warning"), (" padded-with-white-space", "warning")])
+@pytest.mark.parametrize(
+    ("secret", "severity"),
+    [
+        ("changeme", "error"),
+        ("<secret>", "error"),
+        ("short-one", "warning"),
+        (" padded-with-white-space", "warning"),
+    ],
+)
 def test_a_weak_client_secret_is_found(workshop, secret, severity):
     workshop.secret_file.chmod(0o600)
     workshop.secret_file.write_text(secret)
@@ -218,17 +453,26 @@ def test_a_password_in_two_places_is_refused(workshop):
     def spoil(settings):
         settings["store"] = {"url": "rediss://:one-word@host", "password_file": str(workshop.secret_file)}
 
-    assert {each.key: each.severity for each in workshop.read(spoil).findings} == {"store.url": "warning", "store.password": "error"}
+    assert {each.key: each.severity for each in workshop.read(spoil).findings} == {
+        "store.url": "warning",
+        "store.password": "error",
+    }
 
 
 def test_credentials_that_are_not_used_are_pointed_out(workshop):
     def spoil(settings):
-        settings["rekono"] |= {"client_authentication": "private_key_jwt", "client_key_file": str(workshop.key_file)}
+        settings["rekono"] |= {
+            "client_authentication": "private_key_jwt",
+            "client_key_file": str(workshop.key_file),
+        }
 
     finding = workshop.finding(spoil)
     assert (finding.key, finding.problem) == ("rekono.client_secret", "has no effect with `private_key_jwt`")
     finding = workshop.finding(setting("rekono", "client_key_file", to=str(workshop.key_file)))
-    assert (finding.key, finding.problem) == ("rekono.client_key_file", "has no effect with `client_secret_post`")
+    assert (finding.key, finding.problem) == (
+        "rekono.client_key_file",
+        "has no effect with `client_secret_post`",
+    )
 
 
 def test_files_for_tls_that_is_not_used_are_pointed_out(workshop):
@@ -250,7 +494,10 @@ def certificate(key):
     ("content", "problem"),
     [
         (b"", "holds no private key in PEM form"),
-        ((b"-----BEGIN " b"PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "holds no private key in PEM form"),
+        (
+            (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+            "holds no private key in PEM form",
+        ),
         (pem(ec.generate_private_key(ec.SECP384R1())), "is no key for `ES256`"),
         (pem(ed25519.Ed25519PrivateKey.generate()), "is no key for `ES256`"),
         (pem(ed448.Ed448PrivateKey.generate()), "is no key for `ES256`"),
@@ -265,7 +512,10 @@ def test_a_key_that_cannot_sign_assertions_is_told_how_to_make_one(workshop, con
     assert "openssl genpkey" in finding.valid
 
 
-@pytest.mark.parametrize(("algorithm", "key"), [("EdDSA", ed25519.Ed25519PrivateKey.generate()), ("RS256", rsa.generate_private_key(65537, 3072))])
+@pytest.mark.parametrize(
+    ("algorithm", "key"),
+    [("EdDSA", ed25519.Ed25519PrivateKey.generate()), ("RS256", rsa.generate_private_key(65537, 3072))],
+)
 def test_the_key_must_be_for_the_algorithm(workshop, algorithm, key):
     workshop.key_file.write_bytes(pem(key))
     assert workshop.read(setting("assertions", "algorithm", to=algorithm)).findings == ()
@@ -279,7 +529,12 @@ def test_a_weak_rsa_key_signs_nothing(workshop):
 
 @pytest.mark.parametrize(
     ("mode", "whom", "severity"),
-    [(0o604, "every user", "error"), (0o620, "a group", "error"), (0o640, "a group", "warning"), (0o602, "every user", "error")],
+    [
+        (0o604, "every user", "error"),
+        (0o620, "a group", "error"),
+        (0o640, "a group", "warning"),
+        (0o602, "every user", "error"),
+    ],
 )
 def test_a_signing_key_that_others_may_touch_is_found(workshop, mode, whom, severity):
     workshop.key_file.chmod(mode)
@@ -293,25 +548,36 @@ def test_keys_of_the_ring_that_are_not_made_yet_are_no_trouble(workshop):
 
 def test_keys_of_the_ring_are_looked_at_once_they_are_there(workshop):
     workshop.write("next.pem", b"no key")
-    assert workshop.finding(setting("assertions", "next_key_file", to="next.pem")).key == "assertions.next_key_file"
+    assert (
+        workshop.finding(setting("assertions", "next_key_file", to="next.pem")).key
+        == "assertions.next_key_file"
+    )
 
 
 def test_one_file_in_two_places_of_the_ring_is_refused(workshop):
     finding = workshop.finding(setting("assertions", "retiring_key_file", to=str(workshop.key_file)))
-    assert (finding.key, finding.problem) == ("assertions.retiring_key_file", "names the same file as another key of the ring")
+    assert (finding.key, finding.problem) == (
+        "assertions.retiring_key_file",
+        "names the same file as another key of the ring",
+    )
 
 
 def tls(workshop, *, key_mode=0o600, other_key=False):
     key = ec.generate_private_key(ec.SECP256R1())
     workshop.write("tls.pem", certificate(key))
-    workshop.write("tls.key", pem(ec.generate_private_key(ec.SECP256R1()) if other_key else key), mode=key_mode)
+    workshop.write(
+        "tls.key", pem(ec.generate_private_key(ec.SECP256R1()) if other_key else key), mode=key_mode
+    )
     return setting("server", "tls", to={"certificate_file": "tls.pem", "key_file": "tls.key"})
 
 
 def test_a_certificate_and_its_key_are_a_pair(workshop):
     assert workshop.read(tls(workshop)).findings == ()
     finding = workshop.finding(tls(workshop, other_key=True))
-    assert (finding.key, finding.problem) == ("server.tls.key_file", "is not the key of the (first) certificate")
+    assert (finding.key, finding.problem) == (
+        "server.tls.key_file",
+        "is not the key of the (first) certificate",
+    )
 
 
 def test_a_tls_key_for_a_group_is_a_warning_because_deployments_do_that(workshop):
@@ -323,12 +589,19 @@ def test_a_key_for_private_key_jwt_has_2048_bits(workshop):
     workshop.write("client.pem", pem(rsa.generate_private_key(65537, 1024)))
 
     def spoil(settings):
-        settings["rekono"] = {"client_id": "x", "client_authentication": "private_key_jwt", "client_key_file": "client.pem"}
+        settings["rekono"] = {
+            "client_id": "x",
+            "client_authentication": "private_key_jwt",
+            "client_key_file": "client.pem",
+        }
 
     assert workshop.finding(spoil).problem == "is an RSA key of only 1024 bits"
 
 
-@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read: No such file"), (b"text", "holds no certificate in PEM form")])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "cannot be read: No such file"), (b"text", "holds no certificate in PEM form")],
+)
 def test_a_certificate_authority_must_be_there(workshop, content, problem):
     if content is not None:
         workshop.write("ca.pem", content)
@@ -340,7 +613,10 @@ def test_a_certificate_authority_must_be_there(workshop, content, problem):
 def test_the_certificate_that_a_portal_asks_for_is_looked_at(workshop):
     def spoil(settings):
         tls(workshop, other_key=True)({})
-        settings["portals"]["acq"] |= {"upstream": "https://acq.internal", "upstream_tls": {"certificate_file": "tls.pem", "key_file": "tls.key"}}
+        settings["portals"]["acq"] |= {
+            "upstream": "https://acq.internal",
+            "upstream_tls": {"certificate_file": "tls.pem", "key_file": "tls.key"},
+        }
 
     assert workshop.finding(spoil).key == "portals.acq.upstream_tls.key_file"
 
@@ -348,11 +624,16 @@ def test_the_certificate_that_a_portal_asks_for_is_looked_at(workshop):
 def test_a_certificate_for_the_store_and_its_key_are_a_pair(workshop):
     workshop.write("tls.pem", certificate(ec.generate_private_key(ec.SECP256R1())))
     workshop.write("tls.key", pem(ec.generate_private_key(ec.SECP256R1())))
-    spoil = setting("store", to={"url": "rediss://host", "client_cert_file": "tls.pem", "client_key_file": "tls.key"})
+    spoil = setting(
+        "store", to={"url": "rediss://host", "client_cert_file": "tls.pem", "client_key_file": "tls.key"}
+    )
     assert workshop.finding(spoil).key == "store.client_key_file"
 
 
-@pytest.mark.parametrize(("file", "problem"), [("nowhere/audit.log", "is in a directory that does not exist"), (".", "cannot be written")])
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [("nowhere/audit.log", "is in a directory that does not exist"), (".", "cannot be written")],
+)
 def test_an_audit_file_must_be_one_that_can_be_written(workshop, file, problem):
     assert workshop.finding(setting("telemetry", "audit_file", to=file)).problem == problem
     assert workshop.read(setting("telemetry", "audit_file", to="audit.log")).findings == ()
@@ -364,7 +645,10 @@ def test_a_portal_for_members_cannot_live_on_a_store_in_the_process(workshop):
         settings["store"] = {"url": "memory://"}
 
     found = {each.key: (each.severity, each.problem) for each in workshop.read(spoil).findings}
-    assert found["portals.acq.members"] == ("warning", "lets nobody in: a store in this process takes no register of people")
+    assert found["portals.acq.members"] == (
+        "warning",
+        "lets nobody in: a store in this process takes no register of people",
+    )
 
 
 def test_a_proof_that_no_level_of_trust_allows_is_found(workshop):
@@ -378,7 +662,9 @@ def test_a_proof_that_no_level_of_trust_allows_is_found(workshop):
 
     finding = workshop.finding(spoil)
     assert (finding.key, finding.severity) == ("portals.acq.routes[0].step_up.methods", "error")
-    assert finding.problem == "can be met by nobody: `step_up.levels` allows none of them to people of level 30"
+    assert (
+        finding.problem == "can be met by nobody: `step_up.levels` allows none of them to people of level 30"
+    )
     assert finding.valid == "push, rekono"
 
 

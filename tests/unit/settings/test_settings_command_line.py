@@ -51,7 +51,10 @@ def test_findings_go_to_standard_error_with_file_and_line(config):
 def test_a_warning_is_shown_and_is_fine(config):
     result = run("check-config", "-c", config, env={"AUTHPROXY__STORE__URL": "memory://"})
     assert result.exit_code == 0
-    assert "environment AUTHPROXY__STORE__URL: warning: store.url: keeps sessions in this process" in result.stderr
+    assert (
+        "environment AUTHPROXY__STORE__URL: warning: store.url: keeps sessions in this process"
+        in result.stderr
+    )
 
 
 def test_no_file_is_another_exit_code(tmp_path):
@@ -66,16 +69,25 @@ def test_json_holds_every_finding(config):
     told = json.loads(result.stdout)
     assert (result.exit_code, told["valid"]) == (1, False)
     assert told["findings"] == [
-        {"file": str(config), "line": 19, "key": "telemtry", "problem": 'unknown key; did you mean "telemetry"?', "read": None, "valid": "",
-         "severity": "error"}
-    ]  # fmt: skip
+        {
+            "file": str(config),
+            "line": 19,
+            "key": "telemtry",
+            "problem": 'unknown key; did you mean "telemetry"?',
+            "read": None,
+            "valid": "",
+            "severity": "error",
+        }
+    ]
 
 
 def test_json_of_good_settings_is_valid(config):
     assert json.loads(run("check-config", "-c", config, "--json").stdout) == {"valid": True, "findings": []}
 
 
-@pytest.mark.parametrize("command", [["serve"], ["explain", "GET", "https://x/"], ["sessions", "list"], ["keys", "list"]])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["explain", "GET", "https://x/"], ["sessions", "list"], ["keys", "list"]]
+)
 def test_no_command_runs_on_settings_with_errors(config, tmp_path, command):
     config.write_text("nonsense: 1\n")
     assert run(*command, "-c", config).exit_code == 1
@@ -172,13 +184,21 @@ def test_a_gateway_that_is_not_there_is_not_healthy(free_port):
 
 def test_the_health_check_asks_where_the_settings_say(management, config):
     settings = yaml.safe_load(config.read_text())
-    config.write_text(yaml.safe_dump({**settings, "server": {**settings["server"], "management": management.removeprefix("http://")}}))
+    config.write_text(
+        yaml.safe_dump(
+            {**settings, "server": {**settings["server"], "management": management.removeprefix("http://")}}
+        )
+    )
     assert run("healthcheck", env={"AUTHPROXY_CONFIG": str(config)}).stdout == f"{management}/healthz: 200\n"
 
 
-def test_the_health_check_hears_the_environment_and_asks_this_machine_for_a_listener_on_all_addresses(management, config):
+def test_the_health_check_hears_the_environment_and_asks_this_machine_for_a_listener_on_all_addresses(
+    management, config
+):
     everywhere = management.removeprefix("http://").replace("127.0.0.1", "0.0.0.0")
-    result = run("healthcheck", env={"AUTHPROXY_CONFIG": str(config), "AUTHPROXY__SERVER__MANAGEMENT": everywhere})
+    result = run(
+        "healthcheck", env={"AUTHPROXY_CONFIG": str(config), "AUTHPROXY__SERVER__MANAGEMENT": everywhere}
+    )
     assert result.stdout == f"{management}/healthz: 200\n"
 
 
@@ -197,15 +217,23 @@ class OneAnswer(socketserver.StreamRequestHandler):
         self.wfile.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
 
 
-def test_an_unfinished_edit_elsewhere_in_the_settings_does_not_make_a_running_gateway_unwell(management, config):
+def test_an_unfinished_edit_elsewhere_in_the_settings_does_not_make_a_running_gateway_unwell(
+    management, config
+):
     config.write_text(config.read_text().replace("upstream:", "upstrem:"))
-    environment = {"AUTHPROXY_CONFIG": str(config), "AUTHPROXY__SERVER__MANAGEMENT": management.removeprefix("http://")}
+    environment = {
+        "AUTHPROXY_CONFIG": str(config),
+        "AUTHPROXY__SERVER__MANAGEMENT": management.removeprefix("http://"),
+    }
     assert run("healthcheck", env=environment).exit_code == 0
 
 
 def test_a_health_check_without_readable_settings_says_so_in_one_line(tmp_path):
     result = run("healthcheck", "-c", tmp_path / "missing.yaml")
-    assert (result.exit_code, result.stderr) == (1, f"{tmp_path}/missing.yaml: cannot be read: No such file or directory\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"{tmp_path}/missing.yaml: cannot be read: No such file or directory\n",
+    )
     (tmp_path / "odd.yaml").write_text("server: {management: everywhere}")
     result = run("healthcheck", "-c", tmp_path / "odd.yaml")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
@@ -229,13 +257,25 @@ def test_the_version_is_told():
 
 
 def test_help_waits_for_nothing_that_only_commands_need():
-    code = "import sys; from authproxy.cli import main\ntry: main(['--help'])\nexcept SystemExit: print('MODULES', *sorted(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    code = (
+        "import sys; from authproxy.cli import main\ntry: main(['--help'])\nexcept SystemExit: "
+        "print('MODULES', *sorted(sys.modules))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     loaded = set(told.stdout.partition("MODULES ")[2].split())
     assert "check-config" in told.stdout
     assert {"pydantic", "aiohttp", "redis", "cryptography", "yaml", "jwt"} & loaded == set()
 
 
 def test_the_module_runs_as_the_command():
-    told = subprocess.run([sys.executable, "-m", "authproxy", "--version"], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "authproxy", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert __version__ in told.stdout

@@ -8,10 +8,20 @@ from authproxy.settings.document import DocumentUnreadable, parse
 def test_every_key_and_item_knows_its_line():
     document = parse("a:\n  b: 1\n\n  c:\n  - x\n  - y: 2\n")
     assert document.value == {"a": {"b": "1", "c": ["x", {"y": "2"}]}}
-    assert document.lines == {(): 1, ("a",): 1, ("a", "b"): 2, ("a", "c"): 4, ("a", "c", 0): 5, ("a", "c", 1): 6, ("a", "c", 1, "y"): 6}
+    assert document.lines == {
+        (): 1,
+        ("a",): 1,
+        ("a", "b"): 2,
+        ("a", "c"): 4,
+        ("a", "c", 0): 5,
+        ("a", "c", 1): 6,
+        ("a", "c", 1, "y"): 6,
+    }
 
 
-@pytest.mark.parametrize("written", ["off", "yes", "0660", "1_000", "12:30:45", "1e3", "2026-11-22", ".inf", "0x10", "=", "<<"])
+@pytest.mark.parametrize(
+    "written", ["off", "yes", "0660", "1_000", "12:30:45", "1e3", "2026-11-22", ".inf", "0x10", "=", "<<"]
+)
 def test_a_scalar_is_the_text_that_was_written_not_what_yaml_guesses(written):
     assert parse(f"key: {written}").value == {"key": written}
 
@@ -36,7 +46,9 @@ def test_anchors_spare_repetition():
 
 def test_a_key_that_stands_twice_names_both_lines_and_the_first_stays():
     document = parse("a: 1\nb: 2\na: 3\n")
-    assert [(remark.path, remark.problem) for remark in document.remarks] == [(("a",), "stands twice; the first time on line 1")]
+    assert [(remark.path, remark.problem) for remark in document.remarks] == [
+        (("a",), "stands twice; the first time on line 1")
+    ]
     assert document.lines[("a",)] == 3
     assert document.value == {"a": "1", "b": "2"}
 
@@ -59,7 +71,14 @@ def test_an_alias_inside_its_own_anchor_ends():
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("a: 1\nb: [1, 2\n", 3), ("a: 1\n\tb: 2\n", 2), ("a: 'open\n", 2), ("a: b: c\n", 1), ("a: 1\n- b\n", 2), ("a: 1\nb: \x07\n", 2)],
+    [
+        ("a: 1\nb: [1, 2\n", 3),
+        ("a: 1\n\tb: 2\n", 2),
+        ("a: 'open\n", 2),
+        ("a: b: c\n", 1),
+        ("a: 1\n- b\n", 2),
+        ("a: 1\nb: \x07\n", 2),
+    ],
 )
 def test_what_is_no_yaml_is_reported_with_its_line(text, line):
     with pytest.raises(DocumentUnreadable, match="is not YAML") as refusal:
@@ -67,8 +86,18 @@ def test_what_is_no_yaml_is_reported_with_its_line(text, line):
     assert refusal.value.line == line
 
 
-@pytest.mark.parametrize("text", ["password: *hunter2\n", "password: &hunter2&3 x\n", "password: @hunter2\n", "password: %hunter2\n",
-                                  "password: 'hunter2\n", "password: {hunter2\n", "a: 1\npassword hunter2\nb: 1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: *hunter2\n",
+        "password: &hunter2&3 x\n",
+        "password: @hunter2\n",
+        "password: %hunter2\n",
+        "password: 'hunter2\n",
+        "password: {hunter2\n",
+        "a: 1\npassword hunter2\nb: 1",
+    ],
+)
 def test_the_refusal_of_a_text_repeats_no_word_of_it(text):
     with pytest.raises(DocumentUnreadable) as refusal:
         parse(text)

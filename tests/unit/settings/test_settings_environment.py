@@ -23,7 +23,10 @@ def problem_of(variable, text="x", tree=None):
 
 
 def test_two_underscores_separate_keys():
-    assert value_of("AUTHPROXY__SERVER__MANAGEMENT", "127.0.0.1:1") == (("server", "management"), "127.0.0.1:1")
+    assert value_of("AUTHPROXY__SERVER__MANAGEMENT", "127.0.0.1:1") == (
+        ("server", "management"),
+        "127.0.0.1:1",
+    )
 
 
 def test_single_underscores_belong_to_the_key():
@@ -35,12 +38,28 @@ def test_case_does_not_matter():
 
 
 def test_other_peoples_variables_are_left_alone():
-    assert list(overrides({"PATH": "/bin", "AUTHPROXY_CONFIG": "f", "AUTHPROXY_PORT": "tcp://10.0.0.1:80", "X_AUTHPROXY__A": "b"}, None)) == []
+    assert (
+        list(
+            overrides(
+                {
+                    "PATH": "/bin",
+                    "AUTHPROXY_CONFIG": "f",
+                    "AUTHPROXY_PORT": "tcp://10.0.0.1:80",
+                    "X_AUTHPROXY__A": "b",
+                },
+                None,
+            )
+        )
+        == []
+    )
 
 
 def test_the_name_of_a_portal_is_spelt_as_in_the_file():
     tree = {"portals": {"acq-test": {}}}
-    assert value_of("AUTHPROXY__PORTALS__ACQ_TEST__UPSTREAM", "http://h", tree) == (("portals", "acq-test", "upstream"), "http://h")
+    assert value_of("AUTHPROXY__PORTALS__ACQ_TEST__UPSTREAM", "http://h", tree) == (
+        ("portals", "acq-test", "upstream"),
+        "http://h",
+    )
 
 
 def test_a_portal_that_is_not_in_the_file_is_made():
@@ -77,11 +96,19 @@ def test_null_is_text_where_a_value_is_needed():
 
 
 def test_an_identity_header_can_be_left_out_by_an_empty_variable():
-    assert value_of("AUTHPROXY__PORTALS__ACQ__HEADERS__EMAIL", "") == (("portals", "acq", "headers", "email"), "")
+    assert value_of("AUTHPROXY__PORTALS__ACQ__HEADERS__EMAIL", "") == (
+        ("portals", "acq", "headers", "email"),
+        "",
+    )
 
 
 @pytest.mark.parametrize(
-    "variable", ["AUTHPROXY__REKONO__CLIENT_SECRET__FILE", "AUTHPROXY__REKONO__CLIENT_SECRET_FILE", "authproxy__rekono__client_secret__file"]
+    "variable",
+    [
+        "AUTHPROXY__REKONO__CLIENT_SECRET__FILE",
+        "AUTHPROXY__REKONO__CLIENT_SECRET_FILE",
+        "authproxy__rekono__client_secret__file",
+    ],
 )
 def test_a_secret_may_come_from_a_file(variable):
     assert value_of(variable, "/run/secrets/x") == (("rekono", "client_secret_file"), "/run/secrets/x")
@@ -99,8 +126,14 @@ def test_a_key_that_is_named_like_a_file_is_itself():
         ("AUTHPROXY__QQQ", "unknown variable: no such key"),
         ("AUTHPROXY__", "unknown variable: no such key"),
         ("AUTHPROXY_STORE__URL", 'unknown variable; did you mean "AUTHPROXY__STORE__URL"?'),
-        ("AUTHPROXY__SERVER__LISTEN__0", "unknown variable: the items of a list cannot be set one by one; give the whole list as JSON"),
-        ("AUTHPROXY__STORE__URL__FILE", "unknown variable: there is nothing below this key (only a secret can be given as `…__FILE`)"),
+        (
+            "AUTHPROXY__SERVER__LISTEN__0",
+            "unknown variable: the items of a list cannot be set one by one; give the whole list as JSON",
+        ),
+        (
+            "AUTHPROXY__STORE__URL__FILE",
+            "unknown variable: there is nothing below this key (only a secret can be given as `…__FILE`)",
+        ),
         ("AUTHPROXY__STORE__URL_FILE", 'unknown variable: no such key; did you mean "ca_file"?'),
     ],
 )
@@ -108,7 +141,9 @@ def test_a_variable_that_names_no_key_is_told_what_was_meant(variable, problem):
     assert problem_of(variable) == problem
 
 
-@pytest.mark.parametrize("variable", ["AUTHPROXY__STORE__PASSWORD", "AUTHPROXY__REKONO__PROMPT", "AUTHPROXY__SESSIONS__KEYS"])
+@pytest.mark.parametrize(
+    "variable", ["AUTHPROXY__STORE__PASSWORD", "AUTHPROXY__REKONO__PROMPT", "AUTHPROXY__SESSIONS__KEYS"]
+)
 def test_an_empty_variable_is_not_taken_for_a_value(variable):
     found = one(variable, "")
     if isinstance(found, Misfit):
@@ -119,7 +154,10 @@ def test_an_empty_variable_is_not_taken_for_a_value(variable):
 
 @pytest.mark.parametrize("text", ["[1", "{", "[" * 5000])
 def test_broken_json_is_told_without_repeating_it(text):
-    assert problem_of("AUTHPROXY__PORTALS__ACQ__ROUTES", text if text.startswith("[") else "[" + text) == "is not JSON"
+    assert (
+        problem_of("AUTHPROXY__PORTALS__ACQ__ROUTES", text if text.startswith("[") else "[" + text)
+        == "is not JSON"
+    )
 
 
 def test_a_section_may_be_json_and_text_is_not():

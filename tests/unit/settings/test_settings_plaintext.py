@@ -1,4 +1,5 @@
-"""What would go to another machine in plain text is refused, unless the address is this machine's or the operator says so."""
+"""What would go to another machine in plain text is refused, unless the address is this machine's or the
+operator says so."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ def store(host, **more):
 
 
 def upstream(host, **more):
-    return {"portals": {"acq": {"upstream": f"http://{host}:9001"} | more}}, ("portals.acq.upstream", "identities")
+    return {"portals": {"acq": {"upstream": f"http://{host}:9001"} | more}}, (
+        "portals.acq.upstream",
+        "identities",
+    )
 
 
 def onepass(host, **more):
@@ -29,18 +33,26 @@ def onepass(host, **more):
 
 
 def sms(host, **more):
-    return {"step_up": {"sms": SMS | {"gateways": {"mno": {"http": {"url": f"http://{host}/send"} | more}}}}}, ("step_up.sms.gateways.mno.http.url", "codes")
+    return {
+        "step_up": {"sms": SMS | {"gateways": {"mno": {"http": {"url": f"http://{host}/send"} | more}}}}
+    }, ("step_up.sms.gateways.mno.http.url", "codes")
 
 
 def sms_reports(host, **more):
     reports = {"url": f"http://{host}/{{message_id}}"}
     http = {"url": "https://sms.example.si/send", "success": {"id_pointer": "/id"}, "reports": reports} | more
-    return {"step_up": {"sms": SMS | {"gateways": {"mno": {"http": http}}}}}, ("step_up.sms.gateways.mno.http.reports.url", "codes")
+    return {"step_up": {"sms": SMS | {"gateways": {"mno": {"http": http}}}}}, (
+        "step_up.sms.gateways.mno.http.reports.url",
+        "codes",
+    )
 
 
 def smpp(host, **more):
     centre = {"host": host.strip("[]"), "system_id": "prehod", "password": "geslo-8"} | more
-    return {"step_up": {"sms": SMS | {"gateways": {"mno": {"smpp": centre}}}}}, ("step_up.sms.gateways.mno.smpp.tls", "codes")
+    return {"step_up": {"sms": SMS | {"gateways": {"mno": {"smpp": centre}}}}}, (
+        "step_up.sms.gateways.mno.smpp.tls",
+        "codes",
+    )
 
 
 def mail(host, **more):
@@ -53,13 +65,19 @@ COUNTERPARTS = (store, upstream, onepass, sms, sms_reports, smpp, mail)
 
 def merged(into, what):
     for key, value in what.items():
-        into[key] = merged(into[key], value) if isinstance(value, dict) and isinstance(into.get(key), dict) else value
+        into[key] = (
+            merged(into[key], value) if isinstance(value, dict) and isinstance(into.get(key), dict) else value
+        )
     return into
 
 
 def errors(workshop, sections):
     file = workshop.write("authproxy.yaml", yaml.safe_dump(merged(workshop.good(), sections)).encode())
-    return [(each.key, each.problem) for each in read(file, {}, machine=MACHINE).findings if each.severity == "error"]
+    return [
+        (each.key, each.problem)
+        for each in read(file, {}, machine=MACHINE).findings
+        if each.severity == "error"
+    ]
 
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "redis", "store.example.si", "[2001:db8::1]", "198.51.100.7"])
@@ -70,7 +88,9 @@ def test_plain_text_to_another_machine_is_an_error(workshop, counterpart, host):
     assert (found, "plain text" in problem, what in problem) == (key, True, True)
 
 
-@pytest.mark.parametrize("host", ["localhost", "portal.localhost", "127.0.0.1", "127.3.2.1", "[::1]", OWN_ADDRESS])
+@pytest.mark.parametrize(
+    "host", ["localhost", "portal.localhost", "127.0.0.1", "127.3.2.1", "[::1]", OWN_ADDRESS]
+)
 @pytest.mark.parametrize("counterpart", COUNTERPARTS)
 def test_plain_text_stays_on_this_machine(workshop, counterpart, host):
     assert errors(workshop, counterpart(host)[0]) == []
@@ -81,22 +101,36 @@ def test_an_operator_may_allow_it_where_it_is_said(workshop, counterpart):
     assert errors(workshop, counterpart("10.1.2.3", allows_plaintext=True)[0]) == []
 
 
-@pytest.mark.parametrize("sections", [
-    {"store": {"url": "rediss://store.example.si"}}, {"store": {"url": "unix:///run/redis.sock"}}, {"portals": {"acq": {"upstream": "https://10.1.2.3"}}},
-    {"portals": {"acq": {"upstream": "unix:/run/portal.sock"}}}, smpp("10.1.2.3", tls=True)[0], mail("10.1.2.3", tls="starttls")[0],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"store": {"url": "rediss://store.example.si"}},
+        {"store": {"url": "unix:///run/redis.sock"}},
+        {"portals": {"acq": {"upstream": "https://10.1.2.3"}}},
+        {"portals": {"acq": {"upstream": "unix:/run/portal.sock"}}},
+        smpp("10.1.2.3", tls=True)[0],
+        mail("10.1.2.3", tls="starttls")[0],
+    ],
+)
 def test_what_is_encrypted_or_a_socket_needs_no_permission(workshop, sections):
     assert errors(workshop, sections) == []
 
 
 def test_serve_refuses_what_check_config_refuses(workshop):
-    file = workshop.write("authproxy.yaml", yaml.safe_dump(merged(workshop.good(), store("10.1.2.3")[0])).encode())
+    file = workshop.write(
+        "authproxy.yaml", yaml.safe_dump(merged(workshop.good(), store("10.1.2.3")[0])).encode()
+    )
     assert read(file, {}).settings is None
 
 
 def test_this_machine_knows_its_own_addresses():
     has_address = this_machine().has_address
-    assert [has_address(each) for each in ("127.0.0.1", "0.0.0.0", "192.0.2.1", "2001:db8::1", "224.0.0.1")] == [True, True, False, False, False]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking, contextlib.suppress(OSError):  # a machine may have no other address
+    assert [
+        has_address(each) for each in ("127.0.0.1", "0.0.0.0", "192.0.2.1", "2001:db8::1", "224.0.0.1")
+    ] == [True, True, False, False, False]
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+        contextlib.suppress(OSError),
+    ):  # a machine may have no other address
         asking.connect(("192.0.2.1", 9))  # only a route is looked up; nothing is sent
         assert has_address(asking.getsockname()[0])

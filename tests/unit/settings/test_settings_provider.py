@@ -27,17 +27,28 @@ def test_without_any_of_them_nothing_is_different(workshop):
 
 def test_they_reach_the_relying_party(workshop):
     def spoil(settings):
-        settings["rekono"] |= {"userinfo": "off", "audiences": ["account"], "pushed_authorization_requests": "always"}
+        settings["rekono"] |= {
+            "userinfo": "off",
+            "audiences": ["account"],
+            "pushed_authorization_requests": "always",
+        }
 
     party = meanings.relying_party(workshop.read(spoil).settings.rekono)
-    assert (party.userinfo, party.pushes_requests, party.audiences) == ("off", "always", frozenset({"account"}))
+    assert (party.userinfo, party.pushes_requests, party.audiences) == (
+        "off",
+        "always",
+        frozenset({"account"}),
+    )
 
 
 @pytest.mark.parametrize(
     ("key", "where"),
     [
         ("rekono.parameters.{}", lambda parameters: {"rekono": {"parameters": parameters}}),
-        ("portals.acq.rekono_parameters.{}", lambda parameters: {"portal": {"rekono_parameters": parameters}}),
+        (
+            "portals.acq.rekono_parameters.{}",
+            lambda parameters: {"portal": {"rekono_parameters": parameters}},
+        ),
         (
             "portals.acq.routes[0].rekono_parameters.{}",
             lambda parameters: {"portal": {"routes": [{"path": "/pay", "rekono_parameters": parameters}]}},
@@ -48,11 +59,16 @@ def test_they_reach_the_relying_party(workshop):
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("state", "x", "belongs to the gateway"), ("Redirect_URI", "https://evil.example/", "belongs to the gateway"),
-        ("scope", "openid", "the setting `rekono.scopes`"), ("max_age", "0", "the setting `rekono.max_age`"),
-        ("a b", "x", "is no name"), ("claims", "{", "is not JSON"), ("claims", '{"id_tokn":{}}', "beside"), ("login_hint", "a\tb", "one line"),
+        ("state", "x", "belongs to the gateway"),
+        ("Redirect_URI", "https://evil.example/", "belongs to the gateway"),
+        ("scope", "openid", "the setting `rekono.scopes`"),
+        ("max_age", "0", "the setting `rekono.max_age`"),
+        ("a b", "x", "is no name"),
+        ("claims", "{", "is not JSON"),
+        ("claims", '{"id_tokn":{}}', "beside"),
+        ("login_hint", "a\tb", "one line"),
     ],
-)  # fmt: skip
+)
 def test_a_parameter_that_cannot_be_sent_is_an_error_where_it_stands(workshop, key, where, name, value, says):
     [(at, severity, words)] = found(workshop, **where({name: value}))
     shown = name if " " not in name else f'"{name}"'
@@ -69,7 +85,10 @@ def test_an_audience_that_is_trusted_already_is_a_warning(workshop):
     ("change", "key"),
     [
         ({"rekono": {"userinfo": "off", "parameters": {"claims": NAME}}}, "rekono.parameters.claims"),
-        ({"rekono": {"userinfo": "off"}, "portal": {"rekono_parameters": {"claims": NAME}}}, "portals.acq.rekono_parameters.claims"),
+        (
+            {"rekono": {"userinfo": "off"}, "portal": {"rekono_parameters": {"claims": NAME}}},
+            "portals.acq.rekono_parameters.claims",
+        ),
     ],
 )
 def test_a_claim_of_userinfo_cannot_be_essential_where_nobody_asks_there(workshop, change, key):
@@ -94,24 +113,37 @@ def test_a_claim_of_userinfo_can_be_essential_where_it_is_asked(workshop, use):
         ('{"id_token":{"acr":{"essential":true}}}', {"methods": ["rekono"]}, False),
     ],
 )
-def test_what_is_essential_on_a_route_and_can_be_walked_around_is_a_warning(workshop, claims, step_up, is_caught):
-    route = {"path": "/pay", "rekono_parameters": {"claims": claims}} | ({} if step_up is None else {"step_up": step_up})
+def test_what_is_essential_on_a_route_and_can_be_walked_around_is_a_warning(
+    workshop, claims, step_up, is_caught
+):
+    route = {"path": "/pay", "rekono_parameters": {"claims": claims}} | (
+        {} if step_up is None else {"step_up": step_up}
+    )
     warnings = found(workshop, portal={"routes": [route]})
-    assert [each[:2] for each in warnings] == ([] if is_caught else [("portals.acq.routes[0].rekono_parameters.claims", "warning")])
+    assert [each[:2] for each in warnings] == (
+        [] if is_caught else [("portals.acq.routes[0].rekono_parameters.claims", "warning")]
+    )
 
 
 def test_a_wish_on_a_route_is_nobodys_error(workshop):
-    assert found(workshop, portal={"routes": [{"path": "/pay", "rekono_parameters": {"acr_values": "high"}}]}) == []
+    assert (
+        found(workshop, portal={"routes": [{"path": "/pay", "rekono_parameters": {"acr_values": "high"}}]})
+        == []
+    )
 
 
 def test_rechecks_without_refresh_tokens_are_a_warning(workshop):
-    assert [each[:2] for each in found(workshop, rekono={"recheck_every": "5m"})] == [("rekono.recheck_every", "warning")]
+    assert [each[:2] for each in found(workshop, rekono={"recheck_every": "5m"})] == [
+        ("rekono.recheck_every", "warning")
+    ]
     assert found(workshop, rekono={"recheck_every": "5m", "scopes": ["openid", "offline_access"]}) == []
 
 
 @pytest.mark.parametrize("span", ["29s", "9h"])
 def test_rechecks_have_bounds(workshop, span):
-    [(at, severity, words)] = found(workshop, rekono={"recheck_every": span, "scopes": ["openid", "offline_access"]})
+    [(at, severity, words)] = found(
+        workshop, rekono={"recheck_every": span, "scopes": ["openid", "offline_access"]}
+    )
     assert (at, severity, "30s to 28800s" in words) == ("rekono.recheck_every", "error", True)
 
 

@@ -44,14 +44,22 @@ def test_a_good_file_gives_settings_and_nothing_to_say(workshop):
 
 
 def test_the_environment_wins_over_the_file(workshop):
-    reading = workshop.read(setting("server", "management", to="127.0.0.1:1"), {"AUTHPROXY__SERVER__MANAGEMENT": "127.0.0.1:2"})
+    reading = workshop.read(
+        setting("server", "management", to="127.0.0.1:1"), {"AUTHPROXY__SERVER__MANAGEMENT": "127.0.0.1:2"}
+    )
     assert reading.settings.server.management == "127.0.0.1:2"
 
 
 def test_the_environment_can_add_what_the_file_lacks(workshop):
-    environ = {"AUTHPROXY__PORTALS__ACQ__UPSTREAM": "http://127.0.0.1:9002", "AUTHPROXY__TELEMETRY__ACCESS_LOG": "off"}
+    environ = {
+        "AUTHPROXY__PORTALS__ACQ__UPSTREAM": "http://127.0.0.1:9002",
+        "AUTHPROXY__TELEMETRY__ACCESS_LOG": "off",
+    }
     reading = workshop.read(without("portals", "acq", "upstream"), environ)
-    assert (reading.settings.portals["acq"].upstream, reading.settings.telemetry.access_log) == ("http://127.0.0.1:9002", False)
+    assert (reading.settings.portals["acq"].upstream, reading.settings.telemetry.access_log) == (
+        "http://127.0.0.1:9002",
+        False,
+    )
 
 
 def test_the_environment_takes_the_place_of_a_secret_file_that_is_not_there(workshop):
@@ -73,11 +81,17 @@ def test_a_secret_file_of_the_environment_takes_the_place_of_a_secret_in_the_fil
 
 def test_a_secret_and_its_file_together_are_refused(workshop):
     finding = workshop.finding(setting("rekono", "client_secret", to="x" * 20))
-    assert (finding.key, finding.problem) == ("rekono.client_secret_file", "and `client_secret` are both given; leave one out")
+    assert (finding.key, finding.problem) == (
+        "rekono.client_secret_file",
+        "and `client_secret` are both given; leave one out",
+    )
 
 
 def test_a_secret_and_its_file_together_in_the_environment_are_refused(workshop):
-    environ = {"AUTHPROXY__STORE__PASSWORD": "x", "AUTHPROXY__STORE__PASSWORD__FILE": str(workshop.secret_file)}
+    environ = {
+        "AUTHPROXY__STORE__PASSWORD": "x",
+        "AUTHPROXY__STORE__PASSWORD__FILE": str(workshop.secret_file),
+    }
     finding = workshop.finding(environ=environ)
     assert finding.file == "environment AUTHPROXY__STORE__PASSWORD__FILE"
     assert finding.problem == "is given twice: AUTHPROXY__STORE__PASSWORD gives it too"
@@ -97,7 +111,12 @@ def test_a_secret_in_the_settings_file_is_a_warning_with_its_line_and_without_th
 
 
 def test_a_secret_in_the_environment_is_no_warning(workshop):
-    assert workshop.read(without("rekono", "client_secret_file"), {"AUTHPROXY__REKONO__CLIENT_SECRET": "x" * 20}).findings == ()
+    assert (
+        workshop.read(
+            without("rekono", "client_secret_file"), {"AUTHPROXY__REKONO__CLIENT_SECRET": "x" * 20}
+        ).findings
+        == ()
+    )
 
 
 def test_only_the_newline_at_the_end_is_taken_off_a_secret(workshop):
@@ -115,7 +134,13 @@ def test_keys_stand_one_a_line_with_comments(workshop):
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"", "is empty"), (b" \n", "is empty"), (b"\xff\xfe", "is not UTF-8 text"), (b"x" * 70_000, "larger than")]
+    ("content", "problem"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (b"x" * 70_000, "larger than"),
+    ],
 )
 def test_a_secret_file_without_a_secret_is_one_finding(workshop, content, problem):
     file = workshop.write("odd", content)
@@ -135,7 +160,10 @@ def test_a_secret_file_that_is_not_there_is_one_finding_and_the_rest_is_still_ju
         settings["rekono"]["client_secret_file"] = "/nowhere"
         settings["portals"]["acq"]["url"] = "http://acq.example.si"
 
-    assert [each.key for each in workshop.read(spoil).findings] == ["rekono.client_secret_file", "portals.acq.url"]
+    assert [each.key for each in workshop.read(spoil).findings] == [
+        "rekono.client_secret_file",
+        "portals.acq.url",
+    ]
 
 
 def test_a_secret_file_for_everybody_is_a_warning(workshop):
@@ -165,7 +193,12 @@ def test_a_section_in_which_everything_is_commented_out_is_as_if_it_was_not_ther
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("", "is empty"), ("# nothing\n", "is empty"), ("- a\n", "holds no `key: value`"), ("text", "holds no `key: value`")],
+    [
+        ("", "is empty"),
+        ("# nothing\n", "is empty"),
+        ("- a\n", "holds no `key: value`"),
+        ("text", "holds no `key: value`"),
+    ],
 )
 def test_a_file_without_settings_says_where_to_look(workshop, text, problem):
     [finding] = workshop.read_text(text).findings
@@ -215,12 +248,22 @@ def test_all_findings_come_at_once_in_the_order_of_the_file(workshop):
         settings["sessions"]["idle"] = "soon"
         settings["rekono"]["prompt"] = "maybe"
         settings["portals"]["acq"]["upstrem"] = settings["portals"]["acq"].pop("upstream")
-        settings["portals"]["b2b"] = {"name": "B2B", "url": "http://b2b.example.si", "upstream": "http://127.0.0.1:9003"}
+        settings["portals"]["b2b"] = {
+            "name": "B2B",
+            "url": "http://b2b.example.si",
+            "upstream": "http://127.0.0.1:9003",
+        }
 
     findings = workshop.read(spoil, {"AUTHPROXY__STORE__DEADLINE": "1h"}).findings
     assert [each.key for each in findings] == [
-        "server.listn", "sessions.idle", "rekono.prompt", "portals.acq.upstream", "portals.acq.upstrem", "portals.b2b.url", "store.deadline",
-    ]  # fmt: skip
+        "server.listn",
+        "sessions.idle",
+        "rekono.prompt",
+        "portals.acq.upstream",
+        "portals.acq.upstrem",
+        "portals.b2b.url",
+        "store.deadline",
+    ]
     assert [each.line for each in findings] == [*sorted(each.line or 99 for each in findings)[:-1], None]
 
 
@@ -229,13 +272,20 @@ def test_the_line_of_an_unknown_key_reads_as_promised(workshop):
         settings["portals"]["acq"]["upstrem"] = settings["portals"]["acq"].pop("upstream")
 
     findings = workshop.read(spoil).findings
-    assert f'{workshop.directory}/authproxy.yaml:16: portals.acq.upstrem: unknown key; did you mean "upstream"?' in map(str, findings)
+    assert (
+        f'{workshop.directory}/authproxy.yaml:16: portals.acq.upstrem: unknown key; did you mean "upstream"?'
+        in map(str, findings)
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "to", "said"),
     [
-        (("portals", "acq", "level"), "high", "is not valid (read: high; valid: 10, 20 or 30. The least level of trust.)"),
+        (
+            ("portals", "acq", "level"),
+            "high",
+            "is not valid (read: high; valid: 10, 20 or 30. The least level of trust.)",
+        ),
         (("portals", "acq", "level"), None, "is empty"),
         (("server", "limits", "header_count"), "3", "is less than 10 (read: 3;"),
         (("server", "limits", "head_size"), "much", "is not a size; write `32KiB`"),
@@ -245,12 +295,24 @@ def test_the_line_of_an_unknown_key_reads_as_promised(workshop):
         (("portals", "ACQ!"), {}, "is no name that can be used here"),
         (("portals", "acq", "name"), {"de": "x"}, "portals.acq.name"),
         (("portals", "acq", "name"), "", "is empty"),
-        (("rekono", "levels"), {"high": "35"}, "rekono.levels.high: is not valid (read: 35; valid: 10, 20 or 30)"),
+        (
+            ("rekono", "levels"),
+            {"high": "35"},
+            "rekono.levels.high: is not valid (read: 35; valid: 10, 20 or 30)",
+        ),
         (("rekono", "client_secret_file"), None, "rekono.client_secret: is missing"),
-        (("portals", "acq", "url"), "acq.example.si", "portals.acq.url: is not valid (read: acq.example.si; valid: `https://host[:port]`."),
+        (
+            ("portals", "acq", "url"),
+            "acq.example.si",
+            "portals.acq.url: is not valid (read: acq.example.si; valid: `https://host[:port]`.",
+        ),
         (("telemetry", "access_log"), "sometimes", "valid: true or false."),
         (("assertions", "issuer"), {"a": "b"}, "is not valid (read: keys and values; valid: text."),
-        (("portals", "acq", "routes"), [{"path": "/a", "strct": "true"}], 'portals.acq.routes[0].strct: unknown key; did you mean "strict"?'),
+        (
+            ("portals", "acq", "routes"),
+            [{"path": "/a", "strct": "true"}],
+            'portals.acq.routes[0].strct: unknown key; did you mean "strict"?',
+        ),
         (("zzz",), "x", "zzz: unknown key (valid: server, store, sessions,"),
     ],
 )
@@ -303,9 +365,17 @@ def test_an_unknown_key_is_refused_in_every_section(workshop, path):
                 place = place.setdefault("acq" if part == "<name>" else part, [] if part == "routes" else {})
         place["no_such_key"] = "x"
 
-    assert any(each.key.endswith("no_such_key") and each.problem.startswith("unknown key") for each in workshop.read(spoil).findings)
+    assert any(
+        each.key.endswith("no_such_key") and each.problem.startswith("unknown key")
+        for each in workshop.read(spoil).findings
+    )
 
 
 def test_every_key_says_what_it_means():
-    silent = [".".join((*path, name)) for path, section in keys.sections() for name, key in section.keys.items() if not key.meaning]
+    silent = [
+        ".".join((*path, name))
+        for path, section in keys.sections()
+        for name, key in section.keys.items()
+        if not key.meaning
+    ]
     assert silent == []

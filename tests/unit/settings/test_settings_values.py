@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.settings.values import SocketPath, TcpAddress, bytes_of, duration_of, is_local, key_of, listen_address, url_of
+from authproxy.settings.values import (
+    SocketPath,
+    TcpAddress,
+    bytes_of,
+    duration_of,
+    is_local,
+    key_of,
+    listen_address,
+    url_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +41,10 @@ def test_a_duration_is_read_as_a_person_means_it(written, meant):
     assert duration_of(written) == meant
 
 
-@pytest.mark.parametrize("written", ["", "-5s", "5 minutes", "15M", "1h 30m", "s", "5s5", "٣s", "1e9", "inf", "nan", True, None, []])
+@pytest.mark.parametrize(
+    "written",
+    ["", "-5s", "5 minutes", "15M", "1h 30m", "s", "5s5", "٣s", "1e9", "inf", "nan", True, None, []],
+)
 def test_what_is_no_duration_is_refused(written):
     with pytest.raises(ValueError, match="is not a duration"):
         duration_of(written)
@@ -46,7 +58,16 @@ def test_a_duration_of_more_than_ten_years_is_a_mistake(written):
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("32KiB", 32768), ("10MiB", 10 * 2**20), ("1GiB", 2**30), ("1KB", 1000), ("2 MB", 2_000_000), ("5B", 5), ("17", 17), (0, 0)],
+    [
+        ("32KiB", 32768),
+        ("10MiB", 10 * 2**20),
+        ("1GiB", 2**30),
+        ("1KB", 1000),
+        ("2 MB", 2_000_000),
+        ("5B", 5),
+        ("17", 17),
+        (0, 0),
+    ],
 )
 def test_a_size_is_read_as_a_person_means_it(written, meant):
     assert bytes_of(written) == meant
@@ -63,7 +84,12 @@ def test_a_random_key_is_read_in_each_of_its_spellings(octets):
     # Hypothesis also draws arithmetic patterns, which are refused for good reason.
     if len({(later - earlier) % 256 for earlier, later in pairwise(octets)}) < 8:
         return
-    spellings = [octets.hex(), octets.hex().upper(), base64.b64encode(octets).decode(), base64.urlsafe_b64encode(octets).decode()]
+    spellings = [
+        octets.hex(),
+        octets.hex().upper(),
+        base64.b64encode(octets).decode(),
+        base64.urlsafe_b64encode(octets).decode(),
+    ]
     spellings += [spelling.rstrip("=") for spelling in spellings] + [f" {spellings[2]}\n"]
     assert {key_of(spelling) for spelling in spellings} == {octets}
 
@@ -88,7 +114,14 @@ def test_a_key_of_the_wrong_form_is_told_what_it_was_understood_as_and_how_to_ma
 
 @pytest.mark.parametrize(
     "octets",
-    [bytes(32), bytes(range(32)), bytes(range(64, 0, -2)), b"correct horse battery staple 123", b"\xde\xad\xbe\xef" * 8, bytes(range(16)) * 2],
+    [
+        bytes(32),
+        bytes(range(32)),
+        bytes(range(64, 0, -2)),
+        b"correct horse battery staple 123",
+        b"\xde\xad\xbe\xef" * 8,
+        bytes(range(16)) * 2,
+    ],
     ids=["zeros", "counting", "counting down", "typed text", "repetition", "twice counting"],
 )
 def test_a_key_that_nobody_drew_at_random_is_refused(octets):
@@ -112,16 +145,43 @@ def test_a_listen_address_is_read(written, meant):
 
 @pytest.mark.parametrize(
     "written",
-    ["", "8080", ":8080", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:123456", "::1:80", "[zz]:80", "1.2.3:80", "300.1.1.1:80",
-     "[:::]:80", "gateway.example.si:80", "unix:", "unix:relative.sock", "unix:/" + "x" * 107],
-)  # fmt: skip
+    [
+        "",
+        "8080",
+        ":8080",
+        "127.0.0.1",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:123456",
+        "::1:80",
+        "[zz]:80",
+        "1.2.3:80",
+        "300.1.1.1:80",
+        "[:::]:80",
+        "gateway.example.si:80",
+        "unix:",
+        "unix:relative.sock",
+        "unix:/" + "x" * 107,
+    ],
+)
 def test_what_is_no_listen_address_is_refused(written):
     with pytest.raises(ValueError, match=r"is not|names no IP address"):
         listen_address(written)
 
 
-@pytest.mark.parametrize(("host", "answer"), [("localhost", True), ("acq.localhost", True), ("127.0.0.1", True), ("::1", True),
-                                              ("localhost.example.si", False), ("notlocalhost", False), ("", False), (None, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("localhost", True),
+        ("acq.localhost", True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost.example.si", False),
+        ("notlocalhost", False),
+        ("", False),
+        (None, False),
+    ],
+)
 def test_only_names_that_are_this_machine_by_definition_are_local(host, answer):
     assert is_local(host) is answer
 

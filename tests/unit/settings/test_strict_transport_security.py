@@ -1,4 +1,5 @@
-"""What pages say by `Strict-Transport-Security`, from the settings file or the environment (RFC 6797 §6.1)."""
+"""What pages say by `Strict-Transport-Security`, from the settings file or the environment (RFC 6797
+§6.1)."""
 
 from __future__ import annotations
 

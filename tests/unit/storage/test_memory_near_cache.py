@@ -1,4 +1,5 @@
-"""The in-process stores tell the near cache themselves, and make room; that is what the contract suites cannot see."""
+"""The in-process stores tell the near cache themselves, and make room; that is what the contract suites
+cannot see."""
 
 from __future__ import annotations
 
@@ -62,7 +63,9 @@ async def test_challenges_that_are_over_take_no_room_for_long():
     challenges = MemoryChallenges()
     for number in range(100):
         now = NOW + number * MINUTE
-        challenge = challenge_of(f"c-{number}", session_id=f"s-{number}", issued_at=now, expires_at=now + 5 * MINUTE)
+        challenge = challenge_of(
+            f"c-{number}", session_id=f"s-{number}", issued_at=now, expires_at=now + 5 * MINUTE
+        )
         await challenges.open(challenge, tries=5, now=now)
     assert max(len(challenges._standings), len(challenges._of_session)) <= 17
 
@@ -97,6 +100,8 @@ async def test_attempts_and_sign_ins_that_are_over_take_no_room_for_long():
     attempts = MemoryAttempts()
     for number in range(100):
         now = NOW + number * timedelta(hours=1)
-        await attempts.take(attempt_of("browser", secret=f"secret {number}"), good_until=now + timedelta(minutes=30), now=now)
+        await attempts.take(
+            attempt_of("browser", secret=f"secret {number}"), good_until=now + timedelta(minutes=30), now=now
+        )
         await attempts.note_sign_in(f"browser {number}", now=now)
     assert max(len(attempts._used), len(attempts._sign_ins)) <= 2

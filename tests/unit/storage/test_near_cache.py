@@ -70,7 +70,9 @@ def test_time_in_which_the_store_took_no_activity_moves_the_idle_end(cache):
 
 def test_what_was_finished_before_the_clock_was_set_back_is_not_used_by_the_new_copy(cache):
     text, found = stored()
-    cache.remember(text, found, NOW, read=cache.begin_read()).extras["finished"] = "an assertion from the future"
+    cache.remember(text, found, NOW, read=cache.begin_read()).extras["finished"] = (
+        "an assertion from the future"
+    )
     back = cache.remember(text, found, NOW - timedelta(hours=1), read=cache.begin_read())
     assert back.extras == {}
 

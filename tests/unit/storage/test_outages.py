@@ -50,7 +50,9 @@ def test_no_more_is_forgiven_than_is_allowed_and_than_has_passed(known, seen, si
 
 
 @given(several, moments, moments, st.randoms())
-def test_in_whatever_order_and_however_often_outages_are_heard_of_the_judgement_is_the_same(known, seen, now, random):
+def test_in_whatever_order_and_however_often_outages_are_heard_of_the_judgement_is_the_same(
+    known, seen, now, random
+):
     again = [*known, *known]
     random.shuffle(again)
     one, other = knowing(known), Outages(forgives=TEN_MINUTES)
@@ -67,7 +69,9 @@ def test_whoever_was_idle_before_an_outage_stays_so_whatever_is_heard_of_it_late
 
 
 @given(spans, st.integers(0, 600), spans)
-def test_after_an_outage_that_is_forgiven_whole_people_are_as_idle_as_if_it_had_not_been(before, lasted, after):
+def test_after_an_outage_that_is_forgiven_whole_people_are_as_idle_as_if_it_had_not_been(
+    before, lasted, after
+):
     outage = Outage(NOW, NOW + lasted * SECOND)
     assert idle_time(knowing([outage]), outage.began_at - before, outage.ended_at + after) == before + after
 

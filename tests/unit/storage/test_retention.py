@@ -9,7 +9,13 @@ MOMENT = timedelta(microseconds=1)
 
 
 def test_recent_is_less_than_a_minute_ago():
-    ages = [timedelta(0), timedelta(seconds=30), timedelta(seconds=60) - MOMENT, timedelta(seconds=60), timedelta(hours=1)]
+    ages = [
+        timedelta(0),
+        timedelta(seconds=30),
+        timedelta(seconds=60) - MOMENT,
+        timedelta(seconds=60),
+        timedelta(hours=1),
+    ]
     assert retention.recent([NOW - age for age in ages], NOW) == 3
 
 

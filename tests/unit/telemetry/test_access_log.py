@@ -8,11 +8,33 @@ import pytest
 from authproxy.telemetry.access_log import AccessLog
 
 FIELDS = {
-    "request_id": "0123abcd", "portal": "acq", "method": "GET", "path": "/orders", "status": 200, "decision": "allowed", "reason": None,
-    "rule": "default", "level": 20, "session": "s" * 24, "client": "203.0.113.7", "bytes_in": 0, "bytes_out": 1024,
-    "total": 0.00125, "deciding": 0.00001, "upstream": 0.001,
-}  # fmt: skip
-EMPTY = {**FIELDS, "portal": None, "rule": None, "level": None, "session": None, "reason": "no_session", "decision": "refused", "status": 401}
+    "request_id": "0123abcd",
+    "portal": "acq",
+    "method": "GET",
+    "path": "/orders",
+    "status": 200,
+    "decision": "allowed",
+    "reason": None,
+    "rule": "default",
+    "level": 20,
+    "session": "s" * 24,
+    "client": "203.0.113.7",
+    "bytes_in": 0,
+    "bytes_out": 1024,
+    "total": 0.00125,
+    "deciding": 0.00001,
+    "upstream": 0.001,
+}
+EMPTY = {
+    **FIELDS,
+    "portal": None,
+    "rule": None,
+    "level": None,
+    "session": None,
+    "reason": "no_session",
+    "decision": "refused",
+    "status": 401,
+}
 
 
 class Kept:
@@ -21,7 +43,9 @@ class Kept:
         self.asked_for: list[object] = []
         given = iter(times)
         self.log = AccessLog(
-            self.batches.append, clock=lambda: next(given, datetime(2026, 3, 2, 13, 5, 0, 7_999, tzinfo=UTC)), later=self.asked_for.append
+            self.batches.append,
+            clock=lambda: next(given, datetime(2026, 3, 2, 13, 5, 0, 7_999, tzinfo=UTC)),
+            later=self.asked_for.append,
         )
 
     def only_line(self) -> dict:
@@ -37,10 +61,25 @@ def test_a_line_says_what_was_asked_decided_and_spent():
     kept.log.write(**FIELDS)
 
     assert kept.only_line() == {
-        "at": "2026-03-02T13:05:00.007+00:00", "event": "request.answered", "request_id": "0123abcd", "portal": "acq", "method": "GET",
-        "path": "/orders", "status": 200, "decision": "allowed", "reason": None, "rule": "default", "level": 20, "session": "s" * 24,
-        "client": "203.0.113.7", "bytes_in": 0, "bytes_out": 1024, "total_ms": 1.25, "decision_ms": 0.01, "upstream_ms": 1.0,
-    }  # fmt: skip
+        "at": "2026-03-02T13:05:00.007+00:00",
+        "event": "request.answered",
+        "request_id": "0123abcd",
+        "portal": "acq",
+        "method": "GET",
+        "path": "/orders",
+        "status": 200,
+        "decision": "allowed",
+        "reason": None,
+        "rule": "default",
+        "level": 20,
+        "session": "s" * 24,
+        "client": "203.0.113.7",
+        "bytes_in": 0,
+        "bytes_out": 1024,
+        "total_ms": 1.25,
+        "decision_ms": 0.01,
+        "upstream_ms": 1.0,
+    }
 
 
 def test_what_is_not_known_is_null():
@@ -68,7 +107,9 @@ def test_a_path_brings_no_query_no_ticket_and_no_second_line(path, written):
     assert kept.only_line()["path"] == written
 
 
-@pytest.mark.parametrize("name", ["method", "request_id", "client", "portal", "rule", "session", "reason", "decision"])
+@pytest.mark.parametrize(
+    "name", ["method", "request_id", "client", "portal", "rule", "session", "reason", "decision"]
+)
 def test_no_field_leaves_its_place(name):
     kept = Kept()
     kept.log.write(**{**FIELDS, name: '","status":200}\r\n\u2028'})
@@ -78,14 +119,23 @@ def test_no_field_leaves_its_place(name):
 
 def test_times_are_right_across_seconds_days_and_a_clock_that_goes_back():
     start = datetime(2026, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
-    steps = [timedelta(), timedelta(days=1), timedelta(microseconds=500), timedelta(milliseconds=1), -timedelta(seconds=1), -timedelta(days=1)]
+    steps = [
+        timedelta(),
+        timedelta(days=1),
+        timedelta(microseconds=500),
+        timedelta(milliseconds=1),
+        -timedelta(seconds=1),
+        -timedelta(days=1),
+    ]
     times = [start + step for step in steps]
     kept = Kept(*times)
     for _ in times:
         kept.log.write(**FIELDS)
     kept.log.flush()
 
-    assert [json.loads(line)["at"] for line in kept.batches[0].splitlines()] == [time.isoformat(timespec="milliseconds") for time in times]
+    assert [json.loads(line)["at"] for line in kept.batches[0].splitlines()] == [
+        time.isoformat(timespec="milliseconds") for time in times
+    ]
 
 
 def test_lines_wait_for_one_flush_and_are_handed_over_together():

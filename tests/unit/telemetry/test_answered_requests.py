@@ -32,7 +32,11 @@ class Request:
 
 def heard(request):
     lines = []
-    records = RequestRecorder(access_log=None, metrics=Metrics(version="1"), audit=Audit(lines.append, clock=lambda: NOW, person_key=b"k" * 32))
+    records = RequestRecorder(
+        access_log=None,
+        metrics=Metrics(version="1"),
+        audit=Audit(lines.append, clock=lambda: NOW, person_key=b"k" * 32),
+    )
     records(request)
     return [json.loads(line) for line in lines]
 
@@ -41,14 +45,23 @@ def test_what_a_signed_in_person_is_refused_is_in_the_audit_trail():
     [event] = heard(Request("denied", "level_too_low"))
     told = {name: event[name] for name in ("event", "reason", "portal", "session", "request_id", "client")}
     assert told == {
-        "event": "access.denied", "reason": "level_too_low", "portal": "acq", "session": SESSION.session_id, "request_id": "r-1",
+        "event": "access.denied",
+        "reason": "level_too_low",
+        "portal": "acq",
+        "session": SESSION.session_id,
+        "request_id": "r-1",
         "client": "192.0.2.7",
-    }  # fmt: skip
+    }
     assert event["person"]
 
 
 @pytest.mark.parametrize(
-    "request_", [Request("denied", "unknown_host", session=None), Request("allowed", None, status=200), Request("step_up", "step_up_required")]
+    "request_",
+    [
+        Request("denied", "unknown_host", session=None),
+        Request("allowed", None, status=200),
+        Request("step_up", "step_up_required"),
+    ],
 )
 def test_what_is_no_refusal_of_somebody_who_is_signed_in_is_not(request_):
     assert heard(request_) == []

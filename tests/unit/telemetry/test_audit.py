@@ -16,7 +16,21 @@ from authproxy.telemetry.audit import MEANINGS, Audit, AuditFile, Event
 from tests.support.log_lines import NOW, log_lines
 from tests.support.pages_house import SESSION
 
-FIELDS = ["at", "event", "request_id", "portal", "client", "method", "level", "session", "person", "reason", "by", "operator", "detail"]
+FIELDS = [
+    "at",
+    "event",
+    "request_id",
+    "portal",
+    "client",
+    "method",
+    "level",
+    "session",
+    "person",
+    "reason",
+    "by",
+    "operator",
+    "detail",
+]
 README = Path(authproxy.telemetry.__file__).parent / "README.md"
 
 
@@ -38,7 +52,12 @@ def test_a_session_fills_in_what_it_knows_and_names_nobody():
     audit_into(lines).record(Event.SESSION_STARTED, session=SESSION)
 
     event = json.loads(lines[0])
-    assert (event["portal"], event["method"], event["level"], event["session"]) == ("acq", "rekono", 20, SESSION.session_id)
+    assert (event["portal"], event["method"], event["level"], event["session"]) == (
+        "acq",
+        "rekono",
+        20,
+        SESSION.session_id,
+    )
     assert re.fullmatch("[0-9a-f]{32}", event["person"])
     for personal in ("a1b2", "Novak", "ana@", "99990008", SESSION.id_token):
         assert personal not in lines[0]
@@ -51,7 +70,12 @@ def test_the_request_in_hand_is_known_without_being_passed_around():
         audit_into(lines).record(Event.SIGN_IN_REFUSED, request_id="r2", client="::1", portal="b2b")
 
     first, second = map(json.loads, lines)
-    assert (first["request_id"], first["client"], first["portal"], first["reason"]) == ("r1", "203.0.113.7", "acq", "cookies_off")
+    assert (first["request_id"], first["client"], first["portal"], first["reason"]) == (
+        "r1",
+        "203.0.113.7",
+        "acq",
+        "cookies_off",
+    )
     assert (second["request_id"], second["client"], second["portal"]) == ("r2", "::1", "b2b")
 
 
@@ -90,7 +114,11 @@ def test_an_event_that_cannot_be_written_is_counted_and_said():
         audit.record(Event.SESSION_STARTED, session=SESSION)
 
     assert audit.lost == 1
-    assert (log.lines()[0]["event"], log.lines()[0]["audit_event"], log.lines()[0]["level"]) == ("audit.lost", "session.started", "error")
+    assert (log.lines()[0]["event"], log.lines()[0]["audit_event"], log.lines()[0]["level"]) == (
+        "audit.lost",
+        "session.started",
+        "error",
+    )
 
 
 def test_the_file_is_appended_to_and_not_for_everybody(tmp_path):
@@ -161,14 +189,20 @@ def test_a_full_disk_is_an_error_of_the_file():
 
 
 def test_the_readme_lists_every_event_with_its_meaning():
-    rows = re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", README.read_text(encoding="utf-8").partition("## Audit")[2].partition("\n## ")[0], re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([a-z_.]+)` \| (.+) \|$",
+        README.read_text(encoding="utf-8").partition("## Audit")[2].partition("\n## ")[0],
+        re.MULTILINE,
+    )
 
     assert dict(rows) == {event.value: meaning for event, meaning in MEANINGS.items()}
 
 
 def test_every_event_is_met_in_a_test_of_what_brings_it_about():
     tests = Path(__file__).parents[2]
-    written = "".join(path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py") if path != Path(__file__))
+    written = "".join(
+        path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py") if path != Path(__file__)
+    )
     assert [event.value for event in Event if event.value not in written] == []
 
 

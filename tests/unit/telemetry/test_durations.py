@@ -7,7 +7,10 @@ import pytest
 from authproxy.telemetry.durations import BOUNDS, Durations
 
 
-@pytest.mark.parametrize(("seconds", "place"), [(0.0, 0), (0.001, 0), (0.0011, 1), (BOUNDS[-1], len(BOUNDS) - 1), (BOUNDS[-1] + 1, len(BOUNDS))])
+@pytest.mark.parametrize(
+    ("seconds", "place"),
+    [(0.0, 0), (0.001, 0), (0.0011, 1), (BOUNDS[-1], len(BOUNDS) - 1), (BOUNDS[-1] + 1, len(BOUNDS))],
+)
 def test_a_duration_is_counted_under_the_first_bound_that_it_does_not_exceed(seconds, place):
     durations = Durations()
     durations.observe(seconds)

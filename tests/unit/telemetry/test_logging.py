@@ -10,7 +10,16 @@ from aiohttp import web
 from authproxy.telemetry.logging import logger
 from tests.support.log_lines import log_lines
 
-HOSTILE = ["a\r\nb", "\x1b[31mred\x1b[0m", "a\u2028b\u2029c", "\x00", '"},{"event":"session.started"', "\ud800", "\u202e", "%s%n{0}"]
+HOSTILE = [
+    "a\r\nb",
+    "\x1b[31mred\x1b[0m",
+    "a\u2028b\u2029c",
+    "\x00",
+    '"},{"event":"session.started"',
+    "\ud800",
+    "\u202e",
+    "%s%n{0}",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -30,7 +39,13 @@ def test_an_event_says_when_who_and_how_grave():
         logger("web").info("gateway.started", number=1)
 
     assert log.lines() == [
-        {"event": "gateway.started", "number": 1, "level": "info", "logger": "web", "at": "2026-03-02T13:05:00.250+00:00"}
+        {
+            "event": "gateway.started",
+            "number": 1,
+            "level": "info",
+            "logger": "web",
+            "at": "2026-03-02T13:05:00.250+00:00",
+        }
     ]
 
 

@@ -29,7 +29,9 @@ def test_what_is_counted_is_what_is_shown():
     metrics.connections[()] -= 1
 
     shown = samples(metrics)
-    assert shown["authproxy_requests_total", (("decision", "allowed"), ("portal", "acq"), ("reason", ""))] == 2
+    assert (
+        shown["authproxy_requests_total", (("decision", "allowed"), ("portal", "acq"), ("reason", ""))] == 2
+    )
     assert shown["authproxy_store_errors_total", ()] == 1
     assert shown["authproxy_connections", ()] == 2
     assert shown["authproxy_build_info", (("version", "1.2.3"),)] == 1
@@ -37,17 +39,28 @@ def test_what_is_counted_is_what_is_shown():
 
 def test_an_alarm_can_be_set_on_what_has_never_happened():
     shown = samples(Metrics(version="x"))
-    assert [shown["authproxy_fail_open_total", (("what", what),)] for what in ("certificate", "session_certificate", "tunnel")] == [0, 0, 0]
+    assert [
+        shown["authproxy_fail_open_total", (("what", what),)]
+        for what in ("certificate", "session_certificate", "tunnel")
+    ] == [0, 0, 0]
 
 
-COUNTED = [name for name, member in vars(Metrics(version="x")).items() if isinstance(member, Series | Histogram) and not name.startswith("_")]
+COUNTED = [
+    name
+    for name, member in vars(Metrics(version="x")).items()
+    if isinstance(member, Series | Histogram) and not name.startswith("_")
+]
 
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_every_metric_is_counted_somewhere(name):
     package = Path(authproxy.__file__).parent
     written = re.compile(rf"metrics\.{name}(\[|\.clear)")
-    homes = [path for path in package.rglob("*.py") if path.name != "metrics.py" and written.search(path.read_text())]
+    homes = [
+        path
+        for path in package.rglob("*.py")
+        if path.name != "metrics.py" and written.search(path.read_text())
+    ]
     assert homes, f"{name} is defined and counted nowhere"
 
 
@@ -64,8 +77,18 @@ def test_durations_fall_into_cumulative_buckets():
         spans.observe(seconds)
 
     shown = samples(metrics)
-    by_bound = {labels[0][1]: value for (name, labels), value in shown.items() if name == "authproxy_request_seconds_bucket"}
-    assert (by_bound["0.001"], by_bound["0.0025"], by_bound["0.5"], by_bound["30.0"], by_bound["+Inf"]) == (1, 2, 3, 3, 4)
+    by_bound = {
+        labels[0][1]: value
+        for (name, labels), value in shown.items()
+        if name == "authproxy_request_seconds_bucket"
+    }
+    assert (by_bound["0.001"], by_bound["0.0025"], by_bound["0.5"], by_bound["30.0"], by_bound["+Inf"]) == (
+        1,
+        2,
+        3,
+        3,
+        4,
+    )
     assert shown["authproxy_request_seconds_count", (("portal", "acq"),)] == 4
     assert abs(shown["authproxy_request_seconds_sum", (("portal", "acq"),)] - 99.3021) < 1e-9
     assert metrics.request_seconds["acq"] is spans

@@ -37,7 +37,17 @@ def test_what_looks_like_a_secret_is_removed(text, secret):
     assert REMOVED in redacted(text)
 
 
-@pytest.mark.parametrize("text", ["", "GET /orders?tab=1", "portal acq answered 502", "decode of 1.2.3 failed", "person 4f", "statement 2024"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "GET /orders?tab=1",
+        "portal acq answered 502",
+        "decode of 1.2.3 failed",
+        "person 4f",
+        "statement 2024",
+    ],
+)
 def test_harmless_text_stays(text):
     assert redacted(text) == text
 
@@ -47,9 +57,17 @@ def test_a_value_cannot_grow_the_line_without_end():
 
 
 def test_secrets_lose_their_values_by_name_at_every_depth():
-    event = {"id_token": "x", "outer": [{"Client-Secret": "y", "kept": 1}, ("z", {"tax_number": 99990008})], "level": 20}
+    event = {
+        "id_token": "x",
+        "outer": [{"Client-Secret": "y", "kept": 1}, ("z", {"tax_number": 99990008})],
+        "level": 20,
+    }
 
-    assert cleaned(event) == {"id_token": REMOVED, "outer": [{"Client-Secret": REMOVED, "kept": 1}, ["z", {"tax_number": REMOVED}]], "level": 20}
+    assert cleaned(event) == {
+        "id_token": REMOVED,
+        "outer": [{"Client-Secret": REMOVED, "kept": 1}, ["z", {"tax_number": REMOVED}]],
+        "level": 20,
+    }
 
 
 def test_what_json_cannot_say_becomes_redacted_text():

@@ -1,4 +1,5 @@
-"""A writer of lines against real descriptors: pipes that nobody reads, devices that are full, files that may not grow."""
+"""A writer of lines against real descriptors: pipes that nobody reads, devices that are full, files that may
+not grow."""
 
 from __future__ import annotations
 
@@ -149,7 +150,8 @@ def test_a_stream_that_fails_is_counted_and_raises_nothing(writer_to):
         assert writer.flush(_SOON)
     assert writer.lost == {"access": 2, "audit": 1}
     assert [(stream, text, failure.errno) for stream, text, failure in heard] == [
-        ("access", "one\ntwo\n", errno.ENOSPC), ("audit", "three\n", errno.ENOSPC)
+        ("access", "one\ntwo\n", errno.ENOSPC),
+        ("audit", "three\n", errno.ENOSPC),
     ]
 
 

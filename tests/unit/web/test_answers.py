@@ -70,13 +70,17 @@ async def test_every_answer_carries_the_security_headers(house, method, path, st
         assert "camera=()" in headers["Permissions-Policy"]
         assert "Server" not in headers
         assert "Access-Control-Allow-Origin" not in headers
-        assert ("no-store" in headers["Cache-Control"]) == (status != 200 or not path.endswith((".json", ".css")))
+        assert ("no-store" in headers["Cache-Control"]) == (
+            status != 200 or not path.endswith((".json", ".css"))
+        )
         if status not in {303, 304}:
             assert "charset=utf-8" in headers["Content-Type"]
 
 
 async def test_a_portal_on_plain_http_promises_no_tls(house):
-    async with house.asked("GET", "/.authproxy/login", headers={**PAGE, "X-Authproxy-Portal": "b2b"}) as answer:
+    async with house.asked(
+        "GET", "/.authproxy/login", headers={**PAGE, "X-Authproxy-Portal": "b2b"}
+    ) as answer:
         assert "Strict-Transport-Security" not in answer.headers
 
 
@@ -92,7 +96,9 @@ async def test_a_wrong_method_is_told_the_right_ones(house):
 
 
 async def test_a_host_that_is_nobodys_has_no_pages(house):
-    async with house.asked("GET", "/.authproxy/login", headers={**PAGE, "X-Authproxy-Portal": "nobody"}) as answer:
+    async with house.asked(
+        "GET", "/.authproxy/login", headers={**PAGE, "X-Authproxy-Portal": "nobody"}
+    ) as answer:
         text = await answer.text()
 
         assert answer.status == 403
@@ -112,7 +118,11 @@ async def test_a_fault_of_ours_tells_nothing_and_is_recorded_with_the_request_id
             assert "inside of the house" not in text
             assert "RuntimeError" not in text
     [event] = log.lines()
-    assert (event["event"], event["request_id"], event["client"]) == ("request.failed", "0123abcd", "203.0.113.7")
+    assert (event["event"], event["request_id"], event["client"]) == (
+        "request.failed",
+        "0123abcd",
+        "203.0.113.7",
+    )
     assert "RuntimeError: the inside of the house" in event["exception"]
     assert TICKET not in log.getvalue()
 
@@ -121,7 +131,9 @@ async def test_each_request_is_logged_under_its_own_id(house):
     with log_lines() as log:
         house.flows.broken = RuntimeError()
         for request_id in ("first", "second"):
-            async with house.asked("GET", "/.authproxy/session", headers={**PAGE, "X-Request-Id": request_id}) as answer:
+            async with house.asked(
+                "GET", "/.authproxy/session", headers={**PAGE, "X-Request-Id": request_id}
+            ) as answer:
                 assert answer.status == 500
     assert [line["request_id"] for line in log.lines()] == ["first", "second"]
 
@@ -144,10 +156,14 @@ async def test_every_reason_has_a_page_in_both_languages(house, reason, language
 
 def test_no_reason_and_no_page_is_forgotten():
     assert PAGES.keys() == set(Reason)
-    assert {name for name, _status in PAGES.values()} == {path.stem for path in (TEMPLATES / "refusals").glob("*.html")}
+    assert {name for name, _status in PAGES.values()} == {
+        path.stem for path in (TEMPLATES / "refusals").glob("*.html")
+    }
 
 
-@pytest.mark.parametrize(("said", "status"), [("", 500), ("200", 500), ("abc", 500), ("٤٠٣", 500), ("502", 502)])
+@pytest.mark.parametrize(
+    ("said", "status"), [("", 500), ("200", 500), ("abc", 500), ("٤٠٣", 500), ("502", 502)]
+)
 async def test_a_refusal_is_never_a_success(house, said, status):
     headers = {**PAGE, "X-Authproxy-Reason": "unheard_of", "X-Authproxy-Status": said}
     async with house.asked("GET", "/refusal", headers=headers) as answer:
@@ -165,19 +181,28 @@ async def test_a_script_gets_a_problem_in_place_of_a_page(house):
     async with house.asked("GET", "/.authproxy/nothing", headers={"Sec-Fetch-Mode": "cors"}) as answer:
         assert answer.content_type == "application/problem+json"
         assert json.loads(await answer.text()) == {
-            "type": "about:blank", "title": "Not Found", "status": 404, "reason": "not_found", "request_id": "0123abcd",
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "reason": "not_found",
+            "request_id": "0123abcd",
             "code": "not_found-0123abcd",
-        }  # fmt: skip
+        }
 
 
 async def test_a_static_file_is_kept_for_good_only_in_the_version_asked_for(house):
     async with house.asked("GET", "/.authproxy/login") as page:
         versioned = (await page.text()).partition('rel="stylesheet" href="')[2].partition('"')[0]
-    async with house.asked("GET", versioned) as current, house.asked("GET", "/.authproxy/static/pages.css?v=old") as other:
+    async with (
+        house.asked("GET", versioned) as current,
+        house.asked("GET", "/.authproxy/static/pages.css?v=old") as other,
+    ):
         assert current.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert other.headers["Cache-Control"] == "no-cache"
         tag = other.headers["ETag"]
-    async with house.asked("GET", "/.authproxy/static/pages.css", headers={**PAGE, "If-None-Match": tag}) as unchanged:
+    async with house.asked(
+        "GET", "/.authproxy/static/pages.css", headers={**PAGE, "If-None-Match": tag}
+    ) as unchanged:
         assert (unchanged.status, await unchanged.read()) == (304, b"")
 
 

@@ -14,7 +14,9 @@ FORM = "application/x-www-form-urlencoded"
 
 
 async def answered(house, body, *, content_type=FORM, headers=None):
-    async with house.asked("POST", PATH, headers={**SERVER, "Content-Type": content_type, **(headers or {})}, body=body) as answer:
+    async with house.asked(
+        "POST", PATH, headers={**SERVER, "Content-Type": content_type, **(headers or {})}, body=body
+    ) as answer:
         return answer.status, answer.headers, await answer.text()
 
 
@@ -29,7 +31,12 @@ async def test_a_token_that_counts_is_answered_with_nothing_at_all(house):
     assert house.back_channel.received == ["a.b.c"]
     accepted, revoked = events(house)
     assert (accepted["event"], accepted["detail"]) == ("provider_logout.accepted", "1 ended, named by sid")
-    assert (revoked["event"], revoked["by"], revoked["session"], revoked["portal"]) == ("session.revoked", "provider", ELSEWHERE.session_id, "b2b")
+    assert (revoked["event"], revoked["by"], revoked["session"], revoked["portal"]) == (
+        "session.revoked",
+        "provider",
+        ELSEWHERE.session_id,
+        "b2b",
+    )
     assert accepted["person"] == revoked["person"] is not None
     assert house.metrics.back_channel_logouts == {("accepted",): 1}
 
@@ -37,11 +44,19 @@ async def test_a_token_that_counts_is_answered_with_nothing_at_all(house):
 async def test_a_token_without_a_person_is_noted_without_one(house):
     house.back_channel.outcome = SessionsEnded(sessions=(), person=None, named_by="sid")
     assert (await answered(house, "logout_token=a.b.c"))[0] == 200
-    assert [(event["detail"], event["person"]) for event in events(house)] == [("0 ended, named by sid", None)]
+    assert [(event["detail"], event["person"]) for event in events(house)] == [
+        ("0 ended, named by sid", None)
+    ]
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Origin": "https://idp.example.si"}, {"Sec-Fetch-Site": "cross-site"}, {"Cookie": "__Host-authproxy=1.a.b"}]
+    "headers",
+    [
+        {},
+        {"Origin": "https://idp.example.si"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Cookie": "__Host-authproxy=1.a.b"},
+    ],
 )
 async def test_neither_origin_nor_cookies_matter(house, headers):
     assert (await answered(house, "logout_token=a.b.c", headers=headers))[0] == 200
@@ -52,20 +67,35 @@ async def test_neither_origin_nor_cookies_matter(house, headers):
 async def test_a_refused_token_is_told_why(house):
     house.back_channel.outcome = LogoutRefused("logout token: the signature is wrong")
     status, headers, text = await answered(house, "logout_token=eyJ.forged.x")
-    assert (status, headers["Cache-Control"], headers["Content-Type"]) == (400, "no-store", "application/json; charset=utf-8")
-    assert json.loads(text) == {"error": "invalid_request", "error_description": "logout token: the signature is wrong"}
+    assert (status, headers["Cache-Control"], headers["Content-Type"]) == (
+        400,
+        "no-store",
+        "application/json; charset=utf-8",
+    )
+    assert json.loads(text) == {
+        "error": "invalid_request",
+        "error_description": "logout token: the signature is wrong",
+    }
     [event] = events(house)
-    assert (event["event"], event["detail"]) == ("provider_logout.refused", "logout token: the signature is wrong")
+    assert (event["event"], event["detail"]) == (
+        "provider_logout.refused",
+        "logout token: the signature is wrong",
+    )
     assert house.metrics.back_channel_logouts == {("refused",): 1}
 
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
-        ("", FORM), ("token=a.b.c", FORM), ("logout_token=a.b.c&logout_token=a.b.c", FORM), ('{"logout_token":"a.b.c"}', "application/json"),
-        ("a.b.c", "application/logout+jwt"), (b"logout_token=%FF", FORM), ("&".join(f"x{n}=" for n in range(30)), FORM),
+        ("", FORM),
+        ("token=a.b.c", FORM),
+        ("logout_token=a.b.c&logout_token=a.b.c", FORM),
+        ('{"logout_token":"a.b.c"}', "application/json"),
+        ("a.b.c", "application/logout+jwt"),
+        (b"logout_token=%FF", FORM),
+        ("&".join(f"x{n}=" for n in range(30)), FORM),
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_form_with_one_token_is_refused_and_not_repeated(house, body, content_type):
     status, _, text = await answered(house, body, content_type=content_type)
     assert (status, json.loads(text)["error"]) == (400, "invalid_request")

@@ -35,7 +35,9 @@ async def test_a_way_that_does_not_exist_yet_is_not_offered(house):
     assert 'value="acnlb"' not in text
 
 
-async def test_without_an_address_of_its_own_registration_begins_as_a_sign_in_and_says_what_to_choose_there(house):
+async def test_without_an_address_of_its_own_registration_begins_as_a_sign_in_and_says_what_to_choose_there(
+    house,
+):
     text = await chooser(house, headers=SLOVENE)
 
     assert text.count('name="method" value="rekono"') == 2
@@ -49,7 +51,9 @@ async def test_registration_with_an_address_of_its_own_is_one_click_away_and_lea
 
     assert text.count('name="method" value="rekono"') == 1
     [link] = re.findall(r"<a [^>]*idp.example.si/register[^>]*>", text)
-    assert 'href="https://idp.example.si/register?a=1&amp;b=2" target="_blank" rel="noopener noreferrer"' in link
+    assert (
+        'href="https://idp.example.si/register?a=1&amp;b=2" target="_blank" rel="noopener noreferrer"' in link
+    )
     assert "Ko ustvarite račun, se vrnite na to stran in se prijavite." in text
 
 

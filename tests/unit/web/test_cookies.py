@@ -10,7 +10,17 @@ from tests.support.pages_house import TICKET as TICKET_VALUE
 OURS = f"{TICKET}={TICKET_VALUE}"
 
 
-@pytest.mark.parametrize("field", [OURS, f"a=1; {OURS}", f"{OURS};b=2", f"a=1;\t {OURS} ; c", f" {TICKET}= {TICKET_VALUE} ", f"=x; ; {OURS}"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        OURS,
+        f"a=1; {OURS}",
+        f"{OURS};b=2",
+        f"a=1;\t {OURS} ; c",
+        f" {TICKET}= {TICKET_VALUE} ",
+        f"=x; ; {OURS}",
+    ],
+)
 def test_the_ticket_is_found_among_other_cookies(field):
     reading = ticket_in([field])
 
@@ -21,7 +31,9 @@ def test_the_ticket_is_found_in_a_second_cookie_field():
     assert ticket_in(["a=1", OURS]).value == TICKET_VALUE
 
 
-@pytest.mark.parametrize("fields", [[f"{OURS}; {OURS}"], [OURS, f"{TICKET}={OTHER_TICKET}"], [f"{TICKET}=; {OURS}"]])
+@pytest.mark.parametrize(
+    "fields", [[f"{OURS}; {OURS}"], [OURS, f"{TICKET}={OTHER_TICKET}"], [f"{TICKET}=; {OURS}"]]
+)
 def test_a_second_cookie_of_our_name_leaves_none(fields):
     reading = ticket_in(fields)
 
@@ -49,7 +61,18 @@ def test_what_a_sibling_host_could_plant_is_not_the_ticket(field):
     assert ticket_in([field]).value is None
 
 
-@pytest.mark.parametrize("value", ["", "1.a.b", TICKET_VALUE + "=", f'"{TICKET_VALUE}"', TICKET_VALUE + ",x=1", TICKET_VALUE + "A", "\u00a0" + TICKET_VALUE])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "1.a.b",
+        TICKET_VALUE + "=",
+        f'"{TICKET_VALUE}"',
+        TICKET_VALUE + ",x=1",
+        TICKET_VALUE + "A",
+        "\u00a0" + TICKET_VALUE,
+    ],
+)
 def test_a_value_that_is_no_ticket_is_malformed(value):
     assert ticket_in([f"{TICKET}={value}"]).found == "malformed"
 
@@ -64,9 +87,13 @@ def test_a_reading_shows_no_value():
     assert TICKET_VALUE not in repr(ticket_in([OURS]))
 
 
-@pytest.mark.parametrize("line", [setting(TICKET, TICKET_VALUE), setting(FLOW, FLOW_VALUE), removing(TICKET), removing(FLOW)])
+@pytest.mark.parametrize(
+    "line", [setting(TICKET, TICKET_VALUE), setting(FLOW, FLOW_VALUE), removing(TICKET), removing(FLOW)]
+)
 def test_every_cookie_is_bound_to_the_host_and_hidden_from_scripts(line):
-    attributes = {part.strip().partition("=")[0]: part.strip().partition("=")[2] for part in line.split(";")[1:]}
+    attributes = {
+        part.strip().partition("=")[0]: part.strip().partition("=")[2] for part in line.split(";")[1:]
+    }
 
     assert attributes["Path"] == "/"
     assert attributes["SameSite"] == "Lax"

@@ -18,8 +18,12 @@ SESSION_PAGE = f"{ORIGIN}/.authproxy/session"
 SLOVENE = {**PAGE, "Accept-Language": "sl"}
 
 
-async def sent(house, path: str, body: str, *, cookies: str | None = COOKIE, headers=FORM) -> tuple[int, str, str]:
-    async with house.asked("POST", f"/.authproxy/session/methods{path}", headers=headers, cookies=cookies, body=body) as answer:
+async def sent(
+    house, path: str, body: str, *, cookies: str | None = COOKIE, headers=FORM
+) -> tuple[int, str, str]:
+    async with house.asked(
+        "POST", f"/.authproxy/session/methods{path}", headers=headers, cookies=cookies, body=body
+    ) as answer:
         assert "no-store" in answer.headers["Cache-Control"]
         return answer.status, answer.headers.get("Location", ""), await answer.text()
 
@@ -36,7 +40,10 @@ def events(house) -> list[tuple[str, str | None]]:
 def path_of(code: segno.QRCode) -> str:
     """The dark modules of a code as lines, by the string of their signs instead of by runs."""
     rows = ["".join("#" if dark else "." for dark in row) for row in code.matrix_iter(border=4)]
-    lines = [re.sub(r"\.+", lambda gap: f"m{len(gap[0])} 0", re.sub("#+", lambda run: f"h{len(run[0])}", row)) for row in rows]
+    lines = [
+        re.sub(r"\.+", lambda gap: f"m{len(gap[0])} 0", re.sub("#+", lambda run: f"h{len(run[0])}", row))
+        for row in rows
+    ]
     return "".join(f"M0 {y}.5{line}" for y, line in enumerate(lines) if "h" in line)
 
 
@@ -62,7 +69,16 @@ async def test_whoever_has_added_nothing_reads_that(house):
     assert "You have not added any yet." in await session_page(house)
 
 
-@pytest.mark.parametrize(("left", "words"), [(1, "je še 1 koda"), (2, "sta še 2 kodi"), (4, "so še 4 kode"), (10, "je še 10 kod"), (0, "je še 0 kod")])
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (1, "je še 1 koda"),
+        (2, "sta še 2 kodi"),
+        (4, "so še 4 kode"),
+        (10, "je še 10 kod"),
+        (0, "je še 0 kod"),
+    ],
+)
 async def test_recovery_codes_that_are_left_are_counted_in_slovene(house, left, words):
     house.enrolling.enrols("recovery", "")
     house.enrolling.recovery_left = left
@@ -130,10 +146,14 @@ async def test_adding_asks_for_a_proof_by_another_method_and_comes_back(house, m
     assert (status, json.loads(text)["reason"]) == (401, "step_up_required")
 
 
-@pytest.mark.parametrize(("path", "reason", "said", "words"), [
-    ("", None, "method-impossible", "not available at the moment"), ("/finish", Reason.CHALLENGE_OVER, "method-expired", "You can begin again"),
-    ("/finish", Reason.STEP_UP_TOO_OFTEN, "method-too-many", "Remove one first"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "reason", "said", "words"),
+    [
+        ("", None, "method-impossible", "not available at the moment"),
+        ("/finish", Reason.CHALLENGE_OVER, "method-expired", "You can begin again"),
+        ("/finish", Reason.STEP_UP_TOO_OFTEN, "method-too-many", "Remove one first"),
+    ],
+)
 async def test_what_could_not_be_added_is_said_on_the_page(house, path, reason, said, words):
     house.enrolling.refusal = reason
     status, location, _text = await sent(house, path, "method=voice&name=x")
@@ -146,7 +166,9 @@ async def test_what_could_not_be_added_is_said_on_the_page(house, path, reason, 
 
 async def test_a_method_goes_after_a_question(house):
     house.enrolling.enrols("push", "Anin <telefon>")
-    async with house.asked("GET", "/.authproxy/session/methods/remove?id=push-1&lang=en", cookies=COOKIE) as answer:
+    async with house.asked(
+        "GET", "/.authproxy/session/methods/remove?id=push-1&lang=en", cookies=COOKIE
+    ) as answer:
         text = await answer.text()
         assert (answer.status, "Push notification: Anin &lt;telefon&gt;" in text) == (200, True)
         assert "lang=sl&amp;id=push-1" in text or "id=push-1&amp;lang=sl" in text
@@ -173,10 +195,15 @@ async def test_what_is_gone_already_is_said_to_be_gone(house):
     assert house.audit_lines == []
 
 
-@pytest.mark.parametrize(("path", "body"), [("", "method=totp"), ("/finish", "name=x&code=1"), ("/remove", "id=push-1")])
+@pytest.mark.parametrize(
+    ("path", "body"), [("", "method=totp"), ("/finish", "name=x&code=1"), ("/remove", "id=push-1")]
+)
 async def test_nobody_without_a_session_and_no_other_page_changes_a_method(house, path, body):
     house.enrolling.enrols("push")
-    assert (await sent(house, path, body, cookies=None))[:2] == (303, f"{ORIGIN}/.authproxy/login?rt=/.authproxy/session")
+    assert (await sent(house, path, body, cookies=None))[:2] == (
+        303,
+        f"{ORIGIN}/.authproxy/login?rt=/.authproxy/session",
+    )
     assert (await sent(house, path, body, headers={**FORM, "Sec-Fetch-Site": "cross-site"}))[0] == 403
     async with house.asked("GET", "/.authproxy/session/methods/remove?id=push-1") as answer:
         assert answer.headers["Location"] == f"{ORIGIN}/.authproxy/login?rt=/.authproxy/session"

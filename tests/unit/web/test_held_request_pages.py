@@ -1,4 +1,5 @@
-"""What is about to be sent is shown as it is, and as nothing else; sending and discarding are one button each."""
+"""What is about to be sent is shown as it is, and as nothing else; sending and discarding are one button
+each."""
 
 from __future__ import annotations
 
@@ -27,7 +28,11 @@ async def test_the_form_is_shown_and_its_button_sends_it_to_the_portal(house):
 
     assert '<dt>amount</dt><dd class="value">100,00 €</dd>' in text
     assert '<span class="path">/pay?now=1</span>' in text
-    assert f'<form method="post" action="{ORIGIN}/pay?now=1" enctype="application/x-www-form-urlencoded">\n<input type="hidden" name="authproxy-held" value="{HELD}">\n<button>' in text
+    assert (
+        f'<form method="post" action="{ORIGIN}/pay?now=1" '
+        'enctype="application/x-www-form-urlencoded">\n<input type="hidden" name="authproxy-held" '
+        f'value="{HELD}">\n<button>' in text
+    )
 
 
 async def test_names_and_values_are_text_whatever_they_hold(house):
@@ -39,7 +44,9 @@ async def test_names_and_values_are_text_whatever_they_hold(house):
     assert "<img src=x" not in text
 
 
-@pytest.mark.parametrize("name", ["password", "Geslo", "user.pwd", "csrfmiddlewaretoken", "PIN", "client_secret"])
+@pytest.mark.parametrize(
+    "name", ["password", "Geslo", "user.pwd", "csrfmiddlewaretoken", "PIN", "client_secret"]
+)
 async def test_what_looks_like_a_secret_is_not_repeated(house, name):
     text = await shown(house, a_form(fields=((name, "Skrivnost1"), ("shipping", "doma"))))
 
@@ -82,8 +89,13 @@ async def test_nobody_without_a_session_sees_what_was_sent(house):
     house.held.kept[HELD] = a_form()
     for cookies in (None, f"__Host-authproxy={NEW_TICKET}"):
         async with house.asked("GET", SEND, cookies=cookies) as answer:
-            assert (answer.status, answer.headers["Location"]) == (303, f"{ORIGIN}/.authproxy/login?rt=/orders")
-    async with house.asked("POST", "/.authproxy/step-up/discard", headers=FORM, body=f"held={HELD}") as answer:
+            assert (answer.status, answer.headers["Location"]) == (
+                303,
+                f"{ORIGIN}/.authproxy/login?rt=/orders",
+            )
+    async with house.asked(
+        "POST", "/.authproxy/step-up/discard", headers=FORM, body=f"held={HELD}"
+    ) as answer:
         assert answer.status == 303
     assert HELD in house.held.kept
 
@@ -91,7 +103,13 @@ async def test_nobody_without_a_session_sees_what_was_sent(house):
 async def test_what_is_discarded_is_forgotten_and_leads_back(house):
     house.held.kept[HELD] = a_form()
     for _ in range(2):
-        async with house.asked("POST", "/.authproxy/step-up/discard", headers=FORM, cookies=COOKIE, body=f"held={HELD}&rt=/orders") as answer:
+        async with house.asked(
+            "POST",
+            "/.authproxy/step-up/discard",
+            headers=FORM,
+            cookies=COOKIE,
+            body=f"held={HELD}&rt=/orders",
+        ) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, f"{ORIGIN}/orders")
     assert house.held.kept == {}
 
@@ -99,8 +117,12 @@ async def test_what_is_discarded_is_forgotten_and_leads_back(house):
 async def test_no_other_page_discards_it(house):
     house.held.kept[HELD] = a_form()
     foreign = {**FORM, "Sec-Fetch-Site": "cross-site"}
-    async with house.asked("POST", "/.authproxy/step-up/discard", headers=foreign, cookies=COOKIE, body=f"held={HELD}") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/step-up/discard", headers=foreign, cookies=COOKIE, body=f"held={HELD}"
+    ) as answer:
         assert answer.status == 403
-    async with house.asked("POST", "/.authproxy/step-up/discard", headers=FORM, cookies=COOKIE, body="rt=/orders") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/step-up/discard", headers=FORM, cookies=COOKIE, body="rt=/orders"
+    ) as answer:
         assert answer.status == 303
     assert HELD in house.held.kept

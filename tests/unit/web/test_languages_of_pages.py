@@ -12,7 +12,12 @@ from authproxy.flows.sign_in.attempts import SignInRefused
 from tests.support.pages_house import ACQ, PAGE, TICKET
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
-REFUSED = {**PAGE, "Accept-Language": "sl", "X-Authproxy-Reason": "level_too_low", "X-Authproxy-Status": "403"}
+REFUSED = {
+    **PAGE,
+    "Accept-Language": "sl",
+    "X-Authproxy-Reason": "level_too_low",
+    "X-Authproxy-Status": "403",
+}
 
 
 def parts(text):

@@ -13,13 +13,17 @@ SERVER = {"User-Agent": "provider/1", "Accept": "*/*"}
 @pytest.fixture
 async def strict():
     """One request of each kind a minute."""
-    async with running_pages(rates=Rates({"sign_ins": 1, "callbacks": 1, "logout_tokens": 1, "codes": 1})) as running:
+    async with running_pages(
+        rates=Rates({"sign_ins": 1, "callbacks": 1, "logout_tokens": 1, "codes": 1})
+    ) as running:
         yield running
 
 
 async def asked(house, method, path, body=None, *, headers=FORM, client="203.0.113.7"):
     cookies = f"__Host-authproxy={TICKET}; __Host-authproxy-flow={FLOW}"
-    async with house.asked(method, path, headers={**headers, "X-Authproxy-Client": client}, cookies=cookies, body=body) as answer:
+    async with house.asked(
+        method, path, headers={**headers, "X-Authproxy-Client": client}, cookies=cookies, body=body
+    ) as answer:
         return answer.status, answer.headers, await answer.text()
 
 
@@ -53,8 +57,14 @@ async def test_what_is_refused_for_coming_too_fast_reaches_no_flow(strict):
 
 async def test_a_script_gets_the_problem(strict):
     await asked(strict, *SIGN_IN)
-    status, headers, text = await asked(strict, *SIGN_IN, headers={**FORM, "Sec-Fetch-Mode": "cors", "Accept": "*/*"})
-    assert (status, headers["Content-Type"], headers["Retry-After"]) == (429, "application/problem+json; charset=utf-8", "60")
+    status, headers, text = await asked(
+        strict, *SIGN_IN, headers={**FORM, "Sec-Fetch-Mode": "cors", "Accept": "*/*"}
+    )
+    assert (status, headers["Content-Type"], headers["Retry-After"]) == (
+        429,
+        "application/problem+json; charset=utf-8",
+        "60",
+    )
     assert '"reason": "too_many_requests"' in text
 
 
@@ -68,10 +78,15 @@ FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"
         (SIGN_IN, FOREIGN),
         (("POST", "/.authproxy/step-up", "method=sms"), FOREIGN),
         (CALLBACK, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
-        (CALLBACK, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}),
+        (
+            CALLBACK,
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+        ),
     ],
 )
-async def test_a_page_of_another_site_keeps_nobody_at_its_readers_address_from_signing_in(strict, request_, forced):
+async def test_a_page_of_another_site_keeps_nobody_at_its_readers_address_from_signing_in(
+    strict, request_, forced
+):
     said = [(await asked(strict, *request_, headers={**FORM, **forced}))[0] for _ in range(3)]
     assert (said[0] != 429, said[1:]) == (True, [429, 429])
     assert (await asked(strict, *request_))[0] != 429
@@ -84,7 +99,11 @@ async def test_another_address_is_not_held_up(strict):
 
 async def test_logout_tokens_that_are_believed_may_be_any_number_and_others_may_not(strict):
     async def sent():
-        return (await asked(strict, "POST", "/.authproxy/backchannel-logout", "logout_token=a.b.c", headers=SERVER))[0]
+        return (
+            await asked(
+                strict, "POST", "/.authproxy/backchannel-logout", "logout_token=a.b.c", headers=SERVER
+            )
+        )[0]
 
     assert [await sent() for _ in range(5)] == [200] * 5
     strict.back_channel.outcome = LogoutRefused("logout token: the signature is wrong")

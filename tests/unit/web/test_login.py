@@ -42,7 +42,10 @@ async def test_the_chooser_tells_when_the_way_back_could_not_be_kept_whole(house
 
 
 async def test_the_chooser_binds_a_new_browser_and_keeps_a_known_one(house):
-    async with house.asked("GET", "/.authproxy/login") as new, house.asked("GET", "/.authproxy/login", cookies=FLOW_COOKIE) as known:
+    async with (
+        house.asked("GET", "/.authproxy/login") as new,
+        house.asked("GET", "/.authproxy/login", cookies=FLOW_COOKIE) as known,
+    ):
         assert new.headers["Set-Cookie"].startswith("__Host-authproxy-flow=0")
         assert "Set-Cookie" not in known.headers
 
@@ -59,7 +62,9 @@ async def test_whoever_is_signed_in_goes_straight_on(house):
         assert "Set-Cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("place", ["//evil.test", "https://evil.test/", "/\\evil.test", "/%09/evil.test", "/.authproxy/logout"])
+@pytest.mark.parametrize(
+    "place", ["//evil.test", "https://evil.test/", "/\\evil.test", "/%09/evil.test", "/.authproxy/logout"]
+)
 async def test_nobody_is_led_away_from_the_portal(house, place):
     async with house.asked("GET", f"/.authproxy/login?rt={quote(place)}", cookies=TICKET_COOKIE) as answer:
         assert answer.headers["Location"] == "https://acq.example.si/"
@@ -86,15 +91,29 @@ async def test_a_loop_ends_on_a_page_that_names_its_cause(house, cookie, cause):
 
 async def test_a_click_begins_a_sign_in_at_the_provider(house):
     body = f"method=rekono&cookie=given&rt={quote(BACK, safe='')}"
-    async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body=body) as answer:
-        assert (answer.status, answer.headers["Location"]) == (303, "https://idp.example.si/authorize?state=x")
-    assert house.flows.begun == [{"portal": "acq", "return_to": BACK, "browser": FLOW, "locale": "en", "anew": False}]
+    async with house.asked(
+        "POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body=body
+    ) as answer:
+        assert (answer.status, answer.headers["Location"]) == (
+            303,
+            "https://idp.example.si/authorize?state=x",
+        )
+    assert house.flows.begun == [
+        {"portal": "acq", "return_to": BACK, "browser": FLOW, "locale": "en", "anew": False}
+    ]
     event = json.loads(house.audit_lines[0])
-    assert (event["event"], event["request_id"], event["client"], event["portal"]) == ("sign_in.begun", "0123abcd", "203.0.113.7", "acq")
+    assert (event["event"], event["request_id"], event["client"], event["portal"]) == (
+        "sign_in.begun",
+        "0123abcd",
+        "203.0.113.7",
+        "acq",
+    )
 
 
 async def test_a_browser_that_threw_the_cookie_away_is_told_so(house):
-    async with house.asked("POST", "/.authproxy/login", headers=FORM, body="method=rekono&cookie=given&rt=%2Fa") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/login", headers=FORM, body="method=rekono&cookie=given&rt=%2Fa"
+    ) as answer:
         text = await answer.text()
 
         assert answer.status == 400
@@ -121,9 +140,12 @@ async def test_a_form_of_another_page_of_ours_binds_the_browser_itself(house):
 )
 @pytest.mark.parametrize("path", ["login", "logout", "session/end"])
 async def test_a_form_of_a_stranger_does_nothing(house, headers, path):
-    # `SameSite=Lax` withholds the cookies from a stranger's form; even where a browser sent them, the headers decide.
+    # `SameSite=Lax` withholds the cookies from a stranger's form; even where a browser sent them, the headers
+    # decide.
     cookie = None if headers is PAGE else f"{TICKET_COOKIE}; {FLOW_COOKIE}"
-    async with house.asked("POST", f"/.authproxy/{path}", headers=headers, cookies=cookie, body="method=rekono&session_id=x") as answer:
+    async with house.asked(
+        "POST", f"/.authproxy/{path}", headers=headers, cookies=cookie, body="method=rekono&session_id=x"
+    ) as answer:
         assert answer.status == 403
         assert "Set-Cookie" not in answer.headers
     assert house.flows.begun == []
@@ -147,7 +169,9 @@ async def test_a_form_of_a_stranger_does_nothing(house, headers, path):
 )
 async def test_a_form_that_is_not_ours_in_shape_is_refused(house, body, content_type, status):
     headers = {**FORM, "Content-Type": content_type}
-    async with house.asked("POST", "/.authproxy/login", headers=headers, cookies=FLOW_COOKIE, body=body) as answer:
+    async with house.asked(
+        "POST", "/.authproxy/login", headers=headers, cookies=FLOW_COOKIE, body=body
+    ) as answer:
         assert answer.status == status
     assert house.flows.begun == []
 
@@ -157,13 +181,19 @@ async def test_a_session_of_which_no_event_can_be_written_is_taken_back_and_its_
         return False
 
     async with running_pages(written=never) as house:
-        async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono") as answer:
+        async with house.asked(
+            "POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono"
+        ) as answer:
             assert (answer.status, "audit_unavailable" in await answer.text()) == (503, True)
         async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
             assert (answer.status, answer.headers.get("Set-Cookie")) == (503, None)
         assert SESSION not in house.flows.open_sessions.values()
         event = json.loads(house.audit_lines[-1])
-        assert (event["event"], event["by"], event["session"]) == ("session.revoked", "gateway", SESSION.session_id)
+        assert (event["event"], event["by"], event["session"]) == (
+            "session.revoked",
+            "gateway",
+            SESSION.session_id,
+        )
         assert house.metrics.sessions_started == {}
 
 
@@ -172,7 +202,10 @@ async def test_a_completed_sign_in_sets_the_ticket_and_leaves_the_address_with_t
         assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si/")
         assert answer.headers["Set-Cookie"] == f"{TICKET_COOKIE}; Path=/; Secure; HttpOnly; SameSite=Lax"
         assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert house.flows.completed[0]["parameters"] == (("code", "c0de-of-the-provider"), ("state", "st4te-of-ours"))
+    assert house.flows.completed[0]["parameters"] == (
+        ("code", "c0de-of-the-provider"),
+        ("state", "st4te-of-ours"),
+    )
     assert house.metrics.sessions_started["acq", "rekono"] == 1
     event = json.loads(house.audit_lines[0])
     assert (event["event"], event["session"], event["level"]) == ("session.started", SESSION.session_id, 20)
@@ -223,13 +256,19 @@ async def test_a_refused_sign_in_is_explained_and_leads_back_to_the_same_place(h
 @pytest.mark.parametrize(
     ("reason", "says"),
     [
-        (Reason.TAX_NUMBER_MISSING, "has no tax number"), (Reason.TAX_NUMBER_INVALID, "is not valid"), (Reason.TAX_NUMBER_INCOMPLETE, "has only seven"),
-        (Reason.PERSONAL_DATA_MISSING, "lacks personal data"), (Reason.CLAIMS_CONTRADICT, "two different tax numbers"), (Reason.LEVEL_TOO_LOW, "is not enough"),
+        (Reason.TAX_NUMBER_MISSING, "has no tax number"),
+        (Reason.TAX_NUMBER_INVALID, "is not valid"),
+        (Reason.TAX_NUMBER_INCOMPLETE, "has only seven"),
+        (Reason.PERSONAL_DATA_MISSING, "lacks personal data"),
+        (Reason.CLAIMS_CONTRADICT, "two different tax numbers"),
+        (Reason.LEVEL_TOO_LOW, "is not enough"),
         (Reason.ESSENTIAL_CLAIM_MISSING, "needs a stronger confirmation"),
     ],
-)  # fmt: skip
+)
 async def test_whoever_may_not_come_in_can_sign_in_anew_with_one_click(house, reason, says):
-    person = Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name="Bor <Kranjc>", email="bor@example.si")
+    person = Person(
+        issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name="Bor <Kranjc>", email="bor@example.si"
+    )
     house.flows.outcome = SignInRefused(reason, "/orders?a=1", person=person)
 
     async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
@@ -244,14 +283,23 @@ async def test_whoever_may_not_come_in_can_sign_in_anew_with_one_click(house, re
         # The address has a code in it: no page gets to see it, but the form of this one must have an Origin.
         assert answer.headers["Referrer-Policy"] == "strict-origin"
         assert "Set-Cookie" not in answer.headers
-    async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono&rt=%2Forders&anew=yes"):
+    async with house.asked(
+        "POST",
+        "/.authproxy/login",
+        headers=FORM,
+        cookies=FLOW_COOKIE,
+        body="method=rekono&rt=%2Forders&anew=yes",
+    ):
         assert (house.flows.begun[0]["anew"], house.flows.begun[0]["return_to"]) == (True, "/orders")
 
 
 async def test_a_level_too_low_is_told_with_the_one_that_is_needed(house):
     house.flows.outcome = SignInRefused(Reason.LEVEL_TOO_LOW, "/", level=Level.LOW, level_needed=Level.MEDIUM)
 
-    async with house.asked("GET", CALLBACK) as page, house.asked("GET", CALLBACK, headers={"Sec-Fetch-Mode": "cors"}) as script:
+    async with (
+        house.asked("GET", CALLBACK) as page,
+        house.asked("GET", CALLBACK, headers={"Sec-Fetch-Mode": "cors"}) as script,
+    ):
         text = await page.text()
 
         assert "<dd>low (10)</dd>" in text
@@ -261,8 +309,13 @@ async def test_a_level_too_low_is_told_with_the_one_that_is_needed(house):
 
 
 async def test_the_edge_says_what_it_knows_of_its_refusal(house):
-    said = {"X-Authproxy-Reason": "level_too_low", "X-Authproxy-Status": "403", "X-Authproxy-Levels": "20 30",
-            "X-Authproxy-Person": "%C5%BDiva%2C%20ziva%40example.si", "X-Authproxy-Return-To": "/izpis%3Fa%3D%2520b"}  # fmt: skip
+    said = {
+        "X-Authproxy-Reason": "level_too_low",
+        "X-Authproxy-Status": "403",
+        "X-Authproxy-Levels": "20 30",
+        "X-Authproxy-Person": "%C5%BDiva%2C%20ziva%40example.si",
+        "X-Authproxy-Return-To": "/izpis%3Fa%3D%2520b",
+    }
     async with house.asked("GET", "/refusal", headers=PAGE | said) as answer:
         text = await answer.text()
 
@@ -282,7 +335,10 @@ async def test_missing_data_are_named(house):
         assert "<li>address</li>" in text
         assert "mobile number" not in text
     async with house.asked("GET", CALLBACK, headers={"Sec-Fetch-Mode": "cors"}) as script:
-        assert (await script.json(content_type="application/problem+json"))["missing"] == ["birthdate", "address"]
+        assert (await script.json(content_type="application/problem+json"))["missing"] == [
+            "birthdate",
+            "address",
+        ]
 
 
 async def test_a_head_request_does_not_spend_the_code(house):
@@ -291,12 +347,16 @@ async def test_a_head_request_does_not_spend_the_code(house):
     assert house.flows.completed == []
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/.authproxy/login"), ("POST", "/.authproxy/login"), ("GET", CALLBACK)])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/.authproxy/login"), ("POST", "/.authproxy/login"), ("GET", CALLBACK)]
+)
 @pytest.mark.parametrize("reason", [Reason.STORE_UNAVAILABLE, Reason.PROVIDER_UNAVAILABLE])
 async def test_who_cannot_be_asked_costs_nobody_their_cookies(house, method, path, reason):
     house.flows.down = reason
 
-    async with house.asked(method, path, headers=FORM, cookies=FLOW_COOKIE, body="method=rekono" if method == "POST" else None) as answer:
+    async with house.asked(
+        method, path, headers=FORM, cookies=FLOW_COOKIE, body="method=rekono" if method == "POST" else None
+    ) as answer:
         text = await answer.text()
 
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
@@ -309,10 +369,10 @@ async def test_who_cannot_be_asked_costs_nobody_their_cookies(house, method, pat
 async def test_an_outage_at_the_begin_keeps_the_way_back(house):
     house.flows.down = Reason.PROVIDER_UNAVAILABLE
 
-    async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono&rt=%2Forders%3Fa") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/login", headers=FORM, cookies=FLOW_COOKIE, body="method=rekono&rt=%2Forders%3Fa"
+    ) as answer:
         assert 'href="/.authproxy/login?rt=/orders?a"' in (await answer.text()).replace("%3F", "?")
-
-
 
 
 async def test_where_certificates_are_not_taken_there_is_no_way_back_from_showing_one(house):
@@ -323,14 +383,22 @@ async def test_where_certificates_are_not_taken_there_is_no_way_back_from_showin
 # Fresh proofs that were made elsewhere come back to the same address.
 
 AGAIN = NotProved(
-    reason=Reason.CONSENT_REFUSED, return_to="/orders?a=1", held="h" * 43, session=SESSION, method="rekono", route="acq/orders POST",
+    reason=Reason.CONSENT_REFUSED,
+    return_to="/orders?a=1",
+    held="h" * 43,
+    session=SESSION,
+    method="rekono",
+    route="acq/orders POST",
     found="nothing secret",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
     ("held", "location"),
-    [(None, "https://acq.example.si" + BACK), ("h" * 43, f"https://acq.example.si/.authproxy/step-up/send?held={'h' * 43}&rt={quote(BACK)}")],
+    [
+        (None, "https://acq.example.si" + BACK),
+        ("h" * 43, f"https://acq.example.si/.authproxy/step-up/send?held={'h' * 43}&rt={quote(BACK)}"),
+    ],
 )
 async def test_a_proof_that_comes_back_brings_a_new_ticket_and_leads_on(house, held, location):
     house.flows.outcome = SteppedUp(OTHER_TICKET, SESSION, "rekono", BACK, held)
@@ -358,32 +426,50 @@ async def test_a_repeated_proof_goes_on_to_the_request_that_waits(house):
     house.flows.outcome = AlreadySignedIn(BACK, "h" * 43)
 
     async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
-        assert answer.headers["Location"].startswith(f"https://acq.example.si/.authproxy/step-up/send?held={'h' * 43}&")
+        assert answer.headers["Location"].startswith(
+            f"https://acq.example.si/.authproxy/step-up/send?held={'h' * 43}&"
+        )
         assert "Set-Cookie" not in answer.headers
 
 
 @pytest.mark.parametrize(
     ("reason", "status"),
     [
-        (Reason.CONSENT_REFUSED, 403), (Reason.ATTEMPT_USED, 400), (Reason.ATTEMPT_TOO_OLD, 400), (Reason.STEP_UP_BY_ANOTHER, 403),
-        (Reason.PROOF_TOO_OLD, 403), (Reason.PROVIDER_ANSWER_INVALID, 502), (Reason.PROVIDER_REFUSED, 403), (Reason.PROVIDER_UNAVAILABLE, 503),
-        (Reason.STORE_UNAVAILABLE, 503), (Reason.CERTIFICATE_UNKNOWN, 403), (Reason.ESSENTIAL_CLAIM_MISSING, 403),
+        (Reason.CONSENT_REFUSED, 403),
+        (Reason.ATTEMPT_USED, 400),
+        (Reason.ATTEMPT_TOO_OLD, 400),
+        (Reason.STEP_UP_BY_ANOTHER, 403),
+        (Reason.PROOF_TOO_OLD, 403),
+        (Reason.PROVIDER_ANSWER_INVALID, 502),
+        (Reason.PROVIDER_REFUSED, 403),
+        (Reason.PROVIDER_UNAVAILABLE, 503),
+        (Reason.STORE_UNAVAILABLE, 503),
+        (Reason.CERTIFICATE_UNKNOWN, 403),
+        (Reason.ESSENTIAL_CLAIM_MISSING, 403),
     ],
-)  # fmt: skip
-async def test_what_proves_nothing_leads_back_to_the_same_choice_and_leaves_the_session_alone(house, reason, status):
+)
+async def test_what_proves_nothing_leads_back_to_the_same_choice_and_leaves_the_session_alone(
+    house, reason, status
+):
     house.flows.outcome = replace(AGAIN, reason=reason)
 
     async with house.asked("GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {TICKET_COOKIE}") as answer:
         text = await answer.text()
 
         assert answer.status == status
-        assert f'href="/.authproxy/step-up?rt=/orders%3Fa%3D1&amp;for=acq/orders+POST&amp;held={"h" * 43}"' in text
+        assert (
+            f'href="/.authproxy/step-up?rt=/orders%3Fa%3D1&amp;for=acq/orders+POST&amp;held={"h" * 43}"'
+            in text
+        )
         assert "login?rt=" not in text
         assert "Set-Cookie" not in answer.headers
     event = json.loads(house.audit_lines[0])
     assert (event["event"], event["reason"], event["method"], event["session"]) == (
-        "challenge.refused", reason.value, "rekono", SESSION.session_id,
-    )  # fmt: skip
+        "challenge.refused",
+        reason.value,
+        "rekono",
+        SESSION.session_id,
+    )
     assert house.metrics.sign_ins_refused == {}
     assert house.flows.open_sessions
 
@@ -396,15 +482,27 @@ async def test_who_has_refused_at_rekono_is_told_that_they_are_still_signed_in(h
 
 
 async def test_after_a_sign_out_nobody_is_signed_in_again_unasked(house):
-    for held, anew in ((f"{FLOW_COOKIE}; __Host-authproxy-left=ha-", True), (f"{FLOW_COOKIE}; __Host-authproxy-left=odd", False), (FLOW_COOKIE, False)):
-        async with house.asked("POST", "/.authproxy/login", headers=FORM, cookies=held, body="method=rekono&rt=%2F") as answer:
+    for held, anew in (
+        (f"{FLOW_COOKIE}; __Host-authproxy-left=ha-", True),
+        (f"{FLOW_COOKIE}; __Host-authproxy-left=odd", False),
+        (FLOW_COOKIE, False),
+    ):
+        async with house.asked(
+            "POST", "/.authproxy/login", headers=FORM, cookies=held, body="method=rekono&rt=%2F"
+        ) as answer:
             assert answer.status == 303
         assert house.flows.begun[-1]["anew"] is anew
 
 
 @pytest.mark.parametrize(("left", "is_removed"), [("; __Host-authproxy-left=h-c", True), ("", False)])
 async def test_a_sign_in_that_comes_about_ends_what_a_sign_out_has_left(house, left, is_removed):
-    async with house.asked("GET", "/.authproxy/callback/rekono?code=c&state=s", cookies=FLOW_COOKIE + left) as answer:
+    async with house.asked(
+        "GET", "/.authproxy/callback/rekono?code=c&state=s", cookies=FLOW_COOKIE + left
+    ) as answer:
         assert answer.status == 303
-        removed = [line for line in answer.headers.getall("Set-Cookie") if line.startswith("__Host-authproxy-left=; Max-Age=0")]
+        removed = [
+            line
+            for line in answer.headers.getall("Set-Cookie")
+            if line.startswith("__Host-authproxy-left=; Max-Age=0")
+        ]
         assert len(removed) == is_removed

@@ -31,7 +31,9 @@ async def test_whoever_is_not_signed_in_is_told_so(house):
 
 
 async def test_signing_out_ends_the_session_and_clears_the_browser(house):
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         text = await answer.text()
 
         assert answer.status == 200
@@ -50,19 +52,27 @@ async def test_signing_out_ends_the_session_and_clears_the_browser(house):
 async def test_the_browser_goes_straight_on_to_the_provider_once_the_session_here_has_ended(house):
     house.flows.provider_logout = PROVIDER_LOGOUT
 
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         assert (answer.status, answer.headers["Location"]) == (303, PROVIDER_LOGOUT.location)
         assert [line.partition(";")[0] for line in answer.headers.getall("Set-Cookie")] == [
-            "__Host-authproxy=", "__Host-authproxy-flow=", "__Host-authproxy-left=ha-",
-        ]  # fmt: skip
+            "__Host-authproxy=",
+            "__Host-authproxy-flow=",
+            "__Host-authproxy-left=ha-",
+        ]
         assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert house.flows.open_sessions == {}
 
 
 async def test_a_provider_that_wants_a_form_gets_one_that_works_without_a_script(house):
-    house.flows.provider_logout = replace(PROVIDER_LOGOUT, by="post", fields={**PROVIDER_LOGOUT.fields, "id_token_hint": "e30.<i>.e30"})
+    house.flows.provider_logout = replace(
+        PROVIDER_LOGOUT, by="post", fields={**PROVIDER_LOGOUT.fields, "id_token_hint": "e30.<i>.e30"}
+    )
 
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         text = await answer.text()
 
         assert '<form method="post" action="https://idp.example.si/endsession" data-continue>' in text
@@ -78,7 +88,9 @@ async def test_a_script_that_signs_somebody_out_is_not_sent_to_another_origin(ho
     house.flows.provider_logout = PROVIDER_LOGOUT
     script = {**FORM, "Sec-Fetch-Mode": "cors", "Accept": "*/*"}
 
-    async with house.asked("POST", "/.authproxy/logout", headers=script, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=script, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         assert (answer.status, "Location" in answer.headers) == (200, False)
         assert "You may still be signed in at Rekono." in await answer.text()
 
@@ -86,16 +98,42 @@ async def test_a_script_that_signs_somebody_out_is_not_sent_to_another_origin(ho
 @pytest.mark.parametrize(
     ("left", "said", "unsaid"),
     [
-        ("ha-", ["Your session at Merchant portal has ended.", "If you have signed out of Rekono as well", "close all windows"], ["no session", "certificate"]),
-        ("hu-", ["Your session at Merchant portal has ended.", "You may still be signed in at Rekono.", "close all windows"], ["no session", "If you have signed out"]),
+        (
+            "ha-",
+            [
+                "Your session at Merchant portal has ended.",
+                "If you have signed out of Rekono as well",
+                "close all windows",
+            ],
+            ["no session", "certificate"],
+        ),
+        (
+            "hu-",
+            [
+                "Your session at Merchant portal has ended.",
+                "You may still be signed in at Rekono.",
+                "close all windows",
+            ],
+            ["no session", "If you have signed out"],
+        ),
         ("ea-", ["All your sessions have ended", "If you have signed out of Rekono as well"], ["no session"]),
-        ("h-c", ["Your session at Merchant portal has ended.", "remembers your certificate until it is closed"], ["at Rekono", "of Rekono"]),
-        ("hac", ["If you have signed out of Rekono as well", "remembers your certificate until it is closed"], ["no session"]),
+        (
+            "h-c",
+            ["Your session at Merchant portal has ended.", "remembers your certificate until it is closed"],
+            ["at Rekono", "of Rekono"],
+        ),
+        (
+            "hac",
+            ["If you have signed out of Rekono as well", "remembers your certificate until it is closed"],
+            ["no session"],
+        ),
         (None, ["You have no session at Merchant portal."], ["at Rekono", "certificate", "has ended"]),
         ("zzz", ["You have no session at Merchant portal."], ["at Rekono", "certificate", "has ended"]),
     ],
-)  # fmt: skip
-async def test_whoever_comes_back_from_the_provider_reads_what_has_ended_and_what_may_go_on(house, left, said, unsaid):
+)
+async def test_whoever_comes_back_from_the_provider_reads_what_has_ended_and_what_may_go_on(
+    house, left, said, unsaid
+):
     cookies = None if left is None else f"__Host-authproxy-left={left}"
     async with house.asked("GET", "/.authproxy/logout?state=x", cookies=cookies) as answer:
         text = await answer.text()
@@ -107,7 +145,9 @@ async def test_whoever_comes_back_from_the_provider_reads_what_has_ended_and_wha
 async def test_a_session_that_rests_on_a_certificate_leaves_word_of_it(house):
     session = replace(SESSION, method="acnlb", id_token=None)
     house.flows.open_sessions = {TICKET: session}
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         assert "remembers your certificate" in await answer.text()
         assert answer.headers.getall("Set-Cookie")[-1].startswith("__Host-authproxy-left=h-c;")
 
@@ -115,7 +155,9 @@ async def test_a_session_that_rests_on_a_certificate_leaves_word_of_it(house):
 async def test_a_sign_out_that_the_store_did_not_hear_is_not_claimed(house):
     house.flows.down = Reason.STORE_UNAVAILABLE
 
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         text = await answer.text()
 
         assert answer.status == 503
@@ -148,23 +190,32 @@ async def test_signing_out_everywhere_is_asked_about_first(house):
 
 
 async def test_signing_out_everywhere_ends_every_session_and_says_so(house):
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="everywhere=yes") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="everywhere=yes"
+    ) as answer:
         assert "All your sessions have ended" in await answer.text()
         assert "__Host-authproxy=;" in answer.headers["Set-Cookie"]
     assert (house.flows.open_sessions, house.flows.elsewhere) == ({}, [])
     events = [json.loads(line) for line in house.audit_lines]
-    assert [(event["event"], event["session"]) for event in events] == [("session.revoked", ELSEWHERE.session_id), ("session.ended", "s" * 24)]
+    assert [(event["event"], event["session"]) for event in events] == [
+        ("session.revoked", ELSEWHERE.session_id),
+        ("session.ended", "s" * 24),
+    ]
 
 
 async def test_signing_out_here_leaves_the_others(house):
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="everywhere=no") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="everywhere=no"
+    ) as answer:
         assert "Your session at Merchant portal has ended." in await answer.text()
     assert house.flows.elsewhere == [ELSEWHERE]
 
 
 async def test_what_has_just_been_done_is_said_in_both_languages_at_once(house):
     """Asking again for the page in the other language would no longer be told the same."""
-    async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/logout", headers=FORM, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         text = await answer.text()
 
         assert 'href="#sl" lang="sl"' in text

@@ -11,13 +11,17 @@ from authproxy.web.request_context import Colours
 from tests.support.pages_house import ACQ, PAGE
 
 FONT = b"wOF2 and glyphs"
-COLOURS = Colours(light={"accent": "#7a1f1f", "soft": "#f0e4e4"}, dark={"accent": "#e0a0a0", "soft": "#302020"})
+COLOURS = Colours(
+    light={"accent": "#7a1f1f", "soft": "#f0e4e4"}, dark={"accent": "#e0a0a0", "soft": "#302020"}
+)
 ELSEWHERE = {**PAGE, "X-Authproxy-Portal": "b2b"}
 
 
 async def sheets_of(house, headers=PAGE):
     async with house.asked("GET", "/.authproxy/login", headers=headers) as page:
-        return re.findall('rel="stylesheet" href="([^"]+)"', await page.text()), page.headers["Content-Security-Policy"]
+        return re.findall('rel="stylesheet" href="([^"]+)"', await page.text()), page.headers[
+            "Content-Security-Policy"
+        ]
 
 
 async def test_the_colours_of_a_portal_are_read_after_those_of_the_gateway(house):
@@ -30,7 +34,8 @@ async def test_the_colours_of_a_portal_are_read_after_those_of_the_gateway(house
         assert sheet.content_type == "text/css"
         assert sheet.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert await sheet.text() == (
-            ":root { --accent: #7a1f1f; --soft: #f0e4e4; }\n@media (prefers-color-scheme: dark) { :root { --accent: #e0a0a0; --soft: #302020; } }"
+            ":root { --accent: #7a1f1f; --soft: #f0e4e4; }\n@media (prefers-color-scheme: dark) { :root { "
+            "--accent: #e0a0a0; --soft: #302020; } }"
         )
     assert len((await sheets_of(house, ELSEWHERE))[0]) == 1
 
@@ -82,6 +87,10 @@ async def test_the_dialog_has_the_colours_of_the_portal_after_its_own(house):
     async with house.asked("GET", "/.authproxy/static/session.js") as script:
         own, _, portals = (await script.text()).partition("@media(prefers-color-scheme:dark)")
     assert "#7a1f1f" not in own
-    assert portals.index("#8fd0ec") < portals.index("dialog { --accent: #7a1f1f;") < portals.index("dialog { --accent: #e0a0a0;")
+    assert (
+        portals.index("#8fd0ec")
+        < portals.index("dialog { --accent: #7a1f1f;")
+        < portals.index("dialog { --accent: #e0a0a0;")
+    )
     async with house.asked("GET", "/.authproxy/static/session.js", headers=ELSEWHERE) as script:
         assert "#7a1f1f" not in await script.text()

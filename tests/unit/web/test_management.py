@@ -31,7 +31,9 @@ async def silent() -> Check:
 
 @contextlib.asynccontextmanager
 async def listening(checks, *, draining: bool = False) -> AsyncIterator[aiohttp.ClientSession]:
-    built = management(checks=checks, is_draining=lambda: draining, exposition=Metrics(version="x").exposition)
+    built = management(
+        checks=checks, is_draining=lambda: draining, exposition=Metrics(version="x").exposition
+    )
     runner = web.AppRunner(built, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -53,7 +55,10 @@ async def test_all_is_well():
     status, body = await readiness({"store": always("ok", "0.4 ms"), "signer": always("ok")})
 
     assert status == 200
-    assert body == {"status": "ok", "checks": {"store": {"status": "ok", "detail": "0.4 ms"}, "signer": {"status": "ok", "detail": ""}}}
+    assert body == {
+        "status": "ok",
+        "checks": {"store": {"status": "ok", "detail": "0.4 ms"}, "signer": {"status": "ok", "detail": ""}},
+    }
 
 
 @pytest.mark.parametrize("store", [always("failed", "refused"), broken, silent])

@@ -40,7 +40,9 @@ def test_the_time_to_wait_is_long_enough():
 
 def test_an_office_of_five_hundred_people_signs_in_within_one_minute():
     limited = Rates({"sign_ins": 600})
-    assert sum(asked(limited, 1, now=NOW + number * timedelta(milliseconds=100)) for number in range(500)) == 500
+    assert (
+        sum(asked(limited, 1, now=NOW + number * timedelta(milliseconds=100)) for number in range(500)) == 500
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,10 @@ def test_kinds_are_counted_each_by_itself():
     assert [asked(limited, 2, kind=kind) for kind in ("sign_ins", "callbacks")] == [1, 1]
 
 
-@pytest.mark.parametrize(("most", "client"), [({}, ADDRESS), ({"sign_ins": 0}, ADDRESS), ({"sign_ins": 1}, "local"), ({"sign_ins": 1}, "")])
+@pytest.mark.parametrize(
+    ("most", "client"),
+    [({}, ADDRESS), ({"sign_ins": 0}, ADDRESS), ({"sign_ins": 1}, "local"), ({"sign_ins": 1}, "")],
+)
 def test_without_a_limit_or_without_an_address_nothing_is_counted(most, client):
     limited = Rates(most)
     assert asked(limited, 50, client=client) == 50

@@ -83,7 +83,9 @@ def test_only_somebody_who_waits_for_a_page_gets_one(mode, is_page):
         ({}, False, False),
     ],
 )
-def test_a_form_is_believed_only_from_our_own_pages_and_without_a_word_of_the_browser_only_with_our_cookie(headers, cookie, expected):
+def test_a_form_is_believed_only_from_our_own_pages_and_without_a_word_of_the_browser_only_with_our_cookie(
+    headers, cookie, expected
+):
     assert comes_from_us(raw(headers), origin=ORIGIN, holds_our_cookie=cookie) is expected
 
 

@@ -42,7 +42,15 @@ async def test_the_page_counts_in_slovene(house):
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(1, "1 drugo sejo"), (2, "2 drugi seji"), (3, "3 druge seje"), (4, "4 druge seje"), (5, "5 drugih sej"), (101, "101 drugo sejo")]
+    ("count", "words"),
+    [
+        (1, "1 drugo sejo"),
+        (2, "2 drugi seji"),
+        (3, "3 druge seje"),
+        (4, "4 druge seje"),
+        (5, "5 drugih sej"),
+        (101, "101 drugo sejo"),
+    ],
 )
 async def test_other_sessions_are_counted_in_slovene(house, count, words):
     house.flows.elsewhere[:] = [replace(ELSEWHERE, session_id=f"{number}") for number in range(count)]
@@ -53,7 +61,9 @@ async def test_other_sessions_are_counted_in_slovene(house, count, words):
 
 async def test_the_last_minute_is_counted_in_seconds_and_what_cannot_be_extended_offers_nothing(house):
     nobody = replace(SESSION.person, name=None, email=None, tax_number=None)
-    house.flows.open_sessions[TICKET] = replace(SESSION, expires_at=NOW + timedelta(seconds=30), person=nobody)
+    house.flows.open_sessions[TICKET] = replace(
+        SESSION, expires_at=NOW + timedelta(seconds=30), person=nobody
+    )
     house.flows.elsewhere.clear()
     async with house.asked("GET", "/.authproxy/session", cookies=TICKET_COOKIE) as answer:
         text = await answer.text()
@@ -69,16 +79,29 @@ async def test_a_script_gets_the_same_as_an_object(house):
     async with house.asked("GET", "/.authproxy/session", headers=SCRIPT, cookies=TICKET_COOKIE) as answer:
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
         assert await answer.json() == {
-            "subject": "a1b2", "name": "Ana <Novak>", "method": "rekono", "level": 20, "portal": "acq", "session_id": "s" * 24,
-            "started_at": "2026-03-02T12:05:00+00:00", "expires_at": "2026-03-02T20:05:00+00:00",
-            "authenticated_at": "2026-03-02T12:05:00+00:00", "idle_ends_at": "2026-03-02T13:19:00+00:00", "seconds_left": 14 * 60,
-            "seconds_to_absolute_end": 7 * 3600, "warned_before": 120, "step_up": [{"method": "rekono", "at": "2026-03-02T12:05:00+00:00"}],
-        }  # fmt: skip
+            "subject": "a1b2",
+            "name": "Ana <Novak>",
+            "method": "rekono",
+            "level": 20,
+            "portal": "acq",
+            "session_id": "s" * 24,
+            "started_at": "2026-03-02T12:05:00+00:00",
+            "expires_at": "2026-03-02T20:05:00+00:00",
+            "authenticated_at": "2026-03-02T12:05:00+00:00",
+            "idle_ends_at": "2026-03-02T13:19:00+00:00",
+            "seconds_left": 14 * 60,
+            "seconds_to_absolute_end": 7 * 3600,
+            "warned_before": 120,
+            "step_up": [{"method": "rekono", "at": "2026-03-02T12:05:00+00:00"}],
+        }
 
 
 async def test_whoever_is_not_signed_in_is_led_to_the_chooser(house):
     async with house.asked("GET", "/.authproxy/session?lang=en") as answer:
-        assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si/.authproxy/login?lang=en")
+        assert (answer.status, answer.headers["Location"]) == (
+            303,
+            "https://acq.example.si/.authproxy/login?lang=en",
+        )
 
 
 async def test_a_script_without_a_session_is_told_where_a_person_signs_in(house):
@@ -92,15 +115,26 @@ async def test_a_script_without_a_session_is_told_where_a_person_signs_in(house)
 
 async def test_another_session_can_be_ended_from_here(house):
     body = f"session_id={ELSEWHERE.session_id}"
-    async with house.asked("POST", "/.authproxy/session/end", headers=FORM, cookies=TICKET_COOKIE, body=body) as answer:
-        assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si/.authproxy/session?said=ended")
+    async with house.asked(
+        "POST", "/.authproxy/session/end", headers=FORM, cookies=TICKET_COOKIE, body=body
+    ) as answer:
+        assert (answer.status, answer.headers["Location"]) == (
+            303,
+            "https://acq.example.si/.authproxy/session?said=ended",
+        )
     assert house.flows.elsewhere == []
     event = json.loads(house.audit_lines[0])
-    assert (event["event"], event["session"], event["by"]) == ("session.revoked", ELSEWHERE.session_id, "person")
+    assert (event["event"], event["session"], event["by"]) == (
+        "session.revoked",
+        ELSEWHERE.session_id,
+        "person",
+    )
 
 
 async def test_ending_a_session_that_is_over_changes_nothing(house):
-    async with house.asked("POST", "/.authproxy/session/end", headers=FORM, cookies=TICKET_COOKIE, body="session_id=gone") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/session/end", headers=FORM, cookies=TICKET_COOKIE, body="session_id=gone"
+    ) as answer:
         assert answer.status == 303
     assert house.flows.elsewhere == [ELSEWHERE]
     assert house.audit_lines == []
@@ -109,7 +143,9 @@ async def test_ending_a_session_that_is_over_changes_nothing(house):
 @pytest.mark.parametrize("cookie", [None, f"{TICKET_COOKIE}; {TICKET_COOKIE}"])
 async def test_nobody_ends_a_session_without_having_one(house, cookie):
     body = f"session_id={ELSEWHERE.session_id}"
-    async with house.asked("POST", "/.authproxy/session/end", headers=FORM, cookies=cookie, body=body) as answer:
+    async with house.asked(
+        "POST", "/.authproxy/session/end", headers=FORM, cookies=cookie, body=body
+    ) as answer:
         assert answer.headers["Location"] == "https://acq.example.si/.authproxy/login"
     assert house.flows.elsewhere == [ELSEWHERE]
 
@@ -117,16 +153,26 @@ async def test_nobody_ends_a_session_without_having_one(house, cookie):
 async def test_all_other_sessions_can_be_ended_at_once(house):
     house.flows.elsewhere.append(replace(ELSEWHERE, session_id="second"))
 
-    async with house.asked("POST", "/.authproxy/session/end?lang=sl", headers=FORM, cookies=TICKET_COOKIE, body="which=others") as answer:
-        assert answer.headers["Location"] == "https://acq.example.si/.authproxy/session?lang=sl&said=others-ended"
+    async with house.asked(
+        "POST", "/.authproxy/session/end?lang=sl", headers=FORM, cookies=TICKET_COOKIE, body="which=others"
+    ) as answer:
+        assert (
+            answer.headers["Location"]
+            == "https://acq.example.si/.authproxy/session?lang=sl&said=others-ended"
+        )
     assert house.flows.elsewhere == []
     assert house.flows.open_sessions
     assert [json.loads(line)["session"] for line in house.audit_lines] == [ELSEWHERE.session_id, "second"]
 
 
 async def test_a_button_extends_the_session_and_says_so(house):
-    async with house.asked("POST", "/.authproxy/session/extend", headers=FORM, cookies=TICKET_COOKIE, body="") as answer:
-        assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si/.authproxy/session?said=extended")
+    async with house.asked(
+        "POST", "/.authproxy/session/extend", headers=FORM, cookies=TICKET_COOKIE, body=""
+    ) as answer:
+        assert (answer.status, answer.headers["Location"]) == (
+            303,
+            "https://acq.example.si/.authproxy/session?said=extended",
+        )
     async with house.asked("GET", "/.authproxy/session?said=extended", cookies=TICKET_COOKIE) as answer:
         text = await answer.text()
 
@@ -137,7 +183,9 @@ async def test_a_button_extends_the_session_and_says_so(house):
 
 async def test_a_script_that_extends_learns_the_new_end_and_the_same_absolute_one(house):
     headers = {**SCRIPT, "Sec-Fetch-Site": "same-origin", "Origin": "https://acq.example.si"}
-    async with house.asked("POST", "/.authproxy/session/extend", headers=headers, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/session/extend", headers=headers, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         session = await answer.json()
 
         assert (session["seconds_left"], session["seconds_to_absolute_end"]) == (15 * 60, 7 * 3600)
@@ -151,17 +199,32 @@ async def test_asking_how_long_the_session_lasts_does_not_extend_it(house):
     assert house.flows.last_active_at == before
 
 
-@pytest.mark.parametrize("headers", [{**SCRIPT, "Sec-Fetch-Site": "cross-site"}, {**SCRIPT, "Sec-Fetch-Site": "same-site"}, {**SCRIPT, "Origin": "https://evil.test"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {**SCRIPT, "Sec-Fetch-Site": "cross-site"},
+        {**SCRIPT, "Sec-Fetch-Site": "same-site"},
+        {**SCRIPT, "Origin": "https://evil.test"},
+    ],
+)
 async def test_a_stranger_keeps_no_session_alive(house, headers):
     before = house.flows.last_active_at
-    async with house.asked("POST", "/.authproxy/session/extend", headers=headers, cookies=TICKET_COOKIE, body="") as answer:
+    async with house.asked(
+        "POST", "/.authproxy/session/extend", headers=headers, cookies=TICKET_COOKIE, body=""
+    ) as answer:
         assert answer.status == 403
     assert house.flows.last_active_at == before
 
 
 async def test_a_session_that_is_over_cannot_be_extended(house):
     headers = {**SCRIPT, "Sec-Fetch-Site": "same-origin"}
-    async with house.asked("POST", "/.authproxy/session/extend", headers=headers, cookies=f"__Host-authproxy={OTHER_TICKET}", body="") as answer:
+    async with house.asked(
+        "POST",
+        "/.authproxy/session/extend",
+        headers=headers,
+        cookies=f"__Host-authproxy={OTHER_TICKET}",
+        body="",
+    ) as answer:
         assert answer.status == 401
         assert (await answer.json())["reason"] == "no_session"
 
@@ -187,7 +250,17 @@ async def test_one_button_is_the_main_one_and_what_ends_something_is_a_link_of_i
     async with house.asked("GET", "/.authproxy/session", cookies=TICKET_COOKIE) as answer:
         text = await answer.text()
 
-    looks = [(" ".join(words.split()), re.sub(r' class="|"', "", look)) for look, words in re.findall(r'<(?:button|a)((?: class="[^"]*")?)[^>]*>([^<]*)<', text)]
-    assert [words for words, look in looks if not look and "<footer>" not in text.partition(words)[0]] == ["Extend the session"]
-    assert {words for words, look in looks if look == "link danger"} == {"Remove", "End", "End all other sessions", "Sign out everywhere"}
+    looks = [
+        (" ".join(words.split()), re.sub(r' class="|"', "", look))
+        for look, words in re.findall(r'<(?:button|a)((?: class="[^"]*")?)[^>]*>([^<]*)<', text)
+    ]
+    assert [words for words, look in looks if not look and "<footer>" not in text.partition(words)[0]] == [
+        "Extend the session"
+    ]
+    assert {words for words, look in looks if look == "link danger"} == {
+        "Remove",
+        "End",
+        "End all other sessions",
+        "Sign out everywhere",
+    }
     assert len([look for _, look in looks if look == "quiet"]) == 3

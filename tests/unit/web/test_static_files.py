@@ -33,17 +33,24 @@ async def test_the_portals_logo_stands_on_its_pages_and_can_do_nothing(house, bo
     async with house.asked("GET", await logo_of(house)) as answer:
         assert (await answer.read(), answer.content_type) == (body, media_type)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+        assert (
+            answer.headers["Content-Security-Policy"]
+            == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+        )
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         tag = answer.headers["ETag"]
-    async with house.asked("GET", "/.authproxy/static/logo", headers={**PAGE, "If-None-Match": tag}) as unchanged:
+    async with house.asked(
+        "GET", "/.authproxy/static/logo", headers={**PAGE, "If-None-Match": tag}
+    ) as unchanged:
         assert (unchanged.status, unchanged.headers["Cache-Control"]) == (304, "no-cache")
 
 
 async def test_a_logo_is_its_portals_alone(house):
     with_logo(house, SVG, "image/svg+xml")
 
-    async with house.asked("GET", "/.authproxy/static/logo", headers={**PAGE, "X-Authproxy-Portal": "b2b"}) as answer:
+    async with house.asked(
+        "GET", "/.authproxy/static/logo", headers={**PAGE, "X-Authproxy-Portal": "b2b"}
+    ) as answer:
         assert answer.status == 404
     async with house.asked("GET", "/.authproxy/login", headers={**PAGE, "X-Authproxy-Portal": "b2b"}) as page:
         assert "static/icon.svg" in (await page.text()).partition("<header>")[2].partition("</header>")[0]
@@ -62,16 +69,19 @@ async def test_the_script_speaks_both_languages_with_the_words_of_the_catalogue(
 
     assert words["sl"]["extend"] == "Podaljšaj sejo"
     assert words["sl"]["seconds"] == {
-        "one": "Seja bo potekla čez {n} sekundo.", "two": "Seja bo potekla čez {n} sekundi.", "few": "Seja bo potekla čez {n} sekunde.",
+        "one": "Seja bo potekla čez {n} sekundo.",
+        "two": "Seja bo potekla čez {n} sekundi.",
+        "few": "Seja bo potekla čez {n} sekunde.",
         "other": "Seja bo potekla čez {n} sekund.",
-    }  # fmt: skip
+    }
     assert words["en"]["seconds"]["one"] == "Your session will end in {n} second."
     assert words["en"]["seconds"]["other"] == "Your session will end in {n} seconds."
     assert words["sl"].keys() == words["en"].keys()
 
 
 async def everything_for(house, text: str) -> tuple[int, int]:
-    """How many files a page needs, and the bytes of all that goes over the line to a browser that has none of them."""
+    """How many files a page needs, and the bytes of all that goes over the line to a browser that has none of
+    them."""
     needed = set(re.findall(r'(?:src|href)="(/\.authproxy/static/[^"]+)"', text))
     total = len(text.encode())
     for path in needed:
@@ -87,7 +97,9 @@ async def test_the_largest_pages_with_the_largest_logo_and_all_else_they_need_st
     ticket = f"__Host-authproxy={TICKET}"
     async with house.asked("GET", "/.authproxy/session", cookies=ticket) as page:
         files, weight = await everything_for(house, await page.text())
-    async with house.asked("POST", "/.authproxy/session/methods", headers=FORM, cookies=ticket, body="method=totp") as page:
+    async with house.asked(
+        "POST", "/.authproxy/session/methods", headers=FORM, cookies=ticket, body="method=totp"
+    ) as page:
         of_drawing, weight_of_drawing = await everything_for(house, await page.text())
 
     assert (files, of_drawing) == (4, 4)
@@ -98,9 +110,15 @@ async def test_the_largest_pages_with_the_largest_logo_and_all_else_they_need_st
 async def test_a_browser_that_unpacks_nothing_gets_the_same_file(house):
     for name in ("pages.css", "session.js", "waiting.js", "icon.svg"):
         plain = {**PAGE, "Accept-Encoding": "identity"}
-        async with house.asked("GET", f"/.authproxy/static/{name}") as packed, house.asked("GET", f"/.authproxy/static/{name}", headers=plain) as whole:
+        async with (
+            house.asked("GET", f"/.authproxy/static/{name}") as packed,
+            house.asked("GET", f"/.authproxy/static/{name}", headers=plain) as whole,
+        ):
             assert await packed.read() == await whole.read()
-            assert (packed.headers.get("Content-Encoding"), whole.headers.get("Content-Encoding")) == ("gzip", None)
+            assert (packed.headers.get("Content-Encoding"), whole.headers.get("Content-Encoding")) == (
+                "gzip",
+                None,
+            )
             assert packed.headers["Vary"] == whole.headers["Vary"] == "Accept-Encoding"
             assert packed.headers["ETag"] != whole.headers["ETag"]
 

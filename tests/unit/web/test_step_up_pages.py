@@ -1,4 +1,5 @@
-"""A fresh proof, page by page: what is asked of the use cases, what the person reads, what the browser gets, what the audit hears."""
+"""A fresh proof, page by page: what is asked of the use cases, what the person reads, what the browser gets,
+what the audit hears."""
 
 from __future__ import annotations
 
@@ -30,9 +31,13 @@ async def page(house, path: str, *, headers=PAGE, cookies: str | None = COOKIE) 
         return answer.status, await answer.text()
 
 
-async def sent(house, body: str, *, headers=FORM, cookies: str | None = COOKIE) -> tuple[int, str, str, dict[str, str]]:
+async def sent(
+    house, body: str, *, headers=FORM, cookies: str | None = COOKIE
+) -> tuple[int, str, str, dict[str, str]]:
     """Status, where it leads, the text, and the answer's other headers."""
-    async with house.asked("POST", "/.authproxy/step-up", headers=headers, cookies=cookies, body=body) as answer:
+    async with house.asked(
+        "POST", "/.authproxy/step-up", headers=headers, cookies=cookies, body=body
+    ) as answer:
         return answer.status, answer.headers.get("Location", ""), await answer.text(), dict(answer.headers)
 
 
@@ -56,10 +61,19 @@ async def test_the_choice_names_the_place_and_every_way_with_where_it_goes(house
     assert status == 200
     assert 'Merchant portal</b> <span class="path">/pay</span>' in text
     assert "a=1" not in text.partition('<span class="path">')[2].partition("</span>")[0]
-    assert re.findall(r'name="method" value="(\w+)"', text) == ["rekono", "push", "totp", "sms", "certificate", "recovery"]
+    assert re.findall(r'name="method" value="(\w+)"', text) == [
+        "rekono",
+        "push",
+        "totp",
+        "sms",
+        "certificate",
+        "recovery",
+    ]
     assert "••• 456" in text
     assert "Anin &lt;telefon&gt;" in text
-    assert [(visit.return_to, visit.route, visit.held) for visit in house.step_ups.visits] == [("/pay?a=1", "payments", None)]
+    assert [(visit.return_to, visit.route, visit.held) for visit in house.step_ups.visits] == [
+        ("/pay?a=1", "payments", None)
+    ]
 
 
 async def test_looking_at_the_choice_sends_nothing_and_records_nothing(house):
@@ -86,7 +100,10 @@ async def test_a_form_that_leads_to_the_provider_may_be_sent_there(house):
 @pytest.mark.parametrize("query", [PLACE, "c=challenge-0&rt=/pay%3Fa%3D1", f"{PLACE}&held={HELD}"])
 async def test_nobody_without_a_session_is_asked_for_a_proof(house, query):
     async with house.asked("GET", f"/.authproxy/step-up?{query}") as answer:
-        assert (answer.status, answer.headers["Location"]) == (303, f"{ORIGIN}/.authproxy/login?rt=/pay%3Fa%3D1")
+        assert (answer.status, answer.headers["Location"]) == (
+            303,
+            f"{ORIGIN}/.authproxy/login?rt=/pay%3Fa%3D1",
+        )
 
 
 async def test_a_demand_that_is_met_leads_straight_on(house):
@@ -97,7 +114,10 @@ async def test_a_demand_that_is_met_leads_straight_on(house):
         assert answer.headers["Location"] == f"{ORIGIN}/.authproxy/step-up/send?held={HELD}&rt=/pay%3Fa%3D1"
 
 
-@pytest.mark.parametrize("place", ["//evil.example", "https://evil.example/", "/.authproxy/logout", "\\evil", "/.authproxy/session?x"])
+@pytest.mark.parametrize(
+    "place",
+    ["//evil.example", "https://evil.example/", "/.authproxy/logout", "\\evil", "/.authproxy/session?x"],
+)
 async def test_no_proof_leads_to_another_host_or_to_a_trap(house, place):
     house.step_ups.is_met = True
     async with house.asked("GET", f"/.authproxy/step-up?rt={place}", cookies=COOKIE) as answer:
@@ -111,36 +131,59 @@ async def test_the_page_about_the_session_is_a_place_to_come_back_to(house):
     assert house.step_ups.visits[-1].return_to == "/.authproxy/session"
 
 
-@pytest.mark.parametrize(("query", "route", "held"), [
-    ("for=" + "x" * 129, None, None), ("for=a%0Ab", None, None), ("for=", None, None), ("for=pla%C4%8Dila", "plačila", None),
-    ("held=short", None, None), (f"held={'h' * 42}%22", None, None), (f"held={HELD}", None, HELD),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "route", "held"),
+    [
+        ("for=" + "x" * 129, None, None),
+        ("for=a%0Ab", None, None),
+        ("for=", None, None),
+        ("for=pla%C4%8Dila", "plačila", None),
+        ("held=short", None, None),
+        (f"held={'h' * 42}%22", None, None),
+        (f"held={HELD}", None, HELD),
+    ],
+)
 async def test_what_can_be_no_name_is_none(house, query, route, held):
     await page(house, f"step-up?{query}")
     assert [(visit.route, visit.held) for visit in house.step_ups.visits] == [(route, held)]
 
 
-@pytest.mark.parametrize(("query", "words"), [
-    (f"{PLACE}&lost=yes", "could not be kept"), (f"{PLACE}&held={HELD}", "you can check them once more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (f"{PLACE}&lost=yes", "could not be kept"),
+        (f"{PLACE}&held={HELD}", "you can check them once more"),
+    ],
+)
 async def test_what_was_sent_before_is_not_passed_over_in_silence(house, query, words):
     _status, text = await page(house, f"step-up?{query}")
     assert words in text
     assert "lang=sl" in text
-    assert all(piece in text.partition('hreflang="sl"')[0].rpartition("href=")[2] for piece in query.partition("&")[2].split("&"))
+    assert all(
+        piece in text.partition('hreflang="sl"')[0].rpartition("href=")[2]
+        for piece in query.partition("&")[2].split("&")
+    )
 
 
 async def test_an_application_that_was_given_no_name_is_called_nothing(house):
     house.step_ups.offers = (Offer(method="totp"),)
     _status, text = await page(house, f"step-up?{PLACE}")
     assert "The application that you have added shows the code.</p>" in text
-    assert "Open the application that you have added.</p>" in (await page(house, await begun(house, "totp")))[1]
+    assert (
+        "Open the application that you have added.</p>" in (await page(house, await begun(house, "totp")))[1]
+    )
 
 
-@pytest.mark.parametrize(("signed_in_with", "words"), [
-    ("rekono", "<b>Digital certificate of ACNLB</b>, <b>Push notification</b>."), ("acnlb", "<b>Push notification</b>."),
-])  # fmt: skip
-async def test_what_the_level_of_trust_does_not_allow_is_named_unless_somebody_signed_in_by_it(house, signed_in_with, words):
+@pytest.mark.parametrize(
+    ("signed_in_with", "words"),
+    [
+        ("rekono", "<b>Digital certificate of ACNLB</b>, <b>Push notification</b>."),
+        ("acnlb", "<b>Push notification</b>."),
+    ],
+)
+async def test_what_the_level_of_trust_does_not_allow_is_named_unless_somebody_signed_in_by_it(
+    house, signed_in_with, words
+):
     house.step_ups.session = replace(house.step_ups.session, method=signed_in_with)
     house.step_ups.withheld = ("certificate", "push")
     _status, text = await page(house, f"step-up?{PLACE}")
@@ -148,7 +191,11 @@ async def test_what_the_level_of_trust_does_not_allow_is_named_unless_somebody_s
 
 
 async def test_whoever_has_none_of_the_ways_reads_how_to_get_one(house):
-    house.step_ups.offers, house.step_ups.lacking, house.step_ups.withheld = (), ("totp", "sms", "certificate"), ("push",)
+    house.step_ups.offers, house.step_ups.lacking, house.step_ups.withheld = (
+        (),
+        ("totp", "sms", "certificate"),
+        ("push",),
+    )
     status, text = await page(house, f"step-up?{PLACE}")
 
     assert status == 403
@@ -158,12 +205,21 @@ async def test_whoever_has_none_of_the_ways_reads_how_to_get_one(house):
     assert 'href="/.authproxy/session"' in text
 
 
-@pytest.mark.parametrize(("wait", "words"), [
-    (timedelta(seconds=1), "čez 1 sekundo"), (timedelta(seconds=2), "čez 2 sekundi"), (timedelta(seconds=59), "čez 59 sekund"),
-    (timedelta(seconds=60), "čez 1 minuto"), (timedelta(seconds=61), "čez 2 minuti"), (timedelta(minutes=3), "čez 3 minute"),
-    (timedelta(minutes=15), "čez 15 minut"), (timedelta(hours=2), "čez 2 uri"), (timedelta(hours=23, minutes=1), "čez 24 ur"),
-    (timedelta(seconds=-5), "čez 1 sekundo"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        (timedelta(seconds=1), "čez 1 sekundo"),
+        (timedelta(seconds=2), "čez 2 sekundi"),
+        (timedelta(seconds=59), "čez 59 sekund"),
+        (timedelta(seconds=60), "čez 1 minuto"),
+        (timedelta(seconds=61), "čez 2 minuti"),
+        (timedelta(minutes=3), "čez 3 minute"),
+        (timedelta(minutes=15), "čez 15 minut"),
+        (timedelta(hours=2), "čez 2 uri"),
+        (timedelta(hours=23, minutes=1), "čez 24 ur"),
+        (timedelta(seconds=-5), "čez 1 sekundo"),
+    ],
+)
 async def test_a_block_says_how_long_it_lasts(house, wait, words):
     house.step_ups.blocked_until = NOW + wait
     async with house.asked("GET", f"/.authproxy/step-up?{PLACE}", headers=SLOVENE, cookies=COOKIE) as answer:
@@ -176,7 +232,10 @@ async def test_a_block_says_how_long_it_lasts(house, wait, words):
 
 
 async def test_whoever_is_blocked_reads_what_still_works_and_chooses_it_there(house):
-    house.step_ups.blocked_until, house.step_ups.offers = NOW + timedelta(minutes=15), (Offer(method="rekono"), Offer(method="push", destination="Pixel"))
+    house.step_ups.blocked_until, house.step_ups.offers = (
+        NOW + timedelta(minutes=15),
+        (Offer(method="rekono"), Offer(method="push", destination="Pixel")),
+    )
     async with house.asked("GET", f"/.authproxy/step-up?{PLACE}", headers=PAGE, cookies=COOKIE) as answer:
         text = await answer.text()
 
@@ -208,7 +267,11 @@ async def test_whoever_is_blocked_and_has_nothing_else_is_offered_nothing(house)
 async def test_a_click_asks_and_leads_to_the_page_of_the_challenge(house, method):
     location = await begun(house, method)
 
-    assert parse_qs(urlsplit(location).query) == {"c": ["challenge-0"], "rt": ["/pay?a=1"], "for": ["payments"]}
+    assert parse_qs(urlsplit(location).query) == {
+        "c": ["challenge-0"],
+        "rt": ["/pay?a=1"],
+        "for": ["payments"],
+    }
     assert events(house) == [("challenge.issued", method, None)]
     assert house.metrics.step_ups[method, "issued"] == 1
 
@@ -229,7 +292,9 @@ async def test_what_is_proved_elsewhere_leads_there_with_the_browser_bound(house
 
 
 async def test_a_browser_that_is_bound_already_is_not_bound_anew(house):
-    _status, location, _text, headers = await sent(house, f"method=rekono&{PLACE}", cookies=f"{COOKIE}; __Host-authproxy-flow={'f' * 43}")
+    _status, location, _text, headers = await sent(
+        house, f"method=rekono&{PLACE}", cookies=f"{COOKIE}; __Host-authproxy-flow={'f' * 43}"
+    )
     assert location.endswith("f" * 43)
     assert "Set-Cookie" not in headers
 
@@ -243,9 +308,14 @@ async def test_a_way_that_is_not_offered_sends_nothing(house, body):
     assert events(house) == [("challenge.refused", None, "step_up_impossible")]
 
 
-@pytest.mark.parametrize("headers", [
-    {**FORM, "Sec-Fetch-Site": "cross-site"}, {**FORM, "Sec-Fetch-Site": "same-site"}, {**PAGE, "Origin": "https://evil.example"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {**FORM, "Sec-Fetch-Site": "cross-site"},
+        {**FORM, "Sec-Fetch-Site": "same-site"},
+        {**PAGE, "Origin": "https://evil.example"},
+    ],
+)
 async def test_no_other_page_asks_for_a_proof_or_answers(house, headers):
     location = await begun(house, "sms")
     for body in (f"method=sms&{PLACE}", f"c=challenge-0&code={CODE}", "c=challenge-0&again=yes"):
@@ -257,7 +327,9 @@ async def test_no_other_page_asks_for_a_proof_or_answers(house, headers):
 
 
 async def test_a_sender_that_is_away_leads_to_another_way_and_is_logged(house):
-    house.step_ups.begin_fails = NotProved(reason=Reason.SENDER_UNAVAILABLE, return_to="/pay", method="sms", found="no gateway answers")
+    house.step_ups.begin_fails = NotProved(
+        reason=Reason.SENDER_UNAVAILABLE, return_to="/pay", method="sms", found="no gateway answers"
+    )
     with log_lines() as log:
         status, _location, text, headers = await sent(house, f"method=sms&{PLACE}")
 
@@ -277,10 +349,14 @@ async def test_a_store_that_is_away_ends_nothing(house):
 # Answering with a code.
 
 
-@pytest.mark.parametrize(("method", "words"), [
-    ("sms", "We have sent a code to the number ••• 456."), ("totp", "Open the application “Anin &lt;telefon&gt;”."),
-    ("recovery", "Each code on your list works once."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("sms", "We have sent a code to the number ••• 456."),
+        ("totp", "Open the application “Anin &lt;telefon&gt;”."),
+        ("recovery", "Each code on your list works once."),
+    ],
+)
 async def test_the_page_of_a_code_says_where_it_is_and_until_when_it_is_good(house, method, words):
     status, text = await page(house, await begun(house, method))
 
@@ -329,9 +405,15 @@ async def test_a_wrong_code_comes_back_to_its_page_which_can_be_loaded_again(hou
     assert "000000" not in "".join(house.audit_lines) + again
 
 
-@pytest.mark.parametrize(("left", "words"), [
-    (1, "Ostane vam še 1 poskus,"), (2, "Ostaneta vam še 2 poskusa,"), (3, None), (5, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (1, "Ostane vam še 1 poskus,"),
+        (2, "Ostaneta vam še 2 poskusa,"),
+        (3, None),
+        (5, None),
+    ],
+)
 async def test_the_block_is_announced_before_it_comes(house, left, words):
     location = await begun(house, "totp")
     house.step_ups.tries_left = left
@@ -350,30 +432,47 @@ async def test_the_last_wrong_code_ends_the_challenge_and_says_so(house):
     assert status == 403
     assert "code_wrong-0123abcd" in text
     assert 'href="/.authproxy/step-up?rt=/pay%3Fa%3D1&amp;for=payments"' in text
-    assert events(house)[1:] == [("challenge.refused", "totp", "code_wrong"), ("challenge.exhausted", "totp", None)]
+    assert events(house)[1:] == [
+        ("challenge.refused", "totp", "code_wrong"),
+        ("challenge.exhausted", "totp", None),
+    ]
 
 
 async def test_the_wrong_code_that_closes_codes_says_until_when_and_offers_what_works(house):
     await begun(house, "totp")
     house.step_ups.answer_fails = NotProved(
-        reason=Reason.CODE_WRONG, return_to="/pay?a=1", until=NOW + timedelta(minutes=15), state=State.EXHAUSTED
+        reason=Reason.CODE_WRONG,
+        return_to="/pay?a=1",
+        until=NOW + timedelta(minutes=15),
+        state=State.EXHAUSTED,
     )
     house.step_ups.offers = (Offer(method="push", destination="Pixel"), Offer(method="rekono"))
-    async with house.asked("POST", "/.authproxy/step-up", headers={**FORM, "Accept-Language": "sl"}, cookies=COOKIE, body=f"c=challenge-0&code=1&{PLACE}") as answer:
+    async with house.asked(
+        "POST",
+        "/.authproxy/step-up",
+        headers={**FORM, "Accept-Language": "sl"},
+        cookies=COOKIE,
+        body=f"c=challenge-0&code=1&{PLACE}",
+    ) as answer:
         text = (await answer.text()).partition('lang="en" tabindex')[0]
         assert "form-action" not in answer.headers["Content-Security-Policy"]
 
     assert "Koda ni bila sprejeta" in text
     assert "Znova lahko poskusite čez 15 minut." in text
     assert re.findall(r'name="method" value="(\w+)"', text) == ["push", "rekono"]
-    assert [re.search(f'name="{name}" value="([^"]*)"', text)[1] for name in ("rt", "for")] == ["/pay?a=1", "payments"]
+    assert [re.search(f'name="{name}" value="([^"]*)"', text)[1] for name in ("rt", "for")] == [
+        "/pay?a=1",
+        "payments",
+    ]
     assert "Začni znova" not in text  # that leads to the page of the block
 
 
 @pytest.mark.parametrize("body", ["method=totp", "c=challenge-0&again=yes"])
 async def test_whoever_asks_for_a_code_while_codes_are_blocked_is_offered_what_works(house, body):
     await begun(house, "sms")
-    blocked = NotProved(reason=Reason.STEP_UP_BLOCKED, return_to="/pay?a=1", until=NOW + timedelta(minutes=15))
+    blocked = NotProved(
+        reason=Reason.STEP_UP_BLOCKED, return_to="/pay?a=1", until=NOW + timedelta(minutes=15)
+    )
     house.step_ups.begin_fails = house.step_ups.again_fails = blocked
     house.step_ups.offers = (Offer(method="push", destination="Pixel"),)
     status, _location, text, _headers = await sent(house, f"{body}&{PLACE}")
@@ -384,7 +483,9 @@ async def test_whoever_asks_for_a_code_while_codes_are_blocked_is_offered_what_w
 
 async def test_an_answer_to_a_challenge_that_was_exhausted_before_does_not_exhaust_it_again(house):
     await begun(house, "totp")
-    house.step_ups.answer_fails = NotProved(reason=Reason.CHALLENGE_OVER, return_to="/", state=State.EXHAUSTED)
+    house.step_ups.answer_fails = NotProved(
+        reason=Reason.CHALLENGE_OVER, return_to="/", state=State.EXHAUSTED
+    )
     await sent(house, f"c=challenge-0&code=1&{PLACE}")
 
     assert events(house)[1:] == [("challenge.refused", "totp", "challenge_over")]
@@ -392,7 +493,9 @@ async def test_an_answer_to_a_challenge_that_was_exhausted_before_does_not_exhau
 
 async def test_a_block_is_a_page_with_its_end_and_an_event_of_its_own(house):
     await begun(house, "totp")
-    house.step_ups.answer_fails = NotProved(reason=Reason.STEP_UP_BLOCKED, return_to="/", until=NOW + timedelta(minutes=15))
+    house.step_ups.answer_fails = NotProved(
+        reason=Reason.STEP_UP_BLOCKED, return_to="/", until=NOW + timedelta(minutes=15)
+    )
     status, _location, text, headers = await sent(house, f"c=challenge-0&code=1&{PLACE}")
 
     assert (status, headers["Retry-After"]) == (429, "900")
@@ -413,13 +516,17 @@ async def test_a_script_is_told_what_was_wrong_by_status_and_reason(house):
     same_origin = {**SCRIPT, "Sec-Fetch-Site": "same-origin", "Origin": ORIGIN}
     status, _location, text, _headers = await sent(house, "c=challenge-0&code=1", headers=same_origin)
     assert (status, json.loads(text)["reason"]) == (403, "code_wrong")
-    status, _location, text, _headers = await sent(house, "c=challenge-0&code=1", headers=same_origin, cookies=f"__Host-authproxy={NEW_TICKET}")
+    status, _location, text, _headers = await sent(
+        house, "c=challenge-0&code=1", headers=same_origin, cookies=f"__Host-authproxy={NEW_TICKET}"
+    )
     assert (status, json.loads(text)["reason"]) == (401, "no_session")
 
 
 async def test_whoever_was_signed_out_meanwhile_comes_back_to_the_place(house):
     await begun(house, "sms")
-    status, location, _text, _headers = await sent(house, f"c=challenge-0&code={CODE}&{PLACE}", cookies=f"__Host-authproxy={NEW_TICKET}")
+    status, location, _text, _headers = await sent(
+        house, f"c=challenge-0&code={CODE}&{PLACE}", cookies=f"__Host-authproxy={NEW_TICKET}"
+    )
     assert (status, location) == (303, f"{ORIGIN}/.authproxy/login?rt=/pay%3Fa%3D1")
 
 
@@ -434,8 +541,12 @@ async def test_looking_at_a_challenge_that_is_over_is_no_event(house):
     await begun(house, "sms")
     standing = (await house.step_ups.standing(house.step_ups.visits[-1], "challenge-0")).standing
     house.step_ups.standing_fails = NotProved(
-        reason=Reason.CHALLENGE_OVER, return_to="/pay?a=1", session=house.step_ups.session, standing=replace(standing, state=State.EXPIRED), state=State.EXPIRED
-    )  # fmt: skip
+        reason=Reason.CHALLENGE_OVER,
+        return_to="/pay?a=1",
+        session=house.step_ups.session,
+        standing=replace(standing, state=State.EXPIRED),
+        state=State.EXPIRED,
+    )
     status, text = await page(house, "step-up?c=challenge-0")
 
     assert (status, "This confirmation is over" in text) == (403, True)
@@ -455,12 +566,18 @@ async def test_another_message_is_asked_for_on_the_page_of_the_code(house):
     assert events(house) == [("challenge.issued", "sms", None)] * 2
 
 
-@pytest.mark.parametrize(("reason", "words"), [
-    (Reason.STEP_UP_TOO_OFTEN, "The last code that you have received still works."), (Reason.SENDER_UNAVAILABLE, "Messages cannot be sent at the moment."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (Reason.STEP_UP_TOO_OFTEN, "The last code that you have received still works."),
+        (Reason.SENDER_UNAVAILABLE, "Messages cannot be sent at the moment."),
+    ],
+)
 async def test_a_message_that_is_not_sent_leaves_the_last_code_good(house, reason, words):
     await begun(house, "sms")
-    house.step_ups.again_fails = NotProved(reason=reason, return_to="/pay", method="sms", until=NOW + timedelta(seconds=30))
+    house.step_ups.again_fails = NotProved(
+        reason=reason, return_to="/pay", method="sms", until=NOW + timedelta(seconds=30)
+    )
     with log_lines():
         status, location, _text, _headers = await sent(house, f"c=challenge-0&again=yes&{PLACE}")
 
@@ -486,13 +603,19 @@ async def test_the_loading_can_be_stopped(house):
     assert "calm=yes" in text.partition('hreflang="en"')[0]
 
 
-@pytest.mark.parametrize(("phone", "state"), [("waits", "pending"), ("approved", "answered"), ("refused", "answered")])
+@pytest.mark.parametrize(
+    ("phone", "state"), [("waits", "pending"), ("approved", "answered"), ("refused", "answered")]
+)
 async def test_the_script_hears_whether_to_go_on_and_nothing_else(house, phone, state):
     await begun(house, "push")
     house.step_ups.phone = phone
-    async with house.asked("GET", "/.authproxy/step-up/status?c=challenge-0", headers=SCRIPT, cookies=COOKIE) as answer:
+    async with house.asked(
+        "GET", "/.authproxy/step-up/status?c=challenge-0", headers=SCRIPT, cookies=COOKIE
+    ) as answer:
         assert (answer.status, await answer.json()) == (200, {"state": state})
-    async with house.asked("GET", "/.authproxy/step-up/status?c=other", headers=SCRIPT, cookies=COOKIE) as answer:
+    async with house.asked(
+        "GET", "/.authproxy/step-up/status?c=other", headers=SCRIPT, cookies=COOKIE
+    ) as answer:
         assert await answer.json() == {"state": "over"}
     async with house.asked("GET", "/.authproxy/step-up/status?c=challenge-0", headers=SCRIPT) as answer:
         assert answer.status == 401
@@ -534,7 +657,12 @@ async def test_a_phone_that_has_refused_asks_whether_somebody_else_is_there(hous
 async def test_a_script_that_lacks_a_proof_gets_the_challenge_of_rfc_9470(house):
     headers = {**SCRIPT, "X-Authproxy-Reason": "step_up_required", "X-Authproxy-Status": "401"}
     async with house.asked("GET", "/refusal", headers=headers) as answer:
-        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="acq", error="insufficient_user_authentication"')
+        assert answer.headers["WWW-Authenticate"].startswith(
+            'Bearer realm="acq", error="insufficient_user_authentication"'
+        )
         problem = json.loads(await answer.text())
-        assert (problem["reason"], problem["step_up_url"]) == ("step_up_required", f"{ORIGIN}/.authproxy/step-up")
+        assert (problem["reason"], problem["step_up_url"]) == (
+            "step_up_required",
+            f"{ORIGIN}/.authproxy/step-up",
+        )
         assert "login_url" not in problem

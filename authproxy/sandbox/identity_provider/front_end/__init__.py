@@ -1,1 +1,2 @@
-"""The half of the provider that people see: password, and the confirmation of the sign-in by a second means."""
+"""The half of the provider that people see: password, and the confirmation of the sign-in by a second
+means."""

@@ -1,6 +1,7 @@
 """Passes through login and confirmation window: whose one a form belongs to, and how one ends in a sign-in.
 
-Forms are named by `_csrf`, one value per attempt: knowing it takes having read the page, so a foreign form goes nowhere.
+Forms are named by `_csrf`, one value per attempt: knowing it takes having read the page, so a foreign form
+goes nowhere.
 """
 
 from __future__ import annotations

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-# Edge and Opera call themselves Chrome as well, and Chrome calls itself Safari: the first that fits is the one.
+# Edge and Opera call themselves Chrome as well, and Chrome calls itself Safari: the first that fits is the
+# one.
 _PROGRAMS = {
-    "Edg": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "FxiOS/": "Firefox", "CriOS/": "Chrome", "Chrome/": "Chrome",
+    "Edg": "Edge",
+    "OPR/": "Opera",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "CriOS/": "Chrome",
+    "Chrome/": "Chrome",
     "Safari/": "Safari",
-}  # fmt: skip
-_SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS X": "macOS", "Linux": "Linux"}
+}
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
 
 
 def place(user_agent: str, address: str) -> str:
-    """For example `Firefox, Windows, 192.0.2.7`. Only known names of the header are repeated: who owns the phone trusts what it shows."""
+    """For example `Firefox, Windows, 192.0.2.7`. Only known names of the header are repeated: who owns the
+    phone trusts what it shows."""
     known = (_first(_PROGRAMS, user_agent), _first(_SYSTEMS, user_agent), address)
     return ", ".join(part for part in known if part)
 

@@ -1,5 +1,6 @@
-"""Confirming a sign-in with a digital certificate. The certificate is shown at an origin of its own, which asks for one by TLS, and what
-became of it comes back with a token that is good once, for a minute, and only in the browser that began the sign-in."""
+"""Confirming a sign-in with a digital certificate. The certificate is shown at an origin of its own, which
+asks for one by TLS, and what became of it comes back with a token that is good once, for a minute, and only
+in the browser that began the sign-in."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def asked_for(provider: Provider, certificates: LinkedCertificates, csrf: str) -
 
 
 async def show(request: web.Request) -> web.Response:
-    """Behind TLS that asks for a certificate: judges the one that was shown, and leads back to the confirmation window."""
+    """Behind TLS that asks for a certificate: judges the one that was shown, and leads back to the
+    confirmation window."""
     provider = request.app[PROVIDER]
     csrf = provider.certificates_asked_for.take(request.query.get("token", "")) or ""
     attempt = begun_here(request, csrf)
@@ -41,18 +43,25 @@ async def show(request: web.Request) -> web.Response:
         return lost(request)
     certificate = read(request.get_extra_info(CERTIFICATES, ()))
     revoked = await _revoked(request, provider.certificates) if certificate is not None else None
-    refusal = provider.certificates.refusal(certificate, email=attempt.email, revoked=revoked, now=provider.clock())
+    refusal = provider.certificates.refusal(
+        certificate, email=attempt.email, revoked=revoked, now=provider.clock()
+    )
     token = provider.new_uuid()
     provider.certificates_shown.put(token, ShownCertificate(csrf=csrf, email=attempt.email, refusal=refusal))
     return see_other(f"{provider.origin}{SHOWN_PAGE}?token={token}")
 
 
 def shown(request: web.Request) -> tuple[ShownCertificate, LoginAttempt] | None:
-    """What became of the certificate with which a browser comes back; None if it was not for this sign-in, in this browser."""
+    """What became of the certificate with which a browser comes back; None if it was not for this sign-in, in
+    this browser."""
     provider = request.app[PROVIDER]
     answer = provider.certificates_shown.take(request.query.get("token", ""))
     attempt = begun_here(request, answer.csrf) if answer is not None else None
-    return (answer, attempt) if answer is not None and attempt is not None and attempt.email == answer.email else None
+    return (
+        (answer, attempt)
+        if answer is not None and attempt is not None and attempt.email == answer.email
+        else None
+    )
 
 
 async def to_front(request: web.Request) -> web.Response:
@@ -62,7 +71,9 @@ async def to_front(request: web.Request) -> web.Response:
 async def _revoked(request: web.Request, certificates: LinkedCertificates) -> bytes | None:
     """The list of the issuer as it is now; None if it cannot be had."""
     try:
-        async with request.app[OUTGOING].get(certificates.crl_url, timeout=_PATIENCE, allow_redirects=False) as answer:
+        async with request.app[OUTGOING].get(
+            certificates.crl_url, timeout=_PATIENCE, allow_redirects=False
+        ) as answer:
             return await answer.read() if answer.status == 200 else None
     except (ClientError, TimeoutError):
         return None

@@ -1,6 +1,8 @@
-"""Codes by e-mail and SMS that prove an address or a number: sending within limits, checking, and what a page says about it.
+"""Codes by e-mail and SMS that prove an address or a number: sending within limits, checking, and what a page
+says about it.
 
-Sent again after a minute, at most five times an hour to one recipient; after five wrong answers a recipient waits for 15 minutes.
+Sent again after a minute, at most five times an hour to one recipient; after five wrong answers a recipient
+waits for 15 minutes.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ Problem = Literal["code", "expired", "wait", "early", "limit", "not_sent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What is to be proven, and by which message. Limits hold for each `purpose` and recipient. Without `has_code` nothing that is
-    typed will be right."""
+    """What is to be proven, and by which message. Limits hold for each `purpose` and recipient. Without
+    `has_code` nothing that is typed will be right."""
 
     purpose: str
     kind: Literal["mail", "sms"]
@@ -35,8 +37,11 @@ class Proof:
         return f"{self.purpose} {self.to.casefold()}"
 
 
-async def sent_again(request: web.Request, proof: Proof, before: SentCode | None) -> tuple[SentCode | None, Problem | None]:
-    """The code that is good from now on. Where none could be sent it is the one before, and the problem is named."""
+async def sent_again(
+    request: web.Request, proof: Proof, before: SentCode | None
+) -> tuple[SentCode | None, Problem | None]:
+    """The code that is good from now on. Where none could be sent it is the one before, and the problem is
+    named."""
     provider = request.app[PROVIDER]
     now, source = provider.clock(), request.remote or ""
     if before is not None and before.seconds_until_again(now):
@@ -49,14 +54,23 @@ async def sent_again(request: web.Request, proof: Proof, before: SentCode | None
     digits = six_digits(provider.fresh(8)) if proof.has_code else None
     text = provider.pages.text(request, proof.template, **({"code": digits} if digits is not None else {}))
     if proof.kind == "sms":
-        is_sent, lives_for = await sent(request.app[OUTGOING], provider.sms_url, to=proof.to, text=text), SMS_LIVES_FOR
+        is_sent, lives_for = (
+            await sent(request.app[OUTGOING], provider.sms_url, to=proof.to, text=text),
+            SMS_LIVES_FOR,
+        )
     else:
-        is_sent, lives_for = await mailed(request.app[OUTGOING], provider.mail_url, to=proof.to, text=text), MAIL_LIVES_FOR
-    return (SentCode(digits=digits, sent_at=now, lives_for=lives_for), None) if is_sent else (before, "not_sent")
+        is_sent, lives_for = (
+            await mailed(request.app[OUTGOING], provider.mail_url, to=proof.to, text=text),
+            MAIL_LIVES_FOR,
+        )
+    return (
+        (SentCode(digits=digits, sent_at=now, lives_for=lives_for), None) if is_sent else (before, "not_sent")
+    )
 
 
 def problem_with(provider: Provider, proof: Proof, code: SentCode | None, typed: str) -> Problem | None:
-    """None if this is the code. Wrong ones are counted for the recipient, in whatever registration they are typed."""
+    """None if this is the code. Wrong ones are counted for the recipient, in whatever registration they are
+    typed."""
     if provider.wrong_proofs.minutes_to_wait(proof.key):
         return "wait"
     if code is None or code.has_expired(provider.clock()):
@@ -68,14 +82,22 @@ def problem_with(provider: Provider, proof: Proof, code: SentCode | None, typed:
     return None
 
 
-def page_values(request: web.Request, proof: Proof, code: SentCode | None, problem: Problem | None) -> dict[str, Any]:
+def page_values(
+    request: web.Request, proof: Proof, code: SentCode | None, problem: Problem | None
+) -> dict[str, Any]:
     """What `sent_code.html` shows. No code at all and no problem named: the first message did not go out."""
     provider = request.app[PROVIDER]
-    seconds = max(provider.messages_to.seconds_to_wait(proof.key), provider.messages_from.seconds_to_wait(request.remote or ""))
+    seconds = max(
+        provider.messages_to.seconds_to_wait(proof.key),
+        provider.messages_from.seconds_to_wait(request.remote or ""),
+    )
     if code is None and problem is None:
         problem = "limit" if seconds else "not_sent"
     minutes = -(-seconds // 60) if problem == "limit" else provider.wrong_proofs.minutes_to_wait(proof.key)
     return {
-        "proof": proof, "problem": problem, "minutes": minutes, "tries_left": provider.wrong_proofs.tries_left(proof.key),
+        "proof": proof,
+        "problem": problem,
+        "minutes": minutes,
+        "tries_left": provider.wrong_proofs.tries_left(proof.key),
         "wait": code.seconds_until_again(provider.clock()) if code is not None else 0,
-    }  # fmt: skip
+    }

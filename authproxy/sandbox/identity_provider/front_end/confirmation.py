@@ -1,7 +1,8 @@
 """PURE: the confirmation window: which means are offered, and when a code is right.
 
-Six digits of an SMS live 5 minutes and can be sent again after 60 seconds; an attempt bears 5 wrong codes. A OnePass code is good one
-step early or late, and once (RFC 6238 §5.2). Which means a level allows is not published by Rekono: this is a likely reading.
+Six digits of an SMS live 5 minutes and can be sent again after 60 seconds; an attempt bears 5 wrong codes. A
+OnePass code is good one step early or late, and once (RFC 6238 §5.2). Which means a level allows is not
+published by Rekono: this is a likely reading.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class SmsCode:
 
 
 def modes(account: Account, *, has_phone: bool, has_certificate: bool) -> tuple[Mode, ...]:
-    """The means an account may use: SMS is not for level 30, unless there is nothing else; notifications and certificates are for level
-    20 and above."""
+    """The means an account may use: SMS is not for level 30, unless there is nothing else; notifications and
+    certificates are for level 20 and above."""
     enrolled = account.totp_secret is not None
     offered: dict[Mode, bool] = {
         "smslogin": account.level < 30 or not (enrolled or has_phone or has_certificate),
@@ -56,7 +57,8 @@ def six_digits(octets: bytes) -> str:
 
 
 def accepted_step(secret: str, typed: str, *, last_step: int, now: datetime) -> int | None:
-    """The time step whose code was typed; None if the code is wrong or its step is not later than the last one used."""
+    """The time step whose code was typed; None if the code is wrong or its step is not later than the last
+    one used."""
     current = one_time_code.step(now)
     for step in (current - 1, current, current + 1):
         if step > last_step and _is(typed, one_time_code.code(secret, step)):

@@ -1,6 +1,7 @@
 """The dashboard (nadzorna plošča): what the account states, and who may see it.
 
-It lies below the OpenID server's address because that is where the browser's session is. Every form bears the session's `_csrf`.
+It lies below the OpenID server's address because that is where the browser's session is. Every form bears the
+session's `_csrf`.
 """
 
 from __future__ import annotations
@@ -29,12 +30,19 @@ async def overview(request: web.Request) -> web.Response:
     # A client that was taken out of the configuration has no name any more.
     allowed = {
         provider.clients[client_id]: sorted(scopes)
-        for client_id, scopes in provider.consents.of(account.email).items() if client_id in provider.clients
-    }  # fmt: skip
+        for client_id, scopes in provider.consents.of(account.email).items()
+        if client_id in provider.clients
+    }
     return provider.pages.render(
-        request, "dashboard.html", account=account, csrf=session.csrf, allowed=allowed, base=provider.base,
-        may_change=account.level <= MAY_CHANGE_UP_TO, said=request.query.get("said", ""),
-    )  # fmt: skip
+        request,
+        "dashboard.html",
+        account=account,
+        csrf=session.csrf,
+        allowed=allowed,
+        base=provider.base,
+        may_change=account.level <= MAY_CHANGE_UP_TO,
+        said=request.query.get("said", ""),
+    )
 
 
 async def withdraw(request: web.Request) -> web.Response:
@@ -55,7 +63,9 @@ async def withdraw(request: web.Request) -> web.Response:
 def signed_in(request: web.Request) -> tuple[Session | None, Account | None]:
     provider = request.app[PROVIDER]
     session = provider.session_of(request)
-    account = provider.accounts.find(session.email) if session is not None and session.email is not None else None
+    account = (
+        provider.accounts.find(session.email) if session is not None and session.email is not None else None
+    )
     return session, account
 
 
@@ -71,4 +81,3 @@ def to_sign_in(request: web.Request) -> web.Response:
 
 def lost(request: web.Request) -> web.Response:
     return request.app[PROVIDER].pages.render(request, "error.html", status=403, problem="dashboard_old")
-

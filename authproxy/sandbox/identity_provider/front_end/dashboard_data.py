@@ -1,4 +1,5 @@
-"""Entering personal data and the tax number on the dashboard: PIN by e-mail, form, confirmation of what was entered.
+"""Entering personal data and the tax number on the dashboard: PIN by e-mail, form, confirmation of what was
+entered.
 
 The level of trust stays as it is: nobody has seen the person. A tax number belongs to one account.
 """
@@ -17,7 +18,16 @@ from authproxy.sandbox.identity_provider.front_end.codes import Problem, Proof
 from authproxy.sandbox.identity_provider.front_end.records import DataEntry, PersonalData, Said, heard
 from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider, Session, redirect, see_other
 
-_FIELDS = ("given_name", "family_name", "tax_number", "birthdate", "street_address", "postal_code", "locality", "country")
+_FIELDS = (
+    "given_name",
+    "family_name",
+    "tax_number",
+    "birthdate",
+    "street_address",
+    "postal_code",
+    "locality",
+    "country",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +73,14 @@ async def _begin(visit: _Visit) -> web.Response:
 def _pin_page(visit: _Visit, *, problem: Problem | None = None, is_sent_again: bool = False) -> web.Response:
     values = codes.page_values(visit.request, visit.proof, visit.entry.pin, problem)
     return visit.provider.pages.render(
-        visit.request, "sent_code.html", csrf=visit.session.csrf, action=f"{visit.dashboard}/pin", step="pin",
-        is_sent_again=is_sent_again, **values,
-    )  # fmt: skip
+        visit.request,
+        "sent_code.html",
+        csrf=visit.session.csrf,
+        action=f"{visit.dashboard}/pin",
+        step="pin",
+        is_sent_again=is_sent_again,
+        **values,
+    )
 
 
 async def _pin(visit: _Visit) -> web.Response:
@@ -85,14 +100,23 @@ async def _pin(visit: _Visit) -> web.Response:
 def _data_page(visit: _Visit, *, problems: dict[str, str] | None = None) -> web.Response:
     typed = visit.entry.typed or _stated(visit.account)
     return visit.provider.pages.render(
-        visit.request, "data_form.html", csrf=visit.session.csrf, action=f"{visit.dashboard}/data", dashboard=visit.dashboard,
-        typed={name: typed.get(name, "") for name in _FIELDS}, countries=entered.COUNTRIES, problems=problems or {},
-    )  # fmt: skip
+        visit.request,
+        "data_form.html",
+        csrf=visit.session.csrf,
+        action=f"{visit.dashboard}/data",
+        dashboard=visit.dashboard,
+        typed={name: typed.get(name, "") for name in _FIELDS},
+        countries=entered.COUNTRIES,
+        problems=problems or {},
+    )
 
 
 async def _data(visit: _Visit) -> web.Response:
     reader = entered.Reader(visit.form)
-    given_name, family_name = reader.read("given_name", entered.name), reader.read("family_name", entered.name)
+    given_name, family_name = (
+        reader.read("given_name", entered.name),
+        reader.read("family_name", entered.name),
+    )
     tax_number = reader.read("tax_number", entered.tax_number)
     today = visit.provider.clock().date()
     birthdate = reader.read("birthdate", lambda typed: entered.birthdate(typed, today=today))
@@ -100,19 +124,28 @@ async def _data(visit: _Visit) -> web.Response:
     address = Address(
         street_address=reader.read("street_address", entered.line),
         postal_code=reader.read("postal_code", lambda typed: entered.postal_code(typed, country=country)),
-        locality=reader.read("locality", entered.line), country=country,
-    )  # fmt: skip
+        locality=reader.read("locality", entered.line),
+        country=country,
+    )
     visit.entry.typed = {name: visit.form.get(name, "") for name in _FIELDS}
     if reader.problems:
-        return _told(visit, "data", problems={name: reader.problems[name] for name in _FIELDS if name in reader.problems})
+        return _told(
+            visit,
+            "data",
+            problems={name: reader.problems[name] for name in _FIELDS if name in reader.problems},
+        )
     if visit.provider.wrong_proofs.minutes_to_wait(_guesses(visit)):
         return _taken(visit)
     if visit.provider.accounts.tax_number_is_taken(tax_number, by_other_than=visit.account.email):
         visit.provider.wrong_proofs.count(_guesses(visit))
         return _taken(visit)
     visit.entry.entered = PersonalData(
-        given_name=given_name, family_name=family_name, tax_number=tax_number, birthdate=birthdate, address=address,
-    )  # fmt: skip
+        given_name=given_name,
+        family_name=family_name,
+        tax_number=tax_number,
+        birthdate=birthdate,
+        address=address,
+    )
     return see_other(f"{visit.dashboard}/confirm")
 
 
@@ -120,9 +153,13 @@ def _confirm_page(visit: _Visit) -> web.Response:
     if visit.entry.entered is None:
         return redirect(f"{visit.dashboard}/data")
     return visit.provider.pages.render(
-        visit.request, "data_confirm.html", csrf=visit.session.csrf, action=f"{visit.dashboard}/confirm", data=visit.entry.entered,
+        visit.request,
+        "data_confirm.html",
+        csrf=visit.session.csrf,
+        action=f"{visit.dashboard}/confirm",
+        data=visit.entry.entered,
         dashboard=visit.dashboard,
-    )  # fmt: skip
+    )
 
 
 async def _confirm(visit: _Visit) -> web.Response:
@@ -130,9 +167,13 @@ async def _confirm(visit: _Visit) -> web.Response:
     if data is None:
         return see_other(f"{visit.dashboard}/data")
     changed = replace(
-        visit.account, given_name=data.given_name, family_name=data.family_name, tax_number=data.tax_number, birthdate=data.birthdate,
+        visit.account,
+        given_name=data.given_name,
+        family_name=data.family_name,
+        tax_number=data.tax_number,
+        birthdate=data.birthdate,
         address=data.address,
-    )  # fmt: skip
+    )
     try:
         visit.provider.accounts.put(changed)
     except TaxNumberTaken:  # since the form was sent
@@ -146,7 +187,9 @@ async def _confirm(visit: _Visit) -> web.Response:
 def _taken(visit: _Visit) -> web.Response:
     """Whoever tries the numbers of others is told no more after a while, whether a number is taken or not."""
     minutes = visit.provider.wrong_proofs.minutes_to_wait(_guesses(visit))
-    return visit.provider.pages.render(visit.request, "data_taken.html", status=409, dashboard=visit.dashboard, minutes=minutes)
+    return visit.provider.pages.render(
+        visit.request, "data_taken.html", status=409, dashboard=visit.dashboard, minutes=minutes
+    )
 
 
 def _told(visit: _Visit, step: str, **about: Any) -> web.Response:
@@ -164,18 +207,26 @@ def _stated(account: Account) -> dict[str, str]:
     address = asdict(account.address) if account.address is not None else {"country": "SI"}
     year, month, day = (account.birthdate or "--").split("-")
     return {
-        "given_name": account.given_name or "", "family_name": account.family_name or "", "tax_number": account.tax_number or "",
-        "birthdate": f"{day.lstrip('0')}. {month.lstrip('0')}. {year}" if account.birthdate else "", **address,
-    }  # fmt: skip
+        "given_name": account.given_name or "",
+        "family_name": account.family_name or "",
+        "tax_number": account.tax_number or "",
+        "birthdate": f"{day.lstrip('0')}. {month.lstrip('0')}. {year}" if account.birthdate else "",
+        **address,
+    }
 
 
 _Shown = Callable[..., web.Response]
 _Answered = Callable[[_Visit], Awaitable[web.Response]]
-_STEPS: dict[str, tuple[_Shown, _Answered]] = {"pin": (_pin_page, _pin), "data": (_data_page, _data), "confirm": (_confirm_page, _confirm)}
+_STEPS: dict[str, tuple[_Shown, _Answered]] = {
+    "pin": (_pin_page, _pin),
+    "data": (_data_page, _data),
+    "confirm": (_confirm_page, _confirm),
+}
 
 
 def _showing(step: str, shown: _Shown) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The page of a step; who has not come so far is led to where the way begins, and who has proven the address past the PIN."""
+    """The page of a step; who has not come so far is led to where the way begins, and who has proven the
+    address past the PIN."""
 
     async def handler(request: web.Request) -> web.Response:
         session, account = dashboard.signed_in(request)
@@ -194,7 +245,8 @@ def _showing(step: str, shown: _Shown) -> Callable[[web.Request], Awaitable[web.
 
 
 def _answering(step: str, answered: _Answered) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Takes a form of somebody who is signed in and has come so far. One that is sent twice finds what the first has done."""
+    """Takes a form of somebody who is signed in and has come so far. One that is sent twice finds what the
+    first has done."""
 
     async def handler(request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}

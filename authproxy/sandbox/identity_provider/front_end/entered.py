@@ -1,4 +1,5 @@
-"""PURE: what people type into the forms of registration and dashboard: read, put into one shape, or refused with the name of the problem.
+"""PURE: what people type into the forms of registration and dashboard: read, put into one shape, or refused
+with the name of the problem.
 
 Every function takes what was typed and returns what is meant, or raises Unusable.
 """
@@ -14,15 +15,59 @@ LONGEST_EMAIL = 254  # RFC 5321 §4.5.3.1.3
 LONGEST_NAME = 100
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
 COUNTRIES = (
-    "SI", "AT", "IT", "HU", "HR", "AL", "AR", "AU", "BE", "BA", "BG", "CA", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "IS", "IE",
-    "XK", "LV", "LI", "LT", "LU", "MT", "ME", "NL", "MK", "NO", "PL", "PT", "RO", "RS", "SK", "ES", "SE", "CH", "TR", "UA", "GB", "US",
-)  # fmt: skip
+    "SI",
+    "AT",
+    "IT",
+    "HU",
+    "HR",
+    "AL",
+    "AR",
+    "AU",
+    "BE",
+    "BA",
+    "BG",
+    "CA",
+    "CY",
+    "CZ",
+    "DK",
+    "EE",
+    "FI",
+    "FR",
+    "DE",
+    "GR",
+    "IS",
+    "IE",
+    "XK",
+    "LV",
+    "LI",
+    "LT",
+    "LU",
+    "MT",
+    "ME",
+    "NL",
+    "MK",
+    "NO",
+    "PL",
+    "PT",
+    "RO",
+    "RS",
+    "SK",
+    "ES",
+    "SE",
+    "CH",
+    "TR",
+    "UA",
+    "GB",
+    "US",
+)
 """ISO 3166-1. Their names stand in the templates."""
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 # Mobile ranges of the Slovenian numbering plan (libphonenumber): eight digits after the country code.
-_SLOVENIAN_MOBILE = re.compile(r"\+386(?:65(?:[178]\d|5[56]|6[01])\d{4}|(?:[37][01]|4[0139]|51|6[489])\d{6})", re.ASCII)
+_SLOVENIAN_MOBILE = re.compile(
+    r"\+386(?:65(?:[178]\d|5[56]|6[01])\d{4}|(?:[37][01]|4[0139]|51|6[489])\d{6})", re.ASCII
+)
 _SLOVENE_DATE = re.compile(r"(\d{1,2})[./] ?(\d{1,2})[./] ?(\d{4})\.?", re.ASCII)
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _TAX_WEIGHTS = (8, 7, 6, 5, 4, 3, 2)
@@ -62,8 +107,8 @@ def email(typed: str) -> str:
 
 
 def password(typed: str, *, email: str) -> str:
-    """At least twelve characters of any kind: length helps more than rules about kinds (NIST SP 800-63B). Problems: missing, short,
-    long, same."""
+    """At least twelve characters of any kind: length helps more than rules about kinds (NIST SP 800-63B).
+    Problems: missing, short, long, same."""
     text = unicodedata.normalize("NFC", typed)
     if not text:
         raise Unusable("missing")
@@ -77,7 +122,8 @@ def password(typed: str, *, email: str) -> str:
 
 
 def phone(typed: str) -> str:
-    """In E.164. A number without a country is Slovenian, and a Slovenian one must be mobile. Problems: missing, phone, not_mobile."""
+    """In E.164. A number without a country is Slovenian, and a Slovenian one must be mobile. Problems:
+    missing, phone, not_mobile."""
     text = re.sub(r"[\s\-/.()\u2011\u2013]", "", typed)
     if not text:
         raise Unusable("missing")
@@ -96,7 +142,10 @@ def phone(typed: str) -> str:
 def name(typed: str) -> str:
     """Letters of any script and what stands between them. Problems: missing, long, name."""
     text = _text(typed, longest=LONGEST_NAME)
-    if not all(unicodedata.category(character)[0] in "LM" or character in _IN_A_NAME for character in text) or not text[0].isalpha():
+    if (
+        not all(unicodedata.category(character)[0] in "LM" or character in _IN_A_NAME for character in text)
+        or not text[0].isalpha()
+    ):
         raise Unusable("name")
     return text
 
@@ -107,7 +156,8 @@ def line(typed: str) -> str:
 
 
 def tax_number(typed: str) -> str:
-    """Eight digits with a right check digit; `SI` and separators are dropped. Problems: missing, tax_length, tax_number."""
+    """Eight digits with a right check digit; `SI` and separators are dropped. Problems: missing, tax_length,
+    tax_number."""
     text = re.sub(r"[\s-]", "", typed).upper().removeprefix("SI")
     if not text:
         raise Unusable("missing")

@@ -1,4 +1,5 @@
-"""PURE: digital certificates that are linked to accounts: who has one, and why one that a browser has shown confirms no sign-in."""
+"""PURE: digital certificates that are linked to accounts: who has one, and why one that a browser has shown
+confirms no sign-in."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 Refusal = Literal["none_shown", "foreign", "not_valid", "revoked", "not_linked", "unknown"]
-"""none_shown: the browser had none, or its person did not choose one. unknown: nobody says at present whether it is revoked."""
+"""none_shown: the browser had none, or its person did not choose one. unknown: nobody says at present whether
+it is revoked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +34,11 @@ class LinkedCertificates:
     def has(self, email: str) -> bool:
         return email in self.fingerprints
 
-    def refusal(self, certificate: x509.Certificate | None, *, email: str, revoked: bytes | None, now: datetime) -> Refusal | None:
-        """Why the certificate does not confirm the sign-in of that account; None: it does. `revoked` is the list of `crl_url`, or None if
-        it could not be had."""
+    def refusal(
+        self, certificate: x509.Certificate | None, *, email: str, revoked: bytes | None, now: datetime
+    ) -> Refusal | None:
+        """Why the certificate does not confirm the sign-in of that account; None: it does. `revoked` is the
+        list of `crl_url`, or None if it could not be had."""
         if certificate is None:
             return "none_shown"
         if not self._has_issued(certificate):
@@ -46,7 +50,11 @@ class LinkedCertificates:
             return "unknown"
         if listed.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
             return "revoked"
-        return None if certificate.fingerprint(hashes.SHA256()).hex() == self.fingerprints.get(email) else "not_linked"
+        return (
+            None
+            if certificate.fingerprint(hashes.SHA256()).hex() == self.fingerprints.get(email)
+            else "not_linked"
+        )
 
     def _has_issued(self, certificate: x509.Certificate) -> bool:
         try:
@@ -68,7 +76,8 @@ class LinkedCertificates:
 
 
 def read(shown: tuple[bytes, ...]) -> x509.Certificate | None:
-    """A browser's own certificate is the first of those that it shows, in DER. None for what is no certificate."""
+    """A browser's own certificate is the first of those that it shows, in DER. None for what is no
+    certificate."""
     try:
         return x509.load_der_x509_certificate(shown[0]) if shown else None
     except ValueError:

@@ -1,5 +1,5 @@
-"""The login window and the confirmation window: password first, then a code by SMS or from OnePass, an answer on the phone or a digital
-certificate, then back to the OpenID server."""
+"""The login window and the confirmation window: password first, then a code by SMS or from OnePass, an answer
+on the phone or a digital certificate, then back to the OpenID server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from aiohttp import web
 from authproxy.sandbox.accounts import Account
 from authproxy.sandbox.identity_provider.front_end import certificate, push
 from authproxy.sandbox.identity_provider.front_end.attempts import attempt_of, handed_over, lost
-from authproxy.sandbox.identity_provider.front_end.confirmation import Mode, SmsCode, accepted_step, modes, six_digits
+from authproxy.sandbox.identity_provider.front_end.confirmation import (
+    Mode,
+    SmsCode,
+    accepted_step,
+    modes,
+    six_digits,
+)
 from authproxy.sandbox.identity_provider.front_end.text_message import sent
 from authproxy.sandbox.identity_provider.provider import (
     COOKIE,
@@ -23,7 +29,7 @@ from authproxy.sandbox.identity_provider.provider import (
     LoginAttempt,
     Provider,
     redirect,
-)  # fmt: skip
+)
 
 
 async def window(request: web.Request) -> web.Response:
@@ -44,7 +50,8 @@ async def window(request: web.Request) -> web.Response:
 
 
 async def password(request: web.Request) -> web.Response:
-    """Answers 200 with the confirmation window, or with the login window and one message for every kind of wrong."""
+    """Answers 200 with the confirmation window, or with the login window and one message for every kind of
+    wrong."""
     provider = request.app[PROVIDER]
     csrf, attempt, form = await attempt_of(request)
     if attempt is None:
@@ -53,10 +60,13 @@ async def password(request: web.Request) -> web.Response:
     minutes = provider.wrong_passwords.minutes_to_wait(email.casefold())
     if minutes:
         return _login_window(request, csrf, attempt.login, email=email, problem="wait", minutes=minutes)
-    # Counted before the slow comparison: of guesses that come all at once no more are looked at than of others.
+    # Counted before the slow comparison: of guesses that come all at once no more are looked at than of
+    # others.
     provider.wrong_passwords.count(email.casefold())
     account = provider.accounts.find(email)
-    is_right = await provider.fits(form.get("password", ""), account.password_hash if account is not None else None)
+    is_right = await provider.fits(
+        form.get("password", ""), account.password_hash if account is not None else None
+    )
     if account is None or not is_right or not account.is_enabled:
         return _login_window(request, csrf, attempt.login, email=email, problem="credentials")
     provider.wrong_passwords.forget(email.casefold())
@@ -68,16 +78,21 @@ async def password(request: web.Request) -> web.Response:
 
 
 async def options(request: web.Request) -> web.Response:
-    """Every form of the confirmation window: `mode` chooses a means (or `resend`, `options`), `code` answers."""
+    """Every form of the confirmation window: `mode` chooses a means (or `resend`, `options`), `code`
+    answers."""
     provider = request.app[PROVIDER]
     csrf, attempt, form = await attempt_of(request)
-    account = provider.accounts.find(attempt.email) if attempt is not None and attempt.email is not None else None
+    account = (
+        provider.accounts.find(attempt.email) if attempt is not None and attempt.email is not None else None
+    )
     if attempt is None or account is None:
         return lost(request)
     minutes = provider.wrong_codes.minutes_to_wait(account.email)
     if minutes:
         provider.attempts.take(csrf)
-        return provider.pages.render(request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE)
+        return provider.pages.render(
+            request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE
+        )
     if form.get("code") and attempt.mode in ("smslogin", "otplogin"):
         return _answered(request, csrf, attempt, account, form["code"])
     pressed = form.get("mode", "")
@@ -85,7 +100,11 @@ async def options(request: web.Request) -> web.Response:
         attempt.refusal = None
     if pressed == "certlogin" and provider.certificates is not None and pressed in _modes(provider, account):
         return certificate.asked_for(provider, provider.certificates, csrf)
-    attempt.mode = None if pressed == "options" else next((mode for mode in _modes(provider, account) if mode == pressed), attempt.mode)
+    attempt.mode = (
+        None
+        if pressed == "options"
+        else next((mode for mode in _modes(provider, account) if mode == pressed), attempt.mode)
+    )
     if attempt.mode == "pushlogin":
         return push.window(request, csrf, attempt, account, pressed=pressed)
     problem = await _send_if_due(request, attempt, account, again=pressed == "resend")
@@ -93,7 +112,8 @@ async def options(request: web.Request) -> web.Response:
 
 
 async def certificate_shown(request: web.Request) -> web.Response:
-    """Where a browser comes back that was asked for a certificate: the sign-in is confirmed, or the window says why it is not."""
+    """Where a browser comes back that was asked for a certificate: the sign-in is confirmed, or the window
+    says why it is not."""
     came = certificate.shown(request)
     account = request.app[PROVIDER].accounts.find(came[0].email) if came is not None else None
     if came is None or account is None:
@@ -105,7 +125,9 @@ async def certificate_shown(request: web.Request) -> web.Response:
     return _confirmation_window(request, answer.csrf, attempt, account)
 
 
-def _answered(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, typed: str) -> web.Response:
+def _answered(
+    request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, typed: str
+) -> web.Response:
     provider = request.app[PROVIDER]
     if attempt.mode == "smslogin" and (attempt.sms is None or attempt.sms.has_expired(provider.clock())):
         return _confirmation_window(request, csrf, attempt, account, problem="expired")
@@ -115,7 +137,9 @@ def _answered(request: web.Request, csrf: str, attempt: LoginAttempt, account: A
         minutes = provider.wrong_codes.minutes_to_wait(account.email)
         if attempt.tries_left == 0 or minutes:
             provider.attempts.take(csrf)
-            return provider.pages.render(request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE)
+            return provider.pages.render(
+                request, "ended.html", status=403, login=attempt.login, minutes=minutes, action=SIGN_IN_PAGE
+            )
         return _confirmation_window(request, csrf, attempt, account, problem="code")
     return handed_over(request, csrf, attempt, account)
 
@@ -131,12 +155,19 @@ def _is_right(provider: Provider, attempt: LoginAttempt, account: Account, typed
     return step is not None
 
 
-async def _send_if_due(request: web.Request, attempt: LoginAttempt, account: Account, *, again: bool) -> str | None:
-    """Sends a message where SMS was chosen and none is good yet, or another is wanted and a minute is over. Returns what went wrong."""
+async def _send_if_due(
+    request: web.Request, attempt: LoginAttempt, account: Account, *, again: bool
+) -> str | None:
+    """Sends a message where SMS was chosen and none is good yet, or another is wanted and a minute is over.
+    Returns what went wrong."""
     provider, now = request.app[PROVIDER], request.app[PROVIDER].clock()
     if attempt.mode != "smslogin":
         return None
-    if attempt.sms is not None and not (again and attempt.sms.seconds_until_again(now) == 0) and not attempt.sms.has_expired(now):
+    if (
+        attempt.sms is not None
+        and not (again and attempt.sms.seconds_until_again(now) == 0)
+        and not attempt.sms.has_expired(now)
+    ):
         return None
     if provider.messages.seconds_to_wait(account.email):
         return "too_many"
@@ -151,25 +182,55 @@ async def _send_if_due(request: web.Request, attempt: LoginAttempt, account: Acc
 
 def _modes(provider: Provider, account: Account) -> tuple[Mode, ...]:
     has_certificate = provider.certificates is not None and provider.certificates.has(account.email)
-    return modes(account, has_phone=provider.devices.of(account.email) is not None, has_certificate=has_certificate)
+    return modes(
+        account, has_phone=provider.devices.of(account.email) is not None, has_certificate=has_certificate
+    )
 
 
 def _login_window(
-    request: web.Request, csrf: str, login: str, *, email: str, problem: str | None = None, minutes: int = 0,
-) -> web.Response:  # fmt: skip
-    values: dict[str, Any] = {"csrf": csrf, "login": login, "email": email, "problem": problem, "minutes": minutes}
+    request: web.Request,
+    csrf: str,
+    login: str,
+    *,
+    email: str,
+    problem: str | None = None,
+    minutes: int = 0,
+) -> web.Response:
+    values: dict[str, Any] = {
+        "csrf": csrf,
+        "login": login,
+        "email": email,
+        "problem": problem,
+        "minutes": minutes,
+    }
     return request.app[PROVIDER].pages.render(
-        request, "login.html", action=SIGN_IN_PAGE, register=REGISTER_PAGE, reset=RESET_PAGE, **values,
-    )  # fmt: skip
+        request,
+        "login.html",
+        action=SIGN_IN_PAGE,
+        register=REGISTER_PAGE,
+        reset=RESET_PAGE,
+        **values,
+    )
 
 
 def _confirmation_window(
-    request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, *, problem: str | None = None,
-) -> web.Response:  # fmt: skip
+    request: web.Request,
+    csrf: str,
+    attempt: LoginAttempt,
+    account: Account,
+    *,
+    problem: str | None = None,
+) -> web.Response:
     provider = request.app[PROVIDER]
     return provider.pages.render(
-        request, "options.html" if attempt.mode is None else "code.html", csrf=csrf, attempt=attempt, modes=_modes(provider, account),
-        phone_end=account.phone[-3:], problem=problem, action=f"{FRONT_END}/chooselogin/options.htm",
+        request,
+        "options.html" if attempt.mode is None else "code.html",
+        csrf=csrf,
+        attempt=attempt,
+        modes=_modes(provider, account),
+        phone_end=account.phone[-3:],
+        problem=problem,
+        action=f"{FRONT_END}/chooselogin/options.htm",
         minutes=-(-provider.messages.seconds_to_wait(account.email) // 60),
         wait=attempt.sms.seconds_until_again(provider.clock()) if attempt.sms is not None else 0,
-    )  # fmt: skip
+    )

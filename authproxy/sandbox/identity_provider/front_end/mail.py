@@ -11,11 +11,15 @@ _SENDER = "rekono@rekono.example"
 
 
 async def mailed(session: ClientSession, url: str, *, to: str, text: str) -> bool:
-    """True once the gateway has taken the message, whose first line is its subject; False if it has not within 5 seconds."""
+    """True once the gateway has taken the message, whose first line is its subject; False if it has not
+    within 5 seconds."""
     subject, _, body = text.strip().partition("\n")
     message = {"to": to, "subject": subject, "text": body.strip(), "from": _SENDER}
     try:
-        async with asyncio.timeout(_SECONDS), session.post(url, json=message, allow_redirects=False) as response:
+        async with (
+            asyncio.timeout(_SECONDS),
+            session.post(url, json=message, allow_redirects=False) as response,
+        ):
             return response.status == 202
     except (ClientError, TimeoutError):
         return False

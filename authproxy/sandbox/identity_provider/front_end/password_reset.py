@@ -1,4 +1,5 @@
-"""A lost password: e-mail address and PUK code give a new one, and a new PUK code. Whatever is wrong, the answer is the same.
+"""A lost password: e-mail address and PUK code give a new one, and a new PUK code. Whatever is wrong, the
+answer is the same.
 
 Wrong tries count for the address, whether it has an account or not: after five, 15 minutes of waiting.
 """
@@ -24,7 +25,7 @@ from authproxy.sandbox.identity_provider.provider import (
     SIGN_IN_PAGE,
     redirect,
     see_other,
-)  # fmt: skip
+)
 
 _PUK_PAGE = f"{FRONT_END}/reset/puk.htm"
 
@@ -44,7 +45,9 @@ async def window(request: web.Request) -> web.Response:
         return _lost(request) if reset is None else _window(request, request.query["reset"], reset)
     browser = request.cookies.get(COOKIE) or provider.new_uuid()
     handle = provider.new_uuid()
-    provider.resets.put(handle, Reset(browser=browser, csrf=provider.new_uuid(), login=request.query.get("login", "")))
+    provider.resets.put(
+        handle, Reset(browser=browser, csrf=provider.new_uuid(), login=request.query.get("login", ""))
+    )
     response = redirect(f"{RESET_PAGE}?reset={handle}")
     if COOKIE not in request.cookies:
         provider.set_cookie(response, browser, path=FRONT_END)
@@ -68,10 +71,14 @@ async def answer(request: web.Request) -> web.Response:
     minutes = provider.wrong_proofs.minutes_to_wait(key)
     if minutes:
         return _told(handle, reset, problem="wait", minutes=minutes)
-    # Counted before the slow comparison: of guesses that come all at once no more are looked at than of others.
+    # Counted before the slow comparison: of guesses that come all at once no more are looked at than of
+    # others.
     provider.wrong_proofs.count(key)
     account = provider.accounts.find(email)
-    if not await provider.fits(puk.meant(typed_puk), account.puk_hash if account is not None else None) or account is None:
+    if (
+        not await provider.fits(puk.meant(typed_puk), account.puk_hash if account is not None else None)
+        or account is None
+    ):
         return _told(handle, reset, problem="wrong")
     provider.wrong_proofs.forget(key)
     await _reset(request, reset, account, secret)
@@ -79,7 +86,8 @@ async def answer(request: web.Request) -> web.Response:
 
 
 async def _reset(request: web.Request, reset: Reset, seen: Account, secret: str) -> None:
-    """The old password and the old PUK code are worth nothing from now on, and nobody is signed in with them any more."""
+    """The old password and the old PUK code are worth nothing from now on, and nobody is signed in with them
+    any more."""
     provider = request.app[PROVIDER]
     new = puk.new(provider.fresh(8))
     password_hash, puk_hash = await provider.hashed(secret), await provider.hashed(new)
@@ -91,7 +99,12 @@ async def _reset(request: web.Request, reset: Reset, seen: Account, secret: str)
     provider.changed()
     provider.end_everything(account.email)
     provider.wrong_passwords.forget(account.email.casefold())
-    await mailed(request.app[OUTGOING], provider.mail_url, to=account.email, text=provider.pages.text(request, "mail_reset.txt"))
+    await mailed(
+        request.app[OUTGOING],
+        provider.mail_url,
+        to=account.email,
+        text=provider.pages.text(request, "mail_reset.txt"),
+    )
 
 
 async def new_puk(request: web.Request) -> web.Response:
@@ -102,9 +115,14 @@ async def new_puk(request: web.Request) -> web.Response:
         return _lost(request)
     said, reset.said = heard(reset.said, "puk"), None
     return request.app[PROVIDER].pages.render(
-        request, "puk.html", csrf=reset.csrf, action=f"{_PUK_PAGE}?reset={handle}", puk=puk.grouped(reset.puk), is_new_account=False,
+        request,
+        "puk.html",
+        csrf=reset.csrf,
+        action=f"{_PUK_PAGE}?reset={handle}",
+        puk=puk.grouped(reset.puk),
+        is_new_account=False,
         **{"is_unsaved": False, **said},
-    )  # fmt: skip
+    )
 
 
 async def put_down(request: web.Request) -> web.Response:
@@ -121,9 +139,14 @@ async def put_down(request: web.Request) -> web.Response:
 def _window(request: web.Request, handle: str, reset: Reset) -> web.Response:
     said, reset.said = heard(reset.said, "form"), None
     return request.app[PROVIDER].pages.render(
-        request, "reset.html", csrf=reset.csrf, action=f"{RESET_PAGE}?reset={handle}", sign_in=_sign_in(request, reset), email=reset.email,
+        request,
+        "reset.html",
+        csrf=reset.csrf,
+        action=f"{RESET_PAGE}?reset={handle}",
+        sign_in=_sign_in(request, reset),
+        email=reset.email,
         **{"problem": None, "minutes": 0, "problems": {}, **said},
-    )  # fmt: skip
+    )
 
 
 def _told(handle: str, reset: Reset, **about: Any) -> web.Response:
@@ -133,7 +156,11 @@ def _told(handle: str, reset: Reset, **about: Any) -> web.Response:
 
 
 def _sign_in(request: web.Request, reset: Reset) -> str:
-    return f"{SIGN_IN_PAGE}?login={reset.login}" if reset.login in request.app[PROVIDER].pending else SIGN_IN_PAGE
+    return (
+        f"{SIGN_IN_PAGE}?login={reset.login}"
+        if reset.login in request.app[PROVIDER].pending
+        else SIGN_IN_PAGE
+    )
 
 
 async def _form_of(request: web.Request) -> tuple[dict[str, str], str, Reset | None]:
@@ -147,7 +174,9 @@ async def _form_of(request: web.Request) -> tuple[dict[str, str], str, Reset | N
 def _ours(request: web.Request, handle: str) -> Reset | None:
     """The reset of this name, if this browser began it."""
     reset = request.app[PROVIDER].resets.get(handle)
-    ours = reset is not None and hmac.compare_digest(reset.browser.encode(), request.cookies.get(COOKIE, "").encode())
+    ours = reset is not None and hmac.compare_digest(
+        reset.browser.encode(), request.cookies.get(COOKIE, "").encode()
+    )
     return reset if ours else None
 
 

@@ -1,6 +1,7 @@
 """The confirmation window while a phone is asked: the number to choose there, and what became of it.
 
-Without a script the person says that they have answered; with it the page finds out by itself and sends the same form.
+Without a script the person says that they have answered; with it the page finds out by itself and sends the
+same form.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from authproxy.sandbox.identity_provider.provider import FRONT_END, PROVIDER, Lo
 STATE_PAGE = f"{FRONT_END}/chooselogin/push.htm"
 
 
-def window(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, *, pressed: str) -> web.Response:
-    """Asks the phone where nothing waits there and `pressed` wants it asked; hands over once it has approved."""
+def window(
+    request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, *, pressed: str
+) -> web.Response:
+    """Asks the phone where nothing waits there and `pressed` wants it asked; hands over once it has
+    approved."""
     provider = request.app[PROVIDER]
     state = _state(provider, attempt)
     minutes = 0
@@ -33,16 +37,24 @@ def window(request: web.Request, csrf: str, attempt: LoginAttempt, account: Acco
         return handed_over(request, csrf, attempt, account)
     shown = provider.pushes.find(attempt.push_id) if attempt.push_id is not None else None
     values: dict[str, Any] = {
-        "csrf": csrf, "number": shown.number if shown is not None and state is State.PENDING else None, "minutes": minutes,
-        "state": state.value, "is_early": pressed == "confirmed" and state is State.PENDING,
-    }  # fmt: skip
+        "csrf": csrf,
+        "number": shown.number if shown is not None and state is State.PENDING else None,
+        "minutes": minutes,
+        "state": state.value,
+        "is_early": pressed == "confirmed" and state is State.PENDING,
+    }
     return provider.pages.render(
-        request, "push.html", action=f"{FRONT_END}/chooselogin/options.htm", state_page=STATE_PAGE, **values,
-    )  # fmt: skip
+        request,
+        "push.html",
+        action=f"{FRONT_END}/chooselogin/options.htm",
+        state_page=STATE_PAGE,
+        **values,
+    )
 
 
 async def state(request: web.Request) -> web.Response:
-    """What the script of the waiting page asks. It says only whether the wait is over, and changes nothing."""
+    """What the script of the waiting page asks. It says only whether the wait is over, and changes
+    nothing."""
     _, attempt, _ = await attempt_of(request)
     if attempt is None:
         return web.json_response({"error": "form_old"}, status=403)

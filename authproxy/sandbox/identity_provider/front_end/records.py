@@ -1,7 +1,8 @@
-"""How far somebody has come in creating an account, in changing what an account states, or in getting a new password.
+"""How far somebody has come in creating an account, in changing what an account states, or in getting a new
+password.
 
-`said` is what the next page of a step has to say about the form that was sent before it: a page that is reached by a redirect can be
-reloaded and gone back to.
+`said` is what the next page of a step has to say about the form that was sent before it: a page that is
+reached by a redirect can be reloaded and gone back to.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def heard(said: Said | None, step: str) -> dict[str, Any]:
 class Registration:
     """One pass through the registration, bound to the browser that began it.
 
-    `login` is the sign-in that goes on afterwards; None: the phone sent the person here. `lock` is held while a form is worked on:
-    of a form that was sent twice the second finds what the first has done.
+    `login` is the sign-in that goes on afterwards; None: the phone sent the person here. `lock` is held while
+    a form is worked on: of a form that was sent twice the second finds what the first has done.
     """
 
     browser: str = field(repr=False)
@@ -67,7 +68,8 @@ class PersonalData:
 
 @dataclass(slots=True, kw_only=True)
 class DataEntry:
-    """Somebody who is signed in enters personal data: first the PIN, then the form, then the confirmation of what was entered."""
+    """Somebody who is signed in enters personal data: first the PIN, then the form, then the confirmation of
+    what was entered."""
 
     pin: SentCode | None = field(default=None, repr=False)
     is_proven: bool = False
@@ -79,7 +81,8 @@ class DataEntry:
 
 @dataclass(slots=True, kw_only=True)
 class Reset:
-    """Somebody who has lost the password. `puk` is the new PUK code, once there is one, until the person has put it down."""
+    """Somebody who has lost the password. `puk` is the new PUK code, once there is one, until the person has
+    put it down."""
 
     browser: str = field(repr=False)
     csrf: str = field(repr=False)

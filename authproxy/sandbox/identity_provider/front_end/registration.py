@@ -1,6 +1,8 @@
-"""Creating an account: form, code by e-mail, code by SMS, PUK code; then the sign-in that was going on continues.
+"""Creating an account: form, code by e-mail, code by SMS, PUK code; then the sign-in that was going on
+continues.
 
-Nobody learns who has an account: an address that has one sees the same pages, and its owner a mail that says so.
+Nobody learns who has an account: an address that has one sees the same pages, and its owner a mail that says
+so.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from authproxy.sandbox.identity_provider.provider import (
     Voucher,
     redirect,
     see_other,
-)  # fmt: skip
+)
 
 _ROOT = f"{FRONT_END}/register"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -57,14 +59,17 @@ def route(router: web.UrlDispatcher) -> None:
 
 
 async def begin(request: web.Request) -> web.Response:
-    """Where links to the registration lead: `login` names the sign-in that it is part of, `from=phone` says that a phone asks."""
+    """Where links to the registration lead: `login` names the sign-in that it is part of, `from=phone` says
+    that a phone asks."""
     provider = request.app[PROVIDER]
     login = request.query.get("login", "")
     pending = provider.pending.get(login)
     if pending is None and request.query.get("from") != "phone":
         return redirect(f"{provider.base}/login?register=true")
     browser = request.cookies.get(COOKIE) or provider.new_uuid()
-    registration = Registration(browser=browser, csrf=provider.new_uuid(), login=login if pending is not None else None)
+    registration = Registration(
+        browser=browser, csrf=provider.new_uuid(), login=login if pending is not None else None
+    )
     if pending is not None and pending.request is not None:
         registration.email = pending.request.login_hint
     handle = provider.new_uuid()
@@ -90,7 +95,9 @@ async def show(request: web.Request) -> web.Response:
 async def answer(request: web.Request) -> web.Response:
     """A form of one of the pages. One that is sent twice leads to where the first has led."""
     found = _found(request, {name: str(value) for name, value in (await request.post()).items()})
-    if found is None or not hmac.compare_digest(found.form.get("_csrf", "").encode(), found.registration.csrf.encode()):
+    if found is None or not hmac.compare_digest(
+        found.form.get("_csrf", "").encode(), found.registration.csrf.encode()
+    ):
         return _lost(request)
     registration = found.registration
     async with registration.lock:
@@ -121,7 +128,9 @@ async def _form(found: _Pass) -> web.Response:
 async def _email(found: _Pass) -> web.Response:
     if found.form.get("do") == "again":
         return await _again(found)
-    problem = codes.problem_with(found.provider, _proof(found), found.registration.code, found.form.get("code", ""))
+    problem = codes.problem_with(
+        found.provider, _proof(found), found.registration.code, found.form.get("code", "")
+    )
     if problem is not None:
         return _told(found, problem=problem)
     found.registration.confirmed_email = found.registration.email
@@ -131,7 +140,9 @@ async def _email(found: _Pass) -> web.Response:
 async def _sms(found: _Pass) -> web.Response:
     if found.form.get("do") == "again":
         return await _again(found)
-    problem = codes.problem_with(found.provider, _proof(found), found.registration.code, found.form.get("code", ""))
+    problem = codes.problem_with(
+        found.provider, _proof(found), found.registration.code, found.form.get("code", "")
+    )
     if problem is not None:
         return _told(found, problem=problem)
     found.registration.step, found.registration.code = "finish", None
@@ -145,9 +156,12 @@ async def _finish(found: _Pass) -> web.Response:
     if "saved" not in found.form:
         return _told(found, is_unsaved=True)
     account = Account(
-        subject=_subject(provider.fresh(16)), email=registration.email, phone=registration.phone,
-        password_hash=registration.password_hash, puk_hash=await provider.hashed(registration.puk),
-    )  # fmt: skip
+        subject=_subject(provider.fresh(16)),
+        email=registration.email,
+        phone=registration.phone,
+        password_hash=registration.password_hash,
+        puk_hash=await provider.hashed(registration.puk),
+    )
     try:
         provider.accounts.add(account)
     except EmailTaken:  # in another tab, or by somebody else who reads this mail
@@ -160,18 +174,29 @@ async def _finish(found: _Pass) -> web.Response:
 
 
 async def _done(found: _Pass) -> web.Response:
-    """Password, address and telephone were proven just now, and that is a sign-in. Without one to go on with there is a page."""
+    """Password, address and telephone were proven just now, and that is a sign-in. Without one to go on with
+    there is a page."""
     provider, registration = found.provider, found.registration
-    if registration.login is None or registration.finished_at is None or registration.login not in provider.pending:
+    if (
+        registration.login is None
+        or registration.finished_at is None
+        or registration.login not in provider.pending
+    ):
         return see_other(found.place)
     token = provider.new_uuid()
-    provider.vouchers.put(token, Voucher(email=registration.email, at=registration.finished_at, login=registration.login))
+    provider.vouchers.put(
+        token, Voucher(email=registration.email, at=registration.finished_at, login=registration.login)
+    )
     return see_other(f"{provider.base}/callback?token={token}")
 
 
 _ANSWERS: dict[str, Callable[[_Pass], Awaitable[web.Response]]] = {
-    "form": _form, "email": _email, "sms": _sms, "finish": _finish, "done": _done,
-}  # fmt: skip
+    "form": _form,
+    "email": _email,
+    "sms": _sms,
+    "finish": _finish,
+    "done": _done,
+}
 
 
 async def _next(found: _Pass, step: Literal["email", "sms"]) -> web.Response:
@@ -182,7 +207,9 @@ async def _next(found: _Pass, step: Literal["email", "sms"]) -> web.Response:
 
 
 async def _again(found: _Pass) -> web.Response:
-    found.registration.code, problem = await codes.sent_again(found.request, _proof(found), found.registration.code)
+    found.registration.code, problem = await codes.sent_again(
+        found.request, _proof(found), found.registration.code
+    )
     return _told(found, problem=problem, is_sent_again=problem is None)
 
 
@@ -198,42 +225,65 @@ def _proof(found: _Pass) -> Proof:
         return Proof(purpose="register", kind="sms", to=registration.phone, template="sms.txt")
     is_known = found.provider.accounts.find(registration.email) is not None
     template = "mail_already_registered.txt" if is_known else "mail_register.txt"
-    return Proof(purpose="register", kind="mail", to=registration.email, template=template, has_code=not is_known)
+    return Proof(
+        purpose="register", kind="mail", to=registration.email, template=template, has_code=not is_known
+    )
 
 
 def _page(
-    found: _Pass, *, problem: Problem | None = None, problems: dict[str, str] | None = None, is_sent_again: bool = False,
+    found: _Pass,
+    *,
+    problem: Problem | None = None,
+    problems: dict[str, str] | None = None,
+    is_sent_again: bool = False,
     is_unsaved: bool = False,
-) -> web.Response:  # fmt: skip
+) -> web.Response:
     registration, provider = found.registration, found.provider
     goes_on = registration.login is not None and registration.login in provider.pending
     values: dict[str, Any] = {
-        "csrf": registration.csrf, "action": found.place, "handle": found.handle,
+        "csrf": registration.csrf,
+        "action": found.place,
+        "handle": found.handle,
         "sign_in": f"{SIGN_IN_PAGE}?login={registration.login}" if goes_on else SIGN_IN_PAGE,
-    }  # fmt: skip
+    }
     match registration.step:
         case "form":
             typed = registration.typed or {"email": registration.email, "phone": ""}
-            return provider.pages.render(found.request, "register_form.html", problems=problems or {}, typed=typed, **values)
+            return provider.pages.render(
+                found.request, "register_form.html", problems=problems or {}, typed=typed, **values
+            )
         case "email" | "sms":
             values |= codes.page_values(found.request, _proof(found), registration.code, problem)
-            return provider.pages.render(found.request, "sent_code.html", step=registration.step, is_sent_again=is_sent_again, **values)
+            return provider.pages.render(
+                found.request, "sent_code.html", step=registration.step, is_sent_again=is_sent_again, **values
+            )
         case "finish":
             return provider.pages.render(
-                found.request, "puk.html", puk=puk.grouped(registration.puk), is_new_account=True, is_unsaved=is_unsaved, **values,
-            )  # fmt: skip
+                found.request,
+                "puk.html",
+                puk=puk.grouped(registration.puk),
+                is_new_account=True,
+                is_unsaved=is_unsaved,
+                **values,
+            )
         case "done":
             return provider.pages.render(
-                found.request, "registered.html", goes_on=goes_on, is_from_phone=registration.login is None, phone_url=provider.phone_url,
+                found.request,
+                "registered.html",
+                goes_on=goes_on,
+                is_from_phone=registration.login is None,
+                phone_url=provider.phone_url,
                 **values,
-            )  # fmt: skip
+            )
 
 
 def _found(request: web.Request, form: dict[str, str] | None = None) -> _Pass | None:
     """The registration that the address names, if this browser began it."""
     handle = request.query.get("registration", "")
     registration = request.app[PROVIDER].registrations.get(handle)
-    if registration is None or not hmac.compare_digest(registration.browser.encode(), request.cookies.get(COOKIE, "").encode()):
+    if registration is None or not hmac.compare_digest(
+        registration.browser.encode(), request.cookies.get(COOKIE, "").encode()
+    ):
         return None
     return _Pass(request, handle, registration, form or {})
 

@@ -1,4 +1,5 @@
-"""PURE: a code that was sent to prove an e-mail address or a telephone number: six digits, good for a while, sent again after a minute."""
+"""PURE: a code that was sent to prove an e-mail address or a telephone number: six digits, good for a while,
+sent again after a minute."""
 
 from __future__ import annotations
 

@@ -10,11 +10,14 @@ _SECONDS = 5
 
 
 async def sent(session: ClientSession, url: str, *, to: str, text: str) -> bool:
-    """True once the gateway has taken the message; False if it has not within 5 seconds, whatever the reason."""
+    """True once the gateway has taken the message; False if it has not within 5 seconds, whatever the
+    reason."""
     try:
         async with (
             asyncio.timeout(_SECONDS),
-            session.post(url, json={"to": to, "text": text, "from": "Rekono"}, allow_redirects=False) as response,
+            session.post(
+                url, json={"to": to, "text": text, "from": "Rekono"}, allow_redirects=False
+            ) as response,
         ):
             return response.status == 202
     except (ClientError, TimeoutError):

@@ -1,4 +1,5 @@
-"""Codes that activate a phone: six digits by SMS, good for 5 minutes, once, five tries; at most five messages an hour.
+"""Codes that activate a phone: six digits by SMS, good for 5 minutes, once, five tries; at most five messages
+an hour.
 
 An account that does not exist takes as many tries and waits as long as one that does.
 """
@@ -27,7 +28,8 @@ class Activations:
         self._wrong = WrongAnswers(clock)
 
     def begin(self, email: str) -> str | None:
-        """The digits to send; None if a message went out within the last minute, or too many within the hour."""
+        """The digits to send; None if a message went out within the last minute, or too many within the
+        hour."""
         key, now = email.casefold(), self._clock()
         before = self._codes.get(key)
         if (before is not None and before.seconds_until_again(now)) or self._sent.seconds_to_wait(key):

@@ -19,7 +19,8 @@ class Device:
 
 
 class Devices:
-    """One phone for each account: the next takes the place of the one before. Its one-time code secret is kept with the account."""
+    """One phone for each account: the next takes the place of the one before. Its one-time code secret is
+    kept with the account."""
 
     def __init__(self, installed: Iterable[Installation] = ()) -> None:
         self._by_email: dict[str, Device] = {}

@@ -1,6 +1,8 @@
-"""What a phone asks for that answers relying parties: the enrolment behind a code, to be enrolled, what waits, to answer, to be forgotten.
+"""What a phone asks for that answers relying parties: the enrolment behind a code, to be enrolled, what
+waits, to answer, to be forgotten.
 
-JSON below `/onepass/`. After twenty wrong codes within ten minutes an address waits: a code finds an enrolment, and nothing more.
+JSON below `/onepass/`. After twenty wrong codes within ten minutes an address waits: a code finds an
+enrolment, and nothing more.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ async def waiting(request: web.Request) -> web.Response:
     if found is None:
         provider.wrong_links.count(who)
         return web.json_response({"error": "unknown"}, status=404)
-    return web.json_response({"enrolment_id": found.enrolment_id, "relying_party": found.relying_party, "account": found.account})
+    return web.json_response(
+        {"enrolment_id": found.enrolment_id, "relying_party": found.relying_party, "account": found.account}
+    )
 
 
 async def enrol(request: web.Request) -> web.Response:
@@ -48,8 +52,11 @@ async def enrol(request: web.Request) -> web.Response:
         return web.json_response({"error": "unknown"}, status=404)
     device_id, token = text(body, "device_id"), provider.fresh(32).hex()
     comer = Comer(
-        device_id=device_id, device_name=text(body, "device_name"), public_key=text(body, "public_key"), proof=text(body, "proof")
-    )  # fmt: skip
+        device_id=device_id,
+        device_name=text(body, "device_name"),
+        public_key=text(body, "public_key"),
+        proof=text(body, "proof"),
+    )
     if not _DEVICE_ID.fullmatch(device_id) or not provider.linked_phones.add(device_id, token):
         raise web.HTTPBadRequest
     found.comer = comer
@@ -81,6 +88,8 @@ def _authenticated(request: web.Request) -> str:
     """The phone's name."""
     device_id = request.match_info["device"]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not request.app[PROVIDER].linked_phones.authenticated(device_id, token.strip()):
+    if scheme.lower() != "bearer" or not request.app[PROVIDER].linked_phones.authenticated(
+        device_id, token.strip()
+    ):
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
     return device_id

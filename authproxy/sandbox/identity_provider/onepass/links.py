@@ -1,4 +1,5 @@
-"""PURE: phones as people's at relying parties: codes by which a phone finds the enrolment that waits for it, and the phones that have come.
+"""PURE: phones as people's at relying parties: codes by which a phone finds the enrolment that waits for it,
+and the phones that have come.
 
 The service keeps no key: it passes a phone's public key and proof on, and the relying party judges them.
 """
@@ -52,12 +53,18 @@ class Enrolments:
         self._by_id: Expiring[Enrolment] = Expiring(clock, _REMEMBERED_FOR)
         self._by_code: Expiring[Enrolment] = Expiring(clock, _REMEMBERED_FOR)
 
-    def begin(self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime) -> Enrolment | None:
+    def begin(
+        self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime
+    ) -> Enrolment | None:
         """None if there is one of this name."""
         code = base64.b32encode(self._fresh(5)).decode()[:CODE_LENGTH]
         enrolment = Enrolment(
-            enrolment_id=enrolment_id, code=code, relying_party=relying_party, account=account, expires_at=expires_at
-        )  # fmt: skip
+            enrolment_id=enrolment_id,
+            code=code,
+            relying_party=relying_party,
+            account=account,
+            expires_at=expires_at,
+        )
         if code in self._by_code or not self._by_id.add(enrolment_id, enrolment):
             return None
         self._by_code.put(code, enrolment)
@@ -65,11 +72,19 @@ class Enrolments:
 
     def find(self, enrolment_id: str) -> Enrolment | None:
         enrolment = self._by_id.get(enrolment_id)
-        return enrolment if enrolment is not None and (enrolment.comer is not None or self._clock() < enrolment.expires_at) else None
+        return (
+            enrolment
+            if enrolment is not None and (enrolment.comer is not None or self._clock() < enrolment.expires_at)
+            else None
+        )
 
     def waiting(self, code: str) -> Enrolment | None:
         enrolment = self._by_code.get(code)
-        return enrolment if enrolment is not None and enrolment.comer is None and self._clock() < enrolment.expires_at else None
+        return (
+            enrolment
+            if enrolment is not None and enrolment.comer is None and self._clock() < enrolment.expires_at
+            else None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

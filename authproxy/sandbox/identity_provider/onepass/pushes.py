@@ -1,6 +1,8 @@
-"""Notifications that ask a phone to confirm a sign-in: for each account one at a time, for two minutes, at most three in ten minutes.
+"""Notifications that ask a phone to confirm a sign-in: for each account one at a time, for two minutes, at
+most three in ten minutes.
 
-Approving takes the number that the browser shows (number matching), so that nobody approves a sign-in that they do not see.
+Approving takes the number that the browser shows (number matching), so that nobody approves a sign-in that
+they do not see.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ class Pushes:
         self._frequency = Frequency(clock, allowed=ALLOWED, window=WINDOW)
 
     def ask(self, email: str, *, for_: str, place: str) -> Push | None:
-        """A new notification, which takes the place of one that waits; None while the account was asked too often."""
+        """A new notification, which takes the place of one that waits; None while the account was asked too
+        often."""
         if self._frequency.seconds_to_wait(email):
             return None
         self.withdraw(email)
@@ -72,9 +75,15 @@ class Pushes:
         now = self._clock()
         choices = self._numbers()
         push = Push(
-            id=self._fresh(16).hex(), email=email, for_=for_, place=place, number=choices[self._below(_CHOICES)], choices=choices,
-            at=now, expires_at=now + LIVES_FOR,
-        )  # fmt: skip
+            id=self._fresh(16).hex(),
+            email=email,
+            for_=for_,
+            place=place,
+            number=choices[self._below(_CHOICES)],
+            choices=choices,
+            at=now,
+            expires_at=now + LIVES_FOR,
+        )
         self._pushes.put(push.id, push)
         self._latest.put(email, push.id)
         return push
@@ -94,7 +103,8 @@ class Pushes:
         return State.EXPIRED if ends else push.state
 
     def redeem(self, push_id: str, email: str) -> bool:
-        """True once for an approved push of this account, which is forgotten: no two sign-ins come from it."""
+        """True once for an approved push of this account, which is forgotten: no two sign-ins come from
+        it."""
         push = self._pushes.get(push_id)
         if push is None or push.email != email or self.state(push_id) is not State.APPROVED:
             return False
@@ -106,7 +116,8 @@ class Pushes:
         return (push,) if push is not None and self.state(push.id) is State.PENDING else ()
 
     def answer(self, push_id: str, email: str, *, approves: bool, number: str) -> Outcome:
-        """Takes the first answer of the account's phone. A wrong number ends the notification as a refusal does."""
+        """Takes the first answer of the account's phone. A wrong number ends the notification as a refusal
+        does."""
         push = self._pushes.get(push_id)
         if push is None or push.email != email:
             return Outcome.UNKNOWN

@@ -1,4 +1,5 @@
-"""PURE: notifications that relying parties send to phones, and the answers that phones give: carried, never judged.
+"""PURE: notifications that relying parties send to phones, and the answers that phones give: carried, never
+judged.
 
 A phone has one at a time, and ten in ten minutes at most, whoever sends them. The first answer stays.
 """
@@ -75,7 +76,11 @@ class Relay:
         if not self._waits(push):
             return Outcome.OVER
         self._put(replace(push, answer=answer))
-        return Outcome.WRONG_NUMBER if answer.action == "approve" and answer.number != push.number else Outcome.TAKEN
+        return (
+            Outcome.WRONG_NUMBER
+            if answer.action == "approve" and answer.number != push.number
+            else Outcome.TAKEN
+        )
 
     def withdraw(self, push_id: str) -> bool:
         push = self._carried.take(push_id)

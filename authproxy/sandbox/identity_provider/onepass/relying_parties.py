@@ -1,5 +1,6 @@
-"""The service that relying parties speak to: enrolments of phones, notifications to them, answers back, as JSON below
-`/onepass/relying-parties/` (the contract is in authproxy/delivery/README.md). An API key as a bearer token (RFC 6750), else 401.
+"""The service that relying parties speak to: enrolments of phones, notifications to them, answers back, as
+JSON below `/onepass/relying-parties/` (the contract is in authproxy/delivery/README.md). An API key as a
+bearer token (RFC 6750), else 401.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def _guarded(handler: _Handler) -> _Handler:
     async def authenticated(request: web.Request) -> web.Response:
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         expected = request.app[PROVIDER].onepass_api_key.encode()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(errors="replace"), expected):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            shown.strip().encode(errors="replace"), expected
+        ):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return await handler(request)
 
@@ -46,9 +49,11 @@ def _guarded(handler: _Handler) -> _Handler:
 async def enrol(request: web.Request) -> web.Response:
     body = await json_object(request)
     begun = request.app[PROVIDER].links.begin(
-        text(body, "enrolment_id"), relying_party=text(body, "relying_party"), account=text(body, "account_hint"),
+        text(body, "enrolment_id"),
+        relying_party=text(body, "relying_party"),
+        account=text(body, "account_hint"),
         expires_at=_moment(body, "expires_at"),
-    )  # fmt: skip
+    )
     if begun is None:
         return web.json_response({"error": "taken"}, status=409)
     return web.json_response({"activation_code": begun.code}, status=201)
@@ -61,10 +66,15 @@ async def enrolment(request: web.Request) -> web.Response:
     if found.comer is None:
         return web.json_response({"state": "pending"})
     comer = found.comer
-    return web.json_response({
-        "state": "enrolled", "device_id": comer.device_id, "device_name": comer.device_name, "public_key": comer.public_key,
-        "proof": comer.proof,
-    })  # fmt: skip
+    return web.json_response(
+        {
+            "state": "enrolled",
+            "device_id": comer.device_id,
+            "device_name": comer.device_name,
+            "public_key": comer.public_key,
+            "proof": comer.proof,
+        }
+    )
 
 
 async def push(request: web.Request) -> web.Response:
@@ -88,21 +98,33 @@ async def state(request: web.Request) -> web.Response:
     if carried.answer is None:
         return web.json_response({"state": "pending"})
     answer = carried.answer
-    return web.json_response({
-        "state": "answered", "answer": {"action": answer.action, "number": answer.number, "signature": answer.signature},
-    })  # fmt: skip
+    return web.json_response(
+        {
+            "state": "answered",
+            "answer": {"action": answer.action, "number": answer.number, "signature": answer.signature},
+        }
+    )
 
 
 async def withdraw(request: web.Request) -> web.Response:
-    return web.Response(status=204) if request.app[PROVIDER].relay.withdraw(request.match_info["push"]) else _unknown()
+    return (
+        web.Response(status=204)
+        if request.app[PROVIDER].relay.withdraw(request.match_info["push"])
+        else _unknown()
+    )
 
 
 async def remove(request: web.Request) -> web.Response:
-    return web.Response(status=204) if removed(request.app[PROVIDER], request.match_info["device"]) else _unknown()
+    return (
+        web.Response(status=204)
+        if removed(request.app[PROVIDER], request.match_info["device"])
+        else _unknown()
+    )
 
 
 def removed(provider: Provider, device_id: str) -> bool:
-    """Takes the phone from its person, and every notification from the phone. False if there is no such phone."""
+    """Takes the phone from its person, and every notification from the phone. False if there is no such
+    phone."""
     provider.relay.withdraw_all(device_id)
     provider.changed()
     return provider.linked_phones.remove(device_id)
@@ -110,16 +132,33 @@ def removed(provider: Provider, device_id: str) -> bool:
 
 def _carried(body: dict[str, Any]) -> Carried:
     choices = body.get("choices")
-    if not isinstance(choices, list) or len(choices) != _CHOICES or not all(isinstance(choice, str) for choice in choices):
+    if (
+        not isinstance(choices, list)
+        or len(choices) != _CHOICES
+        or not all(isinstance(choice, str) for choice in choices)
+    ):
         raise web.HTTPBadRequest
-    names = ("push_id", "device_id", "portal", "place", "browser", "address", "issued_at", "expires_at", "number")
+    names = (
+        "push_id",
+        "device_id",
+        "portal",
+        "place",
+        "browser",
+        "address",
+        "issued_at",
+        "expires_at",
+        "number",
+    )
     shown = {name: text(body, name) for name in names}
     _moment(body, "issued_at")  # a phone shows it
     pairs = {"shows": _pairs(body["shows"])} if "shows" in body else {}
     return Carried(
-        push_id=shown["push_id"], device_id=shown["device_id"], number=shown["number"], shown={**shown, "choices": choices, **pairs},
+        push_id=shown["push_id"],
+        device_id=shown["device_id"],
+        number=shown["number"],
+        shown={**shown, "choices": choices, **pairs},
         expires_at=_moment(body, "expires_at"),
-    )  # fmt: skip
+    )
 
 
 def _pairs(shows: Any) -> list[dict[str, str]]:

@@ -1,6 +1,8 @@
-"""The service that phones speak to: activation, account overview, notifications and their answers, as JSON below `/onepass/`.
+"""The service that phones speak to: activation, account overview, notifications and their answers, as JSON
+below `/onepass/`.
 
-A phone shows its device token as a bearer token (RFC 6750). Whatever is wrong with it, the answer is the same 401.
+A phone shows its device token as a bearer token (RFC 6750). Whatever is wrong with it, the answer is the same
+401.
 """
 
 from __future__ import annotations
@@ -59,24 +61,39 @@ async def start(request: web.Request) -> web.Response:
 
 
 async def activate(request: web.Request) -> web.Response:
-    """A phone for the account; the one that it had before knows nothing any more: token and one-time code secret are new."""
+    """A phone for the account; the one that it had before knows nothing any more: token and one-time code
+    secret are new."""
     provider, body = request.app[PROVIDER], await json_object(request)
     email, typed = text(body, "email").strip(), text(body, "code")
     minutes = provider.activations.minutes_to_wait(email)
     if minutes:
-        return web.json_response({"error": "wait", "minutes": minutes}, status=429, headers={"Retry-After": str(minutes * 60)})
+        return web.json_response(
+            {"error": "wait", "minutes": minutes}, status=429, headers={"Retry-After": str(minutes * 60)}
+        )
     account = provider.accounts.find(email)
     if not provider.activations.redeem(email, typed) or account is None:
         return web.json_response({"error": "wrong_code"}, status=400)
-    secret, token, device_id = base64.b32encode(provider.fresh(20)).decode(), provider.fresh(32).hex(), provider.fresh(8).hex()
+    secret, token, device_id = (
+        base64.b32encode(provider.fresh(20)).decode(),
+        provider.fresh(32).hex(),
+        provider.fresh(8).hex(),
+    )
     provider.pushes.withdraw(account.email)
     has_replaced = provider.devices.add(email=account.email, device_id=device_id, token=token)
     account = replace(account, totp_secret=secret)
     _keep(provider, account)
-    return web.json_response({
-        "device_id": device_id, "device_token": token, "totp_secret": secret, "digits": one_time_code.DIGITS,
-        "period": one_time_code.STEP_SECONDS, "replaced": has_replaced, "account": _seen_from_a_phone(account),
-    }, status=201)  # fmt: skip
+    return web.json_response(
+        {
+            "device_id": device_id,
+            "device_token": token,
+            "totp_secret": secret,
+            "digits": one_time_code.DIGITS,
+            "period": one_time_code.STEP_SECONDS,
+            "replaced": has_replaced,
+            "account": _seen_from_a_phone(account),
+        },
+        status=201,
+    )
 
 
 async def overview(request: web.Request) -> web.Response:
@@ -108,8 +125,11 @@ async def answer(request: web.Request) -> web.Response:
         raise web.HTTPBadRequest
     number = text(body, "number") if action == "approve" else ""
     outcome = request.app[PROVIDER].pushes.answer(
-        request.match_info["push"], device.email, approves=action == "approve", number=number,
-    )  # fmt: skip
+        request.match_info["push"],
+        device.email,
+        approves=action == "approve",
+        number=number,
+    )
     return answered(outcome)
 
 
@@ -129,7 +149,11 @@ def answered(outcome: Outcome) -> web.Response:
 def _authenticated(request: web.Request) -> tuple[Device, Account]:
     provider = request.app[PROVIDER]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    device = provider.devices.authenticated(request.match_info["device"], token.strip()) if scheme.lower() == "bearer" else None
+    device = (
+        provider.devices.authenticated(request.match_info["device"], token.strip())
+        if scheme.lower() == "bearer"
+        else None
+    )
     account = provider.accounts.find(device.email) if device is not None else None
     if device is None or account is None:
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
@@ -155,9 +179,14 @@ def _seen_from_a_phone(account: Account) -> dict[str, Any]:
 
 def _shown(push: Push) -> dict[str, Any]:
     return {
-        "id": push.id, "at": push.at.isoformat(), "expires_at": push.expires_at.isoformat(), "for": push.for_, "place": push.place,
-        "number": push.number, "choices": list(push.choices),
-    }  # fmt: skip
+        "id": push.id,
+        "at": push.at.isoformat(),
+        "expires_at": push.expires_at.isoformat(),
+        "for": push.for_,
+        "place": push.place,
+        "number": push.number,
+        "choices": list(push.choices),
+    }
 
 
 def text(body: dict[str, Any], member: str) -> str:

@@ -1,4 +1,5 @@
-"""PURE: what a relying party may ask for, and what must happen before it is answered (RFC 6749 §4.1, RFC 7636, OpenID Connect Core §3.1.2).
+"""PURE: what a relying party may ask for, and what must happen before it is answered (RFC 6749 §4.1, RFC
+7636, OpenID Connect Core §3.1.2).
 
 Where MITREid Connect differs from the specifications, this does as MITREid does; each place says so.
 """
@@ -21,7 +22,8 @@ SCOPES = ("openid", "profile", "email", "address", "phone", TAX_NUMBER_SCOPE)
 
 
 class NotAnswerable(Exception):  # noqa: N818
-    """Shown to the person and never sent on: whoever sent the request cannot be trusted with an answer (RFC 6749 §4.1.2.1)."""
+    """Shown to the person and never sent on: whoever sent the request cannot be trusted with an answer (RFC
+    6749 §4.1.2.1)."""
 
     def __init__(self, problem: str, *, status: int = 400) -> None:
         super().__init__(problem)
@@ -73,34 +75,51 @@ def read(parameters: Sequence[tuple[str, str]], clients: Mapping[str, Client]) -
     state = given.get("state")
     if given.get("response_type") != "code":
         raise Refused(answer(redirect_uri, error="unsupported_response_type", state=state))
-    scopes = tuple(given.get("scope", "").split()) or SCOPES  # none asked for: all that are registered, as MITREid has it
+    scopes = (
+        tuple(given.get("scope", "").split()) or SCOPES
+    )  # none asked for: all that are registered, as MITREid has it
     challenge, method = given.get("code_challenge"), given.get("code_challenge_method", "plain")
     if not set(scopes) <= {*SCOPES, "offline_access"}:
         raise Refused(answer(redirect_uri, error="invalid_scope", state=state))
     if challenge is not None and method not in ("plain", "S256"):
         raise Refused(answer(redirect_uri, error="invalid_request", state=state))
     return AuthorizationRequest(
-        client_id=client.client_id, redirect_uri=redirect_uri, scopes=scopes, state=state, nonce=given.get("nonce"),
-        code_challenge=challenge, code_challenge_method=method, max_age=_seconds(given.get("max_age")),
-        prompts=frozenset(given.get("prompt", "").split()), login_hint=_hint(given.get("login_hint", "")),
-    )  # fmt: skip
+        client_id=client.client_id,
+        redirect_uri=redirect_uri,
+        scopes=scopes,
+        state=state,
+        nonce=given.get("nonce"),
+        code_challenge=challenge,
+        code_challenge_method=method,
+        max_age=_seconds(given.get("max_age")),
+        prompts=frozenset(given.get("prompt", "").split()),
+        login_hint=_hint(given.get("login_hint", "")),
+    )
 
 
 def next_step(
-    request: AuthorizationRequest, *, authenticated_at: datetime | None, just_signed_in: bool, consented: bool, now: datetime,
-) -> Step:  # fmt: skip
+    request: AuthorizationRequest,
+    *,
+    authenticated_at: datetime | None,
+    just_signed_in: bool,
+    consented: bool,
+    now: datetime,
+) -> Step:
     """What comes next for a person who signed in at `authenticated_at`, or has not (None)."""
     if "none" in request.prompts:
         if authenticated_at is None:
             return Step.LOGIN_REQUIRED
         return Step.ISSUE if consented else Step.INTERACTION_REQUIRED
-    if authenticated_at is None or (not just_signed_in and _must_sign_in_again(request, authenticated_at, now)):
+    if authenticated_at is None or (
+        not just_signed_in and _must_sign_in_again(request, authenticated_at, now)
+    ):
         return Step.SIGN_IN
     return Step.ISSUE if consented else Step.CONSENT
 
 
 def answer(redirect_uri: str, **parameters: str | None) -> str:
-    """The redirect URI with the parameters added to whatever query it has. A state that was sent empty comes back empty."""
+    """The redirect URI with the parameters added to whatever query it has. A state that was sent empty comes
+    back empty."""
     parts = urlsplit(redirect_uri)
     added = urlencode({name: value for name, value in parameters.items() if value is not None})
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, added)))))

@@ -1,4 +1,5 @@
-"""The authorization endpoint: from a relying party's request, by sign-in and consent, to a code (OpenID Connect Core §3.1.2)."""
+"""The authorization endpoint: from a relying party's request, by sign-in and consent, to a code (OpenID
+Connect Core §3.1.2)."""
 
 from __future__ import annotations
 
@@ -8,9 +9,22 @@ from dataclasses import replace
 from aiohttp import web
 
 from authproxy.sandbox.identity_provider.openid import authorization
-from authproxy.sandbox.identity_provider.openid.authorization import AuthorizationRequest, NotAnswerable, Refused, Step
+from authproxy.sandbox.identity_provider.openid.authorization import (
+    AuthorizationRequest,
+    NotAnswerable,
+    Refused,
+    Step,
+)
 from authproxy.sandbox.identity_provider.openid.tokens import Grant
-from authproxy.sandbox.identity_provider.provider import PROVIDER, REGISTER_PAGE, SIGN_IN_PAGE, Pending, Provider, Session, redirect
+from authproxy.sandbox.identity_provider.provider import (
+    PROVIDER,
+    REGISTER_PAGE,
+    SIGN_IN_PAGE,
+    Pending,
+    Provider,
+    Session,
+    redirect,
+)
 
 
 async def authorize(request: web.Request) -> web.Response:
@@ -38,21 +52,25 @@ async def authorize(request: web.Request) -> web.Response:
 
 
 async def login(request: web.Request) -> web.Response:
-    """A sign-in that no relying party asked for, or with `register` a registration: it ends on the dashboard, and so does the way of
-    somebody who is signed in."""
+    """A sign-in that no relying party asked for, or with `register` a registration: it ends on the dashboard,
+    and so does the way of somebody who is signed in."""
     provider = request.app[PROVIDER]
     wants_account = "register" in request.query
     session = provider.session_of(request) or Session(csrf=provider.new_uuid())
     if session.email is not None and not wants_account:
         return redirect(f"{provider.base}/account")
-    response = _to_sign_in(provider, Pending(session=session, request=None), page=REGISTER_PAGE if wants_account else SIGN_IN_PAGE)
+    response = _to_sign_in(
+        provider,
+        Pending(session=session, request=None),
+        page=REGISTER_PAGE if wants_account else SIGN_IN_PAGE,
+    )
     provider.keep(request, response, session)
     return response
 
 
 async def callback(request: web.Request) -> web.Response:
-    """Where the front end hands over. The token is good once, and only in the browser that this server sent to the front end:
-    otherwise a link could sign somebody in as somebody else."""
+    """Where the front end hands over. The token is good once, and only in the browser that this server sent
+    to the front end: otherwise a link could sign somebody in as somebody else."""
     provider = request.app[PROVIDER]
     voucher = provider.vouchers.take(request.query.get("token", ""))
     session = provider.session_of(request)
@@ -78,18 +96,27 @@ async def consent(request: web.Request) -> web.Response:
         return provider.pages.render(request, "error.html", status=400, problem="link_used")
     asked = pending.request
     return provider.pages.render(
-        request, "consent.html", client=provider.clients[asked.client_id], scopes=asked.scopes, email=session.email,
-        csrf=session.csrf, handle=handle, action=f"{provider.base}/authorize",
-    )  # fmt: skip
+        request,
+        "consent.html",
+        client=provider.clients[asked.client_id],
+        scopes=asked.scopes,
+        email=session.email,
+        csrf=session.csrf,
+        handle=handle,
+        action=f"{provider.base}/authorize",
+    )
 
 
 def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> web.Response:
     session = provider.session_of(request)
     pending = provider.pending.get(form.get("request", ""))
     ours = (
-        session is not None and session.email is not None and pending is not None and pending.session is session
+        session is not None
+        and session.email is not None
+        and pending is not None
+        and pending.session is session
         and hmac.compare_digest(form.get("_csrf", "").encode(), session.csrf.encode())
-    )  # fmt: skip
+    )
     if not ours or session is None or session.email is None or pending is None or pending.request is None:
         return provider.pages.render(request, "error.html", status=403, problem="form_old")
     if pending.answered is not None:
@@ -105,11 +132,17 @@ def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> 
     return response
 
 
-def _proceed(provider: Provider, session: Session, asked: AuthorizationRequest, *, just_signed_in: bool) -> web.Response:
+def _proceed(
+    provider: Provider, session: Session, asked: AuthorizationRequest, *, just_signed_in: bool
+) -> web.Response:
     consented = provider.consents.cover(session.email or "", asked.client_id, asked.scopes)
     step = authorization.next_step(
-        asked, authenticated_at=session.authenticated_at, just_signed_in=just_signed_in, consented=consented, now=provider.clock(),
-    )  # fmt: skip
+        asked,
+        authenticated_at=session.authenticated_at,
+        just_signed_in=just_signed_in,
+        consented=consented,
+        now=provider.clock(),
+    )
     match step:
         case Step.SIGN_IN:
             session.sign_out()
@@ -143,10 +176,15 @@ def _code(provider: Provider, session: Session, asked: AuthorizationRequest) -> 
     account = provider.accounts.find(session.email or "")
     if account is None or session.authenticated_at is None:
         raise LookupError("a code is issued for a person who is signed in")
-    code = provider.quirks.code(asked.client_id, provider.fresh(16).hex())  # 32 alphanumerics, as Rekono's are
+    code = provider.quirks.code(
+        asked.client_id, provider.fresh(16).hex()
+    )  # 32 alphanumerics, as Rekono's are
     grant = Grant(
-        request=asked, subject=account.subject, login_name=account.email,
-        authenticated_at=session.authenticated_at, issued_at=provider.clock(),
-    )  # fmt: skip
+        request=asked,
+        subject=account.subject,
+        login_name=account.email,
+        authenticated_at=session.authenticated_at,
+        issued_at=provider.clock(),
+    )
     provider.codes.put(code, grant)
     return code

@@ -1,4 +1,5 @@
-"""PURE: which claims a scope releases (OpenID Connect Core §5.4). A claim without a value is left out, never null."""
+"""PURE: which claims a scope releases (OpenID Connect Core §5.4). A claim without a value is left out, never
+null."""
 
 from __future__ import annotations
 
@@ -9,24 +10,32 @@ from authproxy.sandbox.identity_provider.openid.authorization import TAX_NUMBER_
 
 
 def released(account: Account, scopes: tuple[str, ...]) -> dict[str, Any]:
-    """The level of trust goes with every answer: it says something about the account, not about the person."""
+    """The level of trust goes with every answer: it says something about the account, not about the
+    person."""
     by_scope: dict[str, dict[str, Any]] = {
         "openid": {"sub": account.subject, "loa": account.level},
         "profile": {
-            "name": account.name, "preferred_username": account.email, "given_name": account.given_name,
-            "family_name": account.family_name, "birthdate": account.birthdate, "locale": "sl",
+            "name": account.name,
+            "preferred_username": account.email,
+            "given_name": account.given_name,
+            "family_name": account.family_name,
+            "birthdate": account.birthdate,
+            "locale": "sl",
         },
         "email": {"email": account.email, "email_verified": True},
         "phone": {"phone_number": account.phone, "phone_number_verified": True},
         "address": {"address": _address(account.address) if account.address is not None else None},
         TAX_NUMBER_SCOPE: {"taxnumber": account.tax_number},
-    }  # fmt: skip
+    }
     claims = {name: value for scope in scopes for name, value in by_scope.get(scope, {}).items()}
     return {name: value for name, value in claims.items() if value is not None}
 
 
 def _address(address: Address) -> dict[str, str]:
     return {
-        "formatted": f"{address.street_address}\n{address.postal_code} {address.locality}", "street_address": address.street_address,
-        "locality": address.locality, "postal_code": address.postal_code, "country": address.country,
-    }  # fmt: skip
+        "formatted": f"{address.street_address}\n{address.postal_code} {address.locality}",
+        "street_address": address.street_address,
+        "locality": address.locality,
+        "postal_code": address.postal_code,
+        "country": address.country,
+    }

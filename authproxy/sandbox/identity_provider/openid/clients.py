@@ -1,4 +1,5 @@
-"""The relying parties that the provider knows, and how one of them proves who it is at the token endpoint (RFC 6749 §2.3, RFC 7523)."""
+"""The relying parties that the provider knows, and how one of them proves who it is at the token endpoint
+(RFC 6749 §2.3, RFC 7523)."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "E
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A registered relying party. URIs are compared character by character. `public_key` (PEM) is for `private_key_jwt`."""
+    """A registered relying party. URIs are compared character by character. `public_key` (PEM) is for
+    `private_key_jwt`."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -43,7 +45,9 @@ class BadCredentials(Exception):  # noqa: N818
 class ClientAuthentication:
     """Tells which client sends a request. Assertions are good once."""
 
-    def __init__(self, clients: Mapping[str, Client], audiences: tuple[str, ...], used_assertions: Expiring[None]) -> None:
+    def __init__(
+        self, clients: Mapping[str, Client], audiences: tuple[str, ...], used_assertions: Expiring[None]
+    ) -> None:
         self._clients = clients
         self._audiences = audiences
         self._used_assertions = used_assertions
@@ -54,7 +58,9 @@ class ClientAuthentication:
             return self._by_assertion(form.get("client_assertion", ""), now)
         if authorization is not None:
             return self._by_header(authorization)
-        return self._by_secret(form.get("client_id", ""), form.get("client_secret", ""), error="invalid_client")
+        return self._by_secret(
+            form.get("client_id", ""), form.get("client_secret", ""), error="invalid_client"
+        )
 
     def _by_secret(self, client_id: str, secret: str, *, error: str) -> Client:
         client = self._clients.get(client_id)
@@ -94,7 +100,15 @@ class ClientAuthentication:
 
 def _verified(assertion: str, public_key: str, audiences: tuple[str, ...]) -> dict[str, Any]:
     return jwt.decode(  # noqa: TID251  (the provider is no part of the gateway: it reads its clients as any program would)
-        assertion, public_key, algorithms=_ALGORITHMS, audience=list(audiences),
+        assertion,
+        public_key,
+        algorithms=_ALGORITHMS,
+        audience=list(audiences),
         # Time is the caller's: PyJWT would look at a clock of its own.
-        options={"require": ["iss", "sub", "exp", "jti"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
-    )  # fmt: skip
+        options={
+            "require": ["iss", "sub", "exp", "jti"],
+            "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
+        },
+    )

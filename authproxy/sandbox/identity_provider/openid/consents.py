@@ -26,7 +26,8 @@ class Consents:
 
     def snapshot(self) -> list[dict[str, Any]]:
         return [
-            {"email": email, "client_id": client_id, "scopes": sorted(scopes)} for (email, client_id), scopes in self._scopes.items()
+            {"email": email, "client_id": client_id, "scopes": sorted(scopes)}
+            for (email, client_id), scopes in self._scopes.items()
         ]
 
     def restore(self, saved: Any) -> None:

@@ -1,7 +1,8 @@
 """The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0) as MITREid Connect has it.
 
-GET asks the person and leads back afterwards, whatever the answer was, but only where an ID token of ours says which client asks. POST is
-the answer to that question; a form of another site is not taken (405). Quirks make it as other providers have it.
+GET asks the person and leads back afterwards, whatever the answer was, but only where an ID token of ours
+says which client asks. POST is the answer to that question; a form of another site is not taken (405). Quirks
+make it as other providers have it.
 """
 
 from __future__ import annotations
@@ -29,13 +30,19 @@ async def ask(request: web.Request) -> web.Response:
     handle = provider.new_uuid()
     provider.logouts.put(handle, LogoutRequest(target=target, session=session))
     return provider.pages.render(
-        request, "logout.html", email=session.email, csrf=session.csrf, handle=handle, action=f"{provider.base}/endsession",
-    )  # fmt: skip
+        request,
+        "logout.html",
+        email=session.email,
+        csrf=session.csrf,
+        handle=handle,
+        action=f"{provider.base}/endsession",
+    )
 
 
 async def decide(request: web.Request) -> web.Response:
-    """POST: the person's answer; a relying party's form only with a quirk. That form comes without our cookie (SameSite=Lax), so what it
-    says is put by and fetched again by GET, which brings the cookie and keeps the ID token out of the address bar."""
+    """POST: the person's answer; a relying party's form only with a quirk. That form comes without our cookie
+    (SameSite=Lax), so what it says is put by and fetched again by GET, which brings the cookie and keeps the
+    ID token out of the address bar."""
     provider = request.app[PROVIDER]
     form = {name: str(value) for name, value in (await request.post()).items()}
     if "_csrf" not in form:
@@ -63,7 +70,8 @@ def _ended(provider: Provider, request: web.Request, session: Session, target: s
 
 
 def _target(provider: Provider, parameters: dict[str, str]) -> str | None:
-    """Where to send the browser afterwards: only to a URI that the client has registered which a token of ours names."""
+    """Where to send the browser afterwards: only to a URI that the client has registered which a token of
+    ours names."""
     claims = provider.keys.own(parameters.get("id_token_hint", ""), issuer=provider.issuer)
     client = provider.clients.get(str(claims.get("aud"))) if claims is not None else None
     if client is None and any(quirk.leads_back_without_hint for quirk in provider.quirks.everybodys()):

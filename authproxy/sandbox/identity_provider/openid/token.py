@@ -1,4 +1,5 @@
-"""The endpoints that relying parties call themselves: token, revocation, introspection (RFC 6749 §4.1.3, RFC 7009, RFC 7662)."""
+"""The endpoints that relying parties call themselves: token, revocation, introspection (RFC 6749 §4.1.3, RFC
+7009, RFC 7662)."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ async def token(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     form = await _form(request)
     try:
-        client = provider.authentication.client(request.headers.get("Authorization"), form, now=provider.clock())
+        client = provider.authentication.client(
+            request.headers.get("Authorization"), form, now=provider.clock()
+        )
     except BadCredentials as fault:
         return _bad_credentials(fault)
     for quirk in provider.quirks.of(client.client_id):
@@ -39,11 +42,15 @@ async def token(request: web.Request) -> web.Response:
     try:
         grant = _granted(provider, client, form)
     except _NotGranted as fault:
-        return web.json_response({"error": fault.error, "error_description": fault.description}, status=400, headers=_PRIVATE)
+        return web.json_response(
+            {"error": fault.error, "error_description": fault.description}, status=400, headers=_PRIVATE
+        )
     return web.json_response(_answer(provider, client, grant), headers=_PRIVATE)
 
 
-async def _failure(provider: Provider, request: web.Request, quirk: Quirk, form: dict[str, str]) -> web.Response | None:
+async def _failure(
+    provider: Provider, request: web.Request, quirk: Quirk, form: dict[str, str]
+) -> web.Response | None:
     """What a quirk answers in place of the tokens; None if it answers nothing itself."""
     match quirk.redeeming:
         case "stalls":
@@ -55,7 +62,11 @@ async def _failure(provider: Provider, request: web.Request, quirk: Quirk, form:
         case "floods":
             return web.json_response({"token_type": "Bearer", "padding": "x" * _FLOOD}, headers=_PRIVATE)
         case "stammers":
-            return web.Response(text='{"token_type": "Bearer", "access_token": ', content_type="application/json", headers=_PRIVATE)
+            return web.Response(
+                text='{"token_type": "Bearer", "access_token": ',
+                content_type="application/json",
+                headers=_PRIVATE,
+            )
         case "mislabels":
             return web.Response(text='{"token_type": "Bearer"}', content_type="text/html", headers=_PRIVATE)
     return None
@@ -66,7 +77,9 @@ async def revoke(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     form = await _form(request)
     try:
-        client = provider.authentication.client(request.headers.get("Authorization"), form, now=provider.clock())
+        client = provider.authentication.client(
+            request.headers.get("Authorization"), form, now=provider.clock()
+        )
     except BadCredentials as fault:
         return _bad_credentials(fault)
     given = form.get("token", "")
@@ -85,7 +98,9 @@ async def introspect(request: web.Request) -> web.Response:
     provider = request.app[PROVIDER]
     form = await _form(request)
     try:
-        client = provider.authentication.client(request.headers.get("Authorization"), form, now=provider.clock())
+        client = provider.authentication.client(
+            request.headers.get("Authorization"), form, now=provider.clock()
+        )
     except BadCredentials as fault:
         return _bad_credentials(fault)
     if not client.may_introspect:
@@ -95,14 +110,22 @@ async def introspect(request: web.Request) -> web.Response:
     if grant is None:
         return web.json_response({"active": False})
     expires = int(grant.issued_at.timestamp()) + tokens.ACCESS_TOKEN_SECONDS
-    return web.json_response({
-        "active": True, "scope": " ".join(grant.request.scopes), "exp": expires, "sub": grant.subject,
-        "user_id": grant.login_name, "client_id": grant.request.client_id, "token_type": "Bearer",
-    })  # fmt: skip
+    return web.json_response(
+        {
+            "active": True,
+            "scope": " ".join(grant.request.scopes),
+            "exp": expires,
+            "sub": grant.subject,
+            "user_id": grant.login_name,
+            "client_id": grant.request.client_id,
+            "token_type": "Bearer",
+        }
+    )
 
 
 def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Response:
-    """As MITREid: the same refresh token comes back, and one that nobody knows is 401 `invalid_token`. With the quirk each is good once."""
+    """As MITREid: the same refresh token comes back, and one that nobody knows is 401 `invalid_token`. With
+    the quirk each is good once."""
     rotates = any(quirk.rotates_refresh_tokens for quirk in provider.quirks.of(client.client_id))
     spent = provider.spent_refresh_tokens.get(refresh_token)
     if spent is not None:
@@ -111,7 +134,9 @@ def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Re
     if grant is None or grant.request.client_id != client.client_id:
         fault = ("invalid_grant", 400) if rotates else ("invalid_token", 401)
         return web.json_response(
-            {"error": fault[0], "error_description": f"Invalid refresh token: {refresh_token}"}, status=fault[1], headers=_PRIVATE
+            {"error": fault[0], "error_description": f"Invalid refresh token: {refresh_token}"},
+            status=fault[1],
+            headers=_PRIVATE,
         )
     if rotates:
         provider.refresh_tokens.take(refresh_token)
@@ -135,20 +160,26 @@ def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
     grant = provider.codes.take(code)
     if grant is None:
         # MITREid repeats the code; a relying party must not show or log this text.
-        raise _NotGranted("invalid_grant", f"JpaAuthorizationCodeRepository: no authorization code found for value {code}")
+        raise _NotGranted(
+            "invalid_grant", f"JpaAuthorizationCodeRepository: no authorization code found for value {code}"
+        )
     if grant.request.client_id != client.client_id:
         raise _NotGranted("invalid_grant", "Client ID mismatch")
     if grant.request.redirect_uri != form.get("redirect_uri"):
         raise _NotGranted("invalid_grant", "Redirect URI mismatch.")
     challenge = grant.request.code_challenge
     if challenge is not None and not authorization.verifier_fits(
-        challenge, grant.request.code_challenge_method, form.get("code_verifier", ""),
-    ):  # fmt: skip
+        challenge,
+        grant.request.code_challenge_method,
+        form.get("code_verifier", ""),
+    ):
         raise _NotGranted("invalid_request", "Code challenge and verifier do not match")
     return grant
 
 
-def _answer(provider: Provider, client: Client, grant: Grant, *, refresh_token: str | None = None) -> dict[str, str | int]:
+def _answer(
+    provider: Provider, client: Client, grant: Grant, *, refresh_token: str | None = None
+) -> dict[str, str | int]:
     """The tokens; `refresh_token` is the one to give back where one was used."""
     now, quirks = provider.clock(), provider.quirks
     is_again = refresh_token is not None
@@ -160,21 +191,29 @@ def _answer(provider: Provider, client: Client, grant: Grant, *, refresh_token: 
     )
     provider.access_tokens.put(access_token, grant)
     answer: dict[str, str | int] = {
-        "access_token": access_token, "token_type": "Bearer", "expires_in": tokens.ACCESS_TOKEN_SECONDS - 1,
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": tokens.ACCESS_TOKEN_SECONDS - 1,
         "scope": " ".join(grant.request.scopes),
-    }  # fmt: skip
+    }
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token
     if "openid" in grant.request.scopes:
         claims = tokens.id_token_claims(
-            grant, issuer=provider.issuer, key_id=provider.keys.key_id, identifier=provider.new_uuid(), now=now,
-        )  # fmt: skip
+            grant,
+            issuer=provider.issuer,
+            key_id=provider.keys.key_id,
+            identifier=provider.new_uuid(),
+            now=now,
+        )
         if is_again:
             claims.pop("auth_time", None)
         answer["id_token"] = provider.keys.id_token(
-            quirks.id_token(client.client_id, claims), signature=quirks.signature(client.client_id),
-            names_key=all(quirk.names_key for quirk in quirks.of(client.client_id)), client_secret=client.client_secret,
-        )  # fmt: skip
+            quirks.id_token(client.client_id, claims),
+            signature=quirks.signature(client.client_id),
+            names_key=all(quirk.names_key for quirk in quirks.of(client.client_id)),
+            client_secret=client.client_secret,
+        )
     return answer
 
 
@@ -184,6 +223,7 @@ async def _form(request: web.Request) -> dict[str, str]:
 
 def _bad_credentials(fault: BadCredentials) -> web.Response:
     return web.json_response(
-        {"error": fault.error, "error_description": "Bad client credentials"}, status=401,
+        {"error": fault.error, "error_description": "Bad client credentials"},
+        status=401,
         headers=_PRIVATE | {"WWW-Authenticate": 'Basic realm="openid-connect-server-webapp"'},
-    )  # fmt: skip
+    )

@@ -1,4 +1,5 @@
-"""The provider's signing keys, and the two tokens of an answer: ID token and access token, as MITREid Connect makes them."""
+"""The provider's signing keys, and the two tokens of an answer: ID token and access token, as MITREid Connect
+makes them."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Grant:
 
 
 class KeyRing:
-    """One key signs and is published; the ones before it are kept to recognise our own old ID tokens at logout."""
+    """One key signs and is published; the ones before it are kept to recognise our own old ID tokens at
+    logout."""
 
     def __init__(self, first: RSAPrivateKey | None = None) -> None:
         """`first` is the key to begin with; otherwise one is made when it is needed."""
@@ -60,13 +62,18 @@ class KeyRing:
         self._make()
 
     def _make(self) -> None:
-        self._made.append((f"rsa{len(self._made) + 1}", generate_private_key(public_exponent=65537, key_size=2048)))
+        self._made.append(
+            (f"rsa{len(self._made) + 1}", generate_private_key(public_exponent=65537, key_size=2048))
+        )
 
     def published(self, *, with_old: bool = False, with_elliptic: bool = False) -> dict[str, Any]:
         """The JWK set. Without `use`, as MITREid leaves it out."""
         published = [_public(key_id, key) for key_id, key in (self._keys if with_old else self._keys[-1:])]
         if with_elliptic:
-            published.append(json.loads(ECAlgorithm.to_jwk(self._elliptic.public_key())) | {"alg": "ES256", "kid": _ELLIPTIC})
+            published.append(
+                json.loads(ECAlgorithm.to_jwk(self._elliptic.public_key()))
+                | {"alg": "ES256", "kid": _ELLIPTIC}
+            )
         return {"keys": published}
 
     def sign(self, claims: Claims) -> str:
@@ -95,9 +102,17 @@ class KeyRing:
         for _, key in self._keys:
             try:
                 return jwt.decode(  # noqa: TID251  (the provider is no part of the gateway)
-                    token, key.public_key(), algorithms=["RS256"], issuer=issuer,
-                    options={"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
-                )  # fmt: skip
+                    token,
+                    key.public_key(),
+                    algorithms=["RS256"],
+                    issuer=issuer,
+                    options={
+                        "verify_aud": False,
+                        "verify_exp": False,
+                        "verify_iat": False,
+                        "verify_nbf": False,
+                    },
+                )
             except jwt.PyJWTError:
                 continue
         return None
@@ -111,7 +126,9 @@ def _public(key_id: str, key: RSAPrivateKey) -> dict[str, Any]:
 def _with_secret(claims: Claims, headers: dict[str, str | None], secret: bytes) -> str:
     """HS256 by hand: no library takes a public key for a secret, and that is what this is for."""
     named = {name: value for name, value in headers.items() if value is not None}
-    signed = b".".join(base64url_encode(json.dumps(part).encode()) for part in ({"alg": "HS256", **named}, claims))
+    signed = b".".join(
+        base64url_encode(json.dumps(part).encode()) for part in ({"alg": "HS256", **named}, claims)
+    )
     return b".".join((signed, base64url_encode(hmac.digest(secret, signed, "sha256")))).decode()
 
 
@@ -119,9 +136,14 @@ def id_token_claims(grant: Grant, *, issuer: str, key_id: str, identifier: str, 
     """`auth_time` is there only where max_age was sent; `kid` stands in the payload too."""
     issued_at = int(now.timestamp())
     claims: Claims = {
-        "sub": grant.subject, "aud": grant.request.client_id, "kid": key_id, "iss": issuer,
-        "exp": issued_at + ID_TOKEN_SECONDS, "iat": issued_at, "jti": identifier,
-    }  # fmt: skip
+        "sub": grant.subject,
+        "aud": grant.request.client_id,
+        "kid": key_id,
+        "iss": issuer,
+        "exp": issued_at + ID_TOKEN_SECONDS,
+        "iat": issued_at,
+        "jti": identifier,
+    }
     if grant.request.max_age is not None:
         claims["auth_time"] = int(grant.authenticated_at.timestamp())
     if grant.request.nonce is not None:
@@ -133,6 +155,10 @@ def access_token_claims(grant: Grant, *, issuer: str, identifier: str, now: date
     """`sub` is the login name and not the subject: a trap of MITREid that relying parties must live with."""
     issued_at = int(now.timestamp())
     return {
-        "sub": grant.login_name, "azp": grant.request.client_id, "iss": issuer,
-        "exp": issued_at + ACCESS_TOKEN_SECONDS, "iat": issued_at, "jti": identifier,
-    }  # fmt: skip
+        "sub": grant.login_name,
+        "azp": grant.request.client_id,
+        "iss": issuer,
+        "exp": issued_at + ACCESS_TOKEN_SECONDS,
+        "iat": issued_at,
+        "jti": identifier,
+    }

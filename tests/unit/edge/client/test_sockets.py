@@ -54,7 +54,9 @@ def test_a_second_one_is_refused_by_name_and_the_first_goes_on(tmp_path):
 
 def test_a_listener_that_locks_nothing_is_found_by_asking(tmp_path):
     path = tmp_path / "edge.sock"
-    with subprocess.Popen([sys.executable, "-c", HOLDS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout.readline() == b"listens\n"
         with pytest.raises(CannotListen, match=f"is taken by process {other.pid} "):
             bind([at(path)])
@@ -69,7 +71,10 @@ def test_nothing_is_bound_when_one_address_cannot_be_had(tmp_path):
         other.listen()
         port = other.getsockname()[1]
         taken = Address(key="server.management", host="127.0.0.1", port=port)
-        with pytest.raises(CannotListen, match=rf"^server\.management: 127\.0\.0\.1:{port} is taken by process {os.getpid()} "):
+        with pytest.raises(
+            CannotListen,
+            match=rf"^server\.management: 127\.0\.0\.1:{port} is taken by process {os.getpid()} ",
+        ):
             bind([at(tmp_path / "edge.sock"), taken])
     assert list(tmp_path.iterdir()) == []
 

@@ -35,7 +35,16 @@ def test_addresses_are_read_as_proxies_write_them(text, address):
 
 @pytest.mark.parametrize(
     ("peer", "trusted"),
-    [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("192.0.2.1", True), ("192.0.2.2", False), ("2001:db8:1::1", True), ("2001:db9::1", False), (LOCAL_PEER, True), ("nonsense", False)],
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("192.0.2.1", True),
+        ("192.0.2.2", False),
+        ("2001:db8:1::1", True),
+        ("2001:db9::1", False),
+        (LOCAL_PEER, True),
+        ("nonsense", False),
+    ],
 )
 def test_a_peer_is_trusted_if_it_is_listed_or_local(peer, trusted):
     assert TRUSTED.trusts(peer) is trusted

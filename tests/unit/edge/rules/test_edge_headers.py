@@ -5,11 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from authproxy.edge.rules import headers
-from authproxy.edge.rules.headers import RequestFilter, folded, is_identity, returning, trailers, without_own_cookies
+from authproxy.edge.rules.headers import (
+    RequestFilter,
+    folded,
+    is_identity,
+    returning,
+    trailers,
+    without_own_cookies,
+)
 from authproxy.edge.rules.request_head import parse
 
 
-def outgoing(*fields: tuple[bytes, bytes], method: bytes = b"GET", added: bytes = b"", upgrade: bytes = b"", **options) -> bytes:
+def outgoing(
+    *fields: tuple[bytes, bytes], method: bytes = b"GET", added: bytes = b"", upgrade: bytes = b"", **options
+) -> bytes:
     head = parse(method, b"/", "1.1", [(b"Host", b"h"), *fields])
     head.upgrade = upgrade
     return RequestFilter().outgoing(head, origin_form="/x", host=b"portal", added=added, **options)
@@ -17,7 +26,12 @@ def outgoing(*fields: tuple[bytes, bytes], method: bytes = b"GET", added: bytes 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(b"X-Auth-Subject", b"x_auth_subject"), (b"X.Auth~Subject", b"X--Auth-Subject"), (b"HTTP_X_AUTH_SUBJECT", b"X-AUTH-SUBJECT"), (b"_X-Auth-Subject-", b"X-Auth-Subject")],
+    [
+        (b"X-Auth-Subject", b"x_auth_subject"),
+        (b"X.Auth~Subject", b"X--Auth-Subject"),
+        (b"HTTP_X_AUTH_SUBJECT", b"X-AUTH-SUBJECT"),
+        (b"_X-Auth-Subject-", b"X-Auth-Subject"),
+    ],
 )
 def test_names_that_become_one_variable_fold_to_one_name(one, other):
     assert folded(one) == folded(other)
@@ -28,20 +42,44 @@ def test_folding_is_done_once(name):
     assert folded(name).startswith(b"http-") or folded(folded(name)) == folded(name)
 
 
-@pytest.mark.parametrize("name", [b"Accept", b"Authorization", b"X-Requested-With", b"X-CSRF-Token", b"User-Agent", b"Auth", b"X-Authority", b"Remote", b"Origin"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"Accept",
+        b"Authorization",
+        b"X-Requested-With",
+        b"X-CSRF-Token",
+        b"User-Agent",
+        b"Auth",
+        b"X-Authority",
+        b"Remote",
+        b"Origin",
+    ],
+)
 def test_ordinary_headers_are_no_identity(name):
     assert not is_identity(name)
 
 
 def test_a_request_is_written_with_our_lines_once_and_its_framing_last():
-    written = outgoing((b"Accept", b"*/*"), (b"Content-Length", b"3"), (b"X-Auth-Subject", b"me"), method=b"POST", added=b"X-Auth-Subject: ana\r\n")
-    assert written == b"POST /x HTTP/1.1\r\nHost: portal\r\nAccept: */*\r\nX-Auth-Subject: ana\r\nContent-Length: 3\r\n\r\n"
+    written = outgoing(
+        (b"Accept", b"*/*"),
+        (b"Content-Length", b"3"),
+        (b"X-Auth-Subject", b"me"),
+        method=b"POST",
+        added=b"X-Auth-Subject: ana\r\n",
+    )
+    assert (
+        written
+        == b"POST /x HTTP/1.1\r\nHost: portal\r\nAccept: */*\r\nX-Auth-Subject: ana\r\nContent-Length: 3\r\n\r\n"
+    )
 
 
 def test_each_framing_is_kept():
     assert outgoing((b"Transfer-Encoding", b"chunked")).endswith(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
     assert outgoing((b"Content-Length", b"0")).endswith(b"\r\nContent-Length: 0\r\n\r\n")
-    assert outgoing((b"Content-Length", b"1"), (b"Expect", b"100-continue")).endswith(b"\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+    assert outgoing((b"Content-Length", b"1"), (b"Expect", b"100-continue")).endswith(
+        b"\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+    )
     assert outgoing(upgrade=b"WebSocket").endswith(b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 
 
@@ -53,7 +91,12 @@ def test_cookies_lose_ours_unless_our_own_pages_are_asked():
 
 
 def test_what_connection_names_stays_behind_but_never_ours():
-    written = outgoing((b"Connection", b"close, x-hop , X-Auth-Subject"), (b"X-Hop", b"1"), (b"X-Stays", b"2"), added=b"X-Auth-Subject: ana\r\n")
+    written = outgoing(
+        (b"Connection", b"close, x-hop , X-Auth-Subject"),
+        (b"X-Hop", b"1"),
+        (b"X-Stays", b"2"),
+        added=b"X-Auth-Subject: ana\r\n",
+    )
     assert b"Hop" not in written
     assert b"\r\nX-Stays: 2\r\nX-Auth-Subject: ana\r\n" in written
 
@@ -67,7 +110,10 @@ def test_the_memory_of_spellings_has_an_end():
     for number in range(5000):
         assert returning(b"", [(b"X-%d" % number, b"y")], b"") == b"X-%d: y\r\n" % number
     assert len(headers._returning) == 4096
-    assert returning(b"", [(b"Keep-Alive-%d" % 1, b"y"), (b"cONNECTION", b"x-hop"), (b"X-Hop", b"z")], b"") == b"Keep-Alive-1: y\r\n"
+    assert (
+        returning(b"", [(b"Keep-Alive-%d" % 1, b"y"), (b"cONNECTION", b"x-hop"), (b"X-Hop", b"z")], b"")
+        == b"Keep-Alive-1: y\r\n"
+    )
 
 
 TOKEN = some.text(alphabet="abcXYZ019_-=%", max_size=8).map(str.encode)
@@ -75,11 +121,18 @@ TOKEN = some.text(alphabet="abcXYZ019_-=%", max_size=8).map(str.encode)
 
 @given(some.lists(some.tuples(TOKEN, some.booleans()), max_size=6))
 def test_other_cookies_are_byte_identical_and_ours_are_gone(pairs):
-    sent = b"; ".join(b"__Host-authproxy%s=t" % name if is_ours else b"c%s=v" % name for name, is_ours in pairs)
+    sent = b"; ".join(
+        b"__Host-authproxy%s=t" % name if is_ours else b"c%s=v" % name for name, is_ours in pairs
+    )
     assert without_own_cookies(sent) == b"; ".join(b"c%s=v" % name for name, is_ours in pairs if not is_ours)
 
 
-@given(some.lists(some.sampled_from([b"__Host-authproxy", b"=", b";", b",", b" ", b'"', b"a", b"-flow", b"\t"]), max_size=12).map(b"".join))
+@given(
+    some.lists(
+        some.sampled_from([b"__Host-authproxy", b"=", b";", b",", b" ", b'"', b"a", b"-flow", b"\t"]),
+        max_size=12,
+    ).map(b"".join)
+)
 def test_nothing_of_ours_is_left_however_it_is_written(cookies):
     assert b"__Host-authproxy" not in without_own_cookies(cookies)
 
@@ -91,10 +144,19 @@ def test_cookies_that_a_proxy_joined_by_commas_are_parted_where_ours_begin():
 
 def test_an_answer_keeps_what_is_the_portals():
     fields = [
-        (b"Content-Type", b"text/html"), (b"Connection", b"X-Hop"), (b"X-Hop", b"1"), (b"Keep-Alive", b"5"), (b"Content-Length", b"3"),
-        (b"Set-Cookie", b"a=1"), (b"Set-Cookie", b"__Host-authproxy=evil"), (b"set-cookie", b" =__Host-authproxy=evil"),
-    ]  # fmt: skip
-    assert returning(b"S\r\n", fields, b"F\r\n\r\n") == b"S\r\nContent-Type: text/html\r\nSet-Cookie: a=1\r\nF\r\n\r\n"
+        (b"Content-Type", b"text/html"),
+        (b"Connection", b"X-Hop"),
+        (b"X-Hop", b"1"),
+        (b"Keep-Alive", b"5"),
+        (b"Content-Length", b"3"),
+        (b"Set-Cookie", b"a=1"),
+        (b"Set-Cookie", b"__Host-authproxy=evil"),
+        (b"set-cookie", b" =__Host-authproxy=evil"),
+    ]
+    assert (
+        returning(b"S\r\n", fields, b"F\r\n\r\n")
+        == b"S\r\nContent-Type: text/html\r\nSet-Cookie: a=1\r\nF\r\n\r\n"
+    )
 
 
 def test_a_spelling_is_judged_the_same_the_second_time():
@@ -106,11 +168,22 @@ def test_a_spelling_is_judged_the_same_the_second_time():
 
 
 def test_only_our_own_pages_set_our_cookies():
-    assert returning(b"", [(b"Set-Cookie", b"__Host-authproxy=t")], b"", may_set_own_cookies=True) == b"Set-Cookie: __Host-authproxy=t\r\n"
+    assert (
+        returning(b"", [(b"Set-Cookie", b"__Host-authproxy=t")], b"", may_set_own_cookies=True)
+        == b"Set-Cookie: __Host-authproxy=t\r\n"
+    )
 
 
 def test_trailers_that_mean_more_than_a_checksum_are_none():
     assert trailers([(b"X-Checksum", b"1"), (b"ETag", b"2")]) == b"X-Checksum: 1\r\nETag: 2\r\n"
     assert trailers([]) == b""
-    for name in (b"Content-Length", b"content_length", b"Host", b"Authorization", b"Set-Cookie", b"X-Auth-Subject", b"X_Forwarded_For"):
+    for name in (
+        b"Content-Length",
+        b"content_length",
+        b"Host",
+        b"Authorization",
+        b"Set-Cookie",
+        b"X-Auth-Subject",
+        b"X_Forwarded_For",
+    ):
         assert trailers([(b"X-Checksum", b"1"), (name, b"2")]) is None

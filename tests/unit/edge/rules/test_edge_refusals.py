@@ -74,10 +74,13 @@ def test_a_person_without_a_session_is_redirected_and_a_script_never_is():
 
 
 @pytest.mark.parametrize(
-    ("refusal", "status"), [(Denied(reason=Reason.LEVEL_TOO_LOW), 403), (Unavailable(reason=Reason.STORE_UNAVAILABLE), 503)]
+    ("refusal", "status"),
+    [(Denied(reason=Reason.LEVEL_TOO_LOW), 403), (Unavailable(reason=Reason.STORE_UNAVAILABLE), 503)],
 )
 def test_what_signing_in_does_not_mend_is_a_page_or_a_problem(refusal, status):
-    assert refusals.answer(refusal, target=target(), head=head(NAVIGATES), request_id="r") == PageWanted(status, refusal.reason)
+    assert refusals.answer(refusal, target=target(), head=head(NAVIGATES), request_id="r") == PageWanted(
+        status, refusal.reason
+    )
     script = refusals.answer(refusal, target=target(), head=head(), request_id="r")
     assert isinstance(script, Answer)
     assert (script.status, b"Retry-After: 5\r\n" in script.headers) == (status, status == 503)
@@ -85,7 +88,9 @@ def test_what_signing_in_does_not_mend_is_a_page_or_a_problem(refusal, status):
 
 
 PAYMENTS = Route(
-    name="acq/payments POST", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push", "totp"), max_age=timedelta(minutes=5)))
+    name="acq/payments POST",
+    path="/payments",
+    requirement=Requirement(step_up=StepUp(methods=("push", "totp"), max_age=timedelta(minutes=5))),
 )
 WEAK = StepUpRequired(portal=PORTAL, route=PAYMENTS, session=SESSION)
 FORM = (b"Referer", b"https://acq.example/payments/new?x=1")
@@ -95,12 +100,29 @@ FORM = (b"Referer", b"https://acq.example/payments/new?x=1")
     ("fields", "asked", "held", "location"),
     [
         ([NAVIGATES], target(), None, "step-up?rt=/page%3Fa%3Db%26c%3Dd&for=acq/payments%20POST"),
-        ([NAVIGATES], target(method="HEAD"), None, "step-up?rt=/page%3Fa%3Db%26c%3Dd&for=acq/payments%20POST"),
-        ([NAVIGATES, FORM], target(method="POST"), None, "step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&lost=yes"),
-        ([NAVIGATES, FORM], target(method="POST"), "n" * 43, "step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&held=" + "n" * 43),
+        (
+            [NAVIGATES],
+            target(method="HEAD"),
+            None,
+            "step-up?rt=/page%3Fa%3Db%26c%3Dd&for=acq/payments%20POST",
+        ),
+        (
+            [NAVIGATES, FORM],
+            target(method="POST"),
+            None,
+            "step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&lost=yes",
+        ),
+        (
+            [NAVIGATES, FORM],
+            target(method="POST"),
+            "n" * 43,
+            "step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST&held=" + "n" * 43,
+        ),
     ],
 )
-def test_a_person_who_lacks_a_proof_is_led_to_where_it_is_asked_and_told_what_becomes_of_a_form(fields, asked, held, location):
+def test_a_person_who_lacks_a_proof_is_led_to_where_it_is_asked_and_told_what_becomes_of_a_form(
+    fields, asked, held, location
+):
     page = refusals.answer(WEAK, target=asked, head=head(*fields), request_id="r", held=held)
     assert isinstance(page, Answer)
     assert (page.status, page.body) == (303, b"")
@@ -117,11 +139,18 @@ def test_a_script_that_lacks_a_proof_is_told_as_rfc_9470_says_it():
         b'error_description="a fresh proof is required", max_age="300"'
     )
     assert json.loads(script.body) == {
-        "type": "about:blank", "title": "Step-up required", "status": 401, "reason": "step_up_required", "request_id": "r1",
+        "type": "about:blank",
+        "title": "Step-up required",
+        "status": 401,
+        "reason": "step_up_required",
+        "request_id": "r1",
         "code": "step_up_required-r1",
-        "step_up_url": "https://acq.example/.authproxy/step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST",
-        "methods": ["push", "totp"], "max_age": 300,
-    }  # fmt: skip
+        "step_up_url": (
+            "https://acq.example/.authproxy/step-up?rt=/payments/new%3Fx%3D1&for=acq/payments%20POST"
+        ),
+        "methods": ["push", "totp"],
+        "max_age": 300,
+    }
 
 
 def test_an_age_that_does_not_matter_is_not_told():
@@ -136,19 +165,26 @@ def test_an_age_that_does_not_matter_is_not_told():
 def test_a_form_that_is_kept_no_more_is_gone():
     gone = Denied(reason=Reason.HELD_REQUEST_GONE, portal=PORTAL)
     page = refusals.answer(gone, target=target(method="POST"), head=head(NAVIGATES, FORM), request_id="r")
-    assert page == PageWanted(410, Reason.HELD_REQUEST_GONE, b"X-Authproxy-Return-To: /payments/new%3Fx%3D1\r\n")
+    assert page == PageWanted(
+        410, Reason.HELD_REQUEST_GONE, b"X-Authproxy-Return-To: /payments/new%3Fx%3D1\r\n"
+    )
     assert refusals.answer(gone, target=target(method="POST"), head=head(), request_id="r").status == 410
 
 
 def test_what_a_page_may_say_of_a_denial_goes_with_it():
-    session = replace(SESSION, person=replace(SESSION.person, name="Živa", email="ziva@example.si"), level=Level.MEDIUM)
+    session = replace(
+        SESSION, person=replace(SESSION.person, name="Živa", email="ziva@example.si"), level=Level.MEDIUM
+    )
     route = Route(name="acq/a", path="/a", requirement=Requirement(level=Level.HIGH))
     denied = Denied(reason=Reason.LEVEL_TOO_LOW, portal=PORTAL, route=route, session=session)
     page = refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r")
     assert isinstance(page, PageWanted)
     assert page.said.decode().split("\r\n") == [
-        "X-Authproxy-Return-To: /page%3Fa%3Db%26c%3Dd", "X-Authproxy-Person: %C5%BDiva%2C%20ziva%40example.si", "X-Authproxy-Levels: 20 30", "",
-    ]  # fmt: skip
+        "X-Authproxy-Return-To: /page%3Fa%3Db%26c%3Dd",
+        "X-Authproxy-Person: %C5%BDiva%2C%20ziva%40example.si",
+        "X-Authproxy-Levels: 20 30",
+        "",
+    ]
     script = refusals.answer(denied, target=target(), head=head(), request_id="r")
     assert isinstance(script, Answer)
     assert (json.loads(script.body)["level"], json.loads(script.body)["level_needed"]) == (20, 30)
@@ -157,7 +193,9 @@ def test_what_a_page_may_say_of_a_denial_goes_with_it():
 def test_levels_are_told_only_where_they_are_the_reason():
     route = Route(name="acq/a", path="/a", requirement=Requirement(level=Level.HIGH))
     denied = Denied(reason=Reason.METHOD_NOT_ALLOWED_HERE, portal=PORTAL, route=route, session=SESSION)
-    assert b"Levels" not in refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r").said
+    assert (
+        b"Levels" not in refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r").said
+    )
     assert b"level" not in refusals.answer(denied, target=target(), head=head(), request_id="r").body
 
 
@@ -170,7 +208,10 @@ def test_plain_refusals_name_the_reason(status):
 
 def test_405_says_what_is_allowed():
     assert b"\r\nAllow: DELETE, GET, HEAD, " in refusals.plain(405, Reason.METHOD_UNSUPPORTED, "r1").headers
-    assert b"\r\nAllow: GET, PURGE\r\n" in refusals.plain(405, Reason.METHOD_UNSUPPORTED, "r1", frozenset({"PURGE", "GET"})).headers
+    assert (
+        b"\r\nAllow: GET, PURGE\r\n"
+        in refusals.plain(405, Reason.METHOD_UNSUPPORTED, "r1", frozenset({"PURGE", "GET"})).headers
+    )
 
 
 def test_a_status_without_a_title_of_its_own_has_the_standards_phrase():
@@ -179,8 +220,21 @@ def test_a_status_without_a_title_of_its_own_has_the_standards_phrase():
 
 @pytest.mark.parametrize(
     ("keeps_alive", "is_http_1_0", "connection"),
-    [(True, False, b""), (True, True, b"Connection: keep-alive\r\n"), (False, False, b"Connection: close\r\n"), (False, True, b"Connection: close\r\n")],
+    [
+        (True, False, b""),
+        (True, True, b"Connection: keep-alive\r\n"),
+        (False, False, b"Connection: close\r\n"),
+        (False, True, b"Connection: close\r\n"),
+    ],
 )
 def test_the_connection_is_said_where_it_is_not_understood(keeps_alive, is_http_1_0, connection):
-    written = refusals.head_bytes(Answer(403, b"X: y\r\n", b"body"), date=b"Date: now\r\n", keeps_alive=keeps_alive, is_http_1_0=is_http_1_0)
-    assert written == b"HTTP/1.1 403 Forbidden\r\nDate: now\r\nX: y\r\nContent-Length: 4\r\n" + connection + b"\r\n"
+    written = refusals.head_bytes(
+        Answer(403, b"X: y\r\n", b"body"),
+        date=b"Date: now\r\n",
+        keeps_alive=keeps_alive,
+        is_http_1_0=is_http_1_0,
+    )
+    assert (
+        written
+        == b"HTTP/1.1 403 Forbidden\r\nDate: now\r\nX: y\r\nContent-Length: 4\r\n" + connection + b"\r\n"
+    )

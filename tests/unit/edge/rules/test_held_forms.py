@@ -7,7 +7,8 @@ from authproxy.edge.rules import held_forms as held
 from authproxy.edge.rules.request_head import RequestHead
 
 ORIGIN = "https://acq.example"
-NAME = "bbjugmTgJac2ZpnSj3MHRYC067q92Ecwpz23hq4HW7A"  # the same in every worker: it is part of the names of tests
+# The same in every worker: it is part of the names of tests.
+NAME = "bbjugmTgJac2ZpnSj3MHRYC067q92Ecwpz23hq4HW7A"
 FORM = b"application/x-www-form-urlencoded"
 BODY = b"authproxy-held=" + NAME.encode()
 
@@ -22,7 +23,12 @@ class Takes:
         return content_type == self.kind and size <= 10
 
 
-def head(*fields: tuple[bytes, bytes], method: str = "POST", length: int | None = len(BODY), content_type: bytes | None = FORM) -> RequestHead:
+def head(
+    *fields: tuple[bytes, bytes],
+    method: str = "POST",
+    length: int | None = len(BODY),
+    content_type: bytes | None = FORM,
+) -> RequestHead:
     typed = [] if content_type is None else [(b"Content-Type", content_type)]
     made = RequestHead(method, "/pay", is_http_1_0=False, fields=[*typed, *fields], host=b"acq.example")
     made.content_length = length
@@ -53,7 +59,18 @@ def test_a_head_can_be_that_of_our_form_or_not(given, may):
     assert held.may_release(given) is may
 
 
-@pytest.mark.parametrize("body", [b"", b"authproxy-held=", BODY[:-1] + b"%", BODY[:-1] + b"\xff", b"Authproxy-held=" + NAME.encode(), b"x" * 58, BODY + b"&a=b"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"authproxy-held=",
+        BODY[:-1] + b"%",
+        BODY[:-1] + b"\xff",
+        b"Authproxy-held=" + NAME.encode(),
+        b"x" * 58,
+        BODY + b"&a=b",
+    ],
+)
 def test_a_body_that_is_not_exactly_our_field_is_the_portals(body):
     assert held.released_name(body) is None
 
@@ -62,7 +79,9 @@ def test_our_field_names_the_form():
     assert held.released_name(BODY) == NAME
 
 
-@pytest.mark.parametrize(("fields", "comes"), [([SAME], True), ([(b"Origin", b"https://evil.example")], False), ([], False)])
+@pytest.mark.parametrize(
+    ("fields", "comes"), [([SAME], True), ([(b"Origin", b"https://evil.example")], False), ([], False)]
+)
 def test_only_a_page_of_the_portal_is_believed(fields, comes):
     assert held.comes_from_portal(head(*fields), ORIGIN) is comes
 
@@ -86,20 +105,47 @@ def test_only_small_plain_forms_of_the_portals_own_pages_are_kept(given, takes, 
 
 
 def test_a_form_goes_on_with_its_own_body_and_origin_and_with_the_rest_of_the_request_that_sends_it():
-    sent = head((b"Origin", b"null"), (b"Referer", b"https://acq.example/form?\xe8"), (b"User-Agent", b"old"), content_type=b"multipart/form-data; boundary=x")
+    sent = head(
+        (b"Origin", b"null"),
+        (b"Referer", b"https://acq.example/form?\xe8"),
+        (b"User-Agent", b"old"),
+        content_type=b"multipart/form-data; boundary=x",
+    )
     form = held.kept(sent, "/pay?x", b"--x--")
-    assert (form.target, form.content_type, form.body) == ("/pay?x", "multipart/form-data; boundary=x", b"--x--")
-    now = head((b"Origin", ORIGIN.encode()), (b"referer", b"https://acq.example/.authproxy/step-up/send"), (b"User-Agent", b"new"))
+    assert (form.target, form.content_type, form.body) == (
+        "/pay?x",
+        "multipart/form-data; boundary=x",
+        b"--x--",
+    )
+    now = head(
+        (b"Origin", ORIGIN.encode()),
+        (b"referer", b"https://acq.example/.authproxy/step-up/send"),
+        (b"User-Agent", b"new"),
+    )
     now.cookies, now.connection, now.keeps_alive = b"a=b", b"close", False
     made = held.released(now, form)
     assert made.fields == [
-        (b"User-Agent", b"new"), (b"Content-Type", b"multipart/form-data; boundary=x"), (b"Origin", b"null"),
+        (b"User-Agent", b"new"),
+        (b"Content-Type", b"multipart/form-data; boundary=x"),
+        (b"Origin", b"null"),
         (b"Referer", b"https://acq.example/form?\xe8"),
-    ]  # fmt: skip
-    assert (made.method, made.content_length, made.is_chunked, made.expects_continue) == ("POST", 5, False, False)
-    assert (made.host, made.cookies, made.connection, made.keeps_alive) == (b"acq.example", b"a=b", b"close", False)
+    ]
+    assert (made.method, made.content_length, made.is_chunked, made.expects_continue) == (
+        "POST",
+        5,
+        False,
+        False,
+    )
+    assert (made.host, made.cookies, made.connection, made.keeps_alive) == (
+        b"acq.example",
+        b"a=b",
+        b"close",
+        False,
+    )
 
 
 def test_a_form_without_a_field_takes_none_of_the_request_that_sends_it():
-    form = HeldRequest(target="/", content_type="text/plain", fields=(("Content-Type", "text/plain"),), body=b"")
+    form = HeldRequest(
+        target="/", content_type="text/plain", fields=(("Content-Type", "text/plain"),), body=b""
+    )
     assert held.released(head((b"Origin", b"x")), form).fields == [(b"Content-Type", b"text/plain")]

@@ -22,9 +22,21 @@ def refusal(*fields: tuple[bytes, bytes], **options) -> int:
 
 def test_the_fields_that_matter_are_read_under_every_spelling():
     head = read(
-        (b"COOKIE", b"a=1"), (b"cookie", b"b=2"), (b"content-LENGTH", b"5"), (b"CONNECTION", b"a"), (b"connection", b"b"), (b"EXPECT", b"100-Continue"), (b"X", b"y")
-    )  # fmt: skip
-    assert (head.host, head.cookies, head.content_length, head.connection, head.expects_continue) == (b"acq.example", b"a=1; b=2", 5, b"a,b", True)
+        (b"COOKIE", b"a=1"),
+        (b"cookie", b"b=2"),
+        (b"content-LENGTH", b"5"),
+        (b"CONNECTION", b"a"),
+        (b"connection", b"b"),
+        (b"EXPECT", b"100-Continue"),
+        (b"X", b"y"),
+    )
+    assert (head.host, head.cookies, head.content_length, head.connection, head.expects_continue) == (
+        b"acq.example",
+        b"a=1; b=2",
+        5,
+        b"a,b",
+        True,
+    )
     assert head.has_body
     assert not head.is_chunked
 
@@ -110,7 +122,17 @@ def test_the_memory_of_spellings_has_an_end():
     assert read((b"cOOkie", b"a=1")).cookies == b"a=1"
 
 
-@given(some.lists(some.tuples(some.sampled_from([b"Host", b"Cookie", b"Content-Length", b"Transfer-Encoding", b"Upgrade", b"Expect", b"X"]), some.binary(max_size=12)), max_size=6))
+@given(
+    some.lists(
+        some.tuples(
+            some.sampled_from(
+                [b"Host", b"Cookie", b"Content-Length", b"Transfer-Encoding", b"Upgrade", b"Expect", b"X"]
+            ),
+            some.binary(max_size=12),
+        ),
+        max_size=6,
+    )
+)
 def test_whatever_is_accepted_has_one_framing(fields):
     try:
         head = parse(b"POST", b"/", "1.1", fields)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.access.decision import Allowed, AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Allowed,
+    AuthenticationRequired,
+    Denied,
+    Reason,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget, canonical_host
 from authproxy.edge.rules import subrequest
@@ -28,7 +35,9 @@ def head(*fields: tuple[bytes, bytes]) -> RequestHead:
     return RequestHead("GET", "/.authproxy/auth/nginx", is_http_1_0=False, fields=list(fields))
 
 
-def asked(url: bytes = b"https://acq.example/a?b", method: bytes = b"GET", *more: tuple[bytes, bytes]) -> RequestHead:
+def asked(
+    url: bytes = b"https://acq.example/a?b", method: bytes = b"GET", *more: tuple[bytes, bytes]
+) -> RequestHead:
     return head((b"X-Original-URL", url), (b"X-Original-Method", method), *more)
 
 
@@ -88,8 +97,15 @@ def test_nothing_but_a_target_or_a_refusal_comes_of_any_bytes(url, method):
 
 def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
     route = Route(name="all", path="/", requirement=Requirement())
-    allowed = Allowed(portal=PORTAL, route=route, session=session_for(new_ticket()), identity_headers=b"X-Auth-Subject: ana\r\n")
-    said = subrequest.answer(allowed, original=original(asked(), NGINX, site_at)[0], head=head(), dialect=NGINX, request_id="r1")
+    allowed = Allowed(
+        portal=PORTAL,
+        route=route,
+        session=session_for(new_ticket()),
+        identity_headers=b"X-Auth-Subject: ana\r\n",
+    )
+    said = subrequest.answer(
+        allowed, original=original(asked(), NGINX, site_at)[0], head=head(), dialect=NGINX, request_id="r1"
+    )
     assert (said.status, said.body) == (200, b"")
     assert said.headers.endswith(b"X-Auth-Subject: ana\r\nX-Request-Id: r1\r\n")
     assert b"Set-Cookie" not in said.headers
@@ -97,7 +113,9 @@ def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
 
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
 REQUIRED = AuthenticationRequired(reason=Reason.NO_SESSION, portal=PORTAL)
-PAYMENTS = Route(name="acq/payments", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push",))))
+PAYMENTS = Route(
+    name="acq/payments", path="/payments", requirement=Requirement(step_up=StepUp(methods=("push",)))
+)
 WEAK = StepUpRequired(portal=PORTAL, route=PAYMENTS, session=session_for(new_ticket()))
 
 
@@ -121,7 +139,9 @@ def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirec
     assert (said.status, b"\r\nLocation: " in said.headers) == (status, has_location)
 
 
-@pytest.mark.parametrize(("method", "ending"), [(b"GET", b"for=acq/payments\r\n"), (b"POST", b"for=acq/payments&lost=yes\r\n")])
+@pytest.mark.parametrize(
+    ("method", "ending"), [(b"GET", b"for=acq/payments\r\n"), (b"POST", b"for=acq/payments&lost=yes\r\n")]
+)
 def test_a_front_proxy_is_told_where_a_proof_is_asked_and_that_a_form_is_lost(method, ending):
     target, _ = original(asked(method=method), NGINX, site_at)
     said = subrequest.answer(WEAK, original=target, head=head(NAVIGATES), dialect=NGINX, request_id="r")

@@ -41,7 +41,12 @@ def test_without_a_name_nothing_is_said_and_nothing_noticed():
     ],
 )
 def test_only_options_and_trace_are_limited_and_by_the_smallest_number(method, values, left):
-    assert forwards_left(RequestHead(method, "/", is_http_1_0=False, fields=[(b"max-Forwards", value) for value in values])) == left
+    assert (
+        forwards_left(
+            RequestHead(method, "/", is_http_1_0=False, fields=[(b"max-Forwards", value) for value in values])
+        )
+        == left
+    )
 
 
 def test_a_forwarded_request_may_be_forwarded_once_less():
@@ -49,6 +54,8 @@ def test_a_forwarded_request_may_be_forwarded_once_less():
     assert with_one_forward_less(fields, 3) == [(b"Accept", b"*/*"), (b"Max-Forwards", b"2")]
 
 
-@pytest.mark.parametrize(("name", "is_relayed"), [(b"VIA", True), (b"Max-forwards", True), (b"Viable", False)])
+@pytest.mark.parametrize(
+    ("name", "is_relayed"), [(b"VIA", True), (b"Max-forwards", True), (b"Viable", False)]
+)
 def test_a_head_tells_whether_it_speaks_of_intermediaries(name, is_relayed):
     assert parse(b"GET", b"/", "1.1", [(b"Host", b"h"), (name, b"x")]).is_relayed is is_relayed

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol
 
-from authproxy.edge.rules.websocket import GOING_AWAY, POLICY_VIOLATION, Frames, close_frame, masked_close_frame
+from authproxy.edge.rules.websocket import (
+    GOING_AWAY,
+    POLICY_VIOLATION,
+    Frames,
+    close_frame,
+    masked_close_frame,
+)
 
 OPCODES = [Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG]
 
@@ -21,8 +27,16 @@ def serialized(opcode: Opcode, size: int, *, masked: bool, last: bool = True) ->
 
 def frames(masked: bool):
     control = st.tuples(st.sampled_from([Opcode.PING, Opcode.PONG]), st.integers(0, 125), st.just(True))
-    message = st.tuples(st.sampled_from([Opcode.CONT, Opcode.TEXT, Opcode.BINARY]), st.sampled_from([0, 1, 125, 126, 300, 65535, 65536]), st.booleans())
-    return st.lists((control | message).map(lambda one: serialized(one[0], one[1], masked=masked, last=one[2])), min_size=1, max_size=5)
+    message = st.tuples(
+        st.sampled_from([Opcode.CONT, Opcode.TEXT, Opcode.BINARY]),
+        st.sampled_from([0, 1, 125, 126, 300, 65535, 65536]),
+        st.booleans(),
+    )
+    return st.lists(
+        (control | message).map(lambda one: serialized(one[0], one[1], masked=masked, last=one[2])),
+        min_size=1,
+        max_size=5,
+    )
 
 
 @given(st.data(), st.booleans())
@@ -69,8 +83,24 @@ def test_a_close_frame_without_a_word_counts_too():
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x83\x00", b"\x8b\x00", b"\x81\x80abcd", b"\x09\x00", b"\x89\x7e\x00\x80", b"HTTP/1.1 200 OK\r\n", b"first message"],
-    ids=["reserved data", "reserved control", "masked", "a control frame in parts", "a long control frame", "http", "text"],
+    [
+        b"\x83\x00",
+        b"\x8b\x00",
+        b"\x81\x80abcd",
+        b"\x09\x00",
+        b"\x89\x7e\x00\x80",
+        b"HTTP/1.1 200 OK\r\n",
+        b"first message",
+    ],
+    ids=[
+        "reserved data",
+        "reserved control",
+        "masked",
+        "a control frame in parts",
+        "a long control frame",
+        "http",
+        "text",
+    ],
 )
 def test_what_is_no_frame_of_a_server_has_no_borders(data):
     followed = Frames(are_masked=False)

@@ -1,4 +1,5 @@
-"""The short way through an answer: what it takes, how it hands it on, and that it leaves everything doubtful to the parser."""
+"""The short way through an answer: what it takes, how it hands it on, and that it leaves everything doubtful
+to the parser."""
 
 from __future__ import annotations
 
@@ -30,7 +31,12 @@ def wire(fields=FIELDS, line=b"HTTP/1.1 200 OK", body=BODY):
 def test_a_plain_answer_keeps_its_fields_but_for_length_and_connection(fields):
     answer = plain_answer.read(wire(fields))
     assert answer is not None
-    assert (answer.status, answer.phrase, answer.lines, answer.length) == (200, b"OK", b'Server: s\r\nETag: "x"\r\n', 4)
+    assert (answer.status, answer.phrase, answer.lines, answer.length) == (
+        200,
+        b"OK",
+        b'Server: s\r\nETag: "x"\r\n',
+        4,
+    )
     assert wire(fields)[answer.body_at :] == BODY
 
 
@@ -61,15 +67,31 @@ def test_the_body_may_still_be_coming():
         *(
             wire(FIELDS + line)
             for line in (
-                b"Transfer-Encoding: chunked\r\n", b"Set-Cookie: a=1\r\n", b"Connection: close\r\n", b"Connection: ETag\r\n", b"Keep-Alive: 5\r\n",
-                b"Connection: keep-alive\r\nConnection: keep-alive\r\n", b"Upgrade: h2c\r\n", b"TE: x\r\n", b"Trailer: x\r\n",
-                b"Proxy-Authenticate: x\r\n", b" folded\r\n", b"A : b\r\n", b"A: b\x00\r\n", b"A: b\rc\r\n", b"A: b\n", b": b\r\n", b"A\r\n",
-                b"content-length: 4\r\n", b"Content-Length:\r\n", b"Connection:\r\nConnection: keep-alive\r\n",
+                b"Transfer-Encoding: chunked\r\n",
+                b"Set-Cookie: a=1\r\n",
+                b"Connection: close\r\n",
+                b"Connection: ETag\r\n",
+                b"Keep-Alive: 5\r\n",
+                b"Connection: keep-alive\r\nConnection: keep-alive\r\n",
+                b"Upgrade: h2c\r\n",
+                b"TE: x\r\n",
+                b"Trailer: x\r\n",
+                b"Proxy-Authenticate: x\r\n",
+                b" folded\r\n",
+                b"A : b\r\n",
+                b"A: b\x00\r\n",
+                b"A: b\rc\r\n",
+                b"A: b\n",
+                b": b\r\n",
+                b"A\r\n",
+                b"content-length: 4\r\n",
+                b"Content-Length:\r\n",
+                b"Connection:\r\nConnection: keep-alive\r\n",
             )
         ),
         b"\x16\x03\x01" + wire(),
     ],
-)  # fmt: skip
+)
 def test_whatever_is_not_plain_is_left_to_the_parser(data):
     assert plain_answer.read(data) is None
 
@@ -84,7 +106,8 @@ def test_the_inventions_of_a_strange_portal_are_read_and_not_all_remembered():
 
 
 class Oracle:
-    """llhttp's reading. It forgets how the message was framed when that is over, so persistence is asked at the end of the head."""
+    """llhttp's reading. It forgets how the message was framed when that is over, so persistence is asked at
+    the end of the head."""
 
     def __init__(self, data):
         self.fields, self.body, self.is_complete, self.keeps_alive = [], b"", False, None
@@ -105,7 +128,9 @@ class Oracle:
         self.is_complete = True
 
 
-names = st.sampled_from([b"Server", b"content-type", b"X-A", b"Content-Length", b"Connection", b"Date", b"Set-Cookie", b"te"])
+names = st.sampled_from(
+    [b"Server", b"content-type", b"X-A", b"Content-Length", b"Connection", b"Date", b"Set-Cookie", b"te"]
+)
 values = st.sampled_from([b"4", b"0", b"keep-alive", b"close", b"a b", b"", b"x: y", b"\xe8", b"text/html"])
 bodies = st.sampled_from([b"", b"fou", b"four", b"fourfive"])
 
@@ -130,7 +155,12 @@ def test_what_is_plain_reads_as_llhttp_reads_it(fields, body):
     agrees_with_llhttp(wire(b"".join(b"%s: %s\r\n" % field for field in fields), body=body))
 
 
-@given(st.lists(st.tuples(st.sampled_from([b"Server", b"X-A", b"Date"]), values), max_size=4), st.integers(0, 4), bodies, st.booleans())
+@given(
+    st.lists(st.tuples(st.sampled_from([b"Server", b"X-A", b"Date"]), values), max_size=4),
+    st.integers(0, 4),
+    bodies,
+    st.booleans(),
+)
 def test_what_is_nearly_always_plain_reads_as_llhttp_reads_it(fields, at, body, says_keep_alive):
     fields.insert(at, (b"Content-Length", b"%d" % len(body)))
     if says_keep_alive:

@@ -60,7 +60,13 @@ class House:
         self.watch = self.instance()
 
     def instance(self):
-        return AccountWatch(provider=self.provider, grants=self.grants, sessions=self.sessions, every=EVERY, fresh=lambda size: "s" * size)
+        return AccountWatch(
+            provider=self.provider,
+            grants=self.grants,
+            sessions=self.sessions,
+            every=EVERY,
+            fresh=lambda size: "s" * size,
+        )
 
     async def session(self, grant):
         self.ticket = new_ticket()
@@ -98,7 +104,9 @@ async def test_a_no_ends_the_session_and_says_why(house):
 async def test_a_no_ends_the_session_that_has_changed_its_ticket_meanwhile(house):
     session = await house.session(REFRESH)
     old, house.ticket = house.ticket, new_ticket()
-    await house.sessions.rotate(old, house.ticket, session_for(house.ticket, grant=session.grant), browser=None, now=NOW)
+    await house.sessions.rotate(
+        old, house.ticket, session_for(house.ticket, grant=session.grant), browser=None, now=NOW
+    )
     house.provider.says = NO
     await house.watch.look(session, now=DUE)
     assert not await house.is_open()
@@ -119,7 +127,9 @@ async def test_silence_changes_nothing_and_is_seen(house, grant):
 
 async def test_two_instances_never_use_one_token_at_the_same_time(house):
     session = await house.session(REFRESH)
-    await asyncio.gather(*(instance.look(session, now=DUE) for instance in (house.watch, house.instance()) for _ in range(25)))
+    await asyncio.gather(
+        *(instance.look(session, now=DUE) for instance in (house.watch, house.instance()) for _ in range(25))
+    )
     assert house.provider.asked == [REFRESH]
 
 
@@ -145,8 +155,12 @@ async def test_a_no_after_a_lost_answer_is_no_proof_because_the_token_may_have_b
 
 async def test_a_question_that_has_never_left_here_casts_no_doubt_on_the_token(house):
     session = await house.session(REFRESH)
-    house.provider.says = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "token endpoint could not be asked: ClientConnectorError")
-    house.provider.says.__context__ = aiohttp.ClientConnectorError(SimpleNamespace(host="provider.example", port=443, ssl=True), OSError())
+    house.provider.says = CannotAsk(
+        Reason.PROVIDER_UNAVAILABLE, "token endpoint could not be asked: ClientConnectorError"
+    )
+    house.provider.says.__context__ = aiohttp.ClientConnectorError(
+        SimpleNamespace(host="provider.example", port=443, ssl=True), OSError()
+    )
     await house.watch.look(session, now=DUE)
     house.provider.says = NO
     assert await house.watch.look(session, now=DUE + EVERY) is not None
@@ -155,8 +169,12 @@ async def test_a_question_that_has_never_left_here_casts_no_doubt_on_the_token(h
 
 async def test_a_question_that_has_never_left_here_ends_no_doubt_that_there_was(house):
     session = await house.session(REFRESH)
-    never_left = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "token endpoint could not be asked: ClientConnectorError")
-    never_left.__context__ = aiohttp.ClientConnectorError(SimpleNamespace(host="provider.example", port=443, ssl=True), OSError())
+    never_left = CannotAsk(
+        Reason.PROVIDER_UNAVAILABLE, "token endpoint could not be asked: ClientConnectorError"
+    )
+    never_left.__context__ = aiohttp.ClientConnectorError(
+        SimpleNamespace(host="provider.example", port=443, ssl=True), OSError()
+    )
     for says, at in ((SILENCE, DUE), (never_left, DUE + EVERY), (NO, DUE + 2 * EVERY)):
         house.provider.says = says
         assert await house.watch.look(session, now=at) is None
@@ -204,7 +222,9 @@ async def test_a_sign_out_has_the_provider_forget_the_tokens_and_does_not_fail_w
         await house.watch.let_go(session.grant)
         await house.watch.let_go(session.grant)
     assert house.provider.ended == [REFRESH]
-    assert [(line["event"], line["reason"], line["error"]) for line in log.lines()] == [("tokens.not_revoked", "provider_unavailable", str(SILENCE))]
+    assert [(line["event"], line["reason"], line["error"]) for line in log.lines()] == [
+        ("tokens.not_revoked", "provider_unavailable", str(SILENCE))
+    ]
     assert await house.watch.look(session, now=DUE) is None
     assert house.provider.asked == []
 
@@ -215,10 +235,14 @@ async def test_a_sign_out_does_not_fail_with_a_store_that_is_away_and_what_is_no
     with log_lines() as log:
         await house.watch.let_go(session.grant)
     assert house.provider.ended == []
-    assert [(line["event"], line["reason"]) for line in log.lines()] == [("tokens.not_revoked", "store_unavailable")]
+    assert [(line["event"], line["reason"]) for line in log.lines()] == [
+        ("tokens.not_revoked", "store_unavailable")
+    ]
 
 
-@pytest.mark.parametrize("says", [Stands(Grant(refresh_token="r2")), Stands()], ids=["a new token", "the same token"])
+@pytest.mark.parametrize(
+    "says", [Stands(Grant(refresh_token="r2")), Stands()], ids=["a new token", "the same token"]
+)
 async def test_a_token_that_comes_while_its_person_signs_out_is_revoked_too(house, says):
     session = await house.session(REFRESH)
     house.provider.says = says

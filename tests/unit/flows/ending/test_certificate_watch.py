@@ -1,4 +1,5 @@
-"""Looking after the certificates on which sessions rest: one that cannot be looked at does not keep the others from it."""
+"""Looking after the certificates on which sessions rest: one that cannot be looked at does not keep the
+others from it."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class Summary:
 
 class Sessions:
     def __init__(self, *found: str | Summary, fails_for: str = "") -> None:
-        self._summaries = [each if isinstance(each, Summary) else Summary(f"session of {each}", (each,)) for each in found]
+        self._summaries = [
+            each if isinstance(each, Summary) else Summary(f"session of {each}", (each,)) for each in found
+        ]
         self._fails_for = fails_for
         self.revoked: list[str] = []
 
@@ -72,14 +75,23 @@ GOOD = Good(source=Source.CRL, this_update=NOW, next_update=NOW, is_stale=False,
 REVOKED = Revoked(source=Source.CRL, at=NOW, reason="keyCompromise")
 
 
-@pytest.mark.parametrize("fault", [TypeError("otherName"), AttributeError("CertID"), CannotAsk(Reason.REVOCATION_UNAVAILABLE, "away")])
+@pytest.mark.parametrize(
+    "fault",
+    [TypeError("otherName"), AttributeError("CertID"), CannotAsk(Reason.REVOCATION_UNAVAILABLE, "away")],
+)
 async def test_a_certificate_that_cannot_be_looked_at_is_unknown_and_the_others_are_looked_at(fault):
     sessions = Sessions("odd", "fine", "revoked")
-    watch = CertificateWatch(sessions=sessions, kept=Kept(), validator=Validator(odd=fault, fine=GOOD, revoked=REVOKED))
+    watch = CertificateWatch(
+        sessions=sessions, kept=Kept(), validator=Validator(odd=fault, fine=GOOD, revoked=REVOKED)
+    )
     with log_lines() as log:
         looked = await watch.look(now=NOW)
     assert ("certificates.look_failed" in log.getvalue()) is not isinstance(fault, CannotAsk)
-    assert (looked.unknown, looked.good, [each.session_id for each in looked.ended]) == (1, 1, ["session of revoked"])
+    assert (looked.unknown, looked.good, [each.session_id for each in looked.ended]) == (
+        1,
+        1,
+        ["session of revoked"],
+    )
     assert sessions.revoked == ["session of revoked"]
     assert watch.unknown == 1
 
@@ -87,7 +99,16 @@ async def test_a_certificate_that_cannot_be_looked_at_is_unknown_and_the_others_
 async def test_the_authorities_that_were_above_the_certificate_are_asked_about_too():
     kept, validator = MemoryKept(clock=lambda: NOW), Validator(ana=GOOD)
     leaf = certificate_key("ana").encode()
-    shown = ShownCertificate(shown_at=NOW, fingerprint="ana", issuer="CN=CA", serial=1, tax_number=None, not_after=NOW, leaf=leaf, above=(b"2", b"1"))
+    shown = ShownCertificate(
+        shown_at=NOW,
+        fingerprint="ana",
+        issuer="CN=CA",
+        serial=1,
+        tax_number=None,
+        not_after=NOW,
+        leaf=leaf,
+        above=(b"2", b"1"),
+    )
     await watched_certificates.keep(kept, shown, timedelta(hours=1))
     looked = await CertificateWatch(sessions=Sessions("ana"), kept=kept, validator=validator).look(now=NOW)
     assert (looked.good, validator.above) == (1, (b"2", b"1"))
@@ -95,23 +116,36 @@ async def test_the_authorities_that_were_above_the_certificate_are_asked_about_t
 
 async def test_what_has_been_ended_is_told_although_the_store_goes_away_meanwhile():
     sessions = Sessions("first", "second", fails_for="session of second")
-    watch = CertificateWatch(sessions=sessions, kept=Kept(), validator=Validator(first=REVOKED, second=REVOKED))
+    watch = CertificateWatch(
+        sessions=sessions, kept=Kept(), validator=Validator(first=REVOKED, second=REVOKED)
+    )
     looked = await watch.look(now=NOW)
     assert ([each.session_id for each in looked.ended], looked.unknown) == (["session of first"], 1)
 
 
-@pytest.mark.parametrize("watch", [{"lacks": "gone"}, {"gone": ValueError("no authority of ours has issued it")}], ids=["lost", "of no authority any more"])
+@pytest.mark.parametrize(
+    "watch",
+    [{"lacks": "gone"}, {"gone": ValueError("no authority of ours has issued it")}],
+    ids=["lost", "of no authority any more"],
+)
 async def test_a_session_whose_certificate_nobody_can_ask_about_any_more_ends(watch):
     sessions = Sessions("gone", "fine")
     looked = await CertificateWatch(
-        sessions=sessions, kept=Kept(lacks=watch.get("lacks", "")), validator=Validator(fine=GOOD, gone=watch.get("gone", GOOD))
+        sessions=sessions,
+        kept=Kept(lacks=watch.get("lacks", "")),
+        validator=Validator(fine=GOOD, gone=watch.get("gone", GOOD)),
     ).look(now=NOW)
     assert (sessions.revoked, looked.good, looked.unknown) == (["session of gone"], 1, 0)
 
 
 async def test_a_session_of_an_earlier_version_is_watched_by_the_certificate_that_signed_it_in():
     earlier = Summary("earlier", (), provider_session="revoked")
-    others = (Summary("at the provider", (), method="rekono", provider_session="revoked"), Summary("older still", ()))
+    others = (
+        Summary("at the provider", (), method="rekono", provider_session="revoked"),
+        Summary("older still", ()),
+    )
     sessions = Sessions(earlier, *others)
-    looked = await CertificateWatch(sessions=sessions, kept=Kept(), validator=Validator(revoked=REVOKED)).look(now=NOW)
+    looked = await CertificateWatch(
+        sessions=sessions, kept=Kept(), validator=Validator(revoked=REVOKED)
+    ).look(now=NOW)
     assert (sessions.revoked, looked.ended, looked.good) == (["earlier"], (earlier,), 0)

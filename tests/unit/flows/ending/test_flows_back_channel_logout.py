@@ -34,7 +34,8 @@ class Provider:
 
 
 class Sessions(MemorySessions):
-    """`cannot_revoke` makes the store silent; `meanwhile` is awaited between the two questions of a token with both names."""
+    """`cannot_revoke` makes the store silent; `meanwhile` is awaited between the two questions of a token
+    with both names."""
 
     cannot_revoke = False
     meanwhile = None
@@ -136,14 +137,18 @@ async def test_a_token_has_its_effect_once(sessions):
     await leaving.end("one", now=NOW)
     back_again = await signed_in(sessions)
     for seconds in (0, 5, 179):
-        assert await leaving.end("one", now=NOW + timedelta(seconds=seconds)) == LogoutRefused("logout token: it was used before")
+        assert await leaving.end("one", now=NOW + timedelta(seconds=seconds)) == LogoutRefused(
+            "logout token: it was used before"
+        )
     assert await alive(sessions, back_again) == [True]
     assert len((await leaving.end("two", now=NOW)).sessions) == 1
 
 
 async def test_a_forged_token_ends_nothing_and_says_why(sessions):
     ticket = await signed_in(sessions, provider_session="s-1")
-    assert await logout(sessions).end("forged", now=NOW) == LogoutRefused("logout token: the signature is wrong")
+    assert await logout(sessions).end("forged", now=NOW) == LogoutRefused(
+        "logout token: the signature is wrong"
+    )
     assert await alive(sessions, ticket) == [True]
 
 

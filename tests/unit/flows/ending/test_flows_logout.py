@@ -24,7 +24,11 @@ class Provider:
     async def end_session_request(self, **fields):
         if isinstance(self._endpoint, Exception):
             raise self._endpoint
-        return None if self._endpoint is None else EndSessionRequest(by="get", endpoint=self._endpoint, fields=fields)
+        return (
+            None
+            if self._endpoint is None
+            else EndSessionRequest(by="get", endpoint=self._endpoint, fields=fields)
+        )
 
 
 class Sessions(MemorySessions):
@@ -42,7 +46,13 @@ def sessions():
 
 
 def logout(sessions, endpoint="https://provider.example/endsession", **more):
-    return Logout(sessions=sessions, provider=Provider(endpoint), origins={"acq": "https://acq.example"}, fresh=lambda size: "f" * size, **more)
+    return Logout(
+        sessions=sessions,
+        provider=Provider(endpoint),
+        origins={"acq": "https://acq.example"},
+        fresh=lambda size: "f" * size,
+        **more,
+    )
 
 
 async def signed_in(sessions, **changes):
@@ -57,12 +67,18 @@ async def test_the_session_ends_and_the_provider_is_to_be_told(sessions):
     assert ended.was_signed_in
     assert await sessions.load(ticket, now=NOW) is None
     told = ended.provider_logout
-    assert (told.endpoint, told.fields["id_token"], told.fields["state"]) == ("https://provider.example/endsession", ended.session.id_token, "f" * 16)
+    assert (told.endpoint, told.fields["id_token"], told.fields["state"]) == (
+        "https://provider.example/endsession",
+        ended.session.id_token,
+        "f" * 16,
+    )
     assert told.fields["post_logout_redirect_uri"] == "https://acq.example/.authproxy/logout"
     assert ended.session.id_token not in repr(ended)
 
 
-@pytest.mark.parametrize("ticket", [None, "garbage", SessionTicket(bytes(16), bytes(32)).text], ids=["none", "garbage", "unknown"])
+@pytest.mark.parametrize(
+    "ticket", [None, "garbage", SessionTicket(bytes(16), bytes(32)).text], ids=["none", "garbage", "unknown"]
+)
 async def test_who_is_not_signed_in_ends_nothing(sessions, ticket):
     ended = await logout(sessions).end(portal_id="acq", ticket_text=ticket, now=NOW)
     assert ended == NOBODY
@@ -101,7 +117,12 @@ async def test_everywhere_means_every_session_of_this_person_and_nobody_elses(se
     mine, other = await signed_in(sessions), await signed_in(sessions, portal="b2b")
     stranger = new_ticket()
     somebody = session_for(stranger)
-    await sessions.create(stranger, replace(somebody, person=replace(somebody.person, subject="somebody else")), browser="", now=NOW)
+    await sessions.create(
+        stranger,
+        replace(somebody, person=replace(somebody.person, subject="somebody else")),
+        browser="",
+        now=NOW,
+    )
     ended = await logout(sessions).end(portal_id="acq", ticket_text=mine.text, now=NOW, everywhere=True)
     assert (ended.session.session_id, ended.others) == (mine.session_id, (other.session_id,))
     assert await sessions.load(mine, now=NOW) is None

@@ -18,7 +18,10 @@ RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours
 FORM = HeldRequest(
     target="/payments?new",
     content_type="Application/X-WWW-Form-Urlencoded; charset=utf-8",
-    fields=(("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"), ("Referer", "https://acq.example/\xe8")),
+    fields=(
+        ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
+        ("Referer", "https://acq.example/\xe8"),
+    ),
     body=b"amount=12\n50&\x00\xff",
 )
 
@@ -32,9 +35,13 @@ class House:
 
     def anew(self, *, largest=1024, types=("application/x-www-form-urlencoded", "text/plain")):
         return HeldRequests(
-            kept=self.kept, limits=MemoryLimits(people=RULES, addresses=RULES), fresh=secrets.token_urlsafe, lives_for=timedelta(minutes=30),
-            largest=largest, types=types,
-        )  # fmt: skip
+            kept=self.kept,
+            limits=MemoryLimits(people=RULES, addresses=RULES),
+            fresh=secrets.token_urlsafe,
+            lives_for=timedelta(minutes=30),
+            largest=largest,
+            types=types,
+        )
 
 
 @pytest.fixture
@@ -66,7 +73,9 @@ async def test_of_many_who_take_a_form_at_one_moment_one_gets_it(house):
     house.kept = AskedOverTheNetwork(clock=lambda: house.now)
     held = house.anew()
     name = await held.keep(house.ana, FORM, now=NOW)
-    taken = await asyncio.gather(*(held.take(name, house.ana, "/payments?new") for _ in range(5)), held.discard(name, house.ana))
+    taken = await asyncio.gather(
+        *(held.take(name, house.ana, "/payments?new") for _ in range(5)), held.discard(name, house.ana)
+    )
     assert taken == [FORM, None, None, None, None, False]
 
 
@@ -116,8 +125,17 @@ async def test_what_is_shown_is_what_would_be_sent_and_stays(house):
     name = await house.held.keep(house.ana, replace(FORM, body=b"amount=12%2C50&to=%3Cscript%3E"), now=NOW)
     for _ in range(2):
         shown = await house.held.shown(name, house.ana)
-        assert (shown.method, shown.target, shown.content_type, shown.size) == ("POST", "/payments?new", "application/x-www-form-urlencoded", 30)
-        assert (shown.fields, shown.files, shown.is_whole) == ((("amount", "12,50"), ("to", "<script>")), (), True)
+        assert (shown.method, shown.target, shown.content_type, shown.size) == (
+            "POST",
+            "/payments?new",
+            "application/x-www-form-urlencoded",
+            30,
+        )
+        assert (shown.fields, shown.files, shown.is_whole) == (
+            (("amount", "12,50"), ("to", "<script>")),
+            (),
+            True,
+        )
     assert "12,50" not in repr(shown)
 
 
@@ -169,7 +187,9 @@ async def test_what_is_no_name_is_not_asked_for(house, name):
     assert await house.held.take(name, house.ana, "/") is None
 
 
-@pytest.mark.parametrize("octets", [b"", b"\n", b"not json\nbody", b'{"owner": 1}\n', b'{"owner": [], "portal": "acq"}\n', b"[]\n"])
+@pytest.mark.parametrize(
+    "octets", [b"", b"\n", b"not json\nbody", b'{"owner": 1}\n', b'{"owner": [], "portal": "acq"}\n', b"[]\n"]
+)
 async def test_what_another_version_has_written_is_not_there(house, octets):
     name = secrets.token_urlsafe(32)
     await house.kept.put(f"held request {name}", octets, timedelta(minutes=1))

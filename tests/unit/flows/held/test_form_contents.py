@@ -33,13 +33,17 @@ def test_an_urlencoded_form_is_shown_as_it_was_typed(body, fields):
 def test_a_multipart_form_is_shown_by_its_fields_and_the_names_of_its_files():
     body = b"preamble\r\n" + multipart(
         b'Content-Disposition: form-data; name="purpose"\r\n\r\npla\xc4\x8da\r\nnovember',
-        b'content-disposition: form-data; NAME="list"; filename="pla\xc4\x8de.csv"\r\nContent-Type: text/csv\r\n\r\n1;2;3',
-        b'Content-Disposition: form-data; name="none"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n',
+        b'content-disposition: form-data; NAME="list"; filename="pla\xc4\x8de.csv"\r\nContent-Type: '
+        b"text/csv\r\n\r\n1;2;3",
+        b'Content-Disposition: form-data; name="none"; filename=""\r\nContent-Type: '
+        b"application/octet-stream\r\n\r\n",
         b"\r\nwithout a head",
         b"X-Other: 1\r\n\r\nwithout a disposition",
     )
     assert contents(MULTIPART, body) == Contents(
-        fields=(("purpose", "plača\nnovember"), ("", "without a head"), ("", "without a disposition")), files=("plače.csv",), file_fields=("list", "none")
+        fields=(("purpose", "plača\nnovember"), ("", "without a head"), ("", "without a disposition")),
+        files=("plače.csv",),
+        file_fields=("list", "none"),
     )
 
 
@@ -59,7 +63,10 @@ def test_a_plain_form_is_shown_line_by_line():
         (URLENCODED, b"&".join(b"%d=" % number for number in range(201))),
         (URLENCODED, b"a=" + b"x" * 2001),
         (URLENCODED, b"x" * 2001),
-        (MULTIPART, multipart(b'Content-Disposition: form-data; name="f"; filename="' + b"x" * 2001 + b'"\r\n\r\n')),
+        (
+            MULTIPART,
+            multipart(b'Content-Disposition: form-data; name="f"; filename="' + b"x" * 2001 + b'"\r\n\r\n'),
+        ),
     ],
 )
 def test_where_there_is_more_than_is_shown_that_is_said(content_type, body):
@@ -75,7 +82,10 @@ def test_as_many_and_as_long_as_can_be_shown_are_whole():
     assert contents("multipart/form-data; boundary=y", b"").is_whole
 
 
-@given(some.sampled_from([URLENCODED, MULTIPART, "text/plain", "multipart/form-data;boundary=b;"]), some.binary(max_size=300))
+@given(
+    some.sampled_from([URLENCODED, MULTIPART, "text/plain", "multipart/form-data;boundary=b;"]),
+    some.binary(max_size=300),
+)
 def test_no_body_is_too_strange_to_be_shown(content_type, body):
     shown = contents(content_type, body)
     assert all(isinstance(text, str) for pair in (*shown.fields, shown.files) for text in pair)

@@ -23,14 +23,20 @@ class House:
         self.membership = Membership(store=self.store)
 
     async def enter(self, *members):
-        assert await self.store.take_over(members, revision=(await self.store.every()).revision, departures=())
+        assert await self.store.take_over(
+            members, revision=(await self.store.every()).revision, departures=()
+        )
 
     async def member(self, member_id):
         [found] = await self.store.find([RegisterKey("id", member_id)])
         return found.member
 
-    async def sign_in(self, subject="rekono-ana", number="99990008", level=Level.MEDIUM, *, portal="acq", members="register"):
-        person = Person(issuer=REKONO, subject=Subject(subject), tax_number=None if number is None else TaxNumber(number))
+    async def sign_in(
+        self, subject="rekono-ana", number="99990008", level=Level.MEDIUM, *, portal="acq", members="register"
+    ):
+        person = Person(
+            issuer=REKONO, subject=Subject(subject), tax_number=None if number is None else TaxNumber(number)
+        )
         return await self.membership.by_sign_in(person, level, portal_id=portal, members=members)
 
 
@@ -42,7 +48,9 @@ async def house():
 
 
 def outcome_of(told):
-    return (told.person.member, told.is_new_link) if isinstance(told, Admitted) else (told.reason, told.is_alarm)
+    return (
+        (told.person.member, told.is_new_link) if isinstance(told, Admitted) else (told.reason, told.is_alarm)
+    )
 
 
 async def test_a_proven_tax_number_links_the_account_once_and_then_the_account_is_the_person(house):
@@ -53,7 +61,10 @@ async def test_a_proven_tax_number_links_the_account_once_and_then_the_account_i
 
 
 async def test_below_level_20_no_account_is_linked_and_nobody_learns_who_is_in_the_register(house):
-    known, unknown = await house.sign_in(level=Level.LOW), await house.sign_in(number="99990032", level=Level.LOW)
+    known, unknown = (
+        await house.sign_in(level=Level.LOW),
+        await house.sign_in(number="99990032", level=Level.LOW),
+    )
     assert known == unknown
     assert (known.reason, known.level_needed, known.is_alarm) == (Reason.LEVEL_TOO_LOW, Level.MEDIUM, False)
     assert "activation code" in known.found
@@ -81,9 +92,14 @@ async def test_a_member_comes_in_only_at_the_portals_that_the_register_names(hou
 
 @pytest.mark.parametrize("members", ["anyone", "register"])
 @pytest.mark.parametrize("level", list(Level))
-async def test_the_tax_number_of_somebody_with_another_account_is_refused_with_an_alarm(house, members, level):
+async def test_the_tax_number_of_somebody_with_another_account_is_refused_with_an_alarm(
+    house, members, level
+):
     await house.sign_in()
-    assert outcome_of(await house.sign_in("thief", level=level, members=members)) == (Reason.NOT_A_MEMBER, True)
+    assert outcome_of(await house.sign_in("thief", level=level, members=members)) == (
+        Reason.NOT_A_MEMBER,
+        True,
+    )
     assert (await house.member("ana")).accounts == (account(),)
 
 
@@ -93,10 +109,15 @@ async def test_a_linked_account_that_states_another_tax_number_is_refused_with_a
     assert outcome_of(await house.sign_in(number=number)) == (Reason.NOT_A_MEMBER, True)
 
 
-async def test_a_linked_person_without_a_tax_number_may_have_one_at_the_provider_unless_it_is_somebody_elses(house):
+async def test_a_linked_person_without_a_tax_number_may_have_one_at_the_provider_unless_it_is_somebody_elses(
+    house,
+):
     await house.enter(linked(DAVID, "rekono-david"), ANA)
     assert outcome_of(await house.sign_in("rekono-david", "99990024", members="anyone")) == ("david", False)
-    assert outcome_of(await house.sign_in("rekono-david", "99990008", members="anyone")) == (Reason.NOT_A_MEMBER, True)
+    assert outcome_of(await house.sign_in("rekono-david", "99990008", members="anyone")) == (
+        Reason.NOT_A_MEMBER,
+        True,
+    )
 
 
 @pytest.mark.parametrize("members", ["anyone", "register"])
@@ -110,7 +131,10 @@ async def test_a_blocked_person_comes_in_nowhere_and_is_not_linked(house, member
     await house.enter(ANA.blocked(NOW, None))
     assert outcome_of(await house.sign_in(level=level, members=members)) == (Reason.NOT_A_MEMBER, False)
     await house.enter(linked(ANA, "rekono-ana").blocked(NOW, None))
-    assert outcome_of(await house.sign_in(number=None, level=level, members=members)) == (Reason.NOT_A_MEMBER, False)
+    assert outcome_of(await house.sign_in(number=None, level=level, members=members)) == (
+        Reason.NOT_A_MEMBER,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,8 +145,20 @@ async def test_a_blocked_person_comes_in_nowhere_and_is_not_linked(house, member
         ((replace(ANAS_CERTIFICATE, fingerprint=None),), True),
         ((replace(ANAS_CERTIFICATE, fingerprint="b2" * 32),), False),
         ((replace(ANAS_CERTIFICATE, fingerprint=None, serial=1),), False),
-        ((replace(ANAS_CERTIFICATE, issuer=None, serial=None), replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2)), True),
-        ((replace(ANAS_CERTIFICATE, fingerprint="b2" * 32), replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2)), False),
+        (
+            (
+                replace(ANAS_CERTIFICATE, issuer=None, serial=None),
+                replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2),
+            ),
+            True,
+        ),
+        (
+            (
+                replace(ANAS_CERTIFICATE, fingerprint="b2" * 32),
+                replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2),
+            ),
+            False,
+        ),
         ((), False),
     ],
 )
@@ -136,14 +172,20 @@ async def test_each_certificate_of_a_person_leads_to_them(house):
     another = replace(ANAS_CERTIFICATE, fingerprint="c3" * 32, serial=2)
     await house.enter(replace(ANA, certificates=(another, ANAS_CERTIFICATE)))
     for certificate in (another, ANAS_CERTIFICATE):
-        found = await house.membership.by_certificate(certificate.fingerprint, (certificate.issuer, certificate.serial))
+        found = await house.membership.by_certificate(
+            certificate.fingerprint, (certificate.issuer, certificate.serial)
+        )
         assert found.member_id == "ana"
-    assert await house.membership.by_certificate(another.fingerprint, NAME) is None  # one serial, and the fingerprint of the other
+    assert (
+        await house.membership.by_certificate(another.fingerprint, NAME) is None
+    )  # one serial, and the fingerprint of the other
 
 
 async def test_a_certificate_that_leads_to_two_people_is_nobodys(house):
     by_name = replace(CVETKA, certificates=(replace(ANAS_CERTIFICATE, fingerprint=None),))
-    await house.enter(replace(ANA, certificates=(replace(ANAS_CERTIFICATE, issuer=None, serial=None),)), by_name)
+    await house.enter(
+        replace(ANA, certificates=(replace(ANAS_CERTIFICATE, issuer=None, serial=None),)), by_name
+    )
     assert await house.membership.by_certificate(FINGERPRINT, NAME) is None
 
 
@@ -210,7 +252,11 @@ async def test_a_blocked_account_comes_in_nowhere_whatever_it_states(house):
     assert await house.store.block_account(blocked, revision=1)
     for number, members in ((None, "anyone"), ("99990008", "anyone"), ("99990008", "register")):
         told = await house.sign_in("rekono-thief", number, members=members)
-        assert (told.reason, told.found, told.is_alarm) == (Reason.NOT_A_MEMBER, "the account is blocked", False)
+        assert (told.reason, told.found, told.is_alarm) == (
+            Reason.NOT_A_MEMBER,
+            "the account is blocked",
+            False,
+        )
     assert (await house.member("ana")).accounts == ()
     assert isinstance(await house.sign_in("rekono-honest", None, members="anyone"), Admitted)
 
@@ -226,6 +272,13 @@ async def test_whether_somebody_with_a_session_is_blocked_is_known_by_their_acco
         return Person(issuer=REKONO, subject=Subject(subject), member=member)
 
     await house.enter(ANA.blocked(NOW, None), CVETKA)
-    assert await house.store.block_account(BlockedAccount(account=account("thief"), blocked_at=NOW), revision=2)
-    asked = [person("thief"), person("rekono-ana", ANA.member_id), person("honest"), person("cvetka", CVETKA.member_id)]
+    assert await house.store.block_account(
+        BlockedAccount(account=account("thief"), blocked_at=NOW), revision=2
+    )
+    asked = [
+        person("thief"),
+        person("rekono-ana", ANA.member_id),
+        person("honest"),
+        person("cvetka", CVETKA.member_id),
+    ]
     assert [await house.membership.is_blocked(each) for each in asked] == [True, True, False, False]

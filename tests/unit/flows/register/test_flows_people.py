@@ -46,16 +46,25 @@ class Sessions(MemorySessions):
 class House:
     def __init__(self):
         self.store, self.sessions, self.time = MemoryPeople(), Sessions(), NOW
-        self.limits, self.enrolments = MemoryLimits(people=ONE_ANSWER, addresses=ONE_ANSWER), MemoryEnrolments()
+        self.limits, self.enrolments = (
+            MemoryLimits(people=ONE_ANSWER, addresses=ONE_ANSWER),
+            MemoryEnrolments(),
+        )
         self.open_desk()
 
     def open_desk(self):
         self.people = People(
-            store=self.store, sessions=self.sessions, limits=self.limits, enrolments=self.enrolments, clock=lambda: self.time
+            store=self.store,
+            sessions=self.sessions,
+            limits=self.limits,
+            enrolments=self.enrolments,
+            clock=lambda: self.time,
         )
 
     async def enter(self, *members):
-        assert await self.store.take_over(members, revision=(await self.store.every()).revision, departures=())
+        assert await self.store.take_over(
+            members, revision=(await self.store.every()).revision, departures=()
+        )
 
     async def signed_in(self, member):
         ticket = new_ticket()
@@ -66,11 +75,16 @@ class House:
     async def has(self, *owner):
         """Something of each kind that people enrol."""
         for method in ("totp", "push"):
-            await self.enrolments.add(owner, Enrolment(enrolment_id=f"{owner[-1]}-{method}", method=method, label="", enrolled_at=NOW))
+            await self.enrolments.add(
+                owner,
+                Enrolment(enrolment_id=f"{owner[-1]}-{method}", method=method, label="", enrolled_at=NOW),
+            )
         await self.enrolments.put_recovery(owner, ["a", "b"])
 
     async def left(self, *owner):
-        return [each.method for each in await self.enrolments.of(owner)], await self.enrolments.recovery_left(owner)
+        return [each.method for each in await self.enrolments.of(owner)], await self.enrolments.recovery_left(
+            owner
+        )
 
     async def is_in(self, ticket):
         return await self.sessions.load(ticket, now=NOW) is not None
@@ -85,21 +99,38 @@ async def house():
 
 def listed(member, **changes):
     return replace(
-        Listed(member_id=member.member_id, name=member.name, tax_number=member.tax_number, email=member.email, phone=member.phone, portals=member.portals),
+        Listed(
+            member_id=member.member_id,
+            name=member.name,
+            tax_number=member.tax_number,
+            email=member.email,
+            phone=member.phone,
+            portals=member.portals,
+        ),
         **changes,
     )
 
 
 async def test_a_list_is_taken_over_and_counted(house):
-    outcome = await house.people.take_over([listed(ANA), listed(CVETKA, name="Cvetka Kos"), listed(DAVID)], replaces=False)
+    outcome = await house.people.take_over(
+        [listed(ANA), listed(CVETKA, name="Cvetka Kos"), listed(DAVID)], replaces=False
+    )
     assert outcome == TakenOver(added=1, changed=1, removed=0, unchanged=1)
-    assert [member.name for member in (await house.people.every()).members] == [ANA.name, "Cvetka Kos", DAVID.name]
-    assert await house.people.take_over([listed(DAVID)], replaces=True) == TakenOver(added=0, changed=0, removed=2, unchanged=1)
+    assert [member.name for member in (await house.people.every()).members] == [
+        ANA.name,
+        "Cvetka Kos",
+        DAVID.name,
+    ]
+    assert await house.people.take_over([listed(DAVID)], replaces=True) == TakenOver(
+        added=0, changed=0, removed=2, unchanged=1
+    )
 
 
 async def test_a_rehearsal_says_the_same_and_changes_nothing(house):
     before = await house.people.every()
-    assert await house.people.take_over([listed(DAVID)], replaces=True, is_rehearsal=True) == TakenOver(added=1, changed=0, removed=2, unchanged=0)
+    assert await house.people.take_over([listed(DAVID)], replaces=True, is_rehearsal=True) == TakenOver(
+        added=1, changed=0, removed=2, unchanged=0
+    )
     assert await house.people.every() == before
 
 
@@ -109,7 +140,9 @@ async def test_a_contradiction_with_the_register_changes_nothing(house):
     assert isinstance(outcome, Contradicted)
     assert [(each.later, each.earlier) for each in outcome.conflicts] == [("david", "ana")]
     assert await house.people.every() == before
-    assert isinstance(await house.people.take_over([listed(DAVID, tax_number=ANA.tax_number)], replaces=True), TakenOver)
+    assert isinstance(
+        await house.people.take_over([listed(DAVID, tax_number=ANA.tax_number)], replaces=True), TakenOver
+    )
 
 
 async def test_whoever_a_list_shuts_out_is_signed_out_and_nobody_else(house):
@@ -124,7 +157,11 @@ async def test_whoever_a_list_shuts_out_is_signed_out_and_nobody_else(house):
 async def test_blocking_signs_out_each_time_and_keeps_the_first_moment(house):
     ticket = await house.signed_in(ANA)
     blocked = await house.people.block("ana", reason="lost card")
-    assert (blocked.member, blocked.sessions_ended, await house.is_in(ticket)) == (ANA.blocked(NOW, "lost card"), 1, False)
+    assert (blocked.member, blocked.sessions_ended, await house.is_in(ticket)) == (
+        ANA.blocked(NOW, "lost card"),
+        1,
+        False,
+    )
     await house.signed_in(ANA)
     house.time += timedelta(hours=1)
     assert await house.people.block("ana", reason=None) == Changed(ANA.blocked(NOW, None), 1)
@@ -154,7 +191,9 @@ async def test_somebody_outside_the_register_may_answer_again_too(house):
 
 async def test_a_number_that_changes_signs_its_person_out(house):
     ticket = await house.signed_in(ANA)
-    assert (await house.people.take_over([listed(ANA, phone="+38631999999")], replaces=False)).sessions_ended == 1
+    assert (
+        await house.people.take_over([listed(ANA, phone="+38631999999")], replaces=False)
+    ).sessions_ended == 1
     assert not await house.is_in(ticket)
 
 
@@ -175,9 +214,13 @@ async def test_a_certificate_and_an_account_are_linked_by_the_operator(house):
     certificate = CertificateName(fingerprint="b2" * 32)
     ticket = await house.signed_in(CVETKA)
     assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (certificate,)
-    assert (await house.people.link_account("cvetka", account("first"))).member.accounts == (account("first"),)
+    assert (await house.people.link_account("cvetka", account("first"))).member.accounts == (
+        account("first"),
+    )
     assert await house.is_in(ticket)
-    assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (certificate,)  # a second time changes nothing
+    assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (
+        certificate,
+    )  # a second time changes nothing
     assert (await house.people.link_account("cvetka", account("second"))).sessions_ended == 1
 
 
@@ -194,14 +237,20 @@ async def test_what_is_unlinked_signs_its_person_in_no_more_and_they_are_signed_
         assert await house.people.unlink("nobody", what) is None
     assert await house.is_in(ticket)
     unlinked = await house.people.unlink("ana", ANAS_CERTIFICATE)
-    assert (unlinked.member.certificates, unlinked.sessions_ended, await house.is_in(ticket)) == ((), 1, False)
+    assert (unlinked.member.certificates, unlinked.sessions_ended, await house.is_in(ticket)) == (
+        (),
+        1,
+        False,
+    )
     await house.people.link_account("ana", account())
     assert (await house.people.unlink("ana", account())).member.accounts == ()
 
 
 async def test_what_an_operator_enrols_takes_the_place_of_an_earlier_one_of_the_same_id(house):
     for label in ("first", "second"):
-        assert await house.people.enrol("ana", Enrolment(enrolment_id="p", method="push", label=label, enrolled_at=NOW))
+        assert await house.people.enrol(
+            "ana", Enrolment(enrolment_id="p", method="push", label=label, enrolled_at=NOW)
+        )
     assert [each.label for each in await house.enrolments.of(("member", "ana"))] == ["second"]
 
 
@@ -273,9 +322,12 @@ async def test_whoever_is_overtaken_starts_again_and_gives_up_in_the_end(times, 
     await house.enter(ANA)
     await house.people.block_account(account("thief"), reason=None)
     for work in (
-        lambda: house.people.take_over([listed(DAVID)], replaces=False), lambda: house.people.block("ana", reason=None), house.people.reseal,
-        lambda: house.people.block_account(account("another"), reason=None), lambda: house.people.unblock_account(account("thief")),
-    ):  # fmt: skip
+        lambda: house.people.take_over([listed(DAVID)], replaces=False),
+        lambda: house.people.block("ana", reason=None),
+        house.people.reseal,
+        lambda: house.people.block_account(account("another"), reason=None),
+        lambda: house.people.unblock_account(account("thief")),
+    ):
         house.store.times = times
         if succeeds:
             await work()
@@ -290,11 +342,28 @@ ALL = (["push", "totp"], 2)
 NOTHING = ([], 0)
 
 
-@pytest.mark.parametrize(("list_", "replaces", "left"), [
-    ([listed(CVETKA)], True, NOTHING), ([listed(ANA, tax_number=TaxNumber("99990024"))], False, NOTHING), ([listed(ANA, tax_number=None)], False, NOTHING),
-    ([listed(ANA, portals=("acq",), phone="+38640999999")], False, ALL), ([listed(ANA, is_blocked=True)], False, ALL), ([listed(CVETKA)], False, ALL),
-], ids=["leaves", "another tax number", "no tax number", "another portal and phone", "blocked", "as they were"])  # fmt: skip
-async def test_whoever_leaves_or_may_be_somebody_else_loses_what_they_have_enrolled(house, list_, replaces, left):
+@pytest.mark.parametrize(
+    ("list_", "replaces", "left"),
+    [
+        ([listed(CVETKA)], True, NOTHING),
+        ([listed(ANA, tax_number=TaxNumber("99990024"))], False, NOTHING),
+        ([listed(ANA, tax_number=None)], False, NOTHING),
+        ([listed(ANA, portals=("acq",), phone="+38640999999")], False, ALL),
+        ([listed(ANA, is_blocked=True)], False, ALL),
+        ([listed(CVETKA)], False, ALL),
+    ],
+    ids=[
+        "leaves",
+        "another tax number",
+        "no tax number",
+        "another portal and phone",
+        "blocked",
+        "as they were",
+    ],
+)
+async def test_whoever_leaves_or_may_be_somebody_else_loses_what_they_have_enrolled(
+    house, list_, replaces, left
+):
     await house.has("member", "ana")
     await house.has("member", "cvetka")
     await house.people.take_over(list_, replaces=replaces)
@@ -304,7 +373,9 @@ async def test_whoever_leaves_or_may_be_somebody_else_loses_what_they_have_enrol
 
 async def test_whoever_gets_the_id_of_somebody_else_gets_nothing_that_they_have_enrolled(house):
     await house.has("member", "david")
-    assert await house.people.take_over([listed(DAVID)], replaces=False, is_rehearsal=True) == TakenOver(added=1, changed=0, removed=0, unchanged=2)
+    assert await house.people.take_over([listed(DAVID)], replaces=False, is_rehearsal=True) == TakenOver(
+        added=1, changed=0, removed=0, unchanged=2
+    )
     assert await house.left("member", "david") == ALL
     await house.people.take_over([listed(DAVID)], replaces=False)
     assert await house.left("member", "david") == NOTHING
@@ -327,10 +398,20 @@ async def test_all_that_somebody_has_enrolled_is_shown_and_removed_by_whatever_a
     await house.has("account", account().issuer, account().subject)
     await house.has("member", "cvetka")
     found = await house.people.methods(ana)
-    assert (sorted(each.enrolment_id for each in found.enrolments), found.recovery_left) == (["ana-push", "ana-totp", "recovery", "recovery", "rekono-ana-push", "rekono-ana-totp"], 4)
+    assert (sorted(each.enrolment_id for each in found.enrolments), found.recovery_left) == (
+        ["ana-push", "ana-totp", "recovery", "recovery", "rekono-ana-push", "rekono-ana-totp"],
+        4,
+    )
     removed = await house.people.remove_methods(ana)
-    assert (sorted(removed.removed), removed.sessions_ended) == (["push", "push", "recovery", "recovery", "totp", "totp"], 1)
-    assert await house.left("member", "ana") == await house.left("account", account().issuer, account().subject) == NOTHING
+    assert (sorted(removed.removed), removed.sessions_ended) == (
+        ["push", "push", "recovery", "recovery", "totp", "totp"],
+        1,
+    )
+    assert (
+        await house.left("member", "ana")
+        == await house.left("account", account().issuer, account().subject)
+        == NOTHING
+    )
     assert (await house.left("member", "cvetka"), await house.is_in(ticket)) == (ALL, False)
 
 
@@ -366,7 +447,11 @@ async def test_somebody_outside_the_register_loses_what_they_have_enrolled_and_i
     await house.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
     await house.has("account", account().issuer, "thief")
     removed = await house.people.remove_methods(account("thief"))
-    assert (sorted(removed.removed), removed.sessions_ended, await house.is_in(ticket)) == (["push", "recovery", "totp"], 1, False)
+    assert (sorted(removed.removed), removed.sessions_ended, await house.is_in(ticket)) == (
+        ["push", "recovery", "totp"],
+        1,
+        False,
+    )
     assert await house.left("account", account().issuer, "thief") == NOTHING
 
 
@@ -382,8 +467,12 @@ async def test_an_account_outside_the_register_is_blocked_signed_out_and_let_in_
     [known] = (await house.people.every()).blocked
     assert (known.account, known.blocked_at, known.reason) == (account("thief"), NOW, None)
     assert await house.people.whose(account("thief")) == AccountStanding(None, is_blocked=True)
-    assert await house.people.unblock_account(account("thief")) == AccountUnblocked(was_blocked=True, was_lifted=False)
-    assert await house.people.unblock_account(account("thief")) == AccountUnblocked(was_blocked=False, was_lifted=False)
+    assert await house.people.unblock_account(account("thief")) == AccountUnblocked(
+        was_blocked=True, was_lifted=False
+    )
+    assert await house.people.unblock_account(account("thief")) == AccountUnblocked(
+        was_blocked=False, was_lifted=False
+    )
 
 
 async def test_the_account_of_somebody_in_the_register_is_not_blocked_by_itself(house):
@@ -414,17 +503,23 @@ class Lost(MemoryPeople):
 
 
 @pytest.mark.parametrize(("keeps", "left"), [(True, ALL), (False, NOTHING)])
-async def test_a_new_register_signs_out_whom_its_list_blocks_and_keeps_methods_where_that_is_said(keeps, left):
+async def test_a_new_register_signs_out_whom_its_list_blocks_and_keeps_methods_where_that_is_said(
+    keeps, left
+):
     house = House()
     house.store = Lost()
     house.open_desk()
     await house.has("member", "ana")
     ticket = await house.signed_in(ANA)
-    outcome = await house.people.begin_anew([listed(ANA, is_blocked=True), listed(CVETKA)], keeps_methods=keeps)
+    outcome = await house.people.begin_anew(
+        [listed(ANA, is_blocked=True), listed(CVETKA)], keeps_methods=keeps
+    )
     assert outcome == TakenOver(added=2, changed=0, removed=0, unchanged=0, sessions_ended=1)
     assert (await house.left("member", "ana"), await house.is_in(ticket)) == (left, False)
     assert {each.member_id for each in (await house.people.every()).members} == {"ana", "cvetka"}
-    contradicted = await house.people.begin_anew([listed(ANA), listed(DAVID, tax_number=ANA.tax_number)], keeps_methods=keeps)
+    contradicted = await house.people.begin_anew(
+        [listed(ANA), listed(DAVID, tax_number=ANA.tax_number)], keeps_methods=keeps
+    )
     assert isinstance(contradicted, Contradicted)
 
 

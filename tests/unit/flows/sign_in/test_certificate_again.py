@@ -28,9 +28,15 @@ LATER = NOW + timedelta(minutes=4)
 HELD = "h" * 43
 OTHER = TaxNumber("99990016")
 SHOWN = ShownCertificate(
-    shown_at=LATER, fingerprint="c3" * 32, issuer="CN=Another SubCA,C=SI", serial=7, tax_number=None,
-    not_after=NOW + timedelta(days=9), leaf=b"DER", above=(b"SUB",),
-)  # fmt: skip
+    shown_at=LATER,
+    fingerprint="c3" * 32,
+    issuer="CN=Another SubCA,C=SI",
+    serial=7,
+    tax_number=None,
+    not_after=NOW + timedelta(days=9),
+    leaf=b"DER",
+    above=(b"SUB",),
+)
 NAMED = (CertificateName(fingerprint=SHOWN.fingerprint),)
 
 
@@ -48,14 +54,33 @@ class House:
 
     def __init__(self):
         self.sessions, self.people, self.kept = MemorySessions(), MemoryPeople(), Kept(clock=lambda: LATER)
-        sign_ins = SignIns(attempts=MemoryAttempts(), sessions=self.sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
-                           describe_browser=str)  # fmt: skip
-        place = SignInPlace(portal_id="acq", origin="https://acq.example", required_claims=(), level=Level.LOW, idle_for=timedelta(minutes=15),
-                            expires_after=timedelta(hours=8), members="register")  # fmt: skip
+        sign_ins = SignIns(
+            attempts=MemoryAttempts(),
+            sessions=self.sessions,
+            attempt_for=timedelta(minutes=30),
+            random_bytes=secrets.token_bytes,
+            describe_browser=str,
+        )
+        place = SignInPlace(
+            portal_id="acq",
+            origin="https://acq.example",
+            required_claims=(),
+            level=Level.LOW,
+            idle_for=timedelta(minutes=15),
+            expires_after=timedelta(hours=8),
+            members="register",
+        )
         self.again = CertificateAgain(
-            register=Membership(store=self.people), kept=self.kept, places={"acq": place}, level=Level.MEDIUM, clock=lambda: LATER,
-            proofs=ReturnedProofs(sign_ins=sign_ins, elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes)),
-        )  # fmt: skip
+            register=Membership(store=self.people),
+            kept=self.kept,
+            places={"acq": place},
+            level=Level.MEDIUM,
+            clock=lambda: LATER,
+            proofs=ReturnedProofs(
+                sign_ins=sign_ins,
+                elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes),
+            ),
+        )
         self.ticket = new_ticket()
         self.session = session_for(self.ticket)
 
@@ -75,10 +100,21 @@ def house():
 async def test_a_certificate_of_the_same_person_is_a_proof_and_can_be_asked_about_from_then_on(house):
     outcome = await house.proves(members=[replace(ANA, certificates=NAMED)], member=ANA.member_id)
     proved = AuthenticationEvent(
-        method="certificate", at=LATER, source=f"sha256:{SHOWN.fingerprint}", amr=("pop",), is_step_up=True, level=Level.MEDIUM
-    )  # fmt: skip
-    assert outcome.session == replace(house.session, session_id=outcome.session.session_id, events=(*house.session.events, proved))
-    assert (outcome.method, outcome.held, outcome.session.certificates) == ("certificate", HELD, (SHOWN.fingerprint,))
+        method="certificate",
+        at=LATER,
+        source=f"sha256:{SHOWN.fingerprint}",
+        amr=("pop",),
+        is_step_up=True,
+        level=Level.MEDIUM,
+    )
+    assert outcome.session == replace(
+        house.session, session_id=outcome.session.session_id, events=(*house.session.events, proved)
+    )
+    assert (outcome.method, outcome.held, outcome.session.certificates) == (
+        "certificate",
+        HELD,
+        (SHOWN.fingerprint,),
+    )
     assert await watched_certificates.of(house.kept, SHOWN.fingerprint) == (SHOWN.leaf, b"SUB")
     [summary] = await house.sessions.summaries(ISSUER, SUBJECT, now=LATER)
     assert summary.certificates == (SHOWN.fingerprint,)
@@ -90,14 +126,22 @@ async def test_it_is_as_old_as_the_showing(house):
     assert outcome.session.events[-1].at == shown.shown_at
 
 
-@pytest.mark.parametrize(("route", "asked_for"), [("acq", None), (ANY_PROOF, ANY_PROOF)], ids=["for a page", "for a change of methods"])
+@pytest.mark.parametrize(
+    ("route", "asked_for"),
+    [("acq", None), (ANY_PROOF, ANY_PROOF)],
+    ids=["for a page", "for a change of methods"],
+)
 async def test_a_proof_remembers_whether_it_was_given_for_a_change_of_methods(house, route, asked_for):
-    outcome = await house.proves(members=[replace(ANA, certificates=NAMED)], route=route, member=ANA.member_id)
+    outcome = await house.proves(
+        members=[replace(ANA, certificates=NAMED)], route=route, member=ANA.member_id
+    )
     assert outcome.session.events[-1].asked_for == asked_for
 
 
 async def test_a_tax_number_in_the_certificate_counts_for_people_in_the_register_too(house):
-    outcome = await house.proves(replace(SHOWN, tax_number=ANA.tax_number), members=[ANA], member=ANA.member_id)
+    outcome = await house.proves(
+        replace(SHOWN, tax_number=ANA.tax_number), members=[ANA], member=ANA.member_id
+    )
     assert outcome.session.certificates == (SHOWN.fingerprint,)
 
 
@@ -113,7 +157,12 @@ async def test_a_tax_number_in_the_certificate_counts_for_people_in_the_register
 )
 async def test_of_a_person_in_the_register_no_other_certificate_is_a_proof(house, members, reason):
     outcome = await house.proves(members=members, member=ANA.member_id)
-    assert (outcome.reason, outcome.session, outcome.held, outcome.route) == (reason, house.session, HELD, "acq")
+    assert (outcome.reason, outcome.session, outcome.held, outcome.route) == (
+        reason,
+        house.session,
+        HELD,
+        "acq",
+    )
     assert outcome.found == f"certificate {SHOWN.fingerprint}"
     assert (await house.sessions.load(house.ticket, now=LATER)).session == house.session
     assert await watched_certificates.of(house.kept, SHOWN.fingerprint) == ()
@@ -124,7 +173,12 @@ async def test_of_a_person_in_the_register_no_other_certificate_is_a_proof(house
     [
         (TaxNumber("99990008"), TaxNumber("99990008"), [], None),
         (TaxNumber("99990008"), TaxNumber("99990008"), [replace(ANA, certificates=NAMED)], None),
-        (TaxNumber("99990008"), TaxNumber("99990008"), [replace(CVETKA, certificates=NAMED)], Reason.STEP_UP_BY_ANOTHER),
+        (
+            TaxNumber("99990008"),
+            TaxNumber("99990008"),
+            [replace(CVETKA, certificates=NAMED)],
+            Reason.STEP_UP_BY_ANOTHER,
+        ),
         (TaxNumber("99990008"), OTHER, [], Reason.STEP_UP_BY_ANOTHER),
         (TaxNumber("99990008"), None, [], Reason.CERTIFICATE_UNKNOWN),
         (None, TaxNumber("99990008"), [], Reason.CERTIFICATE_UNKNOWN),
@@ -132,7 +186,9 @@ async def test_of_a_person_in_the_register_no_other_certificate_is_a_proof(house
         (None, None, [replace(CVETKA, tax_number=None, certificates=NAMED)], Reason.STEP_UP_BY_ANOTHER),
     ],
 )
-async def test_of_somebody_else_the_tax_number_in_the_certificate_decides(house, known, shown, members, reason):
+async def test_of_somebody_else_the_tax_number_in_the_certificate_decides(
+    house, known, shown, members, reason
+):
     outcome = await house.proves(replace(SHOWN, tax_number=shown), members=members, tax_number=known)
     assert getattr(outcome, "reason", None) is reason
 
@@ -141,12 +197,18 @@ async def test_without_the_session_that_began_it_nothing_is_proved(house):
     attempt = attempt_of("b", method="acnlb", step_up_of=new_ticket().session_id)
     await house.sessions.create(house.ticket, house.session, browser="", now=NOW)
     for ticket_text in (house.ticket.text, None):
-        assert (await house.again.complete(attempt, SHOWN, ticket_text, now=LATER)).reason is Reason.SESSION_ENDED
+        assert (
+            await house.again.complete(attempt, SHOWN, ticket_text, now=LATER)
+        ).reason is Reason.SESSION_ENDED
     assert (await house.sessions.load(house.ticket, now=LATER)).session == house.session
 
 
 async def test_a_certificate_that_could_not_be_asked_about_later_proves_nothing_now(house):
     house.kept.is_away = True
     outcome = await house.proves(members=[replace(ANA, certificates=NAMED)], member=ANA.member_id)
-    assert (outcome.reason, outcome.found, outcome.session) == (Reason.STORE_UNAVAILABLE, "away", house.session)
+    assert (outcome.reason, outcome.found, outcome.session) == (
+        Reason.STORE_UNAVAILABLE,
+        "away",
+        house.session,
+    )
     assert await house.sessions.load(parse(house.ticket.text), now=LATER) is not None

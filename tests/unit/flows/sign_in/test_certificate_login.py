@@ -18,7 +18,13 @@ from authproxy.certificates.verdict import Refused, Validated
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in import refused_certificates, watched_certificates
 from authproxy.flows.sign_in.attempts import SignedIn, SignInPlace, SignInRefused, SignIns
-from authproxy.flows.sign_in.certificate import LESS_THAN_DEMANDED, Accepted, CertificateLogin, CertificateRules, not_admitted
+from authproxy.flows.sign_in.certificate import (
+    LESS_THAN_DEMANDED,
+    Accepted,
+    CertificateLogin,
+    CertificateRules,
+    not_admitted,
+)
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.outcomes import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -35,9 +41,19 @@ from tests.support.session_builders import NOW, attempt_of, new_ticket, session_
 
 GATEWAY = Issuer("https://gateway.example")
 LEAF = Leaf(
-    fingerprint="c3" * 32, issuer="CN=Another SubCA,C=SI", serial_number=7, not_before=NOW, not_after=NOW + timedelta(hours=3), policies=(),
-    common_name="Ana", given_name=None, surname=None, organization=None, email=None, tax_number=None,
-)  # fmt: skip
+    fingerprint="c3" * 32,
+    issuer="CN=Another SubCA,C=SI",
+    serial_number=7,
+    not_before=NOW,
+    not_after=NOW + timedelta(hours=3),
+    policies=(),
+    common_name="Ana",
+    given_name=None,
+    surname=None,
+    organization=None,
+    email=None,
+    tax_number=None,
+)
 HOLDS = Validated(leaf=LEAF, path=(b"DER", b"SUB", b"ROOT"), status=())
 HERS = replace(ANA, certificates=(CertificateName(fingerprint=LEAF.fingerprint),))
 PRESENTED = Presented(leaf=b"DER")
@@ -72,21 +88,52 @@ class Kept(MemoryKept):
 class House:
     """Ana comes to acq with a certificate."""
 
-    def __init__(self, *, level=Level.LOW, trusted_with=Level.MEDIUM, required=("tax_number", "name", "birthdate")):
+    def __init__(
+        self, *, level=Level.LOW, trusted_with=Level.MEDIUM, required=("tax_number", "name", "birthdate")
+    ):
         self.time = NOW
-        self.sessions, self.people, self.kept = Sessions(NearCache(keeps_for=timedelta(), silence=None)), MemoryPeople(), Kept(clock=lambda: self.time)
+        self.sessions, self.people, self.kept = (
+            Sessions(NearCache(keeps_for=timedelta(), silence=None)),
+            MemoryPeople(),
+            Kept(clock=lambda: self.time),
+        )
         self.validator = Validator()
         self.seals = Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes)
-        self.place = SignInPlace(portal_id="acq", origin="https://acq.example", required_claims=required, level=level, idle_for=timedelta(minutes=15),
-                                 expires_after=timedelta(hours=8))  # fmt: skip
+        self.place = SignInPlace(
+            portal_id="acq",
+            origin="https://acq.example",
+            required_claims=required,
+            level=level,
+            idle_for=timedelta(minutes=15),
+            expires_after=timedelta(hours=8),
+        )
         self.login = CertificateLogin(
-            rules=CertificateRules(url="https://certificates.example", issuer=GATEWAY, level=trusted_with, modes={"acq": Mode.ALARM, "b2b": Mode.HARD}),
-            validator=self.validator, register=Membership(store=self.people), seals=self.seals, kept=self.kept,
-            sign_ins=SignIns(attempts=MemoryAttempts(), sessions=self.sessions, attempt_for=30 * MINUTE, random_bytes=secrets.token_bytes, describe_browser=str),
+            rules=CertificateRules(
+                url="https://certificates.example",
+                issuer=GATEWAY,
+                level=trusted_with,
+                modes={"acq": Mode.ALARM, "b2b": Mode.HARD},
+            ),
+            validator=self.validator,
+            register=Membership(store=self.people),
+            seals=self.seals,
+            kept=self.kept,
+            sign_ins=SignIns(
+                attempts=MemoryAttempts(),
+                sessions=self.sessions,
+                attempt_for=30 * MINUTE,
+                random_bytes=secrets.token_bytes,
+                describe_browser=str,
+            ),
             elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes),
-            places={"acq": self.place, "b2b": replace(self.place, portal_id="b2b", origin="https://b2b.example")},
-            attempt_for=30 * MINUTE, fresh=secrets.token_urlsafe, clock=lambda: self.time,
-        )  # fmt: skip
+            places={
+                "acq": self.place,
+                "b2b": replace(self.place, portal_id="b2b", origin="https://b2b.example"),
+            },
+            attempt_for=30 * MINUTE,
+            fresh=secrets.token_urlsafe,
+            clock=lambda: self.time,
+        )
 
     async def know(self, *members):
         await self.people.take_over(members, revision=0, departures=())
@@ -103,8 +150,14 @@ class House:
 
     async def signs_in(self, *, ticket=None, way_back=None):
         return await self.login.complete(
-            portal_id="acq", secret=way_back or await self.shown(), browser=BROWSER, ticket_text=ticket, user_agent="ff", request_id="r-1", now=self.time
-        )  # fmt: skip
+            portal_id="acq",
+            secret=way_back or await self.shown(),
+            browser=BROWSER,
+            ticket_text=ticket,
+            user_agent="ff",
+            request_id="r-1",
+            now=self.time,
+        )
 
     async def sessions_open(self):
         return [each async for each in self.sessions.all_summaries(now=self.time)]
@@ -126,18 +179,38 @@ async def test_a_session_says_what_proved_it_and_ends_with_its_certificate(house
     outcome = await house.signs_in(way_back=way_back)
     assert isinstance(outcome, SignedIn)
     session = outcome.session
-    proved = AuthenticationEvent(method="acnlb", at=NOW, source=f"sha256:{LEAF.fingerprint}", amr=("pop",), is_step_up=False, level=Level.MEDIUM)
+    proved = AuthenticationEvent(
+        method="acnlb",
+        at=NOW,
+        source=f"sha256:{LEAF.fingerprint}",
+        amr=("pop",),
+        is_step_up=False,
+        level=Level.MEDIUM,
+    )
     assert (session.events, session.method, session.level) == ((proved,), "acnlb", Level.MEDIUM)
-    assert (session.person.member, session.person.issuer, session.expires_at, session.certificates) == (ANA.member_id, GATEWAY, LEAF.not_after, (LEAF.fingerprint,))
+    assert (session.person.member, session.person.issuer, session.expires_at, session.certificates) == (
+        ANA.member_id,
+        GATEWAY,
+        LEAF.not_after,
+        (LEAF.fingerprint,),
+    )
     assert (outcome.return_to, session.provider_session) == ("/izpis", LEAF.fingerprint)
-    house.time += timedelta(hours=2, minutes=58)  # for as long as the session may last, it can be asked whether its certificate holds
+    house.time += timedelta(
+        hours=2, minutes=58
+    )  # for as long as the session may last, it can be asked whether its certificate holds
     assert await watched_certificates.of(house.kept, LEAF.fingerprint) == (b"DER", b"SUB")
 
 
-@pytest.mark.parametrize(("held", "stated"), [
-    ({}, ("tax_number", "name", "birthdate", "address")),
-    ({"email": "ana@example.si", "phone": "+38640123456"}, ("tax_number", "name", "email", "phone_number", "birthdate", "address")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("held", "stated"),
+    [
+        ({}, ("tax_number", "name", "birthdate", "address")),
+        (
+            {"email": "ana@example.si", "phone": "+38640123456"},
+            ("tax_number", "name", "email", "phone_number", "birthdate", "address"),
+        ),
+    ],
+)
 async def test_a_session_says_which_data_the_register_has(house, held, stated):
     await house.know(replace(HERS, **{"email": None, "phone": None} | held))
     assert (await house.signs_in()).session.claims == stated
@@ -163,23 +236,45 @@ async def test_a_way_there_is_good_for_as_long_as_an_attempt(house):
     url = await house.login.begin(portal_id="acq", return_to="/izpis", browser=BROWSER, now=NOW)
     assert house.login.hop(hop_in(url), now=NOW + 30 * MINUTE) is not None
     assert house.login.hop(hop_in(url), now=NOW + 30 * MINUTE + timedelta(seconds=1)) is None
-    assert house.login.hop(house.seals.attempt_sealed(attempt_of(BROWSER, opened_at=NOW, method="rekono")), now=NOW) is None
+    assert (
+        house.login.hop(
+            house.seals.attempt_sealed(attempt_of(BROWSER, opened_at=NOW, method="rekono")), now=NOW
+        )
+        is None
+    )
     assert house.login.hop("nothing of ours", now=NOW) is None
 
 
 async def test_a_hop_says_whether_it_is_for_a_proof_and_for_which_request(house):
     session = session_for(new_ticket())
     url = await house.login.begin_step_up(
-        portal_id="acq", return_to="/placilo", route="acq/orders POST", held="h" * 43, session=session, browser=BROWSER, locale="sl", now=NOW, binding="b"
-    )  # fmt: skip
+        portal_id="acq",
+        return_to="/placilo",
+        route="acq/orders POST",
+        held="h" * 43,
+        session=session,
+        browser=BROWSER,
+        locale="sl",
+        now=NOW,
+        binding="b",
+    )
     assert url.endswith("&lang=sl")
     hop = house.login.hop(hop_in(url), now=NOW)
-    assert (hop.is_step_up, hop.route, hop.held, hop.portal_id, hop.return_to) == (True, "acq/orders POST", "h" * 43, "acq", "/placilo")
+    assert (hop.is_step_up, hop.route, hop.held, hop.portal_id, hop.return_to) == (
+        True,
+        "acq/orders POST",
+        "h" * 43,
+        "acq",
+        "/placilo",
+    )
     assert (hop.attempt.binding, hop.attempt.step_up_of) == ("b", session.session_id)
     assert not (await house.begun()).is_step_up
 
 
-@pytest.mark.parametrize(("later", "reason"), [(5 * MINUTE - timedelta(seconds=1), None), (5 * MINUTE + timedelta(seconds=1), Reason.ATTEMPT_TOO_OLD)])
+@pytest.mark.parametrize(
+    ("later", "reason"),
+    [(5 * MINUTE - timedelta(seconds=1), None), (5 * MINUTE + timedelta(seconds=1), Reason.ATTEMPT_TOO_OLD)],
+)
 async def test_what_was_shown_signs_somebody_in_for_five_minutes(house, later, reason):
     await house.know(HERS)
     way_back = await house.shown()
@@ -205,13 +300,21 @@ async def test_a_certificate_finds_the_person_to_whom_its_tax_number_belongs_whe
 
 async def test_a_certificate_of_nobody_is_kept_for_the_operator_under_the_code_of_its_page(house):
     outcome = await house.signs_in()
-    assert (outcome.reason, outcome.found, outcome.return_to) == (Reason.CERTIFICATE_UNKNOWN, f"certificate {LEAF.fingerprint}", "/izpis")
+    assert (outcome.reason, outcome.found, outcome.return_to) == (
+        Reason.CERTIFICATE_UNKNOWN,
+        f"certificate {LEAF.fingerprint}",
+        "/izpis",
+    )
     assert await refused_certificates.of_code(house.kept, "certificate_unknown-r-1") == b"DER"
     house.kept.away_for = ("refused",)
     assert (await house.signs_in()).reason is Reason.CERTIFICATE_UNKNOWN
 
 
-@pytest.mark.parametrize("changes", [{"blocked_at": NOW}, {"portals": ()}, {"tax_number": None}], ids=["blocked", "no portals", "incomplete"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"blocked_at": NOW}, {"portals": ()}, {"tax_number": None}],
+    ids=["blocked", "no portals", "incomplete"],
+)
 async def test_whom_the_register_refuses_leaves_no_session_behind_and_no_certificate(changes):
     house = House()
     house.login._places["acq"] = replace(house.place, members="register")
@@ -219,7 +322,11 @@ async def test_whom_the_register_refuses_leaves_no_session_behind_and_no_certifi
     await house.sessions.create(ticket, session_for(ticket), browser="", now=NOW)
     await house.know(replace(HERS, **changes))
     outcome = await house.signs_in(ticket=ticket.text)
-    assert (outcome.reason, outcome.return_to, outcome.person.member) == (Reason.NOT_A_MEMBER, "/izpis", ANA.member_id)
+    assert (outcome.reason, outcome.return_to, outcome.person.member) == (
+        Reason.NOT_A_MEMBER,
+        "/izpis",
+        ANA.member_id,
+    )
     assert outcome.found == outcome.by_register.found != ""
     assert await house.sessions_open() == []
     assert await refused_certificates.of_code(house.kept, "r-1") is None
@@ -237,7 +344,10 @@ async def test_a_certificate_does_for_no_portal_that_demands_more_than_it_is_tru
 async def test_what_is_required_and_the_register_lacks_is_named_to_operators(house):
     place = replace(house.place, required_claims=("tax_number", "name", "email", "birthdate", "address"))
     lacking = not_admitted(replace(HERS, tax_number=None, email=None), place)
-    assert (lacking.reason, lacking.found) == (Reason.NOT_A_MEMBER, "the register lacks what the portal requires: tax_number, email")
+    assert (lacking.reason, lacking.found) == (
+        Reason.NOT_A_MEMBER,
+        "the register lacks what the portal requires: tax_number, email",
+    )
     assert not_admitted(replace(HERS, email="ana@example.si"), place) is None
 
 
@@ -274,11 +384,19 @@ async def test_a_session_replaces_the_one_that_the_browser_had(house):
 
 async def test_what_is_no_way_back_is_an_unknown_attempt(house):
     outcome = await house.login.complete(
-        portal_id="acq", secret=None, browser=BROWSER, ticket_text=None, user_agent="ff", request_id="r-1", now=NOW
-    )  # fmt: skip
+        portal_id="acq",
+        secret=None,
+        browser=BROWSER,
+        ticket_text=None,
+        user_agent="ff",
+        request_id="r-1",
+        now=NOW,
+    )
     assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
     sealed = house.seals.attempt_sealed((await house.begun()).attempt)
-    assert await house.signs_in(way_back=sealed) == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")  # it was never shown
+    assert await house.signs_in(way_back=sealed) == SignInRefused(
+        Reason.ATTEMPT_UNKNOWN, "/"
+    )  # it was never shown
 
 
 async def test_somebody_signed_in_who_shows_their_certificate_keeps_their_session_and_gains_a_proof(house):
@@ -286,9 +404,19 @@ async def test_somebody_signed_in_who_shows_their_certificate_keeps_their_sessio
     before = await house.signs_in()
     house.time += MINUTE
     url = await house.login.begin_step_up(
-        portal_id="acq", return_to="/placilo", route="acq", held=None, session=before.session, browser=BROWSER, locale="sl", now=house.time
-    )  # fmt: skip
+        portal_id="acq",
+        return_to="/placilo",
+        route="acq",
+        held=None,
+        session=before.session,
+        browser=BROWSER,
+        locale="sl",
+        now=house.time,
+    )
     accepted = await house.login.show(house.login.hop(hop_in(url), now=house.time), PRESENTED, now=house.time)
     outcome = await house.signs_in(way_back=hop_in(accepted.location), ticket=before.ticket_text)
     assert isinstance(outcome, SteppedUp)
-    assert (outcome.session.started_at, [event.is_step_up for event in outcome.session.events]) == (NOW, [False, True])
+    assert (outcome.session.started_at, [event.is_step_up for event in outcome.session.events]) == (
+        NOW,
+        [False, True],
+    )

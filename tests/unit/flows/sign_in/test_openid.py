@@ -31,8 +31,17 @@ async def test_a_sign_in_makes_a_session_of_what_came_back(house):
     outcome = await house.complete(await house.begin())
     assert isinstance(outcome, SignedIn)
     session = outcome.session
-    assert (outcome.return_to, session.portal, session.level, session.person.tax_number) == ("/izpis?a=1", "acq", Level.MEDIUM, "99990008")
-    assert (session.started_at, session.expires_at, session.idle_for) == (NOW, NOW + timedelta(hours=8), timedelta(minutes=5))
+    assert (outcome.return_to, session.portal, session.level, session.person.tax_number) == (
+        "/izpis?a=1",
+        "acq",
+        Level.MEDIUM,
+        "99990008",
+    )
+    assert (session.started_at, session.expires_at, session.idle_for) == (
+        NOW,
+        NOW + timedelta(hours=8),
+        timedelta(minutes=5),
+    )
     ticket = parse(outcome.ticket_text)
     assert ticket.session_id == session.session_id
     assert (await house.sessions.load(ticket, now=NOW)).session == session
@@ -73,7 +82,14 @@ async def test_a_sign_in_of_which_nobody_says_when_it_was_is_no_proof(house):
     (event,) = session.events
     assert (event.at, event.is_step_up) == (NOW, False)
     assert session.authenticated_at is None
-    said = claims(session, issuer="https://gateway.example", portal_id="acq", now=NOW, lifetime=timedelta(minutes=1), token_id="j")
+    said = claims(
+        session,
+        issuer="https://gateway.example",
+        portal_id="acq",
+        now=NOW,
+        lifetime=timedelta(minutes=1),
+        token_id="j",
+    )
     assert not {"auth_time", "step_up"} & said.keys()
     assert session_in(session_octets(session)) == session
 
@@ -101,7 +117,12 @@ async def test_the_settings_say_which_sign_ins_are_a_proof(rule, is_proof):
 
 @pytest.mark.parametrize(
     ("rule", "is_possible"),
-    [(StepUpBy(every=True), True), (StepUpBy(amr=frozenset({"sms"})), True), (StepUpBy(acr=frozenset({"30"})), True), (StepUpBy(), False)],
+    [
+        (StepUpBy(every=True), True),
+        (StepUpBy(amr=frozenset({"sms"})), True),
+        (StepUpBy(acr=frozenset({"30"})), True),
+        (StepUpBy(), False),
+    ],
 )
 def test_a_fresh_proof_is_possible_where_some_sign_in_can_be_one(rule, is_possible):
     assert rule.is_possible is is_possible
@@ -111,20 +132,27 @@ def test_a_fresh_proof_is_possible_where_some_sign_in_can_be_one(rule, is_possib
 
 
 async def test_refusals_come_in_the_order_of_what_may_be_known(house):
-    """Foreign portal before cookie before browser before age before use: an earlier answer hides what a later one would tell."""
+    """Foreign portal before cookie before browser before age before use: an earlier answer hides what a later
+    one would tell."""
     state = await house.begin()
     await house.complete(state)
     assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
     house.time += timedelta(minutes=30, seconds=1)
     assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_TOO_OLD, "/izpis?a=1")
-    assert await house.complete(state, browser="another") == SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
+    assert await house.complete(state, browser="another") == SignInRefused(
+        Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/"
+    )
     assert await house.complete(state, browser=None) == SignInRefused(Reason.COOKIES_OFF, "/")
-    assert await house.complete(state, browser=None, portal_id="b2b") == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
+    assert await house.complete(state, browser=None, portal_id="b2b") == SignInRefused(
+        Reason.ATTEMPT_UNKNOWN, "/"
+    )
     assert len(house.provider.asked) == 1 + 1  # one begun, one redeemed: no refusal has asked anybody
 
 
 @pytest.mark.parametrize("found", [{}, {"portal_id": "b2b"}])
-async def test_what_has_no_flow_cookie_spends_no_attempt_of_the_right_browser_and_redeems_nothing(house, found):
+async def test_what_has_no_flow_cookie_spends_no_attempt_of_the_right_browser_and_redeems_nothing(
+    house, found
+):
     """A mail scanner, a preview, another program of the same person follows the address first."""
     state = await house.begin()
     for _ in range(3):
@@ -134,8 +162,11 @@ async def test_what_has_no_flow_cookie_spends_no_attempt_of_the_right_browser_an
 
 
 @pytest.mark.parametrize("change", [{"browser": "another"}, {"portal_id": "b2b"}])
-async def test_an_address_with_a_code_that_was_opened_in_a_wrong_place_is_worth_nothing_in_the_right_one(house, change):
-    """Somebody begins, lets another person sign in at the provider, and learns of the address where that person has landed."""
+async def test_an_address_with_a_code_that_was_opened_in_a_wrong_place_is_worth_nothing_in_the_right_one(
+    house, change
+):
+    """Somebody begins, lets another person sign in at the provider, and learns of the address where that
+    person has landed."""
     state = await house.begin()
     assert isinstance(await house.complete(state, **change), SignInRefused)
     assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
@@ -151,7 +182,14 @@ async def test_nothing_is_kept_for_whoever_merely_begins_or_comes_back_too_late(
 
 
 async def test_a_response_without_a_state_is_unknown(house):
-    outcome = await house.login.complete(portal_id="acq", parameters=(("code", "c"),), browser=BROWSER, ticket_text=None, user_agent="", now=NOW)
+    outcome = await house.login.complete(
+        portal_id="acq",
+        parameters=(("code", "c"),),
+        browser=BROWSER,
+        ticket_text=None,
+        user_agent="",
+        now=NOW,
+    )
     assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
     assert house.provider.asked == []
 
@@ -161,9 +199,13 @@ async def test_a_replay_in_a_signed_in_browser_goes_on_without_a_word(house):
     signed_in = await house.complete(state)
     assert await house.complete(state, ticket=signed_in.ticket_text) == AlreadySignedIn("/izpis?a=1")
     assert await house.complete("unknown", ticket=signed_in.ticket_text) == AlreadySignedIn("/")
-    assert isinstance(await house.complete(state, browser="another", ticket=signed_in.ticket_text), SignInRefused)
+    assert isinstance(
+        await house.complete(state, browser="another", ticket=signed_in.ticket_text), SignInRefused
+    )
     assert isinstance(await house.complete(state, ticket="garbage"), SignInRefused)
-    assert isinstance(await house.complete("unknown", browser=None, ticket=signed_in.ticket_text), SignInRefused)
+    assert isinstance(
+        await house.complete("unknown", browser=None, ticket=signed_in.ticket_text), SignInRefused
+    )
 
 
 async def test_a_session_of_another_portal_makes_no_replay_good(house):
@@ -171,24 +213,35 @@ async def test_a_session_of_another_portal_makes_no_replay_good(house):
     signed_in = await house.complete(elsewhere.partition("state=")[2], portal_id="b2b")
     state = await house.begin()
     await house.complete(state)
-    assert await house.complete(state, ticket=signed_in.ticket_text) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
+    assert await house.complete(state, ticket=signed_in.ticket_text) == SignInRefused(
+        Reason.ATTEMPT_USED, "/izpis?a=1"
+    )
 
 
 async def test_what_the_protocol_refuses_signs_nobody_in_and_uses_the_attempt_up(house):
     state = await house.begin()
     house.provider.failure = TokenRefused("the nonce is another one")
     outcome = await house.complete(state)
-    assert (outcome.reason, outcome.return_to, outcome.found) == (Reason.PROVIDER_ANSWER_INVALID, "/izpis?a=1", "the nonce is another one")
+    assert (outcome.reason, outcome.return_to, outcome.found) == (
+        Reason.PROVIDER_ANSWER_INVALID,
+        "/izpis?a=1",
+        "the nonce is another one",
+    )
     house.provider.failure = None
     assert (await house.complete(state)).reason is Reason.ATTEMPT_USED
 
 
 async def test_operators_learn_which_error_the_provider_has_stated(house):
     state = await house.begin()
-    house.provider.failure = AuthorizationRefused(Reason.CONSENT_REFUSED, "authorization response: access_denied", error="access_denied")
+    house.provider.failure = AuthorizationRefused(
+        Reason.CONSENT_REFUSED, "authorization response: access_denied", error="access_denied"
+    )
     assert await house.complete(state) == SignInRefused(
-        Reason.CONSENT_REFUSED, "/izpis?a=1", found="authorization response: access_denied", provider_error="access_denied"
-    )  # fmt: skip
+        Reason.CONSENT_REFUSED,
+        "/izpis?a=1",
+        found="authorization response: access_denied",
+        provider_error="access_denied",
+    )
 
 
 async def test_what_the_provider_can_be_asked_with_later_is_kept_for_the_session(house):
@@ -223,21 +276,25 @@ async def test_every_new_session_is_greeted_and_none_that_was_refused(house):
 async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage_that_keeps_the_way_back(house):
     state = await house.begin()
     house.provider.failure = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "away")
-    assert await house.complete(state) == SignInRefused(Reason.PROVIDER_UNAVAILABLE, "/izpis?a=1", found="away")
+    assert await house.complete(state) == SignInRefused(
+        Reason.PROVIDER_UNAVAILABLE, "/izpis?a=1", found="away"
+    )
 
 
 async def test_a_store_that_cannot_be_asked_for_the_attempt_is_an_outage_that_keeps_the_way_back(house):
     state = await house.begin()
     house.attempts.cannot_take = True
     assert await house.complete(state) == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis?a=1", found="away")
-    assert len(house.provider.asked) == 1  # begun: the code was not redeemed, and the attempt is as good as before
+    assert (
+        len(house.provider.asked) == 1
+    )  # begun: the code was not redeemed, and the attempt is as good as before
     house.attempts.cannot_take = False
     assert isinstance(await house.complete(state), SignedIn)
 
 
 @pytest.mark.parametrize(
     ("without", "reason"), [("taxnumber", Reason.TAX_NUMBER_MISSING), ("name", Reason.PERSONAL_DATA_MISSING)]
-)  # fmt: skip
+)
 async def test_missing_data_is_named_and_makes_no_session(house, without, reason):
     del house.provider.userinfo[without]
     outcome = await house.complete(await house.begin())
@@ -267,7 +324,10 @@ async def test_what_is_essential_for_the_place_must_have_come_back(house, acr, r
     outcome = await house.complete(await house.begin())
     assert getattr(outcome, "reason", None) is reason
     if reason is not None:
-        assert outcome.found == "the essential claim `acr` is not in the ID token with a value that was asked for"
+        assert (
+            outcome.found
+            == "the essential claim `acr` is not in the ID token with a value that was asked for"
+        )
         assert outcome.person.subject == "ana"
         assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
 
@@ -289,13 +349,21 @@ async def test_essential_claims_of_userinfo_are_looked_for_there(house):
 async def test_a_level_too_low_says_which_one_there_is_and_which_one_is_needed(house):
     house.demand(Level.HIGH)
     refused = await house.complete(await house.begin())
-    assert (refused.level, refused.level_needed, refused.person.name) == (Level.MEDIUM, Level.HIGH, "Ana Novak")
+    assert (refused.level, refused.level_needed, refused.person.name) == (
+        Level.MEDIUM,
+        Level.HIGH,
+        "Ana Novak",
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"taxnumber": None}, Reason.TAX_NUMBER_MISSING), ({"name": None}, Reason.PERSONAL_DATA_MISSING), ({"taxnumber": 9999000}, Reason.TAX_NUMBER_INCOMPLETE)],
-)  # fmt: skip
+    [
+        ({"taxnumber": None}, Reason.TAX_NUMBER_MISSING),
+        ({"name": None}, Reason.PERSONAL_DATA_MISSING),
+        ({"taxnumber": 9999000}, Reason.TAX_NUMBER_INCOMPLETE),
+    ],
+)
 async def test_whoever_may_not_come_in_any_more_leaves_no_session_behind(house, change, reason):
     before = await house.complete(await house.begin())
     house.provider.userinfo |= change
@@ -330,15 +398,21 @@ async def test_a_new_sign_in_ends_the_session_that_the_browser_had(house):
 
 
 def entered(**changes):
-    return Member(member_id=MemberId("m-1"), name="Ana", tax_number=TaxNumber("99990008"), portals=("acq",), **changes)
+    return Member(
+        member_id=MemberId("m-1"), name="Ana", tax_number=TaxNumber("99990008"), portals=("acq",), **changes
+    )
 
 
 async def test_a_member_is_known_to_portals_by_the_id_of_the_register(house):
     await house.people.take_over([entered()], revision=0, departures=())
     first, second = await house.complete(await house.begin()), await house.complete(await house.begin())
-    assert [(each.is_new_link, each.session.person.member, each.session.person.subject) for each in (first, second)] == [
-        (True, "m-1", "ana"), (False, "m-1", "ana"),
-    ]  # fmt: skip
+    assert [
+        (each.is_new_link, each.session.person.member, each.session.person.subject)
+        for each in (first, second)
+    ] == [
+        (True, "m-1", "ana"),
+        (False, "m-1", "ana"),
+    ]
 
 
 async def test_a_session_remembers_which_data_were_stated_and_where_codes_may_be_sent(house):
@@ -352,11 +426,22 @@ async def test_a_session_remembers_which_data_were_stated_and_where_codes_may_be
 async def test_a_session_remembers_what_the_provider_needs_for_its_end(house):
     house.provider.provider_session = "at-the-provider"
     session = (await house.complete(await house.begin())).session
-    assert (session.id_token, session.provider_session, session.idle_for) == ("the.id.token", "at-the-provider", timedelta(minutes=5))
+    assert (session.id_token, session.provider_session, session.idle_for) == (
+        "the.id.token",
+        "at-the-provider",
+        timedelta(minutes=5),
+    )
 
 
 async def test_an_attempt_that_was_begun_with_a_certificate_ends_at_no_other_callback(house):
-    attempt = Attempt(portal="acq", return_to="/izpis", browser=BROWSER, secret="s" * 43, opened_at=house.time, method="acnlb")
+    attempt = Attempt(
+        portal="acq",
+        return_to="/izpis",
+        browser=BROWSER,
+        secret="s" * 43,
+        opened_at=house.time,
+        method="acnlb",
+    )
     outcome = await house.complete(house.seals.attempt_sealed(attempt))
     assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
     assert house.provider.asked == []
@@ -388,17 +473,27 @@ async def test_whom_the_register_refuses_leaves_no_session_behind(house):
     before = await house.complete(await house.begin())
     await house.people.take_over([entered(blocked_at=NOW)], revision=0, departures=())
     refused = await house.complete(await house.begin(), ticket=before.ticket_text)
-    assert (refused.reason, refused.found, refused.person.subject) == (Reason.NOT_A_MEMBER, "the person is blocked", "ana")
+    assert (refused.reason, refused.found, refused.person.subject) == (
+        Reason.NOT_A_MEMBER,
+        "the person is blocked",
+        "ana",
+    )
     assert (refused.by_register.reason, refused.by_register.member.member_id) == (Reason.NOT_A_MEMBER, "m-1")
     assert await house.sessions.load(parse(before.ticket_text), now=NOW) is None
 
 
-async def test_an_account_below_the_level_at_which_it_would_be_linked_is_told_its_own_level_and_the_one_that_is_needed(house):
+async def test_an_account_below_the_level_at_which_it_would_be_linked_is_told_its_own_level_and_the_one_that_is_needed(
+    house,
+):
     house.members = "register"
     house.demand(Level.LOW)
     house.provider.userinfo |= {"loa": 10}
     refused = await house.complete(await house.begin())
-    assert (refused.reason, refused.level, refused.level_needed) == (Reason.LEVEL_TOO_LOW, Level.LOW, Level.MEDIUM)
+    assert (refused.reason, refused.level, refused.level_needed) == (
+        Reason.LEVEL_TOO_LOW,
+        Level.LOW,
+        Level.MEDIUM,
+    )
     house.provider.userinfo |= {"loa": 20}
     refused = await house.complete(await house.begin())
     assert (refused.reason, refused.level, refused.level_needed) == (Reason.NOT_A_MEMBER, None, None)
@@ -423,7 +518,10 @@ async def test_a_sign_in_during_which_the_person_has_become_another_one_begins_a
 
     house.sessions.meanwhile = enter
     refused = await house.complete(await house.begin())
-    assert (refused.reason, refused.found) == (Reason.STORE_UNAVAILABLE, "the register of people was changed during the sign-in")
+    assert (refused.reason, refused.found) == (
+        Reason.STORE_UNAVAILABLE,
+        "the register of people was changed during the sign-in",
+    )
     assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
 
 

@@ -23,7 +23,9 @@ from tests.support.login_house import BROWSER, LoginHouse
 from tests.support.session_builders import ISSUER, NOW, new_ticket, session_for
 
 HELD = "h" * 43
-CERTIFICATE = AuthenticationEvent(method="acnlb", at=NOW, source="sha256:" + "a1" * 32, amr=("pop",), is_step_up=False)
+CERTIFICATE = AuthenticationEvent(
+    method="acnlb", at=NOW, source="sha256:" + "a1" * 32, amr=("pop",), is_step_up=False
+)
 
 
 def id_token(auth_time):
@@ -64,8 +66,14 @@ async def test_signing_in_again_is_a_proof_in_the_same_session(house):
     assert isinstance(outcome, SteppedUp)
     assert (outcome.return_to, outcome.held, outcome.method) == ("/orders?a=1", HELD, "rekono")
     proved = AuthenticationEvent(
-        method="rekono", at=house.time, source=ISSUER, acr="20", amr=("pwd", "sms"), is_step_up=True, level=Level.MEDIUM
-    )  # fmt: skip
+        method="rekono",
+        at=house.time,
+        source=ISSUER,
+        acr="20",
+        amr=("pwd", "sms"),
+        is_step_up=True,
+        level=Level.MEDIUM,
+    )
     assert after == replace(before, session_id=after.session_id, events=(*before.events, proved))
     assert (await house.sessions.load(parse(outcome.ticket_text), now=house.time)).session == after
     assert not await has_session(house, house.before.ticket_text)
@@ -107,10 +115,16 @@ async def test_a_provider_that_names_no_session_this_time_has_not_ended_the_one_
     [
         ({"subject": "bor"}, Reason.STEP_UP_BY_ANOTHER, "another account"),
         ({"auth_time": NOW}, Reason.PROOF_TOO_OLD, "240 s before it was asked for"),
-        ({"userinfo": {"taxnumber": "99990008", "loa": 10}}, Reason.LEVEL_TOO_LOW, "level 10 now, and 20 is needed"),
+        (
+            {"userinfo": {"taxnumber": "99990008", "loa": 10}},
+            Reason.LEVEL_TOO_LOW,
+            "level 10 now, and 20 is needed",
+        ),
     ],
 )
-async def test_what_proves_nothing_is_told_to_operators_with_the_session_that_it_was_for(house, change, reason, found):
+async def test_what_proves_nothing_is_told_to_operators_with_the_session_that_it_was_for(
+    house, change, reason, found
+):
     for name, value in change.items():
         setattr(house.provider, name, value)
     outcome = await steps_up(house, route="acq/orders POST")
@@ -119,7 +133,9 @@ async def test_what_proves_nothing_is_told_to_operators_with_the_session_that_it
 
 
 @pytest.mark.parametrize("binding", [None, "the request"], ids=["for the session", "for one request"])
-async def test_one_authentication_at_the_provider_makes_one_proof_though_a_prompt_was_cut_out_within_the_leeway(house, binding):
+async def test_one_authentication_at_the_provider_makes_one_proof_though_a_prompt_was_cut_out_within_the_leeway(
+    house, binding
+):
     house.provider.auth_time, house.provider.id_token = house.time, id_token(house.time)
     outcome = await steps_up(house, binding=binding)
     house.before = replace(house.before, ticket_text=outcome.ticket_text, session=outcome.session)
@@ -139,15 +155,28 @@ async def test_the_sign_in_that_opened_the_session_is_not_the_proof_that_is_aske
     assert (await steps_up(house, route=":totp")).reason is Reason.PROOF_TOO_OLD
 
 
-@pytest.mark.parametrize(("before", "reason"), [(0, None), (1, Reason.PROOF_TOO_OLD)], ids=["in the same second", "a second before"])
-async def test_an_authentication_in_the_second_in_which_it_was_asked_for_is_taken_for_a_new_one(house, before, reason):
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [(0, None), (1, Reason.PROOF_TOO_OLD)],
+    ids=["in the same second", "a second before"],
+)
+async def test_an_authentication_in_the_second_in_which_it_was_asked_for_is_taken_for_a_new_one(
+    house, before, reason
+):
     """The provider's times are whole seconds: of the same second nobody can tell the order."""
     house.provider.auth_time = house.time - timedelta(seconds=before)
-    house.before = replace(house.before, session=replace(house.before.session, id_token=id_token(house.provider.auth_time)))
+    house.before = replace(
+        house.before, session=replace(house.before.session, id_token=id_token(house.provider.auth_time))
+    )
     ticket = new_ticket()
-    await house.sessions.create(ticket, replace(house.before.session, session_id=ticket.session_id), browser="", now=house.time)
+    await house.sessions.create(
+        ticket, replace(house.before.session, session_id=ticket.session_id), browser="", now=house.time
+    )
     session = (await house.sessions.load(ticket, now=house.time)).session
-    assert getattr(await returns(house, await house.begin_step_up(session), ticket=ticket.text), "reason", None) is reason
+    assert (
+        getattr(await returns(house, await house.begin_step_up(session), ticket=ticket.text), "reason", None)
+        is reason
+    )
 
 
 @pytest.mark.parametrize("unreadable", ["", "a.b", "e30.e30.x", id_token("soon"), id_token(True)])
@@ -162,7 +191,11 @@ async def test_an_earlier_token_that_states_no_time_is_no_reason_to_refuse(house
 async def test_another_account_proves_nothing_and_the_session_stays(house):
     house.provider.subject = "bor"
     outcome = await steps_up(house, held=HELD)
-    assert (outcome.reason, outcome.held, outcome.session) == (Reason.STEP_UP_BY_ANOTHER, HELD, house.before.session)
+    assert (outcome.reason, outcome.held, outcome.session) == (
+        Reason.STEP_UP_BY_ANOTHER,
+        HELD,
+        house.before.session,
+    )
     assert await has_session(house, house.before.ticket_text)
 
 
@@ -189,11 +222,20 @@ ANAS_ACCOUNT = Account(issuer=ISSUER, subject=Subject("ana"))
     ],
     ids=["theirs", "not linked", "somebody else's", "blocked"],
 )
-async def test_whoever_came_with_a_certificate_proves_themselves_by_the_account_that_the_register_has_linked(house, member, reason):
+async def test_whoever_came_with_a_certificate_proves_themselves_by_the_account_that_the_register_has_linked(
+    house, member, reason
+):
     await house.people.take_over([member], revision=0, departures=())
     ticket = new_ticket()
     person = Person(issuer=Issuer("https://gateway.example"), subject=Subject("m-1"), member=MemberId("m-1"))
-    session = session_for(ticket, person=person, method="acnlb", events=(CERTIFICATE,), id_token=None, provider_session="a1" * 32)
+    session = session_for(
+        ticket,
+        person=person,
+        method="acnlb",
+        events=(CERTIFICATE,),
+        id_token=None,
+        provider_session="a1" * 32,
+    )
     await house.sessions.create(ticket, session, browser="", now=house.time)
     house.provider.provider_session = "at-the-provider"
     outcome = await returns(house, await house.begin_step_up(session), ticket=ticket.text)
@@ -211,7 +253,9 @@ async def test_whoever_came_with_a_certificate_proves_themselves_by_the_account_
     ("before_it_was_asked", "reason"),
     [(0, None), (60, None), (61, Reason.PROOF_TOO_OLD), (600, Reason.PROOF_TOO_OLD), (-30, None)],
 )
-async def test_an_authentication_from_before_it_was_asked_for_proves_nothing(house, before_it_was_asked, reason):
+async def test_an_authentication_from_before_it_was_asked_for_proves_nothing(
+    house, before_it_was_asked, reason
+):
     house.provider.auth_time = house.time - timedelta(seconds=before_it_was_asked)
     assert getattr(await steps_up(house), "reason", None) is reason
 
@@ -238,7 +282,9 @@ async def test_the_provider_is_to_say_when_it_was_for_a_proof_and_not_for_a_sign
 
 async def test_what_the_id_token_itself_tells_of_an_old_authentication_is_told_as_that(house):
     state = await house.begin_step_up(house.before.session)
-    house.provider.failure = AuthenticationTooOld("ID token: auth_time is missing, though max_age was asked for")
+    house.provider.failure = AuthenticationTooOld(
+        "ID token: auth_time is missing, though max_age was asked for"
+    )
     outcome = await returns(house, state)
     assert (outcome.reason, outcome.session) == (Reason.PROOF_TOO_OLD, house.before.session)
     assert outcome.found == "ID token: auth_time is missing, though max_age was asked for"
@@ -261,7 +307,9 @@ async def test_a_time_ahead_of_our_clock_makes_no_proof_fresher_than_now(house):
         (":any", 10, None),
     ],
 )
-async def test_an_account_that_has_lost_its_level_proves_nothing_where_more_is_demanded(house, route, level, reason):
+async def test_an_account_that_has_lost_its_level_proves_nothing_where_more_is_demanded(
+    house, route, level, reason
+):
     house.provider.userinfo |= {"loa": level}
     assert getattr(await steps_up(house, route=route), "reason", None) is reason
 
@@ -276,7 +324,11 @@ async def test_a_proof_without_what_is_essential_for_the_route_proves_nothing(ho
     assert house.provider.asked[-2]["extra"] == HIGH.parameters
     assert getattr(outcome, "reason", None) is reason
     if reason is not None:
-        assert (outcome.held, outcome.route, outcome.session) == (HELD, "acq/orders POST", house.before.session)
+        assert (outcome.held, outcome.route, outcome.session) == (
+            HELD,
+            "acq/orders POST",
+            house.before.session,
+        )
         assert "the essential claim `acr`" in outcome.found
         assert await has_session(house, house.before.ticket_text)
 
@@ -303,9 +355,21 @@ async def test_whoever_does_not_go_through_with_it_stays_signed_in_and_knows_the
     state = await house.begin_step_up(house.before.session, route="acq/orders POST", held=HELD)
     house.provider.failure = failure
     outcome = await returns(house, state)
-    assert (outcome.reason, outcome.found, outcome.return_to, outcome.route, outcome.held, outcome.session) == (
-        failure.reason, str(failure), "/orders?a=1", "acq/orders POST", HELD, house.before.session,
-    )  # fmt: skip
+    assert (
+        outcome.reason,
+        outcome.found,
+        outcome.return_to,
+        outcome.route,
+        outcome.held,
+        outcome.session,
+    ) == (
+        failure.reason,
+        str(failure),
+        "/orders?a=1",
+        "acq/orders POST",
+        HELD,
+        house.before.session,
+    )
     assert await has_session(house, house.before.ticket_text)
 
 
@@ -345,7 +409,11 @@ async def test_a_proof_that_was_asked_for_by_one_request_is_good_for_that_reques
     assert (proved.is_step_up, proved.bound_to.partition(".")[0]) == (False, "the request")
 
 
-@pytest.mark.parametrize(("route", "asked_for"), [("acq", None), (ANY_PROOF, ANY_PROOF)], ids=["for a page", "for a change of methods"])
+@pytest.mark.parametrize(
+    ("route", "asked_for"),
+    [("acq", None), (ANY_PROOF, ANY_PROOF)],
+    ids=["for a page", "for a change of methods"],
+)
 async def test_a_proof_remembers_whether_it_was_given_for_a_change_of_methods(house, route, asked_for):
     assert (await steps_up(house, route=route)).session.events[-1].asked_for == asked_for
 
@@ -354,14 +422,21 @@ async def test_a_store_that_cannot_be_asked_for_the_attempt_adds_no_proof_and_ke
     state = await house.begin_step_up(house.before.session, held=HELD)
     house.attempts.cannot_take = True
     outcome = await returns(house, state)
-    assert (outcome.reason, outcome.found, outcome.held, outcome.return_to) == (Reason.STORE_UNAVAILABLE, "away", HELD, "/orders?a=1")
+    assert (outcome.reason, outcome.found, outcome.held, outcome.return_to) == (
+        Reason.STORE_UNAVAILABLE,
+        "away",
+        HELD,
+        "/orders?a=1",
+    )
     house.attempts.cannot_take = False
     assert isinstance(await returns(house, state), SteppedUp)
 
 
 async def test_operators_learn_which_error_the_provider_has_stated(house):
     state = await house.begin_step_up(house.before.session)
-    house.provider.failure = AuthorizationRefused(Reason.PROVIDER_REFUSED, "authorization response: login_required", error="login_required")
+    house.provider.failure = AuthorizationRefused(
+        Reason.PROVIDER_REFUSED, "authorization response: login_required", error="login_required"
+    )
     assert (await returns(house, state)).provider_error == "login_required"
 
 

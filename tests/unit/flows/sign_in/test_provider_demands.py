@@ -13,7 +13,9 @@ from tests.support.session_builders import NOW
 
 
 def route(name, path, *methods):
-    return Route(name=name, path=path, methods=methods, requirement=Requirement(), asking=asking([{"place": name}]))
+    return Route(
+        name=name, path=path, methods=methods, requirement=Requirement(), asking=asking([{"place": name}])
+    )
 
 
 ROUTES = (route("acq/pay POST", "/pay", "POST"), route("acq/admin", "/admin"), route("acq", "/"))
@@ -23,21 +25,34 @@ ASKED = Asked([ACQ, B2B])
 
 
 def attempt(**changes):
-    return Attempt(**{"portal": "acq", "return_to": "/", "browser": "b", "secret": "s", "opened_at": NOW, **changes})
+    return Attempt(
+        **{"portal": "acq", "return_to": "/", "browser": "b", "secret": "s", "opened_at": NOW, **changes}
+    )
 
 
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        ("/", "acq"), ("/admin", "acq/admin"), ("/admin/x?rt=/pay", "acq/admin"), ("/%61dmin", "acq/admin"), ("/administer", "acq"),
-        ("/pay", "acq"), ("/x/../admin", "acq"), ("//admin", "acq"), ("/admin;x/y", "acq"), ("/x#/admin", "acq"),
+        ("/", "acq"),
+        ("/admin", "acq/admin"),
+        ("/admin/x?rt=/pay", "acq/admin"),
+        ("/%61dmin", "acq/admin"),
+        ("/administer", "acq"),
+        ("/pay", "acq"),
+        ("/x/../admin", "acq"),
+        ("//admin", "acq"),
+        ("/admin;x/y", "acq"),
+        ("/x#/admin", "acq"),
     ],
-)  # fmt: skip
+)
 def test_a_sign_in_asks_for_what_the_place_demands_that_it_leads_to(place, name):
     assert ASKED(attempt(return_to=place)).parameters == {"place": name}
 
 
-@pytest.mark.parametrize(("named", "name"), [("acq/pay POST", "acq/pay POST"), ("acq/admin", "acq/admin"), (":any", "acq"), ("b2b", "acq")])
+@pytest.mark.parametrize(
+    ("named", "name"),
+    [("acq/pay POST", "acq/pay POST"), ("acq/admin", "acq/admin"), (":any", "acq"), ("b2b", "acq")],
+)
 def test_a_proof_asks_for_what_the_route_demands_wherever_it_leads_to(named, name):
     found = ASKED(attempt(step_up_of=SessionId("s"), route=named, return_to="/admin"))
     assert found.parameters == {"place": name}

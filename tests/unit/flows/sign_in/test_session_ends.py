@@ -13,26 +13,42 @@ from authproxy.storage.memory import MemoryAttempts, MemorySessions
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PLACE = SignInPlace(
-    portal_id="acq", origin="https://acq.example", required_claims=(), level=Level.LOW, idle_for=timedelta(minutes=15),
+    portal_id="acq",
+    origin="https://acq.example",
+    required_claims=(),
+    level=Level.LOW,
+    idle_for=timedelta(minutes=15),
     expires_after=timedelta(hours=8),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
     ("certificate_ends", "session_ends"),
-    [(timedelta(minutes=20), timedelta(minutes=20)), (timedelta(days=300), timedelta(hours=8)), (None, timedelta(hours=8))],
+    [
+        (timedelta(minutes=20), timedelta(minutes=20)),
+        (timedelta(days=300), timedelta(hours=8)),
+        (None, timedelta(hours=8)),
+    ],
 )
 async def test_a_session_ends_with_the_certificate_that_it_was_opened_with(certificate_ends, session_ends):
     sessions = MemorySessions()
     sign_ins = SignIns(
-        attempts=MemoryAttempts(), sessions=sessions, attempt_for=timedelta(minutes=30), random_bytes=secrets.token_bytes,
+        attempts=MemoryAttempts(),
+        sessions=sessions,
+        attempt_for=timedelta(minutes=30),
+        random_bytes=secrets.token_bytes,
         describe_browser=str.upper,
-    )  # fmt: skip
-    event = AuthenticationEvent(method="acnlb", at=NOW, source="sha256:ab", is_step_up=False, level=Level.MEDIUM)
+    )
+    event = AuthenticationEvent(
+        method="acnlb", at=NOW, source="sha256:ab", is_step_up=False, level=Level.MEDIUM
+    )
     proved = Proved(
-        person=Person(issuer=Issuer("https://gateway.example"), subject=Subject("ana")), method="acnlb", level=Level.MEDIUM, event=event,
+        person=Person(issuer=Issuer("https://gateway.example"), subject=Subject("ana")),
+        method="acnlb",
+        level=Level.MEDIUM,
+        event=event,
         ends_at=None if certificate_ends is None else NOW + certificate_ends,
-    )  # fmt: skip
+    )
     attempt = Attempt(portal="acq", return_to="/", browser="b", secret="s", opened_at=NOW, method="acnlb")
     signed_in = await sign_ins.start(proved, attempt, PLACE, ticket_text=None, user_agent="firefox", now=NOW)
     assert signed_in.session.expires_at == NOW + session_ends

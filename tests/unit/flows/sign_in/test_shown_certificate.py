@@ -12,9 +12,15 @@ from authproxy.identity.person import TaxNumber
 from tests.support.session_builders import NOW
 
 SHOWN = ShownCertificate(
-    shown_at=NOW, fingerprint="a1" * 32, issuer="CN=ACNLB SubCA,O=NLB d.d.,C=SI", serial=0xEE61ADE0 << 64,
-    tax_number=TaxNumber("99990008"), not_after=NOW + timedelta(days=9), leaf=bytes(range(256)), above=(b"SUB",),
-)  # fmt: skip
+    shown_at=NOW,
+    fingerprint="a1" * 32,
+    issuer="CN=ACNLB SubCA,O=NLB d.d.,C=SI",
+    serial=0xEE61ADE0 << 64,
+    tax_number=TaxNumber("99990008"),
+    not_after=NOW + timedelta(days=9),
+    leaf=bytes(range(256)),
+    above=(b"SUB",),
+)
 
 
 def test_what_was_shown_comes_back_as_it_was():
@@ -27,7 +33,10 @@ def test_an_earlier_version_names_no_authorities():
     assert shown_certificate.read(json.dumps(fields).encode(), shown_at=NOW) == replace(SHOWN, above=())
 
 
-@pytest.mark.parametrize("octets", [b"", b"[]", b"null", b"{}", b"\xff", json.dumps({**json.loads(SHOWN.octets()), "serial": "x"}).encode()])
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"[]", b"null", b"{}", b"\xff", json.dumps({**json.loads(SHOWN.octets()), "serial": "x"}).encode()],
+)
 def test_another_shape_is_nothing(octets):
     assert shown_certificate.read(octets, shown_at=NOW) is None
 

@@ -1,4 +1,5 @@
-"""What a person sees of a request that they confirm by itself: no value that some portal would find is missing."""
+"""What a person sees of a request that they confirm by itself: no value that some portal would find is
+missing."""
 
 from __future__ import annotations
 
@@ -15,11 +16,15 @@ from tests.support.session_builders import NOW, new_ticket, session_for
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=----Boundary1"
-ROUTE = Route(name="pay", path="/pay", requirement=Requirement(step_up=StepUp(max_age=timedelta(0), shows=("amount",))))
+ROUTE = Route(
+    name="pay", path="/pay", requirement=Requirement(step_up=StepUp(max_age=timedelta(0), shows=("amount",)))
+)
 PLAIN = Route(name="delete", path="/delete", requirement=Requirement(step_up=StepUp(max_age=timedelta(0))))
 REST = Route(name="rest", path="/", requirement=Requirement(step_up=StepUp()))
 FREE = Route(name="free", path="/free", requirement=Requirement())
-PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=(ROUTE, PLAIN, FREE, REST))
+PORTAL = Portal(
+    portal_id="acq", origin="https://acq.example", host="acq.example", routes=(ROUTE, PLAIN, FREE, REST)
+)
 FIELD = b'Content-Disposition: form-data; name="amount"\r\n\r\n1'
 
 
@@ -33,13 +38,31 @@ class Kept:
         return self.form
 
 
-async def bound(target="/pay", content_type=URLENCODED, body=b"", *, is_form=True, named=ROUTE, is_kept=True, portal=PORTAL):
+async def bound(
+    target="/pay",
+    content_type=URLENCODED,
+    body=b"",
+    *,
+    is_form=True,
+    named=ROUTE,
+    is_kept=True,
+    portal=PORTAL,
+):
     form = HeldRequest(target=target, content_type=content_type, fields=(), body=body)
     visit = Visit(
-        portal_id="acq", ticket_text=None, browser=None, user_agent="", address="", locale="en", now=NOW, return_to=target,
+        portal_id="acq",
+        ticket_text=None,
+        browser=None,
+        user_agent="",
+        address="",
+        locale="en",
+        now=NOW,
+        return_to=target,
         held="h" * 43 if is_form else None,
-    )  # fmt: skip
-    return await BoundRequests(held=Kept(form if is_kept else None), used=None).of(visit, session_for(new_ticket()), portal, named)
+    )
+    return await BoundRequests(held=Kept(form if is_kept else None), used=None).of(
+        visit, session_for(new_ticket()), portal, named
+    )
 
 
 async def seen(*place, **more):
@@ -83,7 +106,8 @@ async def test_every_value_that_a_portal_could_take_for_the_field_is_shown(targe
 
 
 @pytest.mark.parametrize(
-    ("target", "shown"), [("/pay?amount=7,00", "7,00"), ("/pay?AMOUNT=9&amount=7", "9 | 7"), ("/pay?a=1;amount=9&amount=7", None)]
+    ("target", "shown"),
+    [("/pay?amount=7,00", "7,00"), ("/pay?AMOUNT=9&amount=7", "9 | 7"), ("/pay?a=1;amount=9&amount=7", None)],
 )
 async def test_of_a_get_every_value_in_its_query_is_shown(target, shown):
     assert await seen(target, is_form=False) == shown
@@ -93,7 +117,9 @@ async def test_of_a_get_every_value_in_its_query_is_shown(target, shown):
 async def test_a_form_in_letters_that_only_some_programs_read_is_confirmed_by_nobody(charset):
     ebcdic = b"amount=1&" + "amount".encode("cp037") + b"=9000"
     assert await seen(content_type=f"{URLENCODED}; charset={charset}", body=ebcdic) is None
-    assert await seen(content_type=f"{URLENCODED}; charset={charset}", body=b"amount=1&+AGE-mount=9000") is None
+    assert (
+        await seen(content_type=f"{URLENCODED}; charset={charset}", body=b"amount=1&+AGE-mount=9000") is None
+    )
     assert await seen(content_type=f"{URLENCODED}; charset=UTF-8", body=b"amount=1") == "1"
 
 
@@ -104,7 +130,10 @@ async def test_a_form_in_letters_that_only_some_programs_read_is_confirmed_by_no
         (MULTIPART, multipart(FIELD, b"Content-Disposition: form-data; name*=utf-8''amount\r\n\r\n9000")),
         (MULTIPART, multipart(FIELD, b'Content-Disposition: form-data; name="x"; name="amount"\r\n\r\n9000')),
         (MULTIPART, multipart(FIELD, b'Content-Disposition: form-data; name="amoun\\t"\r\n\r\n9000')),
-        (MULTIPART, multipart(FIELD, b'Content-Disposition: form-data; name="amount"; filename=""\r\n\r\n9000')),
+        (
+            MULTIPART,
+            multipart(FIELD, b'Content-Disposition: form-data; name="amount"; filename=""\r\n\r\n9000'),
+        ),
         (MULTIPART, multipart(FIELD, b'X-Other: 1\r\nContent-Disposition: form-data; name="x"\r\n\r\n9000')),
         (MULTIPART, multipart(FIELD, b'Content-Disposition: form-data; name="_charset_"\r\n\r\nutf-16')),
         # For some programs the body ends at the first of these lines, for others at the second.
@@ -127,7 +156,10 @@ async def test_a_form_that_no_browser_has_written_is_confirmed_by_nobody(content
 
 
 async def test_forms_with_files_are_confirmed_as_browsers_write_them():
-    file = b'Content-Disposition: form-data; name="list"; filename="a.csv"\r\nContent-Type: text/csv\r\n\r\n1;2\r\n\r\n3'
+    file = (
+        b'Content-Disposition: form-data; name="list"; filename="a.csv"\r\nContent-Type: '
+        b"text/csv\r\n\r\n1;2\r\n\r\n3"
+    )
     assert await seen(content_type=MULTIPART, body=multipart(FIELD, file)) == "1"
     assert await seen(content_type=MULTIPART, body=multipart(FIELD, end=b"--")) == "1"
     assert await seen("/pay?amount=2", MULTIPART, multipart(file)) == "2"
@@ -153,7 +185,9 @@ async def test_where_nothing_is_to_be_shown_any_form_can_be_confirmed():
 
 @pytest.mark.parametrize("is_form", [True, False])
 @pytest.mark.parametrize("target", ["/rest", "/free"])
-async def test_a_request_of_a_route_without_such_a_demand_is_not_bound_whatever_its_address_names(target, is_form):
+async def test_a_request_of_a_route_without_such_a_demand_is_not_bound_whatever_its_address_names(
+    target, is_form
+):
     assert await bound(target, is_form=is_form, named=ROUTE) is None
 
 
@@ -171,11 +205,17 @@ async def test_the_route_of_a_form_is_that_of_a_post_and_of_a_place_that_of_a_ge
 
 
 async def test_of_several_fields_none_may_have_more_values_than_can_be_shown():
-    both = Route(name="both", path="/pay", requirement=Requirement(step_up=StepUp(max_age=timedelta(0), shows=("amount", "payee"))))
+    both = Route(
+        name="both",
+        path="/pay",
+        requirement=Requirement(step_up=StepUp(max_age=timedelta(0), shows=("amount", "payee"))),
+    )
     portal = replace(PORTAL, routes=(both,))
     request = await bound("/pay", body=b"payee=Ana&amount=1", portal=portal, named=both)
     assert request.shown == (("amount", "1"), ("payee", "Ana"))
-    assert (await bound("/pay", body=b"payee=a&payee=b&payee=c&payee=d&amount=1", portal=portal, named=both)).shown is None
+    assert (
+        await bound("/pay", body=b"payee=a&payee=b&payee=c&payee=d&amount=1", portal=portal, named=both)
+    ).shown is None
 
 
 async def test_a_form_that_is_gone_is_missed_only_where_it_was_to_be_confirmed():
@@ -185,7 +225,16 @@ async def test_a_form_that_is_gone_is_missed_only_where_it_was_to_be_confirmed()
 
 async def test_a_place_that_no_route_covers_is_not_bound():
     nothing = replace(PORTAL, routes=(ROUTE,))
-    visit = Visit(portal_id="acq", ticket_text=None, browser=None, user_agent="", address="", locale="en", now=NOW, return_to="/elsewhere")
+    visit = Visit(
+        portal_id="acq",
+        ticket_text=None,
+        browser=None,
+        user_agent="",
+        address="",
+        locale="en",
+        now=NOW,
+        return_to="/elsewhere",
+    )
     form = HeldRequest(target="/elsewhere", content_type=URLENCODED, fields=(), body=b"")
     requests = BoundRequests(held=Kept(form), used=None)
     for held in (None, "h" * 43):

@@ -72,11 +72,15 @@ async def test_a_blocked_person_who_still_has_a_session_gains_no_proof_and_loses
 
 async def test_a_register_that_blocks_somebody_else_is_in_nobodys_way(sessions, signed_in):
     ticket, session = signed_in
-    elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, register=Register("somebody else"))
+    elevations = Elevations(
+        sessions=sessions, random_bytes=secrets.token_bytes, register=Register("somebody else")
+    )
     assert await elevations.add(ticket.text, session, proof(), now=LATER) is not None
 
 
-async def test_the_session_has_the_proof_under_a_new_ticket_and_the_old_one_opens_nothing(elevations, sessions, signed_in):
+async def test_the_session_has_the_proof_under_a_new_ticket_and_the_old_one_opens_nothing(
+    elevations, sessions, signed_in
+):
     ticket, session = signed_in
     text, stronger = await elevations.add(ticket.text, session, proof(), now=LATER)
     assert stronger.events == (*session.events, proof())
@@ -104,7 +108,11 @@ async def test_its_people_find_the_session_as_they_know_it(elevations, sessions,
     ticket, session = signed_in
     _, stronger = await elevations.add(ticket.text, session, proof(), now=LATER)
     [summary] = await sessions.of_person(session.person, now=LATER)
-    assert (summary.session_id, summary.browser, summary.expires_at) == (stronger.session_id, "Firefox", session.expires_at)
+    assert (summary.session_id, summary.browser, summary.expires_at) == (
+        stronger.session_id,
+        "Firefox",
+        session.expires_at,
+    )
 
 
 async def test_what_has_ended_gains_nothing_and_does_not_come_back(elevations, sessions, signed_in):
@@ -155,10 +163,26 @@ def test_a_hundred_proofs_leave_the_evidence_as_small_as_two():
 
 @pytest.mark.parametrize(("method", "named"), [("rekono", "rekono"), ("acnlb", "certificate")])
 def test_an_attempt_without_a_proof_keeps_the_way_back(method, named):
-    attempt = attempt_of("b", method=method, step_up_of=SessionId("s"), route="acq/orders POST", held="h" * 43)
+    attempt = attempt_of(
+        "b", method=method, step_up_of=SessionId("s"), route="acq/orders POST", held="h" * 43
+    )
     ended = not_proved(attempt, Reason.CONSENT_REFUSED, found="access_denied")
-    assert (ended.reason, ended.return_to, ended.route, ended.held, ended.method, ended.session, ended.found) == (
-        Reason.CONSENT_REFUSED, attempt.return_to, "acq/orders POST", "h" * 43, named, None, "access_denied",
-    )  # fmt: skip
+    assert (
+        ended.reason,
+        ended.return_to,
+        ended.route,
+        ended.held,
+        ended.method,
+        ended.session,
+        ended.found,
+    ) == (
+        Reason.CONSENT_REFUSED,
+        attempt.return_to,
+        "acq/orders POST",
+        "h" * 43,
+        named,
+        None,
+        "access_denied",
+    )
     assert "hhhh" not in repr(ended)
     assert "hhhh" not in repr(attempt)

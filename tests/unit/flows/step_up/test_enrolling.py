@@ -1,4 +1,5 @@
-"""Adding and removing methods, on the stores of one process: what proof comes first, what counts when, and who is told."""
+"""Adding and removing methods, on the stores of one process: what proof comes first, what counts when, and
+who is told."""
 
 import asyncio
 import json
@@ -67,7 +68,18 @@ class Phones:
         await asyncio.sleep(0)
         if self.is_wrong:
             raise EnrolmentFailed("not the code")
-        return Enrolment(enrolment_id=enrolment_id, method="push", label=label or "Anin telefon", enrolled_at=now, secret="pem", device_id="d1") if self.has_come else None
+        return (
+            Enrolment(
+                enrolment_id=enrolment_id,
+                method="push",
+                label=label or "Anin telefon",
+                enrolled_at=now,
+                secret="pem",
+                device_id="d1",
+            )
+            if self.has_come
+            else None
+        )
 
     async def forget(self, enrolment):
         self.forgotten.append(enrolment.device_id)
@@ -76,25 +88,45 @@ class Phones:
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 
 
-SIGN_IN = AuthenticationEvent(method="rekono", at=NOW, source="https://idp.example/", is_step_up=True, level=Level.MEDIUM)
+SIGN_IN = AuthenticationEvent(
+    method="rekono", at=NOW, source="https://idp.example/", is_step_up=True, level=Level.MEDIUM
+)
 
 
 class House:
-    """Somebody who has just signed in at Rekono, and has then proved who they are once more where ways to confirm are changed."""
+    """Somebody who has just signed in at Rekono, and has then proved who they are once more where ways to
+    confirm are changed."""
 
     def __init__(self, *, proof="rekono", proved_at=NOW, asked_for=":any"):
         self.now = NOW
-        self.sessions, self.store, self.kept = MemorySessions(), MemoryEnrolments(), MemoryKept(clock=lambda: self.now)
+        self.sessions, self.store, self.kept = (
+            MemorySessions(),
+            MemoryEnrolments(),
+            MemoryKept(clock=lambda: self.now),
+        )
         self.told, self.phones = Told(), Phones()
         self.limits = MemoryLimits(people=RULES, addresses=RULES)
         self.ticket = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
         event = replace(SIGN_IN, method=proof, at=proved_at, source="x", asked_for=asked_for)
         self.people = MemoryPeople()
-        person = Person(issuer=Issuer("https://idp.example/"), subject=Subject("a1"), name="Ana", email="ana@example.si", phone="+38640123456")
+        person = Person(
+            issuer=Issuer("https://idp.example/"),
+            subject=Subject("a1"),
+            name="Ana",
+            email="ana@example.si",
+            phone="+38640123456",
+        )
         self.session = Session(
-            session_id=self.ticket.session_id, portal="acq", method="rekono", level=Level.MEDIUM, events=(SIGN_IN, event), started_at=NOW, person=person,
-            expires_at=NOW + timedelta(hours=8), idle_for=timedelta(hours=1),
-        )  # fmt: skip
+            session_id=self.ticket.session_id,
+            portal="acq",
+            method="rekono",
+            level=Level.MEDIUM,
+            events=(SIGN_IN, event),
+            started_at=NOW,
+            person=person,
+            expires_at=NOW + timedelta(hours=8),
+            idle_for=timedelta(hours=1),
+        )
         self.owner = owner_of(person)
 
     async def open(self):
@@ -103,29 +135,61 @@ class House:
 
     async def proves(self, method, *, level=Level.MEDIUM, asked_for=None):
         """One more proof, at this moment."""
-        event = replace(SIGN_IN, method=method, at=self.now, source="gateway", level=level, asked_for=asked_for)
+        event = replace(
+            SIGN_IN, method=method, at=self.now, source="gateway", level=level, asked_for=asked_for
+        )
         self.session = replace(self.session, events=(*self.session.events, event))
         await self.open()
 
     async def has(self, method, **changes):
         """What was enrolled long ago."""
-        enrolment = Enrolment(enrolment_id=f"old {method}", method=method, label="", enrolled_at=NOW, secret="A" * 32, level=Level.MEDIUM)
+        enrolment = Enrolment(
+            enrolment_id=f"old {method}",
+            method=method,
+            label="",
+            enrolled_at=NOW,
+            secret="A" * 32,
+            level=Level.MEDIUM,
+        )
         if method == "recovery":
             assert await self.store.make_recovery(self.owner, ["hash"], enrolment, instead_of=None)
         else:
             assert await self.store.add(self.owner, replace(enrolment, **changes))
 
     def enrolling(self, **changed):
-        changes = MethodChanges(enrolments=self.store, people=self.people, set_up=frozenset(STEP_UP_METHODS), proof_for=timedelta(minutes=5))
+        changes = MethodChanges(
+            enrolments=self.store,
+            people=self.people,
+            set_up=frozenset(STEP_UP_METHODS),
+            proof_for=timedelta(minutes=5),
+        )
         parts = {
-            "sessions": self.sessions, "store": self.store, "begun": self.kept, "limits": self.limits, "push": self.phones, "numbers": PhoneNumbers(self.people),
-            "notices": self.told, "changes": changes, "issuer_name": "Bankart Varni Spletni Prehod",
-            "fresh": secrets.token_urlsafe, "random_bytes": secrets.token_bytes, "below": secrets.randbelow, "sheet_cost": QUICK,
-        }  # fmt: skip
+            "sessions": self.sessions,
+            "store": self.store,
+            "begun": self.kept,
+            "limits": self.limits,
+            "push": self.phones,
+            "numbers": PhoneNumbers(self.people),
+            "notices": self.told,
+            "changes": changes,
+            "issuer_name": "Bankart Varni Spletni Prehod",
+            "fresh": secrets.token_urlsafe,
+            "random_bytes": secrets.token_bytes,
+            "below": secrets.randbelow,
+            "sheet_cost": QUICK,
+        }
         return Enrolling(**parts | changed)
 
     def visit(self, ticket=None):
-        return Visit(portal_id="acq", ticket_text=ticket or self.ticket.text, browser="f", user_agent="", address="192.0.2.1", locale="sl", now=self.now)
+        return Visit(
+            portal_id="acq",
+            ticket_text=ticket or self.ticket.text,
+            browser="f",
+            user_agent="",
+            address="192.0.2.1",
+            locale="sl",
+            now=self.now,
+        )
 
     async def begins(self, method, label="moj telefon"):
         return await self.enrolling().begin(self.visit(), method, label)
@@ -146,7 +210,11 @@ async def test_an_application_counts_from_its_first_code_on(house):
     begun = await house.begins("totp")
     assert isinstance(begun, TotpBegun)
     told = pyotp.parse_uri(begun.uri)
-    assert (told.secret, told.name, told.issuer) == (begun.secret, "ana@example.si", "Bankart Varni Spletni Prehod")
+    assert (told.secret, told.name, told.issuer) == (
+        begun.secret,
+        "ana@example.si",
+        "Bankart Varni Spletni Prehod",
+    )
     assert await house.store.of(house.owner) == ()
     done = await house.finishes(begun, house.code(begun))
     assert isinstance(done, Enrolled)
@@ -167,7 +235,9 @@ async def test_the_code_of_the_enrolment_is_used_up_by_it(house):
     begun = await house.begins("totp")
     code = house.code(begun)
     await house.finishes(begun, code)
-    verdict = await TotpMethod(enrolments=house.store, lives_for=timedelta(minutes=5)).verify(challenge_of(), house.session.person, code, now=house.now)
+    verdict = await TotpMethod(enrolments=house.store, lives_for=timedelta(minutes=5)).verify(
+        challenge_of(), house.session.person, code, now=house.now
+    )
     assert verdict.name == "WRONG"
 
 
@@ -225,7 +295,9 @@ async def test_the_first_method_takes_a_proof_that_was_asked_for_where_methods_a
 
 @pytest.mark.parametrize("method", ["rekono", "sms"])
 @pytest.mark.parametrize("own", ["totp", "push", "recovery"])
-async def test_whoever_has_a_factor_adds_and_removes_none_by_signing_in_again_or_by_their_number(house, own, method):
+async def test_whoever_has_a_factor_adds_and_removes_none_by_signing_in_again_or_by_their_number(
+    house, own, method
+):
     await house.has(own)
     await house.proves(method, asked_for=":any")
     added = [await house.begins(other) for other in ("totp", "push", "recovery")]
@@ -236,7 +308,9 @@ async def test_whoever_has_a_factor_adds_and_removes_none_by_signing_in_again_or
 
 
 async def test_the_certificate_that_the_register_links_is_a_factor_of_ones_own(house):
-    member = Member(member_id=MemberId("ana"), name="Ana", certificates=(CertificateName(fingerprint="ab" * 32),))
+    member = Member(
+        member_id=MemberId("ana"), name="Ana", certificates=(CertificateName(fingerprint="ab" * 32),)
+    )
     await house.people.take_over([member], revision=(await house.people.every()).revision, departures=())
     house.session = replace(house.session, person=replace(house.session.person, member=MemberId("ana")))
     await house.open()
@@ -245,8 +319,14 @@ async def test_the_certificate_that_the_register_links_is_a_factor_of_ones_own(h
     assert isinstance(await house.begins("totp"), TotpBegun)
 
 
-@pytest.mark.parametrize("listed", [(), (Member(member_id=MemberId("ana"), name="Ana"),)], ids=["not in the register", "without a certificate"])
-async def test_whoever_the_register_links_no_certificate_to_adds_a_first_method_by_signing_in_again(house, listed):
+@pytest.mark.parametrize(
+    "listed",
+    [(), (Member(member_id=MemberId("ana"), name="Ana"),)],
+    ids=["not in the register", "without a certificate"],
+)
+async def test_whoever_the_register_links_no_certificate_to_adds_a_first_method_by_signing_in_again(
+    house, listed
+):
     await house.people.take_over(listed, revision=(await house.people.every()).revision, departures=())
     house.session = replace(house.session, person=replace(house.session.person, member=MemberId("ana")))
     await house.open()
@@ -264,7 +344,12 @@ async def test_a_proof_that_was_given_for_one_request_changes_no_methods(house):
 
 async def test_what_this_gateway_does_not_have_protects_nothing(house):
     await house.has("push")
-    without = MethodChanges(enrolments=house.store, people=house.people, set_up=frozenset({"rekono", "totp"}), proof_for=timedelta(minutes=5))
+    without = MethodChanges(
+        enrolments=house.store,
+        people=house.people,
+        set_up=frozenset({"rekono", "totp"}),
+        proof_for=timedelta(minutes=5),
+    )
     assert (await without.demand(house.session.person, ":totp")).is_first
     assert not (await house.enrolling()._changes.demand(house.session.person, ":totp")).is_first
 
@@ -325,7 +410,9 @@ async def test_of_six_who_ask_for_recovery_codes_at_once_one_sees_a_sheet_and_it
 async def test_what_was_begun_in_another_session_is_not_finished_in_this_one(house):
     begun = await house.begins("totp")
     other = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
-    await house.sessions.create(other, replace(house.session, session_id=other.session_id), browser="", now=NOW)
+    await house.sessions.create(
+        other, replace(house.session, session_id=other.session_id), browser="", now=NOW
+    )
     done = await house.enrolling().finish(house.visit(other.text), begun.name, house.code(begun))
     assert done.reason is Reason.CHALLENGE_OVER
 
@@ -340,7 +427,9 @@ async def test_two_clicks_at_one_moment_enrol_one_phone_and_are_told_once(house)
     begun = await house.begins("push")
     house.phones.has_come = True
     outcomes = await asyncio.gather(house.finishes(begun), house.finishes(begun))
-    assert [outcome.reason for outcome in outcomes if isinstance(outcome, NotEnrolled)] == [Reason.CHALLENGE_OVER]
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, NotEnrolled)] == [
+        Reason.CHALLENGE_OVER
+    ]
     assert house.told.changes == [("enrolled", "push")]
 
 
@@ -367,7 +456,11 @@ async def test_a_phone_is_waited_for_and_counts_once_it_has_come(house):
     assert waiting.begun.activation_code == "ABCD-EFGH"
     house.phones.has_come = True
     done = await house.finishes(begun)
-    assert (done.enrolment.method, done.enrolment.label, done.enrolment.level) == ("push", "Anin telefon", Level.MEDIUM)
+    assert (done.enrolment.method, done.enrolment.label, done.enrolment.level) == (
+        "push",
+        "Anin telefon",
+        Level.MEDIUM,
+    )
 
 
 async def test_a_phone_that_did_not_know_the_code_ends_the_enrolment(house):
@@ -389,7 +482,9 @@ async def test_without_a_push_service_no_phone_is_possible(house):
 
 async def test_a_phone_is_removed_and_none_finished_where_the_push_service_is_gone(house):
     begun = await house.begins("push")
-    assert (await house.enrolling(push=None).finish(house.visit(), begun.name, "")).reason is Reason.STEP_UP_IMPOSSIBLE
+    assert (
+        await house.enrolling(push=None).finish(house.visit(), begun.name, "")
+    ).reason is Reason.STEP_UP_IMPOSSIBLE
     await house.has("push")
     await house.proves("push")
     assert isinstance(await house.enrolling(push=None).remove(house.visit(), "old push"), Removed)
@@ -410,7 +505,10 @@ async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(hous
     assert isinstance(second, RecoveryMade)
     assert len(set(second.codes)) == 10
     method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5), cost=QUICK)
-    verdicts = [(await method.verify(challenge_of(), house.session.person, code, now=NOW)).name for code in (first.codes[0], second.codes[0], second.codes[0])]
+    verdicts = [
+        (await method.verify(challenge_of(), house.session.person, code, now=NOW)).name
+        for code in (first.codes[0], second.codes[0], second.codes[0])
+    ]
     assert verdicts == ["WRONG", "RIGHT", "WRONG"]
     listed = await house.enrolling().listed(house.visit())
     assert (len(listed.enrolments), listed.recovery_left) == (1, 9)
@@ -442,7 +540,10 @@ async def test_removing_recovery_codes_leaves_none_of_them(house):
 
 
 async def test_nobody_removes_what_is_not_theirs(house):
-    await house.store.add(("account", "https://idp.example/", "another"), Enrolment(enrolment_id="theirs", method="totp", label="", enrolled_at=NOW, secret="A" * 32))
+    await house.store.add(
+        ("account", "https://idp.example/", "another"),
+        Enrolment(enrolment_id="theirs", method="totp", label="", enrolled_at=NOW, secret="A" * 32),
+    )
     assert (await house.enrolling().remove(house.visit(), "theirs")).reason is Reason.CHALLENGE_OVER
 
 

@@ -1,4 +1,5 @@
-"""A fresh proof, from the demand of a route to the stronger session, on the stores of one process: what is offered, asked and judged."""
+"""A fresh proof, from the demand of a route to the stronger session, on the stores of one process: what is
+offered, asked and judged."""
 
 import asyncio
 import secrets
@@ -53,18 +54,35 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def route(name, path="/", level=Level.LOW, **step_up):
-    return Route(name=name, path=path, requirement=Requirement(level=level, methods=("rekono", "acnlb"), step_up=StepUp(**step_up)))
+    return Route(
+        name=name,
+        path=path,
+        requirement=Requirement(level=level, methods=("rekono", "acnlb"), step_up=StepUp(**step_up)),
+    )
 
 
 PORTALS = {
-    "acq": Portal(portal_id="acq", origin="https://acq.example", host="acq.example",
-                  routes=(route("acq/pay", "/pay", max_age=timedelta(minutes=5)), route("acq/paper", "/paper", methods=("recovery",)),
-                          route("acq/most", "/most", level=Level.HIGH), route("acq/trusted", "/trusted", level=Level.MEDIUM),
-                          route("acq/alone", "/alone", max_age=timedelta(0), shows=("amount",)),
-                          Route(name="acq/free", path="/free", requirement=Requirement()), route("acq"))),
+    "acq": Portal(
+        portal_id="acq",
+        origin="https://acq.example",
+        host="acq.example",
+        routes=(
+            route("acq/pay", "/pay", max_age=timedelta(minutes=5)),
+            route("acq/paper", "/paper", methods=("recovery",)),
+            route("acq/most", "/most", level=Level.HIGH),
+            route("acq/trusted", "/trusted", level=Level.MEDIUM),
+            route("acq/alone", "/alone", max_age=timedelta(0), shows=("amount",)),
+            Route(name="acq/free", path="/free", requirement=Requirement()),
+            route("acq"),
+        ),
+    ),
     "b2b": Portal(portal_id="b2b", origin="https://b2b.example", host="b2b.example", routes=(route("b2b"),)),
-}  # fmt: skip
-LEVELS = {10: frozenset({"sms", "totp", "recovery"}), 20: frozenset({"sms", "totp", "push", "recovery"}), 30: frozenset({"totp", "push", "certificate", "recovery"})}
+}
+LEVELS = {
+    10: frozenset({"sms", "totp", "recovery"}),
+    20: frozenset({"sms", "totp", "push", "recovery"}),
+    30: frozenset({"totp", "push", "certificate", "recovery"}),
+}
 
 
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
@@ -79,7 +97,10 @@ class Outbox:
 
     async def send(self, sms):
         if self.is_down:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE if self.is_down == "store" else Reason.SENDER_UNAVAILABLE, "no gateway takes messages")
+            raise CannotAsk(
+                Reason.STORE_UNAVAILABLE if self.is_down == "store" else Reason.SENDER_UNAVAILABLE,
+                "no gateway takes messages",
+            )
         self.sent.append(sms)
         return Delivered(gateway="outbox")
 
@@ -102,7 +123,13 @@ class Phone:
 
     async def issue(self, asked, challenge_id, *, now):
         self.asked = asked
-        return Issue(lives_for=timedelta(minutes=2), number="47", enrolment_id="p1", destination="Anin telefon", again_after=timedelta(seconds=30))
+        return Issue(
+            lives_for=timedelta(minutes=2),
+            number="47",
+            enrolment_id="p1",
+            destination="Anin telefon",
+            again_after=timedelta(seconds=30),
+        )
 
     async def verify(self, challenge, person, answer, *, now):
         if isinstance(self.says, CannotAsk):
@@ -131,20 +158,34 @@ class House:
         self.limits = MemoryLimits(people=RULES, addresses=replace(RULES, after=30))
         self.hashes = CodeHashes((b"k" * 32,))
         self.ticket = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
-        signed_in = AuthenticationEvent(method=method, at=NOW, source="sha256:ab", amr=("pop",), is_step_up=False, level=level)
+        signed_in = AuthenticationEvent(
+            method=method, at=NOW, source="sha256:ab", amr=("pop",), is_step_up=False, level=level
+        )
         self.session = Session(
-            session_id=self.ticket.session_id, portal=portal, method=method, level=level, events=events or (signed_in,), started_at=NOW,
-            person=Person(issuer=Issuer("https://idp.example/"), subject=Subject("a1"), name="Ana", phone=PHONE),
-            expires_at=NOW + timedelta(hours=8), idle_for=timedelta(minutes=15),
-        )  # fmt: skip
+            session_id=self.ticket.session_id,
+            portal=portal,
+            method=method,
+            level=level,
+            events=events or (signed_in,),
+            started_at=NOW,
+            person=Person(
+                issuer=Issuer("https://idp.example/"), subject=Subject("a1"), name="Ana", phone=PHONE
+            ),
+            expires_at=NOW + timedelta(hours=8),
+            idle_for=timedelta(minutes=15),
+        )
         self.owner = owner_of(self.session.person)
         self.told = []
         self.secret = secret_of(b"s" * 20)
         self.used = MemoryUsedProofs(clock=lambda: self.now)
         self.held = HeldRequests(
-            kept=MemoryKept(clock=lambda: self.now), limits=self.limits, fresh=secrets.token_urlsafe, lives_for=timedelta(minutes=30), largest=1024,
+            kept=MemoryKept(clock=lambda: self.now),
+            limits=self.limits,
+            fresh=secrets.token_urlsafe,
+            lives_for=timedelta(minutes=30),
+            largest=1024,
             types=(FORM,),
-        )  # fmt: skip
+        )
 
     async def open(self):
         await self.sessions.create(self.ticket, self.session, browser="Firefox", now=NOW)
@@ -156,26 +197,57 @@ class House:
 
     async def adds(self, name, secret, level=Level.HIGH):
         """An application for codes, made by somebody who was trusted so far."""
-        enrolment = Enrolment(enrolment_id=name, method="totp", label=f"telefon {name}", enrolled_at=NOW, secret=secret, level=level)
+        enrolment = Enrolment(
+            enrolment_id=name,
+            method="totp",
+            label=f"telefon {name}",
+            enrolled_at=NOW,
+            secret=secret,
+            level=level,
+        )
         assert await self.enrolments.add(self.owner, enrolment)
 
     def step_ups(self, **changed):
         numbers = PhoneNumbers(self.people)
         sms = SmsMethod(
-            sender=self.outbox, numbers=numbers, messages=self.limits, hashes=self.hashes, rules=CodeRules(), below=secrets.randbelow,
+            sender=self.outbox,
+            numbers=numbers,
+            messages=self.limits,
+            hashes=self.hashes,
+            rules=CodeRules(),
+            below=secrets.randbelow,
             text=self.text,
         )
-        methods = [TotpMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5)),
-                   RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK), sms, self.phone]  # fmt: skip
+        methods = [
+            TotpMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5)),
+            RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK),
+            sms,
+            self.phone,
+        ]
         elsewhere = {"rekono": AtProvider()} | changed.get("elsewhere", {})
         return StepUps(
-            sessions=self.sessions, challenges=self.challenges, limits=self.limits, portals=PORTALS, methods=methods,
-            elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes), elsewhere=elsewhere,
-            portal_names=lambda portal_id, locale: f"{portal_id} ({locale})", describe_browser=lambda _: "Firefox", fresh=secrets.token_urlsafe,
-            rules=StepUpRules(levels=changed.get("levels", LEVELS), tries=5, source="https://gateway.example"),
-            changes=MethodChanges(enrolments=self.enrolments, people=self.people, set_up=frozenset(STEP_UP_METHODS), proof_for=timedelta(minutes=5)),
-            notices=self, bound=BoundRequests(held=self.held, used=self.used),
-        )  # fmt: skip
+            sessions=self.sessions,
+            challenges=self.challenges,
+            limits=self.limits,
+            portals=PORTALS,
+            methods=methods,
+            elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes),
+            elsewhere=elsewhere,
+            portal_names=lambda portal_id, locale: f"{portal_id} ({locale})",
+            describe_browser=lambda _: "Firefox",
+            fresh=secrets.token_urlsafe,
+            rules=StepUpRules(
+                levels=changed.get("levels", LEVELS), tries=5, source="https://gateway.example"
+            ),
+            changes=MethodChanges(
+                enrolments=self.enrolments,
+                people=self.people,
+                set_up=frozenset(STEP_UP_METHODS),
+                proof_for=timedelta(minutes=5),
+            ),
+            notices=self,
+            bound=BoundRequests(held=self.held, used=self.used),
+        )
 
     async def tell(self, person, **what):
         self.told.append((person, what))
@@ -186,9 +258,16 @@ class House:
 
     def visit(self, place="/pay?id=7", *, ticket=None, portal="acq", address="192.0.2.1", **more):
         return Visit(
-            portal_id=portal, ticket_text=ticket or self.ticket.text, browser="flow", user_agent="", address=address, locale="sl", now=self.now,
-            return_to=place, **more,
-        )  # fmt: skip
+            portal_id=portal,
+            ticket_text=ticket or self.ticket.text,
+            browser="flow",
+            user_agent="",
+            address=address,
+            locale="sl",
+            now=self.now,
+            return_to=place,
+            **more,
+        )
 
     async def asked(self, method="sms", **where):
         issued = await self.step_ups().begin(self.visit(**where), method)
@@ -289,7 +368,9 @@ async def test_of_two_applications_only_the_one_of_the_level_answers_for_a_place
 
 
 @pytest.mark.parametrize("name", ["e1", "mid"])
-async def test_of_two_applications_that_are_trusted_enough_either_answers_and_the_proof_is_worth_the_lower(name):
+async def test_of_two_applications_that_are_trusted_enough_either_answers_and_the_proof_is_worth_the_lower(
+    name,
+):
     house = await House(level=Level.HIGH).open()
     secrets_of = {"e1": house.secret, "mid": secret_of(b"m" * 20)}
     await house.adds("mid", secrets_of["mid"], Level.MEDIUM)
@@ -319,7 +400,9 @@ async def test_recovery_codes_that_were_changed_for_lower_ones_meanwhile_prove_n
 async def test_a_certificate_is_not_offered_where_it_is_not_trusted_so_far():
     high = await House(level=Level.HIGH).open()
     ways = {"certificate": ByCertificate(None, high.people, knows_tax_numbers=True, level=Level.MEDIUM)}
-    high.session = replace(high.session, person=replace(high.session.person, tax_number=TaxNumber("10000009")))
+    high.session = replace(
+        high.session, person=replace(high.session.person, tax_number=TaxNumber("10000009"))
+    )
     await high.sessions.create(high.ticket, high.session, browser="", now=NOW)
     step_ups = high.step_ups(elsewhere=ways)
     assert "certificate" in [offer.method for offer in (await step_ups.demand(high.visit("/trusted"))).offers]
@@ -364,9 +447,16 @@ async def test_the_banks_number_counts_for_the_banks_people(house):
     await house.people.take_over([listed], revision=(await house.people.every()).revision, departures=())
     person = Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("ana"), phone=PHONE)
     assert await numbers.number_of(person) == "+38641999888"
-    await house.people.take_over([listed.blocked(NOW, None)], revision=(await house.people.every()).revision, departures=())
+    await house.people.take_over(
+        [listed.blocked(NOW, None)], revision=(await house.people.every()).revision, departures=()
+    )
     assert await numbers.number_of(person) is None
-    assert await numbers.number_of(Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("gone"), phone=PHONE)) is None
+    assert (
+        await numbers.number_of(
+            Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("gone"), phone=PHONE)
+        )
+        is None
+    )
 
 
 async def test_two_tabs_and_a_second_click_send_one_message(house):
@@ -398,7 +488,11 @@ async def test_a_sixth_message_within_an_hour_is_refused(house):
 async def test_a_sender_that_is_down_leaves_no_challenge_and_says_so(house):
     house.outbox.is_down = True
     outcome = await house.step_ups().begin(house.visit(), "sms")
-    assert (reason(outcome), outcome.found, outcome.session) == (Reason.SENDER_UNAVAILABLE, "no gateway takes messages", house.session)
+    assert (reason(outcome), outcome.found, outcome.session) == (
+        Reason.SENDER_UNAVAILABLE,
+        "no gateway takes messages",
+        house.session,
+    )
     assert await house.challenges.current(house.session.session_id, now=house.now) == ()
 
 
@@ -428,7 +522,9 @@ async def test_nothing_is_sent_again_where_nothing_was_sent(house):
     again = await house.step_ups().again(house.visit(), challenge.challenge_id)
     assert again.standing.challenge.challenge_id == challenge.challenge_id
     house.now += timedelta(minutes=5)
-    assert reason(await house.step_ups().again(house.visit(), challenge.challenge_id)) is Reason.CHALLENGE_OVER
+    assert (
+        reason(await house.step_ups().again(house.visit(), challenge.challenge_id)) is Reason.CHALLENGE_OVER
+    )
 
 
 # What an answer does.
@@ -437,18 +533,32 @@ async def test_nothing_is_sent_again_where_nothing_was_sent(house):
 @pytest.mark.parametrize("method", ["sms", "totp", "recovery"])
 async def test_a_right_answer_makes_the_session_stronger_under_a_new_ticket(house, method):
     challenge = await house.asked(method, held="h" * 43)
-    typed = {"sms": lambda: house.outbox.code, "totp": house.totp, "recovery": lambda: house.sheet[3]}[method]()
+    typed = {"sms": lambda: house.outbox.code, "totp": house.totp, "recovery": lambda: house.sheet[3]}[
+        method
+    ]()
     outcome = await house.answers(challenge, f" {typed} ")
     assert isinstance(outcome, SteppedUp)
     assert (outcome.return_to, outcome.held) == ("/pay?id=7", "h" * 43)
     proof = outcome.session.events[-1]
-    assert (proof.method, proof.at, proof.source, proof.is_step_up, proof.level) == (method, NOW, "https://gateway.example", True, Level.MEDIUM)
+    assert (proof.method, proof.at, proof.source, proof.is_step_up, proof.level) == (
+        method,
+        NOW,
+        "https://gateway.example",
+        True,
+        Level.MEDIUM,
+    )
     assert proof.amr == (("sms",) if method == "sms" else ("otp",))
-    assert (outcome.session.level, outcome.session.expires_at) == (house.session.level, house.session.expires_at)
+    assert (outcome.session.level, outcome.session.expires_at) == (
+        house.session.level,
+        house.session.expires_at,
+    )
     assert await house.sessions.load(house.ticket, now=house.now) is None
     stronger = house.visit(ticket=outcome.ticket_text)
     assert (await house.step_ups().demand(stronger)).is_met
-    assert not (await house.step_ups().demand(house.visit("/paper", ticket=outcome.ticket_text))).is_met or method == "recovery"
+    assert (
+        not (await house.step_ups().demand(house.visit("/paper", ticket=outcome.ticket_text))).is_met
+        or method == "recovery"
+    )
 
 
 @pytest.mark.parametrize("typed", ["", "000000x", "12345", "1234567", "'; DROP", "\x00"])
@@ -501,7 +611,9 @@ async def test_a_challenge_without_tries_is_not_given_again(house):
     assert isinstance(await house.answers(again, house.totp()), SteppedUp)
 
 
-async def test_five_wrong_answers_block_the_person_at_every_address_and_for_every_method_that_can_be_guessed(house):
+async def test_five_wrong_answers_block_the_person_at_every_address_and_for_every_method_that_can_be_guessed(
+    house,
+):
     challenge = await house.asked()
     for number in range(5):
         await house.answers(challenge, "wrong", address=f"192.0.2.{number}")
@@ -510,7 +622,10 @@ async def test_five_wrong_answers_block_the_person_at_every_address_and_for_ever
     assert outcome.until == NOW + timedelta(minutes=15)
     assert (await house.step_ups().demand(house.visit())).blocked_until == NOW + timedelta(minutes=15)
     house.now += timedelta(minutes=14)
-    assert reason(await house.answers(challenge, house.outbox.code)) in {Reason.STEP_UP_BLOCKED, Reason.CHALLENGE_OVER}
+    assert reason(await house.answers(challenge, house.outbox.code)) in {
+        Reason.STEP_UP_BLOCKED,
+        Reason.CHALLENGE_OVER,
+    }
 
 
 async def block(house):
@@ -522,7 +637,10 @@ async def block(house):
 async def test_whoever_is_blocked_still_proves_themselves_by_what_nobody_can_guess(house):
     await block(house)
     demand = await house.step_ups().demand(house.visit())
-    assert ([offer.method for offer in demand.offers], demand.blocked_until) == (["push"], NOW + timedelta(minutes=15))
+    assert ([offer.method for offer in demand.offers], demand.blocked_until) == (
+        ["push"],
+        NOW + timedelta(minutes=15),
+    )
     house.phone.says = Verdict.RIGHT
     assert isinstance(await house.answers(await house.asked("push"), ""), SteppedUp)
 
@@ -555,7 +673,11 @@ async def test_nothing_is_sent_again_while_codes_are_blocked(house):
     for _ in range(5):
         await house.answers(totp, "wrong")
     outcome = await house.step_ups().again(house.visit(), sms.challenge_id)
-    assert (reason(outcome), outcome.standing.challenge, outcome.until) == (Reason.STEP_UP_BLOCKED, sms, house.now + timedelta(minutes=15))
+    assert (reason(outcome), outcome.standing.challenge, outcome.until) == (
+        Reason.STEP_UP_BLOCKED,
+        sms,
+        house.now + timedelta(minutes=15),
+    )
     assert len(house.outbox.sent) == 1
 
 
@@ -563,7 +685,11 @@ async def test_whoever_is_blocked_is_not_judged_even_in_a_challenge_that_waits_e
     waiting = await house.asked("totp", place="/pay?id=8")
     await block(house)
     outcome = await house.answers(waiting, house.totp())
-    assert (reason(outcome), outcome.standing.challenge, outcome.until) == (Reason.STEP_UP_BLOCKED, waiting, NOW + timedelta(minutes=15))
+    assert (reason(outcome), outcome.standing.challenge, outcome.until) == (
+        Reason.STEP_UP_BLOCKED,
+        waiting,
+        NOW + timedelta(minutes=15),
+    )
     house.now += timedelta(minutes=4, seconds=59)
     assert reason(await house.answers(waiting, house.totp())) is Reason.STEP_UP_BLOCKED
     assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
@@ -602,7 +728,10 @@ async def test_of_twenty_right_answers_at_one_moment_one_wins_and_nobody_is_bloc
     challenge = await house.asked()
     outcomes = await asyncio.gather(*(house.answers(challenge, house.outbox.code) for _ in range(20)))
     assert sum(isinstance(outcome, SteppedUp) for outcome in outcomes) == 1
-    assert await house.limits.blocked_until([person_name(house.owner), address_name("192.0.2.1")], now=house.now) is None
+    assert (
+        await house.limits.blocked_until([person_name(house.owner), address_name("192.0.2.1")], now=house.now)
+        is None
+    )
 
 
 class Overtaken(Phone):
@@ -656,8 +785,12 @@ async def test_a_right_answer_does_not_open_a_session_that_has_just_ended(house)
 async def test_a_code_of_one_session_is_none_in_another_of_the_same_person(house):
     challenge = await house.asked()
     other = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
-    await house.sessions.create(other, replace(house.session, session_id=other.session_id), browser="Chrome", now=NOW)
-    assert reason(await house.answers(challenge, house.outbox.code, ticket=other.text)) is Reason.CHALLENGE_OVER
+    await house.sessions.create(
+        other, replace(house.session, session_id=other.session_id), browser="Chrome", now=NOW
+    )
+    assert (
+        reason(await house.answers(challenge, house.outbox.code, ticket=other.text)) is Reason.CHALLENGE_OVER
+    )
     assert isinstance(await house.answers(challenge, house.outbox.code), SteppedUp)
 
 
@@ -666,7 +799,10 @@ async def test_a_code_of_one_place_is_none_at_another(house):
     other = await house.asked("totp", place="/pay?id=8")
     assert challenge.challenge_id != other.challenge_id
     sms = await house.asked("sms")
-    assert reason(await house.answers(other, house.outbox.code)) is Reason.CODE_WRONG or house.outbox.code == house.totp()
+    assert (
+        reason(await house.answers(other, house.outbox.code)) is Reason.CODE_WRONG
+        or house.outbox.code == house.totp()
+    )
     assert isinstance(await house.answers(sms, house.outbox.code), SteppedUp)
 
 
@@ -682,7 +818,10 @@ async def test_the_page_of_a_challenge_that_is_over_says_so(house):
     challenge = await house.asked("push")
     house.phone.says = Verdict.RIGHT
     house.now += timedelta(minutes=2)
-    for outcome in (await house.step_ups().standing(house.visit(), challenge.challenge_id), await house.answers(challenge, "")):
+    for outcome in (
+        await house.step_ups().standing(house.visit(), challenge.challenge_id),
+        await house.answers(challenge, ""),
+    ):
         assert (reason(outcome), outcome.state) == (Reason.CHALLENGE_OVER, State.EXPIRED)
 
 
@@ -725,7 +864,9 @@ async def test_whoever_s_recovery_code_was_used_is_told_and_of_no_other_proof(ho
     await house.answers(challenge, "2222222222")
     assert house.told == []
     await house.answers(challenge, house.sheet[1])
-    assert house.told == [(house.session.person, {"change": "used", "method": "recovery", "portal_id": "acq", "locale": "sl"})]
+    assert house.told == [
+        (house.session.person, {"change": "used", "method": "recovery", "portal_id": "acq", "locale": "sl"})
+    ]
 
 
 async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one():
@@ -745,8 +886,18 @@ async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one(
 async def test_the_phone_is_told_of_the_place_without_its_query_and_of_the_browser(house):
     challenge = await house.asked("push", place="/trusted?id=7")
     asked = house.phone.asked
-    assert (asked.place, asked.browser, asked.address, asked.level, asked.shown) == ("/trusted", "Firefox", "192.0.2.1", Level.MEDIUM, ())
-    assert (challenge.issued_at, challenge.expires_at, challenge.again_at) == (NOW, NOW + timedelta(minutes=2), NOW + timedelta(seconds=30))
+    assert (asked.place, asked.browser, asked.address, asked.level, asked.shown) == (
+        "/trusted",
+        "Firefox",
+        "192.0.2.1",
+        Level.MEDIUM,
+        (),
+    )
+    assert (challenge.issued_at, challenge.expires_at, challenge.again_at) == (
+        NOW,
+        NOW + timedelta(minutes=2),
+        NOW + timedelta(seconds=30),
+    )
 
 
 async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(house):
@@ -788,7 +939,8 @@ async def test_a_phone_that_says_no_ends_the_challenge_for_good(house, says):
 
 
 async def test_wrong_numbers_on_a_phone_block_nothing(house):
-    """They were chosen on the person's own phone: whoever asks it time and again must not shut its person out."""
+    """They were chosen on the person's own phone: whoever asks it time and again must not shut its person
+    out."""
     house.phone.says = Verdict.WRONG
     for number in range(6):
         await house.answers(await house.asked("push", place=f"/pay?id={number}"), "")
@@ -808,8 +960,10 @@ async def test_where_the_store_cannot_be_asked_nobody_is_told_to_wait_or_that_a_
     house.phone.says = CannotAsk(Reason.STORE_UNAVAILABLE, "no answer")
     house.outbox.is_down = "store"
     for asking in (
-        house.step_ups().standing(house.visit(), challenge.challenge_id), house.answers(challenge, ""), house.step_ups().begin(house.visit(), "sms"),
-    ):  # fmt: skip
+        house.step_ups().standing(house.visit(), challenge.challenge_id),
+        house.answers(challenge, ""),
+        house.step_ups().begin(house.visit(), "sms"),
+    ):
         with pytest.raises(CannotAsk) as failure:
             await asking
         assert failure.value.reason is Reason.STORE_UNAVAILABLE
@@ -835,7 +989,9 @@ async def test_wrong_answers_from_a_proxy_that_names_nobody_are_the_person_s_alo
     for number in range(8):  # of eight people behind it, each of whom is blocked by themselves
         other = await House().open()
         other.limits = house.limits
-        other.session = replace(other.session, person=replace(other.session.person, subject=Subject(f"a{number}x")))
+        other.session = replace(
+            other.session, person=replace(other.session.person, subject=Subject(f"a{number}x"))
+        )
         other.ticket = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
         other.session = replace(other.session, session_id=other.ticket.session_id)
         await other.sessions.create(other.ticket, other.session, browser="Firefox", now=NOW)
@@ -875,13 +1031,22 @@ async def test_a_proof_for_one_request_serves_neither_another_nor_the_session(ho
     others = [same, place, {"place": "/alone?amount=8"}, {}]
     assert [await is_met(house, **where) for where in (form, *others)] == [True] + [False] * 4
     await proves(house, **place)
-    assert [await is_met(house, **where) for where in (form, place, *others[2:])] == [True, True, False, False]
+    assert [await is_met(house, **where) for where in (form, place, *others[2:])] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 async def test_a_proof_of_the_session_serves_no_request_that_needs_one_of_its_own(house):
     form = await keeps(house)
     await proves(house)
-    assert [await is_met(house), await is_met(house, **form), await is_met(house, place="/alone?amount=7")] == [True, False, False]
+    assert [
+        await is_met(house),
+        await is_met(house, **form),
+        await is_met(house, place="/alone?amount=7"),
+    ] == [True, False, False]
 
 
 async def test_a_proof_that_its_request_has_used_serves_it_no_more(house):
@@ -919,14 +1084,22 @@ async def test_for_a_request_that_cannot_be_read_nothing_is_asked(house):
 async def test_for_a_form_that_is_gone_no_proof_is_asked(house):
     demand = await house.step_ups().demand(house.visit("/alone", held="g" * 43))
     assert (demand.offers, demand.binding, demand.is_met) == ((), None, True)
-    assert reason(await house.step_ups().begin(house.visit("/alone", held="g" * 43), "sms")) is Reason.STEP_UP_IMPOSSIBLE
+    assert (
+        reason(await house.step_ups().begin(house.visit("/alone", held="g" * 43), "sms"))
+        is Reason.STEP_UP_IMPOSSIBLE
+    )
     assert house.outbox.sent == []
 
 
 async def test_an_address_cannot_have_a_request_confirmed_as_one_of_another_route(house):
     form = await keeps(house)
     demand = await house.step_ups().demand(house.visit(**form, route="acq/pay"))
-    assert (demand.route.name, demand.shown, demand.held, demand.is_met) == ("acq/alone", (("amount", "120"),), form["held"], False)
+    assert (demand.route.name, demand.shown, demand.held, demand.is_met) == (
+        "acq/alone",
+        (("amount", "120"),),
+        form["held"],
+        False,
+    )
     await proves(house, **form, route="acq/pay")
     assert [await is_met(house, **form), await is_met(house)] == [True, False]
 
@@ -959,12 +1132,21 @@ async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
 async def test_whoever_changes_their_methods_proves_any_of_their_own_at_every_level():
     """Otherwise nobody could take out a factor that their level of trust has ceased to allow."""
     house = await House(level=Level.LOW).open()
-    certificate = {"certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.MEDIUM)}
-    house.session = replace(house.session, person=replace(house.session.person, tax_number=TaxNumber("10000009")))
+    certificate = {
+        "certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.MEDIUM)
+    }
+    house.session = replace(
+        house.session, person=replace(house.session.person, tax_number=TaxNumber("10000009"))
+    )
     await house.sessions.create(house.ticket, house.session, browser="", now=NOW)
-    await house.enrolments.add(house.owner, Enrolment(enrolment_id="p1", method="push", label="", enrolled_at=NOW, secret="pem"))
+    await house.enrolments.add(
+        house.owner, Enrolment(enrolment_id="p1", method="push", label="", enrolled_at=NOW, secret="pem")
+    )
     step_ups = house.step_ups(elsewhere=certificate, levels={})
-    offered = [offer.method for offer in (await step_ups.demand(house.visit("/.authproxy/session", route=ANY_PROOF))).offers]
+    offered = [
+        offer.method
+        for offer in (await step_ups.demand(house.visit("/.authproxy/session", route=ANY_PROOF))).offers
+    ]
     assert offered == ["push", "totp", "certificate", "recovery"]
     assert (await step_ups.demand(house.visit())).offers == ()
 

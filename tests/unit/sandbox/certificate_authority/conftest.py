@@ -21,6 +21,10 @@ def made():
     root = issuing.root(keys[0], stamp)
     sub = issuing.sub(keys[1], root, stamp, addresses)
     return SimpleNamespace(
-        now=NOW, addresses=addresses, root=root, sub=sub, responder=issuing.responder(keys[2], sub, stamp),
+        now=NOW,
+        addresses=addresses,
+        root=root,
+        sub=sub,
+        responder=issuing.responder(keys[2], sub, stamp),
         personal=lambda order: issuing.personal(order, keys[2], sub, stamp, addresses),
-    )  # fmt: skip
+    )

@@ -1,4 +1,5 @@
-"""Certificates against what is known of AC NLB's: the bytes of its two CA certificates, and the profile of its leaves."""
+"""Certificates against what is known of AC NLB's: the bytes of its two CA certificates, and the profile of
+its leaves."""
 
 from __future__ import annotations
 
@@ -52,23 +53,33 @@ def test_key_identifiers_have_eight_bytes_and_lead_from_the_leaf_to_the_root(mad
 def test_the_issuing_ca_may_have_no_ca_below_it_and_any_policy(made):
     certificate = made.sub.certificate
     assert value(certificate, x509.BasicConstraints) == x509.BasicConstraints(ca=True, path_length=0)
-    assert [policy.policy_identifier.dotted_string for policy in value(certificate, x509.CertificatePolicies)] == ["2.5.29.32.0"]
-    assert sorted(extension.oid.dotted_string for extension in certificate.extensions if extension.critical) == ["2.5.29.15", "2.5.29.19"]
-    assert value(made.root.certificate, x509.BasicConstraints) == x509.BasicConstraints(ca=True, path_length=None)
+    assert [
+        policy.policy_identifier.dotted_string for policy in value(certificate, x509.CertificatePolicies)
+    ] == ["2.5.29.32.0"]
+    assert sorted(
+        extension.oid.dotted_string for extension in certificate.extensions if extension.critical
+    ) == ["2.5.29.15", "2.5.29.19"]
+    assert value(made.root.certificate, x509.BasicConstraints) == x509.BasicConstraints(
+        ca=True, path_length=None
+    )
     assert len(made.root.certificate.extensions) == 4
 
 
 def test_a_certificate_says_where_its_status_is_told(made):
     leaf = made.personal(ordered("cvetka")).certificate
     assert [access.access_location.value for access in value(leaf, x509.AuthorityInformationAccess)] == [
-        "http://localhost:8084/ca/sub.cer", "http://localhost:8084/ocsp",
-    ]  # fmt: skip
+        "http://localhost:8084/ca/sub.cer",
+        "http://localhost:8084/ocsp",
+    ]
     address, directory = value(leaf, x509.CRLDistributionPoints)
     assert [name.value for name in address.full_name] == [
         "http://localhost:8084/crl/sub-2.crl",
         "ldap://localhost/cn=ACNLB%20SubCA,organizationIdentifier=VATSI-91132550,o=NLB%20d.d.,c=SI?certificateRevocationList",
     ]
-    assert directory.full_name[0].value.rfc4514_string() == "CN=CRL2,CN=ACNLB SubCA,2.5.4.97=VATSI-91132550,O=NLB d.d.,C=SI"
+    assert (
+        directory.full_name[0].value.rfc4514_string()
+        == "CN=CRL2,CN=ACNLB SubCA,2.5.4.97=VATSI-91132550,O=NLB d.d.,C=SI"
+    )
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.name)
@@ -76,16 +87,24 @@ def test_every_order_is_met(made, order):
     leaf = made.personal(order).certificate
     assert leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == order.common_name
     assert [policy.policy_identifier.dotted_string for policy in value(leaf, x509.CertificatePolicies)] == [
-        f"1.3.6.1.4.1.7597.1.5.{order.policy}", "0.4.0.194112.1.1" if order.is_seal else "0.4.0.194112.1.0",
-    ]  # fmt: skip
+        f"1.3.6.1.4.1.7597.1.5.{order.policy}",
+        "0.4.0.194112.1.1" if order.is_seal else "0.4.0.194112.1.0",
+    ]
     usage = value(leaf, x509.KeyUsage)
-    assert [name for name in ("digital_signature", "content_commitment", "key_encipherment", "key_cert_sign") if getattr(usage, name)] == list(order.usages)
+    assert [
+        name
+        for name in ("digital_signature", "content_commitment", "key_encipherment", "key_cert_sign")
+        if getattr(usage, name)
+    ] == list(order.usages)
     times = {
-        "now": leaf.not_valid_before_utc < made.now < leaf.not_valid_after_utc, "past": leaf.not_valid_after_utc < made.now,
+        "now": leaf.not_valid_before_utc < made.now < leaf.not_valid_after_utc,
+        "past": leaf.not_valid_after_utc < made.now,
         "future": made.now < leaf.not_valid_before_utc,
-    }  # fmt: skip
+    }
     assert times[order.valid]
-    assert timedelta(days=1825) <= leaf.not_valid_after_utc - leaf.not_valid_before_utc <= timedelta(days=1827)
+    assert (
+        timedelta(days=1825) <= leaf.not_valid_after_utc - leaf.not_valid_before_utc <= timedelta(days=1827)
+    )
     # Also the one by SHA-1 is a good signature, only a weak one.
     algorithm = hashes.SHA1() if order.is_sha1 else hashes.SHA256()
     assert leaf.signature_hash_algorithm == algorithm
@@ -111,7 +130,9 @@ def test_carons_can_be_written_as_two_bytes_each(made):
 def test_extended_key_usage_and_mail_are_there_only_where_ordered(made):
     ana, server, seal = (made.personal(ordered(name)).certificate for name in ("ana", "server-only", "seal"))
     assert list(value(server, x509.ExtendedKeyUsage)) == [ExtendedKeyUsageOID.SERVER_AUTH]
-    assert value(ana, x509.SubjectAlternativeName).get_values_for_type(x509.RFC822Name) == ["ana.novak@example.si"]
+    assert value(ana, x509.SubjectAlternativeName).get_values_for_type(x509.RFC822Name) == [
+        "ana.novak@example.si"
+    ]
     for certificate, absent in ((ana, x509.ExtendedKeyUsage), (seal, x509.SubjectAlternativeName)):
         with pytest.raises(x509.ExtensionNotFound):
             value(certificate, absent)
@@ -126,7 +147,10 @@ def test_a_responder_is_delegated_by_the_ca_and_need_not_be_asked_about(made):
 
 @pytest.mark.parametrize(("is_seal", "kind"), [(False, "01"), (True, "02")])
 def test_a_qualified_certificate_says_for_what_and_where_one_can_read_about_it(is_seal, kind):
-    compliance, qualified_for = "3008 0606 04008e460101", f"3013 0606 04008e460106 3009 0607 04008e460106{kind}"
+    compliance, qualified_for = (
+        "3008 0606 04008e460101",
+        f"3013 0606 04008e460106 3009 0607 04008e460106{kind}",
+    )
     disclosure = "301b 0606 04008e460105 3011 300f 1609 687474703a2f2f612f 1302 736c"
     written = qualified(is_seal=is_seal, disclosure="http://a/")
     assert written.oid.dotted_string == "1.3.6.1.5.5.7.1.3"

@@ -31,7 +31,11 @@ def test_people_with_an_account_have_its_name_and_address():
 
 
 def test_tax_numbers_can_exist_and_whoever_shares_a_key_shares_its_size():
-    numbers = [order.serial_number.removeprefix("TINSI-") for order in ORDERS if order.serial_number.startswith("TINSI-")]
+    numbers = [
+        order.serial_number.removeprefix("TINSI-")
+        for order in ORDERS
+        if order.serial_number.startswith("TINSI-")
+    ]
     numbers += [order.organization[1] for order in ORDERS if order.organization]
     assert numbers
     assert all(ddv.is_valid(number) for number in numbers)

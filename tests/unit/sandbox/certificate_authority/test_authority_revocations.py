@@ -39,4 +39,6 @@ def test_a_file_outlives_whoever_wrote_it(tmp_path):
     first = Revocations(["erik"], now=NOW, file=file)
     first.restore("erik")
     first.revoke("ana", reason=SUPERSEDED, now=NOW)
-    assert dict(Revocations(["erik"], now=NOW + timedelta(days=1), file=file)) == {"ana": Revoked(at=NOW, reason=SUPERSEDED)}
+    assert dict(Revocations(["erik"], now=NOW + timedelta(days=1), file=file)) == {
+        "ana": Revoked(at=NOW, reason=SUPERSEDED)
+    }

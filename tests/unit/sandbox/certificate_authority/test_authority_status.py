@@ -21,7 +21,11 @@ STOLEN, UNSAID = x509.ReasonFlags.key_compromise, x509.ReasonFlags.unspecified
 
 
 def listed(made, entries=(), **different):
-    issue = {"number": 7, "this_update": made.now, "next_update": made.now + timedelta(minutes=10)} | different
+    issue = {
+        "number": 7,
+        "this_update": made.now,
+        "next_update": made.now + timedelta(minutes=10),
+    } | different
     return revocation_list(made.sub, entries, Issue(**issue))
 
 
@@ -47,7 +51,11 @@ def test_a_complete_list_has_no_scope_and_a_partition_has_that_of_its_certificat
     found = idp(listed(made, scope=scope))
     assert found.critical
     assert list(found.value.full_name) == list(scope)
-    points = made.personal(ordered("ana")).certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    points = (
+        made.personal(ordered("ana"))
+        .certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints)
+        .value
+    )
     assert set(scope) < {name for point in points for name in point.full_name}
 
 
@@ -59,7 +67,9 @@ def test_a_delta_and_an_indirect_list_say_so_critically(made):
 
 
 def question(made, certificate, *, nonce=None, algorithm=None, issuer=None):
-    builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer or made.sub.certificate, algorithm or hashes.SHA1())
+    builder = ocsp.OCSPRequestBuilder().add_certificate(
+        certificate, issuer or made.sub.certificate, algorithm or hashes.SHA1()
+    )
     if nonce is not None:
         builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
     return builder.build().public_bytes(Encoding.DER)
@@ -83,17 +93,28 @@ def test_a_good_certificate_is_good_for_a_minute_by_a_signed_answer(made, ana, a
     assert told.next_update_utc - told.this_update_utc == timedelta(minutes=1)
     assert told.hash_algorithm.name == algorithm.name
     assert told.certificates == [made.responder.certificate]
-    made.responder.key.public_key().verify(told.signature, told.tbs_response_bytes, PKCS1v15(), hashes.SHA256())
+    made.responder.key.public_key().verify(
+        told.signature, told.tbs_response_bytes, PKCS1v15(), hashes.SHA256()
+    )
 
 
 @pytest.mark.parametrize(("reason", "said"), [(STOLEN, STOLEN), (UNSAID, None)])
 def test_a_revoked_one_is_revoked_since_then(made, ana, reason, said):
-    told = answered(made, question(made, ana), knows=lambda serial: Status(revoked=Revoked(at=made.now, reason=reason)))
-    assert (told.certificate_status, told.revocation_time_utc, told.revocation_reason) == (OCSPCertStatus.REVOKED, made.now, said)
+    told = answered(
+        made, question(made, ana), knows=lambda serial: Status(revoked=Revoked(at=made.now, reason=reason))
+    )
+    assert (told.certificate_status, told.revocation_time_utc, told.revocation_reason) == (
+        OCSPCertStatus.REVOKED,
+        made.now,
+        said,
+    )
 
 
 def test_what_was_never_issued_is_unknown(made, ana):
-    assert answered(made, question(made, ana), knows=lambda serial: None).certificate_status is OCSPCertStatus.UNKNOWN
+    assert (
+        answered(made, question(made, ana), knows=lambda serial: None).certificate_status
+        is OCSPCertStatus.UNKNOWN
+    )
 
 
 def test_a_certificate_of_another_issuer_is_none_of_our_business(made, ana):
@@ -109,7 +130,10 @@ def test_a_nonce_is_repeated(made, ana, length):
 
 @pytest.mark.parametrize("length", [0, 129])
 def test_a_nonce_of_no_lawful_length_makes_the_question_malformed(made, ana, length):
-    assert answered(made, question(made, ana, nonce=b"n" * length)).response_status is OCSPResponseStatus.MALFORMED_REQUEST
+    assert (
+        answered(made, question(made, ana, nonce=b"n" * length)).response_status
+        is OCSPResponseStatus.MALFORMED_REQUEST
+    )
 
 
 @pytest.mark.parametrize("asked", [b"", b"GET / HTTP/1.1", bytes(64)])
@@ -119,7 +143,9 @@ def test_what_is_no_question_is_malformed(made, asked):
 
 def test_other_extensions_of_a_question_do_not_matter(made, ana):
     builder = ocsp.OCSPRequestBuilder().add_certificate(ana, made.sub.certificate, hashes.SHA1())
-    asked = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), critical=False).build()
+    asked = builder.add_extension(
+        x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), critical=False
+    ).build()
     told = answered(made, asked.public_bytes(Encoding.DER))
     assert told.certificate_status is OCSPCertStatus.GOOD
     assert list(told.extensions) == []

@@ -17,8 +17,15 @@ from authproxy.sandbox.identity_provider.openid.authorization import (
 from authproxy.sandbox.identity_provider.openid.clients import Client
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
-CLIENTS = {"rp": Client(client_id="rp", client_secret="s", redirect_uris=("https://rp.example.si/cb",), name="RP")}
-ASKED = {"client_id": "rp", "redirect_uri": "https://rp.example.si/cb", "response_type": "code", "scope": "openid"}
+CLIENTS = {
+    "rp": Client(client_id="rp", client_secret="s", redirect_uris=("https://rp.example.si/cb",), name="RP")
+}
+ASKED = {
+    "client_id": "rp",
+    "redirect_uri": "https://rp.example.si/cb",
+    "response_type": "code",
+    "scope": "openid",
+}
 
 
 def request(**changed: str):
@@ -50,7 +57,10 @@ def test_nothing_is_sent_to_an_address_that_is_not_registered(changed):
         read([*ASKED.items(), ("scope", "email")], CLIENTS)
 
 
-@pytest.mark.parametrize("changed", [{"response_type": "id_token"}, {"scope": "x"}, {"code_challenge": "x", "code_challenge_method": "x"}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"response_type": "id_token"}, {"scope": "x"}, {"code_challenge": "x", "code_challenge_method": "x"}],
+)
 def test_a_refusal_goes_to_the_registered_address(changed):
     with pytest.raises(Refused) as caught:
         request(**changed, state="a b")
@@ -77,16 +87,30 @@ def test_a_refusal_goes_to_the_registered_address(changed):
 )
 def test_what_comes_next(changed, age, just_signed_in, consented, step):
     authenticated_at = None if age is None else NOW - timedelta(seconds=age)
-    assert next_step(request(**changed), authenticated_at=authenticated_at, just_signed_in=just_signed_in, consented=consented, now=NOW) is step
+    assert (
+        next_step(
+            request(**changed),
+            authenticated_at=authenticated_at,
+            just_signed_in=just_signed_in,
+            consented=consented,
+            now=NOW,
+        )
+        is step
+    )
 
 
 def test_an_answer_is_added_to_the_query_that_is_there():
-    assert answer("https://rp.example.si/cb?a=1", code="c", state=None) == "https://rp.example.si/cb?a=1&code=c"
+    assert (
+        answer("https://rp.example.si/cb?a=1", code="c", state=None) == "https://rp.example.si/cb?a=1&code=c"
+    )
     assert answer("https://rp.example.si/cb", state="") == "https://rp.example.si/cb?state="
 
 
 def test_the_example_of_rfc_7636_fits():
-    challenge, verifier = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    challenge, verifier = (
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    )
     assert verifier_fits(challenge, "S256", verifier)
     assert not verifier_fits(challenge, "plain", verifier)
     assert verifier_fits(verifier, "plain", verifier)

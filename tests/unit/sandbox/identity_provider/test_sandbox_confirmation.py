@@ -8,7 +8,12 @@ import pytest
 
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.accounts import people
-from authproxy.sandbox.identity_provider.front_end.confirmation import SmsCode, accepted_step, modes, six_digits
+from authproxy.sandbox.identity_provider.front_end.confirmation import (
+    SmsCode,
+    accepted_step,
+    modes,
+    six_digits,
+)
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ACCOUNT = people(secrets.token_bytes).find("cvetka.zupan@example.si")
@@ -28,7 +33,9 @@ ACCOUNT = people(secrets.token_bytes).find("cvetka.zupan@example.si")
         (30, False, False, False, ("smslogin",)),
     ],
 )
-def test_means_follow_level_and_enrolment_and_there_is_always_one(level, enrolled, has_phone, has_certificate, offered):
+def test_means_follow_level_and_enrolment_and_there_is_always_one(
+    level, enrolled, has_phone, has_certificate, offered
+):
     account = replace(ACCOUNT, level=level, totp_secret=ACCOUNT.totp_secret if enrolled else None)
     assert modes(account, has_phone=has_phone, has_certificate=has_certificate) == offered
 
@@ -58,7 +65,12 @@ def test_a_onepass_code_is_good_one_step_around_and_never_twice(steps):
 @pytest.mark.parametrize("steps", [-2, 2])
 def test_a_onepass_code_from_further_away_is_refused(steps):
     secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
-    assert accepted_step(secret, one_time_code.code(secret, one_time_code.step(NOW) + steps), last_step=-1, now=NOW) is None
+    assert (
+        accepted_step(
+            secret, one_time_code.code(secret, one_time_code.step(NOW) + steps), last_step=-1, now=NOW
+        )
+        is None
+    )
 
 
 def test_codes_have_six_digits_always():

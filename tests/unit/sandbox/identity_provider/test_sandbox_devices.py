@@ -5,7 +5,9 @@ import pytest
 from authproxy.sandbox.identity_provider.onepass.devices import Devices
 from authproxy.sandbox.installation import Installation
 
-ANA = Installation(email="ana@example.si", name="Ana", device_id="d1", device_token="token-of-ana", totp_secret="GEZDGNBV")
+ANA = Installation(
+    email="ana@example.si", name="Ana", device_id="d1", device_token="token-of-ana", totp_secret="GEZDGNBV"
+)
 
 
 @pytest.fixture

@@ -27,7 +27,11 @@ def problem(read, *typed, **more):
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [(" Eva.Cuk@example.si ", "Eva.Cuk@example.si"), ("ž@primer.čšž.si", "ž@primer.čšž.si"), ("a+b@xn--e1a.example", "a+b@xn--e1a.example")],
+    [
+        (" Eva.Cuk@example.si ", "Eva.Cuk@example.si"),
+        ("ž@primer.čšž.si", "ž@primer.čšž.si"),
+        ("a+b@xn--e1a.example", "a+b@xn--e1a.example"),
+    ],
 )
 def test_an_address_is_taken_as_it_is_without_blanks_around(typed, meant):
     assert entered.email(typed) == meant
@@ -35,9 +39,20 @@ def test_an_address_is_taken_as_it_is_without_blanks_around(typed, meant):
 
 @pytest.mark.parametrize(
     ("typed", "word"),
-    [("", "missing"), ("  ", "missing"), ("eva", "email"), ("eva@example", "email"), ("eva@@example.si", "email"), ("e va@example.si", "email"), ("@example.si", "email"),
-     ("eva@.si", "email"), ("e" * 250 + "@example.si", "long"), ("e" * 65 + "@example.si", "email"), ("eva\u202e@example.si", "characters")],
-)  # fmt: skip
+    [
+        ("", "missing"),
+        ("  ", "missing"),
+        ("eva", "email"),
+        ("eva@example", "email"),
+        ("eva@@example.si", "email"),
+        ("e va@example.si", "email"),
+        ("@example.si", "email"),
+        ("eva@.si", "email"),
+        ("e" * 250 + "@example.si", "long"),
+        ("e" * 65 + "@example.si", "email"),
+        ("eva\u202e@example.si", "characters"),
+    ],
+)
 def test_an_address_that_cannot_be_one_is_refused(typed, word):
     assert problem(entered.email, typed) == word
 
@@ -54,24 +69,54 @@ def test_a_password_needs_length_and_nothing_else():
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("040 123 456", "+38640123456"), ("+386 40 123 456", "+38640123456"), ("00386 40/123-456", "+38640123456"), ("+386 (0)40 123 456", "+38640123456"),
-        ("065 712 345", "+38665712345"), ("+43 660 1234567", "+436601234567"), ("0039 333 1234567", "+393331234567"),
+        ("040 123 456", "+38640123456"),
+        ("+386 40 123 456", "+38640123456"),
+        ("00386 40/123-456", "+38640123456"),
+        ("+386 (0)40 123 456", "+38640123456"),
+        ("065 712 345", "+38665712345"),
+        ("+43 660 1234567", "+436601234567"),
+        ("0039 333 1234567", "+393331234567"),
     ],
-)  # fmt: skip
+)
 def test_a_number_is_put_into_the_international_form(typed, meant):
     assert entered.phone(typed) == meant
 
 
 @pytest.mark.parametrize(
     ("typed", "word"),
-    [("", "missing"), (" - ", "missing"), ("40123456", "phone"), ("abc", "phone"), ("+38640", "phone"), ("٠٤٠١٢٣٤٥٦", "phone"), ("+1234567890123456", "phone"),
-     ("01 234 56 78", "not_mobile"), ("040 123 45", "not_mobile"), ("+386 1 234 56 78", "not_mobile")],
-)  # fmt: skip
+    [
+        ("", "missing"),
+        (" - ", "missing"),
+        ("40123456", "phone"),
+        ("abc", "phone"),
+        ("+38640", "phone"),
+        ("٠٤٠١٢٣٤٥٦", "phone"),
+        ("+1234567890123456", "phone"),
+        ("01 234 56 78", "not_mobile"),
+        ("040 123 45", "not_mobile"),
+        ("+386 1 234 56 78", "not_mobile"),
+    ],
+)
 def test_a_number_that_no_text_message_reaches_is_refused(typed, word):
     assert problem(entered.phone, typed) == word
 
 
-@pytest.mark.parametrize("name", ["Živa", "Đurđa", "Łukasz", "Nguyễn Thị Ánh", "Иван", "O’Connor", "d'Arc", "Ana-Marija", "J. R.", "李小龍", "Mac\N{MIDDLE DOT}Leod"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Živa",
+        "Đurđa",
+        "Łukasz",
+        "Nguyễn Thị Ánh",
+        "Иван",
+        "O’Connor",
+        "d'Arc",
+        "Ana-Marija",
+        "J. R.",
+        "李小龍",
+        "Mac\N{MIDDLE DOT}Leod",
+    ],
+)
 def test_names_of_the_whole_world_are_names(name):
     assert entered.name(f"  {name} ") == name
 
@@ -82,8 +127,18 @@ def test_a_name_is_composed_and_its_blanks_are_single():
 
 @pytest.mark.parametrize(
     ("typed", "word"),
-    [("", "missing"), ("A" * 101, "long"), ("A" * 300, "long"), ("Ana1", "name"), ("<b>", "name"), ("-", "name"), ("Ana\x07", "characters"), ("Ana\u202e", "characters"), ("Ana\ud800", "characters")],
-)  # fmt: skip
+    [
+        ("", "missing"),
+        ("A" * 101, "long"),
+        ("A" * 300, "long"),
+        ("Ana1", "name"),
+        ("<b>", "name"),
+        ("-", "name"),
+        ("Ana\x07", "characters"),
+        ("Ana\u202e", "characters"),
+        ("Ana\ud800", "characters"),
+    ],
+)
 def test_what_is_no_name_is_refused(typed, word):
     assert problem(entered.name, typed) == word
 
@@ -100,8 +155,17 @@ def test_a_tax_number_is_its_eight_digits(typed):
 
 @pytest.mark.parametrize(
     ("typed", "word"),
-    [("", "missing"), ("SI", "missing"), ("9999000", "tax_length"), ("９９９９０００８", "tax_length"), ("abcdefgh", "tax_length"), ("99990009", "tax_number"), ("00000000", "tax_number"), ("10000071", "tax_number")],
-)  # fmt: skip
+    [
+        ("", "missing"),
+        ("SI", "missing"),
+        ("9999000", "tax_length"),
+        ("９９９９０００８", "tax_length"),
+        ("abcdefgh", "tax_length"),
+        ("99990009", "tax_number"),
+        ("00000000", "tax_number"),
+        ("10000071", "tax_number"),
+    ],
+)
 def test_a_tax_number_that_was_never_issued_is_refused(typed, word):
     assert problem(entered.tax_number, typed) == word
 
@@ -116,14 +180,23 @@ def test_the_check_digit_is_that_of_the_tax_administration(number):
         assert problem(entered.tax_number, number) == "tax_number"
 
 
-@pytest.mark.parametrize("typed", ["15. 6. 1985", "15.6.1985", "15.06.1985.", "15/6/1985", "1985-06-15", " 15.  6. 1985 "])
+@pytest.mark.parametrize(
+    "typed", ["15. 6. 1985", "15.6.1985", "15.06.1985.", "15/6/1985", "1985-06-15", " 15.  6. 1985 "]
+)
 def test_a_date_may_be_typed_in_several_ways(typed):
     assert entered.birthdate(typed, today=TODAY) == "1985-06-15"
 
 
 @pytest.mark.parametrize(
     ("typed", "word"),
-    [("", "missing"), ("junij 1985", "date"), ("31. 2. 1985", "date"), ("6/15/1985", "date"), ("1. 1. 1899", "date_range"), ("23. 11. 2026", "date_range")],
+    [
+        ("", "missing"),
+        ("junij 1985", "date"),
+        ("31. 2. 1985", "date"),
+        ("6/15/1985", "date"),
+        ("1. 1. 1899", "date_range"),
+        ("23. 11. 2026", "date_range"),
+    ],
 )
 def test_a_date_that_is_none_or_not_of_a_living_person_is_refused(typed, word):
     assert problem(entered.birthdate, typed, today=TODAY) == word
@@ -145,12 +218,20 @@ def test_a_country_is_one_of_the_list():
 def test_every_country_has_a_name_and_every_problem_its_words():
     named = re.findall(r'"([A-Z]{2})": t\(', (TEMPLATES / "countries.html").read_text(encoding="utf-8"))
     assert sorted(named) == sorted(entered.COUNTRIES)
-    worded = set(re.findall(r'^  "([a-z_]+)": t\(', (TEMPLATES / "forms.html").read_text(encoding="utf-8"), re.MULTILINE))
+    worded = set(
+        re.findall(
+            r'^  "([a-z_]+)": t\(', (TEMPLATES / "forms.html").read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
     raised = set(re.findall(r'Unusable\("([a-z_]+)"\)', Path(entered.__file__).read_text(encoding="utf-8")))
     assert worded == raised
 
 
 def test_a_reader_gathers_what_is_wrong_in_the_order_of_the_form():
     reader = Reader({"name": "1", "email": "eva@example.si"})
-    assert (reader.read("name", entered.name), reader.read("email", entered.email), reader.read("phone", entered.phone)) == ("", "eva@example.si", "")
+    assert (
+        reader.read("name", entered.name),
+        reader.read("email", entered.email),
+        reader.read("phone", entered.phone),
+    ) == ("", "eva@example.si", "")
     assert list(reader.problems.items()) == [("name", "name"), ("phone", "missing")]

@@ -15,9 +15,11 @@ SUB = ROOT.authority()
 OWN, OTHER, OLD, EARLY = SUB.person(), SUB.person(), SUB.person(end=at(-1)), SUB.person(start=at(1))
 IMPOSTOR = Authority.root("Impostor").authority()  # the same name over another key
 LINKED = LinkedCertificates(
-    url="https://localhost:8445", crl_url="http://localhost:8084/ca/crl.der", issuer=SUB.certificate,
+    url="https://localhost:8445",
+    crl_url="http://localhost:8084/ca/crl.der",
+    issuer=SUB.certificate,
     fingerprints={ANA: OWN.fingerprint(hashes.SHA256()).hex()},
-)  # fmt: skip
+)
 
 
 def listed(*revoked, **more):
@@ -54,9 +56,17 @@ def test_a_revoked_certificate_is_told_to_be_so_also_to_strangers():
     assert refused(OTHER, revoked=listed(OTHER, OWN)) == "revoked"
 
 
-@pytest.mark.parametrize("revoked", [
-    b"", b"<html>", listed(next_update=at(seconds=0)), listed(this_update=at(seconds=1)), listed(key=ec_key()), listed(issuer=ROOT.certificate.subject),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "revoked",
+    [
+        b"",
+        b"<html>",
+        listed(next_update=at(seconds=0)),
+        listed(this_update=at(seconds=1)),
+        listed(key=ec_key()),
+        listed(issuer=ROOT.certificate.subject),
+    ],
+)
 def test_without_a_current_list_of_the_issuer_nothing_is_confirmed(revoked):
     assert refused(OWN, revoked=revoked) == "unknown"
     assert LINKED.refusal(OWN, email=ANA, revoked=None, now=NOW) == "unknown"

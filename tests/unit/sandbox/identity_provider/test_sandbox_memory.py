@@ -62,4 +62,7 @@ def test_five_wrong_answers_in_a_row_cost_a_quarter_of_an_hour(clock):
 
 def test_claims_without_a_value_are_left_out_and_unknown_scopes_release_nothing():
     bor = people(bytes).find("bor.kranjc@example.si")
-    assert released(bor, ("openid", "http://idp.rekono.si/openid/taxnumber", "offline_access")) == {"sub": bor.subject, "loa": 10}
+    assert released(bor, ("openid", "http://idp.rekono.si/openid/taxnumber", "offline_access")) == {
+        "sub": bor.subject,
+        "loa": 10,
+    }

@@ -36,7 +36,9 @@ def payload(token: str) -> dict:
         {"max_age": "ten"},
     ],
 )
-async def test_a_request_that_cannot_be_answered_safely_ends_on_a_page_of_the_provider(rekono, visitor, changed):
+async def test_a_request_that_cannot_be_answered_safely_ends_on_a_page_of_the_provider(
+    rekono, visitor, changed
+):
     page = await visitor.get(rekono.authorize_url(**changed))
     assert page.status == (500 if "max_age" in changed else 400)
     assert page.location is None
@@ -66,7 +68,10 @@ async def test_an_empty_state_comes_back_empty_and_an_absent_one_not_at_all(reko
 
 
 async def test_an_answer_keeps_the_query_of_the_redirect_uri(rekono, visitor):
-    page = await rekono.signed_in(visitor, url=rekono.authorize_url(client_id="other", redirect_uri="https://other.example.si/cb?from=idp"))
+    page = await rekono.signed_in(
+        visitor,
+        url=rekono.authorize_url(client_id="other", redirect_uri="https://other.example.si/cb?from=idp"),
+    )
     assert page.answer["from"] == "idp"
     assert "code" in page.answer
 
@@ -74,7 +79,11 @@ async def test_an_answer_keeps_the_query_of_the_redirect_uri(rekono, visitor):
 async def test_refusing_consent_goes_back_as_access_denied_and_is_asked_again(rekono, visitor):
     page = await rekono.confirmed(visitor)
     refused = await visitor.submit(page, "request", user_oauth_approval="false")
-    assert refused.answer == {"error": "access_denied", "error_description": "User denied access", "state": "s1"}
+    assert refused.answer == {
+        "error": "access_denied",
+        "error_description": "User denied access",
+        "state": "s1",
+    }
     again = await visitor.get(rekono.authorize_url())
     assert again.title.startswith("Dovoljenje")
 
@@ -84,11 +93,15 @@ async def test_a_consent_form_needs_the_value_of_its_page(rekono, visitor):
     assert (await visitor.submit(page, "request", _csrf="guessed", user_oauth_approval="true")).status == 403
 
 
-async def test_a_consent_page_of_one_browser_cannot_be_answered_by_another(rekono, visitor, another_visitor, clock):
+async def test_a_consent_page_of_one_browser_cannot_be_answered_by_another(
+    rekono, visitor, another_visitor, clock
+):
     page = await rekono.confirmed(visitor)
     clock.advance(seconds=30)
     own = (await rekono.confirmed(another_visitor)).form("request").fields["_csrf"]
-    assert (await another_visitor.submit(page, "request", _csrf=own, user_oauth_approval="true")).status == 403
+    assert (
+        await another_visitor.submit(page, "request", _csrf=own, user_oauth_approval="true")
+    ).status == 403
 
 
 async def test_a_consent_page_is_shown_only_to_the_person_it_is_for(rekono, visitor, another_visitor):
@@ -116,7 +129,9 @@ async def test_somebody_who_is_signed_in_is_not_asked_again(rekono, visitor, clo
 
 async def test_a_client_of_its_own_consent_is_asked_for(rekono, visitor):
     await rekono.signed_in(visitor)
-    page = await visitor.get(rekono.authorize_url(client_id="other", redirect_uri="https://other.example.si/cb?from=idp"))
+    page = await visitor.get(
+        rekono.authorize_url(client_id="other", redirect_uri="https://other.example.si/cb?from=idp")
+    )
     assert "Druga aplikacija" in page.text
 
 
@@ -185,10 +200,15 @@ async def test_a_code_of_one_client_is_worth_nothing_to_another(rekono, visitor)
     ],
 )
 async def test_the_verifier_must_fit_the_challenge(rekono, visitor, method, challenge, verifier, status):
-    page = await rekono.signed_in(visitor, url=rekono.authorize_url(code_challenge=challenge, code_challenge_method=method))
+    page = await rekono.signed_in(
+        visitor, url=rekono.authorize_url(code_challenge=challenge, code_challenge_method=method)
+    )
     answered, body = await rekono.redeemed(page.answer["code"], code_verifier=verifier)
     assert answered == status
-    assert status == 200 or body == {"error": "invalid_request", "error_description": "Code challenge and verifier do not match"}
+    assert status == 200 or body == {
+        "error": "invalid_request",
+        "error_description": "Code challenge and verifier do not match",
+    }
 
 
 async def test_the_tokens_say_what_mitreid_says(rekono, visitor, clock):
@@ -207,7 +227,9 @@ async def test_the_tokens_say_what_mitreid_says(rekono, visitor, clock):
 
 
 async def test_auth_time_is_only_there_where_max_age_was_sent(rekono, visitor):
-    _, body = await rekono.redeemed((await rekono.signed_in(visitor, url=rekono.authorize_url(nonce=None))).answer["code"])
+    _, body = await rekono.redeemed(
+        (await rekono.signed_in(visitor, url=rekono.authorize_url(nonce=None))).answer["code"]
+    )
     assert not {"auth_time", "nonce", "acr", "amr"} & payload(body["id_token"]).keys()
 
 
@@ -215,8 +237,14 @@ async def test_auth_time_is_only_there_where_max_age_was_sent(rekono, visitor):
 async def test_a_client_may_authenticate_by_header_encoded_or_not(rekono, visitor, encode):
     code = (await rekono.signed_in(visitor)).answer["code"]
     pair = base64.b64encode(f"{encode('gateway')}:{encode('a secret & more')}".encode()).decode()
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": "http://acq.localhost:8080/.authproxy/callback/rekono"}
-    async with rekono.http.post(f"{rekono.issuer}token", data=form, headers={"Authorization": f"Basic {pair}"}) as response:
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": "http://acq.localhost:8080/.authproxy/callback/rekono",
+    }
+    async with rekono.http.post(
+        f"{rekono.issuer}token", data=form, headers={"Authorization": f"Basic {pair}"}
+    ) as response:
         assert response.status == 200
 
 
@@ -225,10 +253,21 @@ async def test_a_client_may_authenticate_by_header_encoded_or_not(rekono, visito
     [
         ({}, {"client_id": "gateway", "client_secret": "wrong"}, "invalid_client"),
         ({}, {"client_id": "nobody", "client_secret": ""}, "invalid_client"),
-        ({}, {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": "x"}, "invalid_client"),
+        (
+            {},
+            {
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion": "x",
+            },
+            "invalid_client",
+        ),
         ({"Authorization": "Basic !!"}, {}, "unauthorized"),
         ({"Authorization": "Basic " + base64.b64encode(b"gateway:wrong").decode()}, {}, "unauthorized"),
-        ({"Authorization": "Bearer " + base64.b64encode(b"gateway:a secret & more").decode()}, {}, "unauthorized"),
+        (
+            {"Authorization": "Bearer " + base64.b64encode(b"gateway:a secret & more").decode()},
+            {},
+            "unauthorized",
+        ),
     ],
 )
 async def test_bad_credentials_of_a_client_are_401(rekono, headers, form, error):
@@ -253,13 +292,17 @@ async def test_userinfo_answers_get_and_post_by_scope(rekono, visitor):
 async def test_a_scope_that_was_not_asked_for_is_not_answered_and_nothing_is_null(rekono, visitor):
     page = await rekono.signed_in(visitor, "bor.kranjc@example.si")
     _, body = await rekono.redeemed(page.answer["code"])
-    async with rekono.http.get(f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {body['access_token']}"}) as response:
+    async with rekono.http.get(
+        f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {body['access_token']}"}
+    ) as response:
         claims = await response.json()
     assert "taxnumber" not in claims
     assert None not in claims.values()
     page = await visitor.get(rekono.authorize_url(scope="openid email"))
     _, body = await rekono.redeemed(page.answer["code"])
-    async with rekono.http.get(f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {body['access_token']}"}) as response:
+    async with rekono.http.get(
+        f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {body['access_token']}"}
+    ) as response:
         assert (await response.json()).keys() == {"sub", "loa", "email", "email_verified"}
 
 
@@ -268,10 +311,14 @@ async def test_userinfo_refuses_strange_and_old_tokens_and_those_without_openid(
     _, body = await rekono.redeemed(page.answer["code"])
     assert "id_token" not in body
     for token, status in ((body["access_token"], 403), ("stranger", 401)):
-        async with rekono.http.get(f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {token}"}) as response:
+        async with rekono.http.get(
+            f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {token}"}
+        ) as response:
             assert response.status == status
     clock.advance(hours=1)
-    async with rekono.http.get(f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {body['access_token']}"}) as response:
+    async with rekono.http.get(
+        f"{rekono.issuer}userinfo", headers={"Authorization": f"Bearer {body['access_token']}"}
+    ) as response:
         assert response.status == 401
         assert "invalid_token" in response.headers["WWW-Authenticate"]
 
@@ -295,7 +342,12 @@ async def test_a_token_is_revoked_by_its_own_client_only(rekono, visitor):
 
 
 async def refreshed(rekono, token):
-    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": "gateway", "client_secret": "a secret & more"}
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": token,
+        "client_id": "gateway",
+        "client_secret": "a secret & more",
+    }
     async with rekono.http.post(f"{rekono.issuer}token", data=form) as response:
         return response.status, await response.json()
 
@@ -333,14 +385,19 @@ async def test_a_refresh_token_that_is_used_twice_ends_all_that_it_has_led_to(re
 async def test_a_disabled_account_has_no_session_and_no_token_and_nobody_signs_in_to_it(rekono, visitor):
     token = await with_offline_access(rekono, visitor)
     for enabled in (False, True):
-        async with visitor.session.post(f"{rekono.origin}/api/accounts", json={"email": "ana.novak@example.si", "enabled": enabled}) as answer:
+        async with visitor.session.post(
+            f"{rekono.origin}/api/accounts", json={"email": "ana.novak@example.si", "enabled": enabled}
+        ) as answer:
             assert (answer.status, (await answer.json())["enabled"]) == (200, enabled)
         assert (await refreshed(rekono, token))[0] == 401
         page = await rekono.password_given(visitor)
         assert page.title.startswith("Potrditev") is enabled, page.title
 
 
-@pytest.mark.parametrize("said", [{"email": "nobody@example.si", "enabled": False}, {"email": "ana.novak@example.si", "enabled": 0}, {}])
+@pytest.mark.parametrize(
+    "said",
+    [{"email": "nobody@example.si", "enabled": False}, {"email": "ana.novak@example.si", "enabled": 0}, {}],
+)
 async def test_an_account_is_switched_by_its_name_and_a_truth_value(rekono, visitor, said):
     async with visitor.session.post(f"{rekono.origin}/api/accounts", json=said) as answer:
         assert answer.status == 400
@@ -360,15 +417,21 @@ async def test_signing_out_is_confirmed_and_then_leads_back_with_the_state(rekon
     assert (await visitor.get(rekono.authorize_url())).title.startswith("Prijava")
 
 
-async def test_signing_out_by_link_works_as_well_and_without_a_session_asks_nothing(rekono, visitor, another_visitor, clock):
+async def test_signing_out_by_link_works_as_well_and_without_a_session_asks_nothing(
+    rekono, visitor, another_visitor, clock
+):
     _, body = await rekono.redeemed((await rekono.signed_in(visitor)).answer["code"])
     clock.advance(days=1)  # the hint may be old
-    url = f"{rekono.issuer}endsession?id_token_hint={body['id_token']}&post_logout_redirect_uri={AFTER_LOGOUT}"
+    url = (
+        f"{rekono.issuer}endsession?id_token_hint={body['id_token']}&post_logout_redirect_uri={AFTER_LOGOUT}"
+    )
     assert (await another_visitor.get(url)).location == AFTER_LOGOUT
 
 
 @pytest.mark.parametrize("change", ["hint", "uri", "signature"])
-async def test_signing_out_leads_nowhere_without_a_good_hint_and_a_registered_address(rekono, visitor, change):
+async def test_signing_out_leads_nowhere_without_a_good_hint_and_a_registered_address(
+    rekono, visitor, change
+):
     _, body = await rekono.redeemed((await rekono.signed_in(visitor)).answer["code"])
     hint, uri = body["id_token"], AFTER_LOGOUT
     if change == "hint":
@@ -384,7 +447,9 @@ async def test_signing_out_leads_nowhere_without_a_good_hint_and_a_registered_ad
 
 
 async def quirk(rekono, visitor, name):
-    async with visitor.session.post(f"{rekono.origin}/api/quirks", json={"client_id": "gateway", "quirk": name}) as answer:
+    async with visitor.session.post(
+        f"{rekono.origin}/api/quirks", json={"client_id": "gateway", "quirk": name}
+    ) as answer:
         assert answer.status == 200
 
 
@@ -422,16 +487,33 @@ async def test_a_client_with_a_key_authenticates_by_a_signed_assertion_once(reko
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     client = Client(client_id="keyed", client_secret="", redirect_uris=(), name="Keyed", public_key=public)
-    authentication = ClientAuthentication({"keyed": client}, (rekono.issuer,), Expiring(clock, timedelta(hours=1)))
-    claims = {"iss": "keyed", "sub": "keyed", "aud": rekono.issuer, "jti": "1", "exp": int(clock().timestamp()) + 60}
+    authentication = ClientAuthentication(
+        {"keyed": client}, (rekono.issuer,), Expiring(clock, timedelta(hours=1))
+    )
+    claims = {
+        "iss": "keyed",
+        "sub": "keyed",
+        "aud": rekono.issuer,
+        "jti": "1",
+        "exp": int(clock().timestamp()) + 60,
+    }
 
     def authenticated(**changed):
         assertion = jwt.encode(claims | changed, private, algorithm="ES256")
-        form = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": assertion}
+        form = {
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion,
+        }
         return authentication.client(None, form, now=clock())
 
     assert authenticated() is client
-    for changed in ({}, {"jti": "2", "exp": claims["exp"] - 61}, {"jti": "3", "aud": "elsewhere"}, {"jti": "4", "sub": "other"}, {"jti": "5", "iss": "stranger"}):
+    for changed in (
+        {},
+        {"jti": "2", "exp": claims["exp"] - 61},
+        {"jti": "3", "aud": "elsewhere"},
+        {"jti": "4", "sub": "other"},
+        {"jti": "5", "iss": "stranger"},
+    ):
         with pytest.raises(BadCredentials):
             authenticated(**changed)
     with pytest.raises(BadCredentials):

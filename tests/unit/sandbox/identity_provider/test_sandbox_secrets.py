@@ -1,4 +1,5 @@
-"""Passwords, PUK codes, codes that were sent, and consents: the small pure things that the front end stands on."""
+"""Passwords, PUK codes, codes that were sent, and consents: the small pure things that the front end stands
+on."""
 
 from __future__ import annotations
 

@@ -6,7 +6,12 @@ import re
 
 import pytest
 
-ANA, BOR, CVETKA, DAVID = "ana.novak@example.si", "bor.kranjc@example.si", "cvetka.zupan@example.si", "david.horvat@example.si"
+ANA, BOR, CVETKA, DAVID = (
+    "ana.novak@example.si",
+    "bor.kranjc@example.si",
+    "cvetka.zupan@example.si",
+    "david.horvat@example.si",
+)
 
 
 async def test_a_password_and_a_text_message_lead_back_with_a_code_and_the_state(rekono, visitor):
@@ -24,8 +29,13 @@ async def test_a_onepass_code_leads_back_as_well(rekono, visitor):
     assert "code" in (await rekono.signed_in(visitor)).answer
 
 
-@pytest.mark.parametrize(("email", "sms", "otp"), [(ANA, True, True), (BOR, True, True), (CVETKA, False, True), (DAVID, True, False)])
-async def test_the_confirmation_window_offers_what_the_level_and_the_enrolment_allow(rekono, visitor, email, sms, otp):
+@pytest.mark.parametrize(
+    ("email", "sms", "otp"),
+    [(ANA, True, True), (BOR, True, True), (CVETKA, False, True), (DAVID, True, False)],
+)
+async def test_the_confirmation_window_offers_what_the_level_and_the_enrolment_allow(
+    rekono, visitor, email, sms, otp
+):
     page = await rekono.password_given(visitor, email)
     assert ("smslogin" in page.text, "otplogin" in page.text) == (sms, otp)
 
@@ -48,7 +58,9 @@ async def test_a_wrong_password_and_an_unknown_person_get_the_same_page(rekono, 
 
 
 @pytest.mark.parametrize("email", [ANA, "nobody@example.si"])
-async def test_after_five_wrong_passwords_even_the_right_one_waits_a_quarter_of_an_hour(rekono, visitor, clock, email):
+async def test_after_five_wrong_passwords_even_the_right_one_waits_a_quarter_of_an_hour(
+    rekono, visitor, clock, email
+):
     page = await visitor.get(rekono.authorize_url())
     for _ in range(5):
         page = await visitor.submit(page, "username", username=email, password="wrong")
@@ -105,11 +117,15 @@ async def test_the_fifth_wrong_code_ends_the_attempt(rekono, visitor):
     assert "Stran je potekla" in page.text
 
 
-async def test_wrong_codes_count_for_the_account_and_not_only_for_one_attempt(rekono, visitor, another_visitor):
+async def test_wrong_codes_count_for_the_account_and_not_only_for_one_attempt(
+    rekono, visitor, another_visitor
+):
     page = await visitor.submit(await rekono.password_given(visitor), "_csrf", mode="smslogin")
     for _ in range(4):
         page = await visitor.submit(page, "code", code="wrong")
-    other = await another_visitor.submit(await rekono.password_given(another_visitor), "_csrf", mode="smslogin")
+    other = await another_visitor.submit(
+        await rekono.password_given(another_visitor), "_csrf", mode="smslogin"
+    )
     other = await another_visitor.submit(other, "code", code="wrong")
     assert "15 min" in other.text
     page = await visitor.submit(page, "code", code=await rekono.last_sms("+38640123456"))
@@ -145,7 +161,10 @@ async def test_a_form_of_one_browser_is_worth_nothing_in_another(rekono, visitor
 async def test_the_confirmation_form_needs_the_password_first(rekono, visitor):
     page = await visitor.get(rekono.authorize_url())
     form = page.form("username")
-    page = await visitor.post(f"{rekono.origin}/IdP-RM-Front/chooselogin/options.htm", {"_csrf": form.fields["_csrf"], "mode": "smslogin"})
+    page = await visitor.post(
+        f"{rekono.origin}/IdP-RM-Front/chooselogin/options.htm",
+        {"_csrf": form.fields["_csrf"], "mode": "smslogin"},
+    )
     assert page.status == 403
 
 
@@ -153,7 +172,9 @@ async def test_the_hop_is_good_once_and_only_in_the_browser_that_began(rekono, v
     page = await visitor.submit(await rekono.password_given(visitor), "_csrf", mode="otplogin")
     form = page.form("code")
     async with visitor.session.post(
-        f"{rekono.origin}{form.action}", data=form.fields | {"code": rekono.one_time_code(ANA)}, allow_redirects=False
+        f"{rekono.origin}{form.action}",
+        data=form.fields | {"code": rekono.one_time_code(ANA)},
+        allow_redirects=False,
     ) as response:
         hop = f"{rekono.origin}{response.headers['Location']}"
     await another_visitor.get(rekono.authorize_url())
@@ -173,7 +194,9 @@ async def test_the_front_page_sign_in_ends_on_the_dashboard(rekono, visitor):
 async def test_pages_speak_english_when_it_is_chosen_or_preferred(rekono, visitor):
     page = await visitor.get(rekono.authorize_url())
     assert '<html lang="sl">' in page.text
-    async with rekono.http.get(f"{rekono.origin}/", headers={"Accept-Language": "en-GB,en;q=0.9,sl;q=0.5"}) as response:
+    async with rekono.http.get(
+        f"{rekono.origin}/", headers={"Accept-Language": "en-GB,en;q=0.9,sl;q=0.5"}
+    ) as response:
         assert '<html lang="en">' in await response.text()
     page = await visitor.get(f"{page.url}&lang=en")
     assert '<html lang="en">' in page.text
@@ -192,7 +215,10 @@ async def test_an_sms_gateway_that_is_down_is_said_and_another_way_stays_open(re
 
 
 async def test_every_answer_forbids_scripts_frames_and_caches(rekono, visitor):
-    for page in [await visitor.get(rekono.authorize_url()), await visitor.get(f"{rekono.origin}/nothing-here")]:
+    for page in [
+        await visitor.get(rekono.authorize_url()),
+        await visitor.get(f"{rekono.origin}/nothing-here"),
+    ]:
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
         assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
         assert page.headers["Cache-Control"] == "no-store"
@@ -204,5 +230,11 @@ async def test_no_page_shows_a_password_a_secret_or_a_whole_tax_number(rekono, v
     pages.append(await visitor.submit(pages[-1], "_csrf", mode="otplogin"))
     pages.append(await visitor.submit(pages[-1], "code", code=rekono.one_time_code(ANA)))
     for page in pages:
-        for secret in ("Sandbox-2026!", "a secret &amp; more", "99990008", "+38640123456", rekono.accounts.find(ANA).totp_secret):
+        for secret in (
+            "Sandbox-2026!",
+            "a secret &amp; more",
+            "99990008",
+            "+38640123456",
+            rekono.accounts.find(ANA).totp_secret,
+        ):
             assert secret not in page.text

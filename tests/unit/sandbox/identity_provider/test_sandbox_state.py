@@ -1,4 +1,5 @@
-"""The file in which the provider remembers: whole or not at all, for its owner only, and never overwritten when it is not understood."""
+"""The file in which the provider remembers: whole or not at all, for its owner only, and never overwritten
+when it is not understood."""
 
 from __future__ import annotations
 
@@ -65,9 +66,16 @@ async def test_without_a_file_nothing_is_remembered():
 
 @pytest.mark.parametrize(
     ("content", "word"),
-    [("{", "not a JSON document"), ("[]", "not a state file"), ('{"format": 2}', "not a state file"), ("{}", "not a state file"),
-     ('{"format": 1, "numbers": 3}', "'numbers' is damaged"), ('{"format": 1, "numbers": ["x-secret"]}', "'numbers' is damaged"), ("\udcff", "not a JSON document")],
-)  # fmt: skip
+    [
+        ("{", "not a JSON document"),
+        ("[]", "not a state file"),
+        ('{"format": 2}', "not a state file"),
+        ("{}", "not a state file"),
+        ('{"format": 1, "numbers": 3}', "'numbers' is damaged"),
+        ('{"format": 1, "numbers": ["x-secret"]}', "'numbers' is damaged"),
+        ("\udcff", "not a JSON document"),
+    ],
+)
 async def test_a_file_that_is_not_understood_is_an_error_and_stays_as_it_is(file, content, word):
     written = content.encode("utf-8", "surrogateescape")
     file.write_bytes(written)

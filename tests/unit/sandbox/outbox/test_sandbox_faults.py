@@ -9,10 +9,18 @@ from authproxy.sandbox.outbox.faults import Faults, NotAFault, fault
 
 @pytest.mark.parametrize(
     ("body", "member"),
-    [({}, "service"), ({"service": "fax"}, "service"), ({"service": "sms"}, "how"), ({"service": "sms", "how": "explode"}, "how"), ({"service": "sms", "how": "lose", "to": 5}, "to"),
-     ({"service": "sms", "how": "slow", "seconds": True}, "seconds"), ({"service": "sms", "how": "slow", "seconds": -1}, "seconds"),
-     ({"service": "mail", "how": "slow", "seconds": 601}, "seconds"), ({"service": "mail", "how": "slow", "seconds": "9"}, "seconds")],
-)  # fmt: skip
+    [
+        ({}, "service"),
+        ({"service": "fax"}, "service"),
+        ({"service": "sms"}, "how"),
+        ({"service": "sms", "how": "explode"}, "how"),
+        ({"service": "sms", "how": "lose", "to": 5}, "to"),
+        ({"service": "sms", "how": "slow", "seconds": True}, "seconds"),
+        ({"service": "sms", "how": "slow", "seconds": -1}, "seconds"),
+        ({"service": "mail", "how": "slow", "seconds": 601}, "seconds"),
+        ({"service": "mail", "how": "slow", "seconds": "9"}, "seconds"),
+    ],
+)
 def test_what_cannot_be_broken_is_named(body, member):
     with pytest.raises(NotAFault, match=f"^{member}$"):
         fault(body)
@@ -24,7 +32,9 @@ async def test_a_fault_meets_its_service_and_its_recipient_only():
     assert await faults.met("mail", "ana@example.si") == "reject"
     assert await faults.met("mail", "bor@example.si") is None
     assert await faults.met("sms", "+38640123456") is None
-    assert [each.as_json() for each in faults] == [{"service": "mail", "how": "reject", "to": "Ana@example.si", "seconds": 30.0}]
+    assert [each.as_json() for each in faults] == [
+        {"service": "mail", "how": "reject", "to": "Ana@example.si", "seconds": 30.0}
+    ]
 
 
 async def test_a_slow_answer_waits_for_its_time_or_until_all_is_mended():

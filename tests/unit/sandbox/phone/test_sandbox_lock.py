@@ -16,7 +16,11 @@ def lock():
 
 async def test_of_guesses_that_come_all_at_once_only_five_are_looked_at():
     locked = lock()
-    assert not any(await asyncio.gather(*(locked.is_right(guess) for guess in ("4100", "4101", "4102", "4103", "4104", "2580"))))
+    assert not any(
+        await asyncio.gather(
+            *(locked.is_right(guess) for guess in ("4100", "4101", "4102", "4103", "4104", "2580"))
+        )
+    )
     assert locked.minutes_to_wait() == 5
 
 

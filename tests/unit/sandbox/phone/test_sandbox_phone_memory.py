@@ -12,10 +12,21 @@ from authproxy.sandbox.phone.memory import BrokenStateError, Kept, Memory
 
 
 def installation(email, device_id="d1"):
-    return Installation(email=email, name="Živa Čšž", device_id=device_id, device_token="t" * 64, totp_secret="GEZDGNBVGY3TQOJQ")
+    return Installation(
+        email=email,
+        name="Živa Čšž",
+        device_id=device_id,
+        device_token="t" * 64,
+        totp_secret="GEZDGNBVGY3TQOJQ",
+    )
 
 
-KEPT = Kept(accounts=(installation("a@example.si"),), pin="00:11", wrong_pins=3, wait_until=datetime(2026, 11, 22, 10, tzinfo=UTC))
+KEPT = Kept(
+    accounts=(installation("a@example.si"),),
+    pin="00:11",
+    wrong_pins=3,
+    wait_until=datetime(2026, 11, 22, 10, tzinfo=UTC),
+)
 
 
 def test_a_file_gives_back_what_was_kept_and_comes_before_the_beginning(tmp_path):
@@ -36,7 +47,18 @@ def test_without_a_file_it_is_kept_as_long_as_it_runs():
     assert memory.kept == KEPT
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"accounts": [{}], "wait_until": null}', '{"accounts": [], "wait_until": "soon"}', '{"accounts": [], "wait_until": null, "more": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        '{"accounts": [{}], "wait_until": null}',
+        '{"accounts": [], "wait_until": "soon"}',
+        '{"accounts": [], "wait_until": null, "more": 1}',
+    ],
+)
 def test_a_damaged_file_is_said_and_left_as_it_is(tmp_path, text):
     file = tmp_path / "phone.json"
     file.write_text(text)
@@ -46,7 +68,9 @@ def test_a_damaged_file_is_said_and_left_as_it_is(tmp_path, text):
 
 
 def test_an_account_is_there_once_and_the_newest_one_counts():
-    kept = KEPT.with_account(installation("b@example.si", "d2")).with_account(installation("a@example.si", "d3"))
+    kept = KEPT.with_account(installation("b@example.si", "d2")).with_account(
+        installation("a@example.si", "d3")
+    )
     assert [one.device_id for one in kept.accounts] == ["d2", "d3"]
     assert [one.device_id for one in kept.without_account("d2").accounts] == ["d3"]
 

@@ -6,13 +6,35 @@ from authproxy.sandbox.phone.pin import fits, hashed, is_guessed_first, is_pin
 
 
 @pytest.mark.parametrize(
-    ("text", "fine"), [("2580", True), ("258013", True), ("258", False), ("2580134", False), ("25a0", False), ("２580", False), ("", False), (" 2580", False)]
+    ("text", "fine"),
+    [
+        ("2580", True),
+        ("258013", True),
+        ("258", False),
+        ("2580134", False),
+        ("25a0", False),
+        ("２580", False),
+        ("", False),
+        (" 2580", False),
+    ],
 )
 def test_a_pin_has_four_to_six_plain_digits(text, fine):
     assert is_pin(text) is fine
 
 
-@pytest.mark.parametrize(("pin", "weak"), [("0000", True), ("555555", True), ("1234", True), ("67890", True), ("9876", True), ("3210", True), ("2580", False), ("1357", False)])
+@pytest.mark.parametrize(
+    ("pin", "weak"),
+    [
+        ("0000", True),
+        ("555555", True),
+        ("1234", True),
+        ("67890", True),
+        ("9876", True),
+        ("3210", True),
+        ("2580", False),
+        ("1357", False),
+    ],
+)
 def test_what_a_finder_tries_first_is_known(pin, weak):
     assert is_guessed_first(pin) is weak
 

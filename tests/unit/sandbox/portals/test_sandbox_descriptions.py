@@ -8,13 +8,28 @@ from authproxy.sandbox.portals.description import described
 from authproxy.sandbox.portals.front_page import bars, numbers, pins
 
 PLAIN = {
-    "id": "x", "name": "X", "look": "green", "purpose": ["Preskus", "Trial"],
-    "tables": [{"path": "/a", "title": ["A", "A"], "intro": ["", ""], "columns": [{"name": "id", "title": ["Id", "Id"]}], "rows": [["1"], ["2"]]}],
-}  # fmt: skip
+    "id": "x",
+    "name": "X",
+    "look": "green",
+    "purpose": ["Preskus", "Trial"],
+    "tables": [
+        {
+            "path": "/a",
+            "title": ["A", "A"],
+            "intro": ["", ""],
+            "columns": [{"name": "id", "title": ["Id", "Id"]}],
+            "rows": [["1"], ["2"]],
+        }
+    ],
+}
 
 
 def test_there_are_six_portals_and_each_has_a_look_of_its_own():
-    assert [each.portal_id for each in portals()] == list(PORTAL_IDS) == ["acq", "b2b", "bips", "bws", "ecmsweb", "bankomati"]
+    assert (
+        [each.portal_id for each in portals()]
+        == list(PORTAL_IDS)
+        == ["acq", "b2b", "bips", "bws", "ecmsweb", "bankomati"]
+    )
     assert len({each.look for each in portals()}) == 6
     assert [each.portal_id for each in portals() if each.own_sign_in] == ["ecmsweb", "bankomati"]
 
@@ -34,14 +49,33 @@ def test_every_row_fits_its_table_and_everything_that_is_named_exists(portal_id)
 @pytest.mark.parametrize("portal_id", PORTAL_IDS)
 def test_everything_is_said_in_both_languages(portal_id):
     each = portal(portal_id)
-    said = [each.purpose, *(table.title for table in each.tables), *(table.intro for table in each.tables), *(form.title for form in each.forms)]
-    said += [form.done for form in each.forms] + [field.label for form in each.forms for field in form.fields] + [number.label for number in numbers(each)]
-    assert [words for words in said if not words.sl or not words.en or (words.sl == words.en and len(words.sl) > 12)] == []
+    said = [
+        each.purpose,
+        *(table.title for table in each.tables),
+        *(table.intro for table in each.tables),
+        *(form.title for form in each.forms),
+    ]
+    said += (
+        [form.done for form in each.forms]
+        + [field.label for form in each.forms for field in form.fields]
+        + [number.label for number in numbers(each)]
+    )
+    assert [
+        words
+        for words in said
+        if not words.sl or not words.en or (words.sl == words.en and len(words.sl) > 12)
+    ] == []
 
 
 def test_a_portal_may_have_tables_alone():
     plain = described(PLAIN)
-    assert (numbers(plain), bars(plain), pins(plain), plain.monthly, plain.own_sign_in) == ([], [], [], None, None)
+    assert (numbers(plain), bars(plain), pins(plain), plain.monthly, plain.own_sign_in) == (
+        [],
+        [],
+        [],
+        None,
+        None,
+    )
     with pytest.raises(KeyError):
         plain.table("/b")
 

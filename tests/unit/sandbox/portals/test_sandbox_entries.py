@@ -11,21 +11,38 @@ from authproxy.sandbox.portals.tables import Words
 
 ANY = Words("", "")
 FORM = Form(
-    path="/nalog", title=ANY, intro=ANY, button=ANY, done=ANY, reference="NAL", about="/bankomati",
+    path="/nalog",
+    title=ANY,
+    intro=ANY,
+    button=ANY,
+    done=ANY,
+    reference="NAL",
+    about="/bankomati",
     fields=(
-        Field(name="naprava", label=ANY), Field(name="poseg", label=ANY, kind="choice", choices=(Words("popravilo", "repair"),)), Field(name="dan", label=ANY, kind="day"),
-        Field(name="stevilo", label=ANY, kind="number"), Field(name="opomba", label=ANY, kind="long", is_required=False),
+        Field(name="naprava", label=ANY),
+        Field(name="poseg", label=ANY, kind="choice", choices=(Words("popravilo", "repair"),)),
+        Field(name="dan", label=ANY, kind="day"),
+        Field(name="stevilo", label=ANY, kind="number"),
+        Field(name="opomba", label=ANY, kind="long", is_required=False),
     ),
-)  # fmt: skip
+)
 GOOD = {"naprava": "A0103", "poseg": "popravilo", "dan": "2026-11-23", "stevilo": "2", "opomba": ""}
 
 
 @pytest.mark.parametrize(
     ("change", "found"),
-    [({}, {}), ({"naprava": " A0103 "}, {}), ({"naprava": ""}, {"naprava": "missing"}), ({"naprava": "A9999"}, {"naprava": "unknown_row"}), ({"poseg": "repair"}, {"poseg": "no_choice"}),
-     ({"dan": "23. 11."}, {"dan": "no_day"}), ({"stevilo": "²"}, {"stevilo": "no_number"}), ({"opomba": "x" * 2001}, {"opomba": "too_long"}),
-     ({"dan": "", "stevilo": "x"}, {"dan": "missing", "stevilo": "no_number"})],
-)  # fmt: skip
+    [
+        ({}, {}),
+        ({"naprava": " A0103 "}, {}),
+        ({"naprava": ""}, {"naprava": "missing"}),
+        ({"naprava": "A9999"}, {"naprava": "unknown_row"}),
+        ({"poseg": "repair"}, {"poseg": "no_choice"}),
+        ({"dan": "23. 11."}, {"dan": "no_day"}),
+        ({"stevilo": "²"}, {"stevilo": "no_number"}),
+        ({"opomba": "x" * 2001}, {"opomba": "too_long"}),
+        ({"dan": "", "stevilo": "x"}, {"dan": "missing", "stevilo": "no_number"}),
+    ],
+)
 def test_what_is_wrong_is_said_of_its_field(change, found):
     assert faults(FORM, GOOD | change, portal("bankomati")) == found
 

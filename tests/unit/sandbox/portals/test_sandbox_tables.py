@@ -6,7 +6,9 @@ from authproxy.sandbox.portals.tables import Column, Table, Words, as_csv, filte
 
 STATES = {"deluje": (Words("deluje", "working"), "good"), "okvara": (Words("okvara", "out of order"), "bad")}
 TABLE = Table(
-    path="/naprave", title=Words("Naprave", "Machines"), intro=Words("", ""),
+    path="/naprave",
+    title=Words("Naprave", "Machines"),
+    intro=Words("", ""),
     columns=(
         Column(name="id", title=Words("Oznaka", "Machine"), kind="code"),
         Column(name="dan", title=Words("Dan", "Day"), kind="day"),
@@ -20,16 +22,29 @@ TABLE = Table(
         ("A2", "2026-11-06", "Celje", 5, "okvara", "y"),
         ("A3", "2026-12-01", "Maribor", 100, "deluje", "z"),
     ),
-)  # fmt: skip
-UNDATED = Table(path="/x", title=Words("", ""), intro=Words("", ""), columns=(Column(name="id", title=Words("", "")),), rows=(("A1",),))
+)
+UNDATED = Table(
+    path="/x",
+    title=Words("", ""),
+    intro=Words("", ""),
+    columns=(Column(name="id", title=Words("", "")),),
+    rows=(("A1",),),
+)
 
 
 @pytest.mark.parametrize(
     ("kind", "value", "slovene", "english"),
-    [("cents", 5, "0,05", "0.05"), ("cents", 123450, "1.234,50", "1,234.50"), ("cents", 100000000, "1.000.000,00", "1,000,000.00"),
-     ("count", 12000, "12.000", "12,000"), ("level", 40, "40 %", "40%"), ("day", "2026-11-05", "5. 11. 2026", "5 Nov 2026"), ("text", "Koper", "Koper", "Koper"),
-     ("code", 7, "7", "7")],
-)  # fmt: skip
+    [
+        ("cents", 5, "0,05", "0.05"),
+        ("cents", 123450, "1.234,50", "1,234.50"),
+        ("cents", 100000000, "1.000.000,00", "1,000,000.00"),
+        ("count", 12000, "12.000", "12,000"),
+        ("level", 40, "40 %", "40%"),
+        ("day", "2026-11-05", "5. 11. 2026", "5 Nov 2026"),
+        ("text", "Koper", "Koper", "Koper"),
+        ("code", 7, "7", "7"),
+    ],
+)
 def test_values_are_written_as_each_language_writes_them(kind, value, slovene, english):
     assert Column(name="x", title=Words("", ""), kind=kind).shown(value) == (slovene, english)
 
@@ -43,9 +58,18 @@ def test_a_state_has_a_word_in_each_language_and_a_tone_and_a_low_level_warns():
 
 @pytest.mark.parametrize(
     ("query", "keys"),
-    [({}, "A1 A2 A3"), ({"kraj": "MARI"}, "A1 A3"), ({"stanje": "okvara"}, "A2"), ({"stanje": "okv"}, ""), ({"od": "2026-11-06"}, "A2 A3"), ({"do": "2026-11-06"}, "A1 A2"),
-     ({"od": "2026-11-06", "do": "2026-11-06"}, "A2"), ({"skrito": "x", "unknown": "x"}, "A1 A2 A3"), ({"kraj": "ce", "stanje": "deluje"}, "")],
-)  # fmt: skip
+    [
+        ({}, "A1 A2 A3"),
+        ({"kraj": "MARI"}, "A1 A3"),
+        ({"stanje": "okvara"}, "A2"),
+        ({"stanje": "okv"}, ""),
+        ({"od": "2026-11-06"}, "A2 A3"),
+        ({"do": "2026-11-06"}, "A1 A2"),
+        ({"od": "2026-11-06", "do": "2026-11-06"}, "A2"),
+        ({"skrito": "x", "unknown": "x"}, "A1 A2 A3"),
+        ({"kraj": "ce", "stanje": "deluje"}, ""),
+    ],
+)
 def test_a_query_narrows_the_rows(query, keys):
     assert " ".join(row[0] for row in filtered(TABLE, query)) == keys
 
@@ -63,7 +87,13 @@ def test_a_month_has_its_own_rows_only():
 
 def test_a_row_is_found_by_its_key_and_shows_no_hidden_value():
     row = TABLE.find("A2")
-    assert [cell.text.en for cell in TABLE.cells(row)] == ["A2", "6 Nov 2026", "Celje", "0.05", "out of order"]
+    assert [cell.text.en for cell in TABLE.cells(row)] == [
+        "A2",
+        "6 Nov 2026",
+        "Celje",
+        "0.05",
+        "out of order",
+    ]
     assert TABLE.find("A9") is None
 
 
@@ -77,5 +107,8 @@ def test_rows_are_summed_up_and_shared_out():
 
 def test_a_spreadsheet_opens_as_it_is():
     text = as_csv(TABLE, TABLE.rows[:2], is_english=True)
-    assert text == "\ufeffMachine;Day;Town;Amount;State\r\nA1;5. 11. 2026;Maribor;1.234,50;working\r\nA2;6. 11. 2026;Celje;0,05;out of order\r\n"
+    assert (
+        text
+        == "\ufeffMachine;Day;Town;Amount;State\r\nA1;5. 11. 2026;Maribor;1.234,50;working\r\nA2;6. 11. 2026;Celje;0,05;out of order\r\n"
+    )
     assert as_csv(TABLE, TABLE.rows[:1], is_english=False).splitlines()[1].endswith(";deluje")

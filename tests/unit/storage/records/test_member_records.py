@@ -15,10 +15,19 @@ from tests.support.session_builders import NOW
 TEXT, OPTIONAL = st.text(), st.none() | st.text()
 MEMBERS = st.builds(
     Member,
-    member_id=TEXT, name=TEXT, tax_number=OPTIONAL, email=OPTIONAL, phone=OPTIONAL, portals=st.lists(TEXT).map(tuple),
-    certificates=st.lists(st.builds(CertificateName, fingerprint=OPTIONAL, issuer=OPTIONAL, serial=st.none() | st.integers(0))).map(tuple),
-    accounts=st.lists(st.builds(Account, issuer=TEXT, subject=TEXT)).map(tuple), blocked_at=st.just(NOW), block_reason=OPTIONAL,
-)  # fmt: skip
+    member_id=TEXT,
+    name=TEXT,
+    tax_number=OPTIONAL,
+    email=OPTIONAL,
+    phone=OPTIONAL,
+    portals=st.lists(TEXT).map(tuple),
+    certificates=st.lists(
+        st.builds(CertificateName, fingerprint=OPTIONAL, issuer=OPTIONAL, serial=st.none() | st.integers(0))
+    ).map(tuple),
+    accounts=st.lists(st.builds(Account, issuer=TEXT, subject=TEXT)).map(tuple),
+    blocked_at=st.just(NOW),
+    block_reason=OPTIONAL,
+)
 
 
 @given(MEMBERS)
@@ -37,6 +46,16 @@ def test_what_a_neighbouring_version_leaves_out_is_nothing_and_what_it_adds_is_i
     assert member_in(octets) == DAVID
 
 
-@pytest.mark.parametrize("octets", [b"", b"[]", b"{}", b'{"id": "a", "name": "A"}', b'{"id":"a","name":"A","blocked_at":"x"}', b'{"id":"a","name":"A","blocked_at":null,"certificates":[1]}'])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"id": "a", "name": "A"}',
+        b'{"id":"a","name":"A","blocked_at":"x"}',
+        b'{"id":"a","name":"A","blocked_at":null,"certificates":[1]}',
+    ],
+)
 def test_what_does_not_say_whether_its_person_is_blocked_is_nobody(octets):
     assert member_in(octets) is None

@@ -17,9 +17,10 @@ from authproxy.storage.records import sessions as records
 from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for
 
 MOMENTS = st.datetimes(
-    min_value=datetime(1980, 1, 1), max_value=datetime(2200, 1, 1),
+    min_value=datetime(1980, 1, 1),
+    max_value=datetime(2200, 1, 1),
     timezones=st.integers(-720, 720).map(lambda minutes: timezone(timedelta(minutes=minutes))),
-)  # fmt: skip
+)
 SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400))
 TEXT = st.text(st.characters())
 OPTIONAL = st.none() | TEXT
@@ -32,22 +33,58 @@ def every_field_of(record, **strategies):
 
 
 EVENTS = every_field_of(
-    AuthenticationEvent, method=TEXT, at=MOMENTS, source=TEXT, acr=OPTIONAL, amr=st.lists(TEXT).map(tuple), is_step_up=st.booleans(),
-    level=st.none() | st.sampled_from(Level), is_dated=st.booleans(), asked_for=OPTIONAL, bound_to=OPTIONAL,
-)  # fmt: skip
+    AuthenticationEvent,
+    method=TEXT,
+    at=MOMENTS,
+    source=TEXT,
+    acr=OPTIONAL,
+    amr=st.lists(TEXT).map(tuple),
+    is_step_up=st.booleans(),
+    level=st.none() | st.sampled_from(Level),
+    is_dated=st.booleans(),
+    asked_for=OPTIONAL,
+    bound_to=OPTIONAL,
+)
 PERSONS = every_field_of(
-    Person, issuer=TEXT, subject=TEXT, name=OPTIONAL, email=OPTIONAL, tax_number=OPTIONAL, member=OPTIONAL, phone=OPTIONAL
+    Person,
+    issuer=TEXT,
+    subject=TEXT,
+    name=OPTIONAL,
+    email=OPTIONAL,
+    tax_number=OPTIONAL,
+    member=OPTIONAL,
+    phone=OPTIONAL,
 )
 SESSIONS = every_field_of(
-    Session, session_id=TEXT, portal=TEXT, person=PERSONS, method=st.sampled_from(["rekono", "acnlb"]), level=st.sampled_from(Level),
-    events=st.lists(EVENTS, max_size=3).map(tuple), started_at=MOMENTS, expires_at=MOMENTS, idle_for=SPANS, id_token=OPTIONAL,
-    provider_session=OPTIONAL, claims=st.lists(TEXT).map(tuple), grant=OPTIONAL,
-)  # fmt: skip
+    Session,
+    session_id=TEXT,
+    portal=TEXT,
+    person=PERSONS,
+    method=st.sampled_from(["rekono", "acnlb"]),
+    level=st.sampled_from(Level),
+    events=st.lists(EVENTS, max_size=3).map(tuple),
+    started_at=MOMENTS,
+    expires_at=MOMENTS,
+    idle_for=SPANS,
+    id_token=OPTIONAL,
+    provider_session=OPTIONAL,
+    claims=st.lists(TEXT).map(tuple),
+    grant=OPTIONAL,
+)
 GRANTS = every_field_of(Grant, refresh_token=OPTIONAL, access_token=OPTIONAL, ends_at=st.none() | MOMENTS)
 ATTEMPTS = every_field_of(
-    Attempt, portal=TEXT, return_to=TEXT, browser=TEXT, secret=TEXT, opened_at=MOMENTS,
-    method=st.sampled_from(["rekono", "acnlb"]), step_up_of=OPTIONAL, route=TEXT, held=OPTIONAL, binding=OPTIONAL,
-)  # fmt: skip
+    Attempt,
+    portal=TEXT,
+    return_to=TEXT,
+    browser=TEXT,
+    secret=TEXT,
+    opened_at=MOMENTS,
+    method=st.sampled_from(["rekono", "acnlb"]),
+    step_up_of=OPTIONAL,
+    route=TEXT,
+    held=OPTIONAL,
+    binding=OPTIONAL,
+)
 
 SESSION = session_for(new_ticket())
 
@@ -69,7 +106,9 @@ def test_a_grant_of_another_shape_is_none():
 @given(ATTEMPTS)
 def test_an_attempt_comes_back_as_it_was(attempt):
     opened_at = records.moment_at(records.milliseconds(attempt.opened_at))
-    assert records.attempt_in(records.attempt_octets(attempt), attempt.return_to) == dataclasses.replace(attempt, opened_at=opened_at)
+    assert records.attempt_in(records.attempt_octets(attempt), attempt.return_to) == dataclasses.replace(
+        attempt, opened_at=opened_at
+    )
 
 
 def test_what_was_shown_on_an_attempt_comes_back_as_it_was():
@@ -84,13 +123,24 @@ def test_a_summary_says_the_same_as_its_session(session, browser):
         records.summary_octets(lasting, browser), session_id=lasting.session_id, last_active_at=NOW, now=NOW
     )
     assert summary.browser == browser
-    for name in ("session_id", "portal", "method", "level", "started_at", "expires_at", "provider_session", "certificates"):
+    for name in (
+        "session_id",
+        "portal",
+        "method",
+        "level",
+        "started_at",
+        "expires_at",
+        "provider_session",
+        "certificates",
+    ):
         assert getattr(summary, name) == getattr(lasting, name)
 
 
 def test_the_certificates_of_a_session_are_in_its_summary():
     by_certificate = dataclasses.replace(SESSION.events[0], source="sha256:" + "a1" * 32)
-    octets = records.summary_octets(dataclasses.replace(SESSION, events=(*SESSION.events, by_certificate)), "Firefox")
+    octets = records.summary_octets(
+        dataclasses.replace(SESSION, events=(*SESSION.events, by_certificate)), "Firefox"
+    )
     summary = records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW)
     assert summary.certificates == ("a1" * 32,)
     assert records.browser_in(octets) == "Firefox"
@@ -117,10 +167,27 @@ def test_a_record_of_a_newer_version_with_more_fields_is_understood():
 
 def test_a_record_of_an_older_version_without_the_optional_fields_is_understood():
     fields = json.loads(records.session_octets(SESSION))
-    del fields["id_token"], fields["provider_session"], fields["person"]["name"], fields["person"]["email"], fields["person"]["tax_number"]
-    del fields["events"][0]["acr"], fields["events"][0]["amr"], fields["events"][0]["level"], fields["claims"], fields["person"]["phone"]
+    del (
+        fields["id_token"],
+        fields["provider_session"],
+        fields["person"]["name"],
+        fields["person"]["email"],
+        fields["person"]["tax_number"],
+    )
+    del (
+        fields["events"][0]["acr"],
+        fields["events"][0]["amr"],
+        fields["events"][0]["level"],
+        fields["claims"],
+        fields["person"]["phone"],
+    )
     session = records.session_in(json.dumps(fields).encode())
-    assert (session.claims, session.person.phone, session.events[0].level, session.certificates) == ((), None, None, ())
+    assert (session.claims, session.person.phone, session.events[0].level, session.certificates) == (
+        (),
+        None,
+        None,
+        (),
+    )
     assert (session.id_token, session.person.name, session.person.tax_number) == (None, None, None)
     assert (session.events[0].acr, session.events[0].amr) == (None, ())
 
@@ -129,7 +196,12 @@ def test_a_summary_of_an_older_version_is_understood():
     fields = json.loads(records.summary_octets(SESSION, "Firefox"))
     del fields["certificates"]
     octets = json.dumps(fields).encode()
-    assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW).certificates == ()
+    assert (
+        records.live_summary_in(
+            octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW
+        ).certificates
+        == ()
+    )
 
 
 UNREADABLE = [b"", b"\xff", b"null", b"[]", b'"text"', b"7", b"{}", b'{"portal": {}}']
@@ -146,14 +218,27 @@ def test_what_is_no_record_is_none(octets):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("person", None), ("level", 99), ("events", 5), ("events", [[]]), ("expires_at", "soon"), ("idle_for", "long"), ("idle_for", 10**30)],
+    [
+        ("person", None),
+        ("level", 99),
+        ("events", 5),
+        ("events", [[]]),
+        ("expires_at", "soon"),
+        ("idle_for", "long"),
+        ("idle_for", 10**30),
+    ],
 )
 def test_a_field_of_the_wrong_kind_makes_the_record_unreadable(name, value):
     fields = json.loads(records.session_octets(SESSION)) | {name: value}
     assert records.session_in(json.dumps(fields).encode()) is None
 
 
-@given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Session)]), st.none() | st.integers() | TEXT | st.lists(TEXT)))
+@given(
+    st.dictionaries(
+        st.sampled_from([field.name for field in dataclasses.fields(Session)]),
+        st.none() | st.integers() | TEXT | st.lists(TEXT),
+    )
+)
 def test_no_wrong_field_raises(changes):
     fields = json.loads(records.session_octets(SESSION)) | changes
     assert isinstance(records.session_in(json.dumps(fields).encode()), Session | None)
@@ -167,8 +252,16 @@ def test_no_wrong_field_raises(changes):
 def test_a_session_that_is_over_has_no_live_summary(now, last_active_at):
     octets = records.summary_octets(SESSION, "Firefox")
     just_before = now - timedelta(milliseconds=1)
-    assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=last_active_at, now=now) is None
-    assert records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=last_active_at, now=just_before) is not None
+    assert (
+        records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=last_active_at, now=now)
+        is None
+    )
+    assert (
+        records.live_summary_in(
+            octets, session_id=SESSION.session_id, last_active_at=last_active_at, now=just_before
+        )
+        is not None
+    )
 
 
 @given(MOMENTS)

@@ -23,7 +23,9 @@ SEALS = Seals(KeyRing((KEY,)), fresh=secrets.token_bytes)
 ATTEMPT = attempt_of("b" * 43, secret="s" * 43)
 STEP_UP = replace(ATTEMPT, step_up_of="i" * 22, route="acq/orders POST", held="h" * 43, method="acnlb")
 SHOWING = Showing(attempt=STEP_UP, fingerprint="a1" * 32, shown_at=NOW + timedelta(minutes=1))
-PLACES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=600).map(lambda rest: "/" + rest)
+PLACES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=600).map(
+    lambda rest: "/" + rest
+)
 
 
 @pytest.mark.parametrize("attempt", [ATTEMPT, STEP_UP])
@@ -59,15 +61,18 @@ def test_a_report_with_a_query_of_two_thousand_characters_comes_back_as_it_was()
 
 
 @pytest.mark.parametrize(
-    ("place", "comes_back"), [("/a/b?" + secrets.token_urlsafe(1530), "/a/b"), ("/" + secrets.token_urlsafe(1530), "/")]
-)  # fmt: skip
+    ("place", "comes_back"),
+    [("/a/b?" + secrets.token_urlsafe(1530), "/a/b"), ("/" + secrets.token_urlsafe(1530), "/")],
+)
 def test_a_place_that_does_not_fit_loses_its_query_and_then_itself(place, comes_back):
     state = SEALS.attempt_sealed(replace(STEP_UP, return_to=place))
     assert len(state) <= seals.LONGEST
     assert SEALS.attempt_in(state) == replace(STEP_UP, return_to=comes_back)
 
 
-@pytest.mark.parametrize("place", [report_of(2048), "/a?" + secrets.token_urlsafe(300), "/a/b?" + secrets.token_urlsafe(1530)])
+@pytest.mark.parametrize(
+    "place", [report_of(2048), "/a?" + secrets.token_urlsafe(300), "/a/b?" + secrets.token_urlsafe(1530)]
+)
 def test_whether_a_place_will_come_back_whole_is_known_before_the_sign_in(place):
     begun = replace(STEP_UP, return_to=place, step_up_of=None, route="", held=None)
     assert SEALS.keeps(place) == (SEALS.attempt_in(SEALS.attempt_sealed(begun)).return_to == place)
@@ -80,12 +85,28 @@ def test_a_sealed_attempt_is_a_state_that_is_found_in_the_response():
 
 
 def test_the_length_of_a_state_hardly_tells_where_somebody_wants_to_go():
-    assert len({len(SEALS.attempt_sealed(replace(ATTEMPT, return_to="/" + "x" * number))) for number in range(30)}) == 1
+    assert (
+        len(
+            {
+                len(SEALS.attempt_sealed(replace(ATTEMPT, return_to="/" + "x" * number)))
+                for number in range(30)
+            }
+        )
+        == 1
+    )
 
 
 def test_nothing_of_an_attempt_can_be_read_in_its_state():
     octets = base64.urlsafe_b64decode(SEALS.attempt_sealed(STEP_UP) + "==")
-    parts = (STEP_UP.portal, STEP_UP.browser, STEP_UP.secret, STEP_UP.nonce, STEP_UP.code_verifier, STEP_UP.return_to, STEP_UP.held)
+    parts = (
+        STEP_UP.portal,
+        STEP_UP.browser,
+        STEP_UP.secret,
+        STEP_UP.nonce,
+        STEP_UP.code_verifier,
+        STEP_UP.return_to,
+        STEP_UP.held,
+    )
     assert [part for part in parts if part.encode() in octets] == []
 
 

@@ -52,7 +52,11 @@ def form(request):
     return FORMS[request.param]
 
 
-@given(plaintext=st.binary(max_size=5000), key=st.binary(min_size=32, max_size=32), nonce=st.binary(min_size=12, max_size=12))
+@given(
+    plaintext=st.binary(max_size=5000),
+    key=st.binary(min_size=32, max_size=32),
+    nonce=st.binary(min_size=12, max_size=12),
+)
 def test_what_was_sealed_opens(plaintext, key, nonce):
     ring = KeyRing((key,))
     sealed = codec.seal_record(plaintext, ring=ring, ticket=TICKET, nonce=nonce)
@@ -119,7 +123,13 @@ def test_a_summary_and_an_attempt_do_not_open_under_another_name():
 
 def test_one_kind_of_record_does_not_open_as_another():
     summary = codec.seal_summary(b"plain", ring=RING, session_id=SESSION_ID, nonce=NONCE)
-    openings = (codec.open_attempt, codec.open_challenge, codec.open_enrolment, codec.open_member, codec.open_kept)
+    openings = (
+        codec.open_attempt,
+        codec.open_challenge,
+        codec.open_enrolment,
+        codec.open_member,
+        codec.open_kept,
+    )
     assert [open_(summary, ring=RING, name=SESSION_ID) for open_ in openings] == [None] * 5
     assert codec.open_record(summary, ring=RING, ticket=TICKET) is None
 
@@ -143,12 +153,19 @@ def test_a_subject_is_found_under_the_names_of_retiring_keys_too():
 def test_what_belongs_to_people_or_is_counted_for_them_is_found_under_retiring_keys_too_and_shows_nobody():
     rotated = KeyRing((OTHER_KEY, KEY))
     for names in (
-        lambda ring: ring.owner_names("enrolments", ("member", "ana")), lambda ring: ring.owner_names("push", ("member", "ana")),
-        lambda ring: ring.limit_names("answers", "person:ana"), lambda ring: ring.limit_names("messages", "person:ana"),
-    ):  # fmt: skip
+        lambda ring: ring.owner_names("enrolments", ("member", "ana")),
+        lambda ring: ring.owner_names("push", ("member", "ana")),
+        lambda ring: ring.limit_names("answers", "person:ana"),
+        lambda ring: ring.limit_names("messages", "person:ana"),
+    ):
         assert names(rotated)[1:] == names(RING) != names(rotated)[:1]
         assert "ana" not in "".join(names(rotated))
-    kinds = {*RING.owner_names("enrolments", ("a",)), *RING.owner_names("push", ("a",)), *RING.limit_names("answers", "a"), *RING.limit_names("messages", "a")}
+    kinds = {
+        *RING.owner_names("enrolments", ("a",)),
+        *RING.owner_names("push", ("a",)),
+        *RING.limit_names("answers", "a"),
+        *RING.limit_names("messages", "a"),
+    }
     assert len(kinds) == 4
 
 

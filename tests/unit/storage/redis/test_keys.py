@@ -15,12 +15,24 @@ SESSION_ID = new_ticket().session_id
 
 def test_every_key_has_one_hash_tag_and_says_what_it_is():
     names = [
-        keyspace.session(SESSION_ID), keyspace.subject("name"), keyspace.used_attempt("name"),
-        keyspace.sign_ins_of("name"), keyspace.provider_session("name"), keyspace.logout_token("https://provider.example/", "token"),
-        keyspace.kept("name"), keyspace.successor(SESSION_ID), keyspace.challenges_of(SESSION_ID), keyspace.challenge("name"),
-        keyspace.pending_push("name"), keyspace.enrolments("name"), keyspace.recovery("name"), keyspace.recovery_codes("name"),
-        keyspace.accepted_step("name"), keyspace.answers("name"), keyspace.messages("name"),
-    ]  # fmt: skip
+        keyspace.session(SESSION_ID),
+        keyspace.subject("name"),
+        keyspace.used_attempt("name"),
+        keyspace.sign_ins_of("name"),
+        keyspace.provider_session("name"),
+        keyspace.logout_token("https://provider.example/", "token"),
+        keyspace.kept("name"),
+        keyspace.successor(SESSION_ID),
+        keyspace.challenges_of(SESSION_ID),
+        keyspace.challenge("name"),
+        keyspace.pending_push("name"),
+        keyspace.enrolments("name"),
+        keyspace.recovery("name"),
+        keyspace.recovery_codes("name"),
+        keyspace.accepted_step("name"),
+        keyspace.answers("name"),
+        keyspace.messages("name"),
+    ]
     assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+", name) for name in names)
     assert len(set(names)) == len(names)
 
@@ -30,12 +42,21 @@ def test_a_sessions_key_leads_back_to_the_session():
 
 
 def test_keys_of_other_kinds_lead_to_no_session():
-    others = [keyspace.subject("x"), keyspace.used_attempt("x"), keyspace.sign_ins_of("x"), "other:{x}:session", "\xff"]
+    others = [
+        keyspace.subject("x"),
+        keyspace.used_attempt("x"),
+        keyspace.sign_ins_of("x"),
+        "other:{x}:session",
+        "\xff",
+    ]
     assert [keyspace.session_id_in(name.encode("latin-1")) for name in others] == [None] * 5
 
 
 def test_a_logout_token_is_named_by_issuer_and_token_together():
-    names = {keyspace.logout_token(issuer, token) for issuer, token in (("a", "b"), ("ab", ""), ("", "ab"), ("b", "a"))}
+    names = {
+        keyspace.logout_token(issuer, token)
+        for issuer, token in (("a", "b"), ("ab", ""), ("", "ab"), ("b", "a"))
+    }
     assert len(names) == 4
 
 

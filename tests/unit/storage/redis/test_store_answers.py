@@ -6,7 +6,14 @@ import socket
 import ssl
 
 import pytest
-from redis.exceptions import AuthenticationError, BusyLoadingError, InvalidResponse, NoPermissionError, OutOfMemoryError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    InvalidResponse,
+    NoPermissionError,
+    OutOfMemoryError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from authproxy.storage.redis import answers
@@ -15,20 +22,38 @@ from authproxy.storage.redis.answers import Script
 
 FITTING = [
     (("HMGET", "key", "a", "b"), [b"1", None]),
-    (("GET", "key"), None), (("GET", "key"), b"value"), (("SET", "key", 1, "NX"), None), (("DEL", "key"), 1),
-    (("SCAN", 0), [b"17", [b"key"]]), (("HGETALL", "key"), [b"field", b"value"]), (("LRANGE", "key", 0, -1), []),
-    (("EVAL", "return 1", 0), [1, None, [b"x"]]), (("EVAL", Script("return 1", answers.whole), 0), 1),
+    (("GET", "key"), None),
+    (("GET", "key"), b"value"),
+    (("SET", "key", 1, "NX"), None),
+    (("DEL", "key"), 1),
+    (("SCAN", 0), [b"17", [b"key"]]),
+    (("HGETALL", "key"), [b"field", b"value"]),
+    (("LRANGE", "key", 0, -1), []),
+    (("EVAL", "return 1", 0), [1, None, [b"x"]]),
+    (("EVAL", Script("return 1", answers.whole), 0), 1),
     (("EVAL", Script("return 1", answers.moment), 0), 1_767_225_600_000),
     (("ECHO", "word"), "whatever a command that nobody uses may answer"),
-]  # fmt: skip
+]
 CORRUPTED = [
-    (("HMGET", "key", "a", "b"), [b"1"]), (("HMGET", "key", "a", "b"), b"1"), (("HMGET", "key", "a"), [1]), (("HMGET", "key", "a"), None),
-    (("GET", "key"), 1), (("GET", "key"), [b"x"]), (("DEL", "key"), b"OK"), (("DEL", "key"), None),
-    (("SCAN", 0), [b"17"]), (("SCAN", 0), [b"x", []]), (("SCAN", 0), [b"1", [None]]), (("HGETALL", "key"), [b"field"]),
-    (("ZRANGE", "key", 0, -1), [None]), (("EVAL", "return 1", 0), 1.5), (("EVAL", Script("return 1", answers.whole), 0), b"1"),
-    (("EVAL", Script("return 1", answers.moment), 0), -1), (("EVAL", Script("return 1", answers.moment), 0), 10**18),
+    (("HMGET", "key", "a", "b"), [b"1"]),
+    (("HMGET", "key", "a", "b"), b"1"),
+    (("HMGET", "key", "a"), [1]),
+    (("HMGET", "key", "a"), None),
+    (("GET", "key"), 1),
+    (("GET", "key"), [b"x"]),
+    (("DEL", "key"), b"OK"),
+    (("DEL", "key"), None),
+    (("SCAN", 0), [b"17"]),
+    (("SCAN", 0), [b"x", []]),
+    (("SCAN", 0), [b"1", [None]]),
+    (("HGETALL", "key"), [b"field"]),
+    (("ZRANGE", "key", 0, -1), [None]),
+    (("EVAL", "return 1", 0), 1.5),
+    (("EVAL", Script("return 1", answers.whole), 0), b"1"),
+    (("EVAL", Script("return 1", answers.moment), 0), -1),
+    (("EVAL", Script("return 1", answers.moment), 0), 10**18),
     (("EVAL", Script("return 1", answers.fields(2)), 0), [b"1"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("command", "answer"), FITTING)
@@ -57,21 +82,41 @@ def refused(host):
     ("error", "said"),
     [
         (TimeoutError(), "does not answer within 0.8 s"),
-        (refused(ConnectionRefusedError(111, "Connect call failed")), "cannot be reached: connection refused"),
+        (
+            refused(ConnectionRefusedError(111, "Connect call failed")),
+            "cannot be reached: connection refused",
+        ),
         (refused(socket.gaierror(-2, "Name or service not known")), "the name of its host is not known"),
         (refused(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")), "TLS fails"),
         (RedisConnectionError("Connection closed by server."), "connection closed by server"),
         (RedisConnectionError("max number of clients reached"), "takes no more connections"),
         (OutOfMemoryError("command not allowed", status_code="OOM"), "refuses writes: out of memory (OOM)"),
-        (ResponseError("ERR Error running script: @user_script:2: -OOM command not allowed"), "refuses writes: out of memory (OOM)"),
+        (
+            ResponseError("ERR Error running script: @user_script:2: -OOM command not allowed"),
+            "refuses writes: out of memory (OOM)",
+        ),
         (ResponseError("NOREPLICAS Not enough good replicas to write."), "refuses writes: too few replicas"),
-        (ResponseError("MISCONF Redis is configured to save RDB snapshots"), "refuses writes: it cannot save its data"),
+        (
+            ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+            "refuses writes: it cannot save its data",
+        ),
         (BusyLoadingError("Redis is loading", status_code="LOADING"), "still loading"),
-        (AuthenticationError("invalid username-password pair", status_code="WRONGPASS"), "user name or the password"),
-        (NoPermissionError("User gateway has no permissions to run the 'client|id' command", status_code="NOPERM"), "lacks a right (`client|id`)"),
+        (
+            AuthenticationError("invalid username-password pair", status_code="WRONGPASS"),
+            "user name or the password",
+        ),
+        (
+            NoPermissionError(
+                "User gateway has no permissions to run the 'client|id' command", status_code="NOPERM"
+            ),
+            "lacks a right (`client|id`)",
+        ),
         (ResponseError("ERR value of secret is not an integer"), "refuses the command"),
         (InvalidResponse(), "cannot be understood"),
-        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "cannot be understood (UnicodeDecodeError)"),
+        (
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+            "cannot be understood (UnicodeDecodeError)",
+        ),
     ],
 )
 def test_what_happened_is_said_in_words_that_repeat_no_argument(error, said):
@@ -80,6 +125,16 @@ def test_what_happened_is_said_in_words_that_repeat_no_argument(error, said):
     assert "secret" not in words
 
 
-@pytest.mark.parametrize(("code", "refuses"), [("OOM", True), ("READONLY", True), ("NOREPLICAS", True), ("MISCONF", True), ("LOADING", False), ("NOPERM", False)])
+@pytest.mark.parametrize(
+    ("code", "refuses"),
+    [
+        ("OOM", True),
+        ("READONLY", True),
+        ("NOREPLICAS", True),
+        ("MISCONF", True),
+        ("LOADING", False),
+        ("NOPERM", False),
+    ],
+)
 def test_a_refusal_of_writes_is_told_from_other_refusals(code, refuses):
     assert trouble.refuses_writes(ResponseError(f"{code} because of something")) is refuses

@@ -21,7 +21,9 @@ def messages_of_the_templates() -> set[str]:
     environment.policies["ext.i18n.trimmed"] = True
     found = set()
     for template in (file for file in (WEB / "templates").rglob("*") if file.is_file()):
-        for _line, _function, message in environment.extract_translations(template.read_text(encoding="utf-8")):
+        for _line, _function, message in environment.extract_translations(
+            template.read_text(encoding="utf-8")
+        ):
             found.add(message if isinstance(message, str) else message[0])
     return found
 
@@ -50,9 +52,7 @@ def as_tuple(text) -> tuple[str, ...]:
 
 
 def flat(messages) -> dict[tuple[str, ...], tuple[str, ...]]:
-    return {
-        as_tuple(message.id): as_tuple(message.string) for message in messages if message.id
-    }
+    return {as_tuple(message.id): as_tuple(message.string) for message in messages if message.id}
 
 
 def test_another_implementation_reads_the_same_catalogue():
@@ -69,7 +69,23 @@ FORMS = {
 @pytest.mark.parametrize("one", FORMS)
 @pytest.mark.parametrize(
     ("count", "form"),
-    [(0, 3), (1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (11, 3), (21, 3), (100, 3), (101, 0), (102, 1), (103, 2), (104, 2), (105, 3), (201, 0)],
+    [
+        (0, 3),
+        (1, 0),
+        (2, 1),
+        (3, 2),
+        (4, 2),
+        (5, 3),
+        (11, 3),
+        (21, 3),
+        (100, 3),
+        (101, 0),
+        (102, 1),
+        (103, 2),
+        (104, 2),
+        (105, 3),
+        (201, 0),
+    ],
 )
 def test_slovene_counts_in_four_forms(one, count, form):
     said = translations(SLOVENE).ngettext(one, one.replace(" left", "s left"), count) % {"count": count}
@@ -83,7 +99,10 @@ def test_every_count_has_four_forms():
 
 
 def test_lines_are_joined_and_escapes_read():
-    po = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n\n# a word\nmsgid "a\\"b"\n"c"\nmsgstr "d\\n"\n"š"\n'
+    po = (
+        'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n\n# a word\nmsgid '
+        '"a\\"b"\n"c"\nmsgstr "d\\n"\n"š"\n'
+    )
     assert translations(po).gettext('a"bc') == "d\nš"
 
 
