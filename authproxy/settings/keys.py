@@ -89,7 +89,7 @@ def _section(of: type) -> Key:
             for field in dataclasses.fields(of)
         },
         expects="section",
-        meaning=(of.__doc__ or "").partition("\n\n")[0],
+        meaning=" ".join((of.__doc__ or "").partition("\n\n")[0].split()),
     )
 
 
