@@ -87,7 +87,9 @@ async def test_a_session_that_the_administrator_ends_is_over_at_every_portal(ope
         await Administrator(issuer).says("POST", f"/users/{person['id']}/logout")
 
         async def is_over():
-            return await cene.is_led_away_from(house.acq + "/") and await cene.is_led_away_from(house.b2b + "/")
+            return await cene.is_led_away_from(house.acq + "/") and await cene.is_led_away_from(
+                house.b2b + "/"
+            )
 
         await until(is_over, within=10)
 
