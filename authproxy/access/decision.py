@@ -169,7 +169,7 @@ Refusal = AuthenticationRequired | StepUpRequired | Denied | Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class PerRequestDecision:
     """What became of a request that needs a proof of its own. `proof` names the one that was used for it;
     empty if none was."""
 

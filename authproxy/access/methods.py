@@ -16,6 +16,6 @@ FURTHER: Final = frozenset(
 """What a portal may name beside them. LINK, UNLINK, BIND and REBIND are not among them: they name a second
 place in a way that nobody judges here. Neither are CONNECT, TRACE and TRACK."""
 KNOWN: Final = ORDINARY | WEBDAV | FURTHER
-ON_ONE_PLACE: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH"})
+ON_ONE_TARGET: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH"})
 """Methods that never need a second look: they act on the place that they are sent to, under their own
 name."""

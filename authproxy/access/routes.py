@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from authproxy.access import methods as http_methods
-from authproxy.access.asking import NOTHING, Asking
+from authproxy.access.provider_demand import NOTHING, ProviderDemand
 from authproxy.identity.assurance import (
     STEP_UP_METHODS,
     AuthenticationEvent,
@@ -94,7 +94,7 @@ class Route:
     requirement: Requirement
     strict: bool = False
     """Ask the store on every request: the near cache is never used here."""
-    asking: Asking = NOTHING
+    provider_demand: ProviderDemand = NOTHING
     """What the provider is asked for beyond the protocol, for sign-ins and proofs that lead here."""
 
     def covers(self, path: str, method: str) -> bool:

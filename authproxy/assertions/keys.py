@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
-Algorithm = Literal["ES256", "EdDSA", "RS256"]
+SigningAlgorithm = Literal["ES256", "EdDSA", "RS256"]
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 _RSA_BITS = 3072
 """What 128 bits of strength need."""
@@ -41,7 +41,7 @@ class KeyRefused(ValueError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    algorithm: Algorithm
+    algorithm: SigningAlgorithm
     key_id: str
     """The key's thumbprint: the same file has the same name on every instance."""
     public_jwk: dict[str, str]
@@ -58,7 +58,7 @@ class KeyFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRing:
+class SigningKeyRing:
     current: SigningKey
     upcoming: SigningKey | None = None
     retiring: SigningKey | None = None
@@ -74,13 +74,13 @@ class KeyRing:
         return {"keys": list(published.values())}
 
 
-def read_ring(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
+def read_ring(files: KeyFiles, algorithm: SigningAlgorithm) -> SigningKeyRing:
     """The keys in the files. Raises KeyRefused if one cannot be used, or if the current one is not for the
     algorithm."""
     current = read_key(files.current)
     if current.algorithm != algorithm:
         raise KeyRefused(f"{files.current}: a key for {current.algorithm}, but the settings say {algorithm}")
-    return KeyRing(
+    return SigningKeyRing(
         current=current, upcoming=_read_if_there(files.upcoming), retiring=_read_if_there(files.retiring)
     )
 
@@ -110,7 +110,7 @@ def read_key(path: Path) -> SigningKey:
     return key
 
 
-def generate(algorithm: Algorithm) -> bytes:
+def generate(algorithm: SigningAlgorithm) -> bytes:
     """A new private key in PEM (PKCS #8)."""
     private: PrivateKey
     match algorithm:
@@ -123,7 +123,7 @@ def generate(algorithm: Algorithm) -> bytes:
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def demand_rotatable(files: KeyFiles, algorithm: Algorithm) -> None:
+def demand_rotatable(files: KeyFiles, algorithm: SigningAlgorithm) -> None:
     """Raises KeyRefused where `rotate` would, and changes nothing."""
     if files.upcoming is None or files.retiring is None:
         raise _without_places()
@@ -136,7 +136,7 @@ def _without_places() -> KeyRefused:
     )
 
 
-def rotate(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
+def rotate(files: KeyFiles, algorithm: SigningAlgorithm) -> SigningKeyRing:
     """Makes the upcoming key the current one, the current one retiring, and a new upcoming one; without an
     upcoming key only makes that, because a key must be published before it signs. Returns the ring as it now
     lies in the files; it signs after a restart.
@@ -152,7 +152,7 @@ def rotate(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
         _replace(files.retiring, files.current.read_bytes())
         _replace(files.current, files.upcoming.read_bytes())
     _replace(files.upcoming, new)
-    return KeyRing(
+    return SigningKeyRing(
         current=read_key(files.current),
         upcoming=read_key(files.upcoming),
         retiring=_read_if_there(files.retiring),
@@ -161,7 +161,7 @@ def rotate(files: KeyFiles, algorithm: Algorithm) -> KeyRing:
 
 def _signing_key(private: PrivateKey) -> SigningKey | None:
     jwk: dict[str, str]
-    algorithm: Algorithm
+    algorithm: SigningAlgorithm
     if isinstance(private, ec.EllipticCurvePrivateKey):
         if not isinstance(private.curve, ec.SECP256R1):
             return None

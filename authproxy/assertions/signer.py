@@ -14,20 +14,20 @@ from jwt.algorithms import get_default_algorithms
 from jwt.utils import base64url_encode
 
 from authproxy.assertions.claims import claims
-from authproxy.assertions.keys import KeyRing
+from authproxy.assertions.keys import SigningKeyRing
 from authproxy.identity.session import Session
 
 
 class AssertionSigner:
-    """Signs with the ring's current key. `fresh(n)` gives text made of n random bytes."""
+    """Signs with the ring's current key. `random_text(n)` gives text made of n random bytes."""
 
     def __init__(
-        self, keys: KeyRing, *, issuer: str, lifetime: timedelta, fresh: Callable[[int], str]
+        self, keys: SigningKeyRing, *, issuer: str, lifetime: timedelta, random_text: Callable[[int], str]
     ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._lifetime = lifetime
-        self._fresh = fresh
+        self._random_text = random_text
         self._algorithm = get_default_algorithms()[keys.current.algorithm]
         self._header = _segment({"typ": "JWT", "alg": keys.current.algorithm, "kid": keys.current.key_id})
 
@@ -42,7 +42,7 @@ class AssertionSigner:
             portal_id=portal_id,
             now=now,
             lifetime=self._lifetime,
-            token_id=self._fresh(16),
+            token_id=self._random_text(16),
             bound_to=bound_to,
         )
         signing_input = self._header + b"." + _segment(payload)

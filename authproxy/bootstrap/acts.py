@@ -25,7 +25,7 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.settings.schema import Settings
 from authproxy.storage.redis.open_sessions import EndedByTime, RedisOpenSessions
 from authproxy.storage.redis.operator_acts import RedisActs
-from authproxy.telemetry.audit import Audit, Event, Fields
+from authproxy.telemetry.audit import Audit, Event, EventFields
 from authproxy.telemetry.logging import logger
 
 _LOOKED_EVERY: Final = 1.0
@@ -43,16 +43,16 @@ class Act:
         self.has_told = False
         """Whether an event has said what was done."""
 
-    async def announce(self, command: str, **concerned: Unpack[Fields]) -> None:
+    async def announce(self, command: str, **concerned: Unpack[EventFields]) -> None:
         """Records the command before it does anything. If this raises, the command must end."""
         try:
-            await self._write(Event.ACT_ANNOUNCED, **concerned | Fields(detail=command))
+            await self._write(Event.ACT_ANNOUNCED, **concerned | EventFields(detail=command))
         except CannotAsk as failure:
             raise CannotAsk(
                 failure.reason, f"nothing was changed, because it could not be written down: {failure}"
             ) from failure
 
-    async def tell(self, event: Event, **fields: Unpack[Fields]) -> None:
+    async def tell(self, event: Event, **fields: Unpack[EventFields]) -> None:
         """Records what has been done."""
         self.has_told = True
         try:
@@ -65,9 +65,9 @@ class Act:
     async def abandon(self, detail: str) -> None:
         await self._write(Event.ACT_ABANDONED, detail=detail)
 
-    async def _write(self, event: Event, **fields: Unpack[Fields]) -> None:
+    async def _write(self, event: Event, **fields: Unpack[EventFields]) -> None:
         if not await self.audit.confirm(
-            event, **fields | Fields(by="operator", operator=self._operator, request_id=self._act_id)
+            event, **fields | EventFields(by="operator", operator=self._operator, request_id=self._act_id)
         ):
             raise CannotAsk(
                 Reason.AUDIT_UNAVAILABLE, f"{event.value} could not be written into the audit trail"
@@ -76,7 +76,7 @@ class Act:
 
 @asynccontextmanager
 async def act(
-    settings: Settings, acts: RedisActs | None, command: str | None, **concerned: Unpack[Fields]
+    settings: Settings, acts: RedisActs | None, command: str | None, **concerned: Unpack[EventFields]
 ) -> AsyncIterator[Act]:
     """The act of a command, announced if it has a name (one that only reads has none). Raises CannotAsk, and
     the block is not entered, if it cannot be written down."""

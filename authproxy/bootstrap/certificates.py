@@ -20,12 +20,12 @@ from authproxy.bootstrap import meanings
 from authproxy.bootstrap.starting import Unusable
 from authproxy.bootstrap.stores import Stores
 from authproxy.certificates import presentation
-from authproxy.certificates.addresses import Addresses
+from authproxy.certificates.addresses import SourceAddresses
 from authproxy.certificates.fetching import Fetcher, client_session
-from authproxy.certificates.presentation import Form, Terminator
+from authproxy.certificates.presentation import Terminator, TerminatorForm
 from authproxy.certificates.profiles import Profile, Sunset
-from authproxy.certificates.revocation import RevocationSources, Rules
-from authproxy.certificates.status import Mode
+from authproxy.certificates.revocation import RevocationRules, RevocationSources
+from authproxy.certificates.status import RevocationMode
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.client.sockets import Bound
@@ -165,7 +165,9 @@ async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over,
             url=acnlb.url.rstrip("/"),
             issuer=Issuer(settings.assertions.issuer),
             level=acnlb.level,
-            modes={portal_id: Mode(portal.revocation) for portal_id, portal in settings.portals.items()},
+            modes={
+                portal_id: RevocationMode(portal.revocation) for portal_id, portal in settings.portals.items()
+            },
         ),
         validator=validator,
         register=Membership(store=stores.people),
@@ -203,7 +205,7 @@ async def _sources(
     )
     rules = rules_of(acnlb.revocation)
     return RevocationSources(
-        rules, fetcher, kept, authorities=profile.authorities, clock=clock, fresh=secrets.token_bytes
+        rules, fetcher, kept, authorities=profile.authorities, clock=clock, random_bytes=secrets.token_bytes
     )
 
 
@@ -220,9 +222,9 @@ def profile_of(acnlb: Acnlb) -> Profile:
     )
 
 
-def rules_of(settings: CertificateRevocation) -> Rules:
-    return Rules(
-        addresses=Addresses(
+def rules_of(settings: CertificateRevocation) -> RevocationRules:
+    return RevocationRules(
+        addresses=SourceAddresses(
             allowed_hosts=frozenset(settings.allowed_hosts),
             overrides=settings.moved,
             ocsp=settings.ocsp_url,
@@ -237,7 +239,7 @@ def rules_of(settings: CertificateRevocation) -> Rules:
 
 def terminator_of(acnlb: Acnlb) -> Terminator:
     """The form of the settings, with the header names of the settings where there are some."""
-    usual = presentation.terminator(Form(acnlb.presented_by))
+    usual = presentation.terminator(TerminatorForm(acnlb.presented_by))
     return Terminator(
         form=usual.form,
         certificate_header=acnlb.certificate_header or usual.certificate_header,

@@ -31,9 +31,9 @@ from authproxy.flows.sign_in import refused_certificates
 from authproxy.flows.sign_in.refused_certificates import KeptStore
 from authproxy.identity.member import Account, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from authproxy.settings.schema import Settings
-from authproxy.telemetry.audit import Event, Fields
+from authproxy.telemetry.audit import Event, EventFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Desk:
         return self.act.audit.name_of(self._person(who))
 
     async def take_over(
-        self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False
+        self, listed: Sequence[ListedPerson], *, replaces: bool, is_rehearsal: bool = False
     ) -> TakenOver | Contradicted:
         outcome = await self.people.take_over(listed, replaces=replaces, is_rehearsal=is_rehearsal)
         if isinstance(outcome, TakenOver) and not is_rehearsal:
@@ -59,7 +59,7 @@ class Desk:
         return outcome
 
     async def begin_anew(
-        self, listed: Sequence[Listed], *, keeps_methods: bool
+        self, listed: Sequence[ListedPerson], *, keeps_methods: bool
     ) -> TakenOver | Contradicted | NotLost:
         outcome = await self.people.begin_anew(listed, keeps_methods=keeps_methods)
         if isinstance(outcome, TakenOver):
@@ -208,7 +208,7 @@ async def desk(
     they cannot be written, so that nothing is changed without a record.
     """
     issuer = Issuer(settings.assertions.issuer)
-    concerned: Fields = {}
+    concerned: EventFields = {}
     if isinstance(person, Account):
         concerned["person"] = Person(issuer=person.issuer, subject=person.subject)
     elif person is not None:

@@ -138,7 +138,7 @@ async def _assembled(
     )
     signer = _signer(settings, audit)
     provider = OpenIdProvider(
-        meanings.relying_party(settings.rekono), session, clock=clock, fresh=secrets.token_urlsafe
+        meanings.relying_party(settings.rekono), session, clock=clock, random_text=secrets.token_urlsafe
     )
     accounts = account_checks(settings.rekono, opened, provider, audit)
     access = Access(
@@ -320,7 +320,9 @@ def _signer(settings: Settings, audit: Audit) -> AssertionSigner:
     for place, key in (("current", ring.current), ("next", ring.upcoming), ("retiring", ring.retiring)):
         if key is not None:
             audit.record(Event.KEY_LOADED, detail=f"{place} {key.key_id}")
-    return AssertionSigner(ring, issuer=keys.issuer, lifetime=keys.lifetime, fresh=secrets.token_urlsafe)
+    return AssertionSigner(
+        ring, issuer=keys.issuer, lifetime=keys.lifetime, random_text=secrets.token_urlsafe
+    )
 
 
 def _login(parts: Parts) -> Login:

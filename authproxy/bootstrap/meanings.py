@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from authproxy.access.asking import NOTHING, Asking, asking
 from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.methods import ORDINARY, WEBDAV
+from authproxy.access.provider_demand import NOTHING, ProviderDemand, provider_demand
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.assertions.keys import KeyFiles
@@ -85,7 +85,7 @@ def portal(
     url = urlsplit(settings.url)
     host = canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
     asks = (*asks, settings.rekono_parameters)
-    askings = [asking((*asks, route.rekono_parameters)) for route in settings.routes]
+    askings = [provider_demand((*asks, route.rekono_parameters)) for route in settings.routes]
     routes = [
         Route(
             name=" ".join((f"{portal_id}{route.path}", *route.methods)),
@@ -98,13 +98,13 @@ def portal(
                 step_up=step_up(route.step_up or settings.step_up, asked),
             ),
             strict=route.strict,
-            asking=asked,
+            provider_demand=asked,
         )
         for route, asked in zip(settings.routes, askings, strict=True)
     ]
-    asked = asking(asks)
+    asked = provider_demand(asks)
     rest = Requirement(level=settings.level, methods=methods, step_up=step_up(settings.step_up, asked))
-    routes.append(Route(name=portal_id, path="/", requirement=rest, asking=asked))
+    routes.append(Route(name=portal_id, path="/", requirement=rest, provider_demand=asked))
     return Portal(
         portal_id=portal_id,
         origin=f"{url.scheme}://{host}",
@@ -127,7 +127,7 @@ def passed_methods(settings: PortalSettings) -> frozenset[str]:
     return named | WEBDAV if settings.webdav else named
 
 
-def step_up(settings: StepUpSettings, asked: Asking = NOTHING) -> StepUp | None:
+def step_up(settings: StepUpSettings, asked: ProviderDemand = NOTHING) -> StepUp | None:
     """The proof that is demanded; None if none is."""
     if not settings.required:
         return None

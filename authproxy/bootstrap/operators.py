@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.assertions.keys import KeyRing, demand_rotatable, rotate
+from authproxy.assertions.keys import SigningKeyRing, demand_rotatable, rotate
 from authproxy.bootstrap import meanings
 from authproxy.bootstrap.acts import act, audit_of_commands
 from authproxy.bootstrap.certificates import profile_of, validator_of
@@ -20,11 +20,11 @@ from authproxy.bootstrap.meanings import ways
 from authproxy.bootstrap.names import resolver
 from authproxy.bootstrap.stores import Stores, stores
 from authproxy.certificates import explain, files, path_validation, presentation
-from authproxy.certificates.files import Kind
+from authproxy.certificates.files import FileKind
 from authproxy.certificates.leaf import Leaf
 from authproxy.certificates.presentation import Presented
-from authproxy.certificates.status import Mode
-from authproxy.certificates.verdict import Refused, Validated
+from authproxy.certificates.status import RevocationMode
+from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInPlace
 from authproxy.flows.sign_in.certificate import LESS_THAN_DEMANDED, not_admitted
@@ -126,7 +126,7 @@ async def revoke_sessions(
         return ended
 
 
-async def rotate_keys(settings: Settings) -> KeyRing:
+async def rotate_keys(settings: Settings) -> SigningKeyRing:
     """Rotates the keys that sign assertions, which counts after a restart. Raises CannotAsk where it cannot
     be written down, KeyRefused where a file is missing or cannot be used."""
     files = meanings.key_files(settings)
@@ -145,9 +145,9 @@ class ExplainedCertificate:
     """What a file is, what the certificate in it says, how it was examined, and what becomes of it at each
     portal."""
 
-    kind: Kind
+    kind: FileKind
     leaf: Leaf | None = None
-    lines: tuple[explain.Line, ...] = ()
+    lines: tuple[explain.CheckLine, ...] = ()
     person: str | None = None
     refused: str | None = None
     """A reason and what is behind it, if it is the same at all portals."""
@@ -176,7 +176,7 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
             kind=found.kind, refused=f"{Reason.CERTIFICATE_UNREADABLE}: it is {found.kind}"
         )
     shown = presentation.presented(*found.certificates)
-    if isinstance(shown, Refused):
+    if isinstance(shown, CertificateRefused):
         return ExplainedCertificate(kind=found.kind, refused=f"{shown.reason}: {shown.detail}")
     async with AsyncExitStack() as resources:
         names = await resources.enter_async_context(resolver(settings))
@@ -186,12 +186,12 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
         )
         # Mode `alarm` tells everything that can be found out; what follows from what cannot, each portal
         # decides.
-        examination, verdict = await validator.examine(shown, now=utc_now(), mode=Mode.ALARM)
+        examination, verdict = await validator.examine(shown, now=utc_now(), mode=RevocationMode.ALARM)
         unchecked = verdict.unchecked if isinstance(verdict, Validated) else None
         told = ExplainedCertificate(
             kind=found.kind, leaf=examination.leaf, lines=explain.lines(examination, unchecked=unchecked)
         )
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, CertificateRefused):
             return replace(told, refused=f"{verdict.reason}: {verdict.detail}")
         return await _at_portals(told, verdict, settings, settings.acnlb, opened)
 
@@ -205,7 +205,7 @@ async def _at_portals(
     )
     at = {
         portal.portal_id: _told_at(
-            meanings.place(settings, portal), Mode(own.revocation), validated, member, acnlb
+            meanings.place(settings, portal), RevocationMode(own.revocation), validated, member, acnlb
         )
         for portal in meanings.portals(settings).by_host.values()
         for own in [settings.portals[portal.portal_id]]
@@ -221,10 +221,10 @@ async def _at_portals(
 
 
 def _told_at(
-    place: SignInPlace, mode: Mode, validated: Validated, member: Member | None, acnlb: Acnlb
+    place: SignInPlace, mode: RevocationMode, validated: Validated, member: Member | None, acnlb: Acnlb
 ) -> str | None:
     """What a sign-in at this portal ends with, in the order in which it asks."""
-    if validated.unchecked is not None and mode is Mode.HARD:
+    if validated.unchecked is not None and mode is RevocationMode.HARD:
         return f"{Reason.REVOCATION_UNAVAILABLE}: {validated.unchecked}"
     if acnlb.level < place.level:
         return f"{Reason.METHOD_NOT_ALLOWED_HERE}: {LESS_THAN_DEMANDED}"
@@ -240,6 +240,6 @@ def whether_accepted(settings: Settings, certificate: x509.Certificate) -> str:
         return "nobody yet: the settings have no section `acnlb`"
     presented = Presented(leaf=certificate.public_bytes(Encoding.DER))
     outcome = path_validation.examination(presented, profile_of(settings.acnlb), now=utc_now()).outcome
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, CertificateRefused):
         return f"nobody: {outcome.reason} ({outcome.detail})"
     return "yes, unless it is revoked"

@@ -14,7 +14,7 @@ from authproxy.delivery import http_sms
 from authproxy.delivery.agreement import Agreement, DeliveryReports, Signature, Success
 from authproxy.delivery.http_sms import HttpSmsGateway
 from authproxy.delivery.smpp import MessageCentre, SmppSmsGateway
-from authproxy.delivery.sms_gateways import FallbackSender, Rest, SmsGateway
+from authproxy.delivery.sms_gateways import FallbackSender, GatewayRest, SmsGateway
 from authproxy.delivery.template import Template
 from authproxy.dns.resolver import Resolver
 from authproxy.settings import delivery as schema
@@ -38,7 +38,7 @@ async def sms_sender(
         if gateway.smpp is not None:
             gateways.append(_smpp(name, gateway.smpp, settings.sender, background, names))
     return FallbackSender(
-        gateways, rest=Rest(after=settings.rest.after, lasts=settings.rest.lasts), clock=clock
+        gateways, rest=GatewayRest(after=settings.rest.after, lasts=settings.rest.lasts), clock=clock
     )
 
 
@@ -149,6 +149,8 @@ def _smpp(
         enquire_every=settings.enquire_every,
         deadline=settings.deadline,
     )
-    gateway = SmppSmsGateway(name, centre, fresh=secrets.randbelow, spawn=background.spawn, names=names)
+    gateway = SmppSmsGateway(
+        name, centre, random_below=secrets.randbelow, spawn=background.spawn, names=names
+    )
     background.keep(f"sms_connection_{name}", gateway.run)
     return gateway

@@ -18,7 +18,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Address:
+class SourceAddress:
     """`is_named`: the operator wrote it down, so that it may lead to a private network. Other addresses lead
     to public ones only."""
 
@@ -27,7 +27,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Addresses:
+class SourceAddresses:
     """Raises ValueError for an address of the operator that cannot be asked."""
 
     allowed_hosts: frozenset[str] = frozenset()
@@ -45,10 +45,10 @@ class Addresses:
             if _host(url) is None:
                 raise ValueError(f"{url} is not an address for HTTP without user name and fragment")
 
-    def of_responders(self, certificate: x509.Certificate) -> tuple[Address, ...]:
+    def of_responders(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
         """Whom to ask by OCSP about the certificate, in this order."""
         if self.ocsp is not None:
-            return (Address(self.ocsp, is_named=True),)
+            return (SourceAddress(self.ocsp, is_named=True),)
         return tuple(dict.fromkeys(self._permitted(_responders(certificate))))
 
     def lead_anywhere(self, certificate: x509.Certificate) -> bool:
@@ -56,10 +56,10 @@ class Addresses:
         return bool(self.of_named_lists or self.of_responders(certificate) or self.of_lists(certificate))
 
     @property
-    def of_named_lists(self) -> tuple[Address, ...]:
-        return tuple(Address(url, is_named=True) for url in self.crls)
+    def of_named_lists(self) -> tuple[SourceAddress, ...]:
+        return tuple(SourceAddress(url, is_named=True) for url in self.crls)
 
-    def of_lists(self, certificate: x509.Certificate) -> tuple[Address, ...]:
+    def of_lists(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
         """Where the lists are that the certificate names as its own."""
         return tuple(dict.fromkeys(self._permitted(_lists(certificate))))
 
@@ -69,7 +69,7 @@ class Addresses:
         not."""
         return tuple(dict.fromkeys((*_responders(certificate), *_lists(certificate))))
 
-    def _permitted(self, urls: Iterable[str]) -> Iterator[Address]:
+    def _permitted(self, urls: Iterable[str]) -> Iterator[SourceAddress]:
         for url in urls:
             begins = max(
                 (beginning for beginning in self.overrides if url.startswith(beginning)),
@@ -81,9 +81,9 @@ class Addresses:
                 # What follows the beginning is the certificate's: it must not move the address to another
                 # host.
                 if _host(replaced) == _host(self.overrides[begins]):
-                    yield Address(replaced, is_named=True)
+                    yield SourceAddress(replaced, is_named=True)
             elif _host(url) in self.allowed_hosts:
-                yield Address(url, is_named=False)
+                yield SourceAddress(url, is_named=False)
 
 
 def _lists(certificate: x509.Certificate) -> list[str]:

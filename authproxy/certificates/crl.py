@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from authproxy.certificates import profiles
-from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
+from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 
 CLOCK_SKEW = timedelta(seconds=60)
 """How far ahead of ours an authority's clock may be."""
@@ -54,31 +54,31 @@ class RevocationList:
     """Why the list does not name everybody who is revoked (`a delta list`). It says of nobody that they are
     good."""
 
-    def status(self, subject: Subject, *, now: datetime, max_stale: timedelta) -> Good | Revoked:
+    def status(self, subject: IssuedCertificate, *, now: datetime, max_stale: timedelta) -> Good | Revoked:
         """What the list says of a certificate of its issuer. Raises Unusable if it is not about it, or not of
         now.
 
         That a certificate is revoked is believed of an old list, too: time does not undo it.
         """
         if not profiles.is_same_authority(subject.issuer, self.issuer):
-            raise Unusable("the list is of another issuer")
+            raise UnusableEvidence("the list is of another issuer")
         if self.point is not None:
             _check_scope(self.point, subject)
         entry = self.entries.get(subject.certificate.serial_number)
         # Only delta lists say of a certificate that it is no longer on hold: then they do not name it as
         # revoked.
         if entry is not None and (reason := _reason(entry)) != x509.ReasonFlags.remove_from_crl.value:
-            return Revoked(source=Source.CRL, at=entry.revocation_date_utc, reason=reason)
+            return Revoked(source=StatusSource.CRL, at=entry.revocation_date_utc, reason=reason)
         if self.partial is not None:
-            raise Unusable(self.partial)
+            raise UnusableEvidence(self.partial)
         if self.point is not None and not _is_of_point(self.point, subject, every_reason=True):
-            raise Unusable("the certificate names the list for some reasons only")
+            raise UnusableEvidence("the certificate names the list for some reasons only")
         if now + CLOCK_SKEW < self.this_update:
-            raise Unusable("the list is of the future")
+            raise UnusableEvidence("the list is of the future")
         if now > self.next_update + max_stale:
-            raise Unusable("the list is out of date")
+            raise UnusableEvidence("the list is out of date")
         return Good(
-            source=Source.CRL,
+            source=StatusSource.CRL,
             this_update=self.this_update,
             next_update=self.next_update,
             is_stale=now > self.next_update,
@@ -99,10 +99,10 @@ def read(octets: bytes, issuers: Sequence[x509.Certificate]) -> RevocationList:
         der = _der(octets)
         parsed = x509.load_der_x509_crl(der)
         return _read(parsed, der, _signer(parsed, der, issuers))
-    except Unusable:
+    except UnusableEvidence:
         raise
     except Exception as error:  # noqa: BLE001  (ValueError and others for crafted octets)
-        raise Unusable(f"not a list that can be read: {type(error).__name__}") from None
+        raise UnusableEvidence(f"not a list that can be read: {type(error).__name__}") from None
 
 
 def _der(octets: bytes) -> bytes:
@@ -111,7 +111,7 @@ def _der(octets: bytes) -> bytes:
     _, begin, rest = octets.partition(b"-----BEGIN X509 CRL-----")
     inside, end, _ = rest.partition(b"-----END X509 CRL-----")
     if not begin or not end:
-        raise Unusable("PEM of something else than a list")
+        raise UnusableEvidence("PEM of something else than a list")
     return base64.b64decode(b"".join(inside.split()), validate=True)
 
 
@@ -119,16 +119,16 @@ def _signer(
     parsed: x509.CertificateRevocationList, der: bytes, issuers: Sequence[x509.Certificate]
 ) -> x509.Certificate:
     if not profiles.is_strong_hash(parsed.signature_hash_algorithm):
-        raise Unusable("the list is signed with a weak hash")
+        raise UnusableEvidence("the list is signed with a weak hash")
     named = [issuer for issuer in issuers if issuer.subject.public_bytes() == parsed.issuer.public_bytes()]
     if not named:
-        raise Unusable("the list is of another issuer")
+        raise UnusableEvidence("the list is of another issuer")
     for issuer in named:
         key = issuer.public_key()
         if profiles.is_strong(key) and _has_signed(key, parsed, der):
             check_usage(issuer, crl=True)
             return issuer
-    raise Unusable("the issuer has not signed the list")
+    raise UnusableEvidence("the issuer has not signed the list")
 
 
 def _has_signed(key: object, parsed: x509.CertificateRevocationList, der: bytes) -> bool:
@@ -181,7 +181,7 @@ def check_usage(issuer: x509.Certificate, *, crl: bool) -> None:
     except x509.ExtensionNotFound:
         return
     if not (usage.crl_sign if crl else usage.digital_signature):
-        raise Unusable("the key usage of the signer is not for this")
+        raise UnusableEvidence("the key usage of the signer is not for this")
 
 
 def _read(parsed: x509.CertificateRevocationList, der: bytes, issuer: x509.Certificate) -> RevocationList:
@@ -190,15 +190,15 @@ def _read(parsed: x509.CertificateRevocationList, der: bytes, issuer: x509.Certi
         if extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:
             partial = "a delta list"
         if extension.critical and extension.oid not in _KNOWN:
-            raise Unusable("the list has a critical extension that is not known")
+            raise UnusableEvidence("the list has a critical extension that is not known")
         if isinstance(extension.value, x509.IssuingDistributionPoint):
             point = extension.value
     if point is not None and (point.indirect_crl or point.only_contains_attribute_certs):
-        raise Unusable("an indirect list, or one of attribute certificates only")
+        raise UnusableEvidence("an indirect list, or one of attribute certificates only")
     if point is not None and point.only_some_reasons:
         partial = "a list of some reasons only"
     if parsed.next_update_utc is None:
-        raise Unusable("the list does not say when the next one is due")
+        raise UnusableEvidence("the list does not say when the next one is due")
     return RevocationList(
         issuer=issuer,
         this_update=parsed.last_update_utc,
@@ -229,7 +229,7 @@ def _check_extensions(entry: x509.RevokedCertificate) -> None:
     """RFC 5280 §5.3: a list with one that is critical and not known must not be used for any certificate at
     all."""
     if any(extension.critical and extension.oid not in _KNOWN_OF_ENTRIES for extension in entry.extensions):
-        raise Unusable("an entry has a critical extension that is not known")
+        raise UnusableEvidence("an entry has a critical extension that is not known")
 
 
 def _reason(entry: x509.RevokedCertificate) -> str:
@@ -242,17 +242,19 @@ def _reason(entry: x509.RevokedCertificate) -> str:
     return reason
 
 
-def _check_scope(point: x509.IssuingDistributionPoint, subject: Subject) -> None:
+def _check_scope(point: x509.IssuingDistributionPoint, subject: IssuedCertificate) -> None:
     """RFC 5280 §6.3.3 (b)(2): the partition must be the one that the certificate names."""
     if point.only_contains_user_certs and subject.is_authority:
-        raise Unusable("the list is of end entities only")
+        raise UnusableEvidence("the list is of end entities only")
     if point.only_contains_ca_certs and not subject.is_authority:
-        raise Unusable("the list is of authorities only")
+        raise UnusableEvidence("the list is of authorities only")
     if not _is_of_point(point, subject, every_reason=False):
-        raise Unusable("the list is another partition than the certificate's")
+        raise UnusableEvidence("the list is another partition than the certificate's")
 
 
-def _is_of_point(point: x509.IssuingDistributionPoint, subject: Subject, *, every_reason: bool) -> bool:
+def _is_of_point(
+    point: x509.IssuingDistributionPoint, subject: IssuedCertificate, *, every_reason: bool
+) -> bool:
     """Whether the certificate names this partition; with `every_reason`, for all reasons of revocation. A
     list that is no partition is everybody's."""
     if point.full_name is None and point.relative_name is None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from authproxy.certificates.path_validation import Examination
-from authproxy.certificates.profiles import Check
-from authproxy.certificates.verdict import Refused
+from authproxy.certificates.profiles import CertificateCheck
+from authproxy.certificates.verdict import CertificateRefused
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_REACHED = "not_reached"
@@ -20,31 +20,31 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class CheckLine:
     """`sentence` is a key for the catalogues; `detail` is what a failure says of itself, in English, free of
     personal data."""
 
-    check: Check
-    outcome: Outcome
+    check: CertificateCheck
+    outcome: CheckOutcome
     sentence: str
     detail: str | None = None
 
 
-def lines(examination: Examination, *, unchecked: str | None = None) -> tuple[Line, ...]:
+def lines(examination: Examination, *, unchecked: str | None = None) -> tuple[CheckLine, ...]:
     """A line for every check there is, in the order of the examination; those behind the last one that was
     made are not reached. `unchecked` is why nobody could say whether the certificate is revoked, if nobody
     could."""
     made = dict(examination.checks)
-    told = [_line(check, made[check]) if check in made else _not_reached(check) for check in Check]
+    told = [_line(check, made[check]) if check in made else _not_reached(check) for check in CertificateCheck]
     return tuple(
-        _unknown(line.check, unchecked) if unchecked and line.check is Check.REVOCATION else line
+        _unknown(line.check, unchecked) if unchecked and line.check is CertificateCheck.REVOCATION else line
         for line in told
     )
 
 
-def _line(check: Check, refused: Refused | None) -> Line:
-    outcome = Outcome.FAILED if refused else Outcome.PASSED
-    return Line(
+def _line(check: CertificateCheck, refused: CertificateRefused | None) -> CheckLine:
+    outcome = CheckOutcome.FAILED if refused else CheckOutcome.PASSED
+    return CheckLine(
         check=check,
         outcome=outcome,
         sentence=_sentence(check, outcome),
@@ -52,13 +52,17 @@ def _line(check: Check, refused: Refused | None) -> Line:
     )
 
 
-def _unknown(check: Check, why: str) -> Line:
-    return Line(check=check, outcome=Outcome.UNKNOWN, sentence=_sentence(check, Outcome.UNKNOWN), detail=why)
+def _unknown(check: CertificateCheck, why: str) -> CheckLine:
+    return CheckLine(
+        check=check, outcome=CheckOutcome.UNKNOWN, sentence=_sentence(check, CheckOutcome.UNKNOWN), detail=why
+    )
 
 
-def _not_reached(check: Check) -> Line:
-    return Line(check=check, outcome=Outcome.NOT_REACHED, sentence=_sentence(check, Outcome.NOT_REACHED))
+def _not_reached(check: CertificateCheck) -> CheckLine:
+    return CheckLine(
+        check=check, outcome=CheckOutcome.NOT_REACHED, sentence=_sentence(check, CheckOutcome.NOT_REACHED)
+    )
 
 
-def _sentence(check: Check, outcome: Outcome) -> str:
+def _sentence(check: CertificateCheck, outcome: CheckOutcome) -> str:
     return f"certificate.{check}.{outcome}"

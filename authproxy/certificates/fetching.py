@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from authproxy.certificates.addresses import Address
+from authproxy.certificates.addresses import SourceAddress
 from authproxy.dns.resolver import Resolver
 from authproxy.dns.sessions import SessionResolver
 
@@ -28,7 +28,7 @@ class NoAnswer(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class FetchLimits:
     timeout: timedelta
     octets: int
 
@@ -41,7 +41,9 @@ class Fetcher:
         self._named = named
         self._public = public
 
-    async def fetched(self, address: Address, limits: Limits, *, question: bytes | None = None) -> bytes:
+    async def fetched(
+        self, address: SourceAddress, limits: FetchLimits, *, question: bytes | None = None
+    ) -> bytes:
         """The body of the answer; with a question it is asked by POST (RFC 6960 §A.1). Where the connection
         is lost, it is asked once more within the same time. Raises NoAnswer."""
         try:
@@ -58,7 +60,7 @@ class Fetcher:
             # The texts of these may quote what was received; the class says enough.
             raise NoAnswer(f"could not be asked: {type(error).__name__}") from None
 
-    async def _asked(self, address: Address, limits: Limits, question: bytes | None) -> bytes:
+    async def _asked(self, address: SourceAddress, limits: FetchLimits, question: bytes | None) -> bytes:
         url = URL(address.url, encoded=True)
         if not address.is_named and not _leads_out(url.host or ""):
             raise NoAnswer("leads to an address that is not public")

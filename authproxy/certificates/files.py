@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     CERTIFICATE = "a certificate"
     AUTHORITY = "the certificate of an authority (a CA), not of a person"
     BUNDLE = "a PKCS #7 file (.p7b)"
@@ -27,22 +27,30 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class FileContents:
     """`certificates` are DER: that of a person first, if there is one, then the others in their order. Empty
     for what has none."""
 
-    kind: Kind
+    kind: FileKind
     certificates: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-def contents(octets: bytes) -> Contents:
+def contents(octets: bytes) -> FileContents:
     """What is in the octets of a file. Nothing of it is believed."""
     found, is_bundle = _certificates(octets)
     if found:
         ordered = sorted(found, key=is_authority)
-        kind = Kind.AUTHORITY if is_authority(ordered[0]) else Kind.BUNDLE if is_bundle else Kind.CERTIFICATE
-        return Contents(kind=kind, certificates=tuple(each.public_bytes(Encoding.DER) for each in ordered))
-    return Contents(kind=next((kind for kind, is_one in _OTHERS if is_one(octets)), Kind.UNKNOWN))
+        kind = (
+            FileKind.AUTHORITY
+            if is_authority(ordered[0])
+            else FileKind.BUNDLE
+            if is_bundle
+            else FileKind.CERTIFICATE
+        )
+        return FileContents(
+            kind=kind, certificates=tuple(each.public_bytes(Encoding.DER) for each in ordered)
+        )
+    return FileContents(kind=next((kind for kind, is_one in _OTHERS if is_one(octets)), FileKind.UNKNOWN))
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
@@ -103,9 +111,9 @@ def _is_list(octets: bytes) -> bool:
     return True
 
 
-_OTHERS: tuple[tuple[Kind, Callable[[bytes], bool]], ...] = (
-    (Kind.WITH_KEY, _is_with_key),
-    (Kind.REQUEST, _is_request),
-    (Kind.REVOCATION_LIST, _is_list),
-    (Kind.KEY, lambda octets: b"KEY-----" in octets),
+_OTHERS: tuple[tuple[FileKind, Callable[[bytes], bool]], ...] = (
+    (FileKind.WITH_KEY, _is_with_key),
+    (FileKind.REQUEST, _is_request),
+    (FileKind.REVOCATION_LIST, _is_list),
+    (FileKind.KEY, lambda octets: b"KEY-----" in octets),
 )

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import hashes
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import crl
-from authproxy.certificates.addresses import Address
+from authproxy.certificates.addresses import SourceAddress
 from authproxy.certificates.crl import RevocationList
-from authproxy.certificates.fetching import Fetcher, Limits, NoAnswer
+from authproxy.certificates.fetching import Fetcher, FetchLimits, NoAnswer
 from authproxy.certificates.pauses import Pauses
-from authproxy.certificates.status import Unusable
+from authproxy.certificates.status import UnusableEvidence
 from authproxy.telemetry.logging import logger
 
 _RETRY = timedelta(minutes=1)
@@ -39,11 +39,11 @@ class RevocationStore(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Held:
+class KeptList:
     """One list: where it comes from, who may have signed it, what is known of it. `failure` is why the last
     question failed."""
 
-    address: Address
+    address: SourceAddress
     issuers: tuple[x509.Certificate, ...] = field(repr=False)
     list: RevocationList | None = field(default=None, repr=False)
     partial: RevocationList | None = field(default=None, repr=False)
@@ -72,7 +72,7 @@ class RevocationLists:
         self,
         fetcher: Fetcher,
         store: RevocationStore,
-        limits: Limits,
+        limits: FetchLimits,
         *,
         refresh_every: timedelta,
         max_stale: timedelta,
@@ -86,21 +86,21 @@ class RevocationLists:
         self._max_stale = max_stale
         self._jitter = jitter
         self._clock = clock
-        self._held: dict[tuple[bytes, str], Held] = {}
+        self._held: dict[tuple[bytes, str], KeptList] = {}
 
     @property
-    def all(self) -> tuple[Held, ...]:
+    def all(self) -> tuple[KeptList, ...]:
         return tuple(self._held.values())
 
     def keep(
-        self, addresses: Iterable[Address], issuers: tuple[x509.Certificate, ...], *, now: datetime
-    ) -> list[Held]:
+        self, addresses: Iterable[SourceAddress], issuers: tuple[x509.Certificate, ...], *, now: datetime
+    ) -> list[KeptList]:
         """The lists at these addresses, kept from now on. If certificates name too many, the one that was
         unused for longest goes."""
         kept = []
         for address in addresses:
             held = self._held.setdefault(
-                (_identity(issuers), address.url), Held(address=address, issuers=issuers)
+                (_identity(issuers), address.url), KeptList(address=address, issuers=issuers)
             )
             held.used_at = now
             kept.append(held)
@@ -110,7 +110,7 @@ class RevocationLists:
             del self._held[key]
         return kept
 
-    async def current(self, held: Held, *, now: datetime) -> RevocationList | None:
+    async def current(self, held: KeptList, *, now: datetime) -> RevocationList | None:
         """The list, asked for if it is missing or out of date and that has not just failed; None if there is
         none at all."""
         if not held.is_current(now) and not held.pauses.is_resting(now):
@@ -127,7 +127,7 @@ class RevocationLists:
                 if held.due_at is None or held.due_at <= now:
                     asking.create_task(self._refreshed(held, now))
 
-    async def _refreshed(self, held: Held, now: datetime) -> None:
+    async def _refreshed(self, held: KeptList, now: datetime) -> None:
         async with held.asking:
             try:
                 await self._renew(held, now)
@@ -135,12 +135,12 @@ class RevocationLists:
                 logger("certificates").exception("certificates.list_failed", address=held.address.url)
                 self._failed(held, type(failure).__name__, now)
 
-    async def _renew(self, held: Held, now: datetime) -> None:
+    async def _renew(self, held: KeptList, now: datetime) -> None:
         if held.list is None:
             await self._take_shared(held, now)
         try:
             found = await self._fetched(held, now)
-        except (NoAnswer, Unusable) as failure:
+        except (NoAnswer, UnusableEvidence) as failure:
             self._failed(held, str(failure), now)
             return
         held.pauses.answered()
@@ -156,29 +156,29 @@ class RevocationLists:
                 max(held.list.next_update + self._max_stale - now, timedelta(seconds=1)),
             )
 
-    def _failed(self, held: Held, why: str, asked_at: datetime) -> None:
+    def _failed(self, held: KeptList, why: str, asked_at: datetime) -> None:
         held.pauses.failed(asked_at=asked_at, now=self._clock())
         held.failure, held.due_at = why, asked_at + _RETRY * self._jittered()
 
-    async def _fetched(self, held: Held, now: datetime) -> RevocationList:
+    async def _fetched(self, held: KeptList, now: datetime) -> RevocationList:
         """Raises NoAnswer, or Unusable for what is no list that names everybody."""
         found = await self._read(await self._fetcher.fetched(held.address, self._limits), held, now)
         if found.partial is None:
             return found
         if held.partial is None or found.this_update >= held.partial.this_update:
             held.partial = found
-        raise Unusable(found.partial)
+        raise UnusableEvidence(found.partial)
 
-    async def _take_shared(self, held: Held, now: datetime) -> None:
-        with suppress(CannotAsk, Unusable):
+    async def _take_shared(self, held: KeptList, now: datetime) -> None:
+        with suppress(CannotAsk, UnusableEvidence):
             octets = await self._store.get(held.key)
             if octets is not None:
                 held.list = await self._read(octets, held, now)
 
-    async def _read(self, octets: bytes, held: Held, now: datetime) -> RevocationList:
+    async def _read(self, octets: bytes, held: KeptList, now: datetime) -> RevocationList:
         found = await asyncio.to_thread(crl.read, octets, held.issuers)
         if now > found.next_update + self._max_stale:
-            raise Unusable("the list is out of date")
+            raise UnusableEvidence("the list is out of date")
         return found
 
     def _until_next(self, found: RevocationList, now: datetime) -> timedelta:

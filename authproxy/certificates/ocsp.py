@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from authproxy.certificates import profiles
 from authproxy.certificates.crl import CLOCK_SKEW, check_usage
-from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
+from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 
 NONCE_OCTETS = 32
 """RFC 9654 §2.1."""
@@ -45,10 +45,10 @@ _HASHES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class OcspQuestion:
     """What is asked about one certificate, and of whom an answer is believed."""
 
-    subject: Subject
+    subject: IssuedCertificate
     nonce: bytes = field(default=b"", repr=False)
     """Empty where the answer was not made for this question: stapled, or kept from earlier."""
 
@@ -68,7 +68,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class OcspTerms:
     """What an answer must keep to. `max_age` counts from `thisUpdate`, whatever `nextUpdate` says."""
 
     max_age: timedelta
@@ -76,7 +76,12 @@ class Terms:
 
 
 def status(
-    octets: bytes, question: Question, terms: Terms, *, now: datetime, source: Source = Source.OCSP
+    octets: bytes,
+    question: OcspQuestion,
+    terms: OcspTerms,
+    *,
+    now: datetime,
+    source: StatusSource = StatusSource.OCSP,
 ) -> Good | Revoked:
     """What the answer says of the certificate. Raises Unusable if it must not be believed, or says that
     nothing is known."""
@@ -86,38 +91,38 @@ def status(
         _check_nonce(answer, question, terms)
         _check_extensions(octets)
         return _judged(_single(answer, question), octets, terms, now, source)
-    except Unusable:
+    except UnusableEvidence:
         raise
     except Exception as error:  # noqa: BLE001  (ValueError and others for crafted octets)
-        raise Unusable(f"not an answer that can be read: {type(error).__name__}") from None
+        raise UnusableEvidence(f"not an answer that can be read: {type(error).__name__}") from None
 
 
 def _successful(answer: ocsp.OCSPResponse) -> ocsp.OCSPResponse:
     if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        raise Unusable(f"the responder answers {answer.response_status.name.lower()}")
+        raise UnusableEvidence(f"the responder answers {answer.response_status.name.lower()}")
     return answer
 
 
 def _judged(
-    single: ocsp.OCSPSingleResponse, octets: bytes, terms: Terms, now: datetime, source: Source
+    single: ocsp.OCSPSingleResponse, octets: bytes, terms: OcspTerms, now: datetime, source: StatusSource
 ) -> Good | Revoked:
     if single.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
-        raise Unusable("the responder does not know the certificate")
+        raise UnusableEvidence("the responder does not know the certificate")
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         reason = single.revocation_reason
         at = single.revocation_time_utc or single.this_update_utc
         return Revoked(source=source, at=at, reason="unspecified" if reason is None else reason.value)
     this_update, next_update = single.this_update_utc, single.next_update_utc
     if now + CLOCK_SKEW < this_update:
-        raise Unusable("the answer is of the future")
+        raise UnusableEvidence("the answer is of the future")
     if now - this_update > (terms.max_age if next_update else min(terms.max_age, WITHOUT_NEXT_UPDATE)):
-        raise Unusable("the answer is too old")
+        raise UnusableEvidence("the answer is too old")
     if next_update is not None and now > next_update:
-        raise Unusable("the answer is out of date")
+        raise UnusableEvidence("the answer is out of date")
     return Good(source=source, this_update=this_update, next_update=next_update, evidence=octets)
 
 
-def _single(answer: ocsp.OCSPResponse, question: Question) -> ocsp.OCSPSingleResponse:
+def _single(answer: ocsp.OCSPResponse, question: OcspQuestion) -> ocsp.OCSPSingleResponse:
     """The part of the answer about this certificate: same serial number, and the hashes of this issuer's name
     and key. Of several parts the gravest counts."""
     certificate, issuer = question.subject.certificate, question.subject.issuer
@@ -133,11 +138,11 @@ def _single(answer: ocsp.OCSPResponse, question: Question) -> ocsp.OCSPSingleRes
         ):
             found.append(single)
     if not found:
-        raise Unusable("the answer is about another certificate")
+        raise UnusableEvidence("the answer is about another certificate")
     return max(found, key=lambda single: _GRAVITY[single.certificate_status])
 
 
-def _check_nonce(answer: ocsp.OCSPResponse, question: Question, terms: Terms) -> None:
+def _check_nonce(answer: ocsp.OCSPResponse, question: OcspQuestion, terms: OcspTerms) -> None:
     if not question.nonce:
         return
     try:
@@ -145,10 +150,10 @@ def _check_nonce(answer: ocsp.OCSPResponse, question: Question, terms: Terms) ->
     except x509.ExtensionNotFound:
         # Answers that are made beforehand carry none (RFC 5019 §4): their age is bounded instead.
         if terms.requires_nonce:
-            raise Unusable("the answer carries no nonce") from None
+            raise UnusableEvidence("the answer carries no nonce") from None
         return
     if not hmac.compare_digest(returned, question.nonce):
-        raise Unusable("the nonce is that of another question")
+        raise UnusableEvidence("the nonce is that of another question")
 
 
 def _check_extensions(octets: bytes) -> None:
@@ -162,7 +167,7 @@ def _check_extensions(octets: bytes) -> None:
         *(each for single in said["responses"] for each in single["single_extensions"] or ()),
     ]
     if any(each["critical"].native and each["extn_id"].native != "nonce" for each in stated):
-        raise Unusable("the answer has a critical extension that is not known")
+        raise UnusableEvidence("the answer has a critical extension that is not known")
 
 
 def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> None:
@@ -170,7 +175,7 @@ def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: d
     signed for this purpose. A responder may enclose several certificates, such as the last one and its
     successor."""
     if not profiles.is_strong_hash(answer.signature_hash_algorithm):
-        raise Unusable("the answer is signed with a weak hash")
+        raise UnusableEvidence("the answer is signed with a weak hash")
     if _is_named(answer, issuer) and _has_signed(issuer.public_key(), answer):
         return
     failure = None
@@ -178,12 +183,12 @@ def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: d
         if _is_named(answer, responder):
             try:
                 _check_responder(responder, issuer, now)
-            except Unusable as found:
+            except UnusableEvidence as found:
                 failure = failure or found
             else:
                 if _has_signed(responder.public_key(), answer):
                     return
-    raise failure or Unusable("neither the issuer nor a responder of its own has signed the answer")
+    raise failure or UnusableEvidence("neither the issuer nor a responder of its own has signed the answer")
 
 
 def _is_named(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
@@ -194,21 +199,23 @@ def _is_named(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
 
 def _check_responder(responder: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
     if not profiles.issued(issuer, responder):
-        raise Unusable("the issuer has not issued the responder's certificate")
+        raise UnusableEvidence("the issuer has not issued the responder's certificate")
     if profiles.weakness(responder):
-        raise Unusable("the responder's certificate is weak")
+        raise UnusableEvidence("the responder's certificate is weak")
     if not responder.not_valid_before_utc <= profiles.to_the_second(now) <= responder.not_valid_after_utc:
-        raise Unusable("the responder's certificate is not valid now")
+        raise UnusableEvidence("the responder's certificate is not valid now")
     check_usage(responder, crl=False)
     stated = {extension.oid: extension for extension in responder.extensions}
     if any(extension.critical and oid not in _KNOWN for oid, extension in stated.items()):
-        raise Unusable("the responder's certificate has a critical extension that is not known")
+        raise UnusableEvidence("the responder's certificate has a critical extension that is not known")
     usages = stated.get(ExtensionOID.EXTENDED_KEY_USAGE)
     if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages.value:
-        raise Unusable("the responder's certificate is not for OCSP")
+        raise UnusableEvidence("the responder's certificate is not for OCSP")
     if ExtensionOID.OCSP_NO_CHECK not in stated:
         # Otherwise its own revocation would have to be asked about, and at whose responder?
-        raise Unusable("the responder's certificate could itself be revoked: it lacks id-pkix-ocsp-nocheck")
+        raise UnusableEvidence(
+            "the responder's certificate could itself be revoked: it lacks id-pkix-ocsp-nocheck"
+        )
 
 
 def _has_signed(key: object, answer: ocsp.OCSPResponse) -> bool:

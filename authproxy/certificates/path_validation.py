@@ -18,8 +18,8 @@ from authproxy.certificates import leaf as leaves
 from authproxy.certificates import profiles
 from authproxy.certificates.leaf import Leaf, UnreadableLeaf
 from authproxy.certificates.presentation import Presented
-from authproxy.certificates.profiles import Check, Profile
-from authproxy.certificates.verdict import Refused
+from authproxy.certificates.profiles import CertificateCheck, Profile
+from authproxy.certificates.verdict import CertificateRefused
 
 _DEPTH = 3
 """Certificates of CAs between leaf and anchor. AC NLB has one."""
@@ -35,7 +35,7 @@ Pairs = tuple[tuple[x509.Certificate, x509.Certificate], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
+class CertificatePath:
     """A path that held at the time it was built: the leaf, the CAs above it, the anchor."""
 
     leaf: Leaf
@@ -56,12 +56,12 @@ class Examination:
     """How far a certificate came: every check that was made, with its refusal or None where it passed, and
     what came of it."""
 
-    checks: tuple[tuple[Check, Refused | None], ...]
-    outcome: Path | Refused
+    checks: tuple[tuple[CertificateCheck, CertificateRefused | None], ...]
+    outcome: CertificatePath | CertificateRefused
     leaf: Leaf | None = None
     """None if it could not be read."""
 
-    def after(self, check: Check, refused: Refused | None) -> Examination:
+    def after(self, check: CertificateCheck, refused: CertificateRefused | None) -> Examination:
         """This examination, one check later."""
         return replace(self, checks=(*self.checks, (check, refused)), outcome=refused or self.outcome)
 
@@ -73,17 +73,22 @@ def examination(presented: Presented, profile: Profile, *, now: datetime) -> Exa
         certificate, chain = _loaded(presented)
         leaf = leaves.read(certificate)
     except UnreadableLeaf as unreadable:
-        refused = Refused(reason=Reason.CERTIFICATE_UNREADABLE, detail=str(unreadable))
-        return Examination(checks=((Check.READABLE, refused),), outcome=refused)
-    checks = ((Check.READABLE, None), *profiles.examined(certificate, profile, chain=chain, now=now))
+        refused = CertificateRefused(reason=Reason.CERTIFICATE_UNREADABLE, detail=str(unreadable))
+        return Examination(checks=((CertificateCheck.READABLE, refused),), outcome=refused)
+    checks = (
+        (CertificateCheck.READABLE, None),
+        *profiles.examined(certificate, profile, chain=chain, now=now),
+    )
     first = next((refused for _, refused in checks if refused is not None), None)
     if first is not None:
         return Examination(checks=checks, outcome=first, leaf=leaf)
     found = _built(certificate, chain, profile, now)
-    if isinstance(found, Refused):
-        return Examination(checks=(*checks, (Check.PATH, found)), outcome=found, leaf=leaf)
+    if isinstance(found, CertificateRefused):
+        return Examination(checks=(*checks, (CertificateCheck.PATH, found)), outcome=found, leaf=leaf)
     return Examination(
-        checks=(*checks, (Check.PATH, None)), outcome=Path(leaf=leaf, certificates=found), leaf=leaf
+        checks=(*checks, (CertificateCheck.PATH, None)),
+        outcome=CertificatePath(leaf=leaf, certificates=found),
+        leaf=leaf,
     )
 
 
@@ -97,7 +102,7 @@ def _loaded(presented: Presented) -> tuple[x509.Certificate, tuple[x509.Certific
 
 def _built(
     leaf: x509.Certificate, chain: tuple[x509.Certificate, ...], profile: Profile, now: datetime
-) -> tuple[x509.Certificate, ...] | Refused:
+) -> tuple[x509.Certificate, ...] | CertificateRefused:
     verifier = (
         PolicyBuilder()
         .store(Store(list(profile.anchors)))
@@ -119,7 +124,7 @@ def _built(
         return _untrusted("a CA of the path has an extension that cannot be read")
 
 
-def _beyond_constraints(path: tuple[x509.Certificate, ...]) -> Refused | None:
+def _beyond_constraints(path: tuple[x509.Certificate, ...]) -> CertificateRefused | None:
     """RFC 5280 §4.2.1.10: names that a CA constrains in a way that not every reader understands are refused,
     whatever they are."""
     for depth, authority in enumerate(path[1:], start=1):
@@ -149,8 +154,8 @@ def _has_address(certificate: x509.Certificate) -> bool:
     return any(isinstance(name, x509.IPAddress) for name in names)
 
 
-def _untrusted(found: str) -> Refused:
-    return Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=found)
+def _untrusted(found: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=found)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 from cryptography import x509
 
 from authproxy.access.decision import Reason
-from authproxy.certificates.verdict import Refused
+from authproxy.certificates.verdict import CertificateRefused
 
 MAX_CERTIFICATES = 5
 MAX_CERTIFICATE_BYTES = 8 * 1024
@@ -34,7 +34,7 @@ _NOTHING = frozenset({"", "(null)", "-"})
 """What Apache and nginx write where there is nothing to write."""
 
 
-class Form(StrEnum):
+class TerminatorForm(StrEnum):
     """Who ended TLS, and so how a certificate is written into a header."""
 
     RFC9440 = "rfc9440"
@@ -60,7 +60,7 @@ class Terminator:
     """The one form in which certificates arrive. Names are as configured at the terminator; a verify header
     that is named must be there."""
 
-    form: Form
+    form: TerminatorForm
     certificate_header: str
     chain_header: str | None = None
     verify_header: str | None = None
@@ -70,25 +70,25 @@ class _Unreadable(ValueError):  # noqa: N818
     """Never leaves this module: it becomes a refusal. The message holds nothing of the header."""
 
 
-def terminator(form: Form) -> Terminator:
+def terminator(form: TerminatorForm) -> Terminator:
     """The terminator of that form with the header names of its own documentation, or of ours where it has
     none."""
     certificate, chain, verify = _NAMES[form]
     return Terminator(form=form, certificate_header=certificate, chain_header=chain, verify_header=verify)
 
 
-_NAMES: dict[Form, tuple[str, str | None, str | None]] = {
-    Form.RFC9440: ("Client-Cert", "Client-Cert-Chain", None),
-    Form.NGINX: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
-    Form.INGRESS_NGINX: ("ssl-client-cert", None, "ssl-client-verify"),
-    Form.TRAEFIK: ("X-Forwarded-Tls-Client-Cert", None, None),
-    Form.ENVOY: ("x-forwarded-client-cert", None, None),
-    Form.APACHE: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
-    Form.HAPROXY: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
+_NAMES: dict[TerminatorForm, tuple[str, str | None, str | None]] = {
+    TerminatorForm.RFC9440: ("Client-Cert", "Client-Cert-Chain", None),
+    TerminatorForm.NGINX: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
+    TerminatorForm.INGRESS_NGINX: ("ssl-client-cert", None, "ssl-client-verify"),
+    TerminatorForm.TRAEFIK: ("X-Forwarded-Tls-Client-Cert", None, None),
+    TerminatorForm.ENVOY: ("x-forwarded-client-cert", None, None),
+    TerminatorForm.APACHE: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
+    TerminatorForm.HAPROXY: ("X-SSL-Client-Cert", None, "X-SSL-Client-Verify"),
 }
 
 
-def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presented | Refused:
+def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presented | CertificateRefused:
     """The certificate in the header fields of a request; refused as missing if none was shown, as untrusted
     if the terminator's own verdict is not a success, as unreadable for everything else."""
     fields = list(headers)
@@ -98,7 +98,7 @@ def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presente
         return _unreadable(str(found))
 
 
-def _read(fields: list[tuple[str, str]], by: Terminator) -> Presented | Refused:
+def _read(fields: list[tuple[str, str]], by: Terminator) -> Presented | CertificateRefused:
     certificate = _only(fields, by.certificate_header)
     chain = _joined(fields, by.chain_header) if by.chain_header else None
     if by.verify_header and (refused := _verdict(_only(fields, by.verify_header), by.form)):
@@ -110,7 +110,7 @@ def _read(fields: list[tuple[str, str]], by: Terminator) -> Presented | Refused:
     return presented(*_READERS[by.form](certificate), *(_list(chain) if chain else ()))
 
 
-def presented(*certificates: bytes) -> Presented | Refused:
+def presented(*certificates: bytes) -> Presented | CertificateRefused:
     """The certificates of a handshake or a header, the leaf first, if they are few, small and parse."""
     if not certificates:
         return _missing()
@@ -126,12 +126,12 @@ def presented(*certificates: bytes) -> Presented | Refused:
     return Presented(leaf=certificates[0], chain=tuple(certificates[1:]))
 
 
-def _missing() -> Refused:
-    return Refused(reason=Reason.CERTIFICATE_MISSING, detail="no certificate was shown")
+def _missing() -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_MISSING, detail="no certificate was shown")
 
 
-def _unreadable(found: str) -> Refused:
-    return Refused(reason=Reason.CERTIFICATE_UNREADABLE, detail=found)
+def _unreadable(found: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_UNREADABLE, detail=found)
 
 
 def _only(fields: list[tuple[str, str]], name: str) -> str | None:
@@ -168,15 +168,15 @@ def _folded(name: str) -> str:
     return re.sub(r"[_.]", "-", name).lower()
 
 
-def _verdict(verify: str | None, form: Form) -> Refused | None:
-    success = "0" if form is Form.HAPROXY else "SUCCESS"
+def _verdict(verify: str | None, form: TerminatorForm) -> CertificateRefused | None:
+    success = "0" if form is TerminatorForm.HAPROXY else "SUCCESS"
     if verify == success:
         return None
     if verify == "NONE":
         return _missing()
     if verify is None:
         raise _Unreadable("the terminator's verdict is missing")
-    return Refused(
+    return CertificateRefused(
         reason=Reason.CERTIFICATE_UNTRUSTED,
         detail="the terminator's own verdict on the certificate is not a success",
     )
@@ -293,12 +293,12 @@ def _base64(text: str) -> bytes:
     return octets
 
 
-_READERS: dict[Form, Callable[[str], list[bytes]]] = {
-    Form.RFC9440: _item,
-    Form.NGINX: _escaped_pem,
-    Form.INGRESS_NGINX: _escaped_pem,
-    Form.TRAEFIK: _traefik,
-    Form.ENVOY: _envoy,
-    Form.APACHE: _spaced_pem,
-    Form.HAPROXY: _bare_base64,
+_READERS: dict[TerminatorForm, Callable[[str], list[bytes]]] = {
+    TerminatorForm.RFC9440: _item,
+    TerminatorForm.NGINX: _escaped_pem,
+    TerminatorForm.INGRESS_NGINX: _escaped_pem,
+    TerminatorForm.TRAEFIK: _traefik,
+    TerminatorForm.ENVOY: _envoy,
+    TerminatorForm.APACHE: _spaced_pem,
+    TerminatorForm.HAPROXY: _bare_base64,
 }

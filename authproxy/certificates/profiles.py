@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from authproxy.access.decision import Reason
-from authproxy.certificates.verdict import Refused
+from authproxy.certificates.verdict import CertificateRefused
 
 _NLB = "1.3.6.1.4.1.7597.1.5"
 ACNLB_PERSONS = frozenset({f"{_NLB}.11", f"{_NLB}.12", f"{_NLB}.13", f"{_NLB}.14"})
@@ -47,7 +47,7 @@ _CLIENT_USAGES = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID
 _RSA_BITS = range(2048, 8192 + 1, 8)
 
 
-class Check(StrEnum):
+class CertificateCheck(StrEnum):
     """What is examined, in the order in which a refusal names it."""
 
     READABLE = "readable"
@@ -114,20 +114,20 @@ class Profile:
 
 def examined(
     leaf: x509.Certificate, profile: Profile, *, chain: tuple[x509.Certificate, ...], now: datetime
-) -> Iterator[tuple[Check, Refused | None]]:
-    """Every rule of the profile with its refusal, None where it holds, in the order of `Check`."""
-    yield Check.STRENGTH, weakness(leaf)
-    yield Check.ISSUER, _stranger(leaf, (*profile.authorities, *chain))
-    yield Check.TIME, _out_of_time(leaf, now)
-    yield Check.SUNSET, _sunset(profile, now)
+) -> Iterator[tuple[CertificateCheck, CertificateRefused | None]]:
+    """Every rule of the profile with its refusal, None where it holds, in the order of `CertificateCheck`."""
+    yield CertificateCheck.STRENGTH, weakness(leaf)
+    yield CertificateCheck.ISSUER, _stranger(leaf, (*profile.authorities, *chain))
+    yield CertificateCheck.TIME, _out_of_time(leaf, now)
+    yield CertificateCheck.SUNSET, _sunset(profile, now)
     policies = _policies(leaf)
-    yield Check.SEAL, _seal(policies, profile)
-    yield Check.POLICY, _policy(policies, profile)
-    yield Check.KEY_USAGE, _key_usage(leaf, profile)
-    yield Check.EXTENDED_KEY_USAGE, _extended_key_usage(leaf, profile)
+    yield CertificateCheck.SEAL, _seal(policies, profile)
+    yield CertificateCheck.POLICY, _policy(policies, profile)
+    yield CertificateCheck.KEY_USAGE, _key_usage(leaf, profile)
+    yield CertificateCheck.EXTENDED_KEY_USAGE, _extended_key_usage(leaf, profile)
 
 
-def weakness(certificate: x509.Certificate) -> Refused | None:
+def weakness(certificate: x509.Certificate) -> CertificateRefused | None:
     """A key or a signature that may be forged today; also the old forms that nothing checks (version 1, a
     serial number of no length)."""
     try:
@@ -179,56 +179,56 @@ def to_the_second(now: datetime) -> datetime:
     return now.replace(microsecond=0)
 
 
-def _weak(found: str) -> Refused:
-    return Refused(reason=Reason.CERTIFICATE_WEAK, detail=found)
+def _weak(found: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_WEAK, detail=found)
 
 
-def _stranger(leaf: x509.Certificate, authorities: tuple[x509.Certificate, ...]) -> Refused | None:
+def _stranger(leaf: x509.Certificate, authorities: tuple[x509.Certificate, ...]) -> CertificateRefused | None:
     if any(issued(authority, leaf) for authority in authorities):
         return None
-    return Refused(
+    return CertificateRefused(
         reason=Reason.CERTIFICATE_UNTRUSTED, detail="no authority that is trusted here has issued it"
     )
 
 
-def _out_of_time(leaf: x509.Certificate, now: datetime) -> Refused | None:
+def _out_of_time(leaf: x509.Certificate, now: datetime) -> CertificateRefused | None:
     now = to_the_second(now)
     if now < leaf.not_valid_before_utc:
-        return Refused(
+        return CertificateRefused(
             reason=Reason.CERTIFICATE_NOT_YET_VALID,
             detail=f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC",
         )
     if now > leaf.not_valid_after_utc:
-        return Refused(
+        return CertificateRefused(
             reason=Reason.CERTIFICATE_EXPIRED,
             detail=f"valid until {leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC",
         )
     return None
 
 
-def _sunset(profile: Profile, now: datetime) -> Refused | None:
+def _sunset(profile: Profile, now: datetime) -> CertificateRefused | None:
     if profile.sunset is None or now < profile.sunset.stops_at:
         return None
-    return Refused(
+    return CertificateRefused(
         reason=Reason.CERTIFICATE_SUNSET, detail=f"not accepted since {profile.sunset.stops_at:%Y-%m-%d}"
     )
 
 
-def _seal(policies: frozenset[str], profile: Profile) -> Refused | None:
+def _seal(policies: frozenset[str], profile: Profile) -> CertificateRefused | None:
     if policies & profile.refused_policies:
-        return Refused(
+        return CertificateRefused(
             reason=Reason.CERTIFICATE_IS_A_SEAL, detail="its policy is one for seals of organisations"
         )
     return None
 
 
-def _policy(policies: frozenset[str], profile: Profile) -> Refused | None:
+def _policy(policies: frozenset[str], profile: Profile) -> CertificateRefused | None:
     if profile.accepted_policies and not policies & profile.accepted_policies:
         return _not_for_signing_in("none of its policies is accepted")
     return None
 
 
-def _key_usage(leaf: x509.Certificate, profile: Profile) -> Refused | None:
+def _key_usage(leaf: x509.Certificate, profile: Profile) -> CertificateRefused | None:
     try:
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -236,7 +236,7 @@ def _key_usage(leaf: x509.Certificate, profile: Profile) -> Refused | None:
     return None if usage.digital_signature else _not_for_signing_in("its key usage is not digitalSignature")
 
 
-def _extended_key_usage(leaf: x509.Certificate, profile: Profile) -> Refused | None:
+def _extended_key_usage(leaf: x509.Certificate, profile: Profile) -> CertificateRefused | None:
     try:
         usages = set(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
@@ -250,8 +250,8 @@ def _extended_key_usage(leaf: x509.Certificate, profile: Profile) -> Refused | N
     )
 
 
-def _not_for_signing_in(found: str) -> Refused:
-    return Refused(reason=Reason.CERTIFICATE_NOT_FOR_SIGNING_IN, detail=found)
+def _not_for_signing_in(found: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_NOT_FOR_SIGNING_IN, detail=found)
 
 
 def _policies(leaf: x509.Certificate) -> frozenset[str]:

@@ -21,22 +21,22 @@ from cryptography.hazmat.primitives import hashes
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import ocsp, profiles
-from authproxy.certificates.addresses import Address, Addresses
-from authproxy.certificates.fetching import Fetcher, Limits, NoAnswer
-from authproxy.certificates.lists import Held, RevocationLists, RevocationStore
-from authproxy.certificates.ocsp import Question, Terms
+from authproxy.certificates.addresses import SourceAddress, SourceAddresses
+from authproxy.certificates.fetching import Fetcher, FetchLimits, NoAnswer
+from authproxy.certificates.lists import KeptList, RevocationLists, RevocationStore
+from authproxy.certificates.ocsp import OcspQuestion, OcspTerms
 from authproxy.certificates.pauses import Pauses
-from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
+from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 
 _OCSP_OCTETS = 64 * 1024
 _LOOK_EVERY = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class RevocationRules:
     """How revocation is found out. Spans of time; sizes in octets."""
 
-    addresses: Addresses
+    addresses: SourceAddresses
     ocsp_timeout: timedelta = timedelta(seconds=4)
     ocsp_fresh_for: timedelta = timedelta(minutes=5)
     """An answer younger than this is not asked for again."""
@@ -56,8 +56,8 @@ class Rules:
     """How long one question about one certificate may take altogether."""
 
     @property
-    def terms(self) -> Terms:
-        return Terms(max_age=self.ocsp_max_age, requires_nonce=self.ocsp_requires_nonce)
+    def terms(self) -> OcspTerms:
+        return OcspTerms(max_age=self.ocsp_max_age, requires_nonce=self.ocsp_requires_nonce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Freshness:
     """What is known of one source, without asking it. `failure` is why the last question failed, free of
     secrets."""
 
-    source: Source
+    source: StatusSource
     address: str
     answered_at: datetime | None
     this_update: datetime | None = None
@@ -86,7 +86,7 @@ class _Responder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _KeptAnswer:
     octets: bytes = field(repr=False)
     asked_at: datetime
 
@@ -95,35 +95,35 @@ class RevocationSources:
     """The lists and responders of some authorities. `authorities` are the CAs whose own revocation lists are
     kept from the start.
 
-    `clock` gives the time of an answer, which is later than that of the question; `fresh` gives so many
-    random octets.
+    `clock` gives the time of an answer, which is later than that of the question. `random_bytes(n)`
+    returns n random octets.
     """
 
     def __init__(
         self,
-        rules: Rules,
+        rules: RevocationRules,
         fetcher: Fetcher,
         store: RevocationStore,
         *,
         authorities: Sequence[x509.Certificate],
         clock: Callable[[], datetime],
-        fresh: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._rules = rules
         self._fetcher = fetcher
         self._store = store
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._lists = RevocationLists(
             fetcher,
             store,
-            Limits(timeout=rules.list_timeout, octets=rules.list_octets),
+            FetchLimits(timeout=rules.list_timeout, octets=rules.list_octets),
             refresh_every=rules.refresh_every,
             max_stale=rules.max_stale,
             jitter=self._jitter,
             clock=clock,
         )
-        self._answers: OrderedDict[tuple[bytes, int], _Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[bytes, int], _KeptAnswer] = OrderedDict()
         self._responders: dict[str, _Responder] = {}
         self.nobody_to_ask_at: datetime | None = None
         """When somebody last showed a certificate about which no list and no responder may be asked."""
@@ -140,7 +140,7 @@ class RevocationSources:
         await self._lists.refresh(now=self._clock())
 
     async def status(
-        self, subject: Subject, *, now: datetime, stapled: bytes | None = None
+        self, subject: IssuedCertificate, *, now: datetime, stapled: bytes | None = None
     ) -> Good | Revoked:
         """What is said of the certificate, whose path has been validated: only then may its addresses be
         asked.
@@ -160,7 +160,7 @@ class RevocationSources:
             )
         return found
 
-    def _nobody_to_ask(self, subject: Subject, now: datetime) -> str:
+    def _nobody_to_ask(self, subject: IssuedCertificate, now: datetime) -> str:
         if self._rules.addresses.lead_anywhere(subject.certificate):
             return "nobody has answered"
         self.nobody_to_ask_at = now
@@ -171,7 +171,7 @@ class RevocationSources:
         """What is known of every list and responder, for readiness and metrics."""
         lists = (
             Freshness(
-                source=Source.CRL,
+                source=StatusSource.CRL,
                 address=held.address.url,
                 answered_at=held.fetched_at,
                 this_update=held.list.this_update if held.list else None,
@@ -183,7 +183,7 @@ class RevocationSources:
         )
         responders = (
             Freshness(
-                source=Source.OCSP,
+                source=StatusSource.OCSP,
                 address=url,
                 answered_at=responder.answered_at,
                 failure=responder.failure,
@@ -193,7 +193,7 @@ class RevocationSources:
         )
         return (*lists, *responders)
 
-    def _keep_own_lists(self, authorities: tuple[x509.Certificate, ...]) -> list[Held]:
+    def _keep_own_lists(self, authorities: tuple[x509.Certificate, ...]) -> list[KeptList]:
         """Those that the operator names, and those about the authorities themselves. Returns the former."""
         now = self._clock()
         for authority in authorities:
@@ -203,7 +203,7 @@ class RevocationSources:
         return self._lists.keep(self._rules.addresses.of_named_lists, authorities, now=now)
 
     async def _found(
-        self, subject: Subject, now: datetime, stapled: bytes | None, said: list[str]
+        self, subject: IssuedCertificate, now: datetime, stapled: bytes | None, said: list[str]
     ) -> Good | Revoked | None:
         held = [
             *self._lists.keep(
@@ -211,7 +211,7 @@ class RevocationSources:
             ),
             *self._named_lists,
         ]
-        question = Question(subject=subject, nonce=self._fresh(ocsp.NONCE_OCTETS))
+        question = OcspQuestion(subject=subject, nonce=self._random_bytes(ocsp.NONCE_OCTETS))
         return (
             self._listed(held, subject, now)
             or self._stapled(stapled, subject, now, said)
@@ -221,41 +221,45 @@ class RevocationSources:
             or self._kept(subject, now)
         )
 
-    def _listed(self, held: list[Held], subject: Subject, now: datetime) -> Revoked | None:
+    def _listed(self, held: list[KeptList], subject: IssuedCertificate, now: datetime) -> Revoked | None:
         """Whether a list at hand names the certificate, whatever else may say that it is good."""
         for each in held:
             for stated in filter(None, (each.list, each.partial)):
-                with suppress(Unusable):
+                with suppress(UnusableEvidence):
                     found = stated.status(subject, now=now, max_stale=self._rules.max_stale)
                     if isinstance(found, Revoked):
                         return found
         return None
 
     def _stapled(
-        self, stapled: bytes | None, subject: Subject, now: datetime, said: list[str]
+        self, stapled: bytes | None, subject: IssuedCertificate, now: datetime, said: list[str]
     ) -> Good | Revoked | None:
         if stapled is None:
             return None
         try:
             return ocsp.status(
-                stapled, Question(subject=subject), self._rules.terms, now=now, source=Source.STAPLED
+                stapled,
+                OcspQuestion(subject=subject),
+                self._rules.terms,
+                now=now,
+                source=StatusSource.STAPLED,
             )
-        except Unusable as found:
+        except UnusableEvidence as found:
             said.append(f"stapled: {found}")
             return None
 
-    async def _recent(self, subject: Subject, now: datetime) -> Good | Revoked | None:
+    async def _recent(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
         """An answer that is too young to be asked for again, of this instance or of another."""
         if (known := self._answers.get(_identity(subject))) is None:
             known = await self._shared(subject, now)
         is_young = known is not None and timedelta(0) <= now - known.asked_at < self._rules.ocsp_fresh_for
         return self._kept(subject, now) if is_young else None
 
-    async def _shared(self, subject: Subject, now: datetime) -> _Answer | None:
-        with suppress(CannotAsk, Unusable):
+    async def _shared(self, subject: IssuedCertificate, now: datetime) -> _KeptAnswer | None:
+        with suppress(CannotAsk, UnusableEvidence):
             octets = await self._store.get(_key(subject))
             if octets is not None:
-                found = ocsp.status(octets, Question(subject=subject), self._rules.terms, now=now)
+                found = ocsp.status(octets, OcspQuestion(subject=subject), self._rules.terms, now=now)
                 # When it was asked for, only the store says; when it was made, the responder. Of a revocation
                 # we ask again at once.
                 return self._remember(
@@ -265,25 +269,25 @@ class RevocationSources:
                 )
         return None
 
-    def _kept(self, subject: Subject, now: datetime) -> Good | Revoked | None:
+    def _kept(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
         """The last answer, as long as it may be believed."""
         if (known := self._answers.get(_identity(subject))) is None:
             return None
-        with suppress(Unusable):
-            return ocsp.status(known.octets, Question(subject=subject), self._rules.terms, now=now)
+        with suppress(UnusableEvidence):
+            return ocsp.status(known.octets, OcspQuestion(subject=subject), self._rules.terms, now=now)
         return None
 
-    async def _asked(self, question: Question, said: list[str]) -> Good | Revoked | None:
+    async def _asked(self, question: OcspQuestion, said: list[str]) -> Good | Revoked | None:
         for address in self._rules.addresses.of_responders(question.subject.certificate):
             responder = self._responders.setdefault(address.url, _Responder())
             try:
                 return await self._answered_in_turn(address, responder, question)
-            except (NoAnswer, Unusable) as failure:
+            except (NoAnswer, UnusableEvidence) as failure:
                 said.append(f"OCSP: {failure}")
         return None
 
     async def _answered_in_turn(
-        self, address: Address, responder: _Responder, question: Question
+        self, address: SourceAddress, responder: _Responder, question: OcspQuestion
     ) -> Good | Revoked:
         """Everybody asks a responder that answers. One that has failed rests, and then is asked by one at a
         time until it answers."""
@@ -296,8 +300,10 @@ class RevocationSources:
                 return await self._answered(address, responder, question)
         return await self._answered(address, responder, question)
 
-    async def _answered(self, address: Address, responder: _Responder, question: Question) -> Good | Revoked:
-        limits = Limits(timeout=self._rules.ocsp_timeout, octets=_OCSP_OCTETS)
+    async def _answered(
+        self, address: SourceAddress, responder: _Responder, question: OcspQuestion
+    ) -> Good | Revoked:
+        limits = FetchLimits(timeout=self._rules.ocsp_timeout, octets=_OCSP_OCTETS)
         asked_at = self._clock()
         try:
             octets = await self._fetcher.fetched(address, limits, question=question.octets())
@@ -310,7 +316,7 @@ class RevocationSources:
         responder.pauses.answered()
         try:
             found = ocsp.status(octets, question, self._rules.terms, now=now)
-        except Unusable as failure:
+        except UnusableEvidence as failure:
             responder.failure = str(failure)
             raise
         responder.failure = None
@@ -321,7 +327,7 @@ class RevocationSources:
         return found
 
     async def _in_lists(
-        self, held: list[Held], subject: Subject, now: datetime, said: list[str]
+        self, held: list[KeptList], subject: IssuedCertificate, now: datetime, said: list[str]
     ) -> Good | Revoked | None:
         for each in held:
             found = await self._lists.current(each, now=now)
@@ -331,12 +337,12 @@ class RevocationSources:
                 if found is not None:
                     return found.status(subject, now=now, max_stale=self._rules.max_stale)
                 said.append(f"CRL: {each.failure}")
-            except Unusable as failure:
+            except UnusableEvidence as failure:
                 said.append(f"CRL: {failure}" + (f" ({each.failure})" if each.failure else ""))
         return None
 
-    def _remember(self, subject: Subject, octets: bytes, asked_at: datetime) -> _Answer:
-        answer = self._answers[_identity(subject)] = _Answer(octets=octets, asked_at=asked_at)
+    def _remember(self, subject: IssuedCertificate, octets: bytes, asked_at: datetime) -> _KeptAnswer:
+        answer = self._answers[_identity(subject)] = _KeptAnswer(octets=octets, asked_at=asked_at)
         self._answers.move_to_end(_identity(subject))
         if len(self._answers) > self._rules.answers_at_most:
             self._answers.popitem(last=False)
@@ -349,13 +355,13 @@ class RevocationSources:
         return max(ends_at - now, timedelta(seconds=1))
 
     def _jitter(self) -> float:
-        return int.from_bytes(self._fresh(2)) / 0xFFFF
+        return int.from_bytes(self._random_bytes(2)) / 0xFFFF
 
 
-def _identity(subject: Subject) -> tuple[bytes, int]:
+def _identity(subject: IssuedCertificate) -> tuple[bytes, int]:
     return subject.issuer.fingerprint(hashes.SHA256()), subject.certificate.serial_number
 
 
-def _key(subject: Subject) -> str:
+def _key(subject: IssuedCertificate) -> str:
     issuer, serial = _identity(subject)
     return f"ocsp:{hashlib.sha256(issuer + serial.to_bytes(20)).hexdigest()[:40]}"

@@ -44,9 +44,9 @@ from pyhanko_certvalidator.registry import CertificateRegistry, SimpleTrustManag
 from pyhanko_certvalidator.validate import async_validate_path
 
 from authproxy.access.decision import Reason
-from authproxy.certificates.path_validation import Path
+from authproxy.certificates.path_validation import CertificatePath
 from authproxy.certificates.profiles import Profile, to_the_second
-from authproxy.certificates.verdict import Refused
+from authproxy.certificates.verdict import CertificateRefused
 
 # Its messages name the holders of certificates; what it finds is returned.
 logging.getLogger("pyhanko_certvalidator").setLevel(logging.CRITICAL + 1)
@@ -61,12 +61,12 @@ _REVOCATION_IS_JUDGED_ELSEWHERE = CertRevTrustPolicy(
 )
 
 
-def opinion(path: Path, profile: Profile, *, now: datetime) -> Refused | None:
+def opinion(path: CertificatePath, profile: Profile, *, now: datetime) -> CertificateRefused | None:
     """None if the path holds for both readers. One that cannot read the path at all refuses it, too."""
     return _of_pyhanko(path, profile, now) or _of_openssl(path)
 
 
-def _of_pyhanko(path: Path, profile: Profile, now: datetime) -> Refused | None:
+def _of_pyhanko(path: CertificatePath, profile: Profile, now: datetime) -> CertificateRefused | None:
     try:
         leaf, *above, anchor = certificates = [asn1.Certificate.load(der) for der in path.der]
         finish(
@@ -83,7 +83,7 @@ def _of_pyhanko(path: Path, profile: Profile, now: datetime) -> Refused | None:
     return None
 
 
-def _of_openssl(path: Path) -> Refused | None:
+def _of_openssl(path: CertificatePath) -> CertificateRefused | None:
     leaf, *above, anchor = (crypto.X509.from_cryptography(certificate) for certificate in path.certificates)
     store = crypto.X509Store()
     # An anchor is trusted as configured, also where another authority has signed it.
@@ -119,8 +119,8 @@ def _context(certificates: list[asn1.Certificate], now: datetime) -> ValidationC
     )
 
 
-def _untrusted(found: str) -> Refused:
-    return Refused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=found)
+def _untrusted(found: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=found)
 
 
 def finish(validation: Coroutine[Any, Any, object]) -> None:

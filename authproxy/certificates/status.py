@@ -9,7 +9,7 @@ from enum import StrEnum
 from cryptography import x509
 
 
-class Mode(StrEnum):
+class RevocationMode(StrEnum):
     """What happens while nobody can say whether a certificate is revoked. One that is known to be revoked is
     refused in both."""
 
@@ -19,7 +19,7 @@ class Mode(StrEnum):
     """People sign in, and every such sign-in is told of in the audit."""
 
 
-class Source(StrEnum):
+class StatusSource(StrEnum):
     OCSP = "ocsp"
     STAPLED = "stapled"
     CRL = "crl"
@@ -30,7 +30,7 @@ class Good:
     """Not revoked, as its issuer said at `this_update`; no later than `next_update`, or `is_stale`.
     `evidence` is what it said, DER."""
 
-    source: Source
+    source: StatusSource
     this_update: datetime
     next_update: datetime | None
     is_stale: bool = False
@@ -42,13 +42,13 @@ class Good:
 class Revoked:
     """Revoked at that time, for a reason of RFC 5280 §5.3.1 (`unspecified` if none is given)."""
 
-    source: Source
+    source: StatusSource
     at: datetime
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class IssuedCertificate:
     """The certificate in question and the CA that has issued it; that it has is known from path
     validation."""
 
@@ -63,6 +63,6 @@ class Subject:
             return False
 
 
-class Unusable(ValueError):  # noqa: N818
+class UnusableEvidence(ValueError):  # noqa: N818
     """A CRL or an OCSP response that says nothing about the certificate in question. The message is for
     operators."""

@@ -12,28 +12,21 @@ import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cryptography import x509
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import path_validation, profiles, second_opinion
-from authproxy.certificates.path_validation import Examination, Pairs, Path
+from authproxy.certificates.path_validation import CertificatePath, Examination, Pairs
 from authproxy.certificates.presentation import Presented
-from authproxy.certificates.profiles import Check, Profile
-from authproxy.certificates.status import Good, Mode, Revoked, Subject
-from authproxy.certificates.verdict import Refused, Validated
+from authproxy.certificates.profiles import CertificateCheck, Profile
+from authproxy.certificates.revocation import RevocationSources
+from authproxy.certificates.status import Good, IssuedCertificate, RevocationMode, Revoked
+from authproxy.certificates.verdict import CertificateRefused, Validated
 
 T = TypeVar("T")
-
-
-class Revocation(Protocol):
-    """As `revocation.RevocationSources`."""
-
-    async def status(
-        self, subject: Subject, *, now: datetime, stapled: bytes | None = None
-    ) -> Good | Revoked: ...
 
 
 class CertificateValidator:
@@ -43,7 +36,7 @@ class CertificateValidator:
     def __init__(
         self,
         profile: Profile,
-        revocation: Revocation,
+        revocation: RevocationSources,
         *,
         workers: int = 2,
         seconds: float = 2.0,
@@ -60,8 +53,8 @@ class CertificateValidator:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def validate(
-        self, presented: Presented, *, now: datetime, mode: Mode, stapled: bytes | None = None
-    ) -> Validated | Refused:
+        self, presented: Presented, *, now: datetime, mode: RevocationMode, stapled: bytes | None = None
+    ) -> Validated | CertificateRefused:
         """The verdict. Raises CannotAsk in mode `hard` while nobody can say whether the certificate, or a CA
         above it, is revoked.
 
@@ -72,22 +65,22 @@ class CertificateValidator:
         return verdict
 
     async def examine(
-        self, presented: Presented, *, now: datetime, mode: Mode, stapled: bytes | None = None
-    ) -> tuple[Examination, Validated | Refused]:
+        self, presented: Presented, *, now: datetime, mode: RevocationMode, stapled: bytes | None = None
+    ) -> tuple[Examination, Validated | CertificateRefused]:
         """As `validate`, with every check that was reached."""
         examination = await self.computed(
             lambda: path_validation.examination(presented, self._profile, now=now)
         )
-        if isinstance(path := examination.outcome, Refused):
+        if isinstance(path := examination.outcome, CertificateRefused):
             return examination, path
         found = await self._statuses(path.pairs, now, stapled)
         refused, unchecked = _weighed(found, mode)
-        examination = examination.after(Check.REVOCATION, refused)
+        examination = examination.after(CertificateCheck.REVOCATION, refused)
         if refused is not None:
             return examination, refused
         known = [status if isinstance(status, Good) else None for status in found]
         refused = await self.computed(lambda: second_opinion.opinion(path, self._profile, now=now))
-        examination = examination.after(Check.SECOND_OPINION, refused)
+        examination = examination.after(CertificateCheck.SECOND_OPINION, refused)
         return examination, refused or self._validated(path, known, unchecked, now)
 
     async def recheck(self, leaf: bytes, *above: bytes, now: datetime) -> Good | Revoked:
@@ -121,7 +114,7 @@ class CertificateValidator:
         return pairs
 
     def _validated(
-        self, path: Path, known: list[Good | None], unchecked: str | None, now: datetime
+        self, path: CertificatePath, known: list[Good | None], unchecked: str | None, now: datetime
     ) -> Validated:
         return Validated(
             leaf=path.leaf,
@@ -139,7 +132,7 @@ class CertificateValidator:
         answers = await asyncio.gather(
             *(
                 self._revocation.status(
-                    Subject(certificate=certificate, issuer=issuer),
+                    IssuedCertificate(certificate=certificate, issuer=issuer),
                     now=now,
                     stapled=None if above else stapled,
                 )
@@ -182,14 +175,16 @@ class CertificateValidator:
             future.exception()  # of work that nobody waits for any more
 
 
-def _weighed(found: list[Good | Revoked | CannotAsk], mode: Mode) -> tuple[Refused | None, str | None]:
+def _weighed(
+    found: list[Good | Revoked | CannotAsk], mode: RevocationMode
+) -> tuple[CertificateRefused | None, str | None]:
     """The refusal if any certificate is revoked, whatever else is not known; why something is not known, if
     that is let pass."""
     for status in found:
         if isinstance(status, Revoked):
             detail = f"revoked on {status.at:%Y-%m-%d %H:%M:%S} UTC ({status.reason}), says {status.source}"
-            return Refused(reason=Reason.CERTIFICATE_REVOKED, detail=detail), None
+            return CertificateRefused(reason=Reason.CERTIFICATE_REVOKED, detail=detail), None
     unknown = next((status for status in found if isinstance(status, CannotAsk)), None)
-    if unknown is not None and mode is Mode.HARD:
+    if unknown is not None and mode is RevocationMode.HARD:
         raise unknown
     return None, None if unknown is None else str(unknown)

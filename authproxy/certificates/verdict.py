@@ -13,7 +13,7 @@ from authproxy.identity.person import TaxNumber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class CertificateRefused:
     """The certificate signs nobody in. `detail` is for operators: it names the rule, never what the
     certificate says of its holder."""
 

@@ -35,7 +35,7 @@ from authproxy.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from authproxy.assertions.keys import KeyFiles, KeyRing
+    from authproxy.assertions.keys import KeyFiles, SigningKeyRing
     from authproxy.bootstrap import OpenSession
     from authproxy.settings.schema import Settings
 
@@ -306,7 +306,7 @@ def _key_files(settings: Settings) -> KeyFiles:
     )
 
 
-def _print_ring(ring: KeyRing, *, as_json: bool) -> None:
+def _print_ring(ring: SigningKeyRing, *, as_json: bool) -> None:
     roles = {"current": ring.current, "next": ring.upcoming, "retiring": ring.retiring}
     rows = [
         {"role": role, "algorithm": key.algorithm, "kid": key.key_id}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from authproxy.access import other_places, policy, target
+from authproxy.access import other_targets, policy, target
 from authproxy.access.decision import Reason
-from authproxy.access.own_place import is_own_place
+from authproxy.access.own_paths import is_own_path
 from authproxy.access.routes import Portal, Portals, Requirement, Route
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
@@ -60,7 +60,7 @@ def explained(method: str, url: str, portals: Portals) -> Explanation:
 
 def _told(portal: Portal, asked: RequestTarget) -> Explanation:
     lines = [f"{asked.method} {portal.origin}{asked.origin_form}", f"portal   {portal.portal_id}"]
-    if is_own_place(asked):
+    if is_own_path(asked):
         lines += ["route    the gateway's own pages; the portal's are never reached there"]
         return Explanation(text="\n".join(lines), is_served=True)
     if asked.method not in portal.methods:
@@ -92,7 +92,7 @@ def _other_places(portal: Portal, asked: RequestTarget) -> list[str]:
     """What else is judged, for a request without `Depth`."""
     lines = [
         f"also     must be allowed: {other.method} {other.path}"
-        for other in other_places.judged_with(portal, asked, None, ())
+        for other in other_targets.judged_with(portal, asked, None, ())
     ]
     if asked.method in {"COPY", "MOVE"}:
         lines.append("also     PUT and DELETE at the Destination, and everything below it")
@@ -118,7 +118,11 @@ def _route_lines(portal: Portal, route: Route) -> list[str]:
         f"demands  sign-in by {' or '.join(demand.methods)}, level {int(demand.level)} or more",
         f"knowing  {known or 'nothing but the account'}",
         f"proof    {_proof(demand)}",
-        *([f"asks     Rekono for {', '.join(route.asking.parameters)}"] if route.asking.parameters else []),
+        *(
+            [f"asks     Rekono for {', '.join(route.provider_demand.parameters)}"]
+            if route.provider_demand.parameters
+            else []
+        ),
         "session  asked of the store on every request"
         if route.strict
         else "session  from the near cache where it is fresh",

@@ -117,7 +117,7 @@ class Judgement(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GatewayAnswer:
     status: int
     body: bytes = field(repr=False, default=b"")
     retry_after: str = ""
@@ -130,7 +130,7 @@ class Answer:
         return timedelta(seconds=int(said)) if _SECONDS.fullmatch(said) else timedelta()
 
 
-def judged(answer: Answer, success: Success) -> Judgement:
+def judged(answer: GatewayAnswer, success: Success) -> Judgement:
     if answer.status in success.statuses:
         return Judgement.TAKEN if _says_so(answer, success) else Judgement.REFUSED
     if answer.status in _LATER or answer.status >= 500:
@@ -138,13 +138,13 @@ def judged(answer: Answer, success: Success) -> Judgement:
     return Judgement.REFUSED if answer.status in _OF_THE_MESSAGE else Judgement.BROKEN
 
 
-def message_id(answer: Answer, success: Success) -> str:
+def message_id(answer: GatewayAnswer, success: Success) -> str:
     """The gateway's name for the message; nothing if it gives none that could be one."""
     found = None if success.id_pointer is None else _text(_at(answer.body, success.id_pointer))
     return found if found is not None and _ID.fullmatch(found) else ""
 
 
-def reported(answer: Answer, reports: DeliveryReports) -> Literal["delivered", "failed"] | None:
+def reported(answer: GatewayAnswer, reports: DeliveryReports) -> Literal["delivered", "failed"] | None:
     """What became of the message; None while nobody knows."""
     if answer.status != 200:
         return None
@@ -154,7 +154,7 @@ def reported(answer: Answer, reports: DeliveryReports) -> Literal["delivered", "
     return "failed" if found in reports.failed else None
 
 
-def _says_so(answer: Answer, success: Success) -> bool:
+def _says_so(answer: GatewayAnswer, success: Success) -> bool:
     if success.pointer is None:
         return True
     found = _at(answer.body, success.pointer)

@@ -22,8 +22,8 @@ from yarl import URL
 from authproxy.challenges.message import Sms
 from authproxy.delivery.agreement import (
     Agreement,
-    Answer,
     DeliveryReports,
+    GatewayAnswer,
     Judgement,
     judged,
     message_id,
@@ -80,7 +80,7 @@ class HttpSmsGateway:
             self._follow(named, self._agreement.reports)
         return named
 
-    async def _handed_over(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _handed_over(self, headers: Mapping[str, str], body: bytes) -> GatewayAnswer:
         """The answer that says that the message was taken."""
         agreement, time = self._agreement, asyncio.get_running_loop().time
         ends_at = time() + agreement.deadline.total_seconds()
@@ -114,7 +114,7 @@ class HttpSmsGateway:
         *,
         within: float,
         is_read: bool,
-    ) -> Answer:
+    ) -> GatewayAnswer:
         """Raises _NoAnswer where asking again may help, NotTaken where it does not."""
         try:
             async with (
@@ -123,7 +123,7 @@ class HttpSmsGateway:
                     method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
                 ) as response,
             ):
-                return Answer(
+                return GatewayAnswer(
                     status=response.status,
                     body=await _body(response) if is_read else b"",
                     retry_after=response.headers.get("Retry-After", ""),
@@ -201,7 +201,7 @@ def client_session(
     )
 
 
-def _is_taken(answer: Answer, agreement: Agreement) -> bool:
+def _is_taken(answer: GatewayAnswer, agreement: Agreement) -> bool:
     """False where trying again may help. Raises NotTaken where it does not."""
     match judged(answer, agreement.success):
         case Judgement.TAKEN:

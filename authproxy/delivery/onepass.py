@@ -65,7 +65,7 @@ class OnePassHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _ServiceAnswer:
     status: int
     retry_after: str
     body: Mapping[str, Any] = field(repr=False)
@@ -183,7 +183,7 @@ class OnePassService:
     async def remove(self, device_id: str) -> None:
         await self._ask("DELETE", "devices", _done, named=device_id, accepted={204, 404})
 
-    async def _waited_for(self, kind: str, read: Callable[[_Answer], T], named: str) -> T:
+    async def _waited_for(self, kind: str, read: Callable[[_ServiceAnswer], T], named: str) -> T:
         """An answer for which somebody waits. It is no evidence that the service is there or away."""
         async with self._waiting:
             try:
@@ -196,7 +196,7 @@ class OnePassService:
         self,
         method: str,
         kind: str,
-        read: Callable[[_Answer], T],
+        read: Callable[[_ServiceAnswer], T],
         *,
         accepted: set[int],
         named: str | None = None,
@@ -218,7 +218,7 @@ class OnePassService:
         self,
         method: str,
         kind: str,
-        read: Callable[[_Answer], T],
+        read: Callable[[_ServiceAnswer], T],
         *,
         accepted: set[int],
         named: str | None = None,
@@ -241,7 +241,7 @@ class OnePassService:
 
     async def _exchanged(
         self, method: str, url: str, accepted: set[int], document: Mapping[str, Any] | None
-    ) -> _Answer:
+    ) -> _ServiceAnswer:
         async with self._session.request(
             method, URL(url, encoded=True), headers=self._headers, json=document, allow_redirects=False
         ) as response:
@@ -258,7 +258,7 @@ class OnePassService:
             body = json.loads(octets) if response.status in {200, 201} else {}
             if not isinstance(body, dict):
                 raise _NotAgreed("answered with no JSON object")
-            return _Answer(
+            return _ServiceAnswer(
                 status=response.status, retry_after=response.headers.get("Retry-After", ""), body=body
             )
 
@@ -286,7 +286,7 @@ def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohtt
     )
 
 
-def _sent(answer: _Answer) -> Sent | timedelta:
+def _sent(answer: _ServiceAnswer) -> Sent | timedelta:
     if answer.status == 429:
         given = answer.retry_after
         seconds = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else _LATER_AT_LEAST
@@ -294,7 +294,7 @@ def _sent(answer: _Answer) -> Sent | timedelta:
     return Sent.ACCEPTED if answer.status == 202 else Sent.UNKNOWN_DEVICE
 
 
-def _phone_answer(answer: _Answer) -> PhoneAnswer | Unanswered:
+def _phone_answer(answer: _ServiceAnswer) -> PhoneAnswer | Unanswered:
     unanswered = _unanswered(answer)
     if unanswered is not None:
         return unanswered
@@ -308,19 +308,19 @@ def _phone_answer(answer: _Answer) -> PhoneAnswer | Unanswered:
     )
 
 
-def _unanswered(answer: _Answer) -> Unanswered | None:
+def _unanswered(answer: _ServiceAnswer) -> Unanswered | None:
     state = "gone" if answer.status == 404 else answer.text("state")
     return {"pending": Unanswered.PENDING, "gone": Unanswered.GONE}.get(state)
 
 
-def _activation_code(answer: _Answer) -> str:
+def _activation_code(answer: _ServiceAnswer) -> str:
     code = answer.text("activation_code")
     if not _CODE.fullmatch(code):
         raise _NotAgreed("answered with a code that nobody can type")
     return code
 
 
-def _enrolled_phone(answer: _Answer) -> EnrolledPhone | Unanswered:
+def _enrolled_phone(answer: _ServiceAnswer) -> EnrolledPhone | Unanswered:
     unanswered = _unanswered(answer)
     if unanswered is not None:
         return unanswered
@@ -334,7 +334,7 @@ def _enrolled_phone(answer: _Answer) -> EnrolledPhone | Unanswered:
     )
 
 
-def _done(_: _Answer) -> None:
+def _done(_: _ServiceAnswer) -> None:
     return None
 
 

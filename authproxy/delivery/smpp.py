@@ -17,8 +17,8 @@ from typing import Any, Final, Literal
 
 from authproxy.challenges.message import Sms
 from authproxy.delivery import smpp_pdus
-from authproxy.delivery.smpp_pdus import Address, Command
-from authproxy.delivery.smpp_session import ConnectionLost, Session, connected
+from authproxy.delivery.smpp_pdus import Command, SmppAddress
+from authproxy.delivery.smpp_session import ConnectionLost, SmppSession, connected
 from authproxy.delivery.sms import RecipientForm, Unsendable, encoded, joined, written
 from authproxy.delivery.sms_gateways import NotTaken, Report
 from authproxy.dns.resolver import Resolver
@@ -59,18 +59,18 @@ class SmppSmsGateway:
         name: str,
         centre: MessageCentre,
         *,
-        fresh: Callable[[int], int],
+        random_below: Callable[[int], int],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         names: Resolver | None = None,
     ) -> None:
-        """`fresh(n)` is a number under n, another each time; `spawn` runs what reads a connection in the
-        background."""
+        """`random_below(n)` is a number under n, a new one at each
+        call; `spawn` runs the reader of a connection in the background."""
         self._name = name
         self._centre = centre
         self._names = names or Resolver()
-        self._fresh = fresh
+        self._random_below = random_below
         self._spawn = spawn
-        self._session: Session | None = None
+        self._session: SmppSession | None = None
         self._opening = asyncio.Lock()
         self._reports: Counter[Report] = Counter()
 
@@ -84,7 +84,7 @@ class SmppSmsGateway:
 
     async def take(self, sms: Sms) -> str:
         try:
-            bodies = submissions(self._centre, sms, self._fresh(256))
+            bodies = submissions(self._centre, sms, self._random_below(256))
         except Unsendable as unsendable:
             raise NotTaken(f"was not asked: {unsendable}", is_of_the_message=True) from None
         deadline = self._centre.deadline.total_seconds()
@@ -121,7 +121,7 @@ class SmppSmsGateway:
                 return names[0]
         raise NotTaken(problem)
 
-    async def _submitted(self, session: Session, body: bytes) -> str:
+    async def _submitted(self, session: SmppSession, body: bytes) -> str:
         """The message centre's name for the message. One that is busy is asked again until the caller's time
         is over."""
         pause = self._centre.pause
@@ -137,7 +137,7 @@ class SmppSmsGateway:
             await asyncio.sleep(pause.total_seconds())
             pause *= 2
 
-    async def _open(self) -> Session:
+    async def _open(self) -> SmppSession:
         """The connection, made if there is none. Raises ConnectionLost, and NotTaken if the message centre
         does not want us."""
         async with self._opening:
@@ -145,7 +145,7 @@ class SmppSmsGateway:
                 self._session = await self._bound()
             return self._session
 
-    async def _bound(self) -> Session:
+    async def _bound(self) -> SmppSession:
         centre = self._centre
         session = await connected(
             centre.host, centre.port, centre.context, names=self._names, delivered=self._delivered
@@ -165,7 +165,7 @@ class SmppSmsGateway:
             raise NotTaken(f"refused the connection with 0x{answer.status:08X}")
         return session
 
-    async def _watch(self, session: Session) -> None:
+    async def _watch(self, session: SmppSession) -> None:
         """Returns when the connection is over; one that is silent is tried."""
         while not session.over.is_set():
             try:
@@ -174,7 +174,7 @@ class SmppSmsGateway:
             except TimeoutError:
                 await self._try_out(session)
 
-    async def _try_out(self, session: Session) -> None:
+    async def _try_out(self, session: SmppSession) -> None:
         try:
             async with asyncio.timeout(self._centre.deadline.total_seconds()):
                 await session.ask(Command.ENQUIRE_LINK)
@@ -193,7 +193,7 @@ def submissions(centre: MessageCentre, sms: Sms, reference: int) -> tuple[bytes,
     """The bodies of `submit_sm` that a message becomes. Raises Unsendable."""
     text = encoded(sms.text, only_ucs2=centre.only_ucs2)
     number = written(sms.recipient, centre.recipient_form)
-    destination = Address(_UNKNOWN if number.startswith("00") else _INTERNATIONAL, _ISDN, number)
+    destination = SmppAddress(_UNKNOWN if number.startswith("00") else _INTERNATIONAL, _ISDN, number)
     data_coding: Literal[0, 8] = 8 if text.alphabet == "ucs2" else 0
     is_payload = centre.long_messages == "payload" and len(text.parts) > 1
     parts = (text.octets,) if is_payload else joined(text.parts, reference)
@@ -212,9 +212,11 @@ def submissions(centre: MessageCentre, sms: Sms, reference: int) -> tuple[bytes,
     )
 
 
-def _source(sender: str) -> Address:
+def _source(sender: str) -> SmppAddress:
     if sender.startswith("+"):
-        return Address(_INTERNATIONAL, _ISDN, sender[1:])
+        return SmppAddress(_INTERNATIONAL, _ISDN, sender[1:])
     return (
-        Address(_UNKNOWN, _ISDN, sender) if sender.isdecimal() else Address(_ALPHANUMERIC, _NO_PLAN, sender)
+        SmppAddress(_UNKNOWN, _ISDN, sender)
+        if sender.isdecimal()
+        else SmppAddress(_ALPHANUMERIC, _NO_PLAN, sender)
     )

@@ -46,7 +46,7 @@ OF_THE_MESSAGE: Final = frozenset({0x01, 0x0B, 0x48, 0x50, 0x66})
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class SmppAddress:
     """`kind` and `plan` are type of number and numbering plan (§5.2.5, §5.2.6)."""
 
     kind: int
@@ -107,8 +107,8 @@ def bind(system_id: str, password: str, system_type: str) -> bytes:
 
 
 def submission(
-    source: Address,
-    destination: Address,
+    source: SmppAddress,
+    destination: SmppAddress,
     octets: bytes,
     *,
     data_coding: Literal[0, 8],

@@ -20,7 +20,7 @@ class ConnectionLost(Exception):  # noqa: N818
     """What was asked last may have been done, or not. The text is for operators."""
 
 
-class Session:
+class SmppSession:
     """Everything that waits for an answer ends with the connection, by ConnectionLost."""
 
     def __init__(
@@ -119,7 +119,7 @@ async def connected(
     *,
     names: Resolver,
     delivered: Callable[[bytes], None],
-) -> Session:
+) -> SmppSession:
     """A connection on which nothing has been said. `delivered` gets the body of every message that comes.
     Raises ConnectionLost."""
     try:
@@ -131,4 +131,4 @@ async def connected(
     except OSError as error:
         # The class says enough: refused, no such name, a certificate that does not hold.
         raise ConnectionLost(f"could not be connected to: {type(error).__name__}") from None
-    return Session(reader, writer, delivered=delivered)
+    return SmppSession(reader, writer, delivered=delivered)

@@ -52,7 +52,7 @@ class SmsGateway(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class GatewayRest:
     """When a gateway is asked last, and for how long."""
 
     after: int = 3
@@ -82,7 +82,9 @@ class _Standing:
 
 
 class FallbackSender:
-    def __init__(self, gateways: Sequence[SmsGateway], *, rest: Rest, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, gateways: Sequence[SmsGateway], *, rest: GatewayRest, clock: Callable[[], datetime]
+    ) -> None:
         """Gateways in the order in which they are asked; at least one."""
         self._standings = tuple(_Standing(gateway) for gateway in gateways)
         self._rest = rest

@@ -3,7 +3,7 @@ refusal is the answer."""
 
 from __future__ import annotations
 
-from authproxy.access import other_places
+from authproxy.access import other_targets
 from authproxy.access.decision import Allowed, Decision, StepUpRequired
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
@@ -17,10 +17,10 @@ def also_judged(site: Site, target: RequestTarget, head: RequestHead) -> list[Re
     portal knows itself: behind plain HTTP mod_dav takes an `https` destination for another server's, and a
     mere path for a mistake. Raises TargetRefused."""
     portal = site.portal
-    destination = other_places.destination_of(portal, target, head.all(b"destination"))
+    destination = other_targets.destination_of(portal, target, head.all(b"destination"))
     # A field that Connection names is not passed on: the portal would act as if it had never been there.
     depth = () if b"depth" in head.connection.lower() else head.all(b"depth")
-    judged = other_places.judged_with(portal, target, destination, depth)
+    judged = other_targets.judged_with(portal, target, destination, depth)
     if destination is not None:
         there = b"%s://%s%s" % (
             site.scheme_for_upstream,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from authproxy.access import bound_proof, methods, own_place, policy
+from authproxy.access import bound_proof, methods, own_paths, policy
 from authproxy.access import target as request_target
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
@@ -122,7 +122,7 @@ class Exchange(Answered[Client]):
             return
         if gate.limits.body_size and (head.content_length or 0) > gate.limits.body_size:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
-        elif own_place.is_own_place(self._target):
+        elif own_paths.is_own_path(self._target):
             self._begin_own(self._target)
         elif site is None:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
@@ -141,7 +141,7 @@ class Exchange(Answered[Client]):
         return site.portal.host.encode() if site is not None and self.head.is_http_1_0 else b""
 
     def _begin_own(self, target: RequestTarget) -> None:
-        if self._site is None and not own_place.needs_no_portal(target.path):
+        if self._site is None and not own_paths.needs_no_portal(target.path):
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_rest(400, Reason.REQUEST_UNREADABLE)
@@ -190,7 +190,7 @@ class Exchange(Answered[Client]):
 
     def _decide(self, site: Site, target: RequestTarget) -> None:
         self._ticket = ticket_in(self.head.cookies)
-        if target.method not in methods.ON_ONE_PLACE and self._takes_longer(site, target):
+        if target.method not in methods.ON_ONE_TARGET and self._takes_longer(site, target):
             return
         decision = self._gate.access.decide_now(site.portal, target, self._ticket, self._gate.clock())
         if decision is not None:
@@ -374,7 +374,7 @@ class Exchange(Answered[Client]):
             self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self.request_id))
             return
         self._target, self._site = original, site
-        if own_place.is_own_place(original):
+        if own_paths.is_own_path(original):
             # Our own pages are no place of the portal, and nobody is let in for naming them (CVSS 10 of a
             # rival).
             self._answer_original(
@@ -393,7 +393,7 @@ class Exchange(Answered[Client]):
             self._answer_original(Denied(reason=Reason.METHOD_UNSUPPORTED, portal=portal), original, dialect)
             return
         others: list[RequestTarget] = []
-        if original.method not in methods.ON_ONE_PLACE:
+        if original.method not in methods.ON_ONE_TARGET:
             if (
                 portal.passes_preflights
                 and is_preflight(self.head, original.method)

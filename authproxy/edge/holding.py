@@ -7,7 +7,15 @@ What goes wrong before a form is on its way leaves it where it is.
 from __future__ import annotations
 
 from authproxy.access import bound_proof
-from authproxy.access.decision import Admitted, Allowed, Denied, Reason, Refusal, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Allowed,
+    Denied,
+    PerRequestDecision,
+    Reason,
+    Refusal,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
@@ -119,9 +127,9 @@ async def release(
 
 async def _admitted(
     gate: Gate, holding: Holding, required: StepUpRequired, target: RequestTarget, name: str
-) -> Admitted:
+) -> PerRequestDecision:
     """Whether there is a proof for exactly this form. Raises CannotAsk."""
     form = await holding.requests.found(name, required.session)
     if form is None or form.target != target.origin_form:
-        return Admitted(decision=Denied(reason=Reason.HELD_REQUEST_GONE, portal=required.portal))
+        return PerRequestDecision(decision=Denied(reason=Reason.HELD_REQUEST_GONE, portal=required.portal))
     return await gate.access.admit_once(required, target, bound_proof.of_form(name, form), gate.clock())

@@ -9,7 +9,7 @@ from datetime import datetime
 from email.utils import formatdate
 from typing import Any, Final, Protocol
 
-from authproxy.access.decision import Admitted, Decision, Reason, StepUpRequired
+from authproxy.access.decision import Decision, PerRequestDecision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
@@ -19,7 +19,7 @@ from authproxy.edge.rules.shares import Shares
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger
-from authproxy.telemetry.requests import Answered
+from authproxy.telemetry.requests import AnsweredRequest
 
 _SILENT_PROXIES: Final = 64
 """Proxies that are warned about; an operator who has more knows by then."""
@@ -42,7 +42,7 @@ class Access(Protocol):
 
     async def admit_once(
         self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime
-    ) -> Admitted:
+    ) -> PerRequestDecision:
         """Lets in one request for which its person has given a proof, once. Never raises."""
         ...
 
@@ -82,7 +82,7 @@ class HeldRequests(Protocol):
         ...
 
 
-Observer = Callable[[Answered], None]
+Observer = Callable[[AnsweredRequest], None]
 """Told once per answered request. What is asked of it must be asked at once: afterwards the exchange is taken
 apart."""
 

@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 
 from authproxy.access import bound_proof, policy
 from authproxy.access.decision import (
-    Admitted,
     Allowed,
     AuthenticationRequired,
     Decision,
     Denied,
+    PerRequestDecision,
     Reason,
     StepUpRequired,
     Unavailable,
@@ -206,13 +206,13 @@ class Access:
 
     async def admit_once(
         self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime
-    ) -> Admitted:
+    ) -> PerRequestDecision:
         """Lets in one request for which its person has given a proof, once; `required` as it was if there is
         no such proof, or it has been used. The portal sees the proof as a step-up, on this request only.
         Never raises for what the store or the signer does."""
         used, session = self._used_proofs, required.session
         if used is None:
-            return Admitted(decision=required)
+            return PerRequestDecision(decision=required)
         own = (
             (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
         )
@@ -229,10 +229,10 @@ class Access:
                     allowed = Allowed(
                         portal=required.portal, route=required.route, session=session, identity_headers=block
                     )
-                    return Admitted(decision=allowed, proof=name)
+                    return PerRequestDecision(decision=allowed, proof=name)
         except CannotAsk as refused:
-            return Admitted(decision=Unavailable(reason=refused.reason, portal=required.portal))
-        return Admitted(decision=required)
+            return PerRequestDecision(decision=Unavailable(reason=refused.reason, portal=required.portal))
+        return PerRequestDecision(decision=required)
 
     async def give_back(self, proof: str) -> None:
         """The request that the proof was used for has not been sent, and may come again. A store that is away

@@ -18,7 +18,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class GrantTurn:
     """Leave to ask with a grant. `is_doubtful`: the last question has had no answer that is known here. The
     provider may have replaced the refresh token then, so that its refusing this one says nothing about the
     account."""

@@ -12,7 +12,7 @@ from authproxy.identity.person import MemberId, TaxNumber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListedPerson:
     """A person as a list has them. None for `certificates` and `is_blocked`: as it is in the register, so
     that a list made elsewhere neither lets in whom an operator has blocked here nor forgets a certificate
     that was linked here."""
@@ -40,7 +40,7 @@ Register = Mapping[MemberId, Member]
 
 
 def taken_over(
-    before: Register, listed: Sequence[Listed], *, replaces: bool, now: datetime
+    before: Register, listed: Sequence[ListedPerson], *, replaces: bool, now: datetime
 ) -> dict[MemberId, Member]:
     """The register with the list in it; `replaces` leaves out whoever is not in the list."""
     after = {} if replaces else dict(before)
@@ -91,7 +91,7 @@ def has_lost(before: Member, after: Member) -> bool:
     )
 
 
-def _updated(before: Member | None, listed: Listed, now: datetime) -> Member:
+def _updated(before: Member | None, listed: ListedPerson, now: datetime) -> Member:
     member = Member(
         member_id=listed.member_id,
         name=listed.name,

@@ -17,7 +17,7 @@ import aiohttp
 
 from authproxy.identity.grant import Grant
 from authproxy.oidc.client_credentials import ClientCredentials
-from authproxy.oidc.exchange import Answer, Question, ask, cannot_ask
+from authproxy.oidc.exchange import ProviderAnswer, ProviderQuestion, ask, cannot_ask
 from authproxy.oidc.metadata import ProviderMetadata
 from authproxy.oidc.refused import AnswerInvalid
 from authproxy.oidc.relying_party import RelyingParty
@@ -42,7 +42,7 @@ class Withdrawn:
     found: str
 
 
-class Account:
+class AccountQuestions:
     """Every method raises CannotAsk for whatever is neither a yes nor a no."""
 
     def __init__(
@@ -117,20 +117,20 @@ class Account:
             )
         return Stands()
 
-    async def _asked(self, name: str, url: str, form: dict[str, str]) -> Answer:
+    async def _asked(self, name: str, url: str, form: dict[str, str]) -> ProviderAnswer:
         # An assertion for the token endpoint is what providers take at the other two as well.
         credentials = self._credentials.towards((await self._metadata.current()).token_endpoint)
-        question = Question(
+        question = ProviderQuestion(
             name=name,
             url=url,
             headers=credentials.headers,
             form={**form, **credentials.form},
             size_limit=_SIZE_LIMIT,
         )
-        return await ask(self._session, question, timeout=self._relying_party.timeout)
+        return await ask(self._session, question, time_limit=self._relying_party.timeout)
 
 
-def _object_in(answer: Answer) -> dict[str, object]:
+def _object_in(answer: ProviderAnswer) -> dict[str, object]:
     try:
         return answer.json_object()
     except AnswerInvalid as found:

@@ -13,13 +13,13 @@ from authproxy.identity.person import Issuer, Subject
 from authproxy.oidc import signed_token
 from authproxy.oidc.key_set import VerificationKey
 from authproxy.oidc.relying_party import RelyingParty
-from authproxy.oidc.signed_token import Kind, SignedToken, instant, is_identifier, seconds
+from authproxy.oidc.signed_token import SignedToken, TokenKind, instant, is_identifier, seconds
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _NAME = "logout token"
-_TYPED = Kind(_NAME, frozenset({"LOGOUT+JWT", "APPLICATION/LOGOUT+JWT"}))
+_TYPED = TokenKind(_NAME, frozenset({"LOGOUT+JWT", "APPLICATION/LOGOUT+JWT"}))
 # §2.4 recommends the type of its own since 2022; providers from before leave it out or say JWT.
-_TYPED_OR_NOT = Kind(_NAME, _TYPED.types | {"JWT"})
+_TYPED_OR_NOT = TokenKind(_NAME, _TYPED.types | {"JWT"})
 _OLDEST = timedelta(minutes=5)
 """The specification recommends tokens of two minutes; a longer life gives a stolen one longer use."""
 
@@ -68,7 +68,7 @@ def verified(
     )
 
 
-def _check_meaning(claims: Mapping[str, Any], kind: Kind) -> None:
+def _check_meaning(claims: Mapping[str, Any], kind: TokenKind) -> None:
     """Without these an ID token could be played as a logout token: the same key signs both, and `typ` may be
     missing."""
     events = claims.get("events")
@@ -78,7 +78,9 @@ def _check_meaning(claims: Mapping[str, Any], kind: Kind) -> None:
         raise kind.refused("it has a nonce, as ID tokens do")
 
 
-def _good_until(claims: dict[str, Any], kind: Kind, relying_party: RelyingParty, now: datetime) -> datetime:
+def _good_until(
+    claims: dict[str, Any], kind: TokenKind, relying_party: RelyingParty, now: datetime
+) -> datetime:
     leeway = relying_party.leeway
     if relying_party.logout_tokens == "draft" and "exp" not in claims:
         # The age alone is the limit then: it is bounded for every token.
@@ -89,7 +91,7 @@ def _good_until(claims: dict[str, Any], kind: Kind, relying_party: RelyingParty,
     return min(times.expires_at, times.issued_at + _OLDEST) + leeway
 
 
-def _optional(claims: Mapping[str, Any], name: str, kind: Kind) -> str | None:
+def _optional(claims: Mapping[str, Any], name: str, kind: TokenKind) -> str | None:
     if name not in claims:
         return None
     value = claims[name]

@@ -42,11 +42,11 @@ class ClientCredentials:
     """Raises ValueError at construction if the relying party's key cannot sign."""
 
     def __init__(
-        self, relying_party: RelyingParty, *, clock: Callable[[], datetime], fresh: Callable[[int], str]
+        self, relying_party: RelyingParty, *, clock: Callable[[], datetime], random_text: Callable[[int], str]
     ) -> None:
         self._relying_party = relying_party
         self._clock = clock
-        self._fresh = fresh
+        self._random_text = random_text
         self._key = (
             _client_key(relying_party.client_key or b"")
             if relying_party.client_authentication == "private_key_jwt"
@@ -80,7 +80,7 @@ class ClientCredentials:
             "iss": self._relying_party.client_id,
             "sub": self._relying_party.client_id,
             "aud": audience,
-            "jti": self._fresh(16),
+            "jti": self._random_text(16),
             "iat": issued_at,
             "exp": issued_at + _ASSERTION_LIFETIME,
         }

@@ -27,7 +27,7 @@ _LATER = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ProviderQuestion:
     """One request. `name` is what the provider's endpoint is called in messages; URLs, fields and bodies
     never are in them."""
 
@@ -42,10 +42,10 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ProviderAnswer:
     """What came back: a success (200, or what the question says), or the provider's own refusal (4xx)."""
 
-    question: Question
+    question: ProviderQuestion
     status: int
     media_type: str
     body: bytes = field(repr=False)
@@ -114,21 +114,23 @@ def client_session(
     )
 
 
-async def ask(session: aiohttp.ClientSession, question: Question, *, timeout: timedelta) -> Answer:  # noqa: ASYNC109  (of the agreement)
+async def ask(
+    session: aiohttp.ClientSession, question: ProviderQuestion, *, time_limit: timedelta
+) -> ProviderAnswer:
     """The provider's answer. Raises CannotAsk for everything that is none: no connection, no end in time,
     5xx, redirects, too much."""
     try:
-        async with asyncio.timeout(timeout.total_seconds()):
+        async with asyncio.timeout(time_limit.total_seconds()):
             return await _asked(session, question)
     except TimeoutError:
-        raise cannot_ask(f"{question.name} gave no answer within {timeout.total_seconds():g} s") from None
+        raise cannot_ask(f"{question.name} gave no answer within {time_limit.total_seconds():g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # The texts of these may quote what was received; the class says enough (certificate, DNS, connection,
         # malformed answer).
         raise cannot_ask(f"{question.name} could not be asked: {type(error).__name__}") from None
 
 
-async def _asked(session: aiohttp.ClientSession, question: Question) -> Answer:
+async def _asked(session: aiohttp.ClientSession, question: ProviderQuestion) -> ProviderAnswer:
     async with session.request(
         "GET" if question.form is None else "POST",
         URL(question.url, encoded=True),
@@ -145,7 +147,7 @@ async def _asked(session: aiohttp.ClientSession, question: Question) -> Answer:
         # A few bytes of gzip can stand for gigabytes; we asked for none.
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise cannot_ask(f"{question.name} answered in an encoding that was not asked for")
-        return Answer(
+        return ProviderAnswer(
             question=question,
             status=response.status,
             media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
@@ -153,7 +155,7 @@ async def _asked(session: aiohttp.ClientSession, question: Question) -> Answer:
         )
 
 
-async def _body(response: aiohttp.ClientResponse, question: Question) -> bytes:
+async def _body(response: aiohttp.ClientResponse, question: ProviderQuestion) -> bytes:
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece

@@ -15,11 +15,11 @@ from authproxy.oidc import signed_token
 from authproxy.oidc.key_set import VerificationKey
 from authproxy.oidc.refused import AnswerInvalid, AuthenticationTooOld
 from authproxy.oidc.relying_party import Algorithm, RelyingParty
-from authproxy.oidc.signed_token import Kind, SignedToken, instant, is_identifier, seconds
+from authproxy.oidc.signed_token import SignedToken, TokenKind, instant, is_identifier, seconds
 from authproxy.oidc.wire import Unreadable, base64url, json_object, octets_of
 
 # Providers that put a person's groups into the token need more than the 16 KiB of others.
-_KIND = Kind("ID token", frozenset({"JWT"}), longest=64 * 1024)
+_KIND = TokenKind("ID token", frozenset({"JWT"}), longest=64 * 1024)
 _OLDEST = timedelta(minutes=10)
 
 

@@ -18,7 +18,7 @@ import aiohttp
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.oidc import key_set
-from authproxy.oidc.exchange import Question, ask, cannot_ask
+from authproxy.oidc.exchange import ProviderQuestion, ask, cannot_ask
 from authproxy.oidc.key_set import KeySet, VerificationKey
 from authproxy.oidc.refused import AnswerInvalid
 from authproxy.oidc.relying_party import ALGORITHMS, Algorithm, RelyingParty, is_endpoint
@@ -362,8 +362,8 @@ class ProviderMetadata:
     async def _document(self, name: str, url: str) -> dict[str, Any]:
         answer = await ask(
             self._session,
-            Question(name=name, url=url, size_limit=_SIZE_LIMIT),
-            timeout=self._relying_party.timeout,
+            ProviderQuestion(name=name, url=url, size_limit=_SIZE_LIMIT),
+            time_limit=self._relying_party.timeout,
         )
         if answer.status != 200:
             raise cannot_ask(f"{name} answered {answer.status}")

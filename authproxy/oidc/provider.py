@@ -14,7 +14,7 @@ import aiohttp
 
 from authproxy.identity.grant import Grant
 from authproxy.oidc import authorization, back_channel_logout, end_session, id_token
-from authproxy.oidc.account import Account, Stands, Withdrawn
+from authproxy.oidc.account import AccountQuestions, Stands, Withdrawn
 from authproxy.oidc.back_channel_logout import LogoutToken
 from authproxy.oidc.client_credentials import ClientCredentials
 from authproxy.oidc.end_session import EndSessionRequest
@@ -61,7 +61,7 @@ class OpenIdProvider:
         session: aiohttp.ClientSession,
         *,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], str],
+        random_text: Callable[[int], str],
     ) -> None:
         self._relying_party = relying_party
         # Whoever is sent a `max_age` has to state `auth_time` (OpenID Connect Core §2).
@@ -72,11 +72,13 @@ class OpenIdProvider:
         )
         self._clock = clock
         self._metadata = ProviderMetadata(relying_party, session, clock=clock)
-        credentials = ClientCredentials(relying_party, clock=clock, fresh=fresh)
+        credentials = ClientCredentials(relying_party, clock=clock, random_text=random_text)
         self._token_endpoint = TokenEndpoint(relying_party, session, credentials)
         self._pushed_requests = PushedRequests(relying_party, session, credentials)
         self._userinfo = UserInfo(relying_party, session, self._metadata, clock=clock)
-        self._account = Account(relying_party, session, credentials, metadata=self._metadata, clock=clock)
+        self._account = AccountQuestions(
+            relying_party, session, credentials, metadata=self._metadata, clock=clock
+        )
 
     async def authorization_request(
         self,

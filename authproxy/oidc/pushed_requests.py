@@ -11,7 +11,7 @@ import aiohttp
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.oidc.client_credentials import ClientCredentials
-from authproxy.oidc.exchange import Question, ask, cannot_ask
+from authproxy.oidc.exchange import ProviderQuestion, ask, cannot_ask
 from authproxy.oidc.metadata import Metadata
 from authproxy.oidc.refused import AnswerInvalid
 from authproxy.oidc.relying_party import RelyingParty
@@ -43,7 +43,7 @@ class PushedRequests:
             )
         # §2: the issuer is the audience that every provider must accept in an assertion.
         credentials = self._credentials.towards(self._relying_party.issuer)
-        question = Question(
+        question = ProviderQuestion(
             name=_NAME,
             url=url,
             headers=credentials.headers,
@@ -51,7 +51,7 @@ class PushedRequests:
             success=201,
             size_limit=_SIZE_LIMIT,
         )
-        answer = await ask(self._session, question, timeout=self._relying_party.timeout)
+        answer = await ask(self._session, question, time_limit=self._relying_party.timeout)
         if answer.status != 201:
             found = (
                 f"{_NAME}: the provider does not accept the request ({answer.said}); check the settings of "

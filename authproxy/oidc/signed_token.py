@@ -25,7 +25,7 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999, beyond which there is no dat
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TokenKind:
     """What a token is meant to be. `types` are the values of `typ` that say so, in capitals; a token without
     `typ` says `JWT`. Nothing is read of one that has more than `longest` characters."""
 
@@ -41,7 +41,7 @@ class Kind:
 class SignedToken:
     """A token whose form is right, and nothing more."""
 
-    kind: Kind
+    kind: TokenKind
     key_id: str | None
     algorithm: Algorithm
     signing_input: bytes = field(repr=False)
@@ -50,12 +50,12 @@ class SignedToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
+class TokenTimes:
     expires_at: datetime
     issued_at: datetime
 
 
-def read(token: str, kind: Kind, *algorithms: Algorithm) -> SignedToken:
+def read(token: str, kind: TokenKind, *algorithms: Algorithm) -> SignedToken:
     """The parts of a token in JWS compact form whose header suits its kind and one of the algorithms. Raises
     TokenRefused."""
     if len(token) > kind.longest:
@@ -94,7 +94,7 @@ def claims_of(token: SignedToken, key: VerificationKey) -> dict[str, Any]:
         raise token.kind.refused(f"claims: {found}") from None
 
 
-def check_parties(claims: Mapping[str, Any], kind: Kind, relying_party: RelyingParty) -> None:
+def check_parties(claims: Mapping[str, Any], kind: TokenKind, relying_party: RelyingParty) -> None:
     """Raises TokenRefused unless the token is from this issuer, for us, and for nobody else but the audiences
     that the settings trust."""
     if claims.get("iss") != relying_party.issuer:
@@ -115,7 +115,9 @@ def check_parties(claims: Mapping[str, Any], kind: Kind, relying_party: RelyingP
         raise kind.refused("azp is another client")
 
 
-def check_times(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now: datetime) -> Times:
+def check_times(
+    claims: Mapping[str, Any], kind: TokenKind, *, leeway: timedelta, now: datetime
+) -> TokenTimes:
     """Raises TokenRefused for a token that is over or not valid yet; how old a valid one may be is for each
     kind to say."""
     expires_at, issued_at = instant(claims, "exp", kind), instant(claims, "iat", kind)
@@ -126,10 +128,10 @@ def check_times(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now
         raise kind.refused(
             f"valid only in {seconds(max(issued_at, not_before) - now)}; are both clocks right?"
         )
-    return Times(expires_at=expires_at, issued_at=issued_at)
+    return TokenTimes(expires_at=expires_at, issued_at=issued_at)
 
 
-def check_validity(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, now: datetime) -> None:
+def check_validity(claims: Mapping[str, Any], kind: TokenKind, *, leeway: timedelta, now: datetime) -> None:
     """Raises TokenRefused for a token that says that it is over or not valid yet. One that names no times is
     valid."""
     if "exp" in claims and now - leeway >= (expires_at := instant(claims, "exp", kind)):
@@ -139,7 +141,7 @@ def check_validity(claims: Mapping[str, Any], kind: Kind, *, leeway: timedelta, 
             raise kind.refused(f"valid only in {seconds(begins_at - now)}; are both clocks right?")
 
 
-def instant(claims: Mapping[str, Any], name: str, kind: Kind) -> datetime:
+def instant(claims: Mapping[str, Any], name: str, kind: TokenKind) -> datetime:
     """The claim as a moment, whole seconds. Raises TokenRefused if it is none."""
     value = claims.get(name)
     # `True` is an int to Python, and text that looks like a number is one to some readers: neither is a JSON

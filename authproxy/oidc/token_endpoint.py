@@ -10,7 +10,7 @@ import aiohttp
 
 from authproxy.access.decision import Reason
 from authproxy.oidc.client_credentials import ClientCredentials
-from authproxy.oidc.exchange import Answer, Question, ask
+from authproxy.oidc.exchange import ProviderAnswer, ProviderQuestion, ask
 from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused
 from authproxy.oidc.relying_party import RelyingParty
 
@@ -52,16 +52,16 @@ class TokenEndpoint:
             "code_verifier": code_verifier,
             **credentials.form,
         }
-        question = Question(
+        question = ProviderQuestion(
             name="token endpoint", url=url, headers=credentials.headers, form=form, size_limit=_SIZE_LIMIT
         )
-        answer = await ask(self._session, question, timeout=self._relying_party.timeout)
+        answer = await ask(self._session, question, time_limit=self._relying_party.timeout)
         if answer.status != 200:
             raise _refused(answer)
         return _tokens(answer.json_object())
 
 
-def _refused(answer: Answer) -> AuthorizationRefused:
+def _refused(answer: ProviderAnswer) -> AuthorizationRefused:
     error = answer.error
     # A 401 speaks of our authentication, whatever stands in it: some providers send a page along.
     if answer.status == 401 or error in _OUR_FAULT:

@@ -10,16 +10,16 @@ import aiohttp
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.oidc import signed_token
-from authproxy.oidc.exchange import Answer, Question, ask
+from authproxy.oidc.exchange import ProviderAnswer, ProviderQuestion, ask
 from authproxy.oidc.metadata import Metadata, ProviderMetadata
 from authproxy.oidc.refused import AnswerInvalid
 from authproxy.oidc.relying_party import RelyingParty
-from authproxy.oidc.signed_token import Kind
+from authproxy.oidc.signed_token import TokenKind
 from authproxy.telemetry.logging import logger
 
 _SIZE_LIMIT = 256 * 1024
 _NAME = "userinfo endpoint"
-_KIND = Kind("userinfo", frozenset({"JWT"}), longest=64 * 1024)
+_KIND = TokenKind("userinfo", frozenset({"JWT"}), longest=64 * 1024)
 
 
 class UserInfo:
@@ -66,13 +66,13 @@ class UserInfo:
         logger("oidc").warning("userinfo.unanswered", error=str(failure))
         return {}
 
-    async def _asked(self, url: str, access_token: str) -> Answer:
-        question = Question(
+    async def _asked(self, url: str, access_token: str) -> ProviderAnswer:
+        question = ProviderQuestion(
             name=_NAME, url=url, headers={"Authorization": f"Bearer {access_token}"}, size_limit=_SIZE_LIMIT
         )
-        return await ask(self._session, question, timeout=self._relying_party.timeout)
+        return await ask(self._session, question, time_limit=self._relying_party.timeout)
 
-    async def _claims(self, answer: Answer, metadata: Metadata) -> Mapping[str, object]:
+    async def _claims(self, answer: ProviderAnswer, metadata: Metadata) -> Mapping[str, object]:
         if answer.media_type != "application/jwt":
             return answer.json_object()
         # Latin-1, because whatever is not ASCII is found there and refused as no base64url.

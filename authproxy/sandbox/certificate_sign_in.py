@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from authproxy.identity.member import EVERY_PORTAL, CertificateName
 from authproxy.identity.person import MemberId, TaxNumber
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from authproxy.sandbox.accounts import Account
 
 ENROLLED = ("ana.novak", "cvetka.zupan")
@@ -59,7 +59,7 @@ def host_certificate(folder: Path, *, now: datetime) -> None:
     file.write_bytes(made.public_bytes(Encoding.PEM))
 
 
-def enrolled(accounts: Iterable[Account], authority: Path) -> list[Listed]:
+def enrolled(accounts: Iterable[Account], authority: Path) -> list[ListedPerson]:
     """The people whose certificate the register knows, as a bank would list them. `authority` is the
     authority's folder."""
     return [
@@ -72,10 +72,10 @@ def certificate_of(name: str, authority: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificates((authority / "private" / f"{name}.pem").read_bytes())[0]
 
 
-def _listed(account: Account, authority: Path) -> Listed:
+def _listed(account: Account, authority: Path) -> ListedPerson:
     name = account.email.partition("@")[0]
     certificate = certificate_of(name, authority)
-    return Listed(
+    return ListedPerson(
         member_id=MemberId(name),
         name=account.name or name,
         email=account.email,

@@ -188,7 +188,7 @@ MEANINGS: Mapping[Event, str] = {
 """The catalogue: every event there is."""
 
 
-class Fields(TypedDict, total=False):
+class EventFields(TypedDict, total=False):
     """What may be said of an event. `request_id`, `client` and `portal` are those bound to the request in
     hand by structlog's context variables if not given; `portal`, `session_id` and `person` are those of
     `session`, if there is one, and so is `method` if not given.
@@ -237,7 +237,7 @@ class Audit:
         self._clock = clock
         self._person_key = person_key
 
-    def record(self, event: Event, **fields: Unpack[Fields]) -> None:
+    def record(self, event: Event, **fields: Unpack[EventFields]) -> None:
         """Records an event with the fields that every event has, null where nothing is known."""
         try:
             self._write(self.line(event, **fields))
@@ -251,7 +251,7 @@ class Audit:
         if self.is_required and not self._works():
             raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "audit events cannot be written")
 
-    async def assure(self, event: Event, **fields: Unpack[Fields]) -> None:
+    async def assure(self, event: Event, **fields: Unpack[EventFields]) -> None:
         """As `record`, before somebody is let in. Where events are required it returns when this one has been
         written, and raises CannotAsk(AUDIT_UNAVAILABLE) if it cannot be."""
         if not self.is_required:
@@ -259,7 +259,7 @@ class Audit:
         elif not await self.confirm(event, **fields):
             raise CannotAsk(Reason.AUDIT_UNAVAILABLE, f"the audit event {event.value} could not be written")
 
-    async def confirm(self, event: Event, **fields: Unpack[Fields]) -> bool:
+    async def confirm(self, event: Event, **fields: Unpack[EventFields]) -> bool:
         """As `record`; whether the event has been written."""
         if self._written is None:
             lost = self.lost
@@ -267,7 +267,7 @@ class Audit:
             return self.lost == lost
         return await self._written(self.line(event, **fields))
 
-    def line(self, event: Event, **fields: Unpack[Fields]) -> str:
+    def line(self, event: Event, **fields: Unpack[EventFields]) -> str:
         """The event as one line, with its end."""
         bound = structlog.contextvars.get_contextvars()
         session, portal, method = fields.get("session"), fields.get("portal"), fields.get("method")

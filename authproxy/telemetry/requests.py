@@ -17,7 +17,7 @@ _SUSPICIOUS: Final = frozenset(
 )
 
 
-class Answered(Protocol):
+class AnsweredRequest(Protocol):
     """What is known of a request that has been answered. Times are seconds; `path` never has the query."""
 
     request_id: str
@@ -69,7 +69,7 @@ class RequestRecorder:
         self._seconds: dict[str, Durations] = {}
         self._upstream_seconds: dict[str, Durations] = {}
 
-    def __call__(self, answered: Answered) -> None:
+    def __call__(self, answered: AnsweredRequest) -> None:
         counted = portal, decision, reason = answered.counted()
         metrics = self._metrics
         metrics.requests[counted] += 1
@@ -88,11 +88,11 @@ class RequestRecorder:
         elif decision == "denied" and answered.session is not None:
             self._record(Event.ACCESS_DENIED, answered)
 
-    def held(self, answered: Answered) -> None:
+    def held(self, answered: AnsweredRequest) -> None:
         """A form was kept until its person has proved themselves afresh."""
         self._record(Event.REQUEST_HELD, answered)
 
-    def released(self, answered: Answered) -> None:
+    def released(self, answered: AnsweredRequest) -> None:
         """A kept form goes to the portal."""
         self._record(Event.REQUEST_RELEASED, answered)
 
@@ -108,7 +108,7 @@ class RequestRecorder:
             durations.observe(upstream_seconds)
 
     @staticmethod
-    def _write_line(log: AccessLog, answered: Answered) -> None:
+    def _write_line(log: AccessLog, answered: AnsweredRequest) -> None:
         session = answered.session
         log.write(
             request_id=answered.request_id,
@@ -129,7 +129,7 @@ class RequestRecorder:
             upstream=answered.upstream_seconds,
         )
 
-    def _record(self, event: Event, answered: Answered) -> None:
+    def _record(self, event: Event, answered: AnsweredRequest) -> None:
         self._audit.record(
             event,
             session=answered.session,

@@ -10,7 +10,7 @@ from datetime import datetime
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from authproxy.access import askers
+from authproxy.access import request_senders
 from authproxy.access.decision import Reason
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.pages import CONTEXT
@@ -65,7 +65,7 @@ def _is_another_pages(request: web.Request) -> bool:
     """Whether a browser says that no step of a person's own has brought this: a form of another site, an
     image, a script, a frame."""
     if request.method == hdrs.METH_POST:
-        return askers.comes_from(request.raw_headers, request[CONTEXT].portal.origin) is False
+        return request_senders.comes_from(request.raw_headers, request[CONTEXT].portal.origin) is False
     said = request.headers
     return (
         said.get("Sec-Fetch-Mode", "navigate") != "navigate"

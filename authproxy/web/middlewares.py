@@ -9,7 +9,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from authproxy.access import own_place
+from authproxy.access import own_paths
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.telemetry.logging import logger
@@ -122,7 +122,7 @@ def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = 
 def _is_for_any_host(path: str) -> bool:
     """Keys, and the page that says that there is no portal here, with what it needs to look like one of
     ours."""
-    return path == REFUSAL_PATH or own_place.needs_no_portal(path)
+    return path == REFUSAL_PATH or own_paths.needs_no_portal(path)
 
 
 def _may_be_repeated(request: web.Request) -> bool:

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 from aiohttp import hdrs, web
 from markupsafe import Markup
 
-from authproxy.access import own_place
+from authproxy.access import own_paths
 from authproxy.web.request_context import PortalPresentation, RequestContext
 from authproxy.web.templating import Templates
 
-PREFIX = own_place.PREFIX
+PREFIX = own_paths.PREFIX
 CONTEXT = web.RequestKey("context", RequestContext)
 _NOTHING_KEPT: Final[Mapping[str, str]] = MappingProxyType({})
 _POLICY = (

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from authproxy.access import askers
+from authproxy.access import request_senders
 from authproxy.web import return_to
 
 Locale = Literal["sl", "en"]
@@ -129,7 +129,7 @@ def of(
         request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "unknown",
         locale=chosen or preferred_locale(headers.get("Accept-Language", "")),
         locale_is_chosen=chosen is not None,
-        is_page_load=askers.is_page_load(fields, method),
+        is_page_load=request_senders.is_page_load(fields, method),
         client_is_nobody="X-Authproxy-Client-Is-Nobody" in headers,
     )
 
@@ -151,7 +151,7 @@ def preferred_locale(accept_language: str) -> Locale:
 def comes_from_us(fields: Iterable[tuple[bytes, bytes]], *, origin: str, holds_our_cookie: bool) -> bool:
     """Whether a POST was sent by a page of the portal's own origin. Where neither header says so, only a
     SameSite cookie shows that the request did not come from elsewhere."""
-    said = askers.comes_from(fields, origin)
+    said = request_senders.comes_from(fields, origin)
     return holds_our_cookie if said is None else said
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from authproxy.access.own_place import is_own_place
+from authproxy.access.own_paths import is_own_path
 from authproxy.access.target import TargetRefused, parse
 
 LONGEST = 2048
@@ -78,6 +78,6 @@ def _is_ours(place: str, *, accepts_encoded_slash: bool, accepts_encoded_percent
         return False
     # Our own places: the chooser as its own target would be a loop, the callback a replay, the sign-out a
     # trap.
-    return not is_own_place(target) and not any(
+    return not is_own_path(target) and not any(
         _LEAVES_THE_HOST.match(reading) for reading in target.readings()
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.identity.grant import Grant, Turn
+from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.storage.memory import MemoryGrants
 from authproxy.storage.redis.grants import RedisGrants
 from tests.support.session_builders import NOW
@@ -34,7 +34,7 @@ async def secret(grants):
 
 async def test_a_turn_comes_when_it_is_due_and_then_after_each_interval(grants, secret):
     assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE - timedelta(milliseconds=1)) is None
-    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE) == Turn(
+    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE) == GrantTurn(
         grant=FIRST, is_doubtful=False
     )
     assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY / 2) is None
@@ -58,7 +58,7 @@ async def test_a_question_without_an_answer_leaves_a_doubt_that_an_answer_ends(g
 async def test_a_new_token_takes_the_place_of_the_old_one(grants, secret):
     await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE)
     assert await grants.settle(secret, SECOND)
-    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY) == Turn(
+    assert await grants.turn(secret, every=EVERY, lives_for=HOUR, now=DUE + EVERY) == GrantTurn(
         grant=SECOND, is_doubtful=False
     )
 

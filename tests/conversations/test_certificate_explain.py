@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from authproxy import bootstrap
-from authproxy.certificates.files import Kind
+from authproxy.certificates.files import FileKind
 from tests.support.certificate_house import ana, signs_in
 from tests.support.sandbox import ROOT
 
@@ -119,13 +119,13 @@ async def test_a_portal_that_demands_more_than_a_certificate_gives_is_named_with
         told = await bootstrap.explain_certificate(
             house.house.settings, pkcs7.serialize_certificates(chain, Encoding.DER)
         )
-        assert (told.kind, told.portals) == (Kind.BUNDLE, ("b2b",))
+        assert (told.kind, told.portals) == (FileKind.BUNDLE, ("b2b",))
         assert told.told_at["acq"].startswith("method_not_allowed_here: ")
 
         told = await bootstrap.explain_certificate(
             house.house.settings, (house.folder / "sub.pem").read_bytes()
         )
-        assert (told.kind, told.portals) == (Kind.AUTHORITY, ())
+        assert (told.kind, told.portals) == (FileKind.AUTHORITY, ())
 
 
 async def test_what_is_no_certificate_and_what_is_no_file(certificate_house, tmp_path):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from authproxy.certificates.presentation import Form
+from authproxy.certificates.presentation import TerminatorForm
 from tests.support.certificate_house import ana, choosing
 from tests.support.forwarded import written_by
 from tests.support.gateway import TICKET
@@ -20,7 +20,7 @@ async def way_of(house, browser):
     return (await choosing(browser, house.acq + PLACE)).location.replace("https:", "http:")
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", TerminatorForm)
 async def test_each_product_has_its_people_signed_in_and_who_goes_around_it_is_not_believed(
     certificate_houses, form
 ):
@@ -46,7 +46,7 @@ async def test_each_product_has_its_people_signed_in_and_who_goes_around_it_is_n
 
 
 async def test_octets_that_are_no_text_are_refused_with_a_page(certificate_houses):
-    async with certificate_houses(environment=forwarding(Form.NGINX)) as house:
+    async with certificate_houses(environment=forwarding(TerminatorForm.NGINX)) as house:
         browser = Browser()
         page = await browser.request(
             "GET",
@@ -56,7 +56,7 @@ async def test_octets_that_are_no_text_are_refused_with_a_page(certificate_house
         assert (page.status, page.json["reason"]) == (403, "certificate_unreadable")
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", TerminatorForm)
 async def test_a_field_that_a_product_has_appended_to_a_clients_own_signs_nobody_in(certificate_houses, form):
     """What happens where a terminator adds its field and leaves the client's in place."""
     async with certificate_houses(environment=forwarding(form)) as house:

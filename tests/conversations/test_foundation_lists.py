@@ -184,7 +184,7 @@ async def parties(hostile):
     agreed = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
     async with client_session(None, agreed.timeout) as session:
         yield lambda **changes: OpenIdProvider(
-            replace(agreed, **changes), session, clock=lambda: NOW, fresh=lambda size: "f" * size
+            replace(agreed, **changes), session, clock=lambda: NOW, random_text=lambda size: "f" * size
         )
 
 

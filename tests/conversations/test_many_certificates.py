@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from authproxy.identity.person import MemberId, TaxNumber
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from tests.support.certificate_house import choosing
 from tests.support.http_client import Browser
 from tests.support.sandbox import served
@@ -21,7 +21,7 @@ the time that the store has."""
 
 def listed(house, name):
     account = house.house.accounts.find(f"{name}@example.si")
-    return Listed(
+    return ListedPerson(
         member_id=MemberId(name.partition(".")[0]),
         name=account.name,
         tax_number=TaxNumber(account.tax_number),

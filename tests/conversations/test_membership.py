@@ -13,13 +13,13 @@ from authproxy import bootstrap
 from authproxy.access.decision import Reason
 from authproxy.identity.member import Account
 from authproxy.identity.person import MemberId, TaxNumber
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from authproxy.storage.redis import keys as keyspace
 from tests.support.gateway import ANA, BOR, CVETKA, DAVID, TICKET, until
 from tests.support.http_client import Browser
 
 MEMBERS_ONLY = {"AUTHPROXY__PORTALS__ACQ__MEMBERS": "register"}
-ENTERED = Listed(
+ENTERED = ListedPerson(
     member_id=MemberId("e-1"), name="Ana Novak", tax_number=TaxNumber("99990008"), portals=("acq",)
 )
 CVETKA_ENTERED = replace(

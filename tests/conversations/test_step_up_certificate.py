@@ -9,7 +9,7 @@ import re
 import pytest
 
 from authproxy.identity.person import MemberId, TaxNumber
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from tests.support.certificate_house import ana, signs_in
 from tests.support.gateway import ANA, CVETKA, TICKET, Person, until
 
@@ -36,7 +36,7 @@ def cvetka(house, **changes):
         "portals": ("*",),
         "certificates": (house.named("cvetka.zupan"),),
     }
-    return Listed(**listed | changes)
+    return ListedPerson(**listed | changes)
 
 
 async def signed_in(house, email=CVETKA, *, shows="cvetka.zupan"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import pytest_asyncio
 
-from authproxy.certificates.status import Mode
+from authproxy.certificates.status import RevocationMode
 from tests.support.nist_paths import Suite, numbered, open_bench, policies
 
 pytestmark = [
@@ -129,7 +129,7 @@ async def test_policies_are_those_of_the_standard(bench):
     assert wrong == []
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", RevocationMode)
 async def test_whom_a_list_names_is_revoked_whatever_else_is_let_pass(bench, mode):
     assert {
         name for name in NAMED_IN_A_LIST if not (await bench.verdict(name, mode=mode)).is_revoked

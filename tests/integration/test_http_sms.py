@@ -27,7 +27,7 @@ from authproxy.bootstrap.text_messages import sms_sender
 from authproxy.challenges.message import Sms
 from authproxy.delivery.agreement import Agreement, DeliveryReports, Signature, Success
 from authproxy.delivery.http_sms import HttpSmsGateway, client_session
-from authproxy.delivery.sms_gateways import FallbackSender, NotTaken, Rest
+from authproxy.delivery.sms_gateways import FallbackSender, GatewayRest, NotTaken
 from authproxy.delivery.template import Template
 from authproxy.sandbox.outbox.application import application
 from authproxy.sandbox.serving import bound, port_of, serving
@@ -379,7 +379,7 @@ async def test_over_tls_only_a_gateway_that_proves_itself_gets_a_message_and_we_
 
 def sender(*gateways, clock=None, after=2):
     return FallbackSender(
-        gateways, rest=Rest(after=after, lasts=timedelta(seconds=30)), clock=clock or Clock()
+        gateways, rest=GatewayRest(after=after, lasts=timedelta(seconds=30)), clock=clock or Clock()
     )
 
 

@@ -18,12 +18,12 @@ from cryptography.x509 import ocsp as wire
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.certificates.addresses import Address, Addresses
-from authproxy.certificates.fetching import Fetcher, Limits, NoAnswer, client_session, is_public
+from authproxy.certificates.addresses import SourceAddress, SourceAddresses
+from authproxy.certificates.fetching import Fetcher, FetchLimits, NoAnswer, client_session, is_public
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Profile
-from authproxy.certificates.revocation import RevocationSources, Rules
-from authproxy.certificates.status import Good, Mode, Revoked, Source, Subject
+from authproxy.certificates.revocation import RevocationRules, RevocationSources
+from authproxy.certificates.status import Good, IssuedCertificate, RevocationMode, Revoked, StatusSource
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.certificates.verdict import Validated
 from tests.support.certificate_builder import NOW, Authority, at, der, lists_at, partition, pem, responder_at
@@ -35,7 +35,7 @@ ROOT = Authority.root()
 SUB = ROOT.authority(lists=lists_at(f"{HOST}/root.crl"))
 ANA = SUB.person(lists=lists_at(LIST), responder=responder_at(ANSWERS))
 BOR = SUB.person(lists=lists_at(LIST))
-LIMITS = Limits(timeout=timedelta(seconds=5), octets=1000)
+LIMITS = FetchLimits(timeout=timedelta(seconds=5), octets=1000)
 
 
 class Clock:
@@ -139,19 +139,19 @@ async def sources(host, clock, shared):
             public = await resources.enter_async_context(client_session(public_only=True))
             stated = {"ocsp_timeout": timedelta(seconds=5), "list_timeout": timedelta(seconds=5)} | rules
             return RevocationSources(
-                Rules(addresses=addresses or Addresses(overrides={HOST: host.url}), **stated),
+                RevocationRules(addresses=addresses or SourceAddresses(overrides={HOST: host.url}), **stated),
                 Fetcher(named=named, public=public),
                 shared,
                 authorities=(SUB.certificate, ROOT.certificate),
                 clock=clock,
-                fresh=fresh,
+                random_bytes=fresh,
             )
 
         yield make
 
 
 def about(certificate=ANA, issuer=SUB):
-    return Subject(certificate=certificate, issuer=issuer.certificate)
+    return IssuedCertificate(certificate=certificate, issuer=issuer.certificate)
 
 
 async def said(sources, subject=None, *, now=NOW, **more):
@@ -171,7 +171,7 @@ async def failure_of(sources, subject=None, *, now=NOW):
 async def test_a_responder_says_good_and_is_not_asked_again_for_a_while(sources, host, clock):
     host.respond(next_update=at(1))
     ours = await sources()
-    assert (await said(ours)).source is Source.OCSP
+    assert (await said(ours)).source is StatusSource.OCSP
     clock.now = at(seconds=299)
     assert isinstance(await said(ours, now=clock.now), Good)
     assert host.asked.count("/ocsp") == 1
@@ -182,14 +182,14 @@ async def test_a_responder_says_good_and_is_not_asked_again_for_a_while(sources,
 
 async def test_a_responder_says_revoked(sources, host):
     host.respond(signer=SUB.responder(), issuer=SUB, status=wire.OCSPCertStatus.REVOKED)
-    assert await said(await sources()) == Revoked(source=Source.OCSP, at=at(-1), reason="keyCompromise")
+    assert await said(await sources()) == Revoked(source=StatusSource.OCSP, at=at(-1), reason="keyCompromise")
 
 
 async def test_a_list_says_good_and_is_fetched_once(sources, host):
     host.publish("/sub.crl", SUB.crl())
     ours = await sources()
     for _ in range(3):
-        assert (await said(ours, about(BOR))).source is Source.CRL
+        assert (await said(ours, about(BOR))).source is StatusSource.CRL
     assert host.asked == ["/sub.crl"]
 
 
@@ -212,20 +212,20 @@ async def test_whoever_says_revoked_decides(sources, host):
     ours = await sources()
     assert isinstance(await said(ours), Good)  # the list is not at hand yet
     assert isinstance(await said(ours, about(BOR)), Good)
-    assert (await said(ours)).source is Source.CRL
+    assert (await said(ours)).source is StatusSource.CRL
     assert isinstance(await said(ours), Revoked)
 
 
 async def test_a_stapled_answer_does_without_asking(sources, host):
     ours = await sources()
-    assert (await said(ours, stapled=SUB.answer(ANA))).source is Source.STAPLED
+    assert (await said(ours, stapled=SUB.answer(ANA))).source is StatusSource.STAPLED
     assert isinstance(await said(ours, stapled=SUB.answer(ANA, status=wire.OCSPCertStatus.REVOKED)), Revoked)
     assert host.asked == []
 
 
 async def test_a_stapled_answer_that_is_worthless_is_not_missed(sources, host):
     host.respond()
-    assert (await said(await sources(), stapled=SUB.answer(BOR))).source is Source.OCSP
+    assert (await said(await sources(), stapled=SUB.answer(BOR))).source is StatusSource.OCSP
 
 
 async def test_authorities_are_asked_about_too(sources, host):
@@ -236,11 +236,11 @@ async def test_authorities_are_asked_about_too(sources, host):
 async def test_the_operators_responder_and_lists_do_where_certificates_name_none(sources, host):
     nameless = SUB.person()
     host.publish("/all.crl", SUB.crl())
-    ours = await sources(addresses=Addresses(crls=(f"{host.url}/all.crl",)))
-    assert (await said(ours, about(nameless))).source is Source.CRL
+    ours = await sources(addresses=SourceAddresses(crls=(f"{host.url}/all.crl",)))
+    assert (await said(ours, about(nameless))).source is StatusSource.CRL
     host.respond(nameless)
-    ours = await sources(addresses=Addresses(ocsp=f"{host.url}/ocsp"))
-    assert (await said(ours, about(nameless))).source is Source.OCSP
+    ours = await sources(addresses=SourceAddresses(ocsp=f"{host.url}/ocsp"))
+    assert (await said(ours, about(nameless))).source is StatusSource.OCSP
 
 
 # What bad ones say
@@ -297,7 +297,7 @@ async def test_a_responder_that_does_not_answer_properly_says_nothing(sources, h
     assert any(part in failure for part in word.split("|"))
     host.publish("/sub.crl", SUB.crl())
     late = NOW + timedelta(seconds=31)
-    assert (await said(ours, now=late)).source is Source.CRL
+    assert (await said(ours, now=late)).source is StatusSource.CRL
 
 
 @pytest.mark.parametrize(
@@ -343,9 +343,9 @@ async def test_whom_a_list_names_that_does_not_name_all_is_revoked_even_while_th
     )
     try:
         for _ in range(2):  # once with the list asked for on the spot, once with it at hand
-            refused = await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=Mode.ALARM)
+            refused = await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=RevocationMode.ALARM)
             assert refused.reason is Reason.CERTIFICATE_REVOKED
-        admitted = await validator.validate(Presented(leaf=der(ANA)), now=NOW, mode=Mode.ALARM)
+        admitted = await validator.validate(Presented(leaf=der(ANA)), now=NOW, mode=RevocationMode.ALARM)
         assert kind in admitted.unchecked
     finally:
         validator.close()
@@ -370,7 +370,7 @@ async def test_one_lost_connection_keeps_nobody_out(sources, host):
     host.answers["/ocsp"] = losing(1, host.answers["/ocsp"])
     ours = await sources()
     assert isinstance(await said(ours), Good)
-    assert [each.failure for each in ours.freshness(NOW) if each.source is Source.OCSP] == [None]
+    assert [each.failure for each in ours.freshness(NOW) if each.source is StatusSource.OCSP] == [None]
 
 
 async def test_a_responder_that_is_back_after_a_second_is_asked_by_one_and_then_by_all(sources, host, clock):
@@ -399,14 +399,14 @@ async def test_a_responder_that_stays_away_is_asked_once_by_all_who_wait(sources
 
 
 async def test_a_certificate_about_which_nobody_may_be_asked_is_remembered(sources):
-    ours = await sources(addresses=Addresses(allowed_hosts=frozenset({"other.example.si"})))
+    ours = await sources(addresses=SourceAddresses(allowed_hosts=frozenset({"other.example.si"})))
     assert f"(addresses in the certificate: {ANSWERS}, {LIST})" in await failure_of(ours)
     assert ours.nobody_to_ask_at == NOW
 
 
 async def test_nobody_there_says_nothing(sources):
     gone = f"http://127.0.0.1:{free_port()}"
-    ours = await sources(addresses=Addresses(overrides={HOST: gone}))
+    ours = await sources(addresses=SourceAddresses(overrides={HOST: gone}))
     assert "could not be asked" in await failure_of(ours)
 
 
@@ -540,7 +540,7 @@ async def test_a_refresh_that_fails_is_tried_again_and_told_of(sources, host, cl
     await ours.refresh()
     (only,) = ours.freshness(NOW)
     assert (only.source, only.is_usable, only.answered_at, only.failure) == (
-        Source.CRL,
+        StatusSource.CRL,
         False,
         None,
         "answered 404",
@@ -594,8 +594,8 @@ async def test_what_one_instance_knows_another_need_not_ask(sources, host):
     await said(one)
     await said(one, about(BOR))
     host.answers.clear()
-    assert (await said(other)).source is Source.OCSP
-    assert (await said(other, about(BOR))).source is Source.CRL
+    assert (await said(other)).source is StatusSource.OCSP
+    assert (await said(other, about(BOR))).source is StatusSource.CRL
 
 
 async def test_what_the_store_holds_is_examined(sources, host, shared):
@@ -646,14 +646,16 @@ async def test_without_the_store_everything_goes_on(sources, host, shared):
 async def test_an_allowed_host_that_is_private_is_not_reached(sources, host, name):
     leaf = SUB.person(lists=lists_at(f"http://{name}:{host.port}/sub.crl"))
     host.publish("/sub.crl", SUB.crl())
-    ours = await sources(addresses=Addresses(allowed_hosts=frozenset({f"{name.strip('[]')}:{host.port}"})))
+    ours = await sources(
+        addresses=SourceAddresses(allowed_hosts=frozenset({f"{name.strip('[]')}:{host.port}"}))
+    )
     await failure_of(ours, about(leaf))
     assert host.asked == []
 
 
 async def test_a_host_that_nobody_allowed_is_not_asked(sources, host):
     leaf = SUB.person(lists=lists_at(f"http://localhost:{host.port}/sub.crl"))
-    assert "may be asked" in await failure_of(await sources(addresses=Addresses()), about(leaf))
+    assert "may be asked" in await failure_of(await sources(addresses=SourceAddresses()), about(leaf))
     assert host.asked == []
 
 
@@ -688,7 +690,7 @@ async def test_certificates_cannot_make_us_keep_everything(sources, host):
         leaf = SUB.person(lists=lists_at(f"{HOST}/{number}.crl"))
         await failure_of(ours, about(leaf))
     assert len(ours.freshness(NOW)) <= 256 + 300
-    allowed = await sources(addresses=Addresses(allowed_hosts=frozenset({"127.0.0.1"})))
+    allowed = await sources(addresses=SourceAddresses(allowed_hosts=frozenset({"127.0.0.1"})))
     for number in range(300):
         await failure_of(allowed, about(SUB.person(lists=lists_at(f"http://127.0.0.1/{number}.crl"))))
     assert len(allowed.freshness(NOW)) <= 256
@@ -712,7 +714,9 @@ async def test_other_spellings_of_this_machine_in_a_certificate_are_not_asked(ho
     async with client_session(public_only=False) as named, client_session(public_only=True) as public:
         url = host.url.replace("127.0.0.1", spelling).replace("localhost", spelling)
         with pytest.raises(NoAnswer):
-            await Fetcher(named=named, public=public).fetched(Address(f"{url}/x", is_named=False), LIMITS)
+            await Fetcher(named=named, public=public).fetched(
+                SourceAddress(f"{url}/x", is_named=False), LIMITS
+            )
     assert host.asked == []
 
 
@@ -725,7 +729,9 @@ async def test_a_fetcher_says_only_the_class_of_what_went_wrong(host):
     host.answers["/x"] = malformed
     async with client_session(public_only=False) as named, client_session(public_only=True) as public:
         with pytest.raises(NoAnswer) as raised:
-            await Fetcher(named=named, public=public).fetched(Address(f"{host.url}/x", is_named=True), LIMITS)
+            await Fetcher(named=named, public=public).fetched(
+                SourceAddress(f"{host.url}/x", is_named=True), LIMITS
+            )
     assert "secret" not in str(raised.value)
 
 
@@ -738,12 +744,12 @@ async def test_a_validator_takes_what_the_sources_say(sources, host):
     validator = CertificateValidator(
         Profile(anchors=(ROOT.certificate,), intermediates=(SUB.certificate,)), ours
     )
-    verdict = await validator.validate(Presented(leaf=der(ANA)), now=NOW, mode=Mode.HARD)
+    verdict = await validator.validate(Presented(leaf=der(ANA)), now=NOW, mode=RevocationMode.HARD)
     assert isinstance(verdict, Validated)
-    assert [each.source for each in verdict.status] == [Source.OCSP, Source.CRL]
+    assert [each.source for each in verdict.status] == [StatusSource.OCSP, StatusSource.CRL]
     host.publish("/sub.crl", SUB.crl(BOR))
     assert (
-        await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=Mode.HARD)
+        await validator.validate(Presented(leaf=der(BOR)), now=NOW, mode=RevocationMode.HARD)
     ).reason is Reason.CERTIFICATE_REVOKED
     validator.close()
 
@@ -797,8 +803,8 @@ async def openssl_responder(tmp_path):
 async def test_openssls_responder_is_understood(openssl_responder, sources, clock):
     # It knows no other time than the machine's.
     clock.now = datetime.now(UTC)
-    ours = await sources(addresses=Addresses(ocsp=openssl_responder), ocsp_requires_nonce=True)
-    assert (await said(ours, now=clock.now)).source is Source.OCSP
+    ours = await sources(addresses=SourceAddresses(ocsp=openssl_responder), ocsp_requires_nonce=True)
+    assert (await said(ours, now=clock.now)).source is StatusSource.OCSP
     revoked = await said(ours, about(BOR), now=clock.now)
     assert (revoked.reason, revoked.at) == ("keyCompromise", datetime(2026, 11, 20, 9, tzinfo=UTC))
     assert "does not know" in await failure_of(ours, about(SUB.person()), now=clock.now)

@@ -61,7 +61,7 @@ async def gateways():
             **agreed,
         }
         made = SmppSmsGateway(
-            "mno", MessageCentre(port=port, **agreed), fresh=lambda _: next(references), spawn=spawn
+            "mno", MessageCentre(port=port, **agreed), random_below=lambda _: next(references), spawn=spawn
         )
         if runs:
             spawn(made.run())

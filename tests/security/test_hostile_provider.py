@@ -192,7 +192,9 @@ async def sign_in(hostile: HostileProvider, **changes: object) -> Authenticated:
         **changes,
     )
     async with client_session(None, relying_party.timeout) as session:
-        provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        provider = OpenIdProvider(
+            relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
+        )
         response = [("code", CODE), ("state", "s")]
         return await provider.authenticate(
             response, redirect_uri=REDIRECT_URI, nonce=NONCE, code_verifier=VERIFIER

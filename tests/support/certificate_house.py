@@ -21,7 +21,7 @@ from authproxy.bootstrap import Gateway
 from authproxy.certificates import leaf
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import MemberId, TaxNumber
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.settings.sources import load
 from tests.support.gateway import Clock, Counterparty, House, free_port, open_house
@@ -80,7 +80,7 @@ class CertificateHouse:
             x509.load_pem_x509_certificates((self.folder / "private" / f"{name}.pem").read_bytes())[0]
         )
 
-    async def enrols(self, *people: Listed) -> None:
+    async def enrols(self, *people: ListedPerson) -> None:
         async with bootstrap.desk(self.house.settings) as desk:
             await desk.take_over(people, replaces=False)
 
@@ -107,8 +107,8 @@ class CertificateHouse:
         )
 
 
-def ana(house: CertificateHouse, *, portals: Sequence[str] = ("*",), **changes: Any) -> Listed:
-    listed = Listed(
+def ana(house: CertificateHouse, *, portals: Sequence[str] = ("*",), **changes: Any) -> ListedPerson:
+    listed = ListedPerson(
         member_id=MemberId("ana"),
         name="Ana Novak",
         tax_number=TaxNumber("99990008"),

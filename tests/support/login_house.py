@@ -7,8 +7,8 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from authproxy.access.asking import NOTHING
 from authproxy.access.decision import Reason
+from authproxy.access.provider_demand import NOTHING
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInPlace, SignIns

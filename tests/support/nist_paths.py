@@ -16,14 +16,14 @@ from cryptography import x509
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import presentation
-from authproxy.certificates.addresses import Addresses
+from authproxy.certificates.addresses import SourceAddresses
 from authproxy.certificates.fetching import Fetcher, client_session
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Profile
-from authproxy.certificates.revocation import RevocationSources, Rules
-from authproxy.certificates.status import Mode
+from authproxy.certificates.revocation import RevocationRules, RevocationSources
+from authproxy.certificates.status import RevocationMode
 from authproxy.certificates.validator import CertificateValidator
-from authproxy.certificates.verdict import Refused
+from authproxy.certificates.verdict import CertificateRefused
 from tests.support.gateway import free_port
 
 FETCHED = Path(__file__).parent / "pkits" / "fetched"
@@ -93,11 +93,11 @@ class Bench:
         }
 
     async def verdict(
-        self, name: str, accepted: frozenset[str] = frozenset(), *, mode: Mode = Mode.HARD
+        self, name: str, accepted: frozenset[str] = frozenset(), *, mode: RevocationMode = RevocationMode.HARD
     ) -> Verdict:
         assert self._anchor is not None
         shown = presentation.presented(self._suite.certificates[name])
-        if isinstance(shown, Refused):
+        if isinstance(shown, CertificateRefused):
             return Verdict(is_accepted=False, detail=shown.detail)
         authorities, names = self._above(shown)
         lists = tuple(
@@ -107,12 +107,12 @@ class Bench:
             anchors=(self._anchor,), intermediates=tuple(authorities), accepted_policies=accepted
         )
         sources = RevocationSources(
-            Rules(addresses=Addresses(crls=lists)),
+            RevocationRules(addresses=SourceAddresses(crls=lists)),
             self._fetcher,
             _Nothing(),
             authorities=profile.authorities,
             clock=lambda: NOW,
-            fresh=secrets.token_bytes,
+            random_bytes=secrets.token_bytes,
         )
         await sources.refresh()
         validator = CertificateValidator(profile, sources)
@@ -122,7 +122,7 @@ class Bench:
             return Verdict(is_accepted=False, detail=str(unknown))
         finally:
             validator.close()
-        if isinstance(found, Refused):
+        if isinstance(found, CertificateRefused):
             return Verdict(
                 is_accepted=False, is_revoked=found.reason == "certificate_revoked", detail=found.detail
             )

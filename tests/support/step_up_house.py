@@ -21,7 +21,7 @@ from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import MemberId, TaxNumber
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from authproxy.sandbox.enrolled_methods import enrolments
 from authproxy.sandbox.identity_provider.onepass import relying_parties
 from authproxy.sandbox.installation import to_be_enrolled
@@ -272,14 +272,14 @@ async def _enrol(opened: StepUpHouse) -> None:
             assert await house.gateway.desk.enrol(member_id, enrolment)
 
 
-def _listed(opened: StepUpHouse, email: str) -> Listed:
+def _listed(opened: StepUpHouse, email: str) -> ListedPerson:
     account = opened.house.accounts.find(email)
     assert account is not None
     name = email.partition("@")[0]
     certificates: tuple[CertificateName, ...] = (
         () if opened.certificates is None else (opened.certificates.named(name),)
     )
-    return Listed(
+    return ListedPerson(
         member_id=MemberId(name),
         name=account.name or name,
         tax_number=TaxNumber(account.tax_number or ""),

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.access.asking import asking
 from authproxy.access.methods import KNOWN
+from authproxy.access.provider_demand import provider_demand
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.cli.explanation import explained
 from authproxy.identity.assurance import Level
@@ -69,7 +69,7 @@ def test_a_portal_that_demands_nothing_says_so():
 
 
 def test_what_the_provider_is_asked_for_and_must_confirm_is_told():
-    asked = asking(
+    asked = provider_demand(
         [
             {
                 "acr_values": "high",
@@ -81,7 +81,7 @@ def test_what_the_provider_is_asked_for_and_must_confirm_is_told():
         name="r",
         path="/",
         requirement=Requirement(step_up=StepUp(methods=("rekono", "push"), acr=asked.acr)),
-        asking=asked,
+        provider_demand=asked,
     )
     told = explained(
         "GET", "https://acq.example.si/", Portals({ACQ.host: replace(ACQ, routes=(route,))})

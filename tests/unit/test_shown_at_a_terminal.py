@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from authproxy.bootstrap import ExplainedCertificate
-from authproxy.certificates.files import Kind
+from authproxy.certificates.files import FileKind
 from authproxy.certificates.leaf import read
 from authproxy.cli.certificate import _print
 from authproxy.cli.terminal import print_json, print_table
@@ -31,21 +31,26 @@ def test_names_in_a_certificate_are_written_out_and_each_portal_has_its_story(ca
     leaf = read(Authority.root(ODD).person())
     _print(
         ExplainedCertificate(
-            kind=Kind.BUNDLE, leaf=leaf, person="ana", told_at={"acq": None, "b2b": "not_a_member: blocked"}
+            kind=FileKind.BUNDLE,
+            leaf=leaf,
+            person="ana",
+            told_at={"acq": None, "b2b": "not_a_member: blocked"},
         )
     )
     said = capsys.readouterr().out
-    assert f"file         {Kind.BUNDLE}\n" in said
+    assert f"file         {FileKind.BUNDLE}\n" in said
     assert f"issuer       CN={WRITTEN}" in said
     assert said.endswith("signs in ana at: acq\nsigns nobody in at b2b: not_a_member: blocked\n")
 
 
 def test_where_nobody_is_signed_in_the_reason_is_said_once(capsys):
     same = "certificate_unknown: nobody in the register has it"
-    _print(ExplainedCertificate(kind=Kind.CERTIFICATE, refused=same, told_at={"acq": same, "b2b": same}))
+    _print(ExplainedCertificate(kind=FileKind.CERTIFICATE, refused=same, told_at={"acq": same, "b2b": same}))
     assert capsys.readouterr().out.endswith(f"\nsigns nobody in: {same}\n")
     _print(
-        ExplainedCertificate(kind=Kind.CERTIFICATE, told_at={"acq": "revocation_unavailable: x", "b2b": same})
+        ExplainedCertificate(
+            kind=FileKind.CERTIFICATE, told_at={"acq": "revocation_unavailable: x", "b2b": same}
+        )
     )
     assert capsys.readouterr().out.endswith(
         f"\nsigns nobody in at acq: revocation_unavailable: x\nsigns nobody in at b2b: {same}\n"

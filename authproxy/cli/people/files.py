@@ -17,7 +17,7 @@ from typing import Final
 from authproxy.cli.people import columns
 from authproxy.identity.member import masked
 from authproxy.identity.person import MemberId
-from authproxy.identity.register import Conflict, Listed
+from authproxy.identity.register import Conflict, ListedPerson
 from authproxy.settings.document import DocumentUnreadable, parse
 from authproxy.settings.findings import Finding, dotted, shown
 
@@ -48,7 +48,7 @@ class PeopleList:
     are findings."""
 
     file: str
-    people: tuple[Listed, ...] = field(repr=False)
+    people: tuple[ListedPerson, ...] = field(repr=False)
     lines: Mapping[MemberId, int]
     findings: tuple[Finding, ...]
 
@@ -84,7 +84,7 @@ def read(file: str, octets: bytes, *, portals: Collection[str]) -> PeopleList:
     rows = list((_yaml_rows if is_yaml else _csv_rows)(file, text, findings))
     if not rows and not findings:
         raise ListUnreadable(_finding(file, None, "", "has nobody in it"))
-    people: list[Listed] = []
+    people: list[ListedPerson] = []
     lines: dict[MemberId, int] = {}
     for row in rows:
         person = _listed(file, row, portals, findings)
@@ -202,7 +202,7 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Finding]) -> Listed | None:
+def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Finding]) -> ListedPerson | None:
     """The person of a row; None if anything in it is wrong, and then all of it is in the findings."""
     before = len(findings)
     read: dict[str, object] = {}
@@ -231,7 +231,7 @@ def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Findi
     if len(findings) > before:
         return None
     renamed = {"id": "member_id", "blocked": "is_blocked"}
-    return Listed(**{renamed.get(column, column): value for column, value in read.items()})  # type: ignore[arg-type]
+    return ListedPerson(**{renamed.get(column, column): value for column, value in read.items()})  # type: ignore[arg-type]
 
 
 def _finding(

@@ -116,7 +116,7 @@ def _certificate_in(file: Path) -> x509.Certificate:
     except OSError as error:
         click.echo(f"{file}: cannot be read: {error.strerror}", err=True)
         sys.exit(UNREADABLE)
-    if found.kind not in {files.Kind.CERTIFICATE, files.Kind.BUNDLE}:
+    if found.kind not in {files.FileKind.CERTIFICATE, files.FileKind.BUNDLE}:
         fail(f"{file}: is {found.kind}")
     every = dict.fromkeys(x509.load_der_x509_certificate(octets) for octets in found.certificates)
     own = [each for each in every if not files.is_authority(each)]

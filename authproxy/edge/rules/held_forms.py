@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from authproxy.access import askers
+from authproxy.access import request_senders
 from authproxy.access.held_request import NAME_SIZE, RELEASE_FIELD, HeldRequest, is_name
 from authproxy.edge.rules.request_head import RequestHead
 
@@ -46,7 +46,7 @@ def comes_from_portal(head: RequestHead, origin: str) -> bool:
     """Whether a page of the portal's own origin has sent a POST. What another site has made a browser send is
     neither kept nor sent on: it would leave our confirmation page as the portal's own. A request that does
     not tell where it comes from is not believed either."""
-    return askers.comes_from(head.fields, origin) is True
+    return request_senders.comes_from(head.fields, origin) is True
 
 
 def may_keep(head: RequestHead, origin: str, held: Takes) -> bool:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from authproxy.access import askers, methods, problems
+from authproxy.access import methods, problems, request_senders
 from authproxy.access.decision import (
     AuthenticationRequired,
     Denied,
@@ -59,7 +59,7 @@ class PageWanted(NamedTuple):
 def is_page_load(head: RequestHead, method: str) -> bool:
     """Whether a person waits for a page. `method` is the original one, which in a subrequest is not the
     head's."""
-    return not head.upgrade and askers.is_page_load(head.fields, method)
+    return not head.upgrade and request_senders.is_page_load(head.fields, method)
 
 
 def login_url(portal: Portal, target: RequestTarget, head: RequestHead) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.identity.grant import Grant, Turn
+from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.identity.session import Session, SessionId
 from authproxy.oidc.account import Stands, Withdrawn
 from authproxy.oidc.exchange import has_been_sent
@@ -34,7 +34,7 @@ class Grants(Protocol):
     ) -> None: ...
     async def turn(
         self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
-    ) -> Turn | None: ...
+    ) -> GrantTurn | None: ...
     async def settle(self, secret: str, grant: Grant | None = None) -> bool: ...
     async def take(self, secret: str) -> Grant | None: ...
 
@@ -111,7 +111,7 @@ class AccountWatch:
         except CannotAsk as failure:
             _not_revoked(failure)
 
-    async def _asked(self, session: Session, secret: str, turn: Turn) -> str | None:
+    async def _asked(self, session: Session, secret: str, turn: GrantTurn) -> str | None:
         try:
             told = await self._provider.ask_about(turn.grant)
         except CannotAsk as failure:

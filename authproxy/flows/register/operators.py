@@ -22,7 +22,7 @@ from authproxy.flows.register.membership import Found, PeopleStore
 from authproxy.identity import register
 from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, RegisterKey
 from authproxy.identity.person import MemberId
-from authproxy.identity.register import Conflict, Listed
+from authproxy.identity.register import Conflict, ListedPerson
 
 _TRIES: Final = 5
 Owner = tuple[str, ...]
@@ -192,7 +192,7 @@ class People:
         self._clock = clock
 
     async def take_over(
-        self, listed: Sequence[Listed], *, replaces: bool, is_rehearsal: bool = False
+        self, listed: Sequence[ListedPerson], *, replaces: bool, is_rehearsal: bool = False
     ) -> TakenOver | Contradicted:
         """Takes the list over as a whole or not at all. `replaces` removes whoever is not in it; a rehearsal
         changes nothing."""
@@ -223,7 +223,7 @@ class People:
         raise _too_busy()
 
     async def begin_anew(
-        self, listed: Sequence[Listed], *, keeps_methods: bool
+        self, listed: Sequence[ListedPerson], *, keeps_methods: bool
     ) -> TakenOver | Contradicted | NotLost:
         """Makes the list the whole register after the one before was lost. Nobody can say who has left since,
         so somebody must say whether people keep what they have enrolled under their ids."""

@@ -20,8 +20,8 @@ from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.presentation import Presented
-from authproxy.certificates.status import Mode
-from authproxy.certificates.verdict import Refused, Validated
+from authproxy.certificates.status import RevocationMode
+from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.register import membership
 from authproxy.flows.register.membership import NotAdmitted
 from authproxy.flows.sign_in import refused_certificates, shown_certificate, watched_certificates
@@ -61,7 +61,9 @@ class KeptStore(Protocol):
 
 
 class Validator(Protocol):
-    async def validate(self, presented: Presented, *, now: datetime, mode: Mode) -> Validated | Refused: ...
+    async def validate(
+        self, presented: Presented, *, now: datetime, mode: RevocationMode
+    ) -> Validated | CertificateRefused: ...
 
 
 class Register(Protocol):
@@ -115,7 +117,7 @@ class CertificateRules:
     url: str
     issuer: Issuer
     level: Level
-    modes: Mapping[str, Mode]
+    modes: Mapping[str, RevocationMode]
 
 
 class CertificateLogin:
@@ -200,11 +202,11 @@ class CertificateLogin:
             return None
         return Hop(attempt=attempt)
 
-    async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused:
+    async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | CertificateRefused:
         """What becomes of a certificate that was shown on this hop. A refusal leaves the hop as it is:
         another one may be shown. Raises CannotAsk where nobody can say whether the certificate is revoked."""
         found = await self._validator.validate(presented, now=now, mode=self._rules.modes[hop.portal_id])
-        if isinstance(found, Refused):
+        if isinstance(found, CertificateRefused):
             return found
         shown = shown_certificate.of(found, shown_at=now)
         await self._kept.put(_key(shown.fingerprint), shown.octets(), _SHOWN_FOR)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from authproxy.access import target
-from authproxy.access.asking import NOTHING, Asking
 from authproxy.access.policy import route_of
+from authproxy.access.provider_demand import NOTHING, ProviderDemand
 from authproxy.access.routes import Portal, Route
 from authproxy.identity.attempt import Attempt
 
@@ -19,7 +19,7 @@ class Asked:
     def __init__(self, portals: Iterable[Portal]) -> None:
         self._portals = {portal.portal_id: portal for portal in portals}
 
-    def __call__(self, attempt: Attempt) -> Asking:
+    def __call__(self, attempt: Attempt) -> ProviderDemand:
         portal = self._portals.get(attempt.portal)
         if portal is None or not portal.routes:
             return NOTHING
@@ -28,7 +28,7 @@ class Asked:
             if attempt.step_up_of is not None
             else _entered(portal, attempt.return_to)
         )
-        return (route or portal.routes[-1]).asking
+        return (route or portal.routes[-1]).provider_demand
 
 
 def _named(portal: Portal, name: str) -> Route | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from authproxy.access.asking import NOTHING, Asking
+from authproxy.access.provider_demand import NOTHING, ProviderDemand
 from authproxy.access.routes import Claim
 from authproxy.flows.sign_in.attempts import Seals, SignInPlace
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -77,7 +77,7 @@ class ClaimRules:
     names: ClaimNames
     levels: Mapping[str, Level]
     leeway: timedelta = timedelta(seconds=60)
-    asked: Callable[[Attempt], Asking] = lambda _attempt: NOTHING
+    asked: Callable[[Attempt], ProviderDemand] = lambda _attempt: NOTHING
     """What the provider is asked for beyond the protocol, for the place that an attempt leads to."""
     when_absent: VerifiedWhenAbsent = field(default_factory=VerifiedWhenAbsent)
     step_up_by: StepUpBy = ALWAYS

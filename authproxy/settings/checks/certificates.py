@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from authproxy.access.target import TargetRefused, canonical_host
-from authproxy.certificates.addresses import Addresses
+from authproxy.certificates.addresses import SourceAddresses
 from authproxy.certificates.profiles import ACNLB_ROOT, ACNLB_SUB, issued
 from authproxy.settings.certificates import Acnlb, CertificateRevocation
 from authproxy.settings.checks.gateway import trusted_peer
@@ -181,7 +181,7 @@ def _nobody_to_ask(
         for name, portal in sections.portals.items()
         if portal.revocation == "hard" and "acnlb" in (portal.sign_in or ("acnlb",))
     ]
-    addresses = Addresses(
+    addresses = SourceAddresses(
         allowed_hosts=frozenset(revocation.allowed_hosts),
         overrides=revocation.moved,
         ocsp=revocation.ocsp_url,
@@ -189,7 +189,7 @@ def _nobody_to_ask(
     )
     if not hard or addresses.lead_anywhere(sub_ca):
         return
-    named = ", ".join(Addresses.named_in(sub_ca)[:3]) or "none"
+    named = ", ".join(SourceAddresses.named_in(sub_ca)[:3]) or "none"
     yield Remark(
         path=("acnlb", "revocation"),
         problem="no list and no responder may be asked whether ACNLB SubCA is revoked, so that nobody "

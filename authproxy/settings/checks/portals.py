@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from authproxy.access import methods, target
 from authproxy.access.header_names import PRESETS
-from authproxy.access.own_place import is_own_place
+from authproxy.access.own_paths import is_own_path
 from authproxy.access.routes import Requirement, Route
 from authproxy.settings.checks import demands
 from authproxy.settings.findings import KeyPath, Remark, shown
@@ -223,7 +223,7 @@ def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
     if canonical.path != route.path or canonical.query is not None or len(canonical.readings()) > 1:
         valid = "a path as requests carry it: no query, no `;`, no `//`, nothing escaped that need not be"
         yield Remark(path=(*path, "path"), problem="covers no request", read=shown(route.path), valid=valid)
-    elif is_own_place(canonical):
+    elif is_own_path(canonical):
         yield Remark(
             path=(*path, "path"),
             problem="is the gateway's own: no rule of a portal applies there",

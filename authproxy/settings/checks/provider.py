@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from authproxy.access.asking import Asking, EssentialClaim, NotAskable, asking, check
+from authproxy.access.provider_demand import (
+    EssentialClaim,
+    NotAskable,
+    ProviderDemand,
+    check,
+    provider_demand,
+)
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import OpenIdProvider, PortalSettings, StepUpSettings
 from authproxy.settings.validation import Sections
@@ -102,9 +108,9 @@ def _passable(
     yield Remark(path=(*path, "claims"), problem=problem, valid=valid, severity="warning")
 
 
-def _asked(*layers: Mapping[str, str]) -> Asking | None:
+def _asked(*layers: Mapping[str, str]) -> ProviderDemand | None:
     """None for parameters that cannot be sent, which is said elsewhere."""
     try:
-        return asking(layers)
+        return provider_demand(layers)
     except NotAskable:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from authproxy.identity.grant import Grant, Turn
+from authproxy.identity.grant import Grant, GrantTurn
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,14 +28,14 @@ class MemoryGrants:
 
     async def turn(
         self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
-    ) -> Turn | None:
+    ) -> GrantTurn | None:
         kept = self._kept.get(secret)
         if kept is None or now >= kept.ends_at:
             return None
         kept.ends_at = now + lives_for
         if now < kept.due_at <= now + every:
             return None
-        turn = Turn(grant=kept.grant, is_doubtful=kept.is_asked)
+        turn = GrantTurn(grant=kept.grant, is_doubtful=kept.is_asked)
         kept.due_at, kept.is_asked = now + every, True
         return turn
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from authproxy.identity.grant import Grant, Turn
+from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import KeyRing
@@ -86,7 +86,7 @@ class RedisGrants:
 
     async def turn(
         self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
-    ) -> Turn | None:
+    ) -> GrantTurn | None:
         """The turn, if one is due, to exactly one of those who ask; the next one is due `every` later,
         whatever becomes of this one. `settle` must follow once the provider has answered, or has certainly
         not been asked. The grant lives so long from now on."""
@@ -97,7 +97,7 @@ class RedisGrants:
         )
         found = await self._connection.ask("EVAL", _TURN, 1, self._key(secret), *asked)
         grant = self._opened(secret, found[0]) if found else None
-        return None if grant is None else Turn(grant=grant, is_doubtful=bool(found[1]))
+        return None if grant is None else GrantTurn(grant=grant, is_doubtful=bool(found[1]))
 
     async def settle(self, secret: str, grant: Grant | None = None) -> bool:
         """Nothing about the grant is doubtful, and `grant` takes its place if there is one. False for one

@@ -22,7 +22,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import presentation
 from authproxy.certificates.presentation import Presented, Terminator
-from authproxy.certificates.verdict import Refused, Validated
+from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.sign_in.certificate import Accepted, Hop
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
@@ -37,13 +37,15 @@ from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, code_of
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 from authproxy.web.templating import templates
 
-Presenting = Callable[[web.Request], Presented | Refused]
+Presenting = Callable[[web.Request], Presented | CertificateRefused]
 """What was shown on the connection of a request, or forwarded with it."""
 
 
 class CertificateLogin(Protocol):
     def hop(self, text: str, *, now: datetime) -> Hop | None: ...
-    async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | Refused: ...
+    async def show(
+        self, hop: Hop, presented: Presented, *, now: datetime
+    ) -> Accepted | CertificateRefused: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def certificate_application(services: CertificateServices) -> web.Application:
     return built
 
 
-def shown_to_us(request: web.Request) -> Presented | Refused:
+def shown_to_us(request: web.Request) -> Presented | CertificateRefused:
     """What the handshake of our own TLS has brought."""
     return presentation.presented(*request.get_extra_info(CERTIFICATES, ()))
 
@@ -96,9 +98,11 @@ def shown_to_us(request: web.Request) -> Presented | Refused:
 def forwarded_by(terminator: Terminator, is_trusted: Callable[[str], bool]) -> Presenting:
     """What a trusted terminator says that it was shown. Whoever else connects here has shown nothing."""
 
-    def presenting(request: web.Request) -> Presented | Refused:
+    def presenting(request: web.Request) -> Presented | CertificateRefused:
         if not is_trusted(_peer(request)):
-            return Refused(reason=Reason.UNTRUSTED_PEER, detail="not one of `acnlb.trusted_terminators`")
+            return CertificateRefused(
+                reason=Reason.UNTRUSTED_PEER, detail="not one of `acnlb.trusted_terminators`"
+            )
         return presentation.from_headers(request.headers.items(), terminator)
 
     return presenting
@@ -129,14 +133,14 @@ class _Page:
 
     async def _shown(self, request: web.Request, hop: Hop, now: datetime) -> web.Response:
         presented = self._services.presenting(request)
-        if isinstance(presented, Refused):
+        if isinstance(presented, CertificateRefused):
             return self._refuse(request, presented, hop, None)
         try:
             found = await self._services.login.show(hop, presented, now=now)
         except CannotAsk as failure:
             self._record_refused(failure.reason, str(failure), hop, presented)
             raise
-        if isinstance(found, Refused):
+        if isinstance(found, CertificateRefused):
             return self._refuse(request, found, hop, presented)
         self._record_accepted(found.validated, hop)
         return web.Response(status=303, headers={hdrs.LOCATION: found.location})
@@ -153,7 +157,7 @@ class _Page:
         )
 
     def _refuse(
-        self, request: web.Request, refused: Refused, hop: Hop, presented: Presented | None
+        self, request: web.Request, refused: CertificateRefused, hop: Hop, presented: Presented | None
     ) -> web.Response:
         self._record_refused(refused.reason, refused.detail, hop, presented)
         answer = self._refusals.answer(request, refused.reason, return_to=hop.return_to, about=_way_back(hop))

@@ -43,7 +43,7 @@ def make(tmp_path):
             read_ring(KeyFiles(current=path), algorithm),
             issuer="https://gateway/",
             lifetime=timedelta(seconds=60),
-            fresh=lambda size: f"{size}-{next(numbers)}",
+            random_text=lambda size: f"{size}-{next(numbers)}",
         )
 
     return signer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 
-from authproxy.certificates.addresses import Address, Addresses
+from authproxy.certificates.addresses import SourceAddress, SourceAddresses
 from tests.support.certificate_builder import Authority, lists_at, responder_at
 
 SUB = Authority.root().authority()
@@ -17,17 +17,17 @@ LEAF = SUB.person(
 
 
 def test_nothing_is_asked_that_nobody_allowed():
-    assert Addresses().of_lists(LEAF) == Addresses().of_responders(LEAF) == ()
+    assert SourceAddresses().of_lists(LEAF) == SourceAddresses().of_responders(LEAF) == ()
 
 
 def test_allowed_hosts_are_asked_as_the_certificate_says():
-    addresses = Addresses(allowed_hosts=frozenset({"acldap.example.si"}))
-    assert addresses.of_lists(LEAF) == (Address(LIST, is_named=False),)
-    assert addresses.of_responders(LEAF) == (Address(RESPONDER, is_named=False),)
+    addresses = SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"}))
+    assert addresses.of_lists(LEAF) == (SourceAddress(LIST, is_named=False),)
+    assert addresses.of_responders(LEAF) == (SourceAddress(RESPONDER, is_named=False),)
 
 
 def test_a_certificate_without_addresses_names_none():
-    addresses = Addresses(allowed_hosts=frozenset({"acldap.example.si"}))
+    addresses = SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"}))
     assert addresses.of_lists(SUB.person()) == addresses.of_responders(SUB.person()) == ()
 
 
@@ -39,7 +39,7 @@ def test_an_address_for_certificates_is_no_responder():
         x509.oid.AuthorityInformationAccessOID.OCSP, x509.DNSName("acldap.example.si")
     )
     leaf = SUB.person(responder=x509.AuthorityInformationAccess([access, odd]))
-    assert Addresses(allowed_hosts=frozenset({"acldap.example.si"})).of_responders(leaf) == ()
+    assert SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).of_responders(leaf) == ()
 
 
 @pytest.mark.parametrize(
@@ -64,52 +64,54 @@ def test_an_address_for_certificates_is_no_responder():
 )
 def test_what_only_looks_like_an_allowed_host_is_not_asked(url):
     assert (
-        Addresses(allowed_hosts=frozenset({"acldap.example.si"})).of_lists(SUB.person(lists=lists_at(url)))
+        SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).of_lists(
+            SUB.person(lists=lists_at(url))
+        )
         == ()
     )
 
 
 def test_a_port_must_be_allowed_by_name():
     leaf = SUB.person(lists=lists_at("https://lists.example.si:8443/a", "https://lists.example.si:443/b"))
-    assert Addresses(allowed_hosts=frozenset({"lists.example.si:8443"})).of_lists(leaf) == (
-        Address("https://lists.example.si:8443/a", is_named=False),
+    assert SourceAddresses(allowed_hosts=frozenset({"lists.example.si:8443"})).of_lists(leaf) == (
+        SourceAddress("https://lists.example.si:8443/a", is_named=False),
     )
-    assert Addresses(allowed_hosts=frozenset({"lists.example.si"})).of_lists(leaf) == (
-        Address("https://lists.example.si:443/b", is_named=False),
+    assert SourceAddresses(allowed_hosts=frozenset({"lists.example.si"})).of_lists(leaf) == (
+        SourceAddress("https://lists.example.si:443/b", is_named=False),
     )
 
 
 def test_the_longest_override_counts_and_keeps_the_rest():
-    addresses = Addresses(
+    addresses = SourceAddresses(
         overrides={
             "http://acldap.example.si/": "http://10.0.0.1/all/",
             "http://acldap.example.si/crl/": "http://10.0.0.2/lists/",
         }
     )
-    assert addresses.of_lists(LEAF) == (Address("http://10.0.0.2/lists/sub1.crl", is_named=True),)
-    assert addresses.of_responders(LEAF) == (Address("http://10.0.0.1/all/ocsp", is_named=True),)
+    assert addresses.of_lists(LEAF) == (SourceAddress("http://10.0.0.2/lists/sub1.crl", is_named=True),)
+    assert addresses.of_responders(LEAF) == (SourceAddress("http://10.0.0.1/all/ocsp", is_named=True),)
 
 
 @pytest.mark.parametrize("rest", ["@evil.example/", ".evil.example/", ":81/", "evil"])
 def test_what_follows_an_override_does_not_move_it_to_another_host(rest):
-    addresses = Addresses(
+    addresses = SourceAddresses(
         overrides={"http://acldap.example.si": "http://10.0.0.1"}, allowed_hosts=frozenset({"evil.example"})
     )
     assert addresses.of_lists(SUB.person(lists=lists_at(f"http://acldap.example.si{rest}"))) == ()
 
 
 def test_the_operators_responder_is_asked_whatever_the_certificate_says():
-    addresses = Addresses(ocsp="http://10.0.0.3/ocsp", allowed_hosts=frozenset({"acldap.example.si"}))
+    addresses = SourceAddresses(ocsp="http://10.0.0.3/ocsp", allowed_hosts=frozenset({"acldap.example.si"}))
     assert (
         addresses.of_responders(LEAF)
         == addresses.of_responders(SUB.person())
-        == (Address("http://10.0.0.3/ocsp", is_named=True),)
+        == (SourceAddress("http://10.0.0.3/ocsp", is_named=True),)
     )
 
 
 def test_the_operators_lists_are_kept():
-    assert Addresses(crls=("http://10.0.0.3/a.crl",)).of_named_lists == (
-        Address("http://10.0.0.3/a.crl", is_named=True),
+    assert SourceAddresses(crls=("http://10.0.0.3/a.crl",)).of_named_lists == (
+        SourceAddress("http://10.0.0.3/a.crl", is_named=True),
     )
 
 
@@ -119,9 +121,9 @@ def test_the_operators_lists_are_kept():
 )
 def test_an_operators_address_that_cannot_be_asked_is_a_mistake(wrong):
     with pytest.raises(ValueError):
-        Addresses(**wrong)
+        SourceAddresses(**wrong)
 
 
 def test_an_address_that_is_named_twice_is_asked_once():
     leaf = SUB.person(lists=lists_at(LIST, LIST))
-    assert len(Addresses(allowed_hosts=frozenset({"acldap.example.si"})).of_lists(leaf)) == 1
+    assert len(SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).of_lists(leaf)) == 1

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from authproxy.certificates.files import Contents, Kind, contents
+from authproxy.certificates.files import FileContents, FileKind, contents
 from tests.support.certificate_builder import Authority, der, ec_key, name, pem
 
 SUB = Authority.root().authority()
@@ -31,11 +31,11 @@ def bundle(encoding):
 @pytest.mark.parametrize(
     ("octets", "kind"),
     [
-        (der(LEAF), Kind.CERTIFICATE),
-        (b"Bag Attributes\n" + pem(SUB.certificate).encode() + pem(LEAF).encode(), Kind.CERTIFICATE),
-        (PRIVATE + pem(LEAF).encode(), Kind.CERTIFICATE),
-        (bundle(Encoding.DER), Kind.BUNDLE),
-        (bundle(Encoding.PEM), Kind.BUNDLE),
+        (der(LEAF), FileKind.CERTIFICATE),
+        (b"Bag Attributes\n" + pem(SUB.certificate).encode() + pem(LEAF).encode(), FileKind.CERTIFICATE),
+        (PRIVATE + pem(LEAF).encode(), FileKind.CERTIFICATE),
+        (bundle(Encoding.DER), FileKind.BUNDLE),
+        (bundle(Encoding.PEM), FileKind.BUNDLE),
     ],
 )
 def test_the_certificate_of_a_person_comes_first(octets, kind):
@@ -45,8 +45,8 @@ def test_the_certificate_of_a_person_comes_first(octets, kind):
 
 
 def test_an_authority_alone_is_named_as_one():
-    assert contents(pem(SUB.certificate).encode()) == Contents(
-        kind=Kind.AUTHORITY, certificates=(der(SUB.certificate),)
+    assert contents(pem(SUB.certificate).encode()) == FileContents(
+        kind=FileKind.AUTHORITY, certificates=(der(SUB.certificate),)
     )
 
 
@@ -57,19 +57,19 @@ def test_an_authority_alone_is_named_as_one():
             pkcs12.serialize_key_and_certificates(
                 b"ana", KEY, LEAF, None, BestAvailableEncryption(b"secret")
             ),
-            Kind.WITH_KEY,
+            FileKind.WITH_KEY,
         ),
-        (pkcs12.serialize_key_and_certificates(b"ana", KEY, LEAF, None, NoEncryption()), Kind.WITH_KEY),
-        (REQUEST.public_bytes(Encoding.DER), Kind.REQUEST),
-        (REQUEST.public_bytes(Encoding.PEM), Kind.REQUEST),
-        (SUB.crl().public_bytes(Encoding.DER), Kind.REVOCATION_LIST),
-        (SUB.crl().public_bytes(Encoding.PEM), Kind.REVOCATION_LIST),
-        (PRIVATE, Kind.KEY),
-        (b"", Kind.UNKNOWN),
-        (b"Dear bank", Kind.UNKNOWN),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", Kind.UNKNOWN),
-        (b"\x30\x82\xff\xff" + bytes(20), Kind.UNKNOWN),
+        (pkcs12.serialize_key_and_certificates(b"ana", KEY, LEAF, None, NoEncryption()), FileKind.WITH_KEY),
+        (REQUEST.public_bytes(Encoding.DER), FileKind.REQUEST),
+        (REQUEST.public_bytes(Encoding.PEM), FileKind.REQUEST),
+        (SUB.crl().public_bytes(Encoding.DER), FileKind.REVOCATION_LIST),
+        (SUB.crl().public_bytes(Encoding.PEM), FileKind.REVOCATION_LIST),
+        (PRIVATE, FileKind.KEY),
+        (b"", FileKind.UNKNOWN),
+        (b"Dear bank", FileKind.UNKNOWN),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", FileKind.UNKNOWN),
+        (b"\x30\x82\xff\xff" + bytes(20), FileKind.UNKNOWN),
     ],
 )
 def test_what_is_no_certificate_is_named_as_what_it_is(octets, kind):
-    assert contents(octets) == Contents(kind=kind)
+    assert contents(octets) == FileContents(kind=kind)

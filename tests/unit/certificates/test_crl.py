@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from authproxy.certificates import crl
-from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
+from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 from tests.support.certificate_builder import (
     NOW,
     Authority,
@@ -50,7 +50,7 @@ def read(made, *issuers):
 
 def said(made, leaf=LEAF, *, issuer=SUB, now=NOW, max_stale=NO_TIME):
     return read(made, issuer).status(
-        Subject(certificate=leaf, issuer=issuer.certificate), now=now, max_stale=max_stale
+        IssuedCertificate(certificate=leaf, issuer=issuer.certificate), now=now, max_stale=max_stale
     )
 
 
@@ -58,7 +58,7 @@ def test_who_is_not_listed_is_good():
     made = SUB.crl(OTHER)
     found = said(made)
     assert found == Good(
-        source=Source.CRL,
+        source=StatusSource.CRL,
         this_update=at(seconds=-60),
         next_update=at(1),
         evidence=made.public_bytes(Encoding.DER),
@@ -75,7 +75,9 @@ def test_who_is_not_listed_is_good():
     ],
 )
 def test_who_is_listed_is_revoked(reason, word):
-    assert said(SUB.crl(OTHER, LEAF, reason=reason)) == Revoked(source=Source.CRL, at=at(-2), reason=word)
+    assert said(SUB.crl(OTHER, LEAF, reason=reason)) == Revoked(
+        source=StatusSource.CRL, at=at(-2), reason=word
+    )
 
 
 @pytest.mark.parametrize("encoding", [Encoding.DER, Encoding.PEM])
@@ -96,7 +98,7 @@ def test_the_issuer_is_found_among_several():
 
 def test_a_list_that_its_issuer_has_not_signed_is_none():
     for signer in (ec_key(), rsa_key()):
-        with pytest.raises(Unusable, match="not signed"):
+        with pytest.raises(UnusableEvidence, match="not signed"):
             read(SUB.crl(key=signer))
 
 
@@ -115,7 +117,7 @@ def test_edwards_keys_are_understood(kind):
     authority = Authority.root(key=ec_key())
     made = _signed_by(authority, key)
     assert crl.read(made, [_with_key(authority, key)]).next_update == at(1)
-    with pytest.raises(Unusable, match="not signed"):
+    with pytest.raises(UnusableEvidence, match="not signed"):
         crl.read(made[:-1] + bytes([made[-1] ^ 1]), [_with_key(authority, key)])
 
 
@@ -180,7 +182,7 @@ def test_a_signature_must_be_of_the_kind_that_the_signed_part_states():
     inside, outside = bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d040303")
     start, found, end = octets.rpartition(inside)
     assert (found, octets.count(inside)) == (inside, 2)
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableEvidence):
         crl.read(start + outside + end, [SUB.certificate])
 
 
@@ -193,7 +195,7 @@ def test_a_signature_must_be_of_the_kind_that_the_signed_part_states():
     ],
 )
 def test_text_that_is_no_list_is_none(octets):
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableEvidence):
         crl.read(octets, [SUB.certificate])
 
 
@@ -217,7 +219,7 @@ def test_whoever_is_named_twice_is_revoked_unless_both_entries_take_them_off():
 
     held, off = x509.ReasonFlags.certificate_hold, x509.ReasonFlags.remove_from_crl
     assert (twice(held, off), twice(off, held)) == (
-        Revoked(source=Source.CRL, at=at(-2), reason="certificateHold"),
+        Revoked(source=StatusSource.CRL, at=at(-2), reason="certificateHold"),
     ) * 2
     assert isinstance(twice(off, off), Good)
 
@@ -225,7 +227,7 @@ def test_whoever_is_named_twice_is_revoked_unless_both_entries_take_them_off():
 def test_an_entry_that_cannot_be_read_to_the_end_revokes_all_the_same():
     odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.21"), b"\x0a\x01\x63")
     made = SUB.crl(LEAF, entry_others=((odd, False),))
-    assert said(made) == Revoked(source=Source.CRL, at=at(-2), reason="unspecified")
+    assert said(made) == Revoked(source=StatusSource.CRL, at=at(-2), reason="unspecified")
 
 
 def test_a_long_list_takes_less_time_than_a_look_at_each_extension_would():
@@ -259,15 +261,15 @@ def _time_at_the_processor(work):
 
 
 def test_a_list_of_another_issuer_is_none():
-    with pytest.raises(Unusable, match="another issuer"):
+    with pytest.raises(UnusableEvidence, match="another issuer"):
         read(ROOT.crl())
 
 
 def test_a_list_of_an_authority_of_the_same_name_says_nothing():
     twin = ROOT.authority()
-    with pytest.raises(Unusable, match="another issuer"):
+    with pytest.raises(UnusableEvidence, match="another issuer"):
         said(SUB.crl(LEAF)) and read(SUB.crl(LEAF)).status(
-            Subject(certificate=LEAF, issuer=twin.certificate), now=NOW, max_stale=NO_TIME
+            IssuedCertificate(certificate=LEAF, issuer=twin.certificate), now=NOW, max_stale=NO_TIME
         )
 
 
@@ -278,26 +280,29 @@ def test_a_list_of_an_authority_is_that_of_its_renewed_certificate_too():
     assert made.issuer == renewed.certificate
     for leaf, kind in ((LEAF, Revoked), (OTHER, Good)):
         assert isinstance(
-            made.status(Subject(certificate=leaf, issuer=SUB.certificate), now=NOW, max_stale=NO_TIME), kind
+            made.status(
+                IssuedCertificate(certificate=leaf, issuer=SUB.certificate), now=NOW, max_stale=NO_TIME
+            ),
+            kind,
         )
 
 
 def test_an_issuer_whose_key_is_not_for_lists_has_none():
     silent = ROOT.authority("Silent", usage=usage(key_cert_sign=True))
-    with pytest.raises(Unusable, match="key usage"):
+    with pytest.raises(UnusableEvidence, match="key usage"):
         read(silent.crl(), silent)
 
 
 def test_a_list_that_is_signed_with_sha1_is_none():
     old = Authority.root("Old", key=rsa_key())
     octets = old.crl().public_bytes(Encoding.DER)
-    with pytest.raises(Unusable, match="weak hash"):
+    with pytest.raises(UnusableEvidence, match="weak hash"):
         crl.read(signed_with_sha1(octets, old.key), [old.certificate])
 
 
 def test_an_issuer_with_a_weak_key_has_no_list():
     weak = Authority.root("Weak", key=rsa_key(1024))
-    with pytest.raises(Unusable, match="not signed"):
+    with pytest.raises(UnusableEvidence, match="not signed"):
         read(weak.crl(), weak)
 
 
@@ -312,7 +317,7 @@ def test_an_issuer_with_a_weak_key_has_no_list():
     ],
 )
 def test_octets_that_are_no_list_are_none(octets):
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableEvidence):
         crl.read(octets, [SUB.certificate])
 
 
@@ -335,13 +340,13 @@ def test_critical_words_must_be_understood(others, entry_others, is_read):
     if is_read:
         assert isinstance(said(made), Good)
     else:
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableEvidence):
             read(made)
 
 
 @pytest.mark.parametrize("kind", [{"indirect_crl": True}, {"only_contains_attribute_certs": True}])
 def test_lists_of_something_else_are_refused(kind):
-    with pytest.raises(Unusable, match="indirect"):
+    with pytest.raises(UnusableEvidence, match="indirect"):
         read(SUB.crl(point=partition(HERE, **kind)))
 
 
@@ -361,9 +366,9 @@ def test_a_partition_speaks_for_those_who_name_it(point, is_mine):
     if is_mine:
         assert isinstance(said(SUB.crl(point=point)), Good)
     else:
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableEvidence):
             said(SUB.crl(point=point))
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableEvidence):
             said(SUB.crl(LEAF, point=point))
 
 
@@ -376,7 +381,7 @@ def test_a_partition_may_be_named_relative_to_the_issuer():
 
 
 def test_a_partition_says_nothing_of_a_certificate_that_names_none():
-    with pytest.raises(Unusable, match="partition"):
+    with pytest.raises(UnusableEvidence, match="partition"):
         said(SUB.crl(point=partition(HERE)), OTHER)
 
 
@@ -394,12 +399,12 @@ DELTA = {"others": ((x509.DeltaCRLIndicator(1), True),)}
 )
 def test_a_list_that_names_only_some_says_who_is_revoked_and_of_nobody_that_they_are_good(partial, word):
     assert isinstance(said(SUB.crl(LEAF, **partial)), Revoked)
-    with pytest.raises(Unusable, match=word):
+    with pytest.raises(UnusableEvidence, match=word):
         said(SUB.crl(OTHER, **partial))
 
 
 def test_a_delta_list_that_takes_somebody_off_hold_does_not_name_them():
-    with pytest.raises(Unusable, match="delta"):
+    with pytest.raises(UnusableEvidence, match="delta"):
         said(SUB.crl(LEAF, reason=x509.ReasonFlags.remove_from_crl, **DELTA))
 
 
@@ -408,7 +413,7 @@ def test_a_point_for_some_reasons_leads_to_who_is_revoked_and_to_nobody_who_is_g
         lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, SOME_REASONS, None)])
     )
     assert isinstance(said(SUB.crl(odd, point=partition(HERE)), odd), Revoked)
-    with pytest.raises(Unusable, match="some reasons"):
+    with pytest.raises(UnusableEvidence, match="some reasons"):
         said(SUB.crl(point=partition(HERE)), odd)
     assert isinstance(said(SUB.crl(), odd), Good)
 
@@ -419,13 +424,13 @@ def test_points_of_other_issuers_do_not_count():
             [x509.DistributionPoint([HERE], None, None, [x509.DirectoryName(name("Other"))])]
         )
     )
-    with pytest.raises(Unusable, match="partition"):
+    with pytest.raises(UnusableEvidence, match="partition"):
         said(SUB.crl(odd, point=partition(HERE)), odd)
 
 
 def test_a_list_of_end_entities_says_nothing_of_authorities():
     authority = SUB.certificate
-    with pytest.raises(Unusable, match="end entities"):
+    with pytest.raises(UnusableEvidence, match="end entities"):
         said(ROOT.crl(point=partition(only_contains_user_certs=True)), authority, issuer=ROOT)
     assert isinstance(
         said(ROOT.crl(point=partition(only_contains_ca_certs=True)), authority, issuer=ROOT), Good
@@ -436,7 +441,7 @@ def test_a_list_without_an_end_is_none():
     der = SUB.crl(next_update=at(1)).public_bytes(Encoding.DER)
     parsed = x509.load_der_x509_crl(der)
     assert parsed.next_update_utc == at(1)
-    with pytest.raises(Unusable, match="next one"):
+    with pytest.raises(UnusableEvidence, match="next one"):
         crl.read(_without_next_update(der), [SUB.certificate])
 
 
@@ -466,14 +471,14 @@ def test_time_is_exact_with_a_minute_for_the_authoritys_clock():
     assert said(made, now=at(1))
     assert said(made, now=at(seconds=-60))
     for moment in (at(1, 1), at(seconds=-61)):
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableEvidence):
             said(made, now=moment)
 
 
 def test_an_old_list_does_as_long_as_the_operator_says():
     made = SUB.crl(next_update=at(seconds=-1))
     assert said(made, max_stale=timedelta(seconds=1)).is_stale
-    with pytest.raises(Unusable, match="out of date"):
+    with pytest.raises(UnusableEvidence, match="out of date"):
         said(made, max_stale=NO_TIME)
 
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as wire
 
 from authproxy.certificates import ocsp
-from authproxy.certificates.ocsp import Question, Terms
-from authproxy.certificates.status import Good, Revoked, Source, Subject, Unusable
+from authproxy.certificates.ocsp import OcspQuestion, OcspTerms
+from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 from tests.support.certificate_builder import (
     ABSENT,
     CLIENT_AUTH,
@@ -32,18 +32,22 @@ SUB = ROOT.authority()
 LEAF = SUB.person()
 RESPONDER = SUB.responder()
 NONCE = bytes(range(32))
-TERMS = Terms(max_age=timedelta(hours=8))
+TERMS = OcspTerms(max_age=timedelta(hours=8))
 UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00"), True)
 
 
-def said(octets, *, issuer=SUB, leaf=LEAF, nonce=b"", terms=TERMS, now=NOW, source=Source.OCSP):
-    question = Question(subject=Subject(certificate=leaf, issuer=issuer.certificate), nonce=nonce)
+def said(octets, *, issuer=SUB, leaf=LEAF, nonce=b"", terms=TERMS, now=NOW, source=StatusSource.OCSP):
+    question = OcspQuestion(
+        subject=IssuedCertificate(certificate=leaf, issuer=issuer.certificate), nonce=nonce
+    )
     return ocsp.status(octets, question, terms, now=now, source=source)
 
 
 def test_the_question_names_the_certificate_and_carries_the_nonce():
     asked = wire.load_der_ocsp_request(
-        Question(subject=Subject(certificate=LEAF, issuer=SUB.certificate), nonce=NONCE).octets()
+        OcspQuestion(
+            subject=IssuedCertificate(certificate=LEAF, issuer=SUB.certificate), nonce=NONCE
+        ).octets()
     )
     assert asked.serial_number == LEAF.serial_number
     assert asked.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == NONCE
@@ -53,7 +57,7 @@ def test_the_question_names_the_certificate_and_carries_the_nonce():
 def test_the_issuer_itself_is_believed(by_name):
     octets = SUB.answer(LEAF, by_name=by_name)
     assert said(octets) == Good(
-        source=Source.OCSP, this_update=at(seconds=-10), next_update=at(0.1), evidence=octets
+        source=StatusSource.OCSP, this_update=at(seconds=-10), next_update=at(0.1), evidence=octets
     )
 
 
@@ -76,7 +80,7 @@ def test_the_certificate_may_be_named_by_any_usual_hash(algorithm):
 
 def test_revoked_is_revoked():
     revoked = SUB.answer(LEAF, status=wire.OCSPCertStatus.REVOKED)
-    assert said(revoked) == Revoked(source=Source.OCSP, at=at(-1), reason="keyCompromise")
+    assert said(revoked) == Revoked(source=StatusSource.OCSP, at=at(-1), reason="keyCompromise")
     assert said(SUB.answer(LEAF, status=wire.OCSPCertStatus.REVOKED, reason=None)).reason == "unspecified"
 
 
@@ -88,7 +92,7 @@ def test_an_old_answer_is_believed_about_what_it_says_is_revoked():
 
 
 def test_unknown_is_no_answer():
-    with pytest.raises(Unusable, match="does not know"):
+    with pytest.raises(UnusableEvidence, match="does not know"):
         said(SUB.answer(LEAF, status=wire.OCSPCertStatus.UNKNOWN))
 
 
@@ -102,7 +106,7 @@ def test_unknown_is_no_answer():
 )
 def test_a_responder_that_does_not_answer_says_nothing(status):
     octets = wire.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
-    with pytest.raises(Unusable, match=status.name.lower()):
+    with pytest.raises(UnusableEvidence, match=status.name.lower()):
         said(octets)
 
 
@@ -110,7 +114,7 @@ def test_a_responder_that_does_not_answer_says_nothing(status):
     "octets", [b"", b"garbage", SUB.answer(LEAF)[:-1], SUB.answer(LEAF) + b"\0", bytes(65_000)]
 )
 def test_octets_that_are_no_answer_say_nothing(octets):
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableEvidence):
         said(octets)
 
 
@@ -119,7 +123,7 @@ def test_an_answer_about_another_certificate_says_nothing():
         SUB.answer(SUB.person()),
         SUB.answer(LEAF, issuer=Authority(ROOT.certificate, ROOT.key), enclosed=(SUB.certificate,)),
     ):
-        with pytest.raises(Unusable, match="another certificate"):
+        with pytest.raises(UnusableEvidence, match="another certificate"):
             said(octets)
 
 
@@ -131,7 +135,7 @@ def test_of_two_parts_about_one_certificate_the_graver_counts(order):
     )
     assert isinstance(said(_joined(*[good, unknown, revoked][::order])), Revoked)
     assert isinstance(said(_joined(good, good)), Good)
-    with pytest.raises(Unusable, match="does not know"):
+    with pytest.raises(UnusableEvidence, match="does not know"):
         said(_joined(*[good, unknown][::order]))
 
 
@@ -143,9 +147,9 @@ def _joined(first, *others):
 
 def test_an_answer_of_another_authority_of_the_same_name_says_nothing():
     twin = ROOT.authority()
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableEvidence):
         said(twin.answer(LEAF, by_name=True))
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableEvidence):
         said(twin.responder().answer(LEAF, issuer=SUB))
 
 
@@ -153,12 +157,12 @@ def test_a_forged_signature_says_nothing():
     for octets in (SUB.answer(LEAF), RESPONDER.answer(LEAF, issuer=SUB)):
         signature = wire.load_der_ocsp_response(octets).signature
         forged = octets.replace(signature, signature[:-1] + bytes([signature[-1] ^ 1]))
-        with pytest.raises(Unusable, match="signed the answer"):
+        with pytest.raises(UnusableEvidence, match="signed the answer"):
             said(forged)
 
 
 def test_a_responder_that_is_not_enclosed_is_nobody():
-    with pytest.raises(Unusable, match="signed the answer"):
+    with pytest.raises(UnusableEvidence, match="signed the answer"):
         said(RESPONDER.answer(LEAF, issuer=SUB, enclosed=(SUB.certificate,)))
 
 
@@ -173,7 +177,7 @@ def test_a_responder_that_is_not_enclosed_is_nobody():
     ],
 )
 def test_a_responder_needs_a_certificate_for_this(wrong, said_of_it):
-    with pytest.raises(Unusable, match=said_of_it):
+    with pytest.raises(UnusableEvidence, match=said_of_it):
         said(SUB.responder(**wrong).answer(LEAF, issuer=SUB))
 
 
@@ -198,20 +202,20 @@ def responder(key=None, **extensions):
     ],
 )
 def test_a_responder_with_a_fault_is_not_believed(wrong, said_of_it):
-    with pytest.raises(Unusable, match=said_of_it):
+    with pytest.raises(UnusableEvidence, match=said_of_it):
         said(responder(**wrong).answer(LEAF, issuer=SUB))
 
 
 def test_a_responder_may_enclose_an_expired_certificate_beside_the_one_that_counts():
     expired = responder(start=at(-9), end=at(-8)).certificate
     assert isinstance(said(_answer_enclosing(expired, RESPONDER.certificate)), Good)
-    with pytest.raises(Unusable, match="not valid now"):
+    with pytest.raises(UnusableEvidence, match="not valid now"):
         said(_answer_enclosing(expired))
 
 
 def test_no_more_certificates_are_looked_at_than_a_responder_needs():
     others = [responder(end=at(-8), start=at(-9)).certificate for _ in range(5)]
-    with pytest.raises(Unusable, match="not valid now"):
+    with pytest.raises(UnusableEvidence, match="not valid now"):
         said(_answer_enclosing(*others, RESPONDER.certificate))
 
 
@@ -252,14 +256,14 @@ def _signed_without_hash(signer):
 def test_an_issuer_with_a_weak_key_is_not_believed():
     weak = Authority.root("Weak", key=rsa_key(1024))
     leaf = weak.person()
-    with pytest.raises(Unusable, match="signed the answer"):
+    with pytest.raises(UnusableEvidence, match="signed the answer"):
         said(weak.answer(leaf), issuer=weak, leaf=leaf)
 
 
 def test_an_issuer_with_a_key_of_another_kind_is_not_believed():
     odd = Authority.root("Odd", key=dsa.generate_private_key(2048))
     leaf = odd.person()
-    with pytest.raises(Unusable, match="signed the answer"):
+    with pytest.raises(UnusableEvidence, match="signed the answer"):
         said(odd.answer(leaf), issuer=odd, leaf=leaf)
 
 
@@ -267,7 +271,7 @@ def test_a_broken_hash_is_not_believed():
     old = Authority.root("Old", key=rsa_key())
     leaf = old.person()
     octets = _answer_with_sha1(old.answer(leaf), old.key)
-    with pytest.raises(Unusable, match="weak hash"):
+    with pytest.raises(UnusableEvidence, match="weak hash"):
         said(octets, issuer=old, leaf=leaf)
 
 
@@ -277,18 +281,18 @@ def _answer_with_sha1(octets, key):
 
 def test_a_nonce_must_come_back():
     assert isinstance(said(SUB.answer(LEAF, nonce=NONCE), nonce=NONCE), Good)
-    with pytest.raises(Unusable, match="another question"):
+    with pytest.raises(UnusableEvidence, match="another question"):
         said(SUB.answer(LEAF, nonce=bytes(32)), nonce=NONCE)
 
 
 def test_an_answer_without_nonce_does_unless_one_is_demanded():
     assert isinstance(said(SUB.answer(LEAF), nonce=NONCE), Good)
-    with pytest.raises(Unusable, match="no nonce"):
-        said(SUB.answer(LEAF), nonce=NONCE, terms=Terms(max_age=timedelta(hours=8), requires_nonce=True))
+    with pytest.raises(UnusableEvidence, match="no nonce"):
+        said(SUB.answer(LEAF), nonce=NONCE, terms=OcspTerms(max_age=timedelta(hours=8), requires_nonce=True))
 
 
 def test_a_stapled_answer_carries_whatever_nonce():
-    assert said(SUB.answer(LEAF, nonce=NONCE), source=Source.STAPLED).source is Source.STAPLED
+    assert said(SUB.answer(LEAF, nonce=NONCE), source=StatusSource.STAPLED).source is StatusSource.STAPLED
 
 
 @pytest.mark.parametrize(
@@ -310,7 +314,7 @@ def test_an_answer_is_of_now(this_update, next_update, is_good):
     if is_good:
         assert isinstance(said(octets), Good)
     else:
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableEvidence):
             said(octets)
 
 
@@ -321,7 +325,7 @@ def test_a_critical_extension_that_is_not_known_says_nothing(place, is_critical,
     if is_good:
         assert isinstance(said(octets), Good)
     else:
-        with pytest.raises(Unusable, match="critical extension"):
+        with pytest.raises(UnusableEvidence, match="critical extension"):
             said(octets)
 
 

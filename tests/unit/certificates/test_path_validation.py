@@ -12,8 +12,8 @@ from authproxy.access.decision import Reason
 from authproxy.certificates import profiles
 from authproxy.certificates.path_validation import examination
 from authproxy.certificates.presentation import Presented
-from authproxy.certificates.profiles import Check, Profile
-from authproxy.certificates.verdict import Refused
+from authproxy.certificates.profiles import CertificateCheck, Profile
+from authproxy.certificates.verdict import CertificateRefused
 from tests.support.certificate_builder import (
     ABSENT,
     ANY_USAGE,
@@ -54,7 +54,7 @@ def examined(leaf, *chain, profile=None, now=NOW):
 
 def reason(leaf, *chain, profile=None, now=NOW):
     outcome = examined(leaf, *chain, profile=profile, now=now).outcome
-    return outcome.reason if isinstance(outcome, Refused) else None
+    return outcome.reason if isinstance(outcome, CertificateRefused) else None
 
 
 def test_a_leaf_alone_finds_its_path_by_the_authority_that_we_supply():
@@ -63,7 +63,7 @@ def test_a_leaf_alone_finds_its_path_by_the_authority_that_we_supply():
     assert found.outcome.certificates == (leaf, SUB.certificate, ROOT.certificate)
     assert found.outcome.der == (der(leaf), der(SUB.certificate), der(ROOT.certificate))
     assert found.outcome.pairs == ((leaf, SUB.certificate), (SUB.certificate, ROOT.certificate))
-    assert [check for check, _ in found.checks] == list(Check)[:10]
+    assert [check for check, _ in found.checks] == list(CertificateCheck)[:10]
 
 
 def test_a_chain_that_came_along_does_as_well():
@@ -106,7 +106,7 @@ def test_the_rule_that_people_are_told_of_comes_before_the_path():
     found = examined(SUB.person(end=at(seconds=-1)))
     assert found.outcome.reason is Reason.CERTIFICATE_EXPIRED
     assert found.leaf.common_name == "Ana Novak"
-    assert Check.PATH not in dict(found.checks)
+    assert CertificateCheck.PATH not in dict(found.checks)
 
 
 def test_an_unreadable_certificate_is_said_to_be_one():

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from authproxy.access.decision import Reason
 from authproxy.certificates import profiles
-from authproxy.certificates.profiles import Check, Profile, Sunset
+from authproxy.certificates.profiles import CertificateCheck, Profile, Sunset
 from tests.support.certificate_builder import (
     ABSENT,
     ANY_USAGE,
@@ -50,7 +50,7 @@ def failed(leaf, *, now=NOW, chain=(), **changes):
 
 def test_a_certificate_of_the_profile_passes_every_rule():
     found = list(profiles.examined(SUB.person(), profile(), chain=(), now=NOW))
-    assert found == [(check, None) for check in list(Check)[1:9]]
+    assert found == [(check, None) for check in list(CertificateCheck)[1:9]]
 
 
 @pytest.mark.parametrize("policy", sorted(profiles.ACNLB_PERSONS))
@@ -60,13 +60,19 @@ def test_the_four_policies_of_persons_are_accepted(policy):
 
 @pytest.mark.parametrize("policy", sorted(profiles.ACNLB_SEALS))
 def test_seals_are_refused_as_such_even_beside_a_persons_policy(policy):
-    assert failed(SUB.person(policies=policies(policy)))[Check.SEAL] is Reason.CERTIFICATE_IS_A_SEAL
-    assert failed(SUB.person(policies=policies(PERSON, policy))) == {Check.SEAL: Reason.CERTIFICATE_IS_A_SEAL}
+    assert (
+        failed(SUB.person(policies=policies(policy)))[CertificateCheck.SEAL] is Reason.CERTIFICATE_IS_A_SEAL
+    )
+    assert failed(SUB.person(policies=policies(PERSON, policy))) == {
+        CertificateCheck.SEAL: Reason.CERTIFICATE_IS_A_SEAL
+    }
 
 
 @pytest.mark.parametrize("stated", [ABSENT, policies("1.3.6.1.4.1.7597.2"), policies("2.5.29.32.0")])
 def test_other_policies_are_not_for_signing_in(stated):
-    assert failed(SUB.person(policies=stated)) == {Check.POLICY: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN}
+    assert failed(SUB.person(policies=stated)) == {
+        CertificateCheck.POLICY: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN
+    }
 
 
 def test_a_profile_without_policies_accepts_any():
@@ -89,7 +95,7 @@ def test_a_profile_without_policies_accepts_any():
 )
 def test_a_key_usage_that_is_stated_must_be_for_signatures(stated, is_fine):
     assert failed(SUB.person(usage=stated)) == (
-        {} if is_fine else {Check.KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN}
+        {} if is_fine else {CertificateCheck.KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN}
     )
 
 
@@ -104,15 +110,15 @@ def test_a_key_usage_that_is_stated_must_be_for_signatures(stated, is_fine):
 )
 def test_an_extended_key_usage_that_is_stated_must_be_for_clients(stated, is_fine):
     assert failed(SUB.person(usages=stated)) == (
-        {} if is_fine else {Check.EXTENDED_KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN}
+        {} if is_fine else {CertificateCheck.EXTENDED_KEY_USAGE: Reason.CERTIFICATE_NOT_FOR_SIGNING_IN}
     )
 
 
 def test_a_profile_can_require_both_usages():
     leaf = SUB.person(usage=ABSENT)
     assert set(failed(leaf, requires_key_usage=True, requires_extended_key_usage=True)) == {
-        Check.KEY_USAGE,
-        Check.EXTENDED_KEY_USAGE,
+        CertificateCheck.KEY_USAGE,
+        CertificateCheck.EXTENDED_KEY_USAGE,
     }
 
 
@@ -120,9 +126,13 @@ def test_time_is_exact_to_the_second():
     leaf = SUB.person(start=at(-1), end=at(1))
     for moment in (at(-1), at(1)):
         assert failed(leaf, now=moment) == {}
-    assert failed(leaf, now=at(-1) - timedelta(seconds=1)) == {Check.TIME: Reason.CERTIFICATE_NOT_YET_VALID}
+    assert failed(leaf, now=at(-1) - timedelta(seconds=1)) == {
+        CertificateCheck.TIME: Reason.CERTIFICATE_NOT_YET_VALID
+    }
     assert failed(leaf, now=at(1) + timedelta(seconds=0.9)) == {}
-    assert failed(leaf, now=at(1) + timedelta(seconds=1)) == {Check.TIME: Reason.CERTIFICATE_EXPIRED}
+    assert failed(leaf, now=at(1) + timedelta(seconds=1)) == {
+        CertificateCheck.TIME: Reason.CERTIFICATE_EXPIRED
+    }
 
 
 def test_the_sunset_warns_and_then_ends():
@@ -130,7 +140,9 @@ def test_the_sunset_warns_and_then_ends():
     ending = profile(sunset=sunset)
     assert [ending.ends_at(at(days)) for days in (9, 10, 19)] == [None, at(20), at(20)]
     assert failed(SUB.person(), now=at(20) - timedelta(seconds=1), sunset=sunset) == {}
-    assert failed(SUB.person(), now=at(20), sunset=sunset) == {Check.SUNSET: Reason.CERTIFICATE_SUNSET}
+    assert failed(SUB.person(), now=at(20), sunset=sunset) == {
+        CertificateCheck.SUNSET: Reason.CERTIFICATE_SUNSET
+    }
     assert profile().ends_at(at(9999)) is None
 
 
@@ -147,7 +159,7 @@ def test_a_profile_without_anchors_is_a_mistake():
 def test_a_certificate_of_a_stranger_is_untrusted_even_if_the_strangers_name_is_ours():
     stranger = Authority.root().authority()
     assert stranger.certificate.subject == SUB.certificate.subject
-    assert failed(stranger.person()) == {Check.ISSUER: Reason.CERTIFICATE_UNTRUSTED}
+    assert failed(stranger.person()) == {CertificateCheck.ISSUER: Reason.CERTIFICATE_UNTRUSTED}
     assert (
         failed(stranger.person(), chain=(stranger.certificate,)) == {}
     )  # the path decides about what came along
@@ -165,13 +177,13 @@ def test_a_certificate_of_a_stranger_is_untrusted_even_if_the_strangers_name_is_
     ids=["RSA-1024", "RSA-2047", "P-192", "secp256k1", "DSA"],
 )
 def test_weak_keys_are_refused(changes):
-    assert failed(SUB.person(**changes)) == {Check.STRENGTH: Reason.CERTIFICATE_WEAK}
+    assert failed(SUB.person(**changes)) == {CertificateCheck.STRENGTH: Reason.CERTIFICATE_WEAK}
 
 
 def test_sha1_is_refused():
     signer = Authority.root("Old", key=rsa_key())
     leaf = x509.load_der_x509_certificate(signed_with_sha1(der(signer.person()), signer.key))
-    assert failed(leaf, anchors=(signer.certificate,))[Check.STRENGTH] is Reason.CERTIFICATE_WEAK
+    assert failed(leaf, anchors=(signer.certificate,))[CertificateCheck.STRENGTH] is Reason.CERTIFICATE_WEAK
     assert failed(signer.person(), anchors=(signer.certificate,)) == {}
 
 

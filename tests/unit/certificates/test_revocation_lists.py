@@ -8,8 +8,8 @@ from datetime import timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from authproxy.certificates.addresses import Address
-from authproxy.certificates.fetching import Limits
+from authproxy.certificates.addresses import SourceAddress
+from authproxy.certificates.fetching import FetchLimits
 from authproxy.certificates.lists import RevocationLists
 from tests.support.certificate_builder import Authority, at
 from tests.support.log_lines import log_lines
@@ -38,7 +38,7 @@ class Nowhere:
 
 
 def lists_of(fetcher):
-    limits = Limits(timeout=timedelta(seconds=1), octets=1 << 20)
+    limits = FetchLimits(timeout=timedelta(seconds=1), octets=1 << 20)
     return RevocationLists(
         fetcher,
         Nowhere(),
@@ -59,7 +59,9 @@ async def test_one_bad_list_ends_nothing():
     fetcher = Fetcher(odd=TypeError("nobody expected this"), fine=der_of(authority.crl()))
     lists = lists_of(fetcher)
     odd, fine = lists.keep(
-        [Address("odd", is_named=True), Address("fine", is_named=True)], (authority.certificate,), now=at()
+        [SourceAddress("odd", is_named=True), SourceAddress("fine", is_named=True)],
+        (authority.certificate,),
+        now=at(),
     )
     with log_lines():
         await lists.refresh(now=at())
@@ -71,7 +73,7 @@ async def test_a_delta_list_takes_the_place_of_no_whole_one():
     authority = Authority.root()
     fetcher = Fetcher(here=der_of(authority.crl()))
     lists = lists_of(fetcher)
-    [held] = lists.keep([Address("here", is_named=True)], (authority.certificate,), now=at())
+    [held] = lists.keep([SourceAddress("here", is_named=True)], (authority.certificate,), now=at())
     await lists.refresh(now=at())
     fetcher.lists["here"] = der_of(authority.crl(others=((x509.DeltaCRLIndicator(1), True),)))
     await lists.refresh(now=held.due_at)

@@ -17,16 +17,16 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.validate import async_validate_path
 
 from authproxy.certificates import crl, ocsp
-from authproxy.certificates.ocsp import Question, Terms
+from authproxy.certificates.ocsp import OcspQuestion, OcspTerms
 from authproxy.certificates.second_opinion import finish
-from authproxy.certificates.status import Good, Subject, Unusable
+from authproxy.certificates.status import Good, IssuedCertificate, UnusableEvidence
 from tests.support.certificate_builder import NOW, Authority, at, der, lists_at, partition, responder_at
 
 SUB = Authority.root()
 URL = "http://lists.example.si/1.crl"
 OTHER_URL = "http://lists.example.si/2.crl"
 LEAF = SUB.person(lists=lists_at(URL), responder=responder_at("http://ocsp.example.si/"))
-SUBJECT = Subject(certificate=LEAF, issuer=SUB.certificate)
+SUBJECT = IssuedCertificate(certificate=LEAF, issuer=SUB.certificate)
 DELTA = (x509.DeltaCRLIndicator(1), True)
 
 
@@ -34,13 +34,13 @@ def ours(*, listed=None, answered=None):
     try:
         if answered is not None:
             found = ocsp.status(
-                answered, Question(subject=SUBJECT), Terms(max_age=timedelta(hours=8)), now=NOW
+                answered, OcspQuestion(subject=SUBJECT), OcspTerms(max_age=timedelta(hours=8)), now=NOW
             )
         else:
             found = crl.read(listed.public_bytes(Encoding.DER), [SUB.certificate]).status(
                 SUBJECT, now=NOW, max_stale=timedelta(0)
             )
-    except Unusable:
+    except UnusableEvidence:
         return "unknown"
     return "good" if isinstance(found, Good) else "revoked"
 

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from authproxy.access.decision import Reason
 from authproxy.certificates import profiles
 from authproxy.certificates.leaf import read
-from authproxy.certificates.path_validation import Path, examination
+from authproxy.certificates.path_validation import CertificatePath, examination
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Profile
 from authproxy.certificates.second_opinion import finish, opinion
@@ -46,7 +46,7 @@ def seen(*, leaf=LEAF, **changes):
 
 def held_to_be(*certificates):
     """A path as the first examination might return it if it overlooked something."""
-    return Path(leaf=read(certificates[0]), certificates=certificates)
+    return CertificatePath(leaf=read(certificates[0]), certificates=certificates)
 
 
 def test_a_path_that_the_first_examination_found_holds():

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import crl, ocsp, profiles
-from authproxy.certificates.explain import Outcome, lines
-from authproxy.certificates.ocsp import Question, Terms
+from authproxy.certificates.explain import CheckOutcome, lines
+from authproxy.certificates.ocsp import OcspQuestion, OcspTerms
 from authproxy.certificates.presentation import Presented
-from authproxy.certificates.profiles import Check, Profile, Sunset
-from authproxy.certificates.status import Good, Mode, Revoked, Unusable
+from authproxy.certificates.profiles import CertificateCheck, Profile, Sunset
+from authproxy.certificates.status import Good, RevocationMode, Revoked, UnusableEvidence
 from authproxy.certificates.validator import CertificateValidator
-from authproxy.certificates.verdict import Refused, Validated
+from authproxy.certificates.verdict import CertificateRefused, Validated
 from tests.support.certificate_builder import NOW, Authority, at, der, person, policies
 
 ROOT = Authority.root()
@@ -45,7 +45,7 @@ class Lists:
         for each in self._lists:
             try:
                 return each.status(subject, now=now, max_stale=timedelta(0))
-            except Unusable:
+            except UnusableEvidence:
                 continue
         raise CannotAsk(Reason.REVOCATION_UNAVAILABLE, "nobody answers")
 
@@ -74,7 +74,7 @@ def validating():
 
 
 async def test_a_good_certificate_signs_its_holder_in(validating):
-    verdict = await validating(SUB.crl(), ROOT.crl()).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    verdict = await validating(SUB.crl(), ROOT.crl()).validate(SHOWN, now=NOW, mode=RevocationMode.HARD)
     assert isinstance(verdict, Validated)
     assert verdict.leaf.known_as == "Ana Novak"
     assert verdict.path == (der(LEAF), der(SUB.certificate), der(ROOT.certificate))
@@ -84,7 +84,7 @@ async def test_a_good_certificate_signs_its_holder_in(validating):
 
 async def test_a_tax_number_counts_only_where_the_profile_says_so(validating):
     verdict = await validating(SUB.crl(), ROOT.crl(), believes_tax_numbers=True).validate(
-        SHOWN, now=NOW, mode=Mode.HARD
+        SHOWN, now=NOW, mode=RevocationMode.HARD
     )
     assert verdict.tax_number == "99990008"
     assert "99990008" not in repr(verdict)
@@ -93,11 +93,11 @@ async def test_a_tax_number_counts_only_where_the_profile_says_so(validating):
 async def test_people_are_told_before_the_end(validating):
     verdict = await validating(
         SUB.crl(), ROOT.crl(), sunset=Sunset(warns_from=at(-1), stops_at=at(9))
-    ).validate(SHOWN, now=NOW, mode=Mode.HARD)
+    ).validate(SHOWN, now=NOW, mode=RevocationMode.HARD)
     assert verdict.ends_at == at(9)
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", RevocationMode)
 async def test_a_revoked_certificate_signs_nobody_in_whatever_the_mode_and_whatever_else_is_unknown(
     validating, mode
 ):
@@ -113,15 +113,15 @@ async def test_a_revoked_certificate_signs_nobody_in_whatever_the_mode_and_whate
 )
 async def test_what_nobody_can_say_is_no_yes_and_in_alarm_a_yes_that_is_told_of(validating, made):
     with pytest.raises(CannotAsk) as raised:
-        await validating(*made).validate(SHOWN, now=NOW, mode=Mode.HARD)
+        await validating(*made).validate(SHOWN, now=NOW, mode=RevocationMode.HARD)
     assert raised.value.reason is Reason.REVOCATION_UNAVAILABLE
-    verdict = await validating(*made).validate(SHOWN, now=NOW, mode=Mode.ALARM)
+    verdict = await validating(*made).validate(SHOWN, now=NOW, mode=RevocationMode.ALARM)
     assert (verdict.unchecked, len(verdict.status)) == ("nobody answers", len(made))
 
 
 async def test_authorities_are_not_asked_about_where_the_profile_says_so(validating):
     validator = validating(SUB.crl(), checks_intermediates=False)
-    assert isinstance(await validator.validate(SHOWN, now=NOW, mode=Mode.HARD), Validated)
+    assert isinstance(await validator.validate(SHOWN, now=NOW, mode=RevocationMode.HARD), Validated)
 
 
 async def test_nobody_is_asked_about_a_certificate_whose_path_does_not_hold():
@@ -129,32 +129,37 @@ async def test_nobody_is_asked_about_a_certificate_whose_path_does_not_hold():
     validator = CertificateValidator(profile(), lists)
     for leaf in (Authority.root().authority().person(), SUB.person(end=at(-1))):
         assert isinstance(
-            await validator.validate(Presented(leaf=der(leaf)), now=NOW, mode=Mode.HARD), Refused
+            await validator.validate(Presented(leaf=der(leaf)), now=NOW, mode=RevocationMode.HARD),
+            CertificateRefused,
         )
     assert lists.asked == []
-    await validator.validate(SHOWN, now=NOW, mode=Mode.HARD, stapled=b"stapled")
+    await validator.validate(SHOWN, now=NOW, mode=RevocationMode.HARD, stapled=b"stapled")
     assert lists.asked == [(LEAF, b"stapled"), (SUB.certificate, None)]
     validator.close()
 
 
 async def test_an_examination_tells_of_every_check(validating):
-    examination, verdict = await validating(SUB.crl(), ROOT.crl()).examine(SHOWN, now=NOW, mode=Mode.HARD)
+    examination, verdict = await validating(SUB.crl(), ROOT.crl()).examine(
+        SHOWN, now=NOW, mode=RevocationMode.HARD
+    )
     assert isinstance(verdict, Validated)
-    assert {line.outcome for line in lines(examination)} == {Outcome.PASSED}
-    examination, verdict = await validating(SUB.crl(LEAF)).examine(SHOWN, now=NOW, mode=Mode.HARD)
+    assert {line.outcome for line in lines(examination)} == {CheckOutcome.PASSED}
+    examination, verdict = await validating(SUB.crl(LEAF)).examine(SHOWN, now=NOW, mode=RevocationMode.HARD)
     assert verdict.reason is Reason.CERTIFICATE_REVOKED
-    assert [line.check for line in lines(examination) if line.outcome is Outcome.FAILED] == [Check.REVOCATION]
-    assert [line.check for line in lines(examination) if line.outcome is Outcome.NOT_REACHED] == [
-        Check.SECOND_OPINION
+    assert [line.check for line in lines(examination) if line.outcome is CheckOutcome.FAILED] == [
+        CertificateCheck.REVOCATION
+    ]
+    assert [line.check for line in lines(examination) if line.outcome is CheckOutcome.NOT_REACHED] == [
+        CertificateCheck.SECOND_OPINION
     ]
 
 
 async def test_the_second_opinion_has_a_veto(validating):
     narrow = ROOT.authority("Narrow", policies=policies("1.3.6.1.4.1.7597.1.5.12"))
     shown = Presented(leaf=der(narrow.person()), chain=(der(narrow.certificate),))
-    examination, verdict = await validating().examine(shown, now=NOW, mode=Mode.ALARM)
+    examination, verdict = await validating().examine(shown, now=NOW, mode=RevocationMode.ALARM)
     assert verdict.reason is Reason.CERTIFICATE_UNTRUSTED
-    assert lines(examination)[-1].outcome is Outcome.FAILED
+    assert lines(examination)[-1].outcome is CheckOutcome.FAILED
 
 
 async def test_a_certificate_is_asked_about_again(validating):
@@ -205,7 +210,7 @@ async def test_a_failure_of_our_own_is_not_taken_for_an_outage():
 
     validator = CertificateValidator(profile(), Broken())
     with pytest.raises(LookupError):
-        await validator.validate(SHOWN, now=NOW, mode=Mode.ALARM)
+        await validator.validate(SHOWN, now=NOW, mode=RevocationMode.ALARM)
     validator.close()
 
 
@@ -253,7 +258,7 @@ async def test_two_hundred_at_once_leave_the_loop_free():
     async with asyncio.TaskGroup() as group:
         group.create_task(watch())
         verdicts = await asyncio.gather(
-            *(validator.validate(SHOWN, now=NOW, mode=Mode.HARD) for _ in range(200))
+            *(validator.validate(SHOWN, now=NOW, mode=RevocationMode.HARD) for _ in range(200))
         )
         stop = True
     assert {type(verdict) for verdict in verdicts} == {Validated}
@@ -276,7 +281,7 @@ async def test_a_list_that_names_a_delta_list_does_whatever_its_size(validating)
     for others in ((), [SUB.person() for _ in range(40)] * 100):
         made = SUB.crl(*others, others=(at_hand,))
         assert isinstance(
-            await validating(made, ROOT.crl()).validate(SHOWN, now=NOW, mode=Mode.HARD), Validated
+            await validating(made, ROOT.crl()).validate(SHOWN, now=NOW, mode=RevocationMode.HARD), Validated
         )
 
 
@@ -285,8 +290,10 @@ async def test_an_answer_that_names_the_certificate_by_any_usual_hash_does(valid
         async def status(self, subject, *, now, stapled=None):
             issuer = SUB if subject.certificate == LEAF else ROOT
             octets = issuer.answer(subject.certificate, id_hash=hashes.SHA384())
-            return ocsp.status(octets, Question(subject=subject), Terms(max_age=timedelta(hours=8)), now=now)
+            return ocsp.status(
+                octets, OcspQuestion(subject=subject), OcspTerms(max_age=timedelta(hours=8)), now=now
+            )
 
     validator = CertificateValidator(profile(), Answers())
-    assert isinstance(await validator.validate(SHOWN, now=NOW, mode=Mode.HARD), Validated)
+    assert isinstance(await validator.validate(SHOWN, now=NOW, mode=RevocationMode.HARD), Validated)
     validator.close()

@@ -11,8 +11,8 @@ import pytest
 from authproxy.challenges.message import Delivered, Sms
 from authproxy.delivery.agreement import (
     Agreement,
-    Answer,
     DeliveryReports,
+    GatewayAnswer,
     Judgement,
     Signature,
     Success,
@@ -32,7 +32,7 @@ def agreement(**agreed):
 
 
 def said(value, status=200):
-    return Answer(status, json.dumps(value).encode())
+    return GatewayAnswer(status, json.dumps(value).encode())
 
 
 def test_a_request_is_the_filled_body_and_the_agreed_headers():
@@ -82,7 +82,7 @@ def test_a_number_that_is_none_makes_no_request():
     ],
 )
 def test_a_status_tells_whether_asking_again_helps(status, judgement):
-    assert judged(Answer(status), Success()) is judgement
+    assert judged(GatewayAnswer(status), Success()) is judgement
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_a_gateway_must_say_that_it_has_the_message(pointer, values, body, is_ta
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 100_000, b'{"id": '])
 def test_an_answer_that_is_no_json_says_nothing(body):
-    assert judged(Answer(200, body), Success(pointer="/id")) is Judgement.REFUSED
-    assert message_id(Answer(200, body), Success(id_pointer="/id")) == ""
+    assert judged(GatewayAnswer(200, body), Success(pointer="/id")) is Judgement.REFUSED
+    assert message_id(GatewayAnswer(200, body), Success(id_pointer="/id")) == ""
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_report_says_delivered_failed_or_not_yet(status, state, report):
     ],
 )
 def test_a_gateway_may_ask_to_be_left_alone_for_some_seconds(said_so, wait):
-    assert Answer(429, retry_after=said_so).wait == timedelta(seconds=wait)
+    assert GatewayAnswer(429, retry_after=said_so).wait == timedelta(seconds=wait)
 
 
 def test_nothing_printed_holds_a_message_a_number_or_a_secret():

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.delivery import smpp_pdus
-from authproxy.delivery.smpp_pdus import Address, Command, Pdu
+from authproxy.delivery.smpp_pdus import Command, Pdu, SmppAddress
 
-WORD, NUMBER = Address(5, 0, "Bankart"), Address(1, 1, "38640123456")
+WORD, NUMBER = SmppAddress(5, 0, "Bankart"), SmppAddress(1, 1, "38640123456")
 
 
 def submitted(octets, **options):

@@ -8,12 +8,12 @@ import pytest
 from authproxy.identity import register
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import MemberId, TaxNumber
-from authproxy.identity.register import Conflict, Listed
+from authproxy.identity.register import Conflict, ListedPerson
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account, linked
 from tests.support.session_builders import NOW
 
 LATER = NOW + timedelta(days=1)
-LISTED = Listed(
+LISTED = ListedPerson(
     member_id=ANA.member_id,
     name=ANA.name,
     tax_number=ANA.tax_number,

@@ -47,7 +47,7 @@ async def provider(hostile):
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=timedelta(seconds=2)
     )
     async with client_session(None, relying_party.timeout) as session:
-        yield OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        yield OpenIdProvider(relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size)
 
 
 def form(hostile, endpoint):
@@ -87,7 +87,9 @@ async def test_the_secret_travels_in_the_header_where_that_is_agreed(hostile, en
     hostile.answer("introspect", {"active": True})
     hostile.always("revoke")
     async with client_session(None, relying_party.timeout) as session:
-        provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        provider = OpenIdProvider(
+            relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
+        )
         work, grant = {
             "token": (provider.ask_about, REFRESH),
             "introspect": (provider.ask_about, ACCESS),

@@ -45,7 +45,7 @@ async def provider(hostile):
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=timedelta(minutes=5)
     )
     async with client_session(None, relying_party.timeout) as session:
-        yield OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        yield OpenIdProvider(relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size)
 
 
 def returned(provider: OpenIdProvider, *parameters: tuple[str, str]):
@@ -72,7 +72,9 @@ async def test_a_proof_is_asked_for_with_a_time_also_where_no_age_is_agreed(host
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=agreed
     )
     async with client_session(None, relying_party.timeout) as session:
-        provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        provider = OpenIdProvider(
+            relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
+        )
         asked = {
             dated: parse_qs(urlsplit(await request(provider, anew=True, dated=dated)).query)
             for dated in (True, False)

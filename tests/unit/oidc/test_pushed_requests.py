@@ -50,7 +50,9 @@ async def asked(hostile, *, extra=None, **agreement):
     agreement = {"client_secret": CLIENT_SECRET, **agreement}
     relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, **agreement)
     async with client_session(None, relying_party.timeout) as session:
-        provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        provider = OpenIdProvider(
+            relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
+        )
         return await provider.authorization_request(
             redirect_uri=REDIRECT_URI,
             state="s",

@@ -9,11 +9,11 @@ from support.hostile_provider import jws, rs, rsa_jwk, rsa_key
 from authproxy.oidc import key_set, signed_token
 from authproxy.oidc.refused import TokenRefused
 from authproxy.oidc.relying_party import RelyingParty
-from authproxy.oidc.signed_token import Kind
+from authproxy.oidc.signed_token import TokenKind
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
-KIND = Kind("test token", frozenset({"TEST+JWT"}))
+KIND = TokenKind("test token", frozenset({"TEST+JWT"}))
 KEY = rsa_key("first")
 PUBLIC = key_set.read({"keys": [rsa_jwk(KEY)]}, "RS256").keys[0]
 OURS = RelyingParty(issuer="https://provider.example/", client_id="acq", client_secret="s")

@@ -53,7 +53,7 @@ async def redeemed(hostile: HostileProvider, **agreement):
         endpoint = TokenEndpoint(
             relying_party,
             session,
-            ClientCredentials(relying_party, clock=lambda: NOW, fresh=lambda size: "f" * size),
+            ClientCredentials(relying_party, clock=lambda: NOW, random_text=lambda size: "f" * size),
         )
         tokens = await endpoint.redeem(
             f"{hostile.issuer}token", code=CODE, redirect_uri=REDIRECT_URI, code_verifier=VERIFIER
@@ -151,4 +151,4 @@ def test_a_key_that_cannot_sign_is_found_out_at_the_start(make):
         issuer="https://idp/", client_id="acq", client_key=make(), client_authentication="private_key_jwt"
     )
     with pytest.raises(ValueError, match="client key"):
-        ClientCredentials(relying_party, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        ClientCredentials(relying_party, clock=lambda: NOW, random_text=lambda size: "f" * size)

@@ -52,7 +52,9 @@ async def told(hostile, **agreement):
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, **agreement
     )
     async with client_session(None, relying_party.timeout) as session:
-        provider = OpenIdProvider(relying_party, session, clock=lambda: NOW, fresh=lambda size: "f" * size)
+        provider = OpenIdProvider(
+            relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
+        )
         response = [("code", CODE), ("state", "s")]
         return (
             await provider.authenticate(

@@ -8,11 +8,11 @@ from authproxy.cli.people import files
 from authproxy.cli.people.files import ListUnreadable
 from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import MemberId
-from authproxy.identity.register import Conflict, Listed
+from authproxy.identity.register import Conflict, ListedPerson
 
 HEADER = "id;tax_number;name;email;phone;portals;certificates;blocked"
 ANA = "ana;99990008;Ana Žužemberk;ana@example.si;+386 40 123 456;acq b2b;;"
-LISTED = Listed(
+LISTED = ListedPerson(
     member_id=MemberId("ana"),
     tax_number="99990008",
     name="Ana Žužemberk",
@@ -72,7 +72,7 @@ people:
     assert listed.findings == ()
     assert listed.people == (
         LISTED,
-        Listed(member_id=MemberId("cvetka"), name="Cvetka", certificates=(), is_blocked=False),
+        ListedPerson(member_id=MemberId("cvetka"), name="Cvetka", certificates=(), is_blocked=False),
     )
     assert listed.lines == {"ana": 3, "cvetka": 10}
 

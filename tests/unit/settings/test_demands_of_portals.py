@@ -99,7 +99,7 @@ def test_what_the_provider_is_asked_for_is_the_nearest_of_gateway_portal_and_rou
         for route in portal.routes
     }
     common = {"kc_idp_hint": "banka", "acr_values": "substantial"}
-    assert {name: route.asking.parameters for name, route in found.items()} == {
+    assert {name: route.provider_demand.parameters for name, route in found.items()} == {
         "acq/pay": common | {"claims": HIGH},
         "acq/x": common,
         "acq": common,

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from authproxy.bootstrap import meanings
-from authproxy.certificates.presentation import Form
+from authproxy.certificates.presentation import TerminatorForm
 from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
 from authproxy.settings.certificates import Acnlb
 from tests.support.certificate_builder import Authority, der, ec_key, lists_at, pem
@@ -80,7 +80,7 @@ def test_the_defaults_are_those_of_ac_nlb(workshop, acnlb):
 
 def test_every_form_that_can_be_read_can_be_set():
     choice = get_args(get_args(get_type_hints(Acnlb, include_extras=True)["presented_by"])[0])
-    assert set(choice) == {"listener", *Form}
+    assert set(choice) == {"listener", *TerminatorForm}
 
 
 ERRORS = [

@@ -10,7 +10,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.certificates.status import Good, Revoked, Source
+from authproxy.certificates.status import Good, Revoked, StatusSource
 from authproxy.flows.ending.certificate_watch import CertificateWatch
 from authproxy.flows.sign_in import watched_certificates
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
@@ -71,8 +71,8 @@ class Validator:
         return outcome
 
 
-GOOD = Good(source=Source.CRL, this_update=NOW, next_update=NOW, is_stale=False, evidence=b"")
-REVOKED = Revoked(source=Source.CRL, at=NOW, reason="keyCompromise")
+GOOD = Good(source=StatusSource.CRL, this_update=NOW, next_update=NOW, is_stale=False, evidence=b"")
+REVOKED = Revoked(source=StatusSource.CRL, at=NOW, reason="keyCompromise")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from authproxy.flows.register.operators import (
 )
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import Person, TaxNumber
-from authproxy.identity.register import Listed
+from authproxy.identity.register import ListedPerson
 from authproxy.storage.memory import MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
 from authproxy.storage.redis.limits import BlockRules
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account
@@ -99,7 +99,7 @@ async def house():
 
 def listed(member, **changes):
     return replace(
-        Listed(
+        ListedPerson(
             member_id=member.member_id,
             name=member.name,
             tax_number=member.tax_number,

@@ -13,8 +13,8 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.leaf import Leaf
 from authproxy.certificates.presentation import Presented
-from authproxy.certificates.status import Mode
-from authproxy.certificates.verdict import Refused, Validated
+from authproxy.certificates.status import RevocationMode
+from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in import refused_certificates, watched_certificates
 from authproxy.flows.sign_in.attempts import SignedIn, SignInPlace, SignInRefused, SignIns
@@ -112,7 +112,7 @@ class House:
                 url="https://certificates.example",
                 issuer=GATEWAY,
                 level=trusted_with,
-                modes={"acq": Mode.ALARM, "b2b": Mode.HARD},
+                modes={"acq": RevocationMode.ALARM, "b2b": RevocationMode.HARD},
             ),
             validator=self.validator,
             register=Membership(store=self.people),
@@ -220,12 +220,15 @@ async def test_each_portal_has_its_own_way_with_revocation_that_cannot_be_found_
     await house.shown()
     at_b2b = await house.login.begin(portal_id="b2b", return_to="/", browser=BROWSER, now=NOW)
     await house.login.show(house.login.hop(hop_in(at_b2b), now=NOW), PRESENTED, now=NOW)
-    assert house.validator.asked == [(PRESENTED, NOW, Mode.ALARM), (PRESENTED, NOW, Mode.HARD)]
+    assert house.validator.asked == [
+        (PRESENTED, NOW, RevocationMode.ALARM),
+        (PRESENTED, NOW, RevocationMode.HARD),
+    ]
 
 
 async def test_a_certificate_that_does_not_hold_leaves_nothing_in_the_store_and_the_way_as_it_was(house):
     hop = await house.begun()
-    house.validator.says = Refused(reason=Reason.CERTIFICATE_REVOKED, detail="revoked")
+    house.validator.says = CertificateRefused(reason=Reason.CERTIFICATE_REVOKED, detail="revoked")
     assert await house.login.show(hop, PRESENTED, now=NOW) == house.validator.says
     assert house.kept._kept == {}
     house.validator.says = HOLDS

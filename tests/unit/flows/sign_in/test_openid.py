@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
+from authproxy.access.provider_demand import provider_demand
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.claims import claims
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
@@ -309,7 +309,9 @@ async def test_the_level_that_came_back_is_judged(house, demanded, reason):
     assert getattr(await house.complete(await house.begin()), "reason", None) is reason
 
 
-HIGH = asking([{"acr_values": "high", "claims": '{"id_token":{"acr":{"essential":true,"value":"high"}}}'}])
+HIGH = provider_demand(
+    [{"acr_values": "high", "claims": '{"id_token":{"acr":{"essential":true,"value":"high"}}}'}]
+)
 
 
 async def test_what_the_place_asks_for_goes_to_the_provider(house):
@@ -340,7 +342,9 @@ async def test_whoever_comes_back_without_what_is_essential_loses_the_session_th
 
 
 async def test_essential_claims_of_userinfo_are_looked_for_there(house):
-    house.asking = asking([{"claims": '{"userinfo":{"department":{"essential":true,"values":["cards"]}}}'}])
+    house.asking = provider_demand(
+        [{"claims": '{"userinfo":{"department":{"essential":true,"values":["cards"]}}}'}]
+    )
     assert (await house.complete(await house.begin())).reason is Reason.ESSENTIAL_CLAIM_MISSING
     house.provider.userinfo["department"] = "cards"
     assert isinstance(await house.complete(await house.begin()), SignedIn)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from authproxy.access.asking import asking
 from authproxy.access.decision import Reason
+from authproxy.access.provider_demand import provider_demand
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignInRefused
 from authproxy.flows.sign_in.round_trip import StepUpBy
@@ -314,7 +314,7 @@ async def test_an_account_that_has_lost_its_level_proves_nothing_where_more_is_d
     assert getattr(await steps_up(house, route=route), "reason", None) is reason
 
 
-HIGH = asking([{"claims": '{"id_token":{"acr":{"essential":true,"value":"high"}}}'}])
+HIGH = provider_demand([{"claims": '{"id_token":{"acr":{"essential":true,"value":"high"}}}'}])
 
 
 @pytest.mark.parametrize(("acr", "reason"), [("high", None), ("20", Reason.ESSENTIAL_CLAIM_MISSING)])

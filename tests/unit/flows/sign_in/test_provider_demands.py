@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy.access.asking import NOTHING, asking
+from authproxy.access.provider_demand import NOTHING, provider_demand
 from authproxy.access.routes import Portal, Requirement, Route
 from authproxy.flows.sign_in.provider_demands import Asked
 from authproxy.identity.attempt import Attempt
@@ -14,7 +14,11 @@ from tests.support.session_builders import NOW
 
 def route(name, path, *methods):
     return Route(
-        name=name, path=path, methods=methods, requirement=Requirement(), asking=asking([{"place": name}])
+        name=name,
+        path=path,
+        methods=methods,
+        requirement=Requirement(),
+        provider_demand=provider_demand([{"place": name}]),
     )
 
 

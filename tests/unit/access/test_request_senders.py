@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.access.askers import comes_from, is_page_load
+from authproxy.access.request_senders import comes_from, is_page_load
 
 ORIGIN = "https://acq.example"
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")

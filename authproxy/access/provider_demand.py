@@ -76,7 +76,7 @@ class EssentialClaim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class ProviderDemand:
     """What is asked for a place. The parameters are none of the protocol's own."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -99,10 +99,10 @@ class Asking:
 
 
 _WORDS: Final[dict[Source, str]] = {"id_token": "the ID token", "userinfo": "userinfo"}
-NOTHING: Final = Asking()
+NOTHING: Final = ProviderDemand()
 
 
-def asking(layers: Iterable[Mapping[str, str]]) -> Asking:
+def provider_demand(layers: Iterable[Mapping[str, str]]) -> ProviderDemand:
     """What the layers ask for together; where two name the same parameter, the later one counts. Raises
     NotAskable."""
     parameters: dict[str, str] = {}
@@ -111,7 +111,9 @@ def asking(layers: Iterable[Mapping[str, str]]) -> Asking:
             check(name, value)
             parameters[name] = value
     requested = parameters.get("claims")
-    return Asking(parameters=parameters, essential=() if requested is None else essential_claims(requested))
+    return ProviderDemand(
+        parameters=parameters, essential=() if requested is None else essential_claims(requested)
+    )
 
 
 def check(name: str, value: str) -> None:

@@ -15,7 +15,7 @@ _BARE_PREFIX: Final = "/.authproxy"
 _STATIC: Final = "/.authproxy/static/"
 
 
-def is_own_place(target: RequestTarget) -> bool:
+def is_own_path(target: RequestTarget) -> bool:
     """Whether the gateway itself answers there, and no portal."""
     path = target.path
     if path.startswith("/.authproxy/"):

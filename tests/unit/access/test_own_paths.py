@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.access.own_place import is_own_place, needs_no_portal
+from authproxy.access.own_paths import is_own_path, needs_no_portal
 from authproxy.access.target import RequestTarget
 
 
@@ -28,7 +28,7 @@ def at(path: str) -> RequestTarget:
     ],
 )
 def test_every_spelling_of_our_place_is_ours(path, is_ours):
-    assert is_own_place(at(path)) is is_ours
+    assert is_own_path(at(path)) is is_ours
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from authproxy.access import methods
 from authproxy.access.decision import Reason
-from authproxy.access.other_places import destination_of, judged_with
+from authproxy.access.other_targets import destination_of, judged_with
 from authproxy.access.routes import Portal, Requirement, Route
 from authproxy.access.target import TargetRefused, parse
 

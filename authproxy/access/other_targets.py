@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from authproxy.access.decision import Reason
-from authproxy.access.own_place import is_own_place
+from authproxy.access.own_paths import is_own_path
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host, parse
 
@@ -37,7 +37,7 @@ _ON_COLLECTIONS: Final = frozenset({"COPY", "MOVE", "DELETE", "PROPFIND", "LOCK"
 _DEPTH_COUNTS: Final = frozenset({"COPY", "PROPFIND", "LOCK"})
 """Methods which `Depth: 0` keeps to the place itself. MOVE and DELETE take everything along, whatever stands
 there."""
-_WITH_PLACES_IN_BODY: Final = frozenset({"REPORT", "SEARCH"})
+_WITH_TARGETS_IN_BODY: Final = frozenset({"REPORT", "SEARCH"})
 """Their bodies may name any place of the portal, and no body is read: they are judged as if they named them
 all."""
 
@@ -73,7 +73,7 @@ def destination_of(portal: Portal, target: RequestTarget, values: Sequence[bytes
         accepts_encoded_slash=portal.accepts_encoded_slash,
         accepts_encoded_percent=portal.accepts_encoded_percent,
     )
-    if is_own_place(found):
+    if is_own_path(found):
         raise TargetRefused(Reason.FOREIGN_ORIGIN, "Destination is the gateway's own place")
     return found
 
@@ -85,7 +85,7 @@ def judged_with(
     method = target.method
     here = (method, *_ACTS_AS.get(method, ()))
     found = [_at(target, target.path, name) for name in here[1:]]
-    if method in _WITH_PLACES_IN_BODY:
+    if method in _WITH_TARGETS_IN_BODY:
         found += _below(portal, _at(target, "/", method), here)
     elif (
         portal.webdav

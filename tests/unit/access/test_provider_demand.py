@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-from authproxy.access.asking import LONGEST, NOTHING, NotAskable, asking, essential_claims
+from authproxy.access.provider_demand import LONGEST, NOTHING, NotAskable, essential_claims, provider_demand
 
 HIGH = {"id_token": {"acr": {"essential": True, "values": ["substantial", "high"]}}}
 
 
 def asked(claims, **others):
-    return asking([{"claims": json.dumps(claims), **others}])
+    return provider_demand([{"claims": json.dumps(claims), **others}])
 
 
 def test_what_stands_nearer_to_the_place_counts():
-    found = asking(
+    found = provider_demand(
         [
             {"domain_hint": "banka.si", "acr_values": "low"},
             {"acr_values": "substantial"},
@@ -26,14 +26,14 @@ def test_what_stands_nearer_to_the_place_counts():
 
 
 def test_of_two_claims_parameters_only_the_nearer_one_is_essential():
-    found = asking(
+    found = provider_demand(
         [{"claims": json.dumps(HIGH)}, {"claims": json.dumps({"userinfo": {"name": {"essential": True}}})}]
     )
     assert [(claim.source, claim.name) for claim in found.essential] == [("userinfo", "name")]
 
 
 def test_nothing_is_asked_for_where_nothing_is_set():
-    assert asking([{}, {}]) == NOTHING
+    assert provider_demand([{}, {}]) == NOTHING
     assert NOTHING.unconfirmed(id_token={}, userinfo={}) is None
 
 
@@ -68,23 +68,23 @@ OURS = [
 def test_what_the_sign_in_rests_on_cannot_be_set_in_any_case(name):
     for spelling in (name, name.upper(), name.title()):
         with pytest.raises(NotAskable, match="belongs to the gateway"):
-            asking([{spelling: "x"}])
+            provider_demand([{spelling: "x"}])
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "a&b", "č", "1st", "x" * 65, "a\n"])
 def test_what_is_no_name_is_refused(name):
     with pytest.raises(NotAskable, match="no name"):
-        asking([{name: "x"}])
+        provider_demand([{name: "x"}])
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\x00", "a\u202eb", "x" * (LONGEST + 1)])
 def test_a_value_is_one_visible_line_that_fits_into_a_url(value):
     with pytest.raises(NotAskable, match="one line"):
-        asking([{"login_hint": value}])
+        provider_demand([{"login_hint": value}])
 
 
 def test_a_value_of_the_greatest_length_is_sent():
-    assert asking([{"login_hint": "x" * LONGEST}]).parameters == {"login_hint": "x" * LONGEST}
+    assert provider_demand([{"login_hint": "x" * LONGEST}]).parameters == {"login_hint": "x" * LONGEST}
 
 
 @pytest.mark.parametrize(
