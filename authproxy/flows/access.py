@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from authproxy.access import bound_proof, policy
 from authproxy.access.decision import (
@@ -28,49 +28,13 @@ from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Route
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
+from authproxy.assertions.signer import AssertionSigner
 from authproxy.flows import identity_headers
+from authproxy.flows.stores import LoadedSession, RememberedSession, SessionCache, SessionStore, UsedProofs
+from authproxy.flows.visit import stored_session
 from authproxy.identity import ticket as tickets
-from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
-
-
-class Stored(Protocol):
-    @property
-    def session(self) -> Session: ...
-    @property
-    def last_active_at(self) -> datetime: ...
-    @property
-    def forgiven(self) -> timedelta: ...
-
-
-class Cached(Stored, Protocol):
-    extras: dict[str, object]
-
-
-class NearCache(Protocol):
-    def lookup(self, ticket_text: str, now: datetime) -> Cached | None: ...
-    def begin_read(self) -> int: ...
-    def remember(self, ticket_text: str, stored: Any, now: datetime, *, read: int) -> Cached: ...
-
-
-class SessionStore(Protocol):
-    async def load(self, ticket: SessionTicket, *, now: datetime) -> Stored | None: ...
-    async def touch(self, ticket: SessionTicket, *, now: datetime) -> None: ...
-    def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None: ...
-    async def revoke(self, session_id: SessionId) -> bool: ...
-    async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]: ...
-
-
-class UsedProofs(Protocol):
-    async def use(self, proof: str) -> bool: ...
-    async def give_back(self, proof: str) -> None: ...
-
-
-class Signer(Protocol):
-    def mint(
-        self, session: Session, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None
-    ) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +79,8 @@ class Access:
         self,
         *,
         sessions: SessionStore,
-        near_cache: NearCache,
-        signer: Signer,
+        near_cache: SessionCache,
+        signer: AssertionSigner,
         assertion_lifetime: timedelta,
         header_names: Mapping[str, HeaderNames],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -171,7 +135,7 @@ class Access:
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
-        parsed = tickets.parse(ticket) if ticket is not None else None
+        parsed = tickets.parse(ticket)
         if ticket is None or parsed is None:
             return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
         try:
@@ -192,11 +156,13 @@ class Access:
         for a fresh proof. Not activity; a store that cannot be asked ends no tunnel before the session's own
         end."""
         route = policy.route_of(portal, target)
-        parsed = tickets.parse(ticket) if ticket is not None else None
+        parsed = tickets.parse(ticket)
         if route is None or ticket is None or parsed is None:
             return False
         try:
-            known: Stored | None = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
+            known: LoadedSession | None = self._near_cache.lookup(ticket, now) or await self._read(
+                parsed, now
+            )
         except CannotAsk:
             self.let_go_on += 1
             return True
@@ -241,13 +207,19 @@ class Access:
             with contextlib.suppress(CannotAsk):
                 await self._used_proofs.give_back(proof)
 
-    async def _read(self, ticket: SessionTicket, now: datetime) -> Cached | None:
+    async def _read(self, ticket: SessionTicket, now: datetime) -> RememberedSession | None:
         read = self._near_cache.begin_read()
         stored = await self._sessions.load(ticket, now=now)
         return None if stored is None else self._near_cache.remember(ticket.text, stored, now, read=read)
 
     def _decide(
-        self, portal: Portal, route: Route, cached: Cached, target: RequestTarget, ticket: str, now: datetime
+        self,
+        portal: Portal,
+        route: Route,
+        cached: RememberedSession,
+        target: RequestTarget,
+        ticket: str,
+        now: datetime,
     ) -> Decision:
         kept = cached.extras.get(_FINISHED)
         if isinstance(kept, _Pass) and now < kept.good_until:
@@ -274,7 +246,7 @@ class Access:
         except CannotAsk as refused:
             return Unavailable(reason=refused.reason, portal=portal)
 
-    def _allow(self, portal: Portal, route: Route, cached: Cached, now: datetime) -> Allowed:
+    def _allow(self, portal: Portal, route: Route, cached: RememberedSession, now: datetime) -> Allowed:
         kept = cached.extras.get(_FINISHED)
         if not isinstance(kept, _Pass) or now >= kept.good_until:
             kept = cached.extras[_FINISHED] = _Pass(
@@ -293,7 +265,7 @@ class Access:
 
     # The idle clock.
 
-    def _note_activity(self, cached: Cached, ticket: str, now: datetime) -> None:
+    def _note_activity(self, cached: RememberedSession, ticket: str, now: datetime) -> None:
         due = cached.extras.get(_TOUCH_DUE_AT)
         pause = None
         if not isinstance(due, datetime):
@@ -307,7 +279,7 @@ class Access:
             if self._look_at_account is not None and cached.session.grant is not None:
                 self._spawn(self._look_at_account(cached.session, now))
 
-    def _first_touch_due(self, cached: Cached, pause: timedelta, now: datetime) -> datetime:
+    def _first_touch_due(self, cached: RememberedSession, pause: timedelta, now: datetime) -> datetime:
         due = cached.last_active_at + pause
         if due <= now + pause:
             return due
@@ -335,9 +307,8 @@ class Access:
         self, *, portal_id: str, ticket_text: str | None, now: datetime
     ) -> CurrentSession | None:
         """The session behind a ticket at this portal. Not activity. Raises CannotAsk."""
-        parsed = tickets.parse(ticket_text) if ticket_text is not None else None
-        stored = None if parsed is None else await self._sessions.load(parsed, now=now)
-        if stored is None or stored.session.portal != portal_id:
+        stored = await stored_session(self._sessions, ticket_text, portal_id=portal_id, now=now)
+        if stored is None:
             return None
         return CurrentSession(
             session=stored.session, last_active_at=stored.last_active_at, forgiven=stored.forgiven
@@ -349,7 +320,7 @@ class Access:
         """The session behind a ticket at this portal, after noting that its person is there. Raises
         CannotAsk."""
         current = await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
-        parsed = tickets.parse(ticket_text) if ticket_text is not None else None
+        parsed = tickets.parse(ticket_text)
         if current is None or parsed is None:
             return None
         await self._sessions.touch(parsed, now=now)

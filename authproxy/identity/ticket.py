@@ -35,10 +35,10 @@ class SessionTicket:
         return SessionId(_encoded(hashlib.sha256(b"authproxy session\0" + self.identifier).digest()[:18]))
 
 
-def parse(text: str) -> SessionTicket | None:
-    """The ticket in a cookie's value; None for anything else, in particular for a second spelling of a
-    ticket."""
-    match = _TEXT.fullmatch(text)
+def parse(text: str | None) -> SessionTicket | None:
+    """The ticket in a cookie's value; None for no cookie and for anything else, in particular for a second
+    spelling of a ticket."""
+    match = None if text is None else _TEXT.fullmatch(text)
     if match is None:
         return None
     ticket = SessionTicket(_decoded(match[1]), _decoded(match[2]))

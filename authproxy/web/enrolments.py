@@ -28,7 +28,7 @@ from authproxy.flows.step_up.enrolling import (
     TotpBegun,
     Waiting,
 )
-from authproxy.flows.step_up.outcomes import Visit
+from authproxy.flows.visit import Visit
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import return_to
 from authproxy.web.forms import submitted

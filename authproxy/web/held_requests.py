@@ -16,7 +16,7 @@ from aiohttp import web
 
 from authproxy.access.decision import Reason
 from authproxy.flows.held.requests import ShownRequest
-from authproxy.flows.step_up.outcomes import Visit
+from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit
 from authproxy.web.forms import submitted

@@ -17,7 +17,8 @@ from aiohttp import hdrs, web
 from authproxy.access.decision import Reason
 from authproxy.challenges.challenge import State
 from authproxy.challenges.method import Offer
-from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp
+from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ from datetime import datetime
 from aiohttp import hdrs, web
 
 from authproxy.access.held_request import is_name
-from authproxy.flows.step_up.outcomes import Visit
+from authproxy.flows.visit import Visit
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields
 from authproxy.web.pages import CONTEXT

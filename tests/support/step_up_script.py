@@ -25,7 +25,8 @@ from authproxy.flows.step_up.enrolling import (
     Waiting,
 )
 from authproxy.flows.step_up.method_changes import ChangeDemand
-from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp
+from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.access import SessionStore
+from authproxy.flows.stores import SessionStore
 from authproxy.identity import ticket as tickets
 from authproxy.identity.session import Session, SessionId
 from authproxy.oidc.end_session import EndSessionRequest
@@ -65,7 +65,7 @@ class Logout:
         """Ends the session behind the ticket, and `everywhere` all others of its person. Once this has
         returned, they open nothing on any instance. Raises CannotAsk if the store could not be told: then
         nobody may be told that anything has ended."""
-        ticket = tickets.parse(ticket_text) if ticket_text is not None else None
+        ticket = tickets.parse(ticket_text)
         if ticket is None:
             return Ended(session=None, provider_logout=None)
         stored = await self._sessions.load(ticket, now=now)

@@ -12,10 +12,10 @@ from typing import Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim, Members
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.access import SessionStore
 from authproxy.flows.register.membership import NotAdmitted, changed_meanwhile
 from authproxy.flows.step_up.elevation import not_proved
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
+from authproxy.flows.stores import SessionStore
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
 from authproxy.identity.attempt import Attempt, Showing
@@ -213,7 +213,7 @@ class SignIns:
 
     async def current(self, ticket_text: str | None, *, portal_id: str, now: datetime) -> Session | None:
         """The session that the browser has at this portal."""
-        ticket = tickets.parse(ticket_text) if ticket_text is not None else None
+        ticket = tickets.parse(ticket_text)
         stored = None if ticket is None else await self._sessions.load(ticket, now=now)
         return stored.session if stored is not None and stored.session.portal == portal_id else None
 
@@ -265,7 +265,7 @@ class SignIns:
 
     async def end_previous(self, ticket_text: str | None) -> None:
         """A new sign-in in a browser replaces the session that it had (another person may have signed in)."""
-        previous = tickets.parse(ticket_text) if ticket_text is not None else None
+        previous = tickets.parse(ticket_text)
         if previous is not None:
             await self._sessions.revoke(previous.session_id)
 

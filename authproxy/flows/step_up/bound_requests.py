@@ -11,13 +11,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from authproxy.access import bound_proof
 from authproxy.access.routes import Portal, Route
 from authproxy.flows.held.form_contents import contents, is_plain
 from authproxy.flows.held.requests import HeldRequests
-from authproxy.flows.step_up.outcomes import Visit
+from authproxy.flows.stores import UsedProofs
+from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 
 _LONGEST: Final = 100
@@ -26,10 +27,6 @@ _BETWEEN: Final = " | "
 _MOST_VALUES: Final = 3
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _BETWEEN_WORDS: Final = re.compile(r"[^0-9a-z]+", re.ASCII)
-
-
-class UsedProofs(Protocol):
-    async def is_used(self, proof: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

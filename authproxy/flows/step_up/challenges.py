@@ -21,19 +21,14 @@ from authproxy.challenges.enrolment import owner_of
 from authproxy.challenges.method import Asked, Method, Offer, TooOften, Verdict
 from authproxy.challenges.names import address_name, person_name
 from authproxy.challenges.notices import Tells
-from authproxy.flows.access import Stored
 from authproxy.flows.step_up.bound_requests import BoundRequest, BoundRequests, Gone
 from authproxy.flows.step_up.method_changes import ChangeDemand, MethodChanges, asked_for, is_change
-from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp
+from authproxy.flows.stores import SessionStore
+from authproxy.flows.visit import Visit, session_of
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import GUESSABLE, STEP_UP_METHODS, AuthenticationEvent, Level, StepUpMethod
 from authproxy.identity.session import Session, SessionId
-from authproxy.identity.ticket import SessionTicket
-
-
-class Sessions(Protocol):
-    async def load(self, ticket: SessionTicket, *, now: datetime) -> Stored | None: ...
-    async def touch(self, ticket: SessionTicket, *, now: datetime) -> None: ...
 
 
 class Challenges(Protocol):
@@ -102,7 +97,7 @@ class StepUps:
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self,
         *,
-        sessions: Sessions,
+        sessions: SessionStore,
         challenges: Challenges,
         limits: Limits,
         elevations: Elevations,
@@ -136,13 +131,13 @@ class StepUps:
 
     async def demand(self, visit: Visit) -> Demand | None:
         """What the place demands of the person, and what they can prove it with."""
-        session = await self._session(visit)
+        session = await session_of(self._sessions, visit)
         return None if session is None else await self._demand(visit, session)
 
     async def begin(self, visit: Visit, method: str) -> Issued | SentAway | NotProved | None:
         """Asks for a proof by this method. A challenge of the same kind for the same place that still waits
         is not made again: two tabs and a second click send one message."""
-        session = await self._session(visit)
+        session = await session_of(self._sessions, visit)
         if session is None:
             return None
         demand = await self._demand(visit, session)
@@ -488,13 +483,8 @@ class StepUps:
 
     # Who and which.
 
-    async def _session(self, visit: Visit) -> Session | None:
-        ticket = tickets.parse(visit.ticket_text) if visit.ticket_text is not None else None
-        stored = None if ticket is None else await self._sessions.load(ticket, now=visit.now)
-        return stored.session if stored is not None and stored.session.portal == visit.portal_id else None
-
     async def _note_activity(self, visit: Visit) -> None:
-        ticket = tickets.parse(visit.ticket_text) if visit.ticket_text is not None else None
+        ticket = tickets.parse(visit.ticket_text)
         if ticket is not None:
             await self._sessions.touch(ticket, now=visit.now)
 
@@ -503,7 +493,7 @@ class StepUps:
     ) -> tuple[Session, Standing] | NotProved | None:
         """The session and its challenge. Another session's, another portal's and one that never was are the
         same: over."""
-        session = await self._session(visit)
+        session = await session_of(self._sessions, visit)
         if session is None:
             return None
         standing = await self._challenges.find(ChallengeId(challenge_id), now=visit.now)

@@ -11,7 +11,7 @@ from typing import Protocol
 from authproxy.access.routes import Route
 from authproxy.challenges.method import Offer
 from authproxy.flows.register.membership import Found
-from authproxy.flows.step_up.outcomes import Visit
+from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import Person

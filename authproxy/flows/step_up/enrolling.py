@@ -23,10 +23,9 @@ from authproxy.challenges.recovery import COST, Cost, fresh_codes, hashes_of
 from authproxy.challenges.sms import Numbers, masked
 from authproxy.challenges.totp import SECRET_SIZE, matching_step, secret_of, uri_of
 from authproxy.flows.held.requests import KeptStore
-from authproxy.flows.step_up.challenges import Sessions
 from authproxy.flows.step_up.method_changes import ANY_PROOF, OTHER_PROOF, MethodChanges
-from authproxy.flows.step_up.outcomes import Visit
-from authproxy.identity import ticket as tickets
+from authproxy.flows.stores import SessionStore
+from authproxy.flows.visit import Visit, session_of
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
@@ -156,7 +155,7 @@ class Enrolling:
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self,
         *,
-        sessions: Sessions,
+        sessions: SessionStore,
         store: EnrolmentStore,
         begun: KeptStore,
         limits: Limits,
@@ -186,7 +185,7 @@ class Enrolling:
         self._sheet_cost = sheet_cost
 
     async def listed(self, visit: Visit) -> EnrolmentList | None:
-        session = await self._session(visit)
+        session = await session_of(self._sessions, visit)
         if session is None:
             return None
         owner = owner_of(session.person)
@@ -204,7 +203,7 @@ class Enrolling:
     ) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None:
         """Starts to add a method. Nothing of it counts before `finish`, but for recovery codes, which need
         none."""
-        session = await self._session(visit)
+        session = await session_of(self._sessions, visit)
         if session is None:
             return None
         if method not in OTHER_PROOF or (method == "push" and self._push is None):
@@ -230,7 +229,7 @@ class Enrolling:
 
     async def finish(self, visit: Visit, name: str, typed: str) -> Enrolled | Waiting | NotEnrolled | None:
         """Ends what was begun: with the first code of an application, or once the phone has come."""
-        session = await self._session(visit)
+        session = await session_of(self._sessions, visit)
         if session is None:
             return None
         octets = await self._begun.get(_key(name))
@@ -264,7 +263,7 @@ class Enrolling:
         return await self._add(visit, session, name, dataclasses.replace(enrolment, level=begun.level))
 
     async def remove(self, visit: Visit, enrolment_id: str) -> Removed | ProofNeeded | NotEnrolled | None:
-        session = await self._session(visit)
+        session = await session_of(self._sessions, visit)
         if session is None:
             return None
         owner = owner_of(session.person)
@@ -363,11 +362,6 @@ class Enrolling:
         await self._notices.tell(
             session.person, change=change, method=method, portal_id=visit.portal_id, locale=visit.locale
         )
-
-    async def _session(self, visit: Visit) -> Session | None:
-        ticket = tickets.parse(visit.ticket_text) if visit.ticket_text is not None else None
-        stored = None if ticket is None else await self._sessions.load(ticket, now=visit.now)
-        return stored.session if stored is not None and stored.session.portal == visit.portal_id else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

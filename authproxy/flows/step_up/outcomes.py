@@ -16,32 +16,6 @@ from authproxy.identity.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """A browser on our pages: where it is, what it holds, and for which place of the portal it needs a proof.
-    `route` names the route that demanded it (a POST's is not that of a GET); who changes it in the address
-    proves something that the portal does not ask for."""
-
-    portal_id: str
-    ticket_text: str | None = field(repr=False)
-    browser: str | None = field(repr=False)
-    """The flow cookie."""
-    user_agent: str
-    address: str
-    locale: str
-    now: datetime
-    return_to: str = "/"
-    route: str | None = None
-    held: str | None = field(default=None, repr=False)
-    binding: str | None = field(default=None, repr=False)
-    """Which one request the proof is for, once that is known (`access.bound_proof`); never from the address
-    of a page."""
-    shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """What the person sees of that request."""
-    is_counted_by_address: bool = True
-    """False where the address is a proxy's, shared by everybody behind it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What the place demands, and what its person can prove it with. No offers: `lacking` are the methods
     that would do and that the person does not have, `withheld` those which they have and which are not worth

@@ -11,7 +11,7 @@ import pytest
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.flows.step_up.bound_requests import BoundRequests, Gone
-from authproxy.flows.step_up.outcomes import Visit
+from authproxy.flows.visit import Visit
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 URLENCODED = "application/x-www-form-urlencoded"

@@ -28,7 +28,7 @@ from authproxy.flows.step_up.enrolling import (
     Waiting,
 )
 from authproxy.flows.step_up.method_changes import MethodChanges
-from authproxy.flows.step_up.outcomes import Visit
+from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject

@@ -29,7 +29,8 @@ from authproxy.flows.step_up.challenges import StepUpRules, StepUps
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.elsewhere import ByCertificate
 from authproxy.flows.step_up.method_changes import ANY_PROOF, MethodChanges
-from authproxy.flows.step_up.outcomes import Issued, NotProved, SentAway, SteppedUp, Visit
+from authproxy.flows.step_up.outcomes import Issued, NotProved, SentAway, SteppedUp
+from authproxy.flows.visit import Visit
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
 from authproxy.identity.member import Member
