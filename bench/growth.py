@@ -1,7 +1,7 @@
 """Sends mixed requests to one gateway and prints what they leave behind: its memory and descriptors, and the
 store's keys and memory.
 
-Nothing is judged here: the operator reads whether the second half has added anything. See README.md here.
+It does not judge: the operator sees whether the second half has added anything. See README.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PATIENCE = 10.0
 
 
 class Request(NamedTuple):
-    """One kind of request. `weight` is how many of a hundred are of it."""
+    """One kind of request; `weight` of a hundred requests are of this kind."""
 
     weight: int
     method: str
@@ -62,7 +62,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _sent(gateway: Gateway, count: int) -> Iterator[int]:
-    """Sends `count` requests one after the other over one connection, and yields the status of each."""
+    """Sends `count` requests in sequence over one connection, and yields the status of each."""
     person, portal = gateway.person, gateway.portal
     connection = HTTPConnection(*gateway.address, timeout=_PATIENCE)
     kinds = itertools.cycle(_mixed(person, portal))
@@ -80,7 +80,7 @@ def _sent(gateway: Gateway, count: int) -> Iterator[int]:
 
 
 def _mixed(person: Person, portal: str) -> list[Request]:
-    """A hundred requests of all kinds, spread over each other."""
+    """A hundred requests of all kinds, interleaved."""
     host = {"Host": urlsplit(portal).netloc}
     own = {**host, "Cookie": person.cookies(portal)}
     page = {**host, "Accept": "text/html", "Sec-Fetch-Mode": "navigate"}

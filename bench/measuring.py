@@ -27,7 +27,7 @@ class Round(NamedTuple):
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time so far of these processes and all that they have started."""
+    """User and system time used so far by these processes and all that they have started."""
     parents = {pid: fields for pid in _running() if (fields := _stat(pid)) is not None}
     family, size = set(pids), 0
     while len(family) > size:
@@ -41,8 +41,8 @@ def _running() -> list[int]:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the third on (state); the second may contain anything, spaces and
-    brackets too."""
+    """The fields of /proc/PID/stat from the third (state) on. The second may contain anything, even spaces
+    and brackets."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

@@ -1,5 +1,5 @@
-"""The sandbox's provider, phone and outbox in a process of their own. Arguments: the ports of the three, and
-a JSON list of clients."""
+"""Runs the sandbox's provider, phone and outbox in one process. Arguments: their three ports, and a JSON list
+of clients."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Restarts two gateways in turn behind nginx while requests go on, and prints how many failed. See README.md
-here."""
+"""Restarts two gateways in turn behind nginx under load, and prints how many requests failed. See
+README.md."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ http {{
 
 
 class Gateway:
-    """A gateway without a store, a provider or a portal: what it answers, it answers by itself."""
+    """A gateway without store, provider and portal, which answers every request by itself."""
 
     def __init__(self, folder: Path, *, leave: float) -> None:
         folder.mkdir()
@@ -106,7 +106,7 @@ class Gateway:
 
 
 class Load(threading.Thread):
-    """Sends requests over one connection until it is told to stop."""
+    """Sends requests over one connection until it must stop."""
 
     def __init__(self, port: int, over: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -119,8 +119,8 @@ class Load(threading.Thread):
         for number in itertools.count():
             if self._over.is_set():
                 return
-            # Pages, and what the gateway refuses by itself; every fifth is a form, which nginx sends once
-            # only.
+            # Pages, and requests that the gateway refuses by itself. Every fifth is a form, which nginx does
+            # not send twice.
             method, target = (
                 ("POST", "/.authproxy/logout")
                 if number % 5 == 0

@@ -1,5 +1,5 @@
 """Measures authproxy beside nginx and Apache with mod_auth_openidc, in one run, and prints Markdown tables.
-See README.md here."""
+See README.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _PROJECT = Path(__file__).parent.parent
-# The project at the end: what PYTHONPATH names is measured.
+# The checkout comes last, so that the code in PYTHONPATH is measured.
 sys.path[:] = [str(_PROJECT / "bench"), *sys.path, str(_PROJECT)]
 
 from measuring import Round, measured  # noqa: E402
@@ -28,7 +28,7 @@ _TARGETS = {
     ("subrequest", "Apache + mod_auth_openidc, shared memory"): 5.0,
     ("proxy 1k", "nginx `proxy_pass`"): 0.35,
 }
-"""What authproxy must reach, as a multiple of that system."""
+"""The multiple of that system's number which authproxy must reach."""
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         _run_again_compiled()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    # Servers live there, and users of Debian lack it.
+    # Servers are in /usr/sbin, which is not in the PATH of a Debian user.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     cores = sorted(os.sched_getaffinity(0))
     with started(server_core=cores[0], other_core=cores[-1]) as systems:
@@ -57,7 +57,7 @@ def _is_compiled() -> bool:
 
 
 def _run_again_compiled() -> None:
-    """What is shipped is measured: the wheel with compiled modules (deploy/README.md)."""
+    """Measures the shipped form: the wheel with compiled modules (deploy/README.md)."""
     if os.environ.get("PYTHONSAFEPATH"):
         sys.exit(
             "the compiled modules do not fit this Python: run with the Python of .venv, or --interpreted"
@@ -70,8 +70,8 @@ def _run_again_compiled() -> None:
 
 
 def _stop(number: int, _: object) -> None:
-    """Ends the run in order, so that nothing that was started stays behind; a second signal does not disturb
-    that."""
+    """Ends the run in order, so that no started program stays behind. A second signal does not interrupt
+    this."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
@@ -97,7 +97,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _check(row: Row) -> None:
-    """One request before the measurement: who is not signed in would be measured at redirecting."""
+    """Sends one request before the measurement. Without a valid session it would measure redirects."""
     headers = dict(header.split(": ", 1) for header in row.headers)
     request = urllib.request.Request(row.url, headers=headers)
     with urllib.request.build_opener(_NoRedirect).open(request, timeout=10) as answer:
@@ -134,7 +134,7 @@ def _print(
     systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int
 ) -> None:
     programs = ", ".join(_version(program) for program in ("nginx", "apache2", "wrk", "redis-server"))
-    # Asked of the process that answers, not of this one.
+    # From the measured process, not from this one.
     maps = Path(f"/proc/{next(row.pids[0] for row in systems.rows if row.name == 'authproxy')}/maps")
     made = "compiled" if "authproxy__mypyc" in maps.read_text(encoding="utf-8") else "interpreted"
     print(

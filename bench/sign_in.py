@@ -1,5 +1,5 @@
-"""A person without a screen who signs in wherever the sandbox's provider is asked: cookies by host, forms as
-they stand in the page."""
+"""A scripted person who signs in with the sandbox's provider. It keeps cookies by host and fills in the forms
+of the pages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Form:
     action: str
     fields: dict[str, str] = field(default_factory=dict)
     offered: list[tuple[str, str]] = field(default_factory=list)
-    """Names and values of its buttons, and names of what is typed."""
+    """Names and values of the form's buttons, and names of its input fields."""
 
 
 class _Forms(HTMLParser):
@@ -57,20 +57,20 @@ class Person:
         self._cookies: dict[str, dict[str, str]] = defaultdict(dict)
 
     def cookies(self, url: str) -> str:
-        """The Cookie value with which the person's browser would ask for `url`."""
+        """The Cookie header that the person's browser would send to `url`."""
         return "; ".join(
             f"{name}={value}" for name, value in self._cookies[urlsplit(url).hostname or ""].items()
         )
 
     def signs_out(self, origin: str) -> None:
-        """Ends the session at the portal. What the gateway remembers of it is forgotten: otherwise the
-        provider would ask for a code at each sign-in, and it takes each code once."""
+        """Ends the session at the portal and drops the gateway's cookies for it. Otherwise the provider would
+        ask for a code at each sign-in, and it accepts each code once."""
         self.ask(f"{origin}/.authproxy/logout", {})
         self._cookies[urlsplit(origin).hostname or ""].pop("__Host-authproxy-left", None)
 
     def signs_in(self, url: str) -> Answer:
-        """Opens `url` and does what is asked for until it is served. Raises RuntimeError if that leads
-        nowhere."""
+        """Opens `url` and fills in every form on the way until the portal answers. Raises RuntimeError if
+        that fails."""
         answer = self.ask(url)
         for _ in range(40):
             if answer.location is not None:
@@ -87,7 +87,7 @@ class Person:
     def ask(self, url: str, fields: Mapping[str, str] | None = None) -> Answer:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        # Every name under `.localhost` is this machine, whether its resolver knows that or not.
+        # Every name under `.localhost` is this machine, whatever its resolver says.
         connection = HTTPConnection("127.0.0.1", parts.port or 80, timeout=_PATIENCE)
         try:
             headers = {

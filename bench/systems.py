@@ -1,5 +1,5 @@
-"""Everything that is measured and everything it needs, started in one temporary folder on free loopback
-ports, and ended with the block."""
+"""Starts the measured systems and everything that they need, in one temporary folder on free loopback ports,
+for the length of a block."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _PORTALS = ("authproxy", "authproxy_logging", "nginx_asking")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One thing that is measured: a request, and whose CPU time it costs."""
+    """One measurement: a request, and the processes whose CPU time counts."""
 
     name: str
     group: str
@@ -110,11 +110,11 @@ class _Bench:
         self._secret = secrets.token_urlsafe(32)
         self._user = "www-data" if os.geteuid() == 0 else None
         self._issuer = f"http://localhost:{self._ports['provider']}/openid-connect-server-webapp/"
-        # Servers that begin as root go on as somebody else.
+        # Servers that start as root change to another user.
         folder.chmod(0o755)
 
     def start_counterparts(self) -> None:
-        """Origin, store and provider: their CPU time is not counted."""
+        """Starts origin, store and provider, whose CPU time is not counted."""
         files = self._folder / "files"
         files.mkdir()
         for name, size in (("tiny", 3), ("1k", 1024), ("100k", 100 * 1024)):
@@ -191,7 +191,7 @@ class _Bench:
         )
 
     def _gateways_and_nginx(self, person: Person) -> Iterator[Row]:
-        # nginx has a portal of its own: the session and the sign-in of a portal belong to one public address.
+        # nginx has a portal of its own, because a portal's session and sign-in belong to one public address.
         quiet = self._authproxy("authproxy", portals=("authproxy", "nginx_asking"), access_log=False)
         logging = self._authproxy("authproxy_logging", portals=("authproxy_logging",), access_log=True)
         shutil.copytree(_PROJECT / "deploy" / "nginx" / "authproxy", self._folder / "authproxy")
@@ -362,9 +362,9 @@ class _Bench:
         return file
 
     def _run(self, command: list[str], *, core: int, place: str) -> int:
-        """Starts a program on a core and waits until it listens; it is ended, by its id, with the block."""
+        """Starts a program on a core and waits until it listens. The end of the block ends it, by its id."""
         output = self._resources.enter_context((self._folder / f"{place}.out").open("wb"))
-        # The project at the end: what PYTHONPATH names is measured.
+        # The checkout comes last, so that the code in PYTHONPATH is measured.
         paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(_PROJECT)]
         with _undisturbed():
             process = subprocess.Popen(
@@ -389,8 +389,8 @@ class _Bench:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Puts off signals that end us: between a program's start and the promise to end it, one would leave the
-    program behind."""
+    """Blocks signals that end this process: between the start of a program and its registration for the end,
+    a signal would leave the program behind."""
     noted: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: noted.append(number))
@@ -422,7 +422,7 @@ def _answers(port: int) -> bool:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Different ports, none of which anybody listens at."""
+    """Different ports on which nobody listens."""
     with ExitStack() as probes:
         found = []
         for _ in range(count):

@@ -1,9 +1,8 @@
-"""Build hook of hatchling: compiles the modules that every request passes to machine code with mypyc. The
-same source, the same tests.
+"""Build hook of hatchling: compiles the modules that every request runs through to machine code with mypyc.
 
-Off unless asked for (`HATCH_BUILD_HOOKS_ENABLE=true`, as `make compiled` and the Dockerfile do), because it
-needs a C compiler and the headers of Python. The wheel then belongs to one platform and one version of
-Python; the sources stay in it beside the compiled modules, for tracebacks.
+The hook is off unless `HATCH_BUILD_HOOKS_ENABLE=true` (as `make compiled` and the Dockerfile set it), because
+it needs a C compiler and the Python headers. The wheel then fits one platform and one version of Python. The
+sources stay in it beside the compiled modules, for tracebacks.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
-            return  # what is edited must be what runs
+            return  # an editable install must run the sources that somebody edits
         self._folder = tempfile.TemporaryDirectory(prefix="authproxy-compiled-")
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
@@ -45,22 +44,23 @@ class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def _options(environ: Mapping[str, str]) -> list[str]:
-    """What mypy is told. Libraries need not be typed, but they must be installed: without their types the
-    modules do not compile.
+    """Options for mypy. The libraries need no types, but they must be installed, or the modules do not
+    compile.
 
-    Where the build tools are in an environment of their own, `AUTHPROXY_RUNTIME_PYTHON` is the Python of the
-    one with the libraries."""
+    If the build tools have an environment of their own, `AUTHPROXY_RUNTIME_PYTHON` names the Python of the
+    environment with the libraries.
+    """
     runtime = environ.get("AUTHPROXY_RUNTIME_PYTHON")
     return ["--ignore-missing-imports", *(["--python-executable", runtime] if runtime else [])]
 
 
 def _compile(root: Path, modules: list[str], folder: Path) -> Iterator[Path]:
-    from mypyc.build import mypycify  # noqa: PLC0415  (hatchling reads this file for every build, also where there is no mypy)
+    from mypyc.build import mypycify  # noqa: PLC0415  (hatchling reads this file for every build, even without mypy)
     from setuptools import Distribution  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
     here = Path.cwd()
-    os.chdir(root)  # mypyc names modules by their paths, seen from here
+    os.chdir(root)  # mypyc derives module names from paths relative to this folder
     try:
         extensions = mypycify(
             [*_options(os.environ), *modules],

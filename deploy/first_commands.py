@@ -1,8 +1,9 @@
-"""Runs the first commands of README.md to their end, as `make rehearsal` does in a bare Debian. Needs nothing
-but Python.
+"""Runs both commands of README.md and judges them; `make rehearsal` calls it in a bare Debian. Needs only
+Python.
 
-`make demo` runs until every place that it prints answers, and then gets Ctrl-C; `make test` gets the options
-that are given."""
+`make demo` gets Ctrl-C once every address that it prints has answered. `make test` gets the options of this
+command.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +34,8 @@ class Failed(Exception):  # noqa: N818
 
 def demo() -> str:
     with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as log:
-        # A group of its own, as a shell makes one, that does not ignore Ctrl-C even if we were started in the
-        # background.
+        # A process group of its own, as a shell makes one. It must not ignore Ctrl-C, even if this script was
+        # started in the background.
         process = subprocess.Popen(
             ["make", "demo"],  # noqa: S607
             cwd=CHECKOUT,
@@ -44,28 +45,28 @@ def demo() -> str:
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
-        said = Path(log.name)
+        log_file = Path(log.name)
         try:
             _until(
-                lambda: process.poll() is not None or _READY in said.read_text("utf-8"),
+                lambda: process.poll() is not None or _READY in log_file.read_text("utf-8"),
                 within=STARTS_WITHIN,
                 missing="its greeting",
             )
             if process.poll() is not None:
-                raise Failed(f"make demo ended with {process.returncode}:\n{said.read_text('utf-8')}")
-            places = re.findall(r"https?://[^\s,`)]+", said.read_text("utf-8"))
-            for place in places:
-                _until(partial(_answers, place), within=ANSWERS_WITHIN, missing=place)
-            began = time.monotonic()
+                raise Failed(f"make demo ended with {process.returncode}:\n{log_file.read_text('utf-8')}")
+            addresses = re.findall(r"https?://[^\s,`)]+", log_file.read_text("utf-8"))
+            for address in addresses:
+                _until(partial(_answers, address), within=ANSWERS_WITHIN, missing=address)
+            started_at = time.monotonic()
             os.killpg(process.pid, signal.SIGINT)
             process.wait(ENDS_WITHIN)
-            ended = time.monotonic() - began
-            if "Traceback" in said.read_text("utf-8"):
-                raise Failed(f"make demo ended with a traceback:\n{said.read_text('utf-8')}")
-            left = [place for place in places if _answers(place)]
-            if left:
-                raise Failed(f"still answers after Ctrl-C: {left}")
-            return f"{len(places)} places answered; ended {ended:.1f} s after Ctrl-C"
+            stopped_after = time.monotonic() - started_at
+            if "Traceback" in log_file.read_text("utf-8"):
+                raise Failed(f"make demo ended with a traceback:\n{log_file.read_text('utf-8')}")
+            still_answering = [address for address in addresses if _answers(address)]
+            if still_answering:
+                raise Failed(f"still answers after Ctrl-C: {still_answering}")
+            return f"{len(addresses)} addresses answered; ended {stopped_after:.1f} s after Ctrl-C"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -93,12 +94,12 @@ def _until(condition: Callable[[], bool], *, within: float, missing: str) -> Non
         time.sleep(0.2)
 
 
-def _answers(place: str) -> bool:
-    """Whether anything but a server's error comes from there. `*.localhost` is this machine, whatever the
-    resolver says of it."""
-    parts = urlsplit(place)
+def _answers(address: str) -> bool:
+    """Whether the address answers with anything but a server error. `*.localhost` is this machine, whatever
+    the resolver says."""
+    parts = urlsplit(address)
     host = parts.hostname or ""
-    address = place.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else place
+    connected = address.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else address
     unchecked = ssl.create_default_context()
     unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(
@@ -106,7 +107,7 @@ def _answers(place: str) -> bool:
     )
     try:
         with opener.open(
-            urllib.request.Request(address, headers={"Host": parts.netloc}),  # noqa: S310
+            urllib.request.Request(connected, headers={"Host": parts.netloc}),  # noqa: S310
             timeout=5,
         ) as answer:
             return bool(answer.status < 500)
@@ -129,12 +130,12 @@ def main() -> int:
         ("make test", lambda: tests(sys.argv[1] if len(sys.argv) > 1 else "")),
     ):
         sys.stdout.write(f"── {name}\n")
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             verdict = f"ok: {step()}"
         except Failed as error:
             failed, verdict = True, f"FAILED: {error}"
-        sys.stdout.write(f"   {name}: {time.monotonic() - began:.0f} s, {verdict}\n")
+        sys.stdout.write(f"   {name}: {time.monotonic() - started_at:.0f} s, {verdict}\n")
     return 1 if failed else 0
 
 
