@@ -55,7 +55,7 @@ def test_what_the_dockerfile_copies_is_there_and_is_sent_to_the_engine(source):
         else [
             path
             for path in found.rglob("*")
-            if path.is_file() and not {"__pycache__", "sandbox"} & set(path.parts)
+            if path.is_file() and not {"__pycache__", "sandbox"} & set(path.relative_to(ROOT).parts)
         ]
     )
     assert files, "is not there"
