@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ def at_a_terminal(*arguments: object, asked: str, keys: str) -> tuple[int, str]:
 
 def _run(arguments: Sequence[str]) -> NoReturn:
     code = 99
+    # The tests may run where Ctrl-C is ignored, in the background of a shell; at a terminal it is not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.stdin, sys.stdout, sys.stderr = (
             open(0, closefd=False),  # noqa: SIM115
