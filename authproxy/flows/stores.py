@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from authproxy.identity.attempt import Attempt, Showing
-from authproxy.identity.grant import Grant, Turn
+from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.identity.member import BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary
@@ -121,7 +121,7 @@ class GrantStore(Protocol):
     ) -> None: ...
     async def turn(
         self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
-    ) -> Turn | None: ...
+    ) -> GrantTurn | None: ...
     async def settle(self, secret: str, grant: Grant | None = None) -> bool: ...
     async def take(self, secret: str) -> Grant | None: ...
 
