@@ -63,7 +63,9 @@ class Person:
         )
 
     def signs_out(self, origin: str) -> None:
-        """Ends the session at the portal, and drops the cookie that remembers the sign-out: with it the gateway would ask the provider for a new sign-in with a code, and the provider accepts each code once."""
+        """Ends the session at the portal, and drops the cookie that remembers the sign-out: with it the
+        gateway would ask the provider for a new sign-in with a code, and the provider accepts each code
+        once."""
         self.ask(f"{origin}/.authproxy/logout", {})
         self._cookies[urlsplit(origin).hostname or ""].pop("__Host-authproxy-left", None)
 

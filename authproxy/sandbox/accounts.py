@@ -144,11 +144,11 @@ def _account(
     return Account(**texts, level=level, is_enabled=is_enabled, address=found)  # type: ignore[arg-type]
 
 
-def people(fresh: Callable[[int], bytes]) -> Accounts:
+def people(random_bytes: Callable[[int], bytes]) -> Accounts:
     """Everybody who can sign in to the sandbox. One-time code secrets are new at every start."""
 
     def totp_secret() -> str:
-        return base64.b32encode(fresh(20)).decode()
+        return base64.b32encode(random_bytes(20)).decode()
 
     return Accounts(
         (

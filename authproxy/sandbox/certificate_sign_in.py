@@ -3,7 +3,6 @@ and people in the register."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -18,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from authproxy.identity.member import EVERY_PORTAL, CertificateName
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
+from authproxy.sandbox import private_files
 from authproxy.sandbox.accounts import Account
 
 ENROLLED = ("ana.novak", "cvetka.zupan")
@@ -54,8 +54,7 @@ def host_certificate(folder: Path, *, now: datetime) -> None:
         .sign(key, hashes.SHA256())
     )
     key_file.unlink(missing_ok=True)
-    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-        opened.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    private_files.create(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     file.write_bytes(made.public_bytes(Encoding.PEM))
 
 

@@ -96,8 +96,8 @@ def statement(head: str, **fields: str) -> str:
     return "".join(f"{line}\n" for line in (head, *(f"{name}: {value}" for name, value in fields.items())))
 
 
-def fresh_private_key(fresh: Callable[[int], bytes]) -> str:
-    number = int.from_bytes(fresh(48)) % (_ORDER - 1) + 1
+def new_private_key(random_bytes: Callable[[int], bytes]) -> str:
+    number = int.from_bytes(random_bytes(48)) % (_ORDER - 1) + 1
     return (
         ec.derive_private_key(number, ec.SECP256R1())
         .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -105,15 +105,17 @@ def fresh_private_key(fresh: Callable[[int], bytes]) -> str:
     )
 
 
-def installed_beforehand(accounts: Accounts, fresh: Callable[[int], bytes]) -> tuple[Installation, ...]:
+def installed_beforehand(
+    accounts: Accounts, random_bytes: Callable[[int], bytes]
+) -> tuple[Installation, ...]:
     """OnePass for everybody who has a code secret already, as if they had activated it. Provider and phone
     are made with the same ones."""
     return tuple(
         Installation(
             email=account.email,
             name=account.name or "",
-            device_id=fresh(8).hex(),
-            device_token=fresh(32).hex(),
+            device_id=random_bytes(8).hex(),
+            device_token=random_bytes(32).hex(),
             totp_secret=account.totp_secret,
         )
         for account in accounts
@@ -121,17 +123,17 @@ def installed_beforehand(accounts: Accounts, fresh: Callable[[int], bytes]) -> t
     )
 
 
-def linked_beforehand(accounts: Accounts, fresh: Callable[[int], bytes]) -> tuple[Link, ...]:
+def linked_beforehand(accounts: Accounts, random_bytes: Callable[[int], bytes]) -> tuple[Link, ...]:
     """Phones that answer the gateway, as if they had been enrolled, of the people who have everything.
     Provider and phone are made with the same ones."""
     return tuple(
         Link(
             relying_party=RELYING_PARTY,
             account=account.email,
-            device_id=fresh(16).hex(),
+            device_id=random_bytes(16).hex(),
             device_name=_PHONES[account.email],
-            device_token=fresh(32).hex(),
-            private_key=fresh_private_key(fresh),
+            device_token=random_bytes(32).hex(),
+            private_key=new_private_key(random_bytes),
         )
         for account in accounts
         if account.email in _PHONES

@@ -1,4 +1,4 @@
-"""The whole sandbox: every counterparty and a gateway among them, on the fixed places, until somebody says
+"""The whole sandbox: every counterparty and a gateway among them, on the fixed addresses, until somebody says
 stop.
 
 The only module of the sandbox that knows the gateway, and it knows it as an operator does: by a settings file
@@ -8,7 +8,6 @@ that it writes.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 import socket
@@ -28,7 +27,25 @@ from authproxy.assertions import keys
 from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.own_folders import own_folder
 from authproxy.edge.client import holders
+from authproxy.sandbox import private_files
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
+from authproxy.sandbox.addresses import (
+    AUTHORITY_FOLDER,
+    CERTIFICATE_AUTHORITY_PORT,
+    CERTIFICATE_CONFIRMATION_PORT,
+    OUTBOX_PORT,
+    PHONE_PORT,
+    PROVIDER_PORT,
+    SMTP_PORT,
+    START_PORT,
+    Addresses,
+    gateway_settings,
+    greeting,
+    listed,
+    registration,
+    upstream_port,
+    used_ports,
+)
 from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.sandbox.certificate_confirmation import asking_for_certificates, linked_certificates
 from authproxy.sandbox.certificate_sign_in import enrolled, host_certificate
@@ -38,23 +55,6 @@ from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.installation import installed_beforehand, linked_beforehand, to_be_enrolled
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
-from authproxy.sandbox.places import (
-    AUTHORITY_FOLDER,
-    CERTIFICATE_AUTHORITY_PORT,
-    CERTIFICATE_CONFIRMATION_PORT,
-    OUTBOX_PORT,
-    PHONE_PORT,
-    PROVIDER_PORT,
-    SMTP_PORT,
-    START_PORT,
-    Places,
-    gateway_settings,
-    greeting,
-    listed,
-    registration,
-    upstream_port,
-    used_ports,
-)
 from authproxy.sandbox.portals import application as demo_portal
 from authproxy.sandbox.portals.catalogue import portals
 from authproxy.sandbox.portals.description import Description
@@ -73,7 +73,7 @@ class PortsTaken(OSError):  # noqa: N818
 class Sandbox:
     """A sandbox that answers."""
 
-    places: Places
+    addresses: Addresses
     accounts: Accounts
     store: EmbeddedStore
     settings_file: Path
@@ -81,7 +81,7 @@ class Sandbox:
     """Where a front proxy may ask subrequests."""
 
 
-def _prepared(folder: Path, places: Places, store_url: str, *, is_verbose: bool) -> tuple[Path, str]:
+def _prepared(folder: Path, addresses: Addresses, store_url: str, *, is_verbose: bool) -> tuple[Path, str]:
     """Keys and secrets as files that only their owner reads, and the settings file that names them. Keys that
     are there stay."""
     _secret(folder / "session.keys", lambda: secrets.token_urlsafe(32).encode())
@@ -90,19 +90,18 @@ def _prepared(folder: Path, places: Places, store_url: str, *, is_verbose: bool)
     _secret(folder / "assertion-current.pem", lambda: keys.generate("ES256"))
     _secret(folder / "assertion-next.pem", lambda: keys.generate("ES256"))
     file = folder / "authproxy.yaml"
-    written = gateway_settings(places, portals(), folder, store_url, is_verbose=is_verbose)
+    written = gateway_settings(addresses, portals(), folder, store_url, is_verbose=is_verbose)
     file.write_text(yaml.safe_dump(written, sort_keys=False), encoding="utf-8")
     return file, (folder / "client.secret").read_text(encoding="utf-8")
 
 
 def _secret(file: Path, made: Callable[[], bytes]) -> None:
     if not file.exists():
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(made())
+        private_files.create(file, made())
 
 
 def _applications(
-    places: Places,
+    addresses: Addresses,
     accounts: Accounts,
     client: Client,
     store: EmbeddedStore,
@@ -116,16 +115,16 @@ def _applications(
 
     def demo(portal: Description) -> web.Application:
         return demo_portal.application(
-            portal=portal, jwks_url=places.jwks, issuer=places.gateway, clock=clock
+            portal=portal, jwks_url=addresses.jwks, issuer=addresses.gateway, clock=clock
         )
 
-    authority_url, authority_folder = places.local(CERTIFICATE_AUTHORITY_PORT), folder / AUTHORITY_FOLDER
+    authority_url, authority_folder = addresses.local(CERTIFICATE_AUTHORITY_PORT), folder / AUTHORITY_FOLDER
     # Made first: it writes the folder that says whose certificates there are.
     authority = certificate_authority.application(
         base_url=authority_url, clock=clock, state_dir=authority_folder
     )
     certificates = linked_certificates(
-        accounts.seeded, authority_folder, url=places.certificate_confirmation, authority_url=authority_url
+        accounts.seeded, authority_folder, url=addresses.certificate_confirmation, authority_url=authority_url
     )
     installed, linked = (
         installed_beforehand(accounts, secrets.token_bytes),
@@ -136,7 +135,7 @@ def _applications(
         (
             PHONE_PORT,
             phone.application(
-                provider_url=places.local(PROVIDER_PORT),
+                provider_url=addresses.local(PROVIDER_PORT),
                 installed=installed,
                 linked=linked,
                 clock=clock,
@@ -146,15 +145,15 @@ def _applications(
         (
             PROVIDER_PORT,
             identity_provider.application(
-                issuer=places.issuer,
+                issuer=addresses.issuer,
                 clients=(client,),
                 accounts=accounts,
-                outbox_url=places.local(OUTBOX_PORT),
+                outbox_url=addresses.local(OUTBOX_PORT),
                 clock=clock,
                 installed=installed,
                 linked=linked,
                 state_file=folder / "provider.json",
-                phone_url=places.local(PHONE_PORT),
+                phone_url=addresses.local(PHONE_PORT),
                 certificates=certificates,
             ),
         ),
@@ -162,7 +161,7 @@ def _applications(
         (
             START_PORT,
             start_page.application(
-                places=listed(places, portals()), accounts=accounts, password=PASSWORD, store=store.what
+                addresses=listed(addresses, portals()), accounts=accounts, password=PASSWORD, store=store.what
             ),
         ),
         *((upstream_port(portal.portal_id), demo(portal)) for portal in portals()),
@@ -181,16 +180,16 @@ async def running(
     """The sandbox for the length of the block. `folder` holds keys, secrets, settings and the audit stream.
     Raises PortsTaken."""
     _refuse_taken(port_offset)
-    places = Places(port_offset)
+    addresses = Addresses(port_offset)
     accounts = people(secrets.token_bytes)
     async with AsyncExitStack() as resources:
         store = await resources.enter_async_context(
             embedded_store(store_url, folder=resources.enter_context(own_folder()))
         )
-        settings_file, secret = _prepared(folder, places, store.url, is_verbose=is_verbose)
+        settings_file, secret = _prepared(folder, addresses, store.url, is_verbose=is_verbose)
         smtp = resources.enter_context(bound(SMTP_PORT + port_offset))
-        client = registration(places, portals(), secret)
-        applications = _applications(places, accounts, client, store, clock, smtp=smtp, folder=folder)
+        client = registration(addresses, portals(), secret)
+        applications = _applications(addresses, accounts, client, store, clock, smtp=smtp, folder=folder)
         for port, application in applications:
             await resources.enter_async_context(serving(application, bound(port + port_offset)))
         host_certificate(folder, now=clock())
@@ -214,7 +213,7 @@ async def running(
                     for member_id, enrolment in enrolments(known, now=clock()):
                         await gateway.desk.enrol(member_id, enrolment)
             yield Sandbox(
-                places=places,
+                addresses=addresses,
                 accounts=accounts,
                 store=store,
                 settings_file=settings_file,
@@ -286,7 +285,7 @@ def _greeting(sandbox: Sandbox) -> str:
         "",
         "  Bankart Varni Spletni Prehod: sandbox",
         "",
-        *greeting(sandbox.places, portals(), person="ana.novak@example.si", password=PASSWORD),
+        *greeting(sandbox.addresses, portals(), person="ana.novak@example.si", password=PASSWORD),
         f"  Sessions are in      {sandbox.store.what[1]}",
         f"  Settings             {sandbox.settings_file}",
         (

@@ -19,7 +19,7 @@ import pytest_asyncio
 import redis.asyncio
 
 from authproxy.sandbox import stack
-from authproxy.sandbox.places import AUTHORITY_FOLDER
+from authproxy.sandbox.addresses import AUTHORITY_FOLDER
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
 from tests.support.browser import Visitor
 from tests.support.gateway import ANA, CVETKA, TICKET, Clock, Person, logging_put_back, until
@@ -34,7 +34,7 @@ class Town:
     """A running sandbox, as people see it."""
 
     def __init__(self, sandbox: stack.Sandbox, clock: Clock, said: io.BytesIO) -> None:
-        offset = sandbox.places.offset
+        offset = sandbox.addresses.offset
         self.clock = clock
         self.accounts = sandbox.accounts
         self.folder = sandbox.settings_file.parent
@@ -44,7 +44,7 @@ class Town:
             "phone": 8082 + offset,
             "outbox": 8083 + offset,
         }
-        self.places = sandbox.places
+        self.addresses = sandbox.addresses
         self._audit = self.folder / "audit.log"
         self._said = said
 
@@ -52,7 +52,7 @@ class Town:
         return Person(email, self, Browser())
 
     def url(self, portal_id: str, path: str = "/") -> str:
-        return self.places.portal(portal_id) + path
+        return self.addresses.portal(portal_id) + path
 
     @property
     def written(self) -> str:
@@ -249,7 +249,7 @@ async def test_basic_credentials_alone_are_no_way_past_the_gateway(town):
     assert (answer.status, answer.json["reason"]) == (401, "no_session")
     assert not any(value.startswith("Basic") for value in answer.all("www-authenticate"))
     straight = await Browser().fetch(
-        town.places.upstream("bankomati") + "/api/naprave", headers={"Authorization": good}
+        town.addresses.upstream("bankomati") + "/api/naprave", headers={"Authorization": good}
     )
     assert straight.status == 403
 
@@ -383,14 +383,14 @@ async def test_where_nobody_says_what_is_revoked_a_certificate_confirms_nothing(
     body = json.dumps({"service": "crl", "how": "down"}).encode()
     broken = await Browser().request(
         "POST",
-        town.places.local(8084) + "/api/break",
+        town.addresses.local(8084) + "/api/break",
         headers={"Content-Type": "application/json"},
         body=body,
     )
     assert broken.status < 300
     window = await confirms(town, ana, window, "ana.novak")
     assert "Trenutno ni mogoče preveriti, ali je potrdilo preklicano." in window.text
-    await Browser().request("DELETE", town.places.local(8084) + "/api/break")
+    await Browser().request("DELETE", town.addresses.local(8084) + "/api/break")
     assert (await confirms(town, ana, window, "ana.novak")).url == town.url("acq")
 
 
@@ -414,7 +414,7 @@ async def test_a_certificate_confirms_only_in_the_browser_that_began_the_sign_in
 async def test_whoever_opens_the_address_for_certificates_by_itself_comes_to_the_provider(town):
     ana = town.person()
     shows(town, ana, None)
-    assert (await ana.opens(f"{town.places.certificate_confirmation}/")).location == town.places.local(
+    assert (await ana.opens(f"{town.addresses.certificate_confirmation}/")).location == town.addresses.local(
         8081
     ) + "/"
 
@@ -428,7 +428,7 @@ async def visitor(chromium, town):
 
     async def visit(locale, **options):
         context = await chromium.new_context(locale=locale, **options)
-        person = Visitor(await context.new_page(), RunningSandbox(town.places.offset), ANA)
+        person = Visitor(await context.new_page(), RunningSandbox(town.addresses.offset), ANA)
         opened.append(person)
         return person
 
@@ -468,7 +468,7 @@ async def test_both_sign_ins_go_by_the_keyboard_one_after_the_other(
 async def test_the_start_page_is_free_of_barriers_and_its_first_step_leads_to_a_portal(town, visitor):
     for locale, scheme in (("sl-SI", "light"), ("en-GB", "dark")):
         person = await visitor(locale, color_scheme=scheme, viewport={"width": 320, "height": 800})
-        await person.page.goto(town.places.local(8088))
+        await person.page.goto(town.addresses.local(8088))
         assert await person.barriers() == []
         assert await person.page.locator(".state.down").count() == 0
         await person.page.locator(".steps a").click()

@@ -28,8 +28,8 @@ from cryptography.x509 import ocsp
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
 from authproxy.sandbox.certificate_authority.application import application
+from authproxy.sandbox.certificate_authority.certified_keys import StoredKeysBroken
 from authproxy.sandbox.certificate_authority.faults import WAYS
-from authproxy.sandbox.certificate_authority.holdings import HoldingsBroken
 from authproxy.sandbox.certificate_authority.revocations import RevocationsBroken
 from authproxy.sandbox.serving import bound, serving
 from tests.support.gateway import Clock, free_port
@@ -586,18 +586,18 @@ async def test_a_key_of_another_kind_is_damage(house):
     file = house.state / "private" / "root.pem"
     other = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     file.write_bytes(other + (house.state / "root.pem").read_bytes())
-    with pytest.raises(HoldingsBroken, match="not an RSA key"):
+    with pytest.raises(StoredKeysBroken, match="not an RSA key"):
         application(base_url=house.url, clock=house.clock, state_dir=house.state)
 
 
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("made.json", b"{", HoldingsBroken),
-        ("made.json", b"[]", HoldingsBroken),
-        ("made.json", b'{"at": 7}', HoldingsBroken),
-        ("private/ana.novak.pem", b"", HoldingsBroken),
-        ("private/sub.pem", None, HoldingsBroken),
+        ("made.json", b"{", StoredKeysBroken),
+        ("made.json", b"[]", StoredKeysBroken),
+        ("made.json", b'{"at": 7}', StoredKeysBroken),
+        ("private/ana.novak.pem", b"", StoredKeysBroken),
+        ("private/sub.pem", None, StoredKeysBroken),
         ("revoked.json", b"{", RevocationsBroken),
         ("revoked.json", b"[]", RevocationsBroken),
         ("revoked.json", b'{"ana.novak": {"at": "x"}}', RevocationsBroken),

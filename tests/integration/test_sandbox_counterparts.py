@@ -29,7 +29,7 @@ from authproxy.sandbox.outbox.application import application as outbox_applicati
 from authproxy.sandbox.portals.application import application as portal_application
 from authproxy.sandbox.portals.catalogue import portal as described
 from authproxy.sandbox.serving import bound, port_of, serving
-from authproxy.sandbox.start_page.application import Place
+from authproxy.sandbox.start_page.application import ListedAddress
 from authproxy.sandbox.start_page.application import application as start_application
 from authproxy.sandbox.store import bundled_server, embedded_store
 from tests.support.vouching_gateway import ISSUER, NOW, VouchingGateway
@@ -297,7 +297,7 @@ async def test_a_table_is_downloaded_as_it_is_filtered_and_a_row_has_a_page(port
             'attachment; filename="trgovci.csv"',
         )
         assert (await response.text()).splitlines() == [
-            "\ufeffCode;Name;Place;Category (MCC);Terminals;Contract since;State",
+            "\ufeffCode;Name;ListedAddress;Category (MCC);Terminals;Contract since;State",
             "T-21102;Lekarna Bor;Maribor;5912;6;20. 1. 2020;active",
         ]
     async with portal.http.get("/trgovci/T-21102", headers=headers) as response:
@@ -395,25 +395,25 @@ async def test_each_portal_believes_only_assertions_for_itself(gateway):
 # Start page
 
 
-async def test_the_start_page_names_places_people_and_passwords():
-    places = (
-        Place(kind="outbox", url="http://localhost:8083/"),
-        Place(
+async def test_the_start_page_names_addresses_people_and_passwords():
+    addresses = (
+        ListedAddress(kind="outbox", url="http://localhost:8083/"),
+        ListedAddress(
             kind="portal",
             url="http://acq.localhost:8080/",
             label="Acquiring portal",
             purpose=("Kartična plačila", "Card payments"),
         ),
-        Place(
+        ListedAddress(
             kind="portal",
             url="http://ecmsweb.localhost:8080/",
             label="CMS web",
             users=(("referent", "Geslo-1"),),
         ),
-        Place(kind="portal_itself", url="http://127.0.0.1:8101/", label="acq"),
+        ListedAddress(kind="portal_itself", url="http://127.0.0.1:8101/", label="acq"),
     )
     made = start_application(
-        places=places,
+        addresses=addresses,
         accounts=people(secrets.token_bytes),
         password=PASSWORD,
         store=("redis-server, zagnan", "redis-server, started"),
@@ -438,12 +438,12 @@ async def test_the_start_page_names_places_people_and_passwords():
 async def test_the_start_page_tells_what_answers_at_this_moment():
     with bound() as listening, bound() as silent:
         listening.listen()
-        places = (
-            Place(kind="portal", url=f"http://acq.localhost:{port_of(listening)}/"),
-            Place(kind="mail", url=f"smtp://localhost:{port_of(silent)}"),
+        addresses = (
+            ListedAddress(kind="portal", url=f"http://acq.localhost:{port_of(listening)}/"),
+            ListedAddress(kind="mail", url=f"smtp://localhost:{port_of(silent)}"),
         )
         made = start_application(
-            places=places, accounts=people(secrets.token_bytes), password=PASSWORD, store=("", "")
+            addresses=addresses, accounts=people(secrets.token_bytes), password=PASSWORD, store=("", "")
         )
         async with (
             client_of(made) as session,

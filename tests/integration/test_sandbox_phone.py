@@ -9,7 +9,7 @@ import pytest
 
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.phone.application import application as phone_application
-from authproxy.sandbox.phone.memory import BrokenStateError
+from authproxy.sandbox.phone.memory import BrokenPhoneStateError
 from tests.support.http_client import Browser
 from tests.support.onepass_house import ANA, BOR, CVETKA, DAVID, onepass_house, pressed, title
 
@@ -531,7 +531,7 @@ async def test_the_phone_keeps_accounts_pin_and_wrong_tries_over_a_restart(tmp_p
 
 async def test_a_damaged_state_file_is_an_error_and_stays_as_it_is(house, tmp_path):
     (tmp_path / "phone.json").write_text("{")
-    with pytest.raises(BrokenStateError):
+    with pytest.raises(BrokenPhoneStateError):
         phone_application(
             provider_url=house.provider.url, clock=house.clock, state_file=tmp_path / "phone.json"
         )

@@ -163,7 +163,7 @@ async def test_an_address_that_has_an_account_sees_the_same_pages_and_its_owner_
 async def test_no_code_is_right_for_an_address_that_has_an_account():
     # Eight bytes are what a code is made of: here every code that is made is 000000.
     async with running_rekono(
-        fresh=lambda size: bytes(size) if size == 8 else secrets.token_bytes(size)
+        random_bytes=lambda size: bytes(size) if size == 8 else secrets.token_bytes(size)
     ) as rekono:
         guest = Guest(rekono)
         page = await guest.sends(await form_of(guest), "email", **TYPED)

@@ -17,7 +17,7 @@ from authproxy.sandbox.certificate_authority.downloads import FILES, PASSWORD, P
 from authproxy.sandbox.certificate_authority.faults import WAYS, Faults, NotAFault, Service, fault
 from authproxy.sandbox.certificate_authority.revocations import REASONS, USUAL_REASON
 from authproxy.sandbox.certificate_authority.status_services import StatusServices
-from authproxy.sandbox.furniture.pages import Pages, is_of_another_site, json_object
+from authproxy.sandbox.web_pages.pages import Pages, is_of_another_site, json_object
 
 _INTERFACE = {
     "GET /people/NAME.p12": (
@@ -45,16 +45,16 @@ def application(
     *,
     base_url: str,
     clock: Callable[[], datetime],
-    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     state_dir: Path | None = None,
 ) -> web.Application:
     """An authority that is reached at `base_url` (no slash at its end), which its certificates repeat.
 
     Its keys are made here, which takes a second or so, or read from `state_dir`, where they stay together
-    with what is revoked; `root.pem` and `sub.pem` there are for whoever trusts it. Raises HoldingsBroken,
+    with what is revoked; `root.pem` and `sub.pem` there are for whoever trusts it. Raises StoredKeysBroken,
     RevocationsBroken or OSError.
     """
-    service = _Service(Authority(base_url=base_url, clock=clock, fresh=fresh, folder=state_dir))
+    service = _Service(Authority(base_url=base_url, clock=clock, random_bytes=random_bytes, folder=state_dir))
     made = web.Application(client_max_size=64 * 1024)
     made.router.add_get("/", service.page)
     made.router.add_post("/revoke", service.revoke_by_form)
@@ -71,7 +71,7 @@ def application(
     made.router.add_get("/api/break", service.broken)
     made.router.add_post("/api/break", service.breaks)
     made.router.add_delete("/api/break", service.mended)
-    service.pages.furnish(made, style="/style.css")
+    service.pages.install(made, style="/style.css")
     return made
 
 
@@ -128,10 +128,12 @@ class _Service:
         found = self.authority.person(asked.removesuffix(end)) if end else None
         if end is None or found is None:
             raise web.HTTPNotFound
-        order, held = found
+        order, certified_key = found
         media_type, made = FILES[end]
         headers = {"Content-Disposition": f'attachment; filename="{order.name}{end}"'}
-        return web.Response(body=made(held, order.common_name), content_type=media_type, headers=headers)
+        return web.Response(
+            body=made(certified_key, order.common_name), content_type=media_type, headers=headers
+        )
 
     async def certificate(self, request: web.Request) -> web.Response:
         certificate = self.authority.authority(cast("Of", request.match_info["of"])).certificate

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.ocsp import OCSPResponseStatus, load_der_ocsp_response
 
 from authproxy.sandbox.certificate_authority import names
+from authproxy.sandbox.certificate_authority.certified_keys import certified_keys
 from authproxy.sandbox.certificate_authority.crl import Issue, Kind, Revoked, revocation_list
-from authproxy.sandbox.certificate_authority.holdings import holdings
-from authproxy.sandbox.certificate_authority.issuing import Addresses, Held, distribution_point
-from authproxy.sandbox.certificate_authority.ocsp import Manner, Speaker, Status, answer, unsuccessful
+from authproxy.sandbox.certificate_authority.issuing import Addresses, CertifiedKey, distribution_point
+from authproxy.sandbox.certificate_authority.ocsp import Behaviour, Responder, Status, answer, unsuccessful
 from authproxy.sandbox.certificate_authority.orders import ORDERS, Order, ordered
 from authproxy.sandbox.certificate_authority.revocations import Revocations
 
@@ -50,7 +50,7 @@ class Entry:
 
 
 class Authority:
-    """Made with all its keys. Without a `folder` everything is forgotten. Raises HoldingsBroken,
+    """Made with all its keys. Without a `folder` everything is forgotten. Raises StoredKeysBroken,
     RevocationsBroken and OSError."""
 
     def __init__(
@@ -58,42 +58,44 @@ class Authority:
         *,
         base_url: str,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes],
         folder: Path | None,
     ) -> None:
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._addresses = Addresses(base=base_url)
         now = clock()
-        self._held = holdings(base_url=base_url, now=now, fresh=fresh, folder=folder)
+        self._keys = certified_keys(base_url=base_url, now=now, random_bytes=random_bytes, folder=folder)
         self._revocations = Revocations(
             (order.name for order in ORDERS if order.is_revoked),
             now=now.replace(microsecond=0),
             file=folder / "revoked.json" if folder is not None else None,
         )
         self._ours = {
-            self._held.people[order.name].certificate.serial_number: order
+            self._keys.people[order.name].certificate.serial_number: order
             for order in ORDERS
             if order.by == "sub"
         }
         self._number = 0
-        self._speakers = (
-            Speaker(issuer=self._held.sub.certificate, signer=self._held.sub_ocsp, of=self._status),
-            Speaker(issuer=self._held.root.certificate, signer=self._held.root_ocsp, of=self._status_of_sub),
+        self._responders = (
+            Responder(issuer=self._keys.sub.certificate, signer=self._keys.sub_ocsp, of=self._status),
+            Responder(
+                issuer=self._keys.root.certificate, signer=self._keys.root_ocsp, of=self._status_of_sub
+            ),
         )
 
-    def authority(self, of: Of) -> Held:
-        return self._held.root if of == "root" else self._held.sub
+    def authority(self, of: Of) -> CertifiedKey:
+        return self._keys.root if of == "root" else self._keys.sub
 
-    def person(self, name: str) -> tuple[Order, Held] | None:
+    def person(self, name: str) -> tuple[Order, CertifiedKey] | None:
         order = ordered(name)
-        return (order, self._held.people[order.name]) if order is not None else None
+        return (order, self._keys.people[order.name]) if order is not None else None
 
     def entries(self) -> Iterator[Entry]:
         """Every certificate that can be fetched, people first."""
         now = self._clock()
         for order in ORDERS:
-            certificate = self._held.people[order.name].certificate
+            certificate = self._keys.people[order.name].certificate
             yield Entry(order=order, certificate=certificate, state=self._state(order, certificate, now))
 
     def revoke(self, name: str, reason: x509.ReasonFlags) -> bool:
@@ -114,7 +116,7 @@ class Authority:
         """The answer, wrong in the way `how` (of `faults`)."""
         if how == "try_later":
             return unsuccessful(OCSPResponseStatus.TRY_LATER)
-        told = answer(question, self._speakers, self._manner(how))
+        told = answer(question, self._responders, self._behaviour(how))
         if (
             how == "wrong_signature"
             and (read := load_der_ocsp_response(told)).response_status is OCSPResponseStatus.SUCCESSFUL
@@ -143,18 +145,18 @@ class Authority:
             return x509.load_der_x509_crl(_spoilt(made.public_bytes(Encoding.DER), made.signature))
         return made
 
-    def _manner(self, how: str | None) -> Manner:
+    def _behaviour(self, how: str | None) -> Behaviour:
         since, until = self._window(_ANSWER_LIVES, how)
         drawn: dict[str | None, Callable[[bytes], bytes | None]] = {
             "nonce_dropped": lambda _: None,
-            "wrong_nonce": lambda asked: self._fresh(len(asked)),
+            "wrong_nonce": lambda asked: self._random_bytes(len(asked)),
         }
-        return Manner(
+        return Behaviour(
             this_update=since,
             next_update=until,
             is_always_unknown=how == "unknown",
             serial_offset=how == "wrong_certificate_id",
-            signer=self._held.people["gregor.zagar"] if how == "wrong_responder" else None,
+            signer=self._keys.people["gregor.zagar"] if how == "wrong_responder" else None,
             nonce=drawn.get(how, lambda asked: asked),
         )
 
@@ -172,11 +174,11 @@ class Authority:
     def _listed(self, of: Of, partition: int | None) -> Iterable[tuple[int, Revoked]]:
         for name, revoked in self._revocations:
             if of == "root" and name == _SUB:
-                yield self._held.sub.certificate.serial_number, revoked
+                yield self._keys.sub.certificate.serial_number, revoked
             elif (
                 of == "sub" and (order := ordered(name)) is not None and partition in (None, order.partition)
             ):
-                yield self._held.people[order.name].certificate.serial_number, revoked
+                yield self._keys.people[order.name].certificate.serial_number, revoked
 
     def _status(self, serial: int) -> Status | None:
         order = self._ours.get(serial)
@@ -185,7 +187,7 @@ class Authority:
     def _status_of_sub(self, serial: int) -> Status | None:
         return (
             Status(revoked=self._revocations.of(_SUB))
-            if serial == self._held.sub.certificate.serial_number
+            if serial == self._keys.sub.certificate.serial_number
             else None
         )
 

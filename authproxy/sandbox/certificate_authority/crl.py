@@ -10,7 +10,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from authproxy.sandbox.certificate_authority.issuing import Held, key_identifier
+from authproxy.sandbox.certificate_authority.issuing import CertifiedKey, key_identifier
 
 Kind = Literal["complete", "delta", "indirect"]
 
@@ -35,7 +35,7 @@ class Issue:
 
 
 def revocation_list(
-    issuer: Held, entries: Iterable[tuple[int, Revoked]], issue: Issue
+    issuer: CertifiedKey, entries: Iterable[tuple[int, Revoked]], issue: Issue
 ) -> x509.CertificateRevocationList:
     """`entries` are serial numbers and what is known of them."""
     builder = (

@@ -33,7 +33,7 @@ _SHA256_WITH_RSA, _SHA1_WITH_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class CertifiedKey:
     """A certificate, the private key to it, and the certificates between it and the root, the issuer
     first."""
 
@@ -71,13 +71,15 @@ class Stamp:
         return int.from_bytes(self.random + bytes(4) + int(not_before.timestamp()).to_bytes(4, "big"), "big")
 
 
-def root(key: RSAPrivateKey, stamp: Stamp) -> Held:
+def root(key: RSAPrivateKey, stamp: Stamp) -> CertifiedKey:
     name = names.authority(names.ROOT)
     builder = _begun(name, name, key.public_key(), stamp, age=_CA_AGE, life=_ROOT_LIFE)
-    return Held(certificate=_signed(_authority(builder, path_length=None), key.public_key(), key), key=key)
+    return CertifiedKey(
+        certificate=_signed(_authority(builder, path_length=None), key.public_key(), key), key=key
+    )
 
 
-def sub(key: RSAPrivateKey, by: Held, stamp: Stamp, addresses: Addresses) -> Held:
+def sub(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: Addresses) -> CertifiedKey:
     """The issuing CA."""
     name, issuer = names.authority(names.SUB), by.certificate.subject
     builder = _begun(name, issuer, key.public_key(), stamp, age=_CA_AGE, life=_SUB_LIFE)
@@ -86,10 +88,12 @@ def sub(key: RSAPrivateKey, by: Held, stamp: Stamp, addresses: Addresses) -> Hel
         x509.CertificatePolicies([any_policy]), critical=False
     )
     builder = _whose_status_is_told(builder, addresses, of="root", common_name=names.ROOT, partition=1)
-    return Held(certificate=_signed(builder, key.public_key(), by.key), key=key, chain=(by.certificate,))
+    return CertifiedKey(
+        certificate=_signed(builder, key.public_key(), by.key), key=key, chain=(by.certificate,)
+    )
 
 
-def responder(key: RSAPrivateKey, by: Held, stamp: Stamp) -> Held:
+def responder(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp) -> CertifiedKey:
     """Who signs OCSP answers for the CA `by`. Its own status need not be asked."""
     issuer = by.certificate.subject
     common_name = str(issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
@@ -98,12 +102,14 @@ def responder(key: RSAPrivateKey, by: Held, stamp: Stamp) -> Held:
     builder = builder.add_extension(_key_usage(["digital_signature"]), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=True)
     builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
-    return Held(
+    return CertifiedKey(
         certificate=_signed(builder, key.public_key(), by.key), key=key, chain=(by.certificate, *by.chain)
     )
 
 
-def personal(order: Order, key: RSAPrivateKey, by: Held, stamp: Stamp, addresses: Addresses) -> Held:
+def personal(
+    order: Order, key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: Addresses
+) -> CertifiedKey:
     """What was ordered, by the issuing CA."""
     name = names.subject(
         common_name=order.common_name,
@@ -130,7 +136,7 @@ def personal(order: Order, key: RSAPrivateKey, by: Held, stamp: Stamp, addresses
         builder, addresses, of="sub", common_name=names.SUB, partition=order.partition
     )
     certificate = _signed(builder, key.public_key(), by.key)
-    return Held(
+    return CertifiedKey(
         certificate=_with_sha1(certificate, by.key) if order.is_sha1 else certificate,
         key=key,
         chain=(by.certificate, *by.chain),

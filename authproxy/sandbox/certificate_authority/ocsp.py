@@ -14,18 +14,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
 from authproxy.sandbox.certificate_authority.crl import Revoked
-from authproxy.sandbox.certificate_authority.issuing import Held
+from authproxy.sandbox.certificate_authority.issuing import CertifiedKey
 
 _LONGEST_NONCE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speaker:
+class Responder:
     """Answers for one CA: `signer` in the name of `issuer`. `of` knows what was issued: None for a serial
     number that never was."""
 
     issuer: x509.Certificate
-    signer: Held
+    signer: CertifiedKey
     of: Callable[[int], Status | None]
 
 
@@ -35,12 +35,12 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class Behaviour:
     """How to answer: truly, unless somebody has broken it."""
 
     this_update: datetime
     next_update: datetime
-    signer: Held | None = None
+    signer: CertifiedKey | None = None
     """Who signs instead."""
     is_always_unknown: bool = False
     serial_offset: int = 0
@@ -49,7 +49,7 @@ class Manner:
     """Of the answer; None: the answer has none."""
 
 
-def answer(question: bytes, speakers: Iterable[Speaker], manner: Manner) -> bytes:
+def answer(question: bytes, responders: Iterable[Responder], behaviour: Behaviour) -> bytes:
     """A signed answer to a question about one certificate: good, revoked, or unknown where it was never
     issued.
 
@@ -59,15 +59,15 @@ def answer(question: bytes, speakers: Iterable[Speaker], manner: Manner) -> byte
     try:
         request = ocsp.load_der_ocsp_request(question)
         asked = _nonce(request)
-        fits = [speaker for speaker in speakers if _is_about(request, speaker.issuer)]
+        fits = [responder for responder in responders if _is_about(request, responder.issuer)]
     except (ValueError, NotImplementedError, KeyError):
         return unsuccessful(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
     if not fits:
         return unsuccessful(ocsp.OCSPResponseStatus.UNAUTHORIZED)
-    speaker = fits[0]
-    status = None if manner.is_always_unknown else speaker.of(request.serial_number)
-    nonce = manner.nonce(asked) if asked is not None else None
-    return _signed(request, status, manner, manner.signer or speaker.signer, nonce)
+    responder = fits[0]
+    status = None if behaviour.is_always_unknown else responder.of(request.serial_number)
+    nonce = behaviour.nonce(asked) if asked is not None else None
+    return _signed(request, status, behaviour, behaviour.signer or responder.signer, nonce)
 
 
 def unsuccessful(status: ocsp.OCSPResponseStatus) -> bytes:
@@ -96,7 +96,11 @@ def _is_about(request: ocsp.OCSPRequest, issuer: x509.Certificate) -> bool:
 
 
 def _signed(
-    request: ocsp.OCSPRequest, status: Status | None, manner: Manner, signer: Held, nonce: bytes | None
+    request: ocsp.OCSPRequest,
+    status: Status | None,
+    behaviour: Behaviour,
+    signer: CertifiedKey,
+    nonce: bytes | None,
 ) -> bytes:
     revoked = status.revoked if status is not None else None
     state = (
@@ -109,11 +113,11 @@ def _signed(
     builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
         issuer_name_hash=request.issuer_name_hash,
         issuer_key_hash=request.issuer_key_hash,
-        serial_number=request.serial_number + manner.serial_offset,
+        serial_number=request.serial_number + behaviour.serial_offset,
         algorithm=request.hash_algorithm,
         cert_status=state,
-        this_update=manner.this_update,
-        next_update=manner.next_update,
+        this_update=behaviour.this_update,
+        next_update=behaviour.next_update,
         revocation_time=revoked.at if revoked else None,
         revocation_reason=_reason(revoked),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from authproxy.sandbox import private_files
 from authproxy.sandbox.certificate_authority.crl import Revoked
 
 REASONS: Mapping[str, x509.ReasonFlags] = {
@@ -57,9 +58,7 @@ class Revocations:
             written = {
                 name: {"at": revoked.at.isoformat(), "reason": revoked.reason.value} for name, revoked in self
             }
-            draft = self._file.with_name(f"{self._file.name}.new")
-            draft.write_text(json.dumps(written, indent=1), encoding="utf-8")
-            draft.replace(self._file)
+            private_files.replace(self._file, json.dumps(written, indent=1))
 
 
 def _read(file: Path) -> dict[str, Revoked]:

@@ -14,7 +14,6 @@ from aiohttp import ClientSession, web
 from aiohttp.typedefs import Handler
 
 from authproxy.sandbox.accounts import Accounts
-from authproxy.sandbox.furniture.pages import json_object
 from authproxy.sandbox.identity_provider.front_end import (
     certificate,
     dashboard,
@@ -40,6 +39,7 @@ from authproxy.sandbox.identity_provider.provider import (
     Provider,
 )
 from authproxy.sandbox.installation import Installation, Link
+from authproxy.sandbox.web_pages.pages import json_object
 
 
 def application(  # noqa: PLR0913  (what is needed is handed over, not looked up)
@@ -49,7 +49,7 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     accounts: Accounts,
     outbox_url: str,
     clock: Callable[[], datetime],
-    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     installed: Iterable[Installation] = (),
     linked: Iterable[Link] = (),
     onepass_api_key: str = SANDBOX_API_KEY,
@@ -74,7 +74,7 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
         accounts=accounts,
         outbox_url=outbox_url,
         clock=clock,
-        fresh=fresh,
+        random_bytes=random_bytes,
         installed=installed,
         linked=linked,
         onepass_api_key=onepass_api_key,
@@ -104,7 +104,7 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     made.router.add_post("/api/quirks", _switch_on)
     made.router.add_delete("/api/quirks", _clear)
     made.router.add_post("/api/accounts", _switch_account)
-    provider.pages.furnish(made, style="/style.css")
+    provider.pages.install(made, style="/style.css")
     return made
 
 
@@ -117,7 +117,7 @@ def certificate_application(provider: web.Application) -> web.Application:
     made.cleanup_ctx.append(_outgoing)
     made.router.add_get("/", certificate.to_front)
     made.router.add_get(certificate.SHOW_PAGE, certificate.show)
-    made[PROVIDER].pages.furnish(made, style="/style.css")
+    made[PROVIDER].pages.install(made, style="/style.css")
     return made
 
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from aiohttp import ClientSession, web
 
 from authproxy.sandbox.accounts import Accounts
-from authproxy.sandbox.furniture.pages import Pages
 from authproxy.sandbox.identity_provider import secret_hash
 from authproxy.sandbox.identity_provider.expiring import Expiring
 from authproxy.sandbox.identity_provider.frequency import Frequency
@@ -34,6 +33,7 @@ from authproxy.sandbox.identity_provider.openid.tokens import ACCESS_TOKEN_SECON
 from authproxy.sandbox.identity_provider.state import State
 from authproxy.sandbox.identity_provider.wrong_answers import WrongAnswers
 from authproxy.sandbox.installation import Installation, Link
+from authproxy.sandbox.web_pages.pages import Pages
 
 FRONT_END = "/IdP-RM-Front"
 SIGN_IN_PAGE = f"{FRONT_END}/chooselogin/rekono.htm"
@@ -123,7 +123,7 @@ class Provider:
         accounts: Accounts,
         outbox_url: str,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes],
         installed: Iterable[Installation] = (),
         linked: Iterable[Link] = (),
         onepass_api_key: str,
@@ -141,7 +141,7 @@ class Provider:
         self.sms_url = f"{outbox_url.rstrip('/')}/api/sms"
         self.mail_url = f"{outbox_url.rstrip('/')}/api/mail"
         self.clock = clock
-        self.fresh = fresh
+        self.random_bytes = random_bytes
         self.keys = KeyRing()
         self.quirks = ActiveQuirks()
         self.pages = Pages(
@@ -175,9 +175,9 @@ class Provider:
         self.messages = Frequency(clock, allowed=MESSAGES_AN_HOUR, window=timedelta(hours=1))
         """Text messages with codes that nobody has typed yet."""
         self.devices = Devices(installed)
-        self.activations = Activations(clock, fresh)
-        self.pushes = Pushes(clock, fresh)
-        self.links = Enrolments(clock, fresh)
+        self.activations = Activations(clock, random_bytes)
+        self.pushes = Pushes(clock, random_bytes)
+        self.links = Enrolments(clock, random_bytes)
         self.linked_phones = LinkedPhones(linked)
         self.relay = Relay(clock)
         self.onepass_api_key = onepass_api_key
@@ -232,14 +232,14 @@ class Provider:
 
     async def hashed(self, secret: str) -> str:
         """A password or a PUK code as it is kept."""
-        return await asyncio.to_thread(secret_hash.hashed, secret, self.fresh(16))
+        return await asyncio.to_thread(secret_hash.hashed, secret, self.random_bytes(16))
 
     async def fits(self, secret: str, kept: str | None) -> bool:
         """Whether it is the one that is kept; nobody's (None) takes as long to refuse."""
         return await asyncio.to_thread(secret_hash.fits, secret, kept)
 
     def new_uuid(self) -> str:
-        return str(uuid.UUID(bytes=self.fresh(16), version=4))
+        return str(uuid.UUID(bytes=self.random_bytes(16), version=4))
 
     def session_of(self, request: web.Request) -> Session | None:
         """The browser's session at the OpenID server, whose life begins again."""

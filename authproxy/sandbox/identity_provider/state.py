@@ -7,12 +7,12 @@ is.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+
+from authproxy.sandbox import private_files
 
 _FORMAT = 1
 
@@ -83,28 +83,7 @@ class State:
             text = json.dumps(document, ensure_ascii=False, indent=1)
             self._is_dirty = False
             try:
-                await asyncio.to_thread(_replace, self._file, text)
+                await asyncio.to_thread(private_files.replace, self._file, text)
             except OSError:
                 self._is_dirty = True
                 raise
-
-
-def _replace(file: Path, text: str) -> None:
-    draft = file.with_name(f"{file.name}.new")
-    draft.unlink(missing_ok=True)
-    try:
-        with os.fdopen(
-            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        ) as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        draft.replace(file)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

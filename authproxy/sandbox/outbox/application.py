@@ -11,12 +11,12 @@ from typing import Literal
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.pages import Pages, is_of_another_site, json_object
 from authproxy.sandbox.outbox.faults import Faults, NotAFault, fault
 from authproxy.sandbox.outbox.letter import Letter
 from authproxy.sandbox.outbox.messages import Message, Messages, NotAMessage, read, recipient_asked_for
 from authproxy.sandbox.outbox.post_office import PostOffice, open_post_office
 from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS, Credentials, SmsGateway
+from authproxy.sandbox.web_pages.pages import Pages, is_of_another_site, json_object
 
 _INTERFACE = {
     "GET /api/messages?to=ADDRESS": "messages, newest first; without `to` all of them",
@@ -39,13 +39,13 @@ _INTERFACE = {
 def application(
     *,
     clock: Callable[[], datetime],
-    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     smtp: socket.socket | None = None,
     sms: Credentials = SANDBOX_CREDENTIALS,
 ) -> web.Application:
     """An outbox of its own, empty. `smtp` is a bound place for its mail server; without it there is none.
     `sms` are the credentials that `/sms/send` wants."""
-    outbox = _Outbox(clock, fresh, sms, smtp)
+    outbox = _Outbox(clock, random_bytes, sms, smtp)
     made = web.Application(client_max_size=64 * 1024)
     made.router.add_get("/", outbox.page)
     made.router.add_get("/messages/{id}", outbox.one)
@@ -59,7 +59,7 @@ def application(
     made.router.add_post("/api/break", outbox.breaks)
     made.router.add_delete("/api/break", outbox.mended)
     outbox.gateway.route(made.router)
-    outbox.pages.furnish(made, style="/style.css")
+    outbox.pages.install(made, style="/style.css")
     if smtp is not None:
         made.cleanup_ctx.append(outbox.mail_server(smtp))
     return made
@@ -69,17 +69,17 @@ class _Outbox:
     def __init__(
         self,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes],
         sms: Credentials,
         smtp: socket.socket | None,
     ) -> None:
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._sms = sms
         self._smtp_port = smtp.getsockname()[1] if smtp is not None else None
         self._messages = Messages()
         self._faults = Faults()
-        self.gateway = SmsGateway(self._messages, self._faults, sms, clock=clock, fresh=fresh)
+        self.gateway = SmsGateway(self._messages, self._faults, sms, clock=clock, random_bytes=random_bytes)
         self.pages = Pages(
             "authproxy.sandbox.outbox", connect=True, script="/script.js", json_below=("/api/", "/sms/")
         )
@@ -94,7 +94,7 @@ class _Outbox:
     def _deliver(self, sender: str, recipient: str, letter: Letter) -> None:
         self._messages.add(
             Message(
-                id=self._fresh(8).hex(),
+                id=self._random_bytes(8).hex(),
                 kind="mail",
                 to=recipient,
                 sender=sender,
@@ -150,7 +150,7 @@ class _Outbox:
     async def _accept(self, kind: Literal["sms", "mail"], request: web.Request) -> web.Response:
         try:
             message = read(
-                kind, await json_object(request), identifier=self._fresh(8).hex(), now=self._clock()
+                kind, await json_object(request), identifier=self._random_bytes(8).hex(), now=self._clock()
             )
         except NotAMessage as wrong:
             return web.json_response({"error": "invalid", "member": str(wrong)}, status=400)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.basic import credentials
-from authproxy.sandbox.furniture.pages import json_object
 from authproxy.sandbox.outbox.faults import Faults
 from authproxy.sandbox.outbox.messages import CAPACITY, Message, Messages, is_telephone
 from authproxy.sandbox.outbox.segments import segments
+from authproxy.sandbox.web_pages.http_basic import credentials
+from authproxy.sandbox.web_pages.pages import json_object
 
 _LONGEST_SENDER = 15
 _MOST_SEGMENTS = 10
@@ -59,13 +59,13 @@ class SmsGateway:
         credentials: Credentials,
         *,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._messages = messages
         self._faults = faults
         self._credentials = credentials
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._deliveries: OrderedDict[str, _Delivery] = OrderedDict()
 
     def route(self, router: web.UrlDispatcher) -> None:
@@ -93,7 +93,7 @@ class SmsGateway:
                 return self._accepted(sender, recipient, text, is_lost=how == "lose")
 
     def _accepted(self, sender: str, recipient: str, text: str, *, is_lost: bool) -> web.Response:
-        identifier, now = self._fresh(8).hex(), self._clock()
+        identifier, now = self._random_bytes(8).hex(), self._clock()
         if not is_lost:
             self._messages.add(
                 Message(id=identifier, kind="sms", to=recipient, sender=sender, subject="", text=text, at=now)

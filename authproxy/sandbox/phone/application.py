@@ -9,15 +9,15 @@ from pathlib import Path
 
 from aiohttp import ClientSession, web
 
-from authproxy.sandbox.furniture.pages import Pages
 from authproxy.sandbox.installation import Installation, Link
 from authproxy.sandbox.phone.device import Phone
 from authproxy.sandbox.phone.interface import Interface
 from authproxy.sandbox.phone.link_screens import LinkScreens
-from authproxy.sandbox.phone.memory import Kept, Memory
+from authproxy.sandbox.phone.memory import Memory, PhoneState
 from authproxy.sandbox.phone.onepass import OnePass
 from authproxy.sandbox.phone.screens import Screens
 from authproxy.sandbox.phone.settings import Settings
+from authproxy.sandbox.web_pages.pages import Pages
 
 PHONE = web.AppKey("PHONE", Phone)
 """For whoever made the phone: `links` are those that it has."""
@@ -29,18 +29,21 @@ def application(
     clock: Callable[[], datetime],
     installed: Iterable[Installation] = (),
     linked: Iterable[Link] = (),
-    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     state_file: Path | None = None,
 ) -> web.Application:
     """A phone whose accounts are with the provider at `provider_url`; `installed` and `linked` are on it from
     the start, without a PIN.
 
     With `state_file` a restart keeps accounts, links and PIN, and what the file holds comes before what is
-    given here. Raises BrokenStateError.
+    given here. Raises BrokenPhoneStateError.
     """
     onepass = OnePass(provider_url)
     phone = Phone(
-        Memory(Kept(accounts=tuple(installed), links=tuple(linked)), state_file), onepass, clock, fresh
+        Memory(PhoneState(accounts=tuple(installed), links=tuple(linked)), state_file),
+        onepass,
+        clock,
+        random_bytes,
     )
     pages = Pages("authproxy.sandbox.phone", connect=True, script="/script.js")
     registration_url = f"{provider_url.rstrip('/')}/IdP-RM-Front/register/start.htm?from=phone"
@@ -54,7 +57,7 @@ def application(
         Interface(phone),
     ):
         part.route(made.router)
-    pages.furnish(made, style="/style.css")
+    pages.install(made, style="/style.css")
     made.middlewares.append(settings.guard)
 
     async def reached(_: web.Application) -> AsyncIterator[None]:

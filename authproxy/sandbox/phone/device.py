@@ -10,7 +10,7 @@ from datetime import datetime
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.installation import Installation, Link
 from authproxy.sandbox.phone.lock import Lock
-from authproxy.sandbox.phone.memory import Kept, Memory
+from authproxy.sandbox.phone.memory import Memory, PhoneState
 from authproxy.sandbox.phone.onepass import (
     Activated,
     NotActivated,
@@ -35,19 +35,23 @@ class Incoming:
 
 class Phone:
     def __init__(
-        self, memory: Memory, onepass: OnePass, clock: Callable[[], datetime], fresh: Callable[[int], bytes]
+        self,
+        memory: Memory,
+        onepass: OnePass,
+        clock: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._memory = memory
         self._clock = clock
         self.onepass = onepass
-        self.relying_parties = RelyingParties(onepass, fresh)
-        self.lock = Lock(memory, clock, fresh)
-        self.csrf = fresh(16).hex()
+        self.relying_parties = RelyingParties(onepass, random_bytes)
+        self.lock = Lock(memory, clock, random_bytes)
+        self.csrf = random_bytes(16).hex()
         """What forms of the phone carry. Knowing it takes having read a page of the phone."""
 
     @property
     def accounts(self) -> tuple[Installation, ...]:
-        return self._memory.kept.accounts
+        return self._memory.state.accounts
 
     def account(self, device_id: str) -> Installation | None:
         return next((one for one in self.accounts if one.device_id == device_id), None)
@@ -57,7 +61,7 @@ class Phone:
 
     @property
     def links(self) -> tuple[Link, ...]:
-        return self._memory.kept.links
+        return self._memory.state.links
 
     def link(self, device_id: str) -> Link | None:
         return next((one for one in self.links if one.device_id == device_id), None)
@@ -79,7 +83,7 @@ class Phone:
         """Raises UnreachableError."""
         outcome = await self.onepass.activate(email, code)
         if isinstance(outcome, Activated):
-            self._memory.keep(self._memory.kept.with_account(outcome.installation))
+            self._memory.save(self._memory.state.with_account(outcome.installation))
         return outcome
 
     async def accept(self, invitation: Invitation, device_name: str) -> Link | None:
@@ -87,12 +91,12 @@ class Phone:
         UnreachableError."""
         link = await self.relying_parties.accept(invitation, device_name)
         if link is not None:
-            self._memory.keep(self._memory.kept.with_link(link))
+            self._memory.save(self._memory.state.with_link(link))
         return link
 
     async def remove_link(self, link: Link) -> None:
         """The key is gone at once; the service is told if it answers."""
-        self._memory.keep(self._memory.kept.without_link(link.device_id))
+        self._memory.save(self._memory.state.without_link(link.device_id))
         try:
             await self.relying_parties.remove(link)
         except (UnreachableError, NotInstalledError):
@@ -100,7 +104,7 @@ class Phone:
 
     async def remove(self, account: Installation) -> None:
         """Takes the account off the phone; at the provider, too, if it answers."""
-        self._memory.keep(self._memory.kept.without_account(account.device_id))
+        self._memory.save(self._memory.state.without_account(account.device_id))
         try:
             await self.onepass.remove(account)
         except (UnreachableError, NotInstalledError):
@@ -111,7 +115,7 @@ class Phone:
     async def reset(self) -> None:
         """A phone as on its first day."""
         accounts, links = self.accounts, self.links
-        self._memory.keep(Kept())
+        self._memory.save(PhoneState())
         self.lock.lock()
         await asyncio.gather(
             *(self.remove(account) for account in accounts), *(self.remove_link(link) for link in links)
@@ -136,7 +140,7 @@ class Phone:
             return link, await self.relying_parties.pushes(link)
         except NotInstalledError:
             # The relying party has let the phone go: nothing will come from there any more.
-            self._memory.keep(self._memory.kept.without_link(link.device_id))
+            self._memory.save(self._memory.state.without_link(link.device_id))
             return link, ()
         except UnreachableError as trouble:
             return link, trouble

@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.pages import json_object
 from authproxy.sandbox.installation import Installation, Link
 from authproxy.sandbox.phone.device import Phone
 from authproxy.sandbox.phone.onepass import NotInstalledError, Push, UnreachableError
 from authproxy.sandbox.phone.relying_parties import LinkPush
+from authproxy.sandbox.web_pages.pages import json_object
 
 _DESCRIPTION = {
     "GET /api/codes?email=ADDRESS": "the one-time code of now and the seconds it has left",

@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.pages import Pages
 from authproxy.sandbox.installation import Link
 from authproxy.sandbox.phone.device import Phone
 from authproxy.sandbox.phone.forms import read, to
 from authproxy.sandbox.phone.onepass import NotInstalledError, UnreachableError
 from authproxy.sandbox.phone.relying_parties import LinkPush
+from authproxy.sandbox.web_pages.pages import Pages
 
 _OUTCOMES = {204: "link_approved", 400: "link_wrong_number"}
 _LONGEST_NAME = 40

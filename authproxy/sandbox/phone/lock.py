@@ -20,15 +20,17 @@ _WAIT = timedelta(minutes=5)
 
 
 class Lock:
-    def __init__(self, memory: Memory, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, memory: Memory, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]
+    ) -> None:
         self._memory = memory
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._unlocked: dict[str, datetime] = {}
 
     @property
     def has_pin(self) -> bool:
-        return self._memory.kept.pin is not None
+        return self._memory.state.pin is not None
 
     def is_open_for(self, browser: str, *, is_used: bool) -> bool:
         """Whether this browser may see the phone; being used keeps it open, a script that asks on its own
@@ -45,38 +47,38 @@ class Lock:
 
     def minutes_to_wait(self) -> int:
         """Whole minutes until a PIN is looked at again; 0 for at once."""
-        until = self._memory.kept.wait_until
+        until = self._memory.state.wait_until
         return max(0, math.ceil((until - self._clock()).total_seconds() / 60)) if until is not None else 0
 
     @property
     def tries_left(self) -> int:
-        return pins.TRIES - self._memory.kept.wrong_pins % pins.TRIES
+        return pins.TRIES - self._memory.state.wrong_pins % pins.TRIES
 
     async def is_right(self, typed: str) -> bool:
         """Looks at the PIN unless the wait is on; the fifth wrong one begins it."""
-        kept = self._memory.kept
-        if kept.pin is None or self.minutes_to_wait():
+        state = self._memory.state
+        if state.pin is None or self.minutes_to_wait():
             return False
         # Counted before the slow hash: guesses that come all at once count like others, and a restart forgets
         # none.
-        wrong = kept.wrong_pins + 1
-        self._memory.keep(
-            replace(kept, wrong_pins=wrong, wait_until=None if wrong % pins.TRIES else self._clock() + _WAIT)
+        wrong = state.wrong_pins + 1
+        self._memory.save(
+            replace(state, wrong_pins=wrong, wait_until=None if wrong % pins.TRIES else self._clock() + _WAIT)
         )
-        is_right = await asyncio.to_thread(pins.fits, typed, kept.pin)
+        is_right = await asyncio.to_thread(pins.fits, typed, state.pin)
         if is_right:
-            self._memory.keep(replace(self._memory.kept, wrong_pins=0, wait_until=None))
+            self._memory.save(replace(self._memory.state, wrong_pins=0, wait_until=None))
         return is_right
 
     async def change(self, pin: str) -> None:
         """A new PIN; every browser has to show it."""
-        made = await asyncio.to_thread(pins.hashed, pin, self._fresh(16))
-        self._memory.keep(replace(self._memory.kept, pin=made, wrong_pins=0, wait_until=None))
+        made = await asyncio.to_thread(pins.hashed, pin, self._random_bytes(16))
+        self._memory.save(replace(self._memory.state, pin=made, wrong_pins=0, wait_until=None))
         self._unlocked.clear()
 
     def unlock(self) -> str:
         """The value by which the browser is known from now on."""
-        browser = self._fresh(32).hex()
+        browser = self._random_bytes(32).hex()
         self._unlocked[browser] = self._clock() + _IDLE
         return browser
 

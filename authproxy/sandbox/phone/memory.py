@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from authproxy.sandbox import private_files
 from authproxy.sandbox.installation import Installation, Link
 
 
-class BrokenStateError(Exception):
+class BrokenPhoneStateError(Exception):
     """The file does not hold what a phone has written. It is left as it is; the text names the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class PhoneState:
     accounts: tuple[Installation, ...] = ()
     links: tuple[Link, ...] = ()
     """Relying parties that this phone answers."""
@@ -26,65 +26,58 @@ class Kept:
     wrong_pins: int = 0
     wait_until: datetime | None = None
 
-    def with_account(self, account: Installation) -> Kept:
+    def with_account(self, account: Installation) -> PhoneState:
         """One entry for each e-mail address: the newest."""
-        others = (one for one in self.accounts if one.email != account.email)
+        others = (other for other in self.accounts if other.email != account.email)
         return replace(self, accounts=(*others, account))
 
-    def without_account(self, device_id: str) -> Kept:
-        return replace(self, accounts=tuple(one for one in self.accounts if one.device_id != device_id))
+    def without_account(self, device_id: str) -> PhoneState:
+        return replace(
+            self, accounts=tuple(account for account in self.accounts if account.device_id != device_id)
+        )
 
-    def with_link(self, link: Link) -> Kept:
+    def with_link(self, link: Link) -> PhoneState:
         return replace(self, links=(*self.links, link))
 
-    def without_link(self, device_id: str) -> Kept:
-        return replace(self, links=tuple(one for one in self.links if one.device_id != device_id))
+    def without_link(self, device_id: str) -> PhoneState:
+        return replace(self, links=tuple(link for link in self.links if link.device_id != device_id))
 
 
 class Memory:
-    """`kept` is what holds now. With a file, what it holds comes before what the phone would begin with."""
+    """`state` is what holds now. With a file, what it holds comes before what the phone would begin with."""
 
-    def __init__(self, begin: Kept, file: Path | None) -> None:
-        """Raises BrokenStateError."""
+    def __init__(self, initial: PhoneState, file: Path | None) -> None:
+        """Raises BrokenPhoneStateError."""
         self._file = file
         if file is not None and file.exists():
-            self.kept = _read(file, begin)
+            self.state = _read(file, initial)
         else:
-            self.keep(begin)
+            self.save(initial)
 
-    def keep(self, kept: Kept) -> None:
+    def save(self, state: PhoneState) -> None:
         """Holds from now on. A file is replaced as a whole, so that a crash leaves the old one or the new
         one."""
-        self.kept = kept
+        self.state = state
         if self._file is not None:
-            _write(self._file, json.dumps(_as_json(kept), ensure_ascii=False, indent=1))
+            private_files.replace(self._file, json.dumps(_as_json(state), ensure_ascii=False, indent=1))
 
 
-def _as_json(kept: Kept) -> dict[str, Any]:
-    return asdict(kept) | {"wait_until": kept.wait_until.isoformat() if kept.wait_until is not None else None}
+def _as_json(state: PhoneState) -> dict[str, Any]:
+    return asdict(state) | {
+        "wait_until": state.wait_until.isoformat() if state.wait_until is not None else None
+    }
 
 
-def _read(file: Path, begin: Kept) -> Kept:
+def _read(file: Path, initial: PhoneState) -> PhoneState:
     """A file from before there were links leaves those that the phone begins with."""
     try:
         members = json.loads(file.read_text(encoding="utf-8"))
         accounts = tuple(Installation(**account) for account in members.pop("accounts"))
-        links = tuple(Link(**link) for link in members.pop("links")) if "links" in members else begin.links
+        links = tuple(Link(**link) for link in members.pop("links")) if "links" in members else initial.links
         wait_until = members.pop("wait_until")
         waits = datetime.fromisoformat(wait_until) if wait_until is not None else None
-        return Kept(accounts=accounts, links=links, wait_until=waits, **members)
+        return PhoneState(accounts=accounts, links=links, wait_until=waits, **members)
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
-        raise BrokenStateError(
+        raise BrokenPhoneStateError(
             f"{file} is not the state of a phone ({type(fault).__name__}); repair it or take it away"
         ) from None
-
-
-def _write(file: Path, text: str) -> None:
-    beside = file.with_name(f".{file.name}.new")
-    with os.fdopen(
-        os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.replace(file)

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession
 
-from authproxy.sandbox.furniture.language import Language
 from authproxy.sandbox.installation import Installation
+from authproxy.sandbox.web_pages.language import Language
 
 _SECONDS = 5
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from authproxy.sandbox.installation import Link, fresh_private_key, statement
+from authproxy.sandbox.installation import Link, new_private_key, statement
 from authproxy.sandbox.phone.onepass import OnePass
 
 _SERVICE_PART = 6
@@ -57,9 +57,9 @@ class LinkPush:
 class RelyingParties:
     """Every call raises UnreachableError, those of a link NotInstalledError: it has ended."""
 
-    def __init__(self, onepass: OnePass, fresh: Callable[[int], bytes]) -> None:
+    def __init__(self, onepass: OnePass, random_bytes: Callable[[int], bytes]) -> None:
         self._onepass = onepass
-        self._fresh = fresh
+        self._random_bytes = random_bytes
 
     async def invitation(self, typed: str) -> Invitation | None:
         """What waits behind an activation code; None for one that is good for nothing."""
@@ -86,10 +86,10 @@ class RelyingParties:
         link = Link(
             relying_party=invitation.relying_party,
             account=invitation.account,
-            device_id=self._fresh(16).hex(),
+            device_id=self._random_bytes(16).hex(),
             device_name=device_name,
             device_token="",
-            private_key=fresh_private_key(self._fresh),
+            private_key=new_private_key(self._random_bytes),
         )
         proof = link.signed(
             statement(

@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.pages import Pages, language_of
 from authproxy.sandbox.installation import Installation
 from authproxy.sandbox.phone.device import Incoming, Phone
 from authproxy.sandbox.phone.forms import read, to
 from authproxy.sandbox.phone.onepass import Activated, NotInstalledError, Push, UnreachableError
+from authproxy.sandbox.web_pages.pages import Pages, language_of
 
 _OUTCOMES = {204: "approved", 400: "wrong_number"}
 

@@ -7,10 +7,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from authproxy.sandbox.furniture.pages import Pages
 from authproxy.sandbox.phone.device import Phone
 from authproxy.sandbox.phone.forms import read, to
 from authproxy.sandbox.phone.pin import is_guessed_first, is_pin
+from authproxy.sandbox.web_pages.pages import Pages
 
 _COOKIE = "onepass-browser"
 _OPEN_TO_ALL = {"/unlock", "/reset", "/style.css", "/script.js", "/favicon.ico"}

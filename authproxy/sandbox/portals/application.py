@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 from aiohttp import ClientSession, web
 from aiohttp.typedefs import Handler
 
-from authproxy.sandbox.furniture.pages import Pages, language_of
 from authproxy.sandbox.portals import atlas, streams
 from authproxy.sandbox.portals.assertion import (
     CLAIMS,
@@ -26,9 +25,10 @@ from authproxy.sandbox.portals.assertion import (
 from authproxy.sandbox.portals.description import Description, Form
 from authproxy.sandbox.portals.entries import Entries, faults
 from authproxy.sandbox.portals.front_page import bars, numbers, pins
-from authproxy.sandbox.portals.own_sign_in import USER, SecondDoor
+from authproxy.sandbox.portals.own_sign_in import USER, OwnSignInPages
 from authproxy.sandbox.portals.tables import Table, as_csv, filtered, month
 from authproxy.sandbox.portals.trial import Trial
+from authproxy.sandbox.web_pages.pages import Pages, language_of
 
 ASSERTION_HEADER = "X-Auth-Assertion"
 _OPEN_TO_ALL = frozenset({"/slog.css", "/favicon.ico", "/api/received", "/api/"})
@@ -40,7 +40,7 @@ def application(
     jwks_url: str,
     issuer: str,
     clock: Callable[[], datetime],
-    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
 ) -> web.Application:
     """A portal that believes assertions of `issuer` for its own name, signed by a key of `jwks_url`."""
     made = web.Application(client_max_size=1024 * 1024)
@@ -54,12 +54,14 @@ def application(
             yield
 
     made.cleanup_ctx.append(keys)
-    shown.pages.furnish(made, style="/slog.css")
+    shown.pages.install(made, style="/slog.css")
     made.middlewares.append(shown.guard)
     if portal.own_sign_in is not None:
-        door = SecondDoor(portal, portal.own_sign_in, shown.page, clock=clock, fresh=fresh)
-        made.middlewares.append(door.guard)
-        door.route(made.router)
+        own_sign_in = OwnSignInPages(
+            portal, portal.own_sign_in, shown.page, clock=clock, random_bytes=random_bytes
+        )
+        made.middlewares.append(own_sign_in.guard)
+        own_sign_in.route(made.router)
     shown.route(made.router)
     Trial(portal, shown.page).route(made.router)
     streams.route(made.router)

@@ -59,7 +59,7 @@ _BORDER = (
 )
 
 
-def place(latitude: float, longitude: float) -> tuple[int, int]:
+def position(latitude: float, longitude: float) -> tuple[int, int]:
     """From the left and from the top."""
     return (
         round((longitude - _WEST) / (_EAST - _WEST) * WIDTH),
@@ -69,4 +69,4 @@ def place(latitude: float, longitude: float) -> tuple[int, int]:
 
 def outline() -> str:
     """The border as the `points` of an SVG polygon."""
-    return " ".join(f"{x},{y}" for x, y in (place(latitude, longitude) for longitude, latitude in _BORDER))
+    return " ".join(f"{x},{y}" for x, y in (position(latitude, longitude) for longitude, latitude in _BORDER))

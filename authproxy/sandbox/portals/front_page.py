@@ -70,7 +70,7 @@ def pins(portal: Description) -> list[Pin]:
             f"{row[2]}, {row[1]}",
             state.shown(row[place]),
             state.tone(row[place]),
-            *atlas.place(float(row[latitude]), float(row[longitude])),
+            *atlas.position(float(row[latitude]), float(row[longitude])),
         )
         for row in table.rows
     ]

@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from authproxy.sandbox.furniture.basic import credentials
 from authproxy.sandbox.portals.assertion import CLAIMS
 from authproxy.sandbox.portals.description import Description, OwnSignIn
+from authproxy.sandbox.web_pages.http_basic import credentials
 
 COOKIE = "JSESSIONID"
 USER = web.RequestKey("USER", str)
@@ -27,7 +27,9 @@ USER = web.RequestKey("USER", str)
 _LIVES_FOR = timedelta(minutes=30)
 _MOST_SESSIONS = 1000
 # What somebody may see who is known to the gateway but not yet here.
-_BEFORE_THE_DOOR = frozenset({"/prijava", "/slog.css", "/favicon.ico", "/api/", "/api/received", "/api/jaz"})
+_OPEN_BEFORE_SIGN_IN = frozenset(
+    {"/prijava", "/slog.css", "/favicon.ico", "/api/", "/api/received", "/api/jaz"}
+)
 
 
 class Page(Protocol):
@@ -42,7 +44,7 @@ class _Session(NamedTuple):
     ends_at: datetime
 
 
-class SecondDoor:
+class OwnSignInPages:
     def __init__(
         self,
         portal: Description,
@@ -50,13 +52,13 @@ class SecondDoor:
         page: Page,
         *,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._portal = portal
         self._settings = settings
         self._page = page
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
 
     def route(self, router: web.UrlDispatcher) -> None:
@@ -68,7 +70,7 @@ class SecondDoor:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in _BEFORE_THE_DOOR or request.path == self._settings.basic:
+        if request.path in _OPEN_BEFORE_SIGN_IN or request.path == self._settings.basic:
             return await handler(request)
         user = self._user(request)
         if user is None:
@@ -88,7 +90,7 @@ class SecondDoor:
         name, back = form.get("uporabnik", "").strip(), form.get("nazaj", "/")
         if not self._is_known(name, form.get("geslo", "")):
             return self._shown(request, back=back, name=name, is_wrong=True)
-        identifier = self._fresh(16).hex()
+        identifier = self._random_bytes(16).hex()
         self._sessions[identifier] = _Session(name, request[CLAIMS]["sub"], self._clock() + _LIVES_FOR)
         if len(self._sessions) > _MOST_SESSIONS:
             self._sessions.popitem(last=False)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from authproxy.sandbox.accounts import Accounts
-from authproxy.sandbox.furniture.pages import Pages
+from authproxy.sandbox.web_pages.pages import Pages
 
 Kind = Literal[
     "portal",
@@ -30,7 +30,7 @@ _ANSWERS_WITHIN = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ListedAddress:
     """Something that runs. `label` is a proper name (of a portal); what the kind is for, the page says in the
     reader's language."""
 
@@ -44,19 +44,19 @@ class Place:
 
 
 def application(
-    *, places: Iterable[Place], accounts: Accounts, password: str, store: tuple[str, str]
+    *, addresses: Iterable[ListedAddress], accounts: Accounts, password: str, store: tuple[str, str]
 ) -> web.Application:
-    """A page of the places in the order given, portals first; `store` says in a few words where sessions are
-    kept, in Slovene and in English."""
+    """A page of the addresses in the order given, portals first; `store` says in a few words where sessions
+    are kept, in Slovene and in English."""
     pages = Pages("authproxy.sandbox.start_page")
-    listed = sorted(places, key=lambda place: place.kind != "portal")
+    listed = sorted(addresses, key=lambda address: address.kind != "portal")
 
     async def page(request: web.Request) -> web.Response:
-        answering = await asyncio.gather(*(_answers(place.url) for place in listed))
+        answering = await asyncio.gather(*(_answers(address.url) for address in listed))
         return pages.render(
             request,
             "start.html",
-            places=list(zip(listed, answering, strict=True)),
+            addresses=list(zip(listed, answering, strict=True)),
             accounts=accounts.seeded,
             password=password,
             store=store,
@@ -64,7 +64,7 @@ def application(
 
     made = web.Application()
     made.router.add_get("/", page)
-    pages.furnish(made, style="/style.css")
+    pages.install(made, style="/style.css")
     return made
 
 

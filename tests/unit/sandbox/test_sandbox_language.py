@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.sandbox.furniture.language import chosen, preferred, span
+from authproxy.sandbox.web_pages.language import chosen, preferred, span
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from authproxy.sandbox.places import used_ports
+from authproxy.sandbox.addresses import used_ports
 from authproxy.sandbox.serving import bound
 from authproxy.sandbox.stack import PortsTaken, running
 from tests.support.sandbox import _PORTS, free_offset

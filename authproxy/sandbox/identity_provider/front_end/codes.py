@@ -51,7 +51,7 @@ async def sent_again(
     # Counted before it is sent: a gateway that is slow to refuse is no way around the limit.
     provider.messages_to.count(proof.key)
     provider.messages_from.count(source)
-    digits = six_digits(provider.fresh(8)) if proof.has_code else None
+    digits = six_digits(provider.random_bytes(8)) if proof.has_code else None
     text = provider.pages.text(request, proof.template, **({"code": digits} if digits is not None else {}))
     if proof.kind == "sms":
         is_sent, lives_for = (

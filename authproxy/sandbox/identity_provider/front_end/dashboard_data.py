@@ -15,7 +15,12 @@ from aiohttp import web
 from authproxy.sandbox.accounts import Account, Address, TaxNumberTaken
 from authproxy.sandbox.identity_provider.front_end import codes, dashboard, entered
 from authproxy.sandbox.identity_provider.front_end.codes import Problem, Proof
-from authproxy.sandbox.identity_provider.front_end.records import DataEntry, PersonalData, Said, heard
+from authproxy.sandbox.identity_provider.front_end.records import (
+    DataEntry,
+    FormMessage,
+    PersonalData,
+    message_for,
+)
 from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider, Session, redirect, see_other
 
 _FIELDS = (
@@ -89,10 +94,10 @@ async def _pin(visit: _Visit) -> web.Response:
         return see_other(f"{visit.dashboard}/data")
     if visit.form.get("do") == "again":
         entry.pin, problem = await codes.sent_again(visit.request, visit.proof, entry.pin)
-        return _told(visit, "pin", problem=problem, is_sent_again=problem is None)
+        return _with_message(visit, "pin", problem=problem, is_sent_again=problem is None)
     problem = codes.problem_with(visit.provider, visit.proof, entry.pin, visit.form.get("code", ""))
     if problem is not None:
-        return _told(visit, "pin", problem=problem)
+        return _with_message(visit, "pin", problem=problem)
     entry.is_proven, entry.pin = True, None
     return see_other(f"{visit.dashboard}/data")
 
@@ -129,7 +134,7 @@ async def _data(visit: _Visit) -> web.Response:
     )
     visit.entry.typed = {name: visit.form.get(name, "") for name in _FIELDS}
     if reader.problems:
-        return _told(
+        return _with_message(
             visit,
             "data",
             problems={name: reader.problems[name] for name in _FIELDS if name in reader.problems},
@@ -192,9 +197,9 @@ def _taken(visit: _Visit) -> web.Response:
     )
 
 
-def _told(visit: _Visit, step: str, **about: Any) -> web.Response:
+def _with_message(visit: _Visit, step: str, **about: Any) -> web.Response:
     """To the page of this step, which says what is the matter."""
-    visit.entry.said = Said(step, about)
+    visit.entry.message = FormMessage(step, about)
     return see_other(f"{visit.dashboard}/{step}")
 
 
@@ -238,8 +243,8 @@ def _showing(step: str, shown: _Shown) -> Callable[[web.Request], Awaitable[web.
             return redirect(visit.dashboard)
         if step == "pin" and visit.entry.is_proven:
             return redirect(f"{visit.dashboard}/data")
-        said, visit.entry.said = heard(visit.entry.said, step), None
-        return shown(visit, **said)
+        message, visit.entry.message = message_for(visit.entry.message, step), None
+        return shown(visit, **message)
 
     return handler
 

@@ -171,7 +171,7 @@ async def _send_if_due(
         return None
     if provider.messages.seconds_to_wait(account.email):
         return "too_many"
-    code = SmsCode(digits=six_digits(provider.fresh(8)), sent_at=now)
+    code = SmsCode(digits=six_digits(provider.random_bytes(8)), sent_at=now)
     text = provider.pages.text(request, "sms.txt", code=code.digits)
     if not await sent(request.app[OUTGOING], provider.sms_url, to=account.phone, text=text):
         return "not_sent"

@@ -15,7 +15,7 @@ from aiohttp import web
 from authproxy.sandbox.accounts import Account
 from authproxy.sandbox.identity_provider.front_end import entered, puk
 from authproxy.sandbox.identity_provider.front_end.mail import mailed
-from authproxy.sandbox.identity_provider.front_end.records import Reset, Said, heard
+from authproxy.sandbox.identity_provider.front_end.records import FormMessage, Reset, message_for
 from authproxy.sandbox.identity_provider.provider import (
     COOKIE,
     FRONT_END,
@@ -66,11 +66,11 @@ async def answer(request: web.Request) -> web.Response:
     email, typed_puk = reader.read("email", entered.email), reader.read("puk", entered.line)
     secret = reader.read("password", lambda typed: entered.password(typed, email=email))
     if reader.problems:
-        return _told(handle, reset, problems=reader.problems)
+        return _with_message(handle, reset, problems=reader.problems)
     key = f"puk {email.casefold()}"
     minutes = provider.wrong_proofs.minutes_to_wait(key)
     if minutes:
-        return _told(handle, reset, problem="wait", minutes=minutes)
+        return _with_message(handle, reset, problem="wait", minutes=minutes)
     # Counted before the slow comparison: of guesses that come all at once no more are looked at than of
     # others.
     provider.wrong_proofs.count(key)
@@ -79,7 +79,7 @@ async def answer(request: web.Request) -> web.Response:
         not await provider.fits(puk.meant(typed_puk), account.puk_hash if account is not None else None)
         or account is None
     ):
-        return _told(handle, reset, problem="wrong")
+        return _with_message(handle, reset, problem="wrong")
     provider.wrong_proofs.forget(key)
     await _reset(request, reset, account, secret)
     return see_other(f"{_PUK_PAGE}?reset={handle}")
@@ -89,7 +89,7 @@ async def _reset(request: web.Request, reset: Reset, seen: Account, secret: str)
     """The old password and the old PUK code are worth nothing from now on, and nobody is signed in with them
     any more."""
     provider = request.app[PROVIDER]
-    new = puk.new(provider.fresh(8))
+    new = puk.new(provider.random_bytes(8))
     password_hash, puk_hash = await provider.hashed(secret), await provider.hashed(new)
     account = provider.accounts.find(seen.email)
     if account is None or account.puk_hash != seen.puk_hash:  # the code was spent while this went on
@@ -113,7 +113,7 @@ async def new_puk(request: web.Request) -> web.Response:
     reset = _ours(request, handle)
     if reset is None or not reset.puk:
         return _lost(request)
-    said, reset.said = heard(reset.said, "puk"), None
+    message, reset.message = message_for(reset.message, "puk"), None
     return request.app[PROVIDER].pages.render(
         request,
         "puk.html",
@@ -121,7 +121,7 @@ async def new_puk(request: web.Request) -> web.Response:
         action=f"{_PUK_PAGE}?reset={handle}",
         puk=puk.grouped(reset.puk),
         is_new_account=False,
-        **{"is_unsaved": False, **said},
+        **{"is_unsaved": False, **message},
     )
 
 
@@ -130,14 +130,14 @@ async def put_down(request: web.Request) -> web.Response:
     if reset is None or not reset.puk:
         return _lost(request)
     if "saved" not in form:
-        reset.said = Said("puk", {"is_unsaved": True})
+        reset.message = FormMessage("puk", {"is_unsaved": True})
         return see_other(f"{_PUK_PAGE}?reset={handle}")
     request.app[PROVIDER].resets.take(handle)
     return see_other(_sign_in(request, reset))
 
 
 def _window(request: web.Request, handle: str, reset: Reset) -> web.Response:
-    said, reset.said = heard(reset.said, "form"), None
+    message, reset.message = message_for(reset.message, "form"), None
     return request.app[PROVIDER].pages.render(
         request,
         "reset.html",
@@ -145,13 +145,13 @@ def _window(request: web.Request, handle: str, reset: Reset) -> web.Response:
         action=f"{RESET_PAGE}?reset={handle}",
         sign_in=_sign_in(request, reset),
         email=reset.email,
-        **{"problem": None, "minutes": 0, "problems": {}, **said},
+        **{"problem": None, "minutes": 0, "problems": {}, **message},
     )
 
 
-def _told(handle: str, reset: Reset, **about: Any) -> web.Response:
+def _with_message(handle: str, reset: Reset, **about: Any) -> web.Response:
     """To the form, which says what is the matter."""
-    reset.said = Said("form", about)
+    reset.message = FormMessage("form", about)
     return see_other(f"{RESET_PAGE}?reset={handle}")
 
 

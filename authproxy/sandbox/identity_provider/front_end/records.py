@@ -1,7 +1,7 @@
 """How far somebody has come in creating an account, in changing what an account states, or in getting a new
 password.
 
-`said` is what the next page of a step has to say about the form that was sent before it: a page that is
+`message` is what the next page of a step has to say about the form that was sent before it: a page that is
 reached by a redirect can be reloaded and gone back to.
 """
 
@@ -19,16 +19,16 @@ Step = Literal["form", "email", "sms", "finish", "done"]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FormMessage:
     """Words for the page of one step; `about` are the values of its template."""
 
     step: str
     about: dict[str, Any]
 
 
-def heard(said: Said | None, step: str) -> dict[str, Any]:
-    """What was said about this step."""
-    return said.about if said is not None and said.step == step else {}
+def message_for(message: FormMessage | None, step: str) -> dict[str, Any]:
+    """What was message about this step."""
+    return message.about if message is not None and message.step == step else {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Registration:
     phone: str = field(default="", repr=False)
     password_hash: str = field(default="", repr=False)
     typed: dict[str, str] = field(default_factory=dict, repr=False)
-    said: Said | None = field(default=None, repr=False)
+    message: FormMessage | None = field(default=None, repr=False)
     code: SentCode | None = field(default=None, repr=False)
     confirmed_email: str | None = field(default=None, repr=False)
     puk: str = field(default="", repr=False)
@@ -74,7 +74,7 @@ class DataEntry:
     pin: SentCode | None = field(default=None, repr=False)
     is_proven: bool = False
     typed: dict[str, str] = field(default_factory=dict, repr=False)
-    said: Said | None = field(default=None, repr=False)
+    message: FormMessage | None = field(default=None, repr=False)
     entered: PersonalData | None = field(default=None, repr=False)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
@@ -88,5 +88,5 @@ class Reset:
     csrf: str = field(repr=False)
     login: str
     email: str = field(default="", repr=False)
-    said: Said | None = field(default=None, repr=False)
+    message: FormMessage | None = field(default=None, repr=False)
     puk: str = field(default="", repr=False)

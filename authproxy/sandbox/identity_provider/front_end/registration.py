@@ -17,7 +17,7 @@ from aiohttp import web
 from authproxy.sandbox.accounts import Account, EmailTaken
 from authproxy.sandbox.identity_provider.front_end import codes, entered, puk
 from authproxy.sandbox.identity_provider.front_end.codes import Problem, Proof
-from authproxy.sandbox.identity_provider.front_end.records import Registration, Said, heard
+from authproxy.sandbox.identity_provider.front_end.records import FormMessage, Registration, message_for
 from authproxy.sandbox.identity_provider.provider import (
     COOKIE,
     FRONT_END,
@@ -35,7 +35,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
+class _Visit:
     """A request that belongs to a registration."""
 
     request: web.Request
@@ -74,7 +74,7 @@ async def begin(request: web.Request) -> web.Response:
         registration.email = pending.request.login_hint
     handle = provider.new_uuid()
     provider.registrations.put(handle, registration)
-    response = redirect(_Pass(request, handle, registration).place)
+    response = redirect(_Visit(request, handle, registration).place)
     if COOKIE not in request.cookies:
         provider.set_cookie(response, browser, path=FRONT_END)
     return response
@@ -82,81 +82,81 @@ async def begin(request: web.Request) -> web.Response:
 
 async def show(request: web.Request) -> web.Response:
     """The page of the step that the registration has come to, also where another one is asked for."""
-    found = _found(request)
-    if found is None:
+    visit = _visit_of(request)
+    if visit is None:
         return _lost(request)
-    registration = found.registration
+    registration = visit.registration
     if request.match_info["step"] != registration.step:
-        return redirect(found.place)
-    said, registration.said = heard(registration.said, registration.step), None
-    return _page(found, **said)
+        return redirect(visit.place)
+    message, registration.message = message_for(registration.message, registration.step), None
+    return _page(visit, **message)
 
 
 async def answer(request: web.Request) -> web.Response:
     """A form of one of the pages. One that is sent twice leads to where the first has led."""
-    found = _found(request, {name: str(value) for name, value in (await request.post()).items()})
-    if found is None or not hmac.compare_digest(
-        found.form.get("_csrf", "").encode(), found.registration.csrf.encode()
+    visit = _visit_of(request, {name: str(value) for name, value in (await request.post()).items()})
+    if visit is None or not hmac.compare_digest(
+        visit.form.get("_csrf", "").encode(), visit.registration.csrf.encode()
     ):
         return _lost(request)
-    registration = found.registration
+    registration = visit.registration
     async with registration.lock:
-        found.provider.registrations.put(found.handle, registration)
+        visit.provider.registrations.put(visit.handle, registration)
         if request.match_info["step"] != registration.step:
-            return see_other(found.place)
-        if found.form.get("do") == "change" and registration.step in {"email", "sms"}:
+            return see_other(visit.place)
+        if visit.form.get("do") == "change" and registration.step in {"email", "sms"}:
             registration.step = "form"
-            return see_other(found.place)
-        return await _ANSWERS[registration.step](found)
+            return see_other(visit.place)
+        return await _ANSWERS[registration.step](visit)
 
 
-async def _form(found: _Pass) -> web.Response:
-    registration, form = found.registration, found.form
+async def _form(visit: _Visit) -> web.Response:
+    registration, form = visit.registration, visit.form
     reader = entered.Reader(form)
     email = reader.read("email", entered.email)
     secret = reader.read("password", lambda typed: entered.password(typed, email=email))
     phone = reader.read("phone", entered.phone)
     registration.typed = {name: form.get(name, "") for name in ("email", "phone")}
     if reader.problems:
-        return _told(found, problems=reader.problems)
+        return _with_message(visit, problems=reader.problems)
     # One after the other, so that all is right when somebody looks in between.
-    password_hash = await found.provider.hashed(secret)
+    password_hash = await visit.provider.hashed(secret)
     registration.email, registration.phone, registration.password_hash = email, phone, password_hash
-    return await _next(found, "sms" if registration.confirmed_email == email else "email")
+    return await _next(visit, "sms" if registration.confirmed_email == email else "email")
 
 
-async def _email(found: _Pass) -> web.Response:
-    if found.form.get("do") == "again":
-        return await _again(found)
+async def _email(visit: _Visit) -> web.Response:
+    if visit.form.get("do") == "again":
+        return await _again(visit)
     problem = codes.problem_with(
-        found.provider, _proof(found), found.registration.code, found.form.get("code", "")
+        visit.provider, _proof(visit), visit.registration.code, visit.form.get("code", "")
     )
     if problem is not None:
-        return _told(found, problem=problem)
-    found.registration.confirmed_email = found.registration.email
-    return await _next(found, "sms")
+        return _with_message(visit, problem=problem)
+    visit.registration.confirmed_email = visit.registration.email
+    return await _next(visit, "sms")
 
 
-async def _sms(found: _Pass) -> web.Response:
-    if found.form.get("do") == "again":
-        return await _again(found)
+async def _sms(visit: _Visit) -> web.Response:
+    if visit.form.get("do") == "again":
+        return await _again(visit)
     problem = codes.problem_with(
-        found.provider, _proof(found), found.registration.code, found.form.get("code", "")
+        visit.provider, _proof(visit), visit.registration.code, visit.form.get("code", "")
     )
     if problem is not None:
-        return _told(found, problem=problem)
-    found.registration.step, found.registration.code = "finish", None
-    found.registration.puk = puk.new(found.provider.fresh(8))
-    return see_other(found.place)
+        return _with_message(visit, problem=problem)
+    visit.registration.step, visit.registration.code = "finish", None
+    visit.registration.puk = puk.new(visit.provider.random_bytes(8))
+    return see_other(visit.place)
 
 
-async def _finish(found: _Pass) -> web.Response:
+async def _finish(visit: _Visit) -> web.Response:
     """Now the account is made. Nothing of somebody who has not come so far is kept."""
-    provider, registration = found.provider, found.registration
-    if "saved" not in found.form:
-        return _told(found, is_unsaved=True)
+    provider, registration = visit.provider, visit.registration
+    if "saved" not in visit.form:
+        return _with_message(visit, is_unsaved=True)
     account = Account(
-        subject=_subject(provider.fresh(16)),
+        subject=_subject(provider.random_bytes(16)),
         email=registration.email,
         phone=registration.phone,
         password_hash=registration.password_hash,
@@ -165,24 +165,24 @@ async def _finish(found: _Pass) -> web.Response:
     try:
         provider.accounts.add(account)
     except EmailTaken:  # in another tab, or by somebody else who reads this mail
-        provider.registrations.take(found.handle)
-        return provider.pages.render(found.request, "error.html", status=409, problem="registered_meanwhile")
+        provider.registrations.take(visit.handle)
+        return provider.pages.render(visit.request, "error.html", status=409, problem="registered_meanwhile")
     provider.changed()
     registration.step, registration.puk, registration.password_hash = "done", "", ""
     registration.finished_at = provider.clock()
-    return await _done(found)
+    return await _done(visit)
 
 
-async def _done(found: _Pass) -> web.Response:
+async def _done(visit: _Visit) -> web.Response:
     """Password, address and telephone were proven just now, and that is a sign-in. Without one to go on with
     there is a page."""
-    provider, registration = found.provider, found.registration
+    provider, registration = visit.provider, visit.registration
     if (
         registration.login is None
         or registration.finished_at is None
         or registration.login not in provider.pending
     ):
-        return see_other(found.place)
+        return see_other(visit.place)
     token = provider.new_uuid()
     provider.vouchers.put(
         token, Voucher(email=registration.email, at=registration.finished_at, login=registration.login)
@@ -190,7 +190,7 @@ async def _done(found: _Pass) -> web.Response:
     return see_other(f"{provider.base}/callback?token={token}")
 
 
-_ANSWERS: dict[str, Callable[[_Pass], Awaitable[web.Response]]] = {
+_ANSWERS: dict[str, Callable[[_Visit], Awaitable[web.Response]]] = {
     "form": _form,
     "email": _email,
     "sms": _sms,
@@ -199,31 +199,31 @@ _ANSWERS: dict[str, Callable[[_Pass], Awaitable[web.Response]]] = {
 }
 
 
-async def _next(found: _Pass, step: Literal["email", "sms"]) -> web.Response:
+async def _next(visit: _Visit, step: Literal["email", "sms"]) -> web.Response:
     """The page that asks for a code, which is sent now. Whether it could be, the page says."""
-    found.registration.step = step
-    found.registration.code, _ = await codes.sent_again(found.request, _proof(found), None)
-    return see_other(found.place)
+    visit.registration.step = step
+    visit.registration.code, _ = await codes.sent_again(visit.request, _proof(visit), None)
+    return see_other(visit.place)
 
 
-async def _again(found: _Pass) -> web.Response:
-    found.registration.code, problem = await codes.sent_again(
-        found.request, _proof(found), found.registration.code
+async def _again(visit: _Visit) -> web.Response:
+    visit.registration.code, problem = await codes.sent_again(
+        visit.request, _proof(visit), visit.registration.code
     )
-    return _told(found, problem=problem, is_sent_again=problem is None)
+    return _with_message(visit, problem=problem, is_sent_again=problem is None)
 
 
-def _told(found: _Pass, **about: Any) -> web.Response:
+def _with_message(visit: _Visit, **about: Any) -> web.Response:
     """To the page of this step, which says what is the matter."""
-    found.registration.said = Said(found.registration.step, about)
-    return see_other(found.place)
+    visit.registration.message = FormMessage(visit.registration.step, about)
+    return see_other(visit.place)
 
 
-def _proof(found: _Pass) -> Proof:
-    registration = found.registration
+def _proof(visit: _Visit) -> Proof:
+    registration = visit.registration
     if registration.step == "sms":
         return Proof(purpose="register", kind="sms", to=registration.phone, template="sms.txt")
-    is_known = found.provider.accounts.find(registration.email) is not None
+    is_known = visit.provider.accounts.find(registration.email) is not None
     template = "mail_already_registered.txt" if is_known else "mail_register.txt"
     return Proof(
         purpose="register", kind="mail", to=registration.email, template=template, has_code=not is_known
@@ -231,35 +231,35 @@ def _proof(found: _Pass) -> Proof:
 
 
 def _page(
-    found: _Pass,
+    visit: _Visit,
     *,
     problem: Problem | None = None,
     problems: dict[str, str] | None = None,
     is_sent_again: bool = False,
     is_unsaved: bool = False,
 ) -> web.Response:
-    registration, provider = found.registration, found.provider
+    registration, provider = visit.registration, visit.provider
     goes_on = registration.login is not None and registration.login in provider.pending
     values: dict[str, Any] = {
         "csrf": registration.csrf,
-        "action": found.place,
-        "handle": found.handle,
+        "action": visit.place,
+        "handle": visit.handle,
         "sign_in": f"{SIGN_IN_PAGE}?login={registration.login}" if goes_on else SIGN_IN_PAGE,
     }
     match registration.step:
         case "form":
             typed = registration.typed or {"email": registration.email, "phone": ""}
             return provider.pages.render(
-                found.request, "register_form.html", problems=problems or {}, typed=typed, **values
+                visit.request, "register_form.html", problems=problems or {}, typed=typed, **values
             )
         case "email" | "sms":
-            values |= codes.page_values(found.request, _proof(found), registration.code, problem)
+            values |= codes.page_values(visit.request, _proof(visit), registration.code, problem)
             return provider.pages.render(
-                found.request, "sent_code.html", step=registration.step, is_sent_again=is_sent_again, **values
+                visit.request, "sent_code.html", step=registration.step, is_sent_again=is_sent_again, **values
             )
         case "finish":
             return provider.pages.render(
-                found.request,
+                visit.request,
                 "puk.html",
                 puk=puk.grouped(registration.puk),
                 is_new_account=True,
@@ -268,7 +268,7 @@ def _page(
             )
         case "done":
             return provider.pages.render(
-                found.request,
+                visit.request,
                 "registered.html",
                 goes_on=goes_on,
                 is_from_phone=registration.login is None,
@@ -277,7 +277,7 @@ def _page(
             )
 
 
-def _found(request: web.Request, form: dict[str, str] | None = None) -> _Pass | None:
+def _visit_of(request: web.Request, form: dict[str, str] | None = None) -> _Visit | None:
     """The registration that the address names, if this browser began it."""
     handle = request.query.get("registration", "")
     registration = request.app[PROVIDER].registrations.get(handle)
@@ -285,7 +285,7 @@ def _found(request: web.Request, form: dict[str, str] | None = None) -> _Pass | 
         registration.browser.encode(), request.cookies.get(COOKIE, "").encode()
     ):
         return None
-    return _Pass(request, handle, registration, form or {})
+    return _Visit(request, handle, registration, form or {})
 
 
 def _lost(request: web.Request) -> web.Response:

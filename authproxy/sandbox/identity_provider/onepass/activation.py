@@ -20,9 +20,9 @@ MESSAGES_AN_HOUR = 5
 class Activations:
     """By the account's e-mail address, in whatever case."""
 
-    def __init__(self, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+    def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._codes: Expiring[SmsCode] = Expiring(clock, SMS_LIVES_FOR)
         self._sent = Frequency(clock, allowed=MESSAGES_AN_HOUR, window=timedelta(hours=1))
         self._wrong = WrongAnswers(clock)
@@ -35,7 +35,7 @@ class Activations:
         if (before is not None and before.seconds_until_again(now)) or self._sent.seconds_to_wait(key):
             return None
         self._sent.count(key)
-        code = SmsCode(digits=six_digits(self._fresh(8)), sent_at=now)
+        code = SmsCode(digits=six_digits(self._random_bytes(8)), sent_at=now)
         self._codes.put(key, code)
         return code.digits
 

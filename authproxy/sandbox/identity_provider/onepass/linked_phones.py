@@ -11,12 +11,12 @@ import re
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.pages import json_object
-from authproxy.sandbox.identity_provider.onepass.links import Comer
+from authproxy.sandbox.identity_provider.onepass.links import ArrivedPhone
 from authproxy.sandbox.identity_provider.onepass.relay import Answer
 from authproxy.sandbox.identity_provider.onepass.relying_parties import removed
 from authproxy.sandbox.identity_provider.onepass.service import answered, in_json, text
 from authproxy.sandbox.identity_provider.provider import PROVIDER
+from authproxy.sandbox.web_pages.pages import json_object
 
 _CODES, _PHONES = "/onepass/activations", "/onepass/phones"
 _DEVICE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -50,8 +50,8 @@ async def enrol(request: web.Request) -> web.Response:
     found = provider.links.waiting(text(body, "code"))
     if found is None:
         return web.json_response({"error": "unknown"}, status=404)
-    device_id, token = text(body, "device_id"), provider.fresh(32).hex()
-    comer = Comer(
+    device_id, token = text(body, "device_id"), provider.random_bytes(32).hex()
+    phone = ArrivedPhone(
         device_id=device_id,
         device_name=text(body, "device_name"),
         public_key=text(body, "public_key"),
@@ -59,7 +59,7 @@ async def enrol(request: web.Request) -> web.Response:
     )
     if not _DEVICE_ID.fullmatch(device_id) or not provider.linked_phones.add(device_id, token):
         raise web.HTTPBadRequest
-    found.comer = comer
+    found.phone = phone
     provider.changed()
     return web.json_response({"device_token": token}, status=201)
 

@@ -23,7 +23,7 @@ _REMEMBERED_FOR = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comer:
+class ArrivedPhone:
     """A phone that has typed the code. `public_key` and `proof` are base64url and pass through."""
 
     device_id: str
@@ -41,15 +41,15 @@ class Enrolment:
     relying_party: str
     account: str = field(repr=False)
     expires_at: datetime
-    comer: Comer | None = None
+    phone: ArrivedPhone | None = None
 
 
 class Enrolments:
     """By identifier and by code. A code is good until a phone has come, and not beyond its time."""
 
-    def __init__(self, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+    def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._by_id: Expiring[Enrolment] = Expiring(clock, _REMEMBERED_FOR)
         self._by_code: Expiring[Enrolment] = Expiring(clock, _REMEMBERED_FOR)
 
@@ -57,7 +57,7 @@ class Enrolments:
         self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime
     ) -> Enrolment | None:
         """None if there is one of this name."""
-        code = base64.b32encode(self._fresh(5)).decode()[:CODE_LENGTH]
+        code = base64.b32encode(self._random_bytes(5)).decode()[:CODE_LENGTH]
         enrolment = Enrolment(
             enrolment_id=enrolment_id,
             code=code,
@@ -74,7 +74,7 @@ class Enrolments:
         enrolment = self._by_id.get(enrolment_id)
         return (
             enrolment
-            if enrolment is not None and (enrolment.comer is not None or self._clock() < enrolment.expires_at)
+            if enrolment is not None and (enrolment.phone is not None or self._clock() < enrolment.expires_at)
             else None
         )
 
@@ -82,7 +82,7 @@ class Enrolments:
         enrolment = self._by_code.get(code)
         return (
             enrolment
-            if enrolment is not None and enrolment.comer is None and self._clock() < enrolment.expires_at
+            if enrolment is not None and enrolment.phone is None and self._clock() < enrolment.expires_at
             else None
         )
 

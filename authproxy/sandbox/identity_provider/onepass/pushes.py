@@ -58,9 +58,9 @@ class Push:
 
 
 class Pushes:
-    def __init__(self, clock: Callable[[], datetime], fresh: Callable[[int], bytes]) -> None:
+    def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
-        self._fresh = fresh
+        self._random_bytes = random_bytes
         self._pushes: Expiring[Push] = Expiring(clock, _REMEMBERED_FOR)
         self._latest: Expiring[str] = Expiring(clock, _REMEMBERED_FOR)
         self._frequency = Frequency(clock, allowed=ALLOWED, window=WINDOW)
@@ -75,7 +75,7 @@ class Pushes:
         now = self._clock()
         choices = self._numbers()
         push = Push(
-            id=self._fresh(16).hex(),
+            id=self._random_bytes(16).hex(),
             email=email,
             for_=for_,
             place=place,
@@ -156,4 +156,4 @@ class Pushes:
         return tuple(numbers)
 
     def _below(self, bound: int) -> int:
-        return int.from_bytes(self._fresh(8)) % bound
+        return int.from_bytes(self._random_bytes(8)) % bound

@@ -27,7 +27,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class RelayedPush:
     """`shown` is what the phone gets, to the letter: it signs it."""
 
     push_id: str
@@ -42,16 +42,16 @@ class Carried:
 class Relay:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._carried: Expiring[Carried] = Expiring(clock, _REMEMBERED_FOR)
+        self._pushes: Expiring[RelayedPush] = Expiring(clock, _REMEMBERED_FOR)
         self._latest: Expiring[str] = Expiring(clock, _REMEMBERED_FOR)
         self._frequency = Frequency(clock, allowed=ALLOWED, window=WINDOW)
 
     def seconds_to_wait(self, device_id: str) -> int:
         return self._frequency.seconds_to_wait(device_id)
 
-    def send(self, push: Carried) -> bool:
+    def send(self, push: RelayedPush) -> bool:
         """Takes the place of the one that waits. False if there is one of this name."""
-        if not self._carried.add(push.push_id, push):
+        if not self._pushes.add(push.push_id, push):
             return False
         for waiting in self.pending(push.device_id):
             self._put(replace(waiting, is_over=True))
@@ -59,18 +59,18 @@ class Relay:
         self._latest.put(push.device_id, push.push_id)
         return True
 
-    def find(self, push_id: str) -> Carried | None:
+    def find(self, push_id: str) -> RelayedPush | None:
         """As the relying party sees it; None for one that will have no answer any more."""
-        push = self._carried.get(push_id)
+        push = self._pushes.get(push_id)
         return push if push is not None and (push.answer is not None or self._waits(push)) else None
 
-    def pending(self, device_id: str) -> tuple[Carried, ...]:
-        push = self._carried.get(self._latest.get(device_id) or "")
+    def pending(self, device_id: str) -> tuple[RelayedPush, ...]:
+        push = self._pushes.get(self._latest.get(device_id) or "")
         return (push,) if push is not None and self._waits(push) else ()
 
     def answer(self, push_id: str, device_id: str, answer: Answer) -> Outcome:
         """What the phone is told; a wrong number is carried as well, and the relying party ends it."""
-        push = self._carried.get(push_id)
+        push = self._pushes.get(push_id)
         if push is None or push.device_id != device_id:
             return Outcome.UNKNOWN
         if not self._waits(push):
@@ -83,14 +83,14 @@ class Relay:
         )
 
     def withdraw(self, push_id: str) -> bool:
-        push = self._carried.take(push_id)
+        push = self._pushes.take(push_id)
         return push is not None
 
     def withdraw_all(self, device_id: str) -> None:
-        self._carried.forget_where(lambda push: push.device_id == device_id)
+        self._pushes.forget_where(lambda push: push.device_id == device_id)
 
-    def _waits(self, push: Carried) -> bool:
+    def _waits(self, push: RelayedPush) -> bool:
         return push.answer is None and not push.is_over and self._clock() < push.expires_at
 
-    def _put(self, push: Carried) -> None:
-        self._carried.put(push.push_id, push)
+    def _put(self, push: RelayedPush) -> None:
+        self._pushes.put(push.push_id, push)

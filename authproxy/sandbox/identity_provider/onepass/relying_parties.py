@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.furniture.pages import json_object
-from authproxy.sandbox.identity_provider.onepass.relay import Carried
+from authproxy.sandbox.identity_provider.onepass.relay import RelayedPush
 from authproxy.sandbox.identity_provider.onepass.service import in_json, text
 from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider
+from authproxy.sandbox.web_pages.pages import json_object
 
 # Printed on the provider's page: nothing but the sandbox accepts it.
 SANDBOX_API_KEY = "peskovnik-onepass-2026"
@@ -63,16 +63,16 @@ async def enrolment(request: web.Request) -> web.Response:
     found = request.app[PROVIDER].links.find(request.match_info["enrolment"])
     if found is None:
         return _unknown()
-    if found.comer is None:
+    if found.phone is None:
         return web.json_response({"state": "pending"})
-    comer = found.comer
+    phone = found.phone
     return web.json_response(
         {
             "state": "enrolled",
-            "device_id": comer.device_id,
-            "device_name": comer.device_name,
-            "public_key": comer.public_key,
-            "proof": comer.proof,
+            "device_id": phone.device_id,
+            "device_name": phone.device_name,
+            "public_key": phone.public_key,
+            "proof": phone.proof,
         }
     )
 
@@ -80,7 +80,7 @@ async def enrolment(request: web.Request) -> web.Response:
 async def push(request: web.Request) -> web.Response:
     """202; 404 for a phone that is not known; 429 while it is asked too often."""
     provider, body = request.app[PROVIDER], await json_object(request)
-    carried = _carried(body)
+    carried = _relayed(body)
     if carried.device_id not in provider.linked_phones:
         return _unknown()
     seconds = provider.relay.seconds_to_wait(carried.device_id)
@@ -130,7 +130,7 @@ def removed(provider: Provider, device_id: str) -> bool:
     return provider.linked_phones.remove(device_id)
 
 
-def _carried(body: dict[str, Any]) -> Carried:
+def _relayed(body: dict[str, Any]) -> RelayedPush:
     choices = body.get("choices")
     if (
         not isinstance(choices, list)
@@ -152,7 +152,7 @@ def _carried(body: dict[str, Any]) -> Carried:
     shown = {name: text(body, name) for name in names}
     _moment(body, "issued_at")  # a phone shows it
     pairs = {"shows": _pairs(body["shows"])} if "shows" in body else {}
-    return Carried(
+    return RelayedPush(
         push_id=shown["push_id"],
         device_id=shown["device_id"],
         number=shown["number"],

@@ -16,11 +16,11 @@ from aiohttp import web
 
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.accounts import Account
-from authproxy.sandbox.furniture.pages import json_object
 from authproxy.sandbox.identity_provider.front_end.text_message import sent
 from authproxy.sandbox.identity_provider.onepass.devices import Device
 from authproxy.sandbox.identity_provider.onepass.pushes import Outcome, Push
 from authproxy.sandbox.identity_provider.provider import OUTGOING, PROVIDER, Provider
+from authproxy.sandbox.web_pages.pages import json_object
 
 _ROOT = "/onepass/devices"
 _LONGEST = 320
@@ -74,9 +74,9 @@ async def activate(request: web.Request) -> web.Response:
     if not provider.activations.redeem(email, typed) or account is None:
         return web.json_response({"error": "wrong_code"}, status=400)
     secret, token, device_id = (
-        base64.b32encode(provider.fresh(20)).decode(),
-        provider.fresh(32).hex(),
-        provider.fresh(8).hex(),
+        base64.b32encode(provider.random_bytes(20)).decode(),
+        provider.random_bytes(32).hex(),
+        provider.random_bytes(8).hex(),
     )
     provider.pushes.withdraw(account.email)
     has_replaced = provider.devices.add(email=account.email, device_id=device_id, token=token)

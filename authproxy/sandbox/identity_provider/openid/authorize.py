@@ -177,7 +177,7 @@ def _code(provider: Provider, session: Session, asked: AuthorizationRequest) -> 
     if account is None or session.authenticated_at is None:
         raise LookupError("a code is issued for a person who is signed in")
     code = provider.quirks.code(
-        asked.client_id, provider.fresh(16).hex()
+        asked.client_id, provider.random_bytes(16).hex()
     )  # 32 alphanumerics, as Rekono's are
     grant = Grant(
         request=asked,

@@ -141,7 +141,7 @@ def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Re
     if rotates:
         provider.refresh_tokens.take(refresh_token)
         provider.spent_refresh_tokens.put(refresh_token, grant)
-        refresh_token = provider.fresh(24).hex()
+        refresh_token = provider.random_bytes(24).hex()
         provider.refresh_tokens.put(refresh_token, grant)
     return web.json_response(_answer(provider, client, grant, refresh_token=refresh_token), headers=_PRIVATE)
 
@@ -184,7 +184,7 @@ def _answer(
     now, quirks = provider.clock(), provider.quirks
     is_again = refresh_token is not None
     if refresh_token is None and "offline_access" in grant.request.scopes:
-        refresh_token = provider.fresh(24).hex()
+        refresh_token = provider.random_bytes(24).hex()
         provider.refresh_tokens.put(refresh_token, grant)
     access_token = provider.keys.sign(
         tokens.access_token_claims(grant, issuer=provider.issuer, identifier=provider.new_uuid(), now=now),

@@ -14,7 +14,7 @@ from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
 from authproxy.sandbox.certificate_authority.crl import Issue, Revoked, revocation_list
 from authproxy.sandbox.certificate_authority.issuing import distribution_point
-from authproxy.sandbox.certificate_authority.ocsp import Manner, Speaker, Status, answer, unsuccessful
+from authproxy.sandbox.certificate_authority.ocsp import Behaviour, Responder, Status, answer, unsuccessful
 from authproxy.sandbox.certificate_authority.orders import ordered
 
 STOLEN, UNSAID = x509.ReasonFlags.key_compromise, x509.ReasonFlags.unspecified
@@ -75,10 +75,12 @@ def question(made, certificate, *, nonce=None, algorithm=None, issuer=None):
     return builder.build().public_bytes(Encoding.DER)
 
 
-def answered(made, asked, *, knows=lambda serial: Status(), **manner):
-    speaker = Speaker(issuer=made.sub.certificate, signer=made.responder, of=knows)
-    told = Manner(**({"this_update": made.now, "next_update": made.now + timedelta(minutes=1)} | manner))
-    return ocsp.load_der_ocsp_response(answer(asked, [speaker], told))
+def answered(made, asked, *, knows=lambda serial: Status(), **behaviour):
+    responder = Responder(issuer=made.sub.certificate, signer=made.responder, of=knows)
+    behaves = Behaviour(
+        **({"this_update": made.now, "next_update": made.now + timedelta(minutes=1)} | behaviour)
+    )
+    return ocsp.load_der_ocsp_response(answer(asked, [responder], behaves))
 
 
 @pytest.fixture

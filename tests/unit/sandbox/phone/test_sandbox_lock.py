@@ -5,12 +5,12 @@ import secrets
 from datetime import UTC, datetime
 
 from authproxy.sandbox.phone.lock import Lock
-from authproxy.sandbox.phone.memory import Kept, Memory
+from authproxy.sandbox.phone.memory import Memory, PhoneState
 from authproxy.sandbox.phone.pin import hashed
 
 
 def lock():
-    memory = Memory(Kept(pin=hashed("2580", bytes(16))), None)
+    memory = Memory(PhoneState(pin=hashed("2580", bytes(16))), None)
     return Lock(memory, lambda: datetime(2026, 11, 22, 10, tzinfo=UTC), secrets.token_bytes)
 
 

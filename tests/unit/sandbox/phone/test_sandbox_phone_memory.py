@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from authproxy.sandbox.installation import Installation
-from authproxy.sandbox.phone.memory import BrokenStateError, Kept, Memory
+from authproxy.sandbox.phone.memory import BrokenPhoneStateError, Memory, PhoneState
 
 
 def installation(email, device_id="d1"):
@@ -21,7 +21,7 @@ def installation(email, device_id="d1"):
     )
 
 
-KEPT = Kept(
+STATE = PhoneState(
     accounts=(installation("a@example.si"),),
     pin="00:11",
     wrong_pins=3,
@@ -30,21 +30,21 @@ KEPT = Kept(
 
 
 def test_a_file_gives_back_what_was_kept_and_comes_before_the_beginning(tmp_path):
-    Memory(KEPT, tmp_path / "phone.json")
-    assert Memory(Kept(), tmp_path / "phone.json").kept == KEPT
+    Memory(STATE, tmp_path / "phone.json")
+    assert Memory(PhoneState(), tmp_path / "phone.json").state == STATE
 
 
 def test_only_the_owner_reads_the_file_and_nothing_is_left_beside_it(tmp_path):
-    memory = Memory(Kept(), tmp_path / "phone.json")
-    memory.keep(KEPT)
+    memory = Memory(PhoneState(), tmp_path / "phone.json")
+    memory.save(STATE)
     assert stat.S_IMODE((tmp_path / "phone.json").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["phone.json"]
 
 
 def test_without_a_file_it_is_kept_as_long_as_it_runs():
-    memory = Memory(Kept(), None)
-    memory.keep(KEPT)
-    assert memory.kept == KEPT
+    memory = Memory(PhoneState(), None)
+    memory.save(STATE)
+    assert memory.state == STATE
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_without_a_file_it_is_kept_as_long_as_it_runs():
 def test_a_damaged_file_is_said_and_left_as_it_is(tmp_path, text):
     file = tmp_path / "phone.json"
     file.write_text(text)
-    with pytest.raises(BrokenStateError, match=r"phone\.json"):
-        Memory(KEPT, file)
+    with pytest.raises(BrokenPhoneStateError, match=r"phone\.json"):
+        Memory(STATE, file)
     assert file.read_text() == text
 
 
 def test_an_account_is_there_once_and_the_newest_one_counts():
-    kept = KEPT.with_account(installation("b@example.si", "d2")).with_account(
+    kept = STATE.with_account(installation("b@example.si", "d2")).with_account(
         installation("a@example.si", "d3")
     )
     assert [one.device_id for one in kept.accounts] == ["d2", "d3"]
@@ -76,7 +76,7 @@ def test_an_account_is_there_once_and_the_newest_one_counts():
 
 
 def test_neither_pin_nor_secrets_show_where_it_is_printed():
-    shown = repr(KEPT)
+    shown = repr(STATE)
     assert "00:11" not in shown
     assert "t" * 64 not in shown
     assert "GEZDGNBVGY3TQOJQ" not in shown

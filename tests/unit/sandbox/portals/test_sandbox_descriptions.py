@@ -96,7 +96,7 @@ def test_the_map_shows_every_machine_within_the_country():
 
 
 def test_north_is_up_and_east_is_right():
-    maribor, koper = atlas.place(46.558, 15.646), atlas.place(45.548, 13.729)
+    maribor, koper = atlas.position(46.558, 15.646), atlas.position(45.548, 13.729)
     assert maribor[0] > koper[0]
     assert maribor[1] < koper[1]
     assert len(atlas.outline().split()) > 40

@@ -1,5 +1,5 @@
 """Decides where everything of the sandbox is, and what follows from it: the gateway's settings, its
-registration, the lists of places."""
+registration, the lists of addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS
 from authproxy.sandbox.portals.description import Description
-from authproxy.sandbox.start_page.application import Place
+from authproxy.sandbox.start_page.application import ListedAddress
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
 AUTHORITY_FOLDER = "certificate-authority"
@@ -51,8 +51,8 @@ def idle(portal_id: str) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """The fixed places, all moved by the same number of ports."""
+class Addresses:
+    """The fixed addresses, all moved by the same number of ports."""
 
     offset: int = 0
 
@@ -119,33 +119,33 @@ def used_ports() -> dict[int, str]:
 
 
 def gateway_settings(
-    places: Places, portals: tuple[Description, ...], folder: Path, store_url: str, *, is_verbose: bool
+    addresses: Addresses, portals: tuple[Description, ...], folder: Path, store_url: str, *, is_verbose: bool
 ) -> dict[str, object]:
     """What an operator would write into the gateway's settings file."""
     return {
         "server": {
-            "listen": [f"127.0.0.1:{places.gateway_port}", f"unix:{folder / 'authproxy.sock'}"],
-            "management": places.management,
+            "listen": [f"127.0.0.1:{addresses.gateway_port}", f"unix:{folder / 'authproxy.sock'}"],
+            "management": addresses.management,
             "limits": {"connections": 2000, "upstream_connections": 128},
         },
         "store": {"url": store_url},
         "sessions": {"keys_file": str(folder / "session.keys")},
         "assertions": {
-            "issuer": places.gateway,
+            "issuer": addresses.gateway,
             "current_key_file": str(folder / "assertion-current.pem"),
             "next_key_file": str(folder / "assertion-next.pem"),
             "retiring_key_file": str(folder / "assertion-retiring.pem"),
         },
         "rekono": {
-            "issuer": places.issuer,
+            "issuer": addresses.issuer,
             "client_id": CLIENT_ID,
             "client_secret_file": str(folder / "client.secret"),
-            "dashboard_url": places.local(PROVIDER_PORT) + "/IdP-RM-Front/chooselogin/rekono.htm",
-            "register_url": places.local(PROVIDER_PORT) + "/IdP-RM-Front/register/start.htm",
+            "dashboard_url": addresses.local(PROVIDER_PORT) + "/IdP-RM-Front/chooselogin/rekono.htm",
+            "register_url": addresses.local(PROVIDER_PORT) + "/IdP-RM-Front/register/start.htm",
         },
         "acnlb": {
-            "url": places.certificates,
-            "listen": f"127.0.0.1:{CERTIFICATE_PORT + places.offset}",
+            "url": addresses.certificates,
+            "listen": f"127.0.0.1:{CERTIFICATE_PORT + addresses.offset}",
             "tls": {
                 "certificate_file": str(folder / "certificate-host.pem"),
                 "key_file": str(folder / "certificate-host.key"),
@@ -155,7 +155,9 @@ def gateway_settings(
             # It is on this machine: what certificates name is no public address, so it is named here.
             "revocation": {
                 "allowed_hosts": [],
-                "moved": {places.local(CERTIFICATE_AUTHORITY_PORT): places.local(CERTIFICATE_AUTHORITY_PORT)},
+                "moved": {
+                    addresses.local(CERTIFICATE_AUTHORITY_PORT): addresses.local(CERTIFICATE_AUTHORITY_PORT)
+                },
                 "sessions_checked_every": "15s",
             },
         },
@@ -165,7 +167,7 @@ def gateway_settings(
                 "gateways": {
                     "outbox": {
                         "http": {
-                            "url": places.local(OUTBOX_PORT) + "/sms/send",
+                            "url": addresses.local(OUTBOX_PORT) + "/sms/send",
                             "authentication": "header",
                             "secret_header": "X-API-Key",
                             "secret": SANDBOX_CREDENTIALS.api_key,
@@ -180,21 +182,21 @@ def gateway_settings(
                 },
             },
             "onepass": {
-                "url": places.local(PROVIDER_PORT) + relying_parties.ROOT,
+                "url": addresses.local(PROVIDER_PORT) + relying_parties.ROOT,
                 "api_key": relying_parties.SANDBOX_API_KEY,
             },
         },
         "portals": {
             portal.portal_id: {
                 "name": portal.name,
-                "url": places.portal(portal.portal_id),
-                "upstream": places.upstream(portal.portal_id),
+                "url": addresses.portal(portal.portal_id),
+                "upstream": addresses.upstream(portal.portal_id),
                 "idle": f"{int(idle(portal.portal_id).total_seconds() // 60)}m",
                 "routes": _DEMANDING.get(portal.portal_id, []),
             }
             for portal in portals
         },
-        # The terminal belongs to the list of places, unless somebody wants to watch.
+        # The terminal belongs to the list of addresses, unless somebody wants to watch.
         "telemetry": {
             "audit_file": str(folder / "audit.log"),
             "audit_key_file": str(folder / "audit.key"),
@@ -204,9 +206,9 @@ def gateway_settings(
     }
 
 
-def registration(places: Places, portals: tuple[Description, ...], secret: str) -> Client:
+def registration(addresses: Addresses, portals: tuple[Description, ...], secret: str) -> Client:
     """The gateway as the provider knows it: one relying party, back to each of its portals."""
-    origins = [places.portal(portal.portal_id) for portal in portals]
+    origins = [addresses.portal(portal.portal_id) for portal in portals]
     return Client(
         client_id=CLIENT_ID,
         client_secret=secret,
@@ -216,13 +218,13 @@ def registration(places: Places, portals: tuple[Description, ...], secret: str) 
     )
 
 
-def listed(places: Places, portals: tuple[Description, ...]) -> list[Place]:
+def listed(addresses: Addresses, portals: tuple[Description, ...]) -> list[ListedAddress]:
     """For the start page."""
     return [
         *(
-            Place(
+            ListedAddress(
                 kind="portal",
-                url=places.portal(portal.portal_id) + "/",
+                url=addresses.portal(portal.portal_id) + "/",
                 label=portal.name,
                 purpose=portal.purpose,
                 users=tuple((user.name, user.password) for user in portal.own_sign_in.users)
@@ -231,35 +233,39 @@ def listed(places: Places, portals: tuple[Description, ...]) -> list[Place]:
             )
             for portal in portals
         ),
-        Place(kind="provider", url=places.local(PROVIDER_PORT) + "/"),
-        Place(kind="provider_certificates", url=places.certificate_confirmation + "/"),
-        Place(kind="phone", url=places.local(PHONE_PORT) + "/"),
-        Place(kind="outbox", url=places.local(OUTBOX_PORT) + "/"),
-        Place(kind="mail", url=f"smtp://{places.smtp}"),
-        Place(kind="certificate_authority", url=places.local(CERTIFICATE_AUTHORITY_PORT) + "/"),
-        Place(kind="certificate_sign_in", url=places.certificates + "/"),
-        Place(kind="management", url=f"http://{places.management}/readyz"),
+        ListedAddress(kind="provider", url=addresses.local(PROVIDER_PORT) + "/"),
+        ListedAddress(kind="provider_certificates", url=addresses.certificate_confirmation + "/"),
+        ListedAddress(kind="phone", url=addresses.local(PHONE_PORT) + "/"),
+        ListedAddress(kind="outbox", url=addresses.local(OUTBOX_PORT) + "/"),
+        ListedAddress(kind="mail", url=f"smtp://{addresses.smtp}"),
+        ListedAddress(kind="certificate_authority", url=addresses.local(CERTIFICATE_AUTHORITY_PORT) + "/"),
+        ListedAddress(kind="certificate_sign_in", url=addresses.certificates + "/"),
+        ListedAddress(kind="management", url=f"http://{addresses.management}/readyz"),
         *(
-            Place(kind="portal_itself", url=places.upstream(portal.portal_id) + "/", label=portal.portal_id)
+            ListedAddress(
+                kind="portal_itself", url=addresses.upstream(portal.portal_id) + "/", label=portal.portal_id
+            )
             for portal in portals
         ),
     ]
 
 
-def greeting(places: Places, portals: tuple[Description, ...], *, person: str, password: str) -> list[str]:
+def greeting(
+    addresses: Addresses, portals: tuple[Description, ...], *, person: str, password: str
+) -> list[str]:
     """Lines for the terminal: where to click, and as whom."""
     return [
-        f"  Start here           {places.local(START_PORT)}/",
-        *(f"  {portal.name:<20} {places.portal(portal.portal_id)}/" for portal in portals),
-        f"  Provider             {places.local(PROVIDER_PORT)}/",
-        f"  OnePass phone        {places.local(PHONE_PORT)}/",
-        f"  Outbox (SMS, mail)   {places.local(OUTBOX_PORT)}/ and smtp://{places.smtp}",
-        f"  Test certificates    {places.local(CERTIFICATE_AUTHORITY_PORT)}/",
+        f"  Start here           {addresses.local(START_PORT)}/",
+        *(f"  {portal.name:<20} {addresses.portal(portal.portal_id)}/" for portal in portals),
+        f"  Provider             {addresses.local(PROVIDER_PORT)}/",
+        f"  OnePass phone        {addresses.local(PHONE_PORT)}/",
+        f"  Outbox (SMS, mail)   {addresses.local(OUTBOX_PORT)}/ and smtp://{addresses.smtp}",
+        f"  Test certificates    {addresses.local(CERTIFICATE_AUTHORITY_PORT)}/",
         (
-            f"  Showing them         {places.certificates}/ (its own certificate is nobody's: let the "
+            f"  Showing them         {addresses.certificates}/ (its own certificate is nobody's: let the "
             "browser go on)"
         ),
-        f"  Management           http://{places.management}/readyz",
+        f"  Management           http://{addresses.management}/readyz",
         "",
         f"  Sign in as           {person}, password {password}",
         *(

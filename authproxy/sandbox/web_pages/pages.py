@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
-from authproxy.sandbox.furniture.language import Language, chosen, preferred, span
+from authproxy.sandbox.web_pages.language import Language, chosen, preferred, span
 
 _LANGUAGE_COOKIE = "sandbox-language"
 _A_YEAR = 365 * 24 * 3600
@@ -82,7 +82,7 @@ class Pages:
             )
         )
 
-    def furnish(self, application: web.Application, *, style: str) -> None:
+    def install(self, application: web.Application, *, style: str) -> None:
         """Serves the style sheet under `style`, guards every answer, and turns errors into pages."""
         self._environment.globals["style_sheet"] = style
 

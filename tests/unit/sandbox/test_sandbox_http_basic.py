@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from authproxy.sandbox.furniture.basic import credentials
+from authproxy.sandbox.web_pages.http_basic import credentials
 
 
 def basic(text, scheme="Basic"):
