@@ -1,2 +1,1 @@
-"""PURE: who somebody is, how sure we are, and the session that remembers it. Knows no protocol, no store and
-no clock."""
+"""PURE: persons, levels of trust, sessions and tickets. Nothing here knows a protocol, a store or a clock."""

@@ -1,7 +1,7 @@
 """PURE: levels of trust, and the authentication events that are a session's evidence.
 
-Levels follow Rekono's 10/20/30, which stand for low, substantial and high of Regulation (EU) 2015/1502. A
-level belongs to the person's identity; a step-up is an event and never raises it.
+Levels are Rekono's 10, 20 and 30. They stand for low, substantial and high of Regulation (EU) 2015/1502. A
+level belongs to the person's identity. A step-up is an event and never raises the level.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ STEP_UP_METHODS: Final[tuple[StepUpMethod, ...]] = (
 )
 """In the order in which they are offered."""
 GUESSABLE: Final[frozenset[StepUpMethod]] = frozenset({"sms", "totp", "recovery"})
-"""Methods whose answer can be guessed by whoever has the session: wrong answers block these, all together,
-and no other method."""
+"""Methods whose answer somebody who has stolen the session could guess. Wrong answers are counted for all of
+them together and block all of them, but no other method."""
 
 
 class Level(IntEnum):
@@ -37,8 +37,8 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationEvent:
-    """One successful proof: what was proved, when, who says so, and how far the person was trusted then.
-    `acr` and `amr` are the source's values verbatim."""
+    """One successful proof: its method, its time, who vouches for it, and the person's level then. `acr` and
+    `amr` are the source's values, unchanged."""
 
     method: str
     at: datetime
@@ -48,17 +48,17 @@ class AuthenticationEvent:
     is_step_up: bool
     level: Level | None = None
     is_dated: bool = True
-    """Whether the source has said when it was. `at` is otherwise when it vouched for somebody who may have
-    proved it long before."""
+    """Whether the source stated the time of the proof. If it did not, `at` is when it vouched for the person,
+    who may have authenticated long before."""
     asked_for: str | None = None
-    """For which change of the person's ways to confirm the proof was asked for; None for every other proof.
-    `is_step_up` is False where it is set: such a proof meets no demand of a route."""
+    """The change of the person's step-up methods that the proof was asked for; None for every other proof.
+    `is_step_up` is False where this is set, because such a proof does not satisfy a route."""
     bound_to: str | None = None
-    """The one request that this proof was given for, and a name that no other proof has
-    (`access.bound_proof`); None for all others. `is_step_up` is False then: it proves nothing for the rest of
-    the session."""
+    """The request that this proof was given for, followed by a name that no other proof has
+    (`access.bound_proof`); None for proofs that count for the session. `is_step_up` is False where this is
+    set."""
 
     @property
     def worth(self) -> Level:
-        """The highest level of a route for which it is a proof: the lowest one where nobody has said more."""
+        """The highest route level that accepts this proof. A proof without a stated level counts as LOW."""
         return Level.LOW if self.level is None else self.level

@@ -1,8 +1,8 @@
-"""PURE: a sign-in attempt, from the click on the chooser until the browser comes back with the proof; or an
-attempt to prove afresh, elsewhere, who is signed in here. An attempt with `step_up_of` never starts a
-session; one without never steps a session up.
+"""PURE: an attempt to sign in, or to step up by a proof from elsewhere: from the click until the browser
+comes back with the proof. An attempt with `step_up_of` never starts a session; one without it never steps a
+session up.
 
-Attempts travel with the browser, sealed. No store knows of one before the browser has come back.
+Attempts travel with the browser, sealed. The store learns of an attempt only when the browser comes back.
 """
 
 from __future__ import annotations
@@ -22,42 +22,43 @@ SECRET_SIZE: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What must still be true when the browser comes back."""
+    """What the gateway knew when the browser left, and checks when it comes back."""
 
     portal: str
     return_to: str
     """Path and query on the portal where the person wanted to go."""
     browser: str = field(repr=False)
-    """The value of the flow cookie of the browser that began: the response must come from the same one."""
+    """The value of the flow cookie of the browser that began. The response must come from the same
+    browser."""
     secret: str = field(repr=False)
-    """Text of 32 random bytes, which no other attempt has."""
+    """32 random bytes as text."""
     opened_at: datetime
     method: SignInMethod = "rekono"
     """The callback that may complete this attempt; another method's callback is refused."""
     step_up_of: SessionId | None = None
     """The session that is to gain a proof."""
     route: str = ""
-    """The name of the route that demands the proof, for a step-up, as is the next."""
+    """For a step-up: the name of the route that demands the proof."""
     held: str | None = field(default=None, repr=False)
-    """The name of a request that waits for the proof."""
+    """For a step-up: the name of the held request that waits for the proof."""
     binding: str | None = field(default=None, repr=False)
-    """Which one request the proof is for (`access.bound_proof`); None for one that is for the session."""
+    """The one request that the proof is for (`access.bound_proof`); None if the proof is for the session."""
 
     @property
     def nonce(self) -> str:
-        """What the ID token must repeat (OpenID Connect Core §3.1.2.1). The provider and the browser learn
-        it; the secret does not follow from it."""
+        """The ID token must repeat it (OpenID Connect Core §3.1.2.1). The provider and the browser see the
+        nonce; it is a hash, so the secret cannot be computed from it."""
         return _derived("nonce", self.secret)
 
     @property
     def code_verifier(self) -> str:
-        """Of 43 characters, for PKCE (RFC 7636 §4.1)."""
+        """For PKCE: RFC 7636 §4.1 allows 43 to 128 characters, this has 43."""
         return _derived("code verifier", self.secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Showing:
-    """A certificate that holds was shown on an attempt."""
+    """A valid certificate was shown for an attempt."""
 
     attempt: Attempt
     fingerprint: str

@@ -1,5 +1,5 @@
-"""PURE: what the provider has given the gateway so that it may ask, later and without the person, whether
-their account still stands."""
+"""PURE: the provider's token with which the gateway asks later, without the person, whether their account
+still exists."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """One of the two tokens (RFC 6749 §1.4, §1.5). `ends_at` is when the access token is over by itself,
-    after which nothing follows from its being so; None if the provider has not said."""
+    """A refresh token (RFC 6749 §1.5) or an access token (§1.4); only one of them is set. `ends_at` is when
+    the access token expires, or None if the provider did not say. A refusal after that says nothing about the
+    account."""
 
     refresh_token: str | None = field(default=None, repr=False)
     access_token: str | None = field(default=None, repr=False)
@@ -19,9 +20,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTurn:
-    """Leave to ask with a grant. `is_doubtful`: the last question has had no answer that is known here. The
-    provider may have replaced the refresh token then, so that its refusing this one says nothing about the
-    account."""
+    """The right to ask with a grant now; one caller at a time has it. `is_doubtful`: the answer to the last
+    question was lost. The provider may have replaced the refresh token then, so if it refuses this one, that
+    says nothing about the account."""
 
     grant: Grant
     is_doubtful: bool

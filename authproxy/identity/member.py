@@ -1,7 +1,7 @@
-"""PURE: a person in the register: what the bank has entered of them, and by which keys they are found.
+"""PURE: a person in the register: what the bank has entered about them, and the keys by which they are found.
 
-A person is found by what somebody vouches for (certificate, account at the provider, tax number), never by a
-name.
+A key is something that somebody vouches for: a certificate, an account at the provider, a tax number. Nobody
+is found by name.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumb
 EVERY_PORTAL = "*"
 _SHOWN_DIGITS = 3
 _DIGITS_OF_A_NUMBER = 5
-"""What has fewer digits is no tax number and no telephone number."""
+"""A text with fewer digits is neither a tax number nor a telephone number."""
 
 KeyKind = Literal["id", "tax number", "fingerprint", "issuer and serial", "account"]
 
 
 class RegisterKey(NamedTuple):
-    """Something by which at most one person of the register is found."""
+    """A key that at most one person of the register has."""
 
     kind: KeyKind
     value: str
@@ -31,8 +31,8 @@ class RegisterKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateName:
-    """Which certificate is meant: by the SHA-256 of its DER (64 hexadecimal digits, small), by issuer (RFC
-    4514) and serial, or both."""
+    """Identifies a certificate: by the SHA-256 of its DER (64 hexadecimal digits, lower case), by issuer (RFC
+    4514) and serial number, or by both."""
 
     fingerprint: str | None = None
     issuer: str | None = None
@@ -60,7 +60,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedAccount:
-    """An account of somebody who is not in the register, and who is let in nowhere."""
+    """A blocked account of somebody outside the register. It may enter no portal."""
 
     account: Account
     blocked_at: datetime
@@ -69,8 +69,8 @@ class BlockedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A person of the register. `portals` are the ids of those they may enter, or `*`: what is not there is
-    denied."""
+    """A person of the register. `portals` are the ids of the portals they may enter, or `*` for all. Every
+    other portal refuses them."""
 
     member_id: MemberId
     name: str = field(repr=False)
@@ -91,7 +91,7 @@ class Member:
 
     @property
     def keys(self) -> frozenset[RegisterKey]:
-        """Everything by which this person is found."""
+        """Every key by which this person is found."""
         keys = {RegisterKey("id", self.member_id), *(account.key for account in self.accounts)}
         keys.update(key for certificate in self.certificates for key in certificate.keys)
         return frozenset(keys | ({tax_number_key(self.tax_number)} if self.tax_number is not None else set()))
@@ -103,18 +103,19 @@ class Member:
         return next((account for account in self.accounts if account.issuer == issuer), None)
 
     def with_account(self, account: Account) -> Member:
-        """With this account in the place of the one that there was at its provider."""
+        """Replaces the account that the person had at the same provider."""
         others = tuple(other for other in self.accounts if other.issuer != account.issuer)
         return replace(self, accounts=(*others, account))
 
     def with_certificate(self, certificate: CertificateName) -> Member:
-        """With this certificate, in the place of what named the same one less fully."""
+        """Adds the certificate. It replaces entries that share a key with it, such as one with the
+        fingerprint alone."""
         keys = set(certificate.keys)
         others = tuple(other for other in self.certificates if not keys.intersection(other.keys))
         return replace(self, certificates=(*others, certificate))
 
     def without_certificate(self, certificate: CertificateName) -> Member:
-        """Without whatever names this certificate, however fully."""
+        """Removes every entry that shares a key with the certificate."""
         keys = set(certificate.keys)
         return replace(
             self, certificates=tuple(each for each in self.certificates if not keys.intersection(each.keys))
@@ -130,8 +131,8 @@ class Member:
         return replace(self, blocked_at=None, block_reason=None)
 
     def person(self, issuer: Issuer) -> Person:
-        """The person as portals see them after a sign-in that the register alone knows the name for (a
-        certificate). `issuer` is ours."""
+        """The person as portals see them after a sign-in with a certificate, where every name comes from the
+        register. `issuer` is the gateway's own."""
         return Person(
             issuer=issuer,
             subject=Subject(self.member_id),
@@ -152,8 +153,8 @@ def issuer_and_serial(issuer: str, serial: int) -> RegisterKey:
 
 
 def masked(text: str) -> str:
-    """The text as it may be shown to an operator: of a number that could be a tax or telephone number the
-    last three digits."""
+    """The text for an operator's screen: of anything that could be a tax or telephone number only the last
+    three digits stay."""
     digits = sum(character.isdigit() for character in text)
     if digits < _DIGITS_OF_A_NUMBER:
         return text

@@ -13,8 +13,7 @@ Issuer = NewType("Issuer", str)
 Subject = NewType("Subject", str)
 TaxNumber = NewType("TaxNumber", str)
 MemberId = NewType("MemberId", str)
-"""The name that the register of people has for somebody. Portals see it, so it is never given to anybody
-else."""
+"""The register's id of a person. Portals see it, so it is never reused for another person."""
 
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2)
 _EIGHT_DIGITS = re.compile(r"[1-9][0-9]{7}", re.ASCII)
@@ -22,17 +21,17 @@ _SEVEN_DIGITS = re.compile(r"[0-9]{7}", re.ASCII)
 
 
 class InvalidTaxNumber(ValueError):  # noqa: N818  (the exception is named after what is wrong)
-    """The text is no tax number that can have been issued. The message never repeats the number."""
+    """The text cannot be a tax number. The message never repeats the number."""
 
 
 class IncompleteTaxNumber(InvalidTaxNumber):
-    """A digit has been lost on the way, as happens to what is stored as a number."""
+    """A digit is missing: software that stores the number as an integer drops a leading zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A person as they have signed in. To the provider identity is (issuer, subject) and nothing else (OpenID
-    Connect Core §5.7)."""
+    """A signed-in person. Issuer and subject together identify them at the provider, and nothing else does
+    (OpenID Connect Core §5.7)."""
 
     issuer: Issuer
     subject: Subject
@@ -40,28 +39,26 @@ class Person:
     email: str | None = field(default=None, repr=False)
     tax_number: TaxNumber | None = field(default=None, repr=False)
     member: MemberId | None = None
-    """Who this is in the register of people; None for somebody who is not in it."""
+    """Their id in the register; None for somebody who is not in it."""
     phone: str | None = field(default=None, repr=False)
-    """E.164, as the provider has verified it or the register has it: where a code may be sent. Portals never
-    see it."""
+    """E.164. Verified by the provider or taken from the register; codes are sent to it. Portals never see
+    it."""
 
     @property
     def subject_for_portals(self) -> str:
-        """The name under which portals know the person: for somebody in the register the same one however
-        they have signed in."""
+        """The `sub` that portals see. A member of the register has the same one for every sign-in method."""
         return self.member or self.subject
 
     @property
     def known_as(self) -> str:
-        """The words by which people recognise their own account: for their own pages."""
+        """The text by which people recognise their own account, for pages that only they see."""
         return ", ".join(filter(None, (self.name, self.email))) or self.subject
 
 
 def tax_number(text: str) -> TaxNumber:
     """The eight digits of a tax number or VAT identifier (`SI` and separators are dropped).
 
-    Raises InvalidTaxNumber, and the more precise IncompleteTaxNumber where a number format has eaten a
-    leading digit.
+    Raises InvalidTaxNumber. It is an IncompleteTaxNumber if seven digits suggest that a leading one was lost.
     """
     digits = re.sub(r"[ \-]", "", text.strip())
     if digits[:2].upper() == "SI":

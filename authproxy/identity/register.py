@@ -1,5 +1,5 @@
-"""PURE: the register as a whole: what a list makes of it, which entries contradict each other, and whom a
-change shuts out."""
+"""PURE: the register as a whole: importing a list into it, entries that contradict each other, and the people
+whose sessions a change ends."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from authproxy.identity.person import MemberId, TaxNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPerson:
-    """A person as a list has them. None for `certificates` and `is_blocked`: as it is in the register, so
-    that a list made elsewhere neither lets in whom an operator has blocked here nor forgets a certificate
-    that was linked here."""
+    """A person as a list states them. `certificates` and `is_blocked` may be None: then the register's value
+    stays, so that a list made elsewhere neither unblocks somebody whom an operator has blocked here nor drops
+    a certificate that was linked here."""
 
     member_id: MemberId
     name: str = field(repr=False)
@@ -29,7 +29,7 @@ class ListedPerson:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two people with the same key. `later` is the one of whom it is said."""
+    """Two people with the same key. `later` is the entry that is reported as the duplicate."""
 
     later: MemberId
     earlier: MemberId
@@ -42,7 +42,8 @@ Register = Mapping[MemberId, Member]
 def taken_over(
     before: Register, listed: Sequence[ListedPerson], *, replaces: bool, now: datetime
 ) -> dict[MemberId, Member]:
-    """The register with the list in it; `replaces` leaves out whoever is not in the list."""
+    """The register after the import of a list. With `replaces`, people who are not in the list are
+    removed."""
     after = {} if replaces else dict(before)
     for each in listed:
         after[each.member_id] = _updated(before.get(each.member_id), each, now)
@@ -50,7 +51,7 @@ def taken_over(
 
 
 def conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
-    """Every key that two people have, in a stable order."""
+    """Each key that two people share, in a stable order."""
     owners: dict[RegisterKey, MemberId] = {}
     for member in members:
         for key in sorted(member.keys):
@@ -60,7 +61,8 @@ def conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
 
 
 def shut_out(before: Register, after: Register) -> Iterator[Member]:
-    """The people whose sessions must end, as they were and, where that is something else, as they are."""
+    """The people whose sessions must end. Somebody who is blocked now is named with their new keys as well as
+    their old ones."""
     for member_id, was in before.items():
         now = after.get(member_id)
         if now is None or has_lost(was, now):
@@ -71,16 +73,15 @@ def shut_out(before: Register, after: Register) -> Iterator[Member]:
 
 
 def leaves(was: Member, after: Register) -> bool:
-    """Whether the person leaves the register, or has another tax number in it than before, or none any more:
-    whoever is known by their id from now on may be somebody else, and must not have what they have
-    enrolled."""
+    """Whether the person leaves the register, or their tax number changes or goes. The id may belong to
+    somebody else from now on, who must not inherit their step-up methods."""
     now = after.get(was.member_id)
     return now is None or was.tax_number not in (None, now.tax_number)
 
 
 def has_lost(before: Member, after: Member) -> bool:
-    """Whether the person had something by which they may have signed in or proved themselves, or somewhere to
-    go, and has it no more. A number that is another now is such a thing: codes went there."""
+    """Whether the person lost a portal, or something by which they may have signed in or proved themselves. A
+    changed telephone number counts, because codes were sent to the old one."""
     loses_portal = EVERY_PORTAL not in after.portals and not set(before.portals) <= set(after.portals)
     loses_phone = before.phone is not None and before.phone != after.phone
     return (
@@ -102,8 +103,8 @@ def _updated(before: Member | None, listed: ListedPerson, now: datetime) -> Memb
         certificates=listed.certificates or (),
     )
     if before is not None:
-        # An account was linked on the strength of the tax number: with another number nobody has proved that
-        # it is theirs.
+        # An account was linked because of the tax number. If the number changes, nobody has proved that the
+        # account belongs to this person.
         keeps_accounts = before.tax_number in (None, listed.tax_number)
         member = replace(
             member,

@@ -1,4 +1,4 @@
-"""PURE: a session: one person, signed in at one portal, with the evidence and the two ends of its life."""
+"""PURE: a session: one person signed in at one portal, with the evidence for it and its two ends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from authproxy.identity.person import Person
 
 _NOTHING: Final = timedelta()
 SessionId = NewType("SessionId", str)
-"""Names a session in logs, in the assertion (`sid`) and to operators. It opens nothing."""
+"""The public name of a session in logs, in the assertion (`sid`) and for operators. It gives no access."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """What the gateway knows of a signed-in person.
 
-    `expires_at` is the absolute end: it is set once and no activity or step-up moves it. `idle_for` is how
-    long the session survives without activity; when it was last active is the store's knowledge, not part of
-    this record.
+    `expires_at` is the absolute end: it is set once, and neither activity nor a step-up moves it. `idle_for`
+    is how long the session survives without activity. The store knows when it was last active.
     """
 
     session_id: SessionId
@@ -33,20 +32,21 @@ class Session:
     expires_at: datetime
     idle_for: timedelta
     id_token: str | None = field(default=None, repr=False)
-    """The provider's ID token as received: the hint for its logout endpoint, never identity."""
+    """The provider's ID token as received. It is only a hint for the provider's logout endpoint."""
     provider_session: str | None = field(default=None, repr=False)
-    """The provider's name (`sid`) for its own session, by which it may end this one (OpenID Connect
-    Back-Channel Logout §2.1). For somebody who signed in with a certificate its SHA-256, because this session
-    ends with it."""
+    """The provider's name (`sid`) for its own session, by which it can end this one (OpenID Connect
+    Back-Channel Logout §2.1). After a sign-in with a certificate it is the certificate's SHA-256, because the
+    session ends with the certificate."""
     claims: tuple[str, ...] = ()
-    """Which data of the person were stated at sign-in, by the names that routes demand them under."""
+    """The personal data that were stated at sign-in, by the names that routes use in their demands."""
     grant: str | None = field(default=None, repr=False)
-    """The secret by which the provider's tokens of this session are found and opened (`Grant`); None if none
-    are kept."""
+    """The secret that finds and opens the stored provider tokens (`Grant`) of this session; None if there are
+    none."""
 
     @property
     def certificates(self) -> tuple[str, ...]:
-        """The SHA-256 of every certificate that this session rests on: it ends with each of them."""
+        """The SHA-256 of every certificate that this session rests on. If one of them is revoked, the session
+        ends."""
         return tuple(
             dict.fromkeys(
                 event.source.removeprefix("sha256:")
@@ -57,20 +57,19 @@ class Session:
 
     @property
     def authenticated_at(self) -> datetime | None:
-        """When the person last proved who they are: `auth_time` of the assertion. None where nobody says
-        when."""
+        """When the person last authenticated (`auth_time` of the assertion); None if no source stated a
+        time."""
         return max((event.at for event in self.events if event.is_dated), default=None)
 
     def is_over(self, *, last_active_at: datetime, now: datetime, forgiven: timedelta = _NOTHING) -> bool:
-        """Whether the absolute or the idle end has come. `forgiven` is how much of the time since the last
-        activity does not count as idleness. A clock that went back keeps no session alive past its absolute
-        end."""
+        """Whether the absolute or the idle end has come. `forgiven` is the part of the time since the last
+        activity that does not count as idle. If the clock goes back, the absolute end still holds."""
         return now >= self.expires_at or now - last_active_at - forgiven >= self.idle_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSummary:
-    """What operators and the person's own session page may see of a session without its ticket."""
+    """What operators and the person's own session page see of a session. It needs no ticket."""
 
     session_id: SessionId
     portal: str
@@ -80,11 +79,11 @@ class SessionSummary:
     expires_at: datetime
     last_active_at: datetime
     browser: str
-    """A short, harmless description of the browser (`Firefox, Windows`)."""
+    """A short description of the browser (`Firefox, Windows`)."""
     certificates: tuple[str, ...] = ()
     """As `Session.certificates`."""
     provider_session: str | None = field(default=None, repr=False)
     person: Person | None = field(default=None, repr=False)
-    """The person's names and nothing else of them; None for a session that an older version has begun."""
+    """The identifiers of the person only; None for a session that an older version started."""
     tax_number: str | None = field(default=None, repr=False)
     """Masked."""

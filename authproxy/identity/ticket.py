@@ -1,8 +1,8 @@
-"""PURE: the session ticket: the only thing a browser holds of its session.
+"""PURE: the session ticket, the only thing a browser holds of its session.
 
-A ticket is an identifier (which record) and a secret (half of the key that opens it). The store knows the
-identifier only by its hash, which is the session's public name; it never sees the secret. 128 and 256 random
-bits: guessing is out of the question, and neither half says anything about the person.
+A ticket has an identifier (which record) and a secret (half of the key that opens the record). The store
+knows only a hash of the identifier, which is the session's public name, and never sees the secret. 128 and
+256 random bits cannot be guessed, and neither half says anything about the person.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class SessionTicket:
 
     @property
     def session_id(self) -> SessionId:
-        """The public name of the session: a hash, from which the ticket cannot be made."""
+        """The public name of the session: a hash, so the ticket cannot be computed from it."""
         return SessionId(_encoded(hashlib.sha256(b"authproxy session\0" + self.identifier).digest()[:18]))
 
 
 def parse(text: str | None) -> SessionTicket | None:
-    """The ticket in a cookie's value; None for no cookie and for anything else, in particular for a second
-    spelling of a ticket."""
+    """The ticket in a cookie's value; None for no cookie and for anything else, including a second spelling
+    of a ticket."""
     match = None if text is None else _TEXT.fullmatch(text)
     if match is None:
         return None
