@@ -1,4 +1,4 @@
-"""PURE: under which name the requests, connections and answers of a client address are counted."""
+"""PURE: the name under which requests, connections and answers of a client address are counted."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from ipaddress import IPv6Address, ip_network
 from typing import Final
 
 _HOUSEHOLD: Final = 64
-"""Bits of an IPv6 network that one customer has, and in which everybody may choose addresses at will."""
+"""Prefix length of the IPv6 network that one customer has. Within it they can use any number of addresses."""
 
 
 def network_of(address: str) -> str:
-    """Of IPv6 the network of 64 bits. An IPv4 address is its own name, also written as IPv6
-    (`::ffff:192.0.2.1`); so is a text that is no address."""
+    """The /64 network of an IPv6 address. An IPv4 address is its own name, also if written as IPv6
+    (`::ffff:192.0.2.1`). A text that is not an address is its own name, too."""
     if ":" not in address:
         return address
     try:

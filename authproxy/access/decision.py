@@ -13,7 +13,7 @@ from authproxy.identity.session import Session
 
 
 class Reason(StrEnum):
-    """Why a request was not simply passed on. The value is the wire form: `snake_case`, never renamed once
+    """Why a request was not passed on. The value is the wire form (`snake_case`) and is never renamed once
     released."""
 
     # 401: signing in helps
@@ -111,8 +111,8 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """Pass the request on. `identity_headers` is the finished block of header lines (each ended by CRLF), the
-    same for every request of this session until the assertion in it is renewed."""
+    """Pass the request on. `identity_headers` is the finished block of header lines, each ended by CRLF. All
+    requests of the session get the same block until the assertion in it is renewed."""
 
     portal: Portal
     route: Route
@@ -122,7 +122,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationRequired:
-    """Nobody is signed in; signing in would help."""
+    """Nobody is signed in. Signing in would help."""
 
     reason: Reason
     portal: Portal
@@ -130,8 +130,7 @@ class AuthenticationRequired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpRequired:
-    """Somebody is signed in and may come in, after a fresh proof: what would satisfy the route stands in its
-    requirement."""
+    """The signed-in person may enter after a fresh proof. The route's requirement says which proof."""
 
     portal: Portal
     route: Route
@@ -140,14 +139,14 @@ class StepUpRequired:
 
     @property
     def is_per_request(self) -> bool:
-        """Whether the proof is to be given for this one request."""
+        """Whether the proof counts for this one request only."""
         return self.route.requirement.is_per_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """Somebody is signed in (or the request names nothing that exists) and signing in again as the same
-    person would not help."""
+    """Signing in again as the same person would not help, or the request names something that does not
+    exist."""
 
     reason: Reason
     portal: Portal | None = None
@@ -157,8 +156,8 @@ class Denied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """Somebody who must be asked cannot be asked: never an allow, and never an invitation to sign in
-    again."""
+    """A service that must be asked cannot be asked. This never lets anybody in and never asks for a new
+    sign-in."""
 
     reason: Reason
     portal: Portal | None = None
@@ -170,8 +169,8 @@ Refusal = AuthenticationRequired | StepUpRequired | Denied | Unavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerRequestDecision:
-    """What became of a request that needs a proof of its own. `proof` names the one that was used for it;
-    empty if none was."""
+    """The decision on a request that needs a proof of its own. `proof` names the proof that was used up for
+    it, and is empty if none was."""
 
     decision: Decision
     proof: str = ""

@@ -1,5 +1,5 @@
-"""PURE: under which header names a portal learns who somebody is: ours, or those of a gateway that it was
-used to."""
+"""PURE: the header names in which a portal receives the person's identity: ours, or those of the gateway that
+the portal used before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Preset = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderNames:
-    """Under which names a portal wants what; an empty name leaves the header out."""
+    """The header names that a portal wants; an empty name leaves the header out."""
 
     subject: str = "X-Auth-Subject"
     name: str = "X-Auth-Name"
@@ -65,5 +65,5 @@ PRESETS: dict[Preset, HeaderNames] = {
         _NONE, email="Cf-Access-Authenticated-User-Email", assertion="Cf-Access-Jwt-Assertion"
     ),
 }
-"""Names under which other gateways speak, so that a portal can be moved here untouched. The signed assertion
-is always there too."""
+"""The header names of other gateways, so that a portal can move here unchanged. The signed assertion is
+always sent as well."""

@@ -1,5 +1,5 @@
-"""PURE: a form that waits for a fresh proof of its person: what is kept of it, and the one field by which its
-person sends it on."""
+"""PURE: a held request, that is a form that waits for a fresh proof of its person: what is kept of it, and
+the field by which its person sends it on."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 RELEASE_FIELD: Final = "authproxy-held"
-"""The only field of the form on our confirmation page. That form goes to the address of the kept one, so that
-no page of ours is in between when the portal answers."""
+"""The only field of the form on our confirmation page. That form posts to the original URL, so the portal's
+answer needs no further page of ours."""
 NAME_SIZE: Final = 43
-"""Characters of a kept form's name: 256 random bits, URL-safe."""
+"""Characters of a held request's name: 256 random bits, URL-safe."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRequest:
-    """A POST of a page. `fields` are the header fields, as sent, that speak of the body or of the page that
-    it came from; all others are those of the request that releases it."""
+    """A form that a page has posted. `fields` are its header fields that describe the body or the page it
+    came from, as sent. All other fields are taken from the request that releases it."""
 
     target: str = field(repr=False)
     """In origin-form, byte for byte as it is sent to the portal."""
@@ -29,5 +29,5 @@ class HeldRequest:
 
 
 def is_name(text: str) -> bool:
-    """Whether the text can be the name of a kept form."""
+    """Whether the text can be the name of a held request."""
     return _NAME.fullmatch(text) is not None

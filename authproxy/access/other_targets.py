@@ -1,9 +1,8 @@
-"""PURE: the places, beside the one that it is sent to, on which a request acts: the destination of COPY and
-MOVE, and what lies below a collection (RFC 4918 §9, §10.2, §10.3). Each of them is judged as a target of its
-own.
+"""PURE: the targets on which a request acts beside its own: the destination of COPY and MOVE, and everything
+below a collection (RFC 4918 §9, §10.2, §10.3). Each of them is judged like a request of its own.
 
-A method that does what an ordinary one does is judged as that, too. Otherwise a rule for GET would not know
-of COPY, which makes what it reads readable elsewhere.
+A method that does the work of an ordinary one is judged as that one, too. Otherwise a rule for GET would miss
+COPY, which makes what it reads readable elsewhere.
 """
 
 from __future__ import annotations
@@ -32,21 +31,22 @@ _ACTS_AS: Final[dict[str, tuple[str, ...]]] = {
     "MERGE": ("PATCH",),
 }
 _TO_DESTINATION: Final = ("PUT", "DELETE")
-"""What COPY and MOVE do there: they write, and an earlier resource of that name is removed."""
+"""What COPY and MOVE do at their destination: they write, and remove what was there (RFC 4918 §9.8.4)."""
 _ON_COLLECTIONS: Final = frozenset({"COPY", "MOVE", "DELETE", "PROPFIND", "LOCK"})
 _DEPTH_COUNTS: Final = frozenset({"COPY", "PROPFIND", "LOCK"})
-"""Methods which `Depth: 0` keeps to the place itself. MOVE and DELETE take everything along, whatever stands
-there."""
+"""Methods that `Depth: 0` limits to the target itself. MOVE and DELETE always act on everything below (RFC
+4918 §9.6.1, §9.9.2), whatever `Depth` says."""
 _WITH_TARGETS_IN_BODY: Final = frozenset({"REPORT", "SEARCH"})
-"""Their bodies may name any place of the portal, and no body is read: they are judged as if they named them
-all."""
+"""Their bodies may name any path of the portal. Bodies are not read, so these are judged as if they named all
+paths."""
 
 
 def destination_of(portal: Portal, target: RequestTarget, values: Sequence[bytes]) -> RequestTarget | None:
-    """Where COPY and MOVE lead, by all values of `Destination`; None for other methods, to which the field
-    means nothing.
+    """The target that `Destination` names for COPY and MOVE; None for other methods, for which the field has
+    no meaning. `values` are all values of the field.
 
-    Raises TargetRefused for what cannot be read in one way only, or is no place of the portal."""
+    Raises TargetRefused for a destination that can be read in two ways or that does not belong to the
+    portal."""
     if target.method not in {"COPY", "MOVE"}:
         return None
     if len(values) != 1:
@@ -66,42 +66,43 @@ def destination_of(portal: Portal, target: RequestTarget, values: Sequence[bytes
         text = f"/{path}"
     if "?" in text:
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "Destination has a query")
-    found = parse(
+    destination = parse(
         method=target.method,
         target=text,
         host=target.host,
         accepts_encoded_slash=portal.accepts_encoded_slash,
         accepts_encoded_percent=portal.accepts_encoded_percent,
     )
-    if is_own_path(found):
+    if is_own_path(destination):
         raise TargetRefused(Reason.FOREIGN_ORIGIN, "Destination is the gateway's own place")
-    return found
+    return destination
 
 
 def judged_with(
     portal: Portal, target: RequestTarget, destination: RequestTarget | None, depth: Sequence[bytes]
 ) -> list[RequestTarget]:
-    """What else must be allowed before the target may be. `depth` is all values of `Depth`."""
+    """The further targets that must be allowed before the request may be. `depth` are all values of
+    `Depth`."""
     method = target.method
     here = (method, *_ACTS_AS.get(method, ()))
-    found = [_at(target, target.path, name) for name in here[1:]]
+    further = [_at(target, target.path, name) for name in here[1:]]
     if method in _WITH_TARGETS_IN_BODY:
-        found += _below(portal, _at(target, "/", method), here)
+        further += _below(portal, _at(target, "/", method), here)
     elif (
         portal.webdav
         and method in _ON_COLLECTIONS
         and not (method in _DEPTH_COUNTS and list(depth) == [b"0"])
     ):
-        found += _below(portal, target, here)
+        further += _below(portal, target, here)
     if destination is not None:
         there = (method, *_TO_DESTINATION)
-        found += [_at(target, destination.path, name) for name in there]
-        found += _below(portal, destination, there)
-    return list(dict.fromkeys(found))
+        further += [_at(target, destination.path, name) for name in there]
+        further += _below(portal, destination, there)
+    return list(dict.fromkeys(further))
 
 
 def _below(portal: Portal, top: RequestTarget, methods: Sequence[str]) -> Iterator[RequestTarget]:
-    """The places of all rules below a collection. A path that can be read in several ways is several
+    """The paths of all routes below a collection. A path with several readings stands for several
     collections."""
     prefixes = tuple(reading if reading.endswith("/") else f"{reading}/" for reading in top.readings())
     for route in portal.routes:

@@ -1,5 +1,5 @@
-"""PURE: what a session lacks for a route. Never looks at what was asked for at sign-in, only at what came
-back."""
+"""PURE: what a session lacks for a route. It judges what came back from the sign-in, never what was asked
+for."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from authproxy.identity.session import Session
 
 def route_of(portal: Portal, target: RequestTarget) -> Route | None:
     """The route that covers the target. None if there is none, or if two readings of the path (merged
-    slashes, dropped parameters) fall under different routes: then nobody can say which demand the portal's
-    answer would need."""
+    slashes, dropped parameters) fall under different routes: then the gateway cannot know which demand
+    applies to what the portal will serve."""
     readings = target.readings()
     if len(readings) == 1:
         return portal.route(readings[0], target.method)
@@ -23,13 +23,13 @@ def route_of(portal: Portal, target: RequestTarget) -> Route | None:
 
 
 def unmet(session: Session, portal: Portal, route: Route, now: datetime) -> Reason | None:
-    """The first demand that the session does not meet; None if it meets all. The order is from what signing
-    in again might mend to what it cannot; a fresh proof is asked of those only whom it would let in."""
+    """The first demand that the session does not meet; None if it meets all. Demands that a new sign-in might
+    meet come first. A fresh proof comes last: only somebody who would then be let in is asked for it."""
     if session.portal != portal.portal_id:
         return Reason.SESSION_OF_ANOTHER_PORTAL
     if portal.members == "register" and session.person.member is None:
-        # Which portals a member may enter is judged at sign-in; a change ends the sessions. This is for a
-        # portal whose setting has changed.
+        # Sign-in checks which portals a member may enter, and a change ends their sessions. This line is for
+        # a portal whose setting has changed.
         return Reason.NOT_A_MEMBER
     demand = route.requirement
     if session.method not in demand.methods:

@@ -1,5 +1,5 @@
-"""PURE: what a refusal tells a script, whoever refuses: the members of `application/problem+json` (RFC 9457),
-the challenge of a 401 (RFC 6750 §3, RFC 9470 §3), and after how long it makes sense to ask again."""
+"""PURE: what a refusal tells a script: the members of `application/problem+json` (RFC 9457), the challenge of
+a 401 (RFC 6750 §3, RFC 9470 §3), and when to ask again. The edge and the pages share it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from authproxy.access.decision import Reason
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final[dict[int, int]] = {429: 60, 503: 5}
-"""Seconds, by status, where nothing better is known: an outage is worth another try soon."""
+"""Seconds, by status. A refusal that knows better states its own. An outage may be over soon."""
 
 _TITLES: Final[dict[int, str]] = {
     401: "Sign-in required",
@@ -27,17 +27,17 @@ _TITLES_BY_REASON: Final[dict[Reason, str]] = {
 
 
 def code_of(reason: Reason, request_id: str) -> str:
-    """What a person reads out to the operator, and what the operator finds in the log by its second half."""
+    """The code that a person reads out to the operator. Its second half finds the request in the log."""
     return f"{reason.value}-{request_id}"
 
 
 def members(
     status: int, reason: Reason, request_id: str, *, levels: tuple[int | None, int] | None = None
 ) -> dict[str, object]:
-    """What every problem tells. `levels` are the level that the session has and the one that is needed, for a
-    refusal because of the level."""
+    """The members of every problem. `levels` are the session's level and the needed one, for a refusal
+    because of the level."""
     title = _TITLES_BY_REASON.get(reason) or _TITLES.get(status) or HTTPStatus(status).phrase
-    told: dict[str, object] = {
+    problem: dict[str, object] = {
         "type": "about:blank",
         "title": title,
         "status": status,
@@ -46,14 +46,13 @@ def members(
         "code": code_of(reason, request_id),
     }
     if levels is not None:
-        told["level"], told["level_needed"] = levels
-    return told
+        problem["level"], problem["level_needed"] = levels
+    return problem
 
 
 def challenge(portal_id: str, reason: Reason, *, max_age: int | None = None) -> str:
-    """The value of WWW-Authenticate. It has no `acr_values`: the methods of a fresh proof are not
-    authentication contexts of the provider, and a script has no request in which it could ask for one.
-    `max_age` is in seconds."""
+    """The value of WWW-Authenticate. It has no `acr_values` (RFC 9470 §3): our step-up methods are not the
+    provider's authentication contexts, and a script could not request them. `max_age` is in seconds."""
     value = f'Bearer realm="{portal_id}"'
     if reason is not Reason.STEP_UP_REQUIRED:
         return value

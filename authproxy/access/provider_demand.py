@@ -1,8 +1,8 @@
-"""PURE: what the OpenID provider is asked for beyond the protocol, for one place: parameters of the
-authorization request, and the claims among them that must be confirmed (OpenID Connect Core §3.1.2.1, §5.5).
+"""PURE: what a portal or route demands of the OpenID provider: extra parameters of the authorization request,
+and claims that must be confirmed (OpenID Connect Core §3.1.2.1, §5.5).
 
-A parameter travels through the browser, so its person can change it, and providers may ignore it. What counts
-is what comes back.
+Parameters travel through the browser, so the person can change them, and providers may ignore them. What
+counts is what comes back.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ RESERVED: Final = frozenset(
         "ui_locales",
     }
 )
-"""Parameters on which the security of the sign-in rests, or which have settings of their own. No setting may
-name them, in any case."""
+"""Parameters on which the security of the sign-in rests, or that have settings of their own. No setting may
+name them, in upper or lower case."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,63}", re.ASCII)
 LONGEST: Final = 2048
@@ -52,14 +52,14 @@ LONGEST: Final = 2048
 
 
 class NotAskable(ValueError):  # noqa: N818
-    """A parameter that cannot be sent. The message is for operators and ends a sentence that begins with its
-    name."""
+    """A parameter that cannot be sent. The message is for operators and continues a sentence that begins with
+    the parameter's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssentialClaim:
-    """A claim without which nothing is proved. It must be in its source; if there are `values` it must be one
-    of them, or a list that has one of them."""
+    """A claim that must come back from its source. With `values`, it must equal one of them or be a list that
+    contains one."""
 
     source: Source
     name: str
@@ -77,20 +77,20 @@ class EssentialClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderDemand:
-    """What is asked for a place. The parameters are none of the protocol's own."""
+    """What a portal or route demands. `parameters` never contains a parameter of `RESERVED`."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     essential: tuple[EssentialClaim, ...] = ()
 
     @property
     def acr(self) -> tuple[str, ...]:
-        """The values of `acr` in the ID token of which one must come back; empty if any will do."""
+        """The values of `acr` of which the ID token must have one; empty if any value will do."""
         demanded = [claim for claim in self.essential if claim.source == "id_token" and claim.name == "acr"]
         return tuple(value for claim in demanded for value in claim.values if isinstance(value, str))
 
     def unconfirmed(self, *, id_token: Mapping[str, object], userinfo: Mapping[str, object]) -> str | None:
-        """What was essential and has not been confirmed, in words for operators, without what was stated;
-        None if all has been."""
+        """The first essential claim that was not confirmed, in words for operators and without its value;
+        None if all were confirmed."""
         for claim in self.essential:
             if not claim.is_confirmed(id_token if claim.source == "id_token" else userinfo):
                 wanted = "with a value that was asked for" if claim.values else "at all"
@@ -103,7 +103,7 @@ NOTHING: Final = ProviderDemand()
 
 
 def provider_demand(layers: Iterable[Mapping[str, str]]) -> ProviderDemand:
-    """What the layers ask for together; where two name the same parameter, the later one counts. Raises
+    """Merges layers of parameters; of two layers that set the same parameter the later one counts. Raises
     NotAskable."""
     parameters: dict[str, str] = {}
     for layer in layers:
@@ -117,7 +117,7 @@ def provider_demand(layers: Iterable[Mapping[str, str]]) -> ProviderDemand:
 
 
 def check(name: str, value: str) -> None:
-    """Raises NotAskable for a parameter that must not be sent or that nobody could read."""
+    """Raises NotAskable for a parameter that must not be sent or cannot be read."""
     if name.lower() in RESERVED:
         raise NotAskable("belongs to the gateway, which sets it itself")
     if not _NAME.fullmatch(name):
@@ -129,12 +129,12 @@ def check(name: str, value: str) -> None:
 
 
 def essential_claims(text: str) -> tuple[EssentialClaim, ...]:
-    """Those that the JSON text of a `claims` parameter calls essential. Raises NotAskable for text that asks
-    for nothing, or unclearly."""
+    """The claims that the JSON text of a `claims` parameter calls essential (OpenID Connect Core §5.5.1).
+    Raises NotAskable for text that is malformed or requests nothing."""
     requested = _object(text)
     if strange := requested.keys() - set(SOURCES):
         raise NotAskable(f"has `{min(strange)}` beside `id_token` and `userinfo`")
-    found: list[EssentialClaim] = []
+    claims: list[EssentialClaim] = []
     for source in SOURCES:
         members = requested.get(source)
         if members is None:
@@ -144,8 +144,8 @@ def essential_claims(text: str) -> tuple[EssentialClaim, ...]:
         for name, wanted in members.items():
             claim = _essential(source, name, wanted)
             if claim is not None:
-                found.append(claim)
-    return tuple(found)
+                claims.append(claim)
+    return tuple(claims)
 
 
 def _essential(source: Source, name: str, wanted: object) -> EssentialClaim | None:
@@ -185,5 +185,5 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _are_equal(stated: object, wanted: object) -> bool:
-    # In Python True equals 1, in JSON it does not.
+    # Python says that True equals 1. JSON does not.
     return isinstance(stated, bool) == isinstance(wanted, bool) and stated == wanted

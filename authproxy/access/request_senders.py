@@ -1,6 +1,5 @@
-"""PURE: who has sent a request, as far as its header fields tell: a person who waits for a page or a script,
-and a page of the portal's own origin or somebody else's. The edge and the pages ask the same, and answer
-alike."""
+"""PURE: what the header fields tell about the sender of a request: a person who waits for a page or a script,
+and a page of the portal's own origin or of another one. The edge and the pages share these rules."""
 
 from __future__ import annotations
 
@@ -11,11 +10,11 @@ _MAY_BE_A_PAGE: Final = frozenset({"GET", "HEAD", "POST"})
 
 
 def is_page_load(fields: Iterable[tuple[bytes, bytes]], method: str) -> bool:
-    """Whether a person waits for a page: a navigation by Fetch Metadata, or, from a browser without it, a GET
-    or a form that accepts HTML.
+    """Whether a person waits for a page. Fetch Metadata says so (`Sec-Fetch-Mode: navigate`). From a browser
+    without it, a GET or a form counts if it accepts HTML.
 
-    What a browser fetches ahead is no page load. `method` is the original one, which in a subrequest is not
-    that of the request."""
+    A prefetch is no page load. `method` is that of the original request, which differs from the request's own
+    in a subrequest."""
     mode = accept = b""
     is_ahead = is_scripted = False
     for name, value in fields:
@@ -37,12 +36,12 @@ def is_page_load(fields: Iterable[tuple[bytes, bytes]], method: str) -> bool:
 
 
 def comes_from(fields: Iterable[tuple[bytes, bytes]], origin: str) -> bool | None:
-    """Whether a page of this origin has sent a POST (ASVS 5.0 V3.5.1); None if neither header that would tell
-    is there.
+    """Whether a page of this origin has sent a POST (ASVS 5.0 V3.5.1); None if neither `Sec-Fetch-Site` nor
+    `Origin` is there.
 
-    Fetch Metadata decides where the browser sends it: no page can forge it. An opaque `Origin: null` is
-    believed only beside it, because browsers send that from our own pages that ask for `Referrer-Policy:
-    no-referrer` (Fetch §3.1). Two fields of one name are believed in no case."""
+    Fetch Metadata decides if the browser sends it, because no page can forge it. `Origin: null` counts only
+    beside it: browsers send that from our own pages, which ask for `Referrer-Policy: no-referrer` (Fetch
+    §3.1). A field that occurs twice is never believed."""
     site: bytes | None = None
     sender: bytes | None = None
     for name, value in fields:

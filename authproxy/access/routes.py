@@ -1,7 +1,7 @@
 """PURE: portals and their routes: which host is whose, and what a route demands of a session.
 
-These frozen dataclasses are at the same time the types of the settings file (pydantic validates them and
-refuses unknown keys), so that the names which an operator writes are the names which the rules use.
+These frozen dataclasses are also types of the settings file: pydantic validates them and refuses unknown
+keys. So the operator's names and the rules' names are the same.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from authproxy.identity.assurance import (
 )
 
 Members = Literal["anyone", "register"]
-"""Who may come in: whoever signs in, or only those whom the register of people names for the portal."""
+"""Who may enter: anyone who signs in, or only people whom the register lists for the portal."""
 Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_number"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUp:
-    """A proof inside the session by one of these methods, at most `max_age` old; without that any time in the
-    session will do. If there are values of `acr`, a proof by `rekono` must state one of them."""
+    """Demands a proof within the session by one of these methods, at most `max_age` old. Without `max_age`
+    any such proof of the session will do. If `acr` has values, a proof by `rekono` must state one of them."""
 
     methods: tuple[StepUpMethod, ...] = STEP_UP_METHODS
     max_age: timedelta | None = None
     acr: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
-    """Fields of the form (of a GET: of its query) that the person sees where they prove themselves."""
+    """The fields of the form, or of a GET's query, that the person sees when they prove themselves."""
 
     @property
     def is_per_request(self) -> bool:
-        """Whether every request needs a proof of its own (`max_age: 0`). No evidence of the session will do
-        then."""
+        """Whether every request needs a proof of its own (`max_age: 0`). Then no earlier proof of the session
+        will do."""
         return self.max_age is not None and not self.max_age
 
     def is_met_by(
         self, events: Iterable[AuthenticationEvent], now: datetime, level: Level = Level.LOW
     ) -> bool:
-        """Whether one of the events is such a proof now, made by somebody who was trusted to that level then.
-        A fresh proof by another method does not help an old one of these. A proof from the future, which a
-        clock that was set back leaves behind, counts as one of now."""
+        """Whether one of the events is such a proof now, by somebody who had at least that level then. A
+        fresh proof by another method does not refresh an old one. A proof with a future time, which remains
+        when the clock is set back, counts as made now."""
         if self.is_per_request:
             return False
         return any(
@@ -63,8 +63,8 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What a route demands of a session. `claims` are beyond those that every sign-in at the portal must
-    bring."""
+    """What a route demands of a session. `claims` are demanded in addition to those that the portal demands
+    of every sign-in."""
 
     level: Level = Level.LOW
     methods: tuple[SignInMethod, ...] = ("rekono",)
@@ -78,14 +78,14 @@ class Requirement:
 
     @property
     def decays(self) -> bool:
-        """Whether a session that meets it now can cease to do so by nothing but time."""
+        """Whether a session that meets it now may fail it later only because time passes."""
         return self.step_up is not None and self.step_up.max_age is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A part of a portal with a demand of its own. `path` is a prefix at a segment border: `/admin` covers
-    `/admin` and `/admin/x`, not `/administer`."""
+    """A part of a portal with its own demand. `path` is a prefix that ends at a segment border: `/admin`
+    covers `/admin` and `/admin/x`, but not `/administer`."""
 
     name: str
     path: str
@@ -95,7 +95,7 @@ class Route:
     strict: bool = False
     """Ask the store on every request: the near cache is never used here."""
     provider_demand: ProviderDemand = NOTHING
-    """What the provider is asked for beyond the protocol, for sign-ins and proofs that lead here."""
+    """What the provider must confirm for sign-ins and proofs that lead here."""
 
     def covers(self, path: str, method: str) -> bool:
         if self.methods and method not in self.methods:
@@ -106,8 +106,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
-    """A portal as the rules see it. `origin` is the public scheme and authority (`https://acq.bankart.si`)
-    from which every absolute URL is built: never from a header."""
+    """A portal as the rules see it. `origin` is its public scheme and authority (`https://acq.bankart.si`).
+    Absolute URLs are built from it, never from a header."""
 
     portal_id: str
     origin: str
@@ -116,19 +116,18 @@ class Portal:
     required_claims: tuple[Claim, ...] = ("tax_number", "name", "birthdate", "address")
     members: Members = "anyone"
     methods: frozenset[str] = http_methods.ORDINARY
-    """HTTP methods that are passed on, those of WebDAV included."""
+    """HTTP methods that are passed on, including those of WebDAV."""
     webdav: bool = False
-    """Whether the portal knows WebDAV: then DELETE acts on whole collections, too."""
+    """Whether the portal speaks WebDAV. Then DELETE can remove whole collections."""
     passes_preflights: bool = False
-    """Whether the portal answers CORS preflights itself. Nobody is signed in for them."""
+    """Whether the portal answers CORS preflights itself. They come without a session."""
     accepts_encoded_slash: bool = False
     accepts_encoded_percent: bool = False
     binds_assertion: bool = False
     """Mint an assertion for every request, bound to its method and URL (`htm`, `htu`)."""
 
     def route(self, path: str, method: str) -> Route | None:
-        """The first route that covers the path; None if none does (which is a refusal: the default is to
-        deny)."""
+        """The first route that covers the path; None if none does, which denies the request."""
         for route in self.routes:
             if route.covers(path, method):
                 return route

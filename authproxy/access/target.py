@@ -1,8 +1,8 @@
-"""PURE: the one canonical request target that rules, audit, signature and portal all see.
+"""PURE: the canonical request target. Rules, audit, signature and portal all see the same one.
 
-Implements RFC 9112 §3.2 (forms of the target) and RFC 3986 §6.2.2 (case and percent-encoding normalisation),
-and refuses what two readers could read in two ways: nineteen of the rivals' recent bypasses are "the string
-judged was not the string served".
+Implements RFC 9112 §3.2 (forms of the target) and RFC 3986 §6.2.2 (case and percent-encoding normalisation).
+A target that two readers could understand in two ways is refused: most bypasses of gateways come from "the
+string judged was not the string served".
 """
 
 from __future__ import annotations
@@ -14,35 +14,34 @@ from typing import Final
 from authproxy.access import methods
 from authproxy.access.decision import Reason
 
-# What needs no second look: no escape, no dot segment, no empty segment, no parameter, nothing outside RFC
-# 3986 `pchar`.
+# Fast path: no escape, no dot segment, no empty segment, no parameter, nothing outside RFC 3986 `pchar`.
 _PLAIN_PATH: Final = re.compile(
     r"/(?:[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*(?:/(?=[^/.])|/?$))*", re.ASCII
 )
-# `|`, `^`, `[`, `]` are sent raw by browsers in paths; the rest is `pchar`. Backslash, quotes, angle brackets
-# and controls are not.
+# Browsers send `|`, `^`, `[` and `]` raw in paths. The rest is `pchar`. Backslash, quotes, angle brackets and
+# controls are refused.
 _PATH_CHARACTERS: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%|^\[\]-]*", re.ASCII)
-# Browsers leave more raw in queries. `#` would start a fragment; white space and controls end the line for
-# some reader.
+# Browsers leave more characters raw in queries. `#` would start a fragment; white space and controls end the
+# line for some readers.
 _QUERY_CHARACTERS: Final = re.compile(r"[\x21\x22\x24-\x7e]*", re.ASCII)
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})?", re.ASCII)
 _WHOLE_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
 _MOST_DECODINGS: Final = 3
-"""How often a path may be decoded before nothing in it looks encoded."""
+"""How often a path may be decoded until nothing in it looks encoded."""
 _ENCODED_TWICE: Final = re.compile(r"%25(?=[0-9A-Fa-f]{2})", re.ASCII)
 _HOST: Final = re.compile(
     r"(?P<name>[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?", re.ASCII
 )
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-# UTF-8 sequences that spell an ASCII character in more bytes than it needs (`%C0%AE` for a dot): never valid,
-# decoded by some.
+# UTF-8 sequences that spell an ASCII character in more bytes than it needs (`%C0%AE` for a dot). RFC 3629 §3
+# forbids them, but some servers decode them.
 _OVERLONG: Final = re.compile(
     r"%C[01]%[89AB][0-9A-F]|%E0%[89][0-9A-F]%[89AB][0-9A-F]|%F0%8[0-9A-F]", re.ASCII
 )
 
 
 class TargetRefused(ValueError):  # noqa: N818
-    """The target cannot be read in one way only. `reason` is the code; the message names what was found,
+    """The target can be understood in more than one way, or not at all. The message names what was found,
     never the target itself."""
 
     def __init__(self, reason: Reason, found: str) -> None:
@@ -51,9 +50,9 @@ class TargetRefused(ValueError):  # noqa: N818
 
 
 class RequestTarget:
-    """Method, host, path and query as they are judged, logged, signed and served. `host` carries a port only
-    if it is not the scheme's default; `path` and `query` are sent to the portal byte for byte as they stand
-    here. Never changed once made."""
+    """Method, host, path and query as they are judged, logged, signed and served. `host` has a port only if
+    it is not the scheme's default. `path` and `query` are sent to the portal byte for byte. A target is never
+    changed."""
 
     __slots__ = ("host", "method", "path", "query")
 
@@ -70,7 +69,7 @@ class RequestTarget:
         return hash(self._members())
 
     def __repr__(self) -> str:
-        # Without the query, which may hold what no log must see.
+        # Without the query: it may contain secrets, and this may be logged.
         return f"<RequestTarget {self.method} {self.host}{self.path}>"
 
     def _members(self) -> tuple[str, str, str, str | None]:
@@ -82,9 +81,9 @@ class RequestTarget:
         return self.path if self.query is None else f"{self.path}?{self.query}"
 
     def readings(self) -> tuple[str, ...]:
-        """The path, and the other paths which a portal might take it for: decoded once more or slashes
-        decoded (where a portal has opted in to them), merged empty segments, dropped `;parameters`. A rule
-        that decides differently for two of them cannot be applied."""
+        """The path, and every other path that a portal might take it for: decoded once more or with slashes
+        decoded (if the portal has opted in to them), with empty segments merged, with `;parameters` dropped.
+        A rule that decides differently for two readings cannot be applied."""
         path = self.path
         if (
             "//" not in path
@@ -94,16 +93,16 @@ class RequestTarget:
             and "%25" not in path
         ):
             return (path,)
-        found: dict[str, None] = {}
+        readings: dict[str, None] = {}
         for decoded in _decoded_readings(path):
             for slashes in (decoded, re.sub("%2F|%5C", "/", decoded)):
                 for parameters in (slashes, re.sub(r";[^/]*", "", slashes)):
-                    found[parameters] = found[re.sub(r"/{2,}", "/", parameters)] = None
-        return tuple(found)
+                    readings[parameters] = readings[re.sub(r"/{2,}", "/", parameters)] = None
+        return tuple(readings)
 
 
 def _decoded_readings(path: str) -> Iterator[str]:
-    """The canonical path, and what it is to a portal that decodes twice, three times and so on."""
+    """The canonical path, and the results for a portal that decodes twice, three times and so on."""
     yield path
     while _ENCODED_TWICE.search(path):
         path = _decoded_once_more(path)
@@ -111,7 +110,7 @@ def _decoded_readings(path: str) -> Iterator[str]:
 
 
 def _decoded_once_more(path: str) -> str:
-    """With the escapes that stand behind an encoded percent sign, in canonical form."""
+    """Decodes `%25` before two hex digits, and brings the resulting escapes into canonical form."""
     return _WHOLE_ESCAPE.sub(
         lambda escape: chr(int(escape[1], 16)) if int(escape[1], 16) in _UNRESERVED else escape[0].upper(),
         _ENCODED_TWICE.sub("%", path),
@@ -119,11 +118,11 @@ def _decoded_once_more(path: str) -> str:
 
 
 def canonical_host(text: str, default_port: int) -> str:
-    """The canonical form of a `Host` value: lower case, without one trailing dot, an empty port (RFC 3986
-    §3.2.3) and the default port.
+    """The canonical form of a `Host` value: lower case, without one trailing dot, without an empty port (RFC
+    3986 §3.2.3) or the default port.
 
-    Raises TargetRefused for anything that is no host (user information, white space, raw non-ASCII, a port
-    above 65535)."""
+    Raises TargetRefused for anything that is not a host: user information, white space, raw non-ASCII, a port
+    above 65535."""
     lowered = text.lower()
     name, colon, port = (
         lowered.rpartition(":") if not lowered.endswith("]") and ":" in lowered else (lowered, "", "")
@@ -131,7 +130,7 @@ def canonical_host(text: str, default_port: int) -> str:
     if name.endswith(".") and not name.endswith(".."):
         lowered = name[:-1] + colon + port
     match = _HOST.fullmatch(lowered)
-    # Some letters outside ASCII become ASCII in lower case: the Kelvin sign is a `k`.
+    # `lower()` turns some letters outside ASCII into ASCII: the Kelvin sign becomes `k`.
     if match is None or ".." in lowered or not text.isascii():
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "host is malformed")
     if not match["port"]:
@@ -151,12 +150,12 @@ def parse(
     accepts_encoded_slash: bool = False,
     accepts_encoded_percent: bool = False,
 ) -> RequestTarget:
-    """The canonical target of a request line. `host` is what `canonical_host` made of the Host field.
-    Guarantees that parsing the result again gives the same result.
+    """The canonical target of a request line. `host` is a result of `canonical_host`. Parsing the result
+    again gives the same result.
 
-    `target` is origin-form, or absolute-form whose authority is the Host (RFC 9112 §3.2.2 would let the
-    authority win; a portal that looks at Host instead would then serve another site than the one judged).
-    Raises TargetRefused otherwise.
+    `target` is in origin-form, or in absolute-form with the authority of the Host field. RFC 9112 §3.2.2 lets
+    the authority win over Host, but a portal that uses Host would then serve another site than the one
+    judged. Raises TargetRefused otherwise.
     """
     if method not in methods.KNOWN:
         raise TargetRefused(Reason.METHOD_UNSUPPORTED, "method is not supported")
@@ -194,7 +193,7 @@ def _checked_query(query: str) -> str:
 
 
 def _canonical_path(path: str, *, accepts_encoded_slash: bool, decodings: int) -> str:
-    """The canonical form, if no more than `decodings` readers behind each other can decode it."""
+    """The canonical form. Refuses a path that can be decoded more than `decodings` times."""
     if not _PATH_CHARACTERS.fullmatch(path):
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "path contains a character that must be encoded")
     if path.startswith("//"):
@@ -205,11 +204,11 @@ def _canonical_path(path: str, *, accepts_encoded_slash: bool, decodings: int) -
         path = _ESCAPE.sub(
             lambda escape: _canonical_escape(escape, accepts_encoded_slash=accepts_encoded_slash), path
         )
-        # Judged on the result: `%25%32%65` has become `%252e` only now.
+        # Judged after the decoding: only now `%25%32%65` has become `%252e`.
         if _ENCODED_TWICE.search(path):
             if decodings == 1:
                 raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path is percent-encoded twice")
-            # What a portal that decodes once more would read must pass here as well.
+            # A portal that decodes once more gets this path, so it must pass the same checks.
             _canonical_path(
                 _ENCODED_TWICE.sub("%", path),
                 accepts_encoded_slash=accepts_encoded_slash,
@@ -217,8 +216,8 @@ def _canonical_path(path: str, *, accepts_encoded_slash: bool, decodings: int) -
             )
         if _OVERLONG.search(path):
             raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains an overlong UTF-8 sequence")
-    # Some servers split at encoded slashes and drop `;parameters` before they resolve dots: both readings
-    # must be free of them.
+    # Some servers split at encoded slashes, or drop `;parameters`, before they resolve dots. No such reading
+    # may have a dot segment.
     for segment in re.split(r"/|%2F|%5C", path):
         if segment.partition(";")[0] in {".", ".."}:
             raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains a dot segment")

@@ -1,6 +1,6 @@
-"""PURE: the one exception for "somebody who must be asked cannot be asked" (store, provider, signer).
+"""PURE: the exception for "a service that must be asked cannot be asked" (store, provider, signer).
 
-It is never used for "not found": that is a result. Whoever catches it answers 503 and leaves cookies alone.
+"Not found" is a result and never raises it. Whoever catches it answers 503 and leaves cookies as they are.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from authproxy.access.decision import Reason
 
 
 class CannotAsk(Exception):  # noqa: N818
-    """`reason` is the code for the answer; the message is for operators and holds no secret, token or
-    personal number."""
+    """`reason` is the code for the answer. The message is for operators; it has no secret, token or personal
+    number."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

@@ -276,7 +276,7 @@ class Exchange(Answered[Client]):
         gate, target = self._gate, self._target
         assert target is not None  # noqa: S101  (nothing is decided without a target)
         admitted = await gate.access.admit_once(
-            required, target, bound_proof.of_place(target.origin_form), gate.clock()
+            required, target, bound_proof.of_get(target.origin_form), gate.clock()
         )
         if self._is_over:
             await gate.access.give_back(admitted.proof)

@@ -183,7 +183,9 @@ class Access:
             (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
         )
         try:
-            for proof in bound_proof.given(session.events, binding, required.route.requirement, now):
+            for proof in bound_proof.matching_proofs(
+                session.events, binding, required.route.requirement, now
+            ):
                 name = proof.bound_to or ""
                 events = tuple(
                     replace(event, is_step_up=True) if event.bound_to == name else event

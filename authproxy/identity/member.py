@@ -118,11 +118,12 @@ class Member:
         """Removes every entry that shares a key with the certificate."""
         keys = set(certificate.keys)
         return replace(
-            self, certificates=tuple(each for each in self.certificates if not keys.intersection(each.keys))
+            self,
+            certificates=tuple(other for other in self.certificates if not keys.intersection(other.keys)),
         )
 
     def without_account(self, account: Account) -> Member:
-        return replace(self, accounts=tuple(each for each in self.accounts if each != account))
+        return replace(self, accounts=tuple(other for other in self.accounts if other != account))
 
     def blocked(self, at: datetime, reason: str | None) -> Member:
         return replace(self, blocked_at=at, block_reason=reason)

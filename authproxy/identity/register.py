@@ -45,8 +45,8 @@ def taken_over(
     """The register after the import of a list. With `replaces`, people who are not in the list are
     removed."""
     after = {} if replaces else dict(before)
-    for each in listed:
-        after[each.member_id] = _updated(before.get(each.member_id), each, now)
+    for entry in listed:
+        after[entry.member_id] = _updated(before.get(entry.member_id), entry, now)
     return after
 
 

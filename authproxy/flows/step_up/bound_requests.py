@@ -66,7 +66,7 @@ class BoundRequests:
             ):
                 return None
             shown = _shown(route, _query(query))
-            return BoundRequest(route=route, binding=bound_proof.of_place(visit.return_to), shown=shown)
+            return BoundRequest(route=route, binding=bound_proof.of_get(visit.return_to), shown=shown)
         form = await self._held.found(visit.held, session)
         if form is None:
             return Gone() if named.requirement.is_per_request else None
@@ -80,7 +80,9 @@ class BoundRequests:
 
     async def is_proved(self, request: BoundRequest, session: Session, visit: Visit) -> bool:
         """Whether there is a proof for it that has not been used."""
-        for proof in bound_proof.given(session.events, request.binding, request.route.requirement, visit.now):
+        for proof in bound_proof.matching_proofs(
+            session.events, request.binding, request.route.requirement, visit.now
+        ):
             if not await self._used.is_used(proof.bound_to or ""):
                 return True
         return False

@@ -52,9 +52,9 @@ def test_an_address_has_a_name_of_its_own_and_is_no_form():
     assert (
         len(
             {
-                bound_proof.of_place("/pay"),
-                bound_proof.of_place("/pay?"),
-                bound_proof.of_place("/Pay"),
+                bound_proof.of_get("/pay"),
+                bound_proof.of_get("/pay?"),
+                bound_proof.of_get("/Pay"),
                 BINDING,
             }
         )
@@ -70,7 +70,7 @@ def test_an_address_has_a_name_of_its_own_and_is_no_form():
         ({"at": NOW - timedelta(minutes=5, microseconds=1)}, False),
         ({"at": NOW + timedelta(seconds=3)}, True),
         ({"bound_to": None}, False),
-        ({"bound_to": f"{bound_proof.of_place('/pay')}.1"}, False),
+        ({"bound_to": f"{bound_proof.of_get('/pay')}.1"}, False),
         ({"bound_to": BINDING}, False),
         ({"method": "sms"}, False),
         ({"method": "rekono"}, False),
@@ -81,21 +81,21 @@ def test_an_address_has_a_name_of_its_own_and_is_no_form():
 )
 def test_a_proof_is_found_for_its_request_while_it_is_fresh_and_would_do(changed, is_found):
     proof = replace(PROOF, **changed)
-    assert bound_proof.given([proof], BINDING, ALONE, NOW) == ([proof] if is_found else [])
-    assert bound_proof.given([proof], "", ALONE, NOW) == []
-    assert bound_proof.given([proof], BINDING, Requirement(), NOW) == []
+    assert bound_proof.matching_proofs([proof], BINDING, ALONE, NOW) == ([proof] if is_found else [])
+    assert bound_proof.matching_proofs([proof], "", ALONE, NOW) == []
+    assert bound_proof.matching_proofs([proof], BINDING, Requirement(), NOW) == []
 
 
 @pytest.mark.parametrize("acr", [None, "low"])
 def test_where_no_acr_is_essential_any_proof_by_the_provider_is_found(acr):
     proof = replace(PROOF, method="rekono", acr=acr)
     anything = replace(ALONE, step_up=replace(ALONE.step_up, acr=()))
-    assert bound_proof.given([proof], BINDING, anything, NOW) == [proof]
+    assert bound_proof.matching_proofs([proof], BINDING, anything, NOW) == [proof]
 
 
 def test_the_newest_of_several_comes_first():
     later = replace(PROOF, at=NOW + timedelta(seconds=1), bound_to=f"{BINDING}.2")
-    assert bound_proof.given([PROOF, later], BINDING, ALONE, NOW) == [later, PROOF]
+    assert bound_proof.matching_proofs([PROOF, later], BINDING, ALONE, NOW) == [later, PROOF]
 
 
 @pytest.mark.parametrize("at", [NOW - timedelta(days=1), NOW, NOW + timedelta(days=1)])
