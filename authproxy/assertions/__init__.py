@@ -1,1 +1,1 @@
-"""The signed identity assertion that portals receive (RFC 7519), and the keys that sign it (RFC 7517)."""
+"""The signed identity assertions that portals receive (RFC 7519), and their signing keys (RFC 7517)."""

@@ -17,10 +17,10 @@ def claims(
     token_id: str,
     bound_to: tuple[str, str] | None = None,
 ) -> dict[str, object]:
-    """The claims for one portal. Times are whole seconds since 1970. What is not known is left out, never
-    null and never empty.
+    """The claims for one portal. Times are whole seconds since 1970 (RFC 7519 §2, NumericDate). Unknown
+    claims are left out; none is null or empty.
 
-    `bound_to` is the method and URL (without query) of the one request that the assertion is for (`htm`,
+    `bound_to` is the method and URL, without query, of the only request that the assertion is for (`htm` and
     `htu` as in RFC 9449 §4.2)."""
     issued_at = _seconds(now)
     person = session.person
@@ -36,7 +36,7 @@ def claims(
         "exp": issued_at + int(lifetime.total_seconds()),
         "auth_time": None if authenticated_at is None else _seconds(authenticated_at),
         "acr": _acr(session),
-        # A set in RFC 8176, but its order should not change from one assertion to the next.
+        # RFC 8176 treats it as a set. A stable order keeps assertions of one session alike.
         "amr": list(dict.fromkeys(word for event in session.events for word in event.amr)),
         "level": int(session.level),
         "method": session.method,
@@ -53,7 +53,7 @@ def claims(
 
 
 def _acr(session: Session) -> str | None:
-    """That of the latest event which has one."""
+    """The `acr` of the latest event that has one."""
     return next(
         (
             event.acr

@@ -1,8 +1,8 @@
 """The keys that sign assertions: read from files, published as a JWK set (RFC 7517), named by their
 thumbprint (RFC 7638), and rotated.
 
-Three are published: the one that signs, the one that will, so that portals know it in time, and the one that
-did, until its assertions are over.
+Up to three keys are published: the current one signs; the upcoming one is published in advance, so that
+portals know it before it signs; the retiring one stays until its last assertions have expired.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from jwt.utils import base64url_encode
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256"]
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 _RSA_BITS = 3072
-"""What 128 bits of strength need."""
+"""RSA needs 3072 bits for 128 bits of security (NIST SP 800-57 part 1, table 2)."""
 _OPEN_TO_OTHERS = 0o037
 _SIZE_LIMIT = 32 * 1024
-# The members that make the key (RFC 7638 §3.2). Nothing else of a key is published, whatever a library adds.
+# The required members of a key (RFC 7638 §3.2). Only these are published, whatever a library adds.
 _MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
 
 class KeyRefused(ValueError):  # noqa: N818
-    """A key cannot be used. The message names the file and what to do; it holds nothing of the key."""
+    """A key cannot be used. The message names the file and what to do, and contains nothing of the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
     algorithm: SigningAlgorithm
     key_id: str
-    """The key's thumbprint: the same file has the same name on every instance."""
+    """The key's thumbprint, so every instance gives the same file the same name."""
     public_jwk: dict[str, str]
     private: PrivateKey = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
-    """Where the keys lie. `upcoming` and `retiring` may be named before there is anything in them."""
+    """The files of the keys. `upcoming` and `retiring` need not exist yet."""
 
     current: Path
     upcoming: Path | None = None
@@ -64,8 +64,8 @@ class SigningKeyRing:
     retiring: SigningKey | None = None
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public halves, the signing one first. A key in two files, as an interrupted rotation leaves it,
-        is listed once."""
+        """The public keys, the current one first. A key that an interrupted rotation left in two files is
+        listed once."""
         published = {
             key.key_id: key.public_jwk
             for key in (self.current, self.upcoming, self.retiring)
@@ -75,7 +75,7 @@ class SigningKeyRing:
 
 
 def read_ring(files: KeyFiles, algorithm: SigningAlgorithm) -> SigningKeyRing:
-    """The keys in the files. Raises KeyRefused if one cannot be used, or if the current one is not for the
+    """Reads the files. Raises KeyRefused if a key cannot be used, or if the current one is for another
     algorithm."""
     current = read_key(files.current)
     if current.algorithm != algorithm:
@@ -86,8 +86,8 @@ def read_ring(files: KeyFiles, algorithm: SigningAlgorithm) -> SigningKeyRing:
 
 
 def read_key(path: Path) -> SigningKey:
-    """The key in a PEM file. Raises KeyRefused, also for a file that everybody may read or a group may write.
-    (A group may read: container platforms hand secrets to a process through its group.)"""
+    """Reads a PEM file. Raises KeyRefused, also for a file that everybody may read or a group may write. A
+    group may read it, because container platforms give secrets to a process through its group."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -124,7 +124,7 @@ def generate(algorithm: SigningAlgorithm) -> bytes:
 
 
 def demand_rotatable(files: KeyFiles, algorithm: SigningAlgorithm) -> None:
-    """Raises KeyRefused where `rotate` would, and changes nothing."""
+    """Raises KeyRefused if `rotate` would, and changes nothing."""
     if files.upcoming is None or files.retiring is None:
         raise _without_places()
     read_ring(files, algorithm)
@@ -137,12 +137,12 @@ def _without_places() -> KeyRefused:
 
 
 def rotate(files: KeyFiles, algorithm: SigningAlgorithm) -> SigningKeyRing:
-    """Makes the upcoming key the current one, the current one retiring, and a new upcoming one; without an
-    upcoming key only makes that, because a key must be published before it signs. Returns the ring as it now
-    lies in the files; it signs after a restart.
+    """Makes the current key the retiring one, the upcoming key the current one, and generates a new upcoming
+    key. If there is no upcoming key, it only generates one, because a key must be published before it signs.
+    Returns the new contents of the files, which take effect after a restart.
 
-    Each file is replaced atomically, and at each moment the files hold a usable ring. Raises KeyRefused
-    before anything is changed.
+    Each file is replaced atomically, and the files hold a usable set of keys at every moment. Raises
+    KeyRefused before anything has changed.
     """
     if files.upcoming is None or files.retiring is None:
         raise _without_places()
@@ -201,8 +201,8 @@ def _read_if_there(path: Path | None) -> SigningKey | None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Atomically, readable by the owner only (which is what mkstemp makes), and on the disk before it has the
-    name."""
+    """Replaces the file atomically. The new file is readable by its owner only (as mkstemp creates it), and
+    is on the disk before it gets its name."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)

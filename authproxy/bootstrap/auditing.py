@@ -22,9 +22,9 @@ from authproxy.settings.schema import Settings
 from authproxy.settings.values import key_of
 from authproxy.telemetry import logging as logs
 from authproxy.telemetry.audit import STREAM, Audit, AuditFile, Event
+from authproxy.telemetry.line_writer import Appending, LineWriter, to_nowhere
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
-from authproxy.telemetry.writing import Appending, LineWriter, to_nowhere
 from authproxy.web.management import Check
 
 _FLUSHED_WITHIN = 1.0
@@ -105,13 +105,13 @@ def writing(settings: Settings, clock: Callable[[], datetime], resources: AsyncE
     )
     file = None if telemetry.audit_file is None else AuditFile(Path(telemetry.audit_file))
     log = LineWriter(
-        _standard_output(), told=lambda lost: logs.lines_lost(lost, clock()), on_loss=audit.note_loss
+        _standard_output(), loss_line=lambda lost: logs.lines_lost(lost, clock()), on_loss=audit.note_loss
     )
     resources.callback(log.close, _FLUSHED_WITHIN)
     logs.configure(telemetry.log_level, clock=clock, write=log.write)
     trail = log
     if file is not None:
-        trail = LineWriter(file.write, told=audit.resumed, on_loss=audit.note_loss)
+        trail = LineWriter(file.write, loss_line=audit.resumed, on_loss=audit.note_loss)
         resources.callback(_close, trail, file)
     return Writing(log=log, trail=trail, audit=audit, file=file)
 

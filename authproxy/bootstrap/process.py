@@ -19,7 +19,7 @@ from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.starting import CannotStart, in_one_line
 from authproxy.settings.schema import Settings
-from authproxy.telemetry.logging import hear_the_interpreter, logger
+from authproxy.telemetry.logging import log_interpreter_failures, logger
 
 _GRACE: Final = 6.0
 """Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends,
@@ -39,7 +39,7 @@ def run(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     ending = _Ending(settings)
-    hear_the_interpreter()
+    log_interpreter_failures()
     async with contextlib.AsyncExitStack() as open_until_the_end:
         try:
             gateway = await open_until_the_end.enter_async_context(running(settings))

@@ -1,2 +1,2 @@
-"""What operators see: log lines, the access line of every request, audit events, metrics. Knows no HTTP, no
-store and no provider."""
+"""What operators see: log lines, access lines, audit events, metrics. Nothing here knows HTTP, stores or
+providers."""

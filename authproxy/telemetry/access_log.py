@@ -1,8 +1,8 @@
-"""The access line: what was asked, what was decided, what it cost. One JSON object per request; the query is
-never part of it.
+"""The access line: one JSON object per request with its method and path, the decision and its times. The
+query is never part of it.
 
-Every request pays for this, so the line is put together by hand: 5.5 µs, the clock included, where the C
-encoder of `json` takes 16 (CPython 3.11, `timeit`, best of three on a busy machine).
+Every request pays for this, so the line is formatted by hand: 5.5 µs with the clock. The C encoder of `json`
+takes 16 µs (CPython 3.11, `timeit`, best of three on a busy machine).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from authproxy.telemetry.redaction import redacted
 
 _LONGEST_PATH = 1024
 _LARGEST_BUFFER = 500
-"""Lines that wait at most, whatever the timer does."""
+"""When so many lines wait, they are written at once."""
 
 
 class AccessLog:
-    """Collects lines and hands them to `write` together.
+    """Collects lines and passes them to `write` in batches.
 
-    `later` is asked to call its argument soon (a fraction of a second); it is asked once per batch. Whoever
-    ends the gateway calls `flush` last.
+    `later` calls its argument within a fraction of a second; it is used once per batch. Call `flush` at the
+    end of the gateway.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AccessLog:
         deciding: float,
         upstream: float,
     ) -> None:
-        """Adds a line. `total`, `deciding` and `upstream` are seconds; `path` comes without the query."""
+        """Adds a line. `total`, `deciding` and `upstream` are in seconds. `path` has no query."""
         lines = self._lines
         lines.append(
             f'{{"at":"{self._now()}","event":"request.answered",'
@@ -77,8 +77,8 @@ class AccessLog:
             self.flush()
 
     def _now(self) -> str:
-        """The time in ISO 8601 to the millisecond. The text of the running second is kept: `isoformat` alone
-        takes 2 µs."""
+        """The time in ISO 8601 with milliseconds. The text of the current second is cached, because
+        `isoformat` takes 2 µs."""
         now = self._clock()
         since = now - self._second
         if since.days or since.seconds:
@@ -88,7 +88,7 @@ class AccessLog:
         return f"{self._second_text}.{since.microseconds // 1000:03d}+00:00"
 
     def flush(self) -> None:
-        """Hands over what has been collected."""
+        """Writes the lines collected so far."""
         if self._lines:
             batch = "".join(self._lines)
             self._lines.clear()
@@ -100,11 +100,11 @@ def _text(value: str | None) -> str:
 
 
 def _path(path: str) -> str:
-    """Nothing that follows a `?` is written even if a caller forgets to cut it: queries carry codes and
-    states."""
+    """Cuts a query that a caller forgot to remove: queries carry codes and states."""
     if "?" in path:
         path = path.partition("?")[0]
     if len(path) > _LONGEST_PATH:
         path = path[:_LONGEST_PATH] + "…"
-    # How tokens and tickets begin: the search for whole ones costs more than the rest of the line.
+    # Tokens begin with `eyJ`, tickets with `1.`. The search for whole ones costs more than the rest of the
+    # line.
     return _quoted(redacted(path) if "eyJ" in path or "1." in path else path)

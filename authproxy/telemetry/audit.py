@@ -1,8 +1,8 @@
-"""Audit events: who signed in where and how, what ended a session, what was refused (ASVS 5.0 V16.3). A
-stream of its own.
+"""Audit events: who signed in where and how, what ended a session, what was refused (ASVS 5.0 V16.3). They
+have a stream of their own.
 
-A person appears as a keyed hash of their id in the register, or of issuer and subject: the same person is
-recognisable in the whole stream, and only with the key can somebody tell who it is. No name, address, tax
+A person appears as a keyed hash of their id in the register, or of issuer and subject. So the same person is
+recognisable throughout the stream, but only somebody with the key can tell who it is. No name, address, tax
 number, ticket or token is ever part of an event.
 """
 
@@ -25,11 +25,11 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
+from authproxy.telemetry.line_writer import Appending
 from authproxy.telemetry.logging import logger
-from authproxy.telemetry.writing import Appending
 
 STREAM: Final = "audit"
-"""What the trail is called among the streams of a writer."""
+"""The name of the audit stream in `LineWriter`."""
 _LONGEST = 256
 
 
@@ -185,14 +185,13 @@ MEANINGS: Mapping[Event, str] = {
         "something."
     ),
 }
-"""The catalogue: every event there is."""
+"""The meaning of every event. `telemetry/README.md` lists the same."""
 
 
 class EventFields(TypedDict, total=False):
-    """What may be said of an event. `request_id`, `client` and `portal` are those bound to the request in
-    hand by structlog's context variables if not given; `portal`, `session_id` and `person` are those of
-    `session`, if there is one, and so is `method` if not given.
-    """
+    """The fields of an event. A missing `request_id`, `client` or `portal` is taken from structlog's context
+    variables of the current request. With a `session`, its portal, id and person are used, and its method
+    unless `method` is given."""
 
     session: Session | None
     person: Person | None
@@ -210,13 +209,12 @@ class EventFields(TypedDict, total=False):
 
 
 class Audit:
-    """Makes events and hands them over as lines, with their ends. Nothing that goes wrong is ever raised by
-    `record`: the answer that waits for it has been decided already. What is lost is counted in `lost` and
-    logged.
+    """Formats events and writes them as lines. `record` never raises: the decision that it records has been
+    made. Lost events are counted in `lost` and logged.
 
-    `write` takes a line and does not wait. `written` says whether a line has really been written, and is
-    asked where that matters. `is_required`: nobody is let in while events cannot be written; `works` says
-    whether, as far as is known, they can.
+    `write` queues a line without waiting. `written` waits until a line has been written and returns whether
+    it was. `is_required`: nobody is let in while events cannot be written. `works` returns whether the last
+    events could be written.
     """
 
     def __init__(
@@ -238,29 +236,28 @@ class Audit:
         self._person_key = person_key
 
     def record(self, event: Event, **fields: Unpack[EventFields]) -> None:
-        """Records an event with the fields that every event has, null where nothing is known."""
+        """Records an event. Fields that are not known are null."""
         try:
             self._write(self.line(event, **fields))
         except Exception as failure:  # noqa: BLE001  (whatever it is, it is no reason to fail for whoever did what is recorded)
             self._note_loss(event.value, failure)
 
     def demand(self) -> None:
-        """Raises CannotAsk(AUDIT_UNAVAILABLE) where events are required and the last ones could not be
-        written: nothing is begun then that would have to be refused at its end, when a code has been
-        spent."""
+        """Raises CannotAsk(AUDIT_UNAVAILABLE) if events are required and the last ones could not be written.
+        Called before a sign-in begins: refusing it at the end would waste the person's code."""
         if self.is_required and not self._works():
             raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "audit events cannot be written")
 
     async def assure(self, event: Event, **fields: Unpack[EventFields]) -> None:
-        """As `record`, before somebody is let in. Where events are required it returns when this one has been
-        written, and raises CannotAsk(AUDIT_UNAVAILABLE) if it cannot be."""
+        """Like `record`, before somebody is let in. If events are required, it returns when this one has been
+        written, and raises CannotAsk(AUDIT_UNAVAILABLE) if it could not be."""
         if not self.is_required:
             self.record(event, **fields)
         elif not await self.confirm(event, **fields):
             raise CannotAsk(Reason.AUDIT_UNAVAILABLE, f"the audit event {event.value} could not be written")
 
     async def confirm(self, event: Event, **fields: Unpack[EventFields]) -> bool:
-        """As `record`; whether the event has been written."""
+        """Like `record`, but returns whether the event has been written."""
         if self._written is None:
             lost = self.lost
             self.record(event, **fields)
@@ -268,11 +265,11 @@ class Audit:
         return await self._written(self.line(event, **fields))
 
     def line(self, event: Event, **fields: Unpack[EventFields]) -> str:
-        """The event as one line, with its end."""
+        """The event as one line that ends with a line feed."""
         bound = structlog.contextvars.get_contextvars()
         session, portal, method = fields.get("session"), fields.get("portal"), fields.get("method")
-        who = session.person if session is not None else fields.get("person")
-        said: dict[str, object] = {
+        person = session.person if session is not None else fields.get("person")
+        values: dict[str, object] = {
             "at": (fields.get("at") or self._clock()).isoformat(timespec="milliseconds"),
             "event": event.value,
             "request_id": fields.get("request_id") or bound.get("request_id"),
@@ -281,7 +278,7 @@ class Audit:
             "method": method or (None if session is None else session.method),
             "level": None if session is None else int(session.level),
             "session": fields.get("session_id") if session is None else session.session_id,
-            "person": fields.get("person_name") if who is None else self.name_of(who),
+            "person": fields.get("person_name") if person is None else self.name_of(person),
             "reason": fields.get("reason"),
             "by": fields.get("by"),
             "operator": fields.get("operator"),
@@ -289,26 +286,28 @@ class Audit:
         }
         return (
             json.dumps(
-                {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in said.items()}
+                {
+                    name: value[:_LONGEST] if isinstance(value, str) else value
+                    for name, value in values.items()
+                }
             )
             + "\n"
         )
 
     def resumed(self, lost: Mapping[str, int]) -> str:
-        """The line that stands in the trail where events are missing."""
+        """The line that marks the gap where events are missing."""
         return self.line(Event.AUDIT_RESUMED, request_id="-", detail=f"{sum(lost.values())} events lost")
 
     def note_loss(self, stream: str, text: str, failure: OSError | None) -> None:
-        """Counts and logs an event that could not be written after it had been handed over; what other
-        streams lose is not its business."""
+        """Counts and logs a queued event that could not be written. Losses of other streams are ignored."""
         if stream == STREAM:
             self._note_loss(str(json.loads(text)["event"]), failure)
 
     def name_of(self, person: Person) -> str:
-        """The name under which a person appears in the stream: 32 hexadecimal digits."""
-        # Whoever is in the register is one person, by whatever way they come.
-        known_by = [person.member] if person.member is not None else [person.issuer, person.subject]
-        identity = json.dumps(known_by).encode()
+        """The pseudonym of a person in the stream: 32 hexadecimal digits."""
+        # A member has one pseudonym for all sign-in methods.
+        identifiers = [person.member] if person.member is not None else [person.issuer, person.subject]
+        identity = json.dumps(identifiers).encode()
         return hmac.new(self._person_key, identity, hashlib.sha256).hexdigest()[:32]
 
     def _note_loss(self, event: str, failure: Exception | None) -> None:
@@ -322,8 +321,8 @@ class Audit:
 
 
 class AuditFile(Appending):
-    """A file that is only ever appended to, one event a line, readable by its owner and group. `reopen`
-    follows a rotation."""
+    """An append-only file with one event per line, readable by its owner and group. `reopen` follows a log
+    rotation."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
@@ -332,8 +331,8 @@ class AuditFile(Appending):
         self._is_torn = self._ends_within_a_line()
 
     def reopen(self) -> None:
-        """Goes on in a new file under the same path (after SIGHUP). Raises OSError and keeps the old one if
-        there can be none."""
+        """Continues in a new file under the same path (after SIGHUP). Raises OSError and keeps the old file
+        if the new one cannot be opened."""
         old, self._descriptor = self._descriptor, self._opened()
         self._is_torn = self._ends_within_a_line()
         os.close(old)
@@ -345,14 +344,14 @@ class AuditFile(Appending):
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def _ends_within_a_line(self) -> bool:
-        """Whether the last line has no end, because its writer was killed or the disk was full. The next
-        event must not become a part of it."""
-        found = os.fstat(self._descriptor)
-        if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        """Whether the last line is incomplete, because its writer was killed or the disk was full. The next
+        event must not become part of it."""
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
             return False
         try:
             with self._path.open("rb") as read:
                 read.seek(-1, os.SEEK_END)
                 return read.read(1) != b"\n"
-        except OSError:  # we may write it and not read it: an empty line does no harm
+        except OSError:  # the file may be write-only for us; then an empty line does no harm
             return True

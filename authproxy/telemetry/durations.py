@@ -1,5 +1,5 @@
-"""PURE: durations as a histogram of fixed buckets, added up where requests end and read where metrics are
-told."""
+"""PURE: durations as a histogram with fixed buckets: added when requests end, read when metrics are
+collected."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from bisect import bisect_left
 from typing import Final
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds: from a decision that never left the process to a portal that nearly timed out."""
+"""Seconds: from a decision within the process to a portal's answer that nearly timed out."""
 
 
 class Durations:
-    """How many were how long, in seconds. `counts` has one place more than `BOUNDS`, for what is longer than
-    all."""
+    """Counts durations per bucket. `counts` has one more element than `BOUNDS`, for durations beyond the last
+    bound."""
 
     __slots__ = ("counts", "total")
 

@@ -1,5 +1,4 @@
-"""Request ids and trace parents (W3C Trace Context §3.2): unique and unguessable enough to look up, cheap
-enough for every request."""
+"""Random request ids and trace parents (W3C Trace Context §3.2), cheap enough for every request."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ _POOL: Final = 4096
 
 
 class Identifiers:
-    """Draws on `random_bytes(n)`, a few kilobytes at a time: one system call serves some hundred requests."""
+    """Fetches random bytes in blocks of a few kilobytes: one system call serves hundreds of requests."""
 
     def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
@@ -27,7 +26,7 @@ class Identifiers:
         return drawn
 
     def trace_parent(self) -> str:
-        """A new trace that nobody has sampled."""
+        """A new trace, with the flag "not sampled"."""
         drawn = self._drawn(48)
         return f"00-{drawn[:32]}-{drawn[32:]}-00"
 

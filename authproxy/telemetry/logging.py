@@ -1,8 +1,7 @@
-"""Log lines: one JSON object per event on one line of standard output, for our own events and for those of
-libraries (ASVS 5.0 V16.2).
+"""Log lines: one JSON object per line on standard output, for our own events and for those of libraries (ASVS
+5.0 V16.2).
 
-A line cannot be forged from inside a value: everything outside printable ASCII is escaped by the JSON
-encoder.
+A value cannot forge a line: the JSON encoder escapes everything outside printable ASCII.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ Processor = Callable[[Any, str, MutableMapping[str, Any]], Any]
 
 
 def configure(level: str, *, clock: Callable[[], datetime], write: Callable[[str], object]) -> None:
-    """Hands every event of at least `level` to `write` as a whole line, those of the standard library's
-    loggers too. `write` must neither wait nor raise: whoever logs stands in the middle of something else."""
+    """Passes every event of at least `level` to `write` as a whole line, including events of the standard
+    library's loggers. `write` must neither wait nor raise, because any code may log."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -70,37 +69,37 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001  (a value whose text cannot be made is no reason to fail for whoever logs it)
+        except Exception:  # noqa: BLE001  (a value that cannot be formatted must not break the code that logs it)
             self.handleError(record)
         else:
             self._write(line + "\n")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name in the standard library)
-        """The library's own method would write to standard error, and so wait for its reader."""
-        told = {
+        """The library's own method writes to standard error, and would wait for a slow reader there."""
+        fields = {
             "event": "log.unprintable",
             "line": record.lineno,
             "level": record.levelname.lower(),
             "logger": record.name,
         }
-        self._write(json.dumps(told | {"at": self._clock().isoformat(timespec="milliseconds")}) + "\n")
+        self._write(json.dumps(fields | {"at": self._clock().isoformat(timespec="milliseconds")}) + "\n")
 
 
 def lines_lost(lost: Mapping[str, int], now: datetime) -> str:
-    """The line that stands where others are missing, with their numbers by stream."""
-    said = {
+    """The line that marks the gap where lines are missing, with their number per stream."""
+    fields = {
         "event": "log.lines_lost",
         **lost,
         "level": "warning",
         "logger": "telemetry",
         "at": now.isoformat(timespec="milliseconds"),
     }
-    return json.dumps(said) + "\n"
+    return json.dumps(fields) + "\n"
 
 
-def hear_the_interpreter() -> None:
-    """Makes events of what Python itself would print on standard error, which may have no reader: failures in
-    destructors and threads."""
+def log_interpreter_failures() -> None:
+    """Logs what Python would print on standard error, which may have no reader: failures in destructors and
+    threads."""
 
     def unraisable(failed: sys.UnraisableHookArgs) -> None:
         logger("python").error(
@@ -115,15 +114,15 @@ def hear_the_interpreter() -> None:
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger for events: `logger("web").warning("noun.past_participle", key=value)`. Never an f-string as
-    the event."""
+    """A logger for events: `logger("web").warning("noun.past_participle", key=value)`. The event is never an
+    f-string."""
     return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))
 
 
 def _without_quotation(record: logging.LogRecord) -> bool:
-    """A request that cannot be read, aiohttp logs as an error of ours with a traceback and the beginning of
-    what was sent: whoever reaches the certificate listener could write into the log, and a cookie would end
-    there. The line stays, and says whose fault it was."""
+    """For a malformed request aiohttp logs an error with a traceback and quotes what was sent. So anybody who
+    reaches the certificate listener could write into the log, and cookies would appear there. This keeps the
+    line, without traceback and quotation, as a warning."""
     failure = record.exc_info[0] if record.exc_info else None
     if failure is not None and failure.__module__ == "aiohttp.http_exceptions":
         record.exc_info = record.exc_text = None

@@ -1,8 +1,7 @@
-"""Metrics, and how they are counted without the hot path paying for it: plain integers that are read when
-somebody asks.
+"""Metrics. Requests only increment plain integers; Prometheus objects are built when metrics are collected.
 
-Names follow `authproxy_<noun>_<unit|total>`; labels are portal ids, reason codes and other closed sets, never
-anything a client sends.
+Names follow `authproxy_<noun>_<unit|total>`. Labels are portal ids, reason codes and other closed sets, never
+values that a client sends.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from prometheus_client.registry import Collector
 from authproxy.telemetry.durations import BOUNDS, Durations
 
 FAIL_OPEN: Final = ("certificate", "session_certificate", "session_account", "tunnel")
-"""A sign-in or proof with a certificate of which nobody could say whether it is revoked (`revocation:
-alarm`), the same of a session that rests on one, a session about whose account the provider said nothing, and
-a look at an open tunnel while the store was away. There from the start, so that an alarm sees the first
-one."""
+"""What goes on although it could not be checked: a sign-in or proof with a certificate whose revocation is
+unknown (`revocation: alarm`); a session that rests on such a certificate; a session whose account the
+provider did not confirm; an open tunnel while the store was away. The series exist from the start, so that an
+alarm sees the first increment."""
 
 
 class Series(dict[tuple[str, ...], int]):
-    """One metric: `series["acq", "allowed", ""] += 1`, or `series[()] += 1` where it has no labels."""
+    """A metric: `series["acq", "allowed", ""] += 1`, or `series[()] += 1` if it has no labels."""
 
     def __init__(
         self, kind: Literal["counter", "gauge"], name: str, documentation: str, *labels: str
@@ -47,8 +46,7 @@ class Series(dict[tuple[str, ...], int]):
 
 
 class Histogram(dict[str, Durations]):
-    """Durations per portal: `histogram["acq"].observe(seconds)`; keep the inner object where it is asked for
-    often."""
+    """Durations per portal: `histogram["acq"].observe(seconds)`. Keep the inner object for frequent use."""
 
     def __init__(self, name: str, documentation: str) -> None:
         super().__init__()
@@ -72,7 +70,7 @@ class Histogram(dict[str, Durations]):
 
 
 class Metrics(Collector):
-    """Everything that is counted."""
+    """All metrics of the gateway."""
 
     def __init__(self, *, version: str) -> None:
         self.requests = Series(
@@ -222,6 +220,6 @@ class Metrics(Collector):
         ]
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """The text of all metrics and its media type, in the format that an `Accept` value asks for."""
+        """All metrics as text and its media type, in the format that the `Accept` value asks for."""
         encode, media_type = choose_encoder(accept)
         return encode(self._registry), media_type

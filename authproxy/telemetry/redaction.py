@@ -1,7 +1,6 @@
-"""PURE: the second net against secrets in logs. Decides which values must not be written (ASVS 5.0 V16.2.5).
-
-The first net is that nobody logs them; this one catches what a foreign library puts into an exception text.
-"""
+"""PURE: the second line of defence against secrets in logs (ASVS 5.0 V16.2.5): decides which values must not
+be written. The first is that no code logs them. This one catches what a library puts into an exception
+text."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 
 REMOVED = "[removed]"
 LONGEST = 4096
-"""Characters of one value; the rest is cut, so that no request decides how large a log line is."""
+"""Characters of one value. The rest is cut, so that no request decides how long a log line is."""
 
 _SECRET_KEYS = frozenset(
     {
@@ -57,14 +56,15 @@ _SECRET_TEXT = re.compile(
 
 
 def redacted(text: str) -> str:
-    """The text without what looks like a token, a ticket or a credential, and not longer than LONGEST."""
+    """The text without anything that looks like a token, ticket or credential, and cut to LONGEST
+    characters."""
     cut = text if len(text) <= LONGEST else text[:LONGEST] + "…"
     return _SECRET_TEXT.sub(REMOVED, cut)
 
 
 def cleaned(value: object) -> object:
-    """A value ready for a log line: known names of secrets lose their values at every depth, texts are
-    redacted, and what JSON has no form for becomes redacted text."""
+    """A value for a log line. Members with a secret's name lose their value at every depth, texts are
+    redacted, and values that JSON cannot express become redacted text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):

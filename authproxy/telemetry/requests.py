@@ -1,5 +1,5 @@
-"""What is written down about an answered request: a line in the access log, the counters, and an audit event
-where somebody who is signed in was refused or a request could be read in two ways."""
+"""Records an answered request: a line in the access log, the counters, and an audit event if a signed-in
+person was refused or the request could be understood in two ways."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ _SUSPICIOUS: Final = frozenset(
 
 
 class AnsweredRequest(Protocol):
-    """What is known of a request that has been answered. Times are seconds; `path` never has the query."""
+    """What the edge knows about an answered request. (A Protocol, because telemetry must not import the
+    edge.) Times are in seconds; `path` never has the query."""
 
     request_id: str
 
     def counted(self) -> tuple[str, str, str]:
-        """Portal, decision and reason; empty for none."""
+        """Portal, decision and reason; an empty text for none."""
         ...
 
     @property
@@ -59,13 +60,13 @@ class AnsweredRequest(Protocol):
 
 
 class RequestRecorder:
-    """`access_log` None writes no line per request; everything is counted all the same."""
+    """With `access_log` None no line is written, but everything is counted."""
 
     def __init__(self, *, access_log: AccessLog | None, metrics: Metrics, audit: Audit) -> None:
         self._access_log = access_log
         self._metrics = metrics
         self._audit = audit
-        # Plain look-ups by portal; the metrics hold the same objects.
+        # Plain dictionaries for speed; the metrics hold the same objects.
         self._seconds: dict[str, Durations] = {}
         self._upstream_seconds: dict[str, Durations] = {}
 
@@ -81,7 +82,7 @@ class RequestRecorder:
         if self._access_log is not None:
             try:
                 self._write_line(self._access_log, answered)
-            except Exception as failure:  # noqa: BLE001  (whoever has answered has more to do: time limits, the next request)
+            except Exception as failure:  # noqa: BLE001  (the connection must go on: time limits, the next request)
                 logger("telemetry").error("request.not_logged", error=type(failure).__name__)
         if reason in _SUSPICIOUS:
             self._record(Event.REQUEST_REFUSED, answered)
@@ -89,11 +90,11 @@ class RequestRecorder:
             self._record(Event.ACCESS_DENIED, answered)
 
     def held(self, answered: AnsweredRequest) -> None:
-        """A form was kept until its person has proved themselves afresh."""
+        """A form is held until its person gives a fresh proof."""
         self._record(Event.REQUEST_HELD, answered)
 
     def released(self, answered: AnsweredRequest) -> None:
-        """A kept form goes to the portal."""
+        """A held form is sent on to the portal."""
         self._record(Event.REQUEST_RELEASED, answered)
 
     def _observe(self, portal: str, seconds: float, upstream_seconds: float) -> None:

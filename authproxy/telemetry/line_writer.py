@@ -1,7 +1,6 @@
-"""Lines leave the gateway here, by a thread of their own: whoever writes a line never waits for a disk, a
-pipe or a reader, and never hears of a failure. What cannot be written in time is lost, counted, and told of
-once the stream takes lines again.
-"""
+"""Writes lines in a thread of its own, so that no caller waits for a disk, a pipe or a reader, or fails
+because of one. Lines that cannot be written in time are lost and counted. A line that reports the loss
+follows when the stream takes lines again."""
 
 from __future__ import annotations
 
@@ -15,26 +14,26 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 LARGEST: Final = 16 * 1024 * 1024
-"""Octets that wait at most: about forty thousand access lines."""
+"""Bytes that may wait: about forty thousand access lines."""
 _SHARES: Final[Mapping[str, float]] = {"access": 0.5, "log": 0.75}
-"""How much of the room a stream may fill: a flood of access lines leaves room for events, and those leave
-room for the audit trail."""
+"""The share of that space which a stream may fill. A flood of access lines leaves space for log lines, and
+those leave space for the audit trail."""
 
-_SLOWEST: Final = 1.0
+_STUCK_AFTER: Final = 1.0
 Settled = Callable[[bool], object]
 
 
 class Appending:
-    """A descriptor that lines are appended to. If only a part of a line was taken, the next line begins on a
-    line of its own."""
+    """A descriptor to which lines are appended. If only a part of a line could be written, the next line
+    still begins on a new line."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._is_torn = False
 
     def write(self, octets: bytes) -> None:
-        """Writes whole lines; each call is one system call as long as the system takes everything at once, so
-        that lines of several processes do not mix. Waits for a pipe whose reader is slow. Raises OSError."""
+        """Writes whole lines. If the system takes everything at once, a call is one system call, so that
+        lines of several processes do not mix. Waits for a slow reader of a pipe. Raises OSError."""
         if self._is_torn:
             octets = b"\n" + octets
         rest = memoryview(octets)
@@ -42,7 +41,7 @@ class Appending:
             try:
                 written = os.write(self._descriptor, rest)
             except BlockingIOError:
-                # Whoever started us has given us a descriptor that does not block.
+                # The process was started with a non-blocking descriptor.
                 ready = select.poll()
                 ready.register(self._descriptor, select.POLLOUT)
                 ready.poll()
@@ -52,71 +51,73 @@ class Appending:
 
 
 def to_nowhere(_octets: bytes) -> None:
-    """Stands in for a stream that was closed before the gateway began."""
+    """Replaces a stream that was closed when the gateway started."""
     raise OSError(9, "the stream is closed")
 
 
 class LineWriter:
-    """Takes lines at any time, from any thread, and gives them to `write` in a thread of its own.
+    """Takes lines from any thread and passes them to `write` in a thread of its own.
 
-    `told` makes the line that says how many were lost, by stream. `on_loss` hears of each text that is lost:
-    stream, text and why (None: no room); whichever thread finds out calls it. The thread begins with the
-    first line, and ends with `close`.
+    `loss_line` makes the line that reports how many lines were lost, per stream. `on_loss` is called for each
+    lost text with stream, text and error (None: no space), by the thread that notices. The thread starts with
+    the first line and ends with `close`.
     """
 
     def __init__(
         self,
         write: Callable[[bytes], object],
         *,
-        told: Callable[[Mapping[str, int]], str],
+        loss_line: Callable[[Mapping[str, int]], str],
         on_loss: Callable[[str, str, OSError | None], None] | None = None,
         largest: int = LARGEST,
     ) -> None:
         self._write = write
-        self._told = told
+        self._loss_line = loss_line
         self._on_loss = on_loss
         self._largest = largest
-        self._waiting: queue.SimpleQueue[tuple[str, str, Settled | None] | Callable[[], object] | None] = (
+        self._queue: queue.SimpleQueue[tuple[str, str, Settled | None] | Callable[[], object] | None] = (
             queue.SimpleQueue()
         )
-        # A destructor may run in the middle of this code, warn, and so log in the same thread: the lock must
+        # A destructor may run in the middle of this code and log a warning in the same thread: the lock must
         # be reentrant.
         self._lock = threading.RLock()
-        self._octets = 0
+        self._waiting_bytes = 0
         self._thread: threading.Thread | None = None
         self._is_closed = False
-        self._untold: dict[str, int] = {}
+        self._unreported: dict[str, int] = {}
         self.lost: dict[str, int] = {}
         """Lines lost since the start, by stream."""
         self.is_failing = False
-        """Whether the last line could not be written, or there was no room for it."""
+        """Whether the last line could not be written or found no space."""
         self._without_room: set[str] = set()
         self._is_broken = False
         self._began_at: float | None = None
 
     @property
     def is_stuck(self) -> bool:
-        """Whether one line has been on its way for more than a second: its reader has stopped, or its disk
-        hangs."""
+        """Whether one write has been under way for more than a second, because its reader has stopped or its
+        disk hangs."""
         began_at = self._began_at
-        return began_at is not None and time.monotonic() - began_at > _SLOWEST
+        return began_at is not None and time.monotonic() - began_at > _STUCK_AFTER
 
     def fails(self, stream: str) -> bool:
-        """Whether a line of this stream would probably be lost now. That another stream has filled its own
-        share is no reason."""
+        """Whether a line of this stream would probably be lost now. It does not matter that another stream
+        has filled its share."""
         return self._is_broken or stream in self._without_room
 
     def write(self, text: str, *, stream: str = "log", settled: Settled | None = None) -> None:
-        """Takes one or more whole lines. `settled` is called once, by another thread perhaps: True when they
-        have been written."""
+        """Queues one or more whole lines. `settled` is called once, perhaps by another thread: with True if
+        they have been written."""
         size = len(text)
         with self._lock:
-            is_taken = not self._is_closed and self._octets + size <= self._largest * _SHARES.get(stream, 1.0)
+            is_taken = not self._is_closed and self._waiting_bytes + size <= self._largest * _SHARES.get(
+                stream, 1.0
+            )
             if is_taken:
-                self._octets += size
+                self._waiting_bytes += size
                 self._begin()
         if is_taken:
-            self._waiting.put((text, stream, settled))
+            self._queue.put((text, stream, settled))
         else:
             self._lose(text, stream, None)
             _settle(settled, is_written=False)
@@ -126,69 +127,69 @@ class LineWriter:
         return lambda text: self.write(text, stream=name)
 
     def between_lines(self, act: Callable[[], object]) -> None:
-        """Has the thread do something after the lines that wait, such as going on in another file. It must
-        not raise."""
+        """Runs `act` in the thread after the lines that wait, for example to reopen a file. `act` must not
+        raise."""
         with self._lock:
             if self._is_closed:
                 return
             self._begin()
-        self._waiting.put(act)
+        self._queue.put(act)
 
     def retry(self) -> None:
-        """Finds out, where lines were lost, whether the stream takes lines again."""
+        """If lines were lost, tries whether the stream takes lines again."""
         if self.is_failing:
-            self.between_lines(self._tell)
+            self.between_lines(self._report_loss)
 
     def flush(self, within: float) -> bool:
-        """Waits until what has been taken so far is written or lost, at most so many seconds; whether that
-        came about."""
+        """Waits until everything queued so far is written or lost, for at most `within` seconds. Returns
+        whether that happened."""
         reached = threading.Event()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 return True
-        self._waiting.put(reached.set)
+        self._queue.put(reached.set)
         return reached.wait(within)
 
     def close(self, within: float) -> bool:
-        """Writes what waits, for at most so many seconds; whether the thread has ended. Whatever comes later
-        is lost."""
+        """Writes what waits, for at most `within` seconds. Returns whether the thread has ended. Later lines
+        are lost."""
         with self._lock:
             self._is_closed = True
             thread = self._thread
         if thread is None:
             return True
-        self._waiting.put(None)
+        self._queue.put(None)
         thread.join(within)
         return not thread.is_alive()
 
     def _begin(self) -> None:
         if self._thread is None:
-            # A daemon: the process ends though the thread may be stuck in a system call.
+            # A daemon thread, so that the process can end while the thread is stuck in a system call.
             self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
         while True:
-            taken = self._waiting.get()
-            if taken is None:
+            queued = self._queue.get()
+            if queued is None:
                 return
-            # An exception would end this thread, and every later line would wait for ever.
+            # An exception would end this thread, and later lines would wait for ever.
             with contextlib.suppress(Exception):
-                if callable(taken):
-                    taken()
+                if callable(queued):
+                    queued()
                 else:
-                    self._pass_on(*taken)
+                    self._pass_on(*queued)
 
     def _pass_on(self, text: str, stream: str, settled: Settled | None) -> None:
         failure = self._failure_of(text)
         with self._lock:
-            self._octets -= len(text)
+            self._waiting_bytes -= len(text)
         if failure is not None:
             self._lose(text, stream, failure)
         else:
             self.is_failing = self._is_broken = False
             self._without_room.clear()
-            self._tell()
+            self._report_loss()
         _settle(settled, is_written=failure is None)
 
     def _failure_of(self, text: str) -> OSError | None:
@@ -201,19 +202,19 @@ class LineWriter:
             self._began_at = None
         return None
 
-    def _tell(self) -> None:
-        """Says how many lines were lost, unless that has been said."""
+    def _report_loss(self) -> None:
+        """Writes the line about lost lines, if there are any that were not reported yet."""
         with self._lock:
-            untold, self._untold = self._untold, {}
-        if not untold:
+            unreported, self._unreported = self._unreported, {}
+        if not unreported:
             return
-        self.is_failing = self._is_broken = self._failure_of(self._told(untold)) is not None
+        self.is_failing = self._is_broken = self._failure_of(self._loss_line(unreported)) is not None
         if not self.is_failing:
             self._without_room.clear()
         else:
             with self._lock:
-                for stream, lines in untold.items():
-                    self._untold[stream] = self._untold.get(stream, 0) + lines
+                for stream, lines in unreported.items():
+                    self._unreported[stream] = self._unreported.get(stream, 0) + lines
 
     def _lose(self, text: str, stream: str, failure: OSError | None) -> None:
         lines = text.count("\n")
@@ -224,7 +225,7 @@ class LineWriter:
             else:
                 self._is_broken = True
             self.lost[stream] = self.lost.get(stream, 0) + lines
-            self._untold[stream] = self._untold.get(stream, 0) + lines
+            self._unreported[stream] = self._unreported.get(stream, 0) + lines
         if self._on_loss is not None:
             self._on_loss(stream, text, failure)
 

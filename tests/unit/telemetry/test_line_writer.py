@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from authproxy.telemetry.writing import Appending, LineWriter, to_nowhere
+from authproxy.telemetry.line_writer import Appending, LineWriter, to_nowhere
 
 _SOON = 10.0
 
@@ -53,7 +53,7 @@ def writer_to():
     made = []
 
     def writer(write, **options):
-        made.append(LineWriter(write, told=told, **options))
+        made.append(LineWriter(write, loss_line=told, **options))
         return made[-1]
 
     yield writer
