@@ -1,6 +1,6 @@
-"""PURE: where an authority's lists and responders may be asked: at addresses that the operator named, and, of
-those that a certificate names, at allowed hosts only. Whoever issues certificates must not choose whom we
-connect to (server-side request forgery)."""
+"""PURE: the addresses at which revocation lists and OCSP responders may be asked: those that the operator
+configured, and those that a certificate names if their host is allowed. Otherwise the issuer of a certificate
+could make the gateway connect to any host (server-side request forgery)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceAddress:
-    """`is_named`: the operator wrote it down, so that it may lead to a private network. Other addresses lead
-    to public ones only."""
+    """`is_named`: the operator configured it, so it may lead to a private network. Other addresses may lead
+    to public hosts only."""
 
     url: str
     is_named: bool
@@ -28,17 +28,17 @@ class SourceAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceAddresses:
-    """Raises ValueError for an address of the operator that cannot be asked."""
+    """Raises ValueError for a configured address that cannot be asked."""
 
     allowed_hosts: frozenset[str] = frozenset()
-    """`host` (on the scheme's own port) or `host:port`, for addresses that certificates name."""
+    """`host` (default port of the scheme) or `host:port`: where addresses that certificates name may lead."""
     overrides: Mapping[str, str] = field(default_factory=dict)
-    """How an address that a certificate names begins → what is asked instead of that beginning. The longest
-    one counts."""
+    """Maps the beginning of an address that certificates name to what replaces it. The longest match
+    counts."""
     ocsp: str | None = None
-    """The responder to ask, whatever certificates name."""
+    """If set, this responder is asked instead of those that certificates name."""
     crls: tuple[str, ...] = ()
-    """Lists to keep, whatever certificates name."""
+    """Lists that are kept in addition to those that certificates name."""
 
     def __post_init__(self) -> None:
         for url in (*self.overrides.values(), *self.crls, *filter(None, [self.ocsp])):
@@ -46,13 +46,13 @@ class SourceAddresses:
                 raise ValueError(f"{url} is not an address for HTTP without user name and fragment")
 
     def of_responders(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
-        """Whom to ask by OCSP about the certificate, in this order."""
+        """The OCSP responders for the certificate, in the order of asking."""
         if self.ocsp is not None:
             return (SourceAddress(self.ocsp, is_named=True),)
         return tuple(dict.fromkeys(self._permitted(_responders(certificate))))
 
     def lead_anywhere(self, certificate: x509.Certificate) -> bool:
-        """Whether there is anything to ask about the certificate."""
+        """Whether there is any address to ask about the certificate."""
         return bool(self.of_named_lists or self.of_responders(certificate) or self.of_lists(certificate))
 
     @property
@@ -60,13 +60,12 @@ class SourceAddresses:
         return tuple(SourceAddress(url, is_named=True) for url in self.crls)
 
     def of_lists(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
-        """Where the lists are that the certificate names as its own."""
+        """The addresses of the revocation lists that the certificate names."""
         return tuple(dict.fromkeys(self._permitted(_lists(certificate))))
 
     @staticmethod
     def named_in(certificate: x509.Certificate) -> tuple[str, ...]:
-        """Every address of a responder or a list that the certificate names, whether it may be asked or
-        not."""
+        """All addresses of responders and lists that the certificate names, allowed or not."""
         return tuple(dict.fromkeys((*_responders(certificate), *_lists(certificate))))
 
     def _permitted(self, urls: Iterable[str]) -> Iterator[SourceAddress]:
@@ -78,8 +77,7 @@ class SourceAddresses:
             )
             if begins is not None:
                 replaced = self.overrides[begins] + url.removeprefix(begins)
-                # What follows the beginning is the certificate's: it must not move the address to another
-                # host.
+                # The rest of the address comes from the certificate and must not change the host.
                 if _host(replaced) == _host(self.overrides[begins]):
                     yield SourceAddress(replaced, is_named=True)
             elif _host(url) in self.allowed_hosts:
@@ -106,8 +104,8 @@ def _is_url(name: x509.GeneralName) -> bool:
 
 
 def _host(url: str) -> str | None:
-    """`host`, or `host:port` where the port is not the scheme's own; None for what is not asked: ldap, user
-    names, fragments."""
+    """`host`, or `host:port` if the port is not the default of the scheme; None for addresses that are never
+    asked: LDAP, with a user name, with a fragment."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -1,9 +1,9 @@
-"""PURE: certificate revocation lists, whole and partitioned (RFC 5280 §5, §6.3): which ones may be believed
+"""PURE: certificate revocation lists, whole and partitioned (RFC 5280 §5, §6.3): which list may be believed
 about which certificate.
 
-Delta lists and lists of some reasons only are read for one thing: whom they name is revoked. That somebody is
-not in them says nothing. Indirect lists are refused: no authority here publishes them, and half-understood
-they hide revocations.
+A delta list, or one with some reasons only, can only show that a certificate is revoked; if it does not name
+a certificate, that proves nothing. Indirect lists are refused: no authority here publishes them, and reading
+them only in part would hide revocations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from authproxy.certificates import profiles
 from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 
 CLOCK_SKEW = timedelta(seconds=60)
-"""How far ahead of ours an authority's clock may be."""
+"""How far an authority's clock may be ahead of ours."""
 _KNOWN = frozenset(
     {
         ExtensionOID.ISSUING_DISTRIBUTION_POINT,
@@ -34,39 +34,38 @@ _KNOWN = frozenset(
     }
 )
 _TRUE = b"\x01\x01\xff"
-"""How DER marks an extension as critical."""
+"""The DER encoding of `critical TRUE` in an extension."""
 _KNOWN_OF_ENTRIES = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationList:
-    """A list that its issuer has signed, read to the last entry."""
+    """A list with a valid signature, read completely."""
 
     issuer: x509.Certificate = field(repr=False)
-    """Whose key has signed it. Of two authorities of one name each has its own list; two certificates of one
-    authority share it."""
+    """The authority whose key has signed it. Two authorities may share a name, and each has its own list; two
+    certificates of one authority share a list."""
     this_update: datetime
     next_update: datetime
     point: x509.IssuingDistributionPoint | None = field(repr=False)
     entries: Mapping[int, x509.RevokedCertificate] = field(repr=False)
     der: bytes = field(repr=False)
     partial: str | None = None
-    """Why the list does not name everybody who is revoked (`a delta list`). It says of nobody that they are
-    good."""
+    """Why the list is incomplete (`a delta list`). Such a list never shows that a certificate is good."""
 
     def status(self, subject: IssuedCertificate, *, now: datetime, max_stale: timedelta) -> Good | Revoked:
-        """What the list says of a certificate of its issuer. Raises Unusable if it is not about it, or not of
-        now.
+        """What the list says about a certificate of its issuer. Raises UnusableEvidence if the list does not
+        cover the certificate or is not current.
 
-        That a certificate is revoked is believed of an old list, too: time does not undo it.
+        An old list is believed if it says "revoked", because a revocation is not undone by time.
         """
         if not profiles.is_same_authority(subject.issuer, self.issuer):
             raise UnusableEvidence("the list is of another issuer")
         if self.point is not None:
             _check_scope(self.point, subject)
         entry = self.entries.get(subject.certificate.serial_number)
-        # Only delta lists say of a certificate that it is no longer on hold: then they do not name it as
-        # revoked.
+        # RFC 5280 §5.3.1: only delta lists use removeFromCRL, for a certificate that is no longer on hold. It
+        # is not revoked then.
         if entry is not None and (reason := _reason(entry)) != x509.ReasonFlags.remove_from_crl.value:
             return Revoked(source=StatusSource.CRL, at=entry.revocation_date_utc, reason=reason)
         if self.partial is not None:
@@ -87,13 +86,12 @@ class RevocationList:
 
 
 def read(octets: bytes, issuers: Sequence[x509.Certificate]) -> RevocationList:
-    """The list in the octets, DER or PEM. Raises Unusable unless one of the issuers has signed it and every
-    critical word is understood.
+    """Reads a list, DER or PEM. Raises UnusableEvidence unless one of the issuers has signed it and all its
+    critical extensions are known (RFC 5280 §5.2).
 
-    Takes about half a second for each hundred thousand entries: not for the event loop. In a thread it leaves
-    the loop free, but for the hundredth of a second for each megabyte that parsing takes in one piece. That
-    is why signature and entries are not left to the library's own ways, which hold the interpreter for half a
-    second.
+    Takes about half a second per hundred thousand entries, so call it in a thread. There it blocks the event
+    loop only for a hundredth of a second per megabyte, while the list is parsed. The library's own functions
+    for signature and entries would hold the interpreter for half a second, so they are not used.
     """
     try:
         der = _der(octets)
@@ -144,7 +142,7 @@ def _has_signed(key: object, parsed: x509.CertificateRevocationList, der: bytes)
             return True
         if kind is None:
             return False
-        # `hashlib` lets others run meanwhile.
+        # `hashlib` releases the interpreter while it computes.
         digest = hashlib.new(kind.name.replace("-", "_"), signed).digest()
         if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, (padding.PKCS1v15, padding.PSS)):
             key.verify(signature, digest, parameters, Prehashed(kind))
@@ -158,14 +156,14 @@ def _has_signed(key: object, parsed: x509.CertificateRevocationList, der: bytes)
 
 
 def _signed_part(der: bytes) -> memoryview:
-    """What is signed: the first element inside (RFC 5280 §5.1.1). The DER has been parsed before."""
+    """The signed part: the first element, tBSCertList (RFC 5280 §5.1.1.1). The DER has been parsed before."""
     start, _ = _content(der, 0)
     _, end = _content(der, start)
     return memoryview(der)[start:end]
 
 
 def _content(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at this place begins and ends."""
+    """Start and end of the content of the DER element at this offset."""
     length, begin = der[at + 1], at + 2
     if length & 0x80:
         octets = length & 0x7F
@@ -174,8 +172,8 @@ def _content(der: bytes, at: int) -> tuple[int, int]:
 
 
 def check_usage(issuer: x509.Certificate, *, crl: bool) -> None:
-    """Raises Unusable if the issuer's key usage, where stated, is not for this: cRLSign, or
-    digitalSignature."""
+    """RFC 5280 §4.2.1.3: raises UnusableEvidence if the issuer states a key usage without cRLSign, or without
+    digitalSignature if this is about OCSP."""
     try:
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -211,9 +209,9 @@ def _read(parsed: x509.CertificateRevocationList, der: bytes, issuer: x509.Certi
 
 
 def _entries(parsed: x509.CertificateRevocationList, der: bytes) -> dict[int, x509.RevokedCertificate]:
-    """The entries by serial number. What their extensions say is read when somebody asks about that
-    certificate, unless one may be critical: each critical extension is marked in DER, and those of the list
-    itself are known."""
+    """The entries by serial number. Their extensions are read only when somebody asks about that certificate,
+    unless one may be critical. Every critical extension has a mark in DER, and the marks of the list's own
+    extensions are known, so more marks mean critical extensions of entries."""
     if der.count(_TRUE) > sum(extension.critical for extension in parsed.extensions):
         for entry in parsed:
             _check_extensions(entry)
@@ -226,14 +224,14 @@ def _entries(parsed: x509.CertificateRevocationList, der: bytes) -> dict[int, x5
 
 
 def _check_extensions(entry: x509.RevokedCertificate) -> None:
-    """RFC 5280 §5.3: a list with one that is critical and not known must not be used for any certificate at
-    all."""
+    """RFC 5280 §5.3: a list with an unknown critical entry extension must not be used for any certificate."""
     if any(extension.critical and extension.oid not in _KNOWN_OF_ENTRIES for extension in entry.extensions):
         raise UnusableEvidence("an entry has a critical extension that is not known")
 
 
 def _reason(entry: x509.RevokedCertificate) -> str:
-    """`unspecified` also where the entry's extensions cannot be read: whoever is named is revoked."""
+    """The reason of the revocation. It is `unspecified` also if the extensions cannot be read: the
+    certificate is revoked in any case."""
     reason = "unspecified"
     with suppress(ValueError):
         for extension in entry.extensions:
@@ -243,7 +241,8 @@ def _reason(entry: x509.RevokedCertificate) -> str:
 
 
 def _check_scope(point: x509.IssuingDistributionPoint, subject: IssuedCertificate) -> None:
-    """RFC 5280 §6.3.3 (b)(2): the partition must be the one that the certificate names."""
+    """RFC 5280 §6.3.3 (b)(2): the list must cover certificates of this kind, and be a partition that the
+    certificate names."""
     if point.only_contains_user_certs and subject.is_authority:
         raise UnusableEvidence("the list is of end entities only")
     if point.only_contains_ca_certs and not subject.is_authority:
@@ -255,8 +254,8 @@ def _check_scope(point: x509.IssuingDistributionPoint, subject: IssuedCertificat
 def _is_of_point(
     point: x509.IssuingDistributionPoint, subject: IssuedCertificate, *, every_reason: bool
 ) -> bool:
-    """Whether the certificate names this partition; with `every_reason`, for all reasons of revocation. A
-    list that is no partition is everybody's."""
+    """Whether the certificate names this partition; with `every_reason`, whether it names it for all reasons
+    of revocation. A list that is not a partition covers every certificate."""
     if point.full_name is None and point.relative_name is None:
         return True
     own = _names(point.full_name, point.relative_name, subject.certificate.issuer)
@@ -268,8 +267,8 @@ def _is_of_point(
 
 
 def points(certificate: x509.Certificate) -> list[x509.DistributionPoint]:
-    """Where the certificate's issuer publishes lists about it. Points of other issuers are for indirect
-    lists."""
+    """The distribution points at which the certificate's issuer publishes lists. Points with a cRLIssuer
+    belong to indirect lists and are left out (RFC 5280 §4.2.1.13)."""
     try:
         stated = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:

@@ -1,5 +1,5 @@
-"""PURE: the examination of a certificate as lines for an operator: each check, how it ended, and the key of
-the sentence that says so."""
+"""PURE: the examination of a certificate as lines for an operator: each check, its outcome, and the key of
+the sentence that explains it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class CheckOutcome(StrEnum):
     FAILED = "failed"
     NOT_REACHED = "not_reached"
     UNKNOWN = "unknown"
-    """Nobody could say. What follows from it every portal decides (`Mode`)."""
+    """No source could tell. Each portal's `RevocationMode` decides what follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckLine:
-    """`sentence` is a key for the catalogues; `detail` is what a failure says of itself, in English, free of
-    personal data."""
+    """`sentence` is a key of the catalogues. `detail` explains a failure in English, without personal
+    data."""
 
     check: CertificateCheck
     outcome: CheckOutcome
@@ -31,9 +31,8 @@ class CheckLine:
 
 
 def lines(examination: Examination, *, unchecked: str | None = None) -> tuple[CheckLine, ...]:
-    """A line for every check there is, in the order of the examination; those behind the last one that was
-    made are not reached. `unchecked` is why nobody could say whether the certificate is revoked, if nobody
-    could."""
+    """One line for every check, in the order of the examination. Checks after the last one that was made are
+    NOT_REACHED. `unchecked` is why revocation could not be determined, if it could not."""
     made = dict(examination.checks)
     told = [_line(check, made[check]) if check in made else _not_reached(check) for check in CertificateCheck]
     return tuple(

@@ -1,6 +1,5 @@
-"""Asks a responder, or for a list, over HTTP; decides what counts as an answer at all. No redirect is
-followed, nothing private is reached at a certificate's word, and nothing is read beyond its limit of time and
-size."""
+"""Asks an OCSP responder or fetches a list over HTTP, and decides what counts as an answer. It follows no
+redirect, reaches no private network because of a certificate, and limits time and size."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from authproxy.dns.resolver import Resolver
 from authproxy.dns.sessions import SessionResolver
 
 _LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError, ConnectionError)
-"""The connection was lost, or there was none."""
+"""The connection was lost or could not be made."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -34,8 +33,8 @@ class FetchLimits:
 
 
 class Fetcher:
-    """Two sessions: one for the addresses that the operator named, one that connects to public addresses
-    only."""
+    """Uses two sessions: one for addresses that the operator configured, and one that connects to public
+    addresses only."""
 
     def __init__(self, *, named: aiohttp.ClientSession, public: aiohttp.ClientSession) -> None:
         self._named = named
@@ -44,20 +43,20 @@ class Fetcher:
     async def fetched(
         self, address: SourceAddress, limits: FetchLimits, *, question: bytes | None = None
     ) -> bytes:
-        """The body of the answer; with a question it is asked by POST (RFC 6960 §A.1). Where the connection
-        is lost, it is asked once more within the same time. Raises NoAnswer."""
+        """Returns the body of the answer. With a question, it sends a POST (RFC 6960 §A.1). After a lost
+        connection it asks once more within the same time. Raises NoAnswer."""
         try:
             async with asyncio.timeout(limits.timeout.total_seconds()):
                 try:
                     return await self._asked(address, limits, question)
                 except _LOST as lost:
                     if isinstance(lost, aiohttp.ClientSSLError):
-                        raise  # it would not be trusted the second time either
+                        raise  # a second try would not trust the certificate either
                     return await self._asked(address, limits, question)
         except TimeoutError:
             raise NoAnswer(f"no answer within {limits.timeout.total_seconds():g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # The texts of these may quote what was received; the class says enough.
+            # The texts of these errors may quote what was received. The class name is enough.
             raise NoAnswer(f"could not be asked: {type(error).__name__}") from None
 
     async def _asked(self, address: SourceAddress, limits: FetchLimits, question: bytes | None) -> bytes:
@@ -73,15 +72,15 @@ class Fetcher:
         ) as response:
             if response.status != 200:
                 raise NoAnswer(f"answered {response.status}")
-            # A few bytes of gzip can stand for gigabytes; we asked for none.
+            # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise NoAnswer("answered in an encoding that was not asked for")
             return await _body(response, limits.octets)
 
 
 class _PublicOnly(AbstractResolver):
-    """Names that lead to private, local or reserved addresses have no address. What is judged here is what is
-    connected to, so that a name cannot change its mind in between."""
+    """Gives no addresses in private, local or reserved networks. The connection uses the addresses that were
+    judged here, so a name cannot change its addresses in between (DNS rebinding)."""
 
     def __init__(self, names: SessionResolver) -> None:
         self._names = names
@@ -101,7 +100,7 @@ class _PublicOnly(AbstractResolver):
 
 
 def client_session(*, public_only: bool, names: Resolver | None = None) -> aiohttp.ClientSession:
-    """A session for `Fetcher`: no cookies, no proxy from the environment, nothing unpacked. The caller closes
+    """A session for `Fetcher`: no cookies, no proxy from the environment, no decompression. The caller closes
     it."""
     resolver = SessionResolver(names)
     return aiohttp.ClientSession(
@@ -119,8 +118,8 @@ def client_session(*, public_only: bool, names: Resolver | None = None) -> aioht
 
 
 def is_public(host: str) -> bool:
-    """Whether the literal address belongs to the public Internet. One that carries an IPv4 address inside
-    does not: it leads elsewhere."""
+    """Whether the literal address belongs to the public Internet. IPv6 addresses that contain an IPv4 address
+    do not count: they may lead to a private one."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and (
         address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64
@@ -133,7 +132,7 @@ def _leads_out(host: str) -> bool:
     try:
         return is_public(host)
     except ValueError:
-        return True  # a name: the session resolves it, and judges what it leads to
+        return True  # a name: the session judges the addresses that it resolves to
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -1,5 +1,5 @@
-"""PURE: what a file is that somebody takes for a certificate, and which certificates are in it, the person's
-own first."""
+"""PURE: recognises a file that an operator takes for a certificate, and returns the certificates in it, the
+person's own first."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContents:
-    """`certificates` are DER: that of a person first, if there is one, then the others in their order. Empty
-    for what has none."""
+    """`certificates` are in DER: a person's certificate first, if there is one, then the others in their
+    order. Empty if the file has none."""
 
     kind: FileKind
     certificates: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 def contents(octets: bytes) -> FileContents:
-    """What is in the octets of a file. Nothing of it is believed."""
+    """Recognises the contents of a file. It verifies nothing."""
     found, is_bundle = _certificates(octets)
     if found:
         ordered = sorted(found, key=is_authority)
@@ -61,7 +61,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _certificates(octets: bytes) -> tuple[Sequence[x509.Certificate], bool]:
-    """Whether they were in PKCS #7 is said with them."""
+    """The certificates, and whether they came from PKCS #7."""
     readers: tuple[tuple[Callable[[bytes], Sequence[x509.Certificate]], bool], ...] = (
         (x509.load_pem_x509_certificates, False),
         (lambda each: [x509.load_der_x509_certificate(each)], False),

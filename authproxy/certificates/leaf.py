@@ -1,6 +1,6 @@
-"""PURE: what a client certificate says, read tolerantly, for the register and for display. Nothing here means
-that it is true, and a person is never recognised by names: they are T61, BMP or UTF-8 text in any order, and
-RDNs may have several values (RFC 5280 §4.1.2.4)."""
+"""PURE: the contents of a client certificate, read tolerantly, for the register and for display. Nothing here
+is verified. A person is never recognised by a name: names are T61, BMP or UTF-8 text in any order, and an RDN
+may have several values (RFC 5280 §4.1.2.4)."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from authproxy.identity.person import InvalidTaxNumber, TaxNumber, tax_number
 
 _SHOWN_CHARACTERS = 300
 _TAX_NUMBER = re.compile(r"TINSI-[0-9]{8}", re.ASCII)
-# Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and
-# paragraph separators.
+# Control and format characters (a bidirectional override makes one name look like another), lone surrogates,
+# line and paragraph separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class UnreadableLeaf(ValueError):  # noqa: N818
-    """The certificate parses, but not all the way down. The message never repeats it."""
+    """A part of the certificate cannot be parsed. The message never quotes the certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A client certificate. `fingerprint` and `issuer` with `serial_number` identify it; every name is for
-    display only."""
+    """The contents of a client certificate. It is identified by `fingerprint`, or by `issuer` and
+    `serial_number`. All names are for display only."""
 
     fingerprint: str
     """SHA-256 of the DER, 64 hexadecimal digits."""
     issuer: str
-    """The issuer's name as RFC 4514 writes it, its octets rendered the same way each time."""
+    """The issuer's name in the form of RFC 4514. The same octets always give the same text."""
     serial_number: int
     not_before: datetime
     not_after: datetime
@@ -48,8 +48,8 @@ class Leaf:
     organization: str | None = field(repr=False)
     email: str | None = field(repr=False)
     tax_number: TaxNumber | None = field(repr=False)
-    """The number in a `TINSI-` serial number (ETSI EN 319 412-1 §5.1.3), if it is valid. Whether it counts
-    the profile says."""
+    """The number in a `TINSI-` serial number (ETSI EN 319 412-1 §5.1.3), if it is valid. The profile decides
+    whether it is believed."""
 
     @property
     def known_as(self) -> str | None:
@@ -59,8 +59,8 @@ class Leaf:
 
 
 def read(certificate: x509.Certificate) -> Leaf:
-    """What the certificate says. Raises UnreadableLeaf where identity or rules would rest on what cannot be
-    read or says two things, never for names."""
+    """Reads the certificate. Raises UnreadableLeaf if a part that identifies the person, or that rules need,
+    cannot be read or is ambiguous. Unreadable names are left out."""
     try:
         der = certificate.public_bytes(Encoding.DER)
         stated = _attributes(der)
@@ -86,13 +86,13 @@ def read(certificate: x509.Certificate) -> Leaf:
 
 
 def issuer_name(certificate: x509.Certificate) -> str:
-    """The issuer's name in one spelling (RFC 4514); the trusted CA's own certificate has the same octets, so
-    this is readable."""
+    """The issuer's name in one spelling (RFC 4514). It can be read, because the trusted CA's own certificate
+    has the same octets."""
     return certificate.issuer.rfc4514_string()
 
 
 def _tax_number(serial_numbers: Iterable[str]) -> TaxNumber | None:
-    """From what the certificate says to the letter, and not from what is shown of it."""
+    """Reads the exact text of the certificate, not the cleaned text for display."""
     stated = {serial_number for serial_number in serial_numbers if serial_number.startswith("TINSI-")}
     if len(stated) > 1:
         raise UnreadableLeaf("it states two tax numbers")
@@ -103,7 +103,7 @@ def _tax_number(serial_numbers: Iterable[str]) -> TaxNumber | None:
 
 
 def _shown_first(stated: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The first value of each attribute of which something can be seen."""
+    """The first value of each attribute that has visible characters."""
     found: dict[str, str] = {}
     for name, value in stated:
         if text := shown(value):
@@ -112,8 +112,8 @@ def _shown_first(stated: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _attributes(der: bytes) -> list[tuple[str, str]]:
-    """The names and texts of the subject. asn1crypto reads T61 text octet by octet, where `cryptography`
-    reads nothing at all."""
+    """The attribute names and texts of the subject. asn1crypto reads T61 text byte by byte; `cryptography`
+    refuses it."""
     found: list[tuple[str, str]] = []
     for several in asn1.Certificate.load(der).subject.chosen:
         for attribute in several:
@@ -125,7 +125,7 @@ def _attributes(der: bytes) -> list[tuple[str, str]]:
 
 
 def shown(text: str) -> str:
-    """The text composed (NFC), without what cannot be seen, cut where nobody reads on."""
+    """The text in NFC, without invisible characters, cut to 300 characters."""
     composed = unicodedata.normalize("NFC", text[: 4 * _SHOWN_CHARACTERS])
     return "".join(c for c in composed if unicodedata.category(c) not in _INVISIBLE).strip()[
         :_SHOWN_CHARACTERS

@@ -1,6 +1,5 @@
-"""The revocation lists at hand: fetched ahead of need, the last good one kept, never exchanged for an older
-one, shared with the other instances of the gateway. What comes from the store is examined like what comes
-from the network."""
+"""Keeps revocation lists: fetches them in advance, keeps the last good one, never replaces one by an older
+one, and shares them with the other instances. A list from the store is checked like one from the network."""
 
 from __future__ import annotations
 
@@ -26,12 +25,12 @@ from authproxy.telemetry.logging import logger
 
 _RETRY = timedelta(minutes=1)
 _AT_MOST = 256
-"""Partitions that certificates may make us keep."""
+"""How many lists are kept because certificates name them."""
 
 
 class RevocationStore(Protocol):
-    """Keeps octets for all instances. Raises CannotAsk while it cannot; everything here goes on without
-    it."""
+    """Stores octets for all instances. Raises CannotAsk while it is unavailable; lists work without it. (A
+    Protocol, because certificates must not import storage.)"""
 
     async def get(self, key: str) -> bytes | None: ...
 
@@ -40,15 +39,14 @@ class RevocationStore(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class KeptList:
-    """One list: where it comes from, who may have signed it, what is known of it. `failure` is why the last
+    """One list: its address, who may have signed it, and what is known of it. `failure` is why the last
     question failed."""
 
     address: SourceAddress
     issuers: tuple[x509.Certificate, ...] = field(repr=False)
     list: RevocationList | None = field(default=None, repr=False)
     partial: RevocationList | None = field(default=None, repr=False)
-    """The newest one that was found there and names only some of the revoked. It takes the place of no whole
-    list."""
+    """The newest incomplete list that was found there. It never replaces a complete one."""
     fetched_at: datetime | None = None
     pauses: Pauses = field(default_factory=Pauses)
     failure: str | None = None
@@ -65,8 +63,8 @@ class KeptList:
 
 
 class RevocationLists:
-    """The lists of some authorities. `jitter` gives a fresh random number from 0 to 1, so that instances do
-    not ask together."""
+    """The lists of some authorities. `jitter` returns a random number from 0 to 1, so that instances do not
+    ask at the same time."""
 
     def __init__(
         self,
@@ -95,8 +93,8 @@ class RevocationLists:
     def keep(
         self, addresses: Iterable[SourceAddress], issuers: tuple[x509.Certificate, ...], *, now: datetime
     ) -> list[KeptList]:
-        """The lists at these addresses, kept from now on. If certificates name too many, the one that was
-        unused for longest goes."""
+        """The lists at these addresses, which are kept from now on. If certificates name too many, the list
+        that was unused for longest is dropped."""
         kept = []
         for address in addresses:
             held = self._held.setdefault(
@@ -111,17 +109,17 @@ class RevocationLists:
         return kept
 
     async def current(self, held: KeptList, *, now: datetime) -> RevocationList | None:
-        """The list, asked for if it is missing or out of date and that has not just failed; None if there is
-        none at all."""
+        """The list; it is fetched if it is missing or out of date, unless that has just failed. None if there
+        is none."""
         if not held.is_current(now) and not held.pauses.is_resting(now):
             async with held.asking:
-                # Whoever has waited here may know of a failure that is younger than their own question.
+                # While this caller waited for the lock, another one may have failed.
                 if not held.is_current(now) and not held.pauses.is_resting(max(now, self._clock())):
                     await self._renew(held, now)
         return held.list
 
     async def refresh(self, *, now: datetime) -> None:
-        """Asks for every list that is due. A failure is kept with the list, not raised."""
+        """Fetches every list that is due. A failure is stored with the list, not raised."""
         async with asyncio.TaskGroup() as asking:
             for held in self.all:
                 if held.due_at is None or held.due_at <= now:
@@ -131,7 +129,7 @@ class RevocationLists:
         async with held.asking:
             try:
                 await self._renew(held, now)
-            except Exception as failure:  # noqa: BLE001  (whatever it is: one list must not keep the others from being asked for)
+            except Exception as failure:  # noqa: BLE001  (one list must not stop the others)
                 logger("certificates").exception("certificates.list_failed", address=held.address.url)
                 self._failed(held, type(failure).__name__, now)
 
@@ -145,7 +143,7 @@ class RevocationLists:
             return
         held.pauses.answered()
         held.fetched_at, held.failure = now, None
-        # A list that is older than the one at hand, however valid, may hide what has been revoked since.
+        # An older list, even if valid, may lack what has been revoked since.
         if held.list is None or found.this_update >= held.list.this_update:
             held.list = found
         held.due_at = now + self._until_next(held.list, now) * self._jittered()
@@ -161,7 +159,7 @@ class RevocationLists:
         held.failure, held.due_at = why, asked_at + _RETRY * self._jittered()
 
     async def _fetched(self, held: KeptList, now: datetime) -> RevocationList:
-        """Raises NoAnswer, or Unusable for what is no list that names everybody."""
+        """Raises NoAnswer, or UnusableEvidence for something that is not a complete list."""
         found = await self._read(await self._fetcher.fetched(held.address, self._limits), held, now)
         if found.partial is None:
             return found
@@ -182,7 +180,7 @@ class RevocationLists:
         return found
 
     def _until_next(self, found: RevocationList, now: datetime) -> timedelta:
-        """Ahead of need: at half of the time that the list has left, so that one failure does no harm."""
+        """Half of the time that the list has left, so that one failure does no harm."""
         return max(min(self._refresh_every, (found.next_update - now) / 2), _RETRY)
 
     def _jittered(self) -> float:

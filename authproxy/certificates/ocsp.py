@@ -83,7 +83,7 @@ def status(
     now: datetime,
     source: StatusSource = StatusSource.OCSP,
 ) -> Good | Revoked:
-    """What the answer says of the certificate. Raises Unusable if it must not be believed, or says that
+    """What the answer says of the certificate. Raises UnusableEvidence if it must not be believed, or says that
     nothing is known."""
     try:
         answer = _successful(ocsp.load_der_ocsp_response(octets))

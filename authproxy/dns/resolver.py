@@ -1,10 +1,10 @@
-"""The addresses of a name, asked for asynchronously by c-ares: one question per name at a time, answers kept
-for their time to live.
+"""Resolves names with c-ares, asynchronously: one question per name at a time, and answers are kept for their
+time to live.
 
-c-ares reads /etc/hosts and /etc/resolv.conf (name servers, `search`, `options ndots`, timeouts); what changes
-in them counts for the next question. Other sources of /etc/nsswitch.conf, such as mDNS or LDAP, are not
-asked. The C library's getaddrinfo would need a thread per question, and the event loop has so few of them
-that one silent name server would stop every other name.
+c-ares reads /etc/hosts and /etc/resolv.conf (name servers, `search`, `options ndots`, timeouts); a change
+there takes effect with the next question. Other sources of /etc/nsswitch.conf, such as mDNS or LDAP, are not
+used. The C library's getaddrinfo would need a thread per question. The event loop has few threads, so one
+silent name server would stop all other names.
 """
 
 from __future__ import annotations
@@ -24,34 +24,37 @@ from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, DNSError
 from authproxy.telemetry.logging import logger
 
 STALE_FOR: Final = 86_400.0
-"""Seconds beyond its time to live for which an answer is used while the resolver gives no new one (RFC 8767
-§5 says one to three days)."""
+"""Seconds for which an answer is used after its time to live while there is no new one (RFC 8767 §5
+recommends one to three days)."""
 _PATIENCE: Final = 0.3
-"""Seconds that a caller waits for a new answer if there is a stale one."""
+"""Seconds that a caller waits for a new answer if there is a stale one (client response timer, RFC 8767
+§5)."""
 _REST: Final = 30.0
-"""Seconds without a question after a failure if there is a stale answer (RFC 8767 §5)."""
+"""Seconds without a question after a failure if there is a stale answer (failure recheck timer, RFC 8767
+§5)."""
 _SHORTEST: Final = 1.0
-"""Seconds that every answer is kept at least, also "no such name": /etc/hosts has no time to live, and a
-thousand connections need not each ask."""
+"""Seconds that every answer is kept at least, also "no such name". Entries of /etc/hosts have no time to
+live, and a thousand connections must not each ask."""
 _DOUBTED_AFTER: Final = 5.0
-"""Age of an answer, in seconds, from which the name is asked for again when no address takes a connection."""
+"""Seconds. If no address of an answer takes a connection, and the answer is at least this old, the name is
+asked for again."""
 _NEXT_AFTER: Final = 0.3
-"""Seconds for one address of several, before the next one is tried."""
+"""Seconds for one of several addresses, before the next one is tried."""
 _CONFIGURATION: Final = Path("/etc/resolv.conf")
 _NO_SUCH_NAME: Final = frozenset({ARES_ENOTFOUND, ARES_ENODATA})
 _LOCAL: Final = ("127.0.0.1", "::1")
 
 
 class NameUnknown(OSError):  # noqa: N818
-    """The name has no address, and the name server says so."""
+    """The name server says that the name has no address."""
 
 
 class NameUnanswered(OSError):  # noqa: N818
-    """Nobody could say which addresses the name has."""
+    """No name server answered."""
 
 
 class _Name:
-    """What is known of one name. Times are the resolver's."""
+    """What is known about one name. Times are those of the resolver's clock."""
 
     __slots__ = (
         "addresses",
@@ -69,20 +72,20 @@ class _Name:
         self.answered_at = 0.0
         self.good_until = 0.0
         self.quiet_until = 0.0
-        """No question is asked before this moment."""
+        """No question is asked before this time."""
         self.failure: OSError | None = None
-        """Why the last question brought no addresses."""
+        """Why the last question gave no addresses."""
         self.is_doubted = False
         self.asking: asyncio.Future[None] | None = None
         self.asking_since = 0.0
 
 
 class Resolver:
-    """Answers for one event loop. Nothing is opened before the first question.
+    """Resolves names for one event loop. It opens nothing before the first question.
 
-    `servers` (`address` or `address:port`) are asked instead of those of /etc/resolv.conf. `try_for` is how
-    many seconds one server has for its first try, by default what /etc/resolv.conf says. `time` gives seconds
-    that never go back.
+    `servers` (`address` or `address:port`) replace those of /etc/resolv.conf. `try_for` is how many seconds
+    one server has for its first try; the default is that of /etc/resolv.conf. `time` is a monotonic clock in
+    seconds.
     """
 
     def __init__(
@@ -99,17 +102,17 @@ class Resolver:
         self._names: dict[str, _Name] = {}
         self._dns: aiodns.DNSResolver | None = None
         self._asked: Counter[aiodns.DNSResolver] = Counter()
-        """Open questions of each channel. A channel that was replaced lives until its last answer."""
+        """The number of open questions of each channel. A replaced channel lives until its last answer."""
         self._is_closed = False
         self.answered = 0
         self.failed = 0
         self.stale = 0
-        """Questions that were answered, that were not, and callers who got an answer beyond its time. For
-        metrics."""
+        """For metrics: questions that were answered, questions that were not, and callers who got a stale
+        answer."""
 
     async def connect(self, host: str, port: int) -> socket.socket:
-        """A connected TCP socket to the first address of the host that takes it. The caller limits the time.
-        Raises OSError."""
+        """Returns a TCP socket that is connected to the first address of the host that takes it. The caller
+        limits the time. Raises OSError."""
         reached: socket.socket | None = None
         failure: OSError | None = None
         try:
@@ -131,7 +134,8 @@ class Resolver:
         """The addresses of the host, at least one, the best first. The caller limits the time. Raises
         NameUnknown or NameUnanswered.
 
-        An address is its own answer, and `localhost` is this machine whatever anybody says (RFC 6761 §6.3).
+        An IP address is its own answer. `localhost` and names below it are this machine without a question
+        (RFC 6761 §6.3).
         """
         if _is_address(host):
             return (host,)
@@ -161,7 +165,7 @@ class Resolver:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """The names whose last question was not answered, and what happened."""
+        """The names whose last question was not answered, with the reason."""
         return {
             key: str(name.failure)
             for key, name in self._names.items()
@@ -169,7 +173,7 @@ class Resolver:
         }
 
     async def aclose(self) -> None:
-        """Ends all questions: whoever waits gets NameUnanswered."""
+        """Ends all questions. Their callers get NameUnanswered."""
         self._is_closed = True
         for dns in {*self._asked, *filter(None, [self._dns])}:
             await dns.close()
@@ -179,7 +183,7 @@ class Resolver:
                 name.asking.set_result(None)
 
     async def _waited(self, name: _Name, now: float) -> None:
-        """Waits for the answer to the open question; only for a moment if there is a stale answer."""
+        """Waits for the answer to the open question, but only briefly if there is a stale answer."""
         asking = name.asking
         if asking is None:
             return
@@ -199,7 +203,7 @@ class Resolver:
             return
         try:
             dns = self._channel(is_fresh=name.is_doubted)
-        except Exception as failure:  # noqa: BLE001  (no room, no descriptors, a configuration that is none: c-ares says it in its own way)
+        except Exception as failure:  # noqa: BLE001  (c-ares has errors of its own for no memory, no descriptors, a broken configuration)
             self._note_failure(key, name, failure, now)
             return
         name.asking = asyncio.get_running_loop().create_future()
@@ -214,11 +218,11 @@ class Resolver:
         question.add_done_callback(partial(self._answered, key, name, dns))
 
     def _channel(self, *, is_fresh: bool) -> aiodns.DNSResolver:
-        """The channel to ask by. c-ares itself keeps answers for their time to live, so a doubted answer
-        needs a new channel, which has kept none.
+        """The channel to ask with. c-ares caches answers for their time to live, so a doubted answer needs a
+        new channel with an empty cache.
 
-        Changes of /etc/resolv.conf are noticed here, because c-ares learns of them from the kernel, which
-        tells nothing in a container, where the file is mounted from elsewhere."""
+        Changes of /etc/resolv.conf are detected here. c-ares relies on kernel notifications, which are
+        missing in a container where the file is mounted from outside."""
         stamp = self._stamp()
         if is_fresh:
             return self._made()
@@ -230,7 +234,7 @@ class Resolver:
         return aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for)
 
     def _stamp(self) -> tuple[int, int] | None:
-        """A value that is another one after the file has changed; None if there is no file."""
+        """A value that changes when the file changes; None if there is no file."""
         try:
             found = _CONFIGURATION.stat()
         except OSError:
@@ -250,7 +254,7 @@ class Resolver:
         if failure is None:
             self._take(name, question.result(), now)
         elif isinstance(failure, DNSError) and failure.args and failure.args[0] in _NO_SUCH_NAME:
-            # The name server's word: an old address may be somebody else's by now.
+            # The name server says so. An old address may belong to somebody else by now.
             name.addresses = ()
             name.failure = NameUnknown("no such name")
             name.quiet_until = now + _SHORTEST
@@ -280,21 +284,21 @@ class Resolver:
             else type(failure).__name__
         )
         if not isinstance(name.failure, NameUnanswered) and not self._is_closed:
-            # One record for each change: an outage under load would bury its own cause.
+            # One log line per change. An outage under load would bury its own cause otherwise.
             logger("dns").warning("name.unanswered", name=key, detail=said, uses_old=bool(name.addresses))
         name.failure = NameUnanswered(said)
         name.quiet_until = now + (_REST if name.addresses else _SHORTEST)
 
     def _prefer(self, host: str, address: str) -> None:
-        """The address that took the connection goes first, so that a dead one before it costs its time
-        once."""
+        """Moves the address that took the connection to the front, so that a dead one before it costs time
+        only once."""
         name = self._names.get(host.lower().removesuffix("."))
         if name is not None and address in name.addresses and name.addresses[0] != address:
             name.addresses = (address, *(each for each in name.addresses if each != address))
 
     def _doubt(self, host: str) -> None:
-        """No address of the host took a connection. Perhaps the host has moved before the time to live was
-        over."""
+        """No address of the host took a connection. The host may have moved before the time to live was over,
+        so the name will be asked for again."""
         name = self._names.get(host.lower().removesuffix("."))
         now = self._time()
         if (
@@ -329,7 +333,7 @@ def _with_last(addresses: tuple[str, ...]) -> list[tuple[str, bool]]:
 
 
 async def _connected(address: str, port: int) -> socket.socket:
-    # Numbers only: nobody is asked here.
+    # The flags allow numbers only, so this asks no name server.
     family, kind, protocol, _, place = socket.getaddrinfo(
         address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     )[0]

@@ -1,4 +1,4 @@
-"""The resolver as aiohttp's client sessions ask it."""
+"""Makes the resolver available to aiohttp's client sessions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class SessionResolver(AbstractResolver):
-    """For `TCPConnector(resolver=…, use_dns_cache=False)`: the resolver itself keeps answers, for as long as
-    they are good."""
+    """For `TCPConnector(resolver=…, use_dns_cache=False)`. The resolver keeps answers itself."""
 
     def __init__(self, names: Resolver | None = None) -> None:
-        """Without `names` it makes a resolver of its own, and closes that at its end."""
+        """Without `names` it creates a resolver, and closes it in `close`."""
         self._names = names or Resolver()
         self._is_own = names is None
 
