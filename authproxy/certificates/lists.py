@@ -84,97 +84,97 @@ class RevocationLists:
         self._max_stale = max_stale
         self._jitter = jitter
         self._clock = clock
-        self._held: dict[tuple[bytes, str], KeptList] = {}
+        self._lists: dict[tuple[bytes, str], KeptList] = {}
 
     @property
     def all(self) -> tuple[KeptList, ...]:
-        return tuple(self._held.values())
+        return tuple(self._lists.values())
 
     def keep(
         self, addresses: Iterable[SourceAddress], issuers: tuple[x509.Certificate, ...], *, now: datetime
     ) -> list[KeptList]:
         """The lists at these addresses, which are kept from now on. If certificates name too many, the list
         that was unused for longest is dropped."""
-        kept = []
+        lists = []
         for address in addresses:
-            held = self._held.setdefault(
+            kept_list = self._lists.setdefault(
                 (_identity(issuers), address.url), KeptList(address=address, issuers=issuers)
             )
-            held.used_at = now
-            kept.append(held)
-        for key in sorted(self._droppable(), key=lambda key: self._held[key].used_at or now)[
-            : max(0, len(self._held) - _AT_MOST)
+            kept_list.used_at = now
+            lists.append(kept_list)
+        for key in sorted(self._droppable(), key=lambda key: self._lists[key].used_at or now)[
+            : max(0, len(self._lists) - _AT_MOST)
         ]:
-            del self._held[key]
-        return kept
+            del self._lists[key]
+        return lists
 
-    async def current(self, held: KeptList, *, now: datetime) -> RevocationList | None:
+    async def current(self, kept_list: KeptList, *, now: datetime) -> RevocationList | None:
         """The list; it is fetched if it is missing or out of date, unless that has just failed. None if there
         is none."""
-        if not held.is_current(now) and not held.pauses.is_resting(now):
-            async with held.asking:
+        if not kept_list.is_current(now) and not kept_list.pauses.is_resting(now):
+            async with kept_list.asking:
                 # While this caller waited for the lock, another one may have failed.
-                if not held.is_current(now) and not held.pauses.is_resting(max(now, self._clock())):
-                    await self._renew(held, now)
-        return held.list
+                if not kept_list.is_current(now) and not kept_list.pauses.is_resting(max(now, self._clock())):
+                    await self._renew(kept_list, now)
+        return kept_list.list
 
     async def refresh(self, *, now: datetime) -> None:
         """Fetches every list that is due. A failure is stored with the list, not raised."""
         async with asyncio.TaskGroup() as asking:
-            for held in self.all:
-                if held.due_at is None or held.due_at <= now:
-                    asking.create_task(self._refreshed(held, now))
+            for kept_list in self.all:
+                if kept_list.due_at is None or kept_list.due_at <= now:
+                    asking.create_task(self._refreshed(kept_list, now))
 
-    async def _refreshed(self, held: KeptList, now: datetime) -> None:
-        async with held.asking:
+    async def _refreshed(self, kept_list: KeptList, now: datetime) -> None:
+        async with kept_list.asking:
             try:
-                await self._renew(held, now)
+                await self._renew(kept_list, now)
             except Exception as failure:  # noqa: BLE001  (one list must not stop the others)
-                logger("certificates").exception("certificates.list_failed", address=held.address.url)
-                self._failed(held, type(failure).__name__, now)
+                logger("certificates").exception("certificates.list_failed", address=kept_list.address.url)
+                self._failed(kept_list, type(failure).__name__, now)
 
-    async def _renew(self, held: KeptList, now: datetime) -> None:
-        if held.list is None:
-            await self._take_shared(held, now)
+    async def _renew(self, kept_list: KeptList, now: datetime) -> None:
+        if kept_list.list is None:
+            await self._take_shared(kept_list, now)
         try:
-            found = await self._fetched(held, now)
+            found = await self._fetched(kept_list, now)
         except (NoAnswer, UnusableEvidence) as failure:
-            self._failed(held, str(failure), now)
+            self._failed(kept_list, str(failure), now)
             return
-        held.pauses.answered()
-        held.fetched_at, held.failure = now, None
+        kept_list.pauses.answered()
+        kept_list.fetched_at, kept_list.failure = now, None
         # An older list, even if valid, may lack what has been revoked since.
-        if held.list is None or found.this_update >= held.list.this_update:
-            held.list = found
-        held.due_at = now + self._until_next(held.list, now) * self._jittered()
+        if kept_list.list is None or found.this_update >= kept_list.list.this_update:
+            kept_list.list = found
+        kept_list.due_at = now + self._until_next(kept_list.list, now) * self._jittered()
         with suppress(CannotAsk):
             await self._store.put(
-                held.key,
-                held.list.der,
-                max(held.list.next_update + self._max_stale - now, timedelta(seconds=1)),
+                kept_list.key,
+                kept_list.list.der,
+                max(kept_list.list.next_update + self._max_stale - now, timedelta(seconds=1)),
             )
 
-    def _failed(self, held: KeptList, why: str, asked_at: datetime) -> None:
-        held.pauses.failed(asked_at=asked_at, now=self._clock())
-        held.failure, held.due_at = why, asked_at + _RETRY * self._jittered()
+    def _failed(self, kept_list: KeptList, why: str, asked_at: datetime) -> None:
+        kept_list.pauses.failed(asked_at=asked_at, now=self._clock())
+        kept_list.failure, kept_list.due_at = why, asked_at + _RETRY * self._jittered()
 
-    async def _fetched(self, held: KeptList, now: datetime) -> RevocationList:
+    async def _fetched(self, kept_list: KeptList, now: datetime) -> RevocationList:
         """Raises NoAnswer, or UnusableEvidence for something that is not a complete list."""
-        found = await self._read(await self._fetcher.fetched(held.address, self._limits), held, now)
+        found = await self._read(await self._fetcher.fetched(kept_list.address, self._limits), kept_list, now)
         if found.partial is None:
             return found
-        if held.partial is None or found.this_update >= held.partial.this_update:
-            held.partial = found
+        if kept_list.partial is None or found.this_update >= kept_list.partial.this_update:
+            kept_list.partial = found
         raise UnusableEvidence(found.partial)
 
-    async def _take_shared(self, held: KeptList, now: datetime) -> None:
+    async def _take_shared(self, kept_list: KeptList, now: datetime) -> None:
         with suppress(CannotAsk, UnusableEvidence):
-            octets = await self._store.get(held.key)
+            octets = await self._store.get(kept_list.key)
             if octets is not None:
-                held.list = await self._read(octets, held, now)
+                kept_list.list = await self._read(octets, kept_list, now)
 
-    async def _read(self, octets: bytes, held: KeptList, now: datetime) -> RevocationList:
-        found = await asyncio.to_thread(crl.read, octets, held.issuers)
+    async def _read(self, octets: bytes, kept_list: KeptList, now: datetime) -> RevocationList:
+        found = await asyncio.to_thread(crl.read, octets, kept_list.issuers)
         if now > found.next_update + self._max_stale:
             raise UnusableEvidence("the list is out of date")
         return found
@@ -188,7 +188,9 @@ class RevocationLists:
 
     def _droppable(self) -> Iterator[tuple[bytes, str]]:
         return (
-            key for key, held in self._held.items() if not held.address.is_named and not held.asking.locked()
+            key
+            for key, kept_list in self._lists.items()
+            if not kept_list.address.is_named and not kept_list.asking.locked()
         )
 
 

@@ -1,4 +1,4 @@
-"""PURE: one question to an OCSP responder, and whether its answer may be believed (RFC 6960, nonce of RFC
+"""PURE: a question to an OCSP responder, and whether its answer may be believed (RFC 6960; nonce: RFC
 9654)."""
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from authproxy.certificates.crl import CLOCK_SKEW, check_usage
 from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 
 NONCE_OCTETS = 32
-"""RFC 9654 §2.1."""
+"""RFC 9654 §2.1: clients use 32 bytes."""
 WITHOUT_NEXT_UPDATE = timedelta(minutes=5)
-"""An answer without `nextUpdate` says that a newer one can be had at any time (RFC 6960 §4.2.2.1): it is good
-for about now."""
+"""An answer without `nextUpdate` means that newer information is always available (RFC 6960 §4.2.2.1), so it
+is accepted only for a short time."""
 _KNOWN = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -33,9 +33,9 @@ _KNOWN = frozenset(
     }
 )
 _TRUE = b"\x01\x01\xff"
-"""What marks an extension as critical, in DER."""
+"""The DER encoding of `critical TRUE` in an extension."""
 _ENCLOSED_AT_MOST = 5
-"""Certificates that are looked at: each costs the check of a signature, and an answer has room for
+"""How many enclosed certificates are examined. Each costs a signature check, and an answer could contain
 hundreds."""
 _GRAVITY = {ocsp.OCSPCertStatus.GOOD: 0, ocsp.OCSPCertStatus.UNKNOWN: 1, ocsp.OCSPCertStatus.REVOKED: 2}
 _HASHES = {
@@ -46,15 +46,15 @@ _HASHES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OcspQuestion:
-    """What is asked about one certificate, and of whom an answer is believed."""
+    """A question about one certificate."""
 
     subject: IssuedCertificate
     nonce: bytes = field(default=b"", repr=False)
-    """Empty where the answer was not made for this question: stapled, or kept from earlier."""
+    """Empty if the answer was not made for this question, but is stapled or stored."""
 
     def octets(self) -> bytes:
-        """The request, DER. SHA-1 only names the issuer here; it is the one that every responder knows (RFC
-        5019 §2.1.1)."""
+        """The request in DER. SHA-1 only identifies the issuer here, and every responder knows it (RFC 5019
+        §2.1.1)."""
         builder = ocsp.OCSPRequestBuilder().add_certificate(
             self.subject.certificate,
             self.subject.issuer,
@@ -69,7 +69,8 @@ class OcspQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OcspTerms:
-    """What an answer must keep to. `max_age` counts from `thisUpdate`, whatever `nextUpdate` says."""
+    """The conditions that an answer must meet. `max_age` counts from `thisUpdate`, even if `nextUpdate` is
+    later."""
 
     max_age: timedelta
     requires_nonce: bool = False
@@ -83,8 +84,8 @@ def status(
     now: datetime,
     source: StatusSource = StatusSource.OCSP,
 ) -> Good | Revoked:
-    """What the answer says of the certificate. Raises UnusableEvidence if it must not be believed, or says that
-    nothing is known."""
+    """What the answer says about the certificate. Raises UnusableEvidence if it must not be believed, or if
+    its status is `unknown`."""
     try:
         answer = _successful(ocsp.load_der_ocsp_response(octets))
         _check_signature(answer, question.subject.issuer, now)
@@ -123,8 +124,8 @@ def _judged(
 
 
 def _single(answer: ocsp.OCSPResponse, question: OcspQuestion) -> ocsp.OCSPSingleResponse:
-    """The part of the answer about this certificate: same serial number, and the hashes of this issuer's name
-    and key. Of several parts the gravest counts."""
+    """The part of the answer about this certificate: it has its serial number and the hashes of its issuer's
+    name and key (RFC 6960 §4.1.1). If there are several such parts, the most serious one counts."""
     certificate, issuer = question.subject.certificate, question.subject.issuer
     found = []
     for single in answer.responses:
@@ -148,7 +149,7 @@ def _check_nonce(answer: ocsp.OCSPResponse, question: OcspQuestion, terms: OcspT
     try:
         returned = answer.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
     except x509.ExtensionNotFound:
-        # Answers that are made beforehand carry none (RFC 5019 §4): their age is bounded instead.
+        # Pre-produced answers have no nonce (RFC 5019 §4). Their age is limited instead.
         if terms.requires_nonce:
             raise UnusableEvidence("the answer carries no nonce") from None
         return
@@ -157,8 +158,7 @@ def _check_nonce(answer: ocsp.OCSPResponse, question: OcspQuestion, terms: OcspT
 
 
 def _check_extensions(octets: bytes) -> None:
-    """RFC 6960 §4.4: an answer with a critical extension that is not known says something else than we
-    understand."""
+    """RFC 6960 §4.4: an answer with an unknown critical extension must not be used."""
     if _TRUE not in octets:
         return
     said = asn1.OCSPResponse.load(octets).response_data
@@ -171,9 +171,9 @@ def _check_extensions(octets: bytes) -> None:
 
 
 def _check_signature(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> None:
-    """RFC 6960 §4.2.2.2: signed by the issuer itself, or by a responder whose certificate that very key has
-    signed for this purpose. A responder may enclose several certificates, such as the last one and its
-    successor."""
+    """RFC 6960 §4.2.2.2: the answer must be signed by the issuer itself, or by a responder whose certificate
+    the same issuer key has signed for this purpose. A responder may enclose several certificates, such as the
+    last one and its successor."""
     if not profiles.is_strong_hash(answer.signature_hash_algorithm):
         raise UnusableEvidence("the answer is signed with a weak hash")
     if _is_named(answer, issuer) and _has_signed(issuer.public_key(), answer):
@@ -212,7 +212,8 @@ def _check_responder(responder: x509.Certificate, issuer: x509.Certificate, now:
     if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages.value:
         raise UnusableEvidence("the responder's certificate is not for OCSP")
     if ExtensionOID.OCSP_NO_CHECK not in stated:
-        # Otherwise its own revocation would have to be asked about, and at whose responder?
+        # RFC 6960 §4.2.2.2.1: without it the responder's own certificate would have to be checked for
+        # revocation, and that would need another responder.
         raise UnusableEvidence(
             "the responder's certificate could itself be revoked: it lacks id-pkix-ocsp-nocheck"
         )

@@ -1,7 +1,7 @@
 """PURE: the path from a presented certificate to an anchor of the profile (RFC 5280 §6), built by
 `cryptography`'s client verifier.
 
-Its second examination, by another library, is in `second_opinion`; revocation is asked about in `revocation`.
+`second_opinion` examines the path again with other libraries. `revocation` asks whether it has been revoked.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ from authproxy.certificates.profiles import CertificateCheck, Profile
 from authproxy.certificates.verdict import CertificateRefused
 
 _DEPTH = 3
-"""Certificates of CAs between leaf and anchor. AC NLB has one."""
+"""The maximum number of CA certificates between leaf and anchor. AC NLB has one."""
 _UNDERSTOOD: frozenset[type[x509.GeneralName]] = frozenset(
     {x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress}
 )
-"""Kinds of names whose constraints every reader here can apply, or refuses where a certificate names one: the
-first reader URIs. For addresses one of them does neither."""
+"""The kinds of names whose constraints all three readers handle: they apply them, or they refuse a
+certificate that has such a name (the first reader does that for URIs). One reader does neither for IP
+addresses, so those are checked here."""
 
 
 Pairs = tuple[tuple[x509.Certificate, x509.Certificate], ...]
-"""Certificates, each with its issuer."""
+"""Pairs of a certificate and its issuer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificatePath:
-    """A path that held at the time it was built: the leaf, the CAs above it, the anchor."""
+    """A path that was valid when it was built: the leaf, the CAs above it, the anchor."""
 
     leaf: Leaf
     certificates: tuple[x509.Certificate, ...]
 
     @property
     def pairs(self) -> Pairs:
-        """Each certificate that an issuer could have revoked, with that issuer; the leaf first."""
+        """Each certificate that its issuer could have revoked, with that issuer, the leaf first."""
         return tuple(zip(self.certificates, self.certificates[1:], strict=False))
 
     @property
@@ -53,21 +54,20 @@ class CertificatePath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """How far a certificate came: every check that was made, with its refusal or None where it passed, and
-    what came of it."""
+    """The checks that were made, each with its refusal or None if it passed, and the outcome."""
 
     checks: tuple[tuple[CertificateCheck, CertificateRefused | None], ...]
     outcome: CertificatePath | CertificateRefused
     leaf: Leaf | None = None
-    """None if it could not be read."""
+    """None if the certificate could not be read."""
 
     def after(self, check: CertificateCheck, refused: CertificateRefused | None) -> Examination:
-        """This examination, one check later."""
+        """This examination with one more check."""
         return replace(self, checks=(*self.checks, (check, refused)), outcome=refused or self.outcome)
 
 
 def examination(presented: Presented, profile: Profile, *, now: datetime) -> Examination:
-    """Every rule of the profile, and if all hold the path. What a person is told is the first rule that
+    """Checks every rule of the profile, and builds the path if all hold. A person is told the first rule that
     fails."""
     try:
         certificate, chain = _loaded(presented)
@@ -113,7 +113,7 @@ def _built(
     )
     try:
         path = tuple(verifier.verify(leaf, [*profile.intermediates, *chain]).chain)
-    except Exception as error:  # noqa: BLE001  (VerificationError, and whatever crafted octets cause beneath)
+    except Exception as error:  # noqa: BLE001  (VerificationError, and others for crafted certificates)
         return _untrusted(f"no path to an anchor: {_first_line(error)}")
     for authority in path[1:]:
         if weak := profiles.weakness(authority):
@@ -125,8 +125,8 @@ def _built(
 
 
 def _beyond_constraints(path: tuple[x509.Certificate, ...]) -> CertificateRefused | None:
-    """RFC 5280 §4.2.1.10: names that a CA constrains in a way that not every reader understands are refused,
-    whatever they are."""
+    """RFC 5280 §4.2.1.10: refuses the path if a CA constrains kinds of names that not every reader
+    understands, whatever the names are."""
     for depth, authority in enumerate(path[1:], start=1):
         kinds = _constrained_kinds(authority)
         if kinds - _UNDERSTOOD:
@@ -159,7 +159,7 @@ def _untrusted(found: str) -> CertificateRefused:
 
 
 def _first_line(error: Exception) -> str:
-    """What the library says, without the certificates that it appends to some of its messages."""
+    """The library's message without the certificates that it appends to some messages."""
     return str(error).partition("\n")[0].partition(" (encountered processing")[0][:200]
 
 
@@ -168,16 +168,16 @@ def _needs_key_identifier(
     certificate: x509.Certificate,
     identifier: x509.AuthorityKeyIdentifier | x509.SubjectKeyIdentifier | None,
 ) -> None:
-    """An intermediate must name its key and the one that signed it: of two authorities of one name the wrong
-    one may be followed."""
+    """An intermediate must have both key identifiers. Two authorities may share a name, and the wrong one
+    might be followed otherwise."""
     if identifier is None and certificate.issuer != certificate.subject:
         raise ValueError("an intermediate certificate without key identifier")
 
 
-# What the Web PKI asks of certificates, with these differences: a person needs neither an alternative name
-# nor the identifier of the issuer's key, policies and extended key usage may be critical (`profiles` judges
-# them), and an intermediate must name both keys. What an authority says about policies is critical by RFC
-# 5280 §4.2.1.11 and §4.2.1.14; `second_opinion` judges it.
+# The rules of the Web PKI with these differences: a person's certificate needs neither an alternative name
+# nor the identifier of the issuer's key; policies and extended key usage may be critical, because `profiles`
+# judges them; an intermediate must have both key identifiers. What a CA says about policies is critical by
+# RFC 5280 §4.2.1.11 and §4.2.1.14, and `second_opinion` judges it.
 _AUTHORITIES = (
     ExtensionPolicy.webpki_defaults_ca()
     .may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)

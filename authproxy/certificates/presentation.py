@@ -1,8 +1,8 @@
-"""PURE: which certificate a trusted terminator of TLS says it was shown: RFC 9440, or the one form of nginx,
-ingress-nginx, Traefik, Envoy, Apache or HAProxy that the settings name. What can be read in two ways is
-refused.
+"""PURE: reads the client certificate that a trusted TLS terminator forwards: as RFC 9440, or in the form of
+nginx, ingress-nginx, Traefik, Envoy, Apache or HAProxy that the settings name. A header that can be read in
+two ways is refused.
 
-Whether the peer may be believed is decided before; whether the certificate holds, after.
+Whether the peer is trusted is decided before; whether the certificate is valid is decided afterwards.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _PEM = re.compile(
 )
 _ENVOY_PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^";,\s]*))', re.ASCII)
 _NOTHING = frozenset({"", "(null)", "-"})
-"""What Apache and nginx write where there is nothing to write."""
+"""What Apache and nginx write if there is no value."""
 
 
 class TerminatorForm(StrEnum):
-    """Who ended TLS, and so how a certificate is written into a header."""
+    """The TLS terminator, which determines the form of the header."""
 
     RFC9440 = "rfc9440"
     NGINX = "nginx"
@@ -48,7 +48,7 @@ class TerminatorForm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
-    """What was shown in the handshake: DER that can be parsed, and nothing more is known of it. `chain` is
+    """What was shown in the handshake: DER that can be parsed; nothing more has been checked. `chain` is
     without the leaf."""
 
     leaf: bytes = field(repr=False)
@@ -57,8 +57,8 @@ class Presented:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminator:
-    """The one form in which certificates arrive. Names are as configured at the terminator; a verify header
-    that is named must be there."""
+    """The form in which certificates arrive. The names are those configured at the terminator. A verify
+    header that is named must be present."""
 
     form: TerminatorForm
     certificate_header: str
@@ -67,12 +67,11 @@ class Terminator:
 
 
 class _Unreadable(ValueError):  # noqa: N818
-    """Never leaves this module: it becomes a refusal. The message holds nothing of the header."""
+    """Becomes a refusal within this module. The message quotes nothing of the header."""
 
 
 def terminator(form: TerminatorForm) -> Terminator:
-    """The terminator of that form with the header names of its own documentation, or of ours where it has
-    none."""
+    """The terminator with the header names of its own documentation, or with ours if that names none."""
     certificate, chain, verify = _NAMES[form]
     return Terminator(form=form, certificate_header=certificate, chain_header=chain, verify_header=verify)
 
@@ -89,8 +88,8 @@ _NAMES: dict[TerminatorForm, tuple[str, str | None, str | None]] = {
 
 
 def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presented | CertificateRefused:
-    """The certificate in the header fields of a request; refused as missing if none was shown, as untrusted
-    if the terminator's own verdict is not a success, as unreadable for everything else."""
+    """The certificate in the header fields of a request. It is refused as missing if none was shown, as
+    untrusted if the terminator did not verify it, and as unreadable otherwise."""
     fields = list(headers)
     try:
         return _read(fields, by)
@@ -111,7 +110,8 @@ def _read(fields: list[tuple[str, str]], by: Terminator) -> Presented | Certific
 
 
 def presented(*certificates: bytes) -> Presented | CertificateRefused:
-    """The certificates of a handshake or a header, the leaf first, if they are few, small and parse."""
+    """Accepts the certificates of a handshake or a header, the leaf first, if they are few, small and can be
+    parsed."""
     if not certificates:
         return _missing()
     if len(certificates) > MAX_CERTIFICATES:
@@ -135,7 +135,7 @@ def _unreadable(found: str) -> CertificateRefused:
 
 
 def _only(fields: list[tuple[str, str]], name: str) -> str | None:
-    """The value of the one field of that name."""
+    """The value of the only field of that name."""
     values = _values(fields, name)
     if len(values) > 1:
         raise _Unreadable(f"{name} occurs twice, or under another spelling")
@@ -143,15 +143,14 @@ def _only(fields: list[tuple[str, str]], name: str) -> str | None:
 
 
 def _joined(fields: list[tuple[str, str]], name: str) -> str | None:
-    """The list of all the fields of that name (RFC 8941 §4.2: several lines are one list, joined by
-    commas)."""
+    """The list in all fields of that name (RFC 8941 §4.2: several lines are one list, joined by commas)."""
     values = _values(fields, name)
     return _bounded(", ".join(values), name) if values else None
 
 
 def _values(fields: list[tuple[str, str]], name: str) -> list[str]:
-    """Spellings that other software takes for the same name count, too, and are refused: a terminator that
-    sets `X-SSL-Client-Cert` does not remove a client's `X_SSL_Client_Cert`."""
+    """The values of the fields of that name. A spelling that other software takes for the same name is
+    refused: a terminator that sets `X-SSL-Client-Cert` does not remove a client's `X_SSL_Client_Cert`."""
     found = [(spelled, value) for spelled, value in fields if _folded(spelled) == _folded(name)]
     if any(spelled.lower() != name.lower() for spelled, _ in found):
         raise _Unreadable(f"{name} occurs twice, or under another spelling")
@@ -183,8 +182,8 @@ def _verdict(verify: str | None, form: TerminatorForm) -> CertificateRefused | N
 
 
 def _item(value: str) -> list[bytes]:
-    """RFC 9440 §2.1: an item, a byte sequence of RFC 8941 §3.3.5. Parameters mean nothing there and are
-    refused."""
+    """RFC 9440 §2.1: the field is an item, a byte sequence of RFC 8941 §3.3.5. It defines no parameters, and
+    they are refused here."""
     text = value.strip(" ")
     if len(text) < 2 or text[0] != ":" or text[-1] != ":":
         raise _Unreadable("not a byte sequence of RFC 8941")
@@ -197,12 +196,12 @@ def _list(value: str) -> list[bytes]:
 
 
 def _escaped_pem(value: str) -> list[bytes]:
-    """`$ssl_client_escaped_cert` of nginx: one PEM block, percent-encoded. A `+` stands for itself."""
+    """nginx, `$ssl_client_escaped_cert`: one PEM block, percent-encoded. A `+` is a plus sign."""
     return [_pem(_unescaped(value))]
 
 
 def _spaced_pem(value: str) -> list[bytes]:
-    """Apache's `SSL_CLIENT_CERT`: one PEM block whose line ends have become spaces."""
+    """Apache, `SSL_CLIENT_CERT`: one PEM block with spaces instead of line ends."""
     return [_pem(value)]
 
 
@@ -211,16 +210,16 @@ def _bare_base64(value: str) -> list[bytes]:
 
 
 def _traefik(value: str) -> list[bytes]:
-    """PEM without its first and last line and without line ends, the certificates separated by commas;
-    percent-encoded before version 3."""
+    """Traefik: PEM without its first and last line and without line ends. Commas separate certificates.
+    Versions before 3 percent-encode the value."""
     return [_base64(part) for part in _unescaped(value).split(",")]
 
 
 def _envoy(value: str) -> list[bytes]:
-    """One element of `x-forwarded-client-cert`: `Cert` is the leaf, `Chain` the leaf and what follows it,
-    `Hash` must be the leaf's.
+    """Envoy: one element of `x-forwarded-client-cert`. `Cert` is the leaf, `Chain` the leaf and what follows
+    it, `Hash` must be that of the leaf.
 
-    Two elements mean that Envoy appended to what a client sent: it must be told to `SANITIZE_SET`.
+    Two elements mean that Envoy appended to a client's header. It must be configured with `SANITIZE_SET`.
     """
     pairs = _envoy_pairs(value)
     chain = [_pem(block) for block in _blocks(_unescaped(pairs["chain"]))] if pairs.get("chain") else []
@@ -266,7 +265,7 @@ def _unescaped(value: str) -> str:
     if re.search(r"%(?![0-9A-Fa-f]{2})", value):
         raise _Unreadable("a percent sign that escapes nothing")
     if not value.isascii():
-        # Octets that are no text arrive as lone surrogates, which cannot be written as octets again.
+        # Bytes that are not UTF-8 arrive as lone surrogates, which cannot be encoded again.
         raise _Unreadable("characters outside of ASCII")
     try:
         return unquote_to_bytes(value).decode("ascii")

@@ -1,8 +1,7 @@
-"""PURE: which client certificates an authority's profile admits, rule by rule (RFC 5280 §4.2, domain rules of
-AC NLB).
+"""PURE: the rules of an authority's profile for client certificates (RFC 5280 §4.2 and rules of AC NLB).
 
-The path and its signatures are examined elsewhere; these are the rules that no validator knows, and those
-whose failure people are told.
+`path_validation` checks the path and its signatures. The rules here are those that no validator knows, and
+those whose failure a person is told.
 """
 
 from __future__ import annotations
@@ -23,14 +22,13 @@ from authproxy.certificates.verdict import CertificateRefused
 
 _NLB = "1.3.6.1.4.1.7597.1.5"
 ACNLB_PERSONS = frozenset({f"{_NLB}.11", f"{_NLB}.12", f"{_NLB}.13", f"{_NLB}.14"})
-"""AC NLB's policies for electronic signatures: their holders are natural persons."""
+"""AC NLB's policies for electronic signatures. Their holders are natural persons."""
 ACNLB_SEALS = frozenset({f"{_NLB}.15", f"{_NLB}.16"})
-"""AC NLB's policies for electronic seals: their holders are organisations, and no person signs in with
-them."""
+"""AC NLB's policies for electronic seals. Their holders are organisations, so they sign nobody in."""
 ACNLB_ROOT = "32974009d1662c1426dbcc121468f1ffc8e7081c52c5b7050bec0a9686abccff"
 ACNLB_SUB = "a008209da8eea5d669aa9e48382af0528087f5830b0919caa99507c57eca1a51"
-"""SHA-256 of the two certificates of AC NLB that can still have issued a valid one (EU trusted list of
-Slovenia)."""
+"""SHA-256 of the two certificates of AC NLB that may have issued certificates which are still valid (EU
+trusted list of Slovenia)."""
 
 _STRONG_HASHES = (
     hashes.SHA256,
@@ -42,13 +40,13 @@ _STRONG_HASHES = (
 )
 _STRONG_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _CLIENT_USAGES = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
-# Below 2048 bits RSA is weak; above 8192 one verification becomes a burden that whoever connects could
-# choose.
+# Below 2048 bits RSA is weak. Above 8192 bits one verification is so expensive that clients could use it for
+# an attack.
 _RSA_BITS = range(2048, 8192 + 1, 8)
 
 
 class CertificateCheck(StrEnum):
-    """What is examined, in the order in which a refusal names it."""
+    """The checks, in the order in which a refusal names them."""
 
     READABLE = "readable"
     STRENGTH = "strength"
@@ -66,8 +64,8 @@ class CertificateCheck(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sunset:
-    """People are told to move on from `warns_from`; nobody signs in with these certificates from `stops_at`
-    on."""
+    """From `warns_from` on people are told that these certificates will stop being accepted. From `stops_at`
+    on they sign nobody in."""
 
     warns_from: datetime
     stops_at: datetime
@@ -79,27 +77,28 @@ class Sunset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Whom we trust, and for what. Never the system's roots; an anchor is trusted as configured, whatever
-    signs it.
+    """The trusted authorities and their rules. System roots are never used. An anchor is trusted as
+    configured, regardless of who has signed it.
 
-    An expired anchor signs nobody in: put none that is not in use here.
+    An expired anchor signs nobody in.
     """
 
     anchors: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...] = ()
-    """Given to the search for a path, because browsers may send the leaf alone; trusted no more than what
-    they send."""
+    """CAs for the path search, because browsers may send the leaf alone. They are trusted no more than those
+    that browsers send."""
     accepted_policies: frozenset[str] = frozenset()
-    """The leaf must state one of these, and every CA above must allow it; empty: whatever it states."""
+    """The leaf must state one of these, and every CA above it must allow it. Empty: every policy is
+    accepted."""
     refused_policies: frozenset[str] = frozenset()
     requires_key_usage: bool = False
     requires_extended_key_usage: bool = False
-    """Whether the extension must be there; what it says counts in either case."""
+    """Whether the extension must be present. If it is present, it always counts."""
     believes_tax_numbers: bool = False
-    """Whether a `TINSI-` serial number in the subject proves a tax number."""
+    """Whether a `TINSI-` serial number in the subject is believed as a tax number."""
     sunset: Sunset | None = None
     checks_intermediates: bool = True
-    """Whether revocation of the CAs of the path is asked about, too."""
+    """Whether the CAs of the path are checked for revocation, too."""
     authorities: tuple[x509.Certificate, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -108,14 +107,14 @@ class Profile:
         object.__setattr__(self, "authorities", (*self.intermediates, *self.anchors))
 
     def ends_at(self, now: datetime) -> datetime | None:
-        """When these certificates stop being accepted, once people are to be told."""
+        """When these certificates stop being accepted; None before people are to be told."""
         return self.sunset.stops_at if self.sunset is not None and now >= self.sunset.warns_from else None
 
 
 def examined(
     leaf: x509.Certificate, profile: Profile, *, chain: tuple[x509.Certificate, ...], now: datetime
 ) -> Iterator[tuple[CertificateCheck, CertificateRefused | None]]:
-    """Every rule of the profile with its refusal, None where it holds, in the order of `CertificateCheck`."""
+    """Every rule of the profile with its refusal, or None if it holds, in the order of `CertificateCheck`."""
     yield CertificateCheck.STRENGTH, weakness(leaf)
     yield CertificateCheck.ISSUER, _stranger(leaf, (*profile.authorities, *chain))
     yield CertificateCheck.TIME, _out_of_time(leaf, now)
@@ -128,8 +127,8 @@ def examined(
 
 
 def weakness(certificate: x509.Certificate) -> CertificateRefused | None:
-    """A key or a signature that may be forged today; also the old forms that nothing checks (version 1, a
-    serial number of no length)."""
+    """Refuses keys and signatures that could be forged today, and old forms: other versions than 3, and
+    serial numbers that RFC 5280 §4.1.2.2 forbids (not positive, or longer than 20 bytes)."""
     try:
         key, algorithm = certificate.public_key(), certificate.signature_hash_algorithm
     except (ValueError, UnsupportedAlgorithm):
@@ -144,7 +143,7 @@ def weakness(certificate: x509.Certificate) -> CertificateRefused | None:
 
 
 def is_strong_hash(algorithm: hashes.HashAlgorithm | None) -> bool:
-    """None stands for the signatures that have no hash to choose (Ed25519, Ed448)."""
+    """None stands for signature algorithms without a separate hash (Ed25519, Ed448)."""
     return algorithm is None or isinstance(algorithm, _STRONG_HASHES)
 
 
@@ -157,7 +156,8 @@ def is_strong(key: object) -> bool:
 
 
 def issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    """Whether the authority's key has signed the certificate and its name is the issuer's, octet by octet."""
+    """Whether the authority's key has signed the certificate, and the issuer name equals the authority's name
+    byte by byte."""
     try:
         certificate.verify_directly_issued_by(authority)
     except Exception:  # noqa: BLE001  (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm: all of them mean no)
@@ -166,16 +166,16 @@ def issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
 
 
 def is_same_authority(one: x509.Certificate, other: x509.Certificate) -> bool:
-    """Whether both are of one authority: it has one name and one key, and another certificate after each
-    renewal or cross-signing."""
+    """Whether both belong to one authority, that is, have the same name and key. An authority gets another
+    certificate at each renewal or cross-signing."""
     return one == other or (
         one.subject.public_bytes() == other.subject.public_bytes() and one.public_key() == other.public_key()
     )
 
 
 def to_the_second(now: datetime) -> datetime:
-    """The time as certificates state it: the last second of one belongs to it as a whole (RFC 5280
-    §4.1.2.5)."""
+    """The time in whole seconds, as certificates state it. `notAfter` is inclusive (RFC 5280 §4.1.2.5), so
+    the whole last second is valid."""
     return now.replace(microsecond=0)
 
 

@@ -1,8 +1,8 @@
-"""Whether a certificate is revoked (RFC 5280 §6.3, RFC 6960): what the lists at hand say, then OCSP, then
-lists asked for on the spot.
+"""Whether a certificate is revoked (RFC 5280 §6.3, RFC 6960). It looks at stored lists first, then asks by
+OCSP, then fetches lists.
 
-Whatever says "revoked" and may be believed decides; "good" needs one voice. If nobody can say, that is
-CannotAsk, never "good".
+One credible "revoked" decides. "Good" needs one credible source. If no source can tell, CannotAsk is raised;
+that never counts as "good".
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ _LOOK_EVERY = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationRules:
-    """How revocation is found out. Spans of time; sizes in octets."""
+    """How revocation is checked. Sizes are in bytes."""
 
     addresses: SourceAddresses
     ocsp_timeout: timedelta = timedelta(seconds=4)
     ocsp_fresh_for: timedelta = timedelta(minutes=5)
-    """An answer younger than this is not asked for again."""
+    """While an answer is younger than this, the responder is not asked again."""
     ocsp_max_age: timedelta = timedelta(hours=8)
-    """How long an answer does, from its `thisUpdate`, while the responder is away; never beyond its
+    """How long an answer is used after its `thisUpdate` while the responder is down; never after its
     `nextUpdate`."""
     ocsp_requires_nonce: bool = False
     answers_at_most: int = 10_000
-    """How many are kept; the one that came first goes first."""
+    """How many answers are kept; the oldest one is dropped first."""
     list_timeout: timedelta = timedelta(seconds=20)
     list_octets: int = 8 * 1024 * 1024
     refresh_every: timedelta = timedelta(hours=1)
     max_stale: timedelta = timedelta(0)
-    """How long a list does after its `nextUpdate`, while no newer one can be had."""
+    """How long a list is used after its `nextUpdate` while no newer one is available."""
 
     patience: timedelta = timedelta(seconds=10)
-    """How long one question about one certificate may take altogether."""
+    """How long the whole check of one certificate may take."""
 
     @property
     def terms(self) -> OcspTerms:
@@ -62,7 +62,7 @@ class RevocationRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """What is known of one source, without asking it. `failure` is why the last question failed, free of
+    """What is known about one source without asking it. `failure` is why the last question failed, without
     secrets."""
 
     source: StatusSource
@@ -72,8 +72,8 @@ class Freshness:
     next_update: datetime | None = None
     failure: str | None = None
     is_usable: bool
-    """Whether it can answer now: a list that is in date (or within `max_stale`), a responder whose last
-    answer did not fail."""
+    """Whether the source can answer now: a list that is current (or within `max_stale`), or a responder whose
+    last answer was usable."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class _Responder:
     failure: str | None = None
     pauses: Pauses = field(default_factory=Pauses)
     probe: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
-    """After a failure one question goes ahead, and the others wait for how it ends."""
+    """After a failure one question is sent and the others wait for its result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +92,11 @@ class _KeptAnswer:
 
 
 class RevocationSources:
-    """The lists and responders of some authorities. `authorities` are the CAs whose own revocation lists are
-    kept from the start.
+    """The lists and responders of some authorities. The lists about the `authorities` themselves are kept
+    from the start.
 
-    `clock` gives the time of an answer, which is later than that of the question. `random_bytes(n)`
-    returns n random octets.
+    `clock` gives the time of an answer, which is later than that of the question. `random_bytes(n)` returns n
+    random bytes.
     """
 
     def __init__(
@@ -126,37 +126,37 @@ class RevocationSources:
         self._answers: OrderedDict[tuple[bytes, int], _KeptAnswer] = OrderedDict()
         self._responders: dict[str, _Responder] = {}
         self.nobody_to_ask_at: datetime | None = None
-        """When somebody last showed a certificate about which no list and no responder may be asked."""
+        """When a certificate was last shown for which no list and no responder may be asked."""
         self._named_lists = self._keep_own_lists(tuple(authorities))
 
     async def run(self) -> None:
-        """Keeps the lists ahead of need, for ever."""
+        """Refreshes the lists in advance, for ever."""
         while True:
             await self.refresh()
             await asyncio.sleep(_LOOK_EVERY)
 
     async def refresh(self) -> None:
-        """Asks for the lists that are due now. Never raises CannotAsk: `freshness` tells."""
+        """Fetches the lists that are due. Never raises CannotAsk; `freshness` shows failures."""
         await self._lists.refresh(now=self._clock())
 
     async def status(
         self, subject: IssuedCertificate, *, now: datetime, stapled: bytes | None = None
     ) -> Good | Revoked:
-        """What is said of the certificate, whose path has been validated: only then may its addresses be
-        asked.
+        """The status of a certificate whose path has been validated. (Only then may the addresses that it
+        names be asked.)
 
-        Raises CannotAsk if nobody says anything that may be believed.
+        Raises CannotAsk if no source gives a credible answer.
         """
-        said: list[str] = []
+        problems: list[str] = []
         try:
             async with asyncio.timeout(self._rules.patience.total_seconds()):
-                found = await self._found(subject, now, stapled, said)
+                found = await self._determine(subject, now, stapled, problems)
         except TimeoutError:
             found = None
-            said.append(f"nothing found out within {self._rules.patience.total_seconds():g} s")
+            problems.append(f"nothing found out within {self._rules.patience.total_seconds():g} s")
         if found is None:
             raise CannotAsk(
-                Reason.REVOCATION_UNAVAILABLE, "; ".join(said) or self._nobody_to_ask(subject, now)
+                Reason.REVOCATION_UNAVAILABLE, "; ".join(problems) or self._nobody_to_ask(subject, now)
             )
         return found
 
@@ -168,18 +168,19 @@ class RevocationSources:
         return f"no list and no responder may be asked (addresses in the certificate: {named})"
 
     def freshness(self, now: datetime) -> tuple[Freshness, ...]:
-        """What is known of every list and responder, for readiness and metrics."""
+        """What is known about every list and responder, for readiness and metrics."""
         lists = (
             Freshness(
                 source=StatusSource.CRL,
-                address=held.address.url,
-                answered_at=held.fetched_at,
-                this_update=held.list.this_update if held.list else None,
-                next_update=held.list.next_update if held.list else None,
-                failure=held.failure,
-                is_usable=held.list is not None and now <= held.list.next_update + self._rules.max_stale,
+                address=kept_list.address.url,
+                answered_at=kept_list.fetched_at,
+                this_update=kept_list.list.this_update if kept_list.list else None,
+                next_update=kept_list.list.next_update if kept_list.list else None,
+                failure=kept_list.failure,
+                is_usable=kept_list.list is not None
+                and now <= kept_list.list.next_update + self._rules.max_stale,
             )
-            for held in self._lists.all
+            for kept_list in self._lists.all
         )
         responders = (
             Freshness(
@@ -194,7 +195,8 @@ class RevocationSources:
         return (*lists, *responders)
 
     def _keep_own_lists(self, authorities: tuple[x509.Certificate, ...]) -> list[KeptList]:
-        """Those that the operator names, and those about the authorities themselves. Returns the former."""
+        """Keeps the lists that the operator configured and those about the authorities themselves. Returns
+        the former."""
         now = self._clock()
         for authority in authorities:
             for issuer in authorities:
@@ -202,10 +204,10 @@ class RevocationSources:
                     self._lists.keep(self._rules.addresses.of_lists(authority), (issuer,), now=now)
         return self._lists.keep(self._rules.addresses.of_named_lists, authorities, now=now)
 
-    async def _found(
-        self, subject: IssuedCertificate, now: datetime, stapled: bytes | None, said: list[str]
+    async def _determine(
+        self, subject: IssuedCertificate, now: datetime, stapled: bytes | None, problems: list[str]
     ) -> Good | Revoked | None:
-        held = [
+        lists = [
             *self._lists.keep(
                 self._rules.addresses.of_lists(subject.certificate), (subject.issuer,), now=now
             ),
@@ -213,26 +215,29 @@ class RevocationSources:
         ]
         question = OcspQuestion(subject=subject, nonce=self._random_bytes(ocsp.NONCE_OCTETS))
         return (
-            self._listed(held, subject, now)
-            or self._stapled(stapled, subject, now, said)
-            or await self._recent(subject, now)
-            or await self._asked(question, said)
-            or await self._in_lists(held, subject, now, said)
-            or self._kept(subject, now)
+            self._revoked_by_a_list(lists, subject, now)
+            or self._stapled_status(stapled, subject, now, problems)
+            or await self._recent_answer(subject, now)
+            or await self._ask_responders(question, problems)
+            or await self._ask_lists(lists, subject, now, problems)
+            or self._last_answer(subject, now)
         )
 
-    def _listed(self, held: list[KeptList], subject: IssuedCertificate, now: datetime) -> Revoked | None:
-        """Whether a list at hand names the certificate, whatever else may say that it is good."""
-        for each in held:
-            for stated in filter(None, (each.list, each.partial)):
+    def _revoked_by_a_list(
+        self, lists: list[KeptList], subject: IssuedCertificate, now: datetime
+    ) -> Revoked | None:
+        """The revocation in a stored list that names the certificate. It outweighs every source that says
+        "good"."""
+        for kept_list in lists:
+            for stated in filter(None, (kept_list.list, kept_list.partial)):
                 with suppress(UnusableEvidence):
                     found = stated.status(subject, now=now, max_stale=self._rules.max_stale)
                     if isinstance(found, Revoked):
                         return found
         return None
 
-    def _stapled(
-        self, stapled: bytes | None, subject: IssuedCertificate, now: datetime, said: list[str]
+    def _stapled_status(
+        self, stapled: bytes | None, subject: IssuedCertificate, now: datetime, problems: list[str]
     ) -> Good | Revoked | None:
         if stapled is None:
             return None
@@ -245,23 +250,23 @@ class RevocationSources:
                 source=StatusSource.STAPLED,
             )
         except UnusableEvidence as found:
-            said.append(f"stapled: {found}")
+            problems.append(f"stapled: {found}")
             return None
 
-    async def _recent(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
-        """An answer that is too young to be asked for again, of this instance or of another."""
+    async def _recent_answer(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
+        """An answer, of this instance or another, that is too recent to ask again."""
         if (known := self._answers.get(_identity(subject))) is None:
             known = await self._shared(subject, now)
         is_young = known is not None and timedelta(0) <= now - known.asked_at < self._rules.ocsp_fresh_for
-        return self._kept(subject, now) if is_young else None
+        return self._last_answer(subject, now) if is_young else None
 
     async def _shared(self, subject: IssuedCertificate, now: datetime) -> _KeptAnswer | None:
         with suppress(CannotAsk, UnusableEvidence):
             octets = await self._store.get(_key(subject))
             if octets is not None:
                 found = ocsp.status(octets, OcspQuestion(subject=subject), self._rules.terms, now=now)
-                # When it was asked for, only the store says; when it was made, the responder. Of a revocation
-                # we ask again at once.
+                # The store does not say when the answer was fetched, so its own time is used. After a
+                # revocation the responder is asked again at once.
                 return self._remember(
                     subject,
                     octets,
@@ -269,38 +274,38 @@ class RevocationSources:
                 )
         return None
 
-    def _kept(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
-        """The last answer, as long as it may be believed."""
+    def _last_answer(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
+        """The last answer while it is still credible."""
         if (known := self._answers.get(_identity(subject))) is None:
             return None
         with suppress(UnusableEvidence):
             return ocsp.status(known.octets, OcspQuestion(subject=subject), self._rules.terms, now=now)
         return None
 
-    async def _asked(self, question: OcspQuestion, said: list[str]) -> Good | Revoked | None:
+    async def _ask_responders(self, question: OcspQuestion, problems: list[str]) -> Good | Revoked | None:
         for address in self._rules.addresses.of_responders(question.subject.certificate):
             responder = self._responders.setdefault(address.url, _Responder())
             try:
-                return await self._answered_in_turn(address, responder, question)
+                return await self._ask_in_turn(address, responder, question)
             except (NoAnswer, UnusableEvidence) as failure:
-                said.append(f"OCSP: {failure}")
+                problems.append(f"OCSP: {failure}")
         return None
 
-    async def _answered_in_turn(
+    async def _ask_in_turn(
         self, address: SourceAddress, responder: _Responder, question: OcspQuestion
     ) -> Good | Revoked:
-        """Everybody asks a responder that answers. One that has failed rests, and then is asked by one at a
-        time until it answers."""
+        """A responder that works is asked by everybody at once. After a failure it rests, and then is asked
+        by one caller at a time until it answers."""
         if not responder.pauses.in_a_row:
-            return await self._answered(address, responder, question)
+            return await self._ask(address, responder, question)
         async with responder.probe:
             if responder.pauses.is_resting(self._clock()):
                 raise NoAnswer(f"{responder.failure}, a moment ago")
             if responder.pauses.in_a_row:
-                return await self._answered(address, responder, question)
-        return await self._answered(address, responder, question)
+                return await self._ask(address, responder, question)
+        return await self._ask(address, responder, question)
 
-    async def _answered(
+    async def _ask(
         self, address: SourceAddress, responder: _Responder, question: OcspQuestion
     ) -> Good | Revoked:
         limits = FetchLimits(timeout=self._rules.ocsp_timeout, octets=_OCSP_OCTETS)
@@ -322,23 +327,23 @@ class RevocationSources:
         responder.failure = None
         self._remember(question.subject, octets, now)
         with suppress(CannotAsk):
-            # One that says "revoked" must not leave an older one that says "good" to the other instances.
+            # A "revoked" must replace an older "good" that other instances might read.
             await self._store.put(_key(question.subject), octets, self._lives_for(found, now))
         return found
 
-    async def _in_lists(
-        self, held: list[KeptList], subject: IssuedCertificate, now: datetime, said: list[str]
+    async def _ask_lists(
+        self, lists: list[KeptList], subject: IssuedCertificate, now: datetime, problems: list[str]
     ) -> Good | Revoked | None:
-        for each in held:
-            found = await self._lists.current(each, now=now)
-            if (revoked := self._listed([each], subject, now)) is not None:
+        for kept_list in lists:
+            found = await self._lists.current(kept_list, now=now)
+            if (revoked := self._revoked_by_a_list([kept_list], subject, now)) is not None:
                 return revoked
             try:
                 if found is not None:
                     return found.status(subject, now=now, max_stale=self._rules.max_stale)
-                said.append(f"CRL: {each.failure}")
+                problems.append(f"CRL: {kept_list.failure}")
             except UnusableEvidence as failure:
-                said.append(f"CRL: {failure}" + (f" ({each.failure})" if each.failure else ""))
+                problems.append(f"CRL: {failure}" + (f" ({kept_list.failure})" if kept_list.failure else ""))
         return None
 
     def _remember(self, subject: IssuedCertificate, octets: bytes, asked_at: datetime) -> _KeptAnswer:

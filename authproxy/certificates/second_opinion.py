@@ -1,24 +1,24 @@
-"""PURE: the path that `path_validation` has found, judged by two readers of other makers. Both must agree,
-and nobody else is asked.
+"""PURE: the path that `path_validation` has found, examined by two libraries of other makers. Both must
+accept it.
 
-How the work is divided, so that every question has one answer wherever a certificate is shown:
+The work is divided so that every question has one answer, wherever a certificate is shown:
 
-- `profiles` has the rules of the authority and those whose failure people are told.
-- `path_validation` (`cryptography`) finds the path: signatures, time, CAs, usages, lengths, names. It is the
-  strictest of the three, and knows no certificate policies.
-- `pyhanko-certvalidator` is here for the policies (RFC 5280 §6.1, the whole tree), which no other library
-  reads, and as a second reader of the rest. Its own search for paths is never used: crafted chains keep it
-  busy for seconds. It sees no root of the system.
-- OpenSSL is here because it is written in another language by other people, and because it reads host names
-  in common names, as the others do not. It takes the exact path, no matter who ended TLS. It is not asked to
-  be strict (X509_V_FLAG_X509_STRICT): that demands of a person's certificate what the profile does not, the
-  identifier of the issuer's key, and of anchors what nobody has promised; `path_validation` demands it of
-  intermediates. It is given no purpose, because `profiles` has judged the usages, and no time: it takes the
-  last second of a certificate for over, and two have looked at the clock.
-- Revocation is judged by `revocation` alone, from `crl` and `ocsp`. A second reading of lists and answers
-  would decide by their size (it takes seconds for each megabyte), by what a library does not know (hashes of
-  RFC 6960 other than SHA-1 and SHA-256, a responder that the certificate does not name), or by what it
-  demands beyond RFC 5280 (the delta list that §5.2.6 leaves to the reader).
+- `profiles` has the rules of the authority and those whose failure a person is told.
+- `path_validation` (`cryptography`) finds the path and checks signatures, times, CAs, usages, lengths and
+  names. It is the strictest of the three, and does not know certificate policies.
+- `pyhanko-certvalidator` checks the policies (RFC 5280 §6.1, the whole tree), which no other library does,
+  and everything else a second time. Its own path search is never used, because crafted chains keep it busy
+  for seconds. It gets no system roots.
+- OpenSSL is written in another language by other people, and it checks host names in common names, as the
+  others do not. It examines this exact path, whoever terminated TLS. It is not strict
+  (X509_V_FLAG_X509_STRICT): that demands of a person's certificate the identifier of the issuer's key, which
+  the profile does not, and of anchors things that nobody promised; `path_validation` demands the identifiers
+  of intermediates. It gets no purpose, because `profiles` has judged the usages. It checks no times, because
+  it treats the last second of a certificate as expired, and two others have checked them.
+- Only `revocation` judges revocation, with `crl` and `ocsp`. The libraries would decide otherwise because of
+  size (seconds per megabyte), because of what they do not know (RFC 6960 hashes other than SHA-1 and SHA-256,
+  a responder that the certificate does not name), or because they demand more than RFC 5280 (the delta list,
+  which §5.2.6 leaves to the reader).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from authproxy.certificates.path_validation import CertificatePath
 from authproxy.certificates.profiles import Profile, to_the_second
 from authproxy.certificates.verdict import CertificateRefused
 
-# Its messages name the holders of certificates; what it finds is returned.
+# Its log messages name the holders of certificates. Its findings are returned anyway.
 logging.getLogger("pyhanko_certvalidator").setLevel(logging.CRITICAL + 1)
 
 _NO_CHECK_TIME = 0x200000
@@ -62,7 +62,7 @@ _REVOCATION_IS_JUDGED_ELSEWHERE = CertRevTrustPolicy(
 
 
 def opinion(path: CertificatePath, profile: Profile, *, now: datetime) -> CertificateRefused | None:
-    """None if the path holds for both readers. One that cannot read the path at all refuses it, too."""
+    """None if both libraries accept the path. A library that fails to read the path refuses it."""
     return _of_pyhanko(path, profile, now) or _of_openssl(path)
 
 
@@ -86,7 +86,7 @@ def _of_pyhanko(path: CertificatePath, profile: Profile, now: datetime) -> Certi
 def _of_openssl(path: CertificatePath) -> CertificateRefused | None:
     leaf, *above, anchor = (crypto.X509.from_cryptography(certificate) for certificate in path.certificates)
     store = crypto.X509Store()
-    # An anchor is trusted as configured, also where another authority has signed it.
+    # An anchor is trusted as configured, even if another authority has signed it.
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN | _NO_CHECK_TIME)
     store.add_cert(anchor)
     try:
@@ -124,8 +124,8 @@ def _untrusted(found: str) -> CertificateRefused:
 
 
 def finish(validation: Coroutine[Any, Any, object]) -> None:
-    """Runs the coroutine without an event loop: everything has been fetched before, so that there is nothing
-    to wait for."""
+    """Runs the coroutine without an event loop. It has nothing to wait for, because everything has been
+    fetched."""
     try:
         validation.send(None)
     except StopIteration:

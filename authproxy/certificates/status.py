@@ -1,4 +1,4 @@
-"""PURE: what can be known of the revocation of a certificate, and what it is known from."""
+"""PURE: the revocation status of a certificate, and where it is known from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cryptography import x509
 
 
 class RevocationMode(StrEnum):
-    """What happens while nobody can say whether a certificate is revoked. One that is known to be revoked is
-    refused in both."""
+    """What happens if no source can tell whether a certificate is revoked. A certificate that is known to be
+    revoked is refused in both modes."""
 
     HARD = "hard"
     """Nobody signs in."""
     ALARM = "alarm"
-    """People sign in, and every such sign-in is told of in the audit."""
+    """People sign in, and an audit event records every such sign-in."""
 
 
 class StatusSource(StrEnum):
@@ -27,20 +27,19 @@ class StatusSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Good:
-    """Not revoked, as its issuer said at `this_update`; no later than `next_update`, or `is_stale`.
-    `evidence` is what it said, DER."""
+    """Not revoked, according to the issuer at `this_update`. `evidence` is the list or answer in DER."""
 
     source: StatusSource
     this_update: datetime
     next_update: datetime | None
     is_stale: bool = False
-    """Beyond `next_update`, within what the operator allows as `max_stale`."""
+    """Whether `next_update` is over and the operator's `max_stale` is not."""
     evidence: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
-    """Revoked at that time, for a reason of RFC 5280 §5.3.1 (`unspecified` if none is given)."""
+    """Revoked at that time, for a reason of RFC 5280 §5.3.1 (`unspecified` if none was stated)."""
 
     source: StatusSource
     at: datetime
@@ -49,8 +48,7 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCertificate:
-    """The certificate in question and the CA that has issued it; that it has is known from path
-    validation."""
+    """A certificate and the CA that has issued it, as path validation has established."""
 
     certificate: x509.Certificate
     issuer: x509.Certificate
@@ -64,5 +62,4 @@ class IssuedCertificate:
 
 
 class UnusableEvidence(ValueError):  # noqa: N818
-    """A CRL or an OCSP response that says nothing about the certificate in question. The message is for
-    operators."""
+    """A CRL or OCSP response that cannot be used for the certificate. The message is for operators."""

@@ -1,9 +1,8 @@
-"""A client certificate from the handshake to the verdict: rules and path, revocation, second opinion, in this
-order. There is no other verdict: wherever and however a certificate was shown, and when an operator asks
-about it, it is this one.
+"""Examines a client certificate from the handshake to the verdict: rules and path, revocation, second
+opinion, in this order. Every way of showing a certificate, and the operator's command, use this examination.
 
-What computes does so in threads of its own, for no longer than two seconds, so that nobody's certificate
-holds up the others' requests.
+Computations run in threads of their own, for at most two seconds each, so that one certificate does not delay
+other requests.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ T = TypeVar("T")
 
 
 class CertificateValidator:
-    """The examination of the certificates of one profile, in so many threads, for so many seconds each;
-    `patience`, in seconds, is how long one waits for a free thread. `close` it at the end."""
+    """Examines certificates of one profile, in `workers` threads, for `seconds` each. `patience`, in seconds,
+    is how long an examination waits for a free thread. Call `close` at the end."""
 
     def __init__(
         self,
@@ -55,11 +54,10 @@ class CertificateValidator:
     async def validate(
         self, presented: Presented, *, now: datetime, mode: RevocationMode, stapled: bytes | None = None
     ) -> Validated | CertificateRefused:
-        """The verdict. Raises CannotAsk in mode `hard` while nobody can say whether the certificate, or a CA
+        """The verdict. Raises CannotAsk in mode `hard` if no source can tell whether the certificate, or a CA
         above it, is revoked.
 
-        `stapled` is an OCSP response that came with the certificate; it is believed no more than a fetched
-        one.
+        `stapled` is an OCSP response that came with the certificate. It is checked like a fetched one.
         """
         _, verdict = await self.examine(presented, now=now, mode=mode, stapled=stapled)
         return verdict
@@ -67,7 +65,7 @@ class CertificateValidator:
     async def examine(
         self, presented: Presented, *, now: datetime, mode: RevocationMode, stapled: bytes | None = None
     ) -> tuple[Examination, Validated | CertificateRefused]:
-        """As `validate`, with every check that was reached."""
+        """Like `validate`, and also returns every check that was made."""
         examination = await self.computed(
             lambda: path_validation.examination(presented, self._profile, now=now)
         )
@@ -84,9 +82,9 @@ class CertificateValidator:
         return examination, refused or self._validated(path, known, unchecked, now)
 
     async def recheck(self, leaf: bytes, *above: bytes, now: datetime) -> Good | Revoked:
-        """Whether a certificate that was accepted earlier, or a CA above it, has been revoked since; `above`
-        are the CAs of its path then, where they are known. Raises CannotAsk, and ValueError if nobody of the
-        profile is above it any more."""
+        """Whether a certificate that was accepted earlier, or a CA above it, has been revoked since. `above`
+        are the CAs of its path at that time, if they are known. Raises CannotAsk, and ValueError if no
+        authority of the profile is above the certificate any more."""
         certificate, *others = (x509.load_der_x509_certificate(der) for der in (leaf, *above))
         found = await self._statuses(self._known_above(certificate, others), now, None)
         revoked = next((status for status in found if isinstance(status, Revoked)), None)
@@ -98,8 +96,8 @@ class CertificateValidator:
         return next(status for status in found if isinstance(status, Good))
 
     def _known_above(self, certificate: x509.Certificate, others: Iterable[x509.Certificate]) -> Pairs:
-        """The certificate with its issuer, that one with its own, and so on up to somebody of the profile and
-        further to an anchor."""
+        """The certificate with its issuer, the issuer with its own issuer, and so on to an authority of the
+        profile and on to an anchor."""
         pairs: Pairs = ()
         known = [*self._profile.authorities, *others]
         while certificate not in self._profile.anchors:
@@ -150,8 +148,8 @@ class CertificateValidator:
         ]
 
     async def computed(self, work: Callable[[], T]) -> T:
-        """The result of the work. A thread cannot be ended: one that exceeds its time stays taken until it
-        ends by itself."""
+        """The result of the work. A thread cannot be stopped: one that exceeds its time stays occupied until
+        it ends."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
@@ -172,14 +170,14 @@ class CertificateValidator:
     def _freed(self, future: asyncio.Future[T]) -> None:
         self._free.release()
         if not future.cancelled():
-            future.exception()  # of work that nobody waits for any more
+            future.exception()  # retrieved, or asyncio logs it if nobody waits for the work any more
 
 
 def _weighed(
     found: list[Good | Revoked | CannotAsk], mode: RevocationMode
 ) -> tuple[CertificateRefused | None, str | None]:
-    """The refusal if any certificate is revoked, whatever else is not known; why something is not known, if
-    that is let pass."""
+    """The refusal if any certificate is revoked, even if another status is unknown; otherwise why a status is
+    unknown, if the mode accepts that."""
     for status in found:
         if isinstance(status, Revoked):
             detail = f"revoked on {status.at:%Y-%m-%d %H:%M:%S} UTC ({status.reason}), says {status.source}"

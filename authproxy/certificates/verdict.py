@@ -1,5 +1,5 @@
-"""PURE: how the examination of a client certificate ends. "Cannot be found out" is not among the ends: that
-is `access.unavailable`."""
+"""PURE: the results of the examination of a client certificate. "Could not be determined" is not among them;
+that raises `CannotAsk`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from authproxy.identity.person import TaxNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRefused:
-    """The certificate signs nobody in. `detail` is for operators: it names the rule, never what the
-    certificate says of its holder."""
+    """The certificate signs nobody in. `detail` is for operators: it names the rule and never quotes what the
+    certificate says about its holder."""
 
     reason: Reason
     detail: str
@@ -23,17 +23,17 @@ class CertificateRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """The certificate holds; who its holder is here, the register knows."""
+    """The certificate is valid. The register knows who its holder is."""
 
     leaf: Leaf
     tax_number: TaxNumber | None = field(default=None, repr=False)
-    """Only where the profile believes the certificate in this."""
+    """Only set if the profile believes tax numbers in certificates."""
     path: tuple[bytes, ...] = field(repr=False)
     """DER, from the leaf to the anchor."""
     status: tuple[Good, ...]
-    """For each certificate of the path that was asked about, the leaf first; empty if nothing could be found
-    out and that was allowed."""
+    """The status of each certificate of the path that was checked, the leaf first. Statuses that stayed
+    unknown, as the mode allows, are missing."""
     unchecked: str | None = None
-    """Why revocation could not be found out, where the portal's mode lets that pass. For the audit."""
+    """Why revocation could not be determined, if the portal's mode accepts that. For the audit."""
     ends_at: datetime | None = None
-    """When certificates of this authority stop being accepted; None as long as nobody needs to be told."""
+    """When certificates of this authority stop being accepted; None before people are to be told."""
