@@ -35,7 +35,7 @@ class StepUp:
     max_age: timedelta | None = None
     acr: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
-    """The fields of the form, or of a GET's query, that the person sees when they prove themselves."""
+    """The fields of the form, or of the query of a GET, that the person sees when they prove themselves."""
 
     @property
     def is_per_request(self) -> bool:
