@@ -32,9 +32,11 @@ from authproxy.edge.client.sockets import Bound
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.flows.ending.certificate_watch import CertificateWatch
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
-from authproxy.flows.sign_in.certificate import CertificateLogin, CertificateRules, KeptStore
+from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
+from authproxy.flows.sign_in.certificate import CertificateRules, CertificateSignIn
+from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.flows.step_up.elevation import Elevations
+from authproxy.flows.stores import OctetStore
 from authproxy.identity.person import Issuer
 from authproxy.settings.certificates import Acnlb, CertificateRevocation
 from authproxy.settings.checks.certificates import authority
@@ -64,10 +66,10 @@ _REMEMBERED_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateSignIn:
+class CertificateParts:
     """What the rest of the gateway needs of it."""
 
-    login: CertificateLogin
+    login: CertificateSignIn
     sources: RevocationSources
     profile: Profile
     watch: CertificateWatch
@@ -142,11 +144,11 @@ class CertificateSignIn:
                 )
 
 
-async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over, not looked up)
+async def certificate_parts(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     settings: Settings,
     acnlb: Acnlb,
     stores: Stores,
-    places: Mapping[str, SignInPlace],
+    demands: Mapping[str, SignInDemand],
     sign_ins: SignIns,
     elevations: Elevations,
     *,
@@ -154,13 +156,14 @@ async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over,
     clock: Clock,
     resources: AsyncExitStack,
     names: Resolver,
-) -> CertificateSignIn:
+) -> CertificateParts:
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
     sources = await _sources(acnlb, stores.kept, profile, clock, resources, names)
     validator = CertificateValidator(profile, sources)
     resources.callback(validator.close)
-    login = CertificateLogin(
+    kept = KeptCertificates(stores.kept)
+    login = CertificateSignIn(
         rules=CertificateRules(
             url=acnlb.url.rstrip("/"),
             issuer=Issuer(settings.assertions.issuer),
@@ -170,24 +173,23 @@ async def certificate_sign_in(  # noqa: PLR0913  (what is needed is handed over,
             },
         ),
         validator=validator,
-        register=Membership(store=stores.people),
+        membership=Membership(store=stores.people),
         seals=stores.seals,
         sign_ins=sign_ins,
         elevations=elevations,
-        kept=stores.kept,
-        places=places,
+        certificates=kept,
+        demands=demands,
         attempt_for=settings.sessions.attempt,
-        fresh=secrets.token_urlsafe,
         clock=clock,
     )
-    watch = CertificateWatch(sessions=stores.sessions, kept=stores.kept, validator=validator)
-    return CertificateSignIn(
+    watch = CertificateWatch(sessions=stores.sessions, certificates=kept, validator=validator)
+    return CertificateParts(
         login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock
     )
 
 
 async def validator_of(
-    acnlb: Acnlb, kept: KeptStore, *, clock: Clock, resources: AsyncExitStack, names: Resolver
+    acnlb: Acnlb, kept: OctetStore, *, clock: Clock, resources: AsyncExitStack, names: Resolver
 ) -> CertificateValidator:
     """A validator alone, for whoever wants to know about a certificate. Raises OSError or ValueError."""
     profile = profile_of(acnlb)
@@ -197,7 +199,7 @@ async def validator_of(
 
 
 async def _sources(
-    acnlb: Acnlb, kept: KeptStore, profile: Profile, clock: Clock, resources: AsyncExitStack, names: Resolver
+    acnlb: Acnlb, kept: OctetStore, profile: Profile, clock: Clock, resources: AsyncExitStack, names: Resolver
 ) -> RevocationSources:
     fetcher = Fetcher(
         named=await resources.enter_async_context(client_session(public_only=False, names=names)),
@@ -271,7 +273,7 @@ def _client_of(trusted: TrustedProxies) -> Callable[[str, Iterable[bytes]], tupl
 
 async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     acnlb: Acnlb,
-    sign_in: CertificateSignIn,
+    sign_in: CertificateParts,
     portals: Mapping[str, PortalPresentation],
     *,
     nowhere: PortalPresentation,
@@ -335,7 +337,7 @@ async def serve_certificates(  # noqa: PLR0913  (what is needed is handed over, 
     return CertificateListener(address=address, bound=bound, servers=tuple(servers), renew=renew)
 
 
-def _tls(acnlb: Acnlb, sign_in: CertificateSignIn) -> tls.TlsContext:
+def _tls(acnlb: Acnlb, sign_in: CertificateParts) -> tls.TlsContext:
     if acnlb.tls is None:
         raise Unusable("acnlb.tls: is missing")
     meanings.refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())

@@ -27,8 +27,7 @@ from authproxy.flows.register.operators import (
     Resealed,
     TakenOver,
 )
-from authproxy.flows.sign_in import refused_certificates
-from authproxy.flows.sign_in.refused_certificates import KeptStore
+from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.identity.member import Account, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import ListedPerson
@@ -43,7 +42,7 @@ class Desk:
     people: People
     act: Act
     issuer: Issuer
-    kept: KeptStore
+    certificates: KeptCertificates
 
     def audit_name_of(self, who: Member | Account) -> str:
         """The name under which the person appears in the audit trail."""
@@ -151,7 +150,7 @@ class Desk:
     async def refused_certificate(self, code: str) -> bytes | None:
         """The certificate (DER) that was refused with this code because nobody in the register has it; None
         after some days."""
-        return await refused_certificates.of_code(self.kept, code)
+        return await self.certificates.refused(code)
 
     async def export(self) -> tuple[Member, ...]:
         """Everybody in the register, with all that it holds of them."""
@@ -224,4 +223,4 @@ async def desk(
             enrolments=opened.enrolments,
             clock=utc_now,
         )
-        yield Desk(people, own, issuer, opened.kept)
+        yield Desk(people, own, issuer, KeptCertificates(opened.kept))

@@ -21,8 +21,8 @@ from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificates import (
     CertificateListener,
-    CertificateSignIn,
-    certificate_sign_in,
+    CertificateParts,
+    certificate_parts,
     serve_certificates,
 )
 from authproxy.bootstrap.clock import utc_now
@@ -53,7 +53,8 @@ from authproxy.flows.register.membership import Membership
 from authproxy.flows.register.operators import People
 from authproxy.flows.sign_in.attempts import SignIns
 from authproxy.flows.sign_in.browser_names import described
-from authproxy.flows.sign_in.openid import Login
+from authproxy.flows.sign_in.kept_certificates import KeptCertificates
+from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.person import Issuer
 from authproxy.oidc.exchange import client_session
@@ -86,7 +87,7 @@ class Gateway:
     management: tuple[str, int] | None
     writing: Writing
     listener: Listener
-    certificates: CertificateSignIn | None
+    certificates: CertificateParts | None
     certificate_listener: CertificateListener | None
     own_certificates: OwnCertificates
     desk: Desk
@@ -154,7 +155,9 @@ async def _assembled(
         used_proofs=opened.used_proofs,
     )
     portals = meanings.portals(settings)
-    places = {portal.portal_id: meanings.place(settings, portal) for portal in portals.by_host.values()}
+    demands = {
+        portal.portal_id: meanings.sign_in_demand(settings, portal) for portal in portals.by_host.values()
+    }
     sent = await delivery(
         settings.step_up, clock=clock, background=background, resources=resources, names=names
     )
@@ -165,6 +168,7 @@ async def _assembled(
         sessions=opened.sessions,
         attempt_for=settings.sessions.attempt,
         random_bytes=secrets.token_bytes,
+        random_text=secrets.token_urlsafe,
         describe_browser=described,
         **({} if watch is None else {"greet": watch.signed_in}),
     )
@@ -176,11 +180,11 @@ async def _assembled(
     )
     certificates = None
     if settings.acnlb is not None:
-        certificates = await certificate_sign_in(
+        certificates = await certificate_parts(
             settings,
             settings.acnlb,
             opened,
-            places,
+            demands,
             sign_ins,
             elevations,
             audit=audit,
@@ -203,7 +207,7 @@ async def _assembled(
         bound=bound,
         descriptors=descriptors(settings),
         resources=resources,
-        places=places,
+        demands=demands,
         sign_ins=sign_ins,
         elevations=elevations,
         delivery=sent,
@@ -304,7 +308,9 @@ def _desk(parts: Parts) -> Desk:
         enrolments=kept.enrolments,
         clock=parts.clock,
     )
-    return Desk(people, Act(parts.audit), Issuer(parts.settings.assertions.issuer), kept.kept)
+    return Desk(
+        people, Act(parts.audit), Issuer(parts.settings.assertions.issuer), KeptCertificates(kept.kept)
+    )
 
 
 async def _ask_provider(provider: OpenIdProvider) -> None:
@@ -325,17 +331,16 @@ def _signer(settings: Settings, audit: Audit) -> AssertionSigner:
     )
 
 
-def _login(parts: Parts) -> Login:
-    return Login(
+def _login(parts: Parts) -> OpenIdSignIn:
+    return OpenIdSignIn(
         provider=parts.provider,
         attempts=parts.stores.attempts,
         seals=parts.stores.seals,
         sign_ins=parts.sign_ins,
         elevations=parts.elevations,
         membership=Membership(store=parts.stores.people),
-        places=parts.places,
+        demands=parts.demands,
         rules=meanings.claim_rules(parts.settings.rekono, parts.portals),
-        fresh=secrets.token_urlsafe,
         clock=parts.clock,
         accounts=None if parts.accounts is None else parts.accounts.watch,
     )

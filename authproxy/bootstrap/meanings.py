@@ -23,8 +23,8 @@ from authproxy.edge.client.sockets import Address
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.site import Limits, Site
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
-from authproxy.flows.sign_in.attempts import SignInPlace
-from authproxy.flows.sign_in.provider_demands import Asked
+from authproxy.flows.sign_in.attempts import SignInDemand
+from authproxy.flows.sign_in.provider_demands import ProviderDemands
 from authproxy.flows.sign_in.round_trip import ClaimRules, StepUpBy
 from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
 from authproxy.oidc.claims import ClaimNames, VerifiedWhenAbsent
@@ -203,7 +203,7 @@ def claim_rules(settings: OpenIdProvider, portals: Portals) -> ClaimRules:
             phone_number=absent.phone_number,
         ),
         step_up_by=step_up_by(settings),
-        asked=Asked(portals.by_host.values()),
+        provider_demand=ProviderDemands(portals.by_host.values()),
     )
 
 
@@ -310,9 +310,9 @@ def site(known: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool
     )
 
 
-def place(settings: Settings, known: Portal) -> SignInPlace:
+def sign_in_demand(settings: Settings, known: Portal) -> SignInDemand:
     own = settings.portals[known.portal_id]
-    return SignInPlace(
+    return SignInDemand(
         portal_id=known.portal_id,
         origin=known.origin,
         required_claims=known.required_claims,

@@ -26,7 +26,7 @@ from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import RevocationMode
 from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in.attempts import SignInPlace
+from authproxy.flows.sign_in.attempts import SignInDemand
 from authproxy.flows.sign_in.certificate import LESS_THAN_DEMANDED, not_admitted
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
@@ -205,7 +205,11 @@ async def _at_portals(
     )
     at = {
         portal.portal_id: _told_at(
-            meanings.place(settings, portal), RevocationMode(own.revocation), validated, member, acnlb
+            meanings.sign_in_demand(settings, portal),
+            RevocationMode(own.revocation),
+            validated,
+            member,
+            acnlb,
         )
         for portal in meanings.portals(settings).by_host.values()
         for own in [settings.portals[portal.portal_id]]
@@ -221,16 +225,16 @@ async def _at_portals(
 
 
 def _told_at(
-    place: SignInPlace, mode: RevocationMode, validated: Validated, member: Member | None, acnlb: Acnlb
+    demand: SignInDemand, mode: RevocationMode, validated: Validated, member: Member | None, acnlb: Acnlb
 ) -> str | None:
     """What a sign-in at this portal ends with, in the order in which it asks."""
     if validated.unchecked is not None and mode is RevocationMode.HARD:
         return f"{Reason.REVOCATION_UNAVAILABLE}: {validated.unchecked}"
-    if acnlb.level < place.level:
+    if acnlb.level < demand.level:
         return f"{Reason.METHOD_NOT_ALLOWED_HERE}: {LESS_THAN_DEMANDED}"
     if member is None:
         return f"{Reason.CERTIFICATE_UNKNOWN}: nobody in the register has it"
-    told = not_admitted(member, place)
+    told = not_admitted(member, demand)
     return None if told is None else f"{told.reason}: {told.found}"
 
 

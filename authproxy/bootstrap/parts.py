@@ -12,7 +12,7 @@ from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap.accounts import AccountChecks
 from authproxy.bootstrap.auditing import Writing
 from authproxy.bootstrap.background import Background
-from authproxy.bootstrap.certificates import CertificateSignIn
+from authproxy.bootstrap.certificates import CertificateParts
 from authproxy.bootstrap.delivery import Delivery
 from authproxy.bootstrap.descriptors import Descriptors
 from authproxy.bootstrap.stores import Stores
@@ -21,7 +21,7 @@ from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.client.sockets import Address, Bound
 from authproxy.flows.access import Access
-from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
+from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.settings.schema import Settings
@@ -51,14 +51,14 @@ class Parts:
     """Every address of the settings; nothing listens yet."""
     descriptors: Descriptors
     resources: AsyncExitStack
-    places: Mapping[str, SignInPlace]
+    demands: Mapping[str, SignInDemand]
     sign_ins: SignIns
     elevations: Elevations
     delivery: Delivery
     notices: Notices
     texts: TextMessages
     names: Resolver
-    certificates: CertificateSignIn | None
+    certificates: CertificateParts | None
     accounts: AccountChecks | None
     rates: Rates
     writing: Writing

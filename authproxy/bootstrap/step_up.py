@@ -15,7 +15,7 @@ from authproxy.challenges.totp import TotpMethod
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.flows.sign_in.browser_names import described
-from authproxy.flows.sign_in.openid import Login
+from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.flows.step_up.bound_requests import BoundRequests
 from authproxy.flows.step_up.challenges import Elsewhere, StepUpRules, StepUps
 from authproxy.flows.step_up.elsewhere import AtProvider, ByCertificate
@@ -42,7 +42,9 @@ def held_requests(parts: Parts) -> HeldRequests:
     )
 
 
-def step_up_services(parts: Parts, login: Login, texts: TextMessages, held: HeldRequests) -> StepUpServices:
+def step_up_services(
+    parts: Parts, login: OpenIdSignIn, texts: TextMessages, held: HeldRequests
+) -> StepUpServices:
     numbers = PhoneNumbers(parts.stores.people)
     hashes = CodeHashes(meanings.record_keys(parts.settings))
     methods, elsewhere = _methods(parts, texts, numbers, hashes), _elsewhere(parts, login)
@@ -154,7 +156,7 @@ def _methods(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: C
     return methods
 
 
-def _elsewhere(parts: Parts, login: Login) -> dict[StepUpMethod, Elsewhere]:
+def _elsewhere(parts: Parts, login: OpenIdSignIn) -> dict[StepUpMethod, Elsewhere]:
     people = parts.stores.people
     ways: dict[StepUpMethod, Elsewhere] = {}
     if meanings.step_up_by(parts.settings.rekono).is_possible:

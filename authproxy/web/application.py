@@ -12,15 +12,19 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from authproxy.access.decision import Reason
+from authproxy.flows.ending.back_channel_logout import BackChannelLogout
+from authproxy.flows.ending.logout import Logout
+from authproxy.flows.sign_in.certificate import CertificateSignIn
+from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.assets import Assets
-from authproxy.web.back_channel_logout import BackChannelLogout, BackChannelLogoutEndpoint
+from authproxy.web.back_channel_logout import BackChannelLogoutEndpoint
 from authproxy.web.enrolments import Enrolling, EnrolmentPages
 from authproxy.web.held_requests import HeldRequestPages, HeldRequests
 from authproxy.web.limiting import Limiting
-from authproxy.web.login import CertificateLogin, Login, LoginPages
-from authproxy.web.logout import Logout, LogoutPages
+from authproxy.web.login import LoginPages
+from authproxy.web.logout import LogoutPages
 from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, securing
 from authproxy.web.navigations import Navigations
 from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
@@ -54,7 +58,7 @@ class Services:
     stop being accepted, once people are to be told. Without `seals` a refused sign-in is told at the address
     of its callback."""
 
-    login: Login
+    login: OpenIdSignIn
     logout: Logout
     back_channel_logout: BackChannelLogout
     sessions: Sessions
@@ -70,7 +74,7 @@ class Services:
     rates: Rates = field(default_factory=lambda: Rates({}))
     hsts: str | None = None
     nowhere: PortalPresentation = NO_PORTAL
-    certificate_login: CertificateLogin | None = None
+    certificate_login: CertificateSignIn | None = None
     seals: RefusalSeals | None = None
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
     keeps: Callable[[str], bool] = lambda _place: True

@@ -8,20 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from aiohttp import web
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
+from authproxy.flows.ending.back_channel_logout import BackChannelLogout, LogoutRefused, SessionsEnded
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.forms import fields_of
 from authproxy.web.refusals import Refused
-
-
-class BackChannelLogout(Protocol):
-    async def end(self, token_text: str, *, now: datetime) -> SessionsEnded | LogoutRefused: ...
 
 
 class BackChannelLogoutEndpoint:

@@ -3,16 +3,18 @@ elsewhere come back too. What a sign-in is, `flows.login` decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.sign_in.attempts import AlreadySignedIn, Outcome, SignedIn, SignInRefused
+from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInOutcome, SignInRefused
+from authproxy.flows.sign_in.certificate import CertificateSignIn
+from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
@@ -24,41 +26,7 @@ from authproxy.web.pages import CONTEXT, Pages
 from authproxy.web.proofs import Proofs, log_trouble, onward
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.session_page import Sessions
-
-
-class Login(Protocol):
-    async def begin(
-        self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool
-    ) -> str: ...
-
-    async def complete(
-        self,
-        *,
-        portal_id: str,
-        parameters: Sequence[tuple[str, str]],
-        browser: str | None,
-        ticket_text: str | None,
-        user_agent: str,
-        now: datetime,
-    ) -> Outcome: ...
-
-    async def looping(self, *, browser: str | None, now: datetime) -> bool: ...
-
-
-class CertificateLogin(Protocol):
-    async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str: ...
-
-    async def complete(
-        self,
-        *,
-        portal_id: str,
-        secret: str | None,
-        browser: str | None,
-        ticket_text: str | None,
-        user_agent: str,
-        request_id: str,
-        now: datetime,
-    ) -> Outcome: ...
+from authproxy.web.visits import visit_of
 
 
 class LoginPages:
@@ -69,7 +37,7 @@ class LoginPages:
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self,
         *,
-        login: Login,
+        login: OpenIdSignIn,
         sessions: Sessions,
         pages: Pages,
         refusals: Refusals,
@@ -77,7 +45,7 @@ class LoginPages:
         metrics: Metrics,
         clock: Callable[[], datetime],
         fresh: Callable[[int], str],
-        certificate_login: CertificateLogin | None = None,
+        certificate_login: CertificateSignIn | None = None,
         certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
         keeps: Callable[[str], bool] = lambda _place: True,
     ) -> None:
@@ -108,7 +76,7 @@ class LoginPages:
         ):
             return _see(portal.origin + place)
         flow = cookies.flow_in(cookie_fields(request))
-        if await self._login.looping(browser=flow.value, now=now):
+        if await self._login.looping(flow.value, now=now):
             self._record_refusal(Reason.SIGN_IN_LOOP)
             return self._refusals.answer(
                 request, Reason.SIGN_IN_LOOP, return_to=place, about=Particulars(cookie_found=ticket.found)
@@ -159,37 +127,24 @@ class LoginPages:
 
     async def _begun(self, request: web.Request, method: str, fields: Mapping[str, str], browser: str) -> str:
         """Where the browser goes."""
-        context, place = request[CONTEXT], request[RETURN_TO]
+        context = request[CONTEXT]
+        visit = visit_of(request, fields, now=self._clock(), browser=browser)
         if method == "acnlb" and self._certificate_login is not None:
-            location = await self._certificate_login.begin(
-                portal_id=context.portal.portal_id, return_to=place, browser=browser, now=self._clock()
-            )
+            location = await self._certificate_login.begin(visit)
             return f"{location}&lang={context.locale}" if context.locale_is_chosen else location
-        # After a sign-out the provider may have a session still, and nobody is to be signed in again unasked.
-        is_back = cookies.left_in(cookie_fields(request)) is not None
-        return await self._login.begin(
-            portal_id=context.portal.portal_id,
-            return_to=place,
-            browser=browser,
-            locale=context.locale,
-            now=self._clock(),
-            anew=is_back or "anew" in fields,
-        )
+        # After a sign-out the provider may still have a session, and nobody is to be signed in again unasked.
+        has_signed_out = cookies.left_in(cookie_fields(request)) is not None
+        return await self._login.begin(visit, anew=has_signed_out or "anew" in fields)
 
     async def complete_certificate(self, request: web.Request) -> web.StreamResponse:
         """GET callback/acnlb, as `complete`: with the secret of the way back."""
         if self._certificate_login is None:
             raise web.HTTPNotFound
         self._audit.demand()
-        held = cookie_fields(request)
         outcome = await self._certificate_login.complete(
-            portal_id=request[CONTEXT].portal.portal_id,
-            secret=request.query.get("hop"),
-            browser=cookies.flow_in(held).value,
-            ticket_text=cookies.ticket_in(held).value,
-            user_agent=request.headers.get(hdrs.USER_AGENT, ""),
+            visit_of(request, {}, now=self._clock()),
+            request.query.get("hop"),
             request_id=request[CONTEXT].request_id,
-            now=self._clock(),
         )
         return await self._ended(request, outcome)
 
@@ -197,19 +152,11 @@ class LoginPages:
         """GET callback/rekono. A refusal is sent on to an address of its own (`refused_sign_ins`): that of
         the code stays in no browser."""
         self._audit.demand()
-        portal = request[CONTEXT].portal
-        held = cookie_fields(request)
-        outcome = await self._login.complete(
-            portal_id=portal.portal_id,
-            parameters=tuple(request.query.items()),
-            browser=cookies.flow_in(held).value,
-            ticket_text=cookies.ticket_in(held).value,
-            user_agent=request.headers.get(hdrs.USER_AGENT, ""),
-            now=self._clock(),
-        )
+        visit = visit_of(request, {}, now=self._clock())
+        outcome = await self._login.complete(visit, tuple(request.query.items()))
         return await self._ended(request, outcome)
 
-    async def _ended(self, request: web.Request, outcome: Outcome) -> web.Response:
+    async def _ended(self, request: web.Request, outcome: SignInOutcome) -> web.Response:
         portal = request[CONTEXT].portal
         place = portal.place(outcome.return_to)
         match outcome:

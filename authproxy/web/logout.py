@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from authproxy.flows.ending.logout import Ended
+from authproxy.flows.ending.logout import Logout
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies, signed_out
@@ -21,12 +20,6 @@ from authproxy.web.signed_out import SignedOut
 _CLEAR = '"cache", "storage"'
 """Not `"cookies"`: that would reach every cookie of the registrable domain, and so sign the person out of its
 other portals."""
-
-
-class Logout(Protocol):
-    async def end(
-        self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool
-    ) -> Ended: ...
 
 
 class LogoutPages:

@@ -11,8 +11,8 @@ from authproxy.access.decision import Reason
 from authproxy.access.provider_demand import NOTHING
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
-from authproxy.flows.sign_in.openid import Login
+from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
+from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.flows.sign_in.round_trip import ALWAYS, ClaimRules
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.identity.assurance import Level
@@ -24,7 +24,7 @@ from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySession
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
-from tests.support.session_builders import ISSUER, NOW
+from tests.support.session_builders import ISSUER, NOW, visit_of
 
 BROWSER = "the-browser"
 USERINFO = {
@@ -125,8 +125,8 @@ class LoginHouse:
         self.login = self._login()
 
     def _login(self):
-        def place(portal_id):
-            return SignInPlace(
+        def demand(portal_id):
+            return SignInDemand(
                 portal_id=portal_id,
                 origin=f"https://{portal_id}.example",
                 required_claims=("tax_number", "name"),
@@ -142,24 +142,24 @@ class LoginHouse:
             sessions=self.sessions,
             attempt_for=timedelta(minutes=30),
             random_bytes=secrets.token_bytes,
+            random_text=secrets.token_urlsafe,
             describe_browser=str.upper,
             **({} if self.greet is None else {"greet": self.greet}),
         )
-        return Login(
+        return OpenIdSignIn(
             provider=self.provider,
             attempts=self.attempts,
             seals=self.seals,
             sign_ins=sign_ins,
             elevations=self.elevations,
             membership=Membership(store=self.people),
-            places={name: place(name) for name in ("acq", "b2b")},
+            demands={name: demand(name) for name in ("acq", "b2b")},
             rules=ClaimRules(
                 names=ClaimNames(tax_number=("taxnumber",), level=("loa",)),
                 levels={"20": Level.MEDIUM},
-                asked=lambda _attempt: self.asking,
+                provider_demand=lambda _attempt: self.asking,
                 step_up_by=self.step_up_by,
             ),
-            fresh=secrets.token_urlsafe,
             clock=lambda: self.time,
             accounts=self.accounts,
         )
@@ -169,31 +169,14 @@ class LoginHouse:
         self.login = self._login()
 
     async def begin(self):
-        url = await self.login.begin(
-            portal_id="acq", return_to="/izpis?a=1", browser=BROWSER, locale="sl", now=self.time
-        )
+        url = await self.login.begin(visit_of(BROWSER, return_to="/izpis?a=1", now=self.time))
         return url.partition("state=")[2]
 
     async def begin_step_up(self, session, *, route="acq", held=None, binding=None):
-        url = await self.login.begin_step_up(
-            portal_id="acq",
-            return_to="/orders?a=1",
-            route=route,
-            held=held,
-            session=session,
-            browser=BROWSER,
-            locale="sl",
-            now=self.time,
-            binding=binding,
-        )
+        visit = visit_of(BROWSER, return_to="/orders?a=1", held=held, now=self.time, binding=binding)
+        url = await self.login.begin_step_up(visit, session, route)
         return url.partition("state=")[2]
 
     async def complete(self, state, *, browser=BROWSER, ticket=None, portal_id="acq"):
-        return await self.login.complete(
-            portal_id=portal_id,
-            parameters=(("state", state), ("code", "c")),
-            browser=browser,
-            ticket_text=ticket,
-            user_agent="ff",
-            now=self.time,
-        )
+        visit = visit_of(browser, portal_id=portal_id, ticket_text=ticket, now=self.time)
+        return await self.login.complete(visit, (("state", state), ("code", "c")))

@@ -26,6 +26,7 @@ from authproxy.flows.access import CurrentSession
 from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
 from authproxy.flows.ending.logout import Ended
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
+from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary
@@ -133,37 +134,34 @@ class ScriptedFlows:
         if self.broken is not None:
             raise self.broken
 
-    async def begin(
-        self, *, portal_id: str, return_to: str, browser: str, locale: str, now: datetime, anew: bool
-    ) -> str:
+    async def begin(self, visit: Visit, *, anew: bool) -> str:
         self._ask()
         self.begun.append(
-            {"portal": portal_id, "return_to": return_to, "browser": browser, "locale": locale, "anew": anew}
+            {
+                "portal": visit.portal_id,
+                "return_to": visit.return_to,
+                "browser": visit.browser,
+                "locale": visit.locale,
+                "anew": anew,
+            }
         )
         return f"{self.provider}/authorize?state=x"
 
     async def complete(
-        self,
-        *,
-        portal_id: str,
-        parameters: Sequence[tuple[str, str]],
-        browser: str | None,
-        ticket_text: str | None,
-        user_agent: str,
-        now: datetime,
+        self, visit: Visit, parameters: Sequence[tuple[str, str]]
     ) -> SignedIn | AlreadySignedIn | SignInRefused:
         self._ask()
         self.completed.append(
             {
                 "parameters": tuple(parameters),
-                "browser": browser,
-                "ticket": ticket_text,
-                "user_agent": user_agent,
+                "browser": visit.browser,
+                "ticket": visit.ticket_text,
+                "user_agent": visit.user_agent,
             }
         )
         return self.outcome
 
-    async def looping(self, *, browser: str | None, now: datetime) -> bool:
+    async def looping(self, browser: str | None, *, now: datetime) -> bool:
         return self.is_looping
 
     async def current(

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
@@ -56,3 +57,17 @@ def attempt_of(browser: str, *, opened_at: datetime = NOW, **changes) -> Attempt
         opened_at=opened_at,
     )
     return replace(attempt, **changes)
+
+
+def visit_of(browser: str | None, *, now: datetime = NOW, **changes) -> Visit:
+    """A browser with this flow cookie."""
+    visit = Visit(
+        portal_id="acq",
+        ticket_text=None,
+        browser=browser,
+        user_agent="ff",
+        address="203.0.113.7",
+        locale="sl",
+        now=now,
+    )
+    return replace(visit, **changes)

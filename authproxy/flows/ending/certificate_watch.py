@@ -3,29 +3,16 @@ them: one that its issuer has revoked since ends its sessions, at every portal a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.certificates.status import Good, Revoked
-from authproxy.flows.sign_in import watched_certificates
-from authproxy.identity.session import SessionId, SessionSummary
+from authproxy.certificates.status import Good
+from authproxy.certificates.validator import CertificateValidator
+from authproxy.flows.sign_in.kept_certificates import KeptCertificates
+from authproxy.flows.stores import SessionStore
+from authproxy.identity.session import SessionSummary
 from authproxy.telemetry.logging import logger
-
-
-class Sessions(Protocol):
-    def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]: ...
-    async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]: ...
-
-
-class KeptStore(Protocol):
-    async def get(self, key: str) -> bytes | None: ...
-
-
-class Validator(Protocol):
-    async def recheck(self, leaf: bytes, *above: bytes, now: datetime) -> Good | Revoked: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +26,11 @@ class Looked:
 
 
 class CertificateWatch:
-    def __init__(self, *, sessions: Sessions, kept: KeptStore, validator: Validator) -> None:
+    def __init__(
+        self, *, sessions: SessionStore, certificates: KeptCertificates, validator: CertificateValidator
+    ) -> None:
         self._sessions = sessions
-        self._kept = kept
+        self._certificates = certificates
         self._validator = validator
         self.unknown = 0
         """How often nobody could say whether a certificate is revoked, over all rounds. For metrics."""
@@ -75,7 +64,7 @@ class CertificateWatch:
         return found
 
     async def _holds(self, fingerprint: str, now: datetime) -> bool:
-        certificates = await watched_certificates.of(self._kept, fingerprint)
+        certificates = await self._certificates.watched(fingerprint)
         if not certificates:
             # Nobody can watch over it any more (its key was dropped, or the store has lost it).
             return False

@@ -23,7 +23,7 @@ _SYSTEMS = (
 
 
 def described(user_agent: str) -> str:
-    """For example `Firefox, Windows`; `?` for what is not known. Nothing of the header itself is repeated."""
+    """For example `Firefox, Windows`, with `?` for an unknown browser. No text of the header is repeated."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "?")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     return f"{browser}, {system}" if system else browser

@@ -1,11 +1,11 @@
-"""Sign-in by a client certificate: from the chooser to the host where browsers show certificates, and back to
-the portal.
+"""Sign-in by a client certificate: from the chooser to the certificate host, and back to the portal.
 
-Two sealed texts travel, one each way. The one for the way there holds the browser's attempt; who learns of it
-can show a certificate of their own, and nothing else. The one for the way back says what was shown on which
-attempt, and only the browser that showed it learns of it. A session needs that, and the browser's flow
-cookie: neither somebody else's certificate nor somebody else's way back can be slipped into a sign-in. Before
-a certificate that holds was shown the store keeps nothing, and then one record for each certificate.
+Two sealed texts travel, one each way. The text for the way there holds the browser's attempt; somebody who
+learns it can show a certificate of their own, and nothing else. The text for the way back says which
+certificate was shown on which attempt; only the browser that showed it learns it. A session needs that text
+and the flow cookie of the attempt. So an attacker can slip neither somebody else's certificate nor somebody
+else's way back into a sign-in. The store keeps nothing before a valid certificate was shown, and then one
+record for each certificate.
 """
 
 from __future__ import annotations
@@ -14,69 +14,54 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import RevocationMode
+from authproxy.certificates.validator import CertificateValidator
 from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.register import membership
-from authproxy.flows.register.membership import NotAdmitted
-from authproxy.flows.sign_in import refused_certificates, shown_certificate, watched_certificates
+from authproxy.flows.register.membership import Membership, NotAdmitted
+from authproxy.flows.sign_in import shown_certificate
 from authproxy.flows.sign_in.attempts import (
-    Outcome,
-    Proved,
-    Seals,
+    ProvedSignIn,
     SignedIn,
-    SignInPlace,
+    SignInDemand,
+    SignInOutcome,
     SignInRefused,
     SignIns,
-    over,
+    attempt_failed,
 )
-from authproxy.flows.sign_in.certificate_again import CertificateAgain
+from authproxy.flows.sign_in.certificate_proof import CertificateProof
+from authproxy.flows.sign_in.kept_certificates import SHOWN_FOR, KeptCertificates
 from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.outcomes import NotProved
+from authproxy.flows.stores import AttemptSeals
+from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.identity.attempt import SECRET_SIZE, Attempt, Showing
+from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.member import Member
-from authproxy.identity.person import Issuer, TaxNumber
+from authproxy.identity.person import Issuer
 from authproxy.identity.session import Session
 
 LESS_THAN_DEMANDED: Final = "a certificate gives less than the level that the portal demands"
 _METHOD: Final = "acnlb"
-_SHOWN_FOR: Final = timedelta(minutes=5)
-"""How long after it was shown a certificate signs somebody in: the way back takes a moment."""
-_HELD_BY_REGISTER: Final[tuple[Claim, ...]] = ("tax_number", "name", "email", "phone_number")
+_IN_REGISTER: Final[tuple[Claim, ...]] = ("tax_number", "name", "email", "phone_number")
 _ASKED_OF_ACCOUNTS: Final[tuple[Claim, ...]] = ("birthdate", "address")
-"""Only accounts at the provider must state them: the register vouches for its people without."""
-
-
-class KeptStore(Protocol):
-    async def get(self, key: str) -> bytes | None: ...
-    async def put(self, key: str, value: bytes, lives_for: timedelta) -> None: ...
-
-
-class Validator(Protocol):
-    async def validate(
-        self, presented: Presented, *, now: datetime, mode: RevocationMode
-    ) -> Validated | CertificateRefused: ...
-
-
-class Register(Protocol):
-    async def by_certificate(
-        self, fingerprint: str, issuer_serial: tuple[str, int], *, tax_number: TaxNumber | None = None
-    ) -> Member | None: ...
+"""Only accounts at the provider must state these. The register does not have them, and vouches for its people
+without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """A browser that has come to show a certificate: for which portal, where it then wants to go there, and
-    whether somebody signs in by it or, signed in already, proves afresh who they are; then for which route,
-    and which request waits for it."""
+    """A browser that has come to the certificate host, on its way to a portal: to sign in, or to give a fresh
+    proof. For a proof, `route` is the name of the route that demands it, and `held` that of the held request
+    that waits."""
 
     attempt: Attempt = field(repr=False)
 
@@ -103,7 +88,8 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The certificate holds. `location` is where the browser goes on to; it has the one secret in it."""
+    """The certificate is valid. `location` is where the browser goes on, with the text for the way back in
+    it."""
 
     location: str = field(repr=False)
     validated: Validated
@@ -111,8 +97,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRules:
-    """`url` is the host where certificates are shown, `issuer` the name under which this gateway vouches for
-    the register's people. `modes` says by portal what happens while nobody knows about revocation."""
+    """`url` is the certificate host. `issuer` is the name under which this gateway vouches for the register's
+    people. `level` is what a certificate is trusted with. `modes` says, by portal id, what happens while
+    nobody can say whether a certificate is revoked."""
 
     url: str
     issuer: Issuer
@@ -120,253 +107,199 @@ class CertificateRules:
     modes: Mapping[str, RevocationMode]
 
 
-class CertificateLogin:
+class CertificateSignIn:
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self,
         *,
         rules: CertificateRules,
-        validator: Validator,
-        register: Register,
-        seals: Seals,
+        validator: CertificateValidator,
+        membership: Membership,
+        seals: AttemptSeals,
         sign_ins: SignIns,
         elevations: Elevations,
-        kept: KeptStore,
-        places: Mapping[str, SignInPlace],
+        certificates: KeptCertificates,
+        demands: Mapping[str, SignInDemand],
         attempt_for: timedelta,
-        fresh: Callable[[int], str],
         clock: Callable[[], datetime],
     ) -> None:
-        """`fresh(n)` is URL-safe text of n random bytes."""
+        """`demands` are by portal id; `attempt_for` is how long an attempt may take."""
         self._rules = rules
         self._validator = validator
-        self._register = register
+        self._membership = membership
         self._seals = seals
         self._sign_ins = sign_ins
-        self._kept = kept
-        self._places = places
+        self._certificates = certificates
+        self._demands = demands
         self._attempt_for = attempt_for
-        self._fresh = fresh
         self._clock = clock
-        proofs = ReturnedProofs(sign_ins=sign_ins, elevations=elevations)
-        self._again = CertificateAgain(
-            register=register, kept=kept, proofs=proofs, places=places, level=rules.level, clock=clock
+        self._proof = CertificateProof(
+            membership=membership,
+            certificates=certificates,
+            proofs=ReturnedProofs(sign_ins=sign_ins, elevations=elevations),
+            demands=demands,
+            level=rules.level,
+            clock=clock,
         )
 
-    async def begin(self, *, portal_id: str, return_to: str, browser: str, now: datetime) -> str:
+    async def begin(self, visit: Visit) -> str:
         """The URL where the browser shows its certificate."""
-        return self._begun(
-            Attempt(
-                portal=portal_id,
-                return_to=return_to,
-                browser=browser,
-                secret=self._fresh(SECRET_SIZE),
-                opened_at=now,
-                method=_METHOD,
-            )
-        )
+        return self._certificate_host(self._sign_ins.sign_in_attempt(visit, _METHOD))
 
-    async def begin_step_up(  # noqa: PLR0913  (what an attempt is made of)
-        self,
-        *,
-        portal_id: str,
-        return_to: str,
-        route: str,
-        held: str | None,
-        session: Session,
-        browser: str,
-        locale: str,
-        now: datetime,
-        binding: str | None = None,
-    ) -> str:
+    async def begin_step_up(self, visit: Visit, session: Session, route: str) -> str:
         """The URL where the session's person proves afresh who they are by a certificate."""
-        location = self._begun(
-            Attempt(
-                portal=portal_id,
-                return_to=return_to,
-                browser=browser,
-                secret=self._fresh(SECRET_SIZE),
-                opened_at=now,
-                method=_METHOD,
-                step_up_of=session.session_id,
-                route=route,
-                held=held,
-                binding=binding,
-            )
-        )
-        return f"{location}&lang={locale}"
+        attempt = self._sign_ins.proof_attempt(visit, _METHOD, session, route)
+        return f"{self._certificate_host(attempt)}&lang={visit.locale}"
+
+    def _certificate_host(self, attempt: Attempt) -> str:
+        return f"{self._rules.url}/?hop={self._seals.attempt_sealed(attempt)}"
 
     def hop(self, text: str, *, now: datetime) -> Hop | None:
-        """The hop that this text was sealed for, if it is not too old."""
+        """The hop for which this text was sealed; None if it is none of ours, or too old."""
         attempt = self._seals.attempt_in(text)
         if attempt is None or attempt.method != _METHOD or now - attempt.opened_at > self._attempt_for:
             return None
         return Hop(attempt=attempt)
 
     async def show(self, hop: Hop, presented: Presented, *, now: datetime) -> Accepted | CertificateRefused:
-        """What becomes of a certificate that was shown on this hop. A refusal leaves the hop as it is:
-        another one may be shown. Raises CannotAsk where nobody can say whether the certificate is revoked."""
-        found = await self._validator.validate(presented, now=now, mode=self._rules.modes[hop.portal_id])
-        if isinstance(found, CertificateRefused):
-            return found
-        shown = shown_certificate.of(found, shown_at=now)
-        await self._kept.put(_key(shown.fingerprint), shown.octets(), _SHOWN_FOR)
+        """Examines a certificate that was shown on this hop. A refusal leaves the hop as it is, and another
+        certificate may be shown. Raises CannotAsk if nobody can say whether the certificate is revoked."""
+        verdict = await self._validator.validate(presented, now=now, mode=self._rules.modes[hop.portal_id])
+        if isinstance(verdict, CertificateRefused):
+            return verdict
+        shown = shown_certificate.of(verdict, shown_at=now)
+        await self._certificates.keep_shown(shown)
         way_back = self._seals.showing_sealed(
             Showing(attempt=hop.attempt, fingerprint=shown.fingerprint, shown_at=now)
         )
         return Accepted(
-            location=f"{self._places[hop.portal_id].callback(_METHOD)}?hop={way_back}", validated=found
+            location=f"{self._demands[hop.portal_id].callback(_METHOD)}?hop={way_back}", validated=verdict
         )
 
-    async def complete(
-        self,
-        *,
-        portal_id: str,
-        secret: str | None,
-        browser: str | None,
-        ticket_text: str | None,
-        user_agent: str,
-        request_id: str,
-        now: datetime,
-    ) -> Outcome:
-        """Ends the attempt on which the certificate was shown. `secret` is the sealed text of the way back. A
-        certificate of nobody is kept for the operator under `request_id`. What cannot be asked is a refusal,
-        so that the way back to the page is not lost; raises CannotAsk only where nobody can say whether the
-        browser has a session."""
-        showing = None if secret is None else self._seals.showing_in(secret)
-        attempt = await self._sign_ins.taken(
-            None if showing is None else showing.attempt,
-            method=_METHOD,
-            portal_id=portal_id,
-            browser=browser,
-            ticket_text=ticket_text,
-            now=now,
-        )
+    async def complete(self, visit: Visit, way_back: str | None, *, request_id: str) -> SignInOutcome:
+        """Ends the attempt on which the certificate was shown. `way_back` is the sealed text. A certificate
+        of nobody is kept for the operator under `request_id`. If something cannot be asked, that is a
+        refusal, because its page leads back to where the person wanted to go. Raises CannotAsk only where
+        nobody can say whether the browser has a session."""
+        showing = None if way_back is None else self._seals.showing_in(way_back)
+        attempt = await self._sign_ins.taken(None if showing is None else showing.attempt, visit, _METHOD)
         if not isinstance(attempt, Attempt):
             return attempt
         assert showing is not None  # noqa: S101  # without one there is no attempt to take
         try:
-            shown = await self._shown(showing, now)
+            shown = await self._shown(showing, visit.now)
         except CannotAsk as failure:
-            return over(attempt, failure.reason, found=str(failure))
+            return attempt_failed(attempt, failure.reason, found=str(failure))
         if shown is None:
-            return over(attempt, Reason.ATTEMPT_TOO_OLD)
-        outcome: Outcome
+            return attempt_failed(attempt, Reason.ATTEMPT_TOO_OLD)
+        outcome: SignInOutcome
         if attempt.step_up_of is not None:
-            outcome = await self._again.complete(attempt, shown, ticket_text, now=now)
+            outcome = await self._proof.complete(attempt, visit, shown)
         else:
-            outcome = await self._signed_in(attempt, shown, ticket_text, user_agent)
+            outcome = await self._sign_in(attempt, visit, shown)
         if isinstance(outcome, SignInRefused | NotProved) and outcome.reason is Reason.CERTIFICATE_UNKNOWN:
             with suppress(CannotAsk):  # the page is right without it
-                await refused_certificates.keep(self._kept, shown, request_id)
+                await self._certificates.keep_refused(shown, request_id)
         return outcome
 
-    async def _signed_in(
-        self, attempt: Attempt, shown: ShownCertificate, ticket_text: str | None, user_agent: str
+    async def _shown(self, showing: Showing, now: datetime) -> ShownCertificate | None:
+        """None if the certificate was shown more than five minutes ago: it must be shown again."""
+        return None if now - showing.shown_at > SHOWN_FOR else await self._certificates.shown(showing)
+
+    async def _sign_in(
+        self, attempt: Attempt, visit: Visit, shown: ShownCertificate
     ) -> SignedIn | SignInRefused:
         try:
-            outcome = await self._enter(shown, attempt, ticket_text, user_agent)
+            outcome = await self._enter(attempt, visit, shown)
             if isinstance(outcome, SignInRefused):
-                # Somebody has proved who they are and may not come in: the session that the browser has is
+                # Somebody has proved who they are and may not come in. The session that the browser has is
                 # another person's.
-                await self._sign_ins.end_previous(ticket_text)
+                await self._sign_ins.end_previous(visit)
                 return replace(outcome, return_to=attempt.return_to)
         except CannotAsk as failure:
             return SignInRefused(failure.reason, attempt.return_to, found=str(failure))
         return outcome
 
-    async def _shown(self, showing: Showing, now: datetime) -> ShownCertificate | None:
-        """None if the certificate was shown more than five minutes ago: ask for it again."""
-        if now - showing.shown_at > _SHOWN_FOR:
-            return None
-        octets = await self._kept.get(_key(showing.fingerprint))
-        return None if octets is None else shown_certificate.read(octets, shown_at=showing.shown_at)
-
     async def _enter(
-        self, shown: ShownCertificate, attempt: Attempt, ticket_text: str | None, user_agent: str
+        self, attempt: Attempt, visit: Visit, shown: ShownCertificate
     ) -> SignedIn | SignInRefused:
-        place = self._places[attempt.portal]
-        told = await self._ask_register(shown, place)
-        if isinstance(told, SignInRefused):
-            return told
+        """Asks the register, starts the session, and asks once more, because somebody may have been blocked
+        in between."""
+        demand = self._demands[attempt.portal]
+        first = await self._ask_register(shown, demand)
+        if isinstance(first, SignInRefused):
+            return first
         now = self._clock()
-        # Before there is a session: as long as there is one, its certificate can be asked about.
-        await watched_certificates.keep(self._kept, shown, place.expires_after)
-        signed_in = await self._sign_ins.start(
-            self._proved(told, shown, now),
-            attempt,
-            place,
-            ticket_text=ticket_text,
-            user_agent=user_agent,
-            now=now,
-        )
-        again = await self._ask_register(shown, place)
+        # Before there is a session: its certificate can be asked about for as long as the session lives.
+        await self._certificates.keep_watched(shown, demand.expires_after)
+        proved = self._proved(first, shown, now)
+        signed_in = await self._sign_ins.start(proved, attempt, demand, visit, now=now)
+        second = await self._ask_register(shown, demand)
         return await self._sign_ins.confirmed(
             signed_in,
-            told=told.member_id,
-            again=again if isinstance(again, SignInRefused) else again.member_id,
+            first=first.member_id,
+            second=second if isinstance(second, SignInRefused) else second.member_id,
         )
 
-    async def _ask_register(self, shown: ShownCertificate, place: SignInPlace) -> Member | SignInRefused:
-        if self._rules.level < place.level:
+    async def _ask_register(self, shown: ShownCertificate, demand: SignInDemand) -> Member | SignInRefused:
+        """The person of the certificate, if they may come in at the portal."""
+        if self._rules.level < demand.level:
             return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", found=LESS_THAN_DEMANDED)
-        member = await self._register.by_certificate(
+        member = await self._membership.by_certificate(
             shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number
         )
         if member is None:
             return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", found=f"certificate {shown.fingerprint}")
-        told = not_admitted(member, place)
-        if told is not None:
+        refused = not_admitted(member, demand)
+        if refused is not None:
             return SignInRefused(
-                told.reason, "/", found=told.found, person=member.person(self._rules.issuer), by_register=told
+                refused.reason,
+                "/",
+                found=refused.found,
+                person=member.person(self._rules.issuer),
+                by_register=refused,
             )
         return member
 
-    def _proved(self, member: Member, shown: ShownCertificate, now: datetime) -> Proved:
+    def _proved(self, member: Member, shown: ShownCertificate, now: datetime) -> ProvedSignIn:
         event = AuthenticationEvent(
             method=_METHOD,
             at=min(shown.shown_at, now),
             source=f"sha256:{shown.fingerprint}",
-            # RFC 8176 §2: possession of the key was proved. Whether a PIN guards it nobody can tell: one
-            # factor, and no step-up.
+            # RFC 8176 §2: `pop` says that possession of the key was proved. Nobody can tell whether a PIN
+            # guards the key, so it is one factor, and no step-up.
             amr=("pop",),
             is_step_up=False,
             level=self._rules.level,
         )
-        return Proved(
+        return ProvedSignIn(
             person=member.person(self._rules.issuer),
             method=_METHOD,
             level=self._rules.level,
             event=event,
             ends_at=shown.not_after,
+            # The session is found by its certificate, as others are by the provider's session.
             provider_session=shown.fingerprint,
             claims=(
-                *(claim for claim in _HELD_BY_REGISTER if _held(member, claim) is not None),
+                *(claim for claim in _IN_REGISTER if _in_register(member, claim) is not None),
                 *_ASKED_OF_ACCOUNTS,
             ),
         )
 
-    def _begun(self, attempt: Attempt) -> str:
-        return f"{self._rules.url}/?hop={self._seals.attempt_sealed(attempt)}"
 
-
-def _key(fingerprint: str) -> str:
-    return f"shown:{fingerprint}"
-
-
-def not_admitted(member: Member, place: SignInPlace) -> NotAdmitted | None:
-    """Why the holder of a certificate may not come in at a portal; None for whoever may."""
-    return membership.refusal(member, portal_id=place.portal_id, members=place.members) or _incomplete(
-        member, place
+def not_admitted(member: Member, demand: SignInDemand) -> NotAdmitted | None:
+    """Why the holder of a certificate may not come in at a portal; None if they may."""
+    return membership.refusal(member, portal_id=demand.portal_id, members=demand.members) or _incomplete(
+        member, demand
     )
 
 
-def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:
-    """Of what the portal requires the register holds a part; date of birth and address are asked of accounts
-    at the provider only."""
+def _incomplete(member: Member, demand: SignInDemand) -> NotAdmitted | None:
+    """Refuses a person of whom the register lacks what the portal requires. Date of birth and address are
+    required of accounts at the provider only."""
     missing = [
         claim
-        for claim in place.required_claims
-        if claim in _HELD_BY_REGISTER and _held(member, claim) is None
+        for claim in demand.required_claims
+        if claim in _IN_REGISTER and _in_register(member, claim) is None
     ]
     if not missing:
         return None
@@ -374,11 +307,11 @@ def _incomplete(member: Member, place: SignInPlace) -> NotAdmitted | None:
     return NotAdmitted(reason=Reason.NOT_A_MEMBER, found=found, member=member)
 
 
-def _held(member: Member, claim: Claim) -> str | None:
-    known = {
+def _in_register(member: Member, claim: Claim) -> str | None:
+    values = {
         "tax_number": member.tax_number,
         "name": member.name,
         "email": member.email,
         "phone_number": member.phone,
     }
-    return known.get(claim)
+    return values.get(claim)

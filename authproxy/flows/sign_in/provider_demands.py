@@ -1,4 +1,4 @@
-"""PURE: what the provider is asked for beyond the protocol, by the place to which a sign-in or a proof
+"""PURE: what the provider is asked for beyond the protocol, by the route to which a sign-in or a proof
 leads."""
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from authproxy.access.routes import Portal, Route
 from authproxy.identity.attempt import Attempt
 
 
-class Asked:
-    """The route of a proof is the one that demands it. That of a sign-in is where the browser goes
-    afterwards. Where no route is known, the portal's own demand counts, which is its last route."""
+class ProviderDemands:
+    """A proof is for the route that demands it. A sign-in is for the route to which the browser goes
+    afterwards. If no route is known, the portal's own demand counts, which is that of its last route."""
 
     def __init__(self, portals: Iterable[Portal]) -> None:
         self._portals = {portal.portal_id: portal for portal in portals}
@@ -35,11 +35,11 @@ def _named(portal: Portal, name: str) -> Route | None:
     return next((route for route in portal.routes if route.name == name), None)
 
 
-def _entered(portal: Portal, place: str) -> Route | None:
+def _entered(portal: Portal, return_to: str) -> Route | None:
     try:
         entered = target.parse(
             method="GET",
-            target=place,
+            target=return_to,
             host=portal.host,
             accepts_encoded_slash=portal.accepts_encoded_slash,
             accepts_encoded_percent=portal.accepts_encoded_percent,

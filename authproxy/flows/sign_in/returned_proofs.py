@@ -1,8 +1,7 @@
-"""A fresh proof that was made elsewhere, at the provider or where certificates are shown, and comes back:
-what both have in common.
+"""What fresh proofs have in common that are made elsewhere, at the provider or at the certificate host.
 
-The attempt is bound to one session. It gains a proof only if the browser comes back with that session, and
-whoever has proved themselves is its person; in every other case it stays as it was, and nobody is signed in.
+The attempt is bound to one session. That session gains the proof only if the browser comes back with it, and
+if its own person has given the proof. In every other case it stays as it was, and nobody is signed in.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from authproxy.access.decision import Reason
 from authproxy.flows.sign_in.attempts import SignIns
 from authproxy.flows.step_up.elevation import PROVES, Elevations, not_proved
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
+from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import AuthenticationEvent
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.session import Session
@@ -25,11 +25,9 @@ class ReturnedProofs:
         self._sign_ins = sign_ins
         self._elevations = elevations
 
-    async def session_of(
-        self, attempt: Attempt, ticket_text: str | None, *, now: datetime
-    ) -> Session | NotProved:
-        """The session that is to gain the proof, if it is still the one that the browser has."""
-        session = await self._sign_ins.current(ticket_text, portal_id=attempt.portal, now=now)
+    async def session_of(self, attempt: Attempt, visit: Visit) -> Session | NotProved:
+        """The session that is to gain the proof, if the browser still has it."""
+        session = await self._sign_ins.session_of(visit)
         if session is None or session.session_id != attempt.step_up_of:
             return not_proved(
                 attempt,
@@ -38,22 +36,16 @@ class ReturnedProofs:
             )
         return session
 
-    async def end(
-        self,
-        attempt: Attempt,
-        ticket_text: str | None,
-        session: Session,
-        event: AuthenticationEvent,
-        *,
-        now: datetime,
+    async def step_up(
+        self, attempt: Attempt, visit: Visit, session: Session, event: AuthenticationEvent, *, now: datetime
     ) -> SteppedUp | NotProved:
-        """The session with the proof; whatever ended it meanwhile has the last word."""
-        added = (
-            None
-            if ticket_text is None
-            else await self._elevations.add(ticket_text, session, event, now=now, binding=attempt.binding)
-        )
+        """The session with the proof; NotProved if something has ended it meanwhile."""
+        added = None
+        if visit.ticket_text is not None:
+            added = await self._elevations.add(
+                visit.ticket_text, session, event, now=now, binding=attempt.binding
+            )
         if added is None:
             return not_proved(attempt, Reason.SESSION_ENDED, found="the session has ended during the proof")
-        ticket, stronger = added
-        return SteppedUp(ticket, stronger, PROVES[attempt.method], attempt.return_to, attempt.held)
+        ticket_text, stronger = added
+        return SteppedUp(ticket_text, stronger, PROVES[attempt.method], attempt.return_to, attempt.held)

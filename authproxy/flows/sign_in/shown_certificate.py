@@ -1,5 +1,5 @@
-"""PURE: what is remembered of a certificate between the host where it was shown and the portal: JSON in the
-store of kept octets."""
+"""PURE: what is remembered of a certificate between the certificate host and the portal, as JSON in the
+store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from authproxy.identity.person import TaxNumber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCertificate:
-    """A certificate that was examined and holds, and when it was shown."""
+    """A certificate that was examined and is valid, and when it was shown."""
 
     shown_at: datetime
     fingerprint: str
@@ -25,12 +25,12 @@ class ShownCertificate:
     leaf: bytes = field(repr=False)
     """DER."""
     above: tuple[bytes, ...] = field(default=(), repr=False)
-    """The CAs between it and the anchor, DER. Browsers may have brought some that the settings do not
+    """The CAs between it and the anchor, DER. The browser may have sent some that the settings do not
     name."""
 
     def octets(self) -> bytes:
-        """The record in the store. It has no time, because the same certificate may be shown several times
-        while the record lives."""
+        """The record in the store. The time is not in it, because the same certificate may be shown several
+        times while the record lives."""
         return json.dumps(
             {
                 "fingerprint": self.fingerprint,
@@ -39,7 +39,7 @@ class ShownCertificate:
                 "tax_number": self.tax_number,
                 "not_after": self.not_after.isoformat(),
                 "leaf": base64.b64encode(self.leaf).decode(),
-                "above": [base64.b64encode(each).decode() for each in self.above],
+                "above": [base64.b64encode(der).decode() for der in self.above],
             }
         ).encode()
 
@@ -59,7 +59,7 @@ def of(validated: Validated, *, shown_at: datetime) -> ShownCertificate:
 
 
 def read(octets: bytes, *, shown_at: datetime) -> ShownCertificate | None:
-    """None for what another version of the gateway has written in another shape."""
+    """The certificate in a record; None if another version of the gateway wrote it in another shape."""
     try:
         fields = json.loads(octets)
         return ShownCertificate(
@@ -70,7 +70,7 @@ def read(octets: bytes, *, shown_at: datetime) -> ShownCertificate | None:
             tax_number=fields["tax_number"],
             not_after=datetime.fromisoformat(fields["not_after"]),
             leaf=base64.b64decode(fields["leaf"]),
-            above=tuple(base64.b64decode(each) for each in fields.get("above", ())),
+            above=tuple(base64.b64decode(der) for der in fields.get("above", ())),
         )
     except (ValueError, TypeError, KeyError):
         return None

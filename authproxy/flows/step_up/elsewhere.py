@@ -5,7 +5,6 @@ is."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from authproxy.access.routes import Route
@@ -23,19 +22,7 @@ class People(Protocol):
 
 
 class Begins(Protocol):
-    async def begin_step_up(  # noqa: PLR0913  (what an attempt is made of)
-        self,
-        *,
-        portal_id: str,
-        return_to: str,
-        route: str,
-        held: str | None,
-        session: Session,
-        browser: str,
-        locale: str,
-        now: datetime,
-        binding: str | None = None,
-    ) -> str:
+    async def begin_step_up(self, visit: Visit, session: Session, route: str) -> str:
         """Where the browser goes. Raises CannotAsk."""
         ...
 
@@ -59,7 +46,7 @@ class AtProvider:
         )
 
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
-        return await _begun(self._begins, visit, session, route)
+        return await self._begins.begin_step_up(visit, session, route.name)
 
 
 class ByCertificate:
@@ -81,7 +68,7 @@ class ByCertificate:
         return Offer(method="certificate", level=self._level) if is_known else None
 
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
-        return await _begun(self._begins, visit, session, route)
+        return await self._begins.begin_step_up(visit, session, route.name)
 
 
 async def _member(people: People, person: Person) -> Member | None:
@@ -89,17 +76,3 @@ async def _member(people: People, person: Person) -> Member | None:
         return None
     [found] = await people.find([RegisterKey("id", person.member)])
     return None if found is None or found.member.is_blocked else found.member
-
-
-async def _begun(begins: Begins, visit: Visit, session: Session, route: Route) -> str:
-    return await begins.begin_step_up(
-        portal_id=visit.portal_id,
-        return_to=visit.return_to,
-        route=route.name,
-        held=visit.held,
-        session=session,
-        browser=visit.browser or "",
-        locale=visit.locale,
-        now=visit.now,
-        binding=visit.binding,
-    )

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from typing import Protocol
 
 import structlog
 from aiohttp import hdrs, web
@@ -23,7 +22,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates import presentation
 from authproxy.certificates.presentation import Presented, Terminator
 from authproxy.certificates.verdict import CertificateRefused, Validated
-from authproxy.flows.sign_in.certificate import Accepted, Hop
+from authproxy.flows.sign_in.certificate import CertificateSignIn, Hop
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import request_context
@@ -41,20 +40,13 @@ Presenting = Callable[[web.Request], Presented | CertificateRefused]
 """What was shown on the connection of a request, or forwarded with it."""
 
 
-class CertificateLogin(Protocol):
-    def hop(self, text: str, *, now: datetime) -> Hop | None: ...
-    async def show(
-        self, hop: Hop, presented: Presented, *, now: datetime
-    ) -> Accepted | CertificateRefused: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateServices:
     """What the page asks. `client_of` gives the address of whoever sent a request, and whether that is a
     terminator which does not say for whom it speaks; `fresh` gives a new request id. `nowhere` stands where
     it is not known yet for which portal a certificate is shown."""
 
-    login: CertificateLogin
+    login: CertificateSignIn
     presenting: Presenting
     client_of: Callable[[str, Iterable[bytes]], tuple[str, bool]]
     portals: Mapping[str, PortalPresentation]

@@ -12,9 +12,8 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.certificates.status import Good, Revoked, StatusSource
 from authproxy.flows.ending.certificate_watch import CertificateWatch
-from authproxy.flows.sign_in import watched_certificates
+from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
-from authproxy.flows.sign_in.watched_certificates import certificate_key
 from authproxy.storage.memory import MemoryKept
 from tests.support.log_lines import log_lines
 
@@ -49,19 +48,21 @@ class Sessions:
         return frozenset(session_ids)
 
 
-class Kept:
-    def __init__(self, *, lacks: str = "") -> None:
-        self._lacks = certificate_key(lacks)
+class Certificates:
+    """All are kept but one."""
 
-    async def get(self, key):
-        return key.encode() if key.startswith("certificate:") and key != self._lacks else None
+    def __init__(self, *, lacks: str = "") -> None:
+        self._lacks = lacks
+
+    async def watched(self, fingerprint):
+        return () if fingerprint == self._lacks else (fingerprint.encode(),)
 
 
 class Validator:
     """What it says of a leaf is the test's; an exception is raised."""
 
     def __init__(self, **said: object) -> None:
-        self._said = {certificate_key(fingerprint).encode(): outcome for fingerprint, outcome in said.items()}
+        self._said = {fingerprint.encode(): outcome for fingerprint, outcome in said.items()}
 
     async def recheck(self, leaf, *above, now):
         self.above = above
@@ -82,7 +83,9 @@ REVOKED = Revoked(source=StatusSource.CRL, at=NOW, reason="keyCompromise")
 async def test_a_certificate_that_cannot_be_looked_at_is_unknown_and_the_others_are_looked_at(fault):
     sessions = Sessions("odd", "fine", "revoked")
     watch = CertificateWatch(
-        sessions=sessions, kept=Kept(), validator=Validator(odd=fault, fine=GOOD, revoked=REVOKED)
+        sessions=sessions,
+        certificates=Certificates(),
+        validator=Validator(odd=fault, fine=GOOD, revoked=REVOKED),
     )
     with log_lines() as log:
         looked = await watch.look(now=NOW)
@@ -97,8 +100,7 @@ async def test_a_certificate_that_cannot_be_looked_at_is_unknown_and_the_others_
 
 
 async def test_the_authorities_that_were_above_the_certificate_are_asked_about_too():
-    kept, validator = MemoryKept(clock=lambda: NOW), Validator(ana=GOOD)
-    leaf = certificate_key("ana").encode()
+    kept, validator = KeptCertificates(MemoryKept(clock=lambda: NOW)), Validator(ana=GOOD)
     shown = ShownCertificate(
         shown_at=NOW,
         fingerprint="ana",
@@ -106,18 +108,20 @@ async def test_the_authorities_that_were_above_the_certificate_are_asked_about_t
         serial=1,
         tax_number=None,
         not_after=NOW,
-        leaf=leaf,
+        leaf=b"ana",
         above=(b"2", b"1"),
     )
-    await watched_certificates.keep(kept, shown, timedelta(hours=1))
-    looked = await CertificateWatch(sessions=Sessions("ana"), kept=kept, validator=validator).look(now=NOW)
+    await kept.keep_watched(shown, timedelta(hours=1))
+    looked = await CertificateWatch(sessions=Sessions("ana"), certificates=kept, validator=validator).look(
+        now=NOW
+    )
     assert (looked.good, validator.above) == (1, (b"2", b"1"))
 
 
 async def test_what_has_been_ended_is_told_although_the_store_goes_away_meanwhile():
     sessions = Sessions("first", "second", fails_for="session of second")
     watch = CertificateWatch(
-        sessions=sessions, kept=Kept(), validator=Validator(first=REVOKED, second=REVOKED)
+        sessions=sessions, certificates=Certificates(), validator=Validator(first=REVOKED, second=REVOKED)
     )
     looked = await watch.look(now=NOW)
     assert ([each.session_id for each in looked.ended], looked.unknown) == (["session of first"], 1)
@@ -132,7 +136,7 @@ async def test_a_session_whose_certificate_nobody_can_ask_about_any_more_ends(wa
     sessions = Sessions("gone", "fine")
     looked = await CertificateWatch(
         sessions=sessions,
-        kept=Kept(lacks=watch.get("lacks", "")),
+        certificates=Certificates(lacks=watch.get("lacks", "")),
         validator=Validator(fine=GOOD, gone=watch.get("gone", GOOD)),
     ).look(now=NOW)
     assert (sessions.revoked, looked.good, looked.unknown) == (["session of gone"], 1, 0)
@@ -146,6 +150,6 @@ async def test_a_session_of_an_earlier_version_is_watched_by_the_certificate_tha
     )
     sessions = Sessions(earlier, *others)
     looked = await CertificateWatch(
-        sessions=sessions, kept=Kept(), validator=Validator(revoked=REVOKED)
+        sessions=sessions, certificates=Certificates(), validator=Validator(revoked=REVOKED)
     ).look(now=NOW)
     assert (sessions.revoked, looked.ended, looked.good) == (["earlier"], (earlier,), 0)

@@ -19,7 +19,7 @@ from authproxy.identity.ticket import parse
 from authproxy.oidc.refused import AuthorizationRefused, TokenRefused
 from authproxy.storage.records.sessions import session_in, session_octets
 from tests.support.login_house import BROWSER, USERINFO, LoginHouse
-from tests.support.session_builders import ISSUER, NOW
+from tests.support.session_builders import ISSUER, NOW, visit_of
 
 
 @pytest.fixture
@@ -182,14 +182,7 @@ async def test_nothing_is_kept_for_whoever_merely_begins_or_comes_back_too_late(
 
 
 async def test_a_response_without_a_state_is_unknown(house):
-    outcome = await house.login.complete(
-        portal_id="acq",
-        parameters=(("code", "c"),),
-        browser=BROWSER,
-        ticket_text=None,
-        user_agent="",
-        now=NOW,
-    )
+    outcome = await house.login.complete(visit_of(BROWSER), (("code", "c"),))
     assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
     assert house.provider.asked == []
 
@@ -209,7 +202,7 @@ async def test_a_replay_in_a_signed_in_browser_goes_on_without_a_word(house):
 
 
 async def test_a_session_of_another_portal_makes_no_replay_good(house):
-    elsewhere = await house.login.begin(portal_id="b2b", return_to="/", browser=BROWSER, locale="sl", now=NOW)
+    elsewhere = await house.login.begin(visit_of(BROWSER, portal_id="b2b"))
     signed_in = await house.complete(elsewhere.partition("state=")[2], portal_id="b2b")
     state = await house.begin()
     await house.complete(state)
@@ -389,7 +382,7 @@ async def test_an_answer_that_proves_nobody_ends_no_session(house):
 
 @pytest.mark.parametrize("anew", [False, True])
 async def test_a_new_authentication_is_asked_for_where_it_is_wanted(house, anew):
-    await house.login.begin(portal_id="acq", return_to="/", browser=BROWSER, locale="sl", now=NOW, anew=anew)
+    await house.login.begin(visit_of(BROWSER), anew=anew)
     assert house.provider.asked[-1]["anew"] is anew
 
 
@@ -530,13 +523,13 @@ async def test_a_sign_in_during_which_the_person_has_become_another_one_begins_a
 
 
 async def test_three_sign_ins_within_a_minute_are_a_loop_that_clears_itself(house):
-    assert not await house.login.looping(browser=None, now=NOW)
+    assert not await house.login.looping(None, now=NOW)
     for _ in range(3):
-        assert not await house.login.looping(browser=BROWSER, now=house.time)
+        assert not await house.login.looping(BROWSER, now=house.time)
         await house.complete(await house.begin())
-    assert await house.login.looping(browser=BROWSER, now=house.time)
-    assert not await house.login.looping(browser="another", now=house.time)
-    assert not await house.login.looping(browser=BROWSER, now=house.time + timedelta(seconds=60))
+    assert await house.login.looping(BROWSER, now=house.time)
+    assert not await house.login.looping("another", now=house.time)
+    assert not await house.login.looping(BROWSER, now=house.time + timedelta(seconds=60))
 
 
 async def test_a_sign_in_that_cannot_be_counted_is_a_sign_in(house):

@@ -6,7 +6,7 @@ import pytest
 
 from authproxy.access.provider_demand import NOTHING, provider_demand
 from authproxy.access.routes import Portal, Requirement, Route
-from authproxy.flows.sign_in.provider_demands import Asked
+from authproxy.flows.sign_in.provider_demands import ProviderDemands
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.session import SessionId
 from tests.support.session_builders import NOW
@@ -25,7 +25,7 @@ def route(name, path, *methods):
 ROUTES = (route("acq/pay POST", "/pay", "POST"), route("acq/admin", "/admin"), route("acq", "/"))
 ACQ = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=ROUTES)
 B2B = replace(ACQ, portal_id="b2b", host="b2b.example", routes=(route("b2b", "/"),))
-ASKED = Asked([ACQ, B2B])
+ASKED = ProviderDemands([ACQ, B2B])
 
 
 def attempt(**changes):
@@ -63,7 +63,7 @@ def test_a_proof_asks_for_what_the_route_demands_wherever_it_leads_to(named, nam
 
 
 def test_an_encoded_slash_is_read_as_the_portal_reads_it():
-    tolerant = Asked([replace(ACQ, accepts_encoded_slash=True)])
+    tolerant = ProviderDemands([replace(ACQ, accepts_encoded_slash=True)])
     assert tolerant(attempt(return_to="/admin/a%2Fb")).parameters == {"place": "acq/admin"}
     assert tolerant(attempt(return_to="/admin%2Fb")).parameters == {"place": "acq"}
     assert ASKED(attempt(return_to="/admin/a%2Fb")).parameters == {"place": "acq"}

@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from authproxy.flows.sign_in.attempts import Proved, SignInPlace, SignIns
+from authproxy.flows.sign_in.attempts import ProvedSignIn, SignInDemand, SignIns
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.storage.memory import MemoryAttempts, MemorySessions
+from tests.support.session_builders import visit_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-PLACE = SignInPlace(
+DEMAND = SignInDemand(
     portal_id="acq",
     origin="https://acq.example",
     required_claims=(),
@@ -37,12 +38,13 @@ async def test_a_session_ends_with_the_certificate_that_it_was_opened_with(certi
         sessions=sessions,
         attempt_for=timedelta(minutes=30),
         random_bytes=secrets.token_bytes,
+        random_text=secrets.token_urlsafe,
         describe_browser=str.upper,
     )
     event = AuthenticationEvent(
         method="acnlb", at=NOW, source="sha256:ab", is_step_up=False, level=Level.MEDIUM
     )
-    proved = Proved(
+    proved = ProvedSignIn(
         person=Person(issuer=Issuer("https://gateway.example"), subject=Subject("ana")),
         method="acnlb",
         level=Level.MEDIUM,
@@ -50,5 +52,5 @@ async def test_a_session_ends_with_the_certificate_that_it_was_opened_with(certi
         ends_at=None if certificate_ends is None else NOW + certificate_ends,
     )
     attempt = Attempt(portal="acq", return_to="/", browser="b", secret="s", opened_at=NOW, method="acnlb")
-    signed_in = await sign_ins.start(proved, attempt, PLACE, ticket_text=None, user_agent="firefox", now=NOW)
+    signed_in = await sign_ins.start(proved, attempt, DEMAND, visit_of("b"), now=NOW)
     assert signed_in.session.expires_at == NOW + session_ends

@@ -9,9 +9,9 @@ import pytest
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in import watched_certificates
-from authproxy.flows.sign_in.attempts import SignInPlace, SignIns
-from authproxy.flows.sign_in.certificate_again import CertificateAgain
+from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
+from authproxy.flows.sign_in.certificate_proof import CertificateProof
+from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.flows.step_up.elevation import Elevations
@@ -22,7 +22,7 @@ from authproxy.identity.person import TaxNumber
 from authproxy.identity.ticket import parse
 from authproxy.storage.memory import MemoryAttempts, MemoryKept, MemoryPeople, MemorySessions
 from tests.support.people_builders import ANA, CVETKA
-from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
+from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for, visit_of
 
 LATER = NOW + timedelta(minutes=4)
 HELD = "h" * 43
@@ -54,14 +54,16 @@ class House:
 
     def __init__(self):
         self.sessions, self.people, self.kept = MemorySessions(), MemoryPeople(), Kept(clock=lambda: LATER)
+        self.certificates = KeptCertificates(self.kept)
         sign_ins = SignIns(
             attempts=MemoryAttempts(),
             sessions=self.sessions,
             attempt_for=timedelta(minutes=30),
             random_bytes=secrets.token_bytes,
+            random_text=secrets.token_urlsafe,
             describe_browser=str,
         )
-        place = SignInPlace(
+        demand = SignInDemand(
             portal_id="acq",
             origin="https://acq.example",
             required_claims=(),
@@ -70,10 +72,10 @@ class House:
             expires_after=timedelta(hours=8),
             members="register",
         )
-        self.again = CertificateAgain(
-            register=Membership(store=self.people),
-            kept=self.kept,
-            places={"acq": place},
+        self.proof = CertificateProof(
+            membership=Membership(store=self.people),
+            certificates=self.certificates,
+            demands={"acq": demand},
             level=Level.MEDIUM,
             clock=lambda: LATER,
             proofs=ReturnedProofs(
@@ -84,12 +86,15 @@ class House:
         self.ticket = new_ticket()
         self.session = session_for(self.ticket)
 
+    def visit(self, ticket_text):
+        return visit_of("b", ticket_text=ticket_text, now=LATER)
+
     async def proves(self, shown=SHOWN, *, members=(), route="acq", **person):
         await self.people.take_over(members, revision=0, departures=())
         self.session = replace(self.session, person=replace(self.session.person, **person))
         await self.sessions.create(self.ticket, self.session, browser="", now=NOW)
         attempt = attempt_of("b", method="acnlb", step_up_of=self.session.session_id, route=route, held=HELD)
-        return await self.again.complete(attempt, shown, self.ticket.text, now=LATER)
+        return await self.proof.complete(attempt, self.visit(self.ticket.text), shown)
 
 
 @pytest.fixture
@@ -115,7 +120,7 @@ async def test_a_certificate_of_the_same_person_is_a_proof_and_can_be_asked_abou
         HELD,
         (SHOWN.fingerprint,),
     )
-    assert await watched_certificates.of(house.kept, SHOWN.fingerprint) == (SHOWN.leaf, b"SUB")
+    assert await house.certificates.watched(SHOWN.fingerprint) == (SHOWN.leaf, b"SUB")
     [summary] = await house.sessions.summaries(ISSUER, SUBJECT, now=LATER)
     assert summary.certificates == (SHOWN.fingerprint,)
 
@@ -165,7 +170,7 @@ async def test_of_a_person_in_the_register_no_other_certificate_is_a_proof(house
     )
     assert outcome.found == f"certificate {SHOWN.fingerprint}"
     assert (await house.sessions.load(house.ticket, now=LATER)).session == house.session
-    assert await watched_certificates.of(house.kept, SHOWN.fingerprint) == ()
+    assert await house.certificates.watched(SHOWN.fingerprint) == ()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +203,7 @@ async def test_without_the_session_that_began_it_nothing_is_proved(house):
     await house.sessions.create(house.ticket, house.session, browser="", now=NOW)
     for ticket_text in (house.ticket.text, None):
         assert (
-            await house.again.complete(attempt, SHOWN, ticket_text, now=LATER)
+            await house.proof.complete(attempt, house.visit(ticket_text), SHOWN)
         ).reason is Reason.SESSION_ENDED
     assert (await house.sessions.load(house.ticket, now=LATER)).session == house.session
 

@@ -100,7 +100,7 @@ async def test_nobody_counts_it_as_a_sign_in_that_goes_round_in_circles(house):
     for _ in range(4):
         outcome = await steps_up(house)
         house.before = replace(house.before, ticket_text=outcome.ticket_text, session=outcome.session)
-    assert not await house.login.looping(browser=BROWSER, now=house.time)
+    assert not await house.login.looping(BROWSER, now=house.time)
 
 
 async def test_a_provider_that_names_no_session_this_time_has_not_ended_the_one_that_it_named(house):

@@ -16,15 +16,15 @@ from authproxy.certificates.presentation import Presented
 from authproxy.certificates.status import RevocationMode
 from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.register.membership import Membership
-from authproxy.flows.sign_in import refused_certificates, watched_certificates
-from authproxy.flows.sign_in.attempts import SignedIn, SignInPlace, SignInRefused, SignIns
+from authproxy.flows.sign_in.attempts import SignedIn, SignInDemand, SignInRefused, SignIns
 from authproxy.flows.sign_in.certificate import (
     LESS_THAN_DEMANDED,
     Accepted,
-    CertificateLogin,
     CertificateRules,
+    CertificateSignIn,
     not_admitted,
 )
+from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.outcomes import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -37,7 +37,7 @@ from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
 from tests.support.login_house import BROWSER, Sessions
 from tests.support.people_builders import ANA
-from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for
+from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for, visit_of
 
 GATEWAY = Issuer("https://gateway.example")
 LEAF = Leaf(
@@ -97,9 +97,10 @@ class House:
             MemoryPeople(),
             Kept(clock=lambda: self.time),
         )
+        self.certificates = KeptCertificates(self.kept)
         self.validator = Validator()
         self.seals = Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes)
-        self.place = SignInPlace(
+        self.demand = SignInDemand(
             portal_id="acq",
             origin="https://acq.example",
             required_claims=required,
@@ -107,7 +108,7 @@ class House:
             idle_for=timedelta(minutes=15),
             expires_after=timedelta(hours=8),
         )
-        self.login = CertificateLogin(
+        self.login = CertificateSignIn(
             rules=CertificateRules(
                 url="https://certificates.example",
                 issuer=GATEWAY,
@@ -115,23 +116,23 @@ class House:
                 modes={"acq": RevocationMode.ALARM, "b2b": RevocationMode.HARD},
             ),
             validator=self.validator,
-            register=Membership(store=self.people),
+            membership=Membership(store=self.people),
             seals=self.seals,
-            kept=self.kept,
+            certificates=self.certificates,
             sign_ins=SignIns(
                 attempts=MemoryAttempts(),
                 sessions=self.sessions,
                 attempt_for=30 * MINUTE,
                 random_bytes=secrets.token_bytes,
+                random_text=secrets.token_urlsafe,
                 describe_browser=str,
             ),
             elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes),
-            places={
-                "acq": self.place,
-                "b2b": replace(self.place, portal_id="b2b", origin="https://b2b.example"),
+            demands={
+                "acq": self.demand,
+                "b2b": replace(self.demand, portal_id="b2b", origin="https://b2b.example"),
             },
             attempt_for=30 * MINUTE,
-            fresh=secrets.token_urlsafe,
             clock=lambda: self.time,
         )
 
@@ -139,7 +140,7 @@ class House:
         await self.people.take_over(members, revision=0, departures=())
 
     async def begun(self):
-        url = await self.login.begin(portal_id="acq", return_to="/izpis", browser=BROWSER, now=self.time)
+        url = await self.login.begin(visit_of(BROWSER, return_to="/izpis", now=self.time))
         return self.login.hop(hop_in(url), now=self.time)
 
     async def shown(self):
@@ -149,15 +150,8 @@ class House:
         return hop_in(accepted.location)
 
     async def signs_in(self, *, ticket=None, way_back=None):
-        return await self.login.complete(
-            portal_id="acq",
-            secret=way_back or await self.shown(),
-            browser=BROWSER,
-            ticket_text=ticket,
-            user_agent="ff",
-            request_id="r-1",
-            now=self.time,
-        )
+        visit = visit_of(BROWSER, ticket_text=ticket, now=self.time)
+        return await self.login.complete(visit, way_back or await self.shown(), request_id="r-1")
 
     async def sessions_open(self):
         return [each async for each in self.sessions.all_summaries(now=self.time)]
@@ -198,7 +192,7 @@ async def test_a_session_says_what_proved_it_and_ends_with_its_certificate(house
     house.time += timedelta(
         hours=2, minutes=58
     )  # for as long as the session may last, it can be asked whether its certificate holds
-    assert await watched_certificates.of(house.kept, LEAF.fingerprint) == (b"DER", b"SUB")
+    assert await house.certificates.watched(LEAF.fingerprint) == (b"DER", b"SUB")
 
 
 @pytest.mark.parametrize(
@@ -218,7 +212,7 @@ async def test_a_session_says_which_data_the_register_has(house, held, stated):
 
 async def test_each_portal_has_its_own_way_with_revocation_that_cannot_be_found_out(house):
     await house.shown()
-    at_b2b = await house.login.begin(portal_id="b2b", return_to="/", browser=BROWSER, now=NOW)
+    at_b2b = await house.login.begin(visit_of(BROWSER, portal_id="b2b"))
     await house.login.show(house.login.hop(hop_in(at_b2b), now=NOW), PRESENTED, now=NOW)
     assert house.validator.asked == [
         (PRESENTED, NOW, RevocationMode.ALARM),
@@ -236,7 +230,7 @@ async def test_a_certificate_that_does_not_hold_leaves_nothing_in_the_store_and_
 
 
 async def test_a_way_there_is_good_for_as_long_as_an_attempt(house):
-    url = await house.login.begin(portal_id="acq", return_to="/izpis", browser=BROWSER, now=NOW)
+    url = await house.login.begin(visit_of(BROWSER, return_to="/izpis"))
     assert house.login.hop(hop_in(url), now=NOW + 30 * MINUTE) is not None
     assert house.login.hop(hop_in(url), now=NOW + 30 * MINUTE + timedelta(seconds=1)) is None
     assert (
@@ -250,17 +244,8 @@ async def test_a_way_there_is_good_for_as_long_as_an_attempt(house):
 
 async def test_a_hop_says_whether_it_is_for_a_proof_and_for_which_request(house):
     session = session_for(new_ticket())
-    url = await house.login.begin_step_up(
-        portal_id="acq",
-        return_to="/placilo",
-        route="acq/orders POST",
-        held="h" * 43,
-        session=session,
-        browser=BROWSER,
-        locale="sl",
-        now=NOW,
-        binding="b",
-    )
+    visit = visit_of(BROWSER, return_to="/placilo", held="h" * 43, binding="b")
+    url = await house.login.begin_step_up(visit, session, "acq/orders POST")
     assert url.endswith("&lang=sl")
     hop = house.login.hop(hop_in(url), now=NOW)
     assert (hop.is_step_up, hop.route, hop.held, hop.portal_id, hop.return_to) == (
@@ -308,7 +293,7 @@ async def test_a_certificate_of_nobody_is_kept_for_the_operator_under_the_code_o
         f"certificate {LEAF.fingerprint}",
         "/izpis",
     )
-    assert await refused_certificates.of_code(house.kept, "certificate_unknown-r-1") == b"DER"
+    assert await house.certificates.refused("certificate_unknown-r-1") == b"DER"
     house.kept.away_for = ("refused",)
     assert (await house.signs_in()).reason is Reason.CERTIFICATE_UNKNOWN
 
@@ -320,7 +305,7 @@ async def test_a_certificate_of_nobody_is_kept_for_the_operator_under_the_code_o
 )
 async def test_whom_the_register_refuses_leaves_no_session_behind_and_no_certificate(changes):
     house = House()
-    house.login._places["acq"] = replace(house.place, members="register")
+    house.login._demands["acq"] = replace(house.demand, members="register")
     ticket = new_ticket()
     await house.sessions.create(ticket, session_for(ticket), browser="", now=NOW)
     await house.know(replace(HERS, **changes))
@@ -332,7 +317,7 @@ async def test_whom_the_register_refuses_leaves_no_session_behind_and_no_certifi
     )
     assert outcome.found == outcome.by_register.found != ""
     assert await house.sessions_open() == []
-    assert await refused_certificates.of_code(house.kept, "r-1") is None
+    assert await house.certificates.refused("r-1") is None
 
 
 async def test_a_certificate_does_for_no_portal_that_demands_more_than_it_is_trusted_with():
@@ -345,13 +330,13 @@ async def test_a_certificate_does_for_no_portal_that_demands_more_than_it_is_tru
 
 
 async def test_what_is_required_and_the_register_lacks_is_named_to_operators(house):
-    place = replace(house.place, required_claims=("tax_number", "name", "email", "birthdate", "address"))
-    lacking = not_admitted(replace(HERS, tax_number=None, email=None), place)
+    demand = replace(house.demand, required_claims=("tax_number", "name", "email", "birthdate", "address"))
+    lacking = not_admitted(replace(HERS, tax_number=None, email=None), demand)
     assert (lacking.reason, lacking.found) == (
         Reason.NOT_A_MEMBER,
         "the register lacks what the portal requires: tax_number, email",
     )
-    assert not_admitted(replace(HERS, email="ana@example.si"), place) is None
+    assert not_admitted(replace(HERS, email="ana@example.si"), demand) is None
 
 
 async def test_somebody_who_is_blocked_while_they_sign_in_is_not_signed_in(house):
@@ -386,15 +371,7 @@ async def test_a_session_replaces_the_one_that_the_browser_had(house):
 
 
 async def test_what_is_no_way_back_is_an_unknown_attempt(house):
-    outcome = await house.login.complete(
-        portal_id="acq",
-        secret=None,
-        browser=BROWSER,
-        ticket_text=None,
-        user_agent="ff",
-        request_id="r-1",
-        now=NOW,
-    )
+    outcome = await house.login.complete(visit_of(BROWSER), None, request_id="r-1")
     assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
     sealed = house.seals.attempt_sealed((await house.begun()).attempt)
     assert await house.signs_in(way_back=sealed) == SignInRefused(
@@ -406,16 +383,8 @@ async def test_somebody_signed_in_who_shows_their_certificate_keeps_their_sessio
     await house.know(HERS)
     before = await house.signs_in()
     house.time += MINUTE
-    url = await house.login.begin_step_up(
-        portal_id="acq",
-        return_to="/placilo",
-        route="acq",
-        held=None,
-        session=before.session,
-        browser=BROWSER,
-        locale="sl",
-        now=house.time,
-    )
+    visit = visit_of(BROWSER, return_to="/placilo", now=house.time)
+    url = await house.login.begin_step_up(visit, before.session, "acq")
     accepted = await house.login.show(house.login.hop(hop_in(url), now=house.time), PRESENTED, now=house.time)
     outcome = await house.signs_in(way_back=hop_in(accepted.location), ticket=before.ticket_text)
     assert isinstance(outcome, SteppedUp)
