@@ -60,6 +60,6 @@ def account_checks(
         grants=stores.grants,
         sessions=stores.sessions,
         every=every,
-        fresh=secrets.token_urlsafe,
+        random_text=secrets.token_urlsafe,
     )
     return AccountChecks(watch=watch, audit=audit)

@@ -347,16 +347,16 @@ def _login(parts: Parts) -> OpenIdSignIn:
 
 
 def _logout(parts: Parts, origins: Mapping[str, str]) -> Logout:
-    def let_go(grant: str) -> None:
+    def forget_grant(grant: str) -> None:
         if parts.accounts is not None:
-            parts.background.spawn(parts.accounts.watch.let_go(grant))
+            parts.background.spawn(parts.accounts.watch.forget(grant))
 
     return Logout(
         sessions=parts.stores.sessions,
         provider=parts.provider,
         origins=origins,
-        fresh=secrets.token_urlsafe,
-        let_go=let_go,
+        random_text=secrets.token_urlsafe,
+        forget_grant=forget_grant,
     )
 
 

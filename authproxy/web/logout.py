@@ -75,7 +75,7 @@ class LogoutPages:
         # A script would follow a redirect to the provider and could not read what comes.
         if onward is not None and onward.by == "get" and not request[CONTEXT].is_page_load:
             onward = None
-        left = signed_out.of(ended, everywhere=everywhere, is_sent_on=onward is not None)
+        left = signed_out.of(ended.session, everywhere=everywhere, is_sent_on=onward is not None)
         answer = self._answer(request, left, onward, cookies.left_in(held))
         answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.TICKET))
         answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.FLOW))

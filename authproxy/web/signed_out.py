@@ -1,12 +1,12 @@
-"""PURE: what a sign-out has ended, and what may go on: for the page after it, and in a cookie, because the
-browser may come back to that page from the provider."""
+"""PURE: what a sign-out has ended and what may go on, for the page that says so. It also stands in a cookie,
+because the browser may come back to that page from the provider."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from authproxy.flows.ending.logout import Ended
+from authproxy.identity.session import Session
 
 _AT_PROVIDER: dict[str, Literal["asked", "untold"] | None] = {"a": "asked", "u": "untold", "-": None}
 
@@ -14,9 +14,9 @@ _AT_PROVIDER: dict[str, Literal["asked", "untold"] | None] = {"a": "asked", "u":
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOut:
     """`everywhere`: all sessions of the person have ended, not only this one. `at_provider` is about the
-    session there: the browser was sent to end it (`asked`; whether it has, nobody knows here), or it was not
-    (`untold`); None where there is none that we have begun. `shown_certificate`: the browser has shown one,
-    and shows it again unasked until it is closed."""
+    provider's session: the browser was sent to end it (`asked`; nobody here knows whether it did), or it was
+    not (`untold`); None if the person did not sign in there. `shown_certificate`: the browser has shown one,
+    and will show it again without asking until it is closed."""
 
     everywhere: bool
     at_provider: Literal["asked", "untold"] | None
@@ -25,13 +25,12 @@ class SignedOut:
     @property
     def text(self) -> str:
         """For a cookie."""
-        at_provider = next(letter for letter, meaning in _AT_PROVIDER.items() if meaning == self.at_provider)
+        at_provider = next(letter for letter, state in _AT_PROVIDER.items() if state == self.at_provider)
         return f"{'e' if self.everywhere else 'h'}{at_provider}{'c' if self.shown_certificate else '-'}"
 
 
-def of(ended: Ended, *, everywhere: bool, is_sent_on: bool) -> SignedOut | None:
-    """None if nobody was signed in."""
-    session = ended.session
+def of(session: Session | None, *, everywhere: bool, is_sent_on: bool) -> SignedOut | None:
+    """What the end of this session has ended; None if nobody was signed in."""
     if session is None:
         return None
     return SignedOut(

@@ -24,7 +24,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import CurrentSession
 from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
-from authproxy.flows.ending.logout import Ended
+from authproxy.flows.ending.logout import LogoutOutcome
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -189,13 +189,15 @@ class ScriptedFlows:
     async def discard(self, session: Session) -> None:
         self.open_sessions = {ticket: one for ticket, one in self.open_sessions.items() if one != session}
 
-    async def end(self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool) -> Ended:
+    async def end(
+        self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool
+    ) -> LogoutOutcome:
         self._ask()
         session = self.open_sessions.pop(ticket_text or "", None)
         others = tuple(summary.session_id for summary in self.elsewhere) if session and everywhere else ()
         if others:
             self.elsewhere.clear()
-        return Ended(session=session, provider_logout=self.provider_logout, others=others)
+        return LogoutOutcome(session=session, provider_logout=self.provider_logout, others=others)
 
 
 @dataclass

@@ -1,101 +1,84 @@
-"""Whether the accounts behind sessions still stand at the provider: one that does not ends its session, on
+"""Whether the account behind a session still stands at the provider. If it does not, the session ends on
 every instance.
 
-The question is asked beside the requests of an active person, never before their answer. Silence changes
-nothing.
+The question is asked beside the requests of an active person; no answer waits for it. If the provider is
+silent, nothing changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.stores import GrantStore, SessionStore
 from authproxy.identity.grant import Grant, GrantTurn
-from authproxy.identity.session import Session, SessionId
-from authproxy.oidc.account import Stands, Withdrawn
+from authproxy.identity.session import Session
+from authproxy.oidc.account import Stands
 from authproxy.oidc.exchange import has_been_sent
+from authproxy.oidc.provider import OpenIdProvider
 from authproxy.telemetry.logging import logger
 
 _LIVES_BEYOND: Final = timedelta(hours=1)
-"""How much longer than an idle session its grant lives: an outage may prolong the session by as much
-(`store.forgives`)."""
-
-
-class Provider(Protocol):
-    async def ask_about(self, grant: Grant) -> Stands | Withdrawn: ...
-    async def end_grant(self, grant: Grant) -> None: ...
-
-
-class Grants(Protocol):
-    async def keep(
-        self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime
-    ) -> None: ...
-    async def turn(
-        self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
-    ) -> GrantTurn | None: ...
-    async def settle(self, secret: str, grant: Grant | None = None) -> bool: ...
-    async def take(self, secret: str) -> Grant | None: ...
-
-
-class Sessions(Protocol):
-    async def revoke(self, session_id: SessionId) -> bool: ...
+"""How much longer than an idle session its grant is kept, because an outage may prolong the session by as
+much (`store.forgives`)."""
 
 
 class AccountWatch:
-    """`unknown` counts questions that nobody has answered, for metrics; `failure` is why the last one was
-    not, None if it was."""
+    """`unknown` counts unanswered questions, for metrics. `failure` is why the last question was not
+    answered; None if it was."""
 
     def __init__(
         self,
         *,
-        provider: Provider,
-        grants: Grants,
-        sessions: Sessions,
+        provider: OpenIdProvider,
+        grants: GrantStore,
+        sessions: SessionStore,
         every: timedelta,
-        fresh: Callable[[int], str],
+        random_text: Callable[[int], str],
     ) -> None:
-        """`every` is how often an account is asked about at most; it must be longer than a question to the
+        """An account is asked about once in `every` at most. That must be longer than a question to the
         provider may take."""
         self._provider = provider
         self._grants = grants
         self._sessions = sessions
         self._every = every
-        self._fresh = fresh
+        self._random_text = random_text
         self.unknown = 0
         self.failure: str | None = None
 
-    async def hold(self, grant: Grant | None, *, idle_for: timedelta, now: datetime) -> str | None:
-        """Keeps what a sign-in has brought; the secret that its session must remember, which ends when its
-        person is idle for so long. Raises CannotAsk(STORE_UNAVAILABLE)."""
+    async def keep(self, grant: Grant | None, *, idle_for: timedelta, now: datetime) -> str | None:
+        """Keeps the grant that a sign-in has brought, and returns the secret that opens it, for the session's
+        record. `idle_for` is how long the session lives without activity. Raises
+        CannotAsk(STORE_UNAVAILABLE)."""
         if grant is None:
             self._note(
                 "the provider gives no refresh token (scope offline_access) and names no introspection "
                 "endpoint"
             )
             return None
-        secret = self._fresh(32)
+        secret = self._random_text(32)
         await self._grants.keep(
             secret, grant, due_at=now + self._every, lives_for=idle_for + _LIVES_BEYOND, now=now
         )
         return secret
 
     async def look(self, session: Session, *, now: datetime) -> str | None:
-        """Asks about the account behind a session, if that is due and nobody else is asking. What the
-        provider said, if that has ended the session. Never raises CannotAsk."""
+        """Asks about the account behind a session, if that is due and no other instance is asking. Returns
+        what the provider said, if that has ended the session. Never raises CannotAsk."""
         if session.grant is None:
             return None
         try:
             lives_for = session.idle_for + _LIVES_BEYOND
             turn = await self._grants.turn(session.grant, every=self._every, lives_for=lives_for, now=now)
-            return None if turn is None else await self._asked(session, session.grant, turn)
+            return None if turn is None else await self._ask(session, session.grant, turn)
         except CannotAsk as failure:
             self._note(str(failure))
             return None
 
-    async def let_go(self, secret: str) -> None:
-        """Forgets the tokens of a session that its person has ended, and has the provider forget them. Never
+    async def forget(self, secret: str) -> None:
+        """Deletes the tokens of a session that its person has ended, and has the provider revoke them. Never
         raises CannotAsk."""
         try:
             grant = await self._grants.take(secret)
@@ -103,33 +86,32 @@ class AccountWatch:
             _not_revoked(failure)
             return
         if grant is not None:
-            await self._end(grant)
+            await self._revoke(grant)
 
-    async def _end(self, grant: Grant) -> None:
+    async def _revoke(self, grant: Grant) -> None:
         try:
             await self._provider.end_grant(grant)
         except CannotAsk as failure:
             _not_revoked(failure)
 
-    async def _asked(self, session: Session, secret: str, turn: GrantTurn) -> str | None:
+    async def _ask(self, session: Session, secret: str, turn: GrantTurn) -> str | None:
         try:
-            told = await self._provider.ask_about(turn.grant)
+            answer = await self._provider.ask_about(turn.grant)
         except CannotAsk as failure:
-            # Where the question may have arrived, the provider may have replaced the refresh token: it stays
-            # doubtful then.
+            # If the question may have arrived, the provider may have replaced the refresh token. The token
+            # then stays in doubt.
             if not turn.is_doubtful and not has_been_sent(failure):
                 await self._grants.settle(secret)
             raise
-        if isinstance(told, Stands):
+        if isinstance(answer, Stands):
             self.failure = None
-            if not await self._grants.settle(secret, told.grant) and told.grant is not None:
-                # Its person has signed out during the question: what was revoked then is the token before
-                # this one.
-                await self._end(told.grant)
+            if not await self._grants.settle(secret, answer.grant) and answer.grant is not None:
+                # The person has signed out during the question, and the token before this one was revoked.
+                await self._revoke(answer.grant)
             return None
         if turn.is_doubtful and turn.grant.refresh_token is not None:
-            # Spent by a question whose answer was lost, or refused: nobody can tell, and nobody is signed out
-            # by a guess.
+            # The token was used up by a question whose answer was lost, or the account is withdrawn. Nobody
+            # can tell, and nobody is signed out by a guess.
             await self._grants.take(secret)
             self._note(
                 "a refresh token is refused after a question that has had no answer: it says nothing about "
@@ -139,7 +121,7 @@ class AccountWatch:
         await self._sessions.revoke(session.session_id)
         await self._grants.take(secret)
         self.failure = None
-        return told.found
+        return answer.found
 
     def _note(self, failure: str) -> None:
         self.unknown += 1

@@ -1,42 +1,27 @@
-"""Signing out on the provider's word, server to server (OpenID Connect Back-Channel Logout 1.0 §2.6, §2.7):
-which sessions end, and that a token has its effect once. The wrong session must never end, and a session that
-is meant must not survive unnoticed.
+"""The provider says, server to server, that somebody has signed out there (OpenID Connect Back-Channel Logout
+1.0 §2.6, §2.7): which sessions end, and that a token has its effect once. The wrong session must never end,
+and a session that is meant must not survive unnoticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
+from authproxy.flows.stores import LogoutTokens, SessionStore
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId, SessionSummary
 from authproxy.oidc.back_channel_logout import LogoutToken
+from authproxy.oidc.provider import OpenIdProvider
 from authproxy.oidc.refused import TokenRefused
-
-
-class Provider(Protocol):
-    async def logout_token(self, text: str) -> LogoutToken: ...
-
-
-class Sessions(Protocol):
-    async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]: ...
-    async def of_provider_session(
-        self, issuer: str, provider_session: str, *, now: datetime
-    ) -> tuple[SessionSummary, ...]: ...
-    async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]: ...
-
-
-class LogoutTokens(Protocol):
-    async def take(self, issuer: str, token_id: str, *, now: datetime) -> bool: ...
-    async def keep(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionsEnded:
-    """`sessions` are those that have ended, perhaps none; `person` is unknown where the token names a session
-    of the provider only."""
+    """`sessions` are those that have ended, perhaps none. `person` is None if the token names only a session
+    of the provider."""
 
     sessions: tuple[SessionSummary, ...]
     person: Person | None = field(repr=False)
@@ -45,24 +30,21 @@ class SessionsEnded:
 
 @dataclass(frozen=True, slots=True)
 class LogoutRefused:
-    """Nothing has ended. `found` says why, and repeats nothing of the token."""
+    """Nothing has ended. `found` says why; no text of the token is in it."""
 
     found: str
 
 
 class BackChannelLogout:
-    def __init__(self, *, provider: Provider, sessions: Sessions, tokens: LogoutTokens) -> None:
+    def __init__(self, *, provider: OpenIdProvider, sessions: SessionStore, tokens: LogoutTokens) -> None:
         self._provider = provider
         self._sessions = sessions
         self._tokens = tokens
 
     async def end(self, token_text: str, *, now: datetime) -> SessionsEnded | LogoutRefused:
-        """Ends the sessions that the token means, at every portal. Once this has returned SessionsEnded they
-        are over on every instance.
-
-        Raises CannotAsk if the store or the provider's keys could not be asked: then the provider must send
-        the token again.
-        """
+        """Ends the sessions that the token means, at every portal. Once this has returned SessionsEnded, they
+        are over on every instance. Raises CannotAsk if the store or the provider's keys could not be asked:
+        then the provider must send the token again."""
         try:
             token = await self._provider.logout_token(token_text)
         except TokenRefused as refusal:
@@ -73,7 +55,7 @@ class BackChannelLogout:
         if meant is None:
             return LogoutRefused("logout token: sid is a session of somebody else than sub")
         ended = await self._sessions.revoke_all([summary.session_id for summary in meant])
-        # Only now: a token whose effect the store has not heard of must count when it is sent again.
+        # Only now, because a token that has had no effect yet must count when it is sent again.
         await self._tokens.keep(token.issuer, token.token_id, until=token.good_until, now=now)
         return SessionsEnded(
             sessions=tuple(summary for summary in meant if summary.session_id in ended),
@@ -90,13 +72,13 @@ class BackChannelLogout:
             return named
         theirs = await self._of_subject(token.issuer, token.subject, now)
         strangers = _ids(named) - _ids(theirs)
-        # Asked again, because a session that ended between the two questions is nobody's contradiction.
+        # Asked again: a session that ended between the two questions is no contradiction.
         if strangers & _ids(
             await self._sessions.of_provider_session(token.issuer, token.provider_session, now=now)
         ):
             return None
-        # A session from before the provider said `sid` may be the one that is meant: it ends too. Those of
-        # another `sid` go on.
+        # The session that is meant may be one for which the provider stated no `sid`, so these end too.
+        # Sessions of another `sid` go on.
         return named + tuple(summary for summary in theirs if summary.provider_session is None)
 
     async def _of_subject(

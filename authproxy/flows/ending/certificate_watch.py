@@ -1,5 +1,5 @@
-"""Whether the certificates on which sessions rest still hold, whether somebody signed in or stepped up by
-them: one that its issuer has revoked since ends its sessions, at every portal and on every instance."""
+"""Whether the certificates on which sessions rest are still valid. They may have signed somebody in, or given
+a fresh proof. If a certificate has been revoked, its sessions end, at every portal and on every instance."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from authproxy.telemetry.logging import logger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """What a look has brought. `ended` are the sessions that are over now; `unknown` the certificates about
-    which nobody could say anything: their people stay signed in, as they do in every outage."""
+class WatchResult:
+    """`ended` are the sessions that have ended. `good` and `unknown` count certificates. If nobody can say
+    whether a certificate is revoked, its people stay signed in, as they do in every outage."""
 
     ended: tuple[SessionSummary, ...] = ()
     good: int = 0
@@ -33,49 +33,49 @@ class CertificateWatch:
         self._certificates = certificates
         self._validator = validator
         self.unknown = 0
-        """How often nobody could say whether a certificate is revoked, over all rounds. For metrics."""
+        """How often nobody could say whether a certificate is revoked, over all rounds, for metrics."""
 
-    async def look(self, *, now: datetime) -> Looked:
-        """Asks about every certificate on which a session rests, and ends the sessions of the revoked. Raises
-        CannotAsk where the store cannot be asked for the sessions. What goes wrong with one certificate is
-        `unknown`, and the others are looked at."""
+    async def look(self, *, now: datetime) -> WatchResult:
+        """Asks about every certificate on which a session rests, and ends the sessions of those that are
+        revoked. A certificate with which something goes wrong counts as `unknown`, and the others are still
+        asked about. Raises CannotAsk if the store cannot be asked for the sessions."""
         ended: list[SessionSummary] = []
         good = unknown = 0
         for fingerprint, summaries in (await self._in_use(now)).items():
             try:
-                if await self._holds(fingerprint, now):
+                if await self._is_valid(fingerprint, now):
                     good += 1
                 else:
-                    gone = await self._sessions.revoke_all([summary.session_id for summary in summaries])
-                    ended += [summary for summary in summaries if summary.session_id in gone]
+                    revoked = await self._sessions.revoke_all([summary.session_id for summary in summaries])
+                    ended += [summary for summary in summaries if summary.session_id in revoked]
             except CannotAsk:
                 unknown += 1
-            except Exception:  # noqa: BLE001  (whatever it is: it must not keep the other certificates from being looked at)
+            except Exception:  # noqa: BLE001  (one certificate must not keep the others from being asked about)
                 logger("certificates").exception("certificates.look_failed")
                 unknown += 1
         self.unknown += unknown
-        return Looked(ended=tuple(ended), good=good, unknown=unknown)
+        return WatchResult(ended=tuple(ended), good=good, unknown=unknown)
 
     async def _in_use(self, now: datetime) -> dict[str, list[SessionSummary]]:
-        found: dict[str, list[SessionSummary]] = {}
+        in_use: dict[str, list[SessionSummary]] = {}
         async for summary in self._sessions.all_summaries(now=now):
             for fingerprint in _certificates(summary):
-                found.setdefault(fingerprint, []).append(summary)
-        return found
+                in_use.setdefault(fingerprint, []).append(summary)
+        return in_use
 
-    async def _holds(self, fingerprint: str, now: datetime) -> bool:
+    async def _is_valid(self, fingerprint: str, now: datetime) -> bool:
         certificates = await self._certificates.watched(fingerprint)
         if not certificates:
-            # Nobody can watch over it any more (its key was dropped, or the store has lost it).
+            # It cannot be asked about any more: its key was dropped, or the store has lost it.
             return False
         try:
             return isinstance(await self._validator.recheck(*certificates, now=now), Good)
         except ValueError:
-            return False  # the authority is none of ours any more
+            return False  # the settings no longer name its authority
 
 
 def _certificates(summary: SessionSummary) -> set[str]:
-    # Sessions of an older version say it in one place only.
+    # Sessions of an older version name the certificate of the sign-in as their provider session only.
     signed_in_by = (
         {summary.provider_session}
         if summary.method == "acnlb" and summary.provider_session is not None

@@ -1,8 +1,7 @@
-"""Signing out: the session here first and whatever happens, then, if the person's browser goes there, the
-provider's own.
+"""Signing out: first the session here, whatever happens then; after that, if the browser goes there, the
+provider's own session (OpenID Connect RP-Initiated Logout 1.0).
 
-RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0). The return from the provider proves nothing
-about what it has ended.
+The return from the provider proves nothing about what it has ended.
 """
 
 from __future__ import annotations
@@ -10,35 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.stores import SessionStore
 from authproxy.identity import ticket as tickets
 from authproxy.identity.session import Session, SessionId
 from authproxy.oidc.end_session import EndSessionRequest
+from authproxy.oidc.provider import OpenIdProvider
 
 _RETURN = "/.authproxy/logout"
 
 
-class Provider(Protocol):
-    async def end_session_request(
-        self, *, id_token: str, post_logout_redirect_uri: str, state: str
-    ) -> EndSessionRequest | None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """`session` is the one that has ended; None if nobody was signed in. `others` are the same person's that
-    have ended with it. `provider_logout` is None where there is nowhere to go."""
+class LogoutOutcome:
+    """What a sign-out has ended. `session` is None if nobody was signed in. `others` are sessions of the same
+    person that have ended with it. `provider_logout` is None if there is nothing to end at the provider."""
 
     session: Session | None
     provider_logout: EndSessionRequest | None
     others: tuple[SessionId, ...] = ()
-
-    @property
-    def was_signed_in(self) -> bool:
-        return self.session is not None
 
 
 class Logout:
@@ -46,45 +35,45 @@ class Logout:
         self,
         *,
         sessions: SessionStore,
-        provider: Provider,
+        provider: OpenIdProvider,
         origins: Mapping[str, str],
-        fresh: Callable[[int], str],
-        let_go: Callable[[str], None] = lambda _grant: None,
+        random_text: Callable[[int], str],
+        forget_grant: Callable[[str], None] = lambda _grant: None,
     ) -> None:
-        """`origins` are the portals' public origins by portal id. `let_go` is told of the grants of sessions
-        that have ended, and does not wait for what becomes of them."""
-        self._let_go = let_go
+        """`origins` are the portals' public origins by portal id. `forget_grant` is called with the grant of
+        a session that has ended, and returns before the provider has been told."""
         self._sessions = sessions
         self._provider = provider
         self._origins = origins
-        self._fresh = fresh
+        self._random_text = random_text
+        self._forget_grant = forget_grant
 
     async def end(
         self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool = False
-    ) -> Ended:
-        """Ends the session behind the ticket, and `everywhere` all others of its person. Once this has
-        returned, they open nothing on any instance. Raises CannotAsk if the store could not be told: then
-        nobody may be told that anything has ended."""
+    ) -> LogoutOutcome:
+        """Ends the session behind the ticket, and with `everywhere` all other sessions of its person. Once
+        this has returned, they open nothing on any instance. Raises CannotAsk if the store could not be told:
+        then nobody may be told that anything has ended."""
         ticket = tickets.parse(ticket_text)
-        if ticket is None:
-            return Ended(session=None, provider_logout=None)
-        stored = await self._sessions.load(ticket, now=now)
-        if stored is None:
-            return Ended(session=None, provider_logout=None)
+        stored = None if ticket is None else await self._sessions.load(ticket, now=now)
+        if ticket is None or stored is None:
+            return LogoutOutcome(session=None, provider_logout=None)
         others = await self._end_others(stored.session, now) if everywhere else ()
-        # Last, so that whoever has to try again can: the ticket is what the trying is done with.
+        # Last, because the person needs the ticket to try again if the store fails before.
         await self._sessions.revoke(ticket.session_id)
         if stored.session.grant is not None:
-            self._let_go(stored.session.grant)
-        return Ended(
+            self._forget_grant(stored.session.grant)
+        return LogoutOutcome(
             session=stored.session,
             provider_logout=await self._at_provider(stored.session, portal_id),
             others=others,
         )
 
     async def _end_others(self, session: Session, now: datetime) -> tuple[SessionId, ...]:
-        every = await self._sessions.of_person(session.person, now=now)
-        others = tuple(summary.session_id for summary in every if summary.session_id != session.session_id)
+        summaries = await self._sessions.of_person(session.person, now=now)
+        others = tuple(
+            summary.session_id for summary in summaries if summary.session_id != session.session_id
+        )
         for session_id in others:
             await self._sessions.revoke(session_id)
         return others
@@ -96,7 +85,7 @@ class Logout:
             return await self._provider.end_session_request(
                 id_token=session.id_token,
                 post_logout_redirect_uri=self._origins[portal_id] + _RETURN,
-                state=self._fresh(16),
+                state=self._random_text(16),
             )
         except CannotAsk:
             return None

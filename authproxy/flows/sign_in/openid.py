@@ -43,9 +43,9 @@ _LOOP_AFTER: Final = 3
 
 
 class GrantKeeper(Protocol):
-    """`ending.account_watch`, which this room may not import."""
+    """Part of `ending.account_watch`, which `sign_in` may not import."""
 
-    async def hold(self, grant: Grant | None, *, idle_for: timedelta, now: datetime) -> str | None: ...
+    async def keep(self, grant: Grant | None, *, idle_for: timedelta, now: datetime) -> str | None: ...
 
 
 class OpenIdSignIn:
@@ -179,7 +179,7 @@ class OpenIdSignIn:
         now, demand = self._clock(), self._demands[attempt.portal]
         grant = None
         if self._accounts is not None:
-            grant = await self._accounts.hold(authenticated.grant, idle_for=demand.idle_for, now=now)
+            grant = await self._accounts.keep(authenticated.grant, idle_for=demand.idle_for, now=now)
         proved = ProvedSignIn(
             person=identity.person,
             method=_METHOD,

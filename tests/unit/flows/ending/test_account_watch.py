@@ -65,12 +65,12 @@ class House:
             grants=self.grants,
             sessions=self.sessions,
             every=EVERY,
-            fresh=lambda size: "s" * size,
+            random_text=lambda size: "s" * size,
         )
 
     async def session(self, grant):
         self.ticket = new_ticket()
-        secret = await self.watch.hold(grant, idle_for=HOUR, now=NOW)
+        secret = await self.watch.keep(grant, idle_for=HOUR, now=NOW)
         session = session_for(self.ticket, grant=secret)
         await self.sessions.create(self.ticket, session, browser="", now=NOW)
         return session
@@ -211,7 +211,7 @@ async def test_a_session_without_tokens_is_not_asked_about(house):
 
 
 async def test_a_provider_that_gives_nothing_to_ask_with_is_seen(house):
-    assert await house.watch.hold(None, idle_for=HOUR, now=NOW) is None
+    assert await house.watch.keep(None, idle_for=HOUR, now=NOW) is None
     assert (house.watch.unknown, "offline_access" in house.watch.failure) == (1, True)
 
 
@@ -219,8 +219,8 @@ async def test_a_sign_out_has_the_provider_forget_the_tokens_and_does_not_fail_w
     session = await house.session(REFRESH)
     house.provider.says = SILENCE
     with log_lines() as log:
-        await house.watch.let_go(session.grant)
-        await house.watch.let_go(session.grant)
+        await house.watch.forget(session.grant)
+        await house.watch.forget(session.grant)
     assert house.provider.ended == [REFRESH]
     assert [(line["event"], line["reason"], line["error"]) for line in log.lines()] == [
         ("tokens.not_revoked", "provider_unavailable", str(SILENCE))
@@ -233,7 +233,7 @@ async def test_a_sign_out_does_not_fail_with_a_store_that_is_away_and_what_is_no
     session = await house.session(REFRESH)
     house.grants.is_away = True
     with log_lines() as log:
-        await house.watch.let_go(session.grant)
+        await house.watch.forget(session.grant)
     assert house.provider.ended == []
     assert [(line["event"], line["reason"]) for line in log.lines()] == [
         ("tokens.not_revoked", "store_unavailable")
@@ -246,6 +246,6 @@ async def test_a_sign_out_does_not_fail_with_a_store_that_is_away_and_what_is_no
 async def test_a_token_that_comes_while_its_person_signs_out_is_revoked_too(house, says):
     session = await house.session(REFRESH)
     house.provider.says = says
-    await asyncio.gather(house.watch.look(session, now=DUE), house.instance().let_go(session.grant))
+    await asyncio.gather(house.watch.look(session, now=DUE), house.instance().forget(session.grant))
     assert house.provider.ended == [REFRESH, *([] if says.grant is None else [says.grant])]
     assert await house.grants.take(session.grant) is None

@@ -7,14 +7,14 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.ending.logout import Ended, Logout
+from authproxy.flows.ending.logout import Logout, LogoutOutcome
 from authproxy.identity.ticket import SessionTicket
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.storage.memory import MemorySessions
 from authproxy.storage.near_cache import NearCache
 from tests.support.session_builders import NOW, new_ticket, session_for
 
-NOBODY = Ended(session=None, provider_logout=None)
+NOBODY = LogoutOutcome(session=None, provider_logout=None)
 
 
 class Provider:
@@ -50,7 +50,7 @@ def logout(sessions, endpoint="https://provider.example/endsession", **more):
         sessions=sessions,
         provider=Provider(endpoint),
         origins={"acq": "https://acq.example"},
-        fresh=lambda size: "f" * size,
+        random_text=lambda size: "f" * size,
         **more,
     )
 
@@ -64,7 +64,7 @@ async def signed_in(sessions, **changes):
 async def test_the_session_ends_and_the_provider_is_to_be_told(sessions):
     ticket = await signed_in(sessions)
     ended = await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
-    assert ended.was_signed_in
+    assert ended.session is not None
     assert await sessions.load(ticket, now=NOW) is None
     told = ended.provider_logout
     assert (told.endpoint, told.fields["id_token"], told.fields["state"]) == (
@@ -82,7 +82,7 @@ async def test_the_session_ends_and_the_provider_is_to_be_told(sessions):
 async def test_who_is_not_signed_in_ends_nothing(sessions, ticket):
     ended = await logout(sessions).end(portal_id="acq", ticket_text=ticket, now=NOW)
     assert ended == NOBODY
-    assert not ended.was_signed_in
+    assert ended.session is None
 
 
 async def test_a_second_time_ends_nothing(sessions):
@@ -95,14 +95,14 @@ async def test_a_second_time_ends_nothing(sessions):
 async def test_a_provider_without_or_away_does_not_keep_the_session_alive(sessions, endpoint):
     ticket = await signed_in(sessions)
     ended = await logout(sessions, endpoint).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
-    assert (ended.was_signed_in, ended.provider_logout) == (True, None)
+    assert (ended.session is not None, ended.provider_logout) == (True, None)
     assert await sessions.load(ticket, now=NOW) is None
 
 
 async def test_without_an_id_token_there_is_nothing_to_tell(sessions):
     ticket = await signed_in(sessions, id_token=None)
     ended = await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
-    assert (ended.was_signed_in, ended.provider_logout) == (True, None)
+    assert (ended.session is not None, ended.provider_logout) == (True, None)
 
 
 async def test_nobody_is_told_that_a_session_has_ended_which_the_store_still_has(sessions):
@@ -145,16 +145,22 @@ async def test_an_end_everywhere_that_fails_leaves_the_ticket_to_try_again_with(
     assert await sessions.load(mine, now=NOW) is not None
 
 
-async def test_the_tokens_of_a_session_are_let_go_once_it_has_ended_and_not_before(sessions):
-    let_go = []
+async def test_the_tokens_of_a_session_are_forgotten_once_it_has_ended_and_not_before(sessions):
+    forgotten = []
     ticket = await signed_in(sessions, grant="secret")
     sessions.cannot_revoke = True
     with pytest.raises(CannotAsk):
-        await logout(sessions, let_go=let_go.append).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
-    assert let_go == []
+        await logout(sessions, forget_grant=forgotten.append).end(
+            portal_id="acq", ticket_text=ticket.text, now=NOW
+        )
+    assert forgotten == []
     sessions.cannot_revoke = False
-    await logout(sessions, let_go=let_go.append).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
-    assert let_go == ["secret"]
+    await logout(sessions, forget_grant=forgotten.append).end(
+        portal_id="acq", ticket_text=ticket.text, now=NOW
+    )
+    assert forgotten == ["secret"]
     without = await signed_in(sessions)
-    await logout(sessions, let_go=let_go.append).end(portal_id="acq", ticket_text=without.text, now=NOW)
-    assert let_go == ["secret"]
+    await logout(sessions, forget_grant=forgotten.append).end(
+        portal_id="acq", ticket_text=without.text, now=NOW
+    )
+    assert forgotten == ["secret"]

@@ -241,7 +241,7 @@ async def test_what_the_provider_can_be_asked_with_later_is_kept_for_the_session
     held = []
 
     class Accounts:
-        async def hold(self, grant, *, idle_for, now):
+        async def keep(self, grant, *, idle_for, now):
             held.append((grant, idle_for, now))
             return "the-secret"
 
